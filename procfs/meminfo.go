@@ -1,0 +1,61 @@
+package procfs
+
+// Meminfo is what /proc/meminfo says of the memory of the host.
+type Meminfo struct {
+	TotalBytes     uint64
+	FreeBytes      uint64
+	AvailableBytes uint64 // for new processes, without swapping; since 3.14
+	SwapTotalBytes uint64
+	SwapFreeBytes  uint64
+	Have           MeminfoField
+}
+
+// MeminfoField is a set of the lines of /proc/meminfo.
+type MeminfoField uint8
+
+// The lines of /proc/meminfo.
+const (
+	MeminfoTotal MeminfoField = 1 << iota
+	MeminfoFree
+	MeminfoAvailable
+	MeminfoSwapTotal
+	MeminfoSwapFree
+)
+
+// ParseMeminfo fills dst from the text of /proc/meminfo. It skips lines whose
+// key it does not know.
+func ParseMeminfo(text []byte, dst *Meminfo) error {
+	var got Meminfo
+	for len(text) > 0 {
+		line, rest, whole := nextLine(text)
+		text = rest
+		key, value := cutKey(line)
+		to, bit := got.field(key)
+		if bit == 0 {
+			continue
+		}
+		if !setKB(to, value) || !whole {
+			return newParseError("meminfo", string(key), value)
+		}
+		got.Have |= bit
+	}
+	*dst = got
+	return nil
+}
+
+// field returns where the size behind a key belongs, and its bit.
+func (m *Meminfo) field(key []byte) (*uint64, MeminfoField) {
+	switch string(key) {
+	case "MemTotal":
+		return &m.TotalBytes, MeminfoTotal
+	case "MemFree":
+		return &m.FreeBytes, MeminfoFree
+	case "MemAvailable":
+		return &m.AvailableBytes, MeminfoAvailable
+	case "SwapTotal":
+		return &m.SwapTotalBytes, MeminfoSwapTotal
+	case "SwapFree":
+		return &m.SwapFreeBytes, MeminfoSwapFree
+	}
+	return nil, 0
+}

@@ -1,0 +1,267 @@
+package procfs
+
+import (
+	"encoding/binary"
+	"slices"
+	"strconv"
+	"syscall"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// maxText bounds what is read of one file: a process can make its command line
+// 16 GiB long without owning the memory.
+const maxText = 4 << 20
+
+// keepText is how large a buffer a Reader keeps. One process with a huge
+// command line must not cost its size for ever.
+const keepText = 256 << 10
+
+// A Reader reads files below a [Mount] with three system calls each, into one
+// buffer. It serves one goroutine. What its methods return is valid until the
+// next call of any of them.
+type Reader struct {
+	mount *Mount
+	fd    int
+	buf   []byte
+	path  []byte // the name being opened, ended by a NUL
+	info  unix.Statx_t
+}
+
+// NewReader returns a Reader of m.
+func NewReader(m *Mount) *Reader {
+	return &Reader{mount: m, fd: int(m.dir.Fd()), buf: make([]byte, 16<<10), path: make([]byte, 0, 64)}
+}
+
+// Read returns the text of /proc/PID/file, a file of one record such as stat,
+// status or io: the kernel hands such a record over in one piece, so that a
+// read which leaves room in the buffer has seen its end.
+func (r *Reader) Read(pid int, file string) ([]byte, error) {
+	r.name(pid, file)
+	text, errno := r.slurp(true)
+	if errno != 0 {
+		return nil, &ReadError{PID: pid, File: file, Err: errno}
+	}
+	return text, nil
+}
+
+// ReadAll returns the text of /proc/PID/file, a file of many records such as
+// smaps, or one of any length such as cmdline. Text past 4 MiB is cut off.
+func (r *Reader) ReadAll(pid int, file string) ([]byte, error) {
+	r.name(pid, file)
+	text, errno := r.slurp(false)
+	if errno != 0 {
+		return nil, &ReadError{PID: pid, File: file, Err: errno}
+	}
+	return text, nil
+}
+
+// ReadTask returns the text of /proc/PID/task/TID/file, as Read does. The PID
+// in its error is the thread's.
+func (r *Reader) ReadTask(pid, tid int, file string) ([]byte, error) {
+	r.nameTask(pid, tid, file)
+	text, errno := r.slurp(true)
+	if errno != 0 {
+		return nil, &ReadError{PID: tid, File: file, Err: errno}
+	}
+	return text, nil
+}
+
+// ReadHost returns the text of /proc/file, which belongs to no process.
+func (r *Reader) ReadHost(file string) ([]byte, error) {
+	r.path = append(append(r.path[:0], file...), 0)
+	text, errno := r.slurp(false)
+	if errno != 0 {
+		return nil, &ReadError{File: file, Err: errno}
+	}
+	return text, nil
+}
+
+// AppendPIDs appends the PIDs of all processes to dst, ascending.
+func (r *Reader) AppendPIDs(dst []int) ([]int, error) {
+	r.path = append(r.path[:0], '.', 0)
+	dst, errno := r.appendNumbers(dst)
+	if errno != 0 {
+		return dst, &ReadError{Err: errno}
+	}
+	return dst, nil
+}
+
+// AppendTIDs appends the thread ids of a process to dst, ascending.
+func (r *Reader) AppendTIDs(dst []int, pid int) ([]int, error) {
+	r.name(pid, "task")
+	dst, errno := r.appendNumbers(dst)
+	if errno != 0 {
+		return dst, &ReadError{PID: pid, File: "task", Err: errno}
+	}
+	return dst, nil
+}
+
+// CountFDs returns how many file descriptors a process has open. From Linux
+// 6.2 on this needs no privilege and its cost does not grow with their number;
+// before, the directory is listed, which takes CAP_DAC_READ_SEARCH for the
+// processes of others.
+func (r *Reader) CountFDs(pid int) (uint64, error) {
+	r.name(pid, "fd")
+	if r.mount.sizedFD {
+		size, errno := r.size()
+		if errno != 0 {
+			return 0, &ReadError{PID: pid, File: "fd", Err: errno}
+		}
+		return size, nil
+	}
+	var count uint64
+	errno := r.list(func([]byte) { count++ })
+	if errno != 0 {
+		return 0, &ReadError{PID: pid, File: "fd", Err: errno}
+	}
+	return count, nil
+}
+
+// Alive reports whether the process still has a directory. It tells a process
+// that exited from a file that this kernel does not have: opened by path, both
+// are ENOENT.
+func (r *Reader) Alive(pid int) bool {
+	r.name(pid, "stat")
+	fd, errno := r.open(unix.O_PATH | unix.O_CLOEXEC)
+	if errno != 0 {
+		return false
+	}
+	closeFD(fd)
+	return true
+}
+
+func (r *Reader) name(pid int, file string) {
+	p := strconv.AppendInt(r.path[:0], int64(pid), 10)
+	p = append(p, '/')
+	p = append(p, file...)
+	r.path = append(p, 0)
+}
+
+func (r *Reader) nameTask(pid, tid int, file string) {
+	p := strconv.AppendInt(r.path[:0], int64(pid), 10)
+	p = append(p, "/task/"...)
+	p = strconv.AppendInt(p, int64(tid), 10)
+	p = append(p, '/')
+	p = append(p, file...)
+	r.path = append(p, 0)
+}
+
+// slurp reads the file r.path names. A file of one record needs no second read
+// to see its end; others are read until nothing comes.
+func (r *Reader) slurp(oneRecord bool) ([]byte, syscall.Errno) {
+	if len(r.buf) > keepText {
+		r.buf = make([]byte, keepText)
+	}
+	fd, errno := r.open(unix.O_RDONLY | unix.O_CLOEXEC)
+	if errno != 0 {
+		return nil, errno
+	}
+	n := 0
+	for {
+		got, errno := read(fd, r.buf[n:])
+		if errno != 0 {
+			closeFD(fd)
+			return nil, errno
+		}
+		n += got
+		if got == 0 || oneRecord && n < len(r.buf) {
+			break
+		}
+		if n == len(r.buf) {
+			if n >= maxText {
+				break
+			}
+			r.buf = slices.Grow(r.buf, len(r.buf))
+			r.buf = r.buf[:cap(r.buf)]
+		}
+	}
+	closeFD(fd)
+	return r.buf[:n], 0
+}
+
+// appendNumbers appends the names in the directory r.path names that are
+// numbers. The kernel lists them ascending, but a copy of /proc may not.
+func (r *Reader) appendNumbers(dst []int) ([]int, syscall.Errno) {
+	from := len(dst)
+	sorted := true
+	errno := r.list(func(name []byte) {
+		n, ok := parseUint(name)
+		if !ok || n == 0 || n > 1<<30 {
+			return
+		}
+		if len(dst) > from && dst[len(dst)-1] > int(n) {
+			sorted = false
+		}
+		dst = append(dst, int(n))
+	})
+	if !sorted {
+		slices.Sort(dst[from:])
+	}
+	return dst, errno
+}
+
+// list calls each with the name of every entry of the directory r.path names,
+// but "." and "..".
+func (r *Reader) list(each func(name []byte)) syscall.Errno {
+	fd, errno := r.open(unix.O_RDONLY | unix.O_DIRECTORY | unix.O_CLOEXEC)
+	if errno != 0 {
+		return errno
+	}
+	defer closeFD(fd)
+	for {
+		n, errno := getdents(fd, r.buf)
+		if errno != 0 || n == 0 {
+			return errno
+		}
+		// struct linux_dirent64: inode 8 bytes, offset 8, record length 2, type 1, name.
+		for rest := r.buf[:n]; len(rest) > 19; {
+			size := int(binary.NativeEndian.Uint16(rest[16:]))
+			if size <= 19 || size > len(rest) {
+				return unix.EIO
+			}
+			name := rest[19:size]
+			if end := slices.Index(name, 0); end >= 0 {
+				name = name[:end]
+			}
+			if name[0] != '.' {
+				each(name)
+			}
+			rest = rest[size:]
+		}
+	}
+}
+
+// The system calls below take the NUL-ended path as bytes, since those of the
+// unix package copy a string for each call.
+
+func (r *Reader) open(flags int) (int, syscall.Errno) {
+	for {
+		fd, _, errno := syscall.Syscall6(unix.SYS_OPENAT, uintptr(r.fd), uintptr(unsafe.Pointer(&r.path[0])), uintptr(flags), 0, 0, 0)
+		if errno != unix.EINTR {
+			return int(fd), errno
+		}
+	}
+}
+
+func (r *Reader) size() (uint64, syscall.Errno) {
+	_, _, errno := syscall.Syscall6(unix.SYS_STATX, uintptr(r.fd), uintptr(unsafe.Pointer(&r.path[0])), 0, unix.STATX_SIZE, uintptr(unsafe.Pointer(&r.info)), 0)
+	return r.info.Size, errno
+}
+
+func read(fd int, p []byte) (int, syscall.Errno) {
+	for {
+		n, _, errno := syscall.Syscall(unix.SYS_READ, uintptr(fd), uintptr(unsafe.Pointer(&p[0])), uintptr(len(p)))
+		if errno != unix.EINTR {
+			return int(n), errno
+		}
+	}
+}
+
+func getdents(fd int, p []byte) (int, syscall.Errno) {
+	n, _, errno := syscall.Syscall(unix.SYS_GETDENTS64, uintptr(fd), uintptr(unsafe.Pointer(&p[0])), uintptr(len(p)))
+	return int(n), errno
+}
+
+func closeFD(fd int) { _, _, _ = syscall.RawSyscall(unix.SYS_CLOSE, uintptr(fd), 0, 0) }

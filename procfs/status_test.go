@@ -1,0 +1,164 @@
+package procfs
+
+import (
+	"bytes"
+	"fmt"
+	"testing"
+)
+
+func TestParseStatus(t *testing.T) {
+	const always = StatusState | StatusUIDs | StatusGIDs | StatusThreads | StatusSwitches
+	tests := []struct {
+		name, text string
+		want       Status
+	}{
+		{"6.18", string(fixture(t, "linux-6.18/status")), Status{
+			State: 'S', NSPIDs: 1, Threads: 1,
+			PeakVirtualBytes: 67460 << 10, VirtualBytes: 67460 << 10,
+			PeakResidentBytes: 64676 << 10, ResidentBytes: 64676 << 10,
+			ResidentAnonBytes: 60032 << 10, ResidentFileBytes: 4644 << 10,
+			VoluntarySwitches: 6, NonvoluntarySwitches: 2,
+			Have: always | StatusNSPIDs | StatusVM | StatusRSSKinds | StatusSwap | StatusHugetlb}},
+		{"3.10", string(fixture(t, "linux-3.10/status")), Status{
+			State: 'S', UIDs: [4]uint32{1000, 1001, 1002, 1003}, GIDs: [4]uint32{2000, 2001, 2002, 4294967295}, Threads: 4,
+			PeakVirtualBytes: 126388 << 10, VirtualBytes: 126384 << 10,
+			PeakResidentBytes: 1724 << 10, ResidentBytes: 1720 << 10, SwapBytes: 96 << 10,
+			VoluntarySwitches: 5210, NonvoluntarySwitches: 17, Have: always | StatusVM | StatusSwap}},
+		{"6.18 kernel thread", string(fixture(t, "linux-6.18/kthread_status")), Status{
+			State: 'S', NSPIDs: 1, Threads: 1, VoluntarySwitches: 63, Have: always | StatusNSPIDs}},
+		{"6.18 zombie", string(fixture(t, "linux-6.18/zombie_status")), Status{
+			State: 'Z', NSPIDs: 1, Threads: 1, VoluntarySwitches: 1, Have: always | StatusNSPIDs}},
+		{"empty", "", Status{}},
+		{"escaped name is no line", "Name:\ta\\nUid:\t7\t7\t7\t7\n", Status{}},
+		{"name with key", "Name:\tUid:\t7\nThreads:\t2\n", Status{Threads: 2, Have: StatusThreads}},
+		{"key not at line start", " Threads:\t2\n\tThreads:\t3\n", Status{}},
+		{"blank lines", "\n\nThreads:\t2\n\n", Status{Threads: 2, Have: StatusThreads}},
+		{"unknown keys", "threads:\t2\nThreadsX:\tx\nx86_Thread_features:\tshstk \n:\n::\n", Status{}},
+		{"unknown key cut", "Threads:\t2\nSigQ:\t0/15", Status{Threads: 2, Have: StatusThreads}},
+		{"nested namespaces", "NSpid:\t4123\t52\t1\n", Status{NSPIDs: 3, Have: StatusNSPIDs}},
+		{"resident without size", "VmRSS:\t 4 kB\n", Status{ResidentBytes: 4096, Have: StatusResident}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			var got Status
+			if err := ParseStatus([]byte(tt.text), &got); err != nil {
+				t.Fatal(err)
+			}
+			if got != tt.want {
+				t.Errorf("got  %+v\nwant %+v", got, tt.want)
+			}
+		})
+	}
+}
+
+func TestParseStatusErrors(t *testing.T) {
+	tests := []struct {
+		name, text, field string
+	}{
+		{"cut number", "Threads:\t1", "Threads"},
+		{"cut unit", "VmRSS:\t 12 k", "VmRSS"},
+		{"cut before unit's end, whole text", "VmRSS:\t 12 kB", "VmRSS"},
+		{"key without colon", "Threads\n", "Threads"},
+		{"no number", "Threads:\t\n", "Threads"},
+		{"threads beyond int", "Threads:\t2147483648\n", "Threads"},
+		{"three users", "Uid:\t1\t2\t3\n", "Uid"},
+		{"five groups", "Gid:\t1\t2\t3\t4\t5\n", "Gid"},
+		{"user beyond 32 bits", "Uid:\t1\t2\t3\t4294967296\n", "Uid"},
+		{"user below zero", "Uid:\t-1\t2\t3\t4\n", "Uid"},
+		{"no namespace", "NSpid:\t\n", "NSpid"},
+		{"no state", "State:\t\n", "State"},
+		{"state a word", "State:\tsleeping\n", "State"},
+		{"state a digit", "State:\t1 (one)\n", "State"},
+		{"size overflows", "VmSize:\t18014398509481984 kB\n", "VmSize"},
+		{"switches overflow", "voluntary_ctxt_switches:\t18446744073709551616\n", "voluntary_ctxt_switches"},
+		{"junk behind number", "nonvoluntary_ctxt_switches:\t1 x\n", "nonvoluntary_ctxt_switches"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			got := Status{Threads: 5}
+			wantParseError(t, ParseStatus([]byte(tt.text), &got), "status", tt.field)
+			if got != (Status{Threads: 5}) {
+				t.Errorf("got %+v beside an error, want what was there", got)
+			}
+		})
+	}
+}
+
+// TestParseStatusCut checks that a text which has lost its end never yields
+// another number than the whole text.
+func TestParseStatusCut(t *testing.T) {
+	text := fixture(t, "linux-3.10/status")
+	var whole Status
+	if err := ParseStatus(text, &whole); err != nil {
+		t.Fatal(err)
+	}
+	cutsOf(text, func(cut []byte) {
+		var got Status
+		if ParseStatus(cut, &got) != nil {
+			return
+		}
+		// Completed by the rest of the lines, it must be the whole again.
+		rest := text[bytes.LastIndexByte(cut, '\n')+1:]
+		var tail Status
+		if err := ParseStatus(rest, &tail); err != nil || got.Have&tail.Have != 0 || got.Have|tail.Have != whole.Have {
+			t.Errorf("got lines %b of the first %d bytes and %b of the rest, error %v", got.Have, len(cut), tail.Have, err)
+		}
+	})
+}
+
+func TestParseStatusAllocs(t *testing.T) {
+	text, dst := fixture(t, "linux-6.18/status"), new(Status)
+	wantNoAllocs(t, func() error { return ParseStatus(text, dst) })
+}
+
+func BenchmarkParseStatus(b *testing.B) {
+	text, dst := fixture(b, "linux-6.18/status"), new(Status)
+	benchmark(b, text, func() error { return ParseStatus(text, dst) })
+}
+
+// render prints the lines that s has as the kernel does.
+func (s *Status) render() []byte {
+	var b bytes.Buffer
+	line := func(bit StatusField, format string, args ...any) {
+		if s.Have&bit != 0 {
+			fmt.Fprintf(&b, format+"\n", args...)
+		}
+	}
+	kb := func(bit StatusField, key string, n uint64) { line(bit, "%s:\t%8d kB", key, n>>10) }
+	line(StatusState, "State:\t%c (x)", s.State)
+	line(StatusUIDs, "Uid:\t%d\t%d\t%d\t%d", s.UIDs[0], s.UIDs[1], s.UIDs[2], s.UIDs[3])
+	line(StatusGIDs, "Gid:\t%d\t%d\t%d\t%d", s.GIDs[0], s.GIDs[1], s.GIDs[2], s.GIDs[3])
+	line(StatusNSPIDs, "NSpid:%s", bytes.Repeat([]byte("\t1"), s.NSPIDs))
+	line(StatusThreads, "Threads:\t%d", s.Threads)
+	kb(StatusPeakVirtual, "VmPeak", s.PeakVirtualBytes)
+	kb(StatusVirtual, "VmSize", s.VirtualBytes)
+	kb(StatusPeakResident, "VmHWM", s.PeakResidentBytes)
+	kb(StatusResident, "VmRSS", s.ResidentBytes)
+	kb(StatusResidentAnon, "RssAnon", s.ResidentAnonBytes)
+	kb(StatusResidentFile, "RssFile", s.ResidentFileBytes)
+	kb(StatusResidentShmem, "RssShmem", s.ResidentShmemBytes)
+	kb(StatusSwap, "VmSwap", s.SwapBytes)
+	kb(StatusHugetlb, "HugetlbPages", s.HugetlbBytes)
+	line(StatusVoluntarySwitches, "voluntary_ctxt_switches:\t%d", s.VoluntarySwitches)
+	line(StatusNonvoluntarySwitches, "nonvoluntary_ctxt_switches:\t%d", s.NonvoluntarySwitches)
+	return b.Bytes()
+}
+
+// FuzzParseStatus asserts that no text makes ParseStatus panic or fail and yet
+// answer, and that what it understands survives being printed again.
+func FuzzParseStatus(f *testing.F) {
+	f.Add(fixture(f, "linux-6.18/status"))
+	f.Add(fixture(f, "linux-3.10/status"))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		var got, again Status
+		if err := ParseStatus(text, &got); err != nil {
+			if got != (Status{}) {
+				t.Errorf("got %+v beside error %v", got, err)
+			}
+			return
+		}
+		if err := ParseStatus(got.render(), &again); err != nil || again != got {
+			t.Errorf("got %+v, error %v of %q, want %+v", again, err, got.render(), got)
+		}
+	})
+}
