@@ -1,0 +1,177 @@
+package platform
+
+import (
+	"errors"
+
+	"context"
+	"time"
+
+	"github.com/seed57308aee/process_exporter/procfs"
+)
+
+// An ID names a process for as long as the machine is up. A PID alone does
+// not: the kernel gives it to another process as soon as the first is reaped.
+type ID struct {
+	PID   int
+	Start uint64 // clock ticks after boot
+}
+
+// Fields is a set of the parts of a [Sample] that are read together.
+type Fields uint16
+
+// The parts of a Sample. Every Sample has FieldStat unless its process hides it.
+const (
+	FieldStat      Fields = 1 << iota // CPU, faults, memory, thread count: /proc/PID/stat
+	FieldStatus                       // swap, effective user, context switches of the leader: /proc/PID/status
+	FieldIO                           // bytes read and written: /proc/PID/io
+	FieldFDs                          // open file descriptors: /proc/PID/fd
+	FieldFDLimit                      // the soft limit on them: prlimit(2) or /proc/PID/limits
+	FieldWChan                        // the kernel function a thread sleeps in: /proc/PID/wchan
+	FieldSmaps                        // shared memory by halves: /proc/PID/smaps_rollup
+	FieldTasks                        // state and context switches of every thread: /proc/PID/task
+	FieldTaskUsage                    // name, CPU, faults, I/O of every thread: /proc/PID/task
+)
+
+// A Sample is what one process looked like at one moment. A value is
+// meaningful only where its part is in Have: what could not be read is not
+// zero, it is unknown.
+type Sample struct {
+	ID
+	PPID int
+
+	// Want is set by whoever owns the Snapshot: the parts to read of this
+	// process from the next walk on. A walk carries it over from the last
+	// Sample of the same ID; a process it meets for the first time has none,
+	// and costs one read of stat.
+	Want Fields
+	Have Fields // the parts that were read
+	Lost Fields // the wanted parts that exist but could not be read
+
+	Comm   string // name of the main thread, as the kernel has it
+	State  byte   // R, S, D, Z, T and so on
+	Kernel bool   // a kernel thread: it has no memory, no command line and no files of its own
+	Exec   uint64 // differs after an execve(2), or after the process moved its arguments
+
+	UserNanos, SystemNanos   uint64 // CPU time of all threads, dead ones too
+	MinorFaults, MajorFaults uint64
+	Threads                  int
+	VirtualBytes             uint64
+	ResidentBytes            uint64
+
+	SwapBytes                               uint64
+	EUID                                    uint32
+	VoluntarySwitches, NonvoluntarySwitches uint64 // of the main thread only
+
+	ReadBytes, WriteBytes uint64 // fetched from and sent to storage
+	FDs                   uint64 // open file descriptors
+	FDLimit               uint64 // soft RLIMIT_NOFILE; math.MaxUint64 is unlimited
+	WChan                 string // where the main thread sleeps, "" if nowhere
+
+	PSSBytes, SwapPSSBytes, USSBytes uint64
+
+	// Tasks holds every thread, the main one included, ascending by TID. It is
+	// empty for a process of one thread, of which the Sample says it all, and
+	// valid until the next walk.
+	Tasks []Task
+}
+
+// A Task is one thread of a process of at least two.
+type Task struct {
+	TID   int
+	State byte
+	Have  Fields // of FieldStatus, FieldWChan, FieldTaskUsage and FieldIO
+
+	VoluntarySwitches, NonvoluntarySwitches uint64
+	WChan                                   string
+
+	Comm                     string
+	Start                    uint64 // clock ticks after boot; 0 without FieldTaskUsage
+	UserNanos, SystemNanos   uint64
+	MinorFaults, MajorFaults uint64
+	ReadBytes, WriteBytes    uint64
+}
+
+// A Snapshot is what a walk found. Its owner hands the same one to every walk:
+// the memory is reused, and what was found last time is how a walk knows a
+// process again.
+type Snapshot struct {
+	Samples []Sample // one per live process, ascending by PID
+
+	Now            uint64 // clock ticks after boot when the walk began
+	TicksPerSecond uint64
+	BootTime       time.Time // when the machine booted, steady under small clock steps
+	Blocked        int       // processes whose files did not answer and are left alone until they do
+	Partial        bool      // the deadline came first: the Samples not reached have nothing in Have
+
+	last  []Sample  // the walk before this one
+	tasks [2][]Task // what Samples and last point into, in turn
+	turn  int       // which of tasks the newest walk uses
+	renew int       // how many of the next walks must take new memory
+}
+
+// Words is a set of the parts of an [Identity] that cost a read of their own.
+type Words uint8
+
+// The parts of an Identity beside its ID, Comm and StartTime.
+const (
+	WordArgs    Words = 1 << iota // Args: /proc/PID/cmdline
+	WordUser                      // EUID and Username: /proc/PID/status
+	WordCgroups                   // Cgroups: /proc/PID/cgroup
+)
+
+// An Identity is what a process is called: the words that groups are made of.
+type Identity struct {
+	ID
+	Comm      string
+	StartTime time.Time // in UTC
+
+	// Args is the command line, split. It is empty for kernel threads and
+	// zombies. Arguments of more than 4 MiB are cut there.
+	Args     []string
+	EUID     uint32
+	Username string   // of EUID; its number where it has no name
+	Cgroups  []string // the path of every line of /proc/PID/cgroup, in order
+}
+
+// A Source reads processes. It serves one goroutine at a time.
+//
+// A file of one process may block for as long as a local user likes. No method
+// waits for it much longer than a twentieth of a second: the process is left
+// alone until its file answers, and counted in [Snapshot.Blocked].
+type Source interface {
+	// Walk finds all live processes. A process that exits meanwhile is left
+	// out; that is no error. When ctx ends, Walk returns what it has with
+	// Partial set. An error means that no process could be listed.
+	Walk(ctx context.Context, snap *Snapshot) error
+
+	// Complete reads, of the processes that the last Walk found, the parts that
+	// Want names and the walk did not know of yet. It stops when ctx ends.
+	Complete(ctx context.Context, snap *Snapshot)
+
+	// Identify reads the names of a process that the last Walk found. What
+	// cannot be read for want of permission stays empty. The error matches
+	// [ErrGone] if the process is gone, and [ErrBlocked] if a file of it did
+	// not answer.
+	Identify(ctx context.Context, s *Sample, want Words) (Identity, error)
+
+	// Close releases what the Source holds open.
+	Close() error
+}
+
+// ErrBlocked matches the error of reading a process whose files do not answer.
+var ErrBlocked = errors.New("process does not answer")
+
+// ErrGone matches the error of reading a process that has exited.
+var ErrGone = procfs.ErrGone
+
+// ErrAccessDenied matches the error of reading what the kernel keeps from us.
+var ErrAccessDenied = procfs.ErrAccessDenied
+
+// Options says where and how to read processes.
+type Options struct {
+	Root string // where the process file system is mounted; "" is /proc
+}
+
+// Open returns the Source of this operating system. Where there is none, the
+// error matches [errors.ErrUnsupported].
+func Open(o Options) (Source, error) { return open(o) }

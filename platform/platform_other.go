@@ -1,0 +1,13 @@
+//go:build !linux
+
+package platform
+
+import (
+	"errors"
+	"fmt"
+	"runtime"
+)
+
+func open(Options) (Source, error) {
+	return nil, fmt.Errorf("platform: processes on %s: %w", runtime.GOOS, errors.ErrUnsupported)
+}

@@ -1,0 +1,251 @@
+package platform
+
+import (
+	"errors"
+	"math"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/seed57308aee/process_exporter/procfs"
+)
+
+// The flags of /proc/PID/stat that tell what kind of process it is
+// (linux/sched.h).
+const (
+	flagExiting    = 0x00000004 // on its way out, perhaps without memory already
+	flagForkNoExec = 0x00000040 // forked, and has not called execve(2) since
+	flagKernel     = 0x00200000 // a kernel thread
+)
+
+// maxWChans bounds the cache of the names of kernel functions.
+const maxWChans = 2048
+
+// scratch is what a worker reads into. It is reused for every process.
+type scratch struct {
+	stat   procfs.Stat
+	status procfs.Status
+	io     procfs.IO
+	limits procfs.Limits
+	limit  unix.Rlimit
+	smaps  procfs.Smaps
+
+	sample Sample
+	tids   []int
+	tasks  []Task
+	wchans map[string]string // each name once, however many threads sleep there
+	gone   bool              // the process exited while it was read
+}
+
+func newScratch() scratch { return scratch{wchans: make(map[string]string)} }
+
+// sample reads a process into w.read.sample: stat, and the parts that prev, its
+// Sample of the walk before, wants. found is false if there is none to tell of.
+func (w *worker) sample(pid int, prev *Sample) (found bool, err error) {
+	r := &w.read
+	text, err := w.reader.Read(pid, "stat")
+	switch {
+	case err == nil && len(text) == 0: // exited between open and read
+		return false, procfs.ErrGone
+	case err == nil:
+		err = procfs.ParseStat(text, &r.stat)
+	case errors.Is(err, procfs.ErrGone):
+		return false, err
+	}
+	if err != nil {
+		if prev == nil {
+			return false, err
+		}
+		r.sample = prev.unread()
+		return true, err
+	}
+	w.takeStat(prev)
+	w.parts(prev)
+	return true, nil
+}
+
+// takeStat starts a new Sample with what stat says.
+func (w *worker) takeStat(prev *Sample) {
+	st, clock := &w.read.stat, &w.src.clock
+	s := &w.read.sample
+	*s = Sample{
+		ID:            ID{PID: st.PID, Start: st.StartTicks},
+		PPID:          st.PPID,
+		Have:          FieldStat,
+		State:         st.State,
+		Kernel:        st.Flags&flagKernel != 0,
+		Exec:          execToken(st),
+		UserNanos:     clock.nanos(st.UserTicks),
+		SystemNanos:   clock.nanos(st.SystemTicks),
+		MinorFaults:   st.MinorFaults,
+		MajorFaults:   st.MajorFaults,
+		Threads:       st.Threads,
+		VirtualBytes:  st.VirtualBytes,
+		ResidentBytes: st.ResidentPages * w.src.page,
+	}
+	last := ""
+	if prev != nil {
+		last = prev.Comm
+		if prev.Start == s.Start {
+			s.Want = prev.Want
+			if exiting(st) { // the addresses read as 0 now, but it is the same program
+				s.Exec = prev.Exec
+			}
+		}
+	}
+	s.Comm = reuse(last, st.Comm)
+}
+
+// execToken returns a number that changes when the process calls execve(2). The
+// kernel lays out stack and arguments anew then, at random addresses, and
+// clears a flag that fork sets. Without the right to trace the process the
+// addresses read as 0, and the flag and the name must do.
+func execToken(st *procfs.Stat) uint64 {
+	const prime = 1099511628211
+	token := uint64(14695981039346656037)
+	for _, part := range [...]uint64{st.ArgStart, st.ArgEnd, st.StackStart, st.Flags & flagForkNoExec} {
+		token = (token ^ part) * prime
+	}
+	return token
+}
+
+// exiting reports whether a process has given up its memory, or is about to.
+func exiting(st *procfs.Stat) bool {
+	return st.State == 'Z' || st.State == 'X' || st.Flags&flagExiting != 0
+}
+
+// reuse returns text as a string, without allocating where it still is last.
+func reuse(last string, text []byte) string {
+	if last == string(text) {
+		return last
+	}
+	return string(text)
+}
+
+// parts reads what the Sample wants beside stat. Order matters: a thread that
+// has not switched since its wchan was read still sleeps there, so switches are
+// read before wchan.
+func (w *worker) parts(prev *Sample) {
+	s := &w.read.sample
+	w.read.gone = false
+	if prev != nil && prev.Start != s.Start {
+		prev = nil
+	}
+	for _, part := range [...]struct {
+		field Fields
+		read  func(*worker, *Sample) error
+	}{
+		{FieldStatus, (*worker).status}, {FieldIO, (*worker).io}, {FieldFDs, (*worker).fds},
+		{FieldFDLimit, (*worker).fdLimit}, {FieldSmaps, (*worker).smaps},
+	} {
+		if s.Want&part.field != 0 && !w.read.gone {
+			w.judge(s, part.field, part.read(w, s))
+		}
+	}
+	if w.read.gone {
+		return
+	}
+	if s.Want&FieldTasks != 0 {
+		w.judge(s, FieldTasks, w.tasks(s, prev))
+	}
+	if s.Want&FieldWChan != 0 && len(s.Tasks) == 0 && !w.read.gone {
+		w.judge(s, FieldWChan, w.leaderWChan(s, prev))
+	}
+}
+
+// judge books the outcome of reading one part: there, lost, or gone with its
+// process.
+func (w *worker) judge(s *Sample, field Fields, err error) {
+	if err == nil {
+		s.Have |= field
+		return
+	}
+	if (errors.Is(err, syscall.ESRCH) || errors.Is(err, syscall.ENOENT)) && !w.reader.Alive(s.PID) {
+		w.read.gone = true // what was read before remains true
+		return
+	}
+	s.Lost |= field
+}
+
+func (w *worker) status(s *Sample) error {
+	text, err := w.reader.Read(s.PID, "status")
+	if err != nil {
+		return err
+	}
+	st := &w.read.status
+	if err := procfs.ParseStatus(text, st); err != nil {
+		return err
+	}
+	s.SwapBytes, s.EUID = st.SwapBytes, st.UIDs[1]
+	s.VoluntarySwitches, s.NonvoluntarySwitches = st.VoluntarySwitches, st.NonvoluntarySwitches
+	return nil
+}
+
+func (w *worker) io(s *Sample) error {
+	text, err := w.reader.Read(s.PID, "io")
+	if err != nil {
+		return err
+	}
+	if err := procfs.ParseIO(text, &w.read.io); err != nil {
+		return err
+	}
+	s.ReadBytes, s.WriteBytes = w.read.io.ReadBytes, w.read.io.WriteBytes
+	return nil
+}
+
+func (w *worker) fds(s *Sample) (err error) {
+	if s.State != 'Z' { // a zombie has closed its files
+		s.FDs, err = w.reader.CountFDs(s.PID)
+	}
+	return err
+}
+
+// fdLimit asks the kernel directly where it may, which costs a twentieth of
+// reading the file: of processes of our own user, or with CAP_SYS_RESOURCE.
+func (w *worker) fdLimit(s *Sample) error {
+	if s.State == 'Z' {
+		s.FDLimit = math.MaxUint64
+		return nil
+	}
+	if w.src.mount.OwnPIDs() {
+		if unix.Prlimit(s.PID, unix.RLIMIT_NOFILE, nil, &w.read.limit) == nil {
+			s.FDLimit = w.read.limit.Cur
+			return nil
+		}
+	}
+	text, err := w.reader.Read(s.PID, "limits")
+	if err != nil {
+		return err
+	}
+	if err := procfs.ParseLimits(text, &w.read.limits); err != nil {
+		return err
+	}
+	s.FDLimit = w.read.limits.OpenFiles.Soft
+	return nil
+}
+
+// smaps reads the shares of memory. Kernels before 4.14 have no smaps_rollup.
+func (w *worker) smaps(s *Sample) error {
+	if s.Kernel {
+		return nil
+	}
+	if s.State == 'Z' {
+		// Its memory is gone: none is the truth, and still the file could not
+		// be read, which counts as a partial error.
+		s.Lost |= FieldSmaps
+		return nil
+	}
+	text, err := w.reader.ReadAll(s.PID, "smaps_rollup")
+	if errors.Is(err, syscall.ENOENT) {
+		text, err = w.reader.ReadAll(s.PID, "smaps")
+	}
+	if err != nil {
+		return err
+	}
+	m := &w.read.smaps
+	if err := procfs.ParseSmaps(text, m); err != nil {
+		return err
+	}
+	s.PSSBytes, s.SwapPSSBytes, s.USSBytes = m.PSSBytes, m.SwapPSSBytes, m.USSBytes
+	return nil
+}

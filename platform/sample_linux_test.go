@@ -1,0 +1,145 @@
+package platform
+
+import (
+	"context"
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/seed57308aee/process_exporter/testdata/proctree"
+)
+
+func TestSampleOfEveryPart(t *testing.T) {
+	tree := proctree.New(t, 1000)
+	tree.Set(proctree.Process{PID: 7, PPID: 3, Comm: "a) b", Args: []string{"x"}, State: "S", UTime: 150, STime: 25, Start: 77, MinFlt: 4, MajFlt: 5, VSize: 8192, RSS: 3,
+		UIDs: [4]uint32{1, 2, 3, 4}, SwapKB: 6, Voluntary: 70, Nonvol: 80, ReadBytes: 900, WriteBytes: 1000, FDs: 3, FDLimit: "11", WChan: "do_wait", PSSKB: 12, SwapPSSKB: 13, USSKB: 14,
+		Threads: []proctree.Thread{{TID: 9, Comm: "w\xff", Start: 78, State: "D", UTime: 1, STime: 2, MinFlt: 3, MajFlt: 4, Voluntary: 5, Nonvol: 6, ReadBytes: 7, WriteBytes: 8, WChan: "io_schedule"}}})
+	src := openSource(t, tree.Root)
+	var snap Snapshot
+	walk(t, src, &snap, everything)
+	if len(snap.Samples) != 1 {
+		t.Fatalf("got %d Samples, want 1", len(snap.Samples))
+	}
+	s := snap.Samples[0]
+	if len(s.Tasks) != 2 {
+		t.Fatalf("got %d Tasks, want 2", len(s.Tasks))
+	}
+	const tick = uint64(time.Second / 100)
+	task := s.Tasks[1]
+	want := Task{TID: 9, State: 'D', Have: FieldStatus | FieldWChan | FieldTaskUsage | FieldIO, VoluntarySwitches: 5, NonvoluntarySwitches: 6, WChan: "io_schedule", Comm: "w\xff", Start: 78,
+		UserNanos: tick, SystemNanos: 2 * tick, MinorFaults: 3, MajorFaults: 4, ReadBytes: 7, WriteBytes: 8}
+	if task != want {
+		t.Errorf("got %+v, want %+v", task, want)
+	}
+	s.Tasks = nil
+	all := Sample{ID: ID{7, 77}, PPID: 3, Want: everything, Have: everything &^ FieldTaskUsage, Comm: "a) b", State: 'S', Exec: s.Exec, UserNanos: 150 * tick, SystemNanos: 25 * tick,
+		MinorFaults: 4, MajorFaults: 5, Threads: 2, VirtualBytes: 8192, ResidentBytes: 3 * uint64(os.Getpagesize()), SwapBytes: 6144, EUID: 2,
+		ReadBytes: 900, WriteBytes: 1000, FDs: 3, FDLimit: 11, PSSBytes: 12 << 10, SwapPSSBytes: 13 << 10, USSBytes: 14 << 10}
+	if got := describe(s); got != describe(all) {
+		t.Errorf("got  %s\nwant %s", got, describe(all))
+	}
+	if snap.Now != 1000 || snap.BootTime.Unix() != proctree.BootTime || snap.TicksPerSecond != 100 {
+		t.Errorf("got Now %d, BootTime %v, TicksPerSecond %d", snap.Now, snap.BootTime, snap.TicksPerSecond)
+	}
+}
+
+func TestIdentity(t *testing.T) {
+	tree := proctree.New(t, 1000)
+	tree.Set(proctree.Process{PID: 7, Comm: "c", Args: []string{"/bin/x", "", "a b"}, Start: 150, UIDs: [4]uint32{0, 4242424, 0, 0}, Cgroup: "9:name=systemd:/a:b\n0::/x.scope\n"})
+	src := openSource(t, tree.Root)
+	var snap Snapshot
+	walk(t, src, &snap, FieldStat)
+	got, err := src.Identify(context.Background(), &snap.Samples[0], WordArgs|WordUser|WordCgroups)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(got.Args) != 3 || got.Args[2] != "a b" || got.Comm != "c" || got.EUID != 4242424 || got.Username != "4242424" ||
+		len(got.Cgroups) != 2 || got.Cgroups[0] != "/a:b" || got.Cgroups[1] != "/x.scope" || !got.StartTime.Equal(time.Unix(proctree.BootTime+1, 5e8)) {
+		t.Errorf("got %+v", got)
+	}
+	tree.Set(proctree.Process{PID: 7, Comm: "other", Start: 151})
+	if _, err := src.Identify(context.Background(), &snap.Samples[0], WordArgs); !errors.Is(err, ErrGone) {
+		t.Errorf("got error %v of a PID that another process has now, want ErrGone", err)
+	}
+}
+
+// TestWChanIsReadOncePerSleep shows that a thread which has not switched since
+// is not asked again where it sleeps.
+func TestWChanIsReadOncePerSleep(t *testing.T) {
+	tree := proctree.New(t, 1000)
+	p := proctree.Process{PID: 7, Comm: "c", Start: 5, Voluntary: 1, WChan: "first"}
+	tree.Set(p)
+	src := openSource(t, tree.Root)
+	var snap Snapshot
+	steps := []struct {
+		name string
+		edit func()
+		want string
+	}{
+		{"first sight", func() {}, "first"},
+		{"still asleep", func() { p.WChan = "second" }, "first"},
+		{"has run", func() { p.Voluntary = 2 }, "second"},
+		{"was pushed aside", func() { p.Nonvol, p.WChan = 1, "third" }, "third"},
+		{"runs", func() { p.State = "R" }, ""},
+		{"sleeps again", func() { p.State, p.WChan = "S", "fourth" }, "fourth"},
+	}
+	for _, s := range steps {
+		s.edit()
+		tree.Set(p)
+		walk(t, src, &snap, everything)
+		if got := snap.Samples[0].WChan; got != s.want {
+			t.Errorf("%s: got wchan %q, want %q", s.name, got, s.want)
+		}
+	}
+}
+
+func TestExecChangesTheToken(t *testing.T) {
+	// The shell waits for a line before it becomes another program.
+	cmd := exec.Command("/bin/sh", "-c", "read x; exec sleep 60")
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = cmd.Process.Kill(); _ = cmd.Wait() }()
+	src := openSource(t, "/proc")
+	var snap Snapshot
+	look := func() Sample {
+		walk(t, src, &snap, FieldStat)
+		at := snap.Index(cmd.Process.Pid)
+		if at < 0 {
+			t.Fatal("the process is gone")
+		}
+		return snap.Samples[at]
+	}
+	var before Sample
+	eventually(t, func() bool { before = look(); return before.Comm == "sh" && before.State == 'S' })
+	if again := look(); again.Exec != before.Exec {
+		t.Errorf("got another token for a process that did nothing")
+	}
+	if _, err := in.Write([]byte("go\n")); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, func() bool { return look().Comm == "sleep" })
+	if after := look(); after.Exec == before.Exec || after.ID != before.ID {
+		t.Errorf("got token %x after execve and %x before, of %v and %v", after.Exec, before.Exec, after.ID, before.ID)
+	}
+}
+
+func TestOpenRefusesWhatIsNoProc(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for name, root := range map[string]string{"nothing there": "/no/such/place", "a file": file, "an empty directory": t.TempDir(), "a directory with another stat": "/sys"} {
+		if src, err := Open(Options{Root: root}); err == nil {
+			_ = src.Close()
+			t.Errorf("%s: got no error of %s", name, root)
+		}
+	}
+}

@@ -1,0 +1,179 @@
+package platform
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/user"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"syscall"
+
+	"github.com/seed57308aee/process_exporter/procfs"
+)
+
+// maxStuck is how many reads may hang at once. Each costs a thread of the
+// operating system until the kernel lets go of it.
+const maxStuck = 8
+
+// maxUsers bounds the cache of user names: in a user namespace anybody can
+// take thousands of uids.
+const maxUsers = 1000
+
+// source reads processes from a process file system.
+type source struct {
+	mount *procfs.Mount
+	clock clock
+	page  uint64 // bytes
+
+	pids  []int
+	idle  *worker // the worker that the next call uses, nil after one got stuck
+	users map[uint32]string
+
+	mu       sync.Mutex // guards stuck
+	stuck    map[int]struct{}
+	stuckLen atomic.Int32 // len(stuck), for a look without the mutex
+}
+
+func open(o Options) (Source, error) {
+	if o.Root == "" {
+		o.Root = "/proc"
+	}
+	mount, err := procfs.Open(o.Root)
+	if err != nil {
+		return nil, err
+	}
+	return &source{
+		mount: mount,
+		clock: newClock(mount),
+		page:  uint64(os.Getpagesize()),
+		users: make(map[uint32]string),
+		stuck: make(map[int]struct{}),
+	}, nil
+}
+
+// Close implements Source.
+func (s *source) Close() error { return s.mount.Close() }
+
+// worker returns a worker, or nil when too many hang already.
+func (s *source) worker() *worker {
+	if s.idle == nil {
+		if s.stuckLen.Load() >= maxStuck {
+			return nil
+		}
+		s.idle = newWorker(s)
+	}
+	return s.idle
+}
+
+func (s *source) isStuck(pid int) bool {
+	if s.stuckLen.Load() == 0 {
+		return false
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	_, yes := s.stuck[pid]
+	return yes
+}
+
+// Walk implements Source.
+func (s *source) Walk(ctx context.Context, snap *Snapshot) error {
+	w := s.worker()
+	if w == nil {
+		return fmt.Errorf("platform: %d processes do not answer: %w", maxStuck, ErrBlocked)
+	}
+	s.clock.start(w.reader, snap)
+	snap.begin()
+	var err error
+	if s.pids, err = w.reader.AppendPIDs(s.pids[:0]); err != nil {
+		return fmt.Errorf("platform: cannot list processes: %w", err)
+	}
+	if len(s.pids) == 0 {
+		return errors.New("platform: the process file system shows no process")
+	}
+	next, last := 0, cursor{list: snap.last}
+	for next < len(s.pids) && ctx.Err() == nil {
+		if w = s.worker(); w == nil {
+			break
+		}
+		from := next
+		finished := s.attempt(ctx, w, func(w *worker) { w.walk(snap, s.pids, from) })
+		if next = w.reached(); w.failed() != nil {
+			return fmt.Errorf("platform: %w", w.failed())
+		}
+		if !finished { // the process at next does not answer
+			snap.hold(last.find(s.pids[next]))
+			snap.renew = len(snap.tasks)
+			next++
+		}
+	}
+	snap.Partial = next < len(s.pids)
+	for ; next < len(s.pids); next++ {
+		snap.hold(last.find(s.pids[next]))
+	}
+	snap.Blocked = int(s.stuckLen.Load())
+	return nil
+}
+
+// Complete implements Source.
+func (s *source) Complete(ctx context.Context, snap *Snapshot) {
+	for next := 0; next < len(snap.Samples) && ctx.Err() == nil; {
+		w := s.worker()
+		if w == nil {
+			return
+		}
+		from := next
+		if s.attempt(ctx, w, func(w *worker) { w.complete(snap, from) }) {
+			return
+		}
+		next = w.reached()
+		snap.Samples[next].Lost |= snap.Samples[next].Want
+		snap.renew = len(snap.tasks)
+		next++
+	}
+}
+
+// Identify implements Source.
+func (s *source) Identify(ctx context.Context, sample *Sample, want Words) (Identity, error) {
+	w := s.worker()
+	if w == nil || s.isStuck(sample.PID) {
+		return Identity{}, fmt.Errorf("platform: identify process %d: %w", sample.PID, ErrBlocked)
+	}
+	target := *sample
+	var id Identity
+	var err error
+	if !s.attempt(ctx, w, func(w *worker) { id, err = w.identify(target, want) }) {
+		return Identity{}, fmt.Errorf("platform: identify process %d: %w", target.PID, ErrBlocked)
+	}
+	if err != nil {
+		return Identity{}, fmt.Errorf("platform: identify process %d: %w", target.PID, err)
+	}
+	id.StartTime = s.clock.at(target.Start)
+	if want&WordUser != 0 {
+		id.Username = s.username(id.EUID)
+	}
+	return id, nil
+}
+
+func (s *source) username(uid uint32) string {
+	if name, ok := s.users[uid]; ok {
+		return name
+	}
+	if len(s.users) >= maxUsers {
+		clear(s.users)
+	}
+	name := strconv.FormatUint(uint64(uid), 10)
+	if u, err := user.LookupId(name); err == nil {
+		name = u.Username
+	}
+	s.users[uid] = name
+	return name
+}
+
+// fatal reports whether err says that we, and not the process read, are in
+// trouble: to go on would make living processes look dead.
+func fatal(err error) bool {
+	return errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) || errors.Is(err, syscall.ENOMEM)
+}

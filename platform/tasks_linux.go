@@ -1,0 +1,174 @@
+package platform
+
+import (
+	"errors"
+	"syscall"
+
+	"github.com/seed57308aee/process_exporter/procfs"
+)
+
+// tasks reads every thread of a process of at least two.
+func (w *worker) tasks(s *Sample, prev *Sample) error {
+	if s.Threads < 2 {
+		return nil
+	}
+	var err error
+	if w.read.tids, err = w.reader.AppendTIDs(w.read.tids[:0], s.PID); err != nil {
+		return err
+	}
+	if len(w.read.tids) < 2 { // the others have exited meanwhile
+		return nil
+	}
+	var last []Task
+	if prev != nil {
+		last = prev.Tasks
+	}
+	w.read.tasks = w.read.tasks[:0]
+	for _, tid := range w.read.tids {
+		for len(last) > 0 && last[0].TID < tid {
+			last = last[1:]
+		}
+		old := Task{}
+		if len(last) > 0 && last[0].TID == tid {
+			old = last[0]
+		}
+		task := Task{TID: tid}
+		switch err := w.task(s, &task, &old); {
+		case err == nil:
+			w.read.tasks = append(w.read.tasks, task)
+		case !taskGone(err):
+			return err
+		}
+	}
+	s.Tasks = w.read.tasks
+	return nil
+}
+
+// taskGone reports whether err says that a thread exited. Its files are opened
+// by path, so that ENOENT says it as well as ESRCH.
+func taskGone(err error) bool {
+	return errors.Is(err, syscall.ENOENT) || errors.Is(err, syscall.ESRCH)
+}
+
+// task reads one thread. old is the same thread in the walk before, or zero.
+func (w *worker) task(s *Sample, t, old *Task) error {
+	if s.Want&FieldTaskUsage != 0 {
+		if err := w.taskUsage(s, t, old); err != nil {
+			return err
+		}
+	}
+	if err := w.taskStatus(s, t); err != nil {
+		return err
+	}
+	if s.Want&FieldWChan == 0 {
+		return nil
+	}
+	if asleep(t.State, old.State) && old.Have&(FieldWChan|FieldStatus) == FieldWChan|FieldStatus &&
+		t.VoluntarySwitches == old.VoluntarySwitches && t.NonvoluntarySwitches == old.NonvoluntarySwitches {
+		t.WChan = old.WChan
+	} else if t.State != 'R' {
+		text, err := w.reader.ReadTask(s.PID, t.TID, "wchan")
+		if err != nil && !taskGone(err) {
+			s.Lost |= FieldWChan
+			return nil
+		}
+		t.WChan = w.internWChan(text)
+	}
+	t.Have |= FieldWChan
+	s.Have |= FieldWChan
+	return nil
+}
+
+func (w *worker) taskStatus(s *Sample, t *Task) error {
+	st := &w.read.status
+	if t.TID != s.PID || s.Have&FieldStatus == 0 { // the main thread's was read for the process
+		text, err := w.reader.ReadTask(s.PID, t.TID, "status")
+		if err != nil {
+			return err
+		}
+		if err := procfs.ParseStatus(text, st); err != nil {
+			return err
+		}
+		t.VoluntarySwitches, t.NonvoluntarySwitches = st.VoluntarySwitches, st.NonvoluntarySwitches
+		if t.State == 0 {
+			t.State = st.State
+		}
+	} else {
+		t.VoluntarySwitches, t.NonvoluntarySwitches, t.State = s.VoluntarySwitches, s.NonvoluntarySwitches, s.State
+	}
+	t.Have |= FieldStatus
+	return nil
+}
+
+// taskUsage reads what a thread itself has used.
+func (w *worker) taskUsage(s *Sample, t, old *Task) error {
+	text, err := w.reader.ReadTask(s.PID, t.TID, "stat")
+	if err != nil {
+		return err
+	}
+	st, clock := &w.read.stat, &w.src.clock
+	if err := procfs.ParseStat(text, st); err != nil {
+		return err
+	}
+	t.Have |= FieldTaskUsage
+	t.State, t.Start = st.State, st.StartTicks
+	t.UserNanos, t.SystemNanos = clock.nanos(st.UserTicks), clock.nanos(st.SystemTicks)
+	t.MinorFaults, t.MajorFaults = st.MinorFaults, st.MajorFaults
+	t.Comm = reuse(old.Comm, st.Comm)
+	if s.Lost&FieldIO != 0 || s.Want&FieldIO == 0 { // denied for the process is denied for its threads
+		return nil
+	}
+	text, err = w.reader.ReadTask(s.PID, t.TID, "io")
+	if err == nil {
+		err = procfs.ParseIO(text, &w.read.io)
+	}
+	if err != nil {
+		if !taskGone(err) {
+			s.Lost |= FieldIO
+			err = nil
+		}
+		return err
+	}
+	t.Have |= FieldIO
+	t.ReadBytes, t.WriteBytes = w.read.io.ReadBytes, w.read.io.WriteBytes
+	return nil
+}
+
+// leaderWChan reads where the only thread of a process sleeps.
+func (w *worker) leaderWChan(s *Sample, prev *Sample) error {
+	if s.State == 'R' || s.State == 'Z' {
+		return nil
+	}
+	if prev != nil && asleep(s.State, prev.State) && s.Have&prev.Have&FieldStatus != 0 && prev.Have&FieldWChan != 0 && len(prev.Tasks) == 0 &&
+		s.VoluntarySwitches == prev.VoluntarySwitches && s.NonvoluntarySwitches == prev.NonvoluntarySwitches {
+		s.WChan = prev.WChan
+		return nil
+	}
+	text, err := w.reader.Read(s.PID, "wchan")
+	if err != nil {
+		return err
+	}
+	s.WChan = w.internWChan(text)
+	return nil
+}
+
+// asleep reports whether a thread sleeps now and slept before.
+func asleep(now, before byte) bool {
+	return (now == 'S' || now == 'D') && now == before
+}
+
+func (w *worker) internWChan(text []byte) string {
+	name := procfs.ParseWChan(text)
+	if len(name) == 0 {
+		return ""
+	}
+	if s, ok := w.read.wchans[string(name)]; ok {
+		return s
+	}
+	if len(w.read.wchans) >= maxWChans {
+		clear(w.read.wchans)
+	}
+	s := string(name)
+	w.read.wchans[s] = s
+	return s
+}

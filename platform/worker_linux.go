@@ -1,0 +1,226 @@
+package platform
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/seed57308aee/process_exporter/procfs"
+)
+
+// patience is how long one process may keep a walk waiting.
+const patience = 50 * time.Millisecond
+
+// A worker reads processes on a goroutine of its own, so that a file which does
+// not answer holds up that goroutine and nobody else. Who waits for a worker
+// abandons it when it makes no progress; from then on the worker may touch
+// nothing but itself, and goes away when its read returns.
+type worker struct {
+	src    *source
+	reader *procfs.Reader
+	read   scratch
+
+	thread atomic.Int64  // the kernel's id of the thread that reads
+	pid    atomic.Int64  // the process being read
+	beat   atomic.Uint64 // grows with every process
+	stop   atomic.Bool   // the deadline has come
+
+	mu        sync.Mutex // guards what follows, and the snapshot that is worked on
+	abandoned bool
+	finished  bool
+	next      int // index of the first process not dealt with
+	err       error
+}
+
+func newWorker(s *source) *worker {
+	return &worker{src: s, reader: procfs.NewReader(s.mount), read: newScratch()}
+}
+
+// attempt runs work on w and waits for it. It returns false when one process
+// kept w waiting for too long; w is abandoned then.
+func (s *source) attempt(ctx context.Context, w *worker, work func(*worker)) bool {
+	w.stop.Store(false)
+	w.finished = false // nobody else knows of w yet
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		w.run(work)
+	}()
+	ticker := time.NewTicker(patience / 2)
+	defer ticker.Stop()
+	deadline := ctx.Done()
+	seen, quiet, last := w.beat.Load(), 0, time.Now()
+	for {
+		select {
+		case <-done:
+			return true
+		case <-deadline:
+			w.stop.Store(true)
+			deadline = nil
+		case now := <-ticker.C:
+			// Ticks that come late say that we were not running either.
+			late := now.Sub(last) > patience
+			last = now
+			if beat := w.beat.Load(); beat != seen || late {
+				seen, quiet = beat, 0
+				continue
+			}
+			if quiet++; quiet >= 2 && w.blocked() && w.abandon() {
+				return false
+			}
+		}
+	}
+}
+
+// run does the work on a thread that blocked can look at.
+func (w *worker) run(work func(*worker)) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	w.thread.Store(int64(unix.Gettid()))
+	work(w)
+	w.mu.Lock()
+	w.finished = true
+	abandoned := w.abandoned
+	w.mu.Unlock()
+	if abandoned {
+		w.src.release(int(w.pid.Load()))
+	}
+}
+
+// blocked reports whether the thread at work waits in the kernel. One that is
+// merely short of CPU on a busy machine is ready to run and will go on.
+func (w *worker) blocked() bool {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/self/task/%d/stat", w.thread.Load()))
+	if err != nil {
+		return true // no /proc of our own to ask
+	}
+	var st procfs.Stat
+	return procfs.ParseStat(text, &st) != nil || st.State != 'R'
+}
+
+// abandon gives w up and remembers the process it hangs at. It returns false
+// when w has just finished after all.
+func (w *worker) abandon() bool {
+	s := w.src
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.finished {
+		return false
+	}
+	w.abandoned = true
+	s.idle = nil
+	s.stuck[int(w.pid.Load())] = struct{}{}
+	s.stuckLen.Store(int32(len(s.stuck)))
+	return true
+}
+
+// release forgets that a process hangs.
+func (s *source) release(pid int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.stuck, pid)
+	s.stuckLen.Store(int32(len(s.stuck)))
+}
+
+// reached returns the index of the first process that w has not dealt with.
+func (w *worker) reached() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.next
+}
+
+// failed returns the error that ended the walk.
+func (w *worker) failed() error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.err
+}
+
+// begin says that w starts on a list of processes at index from.
+func (w *worker) begin(from int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.next, w.err = from, nil
+}
+
+// commit runs keep, which may touch the snapshot, and steps on to the next
+// process. It returns false, and runs nothing, when w was abandoned.
+func (w *worker) commit(next int, keep func()) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.abandoned {
+		return false
+	}
+	keep()
+	w.next = next
+	w.beat.Add(1)
+	return true
+}
+
+// walk reads the processes pids[from:] into snap.
+func (w *worker) walk(snap *Snapshot, pids []int, from int) {
+	w.begin(from)
+	last := cursor{list: snap.last}
+	for i := from; i < len(pids) && !w.stop.Load(); i++ {
+		pid := pids[i]
+		w.pid.Store(int64(pid))
+		prev := last.find(pid)
+		if w.src.isStuck(pid) {
+			if !w.commit(i+1, func() { snap.hold(prev) }) {
+				return
+			}
+			continue
+		}
+		found, err := w.sample(pid, prev)
+		if err != nil && fatal(err) {
+			w.fail(err)
+			return
+		}
+		if !w.commit(i+1, func() {
+			if found {
+				snap.add(&w.read.sample)
+			}
+		}) {
+			return
+		}
+	}
+}
+
+func (w *worker) fail(err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.err = err
+}
+
+// complete reads again the processes of snap that lack a part that is wanted.
+func (w *worker) complete(snap *Snapshot, from int) {
+	w.begin(from)
+	for i := from; i < len(snap.Samples) && !w.stop.Load(); i++ {
+		prev := snap.Samples[i] // a copy: the snapshot is not ours while a read may hang
+		if prev.Want&^(prev.Have|prev.Lost) == 0 {
+			continue
+		}
+		w.pid.Store(int64(prev.PID))
+		w.mu.Lock()
+		w.next = i
+		w.mu.Unlock()
+		found, _ := w.sample(prev.PID, &prev)
+		same := found && w.read.sample.ID == prev.ID
+		if !w.commit(i+1, func() {
+			if same {
+				snap.keepTasks(&w.read.sample)
+				snap.Samples[i] = w.read.sample
+			}
+		}) {
+			return
+		}
+	}
+}
