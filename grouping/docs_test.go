@@ -1,0 +1,86 @@
+package grouping
+
+import (
+	"os"
+	"reflect"
+	"strings"
+	"testing"
+
+	"github.com/seed57308aee/process_exporter/platform"
+)
+
+// TestExample guards that the file people start from does what it says.
+func TestExample(t *testing.T) {
+	c, err := Load("../config.yaml.example")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, w := range c.Warnings() {
+		t.Error(w)
+	}
+	tests := []struct {
+		name    string
+		process *platform.Identity
+		want    string
+	}{
+		{"title", process("nginx", "nginx: worker process"), "nginx"},
+		{"path", process("postgres", "/usr/lib/postgresql/15/bin/postgres", "-D", "/data"), "postgres"},
+		{"jar", process("java", "/usr/bin/java", "-Xmx1g", "-jar", "/opt/shop.jar"), "java:shop"},
+		{"no jar", process("java", "/usr/bin/java", "-cp", "/opt", "Main"), "java"},
+		{"script", process("python3", "/usr/bin/python3", "-u", "/opt/bin/worker.py", "--fast"), "python3:worker.py"},
+		{"module", process("python3", "python3", "-m", "http.server"), "python3:http.server"},
+		{"no script", process("python3", "python3"), "python3"},
+		{"anything else", process("sshd", "sshd: bob@pts/0"), "sshd"},
+		{"kernel thread", process("kthreadd"), nobody},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			if got := groupOf(c, tt.process); got != tt.want {
+				t.Errorf("got group %q, want %q", got, tt.want)
+			}
+		})
+	}
+}
+
+// TestDocs guards that every configuration in the manual works as it stands.
+func TestDocs(t *testing.T) {
+	const file = "../docs/configuration.md"
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	blocks := strings.Split(string(text), "```yaml\n")[1:]
+	if len(blocks) == 0 {
+		t.Fatal("got no blocks of YAML")
+	}
+	for _, block := range blocks {
+		block, _, closed := strings.Cut(block, "```\n")
+		c, err := Parse(file, []byte(block))
+		if err != nil || !closed {
+			t.Fatalf("error %v of this block:\n%s", err, block)
+		}
+		if len(c.Warnings()) != 0 || len(c.rules) == 0 {
+			t.Errorf("%d rules and warnings %v of this block:\n%s", len(c.rules), c.Warnings(), block)
+		}
+	}
+}
+
+// TestDocsNameEveryField guards the table of what templates can use.
+func TestDocsNameEveryField(t *testing.T) {
+	text, err := os.ReadFile("../docs/configuration.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, field := range fieldsOf(templateWords{}) {
+		if !strings.Contains(string(text), "| `."+field+"` |") {
+			t.Errorf("the table lacks .%s", field)
+		}
+	}
+}
+
+func fieldsOf(v any) (names []string) {
+	for i := range reflect.TypeOf(v).NumField() {
+		names = append(names, reflect.TypeOf(v).Field(i).Name)
+	}
+	return names
+}

@@ -1,0 +1,252 @@
+package grouping
+
+import (
+	"cmp"
+	"math"
+	"math/bits"
+	"slices"
+
+	"github.com/seed57308aee/process_exporter/platform"
+)
+
+// The states that threads are counted by, as [Group.States] has them.
+const (
+	Running = iota
+	Sleeping
+	Waiting // in an uninterruptible sleep, as on a disk
+	Zombie
+	Other
+	NumStates
+)
+
+// maxThreadNames is how many thread names a group remembers. Beyond that the
+// names that no thread has are forgotten, and would count anew.
+const maxThreadNames = 1000
+
+// A Group is what the processes of one group use. The counters are since the
+// Tracker started, and hold the processes that have exited.
+type Group struct {
+	Name  string
+	Procs int // live processes
+
+	Counters
+	Counted platform.Fields // the parts of Counters that were ever read
+
+	// Known holds the parts of what follows that were read of at least one
+	// process; of a group without processes everything is known to be 0.
+	Known         platform.Fields
+	ResidentBytes uint64
+	VirtualBytes  uint64
+	SwapBytes     uint64
+	PSSBytes      uint64
+	SwapPSSBytes  uint64
+	USSBytes      uint64
+	FDs           uint64
+	WorstFDRatio  float64 // open file descriptors by limit, of the process next to its limit
+	OldestStart   int64   // Unix seconds; meaningless without processes
+	NumThreads    int
+	States        [NumStates]int // threads by state
+
+	WChans     []WChan   // threads by the kernel function they sleep in
+	Threads    []Thread  // by thread name, of processes with at least two threads
+	Unreadable []FileGap // processes of which a file could not be read
+}
+
+// A WChan counts the threads that sleep in one kernel function.
+type WChan struct {
+	Name  string
+	Count int
+}
+
+// A Thread is what the threads of one name use, in one group.
+type Thread struct {
+	Name  string
+	Count int
+	Counters
+	Counted platform.Fields
+}
+
+// A FileGap counts the processes of a group that lack one part.
+type FileGap struct {
+	Field platform.Fields // one bit
+	Procs int
+}
+
+// group is the Tracker's side of a Group.
+type group struct {
+	name    string
+	total   Counters
+	counted platform.Fields
+	threads map[string]*threadGroup // by label
+
+	gauges Group // counted anew at every update; its slices are scratch
+	gaps   [16]int
+	start  uint64 // ticks, of the oldest process
+}
+
+type threadGroup struct {
+	name    string
+	count   int // threads in this update
+	total   Counters
+	counted platform.Fields
+
+	forgotten bool // no longer in group.threads
+}
+
+func newGroup(name string) *group {
+	return &group{name: name, threads: make(map[string]*threadGroup)}
+}
+
+// thread returns the threads of a name.
+func (g *group) thread(comm string) *threadGroup {
+	label := ValidLabel(comm)
+	tg := g.threads[label]
+	if tg == nil {
+		tg = &threadGroup{name: label}
+		g.threads[label] = tg
+	}
+	return tg
+}
+
+// sum counts what the processes of every group hold right now, and returns a
+// copy of all groups, by name.
+func (t *Tracker) sum() []Group {
+	for _, g := range t.groups {
+		g.gauges = Group{WChans: g.gauges.WChans[:0]}
+		g.gaps = [16]int{}
+		g.start = math.MaxUint64
+	}
+	t.health.Hidden, t.health.Partial = 0, 0
+	for i := range t.records {
+		r, s := &t.records[i], &t.snap.Samples[i]
+		if s.Have&platform.FieldStat == 0 {
+			t.health.Hidden++
+		}
+		if r.state != tracked {
+			continue
+		}
+		if s.Lost != 0 {
+			t.health.Partial++
+		}
+		r.group.take(s)
+	}
+	t.health.HiddenTotal += uint64(t.health.Hidden)
+	t.health.PartialTotal += uint64(t.health.Partial)
+	t.health.Blocked, t.health.Incomplete = t.snap.Blocked, t.snap.Partial
+
+	out := make([]Group, 0, len(t.groups))
+	for name, g := range t.groups {
+		if g.gauges.Procs == 0 && t.opts.RemoveEmpty {
+			delete(t.groups, name)
+			continue
+		}
+		out = append(out, g.snapshot(&t.snap))
+	}
+	slices.SortFunc(out, func(a, b Group) int { return cmp.Compare(a.Name, b.Name) })
+	return out
+}
+
+// take adds what a process holds.
+func (g *group) take(s *platform.Sample) {
+	v := &g.gauges
+	v.Procs++
+	v.Known |= s.Have
+	// Both parts of a task come from the same directory.
+	for lost := uint16(s.Lost &^ s.Have &^ platform.FieldTaskUsage); lost != 0; lost &= lost - 1 {
+		g.gaps[bits.TrailingZeros16(lost)]++
+	}
+	g.start = min(g.start, s.Start)
+	if s.Have&platform.FieldStat == 0 {
+		return
+	}
+	v.ResidentBytes += s.ResidentBytes
+	v.VirtualBytes += s.VirtualBytes
+	v.NumThreads += s.Threads
+	v.SwapBytes += s.SwapBytes
+	v.PSSBytes += s.PSSBytes
+	v.SwapPSSBytes += s.SwapPSSBytes
+	v.USSBytes += s.USSBytes
+	v.FDs += s.FDs
+	if s.FDLimit > 0 && s.Have&platform.FieldFDs != 0 && s.Have&platform.FieldFDLimit != 0 {
+		v.WorstFDRatio = max(v.WorstFDRatio, float64(s.FDs)/float64(s.FDLimit))
+	}
+	if len(s.Tasks) == 0 {
+		v.States[stateIndex(s.State)]++
+		v.sleeps(s.WChan)
+	}
+	for i := range s.Tasks {
+		v.States[stateIndex(s.Tasks[i].State)]++
+		v.sleeps(s.Tasks[i].WChan)
+	}
+}
+
+func stateIndex(state byte) int {
+	switch state {
+	case 'R':
+		return Running
+	case 'S':
+		return Sleeping
+	case 'D':
+		return Waiting
+	case 'Z':
+		return Zombie
+	}
+	return Other
+}
+
+// sleeps counts a thread that sleeps in wchan. Few kernel functions are slept
+// in at a time, so that looking through them beats a map.
+func (v *Group) sleeps(wchan string) {
+	if wchan == "" {
+		return
+	}
+	for i := range v.WChans {
+		if v.WChans[i].Name == wchan {
+			v.WChans[i].Count++
+			return
+		}
+	}
+	v.WChans = append(v.WChans, WChan{Name: wchan, Count: 1})
+}
+
+// snapshot returns a copy of the group that nothing changes any more.
+func (g *group) snapshot(snap *platform.Snapshot) Group {
+	out := g.gauges
+	out.Name, out.Counters, out.Counted = g.name, g.total, g.counted
+	if out.Procs == 0 {
+		out.Known = ^platform.Fields(0)
+	} else {
+		out.OldestStart = snap.BootTime.Unix() + int64(g.start/snap.TicksPerSecond)
+	}
+	out.WChans = slices.Clone(g.gauges.WChans)
+	for i := range out.WChans {
+		out.WChans[i].Name = ValidLabel(out.WChans[i].Name)
+	}
+	for i, procs := range g.gaps {
+		if procs > 0 {
+			out.Unreadable = append(out.Unreadable, FileGap{platform.Fields(1) << i, procs})
+		}
+	}
+	out.Threads = g.threadTotals()
+	return out
+}
+
+// threadTotals returns the thread names that threads have now. The others keep
+// their totals for when they come back.
+func (g *group) threadTotals() []Thread {
+	if len(g.threads) == 0 {
+		return nil
+	}
+	out := make([]Thread, 0, len(g.threads))
+	full := len(g.threads) > maxThreadNames
+	for label, tg := range g.threads {
+		if tg.count > 0 {
+			out = append(out, Thread{Name: tg.name, Count: tg.count, Counters: tg.total, Counted: tg.counted})
+		} else if full {
+			delete(g.threads, label)
+			tg.forgotten = true
+		}
+		tg.count = 0
+	}
+	return out
+}

@@ -1,0 +1,77 @@
+package grouping
+
+import (
+	"strconv"
+	"strings"
+	"testing"
+	"unicode/utf8"
+)
+
+func TestValidLabel(t *testing.T) {
+	tests := []struct{ name, in, want string }{
+		{"empty", "", ""},
+		{"plain", "java", "java"},
+		{"UTF-8", "línea 行", "línea 行"},
+		{"control characters", "a\x00\n", "a\x00\n"},
+		{"trap 76: Latin-1", "caf\xe9", "caf\uFFFDe9"},
+		{"trap 77: cut character", "行\xe8\xa1", "行\uFFFDe8\uFFFDa1"},
+		{"replacement character", "a\uFFFDb", "a\uFFFDef\uFFFDbf\uFFFDbdb"},
+		{"what looks escaped", "caf\uFFFDe9", "caf\uFFFDef\uFFFDbf\uFFFDbde9"},
+		{"surrogate", "\xed\xa0\x80", "\uFFFDed\uFFFDa0\uFFFD80"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			if got := ValidLabel(tt.in); got != tt.want {
+				t.Errorf("got %q, want %q", got, tt.want)
+			}
+		})
+	}
+}
+
+func TestValidLabelAllocs(t *testing.T) {
+	if n := testing.AllocsPerRun(100, func() { ValidLabel("línea 行") }); n != 0 {
+		t.Errorf("got %v allocations, want 0", n)
+	}
+}
+
+// FuzzValidLabel asserts that labels are UTF-8, that UTF-8 without U+FFFD stays
+// as it is, and that a label tells the name it was made of, so that no two names
+// share one.
+func FuzzValidLabel(f *testing.F) {
+	f.Add("java")
+	f.Add("caf\xe9 \uFFFD \uFFFDe9")
+	f.Fuzz(func(t *testing.T, name string) {
+		label := ValidLabel(name)
+		if !utf8.ValidString(label) {
+			t.Errorf("%q: label %q is not UTF-8", name, label)
+		}
+		if utf8.ValidString(name) && !strings.Contains(name, "\uFFFD") && label != name {
+			t.Errorf("%q became %q", name, label)
+		}
+		if got := unlabel(t, label); got != name {
+			t.Errorf("label %q tells the name %q, want %q", label, got, name)
+		}
+	})
+}
+
+// unlabel is the inverse of ValidLabel.
+func unlabel(t *testing.T, label string) string {
+	t.Helper()
+	var name strings.Builder
+	for {
+		before, after, found := strings.Cut(label, "\uFFFD")
+		name.WriteString(before)
+		if !found {
+			return name.String()
+		}
+		if len(after) < 2 {
+			t.Fatalf("label ends after %q", before)
+		}
+		b, err := strconv.ParseUint(after[:2], 16, 8)
+		if err != nil {
+			t.Fatal(err)
+		}
+		name.WriteByte(byte(b))
+		label = after[2:]
+	}
+}

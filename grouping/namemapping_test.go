@@ -1,0 +1,89 @@
+package grouping
+
+import (
+	"errors"
+	"regexp/syntax"
+	"strings"
+	"testing"
+	"unicode/utf8"
+
+	"github.com/seed57308aee/process_exporter/platform"
+)
+
+func TestNameMapping(t *testing.T) {
+	const jar = `java,-jar\s+([^/]+).jar`
+	tests := []struct {
+		name, procnames, mapping string
+		process                  *platform.Identity
+		want                     string
+	}{
+		{"trap 34: mapping alone", "", jar, process("java", "java", "-jar", "a.jar"), "java:a"},
+		{"trap 35: mapping without match", "java", `java,-Dname=(\S+)`, process("java", "java", "-jar"), nobody},
+		{"trap 36: mapping without group", "java", "java,-jar", process("java", "java", "-jar"), nobody},
+		{"trap 37: both dashes", "upstart:-user", "upstart,(--user)", process("upstart", "upstart", "--user"), "upstart:--user"},
+		{"name", "bash,java", "", process("java", "java"), "java"},
+		{"name of another", "bash,java", "", process("sh", "sh"), nobody},
+		{"name is not cut to the base", "bash", "", process("sh", "/bin/bash"), nobody},
+		{"empty names", ",,java,", "", process("java", "java"), "java"},
+		{"empty name matches none", ",,java,", "", process("", "java"), nobody},
+		{"blanks belong to the name", "bash, java", "", process(" java", "java"), " java"},
+		{"first group that is not empty", "", "java,(x)?-(y)?(jar)", process("java", "java", "-jar"), "java:jar"},
+		{"all groups empty", "java", "java,(x)?-jar", process("java", "java", "-jar"), nobody},
+		{"second mapping", "", "sh,(a),java,(b)", process("java", "ab"), "java:b"},
+		{"last mapping of a name", "", "java,(a),java,(b)", process("java", "ab"), "java:b"},
+		{"kernel thread", "", "kthreadd,(.+)", process("kthreadd"), nobody},
+		{"neither", "", "", process("java", "java"), nobody},
+		{"invalid UTF-8", "caf\xe9", "", process("caf\xe9", "a"), "caf\uFFFDe9"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			m, err := NewNameMapping(tt.procnames, tt.mapping)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := groupOf(m, tt.process); got != tt.want {
+				t.Errorf("got group %q, want %q", got, tt.want)
+			}
+			if got := m.Needs(); (got == platform.WordArgs) != (tt.mapping != "") || got&^platform.WordArgs != 0 {
+				t.Errorf("got needs %b", got)
+			}
+		})
+	}
+}
+
+func TestNameMappingErrors(t *testing.T) {
+	for _, mapping := range []string{"java", "java,a,b", "java,", ",a", ",", "a,b,,", "java,(", `java,\d{1,2}`} {
+		t.Run(mapping, func(t *testing.T) {
+			m, err := NewNameMapping("java", mapping)
+			if !errors.Is(err, ErrNameMapping) || m != nil {
+				t.Errorf("got %v, error %v, want an ErrNameMapping", m, err)
+			}
+		})
+	}
+	_, err := NewNameMapping("", "java,(?!a)")
+	var se *syntax.Error
+	if !errors.As(err, &se) || !strings.Contains(err.Error(), "lookaround") {
+		t.Errorf("got error %v, want a syntax.Error with a hint", err)
+	}
+}
+
+// FuzzNameMapping asserts that flags make a Matcher or an error, never both,
+// and that its groups are valid labels.
+func FuzzNameMapping(f *testing.F) {
+	f.Add("bash,java", `java,-jar\s+([^/]+).jar`, "java", "java -jar a.jar")
+	f.Add("", ",,", "", "\xff")
+	f.Fuzz(func(t *testing.T, procnames, mapping, comm, line string) {
+		m, err := NewNameMapping(procnames, mapping)
+		if (m == nil) == (err == nil) {
+			t.Fatalf("got %v beside error %v", m, err)
+		}
+		if err != nil {
+			return
+		}
+		for _, id := range []*platform.Identity{process(comm), process(comm, line)} {
+			if got := m.Match(id); !utf8.ValidString(got.Group) || !got.OK && got.Group != "" {
+				t.Errorf("got %+v", got)
+			}
+		}
+	})
+}

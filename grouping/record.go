@@ -1,0 +1,202 @@
+package grouping
+
+import "github.com/seed57308aee/process_exporter/platform"
+
+// The states of a process.
+const (
+	unmatched = iota // no group, and looked at again: new, or rechecked
+	ignored          // no group, and left alone until it becomes another program
+	tracked          // in a group
+)
+
+// A record is what the Tracker knows of one live process.
+type record struct {
+	id        platform.ID
+	state     int
+	inherited bool // in the group of an ancestor, not by a rule
+	orphan    bool // no rule wants it; its ancestors decide, within one update
+	doubt     bool // its names have not been read, or may have changed
+	young     bool // in doubt for its youth only
+	credit    bool // born while we watched: what it used before first sight counts too
+
+	exec uint64 // as of the last time its names were in doubt
+	comm string
+
+	group *group
+	have  platform.Fields // the parts of base that were read at least once
+	base  Counters        // up to here everything is accounted for
+	tasks []task          // ascending by tid
+}
+
+// A task is what the Tracker knows of one thread.
+type task struct {
+	tid   int
+	start uint64
+	comm  string
+	group *threadGroup // nil if not worked out
+	have  platform.Fields
+	base  Counters
+}
+
+// Counters are the totals that only grow.
+type Counters struct {
+	UserNanos, SystemNanos                  uint64
+	MinorFaults, MajorFaults                uint64
+	ReadBytes, WriteBytes                   uint64
+	VoluntarySwitches, NonvoluntarySwitches uint64
+}
+
+func (c *Counters) add(d *Counters) {
+	c.UserNanos += d.UserNanos
+	c.SystemNanos += d.SystemNanos
+	c.MinorFaults += d.MinorFaults
+	c.MajorFaults += d.MajorFaults
+	c.ReadBytes += d.ReadBytes
+	c.WriteBytes += d.WriteBytes
+	c.addSwitches(d)
+}
+
+func (c *Counters) addSwitches(d *Counters) {
+	c.VoluntarySwitches += d.VoluntarySwitches
+	c.NonvoluntarySwitches += d.NonvoluntarySwitches
+}
+
+// continues reports whether s is the process of r. PID and start nearly say
+// so, but ticks are long: a PID given out twice within one is told by its CPU
+// time, which never falls. A process that is being reaped shows no threads and
+// no time at all.
+func (r *record) continues(s *platform.Sample) bool {
+	if r.id != s.ID {
+		return false
+	}
+	known := r.have&s.Have&platform.FieldStat != 0 && s.Threads > 0
+	return !known || s.UserNanos+s.SystemNanos >= r.base.UserNanos+r.base.SystemNanos
+}
+
+// growth returns what a counter has grown by since *base, and moves *base on.
+// A counter met for the first time counts in full if credit says so, else not
+// at all. One that falls has not grown, and grows again only past its highest.
+func growth(known, credit bool, base *uint64, now uint64) uint64 {
+	was := *base
+	if !known {
+		*base = now
+		if credit {
+			return now
+		}
+		return 0
+	}
+	if now <= was {
+		return 0
+	}
+	*base = now
+	return now - was
+}
+
+// advance works out what every process used since the last walk and adds it to
+// its group.
+func (t *Tracker) advance() {
+	for i := range t.records {
+		r, s := &t.records[i], &t.snap.Samples[i]
+		switch {
+		case r.state == tracked:
+			t.advanceProcess(r, s)
+		case !r.doubt: // unwanted: if it joins a group later, its past stays out
+			r.credit = false
+			r.stat(s)
+		}
+	}
+}
+
+// stat returns the growth of what stat says.
+func (r *record) stat(s *platform.Sample) (d Counters) {
+	if s.Have&platform.FieldStat == 0 {
+		return d
+	}
+	known := r.have&platform.FieldStat != 0
+	r.have |= platform.FieldStat
+	d.UserNanos = growth(known, r.credit, &r.base.UserNanos, s.UserNanos)
+	d.SystemNanos = growth(known, r.credit, &r.base.SystemNanos, s.SystemNanos)
+	d.MinorFaults = growth(known, r.credit, &r.base.MinorFaults, s.MinorFaults)
+	d.MajorFaults = growth(known, r.credit, &r.base.MajorFaults, s.MajorFaults)
+	return d
+}
+
+func (t *Tracker) advanceProcess(r *record, s *platform.Sample) {
+	g := r.group
+	d := r.stat(s)
+	if s.Have&platform.FieldIO != 0 {
+		known := r.have&platform.FieldIO != 0
+		d.ReadBytes = growth(known, r.credit, &r.base.ReadBytes, s.ReadBytes)
+		d.WriteBytes = growth(known, r.credit, &r.base.WriteBytes, s.WriteBytes)
+	}
+	if s.Have&platform.FieldStatus != 0 {
+		known := r.have&platform.FieldStatus != 0
+		d.VoluntarySwitches = growth(known, r.credit, &r.base.VoluntarySwitches, s.VoluntarySwitches)
+		d.NonvoluntarySwitches = growth(known, r.credit, &r.base.NonvoluntarySwitches, s.NonvoluntarySwitches)
+	}
+	if s.Have&platform.FieldTasks != 0 {
+		t.advanceTasks(r, s, &d)
+	}
+	r.have |= s.Have
+	g.total.add(&d)
+	g.counted |= s.Have
+}
+
+// advanceTasks works out what every thread used since the last walk. The
+// kernel counts context switches by thread and forgets those of a thread that
+// exits, so that their sum may fall: each thread has its own base. Those of the
+// main thread are in d already.
+func (t *Tracker) advanceTasks(r *record, s *platform.Sample, d *Counters) {
+	old := r.tasks
+	t.tasks = t.tasks[:0]
+	for i := range s.Tasks {
+		now := &s.Tasks[i]
+		for len(old) > 0 && old[0].tid < now.TID {
+			old = old[1:]
+		}
+		n := task{tid: now.TID, start: now.Start}
+		if len(old) > 0 && old[0].tid == now.TID && old[0].start == now.Start {
+			n = old[0]
+		}
+		main := now.TID == s.PID
+		// A thread that was not there at the last look was born since.
+		credit := r.credit || r.have&platform.FieldTasks != 0 && !main
+		grown := n.advance(now, credit)
+		if !main {
+			d.addSwitches(&grown)
+		}
+		if now.Have&platform.FieldTaskUsage != 0 {
+			if n.group == nil || n.group.forgotten || n.comm != now.Comm {
+				n.comm, n.group = now.Comm, r.group.thread(now.Comm)
+			}
+			n.group.count++
+			n.group.total.add(&grown)
+			n.group.counted |= now.Have
+		}
+		t.tasks = append(t.tasks, n)
+	}
+	r.tasks = append(r.tasks[:0], t.tasks...)
+}
+
+// advance returns what a thread used since its base, and moves that on.
+func (n *task) advance(now *platform.Task, credit bool) (d Counters) {
+	if now.Have&platform.FieldStatus != 0 {
+		known := n.have&platform.FieldStatus != 0
+		d.VoluntarySwitches = growth(known, credit, &n.base.VoluntarySwitches, now.VoluntarySwitches)
+		d.NonvoluntarySwitches = growth(known, credit, &n.base.NonvoluntarySwitches, now.NonvoluntarySwitches)
+	}
+	if now.Have&platform.FieldTaskUsage != 0 {
+		known := n.have&platform.FieldTaskUsage != 0
+		d.UserNanos = growth(known, credit, &n.base.UserNanos, now.UserNanos)
+		d.SystemNanos = growth(known, credit, &n.base.SystemNanos, now.SystemNanos)
+		d.MinorFaults = growth(known, credit, &n.base.MinorFaults, now.MinorFaults)
+		d.MajorFaults = growth(known, credit, &n.base.MajorFaults, now.MajorFaults)
+	}
+	if now.Have&platform.FieldIO != 0 {
+		known := n.have&platform.FieldIO != 0
+		d.ReadBytes = growth(known, credit, &n.base.ReadBytes, now.ReadBytes)
+		d.WriteBytes = growth(known, credit, &n.base.WriteBytes, now.WriteBytes)
+	}
+	n.have |= now.Have
+	return d
+}

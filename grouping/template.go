@@ -1,0 +1,201 @@
+package grouping
+
+import (
+	"errors"
+	"strings"
+	"text/template"
+	"text/template/parse"
+	"time"
+	"unicode/utf8"
+
+	"github.com/seed57308aee/process_exporter/platform"
+)
+
+// defaultTemplate is the name of rules that give none.
+const defaultTemplate = "{{.ExeBase}}"
+
+const (
+	// maxNameBytes cuts names. A command line may have megabytes, and each
+	// would be in every series of its group.
+	maxNameBytes = 64 << 10
+
+	// maxSteps bounds the loops of a template, which one may write over a
+	// number as large as one likes.
+	maxSteps = 10_000
+)
+
+// A nameTemplate makes the name of a group from the words of a process.
+type nameTemplate struct {
+	tmpl  *template.Template
+	needs platform.Words
+}
+
+// templateWords is what a template sees as its dot.
+type templateWords struct {
+	Comm      string
+	ExeBase   string
+	ExeFull   string
+	Username  string
+	PID       int
+	StartTime time.Time
+	Matches   map[string]string
+	Cgroups   []string
+}
+
+// parseTemplate reads the text of a template and finds out which words it
+// looks at.
+func parseTemplate(text string) (*nameTemplate, error) {
+	tmpl, err := template.New("name").Funcs(boundedFuncs()).Parse(text)
+	if err != nil {
+		return nil, err
+	}
+	t := &nameTemplate{tmpl: tmpl}
+	for _, part := range tmpl.Templates() {
+		if part.Tree == nil {
+			continue
+		}
+		walk(part.Root, func(n parse.Node) {
+			t.needs |= wordsOf(n)
+			if r, ok := n.(*parse.RangeNode); ok {
+				countSteps(r.List)
+			}
+		})
+		countSteps(part.Root)
+	}
+	return t, nil
+}
+
+// countSteps puts an empty text at the head of a list that may run again and
+// again. Writing it is a step, and the writer stops after maxSteps.
+func countSteps(list *parse.ListNode) {
+	step := &parse.TextNode{NodeType: parse.NodeText}
+	list.Nodes = append([]parse.Node{step}, list.Nodes...)
+}
+
+// group returns the group of a process. A template that breaks off has named
+// it nonetheless, by what was written until then.
+func (t *nameTemplate) group(s *subject) Match {
+	name, err := t.execute(s.words())
+	return Match{Group: ValidLabel(name), OK: true, TemplateFailed: err != nil}
+}
+
+// words returns s as templates see it.
+func (s *subject) words() *templateWords {
+	return &templateWords{
+		Comm:      s.id.Comm,
+		ExeBase:   s.exeBase(),
+		ExeFull:   s.exeFull(),
+		Username:  s.id.Username,
+		PID:       s.id.PID,
+		StartTime: s.id.StartTime,
+		Matches:   s.matches,
+		Cgroups:   s.id.Cgroups,
+	}
+}
+
+// execute returns what the template wrote, also beside an error.
+func (t *nameTemplate) execute(words *templateWords) (string, error) {
+	var out boundedWriter
+	err := t.tmpl.Execute(&out, words)
+	return out.text.String(), err
+}
+
+// errTooLong breaks off a template that does not come to an end.
+var errTooLong = errors.New("name too long")
+
+// A boundedWriter keeps the first maxNameBytes, cut between two characters.
+type boundedWriter struct {
+	text  strings.Builder
+	steps int
+}
+
+func (w *boundedWriter) Write(p []byte) (int, error) {
+	if w.steps++; w.steps > maxSteps {
+		return 0, errTooLong
+	}
+	room := maxNameBytes - w.text.Len()
+	if len(p) <= room {
+		return w.text.Write(p)
+	}
+	for room > 0 && !utf8.RuneStart(p[room]) {
+		room--
+	}
+	w.text.Write(p[:room])
+	return room, errTooLong
+}
+
+// wordsOf returns the words that a node of a template looks at. A dot or a
+// dollar without a field may hand on all of them. A field of that name may be
+// of something else, in which case a word is read for nothing.
+func wordsOf(n parse.Node) platform.Words {
+	const all = platform.WordArgs | platform.WordUser | platform.WordCgroups
+	switch n := n.(type) {
+	case *parse.DotNode:
+		return all
+	case *parse.FieldNode:
+		return wordsOfFields(n.Ident)
+	case *parse.ChainNode:
+		return wordsOfFields(n.Field)
+	case *parse.VariableNode:
+		if len(n.Ident) == 1 && n.Ident[0] == "$" {
+			return all
+		}
+		return wordsOfFields(n.Ident[1:])
+	}
+	return 0
+}
+
+func wordsOfFields(names []string) (words platform.Words) {
+	for _, name := range names {
+		switch name {
+		case "ExeBase", "ExeFull", "Matches":
+			words |= platform.WordArgs
+		case "Username":
+			words |= platform.WordUser
+		case "Cgroups":
+			words |= platform.WordCgroups
+		}
+	}
+	return words
+}
+
+// walk calls visit for every node below n that can look at a word or loop.
+func walk(n parse.Node, visit func(parse.Node)) {
+	visit(n)
+	switch n := n.(type) {
+	case *parse.ListNode:
+		for _, child := range n.Nodes {
+			walk(child, visit)
+		}
+	case *parse.ActionNode:
+		walk(n.Pipe, visit)
+	case *parse.PipeNode:
+		for _, command := range n.Cmds {
+			walk(command, visit)
+		}
+	case *parse.CommandNode:
+		for _, arg := range n.Args {
+			walk(arg, visit)
+		}
+	case *parse.ChainNode:
+		walk(n.Node, visit)
+	case *parse.TemplateNode:
+		if n.Pipe != nil {
+			walk(n.Pipe, visit)
+		}
+	case *parse.IfNode:
+		walkBranch(&n.BranchNode, visit)
+	case *parse.RangeNode:
+		walkBranch(&n.BranchNode, visit)
+	case *parse.WithNode:
+		walkBranch(&n.BranchNode, visit)
+	}
+}
+
+func walkBranch(n *parse.BranchNode, visit func(parse.Node)) {
+	walk(n.Pipe, visit)
+	walk(n.List, visit)
+	if n.ElseList != nil {
+		walk(n.ElseList, visit)
+	}
+}

@@ -1,0 +1,295 @@
+package grouping
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/seed57308aee/process_exporter/platform"
+)
+
+// youth is how long after its start a process counts as young. A young process
+// is identified a second time at the next update: between fork and exec it
+// still carries its parent's name, and daemons rewrite their command line soon
+// after they start.
+const youth = 5 * time.Second
+
+// Options says how processes are put into groups.
+type Options struct {
+	Children     bool            // a process that no rule wants joins its nearest ancestor's group
+	Recheck      bool            // unwanted processes are identified anew at every update
+	RecheckLimit time.Duration   // only until so long after their start, and never again; not 0 implies Recheck
+	RemoveEmpty  bool            // forget a group, counters and all, once it has no process
+	Fields       platform.Fields // what to read of every process in a group
+}
+
+// A Tracker keeps the processes of a machine sorted into groups and adds up
+// what each group uses. Its counters never fall: a process that exits, hides a
+// file or changes its group takes nothing away.
+//
+// It serves one goroutine at a time, but for SetMatcher.
+type Tracker struct {
+	src     platform.Source
+	opts    Options
+	matcher Matcher
+	health  Health
+
+	snap     platform.Snapshot
+	records  []record // one per snap.Samples, at the same index, once join has run
+	spare    []record // the memory of the records before
+	tasks    []task   // scratch of advanceTasks
+	groups   map[string]*group
+	started  bool   // the first walk is done
+	baseline uint64 // ticks after boot at which the first walk began
+
+	mu   sync.Mutex // guards next
+	next Matcher    // takes over at the next Update
+}
+
+// Health says how well the last update went, and counts troubles since the
+// start.
+type Health struct {
+	Unidentified     int    // processes of the last update whose names did not come
+	Blocked          int    // processes of the last update whose files do not answer
+	Incomplete       bool   // the last update ended at its deadline
+	Hidden           int    // processes of the last update whose stat could not be read
+	Partial          int    // processes of the last update of which a wanted file could not be read
+	HiddenTotal      uint64 // sum of Hidden
+	PartialTotal     uint64 // sum of Partial
+	TemplateFailures uint64 // names that a template did not finish
+	Moves            uint64 // processes that changed their group
+}
+
+// NewTracker returns a Tracker of the processes of src, named by m.
+func NewTracker(src platform.Source, m Matcher, o Options) *Tracker {
+	if o.RecheckLimit != 0 {
+		o.Recheck = true
+	}
+	return &Tracker{src: src, matcher: m, opts: o, groups: make(map[string]*group)}
+}
+
+// SetMatcher makes m name the processes from the next Update on, those that
+// are known already too. It may be called from any goroutine.
+func (t *Tracker) SetMatcher(m Matcher) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.next = m
+}
+
+// Health returns how the last Update went.
+func (t *Tracker) Health() Health { return t.health }
+
+// Update walks the processes once and returns every group that is known. The
+// result belongs to the caller. When ctx ends first, the processes not reached
+// keep their place and their counters. An error means that there was no walk,
+// and that nothing changed.
+func (t *Tracker) Update(ctx context.Context) ([]Group, error) {
+	if err := t.src.Walk(ctx, &t.snap); err != nil {
+		return nil, err
+	}
+	if !t.started {
+		t.started, t.baseline = true, t.snap.Now
+		t.join(true)
+	} else {
+		t.join(false)
+	}
+	t.adopt()
+	t.match(ctx)
+	t.src.Complete(ctx, &t.snap)
+	t.advance()
+	return t.sum(), nil
+}
+
+// adopt takes over the matcher that SetMatcher left: every process has its name
+// worked out anew, from the words that it has now.
+func (t *Tracker) adopt() {
+	t.mu.Lock()
+	next := t.next
+	t.next = nil
+	t.mu.Unlock()
+	if next == nil {
+		return
+	}
+	t.matcher = next
+	for i := range t.records {
+		t.records[i].doubt = true
+		t.records[i].inherited = false
+	}
+}
+
+// join lines the records up with the Samples of the last walk. Both ascend by
+// PID, so that one pass finds the processes that are known, those that are new
+// and, in what it passes over, those that are gone.
+func (t *Tracker) join(first bool) {
+	old := t.records
+	fresh := t.spare[:0]
+	for i := range t.snap.Samples {
+		s := &t.snap.Samples[i]
+		for len(old) > 0 && old[0].id.PID < s.PID {
+			old = old[1:]
+		}
+		if len(old) > 0 && old[0].continues(s) {
+			fresh = append(fresh, old[0])
+			old = old[1:]
+			continue
+		}
+		// What a process used before the first walk belongs to a time that
+		// nobody watched. One born later is counted from its birth.
+		born := !first && s.Start >= t.baseline
+		fresh = append(fresh, record{id: s.ID, state: unmatched, doubt: true, credit: born})
+	}
+	clear(t.records) // what stays behind would keep the dead from being freed
+	t.spare, t.records = t.records[:0], fresh
+}
+
+// match names the processes that are new or that may have a new name, and ties
+// those without a name of their own to their ancestors.
+func (t *Tracker) match(ctx context.Context) {
+	t.health.Unidentified = 0
+	for i := range t.records {
+		r, s := &t.records[i], &t.snap.Samples[i]
+		if s.Have&platform.FieldStat == 0 {
+			continue
+		}
+		if s.State == 'Z' && r.state == tracked { // it has no command line any more, and keeps its group
+			r.doubt = false
+			continue
+		}
+		if r.exec != s.Exec || r.comm != s.Comm && !s.Kernel {
+			r.doubt = r.doubt || !t.closed(r, s)
+			r.exec, r.comm = s.Exec, s.Comm
+		}
+		if r.doubt || t.rechecks(r, s) {
+			t.identify(ctx, r, s)
+		}
+	}
+	for i := range t.records {
+		if r := &t.records[i]; r.orphan {
+			t.tie(i)
+		}
+	}
+	for i := range t.records {
+		s := &t.snap.Samples[i]
+		if s.Want = 0; t.records[i].state == tracked {
+			s.Want = t.opts.Fields
+		}
+	}
+}
+
+// closed reports whether an unwanted process has outlived the time in which
+// the user lets it be looked at.
+func (t *Tracker) closed(r *record, s *platform.Sample) bool {
+	return t.opts.RecheckLimit != 0 && r.state == ignored && !t.within(s, t.opts.RecheckLimit)
+}
+
+// rechecks reports whether an unwanted process is looked at again although
+// nothing tells that its name has changed.
+func (t *Tracker) rechecks(r *record, s *platform.Sample) bool {
+	return t.opts.Recheck && r.state == unmatched && (t.opts.RecheckLimit == 0 || t.within(s, t.opts.RecheckLimit))
+}
+
+// within reports whether a process started less than d before the walk.
+func (t *Tracker) within(s *platform.Sample, d time.Duration) bool {
+	return t.snap.Now < s.Start+uint64(d.Seconds()*float64(t.snap.TicksPerSecond))
+}
+
+// identify asks the matcher for the name of a process.
+func (t *Tracker) identify(ctx context.Context, r *record, s *platform.Sample) {
+	id, err := t.src.Identify(ctx, s, t.matcher.Needs())
+	if err != nil {
+		if !errors.Is(err, platform.ErrGone) {
+			t.health.Unidentified++
+		}
+		return // in doubt until its names come
+	}
+	// A young process is looked at twice, see youth.
+	r.doubt = !r.young && t.within(s, youth)
+	r.young = r.doubt
+	m := t.matcher.Match(&id)
+	if m.TemplateFailed {
+		t.health.TemplateFailures++
+	}
+	switch {
+	case m.OK:
+		t.assign(r, t.group(m.Group), false)
+	case r.state == tracked && r.inherited:
+		// Tied to an ancestor at first sight, for life.
+	default:
+		r.orphan = true
+	}
+}
+
+// assign puts a process into a group. What it used until now stays where it
+// was counted.
+func (t *Tracker) assign(r *record, g *group, inherited bool) {
+	if r.state == tracked && r.group != g {
+		t.health.Moves++
+		for i := range r.tasks {
+			r.tasks[i].group = nil
+		}
+	}
+	r.state, r.group, r.inherited, r.orphan = tracked, g, inherited, false
+}
+
+// maxAncestors bounds the way up to a tracked ancestor. Parents are read one
+// after the other while processes come and go, and may seem to form a circle.
+const maxAncestors = 4096
+
+// tie decides about a process that no rule wants: it joins the group of its
+// nearest ancestor that has one, or it is ignored.
+func (t *Tracker) tie(i int) {
+	var heir *group
+	if t.opts.Children {
+		heir = t.inheritance(i)
+	}
+	for at, steps := i, 0; at >= 0 && t.records[at].orphan && steps < maxAncestors; steps++ {
+		r := &t.records[at]
+		if heir != nil {
+			t.assign(r, heir, true)
+		} else {
+			t.ignore(r, &t.snap.Samples[at])
+		}
+		if !t.opts.Children {
+			return
+		}
+		at = t.snap.Index(t.snap.Samples[at].PPID)
+	}
+}
+
+// inheritance returns the group of the nearest ancestor that has one, unless an
+// ignored process stands in between.
+func (t *Tracker) inheritance(i int) *group {
+	for steps := 0; steps < maxAncestors; steps++ {
+		if i = t.snap.Index(t.snap.Samples[i].PPID); i < 0 {
+			return nil
+		}
+		switch r := &t.records[i]; {
+		case r.state == tracked && !r.orphan:
+			return r.group
+		case r.state == ignored && !r.orphan:
+			return nil
+		}
+	}
+	return nil
+}
+
+// ignore leaves a process alone: from now on only its stat is read, to see
+// whether it becomes another program.
+func (t *Tracker) ignore(r *record, s *platform.Sample) {
+	r.group, r.inherited, r.orphan = nil, false, false
+	r.state = ignored
+	if t.opts.Recheck && (t.opts.RecheckLimit == 0 || t.within(s, t.opts.RecheckLimit)) {
+		r.state = unmatched
+	}
+}
+
+// group returns the group of a name, a new one if need be.
+func (t *Tracker) group(name string) *group {
+	g := t.groups[name]
+	if g == nil {
+		g = newGroup(name)
+		t.groups[name] = g
+	}
+	return g
+}
