@@ -1,0 +1,61 @@
+# make run     serves this machine's processes on :9256, with nothing but Go
+# make build   builds ./process_exporter
+# make test    what a change has to pass
+# make lint    golangci-lint, where it is installed
+# make bench   benchmarks, and what the whole program costs where the script for that is at hand
+# make fuzz    fuzzes every target for FUZZTIME each
+# make generate  rewrites generated files
+
+VERSION  ?= $(shell sed -n 's/^## \[\{0,1\}\([0-9][^] ]*\).*/\1/p' CHANGELOG.md | head -n 1)
+REVISION ?= $(shell git rev-parse --verify -q HEAD || echo unknown)
+BRANCH   ?= $(shell git symbolic-ref --short -q HEAD || echo unknown)
+FUZZTIME ?= 10s
+COST     ?= ../shared/bench/cost.py
+
+INFO    := github.com/prometheus/common/version
+LDFLAGS := -s -w -X $(INFO).Version=$(VERSION) -X $(INFO).Revision=$(REVISION) -X $(INFO).Branch=$(BRANCH)
+
+.PHONY: run build test lint bench generate fuzz
+
+run:
+	go run -ldflags '$(LDFLAGS)' .
+
+build:
+	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o process_exporter .
+
+test:
+	@unformatted=$$(gofmt -l .); [ -z "$$unformatted" ] || { echo "not formatted, run gofmt -w on: $$unformatted"; exit 1; }
+	go mod tidy -diff
+	go vet ./...
+	GOOS=windows go vet ./...
+	GOOS=darwin go vet ./...
+	GOOS=freebsd go vet ./...
+	testdata/prerequisites.sh
+	go test -race ./...
+
+lint:
+	@if command -v golangci-lint >/dev/null; then golangci-lint run; \
+	else echo "golangci-lint is not installed; go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0"; fi
+
+# The numbers of the whole program with the same rules each time: without the
+# metrics that cost extra, as it comes, and the program that this one succeeds.
+RULES := -config.path deploy/systemd/all.yaml -web.listen-address 127.0.0.1:{port}
+
+bench: build
+	go test -run '^$$' -bench . -benchmem ./...
+	@if [ -x $(COST) ]; then \
+	  peer=$$(command -v prometheus-process-exporter) && peer="peer=$$peer $(RULES)"; \
+	  $(COST) 'lean=./process_exporter -threads=false -gather-smaps=false $(RULES)' \
+	    'default=./process_exporter $(RULES)' $${peer:+"$$peer"}; \
+	fi
+
+generate:
+	go generate ./...
+
+# One target at a time, since go test -fuzz takes no more.
+fuzz:
+	@for package in $$(go list ./...); do \
+	  for target in $$(go test -list '^Fuzz' $$package | grep '^Fuzz'); do \
+	    go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) -parallel 1 $$package || exit 1; \
+	  done; \
+	done

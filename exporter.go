@@ -1,0 +1,82 @@
+package main
+
+import (
+	"fmt"
+	"log/slog"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/seed57308aee/process_exporter/collector"
+	"github.com/seed57308aee/process_exporter/grouping"
+	"github.com/seed57308aee/process_exporter/platform"
+)
+
+// An exporter is everything that one run of the program is made of.
+type exporter struct {
+	settings *settings
+	log      *slog.Logger
+	rules    rules
+	tracker  *grouping.Tracker
+	metrics  *exposition
+	reloads  reloadMetrics
+}
+
+// newExporter wires an exporter. It logs nothing, so that a start which fails
+// leaves one line. The [platform.Source] stays open until the process ends: a
+// walk that a slow process holds up may outlive every scrape that waits for it,
+// and closing the source under it would only turn a clean exit into a noisy one.
+func newExporter(s *settings, log *slog.Logger) (*exporter, error) {
+	r, err := loadRules(s)
+	if err != nil {
+		return nil, err
+	}
+	source, err := platform.Open(platform.Options{Root: s.procfs})
+	if err != nil {
+		return nil, fmt.Errorf("--procfs=%s: %w", s.procfs, err)
+	}
+	tracker := grouping.NewTracker(source, r.matcher, grouping.Options{
+		Children:     s.children,
+		Recheck:      s.recheck || s.recheckLimit != 0,
+		RecheckLimit: s.recheckLimit,
+		RemoveEmpty:  s.removeEmpty,
+		Fields:       collector.Fields(s.threads, s.smaps),
+	})
+	groups := collector.New(collector.Options{Tracker: tracker, Logger: log, Threads: s.threads, Smaps: s.smaps})
+	e := &exporter{settings: s, log: log, rules: r, tracker: tracker, reloads: newReloadMetrics()}
+	e.metrics = newExposition(s, log, groups, e.reloads.collectors())
+	return e, nil
+}
+
+// reloadMetrics say whether the rules in force are the ones in the file.
+type reloadMetrics struct {
+	successful prometheus.Gauge
+	timestamp  prometheus.Gauge
+}
+
+// newReloadMetrics returns the state right after the start, whose own load of
+// the file counts as the first.
+func newReloadMetrics() reloadMetrics {
+	m := reloadMetrics{
+		successful: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "namedprocess_exporter_config_last_reload_successful",
+			Help: "Whether the last attempt to load the configuration succeeded; if not, the one before is in force.",
+		}),
+		timestamp: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "namedprocess_exporter_config_last_reload_success_timestamp_seconds",
+			Help: "When the configuration in force was loaded.",
+		}),
+	}
+	m.succeeded()
+	return m
+}
+
+func (m reloadMetrics) succeeded() {
+	m.successful.Set(1)
+	m.timestamp.SetToCurrentTime()
+}
+
+func (m reloadMetrics) failed() { m.successful.Set(0) }
+
+func (m reloadMetrics) collectors() []prometheus.Collector {
+	return []prometheus.Collector{m.successful, m.timestamp}
+}

@@ -1,0 +1,126 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"math"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	versioncollector "github.com/prometheus/client_golang/prometheus/collectors/version"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+	dto "github.com/prometheus/client_model/go"
+)
+
+// A groupCollector yields the metrics of all groups, waiting for a walk over
+// the processes no longer than a context allows.
+type groupCollector interface {
+	For(ctx context.Context) prometheus.Collector
+}
+
+// An exposition puts together what a scrape answers: the metrics of the groups
+// and those of the exporter itself.
+type exposition struct {
+	log    *slog.Logger
+	groups groupCollector
+	own    *prometheus.Registry
+	count  prometheus.Registerer // counts failed scrapes, nil if nobody wants to know
+	handle http.Handler
+}
+
+// newExposition returns the exposition of groups. The metrics in always, and
+// the build information, stay even if the exporter's own are disabled: they
+// tell what runs and with which rules, not how the runtime feels.
+func newExposition(s *settings, log *slog.Logger, groups groupCollector, always []prometheus.Collector) *exposition {
+	x := &exposition{log: log, groups: groups, own: prometheus.NewRegistry()}
+	x.own.MustRegister(versioncollector.NewCollector(program))
+	x.own.MustRegister(always...)
+	x.handle = limit(s.maxRequests, http.HandlerFunc(x.serveScrape))
+	if !s.noOwnMetrics {
+		x.own.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+		x.count = x.own
+		// Making a handler registers its counter of errors, which is then there
+		// from the first scrape on and not only from the second.
+		promhttp.HandlerFor(x.own, promhttp.HandlerOpts{Registry: x.count})
+		x.handle = promhttp.InstrumentMetricHandler(x.own, x.handle)
+	}
+	return x
+}
+
+// ServeHTTP answers a scrape.
+func (x *exposition) ServeHTTP(w http.ResponseWriter, r *http.Request) { x.handle.ServeHTTP(w, r) }
+
+func (x *exposition) serveScrape(w http.ResponseWriter, r *http.Request) {
+	ctx, cancel := context.WithTimeout(r.Context(), scrapeDeadline(r.Header))
+	defer cancel()
+	promhttp.HandlerFor(x.gatherer(ctx), promhttp.HandlerOpts{
+		ErrorLog:      slog.NewLogLogger(x.log.Handler(), slog.LevelError),
+		ErrorHandling: promhttp.ContinueOnError, // a metric that fails never hides the others
+		Registry:      x.count,
+	}).ServeHTTP(w, r)
+}
+
+// gatherer returns the source of one scrape's metrics. The families of the two
+// registries never share a name, so joining them is all there is to do; the
+// client library's own way of merging would check each series once more.
+func (x *exposition) gatherer(ctx context.Context) prometheus.Gatherer {
+	groups := prometheus.NewRegistry()
+	groups.MustRegister(x.groups.For(ctx))
+	return prometheus.GathererFunc(func() ([]*dto.MetricFamily, error) {
+		families, err := groups.Gather()
+		own, ownErr := x.own.Gather()
+		families = append(families, own...)
+		slices.SortFunc(families, func(a, b *dto.MetricFamily) int {
+			return strings.Compare(a.GetName(), b.GetName())
+		})
+		return families, errors.Join(err, ownErr)
+	})
+}
+
+const (
+	timeoutHeader   = "X-Prometheus-Scrape-Timeout-Seconds"
+	defaultDeadline = 10 * time.Second // as long as Prometheus waits unless told otherwise
+	maxDeadline     = 2 * time.Minute
+	networkTime     = 500 * time.Millisecond // left for the answer's way back
+)
+
+// scrapeDeadline returns how long a scrape may take: what its sender says it
+// waits, less the time that the answer needs on its way. A header that makes
+// no sense counts as none.
+func scrapeDeadline(h http.Header) time.Duration {
+	seconds, err := strconv.ParseFloat(h.Get(timeoutHeader), 64)
+	if err != nil || math.IsNaN(seconds) || seconds <= 0 {
+		return defaultDeadline
+	}
+	if seconds >= maxDeadline.Seconds() {
+		return maxDeadline
+	}
+	timeout := time.Duration(seconds * float64(time.Second))
+	return max(timeout-networkTime, timeout/2)
+}
+
+// limit answers 503 to whoever comes while n requests are being served. There
+// is no queue: a scraper comes again anyway, and a queue would serve it late
+// and keep the next one waiting.
+func limit(n int, next http.Handler) http.Handler {
+	if n <= 0 {
+		return next
+	}
+	slots := make(chan struct{}, n)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		select {
+		case slots <- struct{}{}:
+			defer func() { <-slots }()
+			next.ServeHTTP(w, r)
+		default:
+			w.Header().Set("Retry-After", "1")
+			http.Error(w, "Too many scrapes at the same time, the limit is --web.max-requests="+strconv.Itoa(n)+".", http.StatusServiceUnavailable)
+		}
+	})
+}

@@ -1,0 +1,155 @@
+package main
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+func TestScrapeDeadline(t *testing.T) {
+	tests := []struct {
+		name, header string
+		want         time.Duration
+	}{
+		{"none", "", 10 * time.Second},
+		{"usual", "10", 9500 * time.Millisecond},
+		{"fraction", "2.5", 2 * time.Second},
+		{"half a second must be left", "0.6", 300 * time.Millisecond},
+		{"too long", "9999", 2 * time.Minute},
+		{"overflowing", "1e300", 2 * time.Minute},
+		{"endless", "+Inf", 2 * time.Minute},
+		{"no number", "soon", 10 * time.Second},
+		{"not a number", "NaN", 10 * time.Second},
+		{"zero", "0", 10 * time.Second},
+		{"negative", "-3", 10 * time.Second},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			h := http.Header{}
+			h.Set(timeoutHeader, tt.header)
+			if got := scrapeDeadline(h); got != tt.want {
+				t.Errorf("got %v, want %v", got, tt.want)
+			}
+		})
+	}
+}
+
+// slowGroups is a groupCollector whose scrapes take until release is closed or
+// their context ends.
+type slowGroups struct {
+	entered chan struct{}
+	release chan struct{}
+}
+
+type slowView struct {
+	slowGroups
+	ctx context.Context
+}
+
+func (s slowGroups) For(ctx context.Context) prometheus.Collector { return slowView{s, ctx} }
+
+func (v slowView) Describe(ch chan<- *prometheus.Desc) {
+	ch <- prometheus.NewDesc("slow_seconds", "Always one.", nil, nil)
+}
+
+func (v slowView) Collect(ch chan<- prometheus.Metric) {
+	v.entered <- struct{}{}
+	select {
+	case <-v.release:
+	case <-v.ctx.Done():
+	}
+	ch <- prometheus.MustNewConstMetric(prometheus.NewDesc("slow_seconds", "Always one.", nil, nil), prometheus.GaugeValue, 1)
+}
+
+func newSlow(t *testing.T, args ...string) (slowGroups, *exposition) {
+	t.Helper()
+	s, err := parseFlags(args)
+	if err != nil {
+		t.Fatal(err)
+	}
+	groups := slowGroups{make(chan struct{}, 10), make(chan struct{})}
+	return groups, newExposition(s, slog.New(slog.DiscardHandler), groups, nil)
+}
+
+func scrapeWith(h http.Handler, timeout string) *httptest.ResponseRecorder {
+	request := httptest.NewRequest(http.MethodGet, "/metrics", nil)
+	request.Header.Set(timeoutHeader, timeout)
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, request)
+	return w
+}
+
+func TestMaxRequests(t *testing.T) {
+	for _, tt := range []struct {
+		name, flag string
+		want       int
+	}{
+		{"over the limit", "-web.max-requests=1", http.StatusServiceUnavailable},
+		{"below the limit", "-web.max-requests=2", http.StatusOK},
+		{"no limit", "-web.max-requests=0", http.StatusOK},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			groups, x := newSlow(t, tt.flag)
+			first := make(chan *httptest.ResponseRecorder)
+			go func() { first <- scrapeWith(x, "") }()
+			<-groups.entered
+			second := scrapeWith(x, "0.001")
+			if second.Code != tt.want {
+				t.Errorf("got status %d of a second scrape, want %d", second.Code, tt.want)
+			}
+			if retry := second.Header().Get("Retry-After"); (retry != "") != (tt.want == http.StatusServiceUnavailable) {
+				t.Errorf("got Retry-After %q", retry)
+			}
+			close(groups.release)
+			if w := <-first; w.Code != http.StatusOK {
+				t.Errorf("got status %d of the first scrape", w.Code)
+			}
+			if w := scrapeWith(x, ""); w.Code != http.StatusOK {
+				t.Errorf("got status %d of a scrape after both", w.Code)
+			}
+		})
+	}
+}
+
+// TestDeadlineEndsScrape hangs if the header does not reach the collector.
+func TestDeadlineEndsScrape(t *testing.T) {
+	_, x := newSlow(t)
+	if w := scrapeWith(x, "0.001"); w.Code != http.StatusOK || !strings.Contains(w.Body.String(), "slow_seconds 1") {
+		t.Errorf("got %d: %s", w.Code, w.Body)
+	}
+}
+
+func TestOwnMetrics(t *testing.T) {
+	own := []string{"go_goroutines", "promhttp_metric_handler_requests_total", "promhttp_metric_handler_errors_total"}
+	always := []string{"process_exporter_build_info{", "slow_seconds"}
+	for _, tt := range []struct {
+		name    string
+		args    []string
+		present bool
+	}{
+		{"on", nil, true},
+		{"off", []string{"-web.disable-exporter-metrics"}, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			groups, x := newSlow(t, tt.args...)
+			close(groups.release)
+			body := scrapeWith(x, "").Body.String()
+			for _, name := range own {
+				if strings.Contains(body, "\n"+name) != tt.present {
+					t.Errorf("got %s in the answer: %v, want %v", name, !tt.present, tt.present)
+				}
+			}
+			for _, name := range always {
+				if !strings.Contains(body, "\n"+name) {
+					t.Errorf("got no %s in the answer", name)
+				}
+			}
+		})
+	}
+}

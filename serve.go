@@ -1,0 +1,180 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/coreos/go-systemd/v22/daemon"
+	"github.com/prometheus/common/version"
+	"github.com/prometheus/exporter-toolkit/web"
+)
+
+// drainTime is how long scrapes under way may take to finish after a signal to
+// stop. Service managers wait longer before they kill.
+const drainTime = 5 * time.Second
+
+// serve answers scrapes until ctx ends or a signal says to stop. It binds the
+// ports before it reads a single process, so that a port in use is reported at
+// once and no slow process keeps the exporter from being reachable.
+func (e *exporter) serve(ctx context.Context) error {
+	st, err := newSite(e.settings, e.metrics)
+	if err != nil {
+		return err
+	}
+	if err := web.Validate(*e.settings.web.WebConfigFile); err != nil {
+		return fmt.Errorf("--web.config.file=%s: %w", *e.settings.web.WebConfigFile, err)
+	}
+	signals := make(chan os.Signal, 4)
+	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
+	defer signal.Stop(signals)
+	listeners, err := listen(e.settings.web)
+	if err != nil {
+		return err
+	}
+	e.logStart()
+	servers := e.start(listeners, st)
+	ctx, cancel := context.WithCancel(ctx)
+	var baseline sync.WaitGroup
+	baseline.Go(func() { e.walkFirst(ctx, st) })
+	defer baseline.Wait()
+	defer cancel()
+	// The service is ready once it can be reached. Waiting for the first walk
+	// would let one process that does not answer fail the whole start.
+	e.notify(daemon.SdNotifyReady)
+	return e.wait(ctx, servers, signals)
+}
+
+// logStart logs once what a reader of the log needs to know about this run.
+func (e *exporter) logStart() {
+	e.log.Info("Starting "+program, "version", version.Info(), "build_context", version.BuildContext())
+	e.logRules(e.rules)
+	if missing := missingCapabilities(); missing != "" {
+		e.log.Warn("Some data of other users' processes cannot be read and is left out", "missing", missing)
+	}
+}
+
+// walkFirst reads all processes once, so that the counters of those that run
+// already have the values from which they count.
+func (e *exporter) walkFirst(ctx context.Context, st *site) {
+	if _, err := e.metrics.gatherer(ctx).Gather(); err != nil {
+		e.log.Error("The first walk over all processes had errors", "err", err)
+	}
+	if ctx.Err() == nil {
+		st.ready.Store(true)
+	}
+}
+
+// wait serves until there is a reason to stop.
+func (e *exporter) wait(ctx context.Context, servers *serverSet, signals <-chan os.Signal) error {
+	for {
+		select {
+		case <-ctx.Done():
+			return e.stop(servers, signals)
+		case err := <-servers.failed:
+			servers.close()
+			return err
+		case sig := <-signals:
+			if sig == syscall.SIGHUP {
+				e.reload()
+				continue
+			}
+			e.log.Info("Stopping", "signal", sig.String())
+			return e.stop(servers, signals)
+		}
+	}
+}
+
+// stop accepts no more connections and lets scrapes under way finish, unless
+// they take too long or a second signal comes.
+func (e *exporter) stop(servers *serverSet, signals <-chan os.Signal) error {
+	e.notify(daemon.SdNotifyStopping)
+	drained := make(chan error, 1)
+	go func() { drained <- servers.drain(drainTime) }()
+	for {
+		select {
+		case err := <-drained:
+			if err != nil {
+				e.log.Warn("Scrapes under way were cut off", "err", err)
+			}
+			return nil
+		case sig := <-signals:
+			if sig != syscall.SIGHUP {
+				servers.close()
+				return fmt.Errorf("stopped at once by a second signal (%s)", sig)
+			}
+		}
+	}
+}
+
+// A serverSet is one server for each listener. They cannot share one: with TLS
+// or passwords, exporter-toolkit rewrites the server it is given, and several
+// at once would race for it.
+type serverSet struct {
+	servers []*http.Server
+	failed  chan error // has room for all of them
+}
+
+// start serves h on all listeners.
+func (e *exporter) start(listeners []net.Listener, h http.Handler) *serverSet {
+	set := &serverSet{failed: make(chan error, len(listeners))}
+	for _, l := range listeners {
+		s := newServer(h, e.log)
+		set.servers = append(set.servers, s)
+		go func() {
+			err := web.Serve(l, s, e.settings.web, e.log)
+			if !errors.Is(err, http.ErrServerClosed) {
+				set.failed <- fmt.Errorf("cannot serve on %s: %w", l.Addr(), err)
+			}
+		}()
+	}
+	return set
+}
+
+// newServer returns a server whose limits keep clients that are slow, idle or
+// hostile from holding on to it.
+func newServer(h http.Handler, log *slog.Logger) *http.Server {
+	return &http.Server{
+		Handler:           h,
+		ReadHeaderTimeout: 5 * time.Second,
+		ReadTimeout:       10 * time.Second,
+		WriteTimeout:      maxDeadline + 20*time.Second,
+		IdleTimeout:       2 * time.Minute, // above the usual scrape intervals, so that connections last
+		MaxHeaderBytes:    16 << 10,
+		// Anybody can fail a TLS handshake as often as they like; the log is
+		// not theirs to fill.
+		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+	}
+}
+
+// drain stops accepting and waits until all requests are answered. When that
+// takes longer than limit, it cuts them off and says so.
+func (set *serverSet) drain(limit time.Duration) error {
+	ctx, cancel := context.WithTimeout(context.Background(), limit)
+	defer cancel()
+	errs := make([]error, len(set.servers))
+	var wg sync.WaitGroup
+	for i, s := range set.servers {
+		wg.Go(func() {
+			if errs[i] = s.Shutdown(ctx); errs[i] != nil {
+				_ = s.Close() // what it had to say, Shutdown has said
+			}
+		})
+	}
+	wg.Wait()
+	return errors.Join(errs...)
+}
+
+func (set *serverSet) close() {
+	for _, s := range set.servers {
+		_ = s.Close() // the process is about to end
+	}
+}

@@ -1,0 +1,107 @@
+package main
+
+import (
+	"io"
+	"net/http"
+	"net/http/pprof"
+	"strings"
+	"sync/atomic"
+
+	"github.com/prometheus/common/version"
+	"github.com/prometheus/exporter-toolkit/web"
+)
+
+const (
+	healthyPath = "/-/healthy"
+	readyPath   = "/-/ready"
+	pprofPath   = "/debug/pprof/"
+)
+
+// A site answers every request that the exporter gets. It knows its paths
+// exactly: a misspelt one is an error that somebody sees, not a landing page
+// that a scraper cannot parse.
+type site struct {
+	routes map[string]http.Handler
+	pprof  http.Handler // of everything below pprofPath, nil if not asked for
+	ready  atomic.Bool  // the first walk is done, so counters have their baseline
+}
+
+func newSite(s *settings, metrics http.Handler) (*site, error) {
+	st := &site{routes: map[string]http.Handler{
+		healthyPath: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { writeText(w, "Healthy.\n") }),
+	}}
+	st.routes[readyPath] = http.HandlerFunc(st.serveReady)
+	if s.pprof {
+		st.pprof = newProfiles()
+	}
+	if s.telemetryPath != "/" {
+		page, err := newLandingPage(s)
+		if err != nil {
+			return nil, err
+		}
+		st.routes["/"] = page
+	}
+	st.routes[s.telemetryPath] = metrics
+	return st, nil
+}
+
+// ServeHTTP implements [http.Handler].
+func (st *site) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	h, found := st.routes[r.URL.Path]
+	if !found && st.pprof != nil && strings.HasPrefix(r.URL.Path, pprofPath) {
+		h, found = st.pprof, true
+	}
+	switch {
+	case !found:
+		http.NotFound(w, r)
+	case r.Method != http.MethodGet && r.Method != http.MethodHead:
+		w.Header().Set("Allow", "GET, HEAD")
+		http.Error(w, http.StatusText(http.StatusMethodNotAllowed), http.StatusMethodNotAllowed)
+	default:
+		h.ServeHTTP(w, r)
+	}
+}
+
+func (st *site) serveReady(w http.ResponseWriter, _ *http.Request) {
+	if !st.ready.Load() {
+		w.Header().Set("Retry-After", "1")
+		http.Error(w, "The first walk over all processes is not done yet.", http.StatusServiceUnavailable)
+		return
+	}
+	writeText(w, "Ready.\n")
+}
+
+// writeText sends a short text. A client that hangs up meanwhile is no error.
+func writeText(w http.ResponseWriter, text string) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	_, _ = io.WriteString(w, text)
+}
+
+func newLandingPage(s *settings) (http.Handler, error) {
+	config := web.LandingConfig{
+		Name:        "Process Exporter",
+		Description: "Prometheus exporter of what groups of processes use",
+		Version:     version.Info(),
+		Profiling:   "false", // otherwise the page links profiles whether they are served or not
+		Links: []web.LandingLinks{
+			{Address: s.telemetryPath, Text: "Metrics"},
+			{Address: healthyPath, Text: "Healthy", Description: "answers as long as the exporter runs"},
+			{Address: readyPath, Text: "Ready", Description: "answers 200 once all processes were seen"},
+		},
+	}
+	if s.pprof {
+		config.Profiling = "true"
+	}
+	return web.NewLandingPage(config)
+}
+
+// newProfiles serves the profiles of the Go runtime.
+func newProfiles() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc(pprofPath, pprof.Index)
+	mux.HandleFunc(pprofPath+"cmdline", pprof.Cmdline)
+	mux.HandleFunc(pprofPath+"profile", pprof.Profile)
+	mux.HandleFunc(pprofPath+"symbol", pprof.Symbol)
+	mux.HandleFunc(pprofPath+"trace", pprof.Trace)
+	return mux
+}
