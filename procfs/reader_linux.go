@@ -27,6 +27,7 @@ type Reader struct {
 	buf   []byte
 	path  []byte // the name being opened, ended by a NUL
 	info  unix.Statx_t
+	raw   rawCalls // which calls for the file being read may be raw
 }
 
 // NewReader returns a Reader of m.
@@ -39,7 +40,9 @@ func NewReader(m *Mount) *Reader {
 // read which leaves room in the buffer has seen its end.
 func (r *Reader) Read(pid int, file string) ([]byte, error) {
 	r.name(pid, file)
+	r.raw = r.mount.raw(file)
 	text, errno := r.slurp(true)
+	r.raw = 0
 	if errno != 0 {
 		return nil, &ReadError{PID: pid, File: file, Err: errno}
 	}
@@ -61,7 +64,9 @@ func (r *Reader) ReadAll(pid int, file string) ([]byte, error) {
 // in its error is the thread's.
 func (r *Reader) ReadTask(pid, tid int, file string) ([]byte, error) {
 	r.nameTask(pid, tid, file)
+	r.raw = r.mount.raw(file)
 	text, errno := r.slurp(true)
+	r.raw = 0
 	if errno != 0 {
 		return nil, &ReadError{PID: tid, File: file, Err: errno}
 	}
@@ -160,7 +165,12 @@ func (r *Reader) slurp(oneRecord bool) ([]byte, syscall.Errno) {
 	}
 	n := 0
 	for {
-		got, errno := read(fd, r.buf[n:])
+		var got int
+		if r.raw&rawRead != 0 {
+			got, errno = readRaw(fd, r.buf[n:])
+		} else {
+			got, errno = read(fd, r.buf[n:])
+		}
 		if errno != 0 {
 			closeFD(fd)
 			return nil, errno
@@ -236,17 +246,24 @@ func (r *Reader) list(each func(name []byte)) syscall.Errno {
 // The system calls below take the NUL-ended path as bytes, since those of the
 // unix package copy a string for each call.
 
-func (r *Reader) open(flags int) (int, syscall.Errno) {
+func (r *Reader) open(flags int) (fd int, errno syscall.Errno) {
 	for {
-		fd, _, errno := syscall.Syscall6(unix.SYS_OPENAT, uintptr(r.fd), uintptr(unsafe.Pointer(&r.path[0])), uintptr(flags), 0, 0, 0)
+		var n uintptr
+		if r.raw&rawOpen != 0 {
+			n, _, errno = syscall.RawSyscall6(unix.SYS_OPENAT, uintptr(r.fd), uintptr(unsafe.Pointer(&r.path[0])), uintptr(flags), 0, 0, 0)
+		} else {
+			n, _, errno = syscall.Syscall6(unix.SYS_OPENAT, uintptr(r.fd), uintptr(unsafe.Pointer(&r.path[0])), uintptr(flags), 0, 0, 0)
+		}
 		if errno != unix.EINTR {
-			return int(fd), errno
+			return int(n), errno
 		}
 	}
 }
 
+// size returns the size of the file r.path names, which the kernel's own
+// procfs tells at once.
 func (r *Reader) size() (uint64, syscall.Errno) {
-	_, _, errno := syscall.Syscall6(unix.SYS_STATX, uintptr(r.fd), uintptr(unsafe.Pointer(&r.path[0])), 0, unix.STATX_SIZE, uintptr(unsafe.Pointer(&r.info)), 0)
+	_, _, errno := syscall.RawSyscall6(unix.SYS_STATX, uintptr(r.fd), uintptr(unsafe.Pointer(&r.path[0])), 0, unix.STATX_SIZE, uintptr(unsafe.Pointer(&r.info)), 0)
 	return r.info.Size, errno
 }
 
@@ -257,6 +274,11 @@ func read(fd int, p []byte) (int, syscall.Errno) {
 			return int(n), errno
 		}
 	}
+}
+
+func readRaw(fd int, p []byte) (int, syscall.Errno) {
+	n, _, errno := syscall.RawSyscall(unix.SYS_READ, uintptr(fd), uintptr(unsafe.Pointer(&p[0])), uintptr(len(p)))
+	return int(n), errno
 }
 
 func getdents(fd int, p []byte) (int, syscall.Errno) {
