@@ -73,6 +73,8 @@ type Sample struct {
 	// empty for a process of one thread, of which the Sample says it all, and
 	// valid until the next walk.
 	Tasks []Task
+
+	pulse pulse
 }
 
 // A Task is one thread of a process of at least two.
@@ -89,6 +91,8 @@ type Task struct {
 	UserNanos, SystemNanos   uint64
 	MinorFaults, MajorFaults uint64
 	ReadBytes, WriteBytes    uint64
+
+	pulse pulse
 }
 
 // A Snapshot is what a walk found. Its owner hands the same one to every walk:
@@ -106,7 +110,8 @@ type Snapshot struct {
 	last  []Sample  // the walk before this one
 	tasks [2][]Task // what Samples and last point into, in turn
 	turn  int       // which of tasks the newest walk uses
-	renew int       // how many of the next walks must take new memory
+	walks uint64
+	renew int // how many of the next walks must take new memory
 }
 
 // Words is a set of the parts of an [Identity] that cost a read of their own.

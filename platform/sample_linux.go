@@ -29,11 +29,14 @@ type scratch struct {
 	limits procfs.Limits
 	limit  unix.Rlimit
 	smaps  procfs.Smaps
+	sched  procfs.Schedstat
+	statm  procfs.Statm
 
 	sample Sample
 	tids   []int
 	tasks  []Task
 	wchans map[string]string // each name once, however many threads sleep there
+	asked  int               // threads asked where they sleep, in this walk
 	gone   bool              // the process exited while it was read
 }
 
@@ -43,6 +46,10 @@ func newScratch() scratch { return scratch{wchans: make(map[string]string)} }
 // Sample of the walk before, wants. found is false if there is none to tell of.
 func (w *worker) sample(pid int, prev *Sample) (found bool, err error) {
 	r := &w.read
+	var now pulse
+	if prev != nil && prev.pulse.still && prev.Want&^prev.Have == 0 && w.unchanged(prev, &now) {
+		return true, nil
+	}
 	text, err := w.reader.Read(pid, "stat")
 	switch {
 	case err == nil && len(text) == 0: // exited between open and read
@@ -60,7 +67,12 @@ func (w *worker) sample(pid int, prev *Sample) (found bool, err error) {
 		return true, err
 	}
 	w.takeStat(prev)
+	if prev != nil && prev.Start != r.sample.Start {
+		prev = nil // the PID has gone to another process
+	}
+	r.sample.pulse = now
 	w.parts(prev)
+	w.settle(&r.sample, prev)
 	return true, nil
 }
 
@@ -128,15 +140,12 @@ func reuse(last string, text []byte) string {
 func (w *worker) parts(prev *Sample) {
 	s := &w.read.sample
 	w.read.gone = false
-	if prev != nil && prev.Start != s.Start {
-		prev = nil
-	}
 	for _, part := range [...]struct {
 		field Fields
 		read  func(*worker, *Sample) error
 	}{
 		{FieldStatus, (*worker).status}, {FieldIO, (*worker).io}, {FieldFDs, (*worker).fds},
-		{FieldFDLimit, (*worker).fdLimit}, {FieldSmaps, (*worker).smaps},
+		{FieldSmaps, (*worker).smaps},
 	} {
 		if s.Want&part.field != 0 && !w.read.gone {
 			w.judge(s, part.field, part.read(w, s))
@@ -145,8 +154,11 @@ func (w *worker) parts(prev *Sample) {
 	if w.read.gone {
 		return
 	}
+	if s.Want&FieldFDLimit != 0 {
+		w.judge(s, FieldFDLimit, w.fdLimit(s, prev))
+	}
 	if s.Want&FieldTasks != 0 {
-		w.judge(s, FieldTasks, w.tasks(s, prev))
+		w.judge(s, s.Want&(FieldTasks|FieldTaskUsage), w.tasks(s, prev))
 	}
 	if s.Want&FieldWChan != 0 && len(s.Tasks) == 0 && !w.read.gone {
 		w.judge(s, FieldWChan, w.leaderWChan(s, prev))
@@ -202,9 +214,15 @@ func (w *worker) fds(s *Sample) (err error) {
 
 // fdLimit asks the kernel directly where it may, which costs a twentieth of
 // reading the file: of processes of our own user, or with CAP_SYS_RESOURCE.
-func (w *worker) fdLimit(s *Sample) error {
+// A limit seldom changes: it is asked for again after execve, when half of it
+// is used up, and else every refresh walks.
+func (w *worker) fdLimit(s, prev *Sample) error {
 	if s.State == 'Z' {
 		s.FDLimit = math.MaxUint64
+		return nil
+	}
+	if prev != nil && prev.Have&FieldFDLimit != 0 && prev.Exec == s.Exec && s.FDs < prev.FDLimit/2 && w.src.mount.Real() && !w.due(s.PID) {
+		s.FDLimit = prev.FDLimit
 		return nil
 	}
 	if w.src.mount.OwnPIDs() {

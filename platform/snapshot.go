@@ -2,9 +2,10 @@ package platform
 
 import "sort"
 
-// begin makes room for a new walk. What the last walk found becomes what this
+// begin makes room for a new walk over so many processes. What the last walk found becomes what this
 // one compares with, and the memory of the walk before is used again.
-func (s *Snapshot) begin() {
+func (s *Snapshot) begin(processes int) {
+	s.walks++
 	s.last, s.Samples = s.Samples, s.last[:0]
 	s.turn = 1 - s.turn
 	if s.renew > 0 {
@@ -12,6 +13,9 @@ func (s *Snapshot) begin() {
 		// kernel lets it go on: it is left to that reader.
 		s.renew--
 		s.Samples, s.tasks[s.turn] = nil, nil
+	}
+	if cap(s.Samples) < processes { // once, rather than by doubling
+		s.Samples = make([]Sample, 0, processes+processes/8)
 	}
 	s.tasks[s.turn] = s.tasks[s.turn][:0]
 	s.Blocked, s.Partial = 0, false
@@ -48,6 +52,7 @@ func (s *Snapshot) hold(last *Sample) {
 func (s *Sample) unread() Sample {
 	held := *s
 	held.Have, held.Lost, held.Tasks = 0, held.Want|FieldStat, nil
+	held.pulse = pulse{}
 	return held
 }
 

@@ -27,6 +27,7 @@ type source struct {
 	mount *procfs.Mount
 	clock clock
 	page  uint64 // bytes
+	beats bool   // schedstat tells whether a thread has run
 
 	pids  []int
 	idle  *worker // the worker that the next call uses, nil after one got stuck
@@ -45,13 +46,15 @@ func open(o Options) (Source, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &source{
+	s := &source{
 		mount: mount,
 		clock: newClock(mount),
 		page:  uint64(os.Getpagesize()),
 		users: make(map[uint32]string),
 		stuck: make(map[int]struct{}),
-	}, nil
+	}
+	s.beats = !mount.Real() || newWorker(s).taskBeat(os.Getpid(), os.Getpid()) != 0 || !mount.OwnPIDs()
+	return s, nil
 }
 
 // Close implements Source.
@@ -85,7 +88,6 @@ func (s *source) Walk(ctx context.Context, snap *Snapshot) error {
 		return fmt.Errorf("platform: %d processes do not answer: %w", maxStuck, ErrBlocked)
 	}
 	s.clock.start(w.reader, snap)
-	snap.begin()
 	var err error
 	if s.pids, err = w.reader.AppendPIDs(s.pids[:0]); err != nil {
 		return fmt.Errorf("platform: cannot list processes: %w", err)
@@ -93,6 +95,7 @@ func (s *source) Walk(ctx context.Context, snap *Snapshot) error {
 	if len(s.pids) == 0 {
 		return errors.New("platform: the process file system shows no process")
 	}
+	snap.begin(len(s.pids))
 	next, last := 0, cursor{list: snap.last}
 	for next < len(s.pids) && ctx.Err() == nil {
 		if w = s.worker(); w == nil {

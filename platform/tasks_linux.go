@@ -33,8 +33,16 @@ func (w *worker) tasks(s *Sample, prev *Sample) error {
 			old = last[0]
 		}
 		task := Task{TID: tid}
+		if old.pulse.still {
+			task.pulse.beat = w.taskBeat(s.PID, tid)
+			if task.pulse.beat != 0 && task.pulse.beat == old.pulse.beat && !w.due(tid) {
+				w.keepTask(s, &old)
+				continue
+			}
+		}
 		switch err := w.task(s, &task, &old); {
 		case err == nil:
+			w.settleTask(&task, &old)
 			w.read.tasks = append(w.read.tasks, task)
 		case !taskGone(err):
 			return err
@@ -42,6 +50,12 @@ func (w *worker) tasks(s *Sample, prev *Sample) error {
 	}
 	s.Tasks = w.read.tasks
 	return nil
+}
+
+// keepTask takes over a thread that has not run.
+func (w *worker) keepTask(s *Sample, old *Task) {
+	w.read.tasks = append(w.read.tasks, *old)
+	s.Have |= old.Have & FieldWChan
 }
 
 // taskGone reports whether err says that a thread exited. Its files are opened
@@ -63,10 +77,13 @@ func (w *worker) task(s *Sample, t, old *Task) error {
 	if s.Want&FieldWChan == 0 {
 		return nil
 	}
-	if asleep(t.State, old.State) && old.Have&(FieldWChan|FieldStatus) == FieldWChan|FieldStatus &&
-		t.VoluntarySwitches == old.VoluntarySwitches && t.NonvoluntarySwitches == old.NonvoluntarySwitches {
+	known := old.Have&(FieldWChan|FieldStatus) == FieldWChan|FieldStatus
+	slept := t.VoluntarySwitches == old.VoluntarySwitches && t.NonvoluntarySwitches == old.NonvoluntarySwitches
+	switch {
+	case t.State == 'R':
+	case known && asleep(t.State, old.State) && slept, !w.asksWChan(t.TID, t.State, old.State, known):
 		t.WChan = old.WChan
-	} else if t.State != 'R' {
+	default:
 		text, err := w.reader.ReadTask(s.PID, t.TID, "wchan")
 		if err != nil && !taskGone(err) {
 			s.Lost |= FieldWChan
@@ -139,10 +156,13 @@ func (w *worker) leaderWChan(s *Sample, prev *Sample) error {
 	if s.State == 'R' || s.State == 'Z' {
 		return nil
 	}
-	if prev != nil && asleep(s.State, prev.State) && s.Have&prev.Have&FieldStatus != 0 && prev.Have&FieldWChan != 0 && len(prev.Tasks) == 0 &&
-		s.VoluntarySwitches == prev.VoluntarySwitches && s.NonvoluntarySwitches == prev.NonvoluntarySwitches {
-		s.WChan = prev.WChan
-		return nil
+	if prev != nil && len(prev.Tasks) == 0 {
+		known := prev.Have&FieldWChan != 0 && s.Have&prev.Have&FieldStatus != 0
+		slept := s.VoluntarySwitches == prev.VoluntarySwitches && s.NonvoluntarySwitches == prev.NonvoluntarySwitches
+		if known && asleep(s.State, prev.State) && slept || !w.asksWChan(s.PID, s.State, prev.State, known) {
+			s.WChan = prev.WChan
+			return nil
+		}
 	}
 	text, err := w.reader.Read(s.PID, "wchan")
 	if err != nil {

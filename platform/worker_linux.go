@@ -25,6 +25,7 @@ type worker struct {
 	src    *source
 	reader *procfs.Reader
 	read   scratch
+	turn   uint64 // the number of the walk
 
 	thread atomic.Int64  // the kernel's id of the thread that reads
 	pid    atomic.Int64  // the process being read
@@ -168,6 +169,7 @@ func (w *worker) commit(next int, keep func()) bool {
 // walk reads the processes pids[from:] into snap.
 func (w *worker) walk(snap *Snapshot, pids []int, from int) {
 	w.begin(from)
+	w.turn, w.read.asked = snap.walks, 0
 	last := cursor{list: snap.last}
 	for i := from; i < len(pids) && !w.stop.Load(); i++ {
 		pid := pids[i]

@@ -117,6 +117,8 @@ func (tr *Tree) set(p Process) {
 	tr.file(dir+"/stat", p.stat(main))
 	tr.file(dir+"/status", p.status(main))
 	tr.file(dir+"/io", ioText(p.ReadBytes, p.WriteBytes))
+	tr.file(dir+"/schedstat", "0 0 0\n") // a kernel that keeps no account of it
+	tr.file(dir+"/statm", fmt.Sprintf("%d %d 0 0 0 0 0\n", p.VSize/4096, p.RSS))
 	tr.file(dir+"/comm", p.Comm+"\n")
 	tr.file(dir+"/cmdline", p.cmdline())
 	tr.file(dir+"/cgroup", p.Cgroup)
@@ -153,6 +155,7 @@ func (tr *Tree) task(p Process, th Thread) {
 	tr.file(dir+"/stat", statText(th.TID, th.Comm, or(th.State, "S"), p.PPID, p.Flags, th.MinFlt, th.MajFlt, th.UTime, th.STime, 1+len(p.Threads), th.Start, p.VSize, p.RSS, p.StackStart))
 	tr.file(dir+"/status", p.statusOf(th))
 	tr.file(dir+"/io", ioText(th.ReadBytes, th.WriteBytes))
+	tr.file(dir+"/schedstat", "0 0 0\n")
 	tr.file(dir+"/comm", th.Comm+"\n")
 	tr.file(dir+"/wchan", or(th.WChan, "0"))
 	tr.file(dir+"/cmdline", p.cmdline())
