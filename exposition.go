@@ -21,7 +21,7 @@ import (
 // A groupCollector yields the metrics of all groups, waiting for a walk over
 // the processes no longer than a context allows.
 type groupCollector interface {
-	For(ctx context.Context) prometheus.Collector
+	For(ctx context.Context) prometheus.Gatherer
 }
 
 // An exposition puts together what a scrape answers: the metrics of the groups
@@ -66,12 +66,11 @@ func (x *exposition) serveScrape(w http.ResponseWriter, r *http.Request) {
 	}).ServeHTTP(w, r)
 }
 
-// gatherer returns the source of one scrape's metrics. The families of the two
-// registries never share a name, so joining them is all there is to do; the
-// client library's own way of merging would check each series once more.
+// gatherer returns the source of one scrape's metrics. The groups' families and
+// the exporter's own never share a name, so joining them is all there is to do;
+// the client library's own way of merging would check each series once more.
 func (x *exposition) gatherer(ctx context.Context) prometheus.Gatherer {
-	groups := prometheus.NewRegistry()
-	groups.MustRegister(x.groups.For(ctx))
+	groups := x.groups.For(ctx)
 	return prometheus.GathererFunc(func() ([]*dto.MetricFamily, error) {
 		families, err := groups.Gather()
 		own, ownErr := x.own.Gather()

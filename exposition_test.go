@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	dto "github.com/prometheus/client_model/go"
 )
 
 func TestScrapeDeadline(t *testing.T) {
@@ -47,24 +48,19 @@ type slowGroups struct {
 	release chan struct{}
 }
 
-type slowView struct {
-	slowGroups
-	ctx context.Context
-}
-
-func (s slowGroups) For(ctx context.Context) prometheus.Collector { return slowView{s, ctx} }
-
-func (v slowView) Describe(ch chan<- *prometheus.Desc) {
-	ch <- prometheus.NewDesc("slow_seconds", "Always one.", nil, nil)
-}
-
-func (v slowView) Collect(ch chan<- prometheus.Metric) {
-	v.entered <- struct{}{}
-	select {
-	case <-v.release:
-	case <-v.ctx.Done():
-	}
-	ch <- prometheus.MustNewConstMetric(prometheus.NewDesc("slow_seconds", "Always one.", nil, nil), prometheus.GaugeValue, 1)
+func (s slowGroups) For(ctx context.Context) prometheus.Gatherer {
+	one := prometheus.NewGauge(prometheus.GaugeOpts{Name: "slow_seconds", Help: "Always one."})
+	one.Set(1)
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(one)
+	return prometheus.GathererFunc(func() ([]*dto.MetricFamily, error) {
+		s.entered <- struct{}{}
+		select {
+		case <-s.release:
+		case <-ctx.Done():
+		}
+		return registry.Gather()
+	})
 }
 
 func newSlow(t *testing.T, args ...string) (slowGroups, *exposition) {

@@ -24,7 +24,7 @@ var mayImport = map[string][]string{
 		"github.com/alecthomas/kingpin/v2", "github.com/coreos/go-systemd/v22", "github.com/mdlayher/vsock",
 		"github.com/prometheus",
 	},
-	"collector": {module + "/grouping", module + "/platform", "github.com/prometheus/client_golang"},
+	"collector": {module + "/grouping", module + "/platform", "github.com/prometheus/client_golang", "github.com/prometheus/client_model"},
 	"grouping":  {module + "/platform", "go.yaml.in/yaml/v3"},
 	"platform":  {module + "/procfs"},
 	"procfs":    {},

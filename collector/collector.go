@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	dto "github.com/prometheus/client_model/go"
 
 	"github.com/seed57308aee/process_exporter/grouping"
 	"github.com/seed57308aee/process_exporter/platform"
@@ -45,24 +46,14 @@ func Fields(threads, smaps bool) platform.Fields {
 // A Collector reads all processes once per scrape. It may be used from any
 // number of goroutines: scrapes that overlap share one walk.
 type Collector struct {
-	tracker  *grouping.Tracker
-	log      *slog.Logger
-	families []described
-	health   []describedHealth
+	tracker *grouping.Tracker
+	log     *slog.Logger
+	table   *table
+	descs   []*prometheus.Desc // of the families that table builds, in their order
 
 	mu      sync.Mutex // guards what follows
 	running *walk
-	last    walk // the newest that is done
-}
-
-type described struct {
-	family
-	desc *prometheus.Desc
-}
-
-type describedHealth struct {
-	healthMetric
-	desc *prometheus.Desc
+	last    walk // the newest that is done, without its families
 }
 
 // A walk is one update of the Tracker. What follows done may be read once done
@@ -74,44 +65,26 @@ type walk struct {
 	failures uint64
 	took     time.Duration
 	err      error
+	families []*dto.MetricFamily
 }
 
 // New returns a Collector of the groups of o.Tracker.
 func New(o Options) *Collector {
-	c := &Collector{tracker: o.Tracker, log: o.Logger}
-	for _, f := range families() {
-		if f.tasks && !o.Threads {
-			continue
-		}
-		if !o.Smaps {
-			f.series = withoutSmaps(f.series)
-		}
+	c := &Collector{tracker: o.Tracker, log: o.Logger, table: newTable(o.Threads, o.Smaps)}
+	for _, f := range c.table.groups {
 		labels := append([]string{"groupname"}, f.labels...)
-		c.families = append(c.families, described{f, prometheus.NewDesc(f.name, f.help, labels, nil)})
+		c.descs = append(c.descs, prometheus.NewDesc(f.name, f.help, labels, nil))
 	}
-	for _, h := range healthMetrics() {
-		c.health = append(c.health, describedHealth{h, prometheus.NewDesc(h.name, h.help, nil, nil)})
+	for _, h := range c.table.health {
+		c.descs = append(c.descs, prometheus.NewDesc(h.name, h.help, nil, nil))
 	}
 	return c
 }
 
-func withoutSmaps(all []series) []series {
-	var kept []series
-	for _, s := range all {
-		if !s.smaps {
-			kept = append(kept, s)
-		}
-	}
-	return kept
-}
-
 // Describe implements [prometheus.Collector].
 func (c *Collector) Describe(ch chan<- *prometheus.Desc) {
-	for _, f := range c.families {
-		ch <- f.desc
-	}
-	for _, h := range c.health {
-		ch <- h.desc
+	for _, d := range c.descs {
+		ch <- d
 	}
 }
 
@@ -119,50 +92,41 @@ func (c *Collector) Describe(ch chan<- *prometheus.Desc) {
 func (c *Collector) Collect(ch chan<- prometheus.Metric) {
 	ctx, cancel := context.WithTimeout(context.Background(), DefaultTimeout)
 	defer cancel()
-	c.For(ctx).Collect(ch)
-}
-
-// For returns a view of c whose Collect waits for the walk no longer than ctx.
-func (c *Collector) For(ctx context.Context) prometheus.Collector { return view{c, ctx} }
-
-type view struct {
-	*Collector
-	ctx context.Context
-}
-
-// Collect implements [prometheus.Collector].
-func (v view) Collect(ch chan<- prometheus.Metric) {
-	w := v.join(v.ctx)
-	for _, h := range v.health {
-		if h.late || w.err == nil {
-			ch <- prometheus.MustNewConstMetric(h.desc, h.kind, h.value(w))
+	for i, f := range c.join(ctx).families {
+		for _, m := range f.Metric {
+			ch <- metric{c.descs[i], m}
 		}
 	}
-	for i := range w.groups {
-		v.collectGroup(ch, &w.groups[i])
-	}
 }
 
-func (c *Collector) collectGroup(ch chan<- prometheus.Metric, g *grouping.Group) {
-	for i := range c.families {
-		f := &c.families[i]
-		put := func(value float64, labels ...string) {
-			ch <- prometheus.MustNewConstMetric(f.desc, f.kind, value, append([]string{g.Name}, labels...)...)
-		}
-		if f.each != nil {
-			f.each(g, put)
-		}
-		for j := range f.series {
-			s := &f.series[j]
-			switch {
-			case !s.has(g):
-			case s.label == "":
-				put(s.value(g))
-			default:
-				put(s.value(g), s.label)
+// A metric is a sample that is ready to be sent.
+type metric struct {
+	desc *prometheus.Desc
+	*dto.Metric
+}
+
+// Desc implements [prometheus.Metric].
+func (m metric) Desc() *prometheus.Desc { return m.desc }
+
+// Write implements [prometheus.Metric].
+func (m metric) Write(out *dto.Metric) error {
+	out.Label, out.Gauge, out.Counter = m.Label, m.Gauge, m.Counter
+	return nil
+}
+
+// For returns the metrics of a scrape that waits for the walk no longer than
+// ctx. They need no registry: there are many, and a registry looks each time
+// whether all of them are well formed and different, which the tests do once.
+func (c *Collector) For(ctx context.Context) prometheus.Gatherer {
+	return prometheus.GathererFunc(func() ([]*dto.MetricFamily, error) {
+		var out []*dto.MetricFamily
+		for _, f := range c.join(ctx).families {
+			if len(f.Metric) > 0 {
+				out = append(out, f)
 			}
 		}
-	}
+		return out, nil
+	})
 }
 
 // join waits for the walk that runs, or starts one. It returns at the end of
@@ -181,8 +145,10 @@ func (c *Collector) join(ctx context.Context) *walk {
 		return w
 	case <-ctx.Done():
 		c.mu.Lock()
-		defer c.mu.Unlock()
-		return &walk{health: c.last.health, failures: c.last.failures, err: ctx.Err()}
+		late := &walk{health: c.last.health, failures: c.last.failures, err: ctx.Err()}
+		c.mu.Unlock()
+		late.families = c.table.build(late)
+		return late
 	}
 }
 
@@ -213,7 +179,11 @@ func (c *Collector) walk(w *walk, end time.Time) {
 	if w.err != nil {
 		w.failures++
 	}
+	c.mu.Unlock()
+	w.families = c.table.build(w)
+	c.mu.Lock()
 	c.last, c.running = *w, nil
+	c.last.families = nil
 	c.mu.Unlock()
 	close(w.done)
 }
