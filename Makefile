@@ -50,7 +50,8 @@ bench: build
 	fi
 
 generate:
-	go generate ./...
+	go test ./collector -run TestReference -update
+	go test . -run TestFlagReference -update
 
 # One target at a time, since go test -fuzz takes no more.
 fuzz:

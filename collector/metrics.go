@@ -18,7 +18,6 @@ type family struct {
 
 	series []series                    // a fixed set of label values
 	each   func(*grouping.Group, emit) // or one that depends on the processes
-	smaps  bool                        // only with -gather-smaps
 	tasks  bool                        // only with -threads
 }
 
