@@ -30,7 +30,7 @@ func newExporter(s *settings, log *slog.Logger) (*exporter, error) {
 	if err != nil {
 		return nil, err
 	}
-	source, err := platform.Open(platform.Options{Root: s.procfs})
+	source, err := platform.Open(platform.Options{Root: s.procfs, SmapsBudget: s.smapsBudget, SmapsMaxRSS: uint64(s.smapsMaxRSS)})
 	if err != nil {
 		return nil, fmt.Errorf("--procfs=%s: %w", s.procfs, err)
 	}

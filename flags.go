@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/alecthomas/kingpin/v2"
+	"github.com/alecthomas/units"
 	"github.com/prometheus/common/promslog"
 	promslogflag "github.com/prometheus/common/promslog/flag"
 	"github.com/prometheus/exporter-toolkit/web"
@@ -26,6 +27,8 @@ type settings struct {
 	children     bool
 	threads      bool
 	smaps        bool
+	smapsBudget  time.Duration
+	smapsMaxRSS  units.Base2Bytes
 	recheck      bool
 	recheckLimit time.Duration // 0 is no limit
 	removeEmpty  bool
@@ -80,6 +83,10 @@ func addReadFlags(app *kingpin.Application, s *settings) {
 		Default("true").BoolVar(&s.threads)
 	app.Flag("gather-smaps", "Export proportional memory, which the kernel has to add up for each process.").
 		Default("true").BoolVar(&s.smaps)
+	app.Flag("smaps.budget", "CPU time that a scrape may spend on reading proportional memory again; the processes take turns. 0 turns it off, like -gather-smaps=false.").
+		Default("50ms").DurationVar(&s.smapsBudget)
+	app.Flag("smaps.max-rss", "Resident memory above which a process is left out of proportional memory, for its reading would stall the process. 0 is no limit.").
+		Default("8GiB").BytesVar(&s.smapsMaxRSS)
 }
 
 func addWebFlags(app *kingpin.Application, s *settings) {
@@ -169,6 +176,12 @@ func (s *settings) validate() error {
 		return fmt.Errorf("invalid value %q for --web.telemetry-path: write a path that starts with a slash, such as /metrics", p)
 	case p == healthyPath || p == readyPath || s.pprof && strings.HasPrefix(p, pprofPath):
 		return fmt.Errorf("invalid value %q for --web.telemetry-path: the exporter serves something else there, choose another path", p)
+	}
+	if s.smapsBudget < 0 || s.smapsMaxRSS < 0 {
+		return errors.New("--smaps.budget and --smaps.max-rss cannot be negative")
+	}
+	if s.smapsBudget == 0 {
+		s.smaps = false
 	}
 	if s.onceDelay < 0 {
 		return fmt.Errorf("invalid value %q for --once-to-stdout-delay: a pause cannot be negative", s.onceDelay)

@@ -130,26 +130,51 @@ func (c *Collector) For(ctx context.Context) prometheus.Gatherer {
 }
 
 // join waits for the walk that runs, or starts one. It returns at the end of
-// ctx in any case; the walk goes on then for whoever comes next.
+// ctx in any case; the walk goes on then for whoever comes next. A walk that was
+// cut short for somebody in a greater hurry is followed by one of our own.
 func (c *Collector) join(ctx context.Context) *walk {
-	c.mu.Lock()
-	w := c.running
-	if w == nil {
-		w = &walk{done: make(chan struct{})}
-		c.running = w
-		go c.walk(w, deadline(ctx))
+	w, mine := c.begin(ctx)
+	if !c.wait(ctx, w) {
+		return c.late(ctx)
 	}
-	c.mu.Unlock()
+	if mine || !w.health.Incomplete {
+		return w
+	}
+	if w, _ = c.begin(ctx); !c.wait(ctx, w) {
+		return c.late(ctx)
+	}
+	return w
+}
+
+// begin returns the walk that runs, or a new one, which is the caller's.
+func (c *Collector) begin(ctx context.Context) (w *walk, mine bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.running != nil {
+		return c.running, false
+	}
+	c.running = &walk{done: make(chan struct{})}
+	go c.walk(c.running, deadline(ctx))
+	return c.running, true
+}
+
+// wait waits until w is done, and returns false if ctx ends first.
+func (c *Collector) wait(ctx context.Context, w *walk) bool {
 	select {
 	case <-w.done:
-		return w
+		return true
 	case <-ctx.Done():
-		c.mu.Lock()
-		late := &walk{health: c.last.health, failures: c.last.failures, err: ctx.Err()}
-		c.mu.Unlock()
-		late.families = c.table.build(late)
-		return late
+		return false
 	}
+}
+
+// late returns what to tell a scrape whose time is up before the walk is done.
+func (c *Collector) late(ctx context.Context) *walk {
+	c.mu.Lock()
+	w := &walk{health: c.last.health, failures: c.last.failures, err: ctx.Err()}
+	c.mu.Unlock()
+	w.families = c.table.build(w)
+	return w
 }
 
 // deadline returns when a walk must end for its caller to answer in time: a
@@ -183,7 +208,7 @@ func (c *Collector) walk(w *walk, end time.Time) {
 	w.families = c.table.build(w)
 	c.mu.Lock()
 	c.last, c.running = *w, nil
-	c.last.families = nil
+	c.last.families, c.last.groups = nil, nil
 	c.mu.Unlock()
 	close(w.done)
 }

@@ -73,7 +73,7 @@ func total(name string, needs platform.Fields, help, note string, value func(*gr
 // families returns the table of all metrics that groups have.
 func families() []family {
 	all := usageFamilies()
-	all = append(all, memoryFamily(), statesFamily(), wchanFamily())
+	all = append(all, memoryFamily(), smapsAgeFamily(), statesFamily(), wchanFamily())
 	all = append(all, threadFamilies()...)
 	return append(all, unreadableFamily())
 }
@@ -136,6 +136,14 @@ func memoryFamily() family {
 			{label: "proportionalSwapped", needs: platform.FieldSmaps, smaps: true, value: func(g *grouping.Group) float64 { return float64(g.SwapPSSBytes) }},
 			{label: "unique", needs: platform.FieldSmaps, smaps: true, value: func(g *grouping.Group) float64 { return float64(g.USSBytes) }},
 		}}
+}
+
+func smapsAgeFamily() family {
+	f := one("smaps_age_seconds", platform.FieldSmaps, "Seconds since the oldest value in the proportional and unique memory of this group was read.",
+		"Only with `-gather-smaps`. It grows where `--smaps.budget` does not suffice for all processes at every scrape.",
+		func(g *grouping.Group) float64 { return g.SmapsAge })
+	f.series[0].smaps = true
+	return f
 }
 
 func statesFamily() family {

@@ -44,6 +44,9 @@ func newTable(threads, smaps bool) *table {
 			continue
 		}
 		f.series = slices.DeleteFunc(f.series, func(s series) bool { return s.smaps && !smaps })
+		if f.each == nil && len(f.series) == 0 {
+			continue
+		}
 		t.groups = append(t.groups, f)
 	}
 	return t

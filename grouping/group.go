@@ -41,6 +41,7 @@ type Group struct {
 	PSSBytes      uint64
 	SwapPSSBytes  uint64
 	USSBytes      uint64
+	SmapsAge      float64 // seconds since the oldest of the three above was read
 	FDs           uint64
 	WorstFDRatio  float64 // open file descriptors by limit, of the process next to its limit
 	OldestStart   int64   // Unix seconds; meaningless without processes
@@ -82,6 +83,7 @@ type group struct {
 	gauges Group // counted anew at every update; its slices are scratch
 	gaps   [16]int
 	start  uint64 // ticks, of the oldest process
+	smaps  uint64 // ticks, of the oldest values from smaps
 }
 
 type threadGroup struct {
@@ -114,25 +116,27 @@ func (t *Tracker) sum() []Group {
 	for _, g := range t.groups {
 		g.gauges = Group{WChans: g.gauges.WChans[:0]}
 		g.gaps = [16]int{}
-		g.start = math.MaxUint64
+		g.start, g.smaps = math.MaxUint64, math.MaxUint64
 	}
-	t.health.Hidden, t.health.Partial = 0, 0
+	t.health.Hidden, t.health.Partial = t.snap.Hidden, 0
 	for i := range t.records {
 		r, s := &t.records[i], &t.snap.Samples[i]
-		if s.Have&platform.FieldStat == 0 {
+		late := s.Have == 0 && t.snap.Partial // not reached, which is no error of its own
+		if s.Have&platform.FieldStat == 0 && !late {
 			t.health.Hidden++
 		}
 		if r.state != tracked {
 			continue
 		}
-		if s.Lost != 0 {
+		if s.Lost != 0 && !late {
 			t.health.Partial++
 		}
 		r.group.take(s)
 	}
 	t.health.HiddenTotal += uint64(t.health.Hidden)
 	t.health.PartialTotal += uint64(t.health.Partial)
-	t.health.Blocked, t.health.Incomplete = t.snap.Blocked, t.snap.Partial
+	t.health.Blocked = t.snap.Blocked
+	t.health.Incomplete = t.health.Incomplete || t.snap.Partial
 
 	out := make([]Group, 0, len(t.groups))
 	for name, g := range t.groups {
@@ -150,9 +154,13 @@ func (t *Tracker) sum() []Group {
 func (g *group) take(s *platform.Sample) {
 	v := &g.gauges
 	v.Procs++
-	v.Known |= s.Have
+	known := s.Have // a limit without what it limits says nothing
+	if known&platform.FieldFDs == 0 {
+		known &^= platform.FieldFDLimit
+	}
+	v.Known |= known
 	// Both parts of a task come from the same directory.
-	for lost := uint16(s.Lost &^ s.Have &^ platform.FieldTaskUsage); lost != 0; lost &= lost - 1 {
+	for lost := uint16((s.Lost | s.Skipped) &^ s.Have &^ platform.FieldTaskUsage); lost != 0; lost &= lost - 1 {
 		g.gaps[bits.TrailingZeros16(lost)]++
 	}
 	g.start = min(g.start, s.Start)
@@ -166,6 +174,9 @@ func (g *group) take(s *platform.Sample) {
 	v.PSSBytes += s.PSSBytes
 	v.SwapPSSBytes += s.SwapPSSBytes
 	v.USSBytes += s.USSBytes
+	if s.SmapsTicks > 0 {
+		g.smaps = min(g.smaps, s.SmapsTicks)
+	}
 	v.FDs += s.FDs
 	if s.FDLimit > 0 && s.Have&platform.FieldFDs != 0 && s.Have&platform.FieldFDLimit != 0 {
 		v.WorstFDRatio = max(v.WorstFDRatio, float64(s.FDs)/float64(s.FDLimit))
@@ -217,6 +228,9 @@ func (g *group) snapshot(snap *platform.Snapshot) Group {
 		out.Known = ^platform.Fields(0)
 	} else {
 		out.OldestStart = snap.BootTime.Unix() + int64(g.start/snap.TicksPerSecond)
+	}
+	if g.smaps < snap.Now {
+		out.SmapsAge = float64(snap.Now-g.smaps) / float64(snap.TicksPerSecond)
 	}
 	out.WChans = slices.Clone(g.gauges.WChans)
 	for i := range out.WChans {

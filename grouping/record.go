@@ -15,6 +15,8 @@ type record struct {
 	state     int
 	inherited bool // in the group of an ancestor, not by a rule
 	orphan    bool // no rule wants it; its ancestors decide, within one update
+	ppid      int  // its parent when it joined the group of an ancestor
+	execed    bool // it has become another program since the last update
 	doubt     bool // its names have not been read, or may have changed
 	young     bool // in doubt for its youth only
 	credit    bool // born while we watched: what it used before first sight counts too
@@ -24,18 +26,20 @@ type record struct {
 
 	group *group
 	have  platform.Fields // the parts of base that were read at least once
+	cpu   uint64          // nanoseconds, user and system, as last read
 	base  Counters        // up to here everything is accounted for
 	tasks []task          // ascending by tid
 }
 
 // A task is what the Tracker knows of one thread.
 type task struct {
-	tid   int
-	start uint64
-	comm  string
-	group *threadGroup // nil if not worked out
-	have  platform.Fields
-	base  Counters
+	tid    int
+	start  uint64
+	credit bool // what it used before it was first read counts too
+	comm   string
+	group  *threadGroup // nil if not worked out
+	have   platform.Fields
+	base   Counters
 }
 
 // Counters are the totals that only grow.
@@ -70,7 +74,7 @@ func (r *record) continues(s *platform.Sample) bool {
 		return false
 	}
 	known := r.have&s.Have&platform.FieldStat != 0 && s.Threads > 0
-	return !known || s.UserNanos+s.SystemNanos >= r.base.UserNanos+r.base.SystemNanos
+	return !known || s.UserNanos+s.SystemNanos >= r.cpu
 }
 
 // growth returns what a counter has grown by since *base, and moves *base on.
@@ -114,6 +118,7 @@ func (r *record) stat(s *platform.Sample) (d Counters) {
 	}
 	known := r.have&platform.FieldStat != 0
 	r.have |= platform.FieldStat
+	r.cpu = s.UserNanos + s.SystemNanos
 	d.UserNanos = growth(known, r.credit, &r.base.UserNanos, s.UserNanos)
 	d.SystemNanos = growth(known, r.credit, &r.base.SystemNanos, s.SystemNanos)
 	d.MinorFaults = growth(known, r.credit, &r.base.MinorFaults, s.MinorFaults)
@@ -123,6 +128,13 @@ func (r *record) stat(s *platform.Sample) (d Counters) {
 
 func (t *Tracker) advanceProcess(r *record, s *platform.Sample) {
 	g := r.group
+	if r.execed && len(r.tasks) > 0 && s.Have&platform.FieldStatus != 0 {
+		// The thread that calls execve takes over the id of the main thread,
+		// and brings its own context switches along, which were counted.
+		r.base.VoluntarySwitches, r.base.NonvoluntarySwitches = s.VoluntarySwitches, s.NonvoluntarySwitches
+		r.tasks = r.tasks[:0]
+	}
+	r.execed = false
 	d := r.stat(s)
 	if s.Have&platform.FieldIO != 0 {
 		known := r.have&platform.FieldIO != 0
@@ -154,14 +166,18 @@ func (t *Tracker) advanceTasks(r *record, s *platform.Sample, d *Counters) {
 		for len(old) > 0 && old[0].tid < now.TID {
 			old = old[1:]
 		}
-		n := task{tid: now.TID, start: now.Start}
+		// A thread that was not there at the last look was born since. The
+		// main thread was there, alone: the process has its past.
+		main := now.TID == s.PID
+		credit := r.credit
+		if r.have&platform.FieldTasks != 0 {
+			credit = !main
+		}
+		n := task{tid: now.TID, start: now.Start, credit: credit}
 		if len(old) > 0 && old[0].tid == now.TID && old[0].start == now.Start {
 			n = old[0]
 		}
-		main := now.TID == s.PID
-		// A thread that was not there at the last look was born since.
-		credit := r.credit || r.have&platform.FieldTasks != 0 && !main
-		grown := n.advance(now, credit)
+		grown := n.advance(now, n.credit)
 		if !main {
 			d.addSwitches(&grown)
 		}

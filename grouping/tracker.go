@@ -83,7 +83,7 @@ func (t *Tracker) Health() Health { return t.health }
 // Update walks the processes once and returns every group that is known. The
 // result belongs to the caller. When ctx ends first, the processes not reached
 // keep their place and their counters. An error means that there was no walk,
-// and that nothing changed.
+// and that no group changed.
 func (t *Tracker) Update(ctx context.Context) ([]Group, error) {
 	if err := t.src.Walk(ctx, &t.snap); err != nil {
 		return nil, err
@@ -102,7 +102,8 @@ func (t *Tracker) Update(ctx context.Context) ([]Group, error) {
 }
 
 // adopt takes over the matcher that SetMatcher left: every process has its name
-// worked out anew, from the words that it has now.
+// worked out anew, from the words that it has now. One that lost the ancestor
+// whose group it is in stays there, since nothing tells of it any more.
 func (t *Tracker) adopt() {
 	t.mu.Lock()
 	next := t.next
@@ -113,8 +114,9 @@ func (t *Tracker) adopt() {
 	}
 	t.matcher = next
 	for i := range t.records {
-		t.records[i].doubt = true
-		t.records[i].inherited = false
+		r := &t.records[i]
+		r.doubt = true
+		r.inherited = r.inherited && r.ppid != t.snap.Samples[i].PPID
 	}
 }
 
@@ -146,7 +148,7 @@ func (t *Tracker) join(first bool) {
 // match names the processes that are new or that may have a new name, and ties
 // those without a name of their own to their ancestors.
 func (t *Tracker) match(ctx context.Context) {
-	t.health.Unidentified = 0
+	t.health.Unidentified, t.health.Incomplete = 0, false
 	for i := range t.records {
 		r, s := &t.records[i], &t.snap.Samples[i]
 		if s.Have&platform.FieldStat == 0 {
@@ -158,9 +160,14 @@ func (t *Tracker) match(ctx context.Context) {
 		}
 		if r.exec != s.Exec || r.comm != s.Comm && !s.Kernel {
 			r.doubt = r.doubt || !t.closed(r, s)
+			r.execed = r.exec != 0 && r.exec != s.Exec
 			r.exec, r.comm = s.Exec, s.Comm
 		}
-		if r.doubt || t.rechecks(r, s) {
+		switch {
+		case !r.doubt && !t.rechecks(r, s):
+		case ctx.Err() != nil:
+			t.health.Incomplete = true
+		default:
 			t.identify(ctx, r, s)
 		}
 	}
@@ -180,7 +187,7 @@ func (t *Tracker) match(ctx context.Context) {
 // closed reports whether an unwanted process has outlived the time in which
 // the user lets it be looked at.
 func (t *Tracker) closed(r *record, s *platform.Sample) bool {
-	return t.opts.RecheckLimit != 0 && r.state == ignored && !t.within(s, t.opts.RecheckLimit)
+	return t.opts.RecheckLimit != 0 && r.state != tracked && !t.within(s, t.opts.RecheckLimit)
 }
 
 // rechecks reports whether an unwanted process is looked at again although
@@ -240,15 +247,20 @@ const maxAncestors = 4096
 // nearest ancestor that has one, or it is ignored.
 func (t *Tracker) tie(i int) {
 	var heir *group
+	unsure := false
 	if t.opts.Children {
-		heir = t.inheritance(i)
+		heir, unsure = t.inheritance(i)
 	}
 	for at, steps := i, 0; at >= 0 && t.records[at].orphan && steps < maxAncestors; steps++ {
 		r := &t.records[at]
 		if heir != nil {
 			t.assign(r, heir, true)
+			r.ppid = t.snap.Samples[at].PPID
 		} else {
 			t.ignore(r, &t.snap.Samples[at])
+		}
+		if unsure { // until the ancestors have names
+			r.doubt, r.inherited = true, false
 		}
 		if !t.opts.Children {
 			return
@@ -258,25 +270,32 @@ func (t *Tracker) tie(i int) {
 }
 
 // inheritance returns the group of the nearest ancestor that has one, unless an
-// ignored process stands in between.
-func (t *Tracker) inheritance(i int) *group {
+// ignored process stands in between. It is unsure of that while an ancestor on
+// the way has no name yet.
+func (t *Tracker) inheritance(i int) (heir *group, unsure bool) {
 	for steps := 0; steps < maxAncestors; steps++ {
 		if i = t.snap.Index(t.snap.Samples[i].PPID); i < 0 {
-			return nil
+			return nil, unsure
 		}
-		switch r := &t.records[i]; {
+		r := &t.records[i]
+		unsure = unsure || r.doubt && !r.young && !r.orphan
+		switch {
 		case r.state == tracked && !r.orphan:
-			return r.group
+			return r.group, unsure
 		case r.state == ignored && !r.orphan:
-			return nil
+			return nil, unsure
 		}
 	}
-	return nil
+	return nil, unsure
 }
 
 // ignore leaves a process alone: from now on only its stat is read, to see
 // whether it becomes another program.
 func (t *Tracker) ignore(r *record, s *platform.Sample) {
+	if r.state == tracked { // what it uses from now on belongs to nobody
+		r.credit, r.tasks = false, nil
+		r.have &= platform.FieldStat
+	}
 	r.group, r.inherited, r.orphan = nil, false, false
 	r.state = ignored
 	if t.opts.Recheck && (t.opts.RecheckLimit == 0 || t.within(s, t.opts.RecheckLimit)) {

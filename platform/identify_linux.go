@@ -13,6 +13,7 @@ import (
 // has lost its command line, and counts as gone.
 func (w *worker) identify(target Sample, want Words) (Identity, error) {
 	w.pid.Store(int64(target.PID))
+	w.read.hasUser = false
 	id := Identity{ID: target.ID}
 	if want&WordArgs != 0 && !target.Kernel {
 		text, err := w.reader.ReadAll(target.PID, "cmdline")
@@ -26,8 +27,8 @@ func (w *worker) identify(target Sample, want Words) (Identity, error) {
 		if err := passDenied(err); err != nil {
 			return id, err
 		}
-		if err == nil && procfs.ParseStatus(text, &w.read.status) == nil {
-			id.EUID = w.read.status.UIDs[1]
+		if err == nil && procfs.ParseStatus(text, &w.read.status) == nil && w.read.status.Have&procfs.StatusUIDs != 0 {
+			id.EUID, w.read.hasUser = w.read.status.UIDs[1], true
 		}
 	}
 	if want&WordCgroups != 0 {
@@ -44,7 +45,7 @@ func (w *worker) identify(target Sample, want Words) (Identity, error) {
 	if err := procfs.ParseStat(text, &w.read.stat); err != nil {
 		return id, err
 	}
-	if w.read.stat.StartTicks != target.Start || w.read.stat.State == 'Z' && target.State != 'Z' {
+	if w.read.stat.StartTicks != target.Start || exiting(&w.read.stat) && target.State != 'Z' && !target.Kernel {
 		return id, procfs.ErrGone
 	}
 	id.Comm = string(w.read.stat.Comm)

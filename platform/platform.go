@@ -47,6 +47,10 @@ type Sample struct {
 	Have Fields // the parts that were read
 	Lost Fields // the wanted parts that exist but could not be read
 
+	// Skipped are the wanted parts that were left out on purpose, such as the
+	// smaps of a process above [Options.SmapsMaxRSS].
+	Skipped Fields
+
 	Comm   string // name of the main thread, as the kernel has it
 	State  byte   // R, S, D, Z, T and so on
 	Kernel bool   // a kernel thread: it has no memory, no command line and no files of its own
@@ -68,6 +72,9 @@ type Sample struct {
 	WChan                 string // where the main thread sleeps, "" if nowhere
 
 	PSSBytes, SwapPSSBytes, USSBytes uint64
+	SmapsTicks                       uint64        // when these were read, in clock ticks after boot
+	smapsCost                        time.Duration // CPU time that took
+	smapsWalk                        uint64        // the walk that did it
 
 	// Tasks holds every thread, the main one included, ascending by TID. It is
 	// empty for a process of one thread, of which the Sample says it all, and
@@ -104,6 +111,7 @@ type Snapshot struct {
 	Now            uint64 // clock ticks after boot when the walk began
 	TicksPerSecond uint64
 	BootTime       time.Time // when the machine booted, steady under small clock steps
+	Hidden         int       // processes that could not be read, now or ever before, and have no Sample
 	Blocked        int       // processes whose files did not answer and are left alone until they do
 	Partial        bool      // the deadline came first: the Samples not reached have nothing in Have
 
@@ -175,6 +183,16 @@ var ErrAccessDenied = procfs.ErrAccessDenied
 // Options says where and how to read processes.
 type Options struct {
 	Root string // where the process file system is mounted; "" is /proc
+
+	// SmapsBudget is the CPU time that one walk may spend on reading
+	// FieldSmaps again; 0 is no bound. The processes take turns, and keep the
+	// values of their last. Each is read once when it is met first.
+	SmapsBudget time.Duration
+
+	// SmapsMaxRSS is the resident memory in bytes above which FieldSmaps is
+	// not read: the kernel locks the memory of the process meanwhile, for
+	// about 15 ms a GiB. 0 is no bound.
+	SmapsMaxRSS uint64
 }
 
 // Open returns the Source of this operating system. Where there is none, the

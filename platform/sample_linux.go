@@ -4,6 +4,7 @@ import (
 	"errors"
 	"math"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -37,7 +38,10 @@ type scratch struct {
 	tasks  []Task
 	wchans map[string]string // each name once, however many threads sleep there
 	asked  int               // threads asked where they sleep, in this walk
+	spent  time.Duration     // CPU time on smaps, in this walk
 	gone   bool              // the process exited while it was read
+
+	hasUser bool // identify found out whose process it is
 }
 
 func newScratch() scratch { return scratch{wchans: make(map[string]string)} }
@@ -47,7 +51,7 @@ func newScratch() scratch { return scratch{wchans: make(map[string]string)} }
 func (w *worker) sample(pid int, prev *Sample) (found bool, err error) {
 	r := &w.read
 	var now pulse
-	if prev != nil && prev.pulse.still && prev.Want&^prev.Have == 0 && w.unchanged(prev, &now) {
+	if prev != nil && prev.pulse.still && prev.Want&^(prev.Have|prev.Skipped) == 0 && w.unchanged(prev, &now) {
 		return true, nil
 	}
 	text, err := w.reader.Read(pid, "stat")
@@ -145,7 +149,6 @@ func (w *worker) parts(prev *Sample) {
 		read  func(*worker, *Sample) error
 	}{
 		{FieldStatus, (*worker).status}, {FieldIO, (*worker).io}, {FieldFDs, (*worker).fds},
-		{FieldSmaps, (*worker).smaps},
 	} {
 		if s.Want&part.field != 0 && !w.read.gone {
 			w.judge(s, part.field, part.read(w, s))
@@ -153,6 +156,9 @@ func (w *worker) parts(prev *Sample) {
 	}
 	if w.read.gone {
 		return
+	}
+	if s.Want&FieldSmaps != 0 {
+		w.smapsInTurn(s, prev)
 	}
 	if s.Want&FieldFDLimit != 0 {
 		w.judge(s, FieldFDLimit, w.fdLimit(s, prev))
@@ -206,11 +212,18 @@ func (w *worker) io(s *Sample) error {
 }
 
 func (w *worker) fds(s *Sample) (err error) {
-	if s.State != 'Z' { // a zombie has closed its files
+	switch {
+	case s.State != 'Z':
 		s.FDs, err = w.reader.CountFDs(s.PID)
+	case s.Threads > 1:
+		return errDeadLeader
 	}
-	return err
+	return err // a zombie has closed its files
 }
+
+// errDeadLeader says that the main thread has exited while others live on. The
+// files of the process show nothing of what those hold.
+var errDeadLeader = errors.New("the main thread has exited")
 
 // fdLimit asks the kernel directly where it may, which costs a twentieth of
 // reading the file: of processes of our own user, or with CAP_SYS_RESOURCE.
@@ -239,31 +252,5 @@ func (w *worker) fdLimit(s, prev *Sample) error {
 		return err
 	}
 	s.FDLimit = w.read.limits.OpenFiles.Soft
-	return nil
-}
-
-// smaps reads the shares of memory. Kernels before 4.14 have no smaps_rollup.
-func (w *worker) smaps(s *Sample) error {
-	if s.Kernel {
-		return nil
-	}
-	if s.State == 'Z' {
-		// Its memory is gone: none is the truth, and still the file could not
-		// be read, which counts as a partial error.
-		s.Lost |= FieldSmaps
-		return nil
-	}
-	text, err := w.reader.ReadAll(s.PID, "smaps_rollup")
-	if errors.Is(err, syscall.ENOENT) {
-		text, err = w.reader.ReadAll(s.PID, "smaps")
-	}
-	if err != nil {
-		return err
-	}
-	m := &w.read.smaps
-	if err := procfs.ParseSmaps(text, m); err != nil {
-		return err
-	}
-	s.PSSBytes, s.SwapPSSBytes, s.USSBytes = m.PSSBytes, m.SwapPSSBytes, m.USSBytes
 	return nil
 }

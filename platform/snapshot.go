@@ -18,7 +18,7 @@ func (s *Snapshot) begin(processes int) {
 		s.Samples = make([]Sample, 0, processes+processes/8)
 	}
 	s.tasks[s.turn] = s.tasks[s.turn][:0]
-	s.Blocked, s.Partial = 0, false
+	s.Hidden, s.Blocked, s.Partial = 0, 0, false
 }
 
 // add appends a copy of sample and of its tasks.
@@ -51,7 +51,7 @@ func (s *Snapshot) hold(last *Sample) {
 // unread returns s as it stands for a process about which nothing was read.
 func (s *Sample) unread() Sample {
 	held := *s
-	held.Have, held.Lost, held.Tasks = 0, held.Want|FieldStat, nil
+	held.Have, held.Lost, held.Skipped, held.Tasks = 0, held.Want|FieldStat, 0, nil
 	held.pulse = pulse{}
 	return held
 }

@@ -10,13 +10,14 @@ import (
 	"sync"
 	"sync/atomic"
 	"syscall"
+	"time"
 
 	"github.com/seed57308aee/process_exporter/procfs"
 )
 
 // maxStuck is how many reads may hang at once. Each costs a thread of the
 // operating system until the kernel lets go of it.
-const maxStuck = 8
+const maxStuck = 32
 
 // maxUsers bounds the cache of user names: in a user namespace anybody can
 // take thousands of uids.
@@ -28,6 +29,12 @@ type source struct {
 	clock clock
 	page  uint64 // bytes
 	beats bool   // schedstat tells whether a thread has run
+
+	smapsBudget time.Duration
+	smapsMaxRSS uint64
+	smapsFrom   atomic.Int64 // the PID at which the next walk goes on reading smaps again
+
+	lister *procfs.Reader // of what belongs to no process, and so never hangs
 
 	pids  []int
 	idle  *worker // the worker that the next call uses, nil after one got stuck
@@ -49,10 +56,17 @@ func open(o Options) (Source, error) {
 	s := &source{
 		mount: mount,
 		clock: newClock(mount),
+
+		lister:      procfs.NewReader(mount),
+		smapsBudget: o.SmapsBudget,
+		smapsMaxRSS: o.SmapsMaxRSS,
+
 		page:  uint64(os.Getpagesize()),
 		users: make(map[uint32]string),
 		stuck: make(map[int]struct{}),
 	}
+	// In another PID namespace our own PID is not known; kernels that differ
+	// there are none.
 	s.beats = !mount.Real() || newWorker(s).taskBeat(os.Getpid(), os.Getpid()) != 0 || !mount.OwnPIDs()
 	return s, nil
 }
@@ -83,13 +97,9 @@ func (s *source) isStuck(pid int) bool {
 
 // Walk implements Source.
 func (s *source) Walk(ctx context.Context, snap *Snapshot) error {
-	w := s.worker()
-	if w == nil {
-		return fmt.Errorf("platform: %d processes do not answer: %w", maxStuck, ErrBlocked)
-	}
-	s.clock.start(w.reader, snap)
+	s.clock.start(s.lister, snap)
 	var err error
-	if s.pids, err = w.reader.AppendPIDs(s.pids[:0]); err != nil {
+	if s.pids, err = s.lister.AppendPIDs(s.pids[:0]); err != nil {
 		return fmt.Errorf("platform: cannot list processes: %w", err)
 	}
 	if len(s.pids) == 0 {
@@ -97,16 +107,14 @@ func (s *source) Walk(ctx context.Context, snap *Snapshot) error {
 	}
 	snap.begin(len(s.pids))
 	next, last := 0, cursor{list: snap.last}
-	for next < len(s.pids) && ctx.Err() == nil {
-		if w = s.worker(); w == nil {
+	for err == nil && next < len(s.pids) && ctx.Err() == nil {
+		w := s.worker()
+		if w == nil {
 			break
 		}
 		from := next
 		finished := s.attempt(ctx, w, func(w *worker) { w.walk(snap, s.pids, from) })
-		if next = w.reached(); w.failed() != nil {
-			return fmt.Errorf("platform: %w", w.failed())
-		}
-		if !finished { // the process at next does not answer
+		if next, err = w.reached(); !finished { // the process at next does not answer
 			snap.hold(last.find(s.pids[next]))
 			snap.renew = len(snap.tasks)
 			next++
@@ -117,24 +125,27 @@ func (s *source) Walk(ctx context.Context, snap *Snapshot) error {
 		snap.hold(last.find(s.pids[next]))
 	}
 	snap.Blocked = int(s.stuckLen.Load())
+	if err != nil {
+		return fmt.Errorf("platform: %w", err)
+	}
 	return nil
 }
 
 // Complete implements Source.
 func (s *source) Complete(ctx context.Context, snap *Snapshot) {
-	for next := 0; next < len(snap.Samples) && ctx.Err() == nil; {
+	for next := 0; next < len(snap.Samples); {
 		w := s.worker()
-		if w == nil {
+		if w == nil || ctx.Err() != nil {
+			snap.Partial = true
 			return
 		}
 		from := next
-		if s.attempt(ctx, w, func(w *worker) { w.complete(snap, from) }) {
-			return
+		finished := s.attempt(ctx, w, func(w *worker) { w.complete(snap, from) })
+		if next, _ = w.reached(); !finished {
+			snap.Samples[next].Lost |= snap.Samples[next].Want
+			snap.renew = len(snap.tasks)
+			next++
 		}
-		next = w.reached()
-		snap.Samples[next].Lost |= snap.Samples[next].Want
-		snap.renew = len(snap.tasks)
-		next++
 	}
 }
 
@@ -154,7 +165,7 @@ func (s *source) Identify(ctx context.Context, sample *Sample, want Words) (Iden
 		return Identity{}, fmt.Errorf("platform: identify process %d: %w", target.PID, err)
 	}
 	id.StartTime = s.clock.at(target.Start)
-	if want&WordUser != 0 {
+	if w.read.hasUser {
 		id.Username = s.username(id.EUID)
 	}
 	return id, nil

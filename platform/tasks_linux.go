@@ -35,7 +35,7 @@ func (w *worker) tasks(s *Sample, prev *Sample) error {
 		task := Task{TID: tid}
 		if old.pulse.still {
 			task.pulse.beat = w.taskBeat(s.PID, tid)
-			if task.pulse.beat != 0 && task.pulse.beat == old.pulse.beat && !w.due(tid) {
+			if task.pulse.beat != 0 && task.pulse.beat == old.pulse.beat && !w.due(s.PID) {
 				w.keepTask(s, &old)
 				continue
 			}

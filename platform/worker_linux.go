@@ -2,9 +2,12 @@ package platform
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"runtime"
+	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -26,6 +29,8 @@ type worker struct {
 	reader *procfs.Reader
 	read   scratch
 	turn   uint64 // the number of the walk
+	now    uint64 // ticks after boot when it began
+	smaps  int    // the PID from which on it reads smaps again
 
 	thread atomic.Int64  // the kernel's id of the thread that reads
 	pid    atomic.Int64  // the process being read
@@ -72,7 +77,9 @@ func (s *source) attempt(ctx context.Context, w *worker, work func(*worker)) boo
 				seen, quiet = beat, 0
 				continue
 			}
-			if quiet++; quiet >= 2 && w.blocked() && w.abandon() {
+			if !w.blocked() {
+				quiet = 0
+			} else if quiet++; quiet >= 2 && w.abandon() {
 				return false
 			}
 		}
@@ -94,9 +101,16 @@ func (w *worker) run(work func(*worker)) {
 	}
 }
 
-// blocked reports whether the thread at work waits in the kernel. One that is
-// merely short of CPU on a busy machine is ready to run and will go on.
+// blocked reports whether the thread at work waits in the kernel for a file.
+// On a busy machine it may as well be ready to run and short of CPU, or wait for
+// Go's scheduler, which is done on a futex: it will go on then.
 func (w *worker) blocked() bool {
+	if call, err := os.ReadFile(fmt.Sprintf("/proc/self/task/%d/syscall", w.thread.Load())); err == nil {
+		number, _, _ := strings.Cut(string(call), " ") // or the word "running"
+		if n, err := strconv.Atoi(number); err != nil || n == unix.SYS_FUTEX {
+			return false
+		}
+	}
 	text, err := os.ReadFile(fmt.Sprintf("/proc/self/task/%d/stat", w.thread.Load()))
 	if err != nil {
 		return true // no /proc of our own to ask
@@ -131,18 +145,12 @@ func (s *source) release(pid int) {
 	s.stuckLen.Store(int32(len(s.stuck)))
 }
 
-// reached returns the index of the first process that w has not dealt with.
-func (w *worker) reached() int {
+// reached returns the index of the first process that w has not dealt with, and
+// the error that kept it from going on.
+func (w *worker) reached() (next int, err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.next
-}
-
-// failed returns the error that ended the walk.
-func (w *worker) failed() error {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.err
+	return w.next, w.err
 }
 
 // begin says that w starts on a list of processes at index from.
@@ -169,7 +177,8 @@ func (w *worker) commit(next int, keep func()) bool {
 // walk reads the processes pids[from:] into snap.
 func (w *worker) walk(snap *Snapshot, pids []int, from int) {
 	w.begin(from)
-	w.turn, w.read.asked = snap.walks, 0
+	w.turn, w.now, w.read.asked, w.read.spent = snap.walks, snap.Now, 0, 0
+	w.smaps = int(w.src.smapsFrom.Swap(0))
 	last := cursor{list: snap.last}
 	for i := from; i < len(pids) && !w.stop.Load(); i++ {
 		pid := pids[i]
@@ -187,8 +196,11 @@ func (w *worker) walk(snap *Snapshot, pids []int, from int) {
 			return
 		}
 		if !w.commit(i+1, func() {
-			if found {
+			switch {
+			case found:
 				snap.add(&w.read.sample)
+			case !errors.Is(err, procfs.ErrGone):
+				snap.Hidden++
 			}
 		}) {
 			return
@@ -206,14 +218,20 @@ func (w *worker) fail(err error) {
 func (w *worker) complete(snap *Snapshot, from int) {
 	w.begin(from)
 	for i := from; i < len(snap.Samples) && !w.stop.Load(); i++ {
-		prev := snap.Samples[i] // a copy: the snapshot is not ours while a read may hang
-		if prev.Want&^(prev.Have|prev.Lost) == 0 {
+		var prev Sample // a copy: the snapshot is not ours while a read may hang
+		lacks := false
+		if !w.commit(i, func() {
+			s := &snap.Samples[i]
+			if lacks = s.Want&^(s.Have|s.Lost|s.Skipped) != 0; lacks {
+				prev = *s
+			}
+		}) {
+			return
+		}
+		if !lacks {
 			continue
 		}
 		w.pid.Store(int64(prev.PID))
-		w.mu.Lock()
-		w.next = i
-		w.mu.Unlock()
 		found, _ := w.sample(prev.PID, &prev)
 		same := found && w.read.sample.ID == prev.ID
 		if !w.commit(i+1, func() {
@@ -224,5 +242,8 @@ func (w *worker) complete(snap *Snapshot, from int) {
 		}) {
 			return
 		}
+	}
+	if !w.stop.Load() {
+		w.commit(len(snap.Samples), func() {})
 	}
 }

@@ -143,7 +143,6 @@ func (tr *Tree) set(p Process) {
 		}
 		tr.dir(dir + "/" + file) // to read a directory is an error for everybody, root too
 		if file == "fd" || file == "task" {
-			tr.Remove()
 			_ = os.RemoveAll(path)
 			tr.file(dir+"/"+file, "") // and so is to list a file
 		}

@@ -1,0 +1,93 @@
+package platform
+
+import (
+	"errors"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/seed57308aee/process_exporter/procfs"
+)
+
+// smapsInTurn sees to the shares of memory. To add them up the kernel walks the
+// page tables of the process and keeps it from mapping memory meanwhile, so a
+// walk spends no more than a budget on it. Each process is read once when it is
+// met, the others again in turns: one walk goes on where the budget of the walk
+// before ran out, and a process that took long waits longer.
+func (w *worker) smapsInTurn(s, prev *Sample) {
+	known := prev != nil && prev.Have&FieldSmaps != 0 && prev.Exec == s.Exec && prev.State != 'Z'
+	switch {
+	case s.Kernel:
+		s.Have |= FieldSmaps
+		return
+	case s.State == 'Z' && s.Threads > 1:
+		w.judge(s, FieldSmaps, errDeadLeader)
+		return
+	case s.State == 'Z':
+		// Its memory is gone: none is the truth, and still the file could not
+		// be read, which counts as a partial error.
+		s.Have |= FieldSmaps
+		s.Lost |= FieldSmaps
+		return
+	case w.src.smapsMaxRSS > 0 && s.ResidentBytes > w.src.smapsMaxRSS:
+		s.Skipped |= FieldSmaps
+		return
+	case known && !w.smapsTurn(prev):
+		s.PSSBytes, s.SwapPSSBytes, s.USSBytes = prev.PSSBytes, prev.SwapPSSBytes, prev.USSBytes
+		s.SmapsTicks, s.smapsCost, s.smapsWalk = prev.SmapsTicks, prev.smapsCost, prev.smapsWalk
+		s.Have |= FieldSmaps
+		return
+	}
+	start := threadTime()
+	w.judge(s, FieldSmaps, w.readSmaps(s))
+	s.smapsCost = threadTime() - start
+	s.SmapsTicks, s.smapsWalk = w.now, w.turn
+	if known {
+		w.read.spent += s.smapsCost
+	}
+}
+
+// smapsTurn reports whether a process whose shares are known is read again in
+// this walk.
+func (w *worker) smapsTurn(prev *Sample) bool {
+	budget := w.src.smapsBudget
+	if budget == 0 {
+		return true
+	}
+	if prev.PID < w.smaps {
+		return false
+	}
+	// A read that takes an eighth of the budget comes at every walk, one of
+	// the whole budget at every eighth.
+	if w.turn-prev.smapsWalk < uint64(8*prev.smapsCost/budget) {
+		return false
+	}
+	if w.read.spent+prev.smapsCost > budget && w.read.spent > 0 {
+		w.src.smapsFrom.CompareAndSwap(0, int64(prev.PID))
+		return false
+	}
+	return true
+}
+
+// readSmaps reads the shares. Kernels before 4.14 have no smaps_rollup.
+func (w *worker) readSmaps(s *Sample) error {
+	text, err := w.reader.ReadAll(s.PID, "smaps_rollup")
+	if errors.Is(err, syscall.ENOENT) {
+		text, err = w.reader.ReadAll(s.PID, "smaps")
+	}
+	if err != nil {
+		return err
+	}
+	m := &w.read.smaps
+	if err := procfs.ParseSmaps(text, m); err != nil {
+		return err
+	}
+	s.PSSBytes, s.SwapPSSBytes, s.USSBytes = m.PSSBytes, m.SwapPSSBytes, m.USSBytes
+	return nil
+}
+
+// threadTime returns the CPU time of the calling thread.
+func threadTime() time.Duration {
+	return gettime(unix.CLOCK_THREAD_CPUTIME_ID)
+}
