@@ -1,0 +1,154 @@
+package procfs
+
+import (
+	"bytes"
+	"math"
+)
+
+// A Mapping is one block of /proc/PID/smaps: a range of addresses, and what of
+// it is in memory. It is of no use to compare it with the sums of [Smaps] later,
+// for memory moves all the time.
+type Mapping struct {
+	Start, End uint64 // addresses
+	Perms      string // such as "r-xp"
+	Offset     uint64 // in the file, bytes
+	Inode      uint64 // of the file, 0 if there is none
+	Path       string // as the kernel shows it: of a file, such as "[heap]", or ""
+
+	SizeBytes         uint64
+	RSSBytes          uint64
+	PSSBytes          uint64
+	SharedCleanBytes  uint64
+	SharedDirtyBytes  uint64
+	PrivateCleanBytes uint64
+	PrivateDirtyBytes uint64
+	ReferencedBytes   uint64
+	AnonymousBytes    uint64
+	SwapBytes         uint64
+}
+
+// AppendMappings appends the blocks in the text of an smaps file to dst. It
+// skips lines whose key it does not know. Words of the struct are copies. On
+// error dst is returned as it was.
+func AppendMappings(dst []Mapping, text []byte) ([]Mapping, error) {
+	got := dst
+	for len(text) > 0 {
+		line, rest, whole := nextLine(text)
+		text = rest
+		key, value, isKey := cutSmapsKey(line)
+		switch {
+		case !whole:
+			return dst, newParseError("smaps", "", line)
+		case !isKey:
+			var m Mapping
+			if !m.parseHeading(line) {
+				return dst, newParseError("smaps", "address", line)
+			}
+			got = append(got, m)
+		case len(got) == len(dst):
+			return dst, newParseError("smaps", string(key), value) // of no block
+		default:
+			to := got[len(got)-1].size(key)
+			if to != nil && !setKB(to, value) {
+				return dst, newParseError("smaps", string(key), value)
+			}
+		}
+	}
+	return got, nil
+}
+
+// cutSmapsKey splits a line whose first word ends in a colon. A heading never
+// does: its first word is a range of addresses.
+func cutSmapsKey(line []byte) (key, value []byte, ok bool) {
+	word, rest := nextField(line)
+	if len(word) == 0 || word[len(word)-1] != ':' {
+		return nil, nil, false
+	}
+	return word[:len(word)-1], rest, true
+}
+
+// size returns where the number behind a key belongs, nil if nowhere.
+func (m *Mapping) size(key []byte) *uint64 {
+	switch string(key) {
+	case "Size":
+		return &m.SizeBytes
+	case "Rss":
+		return &m.RSSBytes
+	case "Pss":
+		return &m.PSSBytes
+	case "Shared_Clean":
+		return &m.SharedCleanBytes
+	case "Shared_Dirty":
+		return &m.SharedDirtyBytes
+	case "Private_Clean":
+		return &m.PrivateCleanBytes
+	case "Private_Dirty":
+		return &m.PrivateDirtyBytes
+	case "Referenced":
+		return &m.ReferencedBytes
+	case "Anonymous":
+		return &m.AnonymousBytes
+	case "Swap":
+		return &m.SwapBytes
+	}
+	return nil
+}
+
+// parseHeading parses a line such as
+//
+//	7f0c-7f0d r-xp 00001000 fe:00 1234    /lib/a file.so
+//
+// The path is the rest of the line and may hold anything but a newline, which
+// the kernel writes as \012.
+func (m *Mapping) parseHeading(line []byte) bool {
+	addresses, rest := nextField(line)
+	perms, rest := nextField(rest)
+	offset, rest := nextField(rest)
+	device, rest := nextField(rest)
+	inode, rest := nextField(rest)
+	start, end, found := bytes.Cut(addresses, []byte("-"))
+	if !found || !setHex(&m.Start, start) || !setHex(&m.End, end) || m.End < m.Start ||
+		len(perms) != 4 || !setHex(&m.Offset, offset) || len(device) == 0 || !setUint(&m.Inode, inode) {
+		return false
+	}
+	m.Perms, m.Path = string(perms), string(trimBlanks(rest))
+	return true
+}
+
+// setHex parses what the kernel prints with %x.
+func setHex(to *uint64, digits []byte) bool {
+	if len(digits) == 0 || len(digits) > 16 {
+		return false
+	}
+	var n uint64
+	for _, c := range digits {
+		switch {
+		case '0' <= c && c <= '9':
+			n = n<<4 | uint64(c-'0')
+		case 'a' <= c|0x20 && c|0x20 <= 'f':
+			n = n<<4 | uint64(c|0x20-'a'+10)
+		default:
+			return false
+		}
+	}
+	*to = n
+	return true
+}
+
+// Add adds the sizes of o to those of m. Sums that do not fit stay at the
+// greatest number.
+func (m *Mapping) Add(o *Mapping) {
+	for _, pair := range [...]struct{ to, from *uint64 }{
+		{&m.SizeBytes, &o.SizeBytes}, {&m.RSSBytes, &o.RSSBytes}, {&m.PSSBytes, &o.PSSBytes},
+		{&m.SharedCleanBytes, &o.SharedCleanBytes}, {&m.SharedDirtyBytes, &o.SharedDirtyBytes},
+		{&m.PrivateCleanBytes, &o.PrivateCleanBytes}, {&m.PrivateDirtyBytes, &o.PrivateDirtyBytes},
+		{&m.ReferencedBytes, &o.ReferencedBytes}, {&m.AnonymousBytes, &o.AnonymousBytes},
+		{&m.SwapBytes, &o.SwapBytes},
+	} {
+		if *pair.from > math.MaxUint64-*pair.to {
+			*pair.to = math.MaxUint64
+			continue
+		}
+		*pair.to += *pair.from
+	}
+}

@@ -1,0 +1,134 @@
+package procfs
+
+import (
+	"bytes"
+	"errors"
+	"os"
+	"os/exec"
+	"slices"
+	"sync/atomic"
+	"testing"
+)
+
+// TestProcessOutlivesNothing reads a child before and after its death.
+func TestProcessOutlivesNothing(t *testing.T) {
+	m, err := Open("/proc")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.Close()
+	child := exec.Command("sleep", "1000")
+	if err := child.Start(); err != nil {
+		t.Fatal(err)
+	}
+	p, err := m.Process(child.Process.Pid, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Close()
+	buf := make([]byte, 8) // smaller than any file
+	if text, err := p.Read(buf, "stat"); err != nil || !bytes.HasSuffix(text, []byte("\n")) {
+		t.Errorf("got %q, error %v", text, err)
+	}
+	if text, err := p.ReadAll(buf, "status"); err != nil || !bytes.Contains(text, []byte("voluntary_ctxt_switches")) {
+		t.Errorf("got %q, error %v", text, err)
+	}
+	if link, err := p.Link(buf, "exe"); err != nil || link[0] != '/' || p.Gone() {
+		t.Errorf("got exe %q, error %v, gone %v", link, err, p.Gone())
+	}
+	if err := errors.Join(child.Process.Kill(), ignoreExit(child.Wait())); err != nil {
+		t.Fatal(err)
+	}
+	_, err1 := p.Read(buf, "stat")
+	_, err2 := p.ReadAll(buf, "status")
+	_, err3 := p.Link(buf, "exe")
+	_, err4 := p.Stat("stat")
+	for i, err := range []error{err1, err2, err3, err4} {
+		if !errors.Is(err, ErrGone) {
+			t.Errorf("%d: got error %v, want one that matches ErrGone", i, err)
+		}
+	}
+	if !p.Gone() {
+		t.Error("got a process that is not gone")
+	}
+}
+
+func ignoreExit(err error) error {
+	if ee := new(exec.ExitError); errors.As(err, &ee) {
+		return nil
+	}
+	return err
+}
+
+func TestProcessCountsFDs(t *testing.T) {
+	m, err := Open("/proc")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.Close()
+	p, err := m.Process(os.Getpid(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Close()
+	buf := make([]byte, 4096)
+	fds, err := p.AppendNumbers(nil, buf, "fd")
+	if err != nil || !slices.Contains(fds, 0) || !slices.IsSorted(fds) {
+		t.Fatalf("got %v, error %v", fds, err)
+	}
+	sized, err := p.CountFDs(buf)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.sizedFD = false // as before Linux 6.2; the listing itself holds one more open
+	listed, err := p.CountFDs(buf)
+	if err != nil || listed != len(fds) || sized > listed || sized < listed-1 {
+		t.Errorf("got %d by size, %d by listing, error %v, want %d", sized, listed, err, len(fds))
+	}
+}
+
+// TestProcessKeepsFiles reads more often than files are opened, and finds the
+// process gone all the same.
+func TestProcessKeepsFiles(t *testing.T) {
+	m, err := Open("/proc")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.Close()
+	child := exec.Command("sleep", "1000")
+	if err := child.Start(); err != nil {
+		t.Fatal(err)
+	}
+	var room atomic.Int32
+	room.Store(2)
+	p, err := m.Process(child.Process.Pid, &room)
+	if err != nil {
+		t.Fatal(err)
+	}
+	buf := make([]byte, 4096)
+	for range 3 {
+		for _, file := range []string{"stat", "statm", "status"} { // for one there is no room
+			if text, err := p.Read(buf, file); err != nil || len(text) == 0 {
+				t.Errorf("%s: got %q, error %v", file, text, err)
+			}
+		}
+		if text, err := p.Read(make([]byte, 16), "stat"); err != nil || !bytes.HasSuffix(text, []byte("\n")) {
+			t.Errorf("with a small buffer: got %q, error %v", text, err)
+		}
+	}
+	if left := room.Load(); left != 0 {
+		t.Errorf("got room for %d files, want none", left)
+	}
+	if err := errors.Join(child.Process.Kill(), ignoreExit(child.Wait())); err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range []string{"stat", "statm", "status"} {
+		if _, err := p.Read(buf, file); !errors.Is(err, ErrGone) {
+			t.Errorf("%s: got error %v, want one that matches ErrGone", file, err)
+		}
+	}
+	p.Close()
+	if left := room.Load(); left != 2 {
+		t.Errorf("got room for %d files after Close, want 2", left)
+	}
+}

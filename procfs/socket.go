@@ -1,0 +1,130 @@
+package procfs
+
+import (
+	"bytes"
+	"encoding/binary"
+	"net/netip"
+)
+
+// An InetSocket is one line of /proc/PID/net/tcp, tcp6, udp or udp6.
+type InetSocket struct {
+	Local, Remote netip.AddrPort
+	State         uint8 // as in include/net/tcp_states.h: 1 is established, 10 listens
+	Inode         uint64
+}
+
+// AppendInetSockets appends the sockets in the text of a tcp, tcp6, udp or udp6
+// file to dst. A socket without an inode, such as one in TIME_WAIT, belongs to
+// no process any more and is left out. On error dst is returned as it was.
+func AppendInetSockets(dst []InetSocket, text []byte) ([]InetSocket, error) {
+	got := dst
+	_, text, _ = nextLine(text) // the heading
+	for len(text) > 0 {
+		line, rest, whole := nextLine(text)
+		text = rest
+		var s InetSocket
+		if !whole || !s.parse(line) {
+			return dst, newParseError("net", "inode", line)
+		}
+		if s.Inode != 0 {
+			got = append(got, s)
+		}
+	}
+	return got, nil
+}
+
+// parse reads: number, local address, remote address, state, queues, timers,
+// retransmits, uid, timeout, inode.
+func (s *InetSocket) parse(line []byte) bool {
+	_, line = nextField(line)
+	local, line := nextField(line)
+	remote, line := nextField(line)
+	state, line := nextField(line)
+	for range 5 {
+		_, line = nextField(line)
+	}
+	inode, _ := nextField(line)
+	var n uint64
+	if !setAddrPort(&s.Local, local) || !setAddrPort(&s.Remote, remote) || !setHex(&n, state) || n > 0xff {
+		return false
+	}
+	s.State = uint8(n)
+	return setUint(&s.Inode, inode)
+}
+
+// setAddrPort parses an address such as 0100007F:0016. The kernel prints each
+// 32-bit word of an address as a number of its own byte order, and the port as
+// a plain number.
+func setAddrPort(to *netip.AddrPort, text []byte) bool {
+	words, digits, found := bytes.Cut(text, []byte(":"))
+	var port uint64
+	if !found || len(digits) != 4 || !setHex(&port, digits) {
+		return false
+	}
+	var addr [16]byte
+	n := 0
+	for ; len(words) >= 8 && n < len(addr); n += 4 {
+		var word uint64
+		if !setHex(&word, words[:8]) {
+			return false
+		}
+		binary.NativeEndian.PutUint32(addr[n:], uint32(word))
+		words = words[8:]
+	}
+	switch {
+	case len(words) == 0 && n == 4:
+		*to = netip.AddrPortFrom(netip.AddrFrom4([4]byte(addr[:4])), uint16(port))
+	case len(words) == 0 && n == 16:
+		*to = netip.AddrPortFrom(netip.AddrFrom16(addr), uint16(port))
+	default:
+		return false
+	}
+	return true
+}
+
+// A UnixSocket is one line of /proc/PID/net/unix.
+type UnixSocket struct {
+	Type  int // as in socket(2): 1 stream, 2 datagram, 5 sequenced packets
+	Inode uint64
+	Path  string // "@" first for an abstract one; "" for one without a name
+}
+
+// AppendUnixSockets appends the sockets in the text of a unix file to dst. The
+// path is the rest of its line. A path may hold newlines, and what stands
+// behind one looks like another line: what is not a socket is skipped.
+func AppendUnixSockets(dst []UnixSocket, text []byte) []UnixSocket {
+	_, text, _ = nextLine(text) // the heading
+	for len(text) > 0 {
+		line, rest, whole := nextLine(text)
+		text = rest
+		var s UnixSocket
+		if whole && s.parse(line) {
+			dst = append(dst, s)
+		}
+	}
+	return dst
+}
+
+// parse reads: kernel address, references, protocol, flags, type, state, inode,
+// path.
+func (s *UnixSocket) parse(line []byte) bool {
+	address, line := nextField(line)
+	if len(address) == 0 || address[len(address)-1] != ':' {
+		return false
+	}
+	for range 3 {
+		_, line = nextField(line)
+	}
+	kind, line := nextField(line)
+	_, line = nextField(line)
+	inode, line := nextField(line)
+	var n uint64
+	if !setHex(&n, kind) || n > 0xffff || !setUint(&s.Inode, inode) {
+		return false
+	}
+	s.Type = int(n)
+	if len(line) > 0 { // one space, and the path may begin with another
+		s.Path = string(line[1:])
+	}
+	return true
+}
