@@ -18,13 +18,6 @@ import (
 // refresh is after how many walks the values of a sleeper are read anyway.
 const refresh = 16
 
-// A pulse is what tells whether a thread has run.
-type pulse struct {
-	beat  uint64 // of schedstat, read before all other files; 0 if unknown
-	pages uint64 // resident by statm, of the process
-	still bool   // it slept through the last walk
-}
-
 // beatOf folds schedstat into one number. A kernel without it shows zeros.
 func beatOf(st *procfs.Schedstat) uint64 {
 	if st.Slices == 0 {

@@ -65,6 +65,13 @@ func (s *Snapshot) Index(pid int) int {
 	return at
 }
 
+// A pulse is what tells whether a thread has run.
+type pulse struct {
+	beat  uint64 // of schedstat, read before all other files; 0 if unknown
+	pages uint64 // resident by statm, of the process
+	still bool   // it slept through the last walk
+}
+
 // A cursor finds Samples by ascending PID.
 type cursor struct {
 	list []Sample

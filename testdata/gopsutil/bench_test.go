@@ -1,0 +1,122 @@
+// Package gopsutil measures what one process costs to look at, here and with
+// gopsutil. It is a module of its own, so that nobody else needs gopsutil.
+package gopsutil
+
+import (
+	"os/exec"
+	"testing"
+
+	"github.com/shirou/gopsutil/v4/process"
+
+	"github.com/seed57308aee/process_exporter/platform"
+)
+
+// target starts a process to look at, which does nothing meanwhile.
+func target(b *testing.B) int {
+	b.Helper()
+	cmd := exec.Command("sleep", "1000")
+	if err := cmd.Start(); err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+	})
+	return cmd.Process.Pid
+}
+
+// The common calls: name, CPU, memory, I/O, descriptors and threads.
+
+func BenchmarkOurs(b *testing.B) {
+	p, err := platform.OpenProcess(target(b))
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer p.Close()
+	b.ReportAllocs()
+	for b.Loop() {
+		look(b, p)
+	}
+}
+
+func BenchmarkOursOneshot(b *testing.B) {
+	p, err := platform.OpenProcess(target(b))
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer p.Close()
+	b.ReportAllocs()
+	for b.Loop() {
+		look(b, p.Oneshot())
+	}
+}
+
+func look(b *testing.B, p *platform.Process) {
+	_, err1 := p.Name()
+	_, err2 := p.CPUTimes()
+	_, err3 := p.MemoryInfo()
+	_, err4 := p.IOCounters()
+	_, err5 := p.NumFDs()
+	_, err6 := p.NumThreads()
+	wantNone(b, err1, err2, err3, err4, err5, err6)
+}
+
+func BenchmarkTheirs(b *testing.B) {
+	p, err := process.NewProcess(int32(target(b)))
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		_, err1 := p.Name()
+		_, err2 := p.Times()
+		_, err3 := p.MemoryInfo()
+		_, err4 := p.IOCounters()
+		_, err5 := p.NumFDs()
+		_, err6 := p.NumThreads()
+		wantNone(b, err1, err2, err3, err4, err5, err6)
+	}
+}
+
+func wantNone(b *testing.B, errs ...error) {
+	for _, err := range errs {
+		if err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// These open the process each time, as whoever looks at many does.
+
+func BenchmarkOpenOurs(b *testing.B) {
+	pid := target(b)
+	b.ReportAllocs()
+	for b.Loop() {
+		p, err := platform.OpenProcess(pid)
+		if err != nil {
+			b.Fatal(err)
+		}
+		look(b, p.Oneshot())
+		if err := p.Close(); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func BenchmarkOpenTheirs(b *testing.B) {
+	pid := target(b)
+	b.ReportAllocs()
+	for b.Loop() {
+		p, err := process.NewProcess(int32(pid))
+		if err != nil {
+			b.Fatal(err)
+		}
+		_, err1 := p.Name()
+		_, err2 := p.Times()
+		_, err3 := p.MemoryInfo()
+		_, err4 := p.IOCounters()
+		_, err5 := p.NumFDs()
+		_, err6 := p.NumThreads()
+		wantNone(b, err1, err2, err3, err4, err5, err6)
+	}
+}
