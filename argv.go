@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"maps"
 	"strconv"
 	"strings"
 )
@@ -75,7 +76,7 @@ func readFlag(args []string, kinds map[string]flagKind) (flagArg, int, error) {
 	kind, known := kinds[name]
 	switch {
 	case !known:
-		return readNegated(dashes, name, hasValue, kinds)
+		return readNegated(dashes, name, value, hasValue, kinds)
 	case kind == isSwitch:
 		f, err := readSwitch(dashes, name, value, hasValue)
 		return f, 1, err
@@ -103,7 +104,7 @@ func readSwitch(dashes, name, value string, hasValue bool) (flagArg, error) {
 }
 
 // readNegated reads kingpin's --no-name, which turns a switch off.
-func readNegated(dashes, name string, hasValue bool, kinds map[string]flagKind) (flagArg, int, error) {
+func readNegated(dashes, name, value string, hasValue bool, kinds map[string]flagKind) (flagArg, int, error) {
 	positive, negated := strings.CutPrefix(name, "no-")
 	if kind, known := kinds[positive]; negated && known && kind == isSwitch {
 		if hasValue {
@@ -111,10 +112,23 @@ func readNegated(dashes, name string, hasValue bool, kinds map[string]flagKind) 
 		}
 		return flagArg{positive, "--no-" + positive}, 1, nil
 	}
-	if near := nearest(name, kinds); near != "" {
+	if near := meant(name, value, kinds); near != "" {
 		return flagArg{}, 0, fmt.Errorf("unknown flag %s%s: did you mean %s%s?", dashes, name, dashes, near)
 	}
 	return flagArg{}, 0, fmt.Errorf("unknown flag %s%s: %s lists all flags", dashes, name, helpFlag)
+}
+
+// meant returns the flag that a user most likely meant by a name that none
+// has: a switch, if its value is that of one.
+func meant(name, value string, kinds map[string]flagKind) string {
+	if value == "true" || value == "false" {
+		switches := maps.Clone(kinds)
+		maps.DeleteFunc(switches, func(_ string, kind flagKind) bool { return kind != isSwitch })
+		if near := nearest(name, switches); near != "" {
+			return near
+		}
+	}
+	return nearest(name, kinds)
 }
 
 // unexpected returns the error for an argument that is no flag and stands

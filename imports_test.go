@@ -21,7 +21,7 @@ const module = "github.com/seed57308aee/process_exporter"
 var mayImport = map[string][]string{
 	".": {
 		module + "/collector", module + "/grouping", module + "/platform",
-		"github.com/alecthomas/kingpin/v2", "github.com/coreos/go-systemd/v22", "github.com/mdlayher/vsock",
+		"github.com/alecthomas/kingpin/v2", "github.com/alecthomas/units", "github.com/coreos/go-systemd/v22", "github.com/mdlayher/vsock",
 		"github.com/prometheus",
 	},
 	"collector": {module + "/grouping", module + "/platform", "github.com/prometheus/client_golang", "github.com/prometheus/client_model"},

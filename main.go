@@ -11,6 +11,8 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"runtime"
+	"runtime/debug"
 	"strings"
 	"syscall"
 
@@ -24,12 +26,30 @@ func main() {
 	// A log pipe whose reader has died is no reason to stop serving metrics.
 	// Without this, Go ends a program that writes to a broken stdout or stderr.
 	signal.Ignore(syscall.SIGPIPE)
+	frugal()
 	os.Exit(run(context.Background(), os.Args[1:], os.Stdout, os.Stderr))
+}
+
+// frugal lets the program use one core and little memory, unless the
+// environment says otherwise. A walk is one thread's work: more of them only
+// move it from core to core, at a twentieth of its cost. What a scrape leaves
+// for the garbage collector is small beside what lives on, so that to collect
+// early costs nothing that can be measured.
+func frugal() {
+	if os.Getenv("GOMAXPROCS") == "" {
+		runtime.GOMAXPROCS(1)
+	}
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(40)
+	}
 }
 
 // run does what args ask for until ctx ends and returns the exit status.
 // Whatever goes wrong becomes exactly one line on stderr.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	if len(args) > 0 && args[0] == "inspect" {
+		return runInspect(args[1:], stdout, stderr)
+	}
 	err := dispatch(ctx, args, stdout, stderr)
 	switch {
 	case err == nil:

@@ -1,0 +1,280 @@
+package main
+
+import (
+	"math"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/seed57308aee/process_exporter/platform"
+)
+
+// A facet is one line of a report on a process, in the order of reports.
+type facet struct {
+	name    string // as psutil calls it, with the unit
+	section string // of the report for people; "" leaves it out there
+	attr    platform.Attr
+	value   func(any) any // from what the platform answers to what is printed
+}
+
+// An object is a JSON object whose fields keep their order for people.
+type object []field
+
+type field struct {
+	name  string
+	value any
+}
+
+func same(v any) any { return v }
+
+// facets returns the table of what reports tell.
+func facets() []facet {
+	return []facet{
+		{"pid", "process", "pid", same},
+		{"name", "process", "name", same},
+		{"status", "process", "status", func(v any) any { return v.(platform.ProcessStatus).String() }},
+		{"is_running", "", "is_running", same},
+		{"create_time_seconds", "process", "create_time", createTime},
+		{"exe", "process", "exe", same},
+		{"cmdline", "process", "cmdline", same},
+		{"cwd", "process", "cwd", same},
+		{"terminal", "process", "terminal", orNull[string]},
+		{"username", "owner", "username", same},
+		{"uids", "owner", "uids", owners},
+		{"gids", "owner", "gids", owners},
+		{"ppid", "family", "ppid", same},
+		{"parent", "", "parent", orNull[int]},
+		{"parents", "family", "parents", same},
+		{"children", "family", "children", same},
+		{"children_recursive", "", "children_recursive", same},
+		{"cpu_times", "cpu", "cpu_times", cpuTimes},
+		{"cpu_affinity", "cpu", "cpu_affinity", same},
+		{"cpu_num", "cpu", "cpu_num", same},
+		{"nice", "cpu", "nice", same},
+		{"num_ctx_switches", "cpu", "num_ctx_switches", switches},
+		{"memory_info", "memory", "memory_info", memoryInfo},
+		{"memory_info_ex", "memory", "memory_info_ex", memoryInfoEx},
+		{"memory_footprint", "memory", "memory_footprint", footprint},
+		{"memory_percent", "memory", "memory_percent", same},
+		{"page_faults", "memory", "page_faults", pageFaults},
+		{"memory_maps", "", "memory_maps", mapsByPath},
+		{"memory_maps_ext", "", "memory_maps_ext", mapsByAddress},
+		{"map_paths", "", "memory_maps", mapPaths},
+		{"io_counters", "storage", "io_counters", ioCounters},
+		{"ionice", "storage", "ionice", ioNice},
+		{"num_threads", "threads", "num_threads", same},
+		{"thread_ids", "", "threads", threadIDs},
+		{"threads", "threads", "threads", threads},
+		{"num_fds", "files", "num_fds", same},
+		{"open_files", "files", "open_files", openFiles},
+		{"connections", "connections", "net_connections", connections},
+		{"rlimits", "limits", "rlimits", rlimits},
+		{"environ", "environment", "environ", environ},
+	}
+}
+
+func facetNames() []string {
+	var names []string
+	for _, f := range facets() {
+		names = append(names, f.name)
+	}
+	return names
+}
+
+// orNull returns what a process has none of as nil.
+func orNull[T comparable](v any) any {
+	var none T
+	if v.(T) == none {
+		return nil
+	}
+	return v
+}
+
+// createTime is in hundredths of a second, which is all that the kernel tells.
+func createTime(v any) any {
+	t := v.(time.Time)
+	return math.Round(float64(t.Unix())*100+float64(t.Nanosecond())/1e7) / 100
+}
+
+func owners(v any) any {
+	o := v.(platform.Owners)
+	return object{{"real", o.Real}, {"effective", o.Effective}, {"saved", o.Saved}}
+}
+
+func cpuTimes(v any) any {
+	t := v.(platform.CPUTimes)
+	return object{
+		{"user_seconds", t.User.Seconds()}, {"system_seconds", t.System.Seconds()},
+		{"children_user_seconds", t.ChildrenUser.Seconds()}, {"children_system_seconds", t.ChildrenSystem.Seconds()},
+		{"iowait_seconds", t.IOWait.Seconds()},
+	}
+}
+
+func switches(v any) any {
+	s := v.(platform.ContextSwitches)
+	return object{{"voluntary", s.Voluntary}, {"involuntary", s.Involuntary}}
+}
+
+func memoryInfo(v any) any {
+	m := v.(platform.MemoryInfo)
+	return object{{"rss", m.RSS}, {"vms", m.VMS}, {"shared", m.Shared}, {"text", m.Text}, {"data", m.Data}}
+}
+
+func memoryInfoEx(v any) any {
+	m := v.(platform.MemoryInfoEx)
+	return object{
+		{"peak_rss", m.PeakRSS}, {"peak_vms", m.PeakVMS}, {"rss_anon", m.RSSAnon}, {"rss_file", m.RSSFile},
+		{"rss_shmem", m.RSSShmem}, {"swap", m.Swap}, {"hugetlb", m.Hugetlb},
+	}
+}
+
+func footprint(v any) any {
+	f := v.(platform.Footprint)
+	return object{{"uss", f.USS}, {"pss", f.PSS}, {"swap", f.Swap}}
+}
+
+func pageFaults(v any) any {
+	f := v.(platform.PageFaults)
+	return object{{"minor", f.Minor}, {"major", f.Major}}
+}
+
+func mapSizes(m *platform.MemoryMap) object {
+	return object{
+		{"rss", m.RSS}, {"size", m.Size}, {"pss", m.PSS}, {"shared_clean", m.SharedClean}, {"shared_dirty", m.SharedDirty},
+		{"private_clean", m.PrivateClean}, {"private_dirty", m.PrivateDirty}, {"referenced", m.Referenced},
+		{"anonymous", m.Anonymous}, {"swap", m.Swap},
+	}
+}
+
+func mapsByPath(v any) any {
+	maps := slices.Clone(v.([]platform.MemoryMap))
+	slices.SortFunc(maps, func(a, b platform.MemoryMap) int { return strings.Compare(a.Path, b.Path) })
+	list := []any{}
+	for i := range maps {
+		list = append(list, append(object{{"path", maps[i].Path}}, mapSizes(&maps[i])...))
+	}
+	return list
+}
+
+func mapsByAddress(v any) any {
+	list := []any{}
+	for _, m := range v.([]platform.MemoryMap) {
+		list = append(list, append(object{{"addr", m.Addresses()}, {"perms", m.Perms}, {"path", m.Path}}, mapSizes(&m)...))
+	}
+	return list
+}
+
+// mapPaths sorts like the oracle: by the JSON text of a path.
+func mapPaths(v any) any {
+	paths := []any{}
+	for _, m := range v.([]platform.MemoryMap) {
+		paths = append(paths, m.Path)
+	}
+	sortByPythonJSON(paths)
+	return paths
+}
+
+func ioCounters(v any) any {
+	c := v.(platform.IOCounters)
+	return object{
+		{"read_count", c.ReadCount}, {"write_count", c.WriteCount}, {"read_bytes", c.ReadBytes},
+		{"write_bytes", c.WriteBytes}, {"read_chars", c.ReadChars}, {"write_chars", c.WriteChars},
+	}
+}
+
+func ioNice(v any) any {
+	p := v.(platform.IOPriority)
+	return object{{"ioclass", int(p.Class)}, {"value", p.Level}}
+}
+
+func threadIDs(v any) any {
+	ids := []any{}
+	for _, t := range v.([]platform.Thread) {
+		ids = append(ids, t.TID)
+	}
+	return ids
+}
+
+func threads(v any) any {
+	list := []any{}
+	for _, t := range v.([]platform.Thread) {
+		list = append(list, object{{"id", t.TID}, {"user_seconds", t.User.Seconds()}, {"system_seconds", t.System.Seconds()}})
+	}
+	return list
+}
+
+// openFiles leaves out files that were deleted, for these have no path.
+func openFiles(v any) any {
+	list := []any{}
+	for _, f := range v.([]platform.OpenFile) {
+		if !f.Deleted {
+			list = append(list, object{
+				{"path", f.Path}, {"fd", f.FD}, {"position", f.Position}, {"mode", f.Mode}, {"flags", f.Flags},
+			})
+		}
+	}
+	return list
+}
+
+// The address families of socket(2), as psutil prints them.
+const (
+	familyUnix  = 1
+	familyInet  = 2
+	familyInet6 = 10
+)
+
+func connections(v any) any {
+	list := []any{}
+	for _, c := range v.([]platform.Connection) {
+		family := familyInet
+		var local, remote any = endpoint(c.Local), endpoint(c.Remote)
+		switch {
+		case c.Kind == platform.ConnectionUnix:
+			family, local, remote = familyUnix, c.Path, ""
+		case c.Kind&platform.ConnectionInet6 != 0:
+			family = familyInet6
+		}
+		list = append(list, object{
+			{"fd", c.FD}, {"family", family}, {"type", c.Type}, {"laddr", local}, {"raddr", remote},
+			{"status", c.Status.String()},
+		})
+	}
+	sortByPythonJSON(list)
+	return list
+}
+
+func endpoint(a netip.AddrPort) []any {
+	if !a.IsValid() {
+		return []any{}
+	}
+	return []any{a.Addr().String(), int(a.Port())}
+}
+
+// rlimits prints no limit as -1.
+func rlimits(v any) any {
+	limits := v.(map[platform.Resource]platform.Limit)
+	var list object
+	number := func(n uint64) any {
+		if n == platform.Unlimited {
+			return -1
+		}
+		return n
+	}
+	for _, r := range platform.Resources() {
+		if l, ok := limits[r]; ok {
+			list = append(list, field{r.String(), []any{number(l.Soft), number(l.Hard)}})
+		}
+	}
+	return list
+}
+
+func environ(v any) any {
+	list := object{}
+	vars := v.(map[string]string)
+	for name, value := range vars {
+		list = append(list, field{name, value})
+	}
+	slices.SortFunc(list, func(a, b field) int { return strings.Compare(a.name, b.name) })
+	return list
+}

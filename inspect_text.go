@@ -1,0 +1,226 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+	"unicode"
+
+	"github.com/seed57308aee/process_exporter/platform"
+)
+
+const (
+	bold  = "\x1b[1m"
+	faint = "\x1b[2m"
+	plain = "\x1b[0m"
+)
+
+// mostLines is how many entries of a list people want to see; --json and
+// --attrs tell all.
+const mostLines = 20
+
+// writeText writes a report for people. All processes are tried; if one could
+// not be read at all, that is the error.
+func (in *inspection) writeText(w io.Writer, pids []int) error {
+	var failed error
+	for i, pid := range pids {
+		p, err := platform.OpenProcess(pid)
+		if err != nil {
+			failed = errors.Join(failed, err)
+			continue
+		}
+		var b strings.Builder
+		if i > 0 {
+			b.WriteByte('\n')
+		}
+		in.describe(&b, p.Oneshot())
+		_ = p.Close() // open, and closed once
+		if _, err := io.WriteString(w, b.String()); err != nil {
+			return err
+		}
+	}
+	return failed
+}
+
+// describe writes the report on one process, section by section.
+func (in *inspection) describe(b *strings.Builder, p *platform.Process) {
+	section := ""
+	for _, f := range in.chosen() {
+		if f.section == "" && len(in.attrs) == 0 {
+			continue
+		}
+		if f.section != section && len(in.attrs) == 0 {
+			section = f.section
+			fmt.Fprintf(b, "%s\n", in.paint(bold, strings.ToUpper(section)))
+		}
+		value, err := p.Attr(f.attr)
+		if err != nil {
+			in.line(b, f.name, in.paint(faint, reasonOf(err)))
+			continue
+		}
+		in.write(b, f.name, in.humanValue(f, value))
+	}
+}
+
+func (in *inspection) paint(colour, text string) string {
+	if !in.colour {
+		return text
+	}
+	return colour + text + plain
+}
+
+// reasonOf tells in a few words why there is no value.
+func reasonOf(err error) string {
+	switch {
+	case errors.Is(err, platform.ErrZombie):
+		return "- (zombie)"
+	case errors.Is(err, platform.ErrGone):
+		return "- (gone)"
+	case errors.Is(err, platform.ErrAccessDenied):
+		return "- (access denied)"
+	case errors.Is(err, platform.ErrUnsupported):
+		return "- (not known here)"
+	}
+	return "- (" + oneLine(err) + ")"
+}
+
+// humanValue returns what people are shown of a facet.
+func (in *inspection) humanValue(f facet, value any) any {
+	switch v := value.(type) {
+	case time.Time:
+		return fmt.Sprintf("%s (%s ago)", v.Local().Format("2006-01-02 15:04:05"), time.Since(v).Round(time.Second))
+	case map[string]string:
+		shown := environ(v).(object)
+		for i := range shown {
+			if !in.showEnviron {
+				shown[i].value = "(hidden, --show-environ shows it)"
+			}
+		}
+		return shown
+	case float64:
+		return fmt.Sprintf("%.2f %%", v)
+	case []string:
+		return quoteWords(v)
+	}
+	return f.value(value)
+}
+
+// quoteWords writes a command line so that its arguments can be told apart.
+func quoteWords(words []string) string {
+	quoted := make([]string, len(words))
+	for i, word := range words {
+		quoted[i] = word
+		if word == "" || strings.ContainsFunc(word, func(r rune) bool { return unicode.IsSpace(r) || r == '"' || r == '\'' }) {
+			quoted[i] = fmt.Sprintf("%q", word)
+		}
+	}
+	return strings.Join(quoted, " ")
+}
+
+// line writes one aligned line.
+func (in *inspection) line(b *strings.Builder, name, text string) {
+	const width = 25
+	fmt.Fprintf(b, "  %-*s %s\n", width, name, text)
+}
+
+// write writes a value: what is small on one line, a list on many.
+func (in *inspection) write(b *strings.Builder, name string, value any) {
+	switch v := value.(type) {
+	case object:
+		if len(v) > 0 && len(v) <= 7 && name != "environ" {
+			in.line(b, name, flat(name, v))
+			return
+		}
+		in.line(b, name, fmt.Sprintf("%d", len(v)))
+		for _, f := range v {
+			in.line(b, "  "+printable(f.name), scalar(f.name, f.value))
+		}
+	case []any:
+		in.line(b, name, fmt.Sprintf("%d", len(v)))
+		in.list(b, v)
+	default:
+		in.line(b, name, scalar(name, v))
+	}
+}
+
+// list writes the entries of a list, the first ones if there are many.
+func (in *inspection) list(b *strings.Builder, v []any) {
+	for i, entry := range v {
+		if i == mostLines && len(in.attrs) == 0 {
+			in.line(b, "", fmt.Sprintf("... and %d more", len(v)-i))
+			return
+		}
+		if o, ok := entry.(object); ok {
+			in.line(b, "", flat("", o))
+		} else {
+			in.line(b, "", scalar("", entry))
+		}
+	}
+}
+
+// flat writes an object on one line.
+func flat(name string, o object) string {
+	parts := make([]string, len(o))
+	for i, f := range o {
+		unit := f.name
+		if strings.HasPrefix(name, "memory") || strings.HasSuffix(unit, "_bytes") {
+			unit = "bytes"
+		}
+		parts[i] = strings.TrimSuffix(f.name, "_seconds") + " " + scalar(unit, f.value)
+	}
+	return strings.Join(parts, ", ")
+}
+
+// scalar writes one value with the unit that its name tells.
+func scalar(name string, v any) string {
+	switch v := v.(type) {
+	case nil:
+		return "-"
+	case string:
+		return printable(v)
+	case float64:
+		if strings.HasSuffix(name, "_seconds") {
+			return fmt.Sprintf("%.2f s", v)
+		}
+		return fmt.Sprintf("%g", v)
+	case uint64:
+		if name == "bytes" {
+			return bytesText(v)
+		}
+	case []any:
+		parts := make([]string, len(v))
+		for i := range v {
+			parts[i] = scalar("", v[i])
+		}
+		return strings.Join(parts, " ")
+	case []int:
+		return strings.Trim(fmt.Sprint(v), "[]")
+	}
+	return fmt.Sprint(v)
+}
+
+// bytesText writes a size in the largest unit that it has one of.
+func bytesText(n uint64) string {
+	units := []string{"B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"}
+	size, unit := float64(n), 0
+	for size >= 1024 && unit < len(units)-1 {
+		size /= 1024
+		unit++
+	}
+	if unit == 0 {
+		return fmt.Sprintf("%d B", n)
+	}
+	return fmt.Sprintf("%.1f %s", size, units[unit])
+}
+
+// printable escapes what would move the cursor of a terminal or colour it.
+func printable(s string) string {
+	if !slices.ContainsFunc([]rune(s), func(r rune) bool { return !unicode.IsPrint(r) }) {
+		return s
+	}
+	quoted := fmt.Sprintf("%+q", s)
+	return quoted[1 : len(quoted)-1]
+}
