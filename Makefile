@@ -37,16 +37,21 @@ lint:
 	@if command -v golangci-lint >/dev/null; then golangci-lint run; \
 	else echo "golangci-lint is not installed; go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0"; fi
 
-# The numbers of the whole program with the same rules each time: without the
-# metrics that cost extra, as it comes, and the program that this one succeeds.
-RULES := -config.path deploy/systemd/all.yaml -web.listen-address 127.0.0.1:{port}
+# The numbers of the whole program beside the bare system calls of a walk and
+# the program that this one succeeds, with the same rules: without the metrics
+# that cost extra, and as both come.
+RULES     := -config.path deploy/systemd/all.yaml -web.listen-address 127.0.0.1:{port}
+LEAN      := -threads=false -gather-smaps=false
+COSTFLAGS ?= --procs 5000 --busy 100
 
 bench: build
 	go test -run '^$$' -bench . -benchmem ./...
 	@if [ -x $(COST) ]; then \
-	  peer=$$(command -v prometheus-process-exporter) && peer="peer=$$peer $(RULES)"; \
-	  $(COST) 'lean=./process_exporter -threads=false -gather-smaps=false $(RULES)' \
-	    'default=./process_exporter $(RULES)' $${peer:+"$$peer"}; \
+	  set -- 'lean=./process_exporter $(LEAN) $(RULES)' 'default=./process_exporter $(RULES)'; \
+	  if peer=$$(command -v prometheus-process-exporter); then \
+	    set -- "$$@" "peer lean=$$peer $(LEAN) $(RULES)" "peer=$$peer $(RULES)"; \
+	  fi; \
+	  $(COST) $(COSTFLAGS) "$$@"; \
 	fi
 
 generate:
