@@ -1,0 +1,38 @@
+package grouping
+
+import (
+	"context"
+	"strconv"
+	"testing"
+
+	"github.com/seed57308aee/process_exporter/platform"
+	"github.com/seed57308aee/process_exporter/testdata/proctree"
+)
+
+// TestUpdateAllocates nothing that grows with the number of processes, as long
+// as they stay the same.
+func TestUpdateAllocates(t *testing.T) {
+	tree := proctree.New(t, 1_000_000)
+	const processes = 1000
+	for pid := 1; pid <= processes; pid++ {
+		tree.Set(proctree.Process{PID: pid, Comm: "c", Args: []string{"c"}, Start: 5})
+	}
+	src, err := platform.Open(platform.Options{Root: tree.Root})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer src.Close()
+	tr := NewTracker(src, Default(), Options{Children: true, Fields: platform.FieldStat | platform.FieldStatus | platform.FieldIO | platform.FieldTasks})
+	update := func() {
+		groups, err := tr.Update(context.Background())
+		if err != nil || len(groups) != 1 || groups[0].Procs != processes {
+			t.Fatalf("got %d groups, error %v", len(groups), err)
+		}
+	}
+	for range 3 {
+		update()
+	}
+	if n := testing.AllocsPerRun(3, update); n > processes/50 {
+		t.Errorf("got %v allocations in an update of "+strconv.Itoa(processes)+" processes, want a few", n)
+	}
+}
