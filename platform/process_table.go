@@ -3,8 +3,6 @@ package platform
 import (
 	"errors"
 	"iter"
-	"os/user"
-	"strconv"
 	"sync"
 	"time"
 
@@ -20,9 +18,7 @@ import (
 type Table struct {
 	system  system
 	buffers sync.Pool // of *[]byte
-
-	mu    sync.Mutex // guards users
-	users map[uint32]string
+	users   userNames
 }
 
 // OpenTable opens the process file system that o names. On systems that this
@@ -40,7 +36,6 @@ func newTable(s system) *Table {
 	return &Table{
 		system:  s,
 		buffers: sync.Pool{New: func() any { b := make([]byte, usual); return &b }},
-		users:   make(map[uint32]string),
 	}
 }
 
@@ -161,27 +156,4 @@ func Processes() iter.Seq2[*Process, error] {
 		}
 		t.Processes()(yield)
 	}
-}
-
-// username returns the name of a user, or the number of one without a name.
-// Looking it up means to read a file, and few users own many processes.
-func (t *Table) username(uid uint32) string {
-	const most = 1000 // anybody can take thousands of uids in a user namespace
-	t.mu.Lock()
-	name, ok := t.users[uid]
-	t.mu.Unlock()
-	if ok {
-		return name
-	}
-	name = strconv.FormatUint(uint64(uid), 10)
-	if u, err := user.LookupId(name); err == nil {
-		name = u.Username
-	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if len(t.users) >= most {
-		clear(t.users)
-	}
-	t.users[uid] = name
-	return name
 }

@@ -202,5 +202,5 @@ func (p *Process) Username() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return p.shared.table.username(uids.Real), nil
+	return p.shared.table.users.of(uids.Real), nil
 }

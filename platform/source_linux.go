@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/user"
-	"strconv"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -18,10 +16,6 @@ import (
 // maxStuck is how many reads may hang at once. Each costs a thread of the
 // operating system until the kernel lets go of it.
 const maxStuck = 32
-
-// maxUsers bounds the cache of user names: in a user namespace anybody can
-// take thousands of uids.
-const maxUsers = 1000
 
 // source reads processes from a process file system.
 type source struct {
@@ -38,7 +32,7 @@ type source struct {
 
 	pids  []int
 	idle  *worker // the worker that the next call uses, nil after one got stuck
-	users map[uint32]string
+	users userNames
 
 	mu       sync.Mutex // guards stuck
 	stuck    map[int]struct{}
@@ -62,7 +56,6 @@ func open(o Options) (Source, error) {
 		smapsMaxRSS: o.SmapsMaxRSS,
 
 		page:  uint64(os.Getpagesize()),
-		users: make(map[uint32]string),
 		stuck: make(map[int]struct{}),
 	}
 	// In another PID namespace our own PID is not known; kernels that differ
@@ -166,24 +159,9 @@ func (s *source) Identify(ctx context.Context, sample *Sample, want Words) (Iden
 	}
 	id.StartTime = s.clock.at(target.Start)
 	if w.read.hasUser {
-		id.Username = s.username(id.EUID)
+		id.Username = s.users.of(id.EUID)
 	}
 	return id, nil
-}
-
-func (s *source) username(uid uint32) string {
-	if name, ok := s.users[uid]; ok {
-		return name
-	}
-	if len(s.users) >= maxUsers {
-		clear(s.users)
-	}
-	name := strconv.FormatUint(uint64(uid), 10)
-	if u, err := user.LookupId(name); err == nil {
-		name = u.Username
-	}
-	s.users[uid] = name
-	return name
 }
 
 // fatal reports whether err says that we, and not the process read, are in
