@@ -126,6 +126,9 @@ func (t *Tracker) adopt() {
 func (t *Tracker) join(first bool) {
 	old := t.records
 	fresh := t.spare[:0]
+	if n := len(t.snap.Samples); cap(fresh) < n { // once, rather than by doubling
+		fresh = make([]record, 0, n+n/8)
+	}
 	for i := range t.snap.Samples {
 		s := &t.snap.Samples[i]
 		for len(old) > 0 && old[0].id.PID < s.PID {
