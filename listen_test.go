@@ -56,6 +56,8 @@ const (
 // TestTLSAndPasswordOnTwoListeners would fail with one server for both: the
 // race detector, with which the exporter under test is built, reports the
 // races of its start.
+//
+// Trap 80: the web configuration file.
 func TestTLSAndPasswordOnTwoListeners(t *testing.T) {
 	onlyLinux(t)
 	dir := t.TempDir()

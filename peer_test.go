@@ -191,6 +191,8 @@ var always = []difference{
 // compare scrapes both exporters until they agree, and fails if that never
 // comes: processes that wind down need a moment, and the peer reads a little
 // earlier or later.
+//
+// Trap 81: the types are the same too.
 func compare(t *testing.T, peer, ours func() string, also []difference) {
 	t.Helper()
 	var wrong []string

@@ -60,6 +60,8 @@ func TestRefuses(t *testing.T) {
 }
 
 // TestAnswersAndExits is about the flags that print something and exit.
+//
+// Trap 40 is among them.
 func TestAnswersAndExits(t *testing.T) {
 	good := writeFile(t, "good.yml", groupOfAll("x"))
 	typo := writeFile(t, "typo.yml", "process_name:\n  - name: x\n    cmdline: ['.+']\n")

@@ -25,6 +25,9 @@ func onlyLinux(t *testing.T) {
 
 // TestInvocations starts the exporter with each command line known from the
 // wild. Only paths and ports that a test must not use are replaced.
+//
+// Trap 83 is among them, and trap 39, no flags at all; each ends with trap 79,
+// SIGTERM.
 func TestInvocations(t *testing.T) {
 	onlyLinux(t)
 	dir := t.TempDir()
@@ -62,6 +65,8 @@ func TestInvocations(t *testing.T) {
 	}
 }
 
+// Traps 74 and 75: unknown paths are not the landing page, profiles are not
+// served unless asked for.
 func TestEndpoints(t *testing.T) {
 	onlyLinux(t)
 	r := startExporter(t)
@@ -162,6 +167,7 @@ func TestAnswerParses(t *testing.T) {
 	}
 }
 
+// Trap 78: SIGHUP.
 func TestReload(t *testing.T) {
 	onlyLinux(t)
 	path := writeFile(t, "config.yml", groupOfAll("before"))
