@@ -1,0 +1,34 @@
+package collector
+
+import (
+	"slices"
+	"testing"
+
+	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
+
+	"github.com/seed57308aee/process_exporter/testdata/proctree"
+)
+
+// TestLint finds fault with the four names that dashboards know, and with no
+// other.
+func TestLint(t *testing.T) {
+	w := newWorld(t, setup{config: groupG, opts: children}, proc(1, 0, "init", "init"),
+		threads(proctree.Thread{WChan: "do_wait"}, proctree.Thread{TID: 11, Comm: "w", Start: 11}), g(func(p *proctree.Process) { p.PID, p.Broken = 20, []string{"io"} }))
+	families, err := w.reg.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	problems, err := promlint.NewWithMetricFamilies(families).Lint()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, p := range problems {
+		got = append(got, p.Metric)
+	}
+	slices.Sort(got)
+	want := []string{"namedprocess_namegroup_thread_count", "namedprocess_scrape_errors", "namedprocess_scrape_partial_errors", "namedprocess_scrape_procread_errors"}
+	if !slices.Equal(got, want) {
+		t.Errorf("got problems %v, want those of %v", problems, want)
+	}
+}
