@@ -137,3 +137,24 @@ func TestSleepingThreadGetsItsNewName(t *testing.T) {
 		t.Errorf("got threads %+v, want the new name after %d walks", tasks, refresh+1)
 	}
 }
+
+// TestExitIsNoExec has a process that gives up its memory on the way out. The
+// addresses that tell of execve read as 0 then, though it is the same program.
+func TestExitIsNoExec(t *testing.T) {
+	for name, exits := range map[string]proctree.Process{"zombie": {State: "Z"}, "not yet": {State: "D", Flags: flagExiting}} {
+		t.Run(name, func(t *testing.T) {
+			tree := proctree.New(t, 1000)
+			tree.Set(proctree.Process{PID: 10, Comm: "c", Start: 5, StackStart: 4096})
+			src := openSource(t, tree.Root)
+			var snap Snapshot
+			walk(t, src, &snap, FieldStat)
+			before := snap.Samples[0].Exec
+			exits.PID, exits.Comm, exits.Start = 10, "c", 5
+			tree.Set(exits)
+			walk(t, src, &snap, FieldStat)
+			if got := snap.Samples[0].Exec; got != before {
+				t.Errorf("got token %x of a process that exits and %x before", got, before)
+			}
+		})
+	}
+}
