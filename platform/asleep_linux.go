@@ -1,22 +1,66 @@
 package platform
 
 import (
+	"os"
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+
 	"github.com/seed57308aee/process_exporter/procfs"
 )
 
 // Most threads of a machine sleep from one walk to the next, and a thread that
-// has not run has used nothing: no CPU time, no faults, no switches, no I/O. Its
-// schedstat tells, in a fifth of the time that its other files take: it counts
-// nanoseconds of running and waiting and every turn on a CPU. A thread that
-// slept through the last walk is asked for it first.
+// has not run has used nothing: no CPU time, no faults, no switches, no I/O.
+// Whether any thread of a process has run is its pulse, which is taken before
+// anything else is read.
+//
+// The pulse is its CPU clock, the nanoseconds that all its threads have run,
+// dead ones included. clock_gettime(2) tells them to anyone, at a fiftieth of
+// what the files cost. To sleep, to be born and to die all take time on a CPU,
+// so that a process whose clock stands still has the threads that it had, where
+// they were. The clock of one that runs this very moment may be late by a tick
+// of the scheduler; what it does meanwhile belongs to the next walk.
+//
+// In a PID namespace that is not ours the clock cannot be asked for. There the
+// schedstat of each thread must do, the time it ran and waited and how often: a
+// process and a thread that slept through the last walk are asked for it first,
+// as are, anywhere, the sleeping threads of a process that has run.
 //
 // What others can do to a sleeping process is take memory from it, which its
-// statm tells, change its limits, and open files in a descriptor table that it
-// shares. The last two come with the full read that everyone gets every
-// refresh walks.
+// statm tells, change its limits, open files in a descriptor table that it
+// shares, and freeze it. All but the first come with the full read that everyone
+// gets every refresh walks. That read would also find out a process that has the
+// PID of one that died and by chance, to the nanosecond, its clock.
 
 // refresh is after how many walks the values of a sleeper are read anyway.
 const refresh = 16
+
+// cpuClock returns one more than the nanoseconds that the threads of a process
+// have run, dead ones too, or 0 if the kernel does not tell.
+func cpuClock(pid int) uint64 {
+	const scheduler = 2 // CPUCLOCK_SCHED, beside the complement of a PID (linux/posix-timers.h)
+	var t unix.Timespec
+	_, _, errno := unix.RawSyscall(unix.SYS_CLOCK_GETTIME, uintptr(^pid<<3|scheduler), uintptr(unsafe.Pointer(&t)), 0)
+	if errno != 0 {
+		return 0
+	}
+	return uint64(t.Nano()) + 1
+}
+
+// clocksAreFine reports whether CPU clocks tell nanoseconds. Where the machine
+// has no better clock than the timer interrupt, they stand still for
+// milliseconds of running.
+func clocksAreFine() bool {
+	pid := os.Getpid()
+	first := cpuClock(pid)
+	for range 1000 { // which takes half a millisecond
+		if now := cpuClock(pid); now != first {
+			return first != 0 && now-first < uint64(time.Millisecond)
+		}
+	}
+	return false
+}
 
 // beatOf folds schedstat into one number. A kernel without it shows zeros.
 func beatOf(st *procfs.Schedstat) uint64 {
@@ -31,20 +75,36 @@ func beatOf(st *procfs.Schedstat) uint64 {
 	return n | 1
 }
 
-// unchanged takes the pulse of a process that slept, and if it still sleeps
-// makes its Sample the one of the walk before. The pulse is left in now for a
-// full read, which it must come before: what is read later is at least as new.
+// takePulse returns the pulse of a process. It must come before a full read:
+// what is read later is at least as new.
+func (w *worker) takePulse(pid int, prev *Sample) (now pulse) {
+	switch {
+	case w.src.clocks:
+		now.beat = cpuClock(pid)
+	case prev != nil && prev.pulse.still:
+		now.beat = w.schedBeat(w.reader.Read(pid, "schedstat"))
+	}
+	return now
+}
+
+// unchanged reports whether nothing has happened to a process since the last
+// walk, and makes its Sample the one of that walk. It adds to now, its pulse,
+// how much memory it has, if it comes to look.
 func (w *worker) unchanged(prev *Sample, now *pulse) bool {
-	text, err := w.reader.Read(prev.PID, "schedstat")
-	if err != nil || procfs.ParseSchedstat(text, &w.read.sched) != nil {
+	if now.beat == 0 || now.beat != prev.pulse.beat || prev.Want&^(prev.Have|prev.Lost|prev.Skipped) != 0 {
 		return false
 	}
-	now.beat = beatOf(&w.read.sched)
-	if text, err = w.reader.Read(prev.PID, "statm"); err != nil || procfs.ParseStatm(text, &w.read.statm) != nil {
-		return false
+	if prev.Want != 0 && !prev.Kernel && prev.State != 'Z' { // it has memory that somebody asks for
+		text, err := w.reader.Read(prev.PID, "statm")
+		if err != nil || procfs.ParseStatm(text, &w.read.statm) != nil {
+			return false
+		}
+		now.pages = w.read.statm.Resident
+		if now.pages != prev.pulse.pages {
+			return false
+		}
 	}
-	now.pages = w.read.statm.Resident
-	if now.beat == 0 || now.beat != prev.pulse.beat || now.pages != prev.pulse.pages || w.due(prev.PID) || !w.tasksUnchanged(prev) {
+	if w.due(prev.PID) || !w.src.clocks && !w.tasksUnchanged(prev) {
 		return false
 	}
 	w.read.sample = *prev
@@ -76,7 +136,10 @@ func (w *worker) tasksUnchanged(prev *Sample) bool {
 
 // taskBeat returns the beat of one thread, 0 if unknown.
 func (w *worker) taskBeat(pid, tid int) uint64 {
-	text, err := w.reader.ReadTask(pid, tid, "schedstat")
+	return w.schedBeat(w.reader.ReadTask(pid, tid, "schedstat"))
+}
+
+func (w *worker) schedBeat(text []byte, err error) uint64 {
 	if err != nil || procfs.ParseSchedstat(text, &w.read.sched) != nil {
 		return 0
 	}

@@ -21,6 +21,7 @@ type sleeper struct {
 // how many pages it holds.
 func (s *sleeper) sets(slices, pages int) {
 	s.t.Helper()
+	s.RSS = uint64(pages)
 	s.tree.Set(s.Process)
 	dir := filepath.Join(s.tree.Root, strconv.Itoa(s.PID))
 	sched := fmt.Appendf(nil, "%d 5 %d\n", slices*1000, slices)
@@ -76,7 +77,7 @@ func TestSleepersAreNotReadAgain(t *testing.T) {
 			for range 3 {
 				look()
 			}
-			p.RSS, p.UTime = 9, 3
+			p.UTime = 3
 			p.sets(2, 9)
 			if got := look(); got != 3 || snap.Samples[0].ResidentBytes != 9*uint64(os.Getpagesize()) {
 				t.Errorf("got %d ticks of a process that lost memory, want 3", got)

@@ -50,8 +50,8 @@ func newScratch() scratch { return scratch{wchans: make(map[string]string)} }
 // Sample of the walk before, wants. found is false if there is none to tell of.
 func (w *worker) sample(pid int, prev *Sample) (found bool, err error) {
 	r := &w.read
-	var now pulse
-	if prev != nil && prev.pulse.still && prev.Want&^(prev.Have|prev.Skipped) == 0 && w.unchanged(prev, &now) {
+	now := w.takePulse(pid, prev)
+	if prev != nil && w.unchanged(prev, &now) {
 		return true, nil
 	}
 	text, err := w.reader.Read(pid, "stat")
@@ -74,7 +74,9 @@ func (w *worker) sample(pid int, prev *Sample) (found bool, err error) {
 	if prev != nil && prev.Start != r.sample.Start {
 		prev = nil // the PID has gone to another process
 	}
-	r.sample.pulse = now
+	if r.sample.pulse = now; now.pages == 0 {
+		r.sample.pulse.pages = r.stat.ResidentPages
+	}
 	w.parts(prev)
 	w.settle(&r.sample, prev)
 	return true, nil
@@ -183,6 +185,9 @@ func (w *worker) judge(s *Sample, field Fields, err error) {
 		return
 	}
 	s.Lost |= field
+	if !errors.Is(err, procfs.ErrAccessDenied) {
+		s.pulse.beat = 0 // an error that may pass: it is read again, asleep or not
+	}
 }
 
 func (w *worker) status(s *Sample) error {

@@ -34,7 +34,7 @@ func TestSampleOfEveryPart(t *testing.T) {
 	if task != want {
 		t.Errorf("got %+v, want %+v", task, want)
 	}
-	s.Tasks = nil
+	s.Tasks, s.pulse = nil, pulse{}
 	if s.SmapsTicks != 1000 || s.smapsWalk != 1 {
 		t.Errorf("got smaps of tick %d, walk %d", s.SmapsTicks, s.smapsWalk)
 	}

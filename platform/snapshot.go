@@ -65,11 +65,11 @@ func (s *Snapshot) Index(pid int) int {
 	return at
 }
 
-// A pulse is what tells whether a thread has run.
+// A pulse is what tells whether a process or thread has run.
 type pulse struct {
-	beat  uint64 // of schedstat, read before all other files; 0 if unknown
-	pages uint64 // resident by statm, of the process
-	still bool   // it slept through the last walk
+	beat  uint64 // CPU clock or schedstat, read before all other files; 0 if unknown
+	pages uint64 // resident, of the process
+	still bool   // it slept through the last walk; not of processes with a clock
 }
 
 // A cursor finds Samples by ascending PID.

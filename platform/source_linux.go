@@ -22,7 +22,9 @@ type source struct {
 	mount *procfs.Mount
 	clock clock
 	page  uint64 // bytes
-	beats bool   // schedstat tells whether a thread has run
+
+	clocks bool // the CPU clock of a process tells whether one of its threads has run
+	beats  bool // schedstat tells whether a thread has run
 
 	smapsBudget time.Duration
 	smapsMaxRSS uint64
@@ -58,6 +60,7 @@ func open(o Options) (Source, error) {
 		page:  uint64(os.Getpagesize()),
 		stuck: make(map[int]struct{}),
 	}
+	s.clocks = mount.Real() && mount.OwnPIDs() && clocksAreFine()
 	// In another PID namespace our own PID is not known; kernels that differ
 	// there are none.
 	s.beats = !mount.Real() || newWorker(s).taskBeat(os.Getpid(), os.Getpid()) != 0 || !mount.OwnPIDs()
@@ -136,6 +139,7 @@ func (s *source) Complete(ctx context.Context, snap *Snapshot) {
 		finished := s.attempt(ctx, w, func(w *worker) { w.complete(snap, from) })
 		if next, _ = w.reached(); !finished {
 			snap.Samples[next].Lost |= snap.Samples[next].Want
+			snap.Samples[next].pulse = pulse{}
 			snap.renew = len(snap.tasks)
 			next++
 		}
