@@ -40,6 +40,7 @@ type scratch struct {
 	asked  int               // threads asked where they sleep, in this walk
 	spent  time.Duration     // CPU time on smaps, in this walk
 	gone   bool              // the process exited while it was read
+	sameIO bool              // the process has fetched and sent no more than at the last walk
 
 	hasUser bool // identify found out whose process it is
 }

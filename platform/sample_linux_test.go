@@ -147,3 +147,37 @@ func TestOpenRefusesWhatIsNoProc(t *testing.T) {
 		}
 	}
 }
+
+// TestThreadIOIsReadWithTheSum shows that the I/O of threads which run is read
+// only if that of the process has grown, and always of a thread that is new.
+func TestThreadIOIsReadWithTheSum(t *testing.T) {
+	tree := proctree.New(t, 1000)
+	p := proctree.Process{PID: 7, Comm: "c", Start: 5, ReadBytes: 10, WriteBytes: 20, Threads: []proctree.Thread{{TID: 9, Comm: "w", Start: 6}}}
+	worker := &p.Threads[0]
+	src := openSource(t, tree.Root)
+	var snap Snapshot
+	steps := []struct {
+		name                string
+		edit                func()
+		wantRead, wantWrite uint64
+	}{
+		{"first sight", func() { worker.ReadBytes, worker.WriteBytes = 1, 2 }, 1, 2},
+		{"the sums are the same, which no kernel does", func() { worker.ReadBytes, worker.WriteBytes = 3, 4 }, 1, 2},
+		{"more is read", func() { p.ReadBytes++ }, 3, 4},
+		{"more is written", func() { p.WriteBytes++; worker.WriteBytes = 5 }, 3, 5},
+		{"another thread has the number", func() { worker.Start, worker.ReadBytes = 7, 6 }, 6, 5},
+		{"another program", func() { p.StackStart, worker.ReadBytes = 1, 7 }, 7, 5},
+	}
+	for _, step := range steps {
+		step.edit()
+		worker.UTime++
+		worker.Voluntary++
+		tree.Set(p)
+		walk(t, src, &snap, everything)
+		tasks := snap.Samples[0].Tasks
+		if len(tasks) != 2 || tasks[1].Have&FieldIO == 0 || tasks[1].ReadBytes != step.wantRead || tasks[1].WriteBytes != step.wantWrite ||
+			tasks[1].UserNanos != worker.UTime*1e7 {
+			t.Errorf("%s: got %+v", step.name, tasks)
+		}
+	}
+}

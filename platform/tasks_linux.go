@@ -23,6 +23,9 @@ func (w *worker) tasks(s *Sample, prev *Sample) error {
 	if prev != nil {
 		last = prev.Tasks
 	}
+	// After execve the main thread may be another, with what that one has done.
+	w.read.sameIO = prev != nil && prev.Exec == s.Exec && s.Have&prev.Have&FieldIO != 0 &&
+		s.ReadBytes == prev.ReadBytes && s.WriteBytes == prev.WriteBytes
 	w.read.tasks = w.read.tasks[:0]
 	for _, tid := range w.read.tids {
 		for len(last) > 0 && last[0].TID < tid {
@@ -135,7 +138,19 @@ func (w *worker) taskUsage(s *Sample, t, old *Task) error {
 	if s.Lost&FieldIO != 0 || s.Want&FieldIO == 0 { // denied for the process is denied for its threads
 		return nil
 	}
-	text, err = w.reader.ReadTask(s.PID, t.TID, "io")
+	return w.taskIO(s, t, old)
+}
+
+// taskIO reads what a thread has fetched and sent. What the process has is the
+// sum over all its threads, dead ones too, and is read before theirs: if that is
+// what it was, so is each part of it, since none ever falls.
+func (w *worker) taskIO(s *Sample, t, old *Task) error {
+	if w.read.sameIO && old.Have&FieldIO != 0 && old.Start == t.Start {
+		t.Have |= FieldIO
+		t.ReadBytes, t.WriteBytes = old.ReadBytes, old.WriteBytes
+		return nil
+	}
+	text, err := w.reader.ReadTask(s.PID, t.TID, "io")
 	if err == nil {
 		err = procfs.ParseIO(text, &w.read.io)
 	}
