@@ -165,14 +165,14 @@ func (w *worker) settleTask(t, old *Task) {
 
 // freeWChans is how many sleepers that have run are asked in every walk where
 // they sleep now.
-const freeWChans = 128
+const freeWChans = 64
 
 // asksWChan reports whether to ask a thread that has run since where it sleeps
 // now. One in an uninterruptible sleep is asked every time. Beyond the first
 // freeWChans the others take turns, for the answer costs a fifth of all reads
 // and most threads come back to the same place.
 func (w *worker) asksWChan(id int, now, before byte, known bool) bool {
-	if !known || now != before || now == 'D' || w.read.asked < freeWChans || (uint64(id)+w.turn)%8 == 0 {
+	if !known || now != before || now == 'D' || w.read.asked < freeWChans || w.due(id) {
 		w.read.asked++
 		return true
 	}

@@ -75,6 +75,7 @@ type Sample struct {
 	SmapsTicks                       uint64        // when these were read, in clock ticks after boot
 	smapsCost                        time.Duration // CPU time that took
 	smapsWalk                        uint64        // the walk that did it
+	smapsStale                       bool          // it may hold another memory since
 
 	// Tasks holds every thread, the main one included, ascending by TID. It is
 	// empty for a process of one thread, of which the Sample says it all, and

@@ -7,12 +7,15 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/seed57308aee/process_exporter/testdata/proctree"
 )
 
 // A shell is a process that sleeps until it is told what to do.
@@ -207,5 +210,30 @@ func TestPulseOfReusedPID(t *testing.T) {
 	})
 	if after := snap.Samples[snap.Index(pid)]; after.pulse.beat == before.pulse.beat || after.Exec == before.Exec {
 		t.Errorf("got %+v, which is the process of before", after)
+	}
+}
+
+// TestThreadsComeAndGo changes the threads of a process that runs: of those the
+// last walk found, one dies, one is born in the place of another, and so on.
+func TestThreadsComeAndGo(t *testing.T) {
+	tree := proctree.New(t, 1000)
+	src := openSource(t, tree.Root)
+	var snap Snapshot
+	for i, tids := range [][]int{{}, {8}, {8, 9}, {9}, {10, 11}, {10, 12}, {13, 14}, {14}, {}, {15}} {
+		p := proctree.Process{PID: 7, Comm: "c", Start: 5, Voluntary: uint64(i), UTime: uint64(i)}
+		for _, tid := range tids {
+			p.Threads = append(p.Threads, proctree.Thread{TID: tid, Comm: "t", Start: 6, Voluntary: uint64(i)})
+		}
+		tree.Set(p)
+		walk(t, src, &snap, everything)
+		var got []int
+		for _, task := range snap.Samples[0].Tasks {
+			if got = append(got, task.TID); task.Comm != map[bool]string{true: "c", false: "t"}[task.TID == 7] {
+				t.Errorf("thread %d: got name %q", task.TID, task.Comm)
+			}
+		}
+		if want := append([]int{7}, tids...); len(tids) > 0 && !slices.Equal(got, want) || len(tids) == 0 && len(got) > 0 {
+			t.Errorf("got threads %v, want %v", got, want)
+		}
 	}
 }

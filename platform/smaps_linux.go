@@ -17,6 +17,8 @@ import (
 // before ran out, and a process that took long waits longer.
 func (w *worker) smapsInTurn(s, prev *Sample) {
 	known := prev != nil && prev.Have&FieldSmaps != 0 && prev.Exec == s.Exec && prev.State != 'Z'
+	s.smapsStale = known && (prev.smapsStale || s.ResidentBytes != prev.ResidentBytes ||
+		s.MinorFaults != prev.MinorFaults || s.MajorFaults != prev.MajorFaults)
 	switch {
 	case s.Kernel:
 		s.Have |= FieldSmaps
@@ -33,7 +35,7 @@ func (w *worker) smapsInTurn(s, prev *Sample) {
 	case w.src.smapsMaxRSS > 0 && s.ResidentBytes > w.src.smapsMaxRSS:
 		s.Skipped |= FieldSmaps
 		return
-	case known && !w.smapsTurn(prev):
+	case known && !w.smapsTurn(s, prev):
 		s.PSSBytes, s.SwapPSSBytes, s.USSBytes = prev.PSSBytes, prev.SwapPSSBytes, prev.USSBytes
 		s.SmapsTicks, s.smapsCost, s.smapsWalk = prev.SmapsTicks, prev.smapsCost, prev.smapsWalk
 		s.Have |= FieldSmaps
@@ -42,20 +44,22 @@ func (w *worker) smapsInTurn(s, prev *Sample) {
 	start := threadTime()
 	w.judge(s, FieldSmaps, w.readSmaps(s))
 	s.smapsCost = threadTime() - start
-	s.SmapsTicks, s.smapsWalk = w.now, w.turn
+	s.SmapsTicks, s.smapsWalk, s.smapsStale = w.now, w.turn, false
 	if known {
 		w.read.spent += s.smapsCost
 	}
 }
 
 // smapsTurn reports whether a process whose shares are known is read again in
-// this walk.
-func (w *worker) smapsTurn(prev *Sample) bool {
+// this walk. One that has not faulted, nor gained or lost memory, has the shares
+// that it had, but for what those do with whom it shares: it has less often
+// a turn, as one that sleeps.
+func (w *worker) smapsTurn(s, prev *Sample) bool {
 	budget := w.src.smapsBudget
 	if budget == 0 {
 		return true
 	}
-	if prev.PID < w.smaps {
+	if prev.PID < w.smaps || !s.smapsStale && !w.due(prev.PID) && w.turn-prev.smapsWalk < refresh {
 		return false
 	}
 	// A read that takes an eighth of the budget comes at every walk, one of

@@ -93,3 +93,39 @@ func TestSmapsOfLargeProcessesIsLeftOut(t *testing.T) {
 	}
 	src.Complete(context.Background(), &snap) // must not take what was left out for missing
 }
+
+// TestSmapsOfTheIdleWaits has a process that runs, and faults at times. With a
+// budget it is read again at once when it has faulted, else in its turn.
+func TestSmapsOfTheIdleWaits(t *testing.T) {
+	tree := proctree.New(t, 1000)
+	p := proctree.Process{PID: 1, Comm: "c", Start: 5, RSS: 10}
+	src, err := Open(Options{Root: tree.Root, SmapsBudget: time.Hour})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer src.Close()
+	var snap Snapshot
+	look := func(kb uint64) bool {
+		t.Helper()
+		p.PSSKB, p.Voluntary = kb, p.Voluntary+1
+		tree.Set(p)
+		walk(t, src, &snap, everything)
+		return fresh(&snap, kb) == 1
+	}
+	look(1)
+	reads := 0
+	for kb := range uint64(2 * refresh) {
+		if look(100 + kb) {
+			reads++
+		}
+	}
+	if reads < 1 || reads > 4 {
+		t.Errorf("got the memory of an idle process read %d times in %d walks", reads, 2*refresh)
+	}
+	for kb, change := range []func(){func() { p.MinFlt++ }, func() { p.MajFlt++ }, func() { p.RSS-- }} {
+		change()
+		if !look(200 + uint64(kb)) {
+			t.Errorf("change %d: the memory was not read again", kb)
+		}
+	}
+}

@@ -12,13 +12,6 @@ func (w *worker) tasks(s *Sample, prev *Sample) error {
 	if s.Threads < 2 {
 		return nil
 	}
-	var err error
-	if w.read.tids, err = w.reader.AppendTIDs(w.read.tids[:0], s.PID); err != nil {
-		return err
-	}
-	if len(w.read.tids) < 2 { // the others have exited meanwhile
-		return nil
-	}
 	var last []Task
 	if prev != nil {
 		last = prev.Tasks
@@ -26,6 +19,31 @@ func (w *worker) tasks(s *Sample, prev *Sample) error {
 	// After execve the main thread may be another, with what that one has done.
 	w.read.sameIO = prev != nil && prev.Exec == s.Exec && s.Have&prev.Have&FieldIO != 0 &&
 		s.ReadBytes == prev.ReadBytes && s.WriteBytes == prev.WriteBytes
+	if len(last) == s.Threads {
+		// If all that it had live on, they were there when stat counted them,
+		// and are all that it has.
+		w.read.tids = w.read.tids[:0]
+		for i := range last {
+			w.read.tids = append(w.read.tids, last[i].TID)
+		}
+		if whole, err := w.readTasks(s, last); whole || err != nil {
+			return err
+		}
+	}
+	var err error
+	if w.read.tids, err = w.reader.AppendTIDs(w.read.tids[:0], s.PID); err != nil {
+		return err
+	}
+	if len(w.read.tids) < 2 { // the others have exited meanwhile
+		return nil
+	}
+	_, err = w.readTasks(s, last)
+	return err
+}
+
+// readTasks reads the threads w.read.tids. It is whole if none of them is gone.
+func (w *worker) readTasks(s *Sample, last []Task) (whole bool, err error) {
+	whole = true
 	w.read.tasks = w.read.tasks[:0]
 	for _, tid := range w.read.tids {
 		for len(last) > 0 && last[0].TID < tid {
@@ -47,12 +65,14 @@ func (w *worker) tasks(s *Sample, prev *Sample) error {
 		case err == nil:
 			w.settleTask(&task, &old)
 			w.read.tasks = append(w.read.tasks, task)
-		case !taskGone(err):
-			return err
+		case taskGone(err):
+			whole = false
+		default:
+			return false, err
 		}
 	}
 	s.Tasks = w.read.tasks
-	return nil
+	return whole, nil
 }
 
 // keepTask takes over a thread that has not run.
