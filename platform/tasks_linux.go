@@ -12,6 +12,10 @@ func (w *worker) tasks(s *Sample, prev *Sample) error {
 	if s.Threads < 2 {
 		return nil
 	}
+	if err := w.reader.EnterTasks(s.PID); err != nil {
+		return err
+	}
+	defer w.reader.LeaveTasks()
 	var last []Task
 	if prev != nil {
 		last = prev.Tasks
@@ -126,7 +130,7 @@ func (w *worker) taskStatus(s *Sample, t *Task) error {
 		if err != nil {
 			return err
 		}
-		if err := procfs.ParseStatus(text, st); err != nil {
+		if err := procfs.ParseTaskStatus(text, st); err != nil {
 			return err
 		}
 		t.VoluntarySwitches, t.NonvoluntarySwitches = st.VoluntarySwitches, st.NonvoluntarySwitches

@@ -28,6 +28,9 @@ type Reader struct {
 	path  []byte // the name being opened, ended by a NUL
 	info  unix.Statx_t
 	raw   rawCalls // which calls for the file being read may be raw
+
+	tasks   int // the open task directory of process tasksOf
+	tasksOf int // 0 is none
 }
 
 // NewReader returns a Reader of m.
@@ -63,14 +66,41 @@ func (r *Reader) ReadAll(pid int, file string) ([]byte, error) {
 // ReadTask returns the text of /proc/PID/task/TID/file, as Read does. The PID
 // in its error is the thread's.
 func (r *Reader) ReadTask(pid, tid int, file string) ([]byte, error) {
-	r.nameTask(pid, tid, file)
 	r.raw = r.mount.raw(file)
+	root := r.fd
+	if pid == r.tasksOf {
+		r.fd = r.tasks
+		r.name(tid, file)
+	} else {
+		r.nameTask(pid, tid, file)
+	}
 	text, errno := r.slurp(true)
-	r.raw = 0
+	r.raw, r.fd = 0, root
 	if errno != 0 {
 		return nil, &ReadError{PID: tid, File: file, Err: errno}
 	}
 	return text, nil
+}
+
+// EnterTasks makes ReadTask find the threads of a process sooner, until
+// LeaveTasks. It is for many reads in a row.
+func (r *Reader) EnterTasks(pid int) error {
+	r.LeaveTasks()
+	r.name(pid, "task")
+	fd, errno := r.open(unix.O_PATH | unix.O_DIRECTORY | unix.O_CLOEXEC)
+	if errno != 0 {
+		return &ReadError{PID: pid, File: "task", Err: errno}
+	}
+	r.tasks, r.tasksOf = fd, pid
+	return nil
+}
+
+// LeaveTasks ends what EnterTasks began.
+func (r *Reader) LeaveTasks() {
+	if r.tasksOf != 0 {
+		closeFD(r.tasks)
+		r.tasksOf = 0
+	}
 }
 
 // ReadHost returns the text of /proc/file, which belongs to no process.

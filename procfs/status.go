@@ -1,6 +1,9 @@
 package procfs
 
-import "math"
+import (
+	"bytes"
+	"math"
+)
 
 // Status is what /proc/PID/status and /proc/PID/task/TID/status say.
 type Status struct {
@@ -71,6 +74,32 @@ func ParseStatus(text []byte, dst *Status) error {
 		}
 		got.Have |= bit
 	}
+	*dst = got
+	return nil
+}
+
+// ParseTaskStatus is ParseStatus for who wants no more than the state and the
+// context switches, which is what the threads of a process do not share. They
+// stand at the start and near the end, and the rest is not looked at.
+func ParseTaskStatus(text []byte, dst *Status) error {
+	var got Status
+	for rest := text; len(rest) > 0 && got.Have == 0; {
+		line, after, whole := nextLine(rest)
+		rest = after
+		if key, value := cutKey(line); string(key) == "State" {
+			if !whole || !setState(&got.State, value) {
+				return newParseError("status", "State", value)
+			}
+			got.Have |= StatusState
+		}
+	}
+	at := max(0, bytes.LastIndex(text, []byte("\nvoluntary_ctxt_switches:")))
+	var tail Status
+	if err := ParseStatus(text[at:], &tail); err != nil {
+		return err
+	}
+	got.VoluntarySwitches, got.NonvoluntarySwitches = tail.VoluntarySwitches, tail.NonvoluntarySwitches
+	got.Have |= tail.Have & StatusSwitches
 	*dst = got
 	return nil
 }

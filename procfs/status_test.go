@@ -2,6 +2,7 @@ package procfs
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"testing"
 )
@@ -111,6 +112,35 @@ func TestParseStatusAllocs(t *testing.T) {
 	wantNoAllocs(t, func() error { return ParseStatus(text, dst) })
 }
 
+// TestParseTaskStatus compares with what ParseStatus makes of the same text.
+func TestParseTaskStatus(t *testing.T) {
+	for _, name := range []string{"linux-6.18/status", "linux-3.10/status"} {
+		text := fixture(t, name)
+		var got, all Status
+		if err := errors.Join(ParseTaskStatus(text, &got), ParseStatus(text, &all)); err != nil {
+			t.Fatal(err)
+		}
+		want := Status{State: all.State, VoluntarySwitches: all.VoluntarySwitches, NonvoluntarySwitches: all.NonvoluntarySwitches,
+			Have: all.Have & (StatusState | StatusSwitches)}
+		if got != want || want.Have != StatusState|StatusSwitches {
+			t.Errorf("%s: got %+v, want %+v", name, got, want)
+		}
+		wantNoAllocs(t, func() error { return ParseTaskStatus(text, &got) })
+	}
+	for _, text := range []string{"State:\t7\n", "State:\tS", "voluntary_ctxt_switches:\tx\n", "State:\tS (x)\nvoluntary_ctxt_switches:\t1\nnonvoluntary_ctxt_switches:\t2"} {
+		got := Status{Threads: 9}
+		var bad *ParseError
+		if err := ParseTaskStatus([]byte(text), &got); !errors.As(err, &bad) || got != (Status{Threads: 9}) {
+			t.Errorf("%q: got %+v, error %v, want a ParseError and nothing else", text, got, err)
+		}
+	}
+}
+
+func BenchmarkParseTaskStatus(b *testing.B) {
+	text, dst := fixture(b, "linux-6.18/status"), new(Status)
+	benchmark(b, text, func() error { return ParseTaskStatus(text, dst) })
+}
+
 func BenchmarkParseStatus(b *testing.B) {
 	text, dst := fixture(b, "linux-6.18/status"), new(Status)
 	benchmark(b, text, func() error { return ParseStatus(text, dst) })
@@ -151,6 +181,10 @@ func FuzzParseStatus(f *testing.F) {
 	f.Add(fixture(f, "linux-3.10/status"))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		var got, again Status
+		if err := ParseTaskStatus(text, &got); err != nil && got != (Status{}) {
+			t.Errorf("got %+v of a task beside error %v", got, err)
+		}
+		got = Status{}
 		if err := ParseStatus(text, &got); err != nil {
 			if got != (Status{}) {
 				t.Errorf("got %+v beside error %v", got, err)
