@@ -12,10 +12,10 @@ const (
 // A record is what the Tracker knows of one live process.
 type record struct {
 	id        platform.ID
-	state     int
+	ppid      int // its parent when it joined the group of an ancestor
+	state     uint8
 	inherited bool // in the group of an ancestor, not by a rule
 	orphan    bool // no rule wants it; its ancestors decide, within one update
-	ppid      int  // its parent when it joined the group of an ancestor
 	execed    bool // it has become another program since the last update
 	doubt     bool // its names have not been read, or may have changed
 	young     bool // in doubt for its youth only

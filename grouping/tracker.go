@@ -3,6 +3,7 @@ package grouping
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"time"
 
@@ -37,7 +38,6 @@ type Tracker struct {
 
 	snap     platform.Snapshot
 	records  []record // one per snap.Samples, at the same index, once join has run
-	spare    []record // the memory of the records before
 	tasks    []task   // scratch of advanceTasks
 	groups   map[string]*group
 	started  bool   // the first walk is done
@@ -120,32 +120,34 @@ func (t *Tracker) adopt() {
 	}
 }
 
-// join lines the records up with the Samples of the last walk. Both ascend by
-// PID, so that one pass finds the processes that are known, those that are new
-// and, in what it passes over, those that are gone.
+// join lines the records up with the Samples of the last walk, in the memory
+// that they have. Both ascend by PID: one pass takes out the processes that are
+// gone, and another, from the end, makes room for the new ones.
 func (t *Tracker) join(first bool) {
-	old := t.records
-	fresh := t.spare[:0]
-	if n := len(t.snap.Samples); cap(fresh) < n { // once, rather than by doubling
-		fresh = make([]record, 0, n+n/8)
-	}
-	for i := range t.snap.Samples {
-		s := &t.snap.Samples[i]
-		for len(old) > 0 && old[0].id.PID < s.PID {
-			old = old[1:]
+	samples := t.snap.Samples
+	at := 0
+	known := slices.DeleteFunc(t.records, func(r record) bool {
+		for at < len(samples) && samples[at].PID < r.id.PID {
+			at++
 		}
-		if len(old) > 0 && old[0].continues(s) {
-			fresh = append(fresh, old[0])
-			old = old[1:]
+		return at == len(samples) || !r.continues(&samples[at])
+	})
+	if t.records = known; cap(known) < len(samples) { // once, and with little to spare
+		t.records = make([]record, 0, len(samples)+len(samples)/32)
+	}
+	t.records = t.records[:len(samples)]
+	for i := len(samples) - 1; i >= 0; i-- {
+		s := &samples[i]
+		if last := len(known) - 1; last >= 0 && known[last].id == s.ID {
+			t.records[i] = known[last]
+			known = known[:last]
 			continue
 		}
 		// What a process used before the first walk belongs to a time that
 		// nobody watched. One born later is counted from its birth.
 		born := !first && s.Start >= t.baseline
-		fresh = append(fresh, record{id: s.ID, state: unmatched, doubt: true, credit: born})
+		t.records[i] = record{id: s.ID, state: unmatched, doubt: true, credit: born}
 	}
-	clear(t.records) // what stays behind would keep the dead from being freed
-	t.spare, t.records = t.records[:0], fresh
 }
 
 // match names the processes that are new or that may have a new name, and ties

@@ -99,7 +99,7 @@ func (w *worker) unchanged(prev *Sample, now *pulse) bool {
 		if err != nil || procfs.ParseStatm(text, &w.read.statm) != nil {
 			return false
 		}
-		now.pages = w.read.statm.Resident
+		now.pages = uint32(w.read.statm.Resident)
 		if now.pages != prev.pulse.pages {
 			return false
 		}

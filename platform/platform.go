@@ -54,6 +54,7 @@ type Sample struct {
 	Comm   string // name of the main thread, as the kernel has it
 	State  byte   // R, S, D, Z, T and so on
 	Kernel bool   // a kernel thread: it has no memory, no command line and no files of its own
+	EUID   uint32 // comes with FieldStatus
 	Exec   uint64 // differs after an execve(2), or after the process moved its arguments
 
 	UserNanos, SystemNanos   uint64 // CPU time of all threads, dead ones too
@@ -63,7 +64,6 @@ type Sample struct {
 	ResidentBytes            uint64
 
 	SwapBytes                               uint64
-	EUID                                    uint32
 	VoluntarySwitches, NonvoluntarySwitches uint64 // of the main thread only
 
 	ReadBytes, WriteBytes uint64 // fetched from and sent to storage
@@ -74,8 +74,8 @@ type Sample struct {
 	PSSBytes, SwapPSSBytes, USSBytes uint64
 	SmapsTicks                       uint64        // when these were read, in clock ticks after boot
 	smapsCost                        time.Duration // CPU time that took
-	smapsWalk                        uint64        // the walk that did it
-	smapsStale                       bool          // it may hold another memory since
+	smapsWalk                        uint32        // the walk that did it
+	smapsStale                       bool          // it may hold other memory since
 
 	// Tasks holds every thread, the main one included, ascending by TID. It is
 	// empty for a process of one thread, of which the Sample says it all, and
@@ -116,8 +116,7 @@ type Snapshot struct {
 	Blocked        int       // processes whose files did not answer and are left alone until they do
 	Partial        bool      // the deadline came first: the Samples not reached have nothing in Have
 
-	last  []Sample  // the walk before this one
-	tasks [2][]Task // what Samples and last point into, in turn
+	tasks [2][]Task // what Samples points into, of this walk and the one before, in turn
 	turn  int       // which of tasks the newest walk uses
 	walks uint64
 	renew int // how many of the next walks must take new memory

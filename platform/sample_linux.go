@@ -34,6 +34,7 @@ type scratch struct {
 	statm  procfs.Statm
 
 	sample Sample
+	prev   Sample // what the walk before found, a copy: the snapshot is not ours while a read may hang
 	tids   []int
 	tasks  []Task
 	wchans map[string]string // each name once, however many threads sleep there
@@ -76,7 +77,7 @@ func (w *worker) sample(pid int, prev *Sample) (found bool, err error) {
 		prev = nil // the PID has gone to another process
 	}
 	if r.sample.pulse = now; now.pages == 0 {
-		r.sample.pulse.pages = r.stat.ResidentPages
+		r.sample.pulse.pages = uint32(r.stat.ResidentPages)
 	}
 	w.parts(prev)
 	w.settle(&r.sample, prev)

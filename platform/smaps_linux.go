@@ -44,7 +44,7 @@ func (w *worker) smapsInTurn(s, prev *Sample) {
 	start := threadTime()
 	w.judge(s, FieldSmaps, w.readSmaps(s))
 	s.smapsCost = threadTime() - start
-	s.SmapsTicks, s.smapsWalk, s.smapsStale = w.now, w.turn, false
+	s.SmapsTicks, s.smapsWalk, s.smapsStale = w.now, uint32(w.turn), false
 	if known {
 		w.read.spent += s.smapsCost
 	}
@@ -59,12 +59,12 @@ func (w *worker) smapsTurn(s, prev *Sample) bool {
 	if budget == 0 {
 		return true
 	}
-	if prev.PID < w.smaps || !s.smapsStale && !w.due(prev.PID) && w.turn-prev.smapsWalk < refresh {
+	if prev.PID < w.smaps || !s.smapsStale && !w.due(prev.PID) && w.smapsAge(prev) < refresh {
 		return false
 	}
 	// A read that takes an eighth of the budget comes at every walk, one of
 	// the whole budget at every eighth.
-	if w.turn-prev.smapsWalk < uint64(8*prev.smapsCost/budget) {
+	if w.smapsAge(prev) < int64(8*prev.smapsCost/budget) {
 		return false
 	}
 	if w.read.spent+prev.smapsCost > budget && w.read.spent > 0 {
@@ -73,6 +73,9 @@ func (w *worker) smapsTurn(s, prev *Sample) bool {
 	}
 	return true
 }
+
+// smapsAge returns how many walks ago the shares were read.
+func (w *worker) smapsAge(prev *Sample) int64 { return int64(uint32(w.turn) - prev.smapsWalk) }
 
 // readSmaps reads the shares. Kernels before 4.14 have no smaps_rollup.
 func (w *worker) readSmaps(s *Sample) error {

@@ -101,8 +101,8 @@ func (s *source) Walk(ctx context.Context, snap *Snapshot) error {
 	if len(s.pids) == 0 {
 		return errors.New("platform: the process file system shows no process")
 	}
-	snap.begin(len(s.pids))
-	next, last := 0, cursor{list: snap.last}
+	snap.begin(s.pids)
+	next := 0
 	for err == nil && next < len(s.pids) && ctx.Err() == nil {
 		w := s.worker()
 		if w == nil {
@@ -111,15 +111,16 @@ func (s *source) Walk(ctx context.Context, snap *Snapshot) error {
 		from := next
 		finished := s.attempt(ctx, w, func(w *worker) { w.walk(snap, s.pids, from) })
 		if next, err = w.reached(); !finished { // the process at next does not answer
-			snap.hold(last.find(s.pids[next]))
+			snap.hold(next)
 			snap.renew = len(snap.tasks)
 			next++
 		}
 	}
 	snap.Partial = next < len(s.pids)
 	for ; next < len(s.pids); next++ {
-		snap.hold(last.find(s.pids[next]))
+		snap.hold(next)
 	}
+	snap.finish()
 	snap.Blocked = int(s.stuckLen.Load())
 	if err != nil {
 		return fmt.Errorf("platform: %w", err)

@@ -174,21 +174,26 @@ func (w *worker) commit(next int, keep func()) bool {
 	return true
 }
 
-// walk reads the processes pids[from:] into snap.
+// walk reads the processes pids[from:] into the places that snap has for them.
 func (w *worker) walk(snap *Snapshot, pids []int, from int) {
 	w.begin(from)
 	w.turn, w.now, w.read.asked, w.read.spent = snap.walks, snap.Now, 0, 0
 	w.smaps = int(w.src.smapsFrom.Swap(0))
-	last := cursor{list: snap.last}
 	for i := from; i < len(pids) && !w.stop.Load(); i++ {
 		pid := pids[i]
 		w.pid.Store(int64(pid))
-		prev := last.find(pid)
 		if w.src.isStuck(pid) {
-			if !w.commit(i+1, func() { snap.hold(prev) }) {
+			if !w.commit(i+1, func() { snap.hold(i) }) {
 				return
 			}
 			continue
+		}
+		if !w.commit(i, func() { w.read.prev = snap.Samples[i] }) {
+			return
+		}
+		prev := &w.read.prev
+		if prev.blank() {
+			prev = nil
 		}
 		found, err := w.sample(pid, prev)
 		if err != nil && fatal(err) {
@@ -196,12 +201,14 @@ func (w *worker) walk(snap *Snapshot, pids []int, from int) {
 			return
 		}
 		if !w.commit(i+1, func() {
-			switch {
-			case found:
-				snap.add(&w.read.sample)
-			case !errors.Is(err, procfs.ErrGone):
+			if found {
+				snap.put(i, &w.read.sample)
+				return
+			}
+			if !errors.Is(err, procfs.ErrGone) {
 				snap.Hidden++
 			}
+			snap.drop(i)
 		}) {
 			return
 		}
@@ -218,12 +225,11 @@ func (w *worker) fail(err error) {
 func (w *worker) complete(snap *Snapshot, from int) {
 	w.begin(from)
 	for i := from; i < len(snap.Samples) && !w.stop.Load(); i++ {
-		var prev Sample // a copy: the snapshot is not ours while a read may hang
-		lacks := false
+		prev, lacks := &w.read.prev, false
 		if !w.commit(i, func() {
 			s := &snap.Samples[i]
 			if lacks = s.Want&^(s.Have|s.Lost|s.Skipped) != 0; lacks {
-				prev = *s
+				*prev = *s
 			}
 		}) {
 			return
@@ -232,12 +238,11 @@ func (w *worker) complete(snap *Snapshot, from int) {
 			continue
 		}
 		w.pid.Store(int64(prev.PID))
-		found, _ := w.sample(prev.PID, &prev)
+		found, _ := w.sample(prev.PID, prev)
 		same := found && w.read.sample.ID == prev.ID
 		if !w.commit(i+1, func() {
 			if same {
-				snap.keepTasks(&w.read.sample)
-				snap.Samples[i] = w.read.sample
+				snap.put(i, &w.read.sample)
 			}
 		}) {
 			return
