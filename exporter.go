@@ -17,6 +17,7 @@ type exporter struct {
 	log      *slog.Logger
 	rules    rules
 	tracker  *grouping.Tracker
+	groups   *collector.Collector
 	metrics  *exposition
 	reloads  reloadMetrics
 }
@@ -30,9 +31,11 @@ func newExporter(s *settings, log *slog.Logger) (*exporter, error) {
 	if err != nil {
 		return nil, err
 	}
-	source, err := platform.Open(platform.Options{Root: s.procfs, SmapsBudget: s.smapsBudget, SmapsMaxRSS: uint64(s.smapsMaxRSS)})
+	source, err := platform.Open(platform.Options{
+		Root: s.procfs, Kind: platform.Kind(s.source), SmapsBudget: s.smapsBudget, SmapsMaxRSS: uint64(s.smapsMaxRSS),
+	})
 	if err != nil {
-		return nil, fmt.Errorf("--procfs=%s: %w", s.procfs, err)
+		return nil, fmt.Errorf("--procfs=%s --source=%s: %w", s.procfs, s.source, err)
 	}
 	tracker := grouping.NewTracker(source, r.matcher, grouping.Options{
 		Children:     s.children,
@@ -42,7 +45,7 @@ func newExporter(s *settings, log *slog.Logger) (*exporter, error) {
 		Fields:       collector.Fields(s.threads, s.smaps),
 	})
 	groups := collector.New(collector.Options{Tracker: tracker, Logger: log, Threads: s.threads, Smaps: s.smaps})
-	e := &exporter{settings: s, log: log, rules: r, tracker: tracker, reloads: newReloadMetrics()}
+	e := &exporter{settings: s, log: log, rules: r, tracker: tracker, groups: groups, reloads: newReloadMetrics()}
 	e.metrics = newExposition(s, log, groups, e.reloads.collectors())
 	return e, nil
 }

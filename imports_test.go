@@ -26,12 +26,14 @@ var mayImport = map[string][]string{
 	},
 	"collector": {module + "/grouping", module + "/platform", "github.com/prometheus/client_golang", "github.com/prometheus/client_model"},
 	"grouping":  {module + "/platform", "go.yaml.in/yaml/v3"},
-	"platform":  {module + "/procfs"},
-	"procfs":    {},
+	"platform":  {module + "/procfs", module + "/platform/bpf"},
+
+	"platform/bpf": {"github.com/cilium/ebpf"},
+	"procfs":       {},
 }
 
 // callsSystem are the directories whose files for Linux make system calls.
-var callsSystem = []string{"platform", "procfs"}
+var callsSystem = []string{"platform", "platform/bpf", "procfs"}
 
 func allowed(file, imported string) bool {
 	dir, name := path.Split(file)

@@ -43,9 +43,10 @@ func (e *exporter) serve(ctx context.Context) error {
 	e.logStart()
 	servers := e.start(listeners, st)
 	ctx, cancel := context.WithCancel(ctx)
-	var baseline sync.WaitGroup
-	baseline.Go(func() { e.walkFirst(ctx, st) })
-	defer baseline.Wait()
+	var background sync.WaitGroup
+	background.Go(func() { e.walkFirst(ctx, st) })
+	background.Go(func() { e.groups.Run(ctx) })
+	defer background.Wait()
 	defer cancel()
 	// The service is ready once it can be reached. Waiting for the first walk
 	// would let one process that does not answer fail the whole start.
@@ -57,9 +58,21 @@ func (e *exporter) serve(ctx context.Context) error {
 func (e *exporter) logStart() {
 	e.log.Info("Starting "+program, "version", version.Info(), "build_context", version.BuildContext())
 	e.logRules(e.rules)
+	e.logSource()
 	if missing := missingCapabilities(); missing != "" {
 		e.log.Warn("Some data of other users' processes cannot be read and is left out", "missing", missing)
 	}
+}
+
+// logSource logs how processes are read, and why not in the better way.
+func (e *exporter) logSource() {
+	kind, why := e.tracker.Kind()
+	if why == nil {
+		e.log.Info("Reading processes", "via", kind)
+		return
+	}
+	e.log.Info("Reading processes", "via", kind, "not_bpf", why)
+	e.log.Debug("What was in the way of the source bpf", "err", fmt.Sprintf("%+v", why))
 }
 
 // walkFirst reads all processes once, so that the counters of those that run

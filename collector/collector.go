@@ -51,6 +51,8 @@ type Collector struct {
 	table   *table
 	descs   []*prometheus.Desc // of the families that table builds, in their order
 
+	building sync.Mutex // one at a time, and guards the families of every walk
+
 	mu      sync.Mutex // guards what follows
 	running *walk
 	last    walk // the newest that is done, without its families
@@ -65,7 +67,7 @@ type walk struct {
 	failures uint64
 	took     time.Duration
 	err      error
-	families []*dto.MetricFamily
+	families []*dto.MetricFamily // nil until somebody asks for them
 }
 
 // New returns a Collector of the groups of o.Tracker.
@@ -76,7 +78,11 @@ func New(o Options) *Collector {
 		c.descs = append(c.descs, prometheus.NewDesc(f.name, f.help, labels, nil))
 	}
 	for _, h := range c.table.health {
-		c.descs = append(c.descs, prometheus.NewDesc(h.name, h.help, nil, nil))
+		var labels []string
+		if h.label != "" {
+			labels = []string{h.label}
+		}
+		c.descs = append(c.descs, prometheus.NewDesc(h.name, h.help, labels, nil))
 	}
 	return c
 }
@@ -92,7 +98,7 @@ func (c *Collector) Describe(ch chan<- *prometheus.Desc) {
 func (c *Collector) Collect(ch chan<- prometheus.Metric) {
 	ctx, cancel := context.WithTimeout(context.Background(), DefaultTimeout)
 	defer cancel()
-	for i, f := range c.join(ctx).families {
+	for i, f := range c.families(c.join(ctx)) {
 		for _, m := range f.Metric {
 			ch <- metric{c.descs[i], m}
 		}
@@ -120,7 +126,7 @@ func (m metric) Write(out *dto.Metric) error {
 func (c *Collector) For(ctx context.Context) prometheus.Gatherer {
 	return prometheus.GathererFunc(func() ([]*dto.MetricFamily, error) {
 		var out []*dto.MetricFamily
-		for _, f := range c.join(ctx).families {
+		for _, f := range c.families(c.join(ctx)) {
 			if len(f.Metric) > 0 {
 				out = append(out, f)
 			}
@@ -173,8 +179,33 @@ func (c *Collector) late(ctx context.Context) *walk {
 	c.mu.Lock()
 	w := &walk{health: c.last.health, failures: c.last.failures, err: ctx.Err()}
 	c.mu.Unlock()
-	w.families = c.table.build(w)
 	return w
+}
+
+// families returns the families of a walk that is done.
+func (c *Collector) families(w *walk) []*dto.MetricFamily {
+	c.building.Lock()
+	defer c.building.Unlock()
+	if w.families == nil {
+		w.families = c.table.build(w)
+	}
+	return w.families
+}
+
+// Run walks over the processes whenever so many have ended that the kernel
+// cannot remember more, until ctx ends. Where it does not tell of them Run
+// returns at once.
+func (c *Collector) Run(ctx context.Context) {
+	exiting := c.tracker.Exiting()
+	for exiting != nil {
+		select {
+		case <-exiting:
+			w, _ := c.begin(ctx)
+			c.wait(ctx, w)
+		case <-ctx.Done():
+			return
+		}
+	}
 }
 
 // deadline returns when a walk must end for its caller to answer in time: a
@@ -199,13 +230,16 @@ func (c *Collector) walk(w *walk, end time.Time) {
 	if w.err != nil {
 		c.log.Error("Cannot read processes", "err", w.err)
 	}
+	if was := c.last.health.Source; was != "" && was != w.health.Source {
+		_, why := c.tracker.Kind()
+		c.log.Warn("Reading processes in another way from now on", "via", w.health.Source, "reason", why)
+	}
 	c.mu.Lock()
 	w.failures = c.last.failures
 	if w.err != nil {
 		w.failures++
 	}
 	c.mu.Unlock()
-	w.families = c.table.build(w)
 	c.mu.Lock()
 	c.last, c.running = *w, nil
 	c.last.families, c.last.groups = nil, nil

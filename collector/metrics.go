@@ -75,6 +75,8 @@ func families() []family {
 	all := usageFamilies()
 	all = append(all, memoryFamily(), smapsAgeFamily(), statesFamily(), wchanFamily())
 	all = append(all, threadFamilies()...)
+	all = append(all, waitFamilies()...)
+	all = append(all, lifeFamilies()...)
 	return append(all, unreadableFamily())
 }
 
@@ -206,6 +208,44 @@ func threadFamilies() []family {
 			put(float64(t.VoluntarySwitches), t.Name, "voluntary")
 			put(float64(t.NonvoluntarySwitches), t.Name, "nonvoluntary")
 		}),
+	}
+}
+
+func waitFamilies() []family {
+	return []family{
+		total("cpu_wait_seconds_total", platform.FieldRunWait, "Time that threads were ready to run and waited for a CPU, in seconds (run_delay of the kernel's scheduler).", onlyBPF,
+			func(g *grouping.Group) float64 { return seconds(g.RunWaitNanos) }),
+		total("block_io_wait_seconds_total", platform.FieldBlockWait, "Time that threads waited for block devices, in seconds (blkio_delay of the kernel's delay accounting).",
+			onlyBPF+" It takes delay accounting, which is off unless the kernel was booted with `delayacct` or `kernel.task_delayacct` is set before the processes start.",
+			func(g *grouping.Group) float64 { return seconds(g.BlockWaitNanos) }),
+	}
+}
+
+// onlyBPF is the note of what /proc cannot tell.
+const onlyBPF = "Only with the source `bpf`."
+
+// lifeFamilies tell of processes that start and end, however short they live.
+func lifeFamilies() []family {
+	watched := func(name, help, note string, each func(*grouping.Group, emit), labels ...string) family {
+		return family{name: namespace + name, kind: counter, labels: labels, help: help, note: onlyBPF + note,
+			each: func(g *grouping.Group, put emit) {
+				if g.Watched {
+					each(g, put)
+				}
+			}}
+	}
+	return []family{
+		watched("starts_total", "Processes that joined this group, newly born or as a new program.", "",
+			func(g *grouping.Group, put emit) { put(float64(g.Starts)) }),
+		watched("exits_total", "Processes of this group that ended, by reason (exited, killed, dumped) and exit status or signal.",
+			" A process counts once its parent has taken note of its end.",
+			func(g *grouping.Group, put emit) {
+				for _, e := range g.Exits {
+					put(float64(e.Count), e.Reason, e.Code)
+				}
+			}, "reason", "code"),
+		watched("oom_kills_total", "Processes of this group that the kernel killed for lack of memory.", "",
+			func(g *grouping.Group, put emit) { put(float64(g.OOMKills)) }),
 	}
 }
 

@@ -48,6 +48,10 @@ func (c *crowd) Identify(_ context.Context, s *platform.Sample, _ platform.Words
 
 func (c *crowd) Close() error { return nil }
 
+func (c *crowd) Kind() (platform.Kind, error) { return platform.KindProcfs, nil }
+
+func (c *crowd) Exiting() <-chan struct{} { return nil }
+
 func rules(t *testing.T, config string) *grouping.Config {
 	t.Helper()
 	cfg, err := grouping.Parse("test.yaml", []byte("process_names:\n"+config))

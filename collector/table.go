@@ -68,7 +68,12 @@ func (t *table) build(w *walk) []*dto.MetricFamily {
 	for _, h := range t.health {
 		mf := newFamily(h.name, h.help, h.kind)
 		if h.late || w.err == nil {
-			mf.Metric = append(mf.Metric, newCell(new(cell), h.kind, h.value(w)))
+			m := newCell(new(cell), h.kind, h.value(w))
+			if h.label != "" {
+				value := h.labelled(w)
+				m.Label = []*dto.LabelPair{{Name: &h.label, Value: &value}}
+			}
+			mf.Metric = append(mf.Metric, m)
 		}
 		out = append(out, mf)
 	}

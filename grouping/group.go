@@ -32,6 +32,13 @@ type Group struct {
 	Counters
 	Counted platform.Fields // the parts of Counters that were ever read
 
+	// Watched says that the Source tells of every process that starts and ends,
+	// and so what follows is known.
+	Watched  bool
+	Starts   uint64 // processes that joined, by birth or by execve(2)
+	Exits    []Exit // processes that ended
+	OOMKills uint64 // of those, for lack of memory
+
 	// Known holds the parts of what follows that were read of at least one
 	// process; of a group without processes everything is known to be 0.
 	Known         platform.Fields
@@ -80,6 +87,9 @@ type group struct {
 	counted platform.Fields
 	threads map[string]*threadGroup // by label
 
+	starts, oomKills uint64
+	exits            map[ending]uint64
+
 	gauges Group // counted anew at every update; its slices are scratch
 	gaps   [16]int
 	start  uint64 // ticks, of the oldest process
@@ -96,7 +106,7 @@ type threadGroup struct {
 }
 
 func newGroup(name string) *group {
-	return &group{name: name, threads: make(map[string]*threadGroup)}
+	return &group{name: name, threads: make(map[string]*threadGroup), exits: make(map[ending]uint64)}
 }
 
 // thread returns the threads of a name.
@@ -242,6 +252,9 @@ func (g *group) snapshot(snap *platform.Snapshot) Group {
 		}
 	}
 	out.Threads = g.threadTotals()
+	if out.Watched = snap.Source == string(platform.KindBPF); out.Watched {
+		out.Starts, out.OOMKills, out.Exits = g.starts, g.oomKills, g.endings()
+	}
 	return out
 }
 

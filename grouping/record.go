@@ -19,6 +19,7 @@ type record struct {
 	execed    bool // it has become another program since the last update
 	doubt     bool // its names have not been read, or may have changed
 	young     bool // in doubt for its youth only
+	kernel    bool // a thread of the kernel, whose end nobody tells of
 	credit    bool // born while we watched: what it used before first sight counts too
 
 	exec uint64 // as of the last time its names were in doubt
@@ -48,6 +49,7 @@ type Counters struct {
 	MinorFaults, MajorFaults                uint64
 	ReadBytes, WriteBytes                   uint64
 	VoluntarySwitches, NonvoluntarySwitches uint64
+	RunWaitNanos, BlockWaitNanos            uint64
 }
 
 func (c *Counters) add(d *Counters) {
@@ -57,6 +59,8 @@ func (c *Counters) add(d *Counters) {
 	c.MajorFaults += d.MajorFaults
 	c.ReadBytes += d.ReadBytes
 	c.WriteBytes += d.WriteBytes
+	c.RunWaitNanos += d.RunWaitNanos
+	c.BlockWaitNanos += d.BlockWaitNanos
 	c.addSwitches(d)
 }
 
@@ -68,10 +72,10 @@ func (c *Counters) addSwitches(d *Counters) {
 // continues reports whether s is the process of r. PID and start nearly say
 // so, but ticks are long: a PID given out twice within one is told by its CPU
 // time, which never falls. A process that is being reaped shows no threads and
-// no time at all.
-func (r *record) continues(s *platform.Sample) bool {
-	if r.id != s.ID {
-		return false
+// no time at all, and another Source may count in larger steps.
+func (r *record) continues(s *platform.Sample, switched bool) bool {
+	if r.id != s.ID || switched {
+		return r.id == s.ID
 	}
 	known := r.have&s.Have&platform.FieldStat != 0 && s.Threads > 0
 	return !known || s.UserNanos+s.SystemNanos >= r.cpu
@@ -128,7 +132,11 @@ func (r *record) stat(s *platform.Sample) (d Counters) {
 
 func (t *Tracker) advanceProcess(r *record, s *platform.Sample) {
 	g := r.group
-	if r.execed && len(r.tasks) > 0 && s.Have&platform.FieldStatus != 0 {
+	if (r.have^s.Have)&platform.FieldSwitches != 0 && r.have&s.Have&platform.FieldStatus != 0 {
+		// Another Source counts other threads: what they did in between is left out.
+		r.base.VoluntarySwitches, r.base.NonvoluntarySwitches = s.VoluntarySwitches, s.NonvoluntarySwitches
+	}
+	if r.execed && len(r.tasks) > 0 && s.Have&(platform.FieldStatus|platform.FieldSwitches) == platform.FieldStatus {
 		// The thread that calls execve takes over the id of the main thread,
 		// and brings its own context switches along, which were counted.
 		r.base.VoluntarySwitches, r.base.NonvoluntarySwitches = s.VoluntarySwitches, s.NonvoluntarySwitches
@@ -146,8 +154,17 @@ func (t *Tracker) advanceProcess(r *record, s *platform.Sample) {
 		d.VoluntarySwitches = growth(known, r.credit, &r.base.VoluntarySwitches, s.VoluntarySwitches)
 		d.NonvoluntarySwitches = growth(known, r.credit, &r.base.NonvoluntarySwitches, s.NonvoluntarySwitches)
 	}
+	if s.Have&platform.FieldRunWait != 0 {
+		d.RunWaitNanos = growth(r.have&platform.FieldRunWait != 0, r.credit, &r.base.RunWaitNanos, s.RunWaitNanos)
+	}
+	if s.Have&platform.FieldBlockWait != 0 {
+		d.BlockWaitNanos = growth(r.have&platform.FieldBlockWait != 0, r.credit, &r.base.BlockWaitNanos, s.BlockWaitNanos)
+	}
 	if s.Have&platform.FieldTasks != 0 {
 		t.advanceTasks(r, s, &d)
+	}
+	if s.Have&platform.FieldStatus != 0 {
+		r.have &^= platform.FieldSwitches
 	}
 	r.have |= s.Have
 	g.total.add(&d)
@@ -178,7 +195,7 @@ func (t *Tracker) advanceTasks(r *record, s *platform.Sample, d *Counters) {
 			n = old[0]
 		}
 		grown := n.advance(now, n.credit)
-		if !main {
+		if !main && s.Have&platform.FieldSwitches == 0 {
 			d.addSwitches(&grown)
 		}
 		if now.Have&platform.FieldTaskUsage != 0 {

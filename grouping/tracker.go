@@ -37,11 +37,15 @@ type Tracker struct {
 	health  Health
 
 	snap     platform.Snapshot
-	records  []record // one per snap.Samples, at the same index, once join has run
-	tasks    []task   // scratch of advanceTasks
+	records  []record    // one per snap.Samples, at the same index, once join has run
+	tasks    []task      // scratch of advanceTasks
+	dead     []record    // scratch of bury
+	deadAt   map[int]int // where in dead a PID stands
 	groups   map[string]*group
-	started  bool   // the first walk is done
-	baseline uint64 // ticks after boot at which the first walk began
+	departed map[platform.ID]departure // left, and their end was not told yet
+	source   string                    // that made the last walk
+	started  bool                      // the first walk is done
+	baseline uint64                    // ticks after boot at which the first walk began
 
 	mu   sync.Mutex // guards next
 	next Matcher    // takes over at the next Update
@@ -59,6 +63,8 @@ type Health struct {
 	PartialTotal     uint64 // sum of Partial
 	TemplateFailures uint64 // names that a template did not finish
 	Moves            uint64 // processes that changed their group
+	LostEvents       uint64 // ends of processes that the Source could not tell in time
+	Source           string // what the last update asked
 }
 
 // NewTracker returns a Tracker of the processes of src, named by m.
@@ -66,7 +72,7 @@ func NewTracker(src platform.Source, m Matcher, o Options) *Tracker {
 	if o.RecheckLimit != 0 {
 		o.Recheck = true
 	}
-	return &Tracker{src: src, matcher: m, opts: o, groups: make(map[string]*group)}
+	return &Tracker{src: src, matcher: m, opts: o, groups: make(map[string]*group), departed: make(map[platform.ID]departure), deadAt: make(map[int]int)}
 }
 
 // SetMatcher makes m name the processes from the next Update on, those that
@@ -76,6 +82,13 @@ func (t *Tracker) SetMatcher(m Matcher) {
 	defer t.mu.Unlock()
 	t.next = m
 }
+
+// Exiting receives when an Update should come soon, although nobody asks for
+// one: see [platform.Source].
+func (t *Tracker) Exiting() <-chan struct{} { return t.src.Exiting() }
+
+// Kind returns how processes are read, see [platform.Source].
+func (t *Tracker) Kind() (platform.Kind, error) { return t.src.Kind() }
 
 // Health returns how the last Update went.
 func (t *Tracker) Health() Health { return t.health }
@@ -88,16 +101,19 @@ func (t *Tracker) Update(ctx context.Context) ([]Group, error) {
 	if err := t.src.Walk(ctx, &t.snap); err != nil {
 		return nil, err
 	}
+	switched := t.started && t.source != t.snap.Source
+	t.source = t.snap.Source
 	if !t.started {
 		t.started, t.baseline = true, t.snap.Now
-		t.join(true)
+		t.join(true, false)
 	} else {
-		t.join(false)
+		t.join(false, switched)
 	}
 	t.adopt()
 	t.match(ctx)
 	t.src.Complete(ctx, &t.snap)
 	t.advance()
+	t.bury()
 	return t.sum(), nil
 }
 
@@ -123,14 +139,18 @@ func (t *Tracker) adopt() {
 // join lines the records up with the Samples of the last walk, in the memory
 // that they have. Both ascend by PID: one pass takes out the processes that are
 // gone, and another, from the end, makes room for the new ones.
-func (t *Tracker) join(first bool) {
+func (t *Tracker) join(first, switched bool) {
 	samples := t.snap.Samples
 	at := 0
 	known := slices.DeleteFunc(t.records, func(r record) bool {
 		for at < len(samples) && samples[at].PID < r.id.PID {
 			at++
 		}
-		return at == len(samples) || !r.continues(&samples[at])
+		gone := at == len(samples) || !r.continues(&samples[at], switched)
+		if gone {
+			t.leave(&r)
+		}
+		return gone
 	})
 	if t.records = known; cap(known) < len(samples) { // once, and with little to spare
 		t.records = make([]record, 0, len(samples)+len(samples)/32)
@@ -140,13 +160,15 @@ func (t *Tracker) join(first bool) {
 		s := &samples[i]
 		if last := len(known) - 1; last >= 0 && known[last].id == s.ID {
 			t.records[i] = known[last]
-			known = known[:last]
+			if known = known[:last]; switched { // every Source has its own way to tell a program
+				t.records[i].exec = s.Exec
+			}
 			continue
 		}
 		// What a process used before the first walk belongs to a time that
 		// nobody watched. One born later is counted from its birth.
 		born := !first && s.Start >= t.baseline
-		t.records[i] = record{id: s.ID, state: unmatched, doubt: true, credit: born}
+		t.records[i] = record{id: s.ID, state: unmatched, doubt: true, credit: born, kernel: s.Kernel}
 	}
 }
 
@@ -235,6 +257,9 @@ func (t *Tracker) identify(ctx context.Context, r *record, s *platform.Sample) {
 // assign puts a process into a group. What it used until now stays where it
 // was counted.
 func (t *Tracker) assign(r *record, g *group, inherited bool) {
+	if joins := r.state != tracked || r.group != g; joins && (r.execed || r.state != tracked && r.credit) {
+		g.starts++
+	}
 	if r.state == tracked && r.group != g {
 		t.health.Moves++
 		for i := range r.tasks {

@@ -1,9 +1,8 @@
 package platform
 
 import (
-	"errors"
-
 	"context"
+	"errors"
 	"time"
 
 	"github.com/seed57308aee/process_exporter/procfs"
@@ -30,6 +29,9 @@ const (
 	FieldSmaps                        // shared memory by halves: /proc/PID/smaps_rollup
 	FieldTasks                        // state and context switches of every thread: /proc/PID/task
 	FieldTaskUsage                    // name, CPU, faults, I/O of every thread: /proc/PID/task
+	FieldSwitches                     // the context switches are those of all threads, dead ones too
+	FieldRunWait                      // time spent waiting for a CPU
+	FieldBlockWait                    // time spent waiting for block devices
 )
 
 // A Sample is what one process looked like at one moment. A value is
@@ -64,7 +66,10 @@ type Sample struct {
 	ResidentBytes            uint64
 
 	SwapBytes                               uint64
-	VoluntarySwitches, NonvoluntarySwitches uint64 // of the main thread only
+	VoluntarySwitches, NonvoluntarySwitches uint64 // of the main thread only, without FieldSwitches
+
+	// Of all threads; those of a dead thread only if it exited while we watched.
+	RunWaitNanos, BlockWaitNanos uint64
 
 	ReadBytes, WriteBytes uint64 // fetched from and sent to storage
 	FDs                   uint64 // open file descriptors
@@ -101,6 +106,7 @@ type Task struct {
 	ReadBytes, WriteBytes    uint64
 
 	pulse pulse
+	moved bool // it has run since WChan was read
 }
 
 // A Snapshot is what a walk found. Its owner hands the same one to every walk:
@@ -116,11 +122,34 @@ type Snapshot struct {
 	Blocked        int       // processes whose files did not answer and are left alone until they do
 	Partial        bool      // the deadline came first: the Samples not reached have nothing in Have
 
+	Source     string // what was asked: "procfs" or "bpf"
+	Exits      []Exit // processes that were reaped since the last walk, in that order, where the Source can tell
+	LostEvents uint64 // since the start, what the kernel found no room for in its report of Exits
+
 	tasks [2][]Task // what Samples points into, of this walk and the one before, in turn
 	turn  int       // which of tasks the newest walk uses
 	walks uint64
 	renew int // how many of the next walks must take new memory
 }
+
+// An Exit is the end of a process, which may have lived from one walk to the
+// next or a thousandth of a second in between. The Sample holds what all its
+// threads have used when it was reaped; its Exec, Comm, PPID and EUID are as of
+// the moment its last thread ended.
+type Exit struct {
+	Sample
+	Status            uint32 // as wait(2) tells it
+	OOMKilled         bool   // by the kernel, for lack of memory
+	PeakResidentBytes uint64
+
+	words func(e *Exit, want Words) Identity
+	args  []byte // NUL after each, as /proc/PID/cmdline has it
+	group uint64 // id of the control group
+}
+
+// Identity returns what the process was called. Arguments beyond the first
+// 2 KiB are cut off.
+func (e *Exit) Identity(want Words) Identity { return e.words(e, want) }
 
 // Words is a set of the parts of an [Identity] that cost a read of their own.
 type Words uint8
@@ -167,9 +196,29 @@ type Source interface {
 	// not answer.
 	Identify(ctx context.Context, s *Sample, want Words) (Identity, error)
 
+	// Kind returns what is being asked, KindBPF or KindProcfs. If that is /proc
+	// although [Options.Kind] allowed the other, why says what was in the way.
+	Kind() (kind Kind, why error)
+
+	// Exiting receives when so many processes have exited since the last Walk
+	// that another should come soon, lest the next Exits be lost. It is nil
+	// where the Source tells of none.
+	Exiting() <-chan struct{}
+
 	// Close releases what the Source holds open.
 	Close() error
 }
+
+// A Kind is a way to read processes.
+type Kind string
+
+// The kinds of a Source. Both tell the same; one of them costs a hundredth, and
+// tells of exits.
+const (
+	KindAuto   Kind = "auto"   // bpf where it can be, else procfs
+	KindBPF    Kind = "bpf"    // programs inside the kernel, and procfs for what those do not tell
+	KindProcfs Kind = "procfs" // /proc
+)
 
 // ErrBlocked matches the error of reading a process whose files do not answer.
 var ErrBlocked = errors.New("process does not answer")
@@ -183,6 +232,8 @@ var ErrAccessDenied = procfs.ErrAccessDenied
 // Options says where and how to read processes.
 type Options struct {
 	Root string // where the process file system is mounted; "" is /proc
+
+	Kind Kind // "" is KindProcfs
 
 	// SmapsBudget is the CPU time that one walk may spend on reading
 	// FieldSmaps again; 0 is no bound. The processes take turns, and keep the

@@ -30,6 +30,8 @@ type source struct {
 	smapsMaxRSS uint64
 	smapsFrom   atomic.Int64 // the PID at which the next walk goes on reading smaps again
 
+	notBPF error // why not, where it was allowed
+
 	lister *procfs.Reader // of what belongs to no process, and so never hangs
 
 	pids  []int
@@ -42,6 +44,26 @@ type source struct {
 }
 
 func open(o Options) (Source, error) {
+	proc, err := openProc(o)
+	if err != nil {
+		return nil, err
+	}
+	if o.Kind != KindAuto && o.Kind != KindBPF {
+		return proc, nil
+	}
+	kernel, err := openKernel(proc)
+	switch {
+	case err == nil:
+		return kernel, nil
+	case o.Kind == KindAuto:
+		proc.notBPF = err
+		return proc, nil
+	}
+	_ = proc.Close() // nothing has been written to it
+	return nil, fmt.Errorf("platform: source %s: %w", KindBPF, err)
+}
+
+func openProc(o Options) (*source, error) {
 	if o.Root == "" {
 		o.Root = "/proc"
 	}
@@ -66,6 +88,12 @@ func open(o Options) (Source, error) {
 	s.beats = !mount.Real() || newWorker(s).taskBeat(os.Getpid(), os.Getpid()) != 0 || !mount.OwnPIDs()
 	return s, nil
 }
+
+// Kind implements Source.
+func (s *source) Kind() (Kind, error) { return KindProcfs, s.notBPF }
+
+// Exiting implements Source: /proc tells of no exits.
+func (s *source) Exiting() <-chan struct{} { return nil }
 
 // Close implements Source.
 func (s *source) Close() error { return s.mount.Close() }
@@ -102,6 +130,7 @@ func (s *source) Walk(ctx context.Context, snap *Snapshot) error {
 		return errors.New("platform: the process file system shows no process")
 	}
 	snap.begin(s.pids)
+	snap.Source, snap.Exits = string(KindProcfs), nil
 	next := 0
 	for err == nil && next < len(s.pids) && ctx.Err() == nil {
 		w := s.worker()

@@ -1,0 +1,155 @@
+package grouping
+
+import (
+	"cmp"
+	"slices"
+
+	"github.com/seed57308aee/process_exporter/platform"
+)
+
+// An Exit counts the processes of a group that ended in one way.
+type Exit struct {
+	Reason string // one of those of [platform.Exit.Reason]
+	Code   string // the status, or the name of the signal
+	Count  uint64
+}
+
+// An ending is a way to end.
+type ending struct{ reason, code string }
+
+// A departure is a process that is gone, and of which the last counters are
+// still to come.
+type departure struct {
+	record
+	at uint64 // ticks after boot
+}
+
+// patience is for how many seconds the end of a process is waited for. The
+// kernel tells it when nobody looks at the process any more, which is mostly at
+// once. Some ends are never told, for want of room.
+const patience = 60
+
+// leave takes note of a process that is gone.
+func (t *Tracker) leave(r *record) {
+	if t.snap.Source == string(platform.KindBPF) && !r.kernel {
+		t.departed[r.id] = departure{record: *r, at: t.snap.Now}
+	}
+}
+
+// bury settles the account of every process that ended since the last update,
+// also of those that no walk ever met.
+func (t *Tracker) bury() {
+	t.health.Source, t.health.LostEvents = t.snap.Source, t.snap.LostEvents
+	exits := t.snap.Exits
+	if len(exits) > 0 {
+		t.name(exits)
+		for i := range exits {
+			t.settle(&t.dead[i], &exits[i])
+		}
+		clear(t.dead)
+	}
+	for id, d := range t.departed {
+		if t.snap.Now-d.at > patience*t.snap.TicksPerSecond {
+			delete(t.departed, id)
+		}
+	}
+}
+
+// name puts the processes that ended into groups, by what they were called in
+// the end. Those that no rule wants go by their parent, which may live or have
+// ended as well.
+func (t *Tracker) name(exits []platform.Exit) {
+	t.dead = slices.Grow(t.dead[:0], len(exits))[:len(exits)]
+	for i := range exits {
+		e, r := &exits[i], &t.dead[i]
+		d, known := t.departed[e.ID]
+		delete(t.departed, e.ID)
+		if *r = d.record; !known {
+			// The first walk has met all that lived then.
+			*r = record{id: e.ID, state: unmatched, doubt: true, credit: e.Start >= t.baseline}
+		}
+		if e.Comm == "" { // nothing is known but its counters
+			continue
+		}
+		r.execed = r.exec != 0 && r.exec != e.Exec
+		if !r.doubt && !r.execed && r.comm == e.Comm {
+			continue
+		}
+		id := e.Identity(t.matcher.Needs())
+		switch m := t.matcher.Match(&id); {
+		case m.OK:
+			t.assign(r, t.group(m.Group), false)
+		case r.state != tracked || !r.inherited:
+			r.orphan = true
+		}
+	}
+	clear(t.deadAt)
+	for i := range exits {
+		t.deadAt[exits[i].PID] = i
+	}
+	for i := range t.dead {
+		if r := &t.dead[i]; r.orphan {
+			if g := t.heritage(exits, i); g != nil {
+				t.assign(r, g, true)
+			} else {
+				r.state, r.orphan = ignored, false
+			}
+		}
+	}
+}
+
+// heritage returns the group of the nearest ancestor of exits[i] that has one,
+// or nil.
+func (t *Tracker) heritage(exits []platform.Exit, i int) *group {
+	if !t.opts.Children {
+		return nil
+	}
+	ppid := exits[i].PPID
+	for steps := 0; steps < maxAncestors; steps++ {
+		if at := t.snap.Index(ppid); at >= 0 {
+			r := &t.records[at]
+			if r.state == tracked {
+				return r.group
+			}
+			if r.state == ignored {
+				return nil
+			}
+			ppid = t.snap.Samples[at].PPID
+			continue
+		}
+		at, ok := t.deadAt[ppid]
+		if !ok || exits[at].Start > exits[i].Start { // not the parent, but another with its number
+			return nil
+		}
+		if !t.dead[at].orphan {
+			return t.dead[at].group
+		}
+		i, ppid = at, exits[at].PPID
+	}
+	return nil
+}
+
+// settle adds what a process used since it was last looked at, and how it ended.
+func (t *Tracker) settle(r *record, e *platform.Exit) {
+	if r.state != tracked {
+		return
+	}
+	t.advanceProcess(r, &e.Sample)
+	reason, code := e.Reason()
+	r.group.exits[ending{reason, code}]++
+	if e.OOMKilled {
+		r.group.oomKills++
+	}
+}
+
+// endings returns the exits of the group.
+func (g *group) endings() []Exit {
+	out := make([]Exit, 0, len(g.exits))
+	for how, n := range g.exits {
+		out = append(out, Exit{how.reason, how.code, n})
+	}
+	slices.SortFunc(out, func(a, b Exit) int {
+		return cmp.Or(cmp.Compare(a.Reason, b.Reason), cmp.Compare(a.Code, b.Code))
+	})
+	return out
+}

@@ -1,0 +1,186 @@
+//go:build amd64 || arm64
+
+package bpf
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"syscall"
+
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/btf"
+	"github.com/cilium/ebpf/link"
+	"github.com/cilium/ebpf/ringbuf"
+	"github.com/cilium/ebpf/rlimit"
+	"golang.org/x/sys/unix"
+)
+
+// Options says which programs to load.
+type Options struct {
+	// OldExits takes the programs for kernels before Linux 6.16 on a newer one.
+	OldExits bool
+}
+
+// Programs are loaded, and attached until Close.
+type Programs struct {
+	collection *ebpf.Collection
+	tasks      *link.Iter
+	traces     []link.Link
+	lost       *ebpf.Variable
+	events     *Events
+}
+
+// Load loads the programs and attaches them. The error matches
+// [os.ErrPermission] where a capability is missing and [ebpf.ErrNotSupported]
+// where the kernel is too old; formatted with %+v it holds what the verifier
+// said.
+func Load(o Options) (*Programs, error) {
+	if err := rlimit.RemoveMemlock(); err != nil { // before Linux 5.11
+		return nil, fmt.Errorf("bpf: raise the limit of locked memory: %w", err)
+	}
+	spec, err := loadTasks()
+	if err != nil {
+		return nil, fmt.Errorf("bpf: %w", err)
+	}
+	kernel, err := btf.LoadKernelSpec()
+	if err != nil {
+		return nil, fmt.Errorf("bpf: the kernel does not describe its types (CONFIG_DEBUG_INFO_BTF): %w", err)
+	}
+	if o.OldExits || !tellsLast(kernel) {
+		delete(spec.Programs, "thread_exits")
+	} else {
+		delete(spec.Programs, "thread_exits_6_15")
+		delete(spec.Programs, "process_execs")
+	}
+	if err := setNamespace(spec); err != nil {
+		return nil, fmt.Errorf("bpf: %w", err)
+	}
+	collection, err := ebpf.NewCollectionWithOptions(spec, ebpf.CollectionOptions{
+		Programs: ebpf.ProgramOptions{KernelTypes: kernel},
+	})
+	if err != nil {
+		return nil, fmt.Errorf("bpf: load: %w", err)
+	}
+	p := &Programs{collection: collection, lost: collection.Variables["lost_events"]}
+	if err := p.attach(); err != nil {
+		p.Close()
+		return nil, fmt.Errorf("bpf: attach: %w", err)
+	}
+	return p, nil
+}
+
+// tellsLast reports whether the tracepoint of a thread that exits says if it is
+// the last of its process.
+func tellsLast(kernel *btf.Spec) bool {
+	var hook *btf.Typedef
+	if kernel.TypeByName("btf_trace_sched_process_exit", &hook) != nil {
+		return false
+	}
+	pointer, ok := hook.Type.(*btf.Pointer)
+	if !ok {
+		return false
+	}
+	function, ok := pointer.Target.(*btf.FuncProto)
+	return ok && len(function.Params) == 3 // the first is not the tracepoint's
+}
+
+// setNamespace tells the programs by which PID namespace to number processes.
+func setNamespace(spec *ebpf.CollectionSpec) error {
+	var st unix.Stat_t
+	if err := unix.Stat("/proc/self/ns/pid", &st); err != nil {
+		return fmt.Errorf("find our PID namespace: %w", err)
+	}
+	level, err := namespaceLevel()
+	if err != nil {
+		return fmt.Errorf("find the depth of our PID namespace: %w", err)
+	}
+	if err := spec.Variables["own_ns"].Set(uint32(st.Ino)); err != nil {
+		return err
+	}
+	return spec.Variables["own_level"].Set(level)
+}
+
+// namespaceLevel counts the PID namespaces around ours.
+func namespaceLevel() (level uint32, err error) {
+	f, err := os.Open("/proc/self/ns/pid")
+	if err != nil {
+		return 0, err
+	}
+	defer func() { f.Close() }()
+	for {
+		parent, err := unix.IoctlRetInt(int(f.Fd()), unix.NS_GET_PARENT)
+		if err != nil {
+			// What lies outside of the namespace that we started in is kept
+			// from us: which is the case at the outermost one as well.
+			return level, nil
+		}
+		f.Close()
+		f = os.NewFile(uintptr(parent), "pid namespace")
+		level++
+	}
+}
+
+func (p *Programs) attach() (err error) {
+	if p.tasks, err = link.AttachIter(link.IterOptions{Program: p.collection.Programs["tell_tasks"]}); err != nil {
+		return err
+	}
+	for name, program := range p.collection.Programs {
+		if name == "tell_tasks" {
+			continue
+		}
+		trace, err := link.AttachTracing(link.TracingOptions{Program: program})
+		if err != nil {
+			return fmt.Errorf("%s: %w", name, err)
+		}
+		p.traces = append(p.traces, trace)
+	}
+	reader, err := ringbuf.NewReader(p.collection.Maps["events"])
+	if err != nil {
+		return err
+	}
+	p.events = newEvents(reader)
+	return nil
+}
+
+// Tasks starts a look at all threads of the machine.
+func (p *Programs) Tasks(scanner *Scanner) error {
+	file, err := p.tasks.Open()
+	if err != nil {
+		return fmt.Errorf("bpf: %w", err)
+	}
+	scanner.start(file)
+	return nil
+}
+
+// Events returns what ended since the start.
+func (p *Programs) Events() *Events { return p.events }
+
+// Lost returns how many events found no room since the start.
+func (p *Programs) Lost() (n uint64, err error) {
+	if err := p.lost.Get(&n); err != nil {
+		return 0, fmt.Errorf("bpf: %w", err)
+	}
+	return n, nil
+}
+
+// Close detaches and unloads the programs.
+func (p *Programs) Close() error {
+	var errs []error
+	if p.events != nil {
+		errs = append(errs, p.events.close())
+	}
+	for _, t := range p.traces {
+		errs = append(errs, t.Close())
+	}
+	if p.tasks != nil {
+		errs = append(errs, p.tasks.Close())
+	}
+	p.collection.Close()
+	return errors.Join(errs...)
+}
+
+// IsDenied reports whether err of Load says that we lack a capability.
+func IsDenied(err error) bool {
+	return errors.Is(err, os.ErrPermission) || errors.Is(err, syscall.EPERM)
+}

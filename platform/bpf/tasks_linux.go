@@ -1,0 +1,135 @@
+//go:build amd64 || arm64
+
+package bpf
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"unsafe"
+)
+
+// The records, as the kernel lays them out.
+type (
+	Process = tasksProcessRecord // a process, with what its main thread and the dead ones have used
+	Thread  = tasksThreadRecord  // a thread of a process of at least two
+	Words   = tasksWordsRecord   // what a process is called
+	Freed   = tasksFreeRecord    // a process that has been reaped
+	Usage   = tasksUsage         // what a process or thread has used
+)
+
+// The kinds of records, and the flags that go with a usage (records.h).
+const (
+	kindProcess = iota + 1
+	kindThread
+	KindExit
+	KindExec
+	kindFree
+)
+
+// The flags of a record with a usage.
+const (
+	HasIO = 1 << iota
+	HasRunDelay
+	HasBlockDelay
+)
+
+// A Scanner goes through the threads of the machine, ascending by the number
+// that our PID namespace gives them. Its memory is used again by the next
+// [Programs.Tasks].
+type Scanner struct {
+	file    io.ReadCloser
+	buf     []byte
+	rest    []byte // of buf, not looked at yet
+	process *Process
+	thread  *Thread
+	err     error
+}
+
+// bufferSize is as much as the kernel hands out in one read.
+const bufferSize = 64 << 10
+
+func (s *Scanner) start(file io.ReadCloser) {
+	if s.buf == nil {
+		s.buf = make([]byte, bufferSize)
+	}
+	s.file, s.rest, s.err = file, nil, nil
+}
+
+// Scan goes to the next record, which is valid until the one after it. At the
+// end, or after an error, it ends the look and returns false.
+func (s *Scanner) Scan() bool {
+	s.process, s.thread = nil, nil
+	for s.err == nil {
+		kind, size := s.kind()
+		if size > 0 && len(s.rest) >= size {
+			record := unsafe.Pointer(&s.rest[0])
+			if kind == kindProcess {
+				s.process = (*Process)(record)
+			} else {
+				s.thread = (*Thread)(record)
+			}
+			s.rest = s.rest[size:]
+			return true
+		}
+		s.fill()
+	}
+	s.Stop()
+	return false
+}
+
+// kind returns the kind of the next record and its size in bytes, both 0 while
+// nothing of it is here.
+func (s *Scanner) kind() (kind uint32, size int) {
+	if len(s.rest) < 4 {
+		return 0, 0
+	}
+	switch kind = *(*uint32)(unsafe.Pointer(&s.rest[0])); kind {
+	case kindProcess:
+		return kind, int(unsafe.Sizeof(Process{}))
+	case kindThread:
+		return kind, int(unsafe.Sizeof(Thread{}))
+	}
+	s.err = fmt.Errorf("bpf: a record of unknown kind %d", kind)
+	return kind, 0
+}
+
+// fill reads on. A read may end within a record: what is there of it is moved to
+// the front, where the rest will follow.
+func (s *Scanner) fill() {
+	if s.err != nil {
+		return
+	}
+	have := copy(s.buf, s.rest)
+	n, err := s.file.Read(s.buf[have:])
+	s.rest = s.buf[:have+n]
+	switch {
+	case err == nil:
+	case errors.Is(err, io.EOF) && have+n == 0:
+		s.err = io.EOF
+	default:
+		s.err = fmt.Errorf("bpf: read tasks: %w", err)
+	}
+}
+
+// Process returns the process that the last Scan found, or nil.
+func (s *Scanner) Process() *Process { return s.process }
+
+// Thread returns the thread that the last Scan found, or nil.
+func (s *Scanner) Thread() *Thread { return s.thread }
+
+// Stop ends a look before its end.
+func (s *Scanner) Stop() {
+	if s.file != nil {
+		s.file.Close()
+		s.file = nil
+	}
+}
+
+// Err returns what kept Scan from reaching the end.
+func (s *Scanner) Err() error {
+	if errors.Is(s.err, io.EOF) {
+		return nil
+	}
+	return s.err
+}

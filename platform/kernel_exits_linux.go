@@ -1,0 +1,150 @@
+//go:build amd64 || arm64
+
+package platform
+
+import (
+	"os"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/seed57308aee/process_exporter/platform/bpf"
+	"github.com/seed57308aee/process_exporter/procfs"
+)
+
+// A birth names a process for the whole machine: the kernel's programs tell of
+// its end when it has lost the number that it had in our PID namespace.
+type birth struct {
+	tgid  uint32
+	start uint64 // nanoseconds after boot
+}
+
+// takeExits turns the events since the last walk into snap.Exits. A process
+// ends in two steps: its last thread ends, which is when it can still be asked
+// for its name, and its parent takes note, after which its counters are final.
+func (k *kernelSource) takeExits(snap *Snapshot) (err error) {
+	k.exits = k.exits[:0]
+	if k.batch, err = k.programs.Events().Take(k.batch); err != nil {
+		return err
+	}
+	for k.batch.Next() {
+		if w := k.batch.Words(); w != nil {
+			k.remember(w)
+		} else if f := k.batch.Freed(); f != nil {
+			k.finish(f)
+		}
+	}
+	snap.Exits = k.exits
+	snap.LostEvents, err = k.programs.Lost()
+	return err
+}
+
+// remember keeps the words of a process until it is reaped. An old kernel has
+// no command line any more for one that ends: what it said at exec stays.
+func (k *kernelSource) remember(w *bpf.Words) {
+	key := birth{w.Tgid, w.Start}
+	e := k.ended[key]
+	if e == nil {
+		e = new(Exit)
+		k.ended[key] = e
+	}
+	if w.ArgsLen > 0 || e.Exec != w.ExecId+1 {
+		e.args = e.args[:0]
+		for _, c := range w.Args[:w.ArgsLen] {
+			e.args = append(e.args, byte(c))
+		}
+	}
+	e.ID = ID{PID: int(w.Pid), Start: k.ticks.of(w.Start)}
+	e.PPID, e.EUID, e.Exec, e.group = int(w.Ppid), w.Uid, w.ExecId+1, w.Cgroup
+	e.Comm = commOf(&w.Comm, e.Comm)
+	e.words = k.exitWords
+}
+
+// finish adds a process that was reaped to the exits.
+func (k *kernelSource) finish(f *bpf.Freed) {
+	key := birth{f.Tgid, f.Start}
+	e := k.ended[key]
+	if e == nil { // it ended before we came, or the event is lost
+		e = &Exit{words: k.exitWords}
+		e.ID = ID{PID: int(f.Tgid), Start: k.ticks.of(f.Start)}
+	}
+	delete(k.ended, key)
+	e.Exec = f.ExecId + 1
+	e.State = 'X'
+	e.Have = FieldStat | FieldStatus
+	e.use(&f.Usage, f.Flags, nil)
+	e.Status, e.OOMKilled, e.PeakResidentBytes = f.ExitCode, f.OomKilled != 0, f.PeakRss*k.ticks.page
+	k.exits = append(k.exits, *e)
+}
+
+// forget drops the words of processes whose end was lost.
+func (k *kernelSource) forget(snap *Snapshot) {
+	if len(k.ended) < 1024+2*len(snap.Samples) {
+		return
+	}
+	for key, e := range k.ended {
+		if at := snap.Index(e.PID); at < 0 || snap.Samples[at].Start != e.Start {
+			delete(k.ended, key)
+		}
+	}
+}
+
+// lastWords returns what is known of a process that has ended and was not reaped.
+func (k *kernelSource) lastWords(id ID) *Exit {
+	for _, e := range k.ended {
+		if e.ID == id {
+			return e
+		}
+	}
+	return nil
+}
+
+// exitWords is the Identity of a process that has ended.
+func (k *kernelSource) exitWords(e *Exit, want Words) Identity {
+	id := Identity{ID: e.ID, Comm: e.Comm, StartTime: k.clock.at(e.Start), EUID: e.EUID}
+	if want&WordArgs != 0 {
+		id.Args = procfs.AppendArgs(nil, e.args)
+	}
+	if want&WordUser != 0 {
+		id.Username = k.users.of(e.EUID)
+	}
+	if want&WordCgroups != 0 {
+		if path, ok := cgroupPath(e.group); ok {
+			id.Cgroups = []string{path}
+		}
+	}
+	return id
+}
+
+// cgroupMount is where control groups of version 2 are mounted.
+const cgroupMount = "/sys/fs/cgroup"
+
+// cgroupPath returns the path of a control group, as /proc/PID/cgroup has it. It
+// is gone if it went with its last process.
+func cgroupPath(id uint64) (path string, ok bool) {
+	const fileIDKernfs = 0xfe // FILEID_KERNFS, linux/exportfs.h
+	root, err := unix.Open(cgroupMount, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return "", false
+	}
+	defer unix.Close(root)
+	var raw [8]byte
+	for i := range raw {
+		raw[i] = byte(id >> (8 * i))
+	}
+	fd, err := unix.OpenByHandleAt(root, unix.NewFileHandle(fileIDKernfs, raw[:]), unix.O_PATH|unix.O_CLOEXEC)
+	if err != nil {
+		return "", false
+	}
+	defer unix.Close(fd)
+	full, err := os.Readlink("/proc/self/fd/" + strconv.Itoa(fd))
+	if err != nil {
+		return "", false
+	}
+	path, ok = strings.CutPrefix(full, cgroupMount)
+	if path == "" {
+		path = "/"
+	}
+	return path, ok
+}
