@@ -47,7 +47,8 @@ COSTFLAGS ?= --procs 5000 --busy 100
 bench: build
 	go test -run '^$$' -bench . -benchmem ./...
 	@if [ -x $(COST) ]; then \
-	  set -- 'lean=./process_exporter $(LEAN) $(RULES)' 'default=./process_exporter $(RULES)'; \
+	  set -- 'bpf lean=./process_exporter --source=bpf $(LEAN) $(RULES)' 'bpf=./process_exporter --source=bpf $(RULES)' \
+	    'lean=./process_exporter --source=procfs $(LEAN) $(RULES)' 'default=./process_exporter --source=procfs $(RULES)'; \
 	  if peer=$$(command -v prometheus-process-exporter); then \
 	    set -- "$$@" "peer lean=$$peer $(LEAN) $(RULES)" "peer=$$peer $(RULES)"; \
 	  fi; \
@@ -55,6 +56,7 @@ bench: build
 	fi
 
 generate:
+	go generate ./platform/bpf
 	go test ./collector -run TestReference -update
 	go test . -run TestFlagReference -update
 

@@ -81,7 +81,7 @@ func addReadFlags(app *kingpin.Application, s *settings) {
 	app.Flag("procfs", "Where the process file system is mounted.").
 		Default("/proc").StringVar(&s.procfs)
 	app.Flag("source", "How to read processes: procfs is /proc, bpf is programs inside the kernel, which cost a fraction and see every process that ends, auto is bpf where it can be.").
-		Default("procfs").EnumVar(&s.source, "auto", "bpf", "procfs")
+		Default("auto").EnumVar(&s.source, "auto", "bpf", "procfs")
 	app.Flag("threads", "Export metrics of each thread name within a group.").
 		Default("true").BoolVar(&s.threads)
 	app.Flag("gather-smaps", "Export proportional memory, which the kernel has to add up for each process.").

@@ -82,7 +82,7 @@ func TestPrometheus(t *testing.T) {
 	steady := startWorker(t, "steady")
 	steady.do("thread one 0")
 	exporter := startExporter(t, "-config.path", rules)
-	api := startPrometheus(t, server, strings.TrimPrefix(exporter.URL, "http://"))
+	api := startPrometheus(t, server, strings.TrimPrefix(exporter.URL, "http://"), time.Second)
 
 	for end := time.Now().Add(watched); time.Now().Before(end); {
 		churn(t, steady)
@@ -133,15 +133,15 @@ type prometheusAPI struct {
 	url string
 }
 
-// startPrometheus starts a Prometheus that scrapes target every second.
-func startPrometheus(t *testing.T, program, target string) prometheusAPI {
+// startPrometheus starts a Prometheus that scrapes target at every interval.
+func startPrometheus(t *testing.T, program, target string, interval time.Duration) prometheusAPI {
 	t.Helper()
 	config := writeFile(t, "prometheus.yml", fmt.Sprintf(`
-global: {scrape_interval: 1s, scrape_timeout: 1s}
+global: {scrape_interval: %s, scrape_timeout: 1s}
 scrape_configs:
   - job_name: process-exporter
     static_configs: [{targets: [%q]}]
-`, target))
+`, interval, target))
 	address := freeAddress(t)
 	command := exec.Command(program, "--config.file="+config, "--storage.tsdb.path="+t.TempDir(), "--web.listen-address="+address)
 	if err := command.Start(); err != nil {

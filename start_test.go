@@ -49,11 +49,15 @@ func buildAndTest(m *testing.M) int {
 // unless the machine is very busy.
 const patience = 30 * time.Second
 
-// eventually polls until ok, and fails the test if that never comes.
-func eventually(t *testing.T, what string, ok func() bool) {
+// eventually polls until ok, and fails the test if that never comes; instead may
+// tell what came.
+func eventually(t *testing.T, what string, ok func() bool, instead ...func() string) {
 	t.Helper()
 	for deadline := time.Now().Add(patience); !ok(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(deadline) {
+			for _, tell := range instead {
+				what += ": got " + tell()
+			}
 			t.Fatalf("waited %v in vain for %s", patience, what)
 		}
 	}

@@ -17,7 +17,7 @@ func TestPrivilegeIsNotNeeded(t *testing.T) {
 	if os.Getuid() != 0 {
 		t.Skip("only root can become somebody else")
 	}
-	r := startAs(t, 65534)
+	r := startAs(t, nobody())
 	scrape := r.Scrape()
 	if !strings.Contains(scrape, `namedprocess_namegroup_unreadable_procs{file="io",`) {
 		t.Error("no process is said to hide its io")
@@ -36,25 +36,16 @@ func TestPrivilegeIsNotNeeded(t *testing.T) {
 	}
 }
 
-// startAs starts the exporter as another user, from a copy that every user may
-// run, and waits until it is ready.
-func startAs(t *testing.T, uid uint32) *running {
+// nobody is an ordinary user with these capabilities and no others.
+func nobody(capabilities ...uintptr) *syscall.SysProcAttr {
+	return &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}, AmbientCaps: capabilities}
+}
+
+// startAs starts the exporter as somebody else, and waits until it is ready.
+func startAs(t *testing.T, who *syscall.SysProcAttr, args ...string) *running {
 	t.Helper()
-	text, err := os.ReadFile(binary)
-	if err != nil {
-		t.Fatal(err)
-	}
-	dir, err := os.MkdirTemp("/tmp", "process_exporter")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	copied := filepath.Join(dir, "process_exporter")
-	if err := errors.Join(os.Chmod(dir, 0o755), os.WriteFile(copied, text, 0o755)); err != nil {
-		t.Fatal(err)
-	}
-	command := exec.Command(copied, "--web.listen-address=127.0.0.1:0")
-	command.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uid, Gid: uid}}
+	command := exec.Command(everybodysCopy(t), withListener(args)...)
+	command.SysProcAttr = who
 	r := startCommand(t, command)
 	eventually(t, "readiness", func() bool {
 		r.mustRun()
@@ -69,4 +60,23 @@ func startAs(t *testing.T, uid uint32) *running {
 		return response.Body.Close() == nil && response.StatusCode == 200
 	})
 	return r
+}
+
+// everybodysCopy returns a copy of the exporter that every user may run.
+func everybodysCopy(t *testing.T) string {
+	t.Helper()
+	text, err := os.ReadFile(binary)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir, err := os.MkdirTemp("/tmp", "process_exporter")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	path := filepath.Join(dir, "process_exporter")
+	if err := errors.Join(os.Chmod(dir, 0o755), os.WriteFile(path, text, 0o755)); err != nil {
+		t.Fatal(err)
+	}
+	return path
 }

@@ -30,23 +30,22 @@ func (k *kernelSource) takeExits(snap *Snapshot) (err error) {
 	}
 	for k.batch.Next() {
 		if w := k.batch.Words(); w != nil {
-			k.remember(w)
+			k.remember(w, snap.Now)
 		} else if f := k.batch.Freed(); f != nil {
 			k.finish(f)
 		}
 	}
-	snap.Exits = k.exits
 	snap.LostEvents, err = k.programs.Lost()
 	return err
 }
 
 // remember keeps the words of a process until it is reaped. An old kernel has
 // no command line any more for one that ends: what it said at exec stays.
-func (k *kernelSource) remember(w *bpf.Words) {
+func (k *kernelSource) remember(w *bpf.Words, now uint64) {
 	key := birth{w.Tgid, w.Start}
 	e := k.ended[key]
 	if e == nil {
-		e = new(Exit)
+		e = new(ending)
 		k.ended[key] = e
 	}
 	if w.ArgsLen > 0 || e.Exec != w.ExecId+1 {
@@ -59,26 +58,64 @@ func (k *kernelSource) remember(w *bpf.Words) {
 	e.PPID, e.EUID, e.Exec, e.group = int(w.Ppid), w.Uid, w.ExecId+1, w.Cgroup
 	e.Comm = commOf(&w.Comm, e.Comm)
 	e.words = k.exitWords
+	if w.Kind == bpf.KindExit {
+		e.at = now
+		e.end(&w.Usage, w.Flags)
+		e.Status, e.OOMKilled, e.PeakResidentBytes = w.ExitCode, w.OomKilled != 0, w.PeakRss*k.ticks.page
+	}
+}
+
+// An ending is a process that has ended, as far as is known.
+type ending struct {
+	Exit
+	at uint64 // ticks after boot; 0 if it has not, but has become another program
+}
+
+// end takes over what the process has used.
+func (e *Exit) end(u *bpf.Usage, flags uint32) {
+	e.State = 'X'
+	e.Have = FieldStat | FieldStatus
+	e.use(u, flags, nil)
 }
 
 // finish adds a process that was reaped to the exits.
 func (k *kernelSource) finish(f *bpf.Freed) {
 	key := birth{f.Tgid, f.Start}
 	e := k.ended[key]
-	if e == nil { // it ended before we came, or the event is lost
-		e = &Exit{words: k.exitWords}
-		e.ID = ID{PID: int(f.Tgid), Start: k.ticks.of(f.Start)}
+	if e == nil { // it ended before we came, or that is lost, or it has been given up
+		e = new(ending)
+		e.ID, e.words = ID{PID: int(f.Tgid), Start: k.ticks.of(f.Start)}, k.exitWords
 	}
 	delete(k.ended, key)
 	e.Exec = f.ExecId + 1
-	e.State = 'X'
-	e.Have = FieldStat | FieldStatus
-	e.use(&f.Usage, f.Flags, nil)
+	e.end(&f.Usage, f.Flags)
 	e.Status, e.OOMKilled, e.PeakResidentBytes = f.ExitCode, f.OomKilled != 0, f.PeakRss*k.ticks.page
-	k.exits = append(k.exits, *e)
+	k.exits = append(k.exits, e.Exit)
 }
 
-// forget drops the words of processes whose end was lost.
+// patienceTicks is how long after its end a process that is not there any more
+// is waited for. Few in a thousand come later, or not at all: the kernel tells
+// of them when it has nothing better to do.
+const patienceTicks = 200
+
+// giveUp adds to the exits those of whom nothing more was heard, with what they
+// had used when their last thread ended.
+func (k *kernelSource) giveUp(snap *Snapshot) {
+	for key, e := range k.ended {
+		if e.at == 0 || snap.Now < e.at+patienceTicks {
+			continue
+		}
+		if at := snap.Index(e.PID); at >= 0 && snap.Samples[at].Start == e.Start {
+			continue // a zombie
+		}
+		delete(k.ended, key)
+		k.exits = append(k.exits, e.Exit)
+	}
+	snap.Exits = k.exits
+	k.forget(snap)
+}
+
+// forget drops the words of programs whose end was lost.
 func (k *kernelSource) forget(snap *Snapshot) {
 	if len(k.ended) < 1024+2*len(snap.Samples) {
 		return
@@ -94,7 +131,7 @@ func (k *kernelSource) forget(snap *Snapshot) {
 func (k *kernelSource) lastWords(id ID) *Exit {
 	for _, e := range k.ended {
 		if e.ID == id {
-			return e
+			return &e.Exit
 		}
 	}
 	return nil

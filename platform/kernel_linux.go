@@ -24,7 +24,7 @@ type kernelSource struct {
 	programs *bpf.Programs // nil after they failed
 	scanner  bpf.Scanner
 	batch    bpf.Batch
-	ended    map[birth]*Exit // of processes that have ended and are not reaped yet
+	ended    map[birth]*ending // of processes that have ended and are not reaped yet
 	exits    []Exit
 	ticks    ticks
 
@@ -53,12 +53,15 @@ func openKernel(proc *source) (Source, error) {
 		return nil, errors.New("the process file system is not that of our own PID namespace")
 	}
 	programs, err := bpf.Load(bpf.Options{})
+	if bpf.IsDenied(err) {
+		return nil, fmt.Errorf("it takes CAP_BPF and CAP_PERFMON, or CAP_SYS_ADMIN: %w", err)
+	}
 	if err != nil {
 		return nil, err
 	}
 	k := &kernelSource{
 		source: proc, programs: programs,
-		ended: make(map[birth]*Exit),
+		ended: make(map[birth]*ending),
 		ticks: ticks{nanos: uint64(time.Second) / proc.clock.hz, offset: bootOffset(), page: proc.page},
 	}
 	if err := k.try(); err != nil {
@@ -136,7 +139,7 @@ func (k *kernelSource) Walk(ctx context.Context, snap *Snapshot) error {
 		return k.source.Walk(ctx, snap)
 	}
 	snap.Source = string(KindBPF)
-	k.forget(snap)
+	k.giveUp(snap)
 	k.carryOut(ctx, snap, true)
 	return nil
 }

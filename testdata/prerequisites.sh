@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Installs what the integration tests compare with: a real Prometheus, the
-# exporter that this one succeeds, and psutil. As root on Debian it installs
+# exporter that this one succeeds, psutil, and a compiler for the programs that
+# run in the kernel. As root on Debian it installs
 # what is missing; elsewhere it says which tests will be skipped. With CI=true
 # something missing is a failure, since a skipped test there proves nothing.
 set -euo pipefail
@@ -11,6 +12,10 @@ declare -A shown_by=(
   [prometheus]="command -v prometheus"
   [prometheus-process-exporter]="command -v prometheus-process-exporter"
   [python3-psutil]="/usr/bin/python3 -c 'import psutil'"
+  [bpftool]="PATH=\$PATH:/usr/sbin command -v bpftool"
+  [clang]="command -v clang"
+  [llvm]="command -v llvm-strip"
+  [libbpf-dev]="test -e /usr/include/bpf/bpf_helpers.h"
 )
 
 find_missing() {

@@ -91,34 +91,7 @@ func setNamespace(spec *ebpf.CollectionSpec) error {
 	if err := unix.Stat("/proc/self/ns/pid", &st); err != nil {
 		return fmt.Errorf("find our PID namespace: %w", err)
 	}
-	level, err := namespaceLevel()
-	if err != nil {
-		return fmt.Errorf("find the depth of our PID namespace: %w", err)
-	}
-	if err := spec.Variables["own_ns"].Set(uint32(st.Ino)); err != nil {
-		return err
-	}
-	return spec.Variables["own_level"].Set(level)
-}
-
-// namespaceLevel counts the PID namespaces around ours.
-func namespaceLevel() (level uint32, err error) {
-	f, err := os.Open("/proc/self/ns/pid")
-	if err != nil {
-		return 0, err
-	}
-	defer func() { f.Close() }()
-	for {
-		parent, err := unix.IoctlRetInt(int(f.Fd()), unix.NS_GET_PARENT)
-		if err != nil {
-			// What lies outside of the namespace that we started in is kept
-			// from us: which is the case at the outermost one as well.
-			return level, nil
-		}
-		f.Close()
-		f = os.NewFile(uintptr(parent), "pid namespace")
-		level++
-	}
+	return spec.Variables["own_ns"].Set(uint32(st.Ino))
 }
 
 func (p *Programs) attach() (err error) {

@@ -60,6 +60,10 @@ struct words_record {
 	u32 tgid, uid;
 	char comm[16];
 	u64 start, exec_id, cgroup;
+	/* Of KIND_EXIT: what a record of KIND_FREE tells better, should it not come. */
+	u32 flags, exit_code, oom_killed, pad;
+	u64 peak_rss;
+	struct usage usage;
 	char args[ARGS_MAX];
 };
 

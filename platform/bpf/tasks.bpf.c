@@ -8,9 +8,11 @@
 
 char LICENSE[] SEC("license") = "Dual MIT/GPL";
 
-/* Set by the loader: which PID namespace we are in, and how deep it lies. */
+/* Which PID namespace we are in, set by the loader. */
 const volatile u32 own_ns = 0;
-const volatile u32 own_level = 0;
+
+/* How many lie around it, which only the kernel knows: set by the first look. */
+u32 own_level = 0;
 
 /* Read by the loader. */
 u64 lost_events = 0;
@@ -321,6 +323,10 @@ int tell_tasks(struct bpf_iter__task *ctx)
 
 	if (!task)
 		return 0;
+	if (ctx->meta->seq_num == 0) {
+		struct task_struct *self = (void *)bpf_get_current_task();
+		own_level = BPF_CORE_READ(self, thread_pid, level);
+	}
 	if (task->pid == task->tgid)
 		tell_process(ctx->meta->seq, task);
 	if (task->signal->nr_threads > 1)
@@ -353,6 +359,13 @@ static __always_inline void keep_waits(struct task_struct *task)
 	__sync_fetch_and_add(&w->block_delay, block_delay_of(task));
 }
 
+static __always_inline u32 exit_code_of(struct task_struct *leader)
+{
+	struct signal_struct *sig = leader->signal;
+
+	return sig->flags & SIGNAL_GROUP_EXIT ? sig->group_exit_code : leader->exit_code;
+}
+
 /* tell_words sends what the process of task is called. */
 static __always_inline void tell_words(u32 kind, struct task_struct *task)
 {
@@ -383,6 +396,14 @@ static __always_inline void tell_words(u32 kind, struct task_struct *task)
 			len = ARGS_MAX;
 		if (!bpf_probe_read_user(r->args, len, (void *)mm->arg_start))
 			r->args_len = len;
+	}
+	if (kind == KIND_EXIT) {
+		r->flags = counts(task);
+		r->exit_code = exit_code_of(leader);
+		r->oom_killed = task->signal->oom_mm != 0;
+		r->peak_rss = task->signal->maxrss;
+		read_task(&r->usage, task);
+		add_dead(&r->usage, task);
 	}
 	len = r->args_len;
 	if (len > ARGS_MAX)
@@ -436,7 +457,7 @@ int BPF_PROG(process_freed, struct task_struct *task)
 		return 0;
 	r.tgid = task->tgid;
 	r.flags = counts(task);
-	r.exit_code = sig->flags & SIGNAL_GROUP_EXIT ? sig->group_exit_code : task->exit_code;
+	r.exit_code = exit_code_of(task);
 	r.oom_killed = sig->oom_mm != 0;
 	r.start = task->start_boottime;
 	r.exec_id = task->self_exec_id;

@@ -94,18 +94,24 @@ type tasksWaits struct {
 }
 
 type tasksWordsRecord struct {
-	_       structs.HostLayout
-	Kind    uint32
-	ArgsLen uint32
-	Pid     int32
-	Ppid    int32
-	Tgid    uint32
-	Uid     uint32
-	Comm    [16]int8
-	Start   uint64
-	ExecId  uint64
-	Cgroup  uint64
-	Args    [2048]int8
+	_         structs.HostLayout
+	Kind      uint32
+	ArgsLen   uint32
+	Pid       int32
+	Ppid      int32
+	Tgid      uint32
+	Uid       uint32
+	Comm      [16]int8
+	Start     uint64
+	ExecId    uint64
+	Cgroup    uint64
+	Flags     uint32
+	ExitCode  uint32
+	OomKilled uint32
+	Pad       uint32
+	PeakRss   uint64
+	Usage     tasksUsage
+	Args      [2048]int8
 }
 
 // Names of all BPF objects in the ELF.
