@@ -170,10 +170,7 @@ func (h *linuxHandle) signal(s syscall.Signal) error {
 	case err == unix.EBADF && h.own:
 		err = h.signalNumber(s)
 	case err == unix.ENOSYS && h.own: // before Linux 5.1
-		if h.gone() {
-			return unix.ESRCH
-		}
-		err = asErrno(unix.Kill(h.pid, s))
+		err = h.kill(s)
 	}
 	switch err {
 	case 0:
@@ -189,14 +186,27 @@ func (h *linuxHandle) signal(s syscall.Signal) error {
 
 func (h *linuxHandle) signalNumber(s syscall.Signal) syscall.Errno {
 	fd, err := unix.PidfdOpen(h.pid, 0)
-	if err != nil {
+	if err == nil {
+		defer unix.Close(fd)
+	}
+	switch {
+	case h.gone(): // that it is matters more than why there was no pidfd
+		return unix.ESRCH
+	case err == unix.ENOSYS: // before Linux 5.3
+		return h.kill(s)
+	case err != nil:
 		return asErrno(err)
 	}
-	defer unix.Close(fd)
+	return asErrno(unix.PidfdSendSignal(fd, unix.Signal(s), nil, 0))
+}
+
+// kill sends a signal to the number of the process, if that is there the moment
+// before.
+func (h *linuxHandle) kill(s syscall.Signal) syscall.Errno {
 	if h.gone() {
 		return unix.ESRCH
 	}
-	return asErrno(unix.PidfdSendSignal(fd, unix.Signal(s), nil, 0))
+	return asErrno(unix.Kill(h.pid, s))
 }
 
 // asErrno returns the number of an error of a system call.

@@ -142,6 +142,19 @@ func TestLimitsWithoutPermission(t *testing.T) {
 	}
 }
 
+// TestLimitsOfZombie has kernels that do not answer for a zombie.
+func TestLimitsOfZombie(t *testing.T) {
+	p, f := fakeProcess("Z")
+	f.errs["limit"] = syscall.ENOSYS
+	if _, err := p.Rlimit(ResourceNoFile); !errors.Is(err, ErrZombie) {
+		t.Errorf("got error %v, want ErrZombie", err)
+	}
+	f.files["limits"] = "Max open files            7                    9                    files     \n"
+	if got, err := p.Rlimit(ResourceNoFile); err != nil || got != (Limit{Soft: 7, Hard: 9}) {
+		t.Errorf("got %+v, error %v, want what the file says", got, err)
+	}
+}
+
 func TestOneshotReadsOnce(t *testing.T) {
 	p, f := fakeProcess("S")
 	view := p.Oneshot()

@@ -76,11 +76,11 @@ func (l *linux) kin() ([]kinship, error) {
 	if err != nil {
 		return nil, err
 	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
+	// One process may not answer, and must not keep the lock from all others.
+	reader := procfs.NewReader(l.mount)
 	family := make([]kinship, 0, len(pids))
 	for _, pid := range pids {
-		text, err := l.reader.Read(pid, "stat")
+		text, err := reader.Read(pid, "stat")
 		if errors.Is(err, procfs.ErrGone) {
 			continue
 		}
@@ -195,8 +195,20 @@ func (h *linuxHandle) numbers(buf []byte, dir string) ([]int, error) {
 
 func (h *linuxHandle) link(buf []byte, file string) ([]byte, error) { return h.Link(buf, file) }
 
+// stat takes the kernel's word for the file, as it knows it now. It does not
+// ask the server of a network file system, or of one in user space: one that
+// does not answer would hold us beyond SIGKILL.
 func (h *linuxHandle) stat(file string) (entry, error) {
-	info, err := h.Stat(file)
+	const flags, mask = unix.AT_STATX_DONT_SYNC, unix.STATX_TYPE | unix.STATX_INO
+	var x unix.Statx_t
+	err := unix.Statx(h.FD(), file, flags, mask, &x)
+	if err == nil {
+		return entry{device: unix.Mkdev(x.Dev_major, x.Dev_minor), inode: x.Ino, regular: x.Mode&unix.S_IFMT == unix.S_IFREG}, nil
+	}
+	if err != unix.ENOSYS && err != unix.EPERM {
+		return entry{}, &procfs.ReadError{PID: h.pid, File: file, Err: err}
+	}
+	info, err := h.Stat(file) // before Linux 4.11, or where it is filtered
 	return entry{device: uint64(info.Dev), inode: info.Ino, regular: info.Mode&unix.S_IFMT == unix.S_IFREG}, err
 }
 

@@ -66,21 +66,14 @@ type Footprint struct {
 // gigabytes stands still for seconds.
 func (p *Process) Footprint() (Footprint, error) {
 	const op = "footprint"
+	var slot *kept[procfs.Smaps]
 	if p.once != nil {
-		p.once.mu.Lock()
-		defer p.once.mu.Unlock()
+		slot = &p.once.smaps
 	}
-	if p.once == nil || p.once.smaps == nil {
-		m, err := p.readSmaps(op)
-		if err != nil {
-			return Footprint{}, err
-		}
-		if p.once == nil {
-			return Footprint{USS: m.USSBytes, PSS: m.PSSBytes, Swap: m.SwapBytes}, nil
-		}
-		p.once.smaps = m
+	m, err := slot.get(func() (*procfs.Smaps, error) { return p.readSmaps(op) })
+	if err != nil {
+		return Footprint{}, err
 	}
-	m := p.once.smaps
 	return Footprint{USS: m.USSBytes, PSS: m.PSSBytes, Swap: m.SwapBytes}, nil
 }
 

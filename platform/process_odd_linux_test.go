@@ -35,8 +35,14 @@ func testInDir(m *testing.M) int {
 	return m.Run()
 }
 
+// oddVariable names the odd program where it has been built already.
+const oddVariable = "PLATFORM_TEST_ODD"
+
 // oddProgram builds testdata/odd, once for all tests.
 var oddProgram = sync.OnceValues(func() (string, error) {
+	if path := os.Getenv(oddVariable); path != "" {
+		return path, nil
+	}
 	path := filepath.Join(oddDir, "odd")
 	build := exec.Command("go", "build", "-buildvcs=false", "-o", path, "../testdata/odd")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0") // so that it needs no libraries in a chroot
@@ -49,8 +55,9 @@ var oddProgram = sync.OnceValues(func() (string, error) {
 // An odd is a process that a test has started and can end.
 type odd struct {
 	*Process
-	cmd   *exec.Cmd
-	stdin io.Closer
+	cmd    *exec.Cmd
+	stdin  io.WriteCloser
+	stdout *bufio.Reader
 }
 
 // startOdd starts the odd program, waits until it is ready, and opens it.
@@ -76,13 +83,27 @@ func startOdd(t testing.TB, change func(*exec.Cmd), verbs ...string) *odd {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	o := &odd{cmd: cmd, stdin: stdin}
+	o := &odd{cmd: cmd, stdin: stdin, stdout: bufio.NewReader(stdout)}
 	t.Cleanup(o.end)
-	if line, err := bufio.NewReader(stdout).ReadString('\n'); err != nil || line != "ready\n" {
-		t.Fatalf("odd %q said %q, error %v", verbs, line, err)
-	}
+	o.wantReady(t)
 	o.Process = openProcess(t, cmd.Process.Pid)
 	return o
+}
+
+func (o *odd) wantReady(t testing.TB) {
+	t.Helper()
+	if line, err := o.stdout.ReadString('\n'); err != nil || line != "ready\n" {
+		t.Fatalf("%q said %q, error %v", o.cmd.Args, line, err)
+	}
+}
+
+// step has the process go on from where it waits to the next such place.
+func (o *odd) step(t testing.TB) {
+	t.Helper()
+	if _, err := o.stdin.Write([]byte{'\n'}); err != nil {
+		t.Fatal(err)
+	}
+	o.wantReady(t)
 }
 
 // end kills the process and waits for it. It does nothing the second time.
@@ -319,7 +340,7 @@ func TestOwners(t *testing.T) {
 }
 
 func TestMemoryOfMappings(t *testing.T) {
-	p := startOdd(t, nil)
+	p := startStopped(t)
 	each, sums := must[[]MemoryMap](t)(p.MemoryMaps()), must[[]MemoryMap](t)(p.MemoryMapsByPath())
 	paths := make(map[string]uint64)
 	for _, m := range each {

@@ -9,11 +9,34 @@ import (
 
 // oneshot keeps what a view has read.
 type oneshot struct {
-	mu     sync.Mutex // guards all of it, and is held while a file is read
-	stat   *procfs.Stat
-	status *procfs.Status
-	statm  *procfs.Statm
-	smaps  *procfs.Smaps
+	stat   kept[procfs.Stat]
+	status kept[procfs.Status]
+	statm  kept[procfs.Statm]
+	smaps  kept[procfs.Smaps]
+}
+
+// kept is what one file says. Each has a lock of its own, so that a file that
+// does not answer holds up nobody who asks for another.
+type kept[T any] struct {
+	mu    sync.Mutex // guards value, and is held while the file is read
+	value *T         // nil until it was read
+}
+
+// get returns what is kept, or what read returns. A nil k keeps nothing.
+func (k *kept[T]) get(read func() (*T, error)) (*T, error) {
+	if k == nil {
+		return read()
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.value != nil {
+		return k.value, nil
+	}
+	value, err := read()
+	if err == nil {
+		k.value = value
+	}
+	return value, err
 }
 
 // Oneshot returns a view of p that reads the files behind most methods only
@@ -64,7 +87,7 @@ func (p *Process) done(buf *[]byte) {
 
 // stat returns /proc/PID/stat.
 func (p *Process) stat(op string) (*procfs.Stat, error) {
-	var slot **procfs.Stat
+	var slot *kept[procfs.Stat]
 	if p.once != nil {
 		slot = &p.once.stat
 	}
@@ -77,7 +100,7 @@ func (p *Process) stat(op string) (*procfs.Stat, error) {
 
 // status returns /proc/PID/status.
 func (p *Process) status(op string) (*procfs.Status, error) {
-	var slot **procfs.Status
+	var slot *kept[procfs.Status]
 	if p.once != nil {
 		slot = &p.once.status
 	}
@@ -86,7 +109,7 @@ func (p *Process) status(op string) (*procfs.Status, error) {
 
 // statm returns /proc/PID/statm.
 func (p *Process) statm(op string) (*procfs.Statm, error) {
-	var slot **procfs.Statm
+	var slot *kept[procfs.Statm]
 	if p.once != nil {
 		slot = &p.once.statm
 	}
@@ -95,27 +118,19 @@ func (p *Process) statm(op string) (*procfs.Statm, error) {
 
 // fact returns what a file says: what slot keeps of it, if anything, or else
 // what it says now.
-func fact[T any](p *Process, slot **T, op, file string, parse func([]byte, *T) error) (*T, error) {
-	if slot != nil {
-		p.once.mu.Lock()
-		defer p.once.mu.Unlock()
-		if *slot != nil {
-			return *slot, nil
+func fact[T any](p *Process, slot *kept[T], op, file string, parse func([]byte, *T) error) (*T, error) {
+	return slot.get(func() (*T, error) {
+		text, err := p.text(op, file)
+		if err != nil {
+			return nil, err
 		}
-	}
-	text, err := p.text(op, file)
-	if err != nil {
-		return nil, err
-	}
-	defer p.done(text)
-	got := new(T)
-	if err := parse(*text, got); err != nil {
-		return nil, p.failure(op, err)
-	}
-	if slot != nil {
-		*slot = got
-	}
-	return got, nil
+		defer p.done(text)
+		got := new(T)
+		if err := parse(*text, got); err != nil {
+			return nil, p.failure(op, err)
+		}
+		return got, nil
+	})
 }
 
 // state returns the state letter of the process. It reads without the help of

@@ -60,15 +60,21 @@ func TestEveryMethodOfTheGone(t *testing.T) {
 
 func wantGone(t *testing.T, p *Process) {
 	t.Helper()
+	wantNoAnswers(t, p)
+	if status, err := p.Wait(context.Background()); err != nil || status.Known {
+		t.Errorf("wait: got %v, error %v, want nothing known", status, err)
+	}
+}
+
+// wantNoAnswers wants nothing of a process that is gone but that it is.
+func wantNoAnswers(t *testing.T, p *Process) {
+	t.Helper()
 	for name, call := range everyMethod(p) {
 		if err := call(); !errors.Is(err, ErrGone) || errors.Is(err, ErrZombie) {
 			t.Errorf("%s: got error %v, want ErrGone", name, err)
 		}
 	}
 	wantEqual(t, "running", p.Running(), false)
-	if status, err := p.Wait(context.Background()); err != nil || status.Known {
-		t.Errorf("wait: got %v, error %v, want nothing known", status, err)
-	}
 }
 
 // TestReusedPID gives the number of a dead process to another, and asks and

@@ -7,9 +7,9 @@ import (
 	"os/exec"
 	"runtime"
 	"strconv"
-	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -152,19 +152,26 @@ func TestTerminals(t *testing.T) {
 	wantEqual(t, "no terminal", must[string](t)(without.Terminal()), "")
 }
 
+// TestCreateTime compares with the clock and with ps. The kernel tells in whole
+// seconds when the machine booted, and ps prints whole seconds.
 func TestCreateTime(t *testing.T) {
+	t.Setenv("LC_ALL", "C")
+	t.Setenv("TZ", "UTC")
+	before := time.Now()
 	p := startOdd(t, nil)
-	created := must[map[Attr]any](t)(p.AsMap(nil, "create_time"))["create_time"]
-	out, err := exec.Command("ps", "-o", "etimes=", "-p", strconv.Itoa(p.PID())).Output()
-	if err != nil {
-		t.Skipf("no ps: %v", err)
+	after := time.Now()
+	created := must[time.Time](t)(p.CreateTime())
+	const apart = 2 * time.Second
+	if created.Before(before.Add(-apart)) || created.After(after.Add(apart)) {
+		t.Errorf("got %v for a process started between %v and %v", created, before, after)
 	}
-	if age := strings.TrimSpace(string(out)); len(age) > 2 {
-		t.Errorf("ps says that a new process is %s seconds old", age)
+	said := must[time.Time](t)(time.Parse(time.ANSIC, tell(t, "ps", "-o", "lstart=", "-p", strconv.Itoa(p.PID()))))
+	if created.Sub(said).Abs() > apart {
+		t.Errorf("got %v, and ps says %v", created, said)
 	}
 	own := openProcess(t, os.Getpid())
-	if self := must[map[Attr]any](t)(own.AsMap(nil, "create_time"))["create_time"]; self == created {
-		t.Errorf("got %v for a child and its parent", self)
+	if self := must[time.Time](t)(own.CreateTime()); !self.Before(created) {
+		t.Errorf("got %v for a child and %v for its parent", created, self)
 	}
 }
 

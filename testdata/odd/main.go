@@ -26,7 +26,7 @@ func init() { runtime.LockOSThread() }
 func main() {
 	// The title is written over the arguments, and so goes into what they say.
 	var words []string
-	for _, arg := range os.Args[1:] {
+	for _, arg := range os.Args[min(1, len(os.Args)):] {
 		words = append(words, strings.Clone(arg))
 	}
 	for _, word := range words {
@@ -57,6 +57,18 @@ func verbs() map[string]func(value string) error {
 		"busy":       beBusy,
 		"write":      writeFile,
 		"reexec":     reexec,
+		"noargs":     execNothing,
+		"newtime":    execLater,
+		"scheduled":  beScheduled,
+		"map":        mapMemory,
+		"await":      await,
+		"spin":       spin,
+		"nest":       nest,
+		"environ":    setEnviron,
+		"read":       readZeros,
+		"unix":       listenUnix,
+		"fuse":       serveFuse,
+		"hold":       holdFuse,
 	}
 }
 

@@ -1,0 +1,99 @@
+package platform
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// startFuse starts a process that holds a file of a file system in user space
+// which does not answer: to "write", so that the process holds its memory map
+// locked, or to "stat". It returns that process, and its parent, whose end sets
+// it free.
+func startFuse(t *testing.T, silence string) (held *Process, server *odd) {
+	t.Helper()
+	wantRoot(t)
+	if _, err := os.Stat("/dev/fuse"); err != nil {
+		t.Skipf("no file systems in user space: %v", err)
+	}
+	server = startOdd(t, nil, "fuse="+silence+","+filepath.Join(t.TempDir(), "file"))
+	children := must[[]*Process](t)(server.Children())
+	t.Cleanup(func() { CloseAll(children) })
+	if len(children) != 1 {
+		t.Fatalf("got children %v, want one", children)
+	}
+	return children[0], server
+}
+
+// TestLockedMemoryMap has a process whose memory map nobody can read. What does
+// not need it answers, of a view too, while another call waits for it.
+func TestLockedMemoryMap(t *testing.T) {
+	held, server := startFuse(t, "write")
+	view := held.Oneshot()
+	waits := []Attr{"cmdline", "environ", "memory_footprint", "memory_full_info", "memory_maps", "memory_maps_ext"}
+	ended := make(chan Attr)
+	for _, name := range waits {
+		go func() { _, _ = view.Attr(name); ended <- name }() // which error, or none, depends on who is first
+	}
+	for _, name := range Attrs() {
+		if name == "num_handles" || slices.Contains(waits, name) {
+			continue
+		}
+		if _, err := view.Attr(name); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	eventually(t, func() bool { return statusOf(t, held) == StatusDiskSleep })
+	select {
+	case name := <-ended:
+		t.Errorf("%s did not wait", name)
+	default:
+	}
+	server.end()
+	for range waits {
+		<-ended
+	}
+}
+
+// TestDeafFileSystem has a process with a file open of which nothing can be
+// learned from its server.
+func TestDeafFileSystem(t *testing.T) {
+	held, server := startFuse(t, "stat")
+	files := must[[]OpenFile](t)(held.OpenFiles())
+	at := slices.IndexFunc(files, func(f OpenFile) bool { return filepath.Base(f.Path) == "file" })
+	if at < 0 || files[at].Mode != "r+" || files[at].Deleted {
+		t.Errorf("got %+v without the file", files)
+	}
+	server.end()
+}
+
+// TestBlockedKin has a process that does not answer at all. To look for children
+// has to wait for it; what concerns other processes does not.
+func TestBlockedKin(t *testing.T) {
+	tree := three(t)
+	table := openTable(t, tree.Root)
+	p := openIn(t, table, 10)
+	stuck := newPlug(t, tree, 11, "stat")
+	ended := make(chan error)
+	go func() { _, err := p.Children(); ended <- err }()
+	var writer *os.File // while it is open, what reads has to wait
+	eventually(t, func() bool {
+		var err error
+		writer, err = os.OpenFile(stuck.path, os.O_WRONLY|unix.O_NONBLOCK, 0)
+		return err == nil
+	})
+	must[int](t)(p.PPID())
+	must[[]int](t)(table.PIDs())
+	must[time.Time](t)(p.CreateTime())
+	select {
+	case err := <-ended:
+		t.Errorf("did not wait: %v", err)
+	default:
+	}
+	_ = writer.Close()
+	<-ended
+}

@@ -1,0 +1,94 @@
+//go:build linux
+
+package main
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"syscall"
+	"unsafe"
+)
+
+// await says that it is ready, and goes on when standard input says anything or
+// ends.
+func await(string) error {
+	fmt.Println("ready")
+	if _, err := os.Stdin.Read(make([]byte, 1)); err != io.EOF {
+		return err
+	}
+	return nil
+}
+
+// spin says that it is ready and keeps a CPU busy for ever.
+func spin(string) error {
+	fmt.Println("ready")
+	for {
+		_ = beBusy("")
+	}
+}
+
+// nest has a child that has a child and so on, and is ready when the last is.
+func nest(depth string) error {
+	left, err := strconv.Atoi(depth)
+	if err != nil || left == 0 {
+		return err
+	}
+	child := exec.Command("/proc/self/exe", "nest="+strconv.Itoa(left-1))
+	child.Stdin = os.Stdin
+	child.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	out, err := child.StdoutPipe()
+	if err != nil {
+		return err
+	}
+	if err := child.Start(); err != nil {
+		return err
+	}
+	_, err = io.ReadFull(out, make([]byte, len("ready\n")))
+	return err
+}
+
+// setEnviron writes over the environment that the program was started with, all
+// the room it takes. A comma stands for the NUL behind a variable.
+func setEnviron(text string) error {
+	size := 0
+	for _, variable := range os.Environ() { // copies of what stands behind the arguments
+		size += len(variable) + 1
+	}
+	last := os.Args[len(os.Args)-1]
+	room := unsafe.Slice((*byte)(unsafe.Add(unsafe.Pointer(unsafe.StringData(last)), len(last)+1)), size)
+	if len(text) > len(room) {
+		return fmt.Errorf("no room for %d bytes in %d", len(text), len(room))
+	}
+	clear(room)
+	copy(room, strings.ReplaceAll(text, ",", "\x00"))
+	return nil
+}
+
+// readZeros reads so many bytes.
+func readZeros(size string) error {
+	n, err := strconv.Atoi(size)
+	if err != nil {
+		return err
+	}
+	file, err := os.Open("/dev/zero")
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	_, err = io.ReadFull(file, make([]byte, n))
+	return err
+}
+
+var sockets []io.Closer // keeps them from being collected
+
+// listenUnix binds a datagram socket.
+func listenUnix(path string) error {
+	s, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: path, Net: "unixgram"})
+	sockets = append(sockets, s)
+	return err
+}
