@@ -24,7 +24,9 @@ type inspection struct {
 	json        bool
 	showEnviron bool
 	watch       time.Duration // 0 reports once
+	timeout     time.Duration // for the answers of one process
 	colour      bool
+	asker       *asker
 	help        string // to be printed instead, if any
 }
 
@@ -52,9 +54,16 @@ func inspect(ctx context.Context, args []string, stdout io.Writer) error {
 		return err
 	}
 	in.colour = isTerminal(stdout) && os.Getenv("NO_COLOR") == ""
+	in.asker = newAsker(in.timeout)
 	if in.watch == 0 {
 		return in.report(stdout)
 	}
+	return in.repeat(ctx, stdout)
+}
+
+// repeat reports again and again. A process that does not answer may do so the
+// next time; any other trouble ends it.
+func (in *inspection) repeat(ctx context.Context, stdout io.Writer) error {
 	ticker := time.NewTicker(in.watch)
 	defer ticker.Stop()
 	for {
@@ -63,12 +72,13 @@ func inspect(ctx context.Context, args []string, stdout io.Writer) error {
 				return err
 			}
 		}
-		if err := in.report(stdout); err != nil {
+		err := in.report(stdout)
+		if err != nil && !errors.Is(err, platform.ErrBlocked) {
 			return err
 		}
 		select {
 		case <-ctx.Done():
-			return nil
+			return err
 		case <-ticker.C:
 		}
 	}
@@ -84,6 +94,7 @@ func parseInspection(args []string) (*inspection, error) {
 	app.Flag("json", "Print one JSON document, in the units and with the names of psutil.").BoolVar(&in.json)
 	attrs := app.Flag("attrs", "Comma-separated names of what to print, instead of everything.").PlaceHolder("NAME,...").String()
 	app.Flag("watch", "Print again after every such time, until interrupted.").PlaceHolder("2s").DurationVar(&in.watch)
+	app.Flag("timeout", "How long to wait for one process. What it has not answered by then is left out.").Default("2s").DurationVar(&in.timeout)
 	app.Flag("show-environ", "Print the values of environment variables, which may be secrets.").BoolVar(&in.showEnviron)
 	app.HelpFlag.Short('h')
 	if slices.Contains(args, "-h") || slices.Contains(args, helpFlag) {
@@ -106,6 +117,8 @@ func (in *inspection) validate() error {
 		return errors.New("no process is named: write a PID or a name")
 	case in.watch < 0:
 		return fmt.Errorf("invalid value %q for --watch: a pause cannot be negative", in.watch)
+	case in.timeout <= 0:
+		return fmt.Errorf("invalid value %q for --timeout: it takes some time to answer", in.timeout)
 	}
 	for _, name := range in.attrs {
 		if !slices.ContainsFunc(facets(), func(f facet) bool { return f.name == name }) {
@@ -142,7 +155,7 @@ func (in *inspection) pids() ([]int, error) {
 		}
 	}
 	if len(names) > 0 {
-		found, err := pidsNamed(names)
+		found, err := in.pidsNamed(names)
 		if err != nil {
 			return nil, err
 		}
@@ -153,25 +166,33 @@ func (in *inspection) pids() ([]int, error) {
 }
 
 // pidsNamed returns the processes with one of these names. Each must be there.
-func pidsNamed(names []string) ([]int, error) {
+func (in *inspection) pidsNamed(names []string) ([]int, error) {
+	all, err := platform.PIDs()
+	if err != nil {
+		return nil, err
+	}
 	var pids []int
+	var silent error
 	missing := make(map[string]bool)
 	for _, name := range names {
 		missing[name] = true
 	}
-	for p, err := range platform.Processes() {
-		if err != nil {
-			return nil, err
+	for _, pid := range all {
+		answers, err := in.asker.ask(pid, []platform.Attr{"name"})
+		if err == nil {
+			err = answers["name"].err
 		}
-		name, err := p.Name()
-		if err == nil && slices.Contains(names, name) {
-			pids = append(pids, p.PID())
-			delete(missing, name)
+		switch name := answers["name"].value; {
+		case errors.Is(err, platform.ErrBlocked):
+			silent = errors.Join(silent, fmt.Errorf("%w: %d", platform.ErrBlocked, pid))
+		case err == nil && slices.Contains(names, name.(string)):
+			pids = append(pids, pid)
+			delete(missing, name.(string))
 		}
 	}
 	for _, name := range names {
 		if missing[name] {
-			return nil, fmt.Errorf("no process is called %q", name)
+			return nil, errors.Join(fmt.Errorf("no process is called %q", name), silent)
 		}
 	}
 	return pids, nil

@@ -25,11 +25,15 @@ import (
 const documentFormat = 1
 
 // writeJSON writes one document of all processes. One that is gone is an entry
-// with an error, not a failure, for processes come and go.
+// with an error, not a failure, for processes come and go; one that does not
+// answer is both.
 func (in *inspection) writeJSON(w io.Writer, pids []int) error {
 	processes := []any{}
+	var silent error
 	for _, pid := range pids {
-		processes = append(processes, in.entry(pid))
+		entry, err := in.entry(pid)
+		processes = append(processes, entry)
+		silent = errors.Join(silent, err)
 	}
 	text := appendJSON(nil, object{
 		{"format", documentFormat},
@@ -42,8 +46,10 @@ func (in *inspection) writeJSON(w io.Writer, pids []int) error {
 		return fmt.Errorf("cannot write JSON: %w", err)
 	}
 	indented.WriteByte('\n')
-	_, err := w.Write(indented.Bytes())
-	return err
+	if _, err := w.Write(indented.Bytes()); err != nil {
+		return err
+	}
+	return silent
 }
 
 func describeSystem() object {
@@ -53,17 +59,21 @@ func describeSystem() object {
 	}
 }
 
-// entry returns what is told of one process.
-func (in *inspection) entry(pid int) object {
-	p, err := platform.OpenProcess(pid)
+// entry returns what is told of one process, and an error if some of it does
+// not answer.
+func (in *inspection) entry(pid int) (object, error) {
+	chosen := in.chosen()
+	answers, err := in.asker.ask(pid, attrsOf(chosen))
 	if err != nil {
-		return append(object{{"pid", pid}}, failureObject(err)...)
+		entry := append(object{{"pid", pid}}, failureObject(err)...)
+		if !errors.Is(err, platform.ErrBlocked) {
+			err = nil
+		}
+		return entry, err
 	}
-	defer p.Close()
-	view := p.Oneshot()
 	var attrs object
-	for _, f := range in.chosen() {
-		value, err := view.Attr(f.attr)
+	for _, f := range chosen {
+		value, err := answers[f.attr].value, answers[f.attr].err
 		switch {
 		case err != nil:
 			attrs = append(attrs, field{f.name, failureObject(err)})
@@ -73,7 +83,15 @@ func (in *inspection) entry(pid int) object {
 			attrs = append(attrs, field{f.name, f.value(value)})
 		}
 	}
-	return object{{"pid", pid}, {"attrs", attrs}}
+	return object{{"pid", pid}, {"attrs", attrs}}, unanswered(pid, chosen, answers)
+}
+
+func attrsOf(facets []facet) []platform.Attr {
+	var attrs []platform.Attr
+	for _, f := range facets {
+		attrs = append(attrs, f.attr)
+	}
+	return attrs
 }
 
 // chosen returns the facets that are asked for.
@@ -96,7 +114,8 @@ func withheld(vars map[string]string) object {
 	return object{{"error", nil}, {"withheld_names", names}}
 }
 
-// failureObject names an error as psutil does.
+// failureObject names an error as psutil does, which has no name for a process
+// that does not answer, but waits.
 func failureObject(err error) object {
 	for _, known := range [...]struct {
 		kind error
@@ -105,6 +124,7 @@ func failureObject(err error) object {
 		{platform.ErrZombie, "ZombieProcess"}, {platform.ErrGone, "NoSuchProcess"},
 		{platform.ErrAccessDenied, "AccessDenied"}, {platform.ErrTimeout, "TimeoutExpired"},
 		{platform.ErrUnsupported, "NotImplemented"}, {platform.ErrInvalid, "ValueError"},
+		{platform.ErrBlocked, "DoesNotAnswer"},
 	} {
 		if errors.Is(err, known.kind) {
 			return object{{"error", known.name}}

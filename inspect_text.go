@@ -23,21 +23,22 @@ const (
 const mostLines = 20
 
 // writeText writes a report for people. All processes are tried; if one could
-// not be read at all, that is the error.
+// not be read, or did not answer in full, that is the error.
 func (in *inspection) writeText(w io.Writer, pids []int) error {
 	var failed error
+	facets := in.shown()
 	for i, pid := range pids {
-		p, err := platform.OpenProcess(pid)
+		answers, err := in.asker.ask(pid, attrsOf(facets))
 		if err != nil {
 			failed = errors.Join(failed, err)
 			continue
 		}
+		failed = errors.Join(failed, unanswered(pid, facets, answers))
 		var b strings.Builder
 		if i > 0 {
 			b.WriteByte('\n')
 		}
-		in.describe(&b, p.Oneshot())
-		_ = p.Close() // open, and closed once
+		in.describe(&b, facets, answers)
 		if _, err := io.WriteString(w, b.String()); err != nil {
 			return err
 		}
@@ -45,23 +46,29 @@ func (in *inspection) writeText(w io.Writer, pids []int) error {
 	return failed
 }
 
+// shown returns the facets that people are shown: unless they ask for others,
+// those that belong to a section.
+func (in *inspection) shown() []facet {
+	facets := in.chosen()
+	if len(in.attrs) > 0 {
+		return facets
+	}
+	return slices.DeleteFunc(facets, func(f facet) bool { return f.section == "" })
+}
+
 // describe writes the report on one process, section by section.
-func (in *inspection) describe(b *strings.Builder, p *platform.Process) {
+func (in *inspection) describe(b *strings.Builder, facets []facet, answers map[platform.Attr]reply) {
 	section := ""
-	for _, f := range in.chosen() {
-		if f.section == "" && len(in.attrs) == 0 {
-			continue
-		}
+	for _, f := range facets {
 		if f.section != section && len(in.attrs) == 0 {
 			section = f.section
 			fmt.Fprintf(b, "%s\n", in.paint(bold, strings.ToUpper(section)))
 		}
-		value, err := p.Attr(f.attr)
-		if err != nil {
+		if err := answers[f.attr].err; err != nil {
 			in.line(b, f.name, in.paint(faint, reasonOf(err)))
 			continue
 		}
-		in.write(b, f.name, in.humanValue(f, value))
+		in.write(b, f.name, in.humanValue(f, answers[f.attr].value))
 	}
 }
 
@@ -83,6 +90,8 @@ func reasonOf(err error) string {
 		return "- (access denied)"
 	case errors.Is(err, platform.ErrUnsupported):
 		return "- (not known here)"
+	case errors.Is(err, platform.ErrBlocked):
+		return "- (does not answer)"
 	}
 	return "- (" + oneLine(err) + ")"
 }
