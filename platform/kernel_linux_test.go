@@ -273,7 +273,7 @@ func TestKernelWalkAllocates(t *testing.T) {
 	for range 3 {
 		walk()
 	}
-	if n := testing.AllocsPerRun(5, walk); n > 150 {
+	if n := testing.AllocsPerRun(5, walk); n > float64(len(snap.Samples)/2) {
 		t.Errorf("got %v allocations in a walk over %d processes, want a few", n, len(snap.Samples))
 	}
 }

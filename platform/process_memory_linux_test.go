@@ -10,14 +10,14 @@ import (
 	"testing"
 )
 
-// mappingOf returns the one mapping of a process that has this size, which a
-// test chooses so that nothing else has it.
-func mappingOf(t *testing.T, p *Process, size uint64) MemoryMap {
+// mappingOf returns the one mapping of a process that has this path and size,
+// which a test chooses so that nothing else has both.
+func mappingOf(t *testing.T, p *Process, path string, size uint64) MemoryMap {
 	t.Helper()
 	maps := must[[]MemoryMap](t)(p.MemoryMaps())
-	maps = slices.DeleteFunc(maps, func(m MemoryMap) bool { return m.Size != size })
+	maps = slices.DeleteFunc(maps, func(m MemoryMap) bool { return m.Path != path || m.Size != size })
 	if len(maps) != 1 {
-		t.Fatalf("got %d mappings of %d bytes, want one", len(maps), size)
+		t.Fatalf("got %d mappings of %d bytes at %s, want one", len(maps), size, path)
 	}
 	return maps[0]
 }
@@ -25,10 +25,9 @@ func mappingOf(t *testing.T, p *Process, size uint64) MemoryMap {
 // TestLockedMemory has memory that cannot be swapped out: all of it counts, and
 // nobody shares it.
 func TestLockedMemory(t *testing.T) {
-	size := uint64(3 * os.Getpagesize())
+	size := uint64(13 * os.Getpagesize())
 	p := startOdd(t, nil, fmt.Sprintf("map=locked,%d", size))
-	m := mappingOf(t, p.Process, size)
-	wantEqual(t, "path", m.Path, "[anon]")
+	m := mappingOf(t, p.Process, "[anon]", size)
 	wantEqual(t, "permissions", m.Perms, "rw-p")
 	wantEqual(t, "RSS", m.RSS, size)
 	wantEqual(t, "PSS", m.PSS, size)
@@ -42,8 +41,7 @@ func TestSharedMemory(t *testing.T) {
 	without := must[MemoryInfoEx](t)(startOdd(t, nil).MemoryInfoEx())
 	p := startOdd(t, nil, fmt.Sprintf("map=shared,%d", size))
 	wantEqual(t, "RSSShmem", must[MemoryInfoEx](t)(p.MemoryInfoEx()).RSSShmem, without.RSSShmem+size)
-	m := mappingOf(t, p.Process, size)
-	wantEqual(t, "path", m.Path, "/dev/zero")
+	m := mappingOf(t, p.Process, "/dev/zero", size)
 	wantEqual(t, "deleted", m.Deleted, true)
 	wantEqual(t, "permissions", m.Perms, "rw-s")
 	wantEqual(t, "RSS", m.RSS, size)
@@ -75,8 +73,7 @@ func TestSparseMemory(t *testing.T) {
 	p := startOdd(t, nil, fmt.Sprintf("map=file,%d,%s", file, path), fmt.Sprintf("map=reserved,%d", reserved))
 	page := uint64(os.Getpagesize())
 
-	m := mappingOf(t, p.Process, file)
-	wantEqual(t, "path", m.Path, path)
+	m := mappingOf(t, p.Process, path, file)
 	wantEqual(t, "permissions", m.Perms, "rw-s")
 	wantEqual(t, "range", m.End-m.Start, uint64(file))
 	info, err := os.Stat(path)
@@ -88,7 +85,7 @@ func TestSparseMemory(t *testing.T) {
 		t.Errorf("got RSS %d of a file with one page in memory", m.RSS)
 	}
 
-	m = mappingOf(t, p.Process, reserved)
+	m = mappingOf(t, p.Process, "[anon]", reserved)
 	wantEqual(t, "permissions", m.Perms, "r--p")
 	wantEqual(t, "RSS", m.RSS, 0)
 	memory := must[MemoryFullInfo](t)(p.MemoryFullInfo())
@@ -124,8 +121,7 @@ func TestHugePages(t *testing.T) {
 	if with.USS < size || with.USS < without.USS+size/2 {
 		t.Errorf("got USS %d, and %d without %d bytes of huge pages", with.USS, without.USS, size)
 	}
-	m := mappingOf(t, p.Process, size)
-	wantEqual(t, "path", m.Path, "/anon_hugepage")
+	m := mappingOf(t, p.Process, "/anon_hugepage", size)
 	wantEqual(t, "RSS", m.RSS, 0)
 }
 

@@ -98,6 +98,15 @@ func (p *Programs) attach() (err error) {
 	if p.tasks, err = link.AttachIter(link.IterOptions{Program: p.collection.Programs["tell_tasks"]}); err != nil {
 		return err
 	}
+	var first Scanner // tells the other programs where our PID namespace lies
+	if err := p.Tasks(&first); err != nil {
+		return err
+	}
+	first.Scan()
+	first.Stop()
+	if err := first.Err(); err != nil {
+		return err
+	}
 	for name, program := range p.collection.Programs {
 		if name == "tell_tasks" {
 			continue

@@ -11,8 +11,9 @@ char LICENSE[] SEC("license") = "Dual MIT/GPL";
 /* Which PID namespace we are in, set by the loader. */
 const volatile u32 own_ns = 0;
 
-/* How many lie around it, which only the kernel knows: set by the first look. */
-u32 own_level = 0;
+/* How many lie around it, which only the kernel knows. Until the first look
+ * sets it, no process is in ours. */
+u32 own_level = 0xffffffff;
 
 /* Read by the loader. */
 u64 lost_events = 0;
