@@ -39,12 +39,20 @@ func startWorker(t *testing.T, name string) *worker {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &worker{t: t, command: exec.Command(path, name)}
+	return startWorkerOf(t, exec.Command(path, name))
+}
+
+// startWorkerOf starts a program that obeys lines as the workload does.
+func startWorkerOf(t *testing.T, command *exec.Cmd) *worker {
+	t.Helper()
+	w := &worker{t: t, command: command}
 	// Quiet while it waits: no garbage collector, one thread for Go code.
 	w.command.Env = append(os.Environ(), "GOGC=off", "GOMAXPROCS=1")
-	if w.in, err = w.command.StdinPipe(); err != nil {
+	in, err := w.command.StdinPipe()
+	if err != nil {
 		t.Fatal(err)
 	}
+	w.in = in
 	out, err := w.command.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
