@@ -46,6 +46,8 @@ func (c *crowd) Identify(_ context.Context, s *platform.Sample, _ platform.Words
 	return platform.Identity{ID: s.ID, Comm: s.Comm}, nil
 }
 
+func (c *crowd) Sums(context.Context, *platform.Snapshot, []int, platform.Words, []uint64) {}
+
 func (c *crowd) Close() error { return nil }
 
 func (c *crowd) Kind() (platform.Kind, error) { return platform.KindProcfs, nil }

@@ -44,6 +44,8 @@ func (s *script) Identify(_ context.Context, p *platform.Sample, _ platform.Word
 	return platform.Identity{ID: p.ID, Comm: p.Comm, Args: []string{p.Comm}}, nil
 }
 
+func (s *script) Sums(context.Context, *platform.Snapshot, []int, platform.Words, []uint64) {}
+
 func (s *script) Kind() (platform.Kind, error) { return platform.KindBPF, nil }
 
 func (s *script) Exiting() <-chan struct{} { return nil }

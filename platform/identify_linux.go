@@ -1,8 +1,11 @@
 package platform
 
 import (
+	"context"
 	"errors"
+	"hash/maphash"
 	"io/fs"
+	"strings"
 
 	"github.com/seed57308aee/process_exporter/procfs"
 )
@@ -12,51 +15,139 @@ import (
 // must still show the same start. A process that became a zombie since the walk
 // has lost its command line, and counts as gone.
 func (w *worker) identify(target Sample, want Words) (Identity, error) {
+	id := Identity{ID: target.ID}
+	err := w.readWords(&target, want, func(word Words, text []byte) {
+		switch word {
+		case WordArgs:
+			id.Args = procfs.AppendArgs(nil, text)
+		case WordUser:
+			id.EUID = w.read.status.UIDs[1]
+		case WordCgroups:
+			id.Cgroups = procfs.AppendCgroupPaths(nil, text)
+		case WordExe:
+			id.Exe = strings.TrimSuffix(string(text), deletedSuffix)
+		}
+	})
+	id.Comm, id.Sum = string(w.read.stat.Comm), w.sum()
+	return id, err
+}
+
+// deletedSuffix is what the kernel appends to the path of a file that has been
+// removed, as by an upgrade of its package.
+const deletedSuffix = " (deleted)"
+
+// readWords reads the names of a process that want asks for, hands each text to
+// use, if there is a use for it, and adds them up in w.read.words.
+func (w *worker) readWords(target *Sample, want Words, use func(Words, []byte)) error {
 	w.pid.Store(int64(target.PID))
 	w.read.hasUser = false
-	id := Identity{ID: target.ID}
+	sum := &w.read.words
+	sum.Reset()
+	take := func(word Words, text []byte, err error) error {
+		if err != nil {
+			return passDenied(err)
+		}
+		if word == WordUser {
+			if procfs.ParseStatus(text, &w.read.status) != nil || w.read.status.Have&procfs.StatusUIDs == 0 {
+				return nil
+			}
+			w.read.hasUser = true
+			maphash.WriteComparable(sum, w.read.status.UIDs[1])
+		} else {
+			_, _ = sum.Write(text) // never fails
+		}
+		_ = sum.WriteByte(byte(word)) // what ends here is not what begins there
+		if use != nil {
+			use(word, text)
+		}
+		return nil
+	}
 	if want&WordArgs != 0 && !target.Kernel {
 		text, err := w.reader.ReadAll(target.PID, "cmdline")
-		if err := passDenied(err); err != nil {
-			return id, err
+		if err := take(WordArgs, text, err); err != nil {
+			return err
 		}
-		id.Args = procfs.AppendArgs(nil, text)
 	}
 	if want&WordUser != 0 {
 		text, err := w.reader.Read(target.PID, "status")
-		if err := passDenied(err); err != nil {
-			return id, err
-		}
-		if err == nil && procfs.ParseStatus(text, &w.read.status) == nil && w.read.status.Have&procfs.StatusUIDs != 0 {
-			id.EUID, w.read.hasUser = w.read.status.UIDs[1], true
+		if err := take(WordUser, text, err); err != nil {
+			return err
 		}
 	}
 	if want&WordCgroups != 0 {
 		text, err := w.reader.Read(target.PID, "cgroup")
-		if err := passDenied(err); err != nil {
-			return id, err
+		if err := take(WordCgroups, text, err); err != nil {
+			return err
 		}
-		id.Cgroups = procfs.AppendCgroupPaths(nil, text)
 	}
+	if want&WordExe != 0 && !target.Kernel {
+		text, err := w.reader.ReadLink(target.PID, "exe")
+		if err := take(WordExe, text, err); err != nil {
+			return err
+		}
+	}
+	return w.stillThere(target)
+}
+
+// sum returns the sum of the words that readWords has read.
+func (w *worker) sum() uint64 { return max(w.read.words.Sum64(), 1) }
+
+// stillThere reads the stat of a process and returns ErrGone if it has become
+// another, or a zombie.
+func (w *worker) stillThere(target *Sample) error {
 	text, err := w.reader.Read(target.PID, "stat")
 	if err != nil {
-		return id, err
+		return err
 	}
 	if err := procfs.ParseStat(text, &w.read.stat); err != nil {
-		return id, err
+		return err
 	}
 	if w.read.stat.StartTicks != target.Start || exiting(&w.read.stat) && target.State != 'Z' && !target.Kernel {
-		return id, procfs.ErrGone
+		return procfs.ErrGone
 	}
-	id.Comm = string(w.read.stat.Comm)
-	return id, nil
+	return nil
 }
 
 // passDenied returns err unless it only says that a file is kept from us, or
 // that this kernel does not have it: the word stays empty then.
 func passDenied(err error) error {
-	if err == nil || errors.Is(err, procfs.ErrAccessDenied) || errors.Is(err, fs.ErrNotExist) {
+	if errors.Is(err, procfs.ErrAccessDenied) || errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
 	return err
+}
+
+// Sums implements Source.
+func (s *source) Sums(ctx context.Context, snap *Snapshot, at []int, want Words, sums []uint64) {
+	clear(sums)
+	for next := 0; next < len(at); {
+		w := s.worker()
+		if w == nil || ctx.Err() != nil {
+			return
+		}
+		from := next
+		finished := s.attempt(ctx, w, func(w *worker) { w.sums(snap, at, from, want, sums) })
+		if next, _ = w.reached(); finished {
+			return
+		}
+		next++ // the process there does not answer
+	}
+}
+
+// sums adds up the words of the processes at[from:].
+func (w *worker) sums(snap *Snapshot, at []int, from int, want Words, sums []uint64) {
+	w.begin(from)
+	target := &w.read.prev
+	for i := from; i < len(at) && !w.stop.Load(); i++ {
+		if !w.commit(i, func() { *target = snap.Samples[at[i]] }) {
+			return
+		}
+		sum := uint64(0)
+		if !w.src.isStuck(target.PID) && w.readWords(target, want, nil) == nil {
+			sum = w.sum()
+		}
+		if !w.commit(i+1, func() { sums[i] = sum }) {
+			return
+		}
+	}
 }

@@ -58,6 +58,7 @@ type Sample struct {
 	Kernel bool   // a kernel thread: it has no memory, no command line and no files of its own
 	EUID   uint32 // comes with FieldStatus
 	Exec   uint64 // differs after an execve(2), or after the process moved its arguments
+	Cgroup uint64 // id of its control group (v2); 0 where that takes a read of its own
 
 	UserNanos, SystemNanos   uint64 // CPU time of all threads, dead ones too
 	MinorFaults, MajorFaults uint64
@@ -156,9 +157,11 @@ type Words uint8
 
 // The parts of an Identity beside its ID, Comm and StartTime.
 const (
-	WordArgs    Words = 1 << iota // Args: /proc/PID/cmdline
-	WordUser                      // EUID and Username: /proc/PID/status
-	WordCgroups                   // Cgroups: /proc/PID/cgroup
+	WordArgs      Words = 1 << iota // Args: /proc/PID/cmdline
+	WordUser                        // EUID and Username: /proc/PID/status
+	WordCgroups                     // Cgroups: /proc/PID/cgroup
+	WordExe                         // Exe: /proc/PID/exe
+	WordAncestors                   // Ancestors, which a Source leaves to whoever knows the other processes
 )
 
 // An Identity is what a process is called: the words that groups are made of.
@@ -173,6 +176,18 @@ type Identity struct {
 	EUID     uint32
 	Username string   // of EUID; its number where it has no name
 	Cgroups  []string // the path of every line of /proc/PID/cgroup, in order
+
+	// Exe is the path of the program's file, without the " (deleted)" of one
+	// that has been replaced. It is empty for kernel threads and zombies, for
+	// processes that have ended, and, without CAP_SYS_PTRACE, for those of other
+	// users.
+	Exe string
+
+	Ancestors []string // Comm of its parent, of the parent of that, and so on
+
+	// Sum differs if one of the words read differs: see [Source.Sums]. It is 0
+	// of a process that has ended.
+	Sum uint64
 }
 
 // A Source reads processes. It serves one goroutine at a time.
@@ -195,6 +210,11 @@ type Source interface {
 	// [ErrGone] if the process is gone, and [ErrBlocked] if a file of it did
 	// not answer.
 	Identify(ctx context.Context, s *Sample, want Words) (Identity, error)
+
+	// Sums fills sums[i] with what [Identity.Sum] would be now for the process
+	// of snap.Samples[at[i]], and with 0 if it is gone or does not answer. It
+	// allocates nothing for each of them, and stops when ctx ends.
+	Sums(ctx context.Context, snap *Snapshot, at []int, want Words, sums []uint64)
 
 	// Kind returns what is being asked, KindBPF or KindProcfs. If that is /proc
 	// although [Options.Kind] allowed the other, why says what was in the way.

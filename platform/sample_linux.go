@@ -2,6 +2,7 @@ package platform
 
 import (
 	"errors"
+	"hash/maphash"
 	"math"
 	"syscall"
 	"time"
@@ -43,10 +44,15 @@ type scratch struct {
 	gone   bool              // the process exited while it was read
 	sameIO bool              // the process has fetched and sent no more than at the last walk
 
-	hasUser bool // identify found out whose process it is
+	hasUser bool         // readWords found out whose process it is
+	words   maphash.Hash // of the words that readWords has read
 }
 
-func newScratch() scratch { return scratch{wchans: make(map[string]string)} }
+func newScratch(seed maphash.Seed) scratch {
+	r := scratch{wchans: make(map[string]string)}
+	r.words.SetSeed(seed)
+	return r
+}
 
 // sample reads a process into w.read.sample: stat, and the parts that prev, its
 // Sample of the walk before, wants. found is false if there is none to tell of.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"os"
 	"sync"
 	"sync/atomic"
@@ -37,6 +38,7 @@ type source struct {
 	pids  []int
 	idle  *worker // the worker that the next call uses, nil after one got stuck
 	users userNames
+	seed  maphash.Seed // of all that is compared by its hash
 
 	mu       sync.Mutex // guards stuck
 	stuck    map[int]struct{}
@@ -80,6 +82,7 @@ func openProc(o Options) (*source, error) {
 		smapsMaxRSS: o.SmapsMaxRSS,
 
 		page:  uint64(os.Getpagesize()),
+		seed:  maphash.MakeSeed(),
 		stuck: make(map[int]struct{}),
 	}
 	s.clocks = mount.Real() && mount.OwnPIDs() && clocksAreFine()

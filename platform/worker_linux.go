@@ -45,7 +45,7 @@ type worker struct {
 }
 
 func newWorker(s *source) *worker {
-	return &worker{src: s, reader: procfs.NewReader(s.mount), read: newScratch()}
+	return &worker{src: s, reader: procfs.NewReader(s.mount), read: newScratch(s.seed)}
 }
 
 // attempt runs work on w and waits for it. It returns false when one process

@@ -63,6 +63,17 @@ func (r *Reader) ReadAll(pid int, file string) ([]byte, error) {
 	return text, nil
 }
 
+// ReadLink returns what the link /proc/PID/file, such as exe, leads to. A path
+// of more than 4095 bytes is cut off, as the kernel knows no longer ones.
+func (r *Reader) ReadLink(pid int, file string) ([]byte, error) {
+	r.name(pid, file)
+	n, errno := r.readLink()
+	if errno != 0 {
+		return nil, &ReadError{PID: pid, File: file, Err: errno}
+	}
+	return r.buf[:n], nil
+}
+
 // ReadTask returns the text of /proc/PID/task/TID/file, as Read does. The PID
 // in its error is the thread's.
 func (r *Reader) ReadTask(pid, tid int, file string) ([]byte, error) {
@@ -288,6 +299,12 @@ func (r *Reader) open(flags int) (fd int, errno syscall.Errno) {
 			return int(n), errno
 		}
 	}
+}
+
+func (r *Reader) readLink() (n int, errno syscall.Errno) {
+	const maxPath = 4096
+	p, _, errno := syscall.Syscall6(unix.SYS_READLINKAT, uintptr(r.fd), uintptr(unsafe.Pointer(&r.path[0])), uintptr(unsafe.Pointer(&r.buf[0])), maxPath, 0, 0)
+	return int(p), errno
 }
 
 // size returns the size of the file r.path names, which the kernel's own
