@@ -58,6 +58,7 @@ bench: build
 generate:
 	go generate ./platform/bpf
 	go test ./collector -run TestReference -update
+	go test ./grouping -run TestDocsAreMade -update
 	go test . -run TestFlagReference -update
 
 # One target at a time, since go test -fuzz takes no more.

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"log/slog"
+	"sync"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -20,6 +21,8 @@ type exporter struct {
 	groups   *collector.Collector
 	metrics  *exposition
 	reloads  reloadMetrics
+
+	reloading sync.Mutex // one reload at a time, whoever asks for it
 }
 
 // newExporter wires an exporter. It logs nothing, so that a start which fails
@@ -31,23 +34,38 @@ func newExporter(s *settings, log *slog.Logger) (*exporter, error) {
 	if err != nil {
 		return nil, err
 	}
+	source, err := openSource(s)
+	if err != nil {
+		return nil, err
+	}
+	tracker := grouping.NewTracker(source, r.matcher, trackerOptions(s))
+	groups := collector.New(collector.Options{Tracker: tracker, Logger: log})
+	e := &exporter{settings: s, log: log, rules: r, tracker: tracker, groups: groups, reloads: newReloadMetrics()}
+	e.metrics = newExposition(s, log, groups, e.reloads.collectors())
+	return e, nil
+}
+
+// openSource returns what the settings say to read processes from.
+func openSource(s *settings) (platform.Source, error) {
 	source, err := platform.Open(platform.Options{
 		Root: s.procfs, Kind: platform.Kind(s.source), SmapsBudget: s.smapsBudget, SmapsMaxRSS: uint64(s.smapsMaxRSS),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("--procfs=%s --source=%s: %w", s.procfs, s.source, err)
 	}
-	tracker := grouping.NewTracker(source, r.matcher, grouping.Options{
-		Children:     s.children,
-		Recheck:      s.recheck || s.recheckLimit != 0,
-		RecheckLimit: s.recheckLimit,
-		RemoveEmpty:  s.removeEmpty,
-		Fields:       collector.Fields(s.threads, s.smaps),
-	})
-	groups := collector.New(collector.Options{Tracker: tracker, Logger: log, Threads: s.threads, Smaps: s.smaps})
-	e := &exporter{settings: s, log: log, rules: r, tracker: tracker, groups: groups, reloads: newReloadMetrics()}
-	e.metrics = newExposition(s, log, groups, e.reloads.collectors())
-	return e, nil
+	return source, nil
+}
+
+func trackerOptions(s *settings) grouping.Options {
+	return grouping.Options{
+		Children:       s.children,
+		Recheck:        s.recheck || s.recheckLimit != 0,
+		RecheckLimit:   s.recheckLimit,
+		RemoveEmpty:    s.removeEmpty,
+		Fields:         collector.Fields(s.threads, s.smaps),
+		MaxGroups:      s.maxGroups,
+		MaxThreadNames: s.maxThreadNames,
+	}
 }
 
 // reloadMetrics say whether the rules in force are the ones in the file.

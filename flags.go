@@ -34,10 +34,13 @@ type settings struct {
 	recheckLimit time.Duration // 0 is no limit
 	removeEmpty  bool
 
+	maxGroups, maxThreadNames int // 0 is no limit
+
 	web           *web.FlagConfig
 	telemetryPath string
 	maxRequests   int // 0 is no limit
 	noOwnMetrics  bool
+	lifecycle     bool
 	pprof         bool
 	onceDelay     time.Duration // 0 serves; otherwise the pause between two scrapes
 	debug         bool
@@ -67,12 +70,16 @@ func addRuleFlags(app *kingpin.Application, s *settings) {
 		PlaceHolder("NAME,REGEX,...").StringVar(&s.nameMapping)
 	app.Flag("children", "Put a process that no rule matches into the group of its nearest ancestor that has one.").
 		Default("true").BoolVar(&s.children)
-	app.Flag("recheck", "Try the rules again at every scrape on processes that none has matched.").
+	app.Flag("recheck", "Try the rules again at every scrape on processes that none has matched. No longer needed: what a process has changed is noticed without.").
 		BoolVar(&s.recheck)
-	app.Flag("recheck-with-time-limit", "Like --recheck, but only until a process is this old.").
+	app.Flag("recheck-with-time-limit", "Like --recheck, but only until a process is this old, and never again later.").
 		Default("0s").DurationVar(&s.recheckLimit)
 	app.Flag("remove-empty-groups", "Forget a group and its counters when its last process is gone.").
 		BoolVar(&s.removeEmpty)
+	app.Flag("max-groups", "How many groups processes may make by their names. What is beyond is added up in the group _other. 0 is no limit.").
+		Default("2000").IntVar(&s.maxGroups)
+	app.Flag("max-thread-names", "How many names threads may have in all groups together. What is beyond is added up under the name _other. 0 is no limit.").
+		Default("20000").IntVar(&s.maxThreadNames)
 	app.Flag("config.check", "Check the file of --config.path and that of --web.config.file, print what is wrong, and exit.").
 		BoolVar(&s.check)
 }
@@ -100,6 +107,8 @@ func addWebFlags(app *kingpin.Application, s *settings) {
 		BoolVar(&s.noOwnMetrics)
 	app.Flag("web.max-requests", "Scrapes served at the same time; more are answered with 503. 0 is no limit.").
 		Default("40").IntVar(&s.maxRequests)
+	app.Flag("web.enable-lifecycle", "Let POST /-/reload read the configuration again, as SIGHUP does.").
+		BoolVar(&s.lifecycle)
 	app.Flag("web.enable-pprof", "Serve profiles of the exporter itself below /debug/pprof/.").
 		BoolVar(&s.pprof)
 }
@@ -171,23 +180,33 @@ func nameFlag(args []string, err error) error {
 
 // validate reports settings that cannot be meant together.
 func (s *settings) validate() error {
-	if s.configPath != "" && (s.procNames != "" || s.nameMapping != "") {
-		return errors.New("-config.path cannot be used with -namemapping or -procnames")
+	if err := s.exclusive(); err != nil {
+		return err
 	}
 	switch p := s.telemetryPath; {
 	case !strings.HasPrefix(p, "/"):
 		return fmt.Errorf("invalid value %q for --web.telemetry-path: write a path that starts with a slash, such as /metrics", p)
-	case p == healthyPath || p == readyPath || s.pprof && strings.HasPrefix(p, pprofPath):
+	case p == healthyPath || p == readyPath || p == reloadPath || s.pprof && strings.HasPrefix(p, pprofPath):
 		return fmt.Errorf("invalid value %q for --web.telemetry-path: the exporter serves something else there, choose another path", p)
-	}
-	if s.smapsBudget < 0 || s.smapsMaxRSS < 0 {
-		return errors.New("--smaps.budget and --smaps.max-rss cannot be negative")
-	}
-	if s.smapsBudget == 0 {
-		s.smaps = false
 	}
 	if s.onceDelay < 0 {
 		return fmt.Errorf("invalid value %q for --once-to-stdout-delay: a pause cannot be negative", s.onceDelay)
+	}
+	return nil
+}
+
+// exclusive reports what cannot be meant together about rules and reading.
+func (s *settings) exclusive() error {
+	switch {
+	case s.configPath != "" && (s.procNames != "" || s.nameMapping != ""):
+		return errors.New("-config.path cannot be used with -namemapping or -procnames")
+	case s.smapsBudget < 0 || s.smapsMaxRSS < 0:
+		return errors.New("--smaps.budget and --smaps.max-rss cannot be negative")
+	case s.maxGroups < 0 || s.maxThreadNames < 0:
+		return errors.New("--max-groups and --max-thread-names cannot be negative; 0 is no limit")
+	}
+	if s.smapsBudget == 0 {
+		s.smaps = false
 	}
 	return nil
 }

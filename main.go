@@ -50,6 +50,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	if len(args) > 0 && args[0] == "inspect" {
 		return runInspect(args[1:], stdout, stderr)
 	}
+	if status, found := runCommand(ctx, args, stdout, stderr); found {
+		return status
+	}
 	err := dispatch(ctx, args, stdout, stderr)
 	switch {
 	case err == nil:

@@ -16,7 +16,7 @@ func TestRefuses(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer busy.Close()
-	badConfig := writeFile(t, "bad.yml", "process_names:\n  - comm: bash\n")
+	badConfig := writeFile(t, "bad.yml", "process_names:\n  - comm: {bash}\n")
 	badWeb := writeFile(t, "web.yml", "basic_auth_userz: {}\n")
 	free := "-web.listen-address=127.0.0.1:0"
 	tests := []struct {
@@ -65,7 +65,7 @@ func TestRefuses(t *testing.T) {
 func TestAnswersAndExits(t *testing.T) {
 	good := writeFile(t, "good.yml", groupOfAll("x"))
 	typo := writeFile(t, "typo.yml", "process_name:\n  - name: x\n    cmdline: ['.+']\n")
-	bad := writeFile(t, "bad.yml", "process_names:\n  - comm: bash\n")
+	bad := writeFile(t, "bad.yml", "process_names:\n  - comm: {bash}\n")
 	web := writeFile(t, "web.yml", "nonsense: 1\n")
 	tests := []struct {
 		name   string

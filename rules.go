@@ -46,22 +46,25 @@ func (e *exporter) logRules(r rules) {
 // reload loads the rules again. They take effect at the next scrape, and the
 // counters of groups that keep their name go on. If the file is bad, the rules
 // in force stay: an exporter that a typo stops helps nobody.
-func (e *exporter) reload() {
+func (e *exporter) reload() error {
 	if e.settings.configPath == "" {
 		e.log.Info("Nothing to reload: no --config.path was given")
-		return
+		return nil
 	}
+	e.reloading.Lock()
+	defer e.reloading.Unlock()
 	e.notify(daemon.SdNotifyReloading + "\n" + daemon.SdNotifyMonotonicUsec())
 	defer e.notify(daemon.SdNotifyReady)
 	r, err := loadRules(e.settings)
 	if err != nil {
 		e.reloads.failed()
 		e.log.Error("Configuration not reloaded, the old one stays in force", "err", err)
-		return
+		return err
 	}
 	e.tracker.SetMatcher(r.matcher)
 	e.reloads.succeeded()
 	e.logRules(r)
+	return nil
 }
 
 // notify tells systemd about the state of the service if it wants to know. A

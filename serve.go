@@ -26,7 +26,7 @@ const drainTime = 5 * time.Second
 // ports before it reads a single process, so that a port in use is reported at
 // once and no slow process keeps the exporter from being reachable.
 func (e *exporter) serve(ctx context.Context) error {
-	st, err := newSite(e.settings, e.metrics)
+	st, err := newSite(e.settings, e.metrics, e.reload)
 	if err != nil {
 		return err
 	}
@@ -97,7 +97,7 @@ func (e *exporter) wait(ctx context.Context, servers *serverSet, signals <-chan 
 			return err
 		case sig := <-signals:
 			if sig == syscall.SIGHUP {
-				e.reload()
+				_ = e.reload() // which has logged it
 				continue
 			}
 			e.log.Info("Stopping", "signal", sig.String())

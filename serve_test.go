@@ -183,7 +183,7 @@ func TestReload(t *testing.T) {
 		r.Signal(syscall.SIGHUP)
 	}
 
-	rewrite("process_names:\n  - comm: bash\n")
+	rewrite("process_names:\n  - comm: {bash}\n")
 	r.waitForLog("level=ERROR", "not reloaded", "config.yml:2")
 	body := r.Scrape()
 	for _, want := range []string{`num_procs{groupname="before"}`, "namedprocess_exporter_config_last_reload_successful 0"} {

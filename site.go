@@ -14,6 +14,7 @@ import (
 const (
 	healthyPath = "/-/healthy"
 	readyPath   = "/-/ready"
+	reloadPath  = "/-/reload"
 	pprofPath   = "/debug/pprof/"
 )
 
@@ -22,12 +23,14 @@ const (
 // that a scraper cannot parse.
 type site struct {
 	routes map[string]http.Handler
+	reload http.Handler // of POST requests to reloadPath
 	pprof  http.Handler // of everything below pprofPath, nil if not asked for
 	ready  atomic.Bool  // the first walk is done, so counters have their baseline
 }
 
-func newSite(s *settings, metrics http.Handler) (*site, error) {
-	st := &site{routes: map[string]http.Handler{
+// newSite returns the site of the metrics. reload reads the configuration again.
+func newSite(s *settings, metrics http.Handler, reload func() error) (*site, error) {
+	st := &site{reload: newReload(s, reload), routes: map[string]http.Handler{
 		healthyPath: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { writeText(w, "Healthy.\n") }),
 	}}
 	st.routes[readyPath] = http.HandlerFunc(st.serveReady)
@@ -52,6 +55,8 @@ func (st *site) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		h, found = st.pprof, true
 	}
 	switch {
+	case r.URL.Path == reloadPath:
+		st.reload.ServeHTTP(w, r)
 	case !found:
 		http.NotFound(w, r)
 	case r.Method != http.MethodGet && r.Method != http.MethodHead:
@@ -69,6 +74,26 @@ func (st *site) serveReady(w http.ResponseWriter, _ *http.Request) {
 		return
 	}
 	writeText(w, "Ready.\n")
+}
+
+// newReload serves requests to read the configuration again. Whoever may scrape
+// may not, unless the one who started the exporter says so.
+func newReload(s *settings, reload func() error) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case r.Method != http.MethodPost && r.Method != http.MethodPut:
+			w.Header().Set("Allow", "POST, PUT")
+			http.Error(w, http.StatusText(http.StatusMethodNotAllowed), http.StatusMethodNotAllowed)
+		case !s.lifecycle:
+			http.Error(w, "Reloading over HTTP is off, --web.enable-lifecycle turns it on.", http.StatusForbidden)
+		default:
+			if err := reload(); err != nil {
+				http.Error(w, "Configuration not reloaded, the old one stays in force: "+oneLine(err), http.StatusInternalServerError)
+				return
+			}
+			writeText(w, "Reloaded.\n")
+		}
+	})
 }
 
 // writeText sends a short text. A client that hangs up meanwhile is no error.

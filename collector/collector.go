@@ -9,6 +9,7 @@ package collector
 import (
 	"context"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -26,8 +27,6 @@ const DefaultTimeout = 10 * time.Second
 type Options struct {
 	Tracker *grouping.Tracker // of which the Collector is the only user from now on
 	Logger  *slog.Logger
-	Threads bool // metrics by thread name
-	Smaps   bool // memory of kinds that only smaps tells
 }
 
 // Fields returns what a Tracker must read for a Collector with these options.
@@ -49,7 +48,6 @@ type Collector struct {
 	tracker *grouping.Tracker
 	log     *slog.Logger
 	table   *table
-	descs   []*prometheus.Desc // of the families that table builds, in their order
 
 	building sync.Mutex // one at a time, and guards the families of every walk
 
@@ -63,7 +61,9 @@ type Collector struct {
 type walk struct {
 	done     chan struct{}
 	groups   []grouping.Group
+	labels   []string // of groups, beside their name
 	health   grouping.Health
+	coverage grouping.Coverage
 	failures uint64
 	took     time.Duration
 	err      error
@@ -72,24 +72,26 @@ type walk struct {
 
 // New returns a Collector of the groups of o.Tracker.
 func New(o Options) *Collector {
-	c := &Collector{tracker: o.Tracker, log: o.Logger, table: newTable(o.Threads, o.Smaps)}
-	for _, f := range c.table.groups {
-		labels := append([]string{"groupname"}, f.labels...)
-		c.descs = append(c.descs, prometheus.NewDesc(f.name, f.help, labels, nil))
-	}
-	for _, h := range c.table.health {
-		var labels []string
-		if h.label != "" {
-			labels = []string{h.label}
-		}
-		c.descs = append(c.descs, prometheus.NewDesc(h.name, h.help, labels, nil))
-	}
-	return c
+	return &Collector{tracker: o.Tracker, log: o.Logger, table: newTable()}
 }
 
-// Describe implements [prometheus.Collector].
+// descs describes the families that the table builds, in their order, where
+// groups have these labels beside their name.
+func (c *Collector) descs(labels []string) []*prometheus.Desc {
+	var out []*prometheus.Desc
+	for _, f := range c.table.groups {
+		out = append(out, prometheus.NewDesc(f.name, f.help, slices.Concat([]string{"groupname"}, f.labels, labels), nil))
+	}
+	for _, h := range c.table.health {
+		out = append(out, prometheus.NewDesc(h.name, h.help, h.labels, nil))
+	}
+	return out
+}
+
+// Describe implements [prometheus.Collector]. A registry refuses what comes later
+// with other labels, as after a reload; [Collector.For] needs none.
 func (c *Collector) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range c.descs {
+	for _, d := range c.descs(c.tracker.LabelNames()) {
 		ch <- d
 	}
 }
@@ -98,9 +100,11 @@ func (c *Collector) Describe(ch chan<- *prometheus.Desc) {
 func (c *Collector) Collect(ch chan<- prometheus.Metric) {
 	ctx, cancel := context.WithTimeout(context.Background(), DefaultTimeout)
 	defer cancel()
-	for i, f := range c.families(c.join(ctx)) {
+	w := c.join(ctx)
+	descs := c.descs(w.labels)
+	for i, f := range c.families(w) {
 		for _, m := range f.Metric {
-			ch <- metric{c.descs[i], m}
+			ch <- metric{descs[i], m}
 		}
 	}
 }
@@ -177,7 +181,7 @@ func (c *Collector) wait(ctx context.Context, w *walk) bool {
 // late returns what to tell a scrape whose time is up before the walk is done.
 func (c *Collector) late(ctx context.Context) *walk {
 	c.mu.Lock()
-	w := &walk{health: c.last.health, failures: c.last.failures, err: ctx.Err()}
+	w := &walk{health: c.last.health, coverage: c.last.coverage, labels: c.last.labels, failures: c.last.failures, err: ctx.Err()}
 	c.mu.Unlock()
 	return w
 }
@@ -226,13 +230,16 @@ func (c *Collector) walk(w *walk, end time.Time) {
 	start := time.Now()
 	w.groups, w.err = c.tracker.Update(ctx)
 	w.took = time.Since(start)
-	w.health = c.tracker.Health()
+	w.health, w.coverage, w.labels = c.tracker.Health(), c.tracker.Coverage(), c.tracker.LabelNames()
 	if w.err != nil {
 		c.log.Error("Cannot read processes", "err", w.err)
 	}
 	if was := c.last.health.Source; was != "" && was != w.health.Source {
 		_, why := c.tracker.Kind()
 		c.log.Warn("Reading processes in another way from now on", "via", w.health.Source, "reason", why)
+	}
+	if c.last.health.Limited == 0 && w.health.Limited > 0 {
+		c.log.Warn("There are more group names than the limit; the processes of new ones count under "+grouping.OtherName, "groups", w.coverage.Groups)
 	}
 	c.mu.Lock()
 	w.failures = c.last.failures

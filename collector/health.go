@@ -1,22 +1,29 @@
 package collector
 
 import (
+	"strconv"
+
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/seed57308aee/process_exporter/grouping"
 )
 
 // A healthMetric is one metric about our own scrapes. Those named
 // namedprocess_scrape_* keep the names that dashboards know, which lack the
 // suffix that counters have by now.
 type healthMetric struct {
-	name  string
-	kind  prometheus.ValueType
-	help  string
-	note  string
-	late  bool // also told when there are no groups to tell of
-	value func(*walk) float64
-	label string // with the value that labelled returns, "" if there is none
+	name   string
+	kind   prometheus.ValueType
+	help   string
+	note   string
+	late   bool // also told when there are no groups to tell of
+	labels []string
+	each   func(*walk, emit)
+}
 
-	labelled func(*walk) string
+// value tells one value without labels.
+func value(f func(*walk) float64) func(*walk, emit) {
+	return func(w *walk, put emit) { put(f(w)) }
 }
 
 func truth(b bool) float64 {
@@ -31,28 +38,45 @@ func healthMetrics() []healthMetric {
 	const own = "namedprocess_exporter_"
 	return []healthMetric{
 		{name: "namedprocess_scrape_errors", kind: counter, help: "Scrapes that could not list the processes at all.", late: true,
-			value: func(w *walk) float64 { return float64(w.failures) }},
+			each: value(func(w *walk) float64 { return float64(w.failures) })},
 		{name: "namedprocess_scrape_procread_errors", kind: counter, help: "Times that /proc/PID/stat of a living process could not be read.", note: "A process that exits meanwhile is no error.", late: true,
-			value: func(w *walk) float64 { return float64(w.health.HiddenTotal) }},
+			each: value(func(w *walk) float64 { return float64(w.health.HiddenTotal) })},
 		{name: "namedprocess_scrape_partial_errors", kind: counter, help: "Times that a wanted file of a process in a group could not be read.", late: true,
-			value: func(w *walk) float64 { return float64(w.health.PartialTotal) }},
+			each: value(func(w *walk) float64 { return float64(w.health.PartialTotal) })},
 		{name: own + "scrape_success", kind: gauge, help: "Whether the last scrape read all processes: 1 if so.", note: "0 also when its deadline came first; what was read by then is exported.", late: true,
-			value: func(w *walk) float64 { return truth(w.err == nil && !w.health.Incomplete) }},
+			each: value(func(w *walk) float64 { return truth(w.err == nil && !w.health.Incomplete) })},
 		{name: own + "scrape_duration_seconds", kind: gauge, help: "How long the last walk over the processes took.",
-			value: func(w *walk) float64 { return w.took.Seconds() }},
+			each: value(func(w *walk) float64 { return w.took.Seconds() })},
 		{name: own + "blocked_processes", kind: gauge, help: "Processes that are left alone because the kernel does not answer for them.",
-			value: func(w *walk) float64 { return float64(w.health.Blocked) }},
+			each: value(func(w *walk) float64 { return float64(w.health.Blocked) })},
 		{name: own + "unidentified_processes", kind: gauge, help: "Processes whose name or command line could not be read, so that no rule was tried.",
-			value: func(w *walk) float64 { return float64(w.health.Unidentified) }},
+			each: value(func(w *walk) float64 { return float64(w.health.Unidentified) })},
 		{name: own + "template_failures_total", kind: counter, help: "Group names whose template failed; the text written until then is the name.",
-			value: func(w *walk) float64 { return float64(w.health.TemplateFailures) }},
-		{name: own + "regrouped_processes_total", kind: counter, help: "Times that a process changed its group, after it became another program or was renamed.",
-			value: func(w *walk) float64 { return float64(w.health.Moves) }},
+			each: value(func(w *walk) float64 { return float64(w.health.TemplateFailures) })},
+		{name: "namedprocess_unmatched_procs", kind: gauge, help: "Number of processes in no group.", note: "Those that a rule ignores too, and threads of the kernel, which most rules do not want.",
+			each: value(func(w *walk) float64 { return float64(w.coverage.UnmatchedProcs) })},
+		{name: "namedprocess_unmatched_cpu_seconds_total", kind: counter, help: "CPU time that processes used while they were in no group, in seconds.",
+			note: "With the groups' namedprocess_namegroup_cpu_seconds_total it is that of all processes.",
+			each: value(func(w *walk) float64 { return seconds(w.coverage.UnmatchedNanos) })},
+		{name: "namedprocess_rule_matches", kind: gauge, help: "Number of processes that a rule wants, without children that only join their group.",
+			note:   "The label `rule` is its place in the configuration, from 1, and `name` the template of its name.",
+			labels: []string{"rule", "name"}, each: ruleMatches},
+		{name: own + "groups", kind: gauge, help: "Number of groups.",
+			each: value(func(w *walk) float64 { return float64(w.coverage.Groups) })},
+		{name: own + "limited_groups_total", kind: counter, help: "Times that a process was put into the group _other, because there was no room for a group of its own name.", note: "The limit is that of `--max-groups` or of its rule.",
+			each: value(func(w *walk) float64 { return float64(w.health.Limited) })},
+		{name: own + "limited_threads_total", kind: counter, help: "Times that a thread was counted under the name _other, because there was no room for its own.", note: "The limits are 1000 names in a group, and those of `--max-thread-names` in all.",
+			each: value(func(w *walk) float64 { return float64(w.health.LimitedThreads) })},
 		{name: own + "source_info", kind: gauge, help: "What was asked about the processes: bpf is programs inside the kernel, procfs is /proc.",
-			label: "source", labelled: func(w *walk) string { return w.health.Source },
-			value: func(*walk) float64 { return 1 }},
+			labels: []string{"source"}, each: func(w *walk, put emit) { put(1, w.health.Source) }},
 		{name: own + "lost_events_total", kind: counter, help: "Ends of processes that the kernel had no room to tell of.",
-			note:  "Stays 0 with the source `procfs`, which tells of none.",
-			value: func(w *walk) float64 { return float64(w.health.LostEvents) }},
+			note: "Stays 0 with the source `procfs`, which tells of none.",
+			each: value(func(w *walk) float64 { return float64(w.health.LostEvents) })},
+	}
+}
+
+func ruleMatches(w *walk, put emit) {
+	for _, r := range w.coverage.Rules {
+		put(float64(r.Procs), strconv.Itoa(r.Position), grouping.ValidLabel(r.Template))
 	}
 }

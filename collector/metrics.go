@@ -1,6 +1,8 @@
 package collector
 
 import (
+	"strconv"
+
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/seed57308aee/process_exporter/grouping"
@@ -12,7 +14,7 @@ import (
 type family struct {
 	name   string
 	kind   prometheus.ValueType
-	labels []string // beside groupname
+	labels []string // beside groupname and those that rules give
 	help   string   // one sentence, with the unit and where the kernel tells it
 	note   string   // for the documentation: what it takes and what is special
 
@@ -27,7 +29,6 @@ type series struct {
 	needs platform.Fields
 	total bool // a counter: known once its part was ever read
 	value func(*grouping.Group) float64
-	smaps bool // only with -gather-smaps
 }
 
 // emit takes a value and those of the labels beside groupname.
@@ -77,6 +78,8 @@ func families() []family {
 	all = append(all, threadFamilies()...)
 	all = append(all, waitFamilies()...)
 	all = append(all, lifeFamilies()...)
+	all = append(all, expectedFamily(), regroupsFamily())
+	all = append(all, topFamilies()...)
 	return append(all, unreadableFamily())
 }
 
@@ -134,18 +137,16 @@ func memoryFamily() family {
 			{label: "resident", needs: platform.FieldStat, value: func(g *grouping.Group) float64 { return float64(g.ResidentBytes) }},
 			{label: "virtual", needs: platform.FieldStat, value: func(g *grouping.Group) float64 { return float64(g.VirtualBytes) }},
 			{label: "swapped", needs: platform.FieldStatus, value: func(g *grouping.Group) float64 { return float64(g.SwapBytes) }},
-			{label: "proportionalResident", needs: platform.FieldSmaps, smaps: true, value: func(g *grouping.Group) float64 { return float64(g.PSSBytes) }},
-			{label: "proportionalSwapped", needs: platform.FieldSmaps, smaps: true, value: func(g *grouping.Group) float64 { return float64(g.SwapPSSBytes) }},
-			{label: "unique", needs: platform.FieldSmaps, smaps: true, value: func(g *grouping.Group) float64 { return float64(g.USSBytes) }},
+			{label: "proportionalResident", needs: platform.FieldSmaps, value: func(g *grouping.Group) float64 { return float64(g.PSSBytes) }},
+			{label: "proportionalSwapped", needs: platform.FieldSmaps, value: func(g *grouping.Group) float64 { return float64(g.SwapPSSBytes) }},
+			{label: "unique", needs: platform.FieldSmaps, value: func(g *grouping.Group) float64 { return float64(g.USSBytes) }},
 		}}
 }
 
 func smapsAgeFamily() family {
-	f := one("smaps_age_seconds", platform.FieldSmaps, "Seconds since the oldest value in the proportional and unique memory of this group was read.",
+	return one("smaps_age_seconds", platform.FieldSmaps, "Seconds since the oldest value in the proportional and unique memory of this group was read.",
 		"Only with `-gather-smaps`. It grows where `--smaps.budget` does not suffice for all processes at every scrape.",
 		func(g *grouping.Group) float64 { return g.SmapsAge })
-	f.series[0].smaps = true
-	return f
 }
 
 func statesFamily() family {
@@ -246,6 +247,46 @@ func lifeFamilies() []family {
 			}, "reason", "code"),
 		watched("oom_kills_total", "Processes of this group that the kernel killed for lack of memory.", "",
 			func(g *grouping.Group, put emit) { put(float64(g.OOMKills)) }),
+	}
+}
+
+func expectedFamily() family {
+	return family{name: namespace + "expected_procs", kind: gauge, labels: []string{"bound"},
+		help: "Number of processes that this group should have, by the bounds `min` and `max` of its rule.",
+		note: "Only for rules with `expect`. Alert where num_procs is below the one or above the other.",
+		each: func(g *grouping.Group, put emit) {
+			if g.Expect == nil {
+				return
+			}
+			put(float64(g.Expect.Min), "min")
+			if g.Expect.Max >= 0 {
+				put(float64(g.Expect.Max), "max")
+			}
+		}}
+}
+
+func regroupsFamily() family {
+	return family{name: namespace + "regroups_total", kind: counter,
+		help: "Times that a process came to this group from another, or from none, because its program, name, user or control group changed.",
+		each: func(g *grouping.Group, put emit) { put(float64(g.Regroups)) }}
+}
+
+// topFamilies tell of single processes.
+func topFamilies() []family {
+	row := func(name, help string, members func(*grouping.Group) []grouping.Member) family {
+		return family{name: "namedprocess_process_" + name, kind: gauge, labels: []string{"pid", "comm"}, help: help,
+			note: "Only for rules with `top`, and for as many processes of the group as that says.",
+			each: func(g *grouping.Group, put emit) {
+				for _, m := range members(g) {
+					put(m.Value, strconv.Itoa(m.PID), m.Comm)
+				}
+			}}
+	}
+	return []family{
+		row("cpu_usage_ratio", "CPU time that a process used since the scrape before, in seconds per second: 1 is one core.",
+			func(g *grouping.Group) []grouping.Member { return g.TopCPU }),
+		row("resident_memory_bytes", "Memory that a process has, shared pages included, in bytes (rss of /proc/PID/stat).",
+			func(g *grouping.Group) []grouping.Member { return g.TopRSS }),
 	}
 }
 

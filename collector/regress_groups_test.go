@@ -19,7 +19,7 @@ func TestFamilyWaitsForItsNames(t *testing.T) {
 	const byArgs = "- {name: g, cmdline: [sup]}"
 	play(t, []scenario{
 		{"a child is not left out", setup{config: byArgs, opts: children}, []proctree.Process{nameless(1), proc(11, 10, "x", "x")}, []step{
-			{nil, map[string]float64{in("num_procs"): absent, "namedprocess_exporter_unidentified_processes": 1}},
+			{nil, map[string]float64{in("num_procs"): 0, "namedprocess_exporter_unidentified_processes": 1}},
 			{set(proc(10, 1, "sup", "sup")), nil},
 			{nil, map[string]float64{in("num_procs"): 2, "namedprocess_exporter_unidentified_processes": 0}}}},
 		{"a child does not stay in its grandparent's group", setup{config: byArgs + "\n- {name: top, cmdline: [top]}", opts: children},
@@ -40,7 +40,7 @@ func TestRecheckLimitCoversLateExec(t *testing.T) {
 	}
 	becomes := func(age uint64) func(*world) { return set(exec(shell(age), "g", "g")) }
 	hour := func(w *world) { w.Uptime(uptime + 3600_00) }
-	nobody := map[string]float64{in("num_procs"): absent}
+	nobody := map[string]float64{in("num_procs"): 0}
 	play(t, []scenario{
 		{"unwanted until the limit", setup{config: groupG, opts: limit}, []proctree.Process{shell(100)}, []step{{hour, nobody}, {becomes(100), nobody}}},
 		{"exec in the first walk after the limit", setup{config: groupG, opts: limit}, []proctree.Process{shell(800)}, []step{

@@ -34,22 +34,11 @@ type cell struct {
 	gauge   dto.Gauge
 	counter dto.Counter
 	value   float64
-	labels  [3]*dto.LabelPair
+	labels  [4]*dto.LabelPair
 }
 
-func newTable(threads, smaps bool) *table {
-	t := &table{health: healthMetrics(), pairs: make(map[pair]*dto.LabelPair)}
-	for _, f := range families() {
-		if f.tasks && !threads {
-			continue
-		}
-		f.series = slices.DeleteFunc(f.series, func(s series) bool { return s.smaps && !smaps })
-		if f.each == nil && len(f.series) == 0 {
-			continue
-		}
-		t.groups = append(t.groups, f)
-	}
-	return t
+func newTable() *table {
+	return &table{groups: families(), health: healthMetrics(), pairs: make(map[pair]*dto.LabelPair)}
 }
 
 // build returns a family for every row, in order, also those without samples.
@@ -61,19 +50,20 @@ func (t *table) build(w *walk) []*dto.MetricFamily {
 		f := &t.groups[i]
 		mf := newFamily(f.name, f.help, f.kind)
 		for j := range w.groups {
-			t.addGroup(mf, f, &w.groups[j])
+			t.addGroup(mf, f, &w.groups[j], w.labels)
 		}
 		out = append(out, mf)
 	}
 	for _, h := range t.health {
 		mf := newFamily(h.name, h.help, h.kind)
 		if h.late || w.err == nil {
-			m := newCell(new(cell), h.kind, h.value(w))
-			if h.label != "" {
-				value := h.labelled(w)
-				m.Label = []*dto.LabelPair{{Name: &h.label, Value: &value}}
-			}
-			mf.Metric = append(mf.Metric, m)
+			h.each(w, func(value float64, labels ...string) {
+				m := newCell(new(cell), h.kind, value)
+				for i := range labels {
+					m.Label = append(m.Label, &dto.LabelPair{Name: &h.labels[i], Value: &labels[i]})
+				}
+				mf.Metric = append(mf.Metric, m)
+			})
 		}
 		out = append(out, mf)
 	}
@@ -101,10 +91,10 @@ func newCell(c *cell, kind prometheus.ValueType, value float64) *dto.Metric {
 }
 
 // addGroup adds the samples that a family has of one group.
-func (t *table) addGroup(mf *dto.MetricFamily, f *family, g *grouping.Group) {
+func (t *table) addGroup(mf *dto.MetricFamily, f *family, g *grouping.Group, names []string) {
 	if f.each != nil {
 		f.each(g, func(value float64, labels ...string) {
-			mf.Metric = append(mf.Metric, t.sample(f, g.Name, value, labels...))
+			mf.Metric = append(mf.Metric, t.sample(f, g, names, value, labels...))
 		})
 	}
 	for i := range f.series {
@@ -112,23 +102,26 @@ func (t *table) addGroup(mf *dto.MetricFamily, f *family, g *grouping.Group) {
 		switch {
 		case !s.has(g):
 		case s.label == "":
-			mf.Metric = append(mf.Metric, t.sample(f, g.Name, s.value(g)))
+			mf.Metric = append(mf.Metric, t.sample(f, g, names, s.value(g)))
 		default:
-			mf.Metric = append(mf.Metric, t.sample(f, g.Name, s.value(g), s.label))
+			mf.Metric = append(mf.Metric, t.sample(f, g, names, s.value(g), s.label))
 		}
 	}
 }
 
-// sample returns a sample of a group with the labels that f has beside the
-// group's name.
-func (t *table) sample(f *family, group string, value float64, labels ...string) *dto.Metric {
+// sample returns a sample of a group with the labels that f has beside those of
+// the group, of which names are the names.
+func (t *table) sample(f *family, g *grouping.Group, names []string, value float64, labels ...string) *dto.Metric {
 	if len(t.cells) == 0 {
 		t.cells = make([]cell, 128)
 	}
 	c := &t.cells[0]
 	t.cells = t.cells[1:]
 	m := newCell(c, f.kind, value)
-	m.Label = append(c.labels[:0], t.pair("groupname", group))
+	m.Label = append(c.labels[:0], t.pair("groupname", g.Name))
+	for i, value := range g.Labels {
+		m.Label = append(m.Label, t.pair(names[i], value))
+	}
 	for i, value := range labels {
 		m.Label = append(m.Label, t.pair(f.labels[i], value))
 	}

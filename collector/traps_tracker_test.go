@@ -89,7 +89,7 @@ func TestTraps6dExec(t *testing.T) {
 		{"trap 49: wanted within the time limit", java, grouping.Options{Children: true, RecheckLimit: time.Hour},
 			proc(10, 1, "sh", "sh"), exec(proc(10, 1, ""), "java", "java"), map[string]float64{"java": 1}},
 		{"trap 49: too late for the time limit", java, grouping.Options{Children: true, RecheckLimit: time.Second},
-			proc(10, 1, "sh", "sh"), exec(proc(10, 1, ""), "java", "java"), map[string]float64{}},
+			proc(10, 1, "sh", "sh"), exec(proc(10, 1, ""), "java", "java"), map[string]float64{"java": 0}},
 		{"recheck sees a command line change without exec", "- {name: g, cmdline: [ready]}", grouping.Options{Children: true, Recheck: true},
 			proc(10, 1, "d", "starting"), proc(10, 1, "d", "ready"), map[string]float64{"g": 1}},
 		{"a child that its ancestor's group holds stays there after exec", "- {name: g, comm: [init]}", children,
@@ -124,7 +124,8 @@ func TestTrap46CountersOfBothGroupsStay(t *testing.T) {
 	w.want(w.scrape(), map[string]float64{
 		`cpu_seconds_total{groupname="bash",mode="user"}`:  3,
 		`cpu_seconds_total{groupname="redis",mode="user"}`: 2,
-		`namedprocess_exporter_regrouped_processes_total`:  1,
+		`regroups_total{groupname="redis"}`:                1,
+		`regroups_total{groupname="bash"}`:                 0,
 	})
 }
 

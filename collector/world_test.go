@@ -62,7 +62,6 @@ func newWorld(t *testing.T, s setup, ps ...proctree.Process) *world {
 	c := New(Options{
 		Tracker: grouping.NewTracker(src, s.mapper, s.opts),
 		Logger:  slog.New(slog.NewTextHandler(io.Discard, nil)),
-		Threads: !s.noThreads, Smaps: !s.noSmaps,
 	})
 	w := &world{Tree: tree, t: t, c: c, reg: prometheus.NewPedanticRegistry()}
 	w.reg.MustRegister(c)

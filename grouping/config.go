@@ -19,7 +19,8 @@ const maxConfigBytes = 1 << 20
 // A Config is a list of rules: the [Matcher] of a configuration file. It does
 // not change once it is made.
 type Config struct {
-	rules    []rule
+	rules    []*Rule
+	labels   []string
 	warnings []Warning
 }
 
@@ -79,31 +80,42 @@ func Parse(path string, text []byte) (*Config, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Config{rules: rules, warnings: d.sortedWarnings()}, nil
+	return &Config{rules: rules, labels: labelNames(rules), warnings: d.sortedWarnings()}, nil
 }
 
 // Default is what runs without any configuration: every process that has a
 // command line, which kernel threads have not, in the group of its name.
 func Default() *Config {
-	name, err := parseTemplate("{{.Comm}}")
+	const text = "{{.Comm}}"
+	name, err := parseTemplate(text)
 	if err != nil {
 		panic(err)
 	}
-	return &Config{rules: []rule{{
-		selectors: []selector{cmdlineSelector{regexp.MustCompile(".+")}},
-		name:      name,
+	return &Config{rules: []*Rule{{
+		Position: 1,
+		Template: text,
+		selectors: []selector{&expressions{
+			expressionKind: expressionKinds[0], all: true, res: []*regexp.Regexp{regexp.MustCompile(".+")},
+		}},
+		name: name,
 	}}}
 }
 
 // Warnings returns what works, but is hardly meant, by line.
 func (c *Config) Warnings() []Warning { return c.warnings }
 
-// Match returns the group of the first rule that wants the process.
+// Rules implements [Matcher].
+func (c *Config) Rules() []*Rule { return c.rules }
+
+// LabelNames implements [Matcher].
+func (c *Config) LabelNames() []string { return c.labels }
+
+// Match implements [Matcher]: the first rule that wants the process decides.
 func (c *Config) Match(id *platform.Identity) Match {
 	s := subject{id: id}
-	for i := range c.rules {
-		if r := &c.rules[i]; r.match(&s) {
-			return r.name.group(&s)
+	for _, r := range c.rules {
+		if r.match(&s) {
+			return r.place(&s, len(c.labels))
 		}
 	}
 	return Match{}
@@ -112,8 +124,8 @@ func (c *Config) Match(id *platform.Identity) Match {
 // Needs returns the words that any rule looks at.
 func (c *Config) Needs() platform.Words {
 	var words platform.Words
-	for i := range c.rules {
-		words |= c.rules[i].needs()
+	for _, r := range c.rules {
+		words |= r.needs()
 	}
 	return words
 }

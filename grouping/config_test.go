@@ -141,6 +141,8 @@ func TestDefault(t *testing.T) {
 
 func TestNeeds(t *testing.T) {
 	const args, user, cgroups = platform.WordArgs, platform.WordUser, platform.WordCgroups
+	const exe, ancestors = platform.WordExe, platform.WordAncestors
+	const all = args | user | cgroups | exe | ancestors
 	tests := []struct {
 		name, rules string
 		want        platform.Words
@@ -156,12 +158,16 @@ func TestNeeds(t *testing.T) {
 		{"in with and else", "- {comm: [a], name: '{{with .PID}}p{{else}}{{.Username}}{{end}}'}", user},
 		{"by dollar", "- {comm: [a], name: '{{with .PID}}{{$.Username}}{{end}}'}", user},
 		{"in brackets", "- {comm: [a], name: '{{(print .Cgroups)}}'}", cgroups},
-		{"field of brackets", "- {comm: [a], name: '{{($).ExeFull}}'}", args | user | cgroups},
-		{"in a definition", "- {comm: [a], name: '{{define \"u\"}}{{.Username}}{{end}}{{template \"u\" .}}'}", args | user | cgroups},
-		{"bare dot", "- {comm: [a], name: '{{.}}'}", args | user | cgroups},
-		{"bare dollar", "- {comm: [a], name: '{{$}}'}", args | user | cgroups},
+		{"field of brackets", "- {comm: [a], name: '{{($).ExeFull}}'}", all},
+		{"in a definition", "- {comm: [a], name: '{{define \"u\"}}{{.Username}}{{end}}{{template \"u\" .}}'}", all},
+		{"bare dot", "- {comm: [a], name: '{{.}}'}", all},
+		{"bare dollar", "- {comm: [a], name: '{{$}}'}", all},
+		{"by path and parent", "- {exe_path: [/a], name: '{{.Parent}}'}", exe | ancestors},
+		{"in a label", "- {comm: [a], name: x, labels: {u: '{{.Username}}', c: '{{.ContainerID}}'}}", user | cgroups},
+		{"refused", "- {comm: [a], name: x, not: {user: [root], ancestor: [b]}}", user | ancestors},
+		{"unit", "- {unit: [a.service], name: '{{.Slice}}'}", cgroups},
 		{"variable", "- {comm: [a], name: '{{$x := .PID}}{{$x}}'}", 0},
-		{"variable of all", "- {comm: [a], name: '{{$x := .}}{{$x.PID}}'}", args | user | cgroups},
+		{"variable of all", "- {comm: [a], name: '{{$x := .}}{{$x.PID}}'}", all},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

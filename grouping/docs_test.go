@@ -1,6 +1,8 @@
 package grouping
 
 import (
+	"flag"
+	"fmt"
 	"os"
 	"reflect"
 	"strings"
@@ -42,6 +44,56 @@ func TestExample(t *testing.T) {
 	}
 }
 
+var update = flag.Bool("update", false, "write the files that are made from the code")
+
+// generated returns the parts of the manual that are made from the code, by the
+// word that marks them.
+func generated() map[string]string {
+	parts := make(map[string]string)
+	for what, keys := range map[string][]Key{"file keys": fileKeys, "rule keys": ruleKeys} {
+		text := "| Key | Is | Means |\n|---|---|---|\n"
+		for _, k := range keys {
+			text += fmt.Sprintf("| `%s` | %s | %s |\n", k.Name, k.Type, strings.ReplaceAll(k.Help, "{{.ExeBase}}", "`{{.ExeBase}}`"))
+		}
+		parts[what] = text
+	}
+	return parts
+}
+
+// TestDocsAreMade holds the tables of the manual and the schema against the list
+// of keys that they are made from; `make generate` writes them anew.
+func TestDocsAreMade(t *testing.T) {
+	const manual, schema = "../docs/configuration.md", "../deploy/config.schema.json"
+	text, err := os.ReadFile(manual)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := string(text)
+	for what, table := range generated() {
+		mark := "<!-- made by make generate: " + what + " -->\n"
+		before, after, found := strings.Cut(want, mark)
+		if !found {
+			t.Fatalf("%s lacks the line %s", manual, mark)
+		}
+		after = strings.TrimLeft(after, "\n")
+		for strings.HasPrefix(after, "|") {
+			_, after, _ = strings.Cut(after, "\n")
+		}
+		want = before + mark + "\n" + table + "\n" + strings.TrimLeft(after, "\n")
+	}
+	for file, want := range map[string]string{manual: want, schema: Schema()} {
+		if *update {
+			if err := os.WriteFile(file, []byte(want), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		got, err := os.ReadFile(file)
+		if err != nil || string(got) != want {
+			t.Errorf("%s differs from the code, error %v; run `make generate`", file, err)
+		}
+	}
+}
+
 // TestDocs guards that every configuration in the manual works as it stands.
 func TestDocs(t *testing.T) {
 	const file = "../docs/configuration.md"
@@ -79,8 +131,16 @@ func TestDocsNameEveryField(t *testing.T) {
 }
 
 func fieldsOf(v any) (names []string) {
-	for i := range reflect.TypeOf(v).NumField() {
-		names = append(names, reflect.TypeOf(v).Field(i).Name)
+	of := reflect.TypeOf(v)
+	for _, f := range reflect.VisibleFields(of) {
+		if f.IsExported() {
+			names = append(names, f.Name)
+		}
+	}
+	for m := range reflect.PointerTo(of).Methods() {
+		if m.Name != "String" {
+			names = append(names, m.Name)
+		}
 	}
 	return names
 }

@@ -75,10 +75,15 @@ func (t *Tracker) name(exits []platform.Exit) {
 		if !r.doubt && !r.execed && r.comm == e.Comm {
 			continue
 		}
-		id := e.Identity(t.matcher.Needs())
+		id := e.Identity(t.needs)
+		if t.needs&platform.WordAncestors != 0 {
+			id.Ancestors = t.ancestors(e.PPID)
+		}
 		switch m := t.matcher.Match(&id); {
 		case m.OK:
-			t.assign(r, t.group(m.Group), false)
+			t.assign(r, t.group(&m), m.Rule, false)
+		case m.Rule != nil:
+			r.state, r.rule = ignored, m.Rule
 		case r.state != tracked || !r.inherited:
 			r.orphan = true
 		}
@@ -89,8 +94,8 @@ func (t *Tracker) name(exits []platform.Exit) {
 	}
 	for i := range t.dead {
 		if r := &t.dead[i]; r.orphan {
-			if g := t.heritage(exits, i); g != nil {
-				t.assign(r, g, true)
+			if heir := t.heritage(exits, i); heir != nil {
+				t.assign(r, heir.group, heir.rule, true)
 			} else {
 				r.state, r.orphan = ignored, false
 			}
@@ -98,21 +103,24 @@ func (t *Tracker) name(exits []platform.Exit) {
 	}
 }
 
-// heritage returns the group of the nearest ancestor of exits[i] that has one,
-// or nil.
-func (t *Tracker) heritage(exits []platform.Exit, i int) *group {
-	if !t.opts.Children {
+// heritage returns the nearest ancestor of exits[i] that is in a group which its
+// children join, or nil.
+func (t *Tracker) heritage(exits []platform.Exit, i int) *record {
+	if !t.inherits {
+		return nil
+	}
+	passesOn := func(r *record) *record {
+		if r.state == tracked && r.rule.children.or(t.opts.Children) {
+			return r
+		}
 		return nil
 	}
 	ppid := exits[i].PPID
 	for steps := 0; steps < maxAncestors; steps++ {
 		if at := t.snap.Index(ppid); at >= 0 {
 			r := &t.records[at]
-			if r.state == tracked {
-				return r.group
-			}
-			if r.state == ignored {
-				return nil
+			if r.state != unmatched {
+				return passesOn(r)
 			}
 			ppid = t.snap.Samples[at].PPID
 			continue
@@ -122,7 +130,7 @@ func (t *Tracker) heritage(exits []platform.Exit, i int) *group {
 			return nil
 		}
 		if !t.dead[at].orphan {
-			return t.dead[at].group
+			return passesOn(&t.dead[at])
 		}
 		i, ppid = at, exits[at].PPID
 	}
@@ -132,6 +140,8 @@ func (t *Tracker) heritage(exits []platform.Exit, i int) *group {
 // settle adds what a process used since it was last looked at, and how it ended.
 func (t *Tracker) settle(r *record, e *platform.Exit) {
 	if r.state != tracked {
+		d := r.stat(&e.Sample)
+		t.coverage.UnmatchedNanos += d.UserNanos + d.SystemNanos
 		return
 	}
 	t.advanceProcess(r, &e.Sample)

@@ -19,15 +19,18 @@ const (
 	NumStates
 )
 
-// maxThreadNames is how many thread names a group remembers. Beyond that the
-// names that no thread has are forgotten, and would count anew.
-const maxThreadNames = 1000
-
 // A Group is what the processes of one group use. The counters are since the
 // Tracker started, and hold the processes that have exited.
 type Group struct {
-	Name  string
-	Procs int // live processes
+	Name   string
+	Labels []string // values of [Tracker.LabelNames]; nobody may change them
+	Procs  int      // live processes
+	Rule   *Rule    // that made it, nil of [OtherName] and where the rules have changed
+	Expect *Expect  // how many there should be, nil if nobody says
+
+	Regroups uint64 // processes that came from another group, or from none
+
+	TopCPU, TopRSS []Member // the processes with the most of it, where the rule asks for them
 
 	Counters
 	Counted platform.Fields // the parts of Counters that were ever read
@@ -82,7 +85,21 @@ type FileGap struct {
 
 // group is the Tracker's side of a Group.
 type group struct {
-	name    string
+	name     string
+	labels   []string
+	key      string // in Tracker.groups
+	rule     *Rule  // that made it, nil after the rules have changed
+	standing bool   // a rule has it even without processes
+	blank    bool   // standing, and with labels that only processes know
+	other    bool   // of what has no room elsewhere
+	expect   *Expect
+	wants    platform.Fields // what was read of any of its processes
+	idle     uint64          // ticks after boot at which it was found without processes, 0 if it has some
+	into     *group          // that took it over when the labels changed
+
+	regroups uint64
+	top      top
+
 	total   Counters
 	counted platform.Fields
 	threads map[string]*threadGroup // by label
@@ -105,21 +122,6 @@ type threadGroup struct {
 	forgotten bool // no longer in group.threads
 }
 
-func newGroup(name string) *group {
-	return &group{name: name, threads: make(map[string]*threadGroup), exits: make(map[ending]uint64)}
-}
-
-// thread returns the threads of a name.
-func (g *group) thread(comm string) *threadGroup {
-	label := ValidLabel(comm)
-	tg := g.threads[label]
-	if tg == nil {
-		tg = &threadGroup{name: label}
-		g.threads[label] = tg
-	}
-	return tg
-}
-
 // sum counts what the processes of every group hold right now, and returns a
 // copy of all groups, by name.
 func (t *Tracker) sum() []Group {
@@ -129,12 +131,15 @@ func (t *Tracker) sum() []Group {
 		g.start, g.smaps = math.MaxUint64, math.MaxUint64
 	}
 	t.health.Hidden, t.health.Partial = t.snap.Hidden, 0
+	t.coverage.UnmatchedProcs = 0
+	clear(t.coverage.matches)
 	for i := range t.records {
 		r, s := &t.records[i], &t.snap.Samples[i]
 		late := s.Have == 0 && t.snap.Partial // not reached, which is no error of its own
 		if s.Have&platform.FieldStat == 0 && !late {
 			t.health.Hidden++
 		}
+		t.coverage.count(r)
 		if r.state != tracked {
 			continue
 		}
@@ -148,17 +153,44 @@ func (t *Tracker) sum() []Group {
 	t.health.Blocked = t.snap.Blocked
 	t.health.Incomplete = t.health.Incomplete || t.snap.Partial
 
+	return t.snapshots()
+}
+
+// snapshots returns copies of all groups, and forgets those that should be.
+func (t *Tracker) snapshots() []Group {
+	named := make(map[string]bool) // groups that have processes, of rules with labels
 	out := make([]Group, 0, len(t.groups))
-	for name, g := range t.groups {
-		if g.gauges.Procs == 0 && t.opts.RemoveEmpty {
-			delete(t.groups, name)
+	for _, g := range t.groups {
+		switch {
+		case g.gauges.Procs > 0:
+			if g.idle = 0; len(t.labels) > 0 {
+				named[g.name] = true
+			}
+		case t.opts.RemoveEmpty && !g.standing:
+			t.forget(g)
 			continue
+		case g.idle == 0:
+			g.idle = t.snap.Now
 		}
-		out = append(out, g.snapshot(&t.snap))
+		threads := t.threadTotals(g)
+		if g.blank && !g.used() && g.gauges.Procs == 0 {
+			continue // until it is known whether its labels have values
+		}
+		out = append(out, g.snapshot(t, threads))
 	}
-	slices.SortFunc(out, func(a, b Group) int { return cmp.Compare(a.Name, b.Name) })
+	for _, g := range t.groups {
+		if g.blank && !g.used() && g.gauges.Procs == 0 && !named[g.name] {
+			out = append(out, g.snapshot(t, nil))
+		}
+	}
+	slices.SortFunc(out, func(a, b Group) int {
+		return cmp.Or(cmp.Compare(a.Name, b.Name), slices.Compare(a.Labels, b.Labels))
+	})
 	return out
 }
+
+// used reports whether the group has ever had a process.
+func (g *group) used() bool { return g.counted != 0 || g.starts > 0 }
 
 // take adds what a process holds.
 func (g *group) take(s *platform.Sample) {
@@ -231,11 +263,17 @@ func (v *Group) sleeps(wchan string) {
 }
 
 // snapshot returns a copy of the group that nothing changes any more.
-func (g *group) snapshot(snap *platform.Snapshot) Group {
+func (g *group) snapshot(t *Tracker, threads []Thread) Group {
+	snap := &t.snap
 	out := g.gauges
-	out.Name, out.Counters, out.Counted = g.name, g.total, g.counted
+	out.Name, out.Labels, out.Rule, out.Expect, out.Regroups = g.name, g.labels, g.rule, g.expect, g.regroups
+	out.Counters, out.Counted = g.total, g.counted
+	out.TopCPU, out.TopRSS = g.top.members(t.elapsed, snap)
 	if out.Procs == 0 {
-		out.Known = ^platform.Fields(0)
+		out.Known = g.wants
+		if !g.used() { // what it is going to be counts from 0
+			out.Counted = g.wants &^ (platform.FieldRunWait | platform.FieldBlockWait)
+		}
 	} else {
 		out.OldestStart = snap.BootTime.Unix() + int64(g.start/snap.TicksPerSecond)
 	}
@@ -251,29 +289,9 @@ func (g *group) snapshot(snap *platform.Snapshot) Group {
 			out.Unreadable = append(out.Unreadable, FileGap{platform.Fields(1) << i, procs})
 		}
 	}
-	out.Threads = g.threadTotals()
+	out.Threads = threads
 	if out.Watched = snap.Source == string(platform.KindBPF); out.Watched {
 		out.Starts, out.OOMKills, out.Exits = g.starts, g.oomKills, g.endings()
-	}
-	return out
-}
-
-// threadTotals returns the thread names that threads have now. The others keep
-// their totals for when they come back.
-func (g *group) threadTotals() []Thread {
-	if len(g.threads) == 0 {
-		return nil
-	}
-	out := make([]Thread, 0, len(g.threads))
-	full := len(g.threads) > maxThreadNames
-	for label, tg := range g.threads {
-		if tg.count > 0 {
-			out = append(out, Thread{Name: tg.name, Count: tg.count, Counters: tg.total, Counted: tg.counted})
-		} else if full {
-			delete(g.threads, label)
-			tg.forgotten = true
-		}
-		tg.count = 0
 	}
 	return out
 }

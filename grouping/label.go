@@ -1,6 +1,8 @@
 package grouping
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"strings"
 	"unicode/utf8"
 )
@@ -35,4 +37,41 @@ func ValidLabel(name string) string {
 		name = name[size:]
 	}
 	return out.String()
+}
+
+// OtherName is the group, and the thread name, of what finds no room for a name
+// of its own.
+const OtherName = "_other"
+
+// Reserved are the names that no rule and no process can have.
+var Reserved = []string{OtherName}
+
+// maxGroupName is how many bytes of a name are kept. It is in every series of
+// its group.
+const maxGroupName = 1024
+
+// groupName returns the group that name stands for: a valid label value that is
+// not reserved. What is cut off from a long one is told by a hash behind it, so
+// that different names stay different.
+func groupName(name string) string {
+	label := processName(name)
+	if len(label) <= maxGroupName {
+		return label
+	}
+	sum := sha256.Sum256([]byte(name))
+	tail := "~" + hex.EncodeToString(sum[:8])
+	end := maxGroupName - len(tail)
+	for !utf8.RuneStart(label[end]) {
+		end--
+	}
+	return label[:end] + tail
+}
+
+// processName returns the label value that stands for a name which anybody may
+// choose: that of [OtherName] is written as if its first byte were no text.
+func processName(name string) string {
+	if name == OtherName {
+		return string(utf8.RuneError) + "5f" + name[1:]
+	}
+	return ValidLabel(name)
 }

@@ -1,9 +1,13 @@
 package grouping
 
-import "github.com/seed57308aee/process_exporter/platform"
+import (
+	"strings"
+
+	"github.com/seed57308aee/process_exporter/platform"
+)
 
 // A Matcher decides from its words which group a process belongs to. It may be
-// used from several goroutines at once.
+// used from several goroutines at once, and never changes.
 type Matcher interface {
 	// Match returns the group of a process. It does not keep id.
 	Match(id *platform.Identity) Match
@@ -11,14 +15,32 @@ type Matcher interface {
 	// Needs returns the words that Match looks at, beside Comm, ID and
 	// StartTime. It is the same at every call, and the others need not be read.
 	Needs() platform.Words
+
+	// Rules returns all rules, in the order in which they are tried.
+	Rules() []*Rule
+
+	// LabelNames returns the labels that groups have beside their name, sorted.
+	LabelNames() []string
 }
 
 // A Match is the answer of a [Matcher] for one process.
 type Match struct {
+	Rule  *Rule  // that wants the process, nil if none does
 	Group string // a valid label value, which may be empty
-	OK    bool   // without it no rule wants the process and Group means nothing
+	OK    bool   // without it the process is in no group of its own, and Group means nothing
 
-	// TemplateFailed tells that the name template broke off: Group is what it
-	// had written by then, which processes of other groups may share.
+	Labels []string // values of [Matcher.LabelNames], in that order
+
+	// TemplateFailed tells that a template broke off: Group, or a label, is what
+	// it had written by then, which processes of other groups may share.
 	TemplateFailed bool
+}
+
+// key identifies a group by its name and the values of its labels. No label
+// value has a byte that is no part of UTF-8.
+func (m *Match) key() string {
+	if len(m.Labels) == 0 {
+		return m.Group
+	}
+	return m.Group + "\xff" + strings.Join(m.Labels, "\xff")
 }

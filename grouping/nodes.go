@@ -53,7 +53,7 @@ func (d *decoder) collect(m *yaml.Node, known []string, values map[string]*yaml.
 			merged = append(merged, value)
 			continue
 		case own[key.Value] != nil:
-			d.warn(at.Line, "key %q is given twice, and the last one counts; remove one", key.Value)
+			d.warn(at, "key %q is given twice, and the last one counts; remove one", key.Value)
 		case !slices.Contains(known, key.Value):
 			d.unknownKey(at, key.Value, known)
 		}
@@ -96,19 +96,22 @@ func (d *decoder) merge(n *yaml.Node, known []string, values map[string]*yaml.No
 // unknownKey warns of a key that nothing reads, most often a misspelled one.
 // Those that begin with x- belong to the user, as a place for anchors.
 func (d *decoder) unknownKey(at *yaml.Node, key string, known []string) {
+	if known == nil { // any key will do
+		return
+	}
 	if strings.HasPrefix(key, "x-") {
 		return
 	}
 	if k := nearest(key, known); k != "" {
-		d.warn(at.Line, "unknown key %q, did you mean %q?", key, k)
+		d.warn(at, "unknown key %q, did you mean %q?", key, k)
 		return
 	}
-	d.warn(at.Line, "unknown key %q; the keys here are %s", key, strings.Join(known, ", "))
+	d.warn(at, "unknown key %q; the keys here are %s", key, strings.Join(known, ", "))
 }
 
 // warn records a warning, once even if an alias leads to its place again.
-func (d *decoder) warn(line int, format string, args ...any) {
-	w := Warning{Path: d.path, Line: max(line, 1), Text: oneLine(fmt.Sprintf(format, args...))}
+func (d *decoder) warn(at *yaml.Node, format string, args ...any) {
+	w := Warning{Path: d.path, Line: max(at.Line, 1), Column: at.Column, Text: oneLine(fmt.Sprintf(format, args...))}
 	if !d.warned[w] {
 		d.warned[w] = true
 		d.warnings = append(d.warnings, w)
@@ -121,7 +124,7 @@ func (d *decoder) sortedWarnings() []Warning {
 }
 
 func (d *decoder) fail(at *yaml.Node, cause error, format string, args ...any) error {
-	return &ConfigError{Path: d.path, Line: max(at.Line, 1), Text: oneLine(fmt.Sprintf(format, args...)), Err: cause}
+	return &ConfigError{Path: d.path, Line: max(at.Line, 1), Column: at.Column, Text: oneLine(fmt.Sprintf(format, args...)), Err: cause}
 }
 
 // yamlMessage is how the messages of the YAML library are made: it has no other

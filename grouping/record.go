@@ -22,9 +22,16 @@ type record struct {
 	kernel    bool // a thread of the kernel, whose end nobody tells of
 	credit    bool // born while we watched: what it used before first sight counts too
 
+	stale bool // it has run since its words were last looked at
+
 	exec uint64 // as of the last time its names were in doubt
 	comm string
 
+	sum    uint64 // of its words when it was named, see [platform.Identity]; 0 if it was not
+	euid   uint32 // the same
+	cgroup uint64 // the same, 0 if unknown
+
+	rule  *Rule // that wants it, or its ancestor; nil if none does
 	group *group
 	have  platform.Fields // the parts of base that were read at least once
 	cpu   uint64          // nanoseconds, user and system, as last read
@@ -109,8 +116,10 @@ func (t *Tracker) advance() {
 		case r.state == tracked:
 			t.advanceProcess(r, s)
 		case !r.doubt: // unwanted: if it joins a group later, its past stays out
+			d := r.stat(s)
 			r.credit = false
-			r.stat(s)
+			t.coverage.UnmatchedNanos += d.UserNanos + d.SystemNanos
+			r.stale = r.stale || d.UserNanos+d.SystemNanos > 0
 		}
 	}
 }
@@ -169,6 +178,10 @@ func (t *Tracker) advanceProcess(r *record, s *platform.Sample) {
 	r.have |= s.Have
 	g.total.add(&d)
 	g.counted |= s.Have
+	r.stale = r.stale || d.UserNanos+d.SystemNanos+d.VoluntarySwitches+d.NonvoluntarySwitches > 0
+	if r.rule.Top > 0 && s.Threads > 0 {
+		g.top.offer(r, s, &d)
+	}
 }
 
 // advanceTasks works out what every thread used since the last walk. The
@@ -200,7 +213,7 @@ func (t *Tracker) advanceTasks(r *record, s *platform.Sample, d *Counters) {
 		}
 		if now.Have&platform.FieldTaskUsage != 0 {
 			if n.group == nil || n.group.forgotten || n.comm != now.Comm {
-				n.comm, n.group = now.Comm, r.group.thread(now.Comm)
+				n.comm, n.group = now.Comm, t.thread(r.group, now.Comm)
 			}
 			n.group.count++
 			n.group.total.add(&grown)

@@ -1,6 +1,7 @@
 package grouping
 
 import (
+	"slices"
 	"strings"
 	"time"
 
@@ -15,7 +16,7 @@ var sampleCapture = strings.Repeat("0123456789abcdef", 4)
 // returns what went wrong, or "". A mistake in a template shows only when it
 // runs, and then puts all processes of the rule into one group. One that fails
 // for lack of a word, such as index .Cgroups 0, may be all right here.
-func (t *nameTemplate) rehearse(r *rule) string {
+func (t *nameTemplate) rehearse(r *Rule) string {
 	name, err := t.execute(rehearsalSubject(r).words())
 	switch {
 	case err != nil:
@@ -27,30 +28,32 @@ func (t *nameTemplate) rehearse(r *rule) string {
 }
 
 // rehearsalSubject returns a process with all words that r could want.
-func rehearsalSubject(r *rule) *subject {
-	comm, matches := "sample", map[string]string(nil)
+func rehearsalSubject(r *Rule) *subject {
+	id := strings.Repeat("0123456789abcdef", 4)
+	path := "/kubepods.slice/kubepods-podbd5f6a22_7b22_4e01_8d0e_5c1b1b0a0a01.slice/cri-containerd-" + id + ".scope"
+	s := &subject{id: &platform.Identity{
+		ID:        platform.ID{PID: 4194304, Start: 100},
+		Comm:      "sample",
+		StartTime: time.Unix(1_700_000_000, 0).UTC(),
+		EUID:      65534,
+		Username:  "nobody",
+		Cgroups:   []string{path, path},
+		Ancestors: []string{"bash", "systemd"},
+	}}
 	for _, sel := range r.selectors {
 		switch sel := sel.(type) {
-		case commSelector:
-			if len(sel) > 0 {
-				comm = sel[0]
+		case *list:
+			if sel.name == "comm" && len(sel.items) > 0 {
+				s.id.Comm = sel.items[0]
 			}
-		case cmdlineSelector:
-			matches = map[string]string{}
-			for _, re := range sel {
-				for _, name := range re.SubexpNames() {
-					matches[name] = sampleCapture
-				}
+		case *expressions:
+			for _, re := range sel.res {
+				groups := slices.Repeat([]string{sampleCapture}, 1+re.NumSubexp())
+				s.capture(re.SubexpNames(), groups)
 			}
 		}
 	}
-	return &subject{matches: matches, id: &platform.Identity{
-		ID:        platform.ID{PID: 4194304, Start: 100},
-		Comm:      comm,
-		StartTime: time.Unix(1_700_000_000, 0).UTC(),
-		Args:      []string{"/usr/local/bin/" + comm, "--sample", sampleCapture},
-		EUID:      65534,
-		Username:  "nobody",
-		Cgroups:   []string{"/system.slice/sample.service", "/system.slice/sample.service"},
-	}}
+	s.id.Exe = "/usr/local/bin/" + s.id.Comm
+	s.id.Args = []string{s.id.Exe, "--sample", sampleCapture}
+	return s
 }

@@ -1,38 +1,80 @@
 package grouping
 
 import (
-	"path"
-	"regexp"
 	"slices"
-	"strings"
 
 	"github.com/seed57308aee/process_exporter/platform"
 )
 
-// A rule is one item of process_names. A process must pass all its selectors.
-type rule struct {
+// A Rule is one item of process_names, or a name of the flag procnames. It does
+// not change once it is made. A process must pass all its selectors.
+type Rule struct {
+	Position int    // from 1
+	Line     int    // in the file, from 1; 0 if it comes from none
+	Column   int    // the same
+	Template string // of the name, as written
+
+	// Name is the group of every process that the rule wants, if it is always
+	// the same: then Static is true, and the group exists from the start.
+	Name   string
+	Static bool
+
+	Ignore    bool    // what it wants is in no group
+	Expect    *Expect // nil if any number of processes is fine
+	MaxGroups int     // how many groups it may make; 0 is no limit of its own
+	Top       int     // how many members are shown one by one
+
+	children choice
+	threads  choice
+	smaps    choice
+
 	selectors []selector // at least one, the cheap ones first
 	name      *nameTemplate
+	labels    []labelTemplate
 }
 
-// A selector is one condition of a rule.
-type selector interface {
-	match(s *subject) bool
-	needs() platform.Words
+// An Expect says how many processes a group should have.
+type Expect struct {
+	Min int
+	Max int // -1 is no upper bound
 }
 
-// A subject is the process that rules are tried on, with what was worked out
-// about it so far.
-type subject struct {
-	id      *platform.Identity
-	matches map[string]string // captures of the rule being tried, nil without
+// A choice is a switch that a rule may leave to the flag of its name.
+type choice uint8
 
-	line   string // the command line, joined
-	joined bool
+const (
+	unset choice = iota
+	yes
+	no
+)
+
+// or returns the choice, or what the flag says.
+func (c choice) or(flag bool) bool { return c == yes || c == unset && flag }
+
+// A labelTemplate makes the value of one label.
+type labelTemplate struct {
+	name  string
+	value *nameTemplate
+	at    int // index in the labels of all rules
+}
+
+// fields returns what is to be read of the processes of a rule.
+func (r *Rule) fields(all platform.Fields) platform.Fields {
+	set := func(c choice, fields platform.Fields) {
+		switch c {
+		case yes:
+			all |= fields
+		case no:
+			all &^= fields
+		}
+	}
+	set(r.threads, platform.FieldTaskUsage)
+	set(r.smaps, platform.FieldSmaps)
+	return all
 }
 
 // match reports whether the rule wants s, and leaves its captures there.
-func (r *rule) match(s *subject) bool {
+func (r *Rule) match(s *subject) bool {
 	s.matches = nil
 	for _, sel := range r.selectors {
 		if !sel.match(s) {
@@ -42,86 +84,69 @@ func (r *rule) match(s *subject) bool {
 	return true
 }
 
-func (r *rule) needs() platform.Words {
+// place returns where the rule puts s, which it wants. labels is how many
+// labels all rules have.
+func (r *Rule) place(s *subject, labels int) Match {
+	if r.Ignore {
+		return Match{Rule: r}
+	}
+	m := r.name.group(s)
+	m.Rule = r
+	if labels > 0 {
+		m.Labels = make([]string, labels)
+	}
+	for _, l := range r.labels {
+		value := l.value.group(s)
+		m.Labels[l.at] = value.Group
+		m.TemplateFailed = m.TemplateFailed || value.TemplateFailed
+	}
+	return m
+}
+
+// standing returns the group of a rule whose processes are all in one, and that
+// is there without any.
+func (r *Rule) standing(labels int) (m Match, ok bool) {
+	if !r.Static || r.Ignore {
+		return m, false
+	}
+	m = Match{Rule: r, Group: r.Name, OK: true}
+	if labels > 0 {
+		m.Labels = make([]string, labels)
+	}
+	for _, l := range r.labels {
+		if l.value.static {
+			m.Labels[l.at] = l.value.text
+		}
+	}
+	return m, true
+}
+
+func (r *Rule) needs() platform.Words {
 	words := r.name.needs
 	for _, sel := range r.selectors {
 		words |= sel.needs()
 	}
+	for _, l := range r.labels {
+		words |= l.value.needs
+	}
 	return words
 }
 
-// commandLine joins the arguments by single spaces. It does so once per
-// process, however many rules ask: a command line may have megabytes.
-func (s *subject) commandLine() string {
-	if !s.joined {
-		s.line, s.joined = strings.Join(s.id.Args, " "), true
-	}
-	return s.line
-}
-
-// exeFull is what a process calls its own program: the first argument. Without
-// arguments, as in kernel threads and zombies, the name must do.
-func (s *subject) exeFull() string {
-	if len(s.id.Args) == 0 {
-		return s.id.Comm
-	}
-	return s.id.Args[0]
-}
-
-// exeBase is exeFull without its directory. A bare name is not taken apart, for
-// those of kernel threads may have a slash in them.
-func (s *subject) exeBase() string {
-	if len(s.id.Args) == 0 {
-		return s.id.Comm
-	}
-	return path.Base(s.id.Args[0])
-}
-
-// commSelector passes the processes of one of these names.
-type commSelector []string
-
-func (c commSelector) match(s *subject) bool { return slices.Contains(c, s.id.Comm) }
-
-func (c commSelector) needs() platform.Words { return 0 }
-
-// exeSelector passes the processes that were started as one of these: an entry
-// with a slash is the whole first argument, one without is its last element.
-type exeSelector []string
-
-func (e exeSelector) match(s *subject) bool {
-	if len(s.id.Args) == 0 {
-		return false
-	}
-	full, base := s.exeFull(), s.exeBase()
-	return slices.ContainsFunc(e, func(entry string) bool {
-		if strings.Contains(entry, "/") {
-			return entry == full
-		}
-		return entry == base
-	})
-}
-
-func (e exeSelector) needs() platform.Words { return platform.WordArgs }
-
-// cmdlineSelector passes the processes whose joined command line has all these
-// expressions somewhere in it.
-type cmdlineSelector []*regexp.Regexp
-
-// match collects the captures in one map for the whole rule: a later expression
-// overrides an equal name of an earlier one. The whole match and the groups
-// without a name share the key "", as they do for all who print {{.Matches}}.
-func (c cmdlineSelector) match(s *subject) bool {
-	s.matches = make(map[string]string)
-	for _, re := range c {
-		groups := re.FindStringSubmatch(s.commandLine())
-		if groups == nil {
-			return false
-		}
-		for i, name := range re.SubexpNames() {
-			s.matches[name] = groups[i]
+// labelNames returns the names of the labels of all rules, sorted, and tells
+// each rule where its own stand.
+func labelNames(rules []*Rule) []string {
+	var names []string
+	for _, r := range rules {
+		for _, l := range r.labels {
+			names = append(names, l.name)
 		}
 	}
-	return true
+	slices.Sort(names)
+	names = slices.Compact(names)
+	for _, r := range rules {
+		for i := range r.labels {
+			r.labels[i].at, _ = slices.BinarySearch(names, r.labels[i].name)
+		}
+	}
+	return names
 }
-
-func (c cmdlineSelector) needs() platform.Words { return platform.WordArgs }

@@ -6,6 +6,7 @@ import (
 )
 
 func TestNearest(t *testing.T) {
+	fileKeys, ruleKeys := keyNames(fileKeys), keyNames(ruleKeys)
 	tests := []struct {
 		name, word string
 		known      []string
@@ -17,7 +18,7 @@ func TestNearest(t *testing.T) {
 		{"case", "Comm", ruleKeys, "comm"},
 		{"plural", "exes", ruleKeys, "exe"},
 		{"nearer of two", "cmdlin", ruleKeys, "cmdline"},
-		{"another word", "labels", ruleKeys, ""},
+		{"another word", "processes", ruleKeys, ""},
 		{"empty", "", ruleKeys, ""},
 		{"nothing known", "comm", nil, ""},
 		{"endless", strings.Repeat("comm", 1<<18), ruleKeys, ""},

@@ -2,6 +2,7 @@ package grouping
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"text/template"
 	"text/template/parse"
@@ -24,14 +25,24 @@ const (
 	maxSteps = 10_000
 )
 
-// A nameTemplate makes the name of a group from the words of a process.
+// A nameTemplate makes the name of a group, or the value of a label, from the
+// words of a process.
 type nameTemplate struct {
-	tmpl  *template.Template
-	needs platform.Words
+	tmpl   *template.Template
+	needs  platform.Words
+	text   string // what it yields, if that is always the same
+	static bool
 }
 
-// templateWords is what a template sees as its dot.
+// templateWords is what a template sees as its dot. What is worked out only for
+// those who ask is a method, which a template calls like a field.
 type templateWords struct {
+	basicWords
+	s *subject
+}
+
+// basicWords are the words that print together as {{.}}.
+type basicWords struct {
 	Comm      string
 	ExeBase   string
 	ExeFull   string
@@ -42,17 +53,48 @@ type templateWords struct {
 	Cgroups   []string
 }
 
+// String returns what {{.}} prints.
+func (w *templateWords) String() string { return fmt.Sprint(w.basicWords) }
+
+// Exe is the path of the program's file.
+func (w *templateWords) Exe() string { return w.s.id.Exe }
+
+// Unit is the systemd unit that the process belongs to.
+func (w *templateWords) Unit() string { return w.s.place().Unit }
+
+// Slice is the systemd slice that the process belongs to.
+func (w *templateWords) Slice() string { return w.s.place().Slice }
+
+// ContainerID is the id of the container that the process runs in.
+func (w *templateWords) ContainerID() string { return w.s.place().ContainerID }
+
+// ContainerRuntime is what made that container, such as docker.
+func (w *templateWords) ContainerRuntime() string { return w.s.place().Runtime }
+
+// PodUID is the uid of the Kubernetes pod that the process runs in.
+func (w *templateWords) PodUID() string { return w.s.place().PodUID }
+
+// Parent is the name of the parent process.
+func (w *templateWords) Parent() string { return w.s.parent() }
+
+// App is what an interpreter runs, such as the module given to python.
+func (w *templateWords) App() string { return appOf(w.s.id.Comm, w.s.exeBase(), w.s.id.Args) }
+
 // parseTemplate reads the text of a template and finds out which words it
 // looks at.
 func parseTemplate(text string) (*nameTemplate, error) {
-	tmpl, err := template.New("name").Funcs(boundedFuncs()).Parse(text)
+	tmpl, err := template.New("name").Funcs(boundedFuncs()).Funcs(templateFuncs()).Parse(text)
 	if err != nil {
 		return nil, err
 	}
 	t := &nameTemplate{tmpl: tmpl}
+	t.text, t.static = fixedText(tmpl)
 	for _, part := range tmpl.Templates() {
 		if part.Tree == nil {
 			continue
+		}
+		if err := checkFuncs(part.Root); err != nil {
+			return nil, err
 		}
 		walk(part.Root, func(n parse.Node) {
 			t.needs |= wordsOf(n)
@@ -63,6 +105,20 @@ func parseTemplate(text string) (*nameTemplate, error) {
 		countSteps(part.Root)
 	}
 	return t, nil
+}
+
+// fixedText returns what a template yields if it looks at nothing.
+func fixedText(tmpl *template.Template) (text string, ok bool) {
+	for _, n := range tmpl.Root.Nodes {
+		switch n := n.(type) {
+		case *parse.TextNode:
+			text += string(n.Text)
+		case *parse.CommentNode:
+		default:
+			return "", false
+		}
+	}
+	return groupName(text), true
 }
 
 // countSteps puts an empty text at the head of a list that may run again and
@@ -76,12 +132,12 @@ func countSteps(list *parse.ListNode) {
 // it nonetheless, by what was written until then.
 func (t *nameTemplate) group(s *subject) Match {
 	name, err := t.execute(s.words())
-	return Match{Group: ValidLabel(name), OK: true, TemplateFailed: err != nil}
+	return Match{Group: groupName(name), OK: true, TemplateFailed: err != nil}
 }
 
 // words returns s as templates see it.
 func (s *subject) words() *templateWords {
-	return &templateWords{
+	return &templateWords{s: s, basicWords: basicWords{
 		Comm:      s.id.Comm,
 		ExeBase:   s.exeBase(),
 		ExeFull:   s.exeFull(),
@@ -90,7 +146,7 @@ func (s *subject) words() *templateWords {
 		StartTime: s.id.StartTime,
 		Matches:   s.matches,
 		Cgroups:   s.id.Cgroups,
-	}
+	}}
 }
 
 // execute returns what the template wrote, also beside an error.
@@ -128,7 +184,7 @@ func (w *boundedWriter) Write(p []byte) (int, error) {
 // dollar without a field may hand on all of them. A field of that name may be
 // of something else, in which case a word is read for nothing.
 func wordsOf(n parse.Node) platform.Words {
-	const all = platform.WordArgs | platform.WordUser | platform.WordCgroups
+	const all = platform.WordArgs | platform.WordUser | platform.WordCgroups | platform.WordExe | platform.WordAncestors
 	switch n := n.(type) {
 	case *parse.DotNode:
 		return all
@@ -148,12 +204,16 @@ func wordsOf(n parse.Node) platform.Words {
 func wordsOfFields(names []string) (words platform.Words) {
 	for _, name := range names {
 		switch name {
-		case "ExeBase", "ExeFull", "Matches":
+		case "ExeBase", "ExeFull", "Matches", "App":
 			words |= platform.WordArgs
 		case "Username":
 			words |= platform.WordUser
-		case "Cgroups":
+		case "Cgroups", "Unit", "Slice", "ContainerID", "ContainerRuntime", "PodUID":
 			words |= platform.WordCgroups
+		case "Exe":
+			words |= platform.WordExe
+		case "Parent":
+			words |= platform.WordAncestors
 		}
 	}
 	return words

@@ -22,7 +22,12 @@ type Options struct {
 	Recheck      bool            // unwanted processes are identified anew at every update
 	RecheckLimit time.Duration   // only until so long after their start, and never again; not 0 implies Recheck
 	RemoveEmpty  bool            // forget a group, counters and all, once it has no process
-	Fields       platform.Fields // what to read of every process in a group
+	Fields       platform.Fields // what to read of every process in a group, unless its rule says otherwise
+
+	// MaxGroups is how many groups processes may make by their names, and
+	// MaxThreadNames how many names their threads may have in all of them. What
+	// is beyond is added up under [OtherName]. 0 is no limit.
+	MaxGroups, MaxThreadNames int
 }
 
 // A Tracker keeps the processes of a machine sorted into groups and adds up
@@ -31,10 +36,14 @@ type Options struct {
 //
 // It serves one goroutine at a time, but for SetMatcher.
 type Tracker struct {
-	src     platform.Source
-	opts    Options
-	matcher Matcher
-	health  Health
+	src    platform.Source
+	opts   Options
+	health Health
+
+	matcher  Matcher
+	needs    platform.Words // of matcher
+	labels   []string       // of matcher
+	inherits bool           // some rule, or the flag, lets processes join their ancestors
 
 	snap     platform.Snapshot
 	records  []record    // one per snap.Samples, at the same index, once join has run
@@ -42,10 +51,15 @@ type Tracker struct {
 	dead     []record    // scratch of bury
 	deadAt   map[int]int // where in dead a PID stands
 	groups   map[string]*group
+	rooms    rooms
+	visits   visits
+	coverage Coverage
 	departed map[platform.ID]departure // left, and their end was not told yet
 	source   string                    // that made the last walk
 	started  bool                      // the first walk is done
 	baseline uint64                    // ticks after boot at which the first walk began
+	now      uint64                    // ticks after boot at which the last walk began
+	elapsed  uint64                    // ticks between the last two walks, 0 at the first
 
 	mu   sync.Mutex // guards next
 	next Matcher    // takes over at the next Update
@@ -62,7 +76,8 @@ type Health struct {
 	HiddenTotal      uint64 // sum of Hidden
 	PartialTotal     uint64 // sum of Partial
 	TemplateFailures uint64 // names that a template did not finish
-	Moves            uint64 // processes that changed their group
+	Limited          uint64 // times that a process found no room in a group of its own name
+	LimitedThreads   uint64 // the same of threads and their names
 	LostEvents       uint64 // ends of processes that the Source could not tell in time
 	Source           string // what the last update asked
 }
@@ -72,7 +87,9 @@ func NewTracker(src platform.Source, m Matcher, o Options) *Tracker {
 	if o.RecheckLimit != 0 {
 		o.Recheck = true
 	}
-	return &Tracker{src: src, matcher: m, opts: o, groups: make(map[string]*group), departed: make(map[platform.ID]departure), deadAt: make(map[int]int)}
+	t := &Tracker{src: src, opts: o, groups: make(map[string]*group), departed: make(map[platform.ID]departure), deadAt: make(map[int]int)}
+	t.use(m)
+	return t
 }
 
 // SetMatcher makes m name the processes from the next Update on, those that
@@ -102,6 +119,10 @@ func (t *Tracker) Update(ctx context.Context) ([]Group, error) {
 		return nil, err
 	}
 	switched := t.started && t.source != t.snap.Source
+	if t.started {
+		t.elapsed = t.snap.Now - t.now
+	}
+	t.now, t.rooms.full = t.snap.Now, false
 	t.source = t.snap.Source
 	if !t.started {
 		t.started, t.baseline = true, t.snap.Now
@@ -110,6 +131,7 @@ func (t *Tracker) Update(ctx context.Context) ([]Group, error) {
 		t.join(false, switched)
 	}
 	t.adopt()
+	t.visit(ctx)
 	t.match(ctx)
 	t.src.Complete(ctx, &t.snap)
 	t.advance()
@@ -128,10 +150,10 @@ func (t *Tracker) adopt() {
 	if next == nil {
 		return
 	}
-	t.matcher = next
+	t.use(next)
 	for i := range t.records {
 		r := &t.records[i]
-		r.doubt = true
+		r.doubt, r.sum = true, 0
 		r.inherited = r.inherited && r.ppid != t.snap.Samples[i].PPID
 	}
 }
@@ -161,7 +183,7 @@ func (t *Tracker) join(first, switched bool) {
 		if last := len(known) - 1; last >= 0 && known[last].id == s.ID {
 			t.records[i] = known[last]
 			if known = known[:last]; switched { // every Source has its own way to tell a program
-				t.records[i].exec = s.Exec
+				t.records[i].exec, t.records[i].cgroup = s.Exec, s.Cgroup
 			}
 			continue
 		}
@@ -190,12 +212,15 @@ func (t *Tracker) match(ctx context.Context) {
 			r.execed = r.exec != 0 && r.exec != s.Exec
 			r.exec, r.comm = s.Exec, s.Comm
 		}
+		if t.moved(r, s) {
+			r.doubt = r.doubt || !t.closed(r, s)
+		}
 		switch {
 		case !r.doubt && !t.rechecks(r, s):
 		case ctx.Err() != nil:
 			t.health.Incomplete = true
 		default:
-			t.identify(ctx, r, s)
+			t.identify(ctx, i)
 		}
 	}
 	for i := range t.records {
@@ -206,7 +231,7 @@ func (t *Tracker) match(ctx context.Context) {
 	for i := range t.records {
 		s := &t.snap.Samples[i]
 		if s.Want = 0; t.records[i].state == tracked {
-			s.Want = t.opts.Fields
+			s.Want = t.records[i].rule.fields(t.opts.Fields)
 		}
 	}
 }
@@ -228,9 +253,22 @@ func (t *Tracker) within(s *platform.Sample, d time.Duration) bool {
 	return t.snap.Now < s.Start+uint64(d.Seconds()*float64(t.snap.TicksPerSecond))
 }
 
-// identify asks the matcher for the name of a process.
-func (t *Tracker) identify(ctx context.Context, r *record, s *platform.Sample) {
-	id, err := t.src.Identify(ctx, s, t.matcher.Needs())
+// moved reports whether a process belongs to another user, or another control
+// group, than when it was named, and that matters.
+func (t *Tracker) moved(r *record, s *platform.Sample) bool {
+	if r.sum == 0 { // not named yet
+		return false
+	}
+	if t.needs&platform.WordUser != 0 && s.Have&platform.FieldStatus != 0 && s.EUID != r.euid {
+		return true
+	}
+	return t.needs&platform.WordCgroups != 0 && s.Cgroup != 0 && s.Cgroup != r.cgroup
+}
+
+// identify asks the matcher for the name of the process at an index.
+func (t *Tracker) identify(ctx context.Context, i int) {
+	r, s := &t.records[i], &t.snap.Samples[i]
+	id, err := t.src.Identify(ctx, s, t.needs)
 	if err != nil {
 		if !errors.Is(err, platform.ErrGone) {
 			t.health.Unidentified++
@@ -240,13 +278,19 @@ func (t *Tracker) identify(ctx context.Context, r *record, s *platform.Sample) {
 	// A young process is looked at twice, see youth.
 	r.doubt = !r.young && t.within(s, youth)
 	r.young = r.doubt
+	r.sum, r.euid, r.cgroup = id.Sum, id.EUID, s.Cgroup
+	if t.needs&platform.WordAncestors != 0 {
+		id.Ancestors = t.ancestors(s.PPID)
+	}
 	m := t.matcher.Match(&id)
 	if m.TemplateFailed {
 		t.health.TemplateFailures++
 	}
 	switch {
 	case m.OK:
-		t.assign(r, t.group(m.Group), false)
+		t.assign(r, t.group(&m), m.Rule, false)
+	case m.Rule != nil:
+		t.ignore(r, s, m.Rule)
 	case r.state == tracked && r.inherited:
 		// Tied to an ancestor at first sight, for life.
 	default:
@@ -256,17 +300,23 @@ func (t *Tracker) identify(ctx context.Context, r *record, s *platform.Sample) {
 
 // assign puts a process into a group. What it used until now stays where it
 // was counted.
-func (t *Tracker) assign(r *record, g *group, inherited bool) {
+func (t *Tracker) assign(r *record, g *group, rule *Rule, inherited bool) {
 	if joins := r.state != tracked || r.group != g; joins && (r.execed || r.state != tracked && r.credit) {
 		g.starts++
 	}
+	if r.have != 0 && r.group != g { // it was somewhere else, or nowhere
+		g.regroups++
+	}
 	if r.state == tracked && r.group != g {
-		t.health.Moves++
 		for i := range r.tasks {
 			r.tasks[i].group = nil
 		}
 	}
-	r.state, r.group, r.inherited, r.orphan = tracked, g, inherited, false
+	if g.other && r.group != g {
+		t.health.Limited++
+	}
+	r.state, r.group, r.rule, r.inherited, r.orphan = tracked, g, rule, inherited, false
+	g.wants |= rule.fields(t.opts.Fields)
 }
 
 // maxAncestors bounds the way up to a tracked ancestor. Parents are read one
@@ -276,33 +326,33 @@ const maxAncestors = 4096
 // tie decides about a process that no rule wants: it joins the group of its
 // nearest ancestor that has one, or it is ignored.
 func (t *Tracker) tie(i int) {
-	var heir *group
+	var heir *record
 	unsure := false
-	if t.opts.Children {
+	if t.inherits {
 		heir, unsure = t.inheritance(i)
 	}
 	for at, steps := i, 0; at >= 0 && t.records[at].orphan && steps < maxAncestors; steps++ {
 		r := &t.records[at]
 		if heir != nil {
-			t.assign(r, heir, true)
+			t.assign(r, heir.group, heir.rule, true)
 			r.ppid = t.snap.Samples[at].PPID
 		} else {
-			t.ignore(r, &t.snap.Samples[at])
+			t.ignore(r, &t.snap.Samples[at], nil)
 		}
 		if unsure { // until the ancestors have names
 			r.doubt, r.inherited = true, false
 		}
-		if !t.opts.Children {
+		if !t.inherits {
 			return
 		}
 		at = t.snap.Index(t.snap.Samples[at].PPID)
 	}
 }
 
-// inheritance returns the group of the nearest ancestor that has one, unless an
-// ignored process stands in between. It is unsure of that while an ancestor on
-// the way has no name yet.
-func (t *Tracker) inheritance(i int) (heir *group, unsure bool) {
+// inheritance returns the nearest ancestor that is in a group, unless its rule
+// keeps that from its children or an ignored process stands in between. It is
+// unsure of that while an ancestor on the way has no name yet.
+func (t *Tracker) inheritance(i int) (heir *record, unsure bool) {
 	for steps := 0; steps < maxAncestors; steps++ {
 		if i = t.snap.Index(t.snap.Samples[i].PPID); i < 0 {
 			return nil, unsure
@@ -311,7 +361,10 @@ func (t *Tracker) inheritance(i int) (heir *group, unsure bool) {
 		unsure = unsure || r.doubt && !r.young && !r.orphan
 		switch {
 		case r.state == tracked && !r.orphan:
-			return r.group, unsure
+			if !r.rule.children.or(t.opts.Children) {
+				return nil, unsure
+			}
+			return r, unsure
 		case r.state == ignored && !r.orphan:
 			return nil, unsure
 		}
@@ -319,26 +372,30 @@ func (t *Tracker) inheritance(i int) (heir *group, unsure bool) {
 	return nil, unsure
 }
 
+// ancestors returns the names of a process and of those above it.
+func (t *Tracker) ancestors(pid int) (names []string) {
+	for steps := 0; steps < maxAncestors; steps++ {
+		at := t.snap.Index(pid)
+		if at < 0 {
+			break
+		}
+		names = append(names, t.snap.Samples[at].Comm)
+		pid = t.snap.Samples[at].PPID
+	}
+	return names
+}
+
 // ignore leaves a process alone: from now on only its stat is read, to see
-// whether it becomes another program.
-func (t *Tracker) ignore(r *record, s *platform.Sample) {
+// whether it becomes another program. It is the wish of a rule, or nil if there
+// is no rule for the process.
+func (t *Tracker) ignore(r *record, s *platform.Sample, rule *Rule) {
 	if r.state == tracked { // what it uses from now on belongs to nobody
 		r.credit, r.tasks = false, nil
 		r.have &= platform.FieldStat
 	}
-	r.group, r.inherited, r.orphan = nil, false, false
+	r.group, r.rule, r.inherited, r.orphan = nil, rule, false, false
 	r.state = ignored
-	if t.opts.Recheck && (t.opts.RecheckLimit == 0 || t.within(s, t.opts.RecheckLimit)) {
+	if rule == nil && t.opts.Recheck && (t.opts.RecheckLimit == 0 || t.within(s, t.opts.RecheckLimit)) {
 		r.state = unmatched
 	}
-}
-
-// group returns the group of a name, a new one if need be.
-func (t *Tracker) group(name string) *group {
-	g := t.groups[name]
-	if g == nil {
-		g = newGroup(name)
-		t.groups[name] = g
-	}
-	return g
 }

@@ -1,0 +1,69 @@
+package grouping
+
+import "encoding/json"
+
+// schemaID names the schema; nothing is served there.
+const schemaID = "urn:process_exporter:config"
+
+// Schema returns the JSON schema of the configuration file, which editors use to
+// complete and to check what is typed.
+func Schema() string {
+	defs := map[string]any{}
+	for name, keys := range map[string][]Key{"rule": ruleKeys, "not": selectorKeys, "expect": expectKeys} {
+		defs[name] = objectSchema(keys)
+	}
+	root := objectSchema(fileKeys)
+	root["$schema"] = "http://json-schema.org/draft-07/schema#"
+	root["$id"] = schemaID
+	root["title"] = "Configuration of process_exporter"
+	root["definitions"] = defs
+	text, err := json.MarshalIndent(root, "", "  ")
+	if err != nil {
+		panic(err) // it holds nothing that cannot be written
+	}
+	return string(text) + "\n"
+}
+
+// objectSchema describes a mapping. Keys that begin with x- belong to the user.
+func objectSchema(keys []Key) map[string]any {
+	properties := map[string]any{}
+	for _, k := range keys {
+		s := typeSchema(k.Type)
+		s["description"] = k.Help
+		properties[k.Name] = s
+	}
+	return map[string]any{
+		"type": "object", "properties": properties, "additionalProperties": false,
+		"patternProperties": map[string]any{"^x-|^<<$": map[string]any{}},
+	}
+}
+
+func typeSchema(kind string) map[string]any {
+	scalar := []any{"string", "number", "boolean", "null"}
+	switch kind {
+	case typeTexts, typeRegexps:
+		return map[string]any{"anyOf": []any{
+			map[string]any{"type": scalar},
+			map[string]any{"type": "array", "items": map[string]any{"type": scalar}},
+		}}
+	case typeSwitch:
+		return map[string]any{"type": []any{"boolean", "null"}}
+	case typeNumber:
+		return map[string]any{"type": []any{"integer", "null"}, "minimum": 0}
+	case typeExpect:
+		return reference("expect")
+	case typeNot:
+		return reference("not")
+	case typeLabels:
+		return map[string]any{"type": []any{"object", "null"}, "propertyNames": map[string]any{"pattern": labelName.String()},
+			"additionalProperties": map[string]any{"type": scalar}}
+	case typeRules:
+		return map[string]any{"type": []any{"array", "null"}, "items": map[string]any{"$ref": "#/definitions/rule"}}
+	}
+	return map[string]any{"type": scalar}
+}
+
+// reference points at a definition. Draft 7 ignores what stands beside $ref.
+func reference(name string) map[string]any {
+	return map[string]any{"allOf": []any{map[string]any{"$ref": "#/definitions/" + name}}}
+}
