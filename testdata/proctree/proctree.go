@@ -47,6 +47,7 @@ type Process struct {
 	FDLimit    string // "" is 1024
 	WChan      string // "" is 0
 	Cgroup     string
+	Exe        string // where the link exe leads to, "" has none
 	PSSKB      uint64
 	SwapPSSKB  uint64
 	USSKB      uint64
@@ -122,6 +123,11 @@ func (tr *Tree) set(p Process) {
 	tr.file(dir+"/comm", p.Comm+"\n")
 	tr.file(dir+"/cmdline", p.cmdline())
 	tr.file(dir+"/cgroup", p.Cgroup)
+	if p.Exe != "" {
+		if err := os.Symlink(p.Exe, filepath.Join(tr.Root, dir, "exe")); err != nil {
+			tr.t.Fatal(err)
+		}
+	}
 	tr.file(dir+"/wchan", or(main.WChan, "0"))
 	tr.file(dir+"/limits", fmt.Sprintf("%-26s%-21s%-21s%-10s\n%-26s%-21s%-21s%-10s\n", "Limit", "Soft Limit", "Hard Limit", "Units",
 		"Max open files", or(p.FDLimit, "1024"), "1048576", "files"))
