@@ -67,7 +67,7 @@ func (c *command) start(ctx context.Context, args []string, stdout io.Writer) er
 		return nil
 	}
 	if _, err := app.Parse(flags); err != nil {
-		return fmt.Errorf("%w; %s lists what is allowed", err, helpFlag)
+		return nameFlag(flags, err, func() *kingpin.Application { return c.app(new(settings)) })
 	}
 	if err := s.exclusive(); err != nil {
 		return err

@@ -142,7 +142,7 @@ func parseFlags(args []string) (*settings, error) {
 	}
 	args = slices.DeleteFunc(args, func(arg string) bool { return arg == "--no-version" })
 	if _, err := app.Parse(args); err != nil {
-		return nil, nameFlag(args, err)
+		return nil, nameFlag(args, err, func() *kingpin.Application { return newApp(new(settings)) })
 	}
 	return s, s.validate()
 }
@@ -168,9 +168,9 @@ func kindsOf(app *kingpin.Application) map[string]flagKind {
 
 // nameFlag returns an error that names the flag whose value is bad, which
 // kingpin's own does not. It finds it by parsing each alone.
-func nameFlag(args []string, err error) error {
+func nameFlag(args []string, err error, newApp func() *kingpin.Application) error {
 	for _, arg := range args {
-		if _, cause := newApp(new(settings)).Parse([]string{arg}); cause != nil {
+		if _, cause := newApp().Parse([]string{arg}); cause != nil {
 			name, value, _ := strings.Cut(arg, "=")
 			return fmt.Errorf("invalid value %q for %s: %w; %s lists what is allowed", value, name, cause, helpFlag)
 		}
