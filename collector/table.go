@@ -21,21 +21,33 @@ type table struct {
 	health []healthMetric
 
 	pairs map[pair]*dto.LabelPair // each label pair once, since nothing changes one
-	cells []cell                  // room for the next samples, handed out and never taken back
+	// Room for the next samples, handed out and never taken back.
+	gauges   []gaugeCell
+	counters []counterCell
 }
 
 // A pair is the key of a label pair.
 type pair struct{ name, value string }
 
-// A cell is a sample and all that it points to, so that many come in one piece
-// of memory.
-type cell struct {
+// A gaugeCell is a sample and all that it points to, so that many come in one
+// piece of memory.
+type gaugeCell struct {
+	metric dto.Metric
+	gauge  dto.Gauge
+	value  float64
+	labels [3]*dto.LabelPair
+}
+
+// A counterCell is the same of a counter.
+type counterCell struct {
 	metric  dto.Metric
-	gauge   dto.Gauge
 	counter dto.Counter
 	value   float64
-	labels  [4]*dto.LabelPair
+	labels  [3]*dto.LabelPair
 }
+
+// cellsAtOnce is how many samples are made room for together.
+const cellsAtOnce = 128
 
 func newTable() *table {
 	return &table{groups: families(), health: healthMetrics(), pairs: make(map[pair]*dto.LabelPair)}
@@ -58,7 +70,7 @@ func (t *table) build(w *walk) []*dto.MetricFamily {
 		mf := newFamily(h.name, h.help, h.kind)
 		if h.late || w.err == nil {
 			h.each(w, func(value float64, labels ...string) {
-				m := newCell(new(cell), h.kind, value)
+				m := t.cell(h.kind, value)
 				for i := range labels {
 					m.Label = append(m.Label, &dto.LabelPair{Name: &h.labels[i], Value: &labels[i]})
 				}
@@ -78,15 +90,25 @@ func newFamily(name, help string, kind prometheus.ValueType) *dto.MetricFamily {
 	return &dto.MetricFamily{Name: &name, Help: &help, Type: &metricType}
 }
 
-func newCell(c *cell, kind prometheus.ValueType, value float64) *dto.Metric {
-	c.value = value
+// cell returns a sample without labels, and with room for some.
+func (t *table) cell(kind prometheus.ValueType, value float64) *dto.Metric {
 	if kind == counter {
-		c.counter.Value = &c.value
-		c.metric.Counter = &c.counter
-	} else {
-		c.gauge.Value = &c.value
-		c.metric.Gauge = &c.gauge
+		if len(t.counters) == 0 {
+			t.counters = make([]counterCell, cellsAtOnce)
+		}
+		c := &t.counters[0]
+		t.counters = t.counters[1:]
+		c.value = value
+		c.counter.Value, c.metric.Counter, c.metric.Label = &c.value, &c.counter, c.labels[:0]
+		return &c.metric
 	}
+	if len(t.gauges) == 0 {
+		t.gauges = make([]gaugeCell, cellsAtOnce)
+	}
+	c := &t.gauges[0]
+	t.gauges = t.gauges[1:]
+	c.value = value
+	c.gauge.Value, c.metric.Gauge, c.metric.Label = &c.value, &c.gauge, c.labels[:0]
 	return &c.metric
 }
 
@@ -112,13 +134,8 @@ func (t *table) addGroup(mf *dto.MetricFamily, f *family, g *grouping.Group, nam
 // sample returns a sample of a group with the labels that f has beside those of
 // the group, of which names are the names.
 func (t *table) sample(f *family, g *grouping.Group, names []string, value float64, labels ...string) *dto.Metric {
-	if len(t.cells) == 0 {
-		t.cells = make([]cell, 128)
-	}
-	c := &t.cells[0]
-	t.cells = t.cells[1:]
-	m := newCell(c, f.kind, value)
-	m.Label = append(c.labels[:0], t.pair("groupname", g.Name))
+	m := t.cell(f.kind, value)
+	m.Label = append(m.Label, t.pair("groupname", g.Name))
 	for i, value := range g.Labels {
 		m.Label = append(m.Label, t.pair(names[i], value))
 	}
