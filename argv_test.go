@@ -129,10 +129,10 @@ var invocations = []struct {
 		func(s *settings) {
 			s.threads, s.noOwnMetrics, s.maxRequests, s.telemetryPath = false, true, 5, "/m"
 		}},
-	{"every switch", []string{"-children=false", "-threads=false", "-gather-smaps=false", "-recheck", "-remove-empty-groups", "-debug", "-web.enable-pprof"},
+	{"every switch", []string{"-children=false", "-threads=false", "-gather-smaps=false", "-recheck", "-remove-empty-groups", "-debug"},
 		func(s *settings) {
 			s.children, s.threads, s.smaps = false, false, false
-			s.recheck, s.removeEmpty, s.debug, s.pprof = true, true, true, true
+			s.recheck, s.removeEmpty, s.debug = true, true, true
 		}},
 	{"trap 34", []string{"-namemapping", `java,-jar\s+([^/]+).jar`},
 		func(s *settings) { s.nameMapping = `java,-jar\s+([^/]+).jar` }},
@@ -187,9 +187,9 @@ func TestDefaults(t *testing.T) {
 		t.Fatal(err)
 	}
 	switch {
-	case !s.children, !s.threads, !s.smaps, s.recheck, s.removeEmpty, s.debug, s.pprof, s.noOwnMetrics:
+	case !s.children, !s.threads, !s.smaps, s.recheck, s.removeEmpty, s.debug, s.noOwnMetrics:
 		t.Errorf("got switches %+v", s)
-	case s.procfs != "/proc", s.telemetryPath != "/metrics", s.maxRequests != 40, s.recheckLimit != 0, s.onceDelay != 0:
+	case s.procfs != "/proc", s.telemetryPath != "/metrics", s.maxRequests != 128, s.maxConnections != 128, s.pprofAddress != "", s.recheckLimit != 0, s.onceDelay != 0:
 		t.Errorf("got values %+v", s)
 	case s.log.Level.String() != "info", s.log.Format.String() != "logfmt":
 		t.Errorf("got log level %q and format %q", s.log.Level, s.log.Format)
@@ -210,7 +210,8 @@ func TestParseFlagsRefuses(t *testing.T) {
 		{"format", []string{"-log.format=xml"}, `invalid value "xml" for --log.format`},
 		{"relative path", []string{"-web.telemetry-path=metrics"}, "starts with a slash"},
 		{"taken path", []string{"-web.telemetry-path=/-/ready"}, "choose another path"},
-		{"taken by profiles", []string{"-web.enable-pprof", "-web.telemetry-path=/debug/pprof/heap"}, "choose another path"},
+		{"no room for anybody", []string{"-web.max-connections=0"}, "--web.max-connections"},
+		{"profiles for everybody", []string{"-web.pprof-address=0.0.0.0:1"}, "loopback"},
 		{"negative pause", []string{"-once-to-stdout-delay=-1s"}, "cannot be negative"},
 	}
 	for _, tt := range tests {

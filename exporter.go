@@ -21,6 +21,7 @@ type exporter struct {
 	groups   *collector.Collector
 	metrics  *exposition
 	reloads  reloadMetrics
+	web      *webSettings
 
 	reloading sync.Mutex // one reload at a time, whoever asks for it
 }
@@ -34,14 +35,18 @@ func newExporter(s *settings, log *slog.Logger) (*exporter, error) {
 	if err != nil {
 		return nil, err
 	}
+	web, err := newWebSettings(*s.web.WebConfigFile, log)
+	if err != nil {
+		return nil, err
+	}
 	source, err := openSource(s)
 	if err != nil {
 		return nil, err
 	}
 	tracker := grouping.NewTracker(source, r.matcher, trackerOptions(s))
 	groups := collector.New(collector.Options{Tracker: tracker, Logger: log})
-	e := &exporter{settings: s, log: log, rules: r, tracker: tracker, groups: groups, reloads: newReloadMetrics()}
-	e.metrics = newExposition(s, log, groups, e.reloads.collectors())
+	e := &exporter{settings: s, log: log, rules: r, tracker: tracker, groups: groups, reloads: newReloadMetrics(), web: web}
+	e.metrics = newExposition(s, log, groups, append(e.reloads.collectors(), web.good))
 	return e, nil
 }
 

@@ -31,6 +31,8 @@ type exposition struct {
 	groups groupCollector
 	own    *prometheus.Registry
 	count  prometheus.Registerer // counts failed scrapes, nil if nobody wants to know
+	shared *renderings
+	slots  slots
 	handle http.Handler
 }
 
@@ -41,7 +43,9 @@ func newExposition(s *settings, log *slog.Logger, groups groupCollector, always 
 	x := &exposition{log: log, groups: groups, own: prometheus.NewRegistry()}
 	x.own.MustRegister(versioncollector.NewCollector(program))
 	x.own.MustRegister(always...)
-	x.handle = limit(s.maxRequests, http.HandlerFunc(x.serveScrape))
+	x.shared = newRenderings(log, x.render)
+	x.slots = newSlots(s.maxRequests)
+	x.handle = http.HandlerFunc(x.serveScrape)
 	if !s.noOwnMetrics {
 		x.own.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 		x.count = x.own
@@ -56,9 +60,23 @@ func newExposition(s *settings, log *slog.Logger, groups groupCollector, always 
 // ServeHTTP answers a scrape.
 func (x *exposition) ServeHTTP(w http.ResponseWriter, r *http.Request) { x.handle.ServeHTTP(w, r) }
 
+// serveScrape finds the answer and sends it. Only the first takes a slot: a
+// client that is slow to fetch its answer keeps no other from being served.
 func (x *exposition) serveScrape(w http.ResponseWriter, r *http.Request) {
-	ctx, cancel := context.WithTimeout(r.Context(), scrapeDeadline(r.Header))
-	defer cancel()
+	if !x.slots.take() {
+		w.Header().Set("Retry-After", "1")
+		http.Error(w, "Too many scrapes at the same time, the limit is --web.max-requests="+strconv.Itoa(cap(x.slots))+".", http.StatusServiceUnavailable)
+		return
+	}
+	answer := x.shared.answer(r)
+	x.slots.give()
+	if answer != nil {
+		answer.send(w, r)
+	}
+}
+
+// render puts the answer to a scrape together, in the format that r asks for.
+func (x *exposition) render(ctx context.Context, w http.ResponseWriter, r *http.Request) {
 	promhttp.HandlerFor(x.gatherer(ctx), promhttp.HandlerOpts{
 		ErrorLog:      slog.NewLogLogger(x.log.Handler(), slog.LevelError),
 		ErrorHandling: promhttp.ContinueOnError, // a metric that fails never hides the others
@@ -84,8 +102,8 @@ func (x *exposition) gatherer(ctx context.Context) prometheus.Gatherer {
 
 const (
 	timeoutHeader   = "X-Prometheus-Scrape-Timeout-Seconds"
-	defaultDeadline = 10 * time.Second // as long as Prometheus waits unless told otherwise
-	maxDeadline     = 2 * time.Minute
+	defaultDeadline = 10 * time.Second       // as long as Prometheus waits unless told otherwise
+	maxDeadline     = 10 * time.Second       // whoever waits longer has an answer by then, if a partial one
 	networkTime     = 500 * time.Millisecond // left for the answer's way back
 )
 
@@ -97,29 +115,37 @@ func scrapeDeadline(h http.Header) time.Duration {
 	if err != nil || math.IsNaN(seconds) || seconds <= 0 {
 		return defaultDeadline
 	}
-	if seconds >= maxDeadline.Seconds() {
-		return maxDeadline
-	}
-	timeout := time.Duration(seconds * float64(time.Second))
-	return max(timeout-networkTime, timeout/2)
+	// Twice the most, so that the time for the way back comes off what was sent.
+	timeout := time.Duration(min(seconds, 2*maxDeadline.Seconds()) * float64(time.Second))
+	return min(max(timeout-networkTime, timeout/2), maxDeadline)
 }
 
-// limit answers 503 to whoever comes while n requests are being served. There
-// is no queue: a scraper comes again anyway, and a queue would serve it late
-// and keep the next one waiting.
-func limit(n int, next http.Handler) http.Handler {
+// slots are places for requests that wait for their answer. There is no queue
+// for them: a scraper comes again anyway, and a queue would serve it late and
+// keep the next one waiting. No slots at all are no limit.
+type slots chan struct{}
+
+func newSlots(n int) slots {
 	if n <= 0 {
-		return next
+		return nil
 	}
-	slots := make(chan struct{}, n)
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		select {
-		case slots <- struct{}{}:
-			defer func() { <-slots }()
-			next.ServeHTTP(w, r)
-		default:
-			w.Header().Set("Retry-After", "1")
-			http.Error(w, "Too many scrapes at the same time, the limit is --web.max-requests="+strconv.Itoa(n)+".", http.StatusServiceUnavailable)
-		}
-	})
+	return make(slots, n)
+}
+
+func (s slots) take() bool {
+	if s == nil {
+		return true
+	}
+	select {
+	case s <- struct{}{}:
+		return true
+	default:
+		return false
+	}
+}
+
+func (s slots) give() {
+	if s != nil {
+		<-s
+	}
 }

@@ -38,15 +38,17 @@ type settings struct {
 
 	web           *web.FlagConfig
 	telemetryPath string
-	maxRequests   int // 0 is no limit
-	noOwnMetrics  bool
-	lifecycle     bool
-	pprof         bool
-	onceDelay     time.Duration // 0 serves; otherwise the pause between two scrapes
-	debug         bool
-	log           promslog.Config
-	check, man    bool
-	version, help bool
+	maxRequests   int    // 0 is no limit
+	pprofAddress  string // "" serves no profiles
+
+	maxConnections int
+	noOwnMetrics   bool
+	lifecycle      bool
+	onceDelay      time.Duration // 0 serves; otherwise the pause between two scrapes
+	debug          bool
+	log            promslog.Config
+	check, man     bool
+	version, help  bool
 }
 
 // newApp returns the command line's grammar, filling s when it parses. Flags
@@ -105,12 +107,14 @@ func addWebFlags(app *kingpin.Application, s *settings) {
 		Default("/metrics").StringVar(&s.telemetryPath)
 	app.Flag("web.disable-exporter-metrics", "Leave out the metrics of the exporter's own process (go_*, process_*, promhttp_*).").
 		BoolVar(&s.noOwnMetrics)
-	app.Flag("web.max-requests", "Scrapes served at the same time; more are answered with 503. 0 is no limit.").
-		Default("40").IntVar(&s.maxRequests)
+	app.Flag("web.max-requests", "Scrapes that wait for their answer at the same time; more are answered with 503. 0 is no limit.").
+		Default("128").IntVar(&s.maxRequests)
+	app.Flag("web.max-connections", "Clients connected at the same time. Beyond that the connection goes that has been idle for the longest.").
+		Default("128").IntVar(&s.maxConnections)
+	app.Flag("web.pprof-address", "Loopback address, such as 127.0.0.1:6060, that serves profiles of the exporter itself below /debug/pprof/, to whoever can connect. Off unless given.").
+		PlaceHolder("ADDRESS").StringVar(&s.pprofAddress)
 	app.Flag("web.enable-lifecycle", "Let POST /-/reload read the configuration again, as SIGHUP does.").
 		BoolVar(&s.lifecycle)
-	app.Flag("web.enable-pprof", "Serve profiles of the exporter itself below /debug/pprof/.").
-		BoolVar(&s.pprof)
 }
 
 func addRunFlags(app *kingpin.Application, s *settings) {
@@ -186,8 +190,14 @@ func (s *settings) validate() error {
 	switch p := s.telemetryPath; {
 	case !strings.HasPrefix(p, "/"):
 		return fmt.Errorf("invalid value %q for --web.telemetry-path: write a path that starts with a slash, such as /metrics", p)
-	case p == healthyPath || p == readyPath || p == reloadPath || s.pprof && strings.HasPrefix(p, pprofPath):
+	case p == healthyPath || p == readyPath || p == reloadPath:
 		return fmt.Errorf("invalid value %q for --web.telemetry-path: the exporter serves something else there, choose another path", p)
+	}
+	if s.pprofAddress != "" && !isLoopback(s.pprofAddress) {
+		return fmt.Errorf("invalid value %q for --web.pprof-address: profiles show what is in memory, serve them on a loopback address such as 127.0.0.1:6060", s.pprofAddress)
+	}
+	if s.maxConnections < 1 {
+		return fmt.Errorf("invalid value %d for --web.max-connections: at least one client must be able to connect", s.maxConnections)
 	}
 	if s.onceDelay < 0 {
 		return fmt.Errorf("invalid value %q for --once-to-stdout-delay: a pause cannot be negative", s.onceDelay)

@@ -41,6 +41,18 @@ func listenError(err error) error {
 	return fmt.Errorf("cannot listen: %w; check --web.listen-address", err)
 }
 
+// listenProfiles opens the address that profiles are asked for at, if any.
+func (e *exporter) listenProfiles() (net.Listener, error) {
+	if e.settings.pprofAddress == "" {
+		return nil, nil
+	}
+	l, err := net.Listen("tcp", e.settings.pprofAddress)
+	if err != nil {
+		return nil, fmt.Errorf("cannot listen: %w; check --web.pprof-address", err)
+	}
+	return l, nil
+}
+
 func listenOn(address string) (net.Listener, error) {
 	if !strings.HasPrefix(address, "vsock://") {
 		return net.Listen("tcp", address)

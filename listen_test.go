@@ -208,7 +208,12 @@ func serveSlowly(t *testing.T, release <-chan struct{}) (set *serverSet, address
 		t.Fatal(err)
 	}
 	entered := make(chan struct{})
-	e := &exporter{settings: s, log: slog.New(slog.DiscardHandler)}
+	log := slog.New(slog.DiscardHandler)
+	web, err := newWebSettings("", log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := &exporter{settings: s, log: log, web: web}
 	set = e.start(listeners, http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
 		close(entered)
 		<-release
@@ -271,12 +276,21 @@ func TestDrainGivesUp(t *testing.T) {
 // longer than anybody wants to wait: a profile of a minute.
 func TestSecondSignal(t *testing.T) {
 	onlyLinux(t)
-	r := startExporter(t, "-web.enable-pprof")
+	r := startExporter(t, "-web.pprof-address=127.0.0.1:0")
+	metrics := r.URL
+	if response, _ := r.Get(pprofPath); response.StatusCode != http.StatusNotFound {
+		t.Errorf("got %s of profiles beside the metrics", response.Status)
+	}
+	r.URL = r.profiles()
+	if response, _ := r.Get("/metrics"); response.StatusCode != http.StatusNotFound {
+		t.Errorf("got %s of metrics beside the profiles", response.Status)
+	}
 	fmt.Fprint(r.dial(), "GET /debug/pprof/profile?seconds=60 HTTP/1.1\r\nHost: x\r\n\r\n")
 	eventually(t, "the profile to begin", func() bool {
 		_, stacks := r.Get("/debug/pprof/goroutine?debug=2")
 		return strings.Contains(stacks, "net/http/pprof.Profile(")
 	})
+	r.URL = metrics
 	r.Signal(syscall.SIGTERM)
 	r.waitForLog("Stopping")
 	r.Signal(syscall.SIGHUP) // asks for no stop
@@ -285,6 +299,16 @@ func TestSecondSignal(t *testing.T) {
 		t.Errorf("got exit status %d, want 1", status)
 	}
 	r.waitForLog("second signal")
+}
+
+// profiles returns where the exporter serves its profiles.
+func (r *running) profiles() string {
+	r.t.Helper()
+	_, url, found := strings.Cut(r.waitForLog("Serving profiles"), "pprof=")
+	if !found {
+		r.t.Fatal("the log does not name the address")
+	}
+	return strings.TrimSuffix(url, pprofPath)
 }
 
 // dial opens a connection to the exporter that ends with the test.

@@ -15,7 +15,6 @@ import (
 
 	"github.com/coreos/go-systemd/v22/daemon"
 	"github.com/prometheus/common/version"
-	"github.com/prometheus/exporter-toolkit/web"
 )
 
 // drainTime is how long scrapes under way may take to finish after a signal to
@@ -30,9 +29,6 @@ func (e *exporter) serve(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := web.Validate(*e.settings.web.WebConfigFile); err != nil {
-		return fmt.Errorf("--web.config.file=%s: %w", *e.settings.web.WebConfigFile, err)
-	}
 	signals := make(chan os.Signal, 4)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
 	defer signal.Stop(signals)
@@ -40,8 +36,16 @@ func (e *exporter) serve(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	profiles, err := e.listenProfiles()
+	if err != nil {
+		closeAll(listeners)
+		return err
+	}
 	e.logStart()
 	servers := e.start(listeners, st)
+	if profiles != nil {
+		e.startProfiles(profiles, servers)
+	}
 	ctx, cancel := context.WithCancel(ctx)
 	var background sync.WaitGroup
 	background.Go(func() { e.walkFirst(ctx, st) })
@@ -128,28 +132,40 @@ func (e *exporter) stop(servers *serverSet, signals <-chan os.Signal) error {
 	}
 }
 
-// A serverSet is one server for each listener. They cannot share one: with TLS
-// or passwords, exporter-toolkit rewrites the server it is given, and several
-// at once would race for it.
+// A serverSet is one server for each listener.
 type serverSet struct {
 	servers []*http.Server
 	failed  chan error // has room for all of them
 }
 
+// maxServers is more than anybody has addresses to listen on.
+const maxServers = 1024
+
 // start serves h on all listeners.
 func (e *exporter) start(listeners []net.Listener, h http.Handler) *serverSet {
-	set := &serverSet{failed: make(chan error, len(listeners))}
+	set := &serverSet{failed: make(chan error, maxServers)}
+	clients := newClientSet(affordableConnections(e.settings.maxConnections))
+	h = &door{settings: e.web, keeper: newGatekeeper(), next: h}
+	config := e.web.get()
 	for _, l := range listeners {
 		s := newServer(h, e.log)
-		set.servers = append(set.servers, s)
-		go func() {
-			err := web.Serve(l, s, e.settings.web, e.log)
-			if !errors.Is(err, http.ErrServerClosed) {
-				set.failed <- fmt.Errorf("cannot serve on %s: %w", l.Addr(), err)
-			}
-		}()
+		clients.bind(s)
+		address := l.Addr()
+		e.log.Info("Listening on", "address", address.String())
+		e.log.Info("TLS is "+map[bool]string{true: "enabled.", false: "disabled."}[config.tls != nil], "http2", config.tls != nil && config.http2, "address", address.String())
+		set.serve(s, e.web.secure(clients.listener(l), s), address)
 	}
 	return set
+}
+
+// serve serves l until the server is closed.
+func (set *serverSet) serve(s *http.Server, l net.Listener, address net.Addr) {
+	set.servers = append(set.servers, s)
+	go func() {
+		if err := s.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+			set.failed <- fmt.Errorf("cannot serve on %s: %w", address, err)
+		}
+	}()
 }
 
 // newServer returns a server whose limits keep clients that are slow, idle or

@@ -120,11 +120,11 @@ func TestEndpoints(t *testing.T) {
 
 func TestEndpointsAsAsked(t *testing.T) {
 	onlyLinux(t)
-	r := startExporter(t, "-web.enable-pprof", "-web.telemetry-path=/")
+	r := startExporter(t, "-web.telemetry-path=/")
 	if _, body := r.Get("/"); !strings.Contains(body, "process_exporter_build_info{") {
 		t.Errorf("got no metrics at /: %.300s", body)
 	}
-	for path, want := range map[string]int{"/metrics": 404, "/debug/pprof/": 200, "/debug/pprof/goroutine": 200, "/debug/pprof/none": 404} {
+	for path, want := range map[string]int{"/metrics": 404, "/debug/pprof/": 404} {
 		if response, _ := r.Get(path); response.StatusCode != want {
 			t.Errorf("%s: got %s, want %d", path, response.Status, want)
 		}

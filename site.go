@@ -3,8 +3,6 @@ package main
 import (
 	"io"
 	"net/http"
-	"net/http/pprof"
-	"strings"
 	"sync/atomic"
 
 	"github.com/prometheus/common/version"
@@ -15,7 +13,6 @@ const (
 	healthyPath = "/-/healthy"
 	readyPath   = "/-/ready"
 	reloadPath  = "/-/reload"
-	pprofPath   = "/debug/pprof/"
 )
 
 // A site answers every request that the exporter gets. It knows its paths
@@ -24,7 +21,6 @@ const (
 type site struct {
 	routes map[string]http.Handler
 	reload http.Handler // of POST requests to reloadPath
-	pprof  http.Handler // of everything below pprofPath, nil if not asked for
 	ready  atomic.Bool  // the first walk is done, so counters have their baseline
 }
 
@@ -34,9 +30,6 @@ func newSite(s *settings, metrics http.Handler, reload func() error) (*site, err
 		healthyPath: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { writeText(w, "Healthy.\n") }),
 	}}
 	st.routes[readyPath] = http.HandlerFunc(st.serveReady)
-	if s.pprof {
-		st.pprof = newProfiles()
-	}
 	if s.telemetryPath != "/" {
 		page, err := newLandingPage(s)
 		if err != nil {
@@ -51,9 +44,6 @@ func newSite(s *settings, metrics http.Handler, reload func() error) (*site, err
 // ServeHTTP implements [http.Handler].
 func (st *site) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h, found := st.routes[r.URL.Path]
-	if !found && st.pprof != nil && strings.HasPrefix(r.URL.Path, pprofPath) {
-		h, found = st.pprof, true
-	}
 	switch {
 	case r.URL.Path == reloadPath:
 		st.reload.ServeHTTP(w, r)
@@ -107,26 +97,12 @@ func newLandingPage(s *settings) (http.Handler, error) {
 		Name:        "Process Exporter",
 		Description: "Prometheus exporter of what groups of processes use",
 		Version:     version.Info(),
-		Profiling:   "false", // otherwise the page links profiles whether they are served or not
+		Profiling:   "false", // otherwise the page links profiles, which are served elsewhere if at all
 		Links: []web.LandingLinks{
 			{Address: s.telemetryPath, Text: "Metrics"},
 			{Address: healthyPath, Text: "Healthy", Description: "answers as long as the exporter runs"},
 			{Address: readyPath, Text: "Ready", Description: "answers 200 once all processes were seen"},
 		},
 	}
-	if s.pprof {
-		config.Profiling = "true"
-	}
 	return web.NewLandingPage(config)
-}
-
-// newProfiles serves the profiles of the Go runtime.
-func newProfiles() http.Handler {
-	mux := http.NewServeMux()
-	mux.HandleFunc(pprofPath, pprof.Index)
-	mux.HandleFunc(pprofPath+"cmdline", pprof.Cmdline)
-	mux.HandleFunc(pprofPath+"profile", pprof.Profile)
-	mux.HandleFunc(pprofPath+"symbol", pprof.Symbol)
-	mux.HandleFunc(pprofPath+"trace", pprof.Trace)
-	return mux
 }

@@ -1,0 +1,280 @@
+package main
+
+import (
+	"bytes"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/exporter-toolkit/web"
+	"go.yaml.in/yaml/v3"
+	"golang.org/x/time/rate"
+)
+
+// maxWebConfigBytes is far above any such file, and keeps a wrong path from
+// filling the memory.
+const maxWebConfigBytes = 1 << 20
+
+// webConfigAge is how long the files are taken to be as they were.
+const webConfigAge = time.Second
+
+// A webConfig is what a web configuration file says. It does not change.
+type webConfig struct {
+	tls     *tls.Config // nil serves plain HTTP
+	http2   bool
+	headers map[string]string
+	users   map[string][]byte // hashes by name; empty lets everybody in
+	limiter *rate.Limiter     // nil has no limit
+}
+
+// webSettings holds the newest web configuration that was good. A certificate
+// that is being replaced, or a slip in an editor, must not lock out whoever
+// scrapes.
+type webSettings struct {
+	path string
+	log  *slog.Logger
+	good prometheus.Gauge
+
+	mu      sync.Mutex // guards what follows
+	current *webConfig
+	stamps  []stamp // of the files that current, or the failure after it, came from
+	checked time.Time
+}
+
+// A stamp changes when a file does.
+type stamp struct {
+	path  string
+	info  os.FileInfo
+	found bool
+}
+
+func stampOf(path string) stamp {
+	info, err := os.Stat(path)
+	return stamp{path, info, err == nil}
+}
+
+// same reports whether the file is as it was.
+func (s stamp) same() bool {
+	now := stampOf(s.path)
+	if !now.found || !s.found {
+		return now.found == s.found
+	}
+	return os.SameFile(now.info, s.info) && now.info.Size() == s.info.Size() && now.info.ModTime().Equal(s.info.ModTime())
+}
+
+// newWebSettings loads the file at path, if there is one.
+func newWebSettings(path string, log *slog.Logger) (*webSettings, error) {
+	s := &webSettings{path: path, log: log, current: new(webConfig), checked: time.Now()}
+	s.good = prometheus.NewGauge(prometheus.GaugeOpts{
+		Name: "namedprocess_exporter_web_config_last_reload_successful",
+		Help: "Whether the files of --web.config.file were good when they were read last; if not, what they said before is in force.",
+	})
+	s.good.Set(1)
+	if path == "" {
+		return s, nil
+	}
+	config, stamps, err := loadWebConfig(path)
+	if err != nil {
+		return nil, fmt.Errorf("--web.config.file=%s: %w", path, err)
+	}
+	s.current, s.stamps = config, stamps
+	return s, nil
+}
+
+// get returns the configuration in force. It looks once a second whether a file
+// has changed, and reads them only then.
+func (s *webSettings) get() *webConfig {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.path == "" || time.Since(s.checked) < webConfigAge {
+		return s.current
+	}
+	s.checked = time.Now()
+	if s.unchanged() {
+		return s.current
+	}
+	config, stamps, err := loadWebConfig(s.path)
+	if err == nil && (config.tls == nil) != (s.current.tls == nil) {
+		err = errors.New("TLS cannot be turned on or off while serving; restart the exporter")
+	}
+	s.stamps = stamps
+	if err != nil {
+		s.good.Set(0)
+		s.log.Error("Web configuration not reloaded, the old one stays in force", "file", s.path, "err", err)
+		return s.current
+	}
+	s.good.Set(1)
+	s.log.Info("Web configuration reloaded", "file", s.path)
+	s.current = config
+	return config
+}
+
+func (s *webSettings) unchanged() bool {
+	for _, file := range s.stamps {
+		if !file.same() {
+			return false
+		}
+	}
+	return true
+}
+
+// loadWebConfig reads a web configuration file and those that it names. The
+// stamps are good after an error as well, and older than what was read: what is
+// written meanwhile is read next time.
+func loadWebConfig(path string) (*webConfig, []stamp, error) {
+	stamps := []stamp{stampOf(path)}
+	file, err := parseWebConfig(path)
+	if err != nil {
+		return nil, stamps, err
+	}
+	for _, name := range []string{file.TLSConfig.TLSCertPath, file.TLSConfig.TLSKeyPath, file.TLSConfig.ClientCAs} {
+		if name != "" {
+			stamps = append(stamps, stampOf(name))
+		}
+	}
+	if err := web.Validate(path); err != nil {
+		return nil, stamps, err
+	}
+	c := &webConfig{http2: file.HTTPConfig.HTTP2, headers: file.HTTPConfig.Header, users: make(map[string][]byte)}
+	for name, hash := range file.Users {
+		c.users[name] = []byte(hash)
+	}
+	if limit := file.RateLimiterConfig; limit.Interval != 0 {
+		c.limiter = rate.NewLimiter(rate.Every(limit.Interval), limit.Burst)
+	}
+	if file.TLSConfig.IsEnabled() {
+		if c.tls, err = fixedTLS(&file.TLSConfig, c.http2); err != nil {
+			return nil, stamps, err
+		}
+	}
+	return c, stamps, nil
+}
+
+func parseWebConfig(path string) (*web.Config, error) {
+	text, err := readWebConfig(path)
+	if err != nil {
+		return nil, err
+	}
+	c := &web.Config{
+		TLSConfig:  web.TLSConfig{MinVersion: tls.VersionTLS12, MaxVersion: tls.VersionTLS13},
+		HTTPConfig: web.HTTPConfig{HTTP2: true},
+	}
+	d := yaml.NewDecoder(bytes.NewReader(text))
+	d.KnownFields(true)
+	if err := d.Decode(c); err != nil && err != io.EOF { // an empty file asks for nothing
+		return nil, err
+	}
+	c.TLSConfig.SetDirectory(filepath.Dir(path))
+	return c, nil
+}
+
+// readWebConfig reads a regular file. A FIFO may never answer, and a device may
+// never end.
+func readWebConfig(path string) ([]byte, error) {
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	switch {
+	case err != nil:
+		return nil, err
+	case !info.Mode().IsRegular():
+		return nil, errors.New("is not a regular file; give the path of a YAML file")
+	case info.Size() > maxWebConfigBytes:
+		return nil, fmt.Errorf("has more than %d bytes; is it the right file?", maxWebConfigBytes)
+	}
+	return io.ReadAll(io.LimitReader(f, maxWebConfigBytes))
+}
+
+// fixedTLS returns a configuration that never looks at a file again, not even
+// when a client connects.
+func fixedTLS(file *web.TLSConfig, http2 bool) (*tls.Config, error) {
+	config, err := web.ConfigToTLSConfig(file)
+	if err != nil {
+		return nil, err
+	}
+	certificate, err := config.GetCertificate(nil)
+	if err != nil {
+		return nil, err
+	}
+	config.GetCertificate = nil
+	config.Certificates = []tls.Certificate{*certificate}
+	config.NextProtos = []string{"http/1.1"}
+	if http2 {
+		config.NextProtos = []string{"h2", "http/1.1"}
+	}
+	return config, nil
+}
+
+// secure puts TLS before what a server accepts, where the configuration has it.
+// Each client meets the newest certificate.
+func (s *webSettings) secure(l net.Listener, server *http.Server) net.Listener {
+	config := s.get()
+	if config.tls == nil {
+		return l
+	}
+	server.Protocols = new(http.Protocols)
+	server.Protocols.SetHTTP1(true)
+	server.Protocols.SetHTTP2(config.http2)
+	server.HTTP2 = &http.HTTP2Config{MaxConcurrentStreams: maxStreams}
+	first := config.tls.Clone()
+	first.GetConfigForClient = func(*tls.ClientHelloInfo) (*tls.Config, error) { return s.get().tls, nil }
+	server.TLSConfig = first
+	return tls.NewListener(l, first)
+}
+
+// maxStreams is how many requests a client of HTTP/2 may have under way. A
+// scraper has one.
+const maxStreams = 8
+
+// A door lets requests in as the web configuration says.
+type door struct {
+	settings *webSettings
+	keeper   *gatekeeper
+	next     http.Handler
+}
+
+// ServeHTTP implements [http.Handler].
+func (d *door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	c := d.settings.get()
+	for name, value := range c.headers {
+		w.Header().Set(name, value)
+	}
+	if r.ContentLength != 0 {
+		// Nothing here takes a body. To wait for one, were it only to throw it
+		// away, would be a favour to who sends it slowly.
+		w.Header().Set("Connection", "close")
+		_ = http.NewResponseController(w).SetReadDeadline(time.Now())
+	}
+	if c.limiter != nil && !c.limiter.Allow() {
+		refuse(w, http.StatusTooManyRequests)
+		return
+	}
+	if len(c.users) > 0 {
+		switch d.keeper.judge(r, c.users) {
+		case stranger:
+			w.Header().Set("WWW-Authenticate", "Basic")
+			refuse(w, http.StatusUnauthorized)
+			return
+		case tooBusy:
+			w.Header().Set("Retry-After", "1")
+			refuse(w, http.StatusTooManyRequests)
+			return
+		}
+	}
+	d.next.ServeHTTP(w, r)
+}
+
+func refuse(w http.ResponseWriter, status int) { http.Error(w, http.StatusText(status), status) }
