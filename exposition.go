@@ -6,9 +6,8 @@ import (
 	"log/slog"
 	"math"
 	"net/http"
-	"slices"
 	"strconv"
-	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -22,6 +21,7 @@ import (
 // the processes no longer than a context allows.
 type groupCollector interface {
 	For(ctx context.Context) prometheus.Gatherer
+	Stream(ctx context.Context, use func(*dto.MetricFamily) error) error
 }
 
 // An exposition puts together what a scrape answers: the metrics of the groups
@@ -30,8 +30,9 @@ type exposition struct {
 	log    *slog.Logger
 	groups groupCollector
 	own    *prometheus.Registry
-	count  prometheus.Registerer // counts failed scrapes, nil if nobody wants to know
+	failed *prometheus.CounterVec // what could not be gathered or encoded
 	shared *renderings
+	size   atomic.Int64 // of the last answer, in bytes
 	slots  slots
 	handle http.Handler
 }
@@ -40,7 +41,7 @@ type exposition struct {
 // the build information, stay even if the exporter's own are disabled: they
 // tell what runs and with which rules, not how the runtime feels.
 func newExposition(s *settings, log *slog.Logger, groups groupCollector, always []prometheus.Collector) *exposition {
-	x := &exposition{log: log, groups: groups, own: prometheus.NewRegistry()}
+	x := &exposition{log: log, groups: groups, own: prometheus.NewRegistry(), failed: newFailures()}
 	x.own.MustRegister(versioncollector.NewCollector(program))
 	x.own.MustRegister(always...)
 	x.shared = newRenderings(log, x.render)
@@ -48,10 +49,7 @@ func newExposition(s *settings, log *slog.Logger, groups groupCollector, always 
 	x.handle = http.HandlerFunc(x.serveScrape)
 	if !s.noOwnMetrics {
 		x.own.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-		x.count = x.own
-		// Making a handler registers its counter of errors, which is then there
-		// from the first scrape on and not only from the second.
-		promhttp.HandlerFor(x.own, promhttp.HandlerOpts{Registry: x.count})
+		x.own.MustRegister(x.failed)
 		x.handle = promhttp.InstrumentMetricHandler(x.own, x.handle)
 	}
 	return x
@@ -75,15 +73,6 @@ func (x *exposition) serveScrape(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// render puts the answer to a scrape together, in the format that r asks for.
-func (x *exposition) render(ctx context.Context, w http.ResponseWriter, r *http.Request) {
-	promhttp.HandlerFor(x.gatherer(ctx), promhttp.HandlerOpts{
-		ErrorLog:      slog.NewLogLogger(x.log.Handler(), slog.LevelError),
-		ErrorHandling: promhttp.ContinueOnError, // a metric that fails never hides the others
-		Registry:      x.count,
-	}).ServeHTTP(w, r)
-}
-
 // gatherer returns the source of one scrape's metrics. The groups' families and
 // the exporter's own never share a name, so joining them is all there is to do;
 // the client library's own way of merging would check each series once more.
@@ -93,9 +82,7 @@ func (x *exposition) gatherer(ctx context.Context) prometheus.Gatherer {
 		families, err := groups.Gather()
 		own, ownErr := x.own.Gather()
 		families = append(families, own...)
-		slices.SortFunc(families, func(a, b *dto.MetricFamily) int {
-			return strings.Compare(a.GetName(), b.GetName())
-		})
+		byName(families)
 		return families, errors.Join(err, ownErr)
 	})
 }

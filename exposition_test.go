@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -46,6 +47,14 @@ func TestScrapeDeadline(t *testing.T) {
 type slowGroups struct {
 	entered chan struct{}
 	release chan struct{}
+}
+
+func (s slowGroups) Stream(ctx context.Context, use func(*dto.MetricFamily) error) error {
+	families, err := s.For(ctx).Gather()
+	for _, mf := range families {
+		err = errors.Join(err, use(mf))
+	}
+	return err
 }
 
 func (s slowGroups) For(ctx context.Context) prometheus.Gatherer {

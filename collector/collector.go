@@ -79,11 +79,12 @@ func New(o Options) *Collector {
 // groups have these labels beside their name.
 func (c *Collector) descs(labels []string) []*prometheus.Desc {
 	var out []*prometheus.Desc
-	for _, f := range c.table.groups {
-		out = append(out, prometheus.NewDesc(f.name, f.help, slices.Concat([]string{"groupname"}, f.labels, labels), nil))
-	}
-	for _, h := range c.table.health {
-		out = append(out, prometheus.NewDesc(h.name, h.help, h.labels, nil))
+	for _, r := range c.table.rows {
+		own := r.labels
+		if r.grouped {
+			own = slices.Concat([]string{"groupname"}, own, labels)
+		}
+		out = append(out, prometheus.NewDesc(r.name, r.help, own, nil))
 	}
 	return out
 }
@@ -137,6 +138,16 @@ func (c *Collector) For(ctx context.Context) prometheus.Gatherer {
 		}
 		return out, nil
 	})
+}
+
+// Stream hands the families of a scrape to use, by name. It waits for the walk no
+// longer than ctx. A family is use's until it returns, so that a scrape takes no
+// more memory than its largest family; an error of use ends it.
+func (c *Collector) Stream(ctx context.Context, use func(*dto.MetricFamily) error) error {
+	w := c.join(ctx)
+	c.building.Lock()
+	defer c.building.Unlock()
+	return c.table.each(w, use)
 }
 
 // join waits for the walk that runs, or starts one. It returns at the end of

@@ -17,69 +17,89 @@ const maxPairs = 20_000
 // A table turns groups into metric families. It serves one goroutine at a time
 // for what it builds of groups; families without groups need no care.
 type table struct {
-	groups []family
-	health []healthMetric
+	rows []row // by name
 
 	pairs map[pair]*dto.LabelPair // each label pair once, since nothing changes one
-	// Room for the next samples, handed out and never taken back.
-	gauges   []gaugeCell
-	counters []counterCell
+	cells *cells                  // where the next samples come from
+	reuse *cells                  // of families that somebody is done with before the next is built
+}
+
+// A row is a metric family, of groups or of our own work.
+type row struct {
+	name, help string
+	kind       prometheus.ValueType
+	labels     []string
+	grouped    bool // with the labels of groups, too
+	fill       func(t *table, mf *dto.MetricFamily, w *walk)
 }
 
 // A pair is the key of a label pair.
 type pair struct{ name, value string }
 
-// A gaugeCell is a sample and all that it points to, so that many come in one
-// piece of memory.
-type gaugeCell struct {
-	metric dto.Metric
-	gauge  dto.Gauge
-	value  float64
-	labels [3]*dto.LabelPair
-}
-
-// A counterCell is the same of a counter.
-type counterCell struct {
-	metric  dto.Metric
-	counter dto.Counter
-	value   float64
-	labels  [3]*dto.LabelPair
-}
-
-// cellsAtOnce is how many samples are made room for together.
-const cellsAtOnce = 128
-
 func newTable() *table {
-	return &table{groups: families(), health: healthMetrics(), pairs: make(map[pair]*dto.LabelPair)}
+	t := &table{pairs: make(map[pair]*dto.LabelPair), reuse: new(cells)}
+	for _, f := range families() {
+		t.rows = append(t.rows, row{f.name, f.help, f.kind, f.labels, true, func(t *table, mf *dto.MetricFamily, w *walk) {
+			for i := range w.groups {
+				t.addGroup(mf, &f, &w.groups[i], w.labels)
+			}
+		}})
+	}
+	for _, h := range healthMetrics() {
+		t.rows = append(t.rows, row{h.name, h.help, h.kind, h.labels, false, func(t *table, mf *dto.MetricFamily, w *walk) {
+			if h.late || w.err == nil {
+				h.each(w, func(value float64, labels ...string) { mf.Metric = append(mf.Metric, t.plain(&h, value, labels)) })
+			}
+		}})
+	}
+	slices.SortFunc(t.rows, func(a, b row) int { return strings.Compare(a.name, b.name) })
+	return t
 }
 
 // build returns a family for every row, in order, also those without samples.
-// Those are new at every call: one scrape may still be sent while the next is
-// built.
+// Those are new at every call.
 func (t *table) build(w *walk) []*dto.MetricFamily {
-	out := make([]*dto.MetricFamily, 0, len(t.groups)+len(t.health))
-	for i := range t.groups {
-		f := &t.groups[i]
-		mf := newFamily(f.name, f.help, f.kind)
-		for j := range w.groups {
-			t.addGroup(mf, f, &w.groups[j], w.labels)
-		}
-		out = append(out, mf)
-	}
-	for _, h := range t.health {
-		mf := newFamily(h.name, h.help, h.kind)
-		if h.late || w.err == nil {
-			h.each(w, func(value float64, labels ...string) {
-				m := t.cell(h.kind, value)
-				for i := range labels {
-					m.Label = append(m.Label, &dto.LabelPair{Name: &h.labels[i], Value: &labels[i]})
-				}
-				mf.Metric = append(mf.Metric, m)
-			})
-		}
-		out = append(out, mf)
+	out := make([]*dto.MetricFamily, 0, len(t.rows))
+	t.cells = new(cells)
+	for i := range t.rows {
+		out = append(out, t.family(i, w, nil))
 	}
 	return out
+}
+
+// each builds one family after the other that has samples, in the same memory:
+// what use is handed is gone when it returns. An error of it ends the whole.
+func (t *table) each(w *walk, use func(*dto.MetricFamily) error) error {
+	t.cells = t.reuse
+	for i := range t.rows {
+		t.reuse.next()
+		mf := t.family(i, w, t.reuse.metrics)
+		t.reuse.metrics = mf.Metric[:0]
+		if len(mf.Metric) == 0 {
+			continue
+		}
+		if err := use(mf); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (t *table) family(i int, w *walk, metrics []*dto.Metric) *dto.MetricFamily {
+	r := &t.rows[i]
+	mf := newFamily(r.name, r.help, r.kind)
+	mf.Metric = metrics
+	r.fill(t, mf, w)
+	return mf
+}
+
+// plain returns a sample that belongs to no group.
+func (t *table) plain(h *healthMetric, value float64, labels []string) *dto.Metric {
+	m := t.cells.take(h.kind, value)
+	for i := range labels {
+		m.Label = append(m.Label, &dto.LabelPair{Name: &h.labels[i], Value: &labels[i]})
+	}
+	return m
 }
 
 func newFamily(name, help string, kind prometheus.ValueType) *dto.MetricFamily {
@@ -88,28 +108,6 @@ func newFamily(name, help string, kind prometheus.ValueType) *dto.MetricFamily {
 		metricType = dto.MetricType_COUNTER
 	}
 	return &dto.MetricFamily{Name: &name, Help: &help, Type: &metricType}
-}
-
-// cell returns a sample without labels, and with room for some.
-func (t *table) cell(kind prometheus.ValueType, value float64) *dto.Metric {
-	if kind == counter {
-		if len(t.counters) == 0 {
-			t.counters = make([]counterCell, cellsAtOnce)
-		}
-		c := &t.counters[0]
-		t.counters = t.counters[1:]
-		c.value = value
-		c.counter.Value, c.metric.Counter, c.metric.Label = &c.value, &c.counter, c.labels[:0]
-		return &c.metric
-	}
-	if len(t.gauges) == 0 {
-		t.gauges = make([]gaugeCell, cellsAtOnce)
-	}
-	c := &t.gauges[0]
-	t.gauges = t.gauges[1:]
-	c.value = value
-	c.gauge.Value, c.metric.Gauge, c.metric.Label = &c.value, &c.gauge, c.labels[:0]
-	return &c.metric
 }
 
 // addGroup adds the samples that a family has of one group.
@@ -134,7 +132,7 @@ func (t *table) addGroup(mf *dto.MetricFamily, f *family, g *grouping.Group, nam
 // sample returns a sample of a group with the labels that f has beside those of
 // the group, of which names are the names.
 func (t *table) sample(f *family, g *grouping.Group, names []string, value float64, labels ...string) *dto.Metric {
-	m := t.cell(f.kind, value)
+	m := t.cells.take(f.kind, value)
 	m.Label = append(m.Label, t.pair("groupname", g.Name))
 	for i, value := range g.Labels {
 		m.Label = append(m.Label, t.pair(names[i], value))

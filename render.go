@@ -1,0 +1,93 @@
+package main
+
+import (
+	"compress/gzip"
+	"context"
+	"io"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/prometheus/client_golang/prometheus"
+	dto "github.com/prometheus/client_model/go"
+	"github.com/prometheus/common/expfmt"
+)
+
+// The kinds of trouble that a scrape can have with one family.
+const (
+	whileGathering = "gathering"
+	whileEncoding  = "encoding"
+)
+
+// newFailures returns the counter that the client library's own handler has.
+func newFailures() *prometheus.CounterVec {
+	v := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "promhttp_metric_handler_errors_total",
+		Help: "Total number of internal errors encountered by the promhttp metric handler.",
+	}, []string{"cause"})
+	v.WithLabelValues(whileGathering)
+	v.WithLabelValues(whileEncoding)
+	return v
+}
+
+// compressors are kept, for each takes most of a megabyte.
+var compressors = sync.Pool{New: func() any { return gzip.NewWriter(nil) }}
+
+// render puts the answer to a scrape together, in the format that r asks for.
+// Families are made and written one after the other, by name: all of them at
+// once would take three times the memory of the answer. One that fails never
+// hides the others.
+func (x *exposition) render(ctx context.Context, w http.ResponseWriter, r *http.Request) {
+	if a, ok := w.(*rendering); ok { // its memory should not grow step by step
+		a.body.Grow(int(x.size.Load()))
+		defer func() { x.size.Store(int64(a.body.Len() + a.body.Len()/16)) }()
+	}
+	format := expfmt.Negotiate(r.Header)
+	w.Header().Set("Content-Type", string(format))
+	out := io.Writer(w)
+	if r.Header.Get("Accept-Encoding") == "gzip" {
+		w.Header().Set("Content-Encoding", "gzip")
+		z := compressors.Get().(*gzip.Writer)
+		defer compressors.Put(z)
+		z.Reset(w)
+		defer func() { _ = z.Close() }() // w is memory
+		out = z
+	}
+	enc := expfmt.NewEncoder(out, format)
+	own, err := x.own.Gather()
+	if err != nil {
+		x.trouble(whileGathering, err)
+	}
+	write := func(mf *dto.MetricFamily) error {
+		if err := enc.Encode(mf); err != nil {
+			x.trouble(whileEncoding, err)
+		}
+		return nil
+	}
+	_ = x.groups.Stream(ctx, func(mf *dto.MetricFamily) error { // write has none
+		for len(own) > 0 && own[0].GetName() < mf.GetName() {
+			_ = write(own[0])
+			own = own[1:]
+		}
+		return write(mf)
+	})
+	for _, mf := range own {
+		_ = write(mf)
+	}
+	if closer, ok := enc.(expfmt.Closer); ok {
+		if err := closer.Close(); err != nil { // OpenMetrics has a last line
+			x.trouble(whileEncoding, err)
+		}
+	}
+}
+
+func (x *exposition) trouble(cause string, err error) {
+	x.failed.WithLabelValues(cause).Inc()
+	x.log.Error("A part of a scrape failed", "while", cause, "err", err)
+}
+
+// byName sorts families as scrapes show them.
+func byName(families []*dto.MetricFamily) {
+	slices.SortFunc(families, func(a, b *dto.MetricFamily) int { return strings.Compare(a.GetName(), b.GetName()) })
+}
