@@ -22,6 +22,7 @@ import (
 type groupCollector interface {
 	For(ctx context.Context) prometheus.Gatherer
 	Stream(ctx context.Context, use func(*dto.MetricFamily) error) error
+	StreamText(ctx context.Context, use func(name string, lines []byte) error) error
 }
 
 // An exposition puts together what a scrape answers: the metrics of the groups

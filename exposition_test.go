@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"log/slog"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	dto "github.com/prometheus/client_model/go"
+	"github.com/prometheus/common/expfmt"
 )
 
 func TestScrapeDeadline(t *testing.T) {
@@ -55,6 +57,14 @@ func (s slowGroups) Stream(ctx context.Context, use func(*dto.MetricFamily) erro
 		err = errors.Join(err, use(mf))
 	}
 	return err
+}
+
+func (s slowGroups) StreamText(ctx context.Context, use func(string, []byte) error) error {
+	return s.Stream(ctx, func(mf *dto.MetricFamily) error {
+		var lines bytes.Buffer
+		_, err := expfmt.MetricFamilyToText(&lines, mf)
+		return errors.Join(err, use(mf.GetName(), lines.Bytes()))
+	})
 }
 
 func (s slowGroups) For(ctx context.Context) prometheus.Gatherer {

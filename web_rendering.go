@@ -41,7 +41,7 @@ type asked struct {
 }
 
 func newAsked(h http.Header) asked {
-	return asked{format: expfmt.Negotiate(h), gzip: acceptsGzip(h), deadline: roundDown(scrapeDeadline(h))}
+	return asked{format: answerFormat(h), gzip: acceptsGzip(h), deadline: roundDown(scrapeDeadline(h))}
 }
 
 // acceptsGzip reports whether the client understands gzip, the only encoding

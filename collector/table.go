@@ -22,6 +22,7 @@ type table struct {
 	pairs map[pair]*dto.LabelPair // each label pair once, since nothing changes one
 	cells *cells                  // where the next samples come from
 	reuse *cells                  // of families that somebody is done with before the next is built
+	lines []byte                  // the same, of text
 }
 
 // A row is a metric family, of groups or of our own work.
@@ -31,6 +32,7 @@ type row struct {
 	labels     []string
 	grouped    bool // with the labels of groups, too
 	fill       func(t *table, mf *dto.MetricFamily, w *walk)
+	text       func(dst []byte, w *walk) []byte
 }
 
 // A pair is the key of a label pair.
@@ -43,14 +45,14 @@ func newTable() *table {
 			for i := range w.groups {
 				t.addGroup(mf, &f, &w.groups[i], w.labels)
 			}
-		}})
+		}, f.appendGroups})
 	}
 	for _, h := range healthMetrics() {
 		t.rows = append(t.rows, row{h.name, h.help, h.kind, h.labels, false, func(t *table, mf *dto.MetricFamily, w *walk) {
 			if h.late || w.err == nil {
 				h.each(w, func(value float64, labels ...string) { mf.Metric = append(mf.Metric, t.plain(&h, value, labels)) })
 			}
-		}})
+		}, h.appendText})
 	}
 	slices.SortFunc(t.rows, func(a, b row) int { return strings.Compare(a.name, b.name) })
 	return t
@@ -112,19 +114,24 @@ func newFamily(name, help string, kind prometheus.ValueType) *dto.MetricFamily {
 
 // addGroup adds the samples that a family has of one group.
 func (t *table) addGroup(mf *dto.MetricFamily, f *family, g *grouping.Group, names []string) {
+	f.samples(g, func(value float64, labels ...string) {
+		mf.Metric = append(mf.Metric, t.sample(f, g, names, value, labels...))
+	})
+}
+
+// samples calls put with every sample that a family has of one group.
+func (f *family) samples(g *grouping.Group, put emit) {
 	if f.each != nil {
-		f.each(g, func(value float64, labels ...string) {
-			mf.Metric = append(mf.Metric, t.sample(f, g, names, value, labels...))
-		})
+		f.each(g, put)
 	}
 	for i := range f.series {
 		s := &f.series[i]
 		switch {
 		case !s.has(g):
 		case s.label == "":
-			mf.Metric = append(mf.Metric, t.sample(f, g, names, s.value(g)))
+			put(s.value(g))
 		default:
-			mf.Metric = append(mf.Metric, t.sample(f, g, names, s.value(g), s.label))
+			put(s.value(g), s.label)
 		}
 	}
 }

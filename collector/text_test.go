@@ -1,0 +1,95 @@
+package collector
+
+import (
+	"bytes"
+	"context"
+	"math"
+	"testing"
+
+	dto "github.com/prometheus/client_model/go"
+	"github.com/prometheus/common/expfmt"
+
+	"github.com/seed57308aee/process_exporter/grouping"
+	"github.com/seed57308aee/process_exporter/platform"
+	"github.com/seed57308aee/process_exporter/testdata/proctree"
+)
+
+// encode writes families as the client library does.
+func encode(t testing.TB, families []*dto.MetricFamily) string {
+	t.Helper()
+	var out bytes.Buffer
+	for _, f := range families {
+		if len(f.Metric) == 0 {
+			continue
+		}
+		if _, err := expfmt.MetricFamilyToText(&out, f); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return out.String()
+}
+
+func texts(t *testing.T, c *Collector, w *walk) (out string) {
+	t.Helper()
+	if err := c.table.eachText(w, func(_ string, lines []byte) error { out += string(lines); return nil }); err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+func oneByOne(t *testing.T, c *Collector, w *walk) (out string) {
+	t.Helper()
+	if err := c.table.each(w, func(mf *dto.MetricFamily) error { out += encode(t, []*dto.MetricFamily{mf}); return nil }); err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+// TestTexts are what the client library makes of the families.
+func TestTexts(t *testing.T) {
+	odd := "a \"b\" \\ c\nd\xff"
+	w := newWorld(t, setup{config: "- comm: [a]\n- comm: [b]\n"}, proctree.Process{PID: 7, Comm: "a", Threads: []proctree.Thread{{TID: 8, Comm: "t"}}}, proctree.Process{PID: 9, Comm: "b"})
+	c := w.c
+	walk := c.join(context.Background())
+	walk.coverage.Rules[0].Rule = &grouping.Rule{Template: odd}
+	check := func(what string) {
+		t.Helper()
+		want := encode(t, c.table.build(walk))
+		for how, got := range map[string]string{"text": texts(t, c, walk), "one by one": oneByOne(t, c, walk)} {
+			if got != want || got == "" {
+				t.Errorf("%s, %s: got\n%s\nwant\n%s", what, how, got, want)
+			}
+		}
+	}
+	check("as it is")
+	usage := grouping.Counters{UserNanos: 1, SystemNanos: 1 << 62, ReadBytes: 1_000_000, WriteBytes: math.MaxUint64}
+	walk.groups = []grouping.Group{{
+		Name: odd, Watched: true, Known: math.MaxUint16, Counted: math.MaxUint16, Procs: 999_999, Counters: usage,
+		WorstFDRatio: 1. / 3, SmapsAge: math.NaN(), OldestStart: 1_700_000_000,
+		Threads:    []grouping.Thread{{Name: odd, Counters: usage, Counted: math.MaxUint16}},
+		WChans:     []grouping.WChan{{Name: odd, Count: 3}},
+		Exits:      []grouping.Exit{{Reason: "killed", Code: "SIGKILL", Count: 1}},
+		Unreadable: []grouping.FileGap{{Field: platform.FieldIO, Procs: 1}},
+	}}
+	check("everything that is odd")
+	walk.labels, walk.groups[0].Labels = []string{"aa", "zz"}, []string{"", odd}
+	walk.groups[0].Expect = &grouping.Expect{Min: 1, Max: 2}
+	walk.groups[0].TopCPU = []grouping.Member{{PID: 7, Comm: odd, Value: 0.5}}
+	check("labels of rules")
+	walk.groups = nil
+	check("no groups")
+	walk.err = context.Canceled
+	check("a failed walk")
+}
+
+// TestTextValues are those of the client library for any number.
+func TestTextValues(t *testing.T) {
+	for _, v := range []float64{0, 1, 0.1, 1e-9, 999_999, 999_999.5, 1e6, 123_456_789, 1 << 53, 1e21, -1, -17.5, math.MaxFloat64, math.Inf(1), math.Inf(-1), math.NaN()} {
+		name, kind := "x", dto.MetricType_GAUGE
+		got := string(appendValue([]byte("# TYPE x gauge\nx"), v))
+		want := encode(t, []*dto.MetricFamily{{Name: &name, Type: &kind, Metric: []*dto.Metric{{Gauge: &dto.Gauge{Value: &v}}}}})
+		if got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+}
