@@ -27,6 +27,7 @@ func main() {
 	// Without this, Go ends a program that writes to a broken stdout or stderr.
 	signal.Ignore(syscall.SIGPIPE)
 	frugal()
+	sleepDeeply()
 	os.Exit(run(context.Background(), os.Args[1:], os.Stdout, os.Stderr))
 }
 

@@ -178,7 +178,7 @@ func (k *kernelSource) look(snap *Snapshot) error {
 	}
 	snap.begin(k.pids)
 	k.families, k.todo = k.families[:0], k.todo[:0]
-	k.turns = turns{walk: snap.walks}
+	k.turns.next(snap.walks)
 	for i := range k.processes {
 		p := &k.processes[i]
 		prev, s := &k.prev, &snap.Samples[i]

@@ -21,23 +21,27 @@ type todo struct {
 // now.
 type turns struct {
 	walk  uint64
-	asked int
+	share uint64 // one in so many is asked
+	moved uint64 // threads that could have been
 }
 
-// A walk asks the first freeAsks, and of the others one in everyAsk. That is
-// fewer than a walk over /proc does, beside which it costs little.
+// A walk asks about fairShare of the threads that have run, or one in seldom if
+// that is more. That is fewer than a walk over /proc does, beside which it costs
+// little.
 const (
-	freeAsks = 16
-	everyAsk = 64
+	fairShare = 64
+	seldom    = 128
 )
+
+// next starts a walk, which shares by what the last one met.
+func (t *turns) next(walk uint64) {
+	*t = turns{walk: walk, share: min(seldom, t.moved/fairShare+1)}
+}
 
 // asks reports whether it is the turn of a thread that was asked before.
 func (t *turns) asks(id int, state byte) bool {
-	if state == 'D' || t.asked < freeAsks || (uint64(id)+t.walk)%everyAsk == 0 {
-		t.asked++
-		return true
-	}
-	return false
+	t.moved++
+	return state == 'D' || (uint64(id)+t.walk)%t.share == 0
 }
 
 // plan finds out what to read of a process. prev is its Sample of the walk
@@ -184,7 +188,7 @@ func (w *worker) supplementWChan(s *Sample, tid int) string {
 	if tid == 0 {
 		text, err = w.reader.Read(s.PID, "wchan")
 	} else {
-		text, err = w.reader.ReadTask(s.PID, tid, "wchan")
+		text, err = w.reader.Read(tid, "wchan") // hidden there, but at hand sooner
 	}
 	if err != nil {
 		if !taskGone(err) {
