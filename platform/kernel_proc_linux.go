@@ -29,7 +29,7 @@ type turns struct {
 // that is more. That is fewer than a walk over /proc does, beside which it costs
 // little.
 const (
-	fairShare = 64
+	fairShare = 32
 	seldom    = 128
 )
 
