@@ -10,6 +10,7 @@ VERSION  ?= $(shell sed -n 's/^## \[\{0,1\}\([0-9][^] ]*\).*/\1/p' CHANGELOG.md 
 REVISION ?= $(shell git rev-parse --verify -q HEAD || echo unknown)
 BRANCH   ?= $(shell git symbolic-ref --short -q HEAD || echo unknown)
 FUZZTIME ?= 10s
+LOADTIME ?= 5s
 COST     ?= ../shared/bench/cost.py
 
 INFO    := github.com/prometheus/common/version
@@ -46,6 +47,7 @@ COSTFLAGS ?= --procs 5000 --busy 100
 
 bench: build
 	go test -run '^$$' -bench . -benchmem ./...
+	LOAD=$(LOADTIME) LOAD_PAIRS=5 go test -count 1 -v -run '^TestLoad' . | grep -v '^=== '
 	@if [ -x $(COST) ]; then \
 	  set -- 'bpf lean=./process_exporter --source=bpf $(LEAN) $(RULES)' 'bpf=./process_exporter --source=bpf $(RULES)' \
 	    'lean=./process_exporter --source=procfs $(LEAN) $(RULES)' 'default=./process_exporter --source=procfs $(RULES)'; \

@@ -3,6 +3,7 @@
 package platform
 
 import (
+	"cmp"
 	"os"
 	"strconv"
 	"strings"
@@ -25,6 +26,9 @@ type birth struct {
 // for its name, and its parent takes note, after which its counters are final.
 func (k *kernelSource) takeExits(snap *Snapshot) (err error) {
 	k.exits = k.exits[:0]
+	k.spare = append(k.spare, k.told...)
+	clear(k.told)
+	k.told = k.told[:0]
 	if k.batch, err = k.programs.Events().Take(k.batch); err != nil {
 		return err
 	}
@@ -45,7 +49,7 @@ func (k *kernelSource) remember(w *bpf.Words, now uint64) {
 	key := birth{w.Tgid, w.Start}
 	e := k.ended[key]
 	if e == nil {
-		e = new(ending)
+		e = k.newEnding()
 		k.ended[key] = e
 	}
 	if w.ArgsLen > 0 || e.Exec != w.ExecId+1 {
@@ -56,7 +60,7 @@ func (k *kernelSource) remember(w *bpf.Words, now uint64) {
 	}
 	e.ID = ID{PID: int(w.Pid), Start: k.ticks.of(w.Start)}
 	e.PPID, e.EUID, e.Exec, e.group = int(w.Ppid), w.Uid, w.ExecId+1, w.Cgroup
-	e.Comm = commOf(&w.Comm, e.Comm)
+	e.Comm = commOf(&w.Comm, cmp.Or(e.Comm, e.last))
 	e.words = k.exitWords
 	if w.Kind == bpf.KindExit {
 		e.at = now
@@ -68,7 +72,8 @@ func (k *kernelSource) remember(w *bpf.Words, now uint64) {
 // An ending is a process that has ended, as far as is known.
 type ending struct {
 	Exit
-	at uint64 // ticks after boot; 0 if it has not, but has become another program
+	at   uint64 // ticks after boot; 0 if it has not, but has become another program
+	last string // a name that the memory held before, and that comes again most of the time
 }
 
 // end takes over what the process has used.
@@ -83,14 +88,35 @@ func (k *kernelSource) finish(f *bpf.Freed) {
 	key := birth{f.Tgid, f.Start}
 	e := k.ended[key]
 	if e == nil { // it ended before we came, or that is lost, or it has been given up
-		e = new(ending)
+		e = k.newEnding()
 		e.ID, e.words = ID{PID: int(f.Tgid), Start: k.ticks.of(f.Start)}, k.exitWords
 	}
 	delete(k.ended, key)
 	e.Exec = f.ExecId + 1
 	e.end(&f.Usage, f.Flags)
 	e.Status, e.OOMKilled, e.PeakResidentBytes = f.ExitCode, f.OomKilled != 0, f.PeakRss*k.ticks.page
+	k.tell(e)
+}
+
+// newEnding returns room for a process that has ended, with the memory of one
+// that was told of before.
+func (k *kernelSource) newEnding() *ending {
+	last := len(k.spare) - 1
+	if last < 0 {
+		return new(ending)
+	}
+	e := k.spare[last]
+	k.spare[last] = nil
+	k.spare = k.spare[:last]
+	*e = ending{Exit: Exit{args: e.args[:0]}, last: cmp.Or(e.Comm, e.last)}
+	return e
+}
+
+// tell adds a process to the exits. Its memory is used again after the next
+// walk, which is how long the exits are valid.
+func (k *kernelSource) tell(e *ending) {
 	k.exits = append(k.exits, e.Exit)
+	k.told = append(k.told, e)
 }
 
 // patienceTicks is how long after its end a process that is not there any more
@@ -109,7 +135,7 @@ func (k *kernelSource) giveUp(snap *Snapshot) {
 			continue // a zombie
 		}
 		delete(k.ended, key)
-		k.exits = append(k.exits, e.Exit)
+		k.tell(e)
 	}
 	snap.Exits = k.exits
 	k.forget(snap)

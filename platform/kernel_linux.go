@@ -26,6 +26,8 @@ type kernelSource struct {
 	batch    bpf.Batch
 	ended    map[birth]*ending // of processes that have ended and are not reaped yet
 	exits    []Exit
+	told     []*ending // that stand in exits
+	spare    []*ending // to be used again
 	ticks    ticks
 
 	// What the last look found, ascending, and how it is put together.

@@ -1,0 +1,254 @@
+package main
+
+import (
+	"fmt"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// loadTime is how long each part of the tests under load takes, unless the
+// environment says otherwise in LOAD.
+const loadTime = 2 * time.Second
+
+// loadRate is how many processes per second the tests let live and die, if the
+// machine can.
+const loadRate = 10_000
+
+// A load is a program that starts processes as fast as it is told.
+type load struct {
+	t       *testing.T
+	spawn   string // testdata/spawn/spawn.c
+	program string // testdata/spawn/nothing.c
+
+	exporter string // as it is shipped, without the race detector
+}
+
+func newLoad(t *testing.T) *load {
+	t.Helper()
+	compiler := need(t, "cc")
+	dir := t.TempDir()
+	l := &load{t: t, spawn: filepath.Join(dir, "spawn"), program: filepath.Join(dir, "nothing"), exporter: filepath.Join(dir, "process_exporter")}
+	if out, err := exec.Command("go", "build", "-o", l.exporter, ".").CombinedOutput(); err != nil {
+		t.Fatalf("go build: %v\n%s", err, out)
+	}
+	for _, args := range [][]string{
+		{"-O2", "-o", l.spawn, "testdata/spawn/spawn.c"},
+		{"-O2", "-static", "-nostdlib", "-ffreestanding", "-fno-stack-protector", "-o", l.program, "testdata/spawn/nothing.c"},
+	} {
+		if out, err := exec.Command(compiler, args...).CombinedOutput(); err != nil {
+			t.Fatalf("%s %q: %v\n%s", compiler, args, err, out)
+		}
+	}
+	return l
+}
+
+// watch starts an exporter that takes what the load starts.
+func (l *load) watch() *running {
+	l.t.Helper()
+	config := writeFile(l.t, "rules.yaml", "process_names:\n- comm: [nothing]\n")
+	r := startCommand(l.t, exec.Command(l.exporter, "--source=bpf", "--web.listen-address=127.0.0.1:0", "-config.path", config))
+	eventually(l.t, "a listener", func() bool {
+		r.mustRun()
+		return len(r.addresses()) > 0
+	})
+	r.URL = "http://" + r.addresses()[0]
+	eventually(l.t, "the first walk", func() bool {
+		response, _ := r.Get(readyPath)
+		return response.StatusCode == http.StatusOK
+	})
+	return r
+}
+
+// A pace is how many processes lived, and for how long they were started.
+type pace struct {
+	count int
+	took  time.Duration
+}
+
+func (p pace) perSecond() float64 { return float64(p.count) / p.took.Seconds() }
+
+// run starts processes on every CPU, all together rate per second or, if that is
+// 0, as fast as the machine can.
+func (l *load) run(d time.Duration, rate int) (all pace) {
+	l.t.Helper()
+	var mu sync.Mutex
+	var wg sync.WaitGroup
+	for range runtime.NumCPU() {
+		args := []string{l.program, strconv.Itoa(int(d.Seconds()))}
+		if rate > 0 {
+			args = append(args, strconv.Itoa(rate/runtime.NumCPU()))
+		}
+		wg.Go(func() {
+			out, err := exec.Command(l.spawn, args...).Output()
+			var count, nanos int
+			if _, bad := fmt.Sscan(string(out), &count, &nanos); err != nil || bad != nil {
+				l.t.Errorf("spawn said %q: %v", out, err)
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			all.count += count
+			all.took = max(all.took, time.Duration(nanos))
+		})
+	}
+	wg.Wait()
+	return all
+}
+
+// timeOf returns how long a part of a test takes.
+func timeOf(t *testing.T) time.Duration {
+	t.Helper()
+	text := os.Getenv("LOAD")
+	if text == "" {
+		if testing.Short() {
+			t.Skip("it starts thousands of processes")
+		}
+		return loadTime
+	}
+	d, err := time.ParseDuration(text)
+	if err != nil || d < time.Second {
+		t.Fatalf("LOAD=%s is no time of at least a second: %v", text, err)
+	}
+	return d
+}
+
+// cpuTime returns the CPU time that all threads of a process have used.
+func cpuTime(t *testing.T, pid int) (used time.Duration) {
+	t.Helper()
+	threads, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/schedstat", pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range threads {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		nanos, err := strconv.ParseInt(strings.Fields(string(text))[0], 10, 64)
+		if err != nil {
+			t.Fatal(err)
+		}
+		used += time.Duration(nanos)
+	}
+	return used
+}
+
+// exitsOf returns how many processes of the load the exporter has seen the end
+// of, and how many events it lost.
+func exitsOf(t *testing.T, r *running) (exits, lost int) {
+	t.Helper()
+	now, _ := parseMetrics(t, r.Scrape())
+	return int(now[`namedprocess_namegroup_exits_total{code="0",groupname="nothing",reason="exited"}`]), int(now["namedprocess_exporter_lost_events_total"])
+}
+
+// expectExits waits until every process of the load has been told of, once.
+func expectExits(t *testing.T, r *running, want int) {
+	t.Helper()
+	var got, lost int
+	eventually(t, "every end of a process", func() bool {
+		got, lost = exitsOf(t, r)
+		return got >= want
+	}, func() string { return fmt.Sprintf("got %d of %d, and %d lost events", got, want, lost) })
+	if got != want || lost != 0 {
+		t.Errorf("got %d ends of processes and %d lost events, want %d and none", got, lost, want)
+	}
+}
+
+// TestLoadIsSeen counts every process of a machine that starts as many as it can,
+// and logs what that costs. LOAD=10s make test takes its time for it.
+func TestLoadIsSeen(t *testing.T) {
+	onlyLinux(t)
+	needBPF(t)
+	d, l := timeOf(t), newLoad(t)
+	r := l.watch()
+	before := cpuTime(t, r.PID)
+	done := l.run(d, loadRate)
+	expectExits(t, r, done.count)
+	used := cpuTime(t, r.PID) - before
+	share := used.Seconds() / done.took.Seconds()
+	t.Logf("%.0f processes per second cost %.2f %% of a core, %.1f microseconds each; at 10,000 that is %.1f %%",
+		done.perSecond(), 100*share, 1e6*used.Seconds()/float64(done.count), 1e6*used.Seconds()/float64(done.count))
+	expectSmall(t, r)
+}
+
+// expectSmall fails if the exporter ever had more memory than it may.
+func expectSmall(t *testing.T, r *running) {
+	t.Helper()
+	const most = 40 << 10 // KiB
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", r.PID))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(text), "VmHWM:")
+	peak, err := strconv.Atoi(strings.Fields(rest)[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	if t.Logf("the exporter has had %.1f MiB at most", float64(peak)/1024); peak > most {
+		t.Errorf("got a peak of %d KiB, want at most %d", peak, most)
+	}
+}
+
+// TestLoadWithoutScrapes lets processes live and die while nobody scrapes, for
+// three parts of time, or for LOAD_ALONE. The events fill the kernel's buffer
+// several times over; the exporter takes them by itself, forgets none and does
+// not grow.
+func TestLoadWithoutScrapes(t *testing.T) {
+	onlyLinux(t)
+	needBPF(t)
+	d := 3 * timeOf(t)
+	if text := os.Getenv("LOAD_ALONE"); text != "" {
+		var err error
+		if d, err = time.ParseDuration(text); err != nil {
+			t.Fatal(err)
+		}
+	}
+	l := newLoad(t)
+	r := l.watch()
+	before := cpuTime(t, r.PID)
+	done := l.run(d, loadRate)
+	used := cpuTime(t, r.PID) - before
+	expectExits(t, r, done.count)
+	t.Logf("%.0f processes per second for %v cost %.2f %% of a core", done.perSecond(), d, 100*used.Seconds()/done.took.Seconds())
+	expectSmall(t, r)
+}
+
+// TestLoadIsNotSlowed logs how much slower processes start and end while the
+// exporter watches, by pairs of runs with and without it. LOAD_PAIRS says how
+// many.
+func TestLoadIsNotSlowed(t *testing.T) {
+	onlyLinux(t)
+	needBPF(t)
+	pairs, err := strconv.Atoi(os.Getenv("LOAD_PAIRS"))
+	if err != nil {
+		t.Skip("only with LOAD_PAIRS, the number of pairs of runs")
+	}
+	d, l := timeOf(t), newLoad(t)
+	var ratios []float64
+	with := func() float64 {
+		r := l.watch()
+		defer r.Stop()
+		return l.run(d, 0).perSecond()
+	}
+	without := func() float64 { return l.run(d, 0).perSecond() }
+	for i := range pairs {
+		var a, b float64
+		if i%2 == 0 {
+			a, b = with(), without()
+		} else {
+			b, a = without(), with()
+		}
+		ratios = append(ratios, b/a-1)
+		t.Logf("%.0f processes per second with it, %.0f without: %.1f %%", a, b, 100*(b/a-1))
+	}
+	slices.Sort(ratios)
+	t.Logf("slowed by %.1f %%, the median of %d pairs", 100*ratios[len(ratios)/2], pairs)
+}

@@ -1,0 +1,52 @@
+// spawn PROGRAM SECONDS [PER_SECOND]: starts PROGRAM and waits for its end, over
+// and over for SECONDS, at most PER_SECOND times each second. Prints how many it
+// started, and the nanoseconds that passed.
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+static long long now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec * 1000000000LL + t.tv_nsec;
+}
+
+// wait_until sleeps until what was asked for is due: each pause is long enough
+// not to be lost in the timers of the kernel.
+static void wait_until(long long due)
+{
+	long long left = due - now();
+	struct timespec t = { .tv_nsec = left };
+
+	if (left > 1000000)
+		nanosleep(&t, 0);
+}
+
+int main(int argc, char **argv)
+{
+	char *args[] = { argv[1], 0 };
+	long long start = now(), end = start + atoll(argv[2]) * 1000000000LL;
+	long long pace = argc > 3 ? 1000000000LL / atoll(argv[3]) : 0, count = 0;
+
+	while (now() < end) {
+		pid_t child = vfork();
+		if (child == 0) {
+			execve(argv[1], args, 0);
+			_exit(127);
+		}
+		int status;
+		if (child < 0 || waitpid(child, &status, 0) != child || status != 0) {
+			perror("spawn");
+			return 1;
+		}
+		count++;
+		if (pace)
+			wait_until(start + count * pace);
+	}
+	printf("%lld %lld\n", count, now() - start);
+	return 0;
+}
