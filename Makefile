@@ -4,6 +4,7 @@
 # make lint    golangci-lint, where it is installed
 # make bench   benchmarks, and what the whole program costs where the script for that is at hand
 # make fuzz    fuzzes every target for FUZZTIME each
+# make chaos   hostile clients and processes at full load, against the promised times
 # make generate  rewrites generated files
 
 VERSION  ?= $(shell sed -n 's/^## \[\{0,1\}\([0-9][^] ]*\).*/\1/p' CHANGELOG.md | head -n 1)
@@ -16,7 +17,7 @@ COST     ?= ../shared/bench/cost.py
 INFO    := github.com/prometheus/common/version
 LDFLAGS := -s -w -X $(INFO).Version=$(VERSION) -X $(INFO).Revision=$(REVISION) -X $(INFO).Branch=$(BRANCH)
 
-.PHONY: run build test lint bench generate fuzz
+.PHONY: run build test lint bench generate fuzz chaos
 
 run:
 	go run -ldflags '$(LDFLAGS)' .
@@ -70,3 +71,8 @@ fuzz:
 	    go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) -parallel 1 $$package || exit 1; \
 	  done; \
 	done
+
+# What is too much, or too long, for every change. It needs a machine with
+# nothing else to do.
+chaos:
+	PROCESS_EXPORTER_CHAOS=1 go test -v -timeout 30m -run '^(TestAbuse|TestGuessing)$$' .

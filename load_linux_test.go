@@ -68,17 +68,17 @@ func (l *load) watch() *running {
 	return r
 }
 
-// A pace is how many processes lived, and for how long they were started.
-type pace struct {
+// A tempo is how many processes lived, and for how long they were started.
+type tempo struct {
 	count int
 	took  time.Duration
 }
 
-func (p pace) perSecond() float64 { return float64(p.count) / p.took.Seconds() }
+func (p tempo) perSecond() float64 { return float64(p.count) / p.took.Seconds() }
 
 // run starts processes on every CPU, all together rate per second or, if that is
 // 0, as fast as the machine can.
-func (l *load) run(d time.Duration, rate int) (all pace) {
+func (l *load) run(d time.Duration, rate int) (all tempo) {
 	l.t.Helper()
 	var mu sync.Mutex
 	var wg sync.WaitGroup

@@ -16,17 +16,6 @@ import (
 // starts, unless the environment says otherwise in NAMES.
 const distinctNames = 6000
 
-// plainBinary builds the exporter as it is shipped. The one of the other tests
-// looks for races, which takes many times the memory.
-var plainBinary = sync.OnceValues(func() (string, error) {
-	path := filepath.Join(filepath.Dir(binary), "plain")
-	out, err := exec.Command("go", "build", "-o", path, ".").CombinedOutput()
-	if err != nil {
-		return "", fmt.Errorf("go build: %w\n%s", err, out)
-	}
-	return path, nil
-})
-
 // TestDistinctNames has a user start thousands of processes, each under a name of
 // its own. Series and memory stay within their limits, all that the processes
 // used is in the sums, and groups that were there keep their place.

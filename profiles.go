@@ -38,7 +38,7 @@ func (e *exporter) startProfiles(l net.Listener, set *serverSet) {
 	mux.HandleFunc(pprofPath+"trace", pprof.Trace)
 	s := newServer(mux, e.log)
 	s.WriteTimeout = profileTime
-	clients := newClientSet(maxProfilers)
+	clients := newClientSet(maxProfilers, false)
 	clients.bind(s)
 	e.log.Info("Serving profiles of the exporter", "pprof", fmt.Sprintf("http://%s%s", l.Addr(), pprofPath))
 	set.serve(s, clients.listener(l), l.Addr())

@@ -144,9 +144,9 @@ const maxServers = 1024
 // start serves h on all listeners.
 func (e *exporter) start(listeners []net.Listener, h http.Handler) *serverSet {
 	set := &serverSet{failed: make(chan error, maxServers)}
-	clients := newClientSet(affordableConnections(e.settings.maxConnections))
-	h = &door{settings: e.web, keeper: newGatekeeper(), next: h}
 	config := e.web.get()
+	clients := newClientSet(affordableConnections(e.settings.maxConnections), config.tls != nil)
+	h = &door{settings: e.web, keeper: newGatekeeper(), next: h}
 	for _, l := range listeners {
 		s := newServer(h, e.log)
 		clients.bind(s)

@@ -12,7 +12,13 @@ import (
 // stalled is how long a client may take to fetch an answer while others wait
 // for its place. One that reads at all has it sooner: the answer is complete
 // when its first byte is sent.
-const stalled = 100 * time.Millisecond
+const stalled = 50 * time.Millisecond
+
+// greeting is how long a new client may take to begin its request, and then to
+// complete it, while others wait for its place. It is short, for it bounds how
+// many come in a second, but no shorter than a busy scheduler keeps us from
+// noticing.
+const greeting = 15 * time.Millisecond
 
 // A clientSet bounds how many clients are connected at a time, over all
 // listeners. When there is no room for another, the one goes that has kept us
@@ -20,15 +26,16 @@ const stalled = 100 * time.Millisecond
 // not fetch their answer. Requests that are being worked on are never cut off;
 // newcomers wait in the kernel's queue until one of them is done.
 type clientSet struct {
-	limit int
-	freed chan struct{} // told, without waiting, whenever there may be room
+	limit  int
+	secure bool          // clients begin with a TLS handshake
+	freed  chan struct{} // told, without waiting, whenever there may be room
 
 	mu   sync.Mutex // guards open, and what every connection in it is doing
 	open map[*client]struct{}
 }
 
-func newClientSet(limit int) *clientSet {
-	return &clientSet{limit: limit, freed: make(chan struct{}, 1), open: make(map[*client]struct{})}
+func newClientSet(limit int, secure bool) *clientSet {
+	return &clientSet{limit: limit, secure: secure, freed: make(chan struct{}, 1), open: make(map[*client]struct{})}
 }
 
 // A duty is what a connection does for its client.
@@ -38,14 +45,30 @@ const (
 	awaits  duty = iota // waits for a request
 	works               // finds the answer
 	answers             // sends it
+	leaves              // has been given up, but its file is still open
 )
 
 // A client is the connection of one of a bounded number of clients.
 type client struct {
 	net.Conn
-	set   *clientSet
-	duty  duty
-	since time.Time // when duty began
+	heard  bool // as spoke, for the one that reads
+	set    *clientSet
+	duty   duty
+	since  time.Time // when duty began
+	spoke  bool      // the server has read something from it
+	served bool      // it has made a request before
+}
+
+// Read takes down that the client has begun to speak.
+func (c *client) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	if n > 0 && !c.heard {
+		c.heard = true
+		c.set.mu.Lock()
+		c.spoke, c.since = true, time.Now()
+		c.set.mu.Unlock()
+	}
+	return n, err
 }
 
 // Close closes the connection and makes room for another.
@@ -60,7 +83,10 @@ func (c *client) Close() error {
 // begin says what c does from now on.
 func (c *client) begin(d duty) {
 	c.set.mu.Lock()
-	c.duty, c.since = d, time.Now()
+	if c.duty != leaves {
+		c.duty, c.since = d, time.Now()
+	}
+	c.served = true
 	c.set.mu.Unlock()
 	if d != works {
 		c.set.tell()
@@ -74,40 +100,68 @@ func (s *clientSet) tell() {
 	}
 }
 
-// admit takes c in if there is room, or makes room. It returns false while all
-// others have a request that is being worked on.
-func (s *clientSet) admit(c *client) bool {
+// admit takes c in if there is room, or makes room. Otherwise it returns after
+// what time, if not before, there may be some.
+func (s *clientSet) admit(c *client) (retry time.Duration) {
 	s.mu.Lock()
-	var victim *client
+	defer s.mu.Unlock()
 	if len(s.open) >= s.limit {
-		if victim = s.slowest(time.Now()); victim == nil {
-			s.mu.Unlock()
-			return false
+		victim, retry := s.slowest(time.Now())
+		if victim == nil {
+			return retry
 		}
-		delete(s.open, victim)
-	}
-	s.open[c] = struct{}{}
-	s.mu.Unlock()
-	if victim != nil {
 		if tcp, ok := victim.Conn.(*net.TCPConn); ok && victim.duty == answers {
 			_ = tcp.SetLinger(0) // an answer that nobody fetches must not stay in the kernel
 		}
+		victim.duty = leaves
 		_ = victim.Conn.Close() // it has nothing to say that anybody waits for
+		return stalled          // or as soon as its server has noticed
 	}
-	return true
+	s.open[c] = struct{}{}
+	return 0
 }
 
-// slowest returns the connection to give up, or nil.
-func (s *clientSet) slowest(now time.Time) *client {
-	var worst *client
-	for c := range s.open {
-		switch {
-		case c.duty == works, c.duty == answers && now.Sub(c.since) < stalled:
-		case worst == nil, c.duty < worst.duty, c.duty == worst.duty && c.since.Before(worst.since):
-			worst = c
+// slowest returns the connection to give up. If there is none, it returns after
+// what time there may be.
+func (s *clientSet) slowest(now time.Time) (worst *client, retry time.Duration) {
+	retry = stalled
+	var unheard map[*client]bool // that have sent what the server is about to read
+	for {
+		worst = nil
+		for c := range s.open {
+			if c.duty == works || c.duty == leaves || unheard[c] {
+				continue
+			}
+			if early := c.patience() - now.Sub(c.since); early > 0 {
+				retry = min(retry, early)
+				continue
+			}
+			if worst == nil || c.duty < worst.duty || c.duty == worst.duty && c.since.Before(worst.since) {
+				worst = c
+			}
 		}
+		if worst == nil || worst.duty != awaits || worst.spoke || !heardFrom(worst.Conn) {
+			return worst, retry
+		}
+		if unheard == nil {
+			unheard = make(map[*client]bool)
+		}
+		unheard[worst] = true
+		retry = min(retry, time.Millisecond)
 	}
-	return worst
+}
+
+// patience returns how long c may do what it does before it is given up.
+func (c *client) patience() time.Duration {
+	switch {
+	case c.duty == answers:
+		return stalled
+	case c.spoke && c.set.secure && !c.served:
+		return stalled // the answer to our part of a handshake has a way to go
+	case c.served:
+		return 0
+	}
+	return greeting
 }
 
 // bind makes a server tell what its connections do.
@@ -138,11 +192,19 @@ func underlying(conn net.Conn) *client {
 	return c
 }
 
-// beginAnswer says that the answer to a request is complete and only has to be
-// fetched.
-func beginAnswer(r *http.Request) {
-	if c, _ := r.Context().Value(clientKey{}).(*client); c != nil {
-		c.begin(answers)
+// sending runs send, which sends a complete answer, and says that the client
+// has nothing more to wait for when the kernel has all of it. To hang up from
+// then on cuts nothing off.
+func sending(w http.ResponseWriter, r *http.Request, send func()) {
+	c, _ := r.Context().Value(clientKey{}).(*client)
+	if c == nil {
+		send()
+		return
+	}
+	c.begin(answers)
+	send()
+	if http.NewResponseController(w).Flush() == nil {
+		c.begin(awaits)
 	}
 }
 
@@ -165,17 +227,17 @@ func (l *boundedListener) Accept() (net.Conn, error) {
 		return nil, err
 	}
 	c := &client{Conn: conn, set: l.set, since: time.Now()}
-	for !l.set.admit(c) {
-		retry := time.NewTimer(stalled / 2) // those that answer become stalled without telling
+	for retry := l.set.admit(c); retry > 0; retry = l.set.admit(c) {
+		timer := time.NewTimer(retry)
 		select {
 		case <-l.set.freed:
-		case <-retry.C:
+		case <-timer.C:
 		case <-l.closed:
-			retry.Stop()
+			timer.Stop()
 			_ = conn.Close() // nobody has read from it
 			return nil, net.ErrClosed
 		}
-		retry.Stop()
+		timer.Stop()
 	}
 	return c, nil
 }

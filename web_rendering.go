@@ -17,7 +17,7 @@ import (
 
 // maxRendering is how many answers are put together at the same time. Each
 // takes as much memory as it is long.
-const maxRendering = 4
+const maxRendering = 2
 
 // renderings lets all scrapers that ask the same thing at the same time share
 // one answer: a burst costs one walk and one rendering, and a client that is
@@ -58,12 +58,25 @@ func acceptsGzip(h http.Header) bool {
 	return false
 }
 
-// roundDown returns d in whole seconds, or what is less in a power of two.
-func roundDown(d time.Duration) time.Duration {
-	if d >= time.Second {
-		return d.Truncate(time.Second)
+// roundDown returns the largest power of two nanoseconds that is no longer
+// than d, so that there are few.
+func roundDown(d time.Duration) time.Duration { return 1 << (bits.Len64(uint64(d)) - 1) }
+
+// maxFlavours is how many different answers are put together at a time before
+// deadlines do not count as a difference any more.
+const maxFlavours = 4
+
+// find returns the answer that is being put together for key, nil if there is none.
+func (x *renderings) find(key asked) *rendering {
+	if a := x.running[key]; a != nil || len(x.running) < maxFlavours {
+		return a
 	}
-	return 1 << (bits.Len64(uint64(d)) - 1)
+	for other, a := range x.running {
+		if other.format == key.format && other.gzip == key.gzip {
+			return a
+		}
+	}
+	return nil
 }
 
 // A rendering is one answer. It is whole, and does not change, once done is
@@ -86,7 +99,7 @@ func newRenderings(log *slog.Logger, render func(context.Context, http.ResponseW
 func (x *renderings) answer(r *http.Request) *rendering {
 	key := newAsked(r.Header)
 	x.mu.Lock()
-	a := x.running[key]
+	a := x.find(key)
 	if a == nil {
 		a = &rendering{done: make(chan struct{}), header: make(http.Header), status: http.StatusOK}
 		x.running[key] = a
@@ -152,9 +165,10 @@ func (a *rendering) send(w http.ResponseWriter, r *http.Request) {
 		w.Header()[name] = values
 	}
 	w.Header().Set("Content-Length", strconv.Itoa(a.body.Len()))
-	beginAnswer(r)
-	w.WriteHeader(a.status)
-	_, _ = w.Write(a.body.Bytes())
+	sending(w, r, func() {
+		w.WriteHeader(a.status)
+		_, _ = w.Write(a.body.Bytes())
+	})
 }
 
 // A pace keeps scrapes from taking a whole core, however many come: beyond a

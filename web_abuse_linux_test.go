@@ -1,0 +1,232 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// chaos is set by `make chaos`: full loads, against the binary that
+// users run, with its promised times. Otherwise loads are small and brief, and
+// only what holds at any speed is asked.
+var chaos = os.Getenv("PROCESS_EXPORTER_CHAOS") != ""
+
+// chaosTime is how long each kind of abuse goes on then.
+const chaosTime = 10 * time.Second
+
+// plainBinary builds the exporter without the race detector, as users have it.
+var plainBinary = sync.OnceValues(func() (string, error) {
+	path := filepath.Join(filepath.Dir(binary), "plain")
+	build := exec.Command("go", "build", "-o", path, ".")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("go build: %w: %s", err, out)
+	}
+	return path, nil
+})
+
+// underAbuse starts the exporter that is to be abused.
+func underAbuse(t *testing.T, args ...string) *running {
+	t.Helper()
+	if !chaos {
+		return startExporter(t, args...)
+	}
+	path, err := plainBinary()
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := startCommand(t, exec.Command(path, withListener(args)...))
+	eventually(t, "a listener", func() bool { r.mustRun(); return len(r.addresses()) > 0 })
+	r.URL = "http://" + r.addresses()[0]
+	return r
+}
+
+// An abuse is what testdata/abuser does to the exporter, and with how many
+// clients.
+type abuse struct {
+	kind      string
+	clients   int
+	megabytes int // that the exporter may grow by meanwhile
+}
+
+var abuses = []abuse{
+	{"slowloris", 5000, 32}, {"idle", 5000, 32}, {"bodies", 500, 32}, {"slowreaders", 500, 32},
+	{"burst", 2000, 32}, {"aborts", 1000, 32}, {"differently", 200, 64},
+}
+
+var buildAbuser = sync.OnceValues(func() (string, error) {
+	path := filepath.Join(filepath.Dir(binary), "abuser")
+	if out, err := exec.Command("go", "build", "-o", path, "./testdata/abuser").CombinedOutput(); err != nil {
+		return "", fmt.Errorf("go build: %w: %s", err, out)
+	}
+	return path, nil
+})
+
+// begin starts the clients and returns how to stop them. They run with the
+// least priority, since real ones have machines of their own.
+func (a abuse) begin(t *testing.T, address string) (stop func()) {
+	t.Helper()
+	path, err := buildAbuser()
+	if err != nil {
+		t.Fatal(err)
+	}
+	clients := a.clients
+	if !chaos {
+		clients /= 10
+	}
+	command := exec.Command("nice", "-n", "19", path, a.kind, strconv.Itoa(clients), address)
+	in, err := command.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	command.Stderr = os.Stderr
+	if err := command.Start(); err != nil {
+		t.Fatal(err)
+	}
+	return func() {
+		t.Helper()
+		_ = in.Close()
+		if err := command.Wait(); err != nil {
+			t.Errorf("abuser: %v", err)
+		}
+	}
+}
+
+// TestAbuse scrapes beside clients of each hostile kind. Every scrape has to
+// succeed, and afterwards the exporter must be as it was.
+func TestAbuse(t *testing.T) {
+	for _, a := range abuses {
+		t.Run(a.kind, func(t *testing.T) { scrapeBeside(t, underAbuse(t), a, nil) })
+	}
+}
+
+// TestGuessing has guessers beside a scraper that knows the password.
+func TestGuessing(t *testing.T) {
+	config := writeFile(t, "web.yml", "basic_auth_users: {alice: '"+usualHash+"'}\n")
+	r := launchAbused(t, "-web.config.file", config)
+	scrapeBeside(t, r, abuse{"guess", 100, 32}, func(request *http.Request) { request.SetBasicAuth("alice", password) })
+}
+
+// usualHash is of the same password, with the cost that tools use.
+const usualHash = "$2a$10$Ty.QQ6tfW7FjNkuDcIlqoeTLt/cxLwuYhXEMj9.R6JDBoiQ0xJrAu"
+
+// launchAbused is underAbuse for an exporter that asks for a password.
+func launchAbused(t *testing.T, args ...string) *running {
+	t.Helper()
+	if chaos {
+		return underAbuse(t, args...)
+	}
+	return launch(t, withListener(args)...)
+}
+
+// A holdings is what an exporter holds on to.
+type holdings struct{ files, connections, residentKB int }
+
+func (r *running) holdings() holdings {
+	r.t.Helper()
+	var f holdings
+	entries, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", r.PID))
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	f.files = len(entries)
+	for _, e := range entries {
+		if to, _ := os.Readlink(fmt.Sprintf("/proc/%d/fd/%s", r.PID, e.Name())); strings.HasPrefix(to, "socket:") {
+			f.connections++
+		}
+	}
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", r.PID))
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(status), "VmRSS:")
+	_, _ = fmt.Sscan(rest, &f.residentKB)
+	return f
+}
+
+// scrapeBeside scrapes while something goes on, once before and once after.
+func scrapeBeside(t *testing.T, r *running, a abuse, prepare func(*http.Request)) {
+	t.Helper()
+	scrape := func() (time.Duration, error) {
+		request, err := http.NewRequest(http.MethodGet, r.URL+"/metrics", nil)
+		if err != nil {
+			return 0, err
+		}
+		if prepare != nil {
+			prepare(request)
+		}
+		start := time.Now()
+		response, err := r.Client.Do(request)
+		if err != nil {
+			return 0, err
+		}
+		defer response.Body.Close()
+		body, err := io.ReadAll(response.Body)
+		if err == nil && (response.StatusCode != 200 || !strings.Contains(string(body), "namedprocess_exporter_scrape_success 1")) {
+			err = errors.New(response.Status)
+		}
+		return time.Since(start), err
+	}
+	for range 3 {
+		if _, err := scrape(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	before := r.holdings()
+	cpu := r.cpu()
+	start := time.Now()
+	stop := a.begin(t, strings.TrimPrefix(r.URL, "http://"))
+	var times []time.Duration
+	worst := before
+	lasts := time.Second
+	if chaos {
+		lasts = chaosTime
+	}
+	for time.Since(start) < lasts || len(times) < 5 {
+		took, err := scrape()
+		if err != nil {
+			t.Errorf("scrape %d: %v", len(times), err)
+		}
+		times = append(times, took)
+		now := r.holdings()
+		worst = holdings{max(worst.files, now.files), max(worst.connections, now.connections), max(worst.residentKB, now.residentKB)}
+		time.Sleep(20 * time.Millisecond) // the rhythm of the scraper
+	}
+	used, passed := r.cpu()-cpu, time.Since(start)
+	stop()
+	slices.Sort(times)
+	p99 := times[len(times)*99/100]
+	t.Logf("%d scrapes, p50 %v, p99 %v, worst %v; %.0f%% of a core; files %d, at worst %d, connections %d; RSS %+d KiB",
+		len(times), times[len(times)/2], p99, times[len(times)-1], 100*used.Seconds()/passed.Seconds(),
+		before.files, worst.files, worst.connections, worst.residentKB-before.residentKB)
+	if worst.connections-before.connections > 128+1 {
+		t.Errorf("got %d connections, want at most 128", worst.connections-before.connections)
+	}
+	if chaos && (p99 > time.Second || worst.residentKB-before.residentKB > a.megabytes<<10 || used > passed) {
+		t.Error("that is too slow or too much")
+	}
+	eventually(t, "the files that were open before", func() bool { return r.holdings().files <= before.files })
+}
+
+// cpu returns the CPU time that the exporter has used.
+func (r *running) cpu() time.Duration {
+	r.t.Helper()
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", r.PID))
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	fields := strings.Fields(string(stat[strings.LastIndexByte(string(stat), ')')+1:]))
+	user, _ := strconv.Atoi(fields[11])
+	system, _ := strconv.Atoi(fields[12])
+	return time.Duration(user+system) * 10 * time.Millisecond
+}

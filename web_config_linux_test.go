@@ -1,0 +1,19 @@
+package main
+
+import (
+	"log/slog"
+	"path/filepath"
+	"syscall"
+	"testing"
+)
+
+// TestWebConfigIsNoFIFO would hang if the file were opened to wait for a writer.
+func TestWebConfigIsNoFIFO(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "fifo")
+	if err := syscall.Mkfifo(path, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := newWebSettings(path, slog.New(slog.DiscardHandler)); err == nil {
+		t.Error("got no error")
+	}
+}
