@@ -231,5 +231,5 @@ func newLogger(s *settings, w io.Writer) *slog.Logger {
 		// The names of levels that promslog accepts include this one.
 		_ = config.Level.Set("debug")
 	}
-	return logger
+	return slog.New(limitedHandler{logger.Handler(), newLogLimits(time.Now)})
 }

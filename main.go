@@ -54,14 +54,16 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	if status, found := runCommand(ctx, args, stdout, stderr); found {
 		return status
 	}
-	err := dispatch(ctx, args, stdout, stderr)
+	log := newLogSink(stderr)
+	defer log.close()
+	err := dispatch(ctx, args, stdout, log)
 	switch {
 	case err == nil:
 		return 0
 	case errors.Is(err, errFindings):
 		return 1 // the findings themselves are printed already
 	}
-	fmt.Fprintf(stderr, "%s: %s\n", program, oneLine(err))
+	fmt.Fprintf(log, "%s: %s\n", program, oneLine(err))
 	return 1
 }
 
