@@ -45,7 +45,7 @@ func Load(o Options) (*Programs, error) {
 	}
 	kernel, err := btf.LoadKernelSpec()
 	if err != nil {
-		return nil, fmt.Errorf("bpf: the kernel does not describe its types (CONFIG_DEBUG_INFO_BTF): %w", err)
+		return nil, fmt.Errorf("bpf: the kernel does not describe its types in /sys/kernel/btf/vmlinux (CONFIG_DEBUG_INFO_BTF; a container needs /sys): %w", err)
 	}
 	if o.OldExits || !tellsLast(kernel) {
 		delete(spec.Programs, "thread_exits")
