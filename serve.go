@@ -76,7 +76,10 @@ func (e *exporter) logSource() {
 		return
 	}
 	e.log.Info("Reading processes", "via", kind, "not_bpf", why)
-	e.log.Debug("What was in the way of the source bpf", "err", fmt.Sprintf("%+v", why))
+	var long interface{ Detail() string }
+	if errors.As(why, &long) {
+		e.log.Debug("What the kernel's verifier said", "detail", long.Detail())
+	}
 }
 
 // walkFirst reads all processes once, so that the counters of those that run

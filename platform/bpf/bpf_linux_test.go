@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/asm"
 	"golang.org/x/sys/unix"
 )
 
@@ -273,6 +274,34 @@ func TestHeldEvents(t *testing.T) {
 	e.room.Broadcast()
 	e.mu.Unlock()
 	<-done
+}
+
+// TestRefused says in one line what the kernel has refused, and in detail what its
+// verifier said.
+func TestRefused(t *testing.T) {
+	load(t, Options{})
+	spec, err := loadTasks()
+	if err != nil {
+		t.Fatal(err)
+	}
+	spec.Programs["process_freed"].Instructions = asm.Instructions{asm.LoadMem(asm.R0, asm.R9, 0, asm.DWord), asm.Return()}
+	p, err := loadSpec(spec, Options{})
+	var refused *RefusedError
+	if !errors.As(err, &refused) {
+		if err == nil {
+			p.Close()
+		}
+		t.Fatalf("got error %v, want one of the verifier", err)
+	}
+	if IsDenied(err) {
+		t.Errorf("%v does not say that a capability is missing", err)
+	}
+	if line := err.Error(); !strings.Contains(line, "process_freed") || strings.Contains(line, "\n") {
+		t.Errorf("got %q, want one line that names the program", line)
+	}
+	if long := refused.Detail(); !strings.Contains(long, "R9 !read_ok") || strings.Count(long, "\n") < 2 {
+		t.Errorf("got %q, want what the verifier said", long)
+	}
 }
 
 // TestGenerated compiles the programs anew, and loads what comes of it.

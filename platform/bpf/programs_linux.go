@@ -31,10 +31,9 @@ type Programs struct {
 	events     *Events
 }
 
-// Load loads the programs and attaches them. The error matches
-// [os.ErrPermission] where a capability is missing and [ebpf.ErrNotSupported]
-// where the kernel is too old; formatted with %+v it holds what the verifier
-// said.
+// Load loads the programs and attaches them. The error is one of [IsDenied]
+// where a capability is missing, matches [ebpf.ErrNotSupported] where the kernel
+// is too old, and is a [*RefusedError] where it does not like a program.
 func Load(o Options) (*Programs, error) {
 	if err := rlimit.RemoveMemlock(); err != nil { // before Linux 5.11
 		return nil, fmt.Errorf("bpf: raise the limit of locked memory: %w", err)
@@ -43,6 +42,10 @@ func Load(o Options) (*Programs, error) {
 	if err != nil {
 		return nil, fmt.Errorf("bpf: %w", err)
 	}
+	return loadSpec(spec, o)
+}
+
+func loadSpec(spec *ebpf.CollectionSpec, o Options) (*Programs, error) {
 	kernel, err := btf.LoadKernelSpec()
 	if err != nil {
 		return nil, fmt.Errorf("bpf: the kernel does not describe its types in /sys/kernel/btf/vmlinux (CONFIG_DEBUG_INFO_BTF; a container needs /sys): %w", err)
@@ -59,6 +62,9 @@ func Load(o Options) (*Programs, error) {
 	collection, err := ebpf.NewCollectionWithOptions(spec, ebpf.CollectionOptions{
 		Programs: ebpf.ProgramOptions{KernelTypes: kernel},
 	})
+	if refused := (*ebpf.VerifierError)(nil); errors.As(err, &refused) && !errors.Is(err, syscall.EPERM) {
+		return nil, &RefusedError{err: fmt.Errorf("bpf: load: %w", err), log: refused}
+	}
 	if err != nil {
 		return nil, fmt.Errorf("bpf: load: %w", err)
 	}
@@ -162,7 +168,24 @@ func (p *Programs) Close() error {
 	return errors.Join(errs...)
 }
 
-// IsDenied reports whether err of Load says that we lack a capability.
+// IsDenied reports whether err of Load says that we lack a capability. The
+// kernel's verifier uses the same words for a program that it does not like.
 func IsDenied(err error) bool {
-	return errors.Is(err, os.ErrPermission) || errors.Is(err, syscall.EPERM)
+	var refused *RefusedError
+	return errors.Is(err, os.ErrPermission) && !errors.As(err, &refused)
 }
+
+// A RefusedError says that the kernel's verifier does not accept a program.
+type RefusedError struct {
+	err error
+	log *ebpf.VerifierError
+}
+
+// Error returns the last of what the verifier said, in one line.
+func (e *RefusedError) Error() string { return e.err.Error() }
+
+// Unwrap returns the cause.
+func (e *RefusedError) Unwrap() error { return e.err }
+
+// Detail returns all that the verifier said, which may be thousands of lines.
+func (e *RefusedError) Detail() string { return fmt.Sprintf("%+v", e.log) }
