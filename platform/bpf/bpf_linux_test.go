@@ -5,6 +5,7 @@ package bpf
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -12,6 +13,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -301,6 +303,20 @@ func TestRefused(t *testing.T) {
 	}
 	if long := refused.Detail(); !strings.Contains(long, "R9 !read_ok") || strings.Count(long, "\n") < 2 {
 		t.Errorf("got %q, want what the verifier said", long)
+	}
+}
+
+// TestOldKernel names the version that it takes where the verifier does not know
+// a function of the programs.
+func TestOldKernel(t *testing.T) {
+	unknown := fmt.Errorf("program tell_tasks: %w", &ebpf.VerifierError{Cause: syscall.EINVAL, Log: []string{"invalid func unknown#181"}})
+	err := explain(unknown, func() error { return fmt.Errorf("bpf_loop: %w", ebpf.ErrNotSupported) })
+	if !errors.Is(err, ebpf.ErrNotSupported) || !strings.Contains(err.Error(), "5.17") || strings.Contains(err.Error(), "\n") || IsDenied(err) {
+		t.Errorf("got %q, want one line that names the version", err)
+	}
+	load(t, Options{})
+	if err := haveLoops(); err != nil {
+		t.Errorf("got %v of a kernel that loads the programs", err)
 	}
 }
 

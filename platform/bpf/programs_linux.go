@@ -9,7 +9,9 @@ import (
 	"syscall"
 
 	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/asm"
 	"github.com/cilium/ebpf/btf"
+	"github.com/cilium/ebpf/features"
 	"github.com/cilium/ebpf/link"
 	"github.com/cilium/ebpf/ringbuf"
 	"github.com/cilium/ebpf/rlimit"
@@ -62,11 +64,8 @@ func loadSpec(spec *ebpf.CollectionSpec, o Options) (*Programs, error) {
 	collection, err := ebpf.NewCollectionWithOptions(spec, ebpf.CollectionOptions{
 		Programs: ebpf.ProgramOptions{KernelTypes: kernel},
 	})
-	if refused := (*ebpf.VerifierError)(nil); errors.As(err, &refused) && !errors.Is(err, syscall.EPERM) {
-		return nil, &RefusedError{err: fmt.Errorf("bpf: load: %w", err), log: refused}
-	}
 	if err != nil {
-		return nil, fmt.Errorf("bpf: load: %w", err)
+		return nil, explain(err, haveLoops)
 	}
 	p := &Programs{collection: collection, lost: collection.Variables["lost_events"]}
 	if err := p.attach(); err != nil {
@@ -74,6 +73,22 @@ func loadSpec(spec *ebpf.CollectionSpec, o Options) (*Programs, error) {
 		return nil, fmt.Errorf("bpf: attach: %w", err)
 	}
 	return p, nil
+}
+
+// haveLoops returns an error that matches [ebpf.ErrNotSupported] where the kernel
+// is older than Linux 5.17 and nobody gave it bpf_loop.
+func haveLoops() error { return features.HaveProgramHelper(ebpf.SocketFilter, asm.FnLoop) }
+
+// explain says why the kernel did not load the programs.
+func explain(err error, loops func() error) error {
+	var refused *ebpf.VerifierError
+	switch {
+	case errors.Is(err, syscall.EPERM), !errors.As(err, &refused):
+		return fmt.Errorf("bpf: load: %w", err)
+	case errors.Is(loops(), ebpf.ErrNotSupported):
+		return fmt.Errorf("bpf: load: it takes Linux 5.17 or later, this kernel has no bpf_loop: %w", ebpf.ErrNotSupported)
+	}
+	return &RefusedError{err: fmt.Errorf("bpf: load: %w", err), log: refused}
 }
 
 // tellsLast reports whether the tracepoint of a thread that exits says if it is
