@@ -1,0 +1,178 @@
+package deploy_test
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// A ruleFile is what alerts.yml and rules.yml hold.
+type ruleFile struct {
+	Groups []struct {
+		Name  string
+		Rules []rule
+	}
+}
+
+type rule struct {
+	Alert, Record, Expr, For string
+	Labels, Annotations      map[string]string
+}
+
+func rulesOf(t *testing.T, file string) []rule {
+	t.Helper()
+	var parsed ruleFile
+	if err := yaml.Unmarshal([]byte(read(t, file)), &parsed); err != nil {
+		t.Fatal(err)
+	}
+	var all []rule
+	for _, g := range parsed.Groups {
+		all = append(all, g.Rules...)
+	}
+	if len(all) == 0 {
+		t.Fatalf("%s has no rules", file)
+	}
+	return all
+}
+
+// TestRules lets Prometheus itself check the rules and run their tests.
+func TestRules(t *testing.T) {
+	promtool := need(t, "promtool")
+	mustOutput(t, promtool, "check", "rules", "--lint=all", "--lint-fatal", "prometheus/alerts.yml", "prometheus/rules.yml")
+	tests, err := filepath.Glob("prometheus/tests/*.yml")
+	if err != nil || len(tests) == 0 {
+		t.Fatalf("got tests %v, error %v", tests, err)
+	}
+	mustOutput(t, promtool, append([]string{"test", "rules"}, tests...)...)
+}
+
+// TestAlertsAreTested asks of each alert that a test shows it quiet, firing
+// and quiet again, and of each recording rule that a test computes it.
+func TestAlertsAreTested(t *testing.T) {
+	type ruleTest struct {
+		AlertRuleTest []struct {
+			Alertname string `yaml:"alertname"`
+			ExpAlerts []any  `yaml:"exp_alerts"`
+		} `yaml:"alert_rule_test"`
+		PromqlExprTest []struct {
+			Expr       string
+			ExpSamples []any `yaml:"exp_samples"`
+		} `yaml:"promql_expr_test"`
+	}
+	seen := map[string]string{} // Q for quiet, F for firing, one letter a moment
+	for _, file := range []string{"exporter.yml", "groups.yml", "rules.yml"} {
+		var parsed struct{ Tests []ruleTest }
+		if err := yaml.Unmarshal([]byte(read(t, "prometheus/tests/"+file)), &parsed); err != nil {
+			t.Fatal(err)
+		}
+		for _, one := range parsed.Tests {
+			for _, moment := range one.AlertRuleTest {
+				seen[moment.Alertname] += map[bool]string{true: "F", false: "Q"}[len(moment.ExpAlerts) > 0]
+			}
+			for _, expr := range one.PromqlExprTest {
+				if len(expr.ExpSamples) > 0 {
+					seen[expr.Expr] = "QFQ"
+				}
+			}
+		}
+	}
+	for _, r := range slices.Concat(rulesOf(t, "prometheus/alerts.yml"), rulesOf(t, "prometheus/rules.yml")) {
+		if name := r.Alert + r.Record; !strings.Contains(seen[name], "QFQ") {
+			t.Errorf("%s: its tests show %q, want it quiet, firing and quiet again", name, seen[name])
+		}
+	}
+}
+
+// TestAlertConventions holds what people who route alerts rely on.
+func TestAlertConventions(t *testing.T) {
+	docs := read(t, "../docs/dashboards-alerts.md")
+	for _, r := range rulesOf(t, "prometheus/alerts.yml") {
+		if !slices.Contains([]string{"critical", "warning", "info"}, r.Labels["severity"]) {
+			t.Errorf("%s has severity %q", r.Alert, r.Labels["severity"])
+		}
+		if r.Annotations["summary"] == "" || r.Annotations["description"] == "" {
+			t.Errorf("%s lacks a summary or a description", r.Alert)
+		}
+		if !strings.Contains(docs, "`"+r.Alert+"`") {
+			t.Errorf("docs/dashboards-alerts.md does not say what to do about %s", r.Alert)
+		}
+	}
+}
+
+var metricName = regexp.MustCompile(`\b(namedprocess_\w+|process_exporter_\w+)`)
+
+// checkNames asks that the exporter has every metric that a text names, by the
+// page that is made from its code. Prometheus answers nothing to a name that
+// does not exist, so that a misspelt alert never fires.
+func checkNames(t *testing.T, where, text string) {
+	t.Helper()
+	page := read(t, "../docs/metrics.md")
+	for _, name := range metricName.FindAllString(text, -1) {
+		if !strings.Contains(page, "`"+name+"`") {
+			t.Errorf("%s: no metric %s in docs/metrics.md", where, name)
+		}
+	}
+}
+
+var recorded = regexp.MustCompile(`\w+:\w+:\w+`)
+
+func TestRuleNames(t *testing.T) {
+	for _, file := range []string{"prometheus/alerts.yml", "prometheus/rules.yml"} {
+		for _, r := range rulesOf(t, file) {
+			checkNames(t, r.Alert+r.Record, recorded.ReplaceAllString(r.Expr, ""))
+		}
+	}
+}
+
+// TestScrapeConfigs lets Prometheus check the examples. Debian's has no
+// Kubernetes service discovery: there the metadata of a pod stand in, and what
+// the relabeling makes of them is looked at.
+func TestScrapeConfigs(t *testing.T) {
+	promtool := need(t, "promtool")
+	dir := t.TempDir()
+	if err := os.CopyFS(dir, os.DirFS("prometheus")); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"process-exporter.password", "ca.crt"} {
+		if err := os.WriteFile(filepath.Join(dir, name), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, name := range []string{"scrape-static.yml", "scrape-file_sd.yml", "scrape-tls.yml"} {
+		mustOutput(t, promtool, "check", "config", filepath.Join(dir, name))
+	}
+	mustOutput(t, promtool, "check", "config", "--agent", filepath.Join(dir, "agent.yml"))
+
+	discovered := discover(t, promtool, filepath.Join(dir, "scrape-file_sd.yml"))
+	if want := `"instance":"db1.example.org"`; !strings.Contains(discovered, want) || !strings.Contains(discovered, `"role":"database"`) {
+		t.Errorf("got targets %s, want %s", discovered, want)
+	}
+}
+
+func TestKubernetesScrapeConfig(t *testing.T) {
+	promtool := need(t, "promtool")
+	text := read(t, "prometheus/scrape-kubernetes.yml")
+	text = regexp.MustCompile(`(?s)    kubernetes_sd_configs:.*?    relabel_configs:`).ReplaceAllLiteralString(text, `    static_configs:
+      - targets: ['10.0.0.7:9256']
+        labels: {__meta_kubernetes_pod_container_port_name: metrics, __meta_kubernetes_pod_node_name: node-7}
+      - targets: ['10.0.0.8:9256']
+        labels: {__meta_kubernetes_pod_container_port_name: other, __meta_kubernetes_pod_node_name: node-8}
+    relabel_configs:`)
+	text = strings.Replace(text, "rule_files: [rules.yml, alerts.yml]\n", "", 1)
+	discovered := discover(t, promtool, write(t, "prometheus.yml", text))
+	if !strings.Contains(discovered, `"instance":"node-7"`) || strings.Contains(discovered, `"instance":"node-8"`) {
+		t.Errorf("got targets %s, want node-7 alone", discovered)
+	}
+}
+
+// discover returns the targets of a configuration, as JSON without spaces.
+func discover(t *testing.T, promtool, config string) string {
+	t.Helper()
+	text := mustOutput(t, promtool, "check", "service-discovery", "--timeout=3s", config, "process-exporter")
+	return strings.Join(strings.Fields(text), "")
+}

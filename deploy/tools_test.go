@@ -1,0 +1,161 @@
+// Package deploy_test runs what users install, import and copy from this
+// directory: it starts the real tools on the real files.
+package deploy_test
+
+import (
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// patience is how long a test waits for what takes a moment on an idle machine.
+const patience = 60 * time.Second
+
+// need returns the path of a program. Without it the test is skipped, but fails
+// in CI, where a skipped test would prove nothing.
+func need(t *testing.T, program string) string {
+	t.Helper()
+	path, err := exec.LookPath(program)
+	if err != nil {
+		unable(t, "%s is not installed; testdata/prerequisites.sh installs it", program)
+	}
+	return path
+}
+
+// unable skips the test, or fails it in CI.
+func unable(t *testing.T, format string, args ...any) {
+	t.Helper()
+	if os.Getenv("CI") == "true" {
+		t.Fatalf(format, args...)
+	}
+	t.Skipf(format, args...)
+}
+
+// output runs a program and returns all that it prints.
+func output(t *testing.T, name string, args ...string) (string, error) {
+	t.Helper()
+	text, err := exec.Command(name, args...).CombinedOutput()
+	return string(text), err
+}
+
+// mustOutput is output of a program that has to succeed.
+func mustOutput(t *testing.T, name string, args ...string) string {
+	t.Helper()
+	text, err := output(t, name, args...)
+	if err != nil {
+		t.Fatalf("%s %s: %v\n%s", name, strings.Join(args, " "), err, text)
+	}
+	return text
+}
+
+func read(t *testing.T, name string) string {
+	t.Helper()
+	text, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+// write writes a file into a new directory and returns its path.
+func write(t *testing.T, name, text string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), name)
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// eventually polls until ok.
+func eventually(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(patience); !ok(); time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("waited %v in vain for %s", patience, what)
+		}
+	}
+}
+
+// exporter is the program, built once as users get it.
+var exporter = sync.OnceValues(func() (string, error) {
+	dir, err := os.MkdirTemp("", "process_exporter")
+	if err != nil {
+		return "", err
+	}
+	path := filepath.Join(dir, "process_exporter")
+	build := exec.Command("go", "build", "-trimpath", "-o", path, "..")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if text, err := build.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("go build: %w\n%s", err, text)
+	}
+	return path, nil
+})
+
+func TestMain(m *testing.M) {
+	status := m.Run()
+	if path, err := exporter(); err == nil {
+		_ = os.RemoveAll(filepath.Dir(path)) // below /tmp, which is cleaned anyway
+	}
+	os.Exit(status)
+}
+
+func exporterPath(t *testing.T) string {
+	t.Helper()
+	path, err := exporter()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// start starts a program that is ended with the test.
+func start(t *testing.T, name string, args ...string) *exec.Cmd {
+	t.Helper()
+	command := exec.Command(name, args...)
+	if err := command.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = command.Process.Kill()
+		_ = command.Wait()
+	})
+	return command
+}
+
+// freeAddress returns an address that nothing listens on.
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
+}
+
+// answers reports whether url answers 200.
+func answers(url string) bool {
+	response, err := http.Get(url)
+	if err != nil {
+		return false
+	}
+	defer response.Body.Close()
+	return response.StatusCode == http.StatusOK
+}
+
+// startExporter starts the exporter and returns the address it serves on.
+func startExporter(t *testing.T, args ...string) string {
+	t.Helper()
+	address := freeAddress(t)
+	start(t, exporterPath(t), append(args, "--web.listen-address="+address, "--log.level=error")...)
+	eventually(t, "the exporter", func() bool { return answers("http://" + address + "/-/ready") })
+	return address
+}
