@@ -63,7 +63,7 @@ generate:
 	go generate ./platform/bpf
 	go test ./collector -run TestReference -update
 	go test ./grouping -run TestDocsAreMade -update
-	go test . -run TestFlagReference -update
+	go test . -run 'TestFlagReference|TestTroubleshooting' -update
 
 # One target at a time, since go test -fuzz takes no more.
 fuzz:
