@@ -18,6 +18,9 @@ require (
 	golang.org/x/time v0.15.0
 )
 
+// Only tests need these.
+require github.com/santhosh-tekuri/jsonschema/v6 v6.0.3
+
 require (
 	github.com/beorn7/perks v1.0.1 // indirect
 	github.com/cespare/xxhash/v2 v2.3.0 // indirect
