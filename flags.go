@@ -54,7 +54,7 @@ type settings struct {
 // newApp returns the command line's grammar, filling s when it parses. Flags
 // keep the names, meanings and defaults that existing unit files rely on.
 func newApp(s *settings) *kingpin.Application {
-	app := kingpin.New(program, "Prometheus exporter of what groups of processes use.")
+	app := kingpin.New(program, "Prometheus exporter of what groups of processes use.\n\nBeside serving it has commands, each with a --help of its own: check FILE, explain PID|NAME..., groups, inspect PID|NAME...")
 	addRuleFlags(app, s)
 	addReadFlags(app, s)
 	addWebFlags(app, s)

@@ -28,7 +28,9 @@ The first rule that matches a process wins. Every selector of a rule has to
 match: comm (the kernel's name of the process, at most 15 bytes), exe (the first
 argument of its command line), cmdline (regular expressions on all of it). A
 process that no rule matches joins the group of its nearest ancestor that is in
-one. Check a file with --config.check, put a changed one in force with SIGHUP.
+one. Check a file with "process_exporter check FILE", ask why a process is
+where it is with "process_exporter explain PID|NAME", put a changed file in force
+with SIGHUP.
 
 Without a file, --procnames or --namemapping, every process that has a command
 line is in the group of its name.

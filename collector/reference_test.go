@@ -54,7 +54,7 @@ file is missing. A group without processes shows 0, since that is known.
 
 ## Of every group
 
-All carry the label ` + "`groupname`" + `.
+All carry the label ` + "`groupname`" + ` and those that rules give with [labels](configuration.md#labels).
 
 | Metric | Type | Further labels | Meaning |
 |---|---|---|---|

@@ -32,7 +32,7 @@ func TestUpdateAllocates(t *testing.T) {
 	for range 3 {
 		update()
 	}
-	if n := testing.AllocsPerRun(3, update); n > processes/50 {
+	if n := testing.AllocsPerRun(3, update); n > processes/20 {
 		t.Errorf("got %v allocations in an update of "+strconv.Itoa(processes)+" processes, want a few", n)
 	}
 }
