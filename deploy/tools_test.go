@@ -84,13 +84,25 @@ func eventually(t *testing.T, what string, ok func() bool) {
 	}
 }
 
-// exporter is the program, built once as users get it.
-var exporter = sync.OnceValues(func() (string, error) {
+// buildDir is where the programs under test are built to.
+var buildDir string
+
+func TestMain(m *testing.M) { os.Exit(inBuildDir(m)) }
+
+func inBuildDir(m *testing.M) int {
 	dir, err := os.MkdirTemp("", "process_exporter")
 	if err != nil {
-		return "", err
+		fmt.Fprintln(os.Stderr, err)
+		return 1
 	}
-	path := filepath.Join(dir, "process_exporter")
+	defer os.RemoveAll(dir)
+	buildDir = dir
+	return m.Run()
+}
+
+// exporter is the program, built once as users get it.
+var exporter = sync.OnceValues(func() (string, error) {
+	path := filepath.Join(buildDir, "process_exporter")
 	build := exec.Command("go", "build", "-trimpath", "-o", path, "..")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if text, err := build.CombinedOutput(); err != nil {
@@ -98,14 +110,6 @@ var exporter = sync.OnceValues(func() (string, error) {
 	}
 	return path, nil
 })
-
-func TestMain(m *testing.M) {
-	status := m.Run()
-	if path, err := exporter(); err == nil {
-		_ = os.RemoveAll(filepath.Dir(path)) // below /tmp, which is cleaned anyway
-	}
-	os.Exit(status)
-}
 
 func exporterPath(t *testing.T) string {
 	t.Helper()

@@ -1,0 +1,165 @@
+package grafana
+
+import "strings"
+
+// The selectors of the variables. Every selector of every expression begins
+// with one of them.
+const (
+	onInstance = `job=~"$job",instance=~"$instance"`
+	inGroup    = onInstance + `,groupname=~"$groupname"`
+)
+
+// promql fills in the variables: I stands for the selector of an instance, G
+// for that of a group, R for the range of a rate.
+func promql(expr string) string {
+	return strings.NewReplacer(
+		"{I}", "{"+onInstance+"}", "{I,", "{"+onInstance+",",
+		"{G}", "{"+inGroup+"}", "{G,", "{"+inGroup+",",
+		"[R]", "[$__rate_interval]",
+	).Replace(expr)
+}
+
+var prometheus = &source{Type: "prometheus", UID: "${datasource}"}
+
+// newDashboard returns one without panels.
+func newDashboard(uid, title, description string) Dashboard {
+	return Dashboard{
+		UID: uid, Title: title, Description: description,
+		Tags:          []string{"process-exporter"},
+		SchemaVersion: 39, GraphTooltip: 1, Refresh: "1m",
+		Time: timeRange{From: "now-1h", To: "now"},
+		Templating: Templating{List: []Variable{
+			{Name: "datasource", Label: "Data source", Type: "datasource", Query: "prometheus", Refresh: 1, Current: struct{}{}},
+			labelVariable("job", "Job", `namedprocess_exporter_scrape_success`),
+			labelVariable("instance", "Instance", `namedprocess_exporter_scrape_success{job=~"$job"}`),
+			labelVariable("groupname", "Group", `namedprocess_namegroup_num_procs{`+onInstance+`}`),
+		}},
+		Links: []link{{Title: "Process exporter", Type: "dashboards", Tags: []string{"process-exporter"}, KeepTime: true, IncludeVars: true}},
+	}
+}
+
+// labelVariable is a choice among the values of a label.
+func labelVariable(name, label, metric string) Variable {
+	return Variable{
+		Name: name, Label: label, Type: "query", Datasource: prometheus,
+		Query: map[string]string{"query": "label_values(" + metric + ", " + name + ")", "refId": name},
+		Multi: true, IncludeAll: true, AllValue: ".+", Refresh: 2, Sort: 1,
+		Current: map[string]any{"text": "All", "value": "$__all"},
+	}
+}
+
+// A query is an expression and what its series are called.
+type query struct{ expr, legend string }
+
+// A look is what one panel adds to what all share.
+type look struct {
+	title, description, unit string
+	width, height            int
+	queries                  []query
+}
+
+// row begins a new row of panels.
+func (d *Dashboard) row(title string) {
+	open := false
+	d.place(Panel{Type: "row", Title: title, Collapsed: &open}, 24, 1)
+}
+
+// place puts a panel right of the one before, or below where there is no room.
+// The panels of one line are equally high.
+func (d *Dashboard) place(p Panel, width, height int) {
+	p.ID = len(d.Panels) + 1
+	p.GridPos = GridPos{W: width, H: height}
+	if n := len(d.Panels); n > 0 {
+		last := d.Panels[n-1].GridPos
+		p.GridPos.X, p.GridPos.Y = last.X+last.W, last.Y
+		if p.GridPos.X+width > 24 {
+			p.GridPos.X, p.GridPos.Y = 0, last.Y+last.H
+		}
+	}
+	d.Panels = append(d.Panels, p)
+}
+
+func (d *Dashboard) panel(kind string, l look, defaults Defaults, options any) *Panel {
+	defaults.Unit = l.unit
+	p := Panel{
+		Type: kind, Title: l.title, Description: l.description, Datasource: prometheus, Options: options,
+		FieldConfig: &FieldSetup{Defaults: defaults, Overrides: []Override{}},
+	}
+	for i, q := range l.queries {
+		p.Targets = append(p.Targets, Target{
+			RefID: string(rune('A' + i)), Datasource: prometheus, Expr: q.expr, LegendFormat: q.legend,
+			Instant: kind != "timeseries", Range: kind == "timeseries",
+		})
+	}
+	d.place(p, l.width, l.height)
+	return &d.Panels[len(d.Panels)-1]
+}
+
+// graph is lines over time, from 0.
+func (d *Dashboard) graph(l look) { d.lines(l, nil) }
+
+// stack is areas on top of each other, whose sum means something.
+func (d *Dashboard) stack(l look) {
+	d.lines(l, map[string]any{"stacking": map[string]string{"mode": "normal", "group": "A"}, "fillOpacity": 30})
+}
+
+func (d *Dashboard) lines(l look, custom map[string]any) {
+	zero := 0.0
+	all := map[string]any{"fillOpacity": 8, "lineWidth": 1, "showPoints": "never"}
+	for k, v := range custom {
+		all[k] = v
+	}
+	if l.width == 0 {
+		l.width = 8
+	}
+	if l.height == 0 {
+		l.height = 8
+	}
+	d.panel("timeseries", l, Defaults{Min: &zero, Custom: all}, map[string]any{
+		"legend":  map[string]any{"displayMode": "list", "placement": "bottom", "showLegend": true},
+		"tooltip": map[string]any{"mode": "multi", "sort": "desc"},
+	})
+}
+
+// number is the value of now. It turns to a colour from bad on; below 0 means
+// that no value is bad.
+func (d *Dashboard) number(l look, bad float64) {
+	l.width, l.height = 4, 4
+	steps := []step{{Color: "text"}}
+	if bad >= 0 {
+		steps = []step{{Color: "green"}, {Color: "red", Value: &bad}}
+	}
+	d.panel("stat", l, Defaults{Thresholds: &thresholds{Mode: "absolute", Steps: steps}}, map[string]any{
+		"colorMode": "value", "graphMode": "none", "textMode": "auto",
+		"reduceOptions": map[string]any{"calcs": []string{"lastNotNull"}, "values": false},
+	})
+}
+
+// A column of a table is a query, its heading and its unit.
+type column struct{ expr, heading, unit string }
+
+// table has a line for each set of labels and a column for each query.
+func (d *Dashboard) table(l look, columns ...column) {
+	rename, exclude := map[string]string{}, map[string]bool{"Time": true, "job": true}
+	var overrides []Override
+	for i, c := range columns {
+		l.queries = append(l.queries, query{expr: c.expr})
+		value := "Value #" + string(rune('A'+i))
+		rename[value] = c.heading
+		overrides = append(overrides, Override{
+			Matcher:    map[string]string{"id": "byName", "options": c.heading},
+			Properties: []property{{ID: "unit", Value: c.unit}},
+		})
+	}
+	p := d.panel("table", l, Defaults{Custom: map[string]any{"filterable": true}}, map[string]any{
+		"showHeader": true, "sortBy": []any{map[string]any{"displayName": columns[0].heading, "desc": true}},
+	})
+	for i := range p.Targets {
+		p.Targets[i].Format = "table"
+	}
+	p.FieldConfig.Overrides = overrides
+	p.Transformations = []any{
+		map[string]any{"id": "merge", "options": struct{}{}},
+		map[string]any{"id": "organize", "options": map[string]any{"excludeByName": exclude, "renameByName": rename}},
+	}
+}

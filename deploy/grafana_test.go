@@ -1,0 +1,283 @@
+package deploy_test
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+// dashboards are the files, below grafana/.
+var dashboards = []string{"overview.json", "group.json"}
+
+// A dashboard is the part of the file that tests look at. It is read from the
+// file instead of made anew, since the file is what people import.
+type dashboard struct {
+	Panels []struct {
+		Title   string
+		Targets []struct{ Expr string }
+	}
+}
+
+func dashboardOf(t *testing.T, file string) dashboard {
+	t.Helper()
+	var d dashboard
+	if err := json.Unmarshal([]byte(read(t, "grafana/"+file)), &d); err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
+func TestDashboardNames(t *testing.T) {
+	for _, file := range dashboards {
+		for _, p := range dashboardOf(t, file).Panels {
+			for _, target := range p.Targets {
+				checkNames(t, file+": "+p.Title, target.Expr)
+			}
+		}
+	}
+}
+
+// mayBeEmpty are metrics that a healthy host need not have, with the reason.
+var mayBeEmpty = map[string]string{
+	"namedprocess_namegroup_unreadable_procs":            "absent where everything can be read",
+	"namedprocess_namegroup_block_io_wait_seconds_total": "takes the kernel's delay accounting, which is off by default",
+}
+
+// onlyWithBPF are metrics that take the source bpf, for which a kernel or a
+// user may lack what it needs.
+var onlyWithBPF = []string{"_starts_total", "_exits_total", "_oom_kills_total", "_cpu_wait_seconds_total"}
+
+// TestDashboardData lets a real Prometheus scrape real exporters of real
+// processes, and asks that every query of every panel has an answer.
+func TestDashboardData(t *testing.T) {
+	s := startScene(t)
+	bpf := s.answer(`namedprocess_exporter_source_info{source="bpf"}`) > 0
+	pending := slices.Clone(knownAlerts)
+	for _, file := range dashboards {
+		for _, p := range dashboardOf(t, file).Panels {
+			for _, target := range p.Targets {
+				if why := excused(target.Expr, bpf); why != "" {
+					t.Logf("%s: %s may be empty: %s", file, p.Title, why)
+					continue
+				}
+				pending = append(pending, target.Expr)
+			}
+		}
+	}
+	for end := time.Now().Add(patience); len(pending) > 0 && time.Now().Before(end); {
+		s.live()
+		pending = slices.DeleteFunc(pending, func(expr string) bool { return s.answer(expr) > 0 })
+	}
+	for _, expr := range pending {
+		t.Errorf("no answer to %s", expr)
+	}
+}
+
+func excused(expr string, bpf bool) string {
+	for metric, why := range mayBeEmpty {
+		if strings.Contains(expr, metric) {
+			return why
+		}
+	}
+	for _, suffix := range onlyWithBPF {
+		if !bpf && strings.Contains(expr, suffix) {
+			return "the source is not bpf"
+		}
+	}
+	return ""
+}
+
+// knownAlerts are what the alerts ask that people copy for the exporter that
+// this one succeeds, in our own words and without their thresholds.
+var knownAlerts = []string{
+	`namedprocess_namegroup_num_procs == 0`,
+	`namedprocess_namegroup_memory_bytes{memtype="resident"} > 1`,
+	`rate(namedprocess_namegroup_cpu_seconds_total[5m]) * 100 > 0`,
+	`namedprocess_namegroup_worst_fd_ratio > 0`,
+	`namedprocess_namegroup_memory_bytes{memtype="swapped"} >= 0`,
+	`namedprocess_namegroup_states{state="Zombie"} >= 0`,
+	`rate(namedprocess_namegroup_context_switches_total[5m]) > 0`,
+	`rate(namedprocess_namegroup_write_bytes_total[5m]) > 0`,
+	`changes(namedprocess_namegroup_oldest_start_time_seconds[5m]) > 0 and namedprocess_namegroup_num_procs > 0`,
+}
+
+// A scene is two exporters, each with rules of its own as if on hosts of their
+// own, processes that they see, and a Prometheus that scrapes both.
+type scene struct {
+	t          *testing.T
+	prometheus string // URL
+	workers    map[string][]*worker
+	rounds     int
+}
+
+const rulesOfDB = `
+process_names:
+  - name: postgres
+    comm: postgres
+    expect: {min: 1, max: 8}
+    top: 3
+  - name: "{{.Comm}}"
+    comm: [redis, backup]
+  - {name: mysql, comm: mysql}
+`
+
+const rulesOfWeb = `
+process_names:
+  - name: nginx
+    comm: nginx
+    expect: {min: 2, max: 4}
+  - name: java
+    comm: java
+    top: 2
+`
+
+func startScene(t *testing.T) *scene {
+	t.Helper()
+	server := need(t, "prometheus")
+	s := &scene{t: t, workers: map[string][]*worker{}}
+	for name, n := range map[string]int{"postgres": 3, "redis": 1, "nginx": 2, "java": 1} {
+		for range n {
+			s.start(name)
+		}
+	}
+	s.workers["java"][0].do("thread gc-worker 20")
+	s.workers["java"][0].do("thread http-nio 20")
+	db := startExporter(t, "--config.path="+write(t, "db.yml", rulesOfDB))
+	web := startExporter(t, "--config.path="+write(t, "web.yml", rulesOfWeb))
+	config := write(t, "prometheus.yml", fmt.Sprintf(`
+global: {scrape_interval: 1s, scrape_timeout: 1s}
+scrape_configs:
+  - job_name: process-exporter
+    static_configs:
+      - {targets: [%q], labels: {instance: db1}}
+      - {targets: [%q], labels: {instance: web1}}
+`, db, web))
+	address := freeAddress(t)
+	start(t, server, "--config.file="+config, "--storage.tsdb.path="+t.TempDir(), "--web.listen-address="+address, "--log.level=error")
+	s.prometheus = "http://" + address
+	eventually(t, "Prometheus", func() bool { return answers(s.prometheus + "/-/ready") })
+	eventually(t, "both targets", func() bool { return s.answer(`sum(up{job=~"$job"}) == 2`) > 0 })
+	return s
+}
+
+// live lets every process do some of what it is for, for about a second.
+func (s *scene) live() {
+	s.rounds++
+	load := 60 + 25*(s.rounds/7%3)
+	for i, w := range s.workers["postgres"] {
+		w.do(fmt.Sprintf("cpu %d", load/(i+1)))
+		w.do(fmt.Sprintf("write %d", (50+s.rounds%13*20)<<10))
+	}
+	for _, w := range s.workers["nginx"] {
+		w.do(fmt.Sprintf("cpu %d", load/4))
+	}
+	s.workers["redis"][0].do("cpu 15")
+	java := s.workers["java"][0]
+	java.do(fmt.Sprintf("thread http-nio %d", load))
+	java.do("leave")
+	java.do("thread gc-worker 30")
+	java.do("leave")
+	java.do(fmt.Sprintf("open %d", s.rounds%3))
+	if s.rounds%4 == 1 { // one fails, and its successor starts
+		s.start("backup").do("cpu 120")
+		s.fail("backup")
+		s.fail("postgres")
+		s.start("postgres")
+	}
+	time.Sleep(200 * time.Millisecond) // as processes do, they rest
+}
+
+// fail kills the oldest process of a name.
+func (s *scene) fail(name string) {
+	s.workers[name][0].end()
+	s.workers[name] = s.workers[name][1:]
+}
+
+func (s *scene) start(name string) *worker {
+	w := startWorker(s.t, name)
+	s.workers[name] = append(s.workers[name], w)
+	return w
+}
+
+// answer returns how many series a query has, with variables as Grafana fills
+// them in.
+func (s *scene) answer(expr string) int {
+	s.t.Helper()
+	expr = strings.NewReplacer("$__rate_interval", "20s", "$job", ".+", "$instance", ".+", "$groupname", ".+").Replace(expr)
+	response, err := http.Get(s.prometheus + "/api/v1/query?query=" + url.QueryEscape(expr))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer response.Body.Close()
+	var body struct {
+		Status, Error string
+		Data          struct{ Result []any }
+	}
+	if err := json.NewDecoder(response.Body).Decode(&body); err != nil || body.Status != "success" {
+		s.t.Fatalf("%s: %v %s", expr, err, body.Error)
+	}
+	return len(body.Data.Result)
+}
+
+// A worker is a process that does the work it is told to.
+type worker struct {
+	t       *testing.T
+	command *exec.Cmd
+	in      io.WriteCloser
+	out     *bufio.Scanner
+}
+
+// startWorker starts testdata/workload under a name.
+func startWorker(t *testing.T, name string) *worker {
+	t.Helper()
+	path := filepath.Join(buildDir, "workload")
+	if _, err := exec.LookPath(path); err != nil {
+		mustOutput(t, "go", "build", "-o", path, "../testdata/workload")
+	}
+	w := &worker{t: t, command: exec.Command(path, name)}
+	in, err := w.command.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := w.command.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := w.command.Start(); err != nil {
+		t.Fatal(err)
+	}
+	w.in, w.out = in, bufio.NewScanner(out)
+	t.Cleanup(w.end)
+	w.wait("ready")
+	return w
+}
+
+func (w *worker) do(work string) {
+	w.t.Helper()
+	if _, err := fmt.Fprintln(w.in, work); err != nil {
+		w.t.Fatal(err)
+	}
+	w.wait("done")
+}
+
+func (w *worker) wait(want string) {
+	w.t.Helper()
+	if !w.out.Scan() || w.out.Text() != want {
+		w.t.Fatalf("the worker says %q, want %q", w.out.Text(), want)
+	}
+}
+
+// end kills the worker; to end one that has ended does nothing.
+func (w *worker) end() {
+	_ = w.command.Process.Kill()
+	_ = w.command.Wait()
+}

@@ -1,0 +1,30 @@
+package deploy_test
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+)
+
+// TestMixin lets jsonnet render the mixin, and Prometheus check what comes out.
+func TestMixin(t *testing.T) {
+	jsonnet := need(t, "jsonnet")
+	promtool := need(t, "promtool")
+	render := func(field, with string) string {
+		return mustOutput(t, jsonnet, "-e", `((import "grafana/mixin/mixin.libsonnet") + `+with+`).`+field)
+	}
+	var dashboards map[string]struct{ Title string }
+	if err := json.Unmarshal([]byte(render("grafanaDashboards", "{}")), &dashboards); err != nil {
+		t.Fatal(err)
+	}
+	if len(dashboards) != 2 || dashboards["process-exporter-group.json"].Title == "" {
+		t.Errorf("got dashboards %v", dashboards)
+	}
+	mine := render("prometheusAlerts", `{ _config+:: { processExporterSelector: 'job="mine"' } }`)
+	if !strings.Contains(mine, `up{job=\"mine\"} == 0`) || strings.Contains(mine, "process[-_]exporter") {
+		t.Error("the selector of the configuration is not that of the alerts")
+	}
+	for name, rules := range map[string]string{"alerts.json": mine, "rules.json": render("prometheusRules", "{}")} {
+		mustOutput(t, promtool, "check", "rules", "--lint=all", "--lint-fatal", write(t, name, rules))
+	}
+}

@@ -1,0 +1,63 @@
+package deploy_test
+
+import (
+	"flag"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+)
+
+var (
+	previewDir  = flag.String("preview", "", "directory to write pictures of the dashboards to")
+	previewTime = flag.Duration("preview.time", 2*time.Minute, "for how long processes live before the pictures are taken")
+)
+
+// TestPreview takes pictures of the dashboards with a real browser, for people
+// to look at. make preview runs it.
+func TestPreview(t *testing.T) {
+	if *previewDir == "" {
+		t.Skip("no -preview asked for")
+	}
+	browser := need(t, "chromium")
+	s := startScene(t)
+	for end := time.Now().Add(*previewTime); time.Now().Before(end); {
+		s.live()
+	}
+	for file, height := range map[string]int{"overview.json": 2480, "group.json": 2200} {
+		query := fmt.Sprintf("?end=%d&seconds=%d", time.Now().Unix()-1, int(previewTime.Seconds())-5)
+		if file == "group.json" {
+			query += "&groupname=java"
+		}
+		picture := filepath.Join(*previewDir, file[:len(file)-len(".json")]+".png")
+		page := s.serveDashboard(file) + "/" + query
+		mustOutput(t, browser, "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+			"--disable-background-networking", "--disable-component-update", "--disable-sync", "--hide-scrollbars",
+			"--user-data-dir="+t.TempDir(), fmt.Sprintf("--window-size=1440,%d", height), "--virtual-time-budget=20000",
+			"--screenshot="+picture, page)
+		if info, err := os.Stat(picture); err != nil || info.Size() < 10_000 {
+			t.Errorf("%s: got picture %v, error %v", file, info, err)
+		}
+	}
+}
+
+// serveDashboard serves the page that draws a dashboard, and Prometheus below
+// the same address, and returns that.
+func (s *scene) serveDashboard(file string) string {
+	target, err := url.Parse(s.prometheus)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	mux := http.NewServeMux()
+	mux.Handle("/api/", httputil.NewSingleHostReverseProxy(target))
+	mux.HandleFunc("/dashboard.json", func(w http.ResponseWriter, r *http.Request) { http.ServeFile(w, r, "grafana/"+file) })
+	mux.HandleFunc("/{$}", func(w http.ResponseWriter, r *http.Request) { http.ServeFile(w, r, "testdata/preview.html") })
+	server := httptest.NewServer(mux)
+	s.t.Cleanup(server.Close)
+	return server.URL
+}
