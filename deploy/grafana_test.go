@@ -119,24 +119,26 @@ type scene struct {
 	rounds     int
 }
 
+// The rules go by arguments: a program that starts threads of other names may
+// give itself one of them.
 const rulesOfDB = `
 process_names:
   - name: postgres
-    comm: postgres
+    cmdline: 'workload postgres$'
     expect: {min: 1, max: 8}
     top: 3
-  - name: "{{.Comm}}"
-    comm: [redis, backup]
+  - name: "{{.Matches.name}}"
+    cmdline: 'workload (?P<name>redis|backup)$'
   - {name: mysql, comm: mysql}
 `
 
 const rulesOfWeb = `
 process_names:
   - name: nginx
-    comm: nginx
+    cmdline: 'workload nginx$'
     expect: {min: 2, max: 4}
   - name: java
-    comm: java
+    cmdline: 'workload java$'
     top: 2
 `
 
