@@ -28,6 +28,7 @@ func main() {
 	signal.Ignore(syscall.SIGPIPE)
 	frugal()
 	sleepDeeply()
+	respectMemoryLimit()
 	os.Exit(run(context.Background(), os.Args[1:], os.Stdout, os.Stderr))
 }
 

@@ -130,7 +130,7 @@ func (t *Tracker) sum() []Group {
 		g.gaps = [16]int{}
 		g.start, g.smaps = math.MaxUint64, math.MaxUint64
 	}
-	t.health.Hidden, t.health.Partial = t.snap.Hidden, 0
+	t.health.Hidden, t.health.Partial, t.health.Concealed = t.snap.Hidden, 0, t.snap.Concealed
 	t.coverage.UnmatchedProcs = 0
 	clear(t.coverage.matches)
 	for i := range t.records {

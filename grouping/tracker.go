@@ -70,6 +70,7 @@ type Tracker struct {
 type Health struct {
 	Unidentified     int    // processes of the last update whose names did not come
 	Blocked          int    // processes of the last update whose files do not answer
+	Concealed        bool   // the system keeps the processes of others from us
 	Incomplete       bool   // the last update ended at its deadline
 	Hidden           int    // processes of the last update whose stat could not be read
 	Partial          int    // processes of the last update of which a wanted file could not be read

@@ -120,6 +120,7 @@ type Snapshot struct {
 	TicksPerSecond uint64
 	BootTime       time.Time // when the machine booted, steady under small clock steps
 	Hidden         int       // processes that could not be read, now or ever before, and have no Sample
+	Concealed      bool      // the process file system keeps those of others from us (hidepid)
 	Blocked        int       // processes whose files did not answer and are left alone until they do
 	Partial        bool      // the deadline came first: the Samples not reached have nothing in Have
 

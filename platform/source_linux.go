@@ -134,6 +134,7 @@ func (s *source) Walk(ctx context.Context, snap *Snapshot) error {
 	}
 	snap.begin(s.pids)
 	snap.Source, snap.Exits = string(KindProcfs), nil
+	snap.Concealed = s.mount.Real() && s.pids[0] != 1
 	next := 0
 	for err == nil && next < len(s.pids) && ctx.Err() == nil {
 		w := s.worker()

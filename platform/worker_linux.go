@@ -207,6 +207,8 @@ func (w *worker) walk(snap *Snapshot, pids []int, from int) {
 			}
 			if !errors.Is(err, procfs.ErrGone) {
 				snap.Hidden++
+				// Every PID namespace has a first process, which all may see.
+				snap.Concealed = snap.Concealed || pid == 1 && errors.Is(err, procfs.ErrAccessDenied)
 			}
 			snap.drop(i)
 		}) {
