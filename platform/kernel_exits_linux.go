@@ -141,12 +141,16 @@ func (k *kernelSource) giveUp(snap *Snapshot) {
 	k.forget(snap)
 }
 
-// forget drops the words of programs whose end was lost.
+// forget drops the words of programs whose end was lost. Those that are known to
+// have ended stay: where thousands end in a second, the kernel reaps them late.
 func (k *kernelSource) forget(snap *Snapshot) {
 	if len(k.ended) < 1024+2*len(snap.Samples) {
 		return
 	}
 	for key, e := range k.ended {
+		if e.at != 0 {
+			continue
+		}
 		if at := snap.Index(e.PID); at < 0 || snap.Samples[at].Start != e.Start {
 			delete(k.ended, key)
 		}

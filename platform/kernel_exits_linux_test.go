@@ -103,10 +103,21 @@ func TestEventSequences(t *testing.T) {
 // TestForgottenWords of programs whose end was never told do not pile up.
 func TestForgottenWords(t *testing.T) {
 	p := &eventPlayer{k: &kernelSource{ended: make(map[birth]*ending), ticks: ticks{nanos: 1, page: 1}}}
-	p.snap.Samples = []Sample{{ID: ID{PID: 1, Start: 1}}}
+	p.snap.Samples, p.snap.Now = []Sample{{ID: ID{PID: 1, Start: 1}}}, 1
 	for i := range uint32(5000) {
 		p.words(bpf.KindExec, 1+i, 1, "a", 0)
 		p.k.giveUp(&p.snap)
+	}
+	for i := range uint32(3000) { // that have ended, and are reaped in a moment
+		p.words(bpf.KindExit, 10_000+i, 1, "b", 1)
+	}
+	p.k.giveUp(&p.snap)
+	for i := range uint32(3000) {
+		p.freed(10_000+i, 1, 2)
+	}
+	p.k.giveUp(&p.snap)
+	if n := len(p.snap.Exits); n != 3000 || p.snap.Exits[0].Comm != "b" {
+		t.Errorf("got %d ends, the first of %q, want 3,000", n, p.snap.Exits[0].Comm)
 	}
 	if n := len(p.k.ended); n > 1100 {
 		t.Errorf("remembers %d programs while one process lives", n)
