@@ -25,8 +25,8 @@ type birth struct {
 // ends in two steps: its last thread ends, which is when it can still be asked
 // for its name, and its parent takes note, after which its counters are final.
 func (k *kernelSource) takeExits(snap *Snapshot) (err error) {
-	k.exits = k.exits[:0]
-	k.spare = append(k.spare, k.told...)
+	k.exits, k.zombies = k.exits[:0], nil
+	k.spare = append(k.spare, k.told[:min(len(k.told), maxSpare-len(k.spare))]...)
 	clear(k.told)
 	k.told = k.told[:0]
 	if k.batch, err = k.programs.Events().Take(k.batch); err != nil {
@@ -98,6 +98,9 @@ func (k *kernelSource) finish(f *bpf.Freed) {
 	k.tell(e)
 }
 
+// maxSpare is for how many ends memory is kept after they were told of.
+const maxSpare = 4096
+
 // newEnding returns room for a process that has ended, with the memory of one
 // that was told of before.
 func (k *kernelSource) newEnding() *ending {
@@ -136,6 +139,9 @@ func (k *kernelSource) giveUp(snap *Snapshot) {
 		}
 		delete(k.ended, key)
 		k.tell(e)
+		if k.programs != nil {
+			k.programs.Forget(key.tgid, key.start)
+		}
 	}
 	snap.Exits = k.exits
 	k.forget(snap)
@@ -157,12 +163,17 @@ func (k *kernelSource) forget(snap *Snapshot) {
 	}
 }
 
-// lastWords returns what is known of a process that has ended and was not reaped.
+// lastWords returns what is known of a process that has ended and was not
+// reaped, of which there may be thousands.
 func (k *kernelSource) lastWords(id ID) *Exit {
-	for _, e := range k.ended {
-		if e.ID == id {
-			return &e.Exit
+	if k.zombies == nil {
+		k.zombies = make(map[ID]*ending, len(k.ended))
+		for _, e := range k.ended {
+			k.zombies[e.ID] = e
 		}
+	}
+	if e := k.zombies[id]; e != nil {
+		return &e.Exit
 	}
 	return nil
 }

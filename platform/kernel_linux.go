@@ -10,6 +10,7 @@ import (
 	"runtime/debug"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/seed57308aee/process_exporter/platform/bpf"
@@ -26,8 +27,11 @@ type kernelSource struct {
 	batch    bpf.Batch
 	ended    map[birth]*ending // of processes that have ended and are not reaped yet
 	exits    []Exit
-	told     []*ending // that stand in exits
-	spare    []*ending // to be used again
+	told     []*ending      // that stand in exits
+	spare    []*ending      // to be used again
+	zombies  map[ID]*ending // ended, by what names them here; nil until somebody asks
+	failed   atomic.Bool    // for Exiting, which any goroutine may call
+	exiting  <-chan struct{}
 	ticks    ticks
 
 	// What the last look found, ascending, and how it is put together.
@@ -62,7 +66,7 @@ func openKernel(proc *source) (Source, error) {
 		return nil, err
 	}
 	k := &kernelSource{
-		source: proc, programs: programs,
+		source: proc, programs: programs, exiting: programs.Events().Ready(),
 		ended: make(map[birth]*ending),
 		ticks: ticks{nanos: uint64(time.Second) / proc.clock.hz, offset: bootOffset(), page: proc.page},
 	}
@@ -109,10 +113,10 @@ func (k *kernelSource) Kind() (Kind, error) {
 
 // Exiting implements Source.
 func (k *kernelSource) Exiting() <-chan struct{} {
-	if k.programs == nil {
+	if k.failed.Load() {
 		return nil
 	}
-	return k.programs.Events().Ready()
+	return k.exiting
 }
 
 // Close implements Source.
@@ -136,6 +140,7 @@ func (k *kernelSource) Walk(ctx context.Context, snap *Snapshot) error {
 		err = k.look(snap)
 	}
 	if err != nil {
+		k.failed.Store(true)
 		k.notBPF = errors.Join(err, k.programs.Close())
 		k.programs = nil
 		return k.source.Walk(ctx, snap)

@@ -289,11 +289,14 @@ func TestKernelWalkAllocates(t *testing.T) {
 		}()
 	}
 	var snap Snapshot
-	walk := func() { walkAll(t, src, &snap) }
+	exits := 0 // of the machine's other processes
+	walk := func() { walkAll(t, src, &snap); exits += len(snap.Exits) }
 	for range 3 {
 		walk()
 	}
-	if n := testing.AllocsPerRun(5, walk); n > float64(len(snap.Samples)/2) {
+	exits = 0
+	const runs = 5 // and one more
+	if n := testing.AllocsPerRun(runs, walk); n > float64(len(snap.Samples)/2)+5*float64(exits)/runs {
 		t.Errorf("got %v allocations in a walk over %d processes, want a few", n, len(snap.Samples))
 	}
 }

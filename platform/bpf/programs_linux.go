@@ -167,6 +167,12 @@ func (p *Programs) Lost() (n uint64, err error) {
 	return n, nil
 }
 
+// Forget drops what is kept of the threads of a process that has ended, for the
+// case that no event tells of its end.
+func (p *Programs) Forget(tgid uint32, start uint64) {
+	_ = p.collection.Maps["dead_threads"].Delete([2]uint64{start, uint64(tgid)}) // most have nothing there
+}
+
 // Close detaches and unloads the programs.
 func (p *Programs) Close() error {
 	var errs []error

@@ -26,16 +26,21 @@ struct {
 } events SEC(".maps");
 
 /* The waiting of threads that ended before their process, which the kernel
- * adds up nowhere. By tgid. */
+ * adds up nowhere. By process, for a number that is used again means another. */
 struct waits {
 	u64 run_delay, block_delay;
+};
+
+struct birth {
+	u64 start;
+	u64 tgid;
 };
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, 65536);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__type(key, u32);
+	__type(key, struct birth);
 	__type(value, struct waits);
 } dead_threads SEC(".maps");
 
@@ -142,9 +147,17 @@ static __always_inline void add_dead(struct usage *u, struct task_struct *leader
 	}
 }
 
-static __always_inline void add_dead_waits(struct usage *u, u32 tgid)
+static __always_inline struct birth birth_of(struct task_struct *leader)
 {
-	struct waits *w = bpf_map_lookup_elem(&dead_threads, &tgid);
+	struct birth b = { .start = leader->start_boottime, .tgid = leader->tgid };
+
+	return b;
+}
+
+static __always_inline void add_dead_waits(struct usage *u, struct task_struct *leader)
+{
+	struct birth key = birth_of(leader);
+	struct waits *w = bpf_map_lookup_elem(&dead_threads, &key);
 
 	if (w) {
 		u->run_delay += w->run_delay;
@@ -287,7 +300,7 @@ static __always_inline void tell_process(struct seq_file *seq, struct task_struc
 	read_task(&r->usage, task);
 	add_dead(&r->usage, task);
 	if (r->ended)
-		add_dead_waits(&r->usage, r->tgid);
+		add_dead_waits(&r->usage, task);
 	living = living_thread(task);
 	read_memory(r, living);
 	if (!(r->task_flags & PF_KTHREAD))
@@ -346,13 +359,13 @@ static __always_inline void send(void *record, u64 size)
 /* keep_waits remembers the waiting of a thread that ends before its process. */
 static __always_inline void keep_waits(struct task_struct *task)
 {
-	u32 tgid = task->tgid;
+	struct birth key = birth_of(task->group_leader);
 	struct waits *w, none = {};
 
-	w = bpf_map_lookup_elem(&dead_threads, &tgid);
+	w = bpf_map_lookup_elem(&dead_threads, &key);
 	if (!w) {
-		bpf_map_update_elem(&dead_threads, &tgid, &none, BPF_NOEXIST);
-		w = bpf_map_lookup_elem(&dead_threads, &tgid);
+		bpf_map_update_elem(&dead_threads, &key, &none, BPF_NOEXIST);
+		w = bpf_map_lookup_elem(&dead_threads, &key);
 		if (!w)
 			return;
 	}
@@ -453,6 +466,7 @@ int BPF_PROG(process_freed, struct task_struct *task)
 {
 	struct free_record r = { .kind = KIND_FREE };
 	struct signal_struct *sig = task->signal;
+	struct birth key = birth_of(task);
 
 	if (task->pid != task->tgid || task->flags & PF_KTHREAD)
 		return 0;
@@ -466,8 +480,8 @@ int BPF_PROG(process_freed, struct task_struct *task)
 	add_dead(&r.usage, task);
 	r.usage.run_delay = run_delay_of(task);
 	r.usage.block_delay = block_delay_of(task);
-	add_dead_waits(&r.usage, r.tgid);
-	bpf_map_delete_elem(&dead_threads, &r.tgid);
+	add_dead_waits(&r.usage, task);
+	bpf_map_delete_elem(&dead_threads, &key);
 	send(&r, sizeof(r));
 	return 0;
 }

@@ -13,6 +13,12 @@ import (
 	"github.com/cilium/ebpf"
 )
 
+type tasksBirth struct {
+	_     structs.HostLayout
+	Start uint64
+	Tgid  uint64
+}
+
 type tasksFreeRecord struct {
 	_         structs.HostLayout
 	Kind      uint32
