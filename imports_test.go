@@ -25,7 +25,7 @@ var mayImport = map[string][]string{
 		"github.com/prometheus", "go.yaml.in/yaml/v3", "golang.org/x/crypto/bcrypt", "golang.org/x/time/rate",
 		module + "/sandbox",
 	},
-	"sandbox": {"github.com/landlock-lsm/go-landlock/landlock", "kernel.org/pub/linux/libs/security/libcap/psx"},
+	"sandbox":   {"github.com/landlock-lsm/go-landlock/landlock", "kernel.org/pub/linux/libs/security/libcap/psx"},
 	"collector": {module + "/grouping", module + "/platform", "github.com/prometheus/client_golang", "github.com/prometheus/client_model"},
 	"grouping":  {module + "/platform", "go.yaml.in/yaml/v3"},
 	"platform":  {module + "/procfs", module + "/platform/bpf"},
