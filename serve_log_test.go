@@ -32,7 +32,7 @@ func TestVerifierLog(t *testing.T) {
 		var text strings.Builder
 		e := &exporter{
 			log:     slog.New(slog.NewTextHandler(&text, &slog.HandlerOptions{Level: level})),
-			tracker: grouping.NewTracker(fallenBack{why: why}, nil, grouping.Options{}),
+			tracker: grouping.NewTracker(fallenBack{why: why}, grouping.Default(), grouping.Options{}),
 		}
 		e.logSource()
 		lines := strings.Count(text.String(), "\n")
