@@ -185,7 +185,7 @@ func (k *kernelSource) look(snap *Snapshot) error {
 	}
 	snap.begin(k.pids)
 	k.families, k.todo = k.families[:0], k.todo[:0]
-	k.turns.next(snap.walks)
+	k.turns = turns{walk: snap.walks}
 	for i := range k.processes {
 		p := &k.processes[i]
 		prev, s := &k.prev, &snap.Samples[i]

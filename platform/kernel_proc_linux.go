@@ -21,27 +21,24 @@ type todo struct {
 // now.
 type turns struct {
 	walk  uint64
-	share uint64 // one in so many is asked
-	moved uint64 // threads that could have been
+	asked int
 }
 
-// A walk asks about fairShare of the threads that have run, or one in seldom if
-// that is more. That is fewer than a walk over /proc does, beside which it costs
-// little.
+// A walk asks the first freeAsks, and of the others one in everyAsk. That is
+// fewer than a walk over /proc does, beside which it costs little. How many ran
+// the last time says nothing of how many run next.
 const (
-	fairShare = 32
-	seldom    = 128
+	freeAsks = 16
+	everyAsk = 128
 )
-
-// next starts a walk, which shares by what the last one met.
-func (t *turns) next(walk uint64) {
-	*t = turns{walk: walk, share: min(seldom, t.moved/fairShare+1)}
-}
 
 // asks reports whether it is the turn of a thread that was asked before.
 func (t *turns) asks(id int, state byte) bool {
-	t.moved++
-	return state == 'D' || (uint64(id)+t.walk)%t.share == 0
+	if state == 'D' || t.asked < freeAsks || (uint64(id)+t.walk)%everyAsk == 0 {
+		t.asked++
+		return true
+	}
+	return false
 }
 
 // plan finds out what to read of a process. prev is its Sample of the walk
