@@ -48,6 +48,7 @@ type settings struct {
 	debug          bool
 	log            promslog.Config
 	check, man     bool
+	healthCheck    bool
 	version, help  bool
 }
 
@@ -122,6 +123,8 @@ func addRunFlags(app *kingpin.Application, s *settings) {
 		Default("0s").DurationVar(&s.onceDelay)
 	promslogflag.AddFlags(app, &s.log)
 	app.Flag("debug", "The same as --log.level=debug.").BoolVar(&s.debug)
+	app.Flag("health-check", "Ask the exporter that runs with the same flags whether it is healthy, print the answer, and exit. For images without a shell.").
+		BoolVar(&s.healthCheck)
 	app.Flag("man", "Print a short manual and exit.").BoolVar(&s.man)
 	app.Flag("version", "Print the version and exit.").BoolVar(&s.version)
 }

@@ -83,6 +83,8 @@ func dispatch(ctx context.Context, args []string, stdout, stderr io.Writer) erro
 		return writeManual(stdout)
 	case s.check:
 		return check(s, stdout)
+	case s.healthCheck:
+		return healthCheck(ctx, s, stdout)
 	}
 	e, err := newExporter(s, newLogger(s, stderr))
 	if err != nil {

@@ -50,6 +50,7 @@ func (e *exporter) serve(ctx context.Context) error {
 	var background sync.WaitGroup
 	background.Go(func() { e.walkFirst(ctx, st) })
 	background.Go(func() { e.groups.Run(ctx) })
+	background.Go(func() { e.keepWatchdog(ctx) })
 	defer background.Wait()
 	defer cancel()
 	// The service is ready once it can be reached. Waiting for the first walk
