@@ -56,8 +56,7 @@ func askHealth(ctx context.Context, url string, w io.Writer) error {
 	}}
 	response, err := client.Do(request)
 	if err != nil {
-		var refused *tls.AlertError // asked for a certificate that we do not have
-		if errors.As(err, &refused) {
+		if wantsCertificate(err) {
 			_, err = fmt.Fprintln(w, "Healthy: the exporter asks for a client certificate.")
 			return err
 		}
@@ -70,6 +69,14 @@ func askHealth(ctx context.Context, url string, w io.Writer) error {
 		return err
 	}
 	return fmt.Errorf("--health-check: %s answers %s", url, response.Status)
+}
+
+// wantsCertificate reports whether the exporter has hung up because we have no
+// certificate of a client. It may say so after the connection is made, when the
+// HTTP client hides what kind of error it was.
+func wantsCertificate(err error) bool {
+	var refused tls.AlertError
+	return errors.As(err, &refused) || strings.Contains(err.Error(), "remote error: tls: ")
 }
 
 // webScheme says whether the exporter with this web configuration speaks TLS.

@@ -63,21 +63,26 @@ func (x *exposition) render(ctx context.Context, w http.ResponseWriter, r *http.
 		out = z
 	}
 	enc := expfmt.NewEncoder(out, format)
-	own, err := x.own.Gather()
-	if err != nil {
-		x.trouble(whileGathering, err)
-	}
+	var own []*dto.MetricFamily
 	write := func(mf *dto.MetricFamily) {
 		if err := enc.Encode(mf); err != nil {
 			x.trouble(whileEncoding, err)
 		}
 	}
+	gather := sync.OnceFunc(func() { // after the walk, of which some tell
+		var err error
+		if own, err = x.own.Gather(); err != nil {
+			x.trouble(whileGathering, err)
+		}
+	})
 	ownBefore := func(name string) {
+		gather()
 		for len(own) > 0 && (own[0].GetName() < name || name == "") {
 			write(own[0])
 			own = own[1:]
 		}
 	}
+	var err error
 	if format.FormatType() == expfmt.TypeTextPlain {
 		err = x.groups.StreamText(ctx, func(name string, lines []byte) error {
 			ownBefore(name)

@@ -61,8 +61,8 @@ func (e *exporter) reload() error {
 		e.log.Error("Configuration not reloaded, the old one stays in force", "err", err)
 		return err
 	}
+	e.reloads.succeeded() // before a scrape can show what it did
 	e.tracker.SetMatcher(r.matcher)
-	e.reloads.succeeded()
 	e.logRules(r)
 	return nil
 }
