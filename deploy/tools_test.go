@@ -163,3 +163,17 @@ func startExporter(t *testing.T, args ...string) string {
 	eventually(t, "the exporter", func() bool { return answers("http://" + address + "/-/ready") })
 	return address
 }
+
+// needTool is need of a program that testdata/prerequisites.sh unpacks into a
+// directory of its own, since to install it would change the system.
+func needTool(t *testing.T, program string) string {
+	t.Helper()
+	cache, err := os.UserCacheDir()
+	if err == nil {
+		path := filepath.Join(cache, "process_exporter", "bin", program)
+		if _, err := os.Stat(path); err == nil {
+			return path
+		}
+	}
+	return need(t, program)
+}

@@ -1,0 +1,9 @@
+#!/bin/sh
+# Stops the service before it is removed, and leaves it alone in an upgrade.
+set -e
+[ -d /run/systemd/system ] || exit 0
+case "$1" in
+remove | 0)
+	systemctl --no-reload disable --now process-exporter.service process-exporter-activated.socket process-exporter-activated.service || true
+	;;
+esac

@@ -1,0 +1,137 @@
+package deploy_test
+
+import (
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+)
+
+// releaseTools are built from the module of the packages, once.
+var releaseTools = sync.OnceValues(func() ([]string, error) {
+	build := exec.Command("go", "build", "-o", buildDir+"/", "github.com/goreleaser/nfpm/v2/cmd/nfpm", "github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod")
+	build.Dir = "packages"
+	out, err := build.CombinedOutput()
+	if err != nil {
+		return nil, &buildError{string(out), err}
+	}
+	return []string{"NFPM=" + buildDir + "/nfpm", "CYCLONEDX=" + buildDir + "/cyclonedx-gomod"}, nil
+})
+
+type buildError struct {
+	text string
+	err  error
+}
+
+func (e *buildError) Error() string { return "go build: " + e.err.Error() + "\n" + e.text }
+
+// release runs release.sh of a copy of the repository and returns what it made.
+func release(t *testing.T, root, version string) string {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("it builds packages")
+	}
+	need(t, "bash")
+	env, err := releaseTools()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := t.TempDir()
+	command := exec.Command(filepath.Join(root, "deploy/packages/release.sh"), out, "amd64")
+	command.Env = append(append(os.Environ(), env...), "VERSION="+version, "REVISION=0123456789", "SOURCE_DATE_EPOCH=1700000000")
+	if text, err := command.CombinedOutput(); err != nil {
+		t.Fatalf("release.sh: %v\n%s", err, text)
+	}
+	return out
+}
+
+// TestReleaseIsReproducible builds the release in two places, the second with
+// files of another age.
+func TestReleaseIsReproducible(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it builds packages")
+	}
+	root, err := filepath.Abs("..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	elsewhere := filepath.Join(t.TempDir(), "elsewhere")
+	files := mustOutput(t, "git", "-C", root, "ls-files", "--cached", "--others", "--exclude-standard")
+	for _, file := range strings.Fields(files) {
+		text, err := os.ReadFile(filepath.Join(root, file))
+		if os.IsNotExist(err) {
+			continue // removed, and not committed yet
+		}
+		info, errStat := os.Stat(filepath.Join(root, file))
+		to := filepath.Join(elsewhere, file)
+		if err != nil || errStat != nil || os.MkdirAll(filepath.Dir(to), 0o755) != nil || os.WriteFile(to, text, info.Mode()) != nil {
+			t.Fatalf("cannot copy %s: %v", file, err)
+		}
+	}
+	first, second := release(t, root, "9.8.7"), release(t, elsewhere, "9.8.7")
+	sums := read(t, filepath.Join(first, "checksums.txt"))
+	if other := read(t, filepath.Join(second, "checksums.txt")); other != sums {
+		t.Errorf("two builds differ:\n%s\n%s", sums, other)
+	}
+	// The names that installers of the exporter that this one succeeds fetch.
+	for _, name := range []string{"process-exporter-9.8.7.linux-amd64.tar.gz", "process-exporter_9.8.7_linux_amd64.deb", "process-exporter_9.8.7_linux_amd64.rpm", "process-exporter_9.8.7_linux_amd64.apk"} {
+		if !strings.Contains(sums, "  "+name+"\n") {
+			t.Errorf("no %s in %s", name, sums)
+		}
+	}
+	check := exec.Command("sha256sum", "--check", "--strict", "checksums.txt")
+	check.Dir = first
+	if text, err := check.CombinedOutput(); err != nil {
+		t.Errorf("sha256sum: %v\n%s", err, text)
+	}
+	checkSBOM(t, filepath.Join(first, "process-exporter-9.8.7.linux-amd64.cdx.json"))
+}
+
+// checkSBOM asks that the bill of materials names what go.mod requires.
+func checkSBOM(t *testing.T, path string) {
+	t.Helper()
+	var bill struct {
+		BOMFormat  string `json:"bomFormat"`
+		Components []struct{ Name, Version string }
+	}
+	if err := json.Unmarshal([]byte(read(t, path)), &bill); err != nil {
+		t.Fatal(err)
+	}
+	module := read(t, "../go.mod")
+	found := 0
+	for _, c := range bill.Components {
+		if strings.Contains(module, c.Name+" "+c.Version) {
+			found++
+		}
+	}
+	if bill.BOMFormat != "CycloneDX" || found < 10 {
+		t.Errorf("got format %q and %d modules of go.mod", bill.BOMFormat, found)
+	}
+}
+
+// TestManual lets mandoc read the manual page, which lists every flag.
+func TestManual(t *testing.T) {
+	mandoc := need(t, "mandoc")
+	page := write(t, "process-exporter.8", mustOutput(t, "packages/manual.sh"))
+	text, err := output(t, mandoc, "-T", "lint", "-W", "warning", page)
+	if err != nil || text != "" {
+		t.Errorf("mandoc: %v\n%s", err, text)
+	}
+	for _, flag := range []string{"config.path", "web.listen-address", "source"} {
+		if !strings.Contains(read(t, page), ".It Fl Fl "+flag+"\n") {
+			t.Errorf("no --%s in the manual page", flag)
+		}
+	}
+}
+
+// TestCompletion lets bash complete a flag.
+func TestCompletion(t *testing.T) {
+	bash := need(t, "bash")
+	const script = `source packages/process-exporter.bash; COMP_WORDS=("$0" --web.lis); COMP_CWORD=1; _process_exporter; echo "${COMPREPLY[@]}"`
+	if got := strings.TrimSpace(mustOutput(t, bash, "-c", script, exporterPath(t))); got != "--web.listen-address" {
+		t.Errorf("got %q", got)
+	}
+}

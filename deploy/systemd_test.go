@@ -1,0 +1,119 @@
+package deploy_test
+
+import (
+	"context"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+// TestExposure holds how much of the system the units can reach, by systemd's
+// own measure. The threshold is ten times the score.
+func TestExposure(t *testing.T) {
+	analyze := need(t, "systemd-analyze")
+	for unit, threshold := range map[string]string{"process-exporter.service": "20", "process-exporter-activated.service": "10"} {
+		if text, err := output(t, analyze, "security", "--offline=true", "--threshold="+threshold, "systemd/"+unit); err != nil {
+			t.Errorf("%s: %v\n%s", unit, err, text)
+		}
+	}
+}
+
+// steps are what boot.sh reports, in order.
+var steps = []string{
+	"installed",
+	"reads every process without being root",
+	"reloads",
+	"the watchdog starts it anew",
+	"an upgrade keeps the edited configuration and starts the new one",
+	"an upgrade leaves a disabled service alone",
+	"socket activation without a network",
+	"a removal keeps the edited configuration",
+	"a purge does not",
+}
+
+// TestBoot boots a systemd in a container that has this machine's /usr, and
+// installs, uses, upgrades and removes the package there.
+func TestBoot(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it boots a system")
+	}
+	if os.Getuid() != 0 {
+		t.Skip("to boot a system takes root")
+	}
+	nspawn := needTool(t, "systemd-nspawn")
+	need(t, "dpkg")
+	root := newRoot(t)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
+	command := exec.CommandContext(ctx, nspawn, "--register=no", "--keep-unit", "-D", root, "--overlay=/usr:"+filepath.Join(root, "upper")+":/usr", "--boot",
+		"--machine=process-exporter-test", "--private-network", "systemd.unit=walk.target", "systemd.firstboot=off")
+	text, err := command.CombinedOutput()
+	t.Cleanup(func() { removeControlGroups(t) })
+	steplog, errRead := os.ReadFile(filepath.Join(root, "out/steps"))
+	if errRead != nil {
+		t.Fatalf("nothing ran: %v\n%s", err, text)
+	}
+	got := strings.Split(strings.TrimSpace(string(steplog)), "\n")
+	if !slices.Equal(got, steps) {
+		log, _ := os.ReadFile(filepath.Join(root, "out/log")) // may be missing, which the steps show
+		t.Errorf("got steps %q\n%s", got, log)
+	}
+}
+
+// newRoot makes the root of a system: empty but for the accounts, two packages
+// and what runs them.
+func newRoot(t *testing.T) string {
+	t.Helper()
+	root := t.TempDir()
+	for _, dir := range []string{"usr", "upper", "etc/systemd/system", "var/lib/dpkg/info", "var/lib/dpkg/updates", "tmp", "run", "proc", "sys", "dev", "root", "out", "packages"} {
+		if err := os.MkdirAll(filepath.Join(root, dir), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for from, to := range map[string]string{"bin": "usr/bin", "sbin": "usr/sbin", "lib": "usr/lib", "lib64": "usr/lib64"} {
+		if err := os.Symlink(to, filepath.Join(root, from)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	put := func(name, text string) {
+		t.Helper()
+		if err := os.WriteFile(filepath.Join(root, name), []byte(text), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, name := range []string{"etc/passwd", "etc/group", "etc/shadow", "etc/nsswitch.conf", "etc/ld.so.cache"} {
+		put(name, read(t, "/"+name))
+	}
+	put("etc/os-release", read(t, "/usr/lib/os-release"))
+	put("etc/machine-id", "uninitialized\n")
+	put("etc/fstab", "")
+	put("var/lib/dpkg/status", "")
+	put("out/boot.sh", read(t, "testdata/boot.sh"))
+	put("etc/systemd/system/walk.target", "[Unit]\nRequires=sysinit.target walk.service\nAfter=sysinit.target\n")
+	put("etc/systemd/system/walk.service", "[Unit]\nAfter=sysinit.target\n[Service]\nType=oneshot\nExecStart=/out/boot.sh\nExecStopPost=/usr/bin/systemctl --no-block poweroff\n")
+	repository, err := filepath.Abs("..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, version := range map[string]string{"old": "1.0.0", "new": "2.0.0"} {
+		put("packages/"+name+".deb", read(t, filepath.Join(release(t, repository, version), "process-exporter_"+version+"_linux_amd64.deb")))
+	}
+	return root
+}
+
+// removeControlGroups removes the empty groups that the container leaves.
+func removeControlGroups(t *testing.T) {
+	for _, pattern := range []string{"/sys/fs/cgroup/*/payload", "/sys/fs/cgroup/*/supervisor", "/sys/fs/cgroup/payload", "/sys/fs/cgroup/supervisor"} {
+		groups, err := filepath.Glob(pattern)
+		if err != nil {
+			t.Error(err)
+		}
+		for _, group := range groups {
+			_ = os.Remove(group) // fails where something else lives in it
+		}
+	}
+}

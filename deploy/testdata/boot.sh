@@ -1,0 +1,84 @@
+#!/bin/bash
+# Runs inside a booted systemd: installs the package, uses the service as an
+# administrator would, and writes one line for each step to /out/steps. The
+# first step that fails ends it.
+exec >/out/log 2>&1
+set -x
+trap 'echo "line $LINENO failed" >>/out/steps; journalctl --no-pager -n 80 -u process-exporter -u process-exporter-activated; sync; exit 1' ERR
+set -E
+ok() { echo "$1" >>/out/steps; }
+eventually() { for _ in $(seq 300); do "$@" && return 0; sleep 0.1; done; false; }
+scrape() { curl -sf http://127.0.0.1:9256/metrics >/out/metrics; }
+restarts() { systemctl show -P NRestarts process-exporter; }
+value() { sed -n "s/^$1 //p" /out/metrics; }
+ip link set lo up 2>/dev/null || true
+
+dpkg --force-depends -i /packages/old.deb
+eventually scrape
+systemctl is-active process-exporter
+ok installed
+
+[ "$(value namedprocess_exporter_scrape_success)" = 1 ]
+! grep -q ^namedprocess_namegroup_unreadable_procs /out/metrics
+grep -q '^namedprocess_namegroup_read_bytes_total' /out/metrics
+[ "$(systemctl show -P DynamicUser process-exporter)" = yes ]
+ok "reads every process without being root"
+
+echo '# edited' >>/etc/process-exporter/all.yaml
+systemctl reload process-exporter
+eventually bash -c 'journalctl -u process-exporter | grep -c "Rules loaded" | grep -qx 2'
+echo 'process_names: broken' >/tmp/broken
+cp /etc/process-exporter/all.yaml /tmp/good
+cp /tmp/broken /etc/process-exporter/all.yaml
+systemctl reload process-exporter
+eventually bash -c 'curl -s http://127.0.0.1:9256/metrics | grep -qx "namedprocess_exporter_config_last_reload_successful 0"'
+cp /tmp/good /etc/process-exporter/all.yaml
+systemctl is-active process-exporter
+ok reloads
+
+mkdir -p /etc/systemd/system/process-exporter.service.d
+printf '[Service]\nWatchdogSec=1\n' >/etc/systemd/system/process-exporter.service.d/watchdog.conf
+systemctl daemon-reload
+systemctl restart process-exporter
+first=$(systemctl show -P MainPID process-exporter)
+kill -STOP "$first"
+eventually bash -c '[ "$(systemctl show -P NRestarts process-exporter)" = 1 ]'
+eventually scrape
+[ "$(systemctl show -P MainPID process-exporter)" != "$first" ]
+rm -r /etc/systemd/system/process-exporter.service.d
+systemctl daemon-reload
+ok "the watchdog starts it anew"
+
+before=$(systemctl show -P MainPID process-exporter)
+dpkg --force-depends -i /packages/new.deb
+grep -qx '# edited' /etc/process-exporter/all.yaml
+eventually scrape
+[ "$(systemctl show -P MainPID process-exporter)" != "$before" ]
+grep -q 'version="2.0.0"' /out/metrics
+ok "an upgrade keeps the edited configuration and starts the new one"
+
+systemctl disable --now process-exporter
+dpkg --force-depends -i /packages/new.deb
+! systemctl is-active process-exporter
+! systemctl is-enabled process-exporter
+ok "an upgrade leaves a disabled service alone"
+
+systemctl start process-exporter-activated.socket
+! systemctl is-active process-exporter-activated.service
+eventually scrape
+systemctl is-active process-exporter-activated.service
+[ "$(value namedprocess_exporter_scrape_success)" = 1 ]
+! grep -q ^namedprocess_namegroup_unreadable_procs /out/metrics
+systemctl stop process-exporter-activated.socket process-exporter-activated.service
+ok "socket activation without a network"
+
+systemctl enable --now process-exporter
+eventually scrape
+dpkg -r process-exporter
+! systemctl is-active process-exporter
+[ ! -e /usr/bin/process-exporter ]
+grep -qx '# edited' /etc/process-exporter/all.yaml
+ok "a removal keeps the edited configuration"
+dpkg -P process-exporter
+[ ! -e /etc/process-exporter/all.yaml ]
+ok "a purge does not"
