@@ -33,6 +33,9 @@ sbom=${CYCLONEDX:-$work/cyclonedx-gomod}
 
 ./manual.sh | sed "s/\\\$Mdocdate\\\$/$(date -u -d "@$SOURCE_DATE_EPOCH" '+%B %-d, %Y')/" | gzip -9n >"$work/process-exporter.8.gz"
 
+# An apk holds the age of its scripts.
+touch -d "@$SOURCE_DATE_EPOCH" scripts/*
+
 # The packages' names of an architecture, where they differ from Go's.
 package_arch() {
 	case "$1" in armv7) echo arm7 ;; *) echo "$1" ;; esac

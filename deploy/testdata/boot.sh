@@ -6,6 +6,7 @@ exec >/out/log 2>&1
 set -x
 trap 'echo "line $LINENO failed" >>/out/steps; journalctl --no-pager -n 80 -u process-exporter -u process-exporter-activated; sync; exit 1' ERR
 set -E
+not() { if "$@"; then false; fi; }
 ok() { echo "$1" >>/out/steps; }
 eventually() { for _ in $(seq 300); do "$@" && return 0; sleep 0.1; done; false; }
 scrape() { curl -sf http://127.0.0.1:9256/metrics >/out/metrics; }
@@ -19,7 +20,7 @@ systemctl is-active process-exporter
 ok installed
 
 [ "$(value namedprocess_exporter_scrape_success)" = 1 ]
-! grep -q ^namedprocess_namegroup_unreadable_procs /out/metrics
+not grep -q ^namedprocess_namegroup_unreadable_procs /out/metrics
 grep -q '^namedprocess_namegroup_read_bytes_total' /out/metrics
 [ "$(systemctl show -P DynamicUser process-exporter)" = yes ]
 ok "reads every process without being root"
@@ -59,23 +60,23 @@ ok "an upgrade keeps the edited configuration and starts the new one"
 
 systemctl disable --now process-exporter
 dpkg --force-depends -i /packages/new.deb
-! systemctl is-active process-exporter
-! systemctl is-enabled process-exporter
+not systemctl is-active process-exporter
+not systemctl is-enabled process-exporter
 ok "an upgrade leaves a disabled service alone"
 
 systemctl start process-exporter-activated.socket
-! systemctl is-active process-exporter-activated.service
+not systemctl is-active process-exporter-activated.service
 eventually scrape
 systemctl is-active process-exporter-activated.service
 [ "$(value namedprocess_exporter_scrape_success)" = 1 ]
-! grep -q ^namedprocess_namegroup_unreadable_procs /out/metrics
+not grep -q ^namedprocess_namegroup_unreadable_procs /out/metrics
 systemctl stop process-exporter-activated.socket process-exporter-activated.service
 ok "socket activation without a network"
 
 systemctl enable --now process-exporter
 eventually scrape
 dpkg -r process-exporter
-! systemctl is-active process-exporter
+not systemctl is-active process-exporter
 [ ! -e /usr/bin/process-exporter ]
 grep -qx '# edited' /etc/process-exporter/all.yaml
 ok "a removal keeps the edited configuration"
