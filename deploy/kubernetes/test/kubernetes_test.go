@@ -1,0 +1,233 @@
+// Package kubernetes_test renders our manifests with the real tools and reads
+// them with the types of Kubernetes.
+package kubernetes_test
+
+import (
+	"bytes"
+	"flag"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
+	"k8s.io/pod-security-admission/api"
+	"k8s.io/pod-security-admission/policy"
+	"sigs.k8s.io/json"
+	"sigs.k8s.io/yaml"
+)
+
+var update = flag.Bool("update", false, "rewrite the plain manifest")
+
+const chart = "../../helm/process-exporter"
+
+// need returns the path of a program, or skips the test, or fails it in CI.
+func need(t *testing.T, program string) string {
+	t.Helper()
+	if cache, err := os.UserCacheDir(); err == nil {
+		path := filepath.Join(cache, "process_exporter", "bin", program)
+		if _, err := os.Stat(path); err == nil {
+			return path
+		}
+	}
+	path, err := exec.LookPath(program)
+	switch {
+	case err == nil:
+	case os.Getenv("CI") == "true":
+		t.Fatalf("%s is not installed; testdata/prerequisites.sh installs it", program)
+	default:
+		t.Skipf("%s is not installed; testdata/prerequisites.sh installs it", program)
+	}
+	return path
+}
+
+func run(t *testing.T, name string, args ...string) string {
+	t.Helper()
+	var out, errs bytes.Buffer
+	command := exec.Command(name, args...)
+	command.Stdout, command.Stderr = &out, &errs
+	if err := command.Run(); err != nil {
+		t.Fatalf("%s %s: %v\n%s%s", name, strings.Join(args, " "), err, &out, &errs)
+	}
+	return out.String()
+}
+
+func render(t *testing.T, args ...string) string {
+	t.Helper()
+	return run(t, need(t, "helm"), append([]string{"template", "process-exporter", chart, "-n", "monitoring"}, args...)...)
+}
+
+func valueFiles(t *testing.T) []string {
+	t.Helper()
+	files, err := filepath.Glob(chart + "/ci/*-values.yaml")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("got files %v, error %v", files, err)
+	}
+	return files
+}
+
+// objects decodes manifests strictly: a field that Kubernetes does not know,
+// hostPid for hostPID too, is an error. What it has no type for here, the
+// monitors, is left out.
+func objects(t *testing.T, manifests string) []any {
+	t.Helper()
+	var all []any
+	for document := range strings.SplitSeq(manifests, "\n---") {
+		text, err := yaml.YAMLToJSONStrict([]byte(document))
+		if err != nil {
+			t.Fatalf("%v in\n%s", err, document)
+		}
+		var kind struct {
+			Kind string `json:"kind"`
+		}
+		if err := json.UnmarshalCaseSensitivePreserveInts(text, &kind); err != nil {
+			t.Fatal(err)
+		}
+		types := map[string]any{
+			"DaemonSet": new(appsv1.DaemonSet), "ConfigMap": new(corev1.ConfigMap), "Service": new(corev1.Service),
+			"ServiceAccount": new(corev1.ServiceAccount), "Namespace": new(corev1.Namespace), "NetworkPolicy": new(networkingv1.NetworkPolicy),
+		}
+		object := types[kind.Kind]
+		switch {
+		case object == nil && (strings.HasSuffix(kind.Kind, "Monitor") || kind.Kind == ""):
+			continue
+		case object == nil:
+			t.Fatalf("no type for %q", kind.Kind)
+		}
+		strict, err := json.UnmarshalStrict(text, object)
+		if err != nil || len(strict) > 0 {
+			t.Errorf("%s: %v %v", kind.Kind, err, strict)
+		}
+		all = append(all, object)
+	}
+	return all
+}
+
+func daemonSet(t *testing.T, manifests string) *appsv1.DaemonSet {
+	t.Helper()
+	for _, object := range objects(t, manifests) {
+		if set, ok := object.(*appsv1.DaemonSet); ok {
+			return set
+		}
+	}
+	t.Fatal("no DaemonSet")
+	return nil
+}
+
+func TestChart(t *testing.T) {
+	helm := need(t, "helm")
+	for _, values := range valueFiles(t) {
+		t.Run(filepath.Base(values), func(t *testing.T) {
+			run(t, helm, "lint", "--strict", "-f", values, chart)
+			if n := len(objects(t, render(t, "-f", values))); n < 3 {
+				t.Errorf("got %d objects", n)
+			}
+		})
+	}
+}
+
+func TestSchemaRefuses(t *testing.T) {
+	helm := need(t, "helm")
+	for _, bad := range []string{"profile=everything", "port.number=0", "bpf.on=true", "hostPID=maybe"} {
+		if err := exec.Command(helm, "template", "x", chart, "--set", bad).Run(); err == nil {
+			t.Errorf("%s was taken", bad)
+		}
+	}
+}
+
+// TestPredecessorsValues renders values written for the chart that this one
+// succeeds, and looks for each of them in the result.
+func TestPredecessorsValues(t *testing.T) {
+	text := render(t, "-f", chart+"/ci/predecessor-values.yaml")
+	pod := daemonSet(t, text).Spec.Template.Spec
+	c := pod.Containers[0]
+	if c.Image != "ncabatoff/process-exporter:0.8.4" || c.Ports[0].ContainerPort != 9100 || !slices.Contains(c.Args, "-procfs=/host/proc") || len(c.VolumeMounts) != 2 {
+		t.Errorf("got container %+v", c)
+	}
+	if !strings.Contains(text, "name: process-exporter-config\n") {
+		t.Error("the ConfigMap does not have the name that it should")
+	}
+}
+
+// TestPodSecurity holds what docs/kubernetes.md says about the levels of Pod
+// Security: exactly these points are beyond them, and no other creeps in.
+func TestPodSecurity(t *testing.T) {
+	tests := []struct {
+		values   string
+		baseline []string
+	}{
+		{"default", []string{`forbidden AppArmor profile`, `host namespaces`, `non-default capabilities`}},
+		{"bpf", []string{`forbidden AppArmor profile`, `host namespaces`, `non-default capabilities`, `seccompProfile`}},
+		{"basic", []string{`forbidden AppArmor profile`, `host namespaces`}},
+	}
+	evaluator, err := policy.NewEvaluator(policy.DefaultChecks(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range tests {
+		t.Run(tt.values, func(t *testing.T) {
+			set := daemonSet(t, render(t, "-f", chart+"/ci/"+tt.values+"-values.yaml"))
+			var got []string
+			for _, result := range evaluator.EvaluatePod(api.LevelVersion{Level: api.LevelBaseline, Version: api.LatestVersion()}, &set.Spec.Template.ObjectMeta, &set.Spec.Template.Spec) {
+				if !result.Allowed {
+					got = append(got, result.ForbiddenReason)
+				}
+			}
+			slices.Sort(got)
+			want := slices.Sorted(slices.Values(tt.baseline))
+			if !slices.Equal(got, want) {
+				t.Errorf("got %q, want %q", got, want)
+			}
+		})
+	}
+}
+
+const plain = "../base/process-exporter.yaml"
+
+// TestPlainManifest asks that the manifest for kubectl is what the chart makes.
+func TestPlainManifest(t *testing.T) {
+	rendered := render(t)
+	got, err := os.ReadFile(plain)
+	if err != nil {
+		t.Fatal(err)
+	}
+	head, _, found := strings.Cut(string(got), "---\n# Source:")
+	if !found {
+		t.Fatalf("%s has no part of the chart", plain)
+	}
+	if *update {
+		if err := os.WriteFile(plain, []byte(head+rendered), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	if string(got) != head+rendered {
+		t.Errorf("%s is not what the chart makes; run go test -C deploy/kubernetes/test -update", plain)
+	}
+	objects(t, string(got))
+}
+
+// TestKustomize builds the overlays and looks at what they change.
+func TestKustomize(t *testing.T) {
+	kubectl := need(t, "kubectl")
+	tests := []struct {
+		overlay string
+		caps    []corev1.Capability
+		user    int64
+	}{
+		{"../base", []corev1.Capability{"SYS_PTRACE", "DAC_READ_SEARCH"}, 0},
+		{"../overlays/bpf", []corev1.Capability{"SYS_PTRACE", "DAC_READ_SEARCH", "BPF", "PERFMON"}, 0},
+		{"../overlays/basic", nil, 65534},
+	}
+	for _, tt := range tests {
+		pod := daemonSet(t, run(t, kubectl, "kustomize", tt.overlay)).Spec.Template.Spec
+		c := pod.Containers[0].SecurityContext
+		if !slices.Equal(c.Capabilities.Add, tt.caps) || *pod.SecurityContext.RunAsUser != tt.user || !*c.ReadOnlyRootFilesystem || *c.AllowPrivilegeEscalation {
+			t.Errorf("%s: got capabilities %v, user %d", tt.overlay, c.Capabilities.Add, *pod.SecurityContext.RunAsUser)
+		}
+	}
+}
