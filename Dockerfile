@@ -28,4 +28,5 @@ COPY --from=build /process-exporter /bin/process-exporter
 # or as any other user without them: what cannot be read is then left out.
 USER 0:0
 EXPOSE 9256
+HEALTHCHECK --interval=30s --timeout=6s CMD ["/bin/process-exporter", "--health-check"]
 ENTRYPOINT ["/bin/process-exporter"]
