@@ -17,7 +17,7 @@ COST     ?= ../shared/bench/cost.py
 INFO    := github.com/prometheus/common/version
 LDFLAGS := -s -w -X $(INFO).Version=$(VERSION) -X $(INFO).Revision=$(REVISION) -X $(INFO).Branch=$(BRANCH)
 
-.PHONY: run build test lint bench generate fuzz chaos
+.PHONY: release preview run build test lint bench generate fuzz chaos
 
 run:
 	go run -ldflags '$(LDFLAGS)' .
@@ -34,6 +34,8 @@ test:
 	GOOS=freebsd go vet ./...
 	testdata/prerequisites.sh
 	go test -race ./...
+	go -C deploy/kubernetes/test vet ./...
+	go -C deploy/kubernetes/test test ./...
 
 lint:
 	@if command -v golangci-lint >/dev/null; then golangci-lint run; \
@@ -59,7 +61,17 @@ bench: build
 	  $(COST) $(COSTFLAGS) "$$@"; \
 	fi
 
+# Tarballs, packages, bills of materials and checksums, in dist/.
+release:
+	deploy/packages/release.sh
+
+# Pictures of the dashboards with the data of a few minutes, for people to look at.
+preview:
+	go test ./deploy -run TestPreview -preview "$(CURDIR)/docs"
+
 generate:
+	go test ./deploy/grafana -run TestDashboards -update
+	go -C deploy/kubernetes/test test -run Plain . -update
 	go generate ./platform/bpf
 	go test ./collector -run TestReference -update
 	go test ./grouping -run TestDocsAreMade -update

@@ -29,7 +29,7 @@ func TestPreview(t *testing.T) {
 	for end := time.Now().Add(*previewTime); time.Now().Before(end); {
 		s.live()
 	}
-	for file, height := range map[string]int{"overview.json": 2480, "group.json": 2200} {
+	for file, height := range map[string]int{"overview.json": 1180, "group.json": 2050} {
 		query := fmt.Sprintf("?end=%d&seconds=%d", time.Now().Unix()-1, int(previewTime.Seconds())-5)
 		if file == "group.json" {
 			query += "&groupname=java"

