@@ -88,4 +88,4 @@ fuzz:
 # What is too much, or too long, for every change. It needs a machine with
 # nothing else to do.
 chaos:
-	PROCESS_EXPORTER_CHAOS=1 go test -v -timeout 30m -run '^(TestAbuse|TestGuessing)$$' .
+	PROCESS_EXPORTER_CHAOS=1 go test -v -timeout 30m -run '^(TestAbuse|TestGuessing|TestBlockedProcesses|TestStopFinishesScrape)$$' .

@@ -143,7 +143,7 @@ func (w *worker) sums(snap *Snapshot, at []int, from int, want Words, sums []uin
 			return
 		}
 		sum := uint64(0)
-		if !w.src.isStuck(target.PID) && w.readWords(target, want, nil) == nil {
+		if !w.src.quarantine.has(target.PID) && w.readWords(target, want, nil) == nil {
 			sum = w.sum()
 		}
 		if !w.commit(i+1, func() { sums[i] = sum }) {

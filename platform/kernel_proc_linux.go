@@ -119,7 +119,7 @@ func (k *kernelSource) carryOut(ctx context.Context, snap *Snapshot, first bool)
 			break
 		}
 	}
-	snap.Blocked = int(k.stuckLen.Load())
+	snap.Blocked = k.quarantine.size()
 }
 
 // lose says that the part could not be read.
@@ -149,7 +149,7 @@ func (w *worker) supplement(snap *Snapshot, list []todo, from int, first bool) {
 			return
 		}
 		w.pid.Store(int64(s.PID))
-		if w.src.isStuck(s.PID) {
+		if w.avoids(s.PID) {
 			if !w.commit(i+1, func() { item.lose(snap) }) {
 				return
 			}

@@ -33,6 +33,7 @@ type scratch struct {
 	smaps  procfs.Smaps
 	sched  procfs.Schedstat
 	statm  procfs.Statm
+	wary   procfs.Status
 
 	sample Sample
 	prev   Sample // what the walk before found, a copy: the snapshot is not ours while a read may hang

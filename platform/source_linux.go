@@ -6,17 +6,12 @@ import (
 	"fmt"
 	"hash/maphash"
 	"os"
-	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
 
 	"github.com/seed57308aee/process_exporter/procfs"
 )
-
-// maxStuck is how many reads may hang at once. Each costs a thread of the
-// operating system until the kernel lets go of it.
-const maxStuck = 32
 
 // source reads processes from a process file system.
 type source struct {
@@ -40,9 +35,7 @@ type source struct {
 	users userNames
 	seed  maphash.Seed // of all that is compared by its hash
 
-	mu       sync.Mutex // guards stuck
-	stuck    map[int]struct{}
-	stuckLen atomic.Int32 // len(stuck), for a look without the mutex
+	quarantine quarantine
 }
 
 func open(o Options) (Source, error) {
@@ -81,10 +74,10 @@ func openProc(o Options) (*source, error) {
 		smapsBudget: o.SmapsBudget,
 		smapsMaxRSS: o.SmapsMaxRSS,
 
-		page:  uint64(os.Getpagesize()),
-		seed:  maphash.MakeSeed(),
-		stuck: make(map[int]struct{}),
+		page: uint64(os.Getpagesize()),
+		seed: maphash.MakeSeed(),
 	}
+	s.quarantine.stuck = make(map[int]uint32)
 	s.clocks = mount.Real() && mount.OwnPIDs() && clocksAreFine()
 	// In another PID namespace our own PID is not known; kernels that differ
 	// there are none.
@@ -104,22 +97,12 @@ func (s *source) Close() error { return s.mount.Close() }
 // worker returns a worker, or nil when too many hang already.
 func (s *source) worker() *worker {
 	if s.idle == nil {
-		if s.stuckLen.Load() >= maxStuck {
+		if s.quarantine.size() >= maxStuck {
 			return nil
 		}
 		s.idle = newWorker(s)
 	}
 	return s.idle
-}
-
-func (s *source) isStuck(pid int) bool {
-	if s.stuckLen.Load() == 0 {
-		return false
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	_, yes := s.stuck[pid]
-	return yes
 }
 
 // Walk implements Source.
@@ -154,7 +137,7 @@ func (s *source) Walk(ctx context.Context, snap *Snapshot) error {
 		snap.hold(next)
 	}
 	snap.finish()
-	snap.Blocked = int(s.stuckLen.Load())
+	snap.Blocked += s.quarantine.size()
 	if err != nil {
 		return fmt.Errorf("platform: %w", err)
 	}
@@ -183,7 +166,7 @@ func (s *source) Complete(ctx context.Context, snap *Snapshot) {
 // Identify implements Source.
 func (s *source) Identify(ctx context.Context, sample *Sample, want Words) (Identity, error) {
 	w := s.worker()
-	if w == nil || s.isStuck(sample.PID) {
+	if w == nil || w.avoids(sample.PID) {
 		return Identity{}, fmt.Errorf("platform: identify process %d: %w", sample.PID, ErrBlocked)
 	}
 	target := *sample

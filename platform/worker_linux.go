@@ -97,7 +97,7 @@ func (w *worker) run(work func(*worker)) {
 	abandoned := w.abandoned
 	w.mu.Unlock()
 	if abandoned {
-		w.src.release(int(w.pid.Load()))
+		w.src.quarantine.release(int(w.pid.Load()))
 	}
 }
 
@@ -122,9 +122,11 @@ func (w *worker) blocked() bool {
 // abandon gives w up and remembers the process it hangs at. It returns false
 // when w has just finished after all.
 func (w *worker) abandon() bool {
-	s := w.src
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	s, pid := w.src, int(w.pid.Load())
+	owner := s.ownerOf(pid)
+	q := &s.quarantine
+	q.mu.Lock()
+	defer q.mu.Unlock()
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.finished {
@@ -132,17 +134,8 @@ func (w *worker) abandon() bool {
 	}
 	w.abandoned = true
 	s.idle = nil
-	s.stuck[int(w.pid.Load())] = struct{}{}
-	s.stuckLen.Store(int32(len(s.stuck)))
+	q.add(pid, owner)
 	return true
-}
-
-// release forgets that a process hangs.
-func (s *source) release(pid int) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	delete(s.stuck, pid)
-	s.stuckLen.Store(int32(len(s.stuck)))
 }
 
 // reached returns the index of the first process that w has not dealt with, and
@@ -182,8 +175,9 @@ func (w *worker) walk(snap *Snapshot, pids []int, from int) {
 	for i := from; i < len(pids) && !w.stop.Load(); i++ {
 		pid := pids[i]
 		w.pid.Store(int64(pid))
-		if w.src.isStuck(pid) {
-			if !w.commit(i+1, func() { snap.hold(i) }) {
+		if w.avoids(pid) {
+			shunned := w.shunned(pid)
+			if !w.commit(i+1, func() { snap.hold(i); snap.Blocked += shunned }) {
 				return
 			}
 			continue

@@ -11,6 +11,8 @@ import (
 	"os"
 	"os/exec"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"syscall"
 	"unsafe"
 
@@ -26,6 +28,7 @@ const (
 	fuseOpen    = 14
 	fuseRead    = 15
 	fuseWrite   = 16
+	fuseFlush   = 25
 	fuseInit    = 26
 
 	fuseInterrupt = 36
@@ -46,7 +49,12 @@ type fuseServer struct {
 	fd     int
 	silent uint32
 	asked  chan bool
-	told   bool // what the file is like, which the kernel has to know once
+	told   bool         // what the file is like, which the kernel has to know once
+	unmet  atomic.Int32 // questions not answered
+
+	mu       sync.Mutex // guards what follows
+	pending  []fuseHeader
+	released bool // all questions are answered from now on
 }
 
 // serveFuse mounts such a file system, where only this process and its children
@@ -59,7 +67,7 @@ func serveFuse(how string) error {
 	if silence == "stat" {
 		server.silent = fuseGetattr
 	}
-	if err := server.mount(path); err != nil {
+	if err := errors.Join(hideMounts(), server.mount(path)); err != nil {
 		return err
 	}
 	go server.serve()
@@ -84,15 +92,19 @@ func serveFuse(how string) error {
 	return nil
 }
 
+// hideMounts keeps what this thread mounts from now on to itself and the
+// processes that it starts.
+func hideMounts() error {
+	return errors.Join(unix.Unshare(unix.CLONE_NEWNS), unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""))
+}
+
 func (s *fuseServer) mount(path string) error {
 	fd, err := syscall.Open("/dev/fuse", syscall.O_RDWR|syscall.O_CLOEXEC, 0)
 	if err != nil {
 		return err
 	}
 	s.fd = fd
-	return errors.Join(os.WriteFile(path, nil, 0o600), unix.Unshare(unix.CLONE_NEWNS),
-		unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""),
-		unix.Mount("odd", path, "fuse", 0, fmt.Sprintf("fd=%d,rootmode=100600,user_id=0,group_id=0,allow_other", fd)))
+	return errors.Join(os.WriteFile(path, nil, 0o600), unix.Mount("odd", path, "fuse", 0, fmt.Sprintf("fd=%d,rootmode=100600,user_id=0,group_id=0,allow_other", fd)))
 }
 
 func (s *fuseServer) serve() {
@@ -111,7 +123,8 @@ func (s *fuseServer) serve() {
 }
 
 func (s *fuseServer) answer(head *fuseHeader) {
-	if head.Opcode == s.silent && (s.told || s.silent != fuseGetattr) {
+	if head.Opcode == s.silent && (s.told || s.silent != fuseGetattr) && s.keep(head) {
+		s.unmet.Add(1)
 		select {
 		case s.asked <- true:
 		default:
@@ -135,6 +148,9 @@ func (s *fuseServer) answer(head *fuseHeader) {
 		answer = make([]byte, 16)
 	case fuseRead:
 		answer = make([]byte, fuseFileSize)
+	case fuseWrite:
+		answer = fuseWords(fuseFileSize, 0)
+	case fuseFlush:
 	case fuseForget, fuseInterrupt: // are not answered
 		return
 	default:
@@ -143,6 +159,27 @@ func (s *fuseServer) answer(head *fuseHeader) {
 	reply := fuseWords(uint32(16+len(answer)), uint32(-int32(errno)))
 	reply = binary.NativeEndian.AppendUint64(reply, head.Unique)
 	_, _ = syscall.Write(s.fd, append(reply, answer...))
+}
+
+// keep reports whether a question stays without an answer, until release.
+func (s *fuseServer) keep(head *fuseHeader) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.released {
+		s.pending = append(s.pending, *head)
+	}
+	return !s.released
+}
+
+// release answers what was left without an answer.
+func (s *fuseServer) release() {
+	s.mu.Lock()
+	s.released = true
+	pending := s.pending
+	s.mu.Unlock()
+	for i := range pending {
+		s.answer(&pending[i])
+	}
 }
 
 func fuseWords(words ...uint32) []byte {

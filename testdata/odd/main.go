@@ -69,6 +69,8 @@ func verbs() map[string]func(value string) error {
 		"unix":       listenUnix,
 		"fuse":       serveFuse,
 		"hold":       holdFuse,
+		"victims":    startVictims,
+		"victim":     beVictim,
 	}
 }
 

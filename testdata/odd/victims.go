@@ -1,0 +1,107 @@
+//go:build linux
+
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"os/signal"
+	"strconv"
+	"strings"
+	"syscall"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// startVictims takes a kind, a number and a path, such as "mmap,200,/tmp/f". It
+// mounts so many file systems over files by that name and a number, each of which
+// leaves one kind of question unanswered, and starts a child for each that waits
+// for the answer: "mmap" with their memory map
+// locked, so that nobody can read their command lines, and "exec" within
+// execve(2), so that not even their stat can be read. At SIGUSR1 all are
+// answered.
+func startVictims(what string) error {
+	kind, rest, _ := strings.Cut(what, ",")
+	number, path, _ := strings.Cut(rest, ",")
+	count, err := strconv.Atoi(number)
+	if err != nil {
+		return err
+	}
+	silent := map[string]uint32{"mmap": fuseWrite, "exec": fuseFlush}[kind]
+	if err := hideMounts(); err != nil {
+		return err
+	}
+	var servers []*fuseServer
+	for i := range count {
+		server := &fuseServer{silent: silent, asked: make(chan bool, 1)}
+		own := path + strconv.Itoa(i)
+		if err := server.mount(own); err != nil {
+			return err
+		}
+		go server.serve()
+		if err := startVictim("victim=" + kind + "," + own); err != nil {
+			return err
+		}
+		<-server.asked
+		servers = append(servers, server)
+	}
+	go func() {
+		signals := make(chan os.Signal, 1)
+		signal.Notify(signals, syscall.SIGUSR1)
+		<-signals
+		for _, server := range servers {
+			server.release()
+		}
+	}()
+	return nil
+}
+
+func startVictim(how string) error {
+	child := exec.Command("/proc/self/exe", how)
+	child.Stderr = os.Stderr
+	child.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	if _, err := child.StdinPipe(); err != nil {
+		return err
+	}
+	out, err := child.StdoutPipe()
+	if err := errors.Join(err, child.Start()); err != nil {
+		return err
+	}
+	if said, err := io.ReadAll(io.LimitReader(out, int64(len("ready\n")))); string(said) != "ready\n" {
+		return fmt.Errorf("a victim said %q: %w", said, err)
+	}
+	go io.Copy(io.Discard, out)
+	return nil
+}
+
+// beVictim is what a child of startVictims does. To unmap memory that it has
+// written to, and to close a file at execve(2), the kernel waits for the file
+// system.
+func beVictim(how string) error {
+	kind, path, _ := strings.Cut(how, ",")
+	fd, err := syscall.Open(path, syscall.O_RDWR|syscall.O_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	if kind == "exec" {
+		fmt.Println("ready")
+		return syscall.Exec("/proc/self/exe", []string{"odd", "victim of exec"}, os.Environ())
+	}
+	var info syscall.Stat_t // the kernel asks for the size only now
+	if err := syscall.Fstat(fd, &info); err != nil || info.Size != fuseFileSize {
+		return fmt.Errorf("the file has %d bytes: %w", info.Size, err)
+	}
+	memory, err := unix.Mmap(fd, 0, fuseFileSize, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
+	if err != nil {
+		return err
+	}
+	mapped = append(mapped, memory)
+	memory[0] = 1
+	fmt.Println("ready")
+	_, err = unix.MmapPtr(-1, 0, unsafe.Pointer(&memory[0]), fuseFileSize, unix.PROT_READ, unix.MAP_FIXED|unix.MAP_PRIVATE|unix.MAP_ANONYMOUS)
+	return err
+}
