@@ -189,26 +189,11 @@ func (t *Tracker) advanceProcess(r *record, s *platform.Sample) {
 // exits, so that their sum may fall: each thread has its own base. Those of the
 // main thread are in d already.
 func (t *Tracker) advanceTasks(r *record, s *platform.Sample, d *Counters) {
-	old := r.tasks
-	t.tasks = t.tasks[:0]
+	t.alignTasks(r, s)
 	for i := range s.Tasks {
-		now := &s.Tasks[i]
-		for len(old) > 0 && old[0].tid < now.TID {
-			old = old[1:]
-		}
-		// A thread that was not there at the last look was born since. The
-		// main thread was there, alone: the process has its past.
-		main := now.TID == s.PID
-		credit := r.credit
-		if r.have&platform.FieldTasks != 0 {
-			credit = !main
-		}
-		n := task{tid: now.TID, start: now.Start, credit: credit}
-		if len(old) > 0 && old[0].tid == now.TID && old[0].start == now.Start {
-			n = old[0]
-		}
+		now, n := &s.Tasks[i], &r.tasks[i]
 		grown := n.advance(now, n.credit)
-		if !main && s.Have&platform.FieldSwitches == 0 {
+		if now.TID != s.PID && s.Have&platform.FieldSwitches == 0 {
 			d.addSwitches(&grown)
 		}
 		if now.Have&platform.FieldTaskUsage != 0 {
@@ -219,10 +204,44 @@ func (t *Tracker) advanceTasks(r *record, s *platform.Sample, d *Counters) {
 			n.group.total.add(&grown)
 			n.group.counted |= now.Have
 		}
-		t.tasks = append(t.tasks, n)
 	}
-	r.tasks = append(r.tasks[:0], t.tasks...)
 }
+
+// alignTasks gives r a task for each thread of s, in their order. Most often it
+// has them.
+func (t *Tracker) alignTasks(r *record, s *platform.Sample) {
+	same := 0
+	for same < len(s.Tasks) && same < len(r.tasks) && r.tasks[same].is(&s.Tasks[same]) {
+		same++
+	}
+	if same == len(s.Tasks) {
+		r.tasks = r.tasks[:same]
+		return
+	}
+	old := r.tasks[same:]
+	t.tasks = t.tasks[:0]
+	for i := same; i < len(s.Tasks); i++ {
+		now := &s.Tasks[i]
+		for len(old) > 0 && old[0].tid < now.TID {
+			old = old[1:]
+		}
+		if len(old) > 0 && old[0].is(now) {
+			t.tasks = append(t.tasks, old[0])
+			continue
+		}
+		// A thread that was not there at the last look was born since. The
+		// main thread was there, alone: the process has its past.
+		credit := r.credit
+		if r.have&platform.FieldTasks != 0 {
+			credit = now.TID != s.PID
+		}
+		t.tasks = append(t.tasks, task{tid: now.TID, start: now.Start, credit: credit})
+	}
+	r.tasks = append(r.tasks[:same], t.tasks...)
+}
+
+// is reports whether now is the same thread.
+func (n *task) is(now *platform.Task) bool { return n.tid == now.TID && n.start == now.Start }
 
 // advance returns what a thread used since its base, and moves that on.
 func (n *task) advance(now *platform.Task, credit bool) (d Counters) {

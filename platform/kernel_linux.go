@@ -36,8 +36,8 @@ type kernelSource struct {
 
 	// What the last look found, ascending, and how it is put together.
 	pids      []int
-	processes []bpf.Process
-	threads   []bpf.Thread
+	processes []*bpf.Process // of the scanner
+	threads   []*bpf.Thread  // of the scanner
 	prev      Sample
 	families  []family
 	turns     turns
@@ -95,7 +95,7 @@ func (k *kernelSource) try() error {
 	if !found {
 		return errors.New("the kernel's programs do not see us")
 	}
-	own := k.sample(&k.processes[at], nil)
+	own := k.sample(k.processes[at], nil)
 	if own.Start != st.StartTicks || own.PPID != st.PPID || own.Comm != string(st.Comm) {
 		return fmt.Errorf("the kernel's programs do not see us as /proc does: %q started at tick %d, and not %q at %d",
 			own.Comm, own.Start, st.Comm, st.StartTicks)
@@ -186,8 +186,7 @@ func (k *kernelSource) look(snap *Snapshot) error {
 	snap.begin(k.pids)
 	k.families, k.todo = k.families[:0], k.todo[:0]
 	k.turns = turns{walk: snap.walks}
-	for i := range k.processes {
-		p := &k.processes[i]
+	for i, p := range k.processes {
 		prev, s := &k.prev, &snap.Samples[i]
 		if *prev = *s; prev.blank() || prev.Start != k.ticks.of(p.Start) {
 			prev = nil
@@ -213,7 +212,7 @@ func (k *kernelSource) scan() error {
 	defer k.scanner.Stop()
 	for k.scanner.Scan() {
 		if t := k.scanner.Thread(); t != nil {
-			k.threads = append(k.threads, *t)
+			k.threads = append(k.threads, t)
 			continue
 		}
 		p := k.scanner.Process()
@@ -221,7 +220,7 @@ func (k *kernelSource) scan() error {
 			return fmt.Errorf("the kernel's programs tell of process %d after %d", p.Pid, k.pids[n-1])
 		}
 		k.pids = append(k.pids, int(p.Pid))
-		k.processes = append(k.processes, *p)
+		k.processes = append(k.processes, p)
 	}
 	if err := k.scanner.Err(); err != nil {
 		return err

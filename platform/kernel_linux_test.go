@@ -360,8 +360,8 @@ func TestExitReason(t *testing.T) {
 // not that of processes once the numbers have wrapped.
 func TestThreadsOutOfOrder(t *testing.T) {
 	k := &kernelSource{ticks: ticks{nanos: 10_000_000, page: 4096}}
-	thread := func(pid, tid int32, runtime, ended uint64) bpf.Thread {
-		return bpf.Thread{Pid: pid, Tid: tid, Ended: ended, Usage: bpf.Usage{Runtime: runtime}}
+	thread := func(pid, tid int32, runtime, ended uint64) *bpf.Thread {
+		return &bpf.Thread{Pid: pid, Tid: tid, Ended: ended, Usage: bpf.Usage{Runtime: runtime}}
 	}
 	snap := &Snapshot{Samples: make([]Sample, 2)}
 	for i, p := range []bpf.Process{
@@ -371,7 +371,7 @@ func TestThreadsOutOfOrder(t *testing.T) {
 		snap.Samples[i] = k.sample(&p, nil)
 		k.families = append(k.families, newFamily(i, &p, nil))
 	}
-	k.threads = []bpf.Thread{
+	k.threads = []*bpf.Thread{
 		thread(60, 40, 100, 6), // looked at before its process, and may be among the dead by then
 		thread(50, 45, 20, 0),
 		thread(50, 50, 1, 0),

@@ -3,8 +3,10 @@
 package platform
 
 import (
+	"bytes"
 	"math"
 	"math/bits"
+	"unsafe"
 
 	"github.com/seed57308aee/process_exporter/platform/bpf"
 )
@@ -135,10 +137,9 @@ func stateLetter(state, exitState uint32) byte {
 
 // commOf returns the name of a task without allocating where it still is last.
 func commOf(raw *[16]int8, last string) string {
-	var name [16]byte
-	n := 0
-	for ; n < len(raw) && raw[n] != 0; n++ {
-		name[n] = byte(raw[n])
+	name := (*[16]byte)(unsafe.Pointer(raw))[:]
+	if end := bytes.IndexByte(name, 0); end >= 0 {
+		name = name[:end]
 	}
-	return reuse(last, name[:n])
+	return reuse(last, name)
 }

@@ -46,8 +46,8 @@ func (k *kernelSource) deal(snap *Snapshot) {
 		}
 		return at
 	}
-	for i := range k.threads {
-		if at := owner(&k.threads[i]); at >= 0 {
+	for _, t := range k.threads {
+		if at := owner(t); at >= 0 {
 			k.families[at].found++
 		}
 	}
@@ -57,13 +57,13 @@ func (k *kernelSource) deal(snap *Snapshot) {
 		snap.Samples[f.sample].Tasks = arena[from : from : from+f.found]
 		from += f.found
 	}
-	for i := range k.threads {
-		t := &k.threads[i]
+	for _, t := range k.threads {
 		if at := owner(t); at >= 0 {
 			f := &k.families[at]
 			s := &snap.Samples[f.sample]
 			f.add(t, s.PID)
-			s.Tasks = append(s.Tasks, k.task(t, f.sameThread(t, &k.ticks)))
+			start := k.ticks.of(t.Start)
+			s.Tasks = append(s.Tasks, k.task(t, start, f.sameThread(t, start)))
 		}
 	}
 	snap.tasks[snap.turn] = arena[:from]
@@ -111,12 +111,13 @@ func (f *family) add(t *bpf.Thread, pid int) {
 	u.BlockDelay += t.Usage.BlockDelay
 }
 
-// sameThread returns the Task of t in the walk before, or nil.
-func (f *family) sameThread(t *bpf.Thread, clock *ticks) *Task {
+// sameThread returns the Task of t, which began at a tick after boot, in the
+// walk before, or nil.
+func (f *family) sameThread(t *bpf.Thread, start uint64) *Task {
 	for len(f.old) > 0 && f.old[0].TID < int(t.Tid) {
 		f.old = f.old[1:]
 	}
-	if len(f.old) > 0 && f.old[0].TID == int(t.Tid) && f.old[0].Start == clock.of(t.Start) {
+	if len(f.old) > 0 && f.old[0].TID == int(t.Tid) && f.old[0].Start == start {
 		return &f.old[0]
 	}
 	return nil
@@ -124,13 +125,13 @@ func (f *family) sameThread(t *bpf.Thread, clock *ticks) *Task {
 
 // task turns what the kernel says of a thread into a Task. old is the Task of
 // the same thread in the walk before, or nil.
-func (k *kernelSource) task(r *bpf.Thread, old *Task) Task {
+func (k *kernelSource) task(r *bpf.Thread, start uint64, old *Task) Task {
 	task := Task{
 		TID:               int(r.Tid),
 		State:             stateLetter(r.State, r.ExitState),
 		Have:              FieldStatus | FieldTaskUsage | haveOf(r.Flags)&FieldIO,
 		VoluntarySwitches: r.Usage.Voluntary, NonvoluntarySwitches: r.Usage.Nonvoluntary,
-		Start:       k.ticks.of(r.Start),
+		Start:       start,
 		MinorFaults: r.Usage.MinorFaults, MajorFaults: r.Usage.MajorFaults,
 		ReadBytes: r.Usage.ReadBytes, WriteBytes: r.Usage.WriteBytes,
 	}

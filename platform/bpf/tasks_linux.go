@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -37,26 +38,23 @@ const (
 )
 
 // A Scanner goes through the threads of the machine, ascending by the number
-// that our PID namespace gives them. Its memory is used again by the next
-// [Programs.Tasks].
+// that our PID namespace gives them. Its records stay where the kernel wrote
+// them until the next [Programs.Tasks], so that a look copies nothing.
 type Scanner struct {
 	file    io.ReadCloser
 	fd      int
-	buf     []byte
-	rest    []byte // of buf, not looked at yet
+	buf     []byte // all that was read in this look
+	at      int    // in buf, where the next record begins
 	process *Process
 	thread  *Thread
 	err     error
 }
 
-// bufferSize is as much as the kernel hands out in one read.
-const bufferSize = 64 << 10
+// readSize is the room for one read, more than the kernel hands out at once.
+const readSize = 64 << 10
 
 func (s *Scanner) start(file io.ReadCloser) {
-	if s.buf == nil {
-		s.buf = make([]byte, bufferSize)
-	}
-	s.file, s.fd, s.rest, s.err = file, -1, nil, nil
+	s.file, s.fd, s.buf, s.at, s.err = file, -1, s.buf[:0], 0, nil
 	if f, ok := file.(interface{ Fd() uintptr }); ok {
 		s.fd = int(f.Fd())
 	}
@@ -84,20 +82,20 @@ func (s *Scanner) read(p []byte) (int, error) {
 	}
 }
 
-// Scan goes to the next record, which is valid until the one after it. At the
-// end, or after an error, it ends the look and returns false.
+// Scan goes to the next record, which is valid until the next look. At the end,
+// or after an error, it ends the look and returns false.
 func (s *Scanner) Scan() bool {
 	s.process, s.thread = nil, nil
 	for s.err == nil {
 		kind, size := s.kind()
-		if size > 0 && len(s.rest) >= size {
-			record := unsafe.Pointer(&s.rest[0])
+		if size > 0 && len(s.buf)-s.at >= size {
+			record := unsafe.Pointer(&s.buf[s.at])
 			if kind == kindProcess {
 				s.process = (*Process)(record)
 			} else {
 				s.thread = (*Thread)(record)
 			}
-			s.rest = s.rest[size:]
+			s.at += size
 			return true
 		}
 		s.fill()
@@ -109,10 +107,10 @@ func (s *Scanner) Scan() bool {
 // kind returns the kind of the next record and its size in bytes, both 0 while
 // nothing of it is here.
 func (s *Scanner) kind() (kind uint32, size int) {
-	if len(s.rest) < 4 {
+	if len(s.buf)-s.at < 4 {
 		return 0, 0
 	}
-	switch kind = *(*uint32)(unsafe.Pointer(&s.rest[0])); kind {
+	switch kind = *(*uint32)(unsafe.Pointer(&s.buf[s.at])); kind {
 	case kindProcess:
 		return kind, int(unsafe.Sizeof(Process{}))
 	case kindThread:
@@ -122,18 +120,18 @@ func (s *Scanner) kind() (kind uint32, size int) {
 	return kind, 0
 }
 
-// fill reads on. A read may end within a record: what is there of it is moved to
-// the front, where the rest will follow.
+// fill reads on. Where the buffer has to grow, the records that were found stay
+// in the old one.
 func (s *Scanner) fill() {
 	if s.err != nil {
 		return
 	}
-	have := copy(s.buf, s.rest)
-	n, err := s.read(s.buf[have:])
-	s.rest = s.buf[:have+n]
+	s.buf = slices.Grow(s.buf, readSize)
+	n, err := s.read(s.buf[len(s.buf) : len(s.buf)+readSize])
+	s.buf = s.buf[:len(s.buf)+n]
 	switch {
 	case err == nil:
-	case errors.Is(err, io.EOF) && have+n == 0:
+	case errors.Is(err, io.EOF) && s.at == len(s.buf):
 		s.err = io.EOF
 	default:
 		s.err = fmt.Errorf("bpf: read tasks: %w", err)
