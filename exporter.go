@@ -4,10 +4,13 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/seed57308aee/process_exporter/collector"
+	"github.com/seed57308aee/process_exporter/collector/live"
 	"github.com/seed57308aee/process_exporter/grouping"
 	"github.com/seed57308aee/process_exporter/platform"
 )
@@ -23,6 +26,7 @@ type exporter struct {
 	reloads  reloadMetrics
 	web      *webSettings
 
+	started   time.Time
 	reloading sync.Mutex // one reload at a time, whoever asks for it
 }
 
@@ -45,9 +49,14 @@ func newExporter(s *settings, log *slog.Logger) (*exporter, error) {
 	}
 	tracker := grouping.NewTracker(source, r.matcher, trackerOptions(s))
 	groups := collector.New(collector.Options{Tracker: tracker, Logger: log})
-	e := &exporter{settings: s, log: log, rules: r, tracker: tracker, groups: groups, reloads: newReloadMetrics(), web: web}
+	e := &exporter{settings: s, log: log, rules: r, tracker: tracker, groups: groups, reloads: newReloadMetrics(), web: web, started: time.Now().UTC()}
 	e.metrics = newExposition(s, log, groups, append(e.reloads.collectors(), web.good))
 	return e, nil
+}
+
+// describe fills in what the page shows of this run of the program.
+func (e *exporter) describe(x *live.Exporter) {
+	x.Start, x.ConfigTime, x.ConfigReloaded = e.started, *e.reloads.loaded.Load(), !e.reloads.failing.Load()
 }
 
 // openSource returns what the settings say to read processes from.
@@ -77,6 +86,10 @@ func trackerOptions(s *settings) grouping.Options {
 type reloadMetrics struct {
 	successful prometheus.Gauge
 	timestamp  prometheus.Gauge
+
+	// The same for the page.
+	failing *atomic.Bool
+	loaded  *atomic.Pointer[time.Time]
 }
 
 // newReloadMetrics returns the state right after the start, whose own load of
@@ -91,6 +104,8 @@ func newReloadMetrics() reloadMetrics {
 			Name: "namedprocess_exporter_config_last_reload_success_timestamp_seconds",
 			Help: "When the configuration in force was loaded.",
 		}),
+		failing: new(atomic.Bool),
+		loaded:  new(atomic.Pointer[time.Time]),
 	}
 	m.succeeded()
 	return m
@@ -99,9 +114,15 @@ func newReloadMetrics() reloadMetrics {
 func (m reloadMetrics) succeeded() {
 	m.successful.Set(1)
 	m.timestamp.SetToCurrentTime()
+	now := time.Now().UTC()
+	m.loaded.Store(&now)
+	m.failing.Store(false)
 }
 
-func (m reloadMetrics) failed() { m.successful.Set(0) }
+func (m reloadMetrics) failed() {
+	m.successful.Set(0)
+	m.failing.Store(true)
+}
 
 func (m reloadMetrics) collectors() []prometheus.Collector {
 	return []prometheus.Collector{m.successful, m.timestamp}

@@ -193,7 +193,7 @@ func (s *settings) validate() error {
 	switch p := s.telemetryPath; {
 	case !strings.HasPrefix(p, "/"):
 		return fmt.Errorf("invalid value %q for --web.telemetry-path: write a path that starts with a slash, such as /metrics", p)
-	case p == healthyPath || p == readyPath || p == reloadPath:
+	case slices.Contains(ownPaths, p):
 		return fmt.Errorf("invalid value %q for --web.telemetry-path: the exporter serves something else there, choose another path", p)
 	}
 	if s.pprofAddress != "" && !isLoopback(s.pprofAddress) {

@@ -23,12 +23,12 @@ var mayImport = map[string][]string{
 		module + "/collector", module + "/grouping", module + "/platform",
 		"github.com/alecthomas/kingpin/v2", "github.com/alecthomas/units", "github.com/coreos/go-systemd/v22", "github.com/mdlayher/vsock",
 		"github.com/prometheus", "go.yaml.in/yaml/v3", "golang.org/x/crypto/bcrypt", "golang.org/x/time/rate",
-		module + "/sandbox",
 	},
-	"sandbox":   {"github.com/landlock-lsm/go-landlock/landlock", "kernel.org/pub/linux/libs/security/libcap/psx"},
 	"collector": {module + "/grouping", module + "/platform", "github.com/prometheus/client_golang", "github.com/prometheus/client_model"},
 	"grouping":  {module + "/platform", "go.yaml.in/yaml/v3"},
 	"platform":  {module + "/procfs", module + "/platform/bpf"},
+
+	"collector/live": {module + "/collector", module + "/grouping", module + "/platform", "github.com/prometheus/common/version"},
 
 	"platform/bpf": {"github.com/cilium/ebpf"},
 	"procfs":       {},
@@ -36,7 +36,7 @@ var mayImport = map[string][]string{
 
 // callsSystem are the directories whose files for Linux make system calls. Those
 // of main ask only about its own sockets and limits.
-var callsSystem = []string{".", "platform", "platform/bpf", "procfs", "sandbox"}
+var callsSystem = []string{".", "platform", "platform/bpf", "procfs"}
 
 func allowed(file, imported string) bool {
 	dir, name := path.Split(file)

@@ -15,6 +15,8 @@ import (
 
 	"github.com/coreos/go-systemd/v22/daemon"
 	"github.com/prometheus/common/version"
+
+	"github.com/seed57308aee/process_exporter/collector/live"
 )
 
 // drainTime is how long scrapes under way may take to finish after a signal to
@@ -25,10 +27,11 @@ const drainTime = 5 * time.Second
 // ports before it reads a single process, so that a port in use is reported at
 // once and no slow process keeps the exporter from being reachable.
 func (e *exporter) serve(ctx context.Context) error {
-	st, err := newSite(e.settings, e.metrics, e.reload)
+	page, err := live.NewHandler(live.NewRecorder(e.groups, e.describe), e.settings.telemetryPath)
 	if err != nil {
 		return err
 	}
+	st := newSite(e.settings, e.metrics, page, e.reload)
 	signals := make(chan os.Signal, 4)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
 	defer signal.Stop(signals)

