@@ -28,7 +28,7 @@ type command struct {
 
 // commands returns the subcommands, but for inspect, which knows no rules.
 func commands() []command {
-	return []command{checkCommand(), explainCommand(), groupsCommand()}
+	return []command{checkCommand(), explainCommand(), groupsCommand(), topCommand()}
 }
 
 // runCommand runs the subcommand that args begin with and returns the exit

@@ -21,7 +21,7 @@ const module = "github.com/seed57308aee/process_exporter"
 var mayImport = map[string][]string{
 	".": {
 		module + "/collector", module + "/grouping", module + "/platform",
-		"github.com/alecthomas/kingpin/v2", "github.com/alecthomas/units", "github.com/coreos/go-systemd/v22", "github.com/mdlayher/vsock",
+		"github.com/alecthomas/kingpin/v2", "github.com/alecthomas/units", "github.com/charmbracelet/x/term", "github.com/coreos/go-systemd/v22", "github.com/mdlayher/vsock",
 		"github.com/prometheus", "go.yaml.in/yaml/v3", "golang.org/x/crypto/bcrypt", "golang.org/x/time/rate",
 	},
 	"collector": {module + "/grouping", module + "/platform", "github.com/prometheus/client_golang", "github.com/prometheus/client_model"},
@@ -29,6 +29,8 @@ var mayImport = map[string][]string{
 	"platform":  {module + "/procfs", module + "/platform/bpf"},
 
 	"collector/live": {module + "/collector", module + "/grouping", module + "/platform", "github.com/prometheus/common/version"},
+
+	"collector/top": {module + "/collector/live", "github.com/charmbracelet/bubbletea", "github.com/charmbracelet/x/ansi"},
 
 	"platform/bpf": {"github.com/cilium/ebpf"},
 	"procfs":       {},

@@ -27,7 +27,7 @@ const drainTime = 5 * time.Second
 // ports before it reads a single process, so that a port in use is reported at
 // once and no slow process keeps the exporter from being reachable.
 func (e *exporter) serve(ctx context.Context) error {
-	page, err := live.NewHandler(live.NewRecorder(e.groups, e.describe), e.settings.telemetryPath)
+	page, err := live.NewHandler(live.NewRecorder(e.groups, live.Fresh, e.describe), e.settings.telemetryPath)
 	if err != nil {
 		return err
 	}

@@ -10,8 +10,9 @@ import (
 )
 
 const (
-	// freshFor is how old a walk may be before somebody who looks gets a new one.
-	freshFor = 5 * time.Second
+	// Fresh is how old a walk may be before somebody who looks at the page gets a
+	// new one.
+	Fresh = 5 * time.Second
 
 	// minInterval is how far two walks must be apart for rates between them: CPU
 	// time grows in ticks of a hundredth of a second.
@@ -31,6 +32,7 @@ type Recorder struct {
 	walk  func(context.Context) // waits for a walk that See is told of
 	about func(*Exporter)       // fills in what no walk tells
 	now   func() time.Time
+	fresh time.Duration
 
 	mu      sync.Mutex // guards what follows
 	looked  time.Time
@@ -48,10 +50,11 @@ type points struct {
 	seen   bool // in the newest walk
 }
 
-// NewRecorder returns a Recorder of the walks of c. about fills in what only the
+// NewRecorder returns a Recorder of the walks of c. It starts one of its own when
+// somebody looks and the last is as old as fresh. about fills in what only the
 // rest of the program knows of itself.
-func NewRecorder(c *collector.Collector, about func(*Exporter)) *Recorder {
-	r := &Recorder{walk: c.Walk, about: about, now: time.Now}
+func NewRecorder(c *collector.Collector, fresh time.Duration, about func(*Exporter)) *Recorder {
+	r := &Recorder{walk: c.Walk, about: about, now: time.Now, fresh: fresh}
 	c.Watch(r.see)
 	return r
 }
@@ -169,7 +172,7 @@ func (r *Recorder) look(ctx context.Context) {
 	r.mu.Lock()
 	now := r.now()
 	r.looked = now
-	stale := r.last == nil || now.Sub(r.last.Time) >= freshFor
+	stale := r.last == nil || now.Sub(r.last.Time) >= r.fresh
 	r.mu.Unlock()
 	if stale {
 		r.walk(ctx)

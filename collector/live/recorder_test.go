@@ -27,7 +27,7 @@ type stage struct {
 
 func newStage() *stage {
 	s := &stage{time: time.Unix(1_000_000, 0)}
-	s.Recorder = &Recorder{about: func(*Exporter) {}, now: func() time.Time { return s.time }}
+	s.Recorder = &Recorder{about: func(*Exporter) {}, now: func() time.Time { return s.time }, fresh: Fresh}
 	s.walk = func(context.Context) { s.scrape() }
 	return s
 }
