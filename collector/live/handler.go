@@ -22,8 +22,14 @@ const (
 	GroupsPath = "/api/v1/groups"
 )
 
-// maxWait is how long a request waits for a walk.
-const maxWait = 10 * time.Second
+const (
+	// maxWait is how long a request waits for a walk.
+	maxWait = 10 * time.Second
+
+	// maxAnswers is how many are put together at the same time. With thousands of
+	// groups each takes a megabyte or two.
+	maxAnswers = 4
+)
 
 // policy lets the page load what lies beside it, and nothing from anywhere else.
 const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src data:; connect-src 'self'; " +
@@ -36,6 +42,7 @@ var pageFiles embed.FS
 type Handler struct {
 	recorder *Recorder
 	routes   map[string]http.HandlerFunc
+	slots    chan struct{}
 }
 
 // NewHandler returns a Handler of what r has seen. The page has a link to the
@@ -61,7 +68,7 @@ func NewHandler(r *Recorder, metricsPath string) (*Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	h := &Handler{recorder: r}
+	h := &Handler{recorder: r, slots: make(chan struct{}, maxAnswers)}
 	h.routes = map[string]http.HandlerFunc{
 		PagePath:   fixed("text/html; charset=utf-8", page.Bytes()),
 		ScriptPath: fixed("text/javascript; charset=utf-8", script),
@@ -99,6 +106,14 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (h *Handler) serveGroups(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithTimeout(r.Context(), maxWait)
 	defer cancel()
+	select {
+	case h.slots <- struct{}{}:
+		defer func() { <-h.slots }()
+	case <-ctx.Done():
+		w.Header().Set("Retry-After", "5")
+		http.Error(w, "Too many ask at the same time.", http.StatusServiceUnavailable)
+		return
+	}
 	var report Report
 	if query := r.URL.Query(); query.Has("group") {
 		name := query.Get("group")
