@@ -57,6 +57,9 @@ func newExporter(s *settings, log *slog.Logger) (*exporter, error) {
 // describe fills in what the page shows of this run of the program.
 func (e *exporter) describe(x *live.Exporter) {
 	x.Start, x.ConfigTime, x.ConfigReloaded = e.started, *e.reloads.loaded.Load(), !e.reloads.failing.Load()
+	if e.settings.smaps {
+		x.SmapsBudget = e.settings.smapsBudget.Seconds()
+	}
 }
 
 // openSource returns what the settings say to read processes from.

@@ -43,7 +43,7 @@ func (r *Recorder) group(g *grouping.Group) Group {
 		out.SwapBytes = &g.SwapBytes
 	}
 	if has(platform.FieldSmaps) {
-		out.PSSBytes, out.USSBytes = &g.PSSBytes, &g.USSBytes
+		out.PSSBytes, out.USSBytes, out.SmapsAge = &g.PSSBytes, &g.USSBytes, &g.SmapsAge
 	}
 	if has(platform.FieldFDs) {
 		out.FDs = &g.FDs

@@ -34,8 +34,9 @@ type Exporter struct {
 	Blocked        int       `json:"blocked"`         // processes that do not answer
 	LostEvents     uint64    `json:"lost_events"`
 	LimitedGroups  uint64    `json:"limited_groups"`
-	ConfigReloaded bool      `json:"config_reloaded"` // whether the last reload succeeded
-	ConfigTime     time.Time `json:"config_time"`     // of the rules in force
+	SmapsBudget    float64   `json:"smaps_budget_seconds"` // CPU time of a walk for shares of memory, 0 for none
+	ConfigReloaded bool      `json:"config_reloaded"`      // whether the last reload succeeded
+	ConfigTime     time.Time `json:"config_time"`          // of the rules in force
 }
 
 // A Group is what the processes of one group do. Rates are per second.
@@ -57,6 +58,7 @@ type Group struct {
 	PSSBytes      *uint64    `json:"pss_bytes,omitempty"`
 	USSBytes      *uint64    `json:"uss_bytes,omitempty"`
 	SwapBytes     *uint64    `json:"swap_bytes,omitempty"`
+	SmapsAge      *float64   `json:"smaps_age_seconds,omitempty"` // of the oldest of PSSBytes and USSBytes
 	FDs           *uint64    `json:"fds,omitempty"`
 	FDRatio       *float64   `json:"fd_ratio,omitempty"` // of the process next to its limit
 	Threads       *int       `json:"threads,omitempty"`

@@ -189,6 +189,7 @@ function showHealth(report) {
     fact('Source', e.source || unknown),
     fact('Up for', age((Date.now() - Date.parse(e.start)) / 1000)),
     fact('Last scrape', `${(1000 * e.scrape_seconds).toFixed(1)} ms${e.scrape_partial ? ', cut short' : ''}`, e.scrape_partial),
+    fact('Memory shares', e.smaps_budget_seconds > 0 ? `${1000 * e.smaps_budget_seconds} ms a scrape at most` : 'off'),
     fact('Processes', plain(report.groups.reduce((n, g) => n + g.procs, 0))),
     fact('Not readable', String(e.unreadable), e.unreadable > 0),
     fact('Not answering', String(e.blocked), e.blocked > 0),
@@ -266,6 +267,9 @@ async function showDetail() {
     parts.push(cell('p', g.rule ? `Rule ${g.rule}` : 'No rule of the configuration in force made this group.'));
     if (g.expect) parts.push(cell('p', `${g.procs} processes, expected ${g.expect.min} to ${g.expect.max ?? 'any number'}`));
     const memory = [['Resident', g.resident_bytes], ['Proportional', g.pss_bytes], ['Unique', g.uss_bytes], ['Swapped', g.swap_bytes]];
+    const limit = g.fd_ratio === undefined ? unknown : `${percent(g.fd_ratio)} of its limit`;
+    parts.push(table(['Open files', ''], [['All', g.fds === undefined ? unknown : count(g.fds)], ['The process next to its limit', limit]]));
+    if (g.smaps_age_seconds !== undefined) memory.push(['Oldest share was read', `${age(g.smaps_age_seconds)} ago`]);
     parts.push(table(['Memory', ''], memory.map(([k, v]) => [k, v === undefined ? unknown : bytes(v)])));
     if (g.states) parts.push(table(['State', 'Threads'], Object.entries(g.states).map(([k, v]) => [k, String(v)])));
     if (g.thread_names) {
