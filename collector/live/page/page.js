@@ -269,8 +269,9 @@ async function showDetail() {
     const memory = [['Resident', g.resident_bytes], ['Proportional', g.pss_bytes], ['Unique', g.uss_bytes], ['Swapped', g.swap_bytes]];
     const limit = g.fd_ratio === undefined ? unknown : `${percent(g.fd_ratio)} of its limit`;
     parts.push(table(['Open files', ''], [['All', g.fds === undefined ? unknown : count(g.fds)], ['The process next to its limit', limit]]));
-    if (g.smaps_age_seconds !== undefined) memory.push(['Oldest share was read', `${age(g.smaps_age_seconds)} ago`]);
-    parts.push(table(['Memory', ''], memory.map(([k, v]) => [k, v === undefined ? unknown : bytes(v)])));
+    const lines = memory.map(([k, v]) => [k, v === undefined ? unknown : bytes(v)]);
+    if (g.smaps_age_seconds !== undefined) lines.push(['Shares were read', `${age(g.smaps_age_seconds)} ago at most`]);
+    parts.push(table(['Memory', ''], lines));
     if (g.states) parts.push(table(['State', 'Threads'], Object.entries(g.states).map(([k, v]) => [k, String(v)])));
     if (g.thread_names) {
       const order = g.thread_names.sort((a, b) => (b.cpu || 0) - (a.cpu || 0)).slice(0, 100);
