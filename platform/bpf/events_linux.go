@@ -14,7 +14,7 @@ import (
 
 // maxHeld is how many bytes of events are held for Take. When nobody takes
 // them the ring buffer fills up next, and then the kernel drops and counts.
-const maxHeld = 5 << 19
+const maxHeld = 3 << 19
 
 // Events collects what the programs tell of processes that end. The kernel wakes
 // it up when its buffer is half full, and so seldom if ever.
