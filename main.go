@@ -17,6 +17,7 @@ import (
 	"syscall"
 
 	"github.com/prometheus/common/version"
+	"github.com/seed57308aee/process_exporter/platform"
 )
 
 // program is the name under which the exporter reports errors and its version.
@@ -26,10 +27,19 @@ func main() {
 	// A log pipe whose reader has died is no reason to stop serving metrics.
 	// Without this, Go ends a program that writes to a broken stdout or stderr.
 	signal.Ignore(syscall.SIGPIPE)
+	raiseCapabilities(os.Stderr)
 	frugal()
 	sleepDeeply()
 	respectMemoryLimit()
 	os.Exit(run(context.Background(), os.Args[1:], os.Stdout, os.Stderr))
+}
+
+// raiseCapabilities lets the program use what it is permitted. Where that fails
+// it goes on, with what it has: what it then cannot read is left out.
+func raiseCapabilities(stderr io.Writer) {
+	if err := platform.RaiseCapabilities(); err != nil {
+		fmt.Fprintf(stderr, "%s: %s\n", program, oneLine(err))
+	}
 }
 
 // frugal lets the program use one core and little memory, unless the
