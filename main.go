@@ -17,6 +17,7 @@ import (
 	"syscall"
 
 	"github.com/prometheus/common/version"
+
 	"github.com/seed57308aee/process_exporter/platform"
 )
 
