@@ -44,6 +44,7 @@ func newEngine(t *testing.T) *engine {
 			t.Fatal(err)
 		}
 	}
+	mustOutput(t, need(t, "setcap"), fileCapabilities(t), filepath.Join(context, "process-exporter"))
 	policy := write(t, "policy.json", `{"default":[{"type":"insecureAcceptAnything"}]}`)
 	t.Setenv("CONTAINERS_CONF", write(t, "containers.conf", "[engine]\ncgroup_manager=\"cgroupfs\"\nevents_logger=\"none\"\nruntime=\"runc\"\n"))
 	// Storage lives outside of t.TempDir, whose name is too long for sockets.
@@ -65,46 +66,15 @@ func (e *engine) run(options []string, args ...string) string {
 	return mustOutput(e.t, "podman", all...)
 }
 
-// TestContainerProfiles runs the image as it is documented, and looks at what
-// each profile sees of a process of another user.
-func TestContainerProfiles(t *testing.T) {
-	e := newEngine(t)
-	startTarget(t)
-	const io, pss = "namedprocess_namegroup_read_bytes_total{", `memtype="proportionalResident"`
-	full := []string{"--user", "0:0", "--cap-add", "SYS_PTRACE", "--cap-add", "DAC_READ_SEARCH"}
-	tests := []struct {
-		name, source string
-		options      []string
-		sees, misses []string
-	}{
-		{"full", "procfs", full, []string{io, pss}, []string{`unreadable_procs{`}},
-		{"basic", "procfs", []string{"--user", "65534:65534"}, []string{`unreadable_procs{file="io"`, `memtype="resident"`}, []string{io, pss}},
-		{"bpf", "bpf", append(full, "--cap-add", "BPF", "--cap-add", "PERFMON", "--security-opt", "seccomp=unconfined"), []string{io, pss, `source_info{source="bpf"} 1`, "oom_kills_total"}, []string{`unreadable_procs{`}},
+// fileCapabilities are those that the Dockerfile gives the program.
+func fileCapabilities(t *testing.T) string {
+	t.Helper()
+	_, rest, found := strings.Cut(read(t, "../Dockerfile"), " setcap ")
+	capabilities, _, ends := strings.Cut(rest, " /process-exporter\n")
+	if !found || !ends || !strings.HasSuffix(capabilities, "+p") {
+		t.Fatalf("the Dockerfile gives no permitted capabilities, but %q", capabilities)
 	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			if _, err := os.Stat("/sys/kernel/btf/vmlinux"); tt.source == "bpf" && err != nil {
-				t.Skip("the kernel does not describe its types, which the source bpf takes")
-			}
-			text := e.run(tt.options, "--once-to-stdout-delay=10ms", "--procnames=container-aim", "--source="+tt.source)
-			for _, want := range tt.sees {
-				if !strings.Contains(text, want) {
-					t.Errorf("does not see %s in\n%s", want, text)
-				}
-			}
-			for _, not := range tt.misses {
-				if strings.Contains(text, not) {
-					t.Errorf("sees %s", not)
-				}
-			}
-		})
-	}
-	t.Run("health check", func(t *testing.T) {
-		address := startExporter(t)
-		if text := e.run([]string{"--user", "65534:65534"}, "--health-check", "--web.listen-address="+address); !strings.Contains(text, "200") {
-			t.Errorf("got %q", text)
-		}
-	})
+	return capabilities
 }
 
 // startTarget starts a process of a user that no container runs as.
