@@ -32,7 +32,13 @@ func TestUpdateAllocates(t *testing.T) {
 	for range 3 {
 		update()
 	}
-	if n := testing.AllocsPerRun(3, update); n > processes/20 {
-		t.Errorf("got %v allocations in an update of "+strconv.Itoa(processes)+" processes, want a few", n)
+	// Where the machine is busy with something else, a reader that takes too long
+	// gets another beside it. What an update always allocates, each try shows.
+	fewest := testing.AllocsPerRun(1, update)
+	for try := 0; try < 4 && fewest > processes/20; try++ {
+		fewest = min(fewest, testing.AllocsPerRun(1, update))
+	}
+	if fewest > processes/20 {
+		t.Errorf("got %v allocations in an update of "+strconv.Itoa(processes)+" processes, want a few", fewest)
 	}
 }
