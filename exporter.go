@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"log/slog"
+	"net"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -25,6 +26,9 @@ type exporter struct {
 	metrics  *exposition
 	reloads  reloadMetrics
 	web      *webSettings
+
+	privileges privilegeMetrics
+	manager    net.Conn // of systemd, nil if none wants to be told
 
 	started   time.Time
 	reloading sync.Mutex // one reload at a time, whoever asks for it
@@ -49,8 +53,8 @@ func newExporter(s *settings, log *slog.Logger) (*exporter, error) {
 	}
 	tracker := grouping.NewTracker(source, r.matcher, trackerOptions(s))
 	groups := collector.New(collector.Options{Tracker: tracker, Logger: log})
-	e := &exporter{settings: s, log: log, rules: r, tracker: tracker, groups: groups, reloads: newReloadMetrics(), web: web, started: time.Now().UTC()}
-	e.metrics = newExposition(s, log, groups, append(e.reloads.collectors(), web.good))
+	e := &exporter{settings: s, log: log, rules: r, tracker: tracker, groups: groups, reloads: newReloadMetrics(), web: web, started: time.Now().UTC(), privileges: newPrivilegeMetrics()}
+	e.metrics = newExposition(s, log, groups, append(append(e.reloads.collectors(), web.good), e.privileges.collectors()...))
 	return e, nil
 }
 

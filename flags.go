@@ -45,6 +45,7 @@ type settings struct {
 	noOwnMetrics   bool
 	lifecycle      bool
 	onceDelay      time.Duration // 0 serves; otherwise the pause between two scrapes
+	sandbox        string
 	debug          bool
 	log            promslog.Config
 	check, man     bool
@@ -121,6 +122,8 @@ func addWebFlags(app *kingpin.Application, s *settings) {
 func addRunFlags(app *kingpin.Application, s *settings) {
 	app.Flag("once-to-stdout-delay", "Do not serve: scrape, wait this long, scrape again, print the metrics and exit.").
 		Default("0s").DurationVar(&s.onceDelay)
+	app.Flag("sandbox", "What to give up once everything is open. auto keeps the capabilities that the enabled metrics take, strict keeps none but CAP_PERFMON and leaves out what takes more, off gives up nothing.").
+		Default("auto").EnumVar(&s.sandbox, "auto", "strict", "off")
 	promslogflag.AddFlags(app, &s.log)
 	app.Flag("debug", "The same as --log.level=debug.").BoolVar(&s.debug)
 	app.Flag("health-check", "Ask the exporter that runs with the same flags whether it is healthy, print the answer, and exit. For images without a shell.").

@@ -34,11 +34,13 @@ var mayImport = map[string][]string{
 
 	"platform/bpf": {"github.com/cilium/ebpf"},
 	"procfs":       {},
+
+	"platform/sandbox": {"github.com/landlock-lsm/go-landlock/landlock", "kernel.org/pub/linux/libs/security/libcap/psx"},
 }
 
 // callsSystem are the directories whose files for Linux make system calls. Those
 // of main ask only about its own sockets and limits.
-var callsSystem = []string{".", "platform", "platform/bpf", "procfs"}
+var callsSystem = []string{".", "platform", "platform/bpf", "platform/sandbox", "procfs"}
 
 func allowed(file, imported string) bool {
 	dir, name := path.Split(file)
@@ -77,6 +79,8 @@ func TestAllowed(t *testing.T) {
 		{"procfs/x_linux.go", "golang.org/x/sys/unix", true},
 		{"procfs/x.go", "golang.org/x/sys/unix", false},
 		{"procfs/x.go", module + "/platform", false},
+		{"platform/sandbox/x_linux.go", "kernel.org/pub/linux/libs/security/libcap/psx", true},
+		{"platform/sandbox/x_linux.go", module + "/procfs", false},
 		{"elsewhere/x.go", module + "/platform", false},
 	}
 	for _, tt := range tests {

@@ -1,27 +1,61 @@
 package main
 
-import "testing"
+import (
+	"slices"
+	"testing"
 
-func TestMissingFrom(t *testing.T) {
-	const ptrace = "CAP_SYS_PTRACE (I/O, proportional memory, wait channels)"
-	const search = "CAP_DAC_READ_SEARCH (I/O)"
+	"github.com/seed57308aee/process_exporter/platform"
+	"github.com/seed57308aee/process_exporter/platform/sandbox"
+)
+
+func TestMissing(t *testing.T) {
+	const (
+		ptrace = sandbox.SysPtrace
+		search = sandbox.DACReadSearch
+		perf   = sandbox.Perfmon
+	)
+	all := &settings{smaps: true, threads: true}
 	tests := []struct {
-		name, status, want string
+		name   string
+		kind   platform.Kind
+		s      *settings
+		words  platform.Words
+		memory sandbox.Capability
+		held   []sandbox.Capability
+		want   string
 	}{
-		{"root", "Name:\tx\nCapPrm:\t0\nCapEff:\t000001ffffffffff\n", ""},
-		{"just the two", "CapEff:\t0000000000080004\n", ""},
-		{"nobody", "CapEff:\t0000000000000000\n", ptrace + ", " + search},
-		{"root in a container", "CapEff:\t00000000a80425fb\n", ptrace + ", " + search},
-		{"one", "CapEff:\t0000000000080000\n", search},
-		{"the other", "CapEff:\t0000000000000004\n", ptrace},
-		{"a system without", "Name:\tx\n", ""},
-		{"no number", "CapEff:\tzz\n", ""},
+		{"both", platform.KindProcfs, all, 0, ptrace, []sandbox.Capability{ptrace, search}, ""},
+		{"none", platform.KindProcfs, all, 0, ptrace, nil, "CAP_SYS_PTRACE (I/O, proportional memory, wait channels), CAP_DAC_READ_SEARCH (I/O)"},
+		{"one", platform.KindProcfs, all, 0, ptrace, []sandbox.Capability{ptrace}, "CAP_DAC_READ_SEARCH (I/O)"},
+		{"the other", platform.KindProcfs, all, 0, ptrace, []sandbox.Capability{search}, "CAP_SYS_PTRACE (I/O, proportional memory, wait channels)"},
+		{"a kernel that lets CAP_PERFMON read memory", platform.KindProcfs, all, 0, perf, nil, "CAP_SYS_PTRACE (I/O, wait channels), CAP_DAC_READ_SEARCH (I/O), CAP_PERFMON (proportional memory)"},
+		{"tracing is more", platform.KindBPF, all, 0, perf, []sandbox.Capability{ptrace}, ""},
+		{"the kernel tells of I/O", platform.KindBPF, &settings{}, 0, perf, nil, ""},
+		{"with paths of programs", platform.KindBPF, &settings{}, platform.WordExe, perf, nil, "CAP_SYS_PTRACE (paths of programs)"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			if got := missingFrom([]byte(tt.status)); got != tt.want {
+			if got := describeMissing(missing(protectedData(tt.kind, tt.s, tt.words, tt.memory), tt.held)); got != tt.want {
 				t.Errorf("got %q, want %q", got, tt.want)
 			}
 		})
+	}
+}
+
+// TestSandboxOptions holds what each mode keeps, whatever the test itself may do.
+func TestSandboxOptions(t *testing.T) {
+	data := protectedData(platform.KindBPF, &settings{smaps: true, threads: true}, 0, sandbox.Perfmon)
+	for mode, want := range map[string][]sandbox.Capability{
+		"auto":   {sandbox.SysPtrace},
+		"strict": {sandbox.Perfmon},
+	} {
+		e := &exporter{settings: &settings{sandbox: mode, procfs: "/proc"}, web: new(webSettings)}
+		got := e.sandboxOptions(platform.KindBPF, data)
+		if mode == "auto" && len(sandbox.Held(sandbox.SysPtrace)) == 0 {
+			want = []sandbox.Capability{sandbox.Perfmon, sandbox.SysPtrace} // of which it has none
+		}
+		if !slices.Equal(got.Keep, want) || mode == "strict" && !got.Landlock {
+			t.Errorf("%s: got %+v, want to keep %v", mode, got, want)
+		}
 	}
 }

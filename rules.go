@@ -66,11 +66,3 @@ func (e *exporter) reload() error {
 	e.logRules(r)
 	return nil
 }
-
-// notify tells systemd about the state of the service if it wants to know. A
-// service manager that does not listen is no reason to stop.
-func (e *exporter) notify(state string) {
-	if _, err := daemon.SdNotify(false, state); err != nil {
-		e.log.Debug("Cannot notify systemd", "err", err)
-	}
-}

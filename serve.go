@@ -25,7 +25,8 @@ const drainTime = 5 * time.Second
 
 // serve answers scrapes until ctx ends or a signal says to stop. It binds the
 // ports before it reads a single process, so that a port in use is reported at
-// once and no slow process keeps the exporter from being reachable.
+// once and no slow process keeps the exporter from being reachable. In between
+// it gives up what it needs no more.
 func (e *exporter) serve(ctx context.Context) error {
 	page, err := live.NewHandler(live.NewRecorder(e.groups, live.Fresh, e.describe), e.settings.telemetryPath)
 	if err != nil {
@@ -45,6 +46,8 @@ func (e *exporter) serve(ctx context.Context) error {
 		return err
 	}
 	e.logStart()
+	e.openManager()
+	e.confine()
 	servers := e.start(listeners, st)
 	if profiles != nil {
 		e.startProfiles(profiles, servers)
@@ -67,9 +70,6 @@ func (e *exporter) logStart() {
 	e.log.Info("Starting "+program, "version", version.Info(), "build_context", version.BuildContext())
 	e.logRules(e.rules)
 	e.logSource()
-	if missing := missingCapabilities(); missing != "" {
-		e.log.Warn("Some data of other users' processes cannot be read and is left out", "missing", missing)
-	}
 }
 
 // logSource logs how processes are read, and why not in the better way.

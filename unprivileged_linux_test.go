@@ -46,6 +46,12 @@ func startAs(t *testing.T, who *syscall.SysProcAttr, args ...string) *running {
 	t.Helper()
 	command := exec.Command(everybodysCopy(t), withListener(args)...)
 	command.SysProcAttr = who
+	return startReady(t, command)
+}
+
+// startReady starts the exporter by a command, and waits until it is ready.
+func startReady(t *testing.T, command *exec.Cmd) *running {
+	t.Helper()
 	r := startCommand(t, command)
 	eventually(t, "readiness", func() bool {
 		r.mustRun()

@@ -119,6 +119,16 @@ func (s *webSettings) get() *webConfig {
 	return config
 }
 
+// files returns the paths of all that was read.
+func (s *webSettings) files() (paths []string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, file := range s.stamps {
+		paths = append(paths, file.path)
+	}
+	return paths
+}
+
 func (s *webSettings) unchanged() bool {
 	for _, file := range s.stamps {
 		if !file.same() {

@@ -78,6 +78,8 @@ All carry the label ` + "`groupname`" + ` and those that rules give with [labels
 	}
 	b.WriteString("| `namedprocess_exporter_config_last_reload_successful` **new** | gauge | Whether the configuration was read without error the last time: 1 if so. |\n" +
 		"| `namedprocess_exporter_config_last_reload_success_timestamp_seconds` **new** | gauge | When that last went well, in seconds since 1970. |\n" +
+		"| `namedprocess_exporter_capability_missing` **new** | gauge | 1 for each capability that the exporter lacks, and the data of other users' processes that is left out for it: labels capability, data. |\n" +
+		"| `namedprocess_exporter_sandbox` **new** | gauge | Whether a layer of the sandbox is in force: label layer. See [permissions](permissions.md). |\n" +
 		"| `process_exporter_build_info` | gauge | 1, with the labels branch, goarch, goos, goversion, revision, tags and version. |\n\n" +
 		"`go_*`, `process_*` and `promhttp_*` are about the exporter's own process; `--web.disable-exporter-metrics` turns them off.\n")
 	return b.String()

@@ -105,18 +105,27 @@ func (w *worker) run(work func(*worker)) {
 // On a busy machine it may as well be ready to run and short of CPU, or wait for
 // Go's scheduler, which is done on a futex: it will go on then.
 func (w *worker) blocked() bool {
-	if call, err := os.ReadFile(fmt.Sprintf("/proc/self/task/%d/syscall", w.thread.Load())); err == nil {
+	thread := w.thread.Load()
+	call, err := os.ReadFile(fmt.Sprintf("/proc/self/task/%d/syscall", thread))
+	if err == nil {
 		number, _, _ := strings.Cut(string(call), " ") // or the word "running"
 		if n, err := strconv.Atoi(number); err != nil || n == unix.SYS_FUTEX {
 			return false
 		}
 	}
-	text, err := os.ReadFile(fmt.Sprintf("/proc/self/task/%d/stat", w.thread.Load()))
+	// A process that is not dumpable may not see its own system calls, unless it
+	// is root's. The sleep of a futex is one that signals end, that of a file of
+	// /proc is not.
+	asked := err == nil
+	text, err := os.ReadFile(fmt.Sprintf("/proc/self/task/%d/stat", thread))
 	if err != nil {
 		return true // no /proc of our own to ask
 	}
 	var st procfs.Stat
-	return procfs.ParseStat(text, &st) != nil || st.State != 'R'
+	if procfs.ParseStat(text, &st) != nil {
+		return true
+	}
+	return st.State == 'D' || asked && st.State != 'R'
 }
 
 // abandon gives w up and remembers the process it hangs at. It returns false

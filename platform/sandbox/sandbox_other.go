@@ -1,0 +1,15 @@
+//go:build !linux
+
+package sandbox
+
+import (
+	"errors"
+	"fmt"
+	"runtime"
+)
+
+func enter(Options) Report {
+	return Report{Missing: []error{fmt.Errorf("sandbox: on %s/%s: %w", runtime.GOOS, runtime.GOARCH, errors.ErrUnsupported)}}
+}
+
+func held(all []Capability) []Capability { return all }
