@@ -52,19 +52,42 @@ const maxGroupName = 1024
 
 // groupName returns the group that name stands for: a valid label value that is
 // not reserved. What is cut off from a long one is told by a hash behind it, so
-// that different names stay different.
+// that different names stay different. A short one that looks as if it were cut
+// is cut as well, lest somebody compute another's and move in.
 func groupName(name string) string {
 	label := processName(name)
-	if len(label) <= maxGroupName {
+	if len(label) <= maxGroupName && !looksCut(label) {
 		return label
 	}
 	sum := sha256.Sum256([]byte(name))
-	tail := "~" + hex.EncodeToString(sum[:8])
-	end := maxGroupName - len(tail)
-	for !utf8.RuneStart(label[end]) {
+	tail := cutMark + hex.EncodeToString(sum[:hashBytes])
+	end := min(len(label), maxGroupName-len(tail))
+	for end < len(label) && !utf8.RuneStart(label[end]) {
 		end--
 	}
 	return label[:end] + tail
+}
+
+// The end of a label that was cut. With 16 bytes of the hash nobody finds two
+// names that share it.
+const (
+	cutMark   = "~"
+	hashBytes = 16
+)
+
+// looksCut reports whether label could be the beginning of a longer one, with
+// the hash of that.
+func looksCut(label string) bool {
+	at := len(label) - len(cutMark) - 2*hashBytes
+	if len(label) <= maxGroupName-utf8.UTFMax || label[at:at+len(cutMark)] != cutMark {
+		return false
+	}
+	for _, c := range []byte(label[at+len(cutMark):]) {
+		if strings.IndexByte(hexDigits, c) < 0 {
+			return false
+		}
+	}
+	return true
 }
 
 // processName returns the label value that stands for a name which anybody may

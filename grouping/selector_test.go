@@ -261,4 +261,7 @@ func TestReservedName(t *testing.T) {
 	if one == two || len(one) > maxGroupName || len(two) > maxGroupName {
 		t.Errorf("got names of %d and %d bytes, equal %v", len(one), len(two), one == two)
 	}
+	if again := groupName(one); again == one || len(again) > maxGroupName {
+		t.Error("a name that looks like a cut one takes the group of that")
+	}
 }
