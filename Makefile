@@ -17,7 +17,7 @@ COST     ?= ../shared/bench/cost.py
 INFO    := github.com/prometheus/common/version
 LDFLAGS := -s -w -X $(INFO).Version=$(VERSION) -X $(INFO).Revision=$(REVISION) -X $(INFO).Branch=$(BRANCH)
 
-.PHONY: release preview run build test lint bench generate fuzz chaos
+.PHONY: soak release preview run build test lint bench generate fuzz chaos
 
 run:
 	go run -ldflags '$(LDFLAGS)' .
@@ -84,6 +84,11 @@ fuzz:
 	    go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) -parallel 1 $$package || exit 1; \
 	  done; \
 	done
+
+# An hour with everything at once: births, names, clients that hang up, reloads.
+SOAK ?= 1h
+soak:
+	SOAK=$(SOAK) go test -v -timeout 25h -run '^TestSoak$$' .
 
 # What is too much, or too long, for every change. It needs a machine with
 # nothing else to do.

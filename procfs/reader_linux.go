@@ -172,7 +172,8 @@ func (r *Reader) Alive(pid int) bool {
 	r.name(pid, "stat")
 	fd, errno := r.open(unix.O_PATH | unix.O_CLOEXEC)
 	if errno != 0 {
-		return false
+		// Trouble of ours, such as a limit on open files, says nothing of it.
+		return errno != unix.ENOENT && errno != unix.ESRCH
 	}
 	closeFD(fd)
 	return true
@@ -329,8 +330,12 @@ func readRaw(fd int, p []byte) (int, syscall.Errno) {
 }
 
 func getdents(fd int, p []byte) (int, syscall.Errno) {
-	n, _, errno := syscall.Syscall(unix.SYS_GETDENTS64, uintptr(fd), uintptr(unsafe.Pointer(&p[0])), uintptr(len(p)))
-	return int(n), errno
+	for {
+		n, _, errno := syscall.Syscall(unix.SYS_GETDENTS64, uintptr(fd), uintptr(unsafe.Pointer(&p[0])), uintptr(len(p)))
+		if errno != unix.EINTR {
+			return int(n), errno
+		}
+	}
 }
 
 func closeFD(fd int) { _, _, _ = syscall.RawSyscall(unix.SYS_CLOSE, uintptr(fd), 0, 0) }

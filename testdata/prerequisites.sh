@@ -21,6 +21,7 @@ declare -A shown_by=(
   [jsonnet]="command -v jsonnet"
   [mandoc]="command -v mandoc"
   [chromium]="command -v chromium"
+  [strace]="command -v strace"
   [tmux]="command -v tmux"
   [buildah]="command -v buildah"
   [podman]="command -v podman"
