@@ -134,8 +134,8 @@ func TestPermissions(t *testing.T) {
 	table.WriteString("\n|---|---|---|---|---" + strings.Repeat("|---", len(sights)) + "|\n")
 	for _, m := range modes() {
 		r := startReady(t, m.command(t, withListener([]string{"--config.path=" + config})...))
+		r.Scrape() // threads count from the first on
 		text := r.Scrape()
-		text = r.Scrape() // threads count from the first on
 		fmt.Fprintf(&table, "| %s | %s | %s | %s | %s |", m.user, m.given(), m.line(), holds(t, r.PID), layersIn(text))
 		for _, s := range sights {
 			table.WriteString(" " + map[bool]string{true: "yes", false: "no"}[strings.Contains(text, s.sample)] + " |")

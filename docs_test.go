@@ -1,0 +1,133 @@
+package main
+
+import (
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"unicode"
+)
+
+var (
+	markdownLink = regexp.MustCompile(`\]\(([^()\s]+)\)`)
+	heading      = regexp.MustCompile(`(?m)^#+ (.+)$`)
+	codeBlock    = regexp.MustCompile("(?ms)^```.*?^```$")
+)
+
+// pages returns all Markdown files of the project with their texts.
+func pages(t *testing.T) map[string]string {
+	t.Helper()
+	found := make(map[string]string)
+	err := filepath.WalkDir(".", func(path string, entry fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case entry.IsDir() && path != "." && (entry.Name()[0] == '.' || entry.Name() == "node_modules"):
+			return filepath.SkipDir
+		case filepath.Ext(path) != ".md":
+			return nil
+		}
+		text, err := os.ReadFile(path)
+		found[path] = codeBlock.ReplaceAllString(string(text), "")
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return found
+}
+
+// anchors returns what the headings of a page can be linked by.
+func anchors(text string) map[string]bool {
+	found := make(map[string]bool)
+	for _, match := range heading.FindAllStringSubmatch(text, -1) {
+		var b strings.Builder
+		for _, r := range strings.ToLower(match[1]) {
+			switch {
+			case unicode.IsLetter(r), unicode.IsDigit(r), r == '-', r == '_':
+				b.WriteRune(r)
+			case r == ' ':
+				b.WriteByte('-')
+			}
+		}
+		found[b.String()] = true
+	}
+	return found
+}
+
+// TestLinks follows each link from one page of the project to another, and to the
+// heading that it names.
+func TestLinks(t *testing.T) {
+	all, links := pages(t), 0
+	for page, text := range all {
+		for _, match := range markdownLink.FindAllStringSubmatch(text, -1) {
+			target, anchor, _ := strings.Cut(match[1], "#")
+			if strings.Contains(target, ":") { // elsewhere
+				continue
+			}
+			links++
+			path := page
+			if target != "" {
+				path = filepath.Join(filepath.Dir(page), target)
+			}
+			if _, err := os.Stat(path); err != nil {
+				t.Errorf("%s links to %s: %v", page, match[1], err)
+			} else if anchor != "" && filepath.Ext(path) == ".md" && !anchors(all[path])[anchor] {
+				t.Errorf("%s links to %s, which has no such heading", page, match[1])
+			}
+		}
+	}
+	if links < 50 {
+		t.Errorf("found only %d links", links)
+	}
+}
+
+var (
+	testCommand  = regexp.MustCompile("go test((?: \\./?\\S*)*) -run ('[^'`]+'|[^\\s`]+)")
+	testFunction = regexp.MustCompile(`(?m)^func (Test\w+)\(t \*testing\.T\)`)
+)
+
+// TestDocumentedTests holds that each command which docs/reliability.md shows runs
+// tests that there are.
+func TestDocumentedTests(t *testing.T) {
+	text, err := os.ReadFile("docs/reliability.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	commands := testCommand.FindAllStringSubmatch(string(text), -1)
+	if len(commands) < 20 {
+		t.Fatalf("found only %d commands", len(commands))
+	}
+	for _, match := range commands {
+		pattern := strings.ReplaceAll(strings.Trim(match[2], "'"), `\|`, "|")
+		for dir := range strings.FieldsSeq(match[1]) {
+			for name := range strings.SplitSeq(pattern, "|") {
+				if !hasTest(t, dir, regexp.MustCompile(name)) {
+					t.Errorf("no test of %s is called %s", dir, name)
+				}
+			}
+		}
+	}
+}
+
+func hasTest(t *testing.T, dir string, name *regexp.Regexp) bool {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(dir, "*_test.go"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, match := range testFunction.FindAllStringSubmatch(string(text), -1) {
+			if name.MatchString(match[1]) {
+				return true
+			}
+		}
+	}
+	return false
+}
