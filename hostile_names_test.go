@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -211,7 +212,7 @@ func checkGroups(t *testing.T, body io.Reader, names []string) {
 	for {
 		var family dto.MetricFamily
 		if err := decoder.Decode(&family); err != nil {
-			if err != io.EOF {
+			if !errors.Is(err, io.EOF) {
 				t.Error(err)
 			}
 			break

@@ -181,7 +181,7 @@ func parseWebConfig(path string) (*web.Config, error) {
 	}
 	d := yaml.NewDecoder(bytes.NewReader(text))
 	d.KnownFields(true)
-	if err := d.Decode(c); err != nil && err != io.EOF { // an empty file asks for nothing
+	if err := d.Decode(c); err != nil && !errors.Is(err, io.EOF) { // an empty file asks for nothing
 		return nil, err
 	}
 	c.TLSConfig.SetDirectory(filepath.Dir(path))

@@ -58,19 +58,7 @@ func TestReleaseIsReproducible(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	elsewhere := filepath.Join(t.TempDir(), "elsewhere")
-	files := mustOutput(t, "git", "-C", root, "ls-files", "--cached", "--others", "--exclude-standard")
-	for _, file := range strings.Fields(files) {
-		text, err := os.ReadFile(filepath.Join(root, file))
-		if os.IsNotExist(err) {
-			continue // removed, and not committed yet
-		}
-		info, errStat := os.Stat(filepath.Join(root, file))
-		to := filepath.Join(elsewhere, file)
-		if err != nil || errStat != nil || os.MkdirAll(filepath.Dir(to), 0o755) != nil || os.WriteFile(to, text, info.Mode()) != nil {
-			t.Fatalf("cannot copy %s: %v", file, err)
-		}
-	}
+	elsewhere := copyRepository(t)
 	first, second := release(t, root, "9.8.7"), release(t, elsewhere, "9.8.7")
 	sums := read(t, filepath.Join(first, "checksums.txt"))
 	if other := read(t, filepath.Join(second, "checksums.txt")); other != sums {

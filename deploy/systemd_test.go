@@ -2,6 +2,7 @@ package deploy_test
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -31,6 +32,8 @@ var steps = []string{
 	"an upgrade keeps the edited configuration and starts the new one",
 	"an upgrade leaves a disabled service alone",
 	"socket activation without a network",
+	"the drop-in asks the kernel",
+	"another program in the place of the unit's",
 	"a removal keeps the edited configuration",
 	"a purge does not",
 }
@@ -50,7 +53,7 @@ func TestBoot(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	command := exec.CommandContext(ctx, nspawn, "--register=no", "--keep-unit", "-D", root, "--overlay=/usr:"+filepath.Join(root, "upper")+":/usr", "--boot",
-		"--machine=process-exporter-test", "--private-network", "systemd.unit=walk.target", "systemd.firstboot=off")
+		"--machine=process-exporter-test", "--private-network", "--capability=CAP_BPF,CAP_PERFMON", "--system-call-filter=bpf perf_event_open seccomp landlock_create_ruleset landlock_add_rule landlock_restrict_self", "systemd.unit=walk.target", "systemd.firstboot=off")
 	text, err := command.CombinedOutput()
 	t.Cleanup(func() { removeControlGroups(t) })
 	steplog, errRead := os.ReadFile(filepath.Join(root, "out/steps"))
@@ -69,7 +72,7 @@ func TestBoot(t *testing.T) {
 func newRoot(t *testing.T) string {
 	t.Helper()
 	root := t.TempDir()
-	for _, dir := range []string{"usr", "upper", "etc/systemd/system", "var/lib/dpkg/info", "var/lib/dpkg/updates", "tmp", "run", "proc", "sys", "dev", "root", "out", "packages"} {
+	for _, dir := range []string{"usr", "upper", "etc/systemd/system", "var/lib/dpkg/info", "var/lib/dpkg/updates", "tmp", "run", "proc", "sys", "dev", "root", "out/blocks", "packages"} {
 		if err := os.MkdirAll(filepath.Join(root, dir), 0o755); err != nil {
 			t.Fatal(err)
 		}
@@ -92,6 +95,13 @@ func newRoot(t *testing.T) string {
 	put("etc/machine-id", "uninitialized\n")
 	put("etc/fstab", "")
 	put("var/lib/dpkg/status", "")
+	number := make(map[string]int)
+	for _, b := range shellBlocks(t) {
+		if b.runner == "run: boot" {
+			number[b.page]++
+			put(fmt.Sprintf("out/blocks/%s.%d", strings.TrimSuffix(filepath.Base(b.page), ".md"), number[b.page]), b.code)
+		}
+	}
 	put("out/boot.sh", read(t, "testdata/boot.sh"))
 	put("etc/systemd/system/walk.target", "[Unit]\nRequires=sysinit.target walk.service\nAfter=sysinit.target\n")
 	put("etc/systemd/system/walk.service", "[Unit]\nAfter=sysinit.target\n[Service]\nType=oneshot\nExecStart=/out/boot.sh\nExecStopPost=/usr/bin/systemctl --no-block poweroff\n")

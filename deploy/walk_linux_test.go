@@ -4,34 +4,208 @@ import (
 	"context"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
 	"time"
 )
 
-// TestWalk does what the README tells a newcomer, letter by letter, and expects
-// data within its five minutes. It runs in a network namespace, where nobody
-// else has the ports.
-func TestWalk(t *testing.T) {
+// A shellBlock is shell code of a document, and who runs it.
+type shellBlock struct{ page, runner, code string }
+
+var (
+	shellCode   = regexp.MustCompile("(?ms)^(<!-- ([^\n]*) -->\n)?```(?:sh|bash|shell)\n(.*?)^```")
+	yamlCode    = regexp.MustCompile("(?ms)^```yaml\n(.*?)^```")
+	runnerNames = regexp.MustCompile(`^run: (try|walk|configuration|image|boot|here)$`)
+)
+
+// shellBlocks returns the shell code of all documents, in their order.
+func shellBlocks(t *testing.T) []shellBlock {
+	t.Helper()
+	var all []shellBlock
+	for page := range strings.FieldsSeq(mustOutput(t, "git", "-C", "..", "ls-files", "*.md")) {
+		for _, match := range shellCode.FindAllStringSubmatch(read(t, filepath.Join("..", page)), -1) {
+			all = append(all, shellBlock{page, match[2], match[3]})
+		}
+	}
+	return all
+}
+
+// blocksFor returns the code that a runner runs.
+func blocksFor(t *testing.T, runner string, n int) []string {
+	t.Helper()
+	var code []string
+	for _, b := range shellBlocks(t) {
+		if b.runner == "run: "+runner {
+			code = append(code, b.code)
+		}
+	}
+	if len(code) != n {
+		t.Fatalf("got %d blocks to %s, want %d", len(code), runner, n)
+	}
+	return code
+}
+
+// TestShellBlocksAreRun asks of each block of shell code in the documents that a
+// test here runs it, or that it says why none does.
+func TestShellBlocksAreRun(t *testing.T) {
+	all := shellBlocks(t)
+	if len(all) < 14 {
+		t.Errorf("found only %d blocks", len(all))
+	}
+	for _, b := range all {
+		if !runnerNames.MatchString(b.runner) && !strings.HasPrefix(b.runner, "not run: ") {
+			t.Errorf("%s: nobody runs\n%s", b.page, b.code)
+		}
+	}
+}
+
+// copyRepository copies what git knows, and what it would take in.
+func copyRepository(t *testing.T) string {
+	t.Helper()
+	root := filepath.Join(t.TempDir(), "elsewhere")
+	for file := range strings.FieldsSeq(mustOutput(t, "git", "-C", "..", "ls-files", "--cached", "--others", "--exclude-standard")) {
+		text, err := os.ReadFile(filepath.Join("..", file))
+		if os.IsNotExist(err) {
+			continue // removed, and not committed yet
+		}
+		info, errStat := os.Stat(filepath.Join("..", file))
+		to := filepath.Join(root, file)
+		if err != nil || errStat != nil || os.MkdirAll(filepath.Dir(to), 0o755) != nil || os.WriteFile(to, text, info.Mode()) != nil {
+			t.Fatalf("cannot copy %s: %v", file, err)
+		}
+	}
+	return root
+}
+
+// runApart runs a script where nobody else has the ports, and where all that it
+// leaves running ends with it. What it changes in /etc is gone afterwards.
+func runApart(t *testing.T, dir, script string, env ...string) string {
+	t.Helper()
 	if os.Getuid() != 0 {
-		t.Skip("a network namespace takes root")
+		t.Skip("namespaces take root")
 	}
-	need(t, "prometheus")
-	need(t, "curl")
 	unshare := need(t, "unshare")
-	blocks := regexp.MustCompile("(?s)<!-- walk -->\n```sh\n(.*?)```").FindAllStringSubmatch(read(t, "../README.md"), -1)
-	if len(blocks) != 2 {
-		t.Fatalf("got %d blocks in the README, want 2", len(blocks))
+	need(t, "curl")
+	etc := t.TempDir()
+	for _, name := range []string{"upper", "work"} {
+		if err := os.Mkdir(filepath.Join(etc, name), 0o755); err != nil {
+			t.Fatal(err)
+		}
 	}
-	script := "set -e\nip link set lo up\n" + blocks[0][1] + "\nuntil ask() {\n" + blocks[1][1] + "}; ask 2>/dev/null | grep groupname; do sleep 1; done\n"
+	const apart = `set -e
+ip link set lo up
+mount -t overlay overlay -o "lowerdir=/etc,upperdir=$ETC/upper,workdir=$ETC/work" /etc
+eventually() { until "$@" 2>/dev/null; do sleep 0.1; done; }
+`
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
-	// All that the script leaves running ends with its PID namespace.
-	command := exec.CommandContext(ctx, unshare, "--net", "--pid", "--fork", "--kill-child", "--mount-proc", "bash", "-c", script)
-	command.Dir = ".."
+	command := exec.CommandContext(ctx, unshare, "--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "bash", "-c", apart+script)
+	command.Dir = dir
+	command.Env = append(append(os.Environ(), "ETC="+etc), env...)
+	command.WaitDelay = 10 * time.Second
 	text, err := command.CombinedOutput()
-	if err != nil || !strings.Contains(string(text), `"groupname":`) {
-		t.Errorf("%v\n%s", err, text)
+	if err != nil {
+		t.Fatalf("%v\n%s\n%s", err, script, text)
+	}
+	return string(text)
+}
+
+// asFunction lets a script call a block by a name.
+func asFunction(name, block string) string { return name + "() {\n" + block + "}\n" }
+
+// TestTry does what the README says first: runs the program, asks it, and gives
+// it the README's rules.
+func TestTry(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it builds the program")
+	}
+	code := blocksFor(t, "try", 3)
+	dir := copyRepository(t)
+	rules := yamlCode.FindStringSubmatch(read(t, "../README.md"))
+	if rules == nil {
+		t.Fatal("no rules in the README")
+	}
+	if err := os.WriteFile(filepath.Join(dir, "config.yaml"), []byte(rules[1]), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	text := runApart(t, dir, asFunction("run", code[0])+asFunction("ask", code[1])+asFunction("rules", code[2])+`
+set -m
+run >/dev/null 2>&1 & eventually ask
+kill -- -$!; wait $! || true
+rules & eventually ask
+kill -- -$!; wait $! || true
+`)
+	if strings.Count(text, `namedprocess_namegroup_num_procs{groupname="bash"} `) != 2 || !strings.Contains(text, "Rules loaded") {
+		t.Errorf("got\n%s", text)
+	}
+}
+
+// TestWalk does what the README tells a newcomer, letter by letter, and expects
+// data within its five minutes.
+func TestWalk(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it builds the program")
+	}
+	need(t, "prometheus")
+	code := blocksFor(t, "walk", 2)
+	text := runApart(t, copyRepository(t), code[0]+asFunction("ask", code[1])+`answer() { ask | grep groupname; }
+eventually answer
+`)
+	if !strings.Contains(text, `"groupname":`) {
+		t.Errorf("got\n%s", text)
+	}
+}
+
+// TestConfigurationPage runs the commands that write and judge rules.
+func TestConfigurationPage(t *testing.T) {
+	code := blocksFor(t, "configuration", 2)
+	dir := filepath.Dir(exporterPath(t))
+	text := runApart(t, copyRepository(t), asFunction("serve", code[0])+`
+mkdir -p /etc/process-exporter
+cp deploy/systemd/all.yaml /etc/process-exporter
+cp config.yaml.example config.yaml
+cp "$(command -v sleep)" nginx
+./nginx 300 &
+eventually grep -qx nginx /proc/$!/comm
+serve & eventually curl -sf http://localhost:9256/metrics >/dev/null
+`+code[1], "PATH="+dir+":"+os.Getenv("PATH"))
+	for _, want := range []string{"Rules loaded", `in group "nginx"`, "PROCS  THREADS"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("no %q in\n%s", want, text)
+		}
+	}
+}
+
+// TestImagePage runs the image as its page says.
+func TestImagePage(t *testing.T) {
+	code := blocksFor(t, "image", 1)
+	e := newEngine(t)
+	text := runApart(t, "..", `podman() { shift; command podman `+strings.Join(e.flags, " ")+` run --rm --name=page --ulimit=nofile=1024:1024 --ulimit=nproc=4096:4096 "$@"; }
+`+asFunction("serve", strings.Replace(code[0], " process-exporter\n", " localhost/process-exporter\n", 1))+`
+serve & eventually curl -sf http://localhost:9256/metrics | grep ^namedprocess_exporter_scrape_success
+command podman `+strings.Join(e.flags, " ")+` stop page; wait $!
+`)
+	if !strings.Contains(text, "namedprocess_exporter_scrape_success 1\n") {
+		t.Errorf("got\n%s", text)
+	}
+}
+
+// TestBlocksThatRunHere runs what needs nothing but the repository.
+func TestBlocksThatRunHere(t *testing.T) {
+	needTool(t, "kubectl")
+	need(t, "jsonnet")
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, block := range blocksFor(t, "here", 2) {
+		command := exec.Command("bash", "-ec", block)
+		command.Dir = ".."
+		command.Env = append(os.Environ(), "PATH="+filepath.Join(cache, "process_exporter", "bin")+":"+os.Getenv("PATH"))
+		if text, err := command.CombinedOutput(); err != nil || len(text) < 1000 {
+			t.Errorf("%v\n%s\n%s", err, block, text)
+		}
 	}
 }

@@ -205,7 +205,7 @@ func (h *linuxHandle) stat(file string) (entry, error) {
 	if err == nil {
 		return entry{device: unix.Mkdev(x.Dev_major, x.Dev_minor), inode: x.Ino, regular: x.Mode&unix.S_IFMT == unix.S_IFREG}, nil
 	}
-	if err != unix.ENOSYS && err != unix.EPERM {
+	if !errors.Is(err, unix.ENOSYS) && !errors.Is(err, unix.EPERM) {
 		return entry{}, &procfs.ReadError{PID: h.pid, File: file, Err: err}
 	}
 	info, err := h.Stat(file) // before Linux 4.11, or where it is filtered

@@ -2,6 +2,7 @@ package platform
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -102,7 +103,7 @@ func TestWithoutPidfd(t *testing.T) {
 	}
 	running, waited := startOdd(t, nil), startOdd(t, nil)
 	forbid(t, map[uint32]syscall.Errno{unix.SYS_PIDFD_OPEN: syscall.EPERM, unix.SYS_PIDFD_SEND_SIGNAL: syscall.ENOSYS})
-	if _, err := unix.PidfdOpen(os.Getpid(), 0); err != syscall.EPERM {
+	if _, err := unix.PidfdOpen(os.Getpid(), 0); !errors.Is(err, syscall.EPERM) {
 		t.Fatalf("pidfd_open: got error %v, want EPERM", err)
 	}
 	if err := running.Suspend(); err != nil {

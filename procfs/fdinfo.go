@@ -15,7 +15,7 @@ func ParseFDInfo(text []byte, dst *FDInfo) error {
 		line, rest, whole := nextLine(text)
 		text = rest
 		key, value := cutKey(line)
-		ok := true
+		var ok bool
 		switch string(key) {
 		case "pos":
 			ok, position = setPosition(&got.Position, value), true

@@ -185,7 +185,7 @@ func (p *Process) failed(file string, errno syscall.Errno) error {
 func openat(dir int, name string, flags int) (int, syscall.Errno) {
 	for {
 		fd, err := unix.Openat(dir, name, flags, 0)
-		switch errno, _ := err.(syscall.Errno); {
+		switch errno, _ := err.(syscall.Errno); { //nolint:errorlint // it is never wrapped, and errors.As allocates
 		case err == nil:
 			return fd, 0
 		case errno == 0: // a NUL in the name

@@ -11,10 +11,19 @@ ok() { echo "$1" >>/out/steps; }
 eventually() { for _ in $(seq 300); do "$@" && return 0; sleep 0.1; done; false; }
 scrape() { curl -sf http://127.0.0.1:9256/metrics >/out/metrics; }
 restarts() { systemctl show -P NRestarts process-exporter; }
+asks() { scrape && grep -q "^namedprocess_exporter_source_info{source=\"$1\"} 1" /out/metrics; }
 value() { sed -n "s/^$1 //p" /out/metrics; }
 ip link set lo up 2>/dev/null || true
 
-dpkg --force-depends -i /packages/old.deb
+# The shell code of the pages, in their order: block PAGE NUMBER.
+block() { cat "/out/blocks/$1.$2"; bash -ex "/out/blocks/$1.$2"; }
+layers() { for layer in "$@"; do grep -qx "namedprocess_exporter_sandbox{layer=\"$layer\"} 1" /out/metrics || return 1; done; }
+dpkg() { command dpkg --force-depends "$@"; } # this system lists none of what is installed
+export -f dpkg
+
+cp /packages/old.deb /packages/process-exporter_0.1.0_linux_amd64.deb
+cd /packages
+block systemd 1
 eventually scrape
 systemctl is-active process-exporter
 ok installed
@@ -23,6 +32,7 @@ ok installed
 not grep -q ^namedprocess_namegroup_unreadable_procs /out/metrics
 grep -q '^namedprocess_namegroup_read_bytes_total' /out/metrics
 [ "$(systemctl show -P DynamicUser process-exporter)" = yes ]
+layers capabilities no_new_privs undumpable seccomp
 ok "reads every process without being root"
 
 echo '# edited' >>/etc/process-exporter/all.yaml
@@ -51,7 +61,7 @@ systemctl daemon-reload
 ok "the watchdog starts it anew"
 
 before=$(systemctl show -P MainPID process-exporter)
-dpkg --force-depends -i /packages/new.deb
+dpkg -i /packages/new.deb
 grep -qx '# edited' /etc/process-exporter/all.yaml
 eventually scrape
 [ "$(systemctl show -P MainPID process-exporter)" != "$before" ]
@@ -59,21 +69,43 @@ grep -q 'version="2.0.0"' /out/metrics
 ok "an upgrade keeps the edited configuration and starts the new one"
 
 systemctl disable --now process-exporter
-dpkg --force-depends -i /packages/new.deb
+dpkg -i /packages/new.deb
 not systemctl is-active process-exporter
 not systemctl is-enabled process-exporter
 ok "an upgrade leaves a disabled service alone"
 
-systemctl start process-exporter-activated.socket
+systemctl enable --now process-exporter
+block systemd 2
 not systemctl is-active process-exporter-activated.service
 eventually scrape
 systemctl is-active process-exporter-activated.service
 [ "$(value namedprocess_exporter_scrape_success)" = 1 ]
 not grep -q ^namedprocess_namegroup_unreadable_procs /out/metrics
-systemctl stop process-exporter-activated.socket process-exporter-activated.service
+layers capabilities no_new_privs undumpable seccomp
+systemctl disable --now process-exporter-activated.socket
+systemctl stop process-exporter-activated.service
 ok "socket activation without a network"
 
 systemctl enable --now process-exporter
+block systemd 3
+eventually asks bpf
+layers capabilities no_new_privs undumpable seccomp
+exits() { scrape && [ "$(sed -n 's/^namedprocess_namegroup_exits_total{.*} //p' /out/metrics | paste -sd+ | bc)" -ge 1 ]; }
+eventually exits
+rm -r /etc/systemd/system/process-exporter.service.d
+systemctl daemon-reload && systemctl restart process-exporter
+eventually asks procfs
+ok "the drop-in asks the kernel"
+
+mkdir -p /usr/local/bin
+cp /usr/bin/process-exporter /usr/local/bin/process_exporter
+block migration 1
+eventually scrape
+[ "$(readlink "/proc/$(systemctl show -P MainPID process-exporter)/exe")" = /usr/local/bin/process_exporter ]
+rm -r /etc/systemd/system/process-exporter.service.d
+systemctl daemon-reload && systemctl restart process-exporter
+ok "another program in the place of the unit's"
+
 eventually scrape
 dpkg -r process-exporter
 not systemctl is-active process-exporter
