@@ -3,10 +3,78 @@ package deploy_test
 import (
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
 )
+
+// A shellBlock is shell code of a document, and who runs it.
+type shellBlock struct{ page, runner, code string }
+
+var (
+	shellCode   = regexp.MustCompile("(?ms)^(<!-- ([^\n]*) -->\n)?```(?:sh|bash|shell)\n(.*?)^```")
+	runnerNames = regexp.MustCompile(`^run: (try|walk|configuration|image|boot|here)$`)
+)
+
+// shellBlocks returns the shell code of all documents, in their order.
+func shellBlocks(t *testing.T) []shellBlock {
+	t.Helper()
+	var all []shellBlock
+	for page := range strings.FieldsSeq(mustOutput(t, "git", "-C", "..", "ls-files", "*.md")) {
+		for _, match := range shellCode.FindAllStringSubmatch(read(t, filepath.Join("..", page)), -1) {
+			all = append(all, shellBlock{page, match[2], match[3]})
+		}
+	}
+	return all
+}
+
+// blocksFor returns the code that a runner runs.
+func blocksFor(t *testing.T, runner string, n int) []string {
+	t.Helper()
+	var code []string
+	for _, b := range shellBlocks(t) {
+		if b.runner == "run: "+runner {
+			code = append(code, b.code)
+		}
+	}
+	if len(code) != n {
+		t.Fatalf("got %d blocks to %s, want %d", len(code), runner, n)
+	}
+	return code
+}
+
+// TestShellBlocksAreRun asks of each block of shell code in the documents that a
+// test here runs it, or that it says why none does.
+func TestShellBlocksAreRun(t *testing.T) {
+	all := shellBlocks(t)
+	if len(all) < 14 {
+		t.Errorf("found only %d blocks", len(all))
+	}
+	for _, b := range all {
+		if !runnerNames.MatchString(b.runner) && !strings.HasPrefix(b.runner, "not run: ") {
+			t.Errorf("%s: nobody runs\n%s", b.page, b.code)
+		}
+	}
+}
+
+// copyRepository copies what git knows, and what it would take in.
+func copyRepository(t *testing.T) string {
+	t.Helper()
+	root := filepath.Join(t.TempDir(), "elsewhere")
+	for file := range strings.FieldsSeq(mustOutput(t, "git", "-C", "..", "ls-files", "--cached", "--others", "--exclude-standard")) {
+		text, err := os.ReadFile(filepath.Join("..", file))
+		if os.IsNotExist(err) {
+			continue // removed, and not committed yet
+		}
+		info, errStat := os.Stat(filepath.Join("..", file))
+		to := filepath.Join(root, file)
+		if err != nil || errStat != nil || os.MkdirAll(filepath.Dir(to), 0o755) != nil || os.WriteFile(to, text, info.Mode()) != nil {
+			t.Fatalf("cannot copy %s: %v", file, err)
+		}
+	}
+	return root
+}
 
 // TestImagesOfDocuments keeps pictures small enough for a page to load.
 func TestImagesOfDocuments(t *testing.T) {
