@@ -4,8 +4,11 @@
 # make lint    golangci-lint, where it is installed
 # make bench   benchmarks, and what the whole program costs where the script for that is at hand
 # make fuzz    fuzzes every target for FUZZTIME each
+# make soak    an hour with everything at once; SOAK=10m for less
 # make chaos   hostile clients and processes at full load, against the promised times
+# make release   tarballs, packages, bills of materials and checksums, in dist/
 # make generate  rewrites generated files
+# make preview   takes the pictures of the dashboards again
 
 VERSION  ?= $(shell sed -n 's/^## \[\{0,1\}\([0-9][^] ]*\).*/\1/p' CHANGELOG.md | head -n 1)
 REVISION ?= $(shell git rev-parse --verify -q HEAD || echo unknown)
@@ -76,6 +79,8 @@ generate:
 	go test ./collector -run TestReference -update
 	go test ./grouping -run TestDocsAreMade -update
 	go test . -run 'TestFlagReference|TestTroubleshooting' -update
+	go test . -run TestPermissions -update-permissions
+	go test ./deploy -run TestContainerProfiles -update-profiles
 
 # One target at a time, since go test -fuzz takes no more.
 fuzz:

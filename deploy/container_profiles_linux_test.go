@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-var updateProfiles = flag.Bool("update-profiles", false, "write what each container profile sees into docs/kubernetes.md")
+var updateProfiles = flag.Bool("update-profiles", false, "write what each container profile sees into docs/permissions.md")
 
 // facts are what a profile may see of a process of another user: a column of
 // the table, and the text of a sample that shows it.
@@ -106,10 +106,10 @@ func TestFileCapabilitiesWithoutAmbient(t *testing.T) {
 	}
 }
 
-// compareTable compares the table in docs/kubernetes.md with what was seen.
+// compareTable compares the table in docs/permissions.md with what was seen.
 func compareTable(t *testing.T, table string) {
 	t.Helper()
-	const page, begin, end = "../docs/kubernetes.md", "<!-- begin: what profiles see -->\n", "<!-- end: what profiles see -->"
+	const page, begin, end = "../docs/permissions.md", "<!-- begin: what profiles see -->\n", "<!-- end: what profiles see -->"
 	text := read(t, page)
 	before, rest, found := strings.Cut(text, begin)
 	documented, after, ends := strings.Cut(rest, end)

@@ -28,8 +28,9 @@ type buildError struct {
 
 func (e *buildError) Error() string { return "go build: " + e.err.Error() + "\n" + e.text }
 
-// release runs release.sh of a copy of the repository and returns what it made.
-func release(t *testing.T, root, version string) string {
+// release runs release.sh of a copy of the repository, for the architectures or
+// for all, and returns where it put what it made.
+func release(t *testing.T, root, version string, architectures ...string) string {
 	t.Helper()
 	if testing.Short() {
 		t.Skip("it builds packages")
@@ -40,7 +41,7 @@ func release(t *testing.T, root, version string) string {
 		t.Fatal(err)
 	}
 	out := t.TempDir()
-	command := exec.Command(filepath.Join(root, "deploy/packages/release.sh"), out, "amd64")
+	command := exec.Command(filepath.Join(root, "deploy/packages/release.sh"), append([]string{out}, architectures...)...)
 	command.Env = append(append(os.Environ(), env...), "VERSION="+version, "REVISION=0123456789", "SOURCE_DATE_EPOCH=1700000000")
 	if text, err := command.CombinedOutput(); err != nil {
 		t.Fatalf("release.sh: %v\n%s", err, text)
@@ -65,17 +66,19 @@ func TestReleaseIsReproducible(t *testing.T) {
 		t.Errorf("two builds differ:\n%s\n%s", sums, other)
 	}
 	// The names that installers of the exporter that this one succeeds fetch.
-	for _, name := range []string{"process-exporter-9.8.7.linux-amd64.tar.gz", "process-exporter_9.8.7_linux_amd64.deb", "process-exporter_9.8.7_linux_amd64.rpm", "process-exporter_9.8.7_linux_amd64.apk"} {
-		if !strings.Contains(sums, "  "+name+"\n") {
-			t.Errorf("no %s in %s", name, sums)
+	for _, arch := range []string{"amd64", "arm64", "armv7", "386", "ppc64le", "s390x", "riscv64"} {
+		for _, name := range []string{"process-exporter-9.8.7.linux-" + arch + ".tar.gz", "process-exporter_9.8.7_linux_" + arch + ".deb", "process-exporter_9.8.7_linux_" + arch + ".rpm", "process-exporter_9.8.7_linux_" + arch + ".apk"} {
+			if !strings.Contains(sums, "  "+name+"\n") {
+				t.Errorf("no %s in %s", name, sums)
+			}
 		}
+		checkSBOM(t, filepath.Join(first, "process-exporter-9.8.7.linux-"+arch+".cdx.json"))
 	}
 	check := exec.Command("sha256sum", "--check", "--strict", "checksums.txt")
 	check.Dir = first
 	if text, err := check.CombinedOutput(); err != nil {
 		t.Errorf("sha256sum: %v\n%s", err, text)
 	}
-	checkSBOM(t, filepath.Join(first, "process-exporter-9.8.7.linux-amd64.cdx.json"))
 }
 
 // checkSBOM asks that the bill of materials names what go.mod requires.

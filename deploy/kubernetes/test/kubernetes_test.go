@@ -12,6 +12,7 @@ import (
 	"strings"
 	"testing"
 
+	monitoringv1 "github.com/prometheus-operator/prometheus-operator/pkg/apis/monitoring/v1"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
@@ -71,8 +72,7 @@ func valueFiles(t *testing.T) []string {
 }
 
 // objects decodes manifests strictly: a field that Kubernetes does not know,
-// hostPid for hostPID too, is an error. What it has no type for here, the
-// monitors, is left out.
+// hostPid for hostPID too, is an error.
 func objects(t *testing.T, manifests string) []any {
 	t.Helper()
 	var all []any
@@ -90,10 +90,11 @@ func objects(t *testing.T, manifests string) []any {
 		types := map[string]any{
 			"DaemonSet": new(appsv1.DaemonSet), "ConfigMap": new(corev1.ConfigMap), "Service": new(corev1.Service),
 			"ServiceAccount": new(corev1.ServiceAccount), "Namespace": new(corev1.Namespace), "NetworkPolicy": new(networkingv1.NetworkPolicy),
+			"PodMonitor": new(monitoringv1.PodMonitor), "ServiceMonitor": new(monitoringv1.ServiceMonitor),
 		}
 		object := types[kind.Kind]
 		switch {
-		case object == nil && (strings.HasSuffix(kind.Kind, "Monitor") || kind.Kind == ""):
+		case object == nil && kind.Kind == "":
 			continue
 		case object == nil:
 			t.Fatalf("no type for %q", kind.Kind)
