@@ -1,13 +1,13 @@
 # syntax=docker/dockerfile:1
 FROM --platform=$BUILDPLATFORM golang:1.26 AS build
-ARG TARGETOS TARGETARCH
+ARG TARGETOS TARGETARCH TARGETVARIANT
 ARG VERSION=0.1.0 REVISION=unknown BRANCH=unknown
 WORKDIR /src
 COPY go.mod go.sum ./
 RUN go mod download
 COPY . .
-RUN CGO_ENABLED=0 GOOS=$TARGETOS GOARCH=$TARGETARCH go build -trimpath -o /process-exporter \
-    -ldflags "-s -w \
+RUN CGO_ENABLED=0 GOOS=$TARGETOS GOARCH=$TARGETARCH GOARM=${TARGETVARIANT#v} go build -trimpath -buildvcs=false \
+    -o /process-exporter -ldflags "-s -w \
       -X github.com/prometheus/common/version.Version=$VERSION \
       -X github.com/prometheus/common/version.Revision=$REVISION \
       -X github.com/prometheus/common/version.Branch=$BRANCH" .

@@ -1,12 +1,17 @@
 package deploy_test
 
 import (
+	"encoding/json"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 )
 
 // An engine is podman with storage, runtime and policy of its own.
@@ -15,8 +20,7 @@ type engine struct {
 	flags []string
 }
 
-// newEngine builds the image of the Dockerfile's last stage from a program that
-// is built here: the first stage takes an image from a registry.
+// newEngine prepares the tools; build makes the image.
 func newEngine(t *testing.T) *engine {
 	t.Helper()
 	if testing.Short() {
@@ -25,36 +29,115 @@ func newEngine(t *testing.T) *engine {
 	if os.Getuid() != 0 {
 		t.Skip("containers here take root")
 	}
-	buildah := need(t, "buildah")
+	need(t, "buildah")
 	need(t, "podman")
 	need(t, "runc")
-	_, last, found := strings.Cut(read(t, "../Dockerfile"), "\nFROM scratch\n")
-	if !found {
-		t.Fatal("no last stage in the Dockerfile")
-	}
-	last = strings.Replace(last, "COPY --from=build /process-exporter ", "COPY process-exporter ", 1)
-	dockerfile := write(t, "Dockerfile", "FROM scratch\n"+last)
-	context := filepath.Dir(dockerfile)
-	program, err := os.ReadFile(exporterPath(t))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for name, text := range map[string][]byte{"process-exporter": program, "LICENSE": []byte(read(t, "../LICENSE"))} {
-		if err := os.WriteFile(filepath.Join(context, name), text, 0o755); err != nil {
-			t.Fatal(err)
-		}
-	}
-	mustOutput(t, need(t, "setcap"), fileCapabilities(t), filepath.Join(context, "process-exporter"))
-	policy := write(t, "policy.json", `{"default":[{"type":"insecureAcceptAnything"}]}`)
 	t.Setenv("CONTAINERS_CONF", write(t, "containers.conf", "[engine]\ncgroup_manager=\"cgroupfs\"\nevents_logger=\"none\"\nruntime=\"runc\"\n"))
 	// Storage lives outside of t.TempDir, whose name is too long for sockets.
 	dir, err := os.MkdirTemp(buildDir, "c")
 	if err != nil {
 		t.Fatal(err)
 	}
-	e := &engine{t, []string{"--root", dir + "/s", "--runroot", dir + "/r", "--storage-driver", "vfs"}}
-	mustOutput(t, buildah, append(e.flags, "bud", "--signature-policy", policy, "--isolation", "chroot", "-t", "localhost/process-exporter", context)...)
-	return e
+	return &engine{t, []string{"--root", dir + "/s", "--runroot", dir + "/r", "--storage-driver", "vfs"}}
+}
+
+const image = "localhost/process-exporter"
+
+// build builds the Dockerfile's last stage from programs, by architecture, that
+// were built here: the first stage takes an image from a registry.
+func (e *engine) build(programs map[string]string, options ...string) {
+	e.t.Helper()
+	_, last, found := strings.Cut(read(e.t, "../Dockerfile"), "\nFROM scratch\n")
+	const copied = "COPY --from=build /process-exporter "
+	if !found || !strings.Contains(last, copied) {
+		e.t.Fatal("the Dockerfile's last stage copies no program")
+	}
+	last = strings.Replace(last, copied, "ARG TARGETARCH\nCOPY process-exporter-$TARGETARCH ", 1)
+	dockerfile := write(e.t, "Dockerfile", "FROM scratch\n"+last)
+	context, age := filepath.Dir(dockerfile), time.Unix(1_700_000_000, 0)
+	files := map[string]string{"LICENSE": "../LICENSE"}
+	for arch, program := range programs {
+		files["process-exporter-"+arch] = program
+	}
+	for name, from := range files {
+		if err := os.WriteFile(filepath.Join(context, name), []byte(read(e.t, from)), 0o755); err != nil {
+			e.t.Fatal(err)
+		}
+		if name != "LICENSE" {
+			mustOutput(e.t, need(e.t, "setcap"), fileCapabilities(e.t), filepath.Join(context, name))
+		}
+		// The history of an image holds a digest of what was copied, with its age.
+		if err := os.Chtimes(filepath.Join(context, name), age, age); err != nil {
+			e.t.Fatal(err)
+		}
+	}
+	policy := write(e.t, "policy.json", `{"default":[{"type":"insecureAcceptAnything"}]}`)
+	args := append(slices.Clone(e.flags), "bud", "--signature-policy", policy, "--isolation", "chroot")
+	mustOutput(e.t, "buildah", append(append(args, options...), context)...)
+}
+
+// buildHere builds the image for this machine, in the format that has a place
+// for the health check.
+func (e *engine) buildHere() {
+	e.t.Helper()
+	e.build(map[string]string{runtime.GOARCH: exporterPath(e.t)}, "--format", "docker", "-t", image)
+}
+
+// imagePlatforms are what the image is for, as a manifest names them.
+var imagePlatforms = []string{"linux/386", "linux/amd64", "linux/arm/v7", "linux/arm64", "linux/ppc64le", "linux/riscv64", "linux/s390x"}
+
+// TestImageOfEveryArchitecture builds one image for all, twice, from the programs
+// of two builds of the release, and reads which platform each part of it is for.
+// It is in the format of the Open Container Initiative: Docker's holds a random
+// host name.
+func TestImageOfEveryArchitecture(t *testing.T) {
+	e := newEngine(t)
+	// The index says what is for which platform, and by which digest of all of its
+	// bytes it is found.
+	type part struct {
+		Digest   string
+		Platform struct{ OS, Architecture, Variant string }
+	}
+	var builds [2][]part
+	for i, dir := range releases(t) {
+		name := fmt.Sprintf("localhost/all-%d", i)
+		e.build(releasedPrograms(t, dir), "--format", "oci", "--timestamp", "1700000000", "--platform", strings.Join(imagePlatforms, ","), "--manifest", name)
+		var index struct{ Manifests []part }
+		text := mustOutput(t, "buildah", append(slices.Clone(e.flags), "manifest", "inspect", name)...)
+		if err := json.Unmarshal([]byte(text), &index); err != nil {
+			t.Fatalf("%v in\n%s", err, text)
+		}
+		slices.SortFunc(index.Manifests, func(a, b part) int { return strings.Compare(a.Digest, b.Digest) })
+		builds[i] = index.Manifests
+	}
+	if !slices.Equal(builds[0], builds[1]) {
+		t.Errorf("two builds differ:\n%v\n%v", builds[0], builds[1])
+	}
+	var got []string
+	digests := map[string]bool{}
+	for _, p := range builds[0] {
+		got = append(got, strings.TrimSuffix(p.Platform.OS+"/"+p.Platform.Architecture+"/"+p.Platform.Variant, "/"))
+		digests[p.Digest] = true
+	}
+	if slices.Sort(got); !slices.Equal(got, imagePlatforms) || len(digests) != len(imagePlatforms) {
+		t.Errorf("got an image for %v with %d different parts, want %v", got, len(digests), imagePlatforms)
+	}
+}
+
+// releasedPrograms unpacks the program for every platform of the image, by
+// architecture, from the tarballs of a release.
+func releasedPrograms(t *testing.T, release string) map[string]string {
+	t.Helper()
+	programs := map[string]string{}
+	for _, platform := range imagePlatforms {
+		_, arch, _ := strings.Cut(platform, "/")
+		name := "process-exporter-9.8.7.linux-" + strings.ReplaceAll(arch, "/", "")
+		out := t.TempDir()
+		mustOutput(t, "tar", "-C", out, "-xf", filepath.Join(release, name+".tar.gz"))
+		arch, _, _ = strings.Cut(arch, "/")
+		programs[arch] = filepath.Join(out, name, "process-exporter")
+	}
+	return programs
 }
 
 // run runs the image and returns what it prints.
@@ -62,7 +145,7 @@ func (e *engine) run(options []string, args ...string) string {
 	e.t.Helper()
 	all := append(e.flags, "run", "--rm", "--network", "host", "--pid", "host", "--cap-drop", "all", "--read-only",
 		"--security-opt", "no-new-privileges", "--ulimit", "nofile=1024:1024", "--ulimit", "nproc=4096:4096")
-	all = append(append(append(all, options...), "localhost/process-exporter"), args...)
+	all = append(append(append(all, options...), image), args...)
 	return mustOutput(e.t, "podman", all...)
 }
 

@@ -49,6 +49,7 @@ func containerProfiles() []profile {
 // each profile sees of a process of another user with the documented table.
 func TestContainerProfiles(t *testing.T) {
 	e := newEngine(t)
+	e.buildHere()
 	startTarget(t)
 	if _, err := os.Stat("/sys/kernel/btf/vmlinux"); err != nil {
 		unable(t, "the kernel does not describe its types, which the profile bpf takes: %v", err)

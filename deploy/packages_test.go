@@ -32,6 +32,13 @@ func (e *buildError) Error() string { return "go build: " + e.err.Error() + "\n"
 // for all, and returns where it put what it made.
 func release(t *testing.T, root, version string, architectures ...string) string {
 	t.Helper()
+	out := t.TempDir()
+	releaseTo(t, out, root, version, architectures...)
+	return out
+}
+
+func releaseTo(t *testing.T, out, root, version string, architectures ...string) {
+	t.Helper()
 	if testing.Short() {
 		t.Skip("it builds packages")
 	}
@@ -40,27 +47,34 @@ func release(t *testing.T, root, version string, architectures ...string) string
 	if err != nil {
 		t.Fatal(err)
 	}
-	out := t.TempDir()
 	command := exec.Command(filepath.Join(root, "deploy/packages/release.sh"), append([]string{out}, architectures...)...)
 	command.Env = append(append(os.Environ(), env...), "VERSION="+version, "REVISION=0123456789", "SOURCE_DATE_EPOCH=1700000000")
 	if text, err := command.CombinedOutput(); err != nil {
 		t.Fatalf("release.sh: %v\n%s", err, text)
 	}
-	return out
 }
 
-// TestReleaseIsReproducible builds the release in two places, the second with
-// files of another age.
-func TestReleaseIsReproducible(t *testing.T) {
-	if testing.Short() {
-		t.Skip("it builds packages")
+// releases builds the release for all architectures in two places, the second
+// with files of another age, once for all tests.
+func releases(t *testing.T) [2]string {
+	t.Helper()
+	dirs := [2]string{filepath.Join(buildDir, "release"), filepath.Join(buildDir, "release-elsewhere")}
+	if _, err := os.Stat(filepath.Join(dirs[1], "checksums.txt")); err == nil {
+		return dirs
 	}
 	root, err := filepath.Abs("..")
 	if err != nil {
 		t.Fatal(err)
 	}
-	elsewhere := copyRepository(t)
-	first, second := release(t, root, "9.8.7"), release(t, elsewhere, "9.8.7")
+	releaseTo(t, dirs[0], root, "9.8.7")
+	releaseTo(t, dirs[1], copyRepository(t), "9.8.7")
+	return dirs
+}
+
+// TestReleaseIsReproducible compares two builds of the release.
+func TestReleaseIsReproducible(t *testing.T) {
+	both := releases(t)
+	first, second := both[0], both[1]
 	sums := read(t, filepath.Join(first, "checksums.txt"))
 	if other := read(t, filepath.Join(second, "checksums.txt")); other != sums {
 		t.Errorf("two builds differ:\n%s\n%s", sums, other)

@@ -116,6 +116,7 @@ serve & eventually curl -sf http://localhost:9256/metrics >/dev/null
 func TestImagePage(t *testing.T) {
 	code := blocksFor(t, "image", 1)
 	e := newEngine(t)
+	e.buildHere()
 	text := runApart(t, "..", `podman() { shift; command podman `+strings.Join(e.flags, " ")+` run --rm --name=page --ulimit=nofile=1024:1024 --ulimit=nproc=4096:4096 "$@"; }
 `+asFunction("serve", strings.Replace(code[0], " process-exporter\n", " localhost/process-exporter\n", 1))+`
 serve & eventually curl -sf http://localhost:9256/metrics | grep ^namedprocess_exporter_scrape_success
