@@ -23,7 +23,7 @@ type healthMetric struct {
 
 // value tells one value without labels.
 func value(f func(*walk) float64) func(*walk, emit) {
-	return func(w *walk, put emit) { put(f(w)) }
+	return func(w *walk, put emit) { put(f(w), values{}) }
 }
 
 func truth(b bool) float64 {
@@ -70,7 +70,7 @@ func healthMetrics() []healthMetric {
 		{name: own + "limited_threads_total", kind: counter, help: "Times that a thread was counted under the name _other, because there was no room for its own.", note: "The limits are 1000 names in a group, and those of `--max-thread-names` in all.",
 			each: value(func(w *walk) float64 { return float64(w.health.LimitedThreads) })},
 		{name: own + "source_info", kind: gauge, help: "What was asked about the processes: bpf is programs inside the kernel, procfs is /proc.",
-			labels: []string{"source"}, each: func(w *walk, put emit) { put(1, w.health.Source) }},
+			labels: []string{"source"}, each: func(w *walk, put emit) { put(1, values{w.health.Source}) }},
 		{name: own + "lost_events_total", kind: counter, help: "Ends of processes that the kernel had no room to tell of.",
 			note: "Stays 0 with the source `procfs`, which tells of none.",
 			each: value(func(w *walk) float64 { return float64(w.health.LostEvents) })},
@@ -79,6 +79,6 @@ func healthMetrics() []healthMetric {
 
 func ruleMatches(w *walk, put emit) {
 	for _, r := range w.coverage.Rules {
-		put(float64(r.Procs), strconv.Itoa(r.Position), grouping.ValidLabel(r.Template))
+		put(float64(r.Procs), values{strconv.Itoa(r.Position), grouping.ValidLabel(r.Template)})
 	}
 }

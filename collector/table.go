@@ -50,7 +50,7 @@ func newTable() *table {
 	for _, h := range healthMetrics() {
 		t.rows = append(t.rows, row{h.name, h.help, h.kind, h.labels, false, func(t *table, mf *dto.MetricFamily, w *walk) {
 			if h.late || w.err == nil {
-				h.each(w, func(value float64, labels ...string) { mf.Metric = append(mf.Metric, t.plain(&h, value, labels)) })
+				h.each(w, func(value float64, labels values) { mf.Metric = append(mf.Metric, t.plain(&h, value, labels)) })
 			}
 		}, h.appendText})
 	}
@@ -96,9 +96,9 @@ func (t *table) family(i int, w *walk, metrics []*dto.Metric) *dto.MetricFamily 
 }
 
 // plain returns a sample that belongs to no group.
-func (t *table) plain(h *healthMetric, value float64, labels []string) *dto.Metric {
+func (t *table) plain(h *healthMetric, value float64, labels values) *dto.Metric {
 	m := t.cells.take(h.kind, value)
-	for i := range labels {
+	for i := range h.labels {
 		m.Label = append(m.Label, &dto.LabelPair{Name: &h.labels[i], Value: &labels[i]})
 	}
 	return m
@@ -114,8 +114,8 @@ func newFamily(name, help string, kind prometheus.ValueType) *dto.MetricFamily {
 
 // addGroup adds the samples that a family has of one group.
 func (t *table) addGroup(mf *dto.MetricFamily, f *family, g *grouping.Group, names []string) {
-	f.samples(g, func(value float64, labels ...string) {
-		mf.Metric = append(mf.Metric, t.sample(f, g, names, value, labels...))
+	f.samples(g, func(value float64, labels values) {
+		mf.Metric = append(mf.Metric, t.sample(f, g, names, value, labels))
 	})
 }
 
@@ -129,23 +129,23 @@ func (f *family) samples(g *grouping.Group, put emit) {
 		switch {
 		case !s.has(g):
 		case s.label == "":
-			put(s.value(g))
+			put(s.value(g), values{})
 		default:
-			put(s.value(g), s.label)
+			put(s.value(g), values{s.label})
 		}
 	}
 }
 
 // sample returns a sample of a group with the labels that f has beside those of
 // the group, of which names are the names.
-func (t *table) sample(f *family, g *grouping.Group, names []string, value float64, labels ...string) *dto.Metric {
+func (t *table) sample(f *family, g *grouping.Group, names []string, value float64, labels values) *dto.Metric {
 	m := t.cells.take(f.kind, value)
 	m.Label = append(m.Label, t.pair("groupname", g.Name))
 	for i, value := range g.Labels {
 		m.Label = append(m.Label, t.pair(names[i], value))
 	}
-	for i, value := range labels {
-		m.Label = append(m.Label, t.pair(f.labels[i], value))
+	for i, name := range f.labels {
+		m.Label = append(m.Label, t.pair(name, labels[i]))
 	}
 	slices.SortFunc(m.Label, func(a, b *dto.LabelPair) int { return strings.Compare(a.GetName(), b.GetName()) })
 	return m

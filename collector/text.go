@@ -41,11 +41,11 @@ func (t *table) eachText(w *walk, use func(name string, lines []byte) error) err
 // appendGroups appends the samples that a family has of all groups.
 func (f *family) appendGroups(dst []byte, w *walk) []byte {
 	line := newLine(f, w.labels)
+	var g *grouping.Group
+	put := func(value float64, labels values) { dst = line.append(dst, g, value, labels[:len(f.labels)]) }
 	for i := range w.groups {
-		g := &w.groups[i]
-		f.samples(g, func(value float64, labels ...string) {
-			dst = line.append(dst, g, value, labels)
-		})
+		g = &w.groups[i]
+		f.samples(g, put)
 	}
 	return dst
 }
@@ -55,13 +55,13 @@ func (h *healthMetric) appendText(dst []byte, w *walk) []byte {
 	if !h.late && w.err != nil {
 		return dst
 	}
-	h.each(w, func(value float64, labels ...string) {
+	h.each(w, func(value float64, labels values) {
 		dst = append(dst, h.name...)
-		for i, label := range labels {
+		for i, name := range h.labels {
 			dst = append(dst, "{,"[min(i, 1)])
-			dst = appendLabel(dst, h.labels[i], label)
+			dst = appendLabel(dst, name, labels[i])
 		}
-		if len(labels) > 0 {
+		if len(h.labels) > 0 {
 			dst = append(dst, '}')
 		}
 		dst = appendValue(dst, value)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"math"
+	"strconv"
 	"testing"
 
 	dto "github.com/prometheus/client_model/go"
@@ -91,5 +92,31 @@ func TestTextValues(t *testing.T) {
 		if got != want {
 			t.Errorf("got %q, want %q", got, want)
 		}
+	}
+}
+
+// TestTextAllocates leaves next to nothing for the garbage collector: what it
+// does leave grows with families, not with groups or threads.
+func TestTextAllocates(t *testing.T) {
+	w := newWorld(t, setup{config: "- comm: [a]\n"}, proctree.Process{PID: 7, Comm: "a"})
+	walk := w.c.join(context.Background())
+	text := func(groups int) float64 {
+		walk.groups = nil
+		for i := range groups {
+			walk.groups = append(walk.groups, grouping.Group{
+				Name: strconv.Itoa(i), Watched: true, Known: math.MaxUint16, Counted: math.MaxUint16, Procs: 1,
+				Threads: []grouping.Thread{{Name: "a", Counted: math.MaxUint16}, {Name: "b", Counted: math.MaxUint16}},
+				WChans:  []grouping.WChan{{Name: "do_poll", Count: 3}},
+				Exits:   []grouping.Exit{{Reason: "exited", Code: "0", Count: 1}},
+			})
+		}
+		return testing.AllocsPerRun(20, func() {
+			if err := w.c.table.eachText(walk, func(string, []byte) error { return nil }); err != nil {
+				t.Fatal(err)
+			}
+		})
+	}
+	if few, many := text(1), text(500); many > few {
+		t.Errorf("got %v allocations for 1 group and %v for 500", few, many)
 	}
 }
