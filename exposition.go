@@ -70,6 +70,7 @@ func (x *exposition) serveScrape(w http.ResponseWriter, r *http.Request) {
 	answer := x.shared.answer(r)
 	x.slots.give()
 	if answer != nil {
+		defer x.shared.leave(answer)
 		answer.send(w, r)
 	}
 }

@@ -28,8 +28,9 @@ type renderings struct {
 	slots  chan struct{}
 	pace   pace
 
-	mu      sync.Mutex // guards running
+	mu      sync.Mutex // guards running, spare and what answers say of themselves
 	running map[asked]*rendering
+	spare   bytes.Buffer // the memory of an answer that nobody needs any more
 }
 
 // asked is all that an answer depends on. It has few values, so that clients
@@ -86,6 +87,7 @@ type rendering struct {
 	header http.Header
 	status int
 	body   bytes.Buffer
+	users  int // who puts it together, and who is to send it
 }
 
 func newRenderings(log *slog.Logger, render func(context.Context, http.ResponseWriter, *http.Request)) *renderings {
@@ -96,12 +98,14 @@ func newRenderings(log *slog.Logger, render func(context.Context, http.ResponseW
 }
 
 // answer returns the answer to r, nil if the client hangs up before it is there.
+// Who has sent it says so by leave.
 func (x *renderings) answer(r *http.Request) *rendering {
 	key := newAsked(r.Header)
 	x.mu.Lock()
 	a := x.find(key)
 	if a == nil {
-		a = &rendering{done: make(chan struct{}), header: make(http.Header), status: http.StatusOK}
+		a = &rendering{done: make(chan struct{}), header: make(http.Header), status: http.StatusOK, body: x.spare, users: 1}
+		x.spare = bytes.Buffer{}
 		x.running[key] = a
 		// It does not end with the client that began it, for others may have joined.
 		request := r.Clone(context.Background())
@@ -111,12 +115,25 @@ func (x *renderings) answer(r *http.Request) *rendering {
 		}
 		go x.run(a, key, request)
 	}
+	a.users++
 	x.mu.Unlock()
 	select {
 	case <-a.done:
 		return a
 	case <-r.Context().Done():
+		x.leave(a)
 		return nil
+	}
+}
+
+// leave says that a is not used any more by one that did. After the last the
+// next answer takes its memory, which is hundreds of kilobytes at every scrape.
+func (x *renderings) leave(a *rendering) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if a.users--; a.users == 0 {
+		a.body.Reset()
+		x.spare = a.body
 	}
 }
 
@@ -135,6 +152,7 @@ func (x *renderings) run(a *rendering, key asked, r *http.Request) {
 		delete(x.running, key)
 		x.mu.Unlock()
 		close(a.done)
+		x.leave(a)
 	}()
 	x.pace.wait(ctx)
 	start := time.Now()

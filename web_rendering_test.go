@@ -40,6 +40,28 @@ func TestScrapesShareOneAnswer(t *testing.T) {
 	}
 }
 
+// TestAnswersTakeTurnsInMemory gives the memory of an answer to the next, but not
+// while somebody may still send it.
+func TestAnswersTakeTurnsInMemory(t *testing.T) {
+	text := "first"
+	x := newRenderings(slog.New(slog.DiscardHandler), func(_ context.Context, w http.ResponseWriter, _ *http.Request) {
+		_, _ = w.Write([]byte(text))
+	})
+	ask := func() *rendering { return x.answer(httptest.NewRequest(http.MethodGet, "/metrics", nil)) }
+	first := ask()
+	text = "other"
+	if second := ask(); first.body.String() != "first" || second.body.String() != "other" {
+		t.Errorf("got %q and then %q", first.body.String(), second.body.String())
+	}
+	memory := &first.body.Bytes()[0]
+	x.leave(first)
+	eventually(t, "the memory of the first answer", func() bool {
+		third := ask()
+		defer x.leave(third)
+		return &third.body.Bytes()[0] == memory
+	})
+}
+
 func TestPanicIsAnAnswer(t *testing.T) {
 	x := newRenderings(slog.New(slog.DiscardHandler), func(_ context.Context, w http.ResponseWriter, _ *http.Request) {
 		_, _ = w.Write([]byte("half"))
