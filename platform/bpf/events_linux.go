@@ -50,6 +50,9 @@ func (e *Events) run() {
 	for {
 		err := e.reader.ReadInto(&record)
 		e.mu.Lock()
+		if err == nil && !whole(record.RawSample) {
+			err = fmt.Errorf("an event that is not whole, of %d bytes", len(record.RawSample))
+		}
 		switch {
 		case err == nil:
 			e.hold(record.RawSample)
@@ -67,6 +70,23 @@ func (e *Events) run() {
 		}
 		e.mu.Unlock()
 	}
+}
+
+// whole reports whether a record has all that its kind has, as Batch takes for
+// granted.
+func whole(record []byte) bool {
+	if len(record) < 8 {
+		return false
+	}
+	kind, argsLen := *(*uint32)(unsafe.Pointer(&record[0])), *(*uint32)(unsafe.Pointer(&record[4]))
+	switch kind {
+	case kindFree:
+		return len(record) == int(unsafe.Sizeof(Freed{}))
+	case KindExit, KindExec:
+		const args = int(unsafe.Offsetof(Words{}.Args))
+		return argsLen <= uint32(len(Words{}.Args)) && len(record) == args+int(argsLen)
+	}
+	return false
 }
 
 // lengthSize keeps the records behind it aligned.

@@ -43,18 +43,25 @@ const (
 type Scanner struct {
 	file    io.ReadCloser
 	fd      int
-	buf     []byte // all that was read in this look
-	at      int    // in buf, where the next record begins
+	pieces  [][]byte // the memory of looks; what was read in this one is in the first
+	used    int      // of pieces, in this look
+	buf     []byte   // what was read into the last of these
+	at      int      // in buf, where the next record begins
 	process *Process
 	thread  *Thread
 	err     error
 }
 
-// readSize is the room for one read, more than the kernel hands out at once.
-const readSize = 64 << 10
+// Records are read into pieces of memory, which stay where they are however many
+// there are. A read has at least half of a piece for itself, which is what the
+// kernel hands out at once.
+const pieceSize = 64 << 10
 
 func (s *Scanner) start(file io.ReadCloser) {
-	s.file, s.fd, s.buf, s.at, s.err = file, -1, s.buf[:0], 0, nil
+	if len(s.pieces) > 2*s.used { // there were more threads once
+		s.pieces = slices.Clone(s.pieces[:s.used])
+	}
+	s.file, s.fd, s.used, s.buf, s.at, s.err = file, -1, 0, nil, 0, nil
 	if f, ok := file.(interface{ Fd() uintptr }); ok {
 		s.fd = int(f.Fd())
 	}
@@ -120,21 +127,29 @@ func (s *Scanner) kind() (kind uint32, size int) {
 	return kind, 0
 }
 
-// fill reads on. Where the buffer has to grow, the records that were found stay
-// in the old one.
+// fill reads on, if need be into another piece, which then begins with the part
+// of a record that has been read.
 func (s *Scanner) fill() {
 	if s.err != nil {
 		return
 	}
-	s.buf = slices.Grow(s.buf, readSize)
-	n, err := s.read(s.buf[len(s.buf) : len(s.buf)+readSize])
+	if cap(s.buf)-len(s.buf) < pieceSize/2 {
+		if s.used == len(s.pieces) {
+			s.pieces = append(s.pieces, make([]byte, pieceSize))
+		}
+		s.buf, s.at = append(s.pieces[s.used][:0], s.buf[s.at:]...), 0
+		s.used++
+	}
+	n, err := s.read(s.buf[len(s.buf):cap(s.buf)])
 	s.buf = s.buf[:len(s.buf)+n]
 	switch {
-	case err == nil:
-	case errors.Is(err, io.EOF) && s.at == len(s.buf):
+	case err == nil, n > 0 && errors.Is(err, io.EOF): // which comes again
+	case !errors.Is(err, io.EOF):
+		s.err = fmt.Errorf("bpf: read tasks: %w", err)
+	case s.at == len(s.buf):
 		s.err = io.EOF
 	default:
-		s.err = fmt.Errorf("bpf: read tasks: %w", err)
+		s.err = fmt.Errorf("bpf: read tasks: %w", io.ErrUnexpectedEOF)
 	}
 }
 
