@@ -148,8 +148,13 @@ func loadWebConfig(path string) (*webConfig, []stamp, error) {
 		return nil, stamps, err
 	}
 	for _, name := range []string{file.TLSConfig.TLSCertPath, file.TLSConfig.TLSKeyPath, file.TLSConfig.ClientCAs} {
-		if name != "" {
-			stamps = append(stamps, stampOf(name))
+		if name == "" {
+			continue
+		}
+		s := stampOf(name)
+		stamps = append(stamps, s)
+		if s.found && (!s.info.Mode().IsRegular() || s.info.Size() > maxWebConfigBytes) {
+			return nil, stamps, fmt.Errorf("%s is not a regular file of at most %d bytes", name, maxWebConfigBytes)
 		}
 	}
 	if err := web.Validate(path); err != nil {

@@ -12,6 +12,30 @@ import (
 	"time"
 )
 
+// TestWebConfigNamesFiles refuses to read what may never end.
+func TestWebConfigNamesFiles(t *testing.T) {
+	path := writeFile(t, "web.yml", "tls_server_config: {cert_file: /dev/zero, key_file: /dev/zero}\n")
+	if _, _, err := loadWebConfig(path); err == nil || !strings.Contains(err.Error(), "/dev/zero is not a regular file") {
+		t.Errorf("got %v", err)
+	}
+}
+
+// FuzzWebConfig asserts that no text makes loading panic, or fail and yet answer.
+func FuzzWebConfig(f *testing.F) {
+	f.Add("http_server_config: {headers: {X-Frame-Options: deny}, http2: false}\nrate_limit: {interval: 1s, burst: 2}\n")
+	f.Add("basic_auth_users: {a: $2y$10$QOauhQNbBCuQDKes6eFzPeMqBSjb7Mr5DUmpZ/VcEd00UAV/LDeSi}\n")
+	f.Add("tls_server_config: {cert_file: a, key_file: b, min_version: TLS13, client_auth_type: RequireAnyClientCert}\n")
+	path := filepath.Join(f.TempDir(), "web.yml")
+	f.Fuzz(func(t *testing.T, text string) {
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if c, stamps, err := loadWebConfig(path); (c == nil) != (err != nil) || len(stamps) == 0 {
+			t.Errorf("got %+v from %v beside error %v", c, stamps, err)
+		}
+	})
+}
+
 // TestWebConfigChanges rewrites the file while it is in force.
 func TestWebConfigChanges(t *testing.T) {
 	path := writeFile(t, "web.yml", "http_server_config: {headers: {X-Frame-Options: deny}}\n")
