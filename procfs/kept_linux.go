@@ -45,7 +45,7 @@ func (k *keptFiles) text(p *Process, buf []byte, file string) (text []byte, errn
 		case errno != 0:
 			return nil, errno, true
 		default:
-			return buf[:n], 0, int(n) < len(buf) // or there may be more
+			return buf[:n], 0, n == 0 || int(n) < len(buf) && endsLine(buf[:n]) // or there may be more
 		}
 	}
 }

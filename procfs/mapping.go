@@ -29,9 +29,11 @@ type Mapping struct {
 
 // AppendMappings appends the blocks in the text of an smaps file to dst. It
 // skips lines whose key it does not know. Words of the struct are copies. On
-// error dst is returned as it was.
+// error dst is returned as it was; a block that ends before its Swap, the last
+// size of interest, is one.
 func AppendMappings(dst []Mapping, text []byte) ([]Mapping, error) {
 	got := dst
+	ended := true // the block, with its Swap
 	for len(text) > 0 {
 		line, rest, whole := nextLine(text)
 		text = rest
@@ -41,10 +43,13 @@ func AppendMappings(dst []Mapping, text []byte) ([]Mapping, error) {
 			return dst, newParseError("smaps", "", line)
 		case !isKey:
 			var m Mapping
+			if !ended {
+				return dst, newParseError("smaps", "Swap", line)
+			}
 			if !m.parseHeading(line) {
 				return dst, newParseError("smaps", "address", line)
 			}
-			got = append(got, m)
+			got, ended = append(got, m), false
 		case len(got) == len(dst):
 			return dst, newParseError("smaps", string(key), value) // of no block
 		default:
@@ -52,7 +57,11 @@ func AppendMappings(dst []Mapping, text []byte) ([]Mapping, error) {
 			if to != nil && !setKB(to, value) {
 				return dst, newParseError("smaps", string(key), value)
 			}
+			ended = ended || string(key) == "Swap"
 		}
+	}
+	if !ended {
+		return dst, newParseError("smaps", "Swap", nil)
 	}
 	return got, nil
 }

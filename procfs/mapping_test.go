@@ -19,7 +19,7 @@ func oldMapping() Mapping {
 }
 
 func TestAppendMappings(t *testing.T) {
-	const anonymous = "7f00-7fff rw-p 00000000 00:00 0 \nRss:  1 kB\n"
+	const anonymous = "7f00-7fff rw-p 00000000 00:00 0 \nRss:  1 kB\nSwap: 0 kB\n"
 	tests := []struct {
 		name, text string
 		want       []Mapping
@@ -30,13 +30,15 @@ func TestAppendMappings(t *testing.T) {
 		{"no path", anonymous, []Mapping{{Start: 0x7f00, End: 0x7fff, Perms: "rw-p", RSSBytes: 1024}}, "none"},
 		{"two", oldBlock + anonymous,
 			[]Mapping{oldMapping(), {Start: 0x7f00, End: 0x7fff, Perms: "rw-p", RSSBytes: 1024}}, "none"},
-		{"path like a key", "1-2 r--p 0 0:0 0 Rss: 5 kB\n", []Mapping{{Start: 1, End: 2, Perms: "r--p", Path: "Rss: 5 kB"}}, "none"},
-		{"escaped newline", "1-2 r--p 0 0:0 0 /a\\012b\n", []Mapping{{Start: 1, End: 2, Perms: "r--p", Path: `/a\012b`}}, "none"},
+		{"path like a key", "1-2 r--p 0 0:0 0 Rss: 5 kB\nSwap: 0 kB\n", []Mapping{{Start: 1, End: 2, Perms: "r--p", Path: "Rss: 5 kB"}}, "none"},
+		{"escaped newline", "1-2 r--p 0 0:0 0 /a\\012b\nSwap: 0 kB\n", []Mapping{{Start: 1, End: 2, Perms: "r--p", Path: `/a\012b`}}, "none"},
 		{"size without heading", "Rss: 5 kB\n", nil, "Rss"},
 		{"bad size", "1-2 r--p 0 0:0 0 \nRss: x kB\n", nil, "Rss"},
 		{"bad address", "1-g r--p 0 0:0 0 \n", nil, "address"},
 		{"backwards", "2-1 r--p 0 0:0 0 \n", nil, "address"},
 		{"cut short", "1-2 r--p 0 0:0 0 /lib", nil, ""},
+		{"without its end", "1-2 r--p 0 0:0 0 \nRss: 5 kB\n", nil, "Swap"},
+		{"without its end before another", "1-2 r--p 0 0:0 0 \nRss: 5 kB\n" + oldBlock, nil, "Swap"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

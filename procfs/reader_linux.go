@@ -40,7 +40,7 @@ func NewReader(m *Mount) *Reader {
 
 // Read returns the text of /proc/PID/file, a file of one record such as stat,
 // status or io: the kernel hands such a record over in one piece, so that a
-// read which leaves room in the buffer has seen its end.
+// read which leaves room in the buffer and ends with a line has seen its end.
 func (r *Reader) Read(pid int, file string) ([]byte, error) {
 	r.name(pid, file)
 	r.raw = r.mount.raw(file)
@@ -196,7 +196,9 @@ func (r *Reader) nameTask(pid, tid int, file string) {
 }
 
 // slurp reads the file r.path names. A file of one record needs no second read
-// to see its end; others are read until nothing comes.
+// to see its end, unless that is in the middle of a line, as of a file system in
+// user space that hands out less than it has; others are read until nothing
+// comes.
 func (r *Reader) slurp(oneRecord bool) ([]byte, syscall.Errno) {
 	if len(r.buf) > keepText {
 		r.buf = make([]byte, keepText)
@@ -218,7 +220,7 @@ func (r *Reader) slurp(oneRecord bool) ([]byte, syscall.Errno) {
 			return nil, errno
 		}
 		n += got
-		if got == 0 || oneRecord && n < len(r.buf) {
+		if got == 0 || oneRecord && n < len(r.buf) && endsLine(r.buf[:n]) {
 			break
 		}
 		if n == len(r.buf) {

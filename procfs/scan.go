@@ -15,6 +15,9 @@ func nextLine(text []byte) (line, rest []byte, whole bool) {
 	return text[:i], text[i+1:], true
 }
 
+// endsLine reports whether text ends with a line, and not in the middle of one.
+func endsLine(text []byte) bool { return text[len(text)-1] == '\n' }
+
 // cutKey splits a line at its first colon; without one, all of it is the key.
 func cutKey(line []byte) (key, value []byte) {
 	// Keys are a few bytes long: a loop beats the call of bytes.IndexByte.

@@ -28,9 +28,13 @@ const (
 
 // ParseSmaps fills dst from the text of an smaps_rollup file, which has one
 // block of lines, or of an smaps file, which has one for each mapping. It skips
-// the headings of blocks and keys it does not know, such as parts of a sum.
+// the headings of blocks and keys it does not know, such as parts of a sum. A
+// block that lacks Swap, which every kernel writes behind what is summed up, has
+// lost its end; that whole blocks are missing, nothing in the text tells.
 func ParseSmaps(text []byte, dst *Smaps) error {
 	var got Smaps
+	var open bool             // in a block, before its Swap
+	var swaps, swapShares int // which a kernel writes in every block, or nowhere
 	for len(text) > 0 {
 		line, rest, whole := nextLine(text)
 		text = rest
@@ -48,6 +52,17 @@ func ParseSmaps(text []byte, dst *Smaps) error {
 		}
 		*to += n
 		got.Have |= bit
+		switch bit {
+		case SmapsSwap:
+			swaps, open = swaps+1, false
+		case SmapsSwapPSS:
+			swapShares++
+		default:
+			open = true
+		}
+	}
+	if open || swapShares != 0 && swapShares != swaps {
+		return newParseError("smaps", "Swap", nil)
 	}
 	*dst = got
 	return nil
