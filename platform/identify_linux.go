@@ -48,8 +48,11 @@ func (w *worker) readWords(target *Sample, want Words, use func(Words, []byte)) 
 			return passDenied(err)
 		}
 		if word == WordUser {
-			if procfs.ParseStatus(text, &w.read.status) != nil || w.read.status.Have&procfs.StatusUIDs == 0 {
-				return nil
+			if err := procfs.ParseStatus(text, &w.read.status); err != nil {
+				return err
+			}
+			if w.read.status.Have&procfs.StatusUIDs == 0 {
+				return errIncomplete
 			}
 			w.read.hasUser = true
 			maphash.WriteComparable(sum, w.read.status.UIDs[1])
@@ -75,7 +78,8 @@ func (w *worker) readWords(target *Sample, want Words, use func(Words, []byte)) 
 		}
 	}
 	if want&WordCgroups != 0 {
-		text, err := w.reader.Read(target.PID, "cgroup")
+		// Nothing tells that a line is missing, so read until none comes.
+		text, err := w.reader.ReadAll(target.PID, "cgroup")
 		if err := take(WordCgroups, text, err); err != nil {
 			return err
 		}

@@ -208,9 +208,33 @@ func (w *worker) status(s *Sample) error {
 	if err := procfs.ParseStatus(text, st); err != nil {
 		return err
 	}
+	if !whole(st) {
+		return errIncomplete
+	}
 	s.SwapBytes, s.EUID = st.SwapBytes, st.UIDs[1]
 	s.VoluntarySwitches, s.NonvoluntarySwitches = st.VoluntarySwitches, st.NonvoluntarySwitches
 	return nil
+}
+
+// errIncomplete says that a file lacks lines that every kernel writes. What they
+// would have said is not known: it is not zero, and zero is root.
+var errIncomplete = errors.New("lines are missing")
+
+// whole reports whether a status has what we take of it. The line of the owners
+// is among the first, the context switches are near the end.
+func whole(st *procfs.Status) bool {
+	const lines = procfs.StatusUIDs | procfs.StatusSwitches
+	return st.Have&lines == lines
+}
+
+// parseIO parses an io file of a process or thread into w.read.io.
+func (w *worker) parseIO(text []byte) error {
+	const lines = procfs.IOReadBytes | procfs.IOWriteBytes
+	err := procfs.ParseIO(text, &w.read.io)
+	if err == nil && w.read.io.Have&lines != lines {
+		return errIncomplete
+	}
+	return err
 }
 
 func (w *worker) io(s *Sample) error {
@@ -218,7 +242,7 @@ func (w *worker) io(s *Sample) error {
 	if err != nil {
 		return err
 	}
-	if err := procfs.ParseIO(text, &w.read.io); err != nil {
+	if err := w.parseIO(text); err != nil {
 		return err
 	}
 	s.ReadBytes, s.WriteBytes = w.read.io.ReadBytes, w.read.io.WriteBytes
@@ -264,6 +288,9 @@ func (w *worker) fdLimit(s, prev *Sample) error {
 	}
 	if err := procfs.ParseLimits(text, &w.read.limits); err != nil {
 		return err
+	}
+	if w.read.limits.Have&procfs.LimitOpenFiles == 0 {
+		return errIncomplete
 	}
 	s.FDLimit = w.read.limits.OpenFiles.Soft
 	return nil

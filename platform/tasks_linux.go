@@ -133,6 +133,9 @@ func (w *worker) taskStatus(s *Sample, t *Task) error {
 		if err := procfs.ParseTaskStatus(text, st); err != nil {
 			return err
 		}
+		if st.Have&procfs.StatusSwitches != procfs.StatusSwitches {
+			return errIncomplete
+		}
 		t.VoluntarySwitches, t.NonvoluntarySwitches = st.VoluntarySwitches, st.NonvoluntarySwitches
 		if t.State == 0 {
 			t.State = st.State
@@ -176,7 +179,7 @@ func (w *worker) taskIO(s *Sample, t, old *Task) error {
 	}
 	text, err := w.reader.ReadTask(s.PID, t.TID, "io")
 	if err == nil {
-		err = procfs.ParseIO(text, &w.read.io)
+		err = w.parseIO(text)
 	}
 	if err != nil {
 		if !taskGone(err) {
