@@ -117,6 +117,12 @@ func (f *faulty) try(t *testing.T, call, name string, every int) {
 		}
 	}
 	stop()
+	f.wellAgain(t)
+}
+
+// wellAgain looks whether all is as it was before, after at most two scrapes.
+func (f *faulty) wellAgain(t *testing.T) {
+	t.Helper()
 	var series sampleSet
 	for range 2 {
 		series = f.mustScrape(t)

@@ -196,9 +196,9 @@ func (r *Reader) nameTask(pid, tid int, file string) {
 }
 
 // slurp reads the file r.path names. A file of one record needs no second read
-// to see its end, unless that is in the middle of a line, as of a file system in
-// user space that hands out less than it has; others are read until nothing
-// comes.
+// to see its end, unless the first stops in the middle of a line, as that of a
+// file system in user space may that hands out less than it has. It is then read
+// until nothing comes, as all others are.
 func (r *Reader) slurp(oneRecord bool) ([]byte, syscall.Errno) {
 	if len(r.buf) > keepText {
 		r.buf = make([]byte, keepText)
@@ -220,7 +220,7 @@ func (r *Reader) slurp(oneRecord bool) ([]byte, syscall.Errno) {
 			return nil, errno
 		}
 		n += got
-		if got == 0 || oneRecord && n < len(r.buf) && endsLine(r.buf[:n]) {
+		if got == 0 || oneRecord && n == got && n < len(r.buf) && endsLine(r.buf[:n]) {
 			break
 		}
 		if n == len(r.buf) {

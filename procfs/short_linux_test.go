@@ -16,7 +16,7 @@ import (
 // time, from a FIFO in the place of each file. They have to be whole.
 func TestShortReads(t *testing.T) {
 	texts := map[string]string{"wchan": "linux-6.18/wchan"} // ends without a newline
-	for _, file := range []string{"stat", "statm", "schedstat"} {
+	for _, file := range []string{"stat", "statm", "schedstat", "status", "io", "limits"} {
 		texts[file] = "linux-6.18/" + file
 	}
 	sizes := map[string]func(left int) int{
