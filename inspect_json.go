@@ -124,7 +124,7 @@ func failureObject(err error) object {
 		{platform.ErrZombie, "ZombieProcess"}, {platform.ErrGone, "NoSuchProcess"},
 		{platform.ErrAccessDenied, "AccessDenied"}, {platform.ErrTimeout, "TimeoutExpired"},
 		{platform.ErrUnsupported, "NotImplemented"}, {platform.ErrInvalid, "ValueError"},
-		{platform.ErrBlocked, "DoesNotAnswer"},
+		{platform.ErrBlocked, "DoesNotAnswer"}, {platform.ErrTooLarge, "TooLarge"},
 	} {
 		if errors.Is(err, known.kind) {
 			return object{{"error", known.name}}

@@ -92,6 +92,8 @@ func reasonOf(err error) string {
 		return "- (not known here)"
 	case errors.Is(err, platform.ErrBlocked):
 		return "- (does not answer)"
+	case errors.Is(err, platform.ErrTooLarge):
+		return "- (more than any process has)"
 	}
 	return "- (" + oneLine(err) + ")"
 }

@@ -66,7 +66,7 @@ func (w *worker) readWords(target *Sample, want Words, use func(Words, []byte)) 
 		return nil
 	}
 	if want&WordArgs != 0 && !target.Kernel {
-		text, err := w.reader.ReadAll(target.PID, "cmdline")
+		text, err := w.reader.ReadStart(target.PID, "cmdline")
 		if err := take(WordArgs, text, err); err != nil {
 			return err
 		}

@@ -172,7 +172,7 @@ type Identity struct {
 	StartTime time.Time // in UTC
 
 	// Args is the command line, split. It is empty for kernel threads and
-	// zombies. Arguments of more than 4 MiB are cut there.
+	// zombies. Arguments of more than 128 KiB are cut there.
 	Args     []string
 	EUID     uint32
 	Username string   // of EUID; its number where it has no name
@@ -246,6 +246,9 @@ var ErrBlocked = errors.New("process does not answer")
 
 // ErrGone matches the error of reading a process that has exited.
 var ErrGone = procfs.ErrGone
+
+// ErrTooLarge matches the error of reading what is more than any process has.
+var ErrTooLarge = procfs.ErrTooLarge
 
 // ErrAccessDenied matches the error of reading what the kernel keeps from us.
 var ErrAccessDenied = procfs.ErrAccessDenied

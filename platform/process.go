@@ -194,6 +194,8 @@ func (p *Process) failure(op string, err error) error {
 		e.Kind = ErrAccessDenied
 	case errors.Is(err, ErrUnsupported), errors.Is(err, ErrInvalid):
 		e.Kind, e.Err = kindOf(err), nil
+	case errors.Is(err, ErrTooLarge):
+		e.Kind, e.Err = ErrTooLarge, nil
 	case errors.Is(err, syscall.ESRCH), errors.Is(err, syscall.ENOENT):
 		e.Kind = p.absence()
 	case errors.Is(err, ErrGone), errors.Is(err, ErrAccessDenied):
@@ -204,7 +206,7 @@ func (p *Process) failure(op string, err error) error {
 
 // kindOf returns the sentinel that err matches, most telling first.
 func kindOf(err error) error {
-	for _, kind := range [...]error{ErrZombie, ErrGone, ErrAccessDenied, ErrTimeout, ErrUnsupported, ErrInvalid} {
+	for _, kind := range [...]error{ErrZombie, ErrGone, ErrAccessDenied, ErrTooLarge, ErrTimeout, ErrUnsupported, ErrInvalid} {
 		if errors.Is(err, kind) {
 			return kind
 		}

@@ -95,7 +95,8 @@ func (p *Process) Attr(name Attr) (any, error) {
 }
 
 // AsMap reads attributes at one moment, all of them if none is named. The value
-// of what is kept from us, or went with the memory of a zombie, is denied. What
+// of what is kept from us, went with the memory of a zombie, or is more than any
+// process has, is denied. What
 // this system does not have is left out, unless it was named: that is an error,
 // as is a process that has gone.
 func (p *Process) AsMap(denied any, names ...Attr) (map[Attr]any, error) {
@@ -110,7 +111,7 @@ func (p *Process) AsMap(denied any, names ...Attr) (map[Attr]any, error) {
 		switch {
 		case err == nil:
 			all[name] = value
-		case errors.Is(err, ErrAccessDenied), errors.Is(err, ErrZombie):
+		case errors.Is(err, ErrAccessDenied), errors.Is(err, ErrZombie), errors.Is(err, ErrTooLarge):
 			all[name] = denied
 		case errors.Is(err, ErrUnsupported) && !named:
 		default:

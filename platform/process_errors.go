@@ -6,8 +6,8 @@ import (
 	"io/fs"
 )
 
-// Sentinels that a [*ProcessError] matches by [errors.Is], beside [ErrGone] and
-// [ErrAccessDenied].
+// Sentinels that a [*ProcessError] matches by [errors.Is], beside [ErrGone],
+// [ErrAccessDenied] and [ErrTooLarge].
 var (
 	// ErrZombie says that the process has exited and only waits for its parent
 	// to take note: what was asked for went with its memory. It matches ErrGone

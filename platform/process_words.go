@@ -28,7 +28,7 @@ func (p *Process) Name() (string, error) {
 	}
 	words, err := p.cmdline(op)
 	switch {
-	case errors.Is(err, ErrAccessDenied), errors.Is(err, ErrZombie):
+	case errors.Is(err, ErrAccessDenied), errors.Is(err, ErrZombie), errors.Is(err, ErrTooLarge):
 	case err != nil:
 		return "", err
 	case len(words) > 0:
@@ -84,7 +84,8 @@ func (p *Process) undeleted(h handle, link string, text []byte) (name string, de
 
 // Cmdline returns the arguments that the process was started with, or wrote
 // over them. Empty arguments count. A title without a NUL at its end is split
-// at spaces. It is empty for a kernel thread.
+// at spaces. It is empty for a kernel thread. More than 8 MiB, which no program can
+// be started with, is an error that matches [ErrTooLarge].
 func (p *Process) Cmdline() ([]string, error) { return p.cmdline("cmdline") }
 
 func (p *Process) cmdline(op string) ([]string, error) {
@@ -97,7 +98,7 @@ func (p *Process) cmdline(op string) ([]string, error) {
 }
 
 // CmdlineRaw returns the bytes that the arguments are in, with the NULs that
-// end them.
+// end them. More than 8 MiB is an error as of [Process.Cmdline].
 func (p *Process) CmdlineRaw() ([]byte, error) {
 	text, err := p.cmdlineText("cmdline")
 	if err != nil {
@@ -142,7 +143,8 @@ func (p *Process) notZombie(op string) error {
 }
 
 // Environ returns the environment that the process was started with. It is
-// empty for a kernel thread.
+// empty for a kernel thread. More than 8 MiB is an error that matches
+// [ErrTooLarge].
 func (p *Process) Environ() (map[string]string, error) {
 	text, err := p.wholeText("environ", "environ")
 	switch {

@@ -15,7 +15,8 @@
 // # Errors
 //
 // The failed read of a file is a [*ReadError]. It matches [ErrGone] if the
-// process has exited and [ErrAccessDenied] if the kernel refuses the reader.
+// process has exited, [ErrAccessDenied] if the kernel refuses the reader, and
+// [ErrTooLarge] if there is more text than anybody needs.
 //
 // Text that a parser does not understand is a [*ParseError], and the caller's
 // struct is then as it was. The kernel ends every line with a newline, so a

@@ -13,6 +13,10 @@ var (
 	// ErrAccessDenied says that the process lives and the kernel lets us not
 	// look: a missing capability, another user, or a security module.
 	ErrAccessDenied = errors.New("access denied")
+	// ErrTooLarge says that a file has more text than is read of it. A process
+	// can let its command line and its environment seem to be gigabytes without
+	// having the memory.
+	ErrTooLarge = errors.New("too much text")
 )
 
 // A ReadError records a failed read of one file of one process.
@@ -43,6 +47,8 @@ func (e *ReadError) Is(target error) bool {
 		return errors.Is(e.Err, syscall.ESRCH) || always && errors.Is(e.Err, syscall.ENOENT)
 	case ErrAccessDenied:
 		return errors.Is(e.Err, syscall.EACCES) || errors.Is(e.Err, syscall.EPERM)
+	case ErrTooLarge:
+		return errors.Is(e.Err, syscall.EFBIG) // which no read returns
 	}
 	return false
 }

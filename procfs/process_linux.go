@@ -10,9 +10,23 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// maxWhole bounds what [Process.ReadAll] reads. It is beyond the smaps file of
-// a process with as many mappings as the kernel allows by default.
-const maxWhole = 256 << 20
+const (
+	// maxWhole bounds what [Process.ReadAll] reads. It is beyond the smaps file
+	// of a process with as many mappings as the kernel allows by default.
+	maxWhole = 256 << 20
+
+	// maxWords bounds it for the arguments and the environment, for which
+	// execve(2) takes 6 MiB in all. What seems to be more was forged.
+	maxWords = 8 << 20
+)
+
+// mostOf returns how many bytes of a file are read.
+func mostOf(file string) int {
+	if file == "cmdline" || file == "environ" {
+		return maxWords
+	}
+	return maxWhole
+}
 
 // A Process is the directory of one process, held open. Whatever is read below
 // it is of that process and no other: after its death every method fails with
@@ -77,25 +91,27 @@ func (p *Process) Read(buf []byte, file string) ([]byte, error) {
 		return text, p.failed(file, errno)
 	}
 	r := p.reader(buf, file)
-	text, errno := r.slurp(true)
+	text, errno := r.slurp(record)
 	return text, p.failed(file, errno)
 }
 
 // ReadAll returns the text of a file of any length. It reads into buf, or into
-// a larger one if the text needs it, and refuses more than 256 MiB.
+// a larger one if the text needs it. More than 256 MiB, or than 8 MiB of cmdline
+// and environ, is an error that matches [ErrTooLarge].
 func (p *Process) ReadAll(buf []byte, file string) ([]byte, error) {
 	fd, errno := openat(p.fd, file, unix.O_RDONLY|unix.O_CLOEXEC)
 	if errno != 0 {
 		return nil, p.failed(file, errno)
 	}
 	defer closeFD(fd)
+	most := mostOf(file)
 	buf = buf[:0]
 	for {
 		if len(buf) == cap(buf) {
 			buf = slices.Grow(buf, max(4096, len(buf)))
 		}
 		n, errno := read(fd, buf[len(buf):cap(buf)])
-		if errno == 0 && len(buf)+n > maxWhole {
+		if errno == 0 && len(buf)+n > most {
 			errno = unix.EFBIG
 		}
 		if errno != 0 {

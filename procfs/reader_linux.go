@@ -10,13 +10,20 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// maxText bounds what is read of one file: a process can make its command line
-// 16 GiB long without owning the memory.
-const maxText = 4 << 20
+const (
+	// maxText bounds what is read of one file.
+	maxText = 4 << 20
 
-// keepText is how large a buffer a Reader keeps. One process with a huge
-// command line must not cost its size for ever.
-const keepText = 256 << 10
+	// maxStart bounds it where the start will do: a process can make its command
+	// line 16 GiB long without owning the memory, and whatever is read of it goes
+	// through regular expressions. The longest argument that execve(2) takes is
+	// as long.
+	maxStart = 128 << 10
+
+	// keepText is how large a buffer a Reader keeps. One process with huge files
+	// must not cost their size for ever.
+	keepText = 256 << 10
+)
 
 // A Reader reads files below a [Mount] with three system calls each, into one
 // buffer. It serves one goroutine. What its methods return is valid until the
@@ -44,7 +51,7 @@ func NewReader(m *Mount) *Reader {
 func (r *Reader) Read(pid int, file string) ([]byte, error) {
 	r.name(pid, file)
 	r.raw = r.mount.raw(file)
-	text, errno := r.slurp(true)
+	text, errno := r.slurp(record)
 	r.raw = 0
 	if errno != 0 {
 		return nil, &ReadError{PID: pid, File: file, Err: errno}
@@ -53,10 +60,21 @@ func (r *Reader) Read(pid int, file string) ([]byte, error) {
 }
 
 // ReadAll returns the text of /proc/PID/file, a file of many records such as
-// smaps, or one of any length such as cmdline. Text past 4 MiB is cut off.
+// smaps. More than 4 MiB is an error that matches [ErrTooLarge], for the sums of
+// a part would be wrong.
 func (r *Reader) ReadAll(pid int, file string) ([]byte, error) {
+	return r.readPart(pid, file, whole)
+}
+
+// ReadStart returns the text of /proc/PID/file, a file of any length such as
+// cmdline. What is past 128 KiB is cut off.
+func (r *Reader) ReadStart(pid int, file string) ([]byte, error) {
+	return r.readPart(pid, file, start)
+}
+
+func (r *Reader) readPart(pid int, file string, part extent) ([]byte, error) {
 	r.name(pid, file)
-	text, errno := r.slurp(false)
+	text, errno := r.slurp(part)
 	if errno != 0 {
 		return nil, &ReadError{PID: pid, File: file, Err: errno}
 	}
@@ -85,7 +103,7 @@ func (r *Reader) ReadTask(pid, tid int, file string) ([]byte, error) {
 	} else {
 		r.nameTask(pid, tid, file)
 	}
-	text, errno := r.slurp(true)
+	text, errno := r.slurp(record)
 	r.raw, r.fd = 0, root
 	if errno != 0 {
 		return nil, &ReadError{PID: tid, File: file, Err: errno}
@@ -117,7 +135,7 @@ func (r *Reader) LeaveTasks() {
 // ReadHost returns the text of /proc/file, which belongs to no process.
 func (r *Reader) ReadHost(file string) ([]byte, error) {
 	r.path = append(append(r.path[:0], file...), 0)
-	text, errno := r.slurp(false)
+	text, errno := r.slurp(whole)
 	if errno != 0 {
 		return nil, &ReadError{File: file, Err: errno}
 	}
@@ -195,11 +213,20 @@ func (r *Reader) nameTask(pid, tid int, file string) {
 	r.path = append(p, 0)
 }
 
+// An extent is how much of a file is read.
+type extent uint8
+
+const (
+	record extent = iota // one piece of text, as long as it is
+	whole                // until nothing comes, and no more than maxText
+	start                // likewise no more than maxStart, but more is no error
+)
+
 // slurp reads the file r.path names. A file of one record needs no second read
 // to see its end, unless the first stops in the middle of a line, as that of a
 // file system in user space may that hands out less than it has. It is then read
 // until nothing comes, as all others are.
-func (r *Reader) slurp(oneRecord bool) ([]byte, syscall.Errno) {
+func (r *Reader) slurp(part extent) ([]byte, syscall.Errno) {
 	if len(r.buf) > keepText {
 		r.buf = make([]byte, keepText)
 	}
@@ -207,7 +234,10 @@ func (r *Reader) slurp(oneRecord bool) ([]byte, syscall.Errno) {
 	if errno != 0 {
 		return nil, errno
 	}
-	n := 0
+	n, most := 0, maxText
+	if part == start {
+		most = maxStart
+	}
 	for {
 		var got int
 		if r.raw&rawRead != 0 {
@@ -220,19 +250,22 @@ func (r *Reader) slurp(oneRecord bool) ([]byte, syscall.Errno) {
 			return nil, errno
 		}
 		n += got
-		if got == 0 || oneRecord && n == got && n < len(r.buf) && endsLine(r.buf[:n]) {
+		if got == 0 || part == record && n == got && n < len(r.buf) && endsLine(r.buf[:n]) {
+			break
+		}
+		if n > most {
+			if n = most; part != start {
+				errno = unix.EFBIG
+			}
 			break
 		}
 		if n == len(r.buf) {
-			if n >= maxText {
-				break
-			}
-			r.buf = slices.Grow(r.buf, len(r.buf))
-			r.buf = r.buf[:cap(r.buf)]
+			r.buf = slices.Grow(r.buf, min(n, most+1-n))
+			r.buf = r.buf[:min(cap(r.buf), most+1)]
 		}
 	}
 	closeFD(fd)
-	return r.buf[:n], 0
+	return r.buf[:n], errno
 }
 
 // appendNumbers appends the names in the directory r.path names that are

@@ -2,6 +2,7 @@ package procfs
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -86,6 +87,44 @@ func TestKeptFileEndsInALine(t *testing.T) {
 			}
 		}
 		p.Close()
+	}
+}
+
+// TestTooLarge has files that are longer than any process makes them.
+func TestTooLarge(t *testing.T) {
+	root := shortTree(t, "cmdline", nil, nil)
+	for file, bytes := range map[string]int64{"cmdline": maxWords + 1, "environ": maxWords, "smaps": maxText + 1, "maps": maxText - 1} {
+		path := filepath.Join(root, "10", file)
+		if err := errors.Join(os.WriteFile(path, nil, 0o600), os.Truncate(path, bytes)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	m := openTree(t, root)
+	r := NewReader(m)
+	p, err := m.Process(10, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Close()
+	tests := []struct {
+		name string
+		read func() ([]byte, error)
+		want int // bytes; 0 is an error
+	}{
+		{"the daemon's start of a command line", func() ([]byte, error) { return r.ReadStart(10, "cmdline") }, maxStart},
+		{"the daemon's mappings", func() ([]byte, error) { return r.ReadAll(10, "smaps") }, 0},
+		{"the daemon's, just short enough", func() ([]byte, error) { return r.ReadAll(10, "maps") }, maxText - 1},
+		{"a command line", func() ([]byte, error) { return p.ReadAll(nil, "cmdline") }, 0},
+		{"an environment, just short enough", func() ([]byte, error) { return p.ReadAll(nil, "environ") }, maxWords},
+		{"mappings", func() ([]byte, error) { return p.ReadAll(nil, "smaps") }, maxText + 1},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			text, err := tt.read()
+			if len(text) != tt.want || errors.Is(err, ErrTooLarge) != (tt.want == 0) {
+				t.Errorf("got %d bytes, error %v, want %d", len(text), err, tt.want)
+			}
+		})
 	}
 }
 

@@ -69,6 +69,7 @@ func verbs() map[string]func(value string) error {
 		"unix":       listenUnix,
 		"fuse":       serveFuse,
 		"hold":       holdFuse,
+		"forge":      forge,
 		"victims":    startVictims,
 		"victim":     beVictim,
 	}
