@@ -36,7 +36,7 @@ func follows(sel, from selector) bool {
 		from, ok := from.(*list)
 		return ok && from.listKind == sel.listKind && isSubset(from.items, sel.items)
 	case *expressions:
-		if sel.name == "cmdline" && sel.all && allAnything(sel) {
+		if sel.name == "cmdline" && sel.all && sel.anything {
 			return hasArguments(from)
 		}
 		from, ok := from.(*expressions)

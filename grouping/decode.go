@@ -173,6 +173,7 @@ func (d *decoder) selector(key string, value *yaml.Node, negated bool) (selector
 				}
 				sel.res = append(sel.res, re)
 			}
+			sel.anything = allAnything(sel)
 			return sel, nil
 		}
 	}

@@ -112,6 +112,8 @@ type expressions struct {
 	*expressionKind
 	all bool // of the expressions have to match, rather than one
 	res []*regexp.Regexp
+
+	anything bool // what allAnything says, which is asked of each rule for each behind it
 }
 
 type expressionKind struct {
