@@ -30,7 +30,7 @@ func testForged(t *testing.T, source string) {
 	if chaos {
 		count = 50
 	}
-	r := startSource(t, source, "process_names:\n  - name: '{{.ExeBase}}'\n    cmdline: ['.+']\n")
+	r := startSource(t, source, "--config.path", writeFile(t, "c.yml", groupOfAll("'{{.ExeBase}}'")))
 	for range 20 { // until it has its size
 		r.Scrape()
 	}
@@ -72,14 +72,14 @@ func median(times []time.Duration) time.Duration {
 	return slices.Sorted(slices.Values(times))[len(times)/2]
 }
 
-// startSource starts the exporter that users run, with one source and rules.
-func startSource(t *testing.T, source, rules string, args ...string) *running {
+// startSource starts the exporter that users run, with one source.
+func startSource(t *testing.T, source string, args ...string) *running {
 	t.Helper()
 	path, err := plainBinary()
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := startCommand(t, exec.Command(path, append(args, "--source="+source, "--web.listen-address=127.0.0.1:0", "--config.path", writeFile(t, "c.yml", rules))...))
+	r := startCommand(t, exec.Command(path, append(args, "--source="+source, "--web.listen-address=127.0.0.1:0")...))
 	r.URL = r.firstAddress()
 	return r
 }

@@ -33,9 +33,8 @@ func (e *exporter) serve(ctx context.Context) error {
 		return err
 	}
 	st := newSite(e.settings, e.metrics, page, e.reload)
-	signals := make(chan os.Signal, 4)
-	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
-	defer signal.Stop(signals)
+	signals := listenToSignals()
+	defer signal.Stop(signals.stop)
 	listeners, err := listen(e.settings.web)
 	if err != nil {
 		return err
@@ -97,22 +96,36 @@ func (e *exporter) walkFirst(ctx context.Context, st *site) {
 	}
 }
 
+// signalSet are the signals that the exporter hears, each kind in a channel of
+// its own: what has no room is lost, and reloads must not take that of a stop.
+type signalSet struct {
+	stop   chan os.Signal // the first ends the service in order, the second at once
+	reload chan os.Signal // one that waits stands for all that came before it
+}
+
+// listenToSignals hears SIGHUP until the process ends, which it would end
+// otherwise, however it was going to.
+func listenToSignals() signalSet {
+	s := signalSet{stop: make(chan os.Signal, 2), reload: make(chan os.Signal, 1)}
+	signal.Notify(s.stop, syscall.SIGTERM, syscall.SIGINT)
+	signal.Notify(s.reload, syscall.SIGHUP)
+	return s
+}
+
 // wait serves until there is a reason to stop.
-func (e *exporter) wait(ctx context.Context, servers *serverSet, signals <-chan os.Signal) error {
+func (e *exporter) wait(ctx context.Context, servers *serverSet, signals signalSet) error {
 	for {
 		select {
 		case <-ctx.Done():
-			return e.stop(servers, signals)
+			return e.stop(servers, signals.stop)
 		case err := <-servers.failed:
 			servers.close()
 			return err
-		case sig := <-signals:
-			if sig == syscall.SIGHUP {
-				_ = e.reload() // which has logged it
-				continue
-			}
+		case sig := <-signals.stop:
 			e.log.Info("Stopping", "signal", sig.String())
-			return e.stop(servers, signals)
+			return e.stop(servers, signals.stop)
+		case <-signals.reload:
+			_ = e.reload() // which has logged it
 		}
 	}
 }
@@ -123,19 +136,15 @@ func (e *exporter) stop(servers *serverSet, signals <-chan os.Signal) error {
 	e.notify(daemon.SdNotifyStopping)
 	drained := make(chan error, 1)
 	go func() { drained <- servers.drain(drainTime) }()
-	for {
-		select {
-		case err := <-drained:
-			if err != nil {
-				e.log.Warn("Scrapes under way were cut off", "err", err)
-			}
-			return nil
-		case sig := <-signals:
-			if sig != syscall.SIGHUP {
-				servers.close()
-				return fmt.Errorf("stopped at once by a second signal (%s)", sig)
-			}
+	select {
+	case err := <-drained:
+		if err != nil {
+			e.log.Warn("Scrapes under way were cut off", "err", err)
 		}
+		return nil
+	case sig := <-signals:
+		servers.close()
+		return fmt.Errorf("stopped at once by a second signal (%s)", sig)
 	}
 }
 
