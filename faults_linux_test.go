@@ -185,18 +185,25 @@ func (f *faulty) scrape(t *testing.T) (series sampleSet, ok bool) {
 	if err != nil || response.StatusCode != http.StatusOK {
 		return nil, false
 	}
-	series, kinds := parseMetrics(t, string(text))
+	return f.last.follow(t, string(text)), true
+}
+
+// follow returns the samples of an answer, and keeps the counters of groups in
+// last. None may be below what it was.
+func (last sampleSet) follow(t *testing.T, text string) sampleSet {
+	t.Helper()
+	series, kinds := parseMetrics(t, text)
 	for key, value := range series {
 		name, _, _ := strings.Cut(key, "{")
 		if !strings.HasPrefix(name, "namedprocess_namegroup_") || kinds[name] != dto.MetricType_COUNTER {
 			continue
 		}
-		if value < f.last[key] {
-			t.Errorf("%s fell from %v to %v", key, f.last[key], value)
+		if value < last[key] {
+			t.Errorf("%s fell from %v to %v", key, last[key], value)
 		}
-		f.last[key] = value
+		last[key] = value
 	}
-	return series, true
+	return series
 }
 
 func (f *faulty) mustScrape(t *testing.T) sampleSet {

@@ -122,3 +122,13 @@ func TestPace(t *testing.T) {
 		t.Errorf("got %v used after an hour", p.used)
 	}
 }
+
+func TestRoundDown(t *testing.T) {
+	for d, want := range map[time.Duration]time.Duration{
+		1: 1, 7: 7, 8: 8, 9: 8, 11: 10, 15: 14, 1000: 896, 1 << 40: 1 << 40, 1<<40 - 1: 7 << 37,
+	} {
+		if got := roundDown(d); got != want {
+			t.Errorf("got %d of %d, want %d", got, d, want)
+		}
+	}
+}

@@ -88,6 +88,36 @@ func TestNamingStopsAtTheDeadline(t *testing.T) {
 	}
 }
 
+// A slowWalk is a crowd whose walk takes all the time that it is given.
+type slowWalk struct{ crowd }
+
+func (s *slowWalk) Walk(ctx context.Context, snap *platform.Snapshot) error {
+	err := s.crowd.Walk(ctx, snap)
+	<-ctx.Done()
+	snap.Partial = true
+	return err
+}
+
+// TestWalkLeavesTimeForNames has walks that end at their deadline. New processes
+// get their names all the same.
+func TestWalkLeavesTimeForNames(t *testing.T) {
+	const size = 100
+	src := &slowWalk{crowd{size: size}}
+	tr := grouping.NewTracker(src, rules(t, groupG), grouping.Options{Children: true})
+	for range 20 { // on a busy machine there may be no time for all
+		ctx, cancel := context.WithTimeout(context.Background(), 100*time.Millisecond)
+		groups, err := tr.Update(ctx)
+		cancel()
+		if err != nil || !tr.Health().Incomplete {
+			t.Fatalf("got error %v, Incomplete %v", err, tr.Health().Incomplete)
+		}
+		if len(groups) == 1 && groups[0].Procs == size {
+			return
+		}
+	}
+	t.Error("the processes have no names")
+}
+
 // A canceller ends a context when it is asked for the name of a process.
 type canceller struct {
 	grouping.Matcher

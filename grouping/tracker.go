@@ -116,7 +116,7 @@ func (t *Tracker) Health() Health { return t.health }
 // keep their place and their counters. An error means that there was no walk,
 // and that no group changed.
 func (t *Tracker) Update(ctx context.Context) ([]Group, error) {
-	if err := t.src.Walk(ctx, &t.snap); err != nil {
+	if err := t.walk(ctx); err != nil {
 		return nil, err
 	}
 	switched := t.started && t.source != t.snap.Source
@@ -138,6 +138,18 @@ func (t *Tracker) Update(ctx context.Context) ([]Group, error) {
 	t.advance()
 	t.bury()
 	return t.sum(), nil
+}
+
+// walk finds the processes. Where there are so many that it ends at its deadline,
+// a quarter of the time is left for the rest: otherwise no new one would ever get
+// its name.
+func (t *Tracker) walk(ctx context.Context) error {
+	if end, ok := ctx.Deadline(); ok {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithDeadline(ctx, end.Add(-time.Until(end)/4))
+		defer cancel()
+	}
+	return t.src.Walk(ctx, &t.snap)
 }
 
 // adopt takes over the matcher that SetMatcher left: every process has its name

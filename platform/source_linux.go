@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"hash/maphash"
 	"os"
+	"slices"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -30,10 +31,11 @@ type source struct {
 
 	lister *procfs.Reader // of what belongs to no process, and so never hangs
 
-	pids  []int
-	idle  *worker // the worker that the next call uses, nil after one got stuck
-	users userNames
-	seed  maphash.Seed // of all that is compared by its hash
+	pids   []int
+	resume int     // the PID at which the deadline ended the last walk, 0 if it did not
+	idle   *worker // the worker that the next call uses, nil after one got stuck
+	users  userNames
+	seed   maphash.Seed // of all that is compared by its hash
 
 	quarantine quarantine
 }
@@ -118,23 +120,12 @@ func (s *source) Walk(ctx context.Context, snap *Snapshot) error {
 	snap.begin(s.pids)
 	snap.Source, snap.Exits = string(KindProcfs), nil
 	snap.Concealed = s.mount.Real() && s.pids[0] != 1
-	next := 0
-	for err == nil && next < len(s.pids) && ctx.Err() == nil {
-		w := s.worker()
-		if w == nil {
-			break
-		}
-		from := next
-		finished := s.attempt(ctx, w, func(w *worker) { w.walk(snap, s.pids, from) })
-		if next, err = w.reached(); !finished { // the process at next does not answer
-			snap.hold(next)
-			snap.renew = len(snap.tasks)
-			next++
-		}
-	}
-	snap.Partial = next < len(s.pids)
-	for ; next < len(s.pids); next++ {
-		snap.hold(next)
+	// Those that the last walk had no time for come first.
+	first, _ := slices.BinarySearch(s.pids, s.resume)
+	s.resume = 0
+	smaps := int(s.smapsFrom.Swap(0))
+	if err = s.walkRange(ctx, snap, first, len(s.pids), smaps); err == nil {
+		err = s.walkRange(ctx, snap, 0, first, smaps)
 	}
 	snap.finish()
 	snap.Blocked += s.quarantine.size()
@@ -142,6 +133,35 @@ func (s *source) Walk(ctx context.Context, snap *Snapshot) error {
 		return fmt.Errorf("platform: %w", err)
 	}
 	return nil
+}
+
+// walkRange reads the processes s.pids[next:end]. It holds the places of those
+// that it does not come to. From the PID smaps on it reads smaps again.
+func (s *source) walkRange(ctx context.Context, snap *Snapshot, next, end, smaps int) (err error) {
+	for err == nil && next < end && ctx.Err() == nil {
+		w := s.worker()
+		if w == nil {
+			break
+		}
+		from := next
+		w.smaps = smaps
+		finished := s.attempt(ctx, w, func(w *worker) { w.walk(snap, s.pids[:end], from) })
+		if next, err = w.reached(); !finished { // the process at next does not answer
+			snap.hold(next)
+			snap.renew = len(snap.tasks)
+			next++
+		}
+	}
+	if next < end {
+		snap.Partial = true
+		if s.resume == 0 {
+			s.resume = s.pids[next]
+		}
+	}
+	for ; next < end; next++ {
+		snap.hold(next)
+	}
+	return err
 }
 
 // Complete implements Source.

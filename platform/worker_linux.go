@@ -179,8 +179,9 @@ func (w *worker) commit(next int, keep func()) bool {
 // walk reads the processes pids[from:] into the places that snap has for them.
 func (w *worker) walk(snap *Snapshot, pids []int, from int) {
 	w.begin(from)
-	w.turn, w.now, w.read.asked, w.read.spent = snap.walks, snap.Now, 0, 0
-	w.smaps = int(w.src.smapsFrom.Swap(0))
+	if w.turn != snap.walks {
+		w.turn, w.now, w.read.asked, w.read.spent = snap.walks, snap.Now, 0, 0
+	}
 	for i := from; i < len(pids) && !w.stop.Load(); i++ {
 		pid := pids[i]
 		w.pid.Store(int64(pid))

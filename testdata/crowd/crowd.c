@@ -1,0 +1,202 @@
+// crowd KIND COUNT...: becomes many of what an exporter has to read, says "ready"
+// on standard output, and stays until its standard input ends. All are called
+// crowd, and end with it.
+//
+//	crowd processes COUNT      that sleep
+//	crowd zombies COUNT        that nobody waits for
+//	crowd chain COUNT          each the parent of the next
+//	crowd threads COUNT EACH   so many processes of so many threads
+//	crowd files COUNT          open descriptors
+//	crowd memory COUNT EACH    so many processes that map and touch the same
+//	                           256 MiB so many times each
+#define _GNU_SOURCE
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static void fail(const char *what)
+{
+	perror(what);
+	exit(1);
+}
+
+// stay waits for the end, of which the kernel tells those whose parent has gone.
+static void stay(void)
+{
+	for (;;)
+		pause();
+}
+
+// child returns 0 in a new process, which ends with its parent.
+static pid_t child(void)
+{
+	pid_t parent = getpid(), pid = fork();
+
+	if (pid < 0)
+		fail("fork");
+	if (pid == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		if (getppid() != parent)
+			_exit(1); // it has gone before we said so
+	}
+	return pid;
+}
+
+static void *rest(void *unused)
+{
+	stay();
+	return unused;
+}
+
+static void threads(long count)
+{
+	pthread_attr_t attr;
+	pthread_t thread;
+
+	pthread_attr_init(&attr);
+	pthread_attr_setstacksize(&attr, 16384);
+	while (--count > 0)
+		if (pthread_create(&thread, &attr, rest, 0))
+			fail("pthread_create");
+}
+
+static void files(long count)
+{
+	struct rlimit limit;
+
+	getrlimit(RLIMIT_NOFILE, &limit);
+	limit.rlim_cur = limit.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &limit);
+	int fd = open("/dev/null", O_RDONLY);
+	while (--count > 3) // there are three, and this one
+		if (dup(fd) < 0)
+			fail("dup");
+}
+
+static void memory(int fd, long times)
+{
+	const size_t size = 256 << 20;
+
+	while (times-- > 0) {
+		volatile char *p = mmap(0, size, PROT_READ, MAP_SHARED, fd, 0);
+		if (p == MAP_FAILED)
+			fail("mmap");
+		for (size_t at = 0; at < size; at += 4096)
+			(void)p[at];
+	}
+}
+
+static int shared(void)
+{
+	int fd = memfd_create("crowd", 0);
+
+	if (fd < 0 || ftruncate(fd, 256 << 20) < 0)
+		fail("memfd");
+	return fd;
+}
+
+// each has so many children do something, then say so, and stay.
+static void each(long count, void (*what)(long), long argument)
+{
+	int ready[2];
+	char c;
+
+	if (pipe(ready) < 0)
+		fail("pipe");
+	for (long i = 0; i < count; i++)
+		if (child() == 0) {
+			what(argument);
+			if (write(ready[1], "x", 1) != 1)
+				fail("write");
+			stay();
+		}
+	for (long i = 0; i < count; i++)
+		if (read(ready[0], &c, 1) != 1)
+			fail("read");
+}
+
+static void nothing(long unused) { (void)unused; }
+
+static int memory_fd;
+static void map(long times) { memory(memory_fd, times); }
+
+// leave is what a child does that nobody waits for.
+static void leave(long count)
+{
+	while (count-- > 0)
+		if (child() == 0)
+			_exit(0);
+}
+
+// chain has a child that has a child, and so on. The last one says that it is there.
+static void chain(long count)
+{
+	int ready[2];
+	char c;
+
+	if (pipe(ready) < 0)
+		fail("pipe");
+	for (long i = 0; i < count; i++) {
+		if (child() != 0) {
+			if (i > 0)
+				stay();
+			if (read(ready[0], &c, 1) != 1)
+				fail("read");
+			return;
+		}
+	}
+	if (write(ready[1], "x", 1) != 1)
+		fail("write");
+	stay();
+}
+
+// disperse ends all processes of this group but this one, and waits for them, as
+// the first process of a machine may take its time for.
+static void disperse(void)
+{
+	signal(SIGTERM, SIG_IGN);
+	kill(0, SIGTERM);
+	while (wait(0) > 0)
+		;
+}
+
+int main(int argc, char **argv)
+{
+	const char *kind = argc > 2 ? argv[1] : "";
+	long count = argc > 2 ? atol(argv[2]) : 0, more = argc > 3 ? atol(argv[3]) : 0;
+	char c;
+
+	setpgid(0, 0);
+	prctl(PR_SET_CHILD_SUBREAPER, 1);
+	if (!strcmp(kind, "processes"))
+		each(count, nothing, 0);
+	else if (!strcmp(kind, "zombies"))
+		leave(count);
+	else if (!strcmp(kind, "chain"))
+		chain(count);
+	else if (!strcmp(kind, "threads"))
+		each(count, threads, more);
+	else if (!strcmp(kind, "files"))
+		files(count);
+	else if (!strcmp(kind, "memory")) {
+		memory_fd = shared();
+		each(count, map, more);
+	} else {
+		fprintf(stderr, "crowd: no such kind: %s\n", kind);
+		return 2;
+	}
+	printf("ready\n");
+	fflush(stdout);
+	while (read(0, &c, 1) > 0)
+		;
+	disperse();
+	return 0;
+}
