@@ -12,6 +12,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/seed57308aee/process_exporter/collector/serving"
 )
 
 var buildCrowd = sync.OnceValues(func() (string, error) {
@@ -143,7 +145,7 @@ func (r *running) scrapeWithin(seconds string) (text string, took time.Duration)
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	request.Header.Set(timeoutHeader, seconds)
+	request.Header.Set(serving.TimeoutHeader, seconds)
 	start := time.Now()
 	response, text := r.do(request)
 	if response.StatusCode != http.StatusOK {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/seed57308aee/process_exporter/collector"
 	"github.com/seed57308aee/process_exporter/collector/live"
+	"github.com/seed57308aee/process_exporter/collector/serving"
 	"github.com/seed57308aee/process_exporter/grouping"
 	"github.com/seed57308aee/process_exporter/platform"
 )
@@ -25,7 +26,7 @@ type exporter struct {
 	groups   *collector.Collector
 	metrics  *exposition
 	reloads  reloadMetrics
-	web      *webSettings
+	web      *serving.WebConfig
 
 	privileges privilegeMetrics
 	manager    net.Conn // of systemd, nil if none wants to be told
@@ -43,7 +44,7 @@ func newExporter(s *settings, log *slog.Logger) (*exporter, error) {
 	if err != nil {
 		return nil, err
 	}
-	web, err := newWebSettings(*s.web.WebConfigFile, log)
+	web, err := serving.OpenWebConfig(*s.web.WebConfigFile, log)
 	if err != nil {
 		return nil, err
 	}
@@ -54,7 +55,7 @@ func newExporter(s *settings, log *slog.Logger) (*exporter, error) {
 	tracker := grouping.NewTracker(source, r.matcher, trackerOptions(s))
 	groups := collector.New(collector.Options{Tracker: tracker, Logger: log})
 	e := &exporter{settings: s, log: log, rules: r, tracker: tracker, groups: groups, reloads: newReloadMetrics(), web: web, started: time.Now().UTC(), privileges: newPrivilegeMetrics()}
-	e.metrics = newExposition(s, log, groups, append(append(e.reloads.collectors(), web.good), e.privileges.collectors()...))
+	e.metrics = newExposition(s, log, groups, append(append(e.reloads.collectors(), web.Good()), e.privileges.collectors()...))
 	return e, nil
 }
 

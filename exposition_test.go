@@ -9,40 +9,13 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	dto "github.com/prometheus/client_model/go"
 	"github.com/prometheus/common/expfmt"
-)
 
-func TestScrapeDeadline(t *testing.T) {
-	tests := []struct {
-		name, header string
-		want         time.Duration
-	}{
-		{"none", "", 10 * time.Second},
-		{"usual", "10", 9500 * time.Millisecond},
-		{"fraction", "2.5", 2 * time.Second},
-		{"half a second must be left", "0.6", 300 * time.Millisecond},
-		{"too long", "9999", 10 * time.Second},
-		{"overflowing", "1e300", 10 * time.Second},
-		{"endless", "+Inf", 10 * time.Second},
-		{"no number", "soon", 10 * time.Second},
-		{"not a number", "NaN", 10 * time.Second},
-		{"zero", "0", 10 * time.Second},
-		{"negative", "-3", 10 * time.Second},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			h := http.Header{}
-			h.Set(timeoutHeader, tt.header)
-			if got := scrapeDeadline(h); got != tt.want {
-				t.Errorf("got %v, want %v", got, tt.want)
-			}
-		})
-	}
-}
+	"github.com/seed57308aee/process_exporter/collector/serving"
+)
 
 // slowGroups is a groupCollector whose scrapes take until release is closed or
 // their context ends.
@@ -94,7 +67,7 @@ func newSlow(t *testing.T, args ...string) (slowGroups, *exposition) {
 
 func scrapeWith(h http.Handler, timeout string) *httptest.ResponseRecorder {
 	request := httptest.NewRequest(http.MethodGet, "/metrics", nil)
-	request.Header.Set(timeoutHeader, timeout)
+	request.Header.Set(serving.TimeoutHeader, timeout)
 	w := httptest.NewRecorder()
 	h.ServeHTTP(w, request)
 	return w

@@ -10,6 +10,8 @@ import (
 	"net/http"
 	"strings"
 	"time"
+
+	"github.com/seed57308aee/process_exporter/collector/serving"
 )
 
 // healthTimeout is below the 30 seconds that container engines give a check.
@@ -36,11 +38,12 @@ func healthCheck(ctx context.Context, s *settings, w io.Writer) error {
 	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
 		host = "localhost"
 	}
-	scheme, err := webScheme(*s.web.WebConfigFile)
+	secure, err := serving.UsesTLS(*s.web.WebConfigFile)
 	if err != nil {
 		return fmt.Errorf("--health-check: %w", err)
 	}
-	return askHealth(ctx, scheme+"://"+net.JoinHostPort(host, port)+healthyPath, w)
+	scheme := map[bool]string{false: "http://", true: "https://"}[secure]
+	return askHealth(ctx, scheme+net.JoinHostPort(host, port)+healthyPath, w)
 }
 
 func askHealth(ctx context.Context, url string, w io.Writer) error {
@@ -77,19 +80,4 @@ func askHealth(ctx context.Context, url string, w io.Writer) error {
 func wantsCertificate(err error) bool {
 	var refused tls.AlertError
 	return errors.As(err, &refused) || strings.Contains(err.Error(), "remote error: tls: ")
-}
-
-// webScheme says whether the exporter with this web configuration speaks TLS.
-func webScheme(file string) (string, error) {
-	if file == "" {
-		return "http", nil
-	}
-	config, err := parseWebConfig(file)
-	if err != nil {
-		return "", fmt.Errorf("%s: %w", file, err)
-	}
-	if config.TLSConfig.IsEnabled() {
-		return "https", nil
-	}
-	return "http", nil
 }

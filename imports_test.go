@@ -21,14 +21,19 @@ const module = "github.com/seed57308aee/process_exporter"
 var mayImport = map[string][]string{
 	".": {
 		module + "/collector", module + "/grouping", module + "/platform",
-		"github.com/alecthomas/kingpin/v2", "github.com/alecthomas/units", "github.com/charmbracelet/x/term", "github.com/coreos/go-systemd/v22", "github.com/mdlayher/vsock",
-		"github.com/prometheus", "go.yaml.in/yaml/v3", "golang.org/x/crypto/bcrypt", "golang.org/x/time/rate",
+		"github.com/alecthomas/kingpin/v2", "github.com/alecthomas/units", "github.com/charmbracelet/x/term", "github.com/coreos/go-systemd/v22",
+		"github.com/prometheus",
 	},
 	"collector": {module + "/grouping", module + "/platform", "github.com/prometheus/client_golang", "github.com/prometheus/client_model"},
 	"grouping":  {module + "/platform", "go.yaml.in/yaml/v3"},
 	"platform":  {module + "/procfs", module + "/platform/bpf"},
 
 	"collector/live": {module + "/collector", module + "/grouping", module + "/platform", "github.com/prometheus/common/version"},
+
+	"collector/serving": {
+		"github.com/coreos/go-systemd/v22/activation", "github.com/mdlayher/vsock", "github.com/prometheus",
+		"go.yaml.in/yaml/v3", "golang.org/x/crypto/bcrypt", "golang.org/x/time/rate",
+	},
 
 	"collector/top": {module + "/collector/live", "github.com/charmbracelet/bubbletea", "github.com/charmbracelet/x/ansi"},
 
@@ -39,8 +44,8 @@ var mayImport = map[string][]string{
 }
 
 // callsSystem are the directories whose files for Linux make system calls. Those
-// of main ask only about its own sockets and limits.
-var callsSystem = []string{".", "platform", "platform/bpf", "platform/sandbox", "procfs"}
+// of main and of serving ask only about our own sockets and limits.
+var callsSystem = []string{".", "collector/serving", "platform", "platform/bpf", "platform/sandbox", "procfs"}
 
 func allowed(file, imported string) bool {
 	dir, name := path.Split(file)
@@ -50,7 +55,7 @@ func allowed(file, imported string) bool {
 	case imported == "os/exec":
 		return false
 	case imported == "unsafe":
-		return system && dir != "."
+		return system && dir != "." && dir != "collector/serving"
 	case !strings.Contains(strings.SplitN(imported, "/", 2)[0], "."): // the standard library
 		return true
 	case imported == "golang.org/x/sys" || strings.HasPrefix(imported, "golang.org/x/sys/"):

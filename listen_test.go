@@ -8,9 +8,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
-	"errors"
 	"fmt"
-	"log/slog"
 	"math/big"
 	"net"
 	"net/http"
@@ -22,30 +20,6 @@ import (
 	"testing"
 	"time"
 )
-
-func TestVsockPort(t *testing.T) {
-	tests := []struct {
-		name, address string
-		want          uint32
-		ok            bool
-	}{
-		{"usual", "vsock://:9256", 9256, true},
-		{"more than 16 bits", "vsock://:4000000000", 4000000000, true},
-		{"none", "vsock://", 0, false},
-		{"no number", "vsock://:x", 0, false},
-		{"too large", "vsock://:5000000000", 0, false},
-		{"path", "vsock://:1/x", 0, false},
-		{"no URL", "vsock://[", 0, false},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			got, err := vsockPort(tt.address)
-			if got != tt.want || (err == nil) != tt.ok {
-				t.Errorf("got %d and error %v, want %d", got, err, tt.want)
-			}
-		})
-	}
-}
 
 // password fits the hash, which has the least cost that bcrypt knows.
 const (
@@ -195,80 +169,38 @@ func TestNotify(t *testing.T) {
 	}
 }
 
-// serveSlowly serves one request that waits until release is closed, and
-// returns the servers, their address, and where its answer will come.
-func serveSlowly(t *testing.T, release <-chan struct{}) (set *serverSet, address string, answered <-chan error) {
-	t.Helper()
-	s, err := parseFlags([]string{"-web.listen-address=127.0.0.1:0"})
-	if err != nil {
+// TestCertificateIsReplaced serves TLS while the files of the certificate are
+// first broken and then replaced.
+func TestCertificateIsReplaced(t *testing.T) {
+	onlyLinux(t)
+	dir := t.TempDir()
+	old := writeCertificate(t, dir)
+	config := filepath.Join(dir, "web.yml")
+	if err := os.WriteFile(config, []byte("tls_server_config: {cert_file: cert.pem, key_file: key.pem}\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	listeners, err := listen(s.web)
-	if err != nil {
+	r := launch(t, "-web.config.file", config, "-web.listen-address=127.0.0.1:0")
+	r.URL = strings.Replace(r.URL, "http:", "https:", 1)
+	with := &http.Transport{DisableKeepAlives: true, ForceAttemptHTTP2: true, TLSClientConfig: &tls.Config{RootCAs: old}}
+	r.Client.Transport = with
+	if response, _ := r.Get("/-/healthy"); response.ProtoMajor != 2 || response.StatusCode != http.StatusOK {
+		t.Fatalf("got %s %s", response.Proto, response.Status)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "cert.pem"), []byte("not a certificate"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	entered := make(chan struct{})
-	log := slog.New(slog.DiscardHandler)
-	web, err := newWebSettings("", log)
-	if err != nil {
-		t.Fatal(err)
-	}
-	e := &exporter{settings: s, log: log, web: web}
-	set = e.start(listeners, http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
-		close(entered)
-		<-release
-	}))
-	t.Cleanup(set.close)
-	address = listeners[0].Addr().String()
-	result := make(chan error, 1)
-	go func() {
-		response, err := http.Get("http://" + address)
-		if err == nil {
-			err = response.Body.Close()
-		}
-		result <- err
-	}()
-	<-entered
-	return set, address, result
-}
-
-func TestDrainFinishesRequests(t *testing.T) {
-	release := make(chan struct{})
-	set, address, answered := serveSlowly(t, release)
-	drained := make(chan error, 1)
-	go func() { drained <- set.drain(patience) }()
-	eventually(t, "the listener to close", func() bool {
-		conn, err := net.Dial("tcp", address)
-		if err == nil {
-			conn.Close()
-		}
-		return err != nil
+	eventually(t, "the broken certificate to be noticed", func() bool {
+		return strings.Contains(r.Scrape(), "namedprocess_exporter_web_config_last_reload_successful 0")
 	})
-	select {
-	case err := <-drained:
-		t.Fatalf("got done and error %v with a request under way", err)
-	case err := <-answered:
-		t.Fatalf("got the answer too early, or error %v", err)
-	default:
-	}
-	close(release)
-	if err := <-answered; err != nil {
-		t.Errorf("got error %v of the request", err)
-	}
-	if err := <-drained; err != nil {
-		t.Errorf("got error %v", err)
-	}
-}
-
-func TestDrainGivesUp(t *testing.T) {
-	release := make(chan struct{})
-	set, _, answered := serveSlowly(t, release)
-	defer close(release)
-	if err := set.drain(time.Millisecond); !errors.Is(err, context.DeadlineExceeded) {
-		t.Errorf("got error %v", err)
-	}
-	if err := <-answered; err == nil {
-		t.Error("got an answer of a request that was cut off")
+	r.waitForLog("Web configuration not reloaded")
+	next := writeCertificate(t, dir)
+	eventually(t, "the new certificate", func() bool {
+		r.Client.Transport = &http.Transport{DisableKeepAlives: true, TLSClientConfig: &tls.Config{RootCAs: next}}
+		response, err := r.Client.Get(r.URL + "/-/healthy")
+		return err == nil && response.Body.Close() == nil
+	})
+	if !strings.Contains(r.Scrape(), "namedprocess_exporter_web_config_last_reload_successful 1") {
+		t.Error("the metric does not say that all is well again")
 	}
 }
 

@@ -131,7 +131,7 @@ func (e *exporter) files() (paths []string) {
 	if e.settings.configPath != "" {
 		paths = append(paths, e.settings.configPath)
 	}
-	return append(paths, e.web.files()...)
+	return append(paths, e.web.Files()...)
 }
 
 // readable returns the directories that the exporter reads while it serves:

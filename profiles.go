@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"net/http/pprof"
 	"time"
+
+	"github.com/seed57308aee/process_exporter/collector/serving"
 )
 
 const pprofPath = "/debug/pprof/"
@@ -26,20 +28,28 @@ func isLoopback(address string) bool {
 	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
+// listenProfiles opens the address that profiles are asked for at, if any.
+func (e *exporter) listenProfiles() (net.Listener, error) {
+	if e.settings.pprofAddress == "" {
+		return nil, nil
+	}
+	l, err := net.Listen("tcp", e.settings.pprofAddress)
+	if err != nil {
+		return nil, fmt.Errorf("cannot listen: %w; check --web.pprof-address", err)
+	}
+	return l, nil
+}
+
 // startProfiles serves the profiles of the Go runtime at an address of their
 // own: who may see the metrics need not see the memory, and a profile must not
 // take the place of a scrape.
-func (e *exporter) startProfiles(l net.Listener, set *serverSet) {
+func (e *exporter) startProfiles(l net.Listener, servers *serving.Servers) {
 	mux := http.NewServeMux()
 	mux.HandleFunc(pprofPath, pprof.Index)
 	mux.HandleFunc(pprofPath+"cmdline", pprof.Cmdline)
 	mux.HandleFunc(pprofPath+"profile", pprof.Profile)
 	mux.HandleFunc(pprofPath+"symbol", pprof.Symbol)
 	mux.HandleFunc(pprofPath+"trace", pprof.Trace)
-	s := newServer(mux, e.log)
-	s.WriteTimeout = profileTime
-	clients := newClientSet(maxProfilers, false)
-	clients.bind(s)
 	e.log.Info("Serving profiles of the exporter", "pprof", fmt.Sprintf("http://%s%s", l.Addr(), pprofPath))
-	set.serve(s, clients.listener(l), l.Addr())
+	servers.Plain(l, mux, e.log, serving.Limits{Connections: maxProfilers, WriteTimeout: profileTime})
 }

@@ -12,6 +12,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	dto "github.com/prometheus/client_model/go"
 	"github.com/prometheus/common/expfmt"
+
+	"github.com/seed57308aee/process_exporter/collector/serving"
 )
 
 // The kinds of trouble that a scrape can have with one family.
@@ -47,11 +49,7 @@ var compressors = sync.Pool{New: func() any {
 // once would take three times the memory of the answer. One that fails never
 // hides the others.
 func (x *exposition) render(ctx context.Context, w http.ResponseWriter, r *http.Request) {
-	if a, ok := w.(*rendering); ok { // its memory should not grow step by step
-		a.body.Grow(int(x.size.Load()))
-		defer func() { x.size.Store(int64(a.body.Len() + a.body.Len()/16)) }()
-	}
-	format := answerFormat(r.Header)
+	format := serving.FormatOf(r.Header)
 	w.Header().Set("Content-Type", string(format))
 	out := io.Writer(w)
 	if r.Header.Get("Accept-Encoding") == "gzip" {
@@ -105,11 +103,6 @@ func (x *exposition) render(ctx context.Context, w http.ResponseWriter, r *http.
 			x.trouble(whileEncoding, err)
 		}
 	}
-}
-
-// answerFormat returns the format that a client asks for.
-func answerFormat(h http.Header) expfmt.Format {
-	return expfmt.NegotiateAccept(h, expfmt.DefaultAcceptedFormats()...)
 }
 
 func (x *exposition) trouble(cause string, err error) {

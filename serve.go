@@ -4,9 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
-	"net"
-	"net/http"
 	"os"
 	"os/signal"
 	"sync"
@@ -17,6 +14,7 @@ import (
 	"github.com/prometheus/common/version"
 
 	"github.com/seed57308aee/process_exporter/collector/live"
+	"github.com/seed57308aee/process_exporter/collector/serving"
 )
 
 // drainTime is how long scrapes under way may take to finish after a signal to
@@ -35,19 +33,20 @@ func (e *exporter) serve(ctx context.Context) error {
 	st := newSite(e.settings, e.metrics, page, e.reload)
 	signals := listenToSignals()
 	defer signal.Stop(signals.stop)
-	listeners, err := listen(e.settings.web)
+	listeners, err := serving.Listen(e.settings.web)
 	if err != nil {
 		return err
 	}
 	profiles, err := e.listenProfiles()
 	if err != nil {
-		closeAll(listeners)
+		serving.CloseAll(listeners)
 		return err
 	}
 	e.logStart()
 	e.openManager()
 	e.confine()
-	servers := e.start(listeners, st)
+	servers := serving.NewServers()
+	servers.Scrapes(listeners, st, e.web, serving.Limits{Connections: e.settings.maxConnections, WriteTimeout: serving.MaxDeadline + 20*time.Second})
 	if profiles != nil {
 		e.startProfiles(profiles, servers)
 	}
@@ -113,13 +112,13 @@ func listenToSignals() signalSet {
 }
 
 // wait serves until there is a reason to stop.
-func (e *exporter) wait(ctx context.Context, servers *serverSet, signals signalSet) error {
+func (e *exporter) wait(ctx context.Context, servers *serving.Servers, signals signalSet) error {
 	for {
 		select {
 		case <-ctx.Done():
 			return e.stop(servers, signals.stop)
-		case err := <-servers.failed:
-			servers.close()
+		case err := <-servers.Failed():
+			servers.Close()
 			return err
 		case sig := <-signals.stop:
 			e.log.Info("Stopping", "signal", sig.String())
@@ -132,10 +131,10 @@ func (e *exporter) wait(ctx context.Context, servers *serverSet, signals signalS
 
 // stop accepts no more connections and lets scrapes under way finish, unless
 // they take too long or a second signal comes.
-func (e *exporter) stop(servers *serverSet, signals <-chan os.Signal) error {
+func (e *exporter) stop(servers *serving.Servers, signals <-chan os.Signal) error {
 	e.notify(daemon.SdNotifyStopping)
 	drained := make(chan error, 1)
-	go func() { drained <- servers.drain(drainTime) }()
+	go func() { drained <- servers.Drain(drainTime) }()
 	select {
 	case err := <-drained:
 		if err != nil {
@@ -143,83 +142,7 @@ func (e *exporter) stop(servers *serverSet, signals <-chan os.Signal) error {
 		}
 		return nil
 	case sig := <-signals:
-		servers.close()
+		servers.Close()
 		return fmt.Errorf("stopped at once by a second signal (%s)", sig)
-	}
-}
-
-// A serverSet is one server for each listener.
-type serverSet struct {
-	servers []*http.Server
-	failed  chan error // has room for all of them
-}
-
-// maxServers is more than anybody has addresses to listen on.
-const maxServers = 1024
-
-// start serves h on all listeners.
-func (e *exporter) start(listeners []net.Listener, h http.Handler) *serverSet {
-	set := &serverSet{failed: make(chan error, maxServers)}
-	config := e.web.get()
-	clients := newClientSet(affordableConnections(e.settings.maxConnections), config.tls != nil)
-	h = &door{settings: e.web, keeper: newGatekeeper(), next: h}
-	for _, l := range listeners {
-		s := newServer(h, e.log)
-		clients.bind(s)
-		address := l.Addr()
-		e.log.Info("Listening on", "address", address.String())
-		e.log.Info("TLS is "+map[bool]string{true: "enabled.", false: "disabled."}[config.tls != nil], "http2", config.tls != nil && config.http2, "address", address.String())
-		set.serve(s, e.web.secure(clients.listener(l), s), address)
-	}
-	return set
-}
-
-// serve serves l until the server is closed.
-func (set *serverSet) serve(s *http.Server, l net.Listener, address net.Addr) {
-	set.servers = append(set.servers, s)
-	go func() {
-		if err := s.Serve(l); !errors.Is(err, http.ErrServerClosed) {
-			set.failed <- fmt.Errorf("cannot serve on %s: %w", address, err)
-		}
-	}()
-}
-
-// newServer returns a server whose limits keep clients that are slow, idle or
-// hostile from holding on to it.
-func newServer(h http.Handler, log *slog.Logger) *http.Server {
-	return &http.Server{
-		Handler:           h,
-		ReadHeaderTimeout: 5 * time.Second,
-		ReadTimeout:       10 * time.Second,
-		WriteTimeout:      maxDeadline + 20*time.Second,
-		IdleTimeout:       2 * time.Minute, // above the usual scrape intervals, so that connections last
-		MaxHeaderBytes:    16 << 10,
-		// Anybody can fail a TLS handshake as often as they like; the log is
-		// not theirs to fill.
-		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
-	}
-}
-
-// drain stops accepting and waits until all requests are answered. When that
-// takes longer than limit, it cuts them off and says so.
-func (set *serverSet) drain(limit time.Duration) error {
-	ctx, cancel := context.WithTimeout(context.Background(), limit)
-	defer cancel()
-	errs := make([]error, len(set.servers))
-	var wg sync.WaitGroup
-	for i, s := range set.servers {
-		wg.Go(func() {
-			if errs[i] = s.Shutdown(ctx); errs[i] != nil {
-				_ = s.Close() // what it had to say, Shutdown has said
-			}
-		})
-	}
-	wg.Wait()
-	return errors.Join(errs...)
-}
-
-func (set *serverSet) close() {
-	for _, s := range set.servers {
-		_ = s.Close() // the process is about to end
 	}
 }

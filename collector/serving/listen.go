@@ -1,4 +1,4 @@
-package main
+package serving
 
 import (
 	"errors"
@@ -15,9 +15,9 @@ import (
 	"github.com/prometheus/exporter-toolkit/web"
 )
 
-// listen opens everything that the flags say to listen on. On error it leaves
+// Listen opens everything that the flags say to listen on. On error it leaves
 // nothing open.
-func listen(flags *web.FlagConfig) ([]net.Listener, error) {
+func Listen(flags *web.FlagConfig) ([]net.Listener, error) {
 	if *flags.WebSystemdSocket {
 		return systemdListeners()
 	}
@@ -25,7 +25,7 @@ func listen(flags *web.FlagConfig) ([]net.Listener, error) {
 	for _, address := range *flags.WebListenAddresses {
 		l, err := listenOn(address)
 		if err != nil {
-			closeAll(listeners)
+			CloseAll(listeners)
 			return nil, listenError(err)
 		}
 		listeners = append(listeners, l)
@@ -39,18 +39,6 @@ func listenError(err error) error {
 		return fmt.Errorf("cannot listen: %w; stop what listens there or choose another --web.listen-address", err)
 	}
 	return fmt.Errorf("cannot listen: %w; check --web.listen-address", err)
-}
-
-// listenProfiles opens the address that profiles are asked for at, if any.
-func (e *exporter) listenProfiles() (net.Listener, error) {
-	if e.settings.pprofAddress == "" {
-		return nil, nil
-	}
-	l, err := net.Listen("tcp", e.settings.pprofAddress)
-	if err != nil {
-		return nil, fmt.Errorf("cannot listen: %w; check --web.pprof-address", err)
-	}
-	return l, nil
 }
 
 func listenOn(address string) (net.Listener, error) {
@@ -98,14 +86,15 @@ func systemdListeners() ([]net.Listener, error) {
 	}
 	for i, l := range listeners {
 		if l == nil { // systemd passed a socket that takes no connections, such as one for datagrams
-			closeAll(listeners)
+			CloseAll(listeners)
 			return nil, fmt.Errorf("--web.systemd-socket: socket %d of systemd takes no connections; use ListenStream= in the .socket unit", i+1)
 		}
 	}
 	return listeners, nil
 }
 
-func closeAll(listeners []net.Listener) {
+// CloseAll closes listeners that nobody has used.
+func CloseAll(listeners []net.Listener) {
 	for _, l := range listeners {
 		if l != nil {
 			_ = l.Close() // nobody has used it, so nothing can be lost

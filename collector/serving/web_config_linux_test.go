@@ -1,4 +1,4 @@
-package main
+package serving
 
 import (
 	"log/slog"
@@ -13,7 +13,7 @@ func TestWebConfigIsNoFIFO(t *testing.T) {
 	if err := syscall.Mkfifo(path, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := newWebSettings(path, slog.New(slog.DiscardHandler)); err == nil {
+	if _, err := OpenWebConfig(path, slog.New(slog.DiscardHandler)); err == nil {
 		t.Error("got no error")
 	}
 }

@@ -1,4 +1,4 @@
-package main
+package serving
 
 import (
 	"bytes"
@@ -28,8 +28,8 @@ const maxWebConfigBytes = 1 << 20
 // webConfigAge is how long the files are taken to be as they were.
 const webConfigAge = time.Second
 
-// A webConfig is what a web configuration file says. It does not change.
-type webConfig struct {
+// settings are what a web configuration file says. They do not change.
+type settings struct {
 	tls     *tls.Config // nil serves plain HTTP
 	http2   bool
 	headers map[string]string
@@ -37,16 +37,16 @@ type webConfig struct {
 	limiter *rate.Limiter     // nil has no limit
 }
 
-// webSettings holds the newest web configuration that was good. A certificate
+// A WebConfig holds the newest web configuration that was good. A certificate
 // that is being replaced, or a slip in an editor, must not lock out whoever
 // scrapes.
-type webSettings struct {
+type WebConfig struct {
 	path string
 	log  *slog.Logger
 	good prometheus.Gauge
 
 	mu      sync.Mutex // guards what follows
-	current *webConfig
+	current *settings
 	stamps  []stamp // of the files that current, or the failure after it, came from
 	checked time.Time
 }
@@ -72,9 +72,10 @@ func (s stamp) same() bool {
 	return os.SameFile(now.info, s.info) && now.info.Size() == s.info.Size() && now.info.ModTime().Equal(s.info.ModTime())
 }
 
-// newWebSettings loads the file at path, if there is one.
-func newWebSettings(path string, log *slog.Logger) (*webSettings, error) {
-	s := &webSettings{path: path, log: log, current: new(webConfig), checked: time.Now()}
+// OpenWebConfig loads the file at path. An empty path stands for plain HTTP that
+// everybody may use.
+func OpenWebConfig(path string, log *slog.Logger) (*WebConfig, error) {
+	s := &WebConfig{path: path, log: log, current: new(settings), checked: time.Now()}
 	s.good = prometheus.NewGauge(prometheus.GaugeOpts{
 		Name: "namedprocess_exporter_web_config_last_reload_successful",
 		Help: "Whether the files of --web.config.file were good when they were read last; if not, what they said before is in force.",
@@ -93,7 +94,7 @@ func newWebSettings(path string, log *slog.Logger) (*webSettings, error) {
 
 // get returns the configuration in force. It looks once a second whether a file
 // has changed, and reads them only then.
-func (s *webSettings) get() *webConfig {
+func (s *WebConfig) get() *settings {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.path == "" || time.Since(s.checked) < webConfigAge {
@@ -119,8 +120,11 @@ func (s *webSettings) get() *webConfig {
 	return config
 }
 
-// files returns the paths of all that was read.
-func (s *webSettings) files() (paths []string) {
+// Good returns the metric that says whether the newest files were good.
+func (s *WebConfig) Good() prometheus.Collector { return s.good }
+
+// Files returns the paths of all that was read.
+func (s *WebConfig) Files() (paths []string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, file := range s.stamps {
@@ -129,7 +133,7 @@ func (s *webSettings) files() (paths []string) {
 	return paths
 }
 
-func (s *webSettings) unchanged() bool {
+func (s *WebConfig) unchanged() bool {
 	for _, file := range s.stamps {
 		if !file.same() {
 			return false
@@ -138,10 +142,28 @@ func (s *webSettings) unchanged() bool {
 	return true
 }
 
+// CheckWebConfig returns what is wrong with a web configuration file, or nil.
+func CheckWebConfig(path string) error {
+	_, _, err := loadWebConfig(path)
+	return err
+}
+
+// UsesTLS reports whether who serves with this web configuration speaks TLS.
+func UsesTLS(path string) (bool, error) {
+	if path == "" {
+		return false, nil
+	}
+	config, err := parseWebConfig(path)
+	if err != nil {
+		return false, fmt.Errorf("%s: %w", path, err)
+	}
+	return config.TLSConfig.IsEnabled(), nil
+}
+
 // loadWebConfig reads a web configuration file and those that it names. The
 // stamps are good after an error as well, and older than what was read: what is
 // written meanwhile is read next time.
-func loadWebConfig(path string) (*webConfig, []stamp, error) {
+func loadWebConfig(path string) (*settings, []stamp, error) {
 	stamps := []stamp{stampOf(path)}
 	file, err := parseWebConfig(path)
 	if err != nil {
@@ -160,7 +182,7 @@ func loadWebConfig(path string) (*webConfig, []stamp, error) {
 	if err := web.Validate(path); err != nil {
 		return nil, stamps, err
 	}
-	c := &webConfig{http2: file.HTTPConfig.HTTP2, headers: file.HTTPConfig.Header, users: make(map[string][]byte)}
+	c := &settings{http2: file.HTTPConfig.HTTP2, headers: file.HTTPConfig.Header, users: make(map[string][]byte)}
 	for name, hash := range file.Users {
 		c.users[name] = []byte(hash)
 	}
@@ -235,7 +257,7 @@ func fixedTLS(file *web.TLSConfig, http2 bool) (*tls.Config, error) {
 
 // secure puts TLS before what a server accepts, where the configuration has it.
 // Each client meets the newest certificate.
-func (s *webSettings) secure(l net.Listener, server *http.Server) net.Listener {
+func (s *WebConfig) secure(l net.Listener, server *http.Server) net.Listener {
 	config := s.get()
 	if config.tls == nil {
 		return l
@@ -253,43 +275,3 @@ func (s *webSettings) secure(l net.Listener, server *http.Server) net.Listener {
 // maxStreams is how many requests a client of HTTP/2 may have under way. A
 // scraper has one.
 const maxStreams = 8
-
-// A door lets requests in as the web configuration says.
-type door struct {
-	settings *webSettings
-	keeper   *gatekeeper
-	next     http.Handler
-}
-
-// ServeHTTP implements [http.Handler].
-func (d *door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	c := d.settings.get()
-	for name, value := range c.headers {
-		w.Header().Set(name, value)
-	}
-	if r.ContentLength != 0 {
-		// Nothing here takes a body. To wait for one, were it only to throw it
-		// away, would be a favour to who sends it slowly.
-		w.Header().Set("Connection", "close")
-		_ = http.NewResponseController(w).SetReadDeadline(time.Now())
-	}
-	if c.limiter != nil && !c.limiter.Allow() {
-		refuse(w, http.StatusTooManyRequests)
-		return
-	}
-	if len(c.users) > 0 {
-		switch d.keeper.judge(r, c.users) {
-		case stranger:
-			w.Header().Set("WWW-Authenticate", "Basic")
-			refuse(w, http.StatusUnauthorized)
-			return
-		case tooBusy:
-			w.Header().Set("Retry-After", "1")
-			refuse(w, http.StatusTooManyRequests)
-			return
-		}
-	}
-	d.next.ServeHTTP(w, r)
-}
-
-func refuse(w http.ResponseWriter, status int) { http.Error(w, http.StatusText(status), status) }

@@ -1,7 +1,6 @@
-package main
+package serving
 
 import (
-	"crypto/tls"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -39,7 +38,7 @@ func FuzzWebConfig(f *testing.F) {
 // TestWebConfigChanges rewrites the file while it is in force.
 func TestWebConfigChanges(t *testing.T) {
 	path := writeFile(t, "web.yml", "http_server_config: {headers: {X-Frame-Options: deny}}\n")
-	s, err := newWebSettings(path, slog.New(slog.DiscardHandler))
+	s, err := OpenWebConfig(path, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -78,7 +77,7 @@ func TestWebConfigChanges(t *testing.T) {
 
 // TestWebConfigIsCached holds that requests do not read the file.
 func TestWebConfigIsCached(t *testing.T) {
-	s, err := newWebSettings(writeFile(t, "web.yml", "rate_limit: {interval: 1s, burst: 2}\n"), slog.New(slog.DiscardHandler))
+	s, err := OpenWebConfig(writeFile(t, "web.yml", "rate_limit: {interval: 1s, burst: 2}\n"), slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -87,7 +86,7 @@ func TestWebConfigIsCached(t *testing.T) {
 	if s.get() != first {
 		t.Error("a file that has not changed was parsed again")
 	}
-	d := &door{settings: s, keeper: newGatekeeper(), next: http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})}
+	d := &door{web: s, keeper: newGatekeeper(), next: http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})}
 	var got []int
 	for range 3 {
 		w := httptest.NewRecorder()
@@ -103,44 +102,9 @@ func TestWebConfigRefuses(t *testing.T) {
 	dir := t.TempDir()
 	for name, path := range map[string]string{"directory": dir, "device": "/dev/zero", "nothing": dir + "/none"} {
 		t.Run(name, func(t *testing.T) {
-			if _, err := newWebSettings(path, slog.New(slog.DiscardHandler)); err == nil || !strings.Contains(err.Error(), "--web.config.file="+path) {
+			if _, err := OpenWebConfig(path, slog.New(slog.DiscardHandler)); err == nil || !strings.Contains(err.Error(), "--web.config.file="+path) {
 				t.Errorf("got error %v", err)
 			}
 		})
-	}
-}
-
-// TestCertificateIsReplaced serves TLS while the files of the certificate are
-// first broken and then replaced.
-func TestCertificateIsReplaced(t *testing.T) {
-	onlyLinux(t)
-	dir := t.TempDir()
-	old := writeCertificate(t, dir)
-	config := filepath.Join(dir, "web.yml")
-	if err := os.WriteFile(config, []byte("tls_server_config: {cert_file: cert.pem, key_file: key.pem}\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	r := launch(t, "-web.config.file", config, "-web.listen-address=127.0.0.1:0")
-	r.URL = strings.Replace(r.URL, "http:", "https:", 1)
-	with := &http.Transport{DisableKeepAlives: true, ForceAttemptHTTP2: true, TLSClientConfig: &tls.Config{RootCAs: old}}
-	r.Client.Transport = with
-	if response, _ := r.Get("/-/healthy"); response.ProtoMajor != 2 || response.StatusCode != http.StatusOK {
-		t.Fatalf("got %s %s", response.Proto, response.Status)
-	}
-	if err := os.WriteFile(filepath.Join(dir, "cert.pem"), []byte("not a certificate"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	eventually(t, "the broken certificate to be noticed", func() bool {
-		return strings.Contains(r.Scrape(), "namedprocess_exporter_web_config_last_reload_successful 0")
-	})
-	r.waitForLog("Web configuration not reloaded")
-	next := writeCertificate(t, dir)
-	eventually(t, "the new certificate", func() bool {
-		r.Client.Transport = &http.Transport{DisableKeepAlives: true, TLSClientConfig: &tls.Config{RootCAs: next}}
-		response, err := r.Client.Get(r.URL + "/-/healthy")
-		return err == nil && response.Body.Close() == nil
-	})
-	if !strings.Contains(r.Scrape(), "namedprocess_exporter_web_config_last_reload_successful 1") {
-		t.Error("the metric does not say that all is well again")
 	}
 }

@@ -1,69 +1,37 @@
-package main
+package serving
 
 import (
 	"bytes"
 	"context"
 	"log/slog"
-	"math/bits"
 	"net/http"
 	"runtime/debug"
 	"strconv"
-	"strings"
 	"sync"
 	"time"
-
-	"github.com/prometheus/common/expfmt"
 )
 
 // maxRendering is how many answers are put together at the same time. Each
 // takes as much memory as it is long.
 const maxRendering = 2
 
-// renderings lets all scrapers that ask the same thing at the same time share
+// A Renderer puts the answer to a request together, in the format that
+// [FormatOf] says and with gzip where the request accepts it.
+type Renderer func(ctx context.Context, w http.ResponseWriter, r *http.Request)
+
+// Answers lets all scrapers that ask the same thing at the same time share
 // one answer: a burst costs one walk and one rendering, and a client that is
 // slow to fetch its own holds up nobody.
-type renderings struct {
-	render func(ctx context.Context, w http.ResponseWriter, r *http.Request)
-	log    *slog.Logger
-	slots  chan struct{}
-	pace   pace
+type Answers struct {
+	render  Renderer
+	log     *slog.Logger
+	waiting slots
+	slots   chan struct{} // of those that are put together
+	pace    pace
 
 	mu      sync.Mutex // guards running, spare and what answers say of themselves
 	running map[asked]*rendering
 	spare   bytes.Buffer // the memory of an answer that nobody needs any more
-}
-
-// asked is all that an answer depends on. It has few values, so that clients
-// cannot keep the exporter busy by each asking a little differently.
-type asked struct {
-	format   expfmt.Format
-	gzip     bool
-	deadline time.Duration
-}
-
-func newAsked(h http.Header) asked {
-	return asked{format: answerFormat(h), gzip: acceptsGzip(h), deadline: roundDown(scrapeDeadline(h))}
-}
-
-// acceptsGzip reports whether the client understands gzip, the only encoding
-// there is.
-func acceptsGzip(h http.Header) bool {
-	for _, header := range h.Values("Accept-Encoding") {
-		for item := range strings.SplitSeq(header, ",") {
-			name, weight, _ := strings.Cut(strings.ReplaceAll(item, " ", ""), ";")
-			if name == "gzip" {
-				return strings.Trim(strings.TrimPrefix(weight, "q="), "0.") != "" || weight == ""
-			}
-		}
-	}
-	return false
-}
-
-// roundDown cuts d behind its first three binary digits, so that there are few
-// different ones, and none loses more than a fifth of its time.
-func roundDown(d time.Duration) time.Duration {
-	rest := max(0, bits.Len64(uint64(d))-3)
-	return d >> rest << rest
 }
 
 // maxFlavours is how many different answers are put together at a time before
@@ -71,7 +39,7 @@ func roundDown(d time.Duration) time.Duration {
 const maxFlavours = 4
 
 // find returns the answer that is being put together for key, nil if there is none.
-func (x *renderings) find(key asked) *rendering {
+func (x *Answers) find(key asked) *rendering {
 	if a := x.running[key]; a != nil || len(x.running) < maxFlavours {
 		return a
 	}
@@ -93,16 +61,34 @@ type rendering struct {
 	users  int // who puts it together, and who is to send it
 }
 
-func newRenderings(log *slog.Logger, render func(context.Context, http.ResponseWriter, *http.Request)) *renderings {
-	return &renderings{
-		render: render, log: log,
+// NewAnswers returns the answers that render puts together, for at most
+// maxRequests clients that wait for theirs; 0 is no limit.
+func NewAnswers(log *slog.Logger, maxRequests int, render Renderer) *Answers {
+	return &Answers{
+		render: render, log: log, waiting: newSlots(maxRequests),
 		slots: make(chan struct{}, maxRendering), running: make(map[asked]*rendering),
+	}
+}
+
+// ServeHTTP finds the answer and sends it. Only the first takes a slot: a
+// client that is slow to fetch its answer keeps no other from being served.
+func (x *Answers) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if !x.waiting.take() {
+		w.Header().Set("Retry-After", "1")
+		http.Error(w, "Too many scrapes at the same time, the limit is --web.max-requests="+strconv.Itoa(cap(x.waiting))+".", http.StatusServiceUnavailable)
+		return
+	}
+	a := x.answer(r)
+	x.waiting.give()
+	if a != nil {
+		defer x.leave(a)
+		a.send(w, r)
 	}
 }
 
 // answer returns the answer to r, nil if the client hangs up before it is there.
 // Who has sent it says so by leave.
-func (x *renderings) answer(r *http.Request) *rendering {
+func (x *Answers) answer(r *http.Request) *rendering {
 	key := newAsked(r.Header)
 	x.mu.Lock()
 	a := x.find(key)
@@ -131,7 +117,7 @@ func (x *renderings) answer(r *http.Request) *rendering {
 
 // leave says that a is not used any more by one that did. After the last the
 // next answer takes its memory, which is hundreds of kilobytes at every scrape.
-func (x *renderings) leave(a *rendering) {
+func (x *Answers) leave(a *rendering) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	if a.users--; a.users == 0 {
@@ -142,7 +128,7 @@ func (x *renderings) leave(a *rendering) {
 
 // run puts an answer together. A failure here must not take down the exporter,
 // as a panic would that no server catches.
-func (x *renderings) run(a *rendering, key asked, r *http.Request) {
+func (x *Answers) run(a *rendering, key asked, r *http.Request) {
 	ctx, cancel := context.WithTimeout(context.Background(), key.deadline)
 	defer cancel()
 	defer func() {
@@ -190,46 +176,4 @@ func (a *rendering) send(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(a.status)
 		_, _ = w.Write(a.body.Bytes())
 	})
-}
-
-// A pace keeps scrapes from taking a whole core, however many come: beyond a
-// second's worth of them, they run for half of the time. What a scrape shows is
-// never older for it; it begins later, and more clients share it.
-type pace struct {
-	mu   sync.Mutex // guards what follows
-	used time.Duration
-	at   time.Time // when used was right
-}
-
-// maxUsed bounds how long a scrape is put off: by twice what it is above a second.
-const maxUsed = 1250 * time.Millisecond
-
-func (p *pace) settle(now time.Time) {
-	p.used = max(0, p.used-now.Sub(p.at)/2)
-	p.at = now
-}
-
-// spent books the time that a scrape took.
-func (p *pace) spent(d time.Duration) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.settle(time.Now())
-	p.used = min(p.used+d, maxUsed)
-}
-
-// wait waits until a scrape may begin, or ctx ends.
-func (p *pace) wait(ctx context.Context) {
-	p.mu.Lock()
-	p.settle(time.Now())
-	late := 2 * (p.used - time.Second)
-	p.mu.Unlock()
-	if late <= 0 {
-		return
-	}
-	timer := time.NewTimer(late)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-ctx.Done():
-	}
 }
