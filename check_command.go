@@ -13,6 +13,7 @@ import (
 
 	"github.com/seed57308aee/process_exporter/collector"
 	"github.com/seed57308aee/process_exporter/grouping"
+	"github.com/seed57308aee/process_exporter/platform/inspect"
 )
 
 // checkCommand is "process_exporter check".
@@ -123,7 +124,7 @@ func tryHere(ctx context.Context, s *settings, w io.Writer) error {
 		if u.procs == 0 {
 			note = "wants nothing that runs here now"
 		}
-		fmt.Fprintf(out, "%d\t%d\t%d\t%d\t%d\t%s\t%s\n", u.Position, u.Line, u.procs, u.groups, u.series, printable(u.Template), note)
+		fmt.Fprintf(out, "%d\t%d\t%d\t%d\t%d\t%s\t%s\n", u.Position, u.Line, u.procs, u.groups, u.series, inspect.Printable(u.Template), note)
 		total += u.series
 	}
 	fmt.Fprintf(out, "all\t\t\t%d\t%d\t\t%d processes in no group\n", len(groups), total, v.tracker.Coverage().UnmatchedProcs)

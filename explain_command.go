@@ -16,6 +16,7 @@ import (
 
 	"github.com/seed57308aee/process_exporter/grouping"
 	"github.com/seed57308aee/process_exporter/platform"
+	"github.com/seed57308aee/process_exporter/platform/inspect"
 )
 
 // maxShown is how many bytes of a text a line of an explanation shows.
@@ -184,7 +185,7 @@ func shown(text string) string {
 	if len(text) > maxShown {
 		text = strings.ToValidUTF8(text[:maxShown], "�") + "…"
 	}
-	return printable(text)
+	return inspect.Printable(text)
 }
 
 // verdict says in one sentence where the process is, and why.

@@ -15,6 +15,7 @@ import (
 
 	"github.com/seed57308aee/process_exporter/grouping"
 	"github.com/seed57308aee/process_exporter/platform"
+	"github.com/seed57308aee/process_exporter/platform/inspect"
 )
 
 // A groupRow is a group as "process_exporter groups" tells it. A pointer is nil
@@ -184,7 +185,7 @@ func printGroups(w io.Writer, rows []groupRow) error {
 			rule = fmt.Sprint(r.Rule)
 		}
 		fmt.Fprintf(out, "%d\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t  %s\n", r.Procs, text(r.Threads, "%d"), text(r.CPU, "%.3f"),
-			size(r.Resident), size(r.PSS), text(r.FDs, "%d"), size(r.ReadRate), size(r.WriteRate), rule, printable(r.title()))
+			size(r.Resident), size(r.PSS), text(r.FDs, "%d"), size(r.ReadRate), size(r.WriteRate), rule, inspect.Printable(r.title()))
 	}
 	return out.Flush()
 }
@@ -213,5 +214,5 @@ func size[T uint64 | float64](v *T) string {
 	if v == nil {
 		return "-"
 	}
-	return bytesText(uint64(*v))
+	return inspect.BytesText(uint64(*v))
 }

@@ -40,6 +40,8 @@ var mayImport = map[string][]string{
 	"platform/bpf": {"github.com/cilium/ebpf"},
 	"procfs":       {},
 
+	"platform/inspect": {module + "/platform"},
+
 	"platform/sandbox": {"github.com/landlock-lsm/go-landlock/landlock", "kernel.org/pub/linux/libs/security/libcap/psx"},
 }
 

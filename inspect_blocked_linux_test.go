@@ -11,9 +11,9 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/seed57308aee/process_exporter/platform"
+	"github.com/seed57308aee/process_exporter/platform/inspect"
 )
 
 // blockedFacets are those that need the memory map of a process.
@@ -117,36 +117,48 @@ func TestInspectBlocked(t *testing.T) {
 
 func wantEveryFacet(t *testing.T, attrs map[string]any) {
 	t.Helper()
-	for _, name := range facetNames() {
+	for _, name := range inspect.Attrs() {
 		if _, ok := attrs[name]; !ok {
 			t.Errorf("%s is missing", name)
 		}
 	}
 }
 
-// TestAskAgain asks a process that does not answer as --watch does. The
-// goroutines that wait are no more in the end than after the first time.
-func TestAskAgain(t *testing.T) {
+// TestInspectWatchesBlocked reports a process that does not answer again and
+// again. What waits for it is no more in the end than after the first time.
+func TestInspectWatchesBlocked(t *testing.T) {
 	pid := startBlocked(t)
-	a := newAsker(100 * time.Millisecond)
-	waiting := func() int {
-		a.mu.Lock()
-		defer a.mu.Unlock()
-		return len(a.left)
+	cmd := exec.Command(binary, "inspect", "--timeout", "100ms", "--watch", "10ms", "--attrs", "pid,cmdline,environ", strconv.Itoa(pid))
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
 	}
-	for range 3 {
-		answers, err := a.ask(pid, attrsOf(facets()))
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = cmd.Process.Kill(); _ = cmd.Wait() }()
+	threads, reports := 0, 0
+	for lines := bufio.NewScanner(out); reports < 6 && lines.Scan(); {
+		if !strings.Contains(lines.Text(), "environ") {
+			continue
+		}
+		reports++
+		p, err := platform.OpenProcess(cmd.Process.Pid)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := answers["cmdline"].err; !errors.Is(err, platform.ErrBlocked) {
-			t.Errorf("got error %v, want ErrBlocked", err)
+		now, err := p.NumThreads()
+		p.Close()
+		switch {
+		case err != nil:
+			t.Fatal(err)
+		case reports == 2: // all threads that a report takes are there
+			threads = now
+		case threads > 0 && now > threads+2:
+			t.Errorf("report %d: got %d threads, want about the %d of the second", reports, now, threads)
 		}
-		if answers["status"].value != platform.StatusDiskSleep {
-			t.Errorf("got %+v", answers["status"])
-		}
-		if got := waiting(); got != len(blockedFacets)-1 { // the paths of maps are in the answer with the maps
-			t.Errorf("got %d questions without an answer, want %d", got, len(blockedFacets)-1)
-		}
+	}
+	if reports < 6 {
+		t.Errorf("got %d reports", reports)
 	}
 }

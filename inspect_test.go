@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/seed57308aee/process_exporter/platform/inspect"
 )
 
 // inspectSelf runs the subcommand on this process.
@@ -35,11 +37,11 @@ func TestInspectJSON(t *testing.T) {
 	if err := json.Unmarshal([]byte(out), &document); err != nil {
 		t.Fatal(err)
 	}
-	if document.Format != documentFormat || len(document.Processes) != 1 || document.Processes[0].PID != os.Getpid() {
+	if document.Format != inspect.Format || len(document.Processes) != 1 || document.Processes[0].PID != os.Getpid() {
 		t.Fatalf("got %+v", document)
 	}
 	attrs := document.Processes[0].Attrs
-	for _, name := range facetNames() {
+	for _, name := range inspect.Attrs() {
 		if _, ok := attrs[name]; !ok {
 			t.Errorf("%s is missing", name)
 		}
@@ -116,40 +118,5 @@ func TestInspectGoneAsJSON(t *testing.T) {
 	var out, errs strings.Builder
 	if code := runInspect([]string{"--json", "1073741824"}, &out, &errs); code != 0 || !strings.Contains(out.String(), `"error": "NoSuchProcess"`) {
 		t.Errorf("got status %d, %q, %q", code, out.String(), errs.String())
-	}
-}
-
-func TestAppendJSON(t *testing.T) {
-	for _, tt := range []struct {
-		name  string
-		value any
-		want  string
-	}{
-		{"nothing", nil, "null"},
-		{"text", "a\"\\\n\x01ä😀", `"a\"\\\n\u0001\u00e4\ud83d\ude00"`},
-		{"not UTF-8", "\xff", `{"b64": "/w=="}`},
-		{"name not UTF-8", object{{"\xff", 1}}, `{"b64:/w==": 1}`},
-		{"lists", []any{1, []string{"a"}, []int(nil), 0.5}, `[1, ["a"], [], 0.5]`},
-		{"object", object{{"b", true}, {"a", uint64(1)<<63 + 1}}, `{"b": true, "a": 9223372036854775809}`},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			if got := string(appendJSON(nil, tt.value)); got != tt.want {
-				t.Errorf("got %s, want %s", got, tt.want)
-			}
-		})
-	}
-}
-
-func TestWordsForPeople(t *testing.T) {
-	for _, tt := range []struct{ name, got, want string }{
-		{"bytes", bytesText(1023), "1023 B"},
-		{"more bytes", bytesText(1536), "1.5 KiB"},
-		{"most bytes", bytesText(1<<64 - 1), "16.0 EiB"},
-		{"escapes", printable("a\x1b[2Jb"), `a\x1b[2Jb`},
-		{"words", quoteWords([]string{"a", "b c", ""}), `a "b c" ""`},
-	} {
-		if tt.got != tt.want {
-			t.Errorf("%s: got %q, want %q", tt.name, tt.got, tt.want)
-		}
 	}
 }

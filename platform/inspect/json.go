@@ -1,4 +1,4 @@
-package main
+package inspect
 
 import (
 	"bytes"
@@ -16,28 +16,26 @@ import (
 	"unicode/utf16"
 	"unicode/utf8"
 
-	"github.com/prometheus/common/version"
-
 	"github.com/seed57308aee/process_exporter/platform"
 )
 
-// documentFormat is the version of the layout of the JSON document.
-const documentFormat = 1
+// Format is the version of the layout of the JSON document.
+const Format = 1
 
 // writeJSON writes one document of all processes. One that is gone is an entry
 // with an error, not a failure, for processes come and go; one that does not
 // answer is both.
-func (in *inspection) writeJSON(w io.Writer, pids []int) error {
+func (r *Report) writeJSON(w io.Writer, pids []int) error {
 	processes := []any{}
 	var silent error
 	for _, pid := range pids {
-		entry, err := in.entry(pid)
+		entry, err := r.entry(pid)
 		processes = append(processes, entry)
 		silent = errors.Join(silent, err)
 	}
 	text := appendJSON(nil, object{
-		{"format", documentFormat},
-		{"by", program + " " + version.Version},
+		{"format", Format},
+		{"by", r.By},
 		{"system", describeSystem()},
 		{"processes", processes},
 	})
@@ -61,9 +59,9 @@ func describeSystem() object {
 
 // entry returns what is told of one process, and an error if some of it does
 // not answer.
-func (in *inspection) entry(pid int) (object, error) {
-	chosen := in.chosen()
-	answers, err := in.asker.ask(pid, attrsOf(chosen))
+func (r *Report) entry(pid int) (object, error) {
+	chosen := r.chosen()
+	answers, err := r.asker.ask(pid, attrsOf(chosen))
 	if err != nil {
 		entry := append(object{{"pid", pid}}, failureObject(err)...)
 		if !errors.Is(err, platform.ErrBlocked) {
@@ -77,7 +75,7 @@ func (in *inspection) entry(pid int) (object, error) {
 		switch {
 		case err != nil:
 			attrs = append(attrs, field{f.name, failureObject(err)})
-		case f.name == "environ" && !in.showEnviron:
+		case f.name == "environ" && !r.ShowEnviron:
 			attrs = append(attrs, field{f.name, withheld(value.(map[string]string))})
 		default:
 			attrs = append(attrs, field{f.name, f.value(value)})
@@ -95,11 +93,11 @@ func attrsOf(facets []facet) []platform.Attr {
 }
 
 // chosen returns the facets that are asked for.
-func (in *inspection) chosen() []facet {
-	if len(in.attrs) == 0 {
+func (r *Report) chosen() []facet {
+	if len(r.Attrs) == 0 {
 		return facets()
 	}
-	return slices.DeleteFunc(facets(), func(f facet) bool { return !slices.Contains(in.attrs, f.name) })
+	return slices.DeleteFunc(facets(), func(f facet) bool { return !slices.Contains(r.Attrs, f.name) })
 }
 
 // withheld stands in the place of an environment whose values are not shown. It

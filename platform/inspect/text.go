@@ -1,4 +1,4 @@
-package main
+package inspect
 
 import (
 	"errors"
@@ -24,11 +24,11 @@ const mostLines = 20
 
 // writeText writes a report for people. All processes are tried; if one could
 // not be read, or did not answer in full, that is the error.
-func (in *inspection) writeText(w io.Writer, pids []int) error {
+func (r *Report) writeText(w io.Writer, pids []int) error {
 	var failed error
-	facets := in.shown()
+	facets := r.shown()
 	for i, pid := range pids {
-		answers, err := in.asker.ask(pid, attrsOf(facets))
+		answers, err := r.asker.ask(pid, attrsOf(facets))
 		if err != nil {
 			failed = errors.Join(failed, err)
 			continue
@@ -38,7 +38,7 @@ func (in *inspection) writeText(w io.Writer, pids []int) error {
 		if i > 0 {
 			b.WriteByte('\n')
 		}
-		in.describe(&b, facets, answers)
+		r.describe(&b, facets, answers)
 		if _, err := io.WriteString(w, b.String()); err != nil {
 			return err
 		}
@@ -48,32 +48,32 @@ func (in *inspection) writeText(w io.Writer, pids []int) error {
 
 // shown returns the facets that people are shown: unless they ask for others,
 // those that belong to a section.
-func (in *inspection) shown() []facet {
-	facets := in.chosen()
-	if len(in.attrs) > 0 {
+func (r *Report) shown() []facet {
+	facets := r.chosen()
+	if len(r.Attrs) > 0 {
 		return facets
 	}
 	return slices.DeleteFunc(facets, func(f facet) bool { return f.section == "" })
 }
 
 // describe writes the report on one process, section by section.
-func (in *inspection) describe(b *strings.Builder, facets []facet, answers map[platform.Attr]reply) {
+func (r *Report) describe(b *strings.Builder, facets []facet, answers map[platform.Attr]reply) {
 	section := ""
 	for _, f := range facets {
-		if f.section != section && len(in.attrs) == 0 {
+		if f.section != section && len(r.Attrs) == 0 {
 			section = f.section
-			fmt.Fprintf(b, "%s\n", in.paint(bold, strings.ToUpper(section)))
+			fmt.Fprintf(b, "%s\n", r.paint(bold, strings.ToUpper(section)))
 		}
 		if err := answers[f.attr].err; err != nil {
-			in.line(b, f.name, in.paint(faint, reasonOf(err)))
+			r.line(b, f.name, r.paint(faint, reasonOf(err)))
 			continue
 		}
-		in.write(b, f.name, in.humanValue(f, answers[f.attr].value))
+		r.write(b, f.name, r.humanValue(f, answers[f.attr].value))
 	}
 }
 
-func (in *inspection) paint(colour, text string) string {
-	if !in.colour {
+func (r *Report) paint(colour, text string) string {
+	if !r.Colour {
 		return text
 	}
 	return colour + text + plain
@@ -95,18 +95,18 @@ func reasonOf(err error) string {
 	case errors.Is(err, platform.ErrTooLarge):
 		return "- (more than any process has)"
 	}
-	return "- (" + oneLine(err) + ")"
+	return "- (" + strings.Join(strings.Fields(err.Error()), " ") + ")"
 }
 
 // humanValue returns what people are shown of a facet.
-func (in *inspection) humanValue(f facet, value any) any {
+func (r *Report) humanValue(f facet, value any) any {
 	switch v := value.(type) {
 	case time.Time:
 		return fmt.Sprintf("%s (%s ago)", v.Local().Format("2006-01-02 15:04:05"), time.Since(v).Round(time.Second))
 	case map[string]string:
 		shown := environ(v).(object)
 		for i := range shown {
-			if !in.showEnviron {
+			if !r.ShowEnviron {
 				shown[i].value = "(hidden, --show-environ shows it)"
 			}
 		}
@@ -132,42 +132,42 @@ func quoteWords(words []string) string {
 }
 
 // line writes one aligned line.
-func (in *inspection) line(b *strings.Builder, name, text string) {
+func (r *Report) line(b *strings.Builder, name, text string) {
 	const width = 25
 	fmt.Fprintf(b, "  %-*s %s\n", width, name, text)
 }
 
 // write writes a value: what is small on one line, a list on many.
-func (in *inspection) write(b *strings.Builder, name string, value any) {
+func (r *Report) write(b *strings.Builder, name string, value any) {
 	switch v := value.(type) {
 	case object:
 		if len(v) > 0 && len(v) <= 7 && name != "environ" {
-			in.line(b, name, flat(name, v))
+			r.line(b, name, flat(name, v))
 			return
 		}
-		in.line(b, name, fmt.Sprintf("%d", len(v)))
+		r.line(b, name, fmt.Sprintf("%d", len(v)))
 		for _, f := range v {
-			in.line(b, "  "+printable(f.name), scalar(f.name, f.value))
+			r.line(b, "  "+Printable(f.name), scalar(f.name, f.value))
 		}
 	case []any:
-		in.line(b, name, fmt.Sprintf("%d", len(v)))
-		in.list(b, v)
+		r.line(b, name, fmt.Sprintf("%d", len(v)))
+		r.list(b, v)
 	default:
-		in.line(b, name, scalar(name, v))
+		r.line(b, name, scalar(name, v))
 	}
 }
 
 // list writes the entries of a list, the first ones if there are many.
-func (in *inspection) list(b *strings.Builder, v []any) {
+func (r *Report) list(b *strings.Builder, v []any) {
 	for i, entry := range v {
-		if i == mostLines && len(in.attrs) == 0 {
-			in.line(b, "", fmt.Sprintf("... and %d more", len(v)-i))
+		if i == mostLines && len(r.Attrs) == 0 {
+			r.line(b, "", fmt.Sprintf("... and %d more", len(v)-i))
 			return
 		}
 		if o, ok := entry.(object); ok {
-			in.line(b, "", flat("", o))
+			r.line(b, "", flat("", o))
 		} else {
-			in.line(b, "", scalar("", entry))
+			r.line(b, "", scalar("", entry))
 		}
 	}
 }
@@ -191,7 +191,7 @@ func scalar(name string, v any) string {
 	case nil:
 		return "-"
 	case string:
-		return printable(v)
+		return Printable(v)
 	case float64:
 		if strings.HasSuffix(name, "_seconds") {
 			return fmt.Sprintf("%.2f s", v)
@@ -199,7 +199,7 @@ func scalar(name string, v any) string {
 		return fmt.Sprintf("%g", v)
 	case uint64:
 		if name == "bytes" {
-			return bytesText(v)
+			return BytesText(v)
 		}
 	case []any:
 		parts := make([]string, len(v))
@@ -213,8 +213,8 @@ func scalar(name string, v any) string {
 	return fmt.Sprint(v)
 }
 
-// bytesText writes a size in the largest unit that it has one of.
-func bytesText(n uint64) string {
+// BytesText writes a size in the largest unit that it has one of.
+func BytesText(n uint64) string {
 	units := []string{"B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"}
 	size, unit := float64(n), 0
 	for size >= 1024 && unit < len(units)-1 {
@@ -227,8 +227,8 @@ func bytesText(n uint64) string {
 	return fmt.Sprintf("%.1f %s", size, units[unit])
 }
 
-// printable escapes what would move the cursor of a terminal or colour it.
-func printable(s string) string {
+// Printable escapes what would move the cursor of a terminal or colour it.
+func Printable(s string) string {
 	if !slices.ContainsFunc([]rune(s), func(r rune) bool { return !unicode.IsPrint(r) }) {
 		return s
 	}

@@ -1,4 +1,4 @@
-package main
+package inspect
 
 import (
 	"math"
@@ -74,7 +74,8 @@ func facets() []facet {
 	}
 }
 
-func facetNames() []string {
+// Attrs returns the names of all that a report can tell.
+func Attrs() []string {
 	var names []string
 	for _, f := range facets() {
 		names = append(names, f.name)
