@@ -98,4 +98,4 @@ soak:
 # What is too much, or too long, for every change. It needs a machine with
 # nothing else to do.
 chaos:
-	PROCESS_EXPORTER_CHAOS=1 go test -count 1 -v -timeout 30m -run '^(TestAbuse|TestGuessing|TestBlockedProcesses|TestStopFinishesScrape|TestShortReads|TestForgedCommandLines|TestStopAtAnyMoment|TestSecondStop|TestManyProcesses)$$' .
+	PROCESS_EXPORTER_CHAOS=1 go test -count 1 -v -timeout 30m -run '^(TestAbuse|TestGuessing|TestBlockedProcesses|TestStopFinishesScrape|TestShortReads|TestForgedCommandLines|TestStopAtAnyMoment|TestSecondStop|TestManyProcesses|TestExtremes)$$' .

@@ -1,12 +1,12 @@
 // crowd KIND COUNT...: becomes many of what an exporter has to read, says "ready"
 // on standard output, and stays until its standard input ends. All are called
-// crowd, and end with it.
+// crowd unless it says otherwise, and end with it.
 //
 //	crowd processes COUNT      that sleep
 //	crowd zombies COUNT        that nobody waits for
-//	crowd chain COUNT          each the parent of the next
+//	crowd chain COUNT          each the parent of the next, and called link
 //	crowd threads COUNT EACH   so many processes of so many threads
-//	crowd files COUNT          open descriptors
+//	crowd files COUNT EACH     so many processes of so many open descriptors
 //	crowd memory COUNT EACH    so many processes that map and touch the same
 //	                           256 MiB so many times each
 #define _GNU_SOURCE
@@ -15,7 +15,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -75,9 +74,8 @@ static void files(long count)
 	getrlimit(RLIMIT_NOFILE, &limit);
 	limit.rlim_cur = limit.rlim_max;
 	setrlimit(RLIMIT_NOFILE, &limit);
-	int fd = open("/dev/null", O_RDONLY);
-	while (--count > 3) // there are three, and this one
-		if (dup(fd) < 0)
+	for (int fd = 0; fd < count - 1;) // each gets the least number that is free
+		if ((fd = dup(0)) < 0)
 			fail("dup");
 }
 
@@ -136,7 +134,25 @@ static void leave(long count)
 			_exit(0);
 }
 
-// chain has a child that has a child, and so on. The last one says that it is there.
+// link becomes one of a chain, with so many to come, of which the last says that it
+// is there. Each runs the program anew: the memory of a process that was only
+// forked remembers all that it was forked from.
+static void link_of(long left, int ready)
+{
+	char more[24], fd[24];
+	char *args[] = { "crowd", "link", more, fd, 0 };
+
+	snprintf(more, sizeof more, "%ld", left - 1);
+	snprintf(fd, sizeof fd, "%d", ready);
+	if (left == 0) {
+		if (write(ready, "x", 1) != 1)
+			fail("write");
+	} else if (child() == 0) {
+		execv("/proc/self/exe", args);
+		fail("execv");
+	}
+}
+
 static void chain(long count)
 {
 	int ready[2];
@@ -144,18 +160,10 @@ static void chain(long count)
 
 	if (pipe(ready) < 0)
 		fail("pipe");
-	for (long i = 0; i < count; i++) {
-		if (child() != 0) {
-			if (i > 0)
-				stay();
-			if (read(ready[0], &c, 1) != 1)
-				fail("read");
-			return;
-		}
-	}
-	if (write(ready[1], "x", 1) != 1)
-		fail("write");
-	stay();
+	link_of(count, ready[1]);
+	close(ready[1]);
+	if (read(ready[0], &c, 1) != 1)
+		fail("read");
 }
 
 // disperse ends all processes of this group but this one, and waits for them, as
@@ -174,6 +182,12 @@ int main(int argc, char **argv)
 	long count = argc > 2 ? atol(argv[2]) : 0, more = argc > 3 ? atol(argv[3]) : 0;
 	char c;
 
+	if (!strcmp(kind, "link")) {
+		prctl(PR_SET_NAME, "link");
+		link_of(count, more);
+		stay();
+	}
+	closefrom(3); // what others have left open
 	setpgid(0, 0);
 	prctl(PR_SET_CHILD_SUBREAPER, 1);
 	if (!strcmp(kind, "processes"))
@@ -185,7 +199,7 @@ int main(int argc, char **argv)
 	else if (!strcmp(kind, "threads"))
 		each(count, threads, more);
 	else if (!strcmp(kind, "files"))
-		files(count);
+		each(count, files, more);
 	else if (!strcmp(kind, "memory")) {
 		memory_fd = shared();
 		each(count, map, more);
