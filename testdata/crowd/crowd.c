@@ -8,7 +8,8 @@
 //	crowd threads COUNT EACH   so many processes of so many threads
 //	crowd files COUNT EACH     so many processes of so many open descriptors
 //	crowd memory COUNT EACH    so many processes that map and touch the same
-//	                           256 MiB so many times each
+//	                           256 MiB so many times each, and go on to map a
+//	                           page now and then
 #define _GNU_SOURCE
 #include <pthread.h>
 #include <signal.h>
@@ -84,11 +85,21 @@ static void memory(int fd, long times)
 	const size_t size = 256 << 20;
 
 	while (times-- > 0) {
-		volatile char *p = mmap(0, size, PROT_READ, MAP_SHARED, fd, 0);
-		if (p == MAP_FAILED)
+		if (mmap(0, size, PROT_READ, MAP_SHARED | MAP_POPULATE, fd, 0) == MAP_FAILED)
 			fail("mmap");
-		for (size_t at = 0; at < size; at += 4096)
-			(void)p[at];
+	}
+}
+
+// stir maps a page twenty times a second, so that the memory is not what it was.
+static void stir(void)
+{
+	for (;;) {
+		char *p = mmap(0, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		if (p != MAP_FAILED) {
+			*p = 1;
+			munmap(p, 4096);
+		}
+		usleep(50000);
 	}
 }
 
@@ -100,6 +111,11 @@ static int shared(void)
 		fail("memfd");
 	return fd;
 }
+
+static void nothing(long unused) { (void)unused; }
+
+static int memory_fd;
+static void map(long times) { memory(memory_fd, times); }
 
 // each has so many children do something, then say so, and stay.
 static void each(long count, void (*what)(long), long argument)
@@ -114,17 +130,14 @@ static void each(long count, void (*what)(long), long argument)
 			what(argument);
 			if (write(ready[1], "x", 1) != 1)
 				fail("write");
+			if (what == map)
+				stir();
 			stay();
 		}
 	for (long i = 0; i < count; i++)
 		if (read(ready[0], &c, 1) != 1)
 			fail("read");
 }
-
-static void nothing(long unused) { (void)unused; }
-
-static int memory_fd;
-static void map(long times) { memory(memory_fd, times); }
 
 // leave is what a child does that nobody waits for.
 static void leave(long count)
