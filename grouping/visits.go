@@ -55,6 +55,9 @@ func (t *Tracker) visit(ctx context.Context) {
 		v.sums = make([]uint64, 2*quota)
 	}
 	v.sums = v.sums[:len(v.at)]
+	for j, i := range v.at {
+		v.sums[j] = t.records[i].sum
+	}
 	t.src.Sums(ctx, &t.snap, v.at, t.needs, v.sums)
 	for j, i := range v.at {
 		r := &t.records[i]

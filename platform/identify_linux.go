@@ -28,6 +28,9 @@ func (w *worker) identify(target Sample, want Words) (Identity, error) {
 			id.Exe = strings.TrimSuffix(string(text), deletedSuffix)
 		}
 	})
+	if err == nil {
+		err = w.stillThere(&target)
+	}
 	id.Comm, id.Sum = string(w.read.stat.Comm), w.sum()
 	return id, err
 }
@@ -37,7 +40,8 @@ func (w *worker) identify(target Sample, want Words) (Identity, error) {
 const deletedSuffix = " (deleted)"
 
 // readWords reads the names of a process that want asks for, hands each text to
-// use, if there is a use for it, and adds them up in w.read.words.
+// use, if there is a use for it, and adds them up in w.read.words. Whether they
+// are of that process is not looked at.
 func (w *worker) readWords(target *Sample, want Words, use func(Words, []byte)) error {
 	w.pid.Store(int64(target.PID))
 	w.read.hasUser = false
@@ -90,7 +94,7 @@ func (w *worker) readWords(target *Sample, want Words, use func(Words, []byte)) 
 			return err
 		}
 	}
-	return w.stillThere(target)
+	return nil
 }
 
 // sum returns the sum of the words that readWords has read.
@@ -123,6 +127,7 @@ func passDenied(err error) error {
 
 // Sums implements Source.
 func (s *source) Sums(ctx context.Context, snap *Snapshot, at []int, want Words, sums []uint64) {
+	s.wereSums = append(s.wereSums[:0], sums...)
 	clear(sums)
 	for next := 0; next < len(at); {
 		w := s.worker()
@@ -138,17 +143,21 @@ func (s *source) Sums(ctx context.Context, snap *Snapshot, at []int, want Words,
 	}
 }
 
-// sums adds up the words of the processes at[from:].
+// sums adds up the words of the processes at[from:]. Those that are as they were
+// are of the same process: nothing else has to be read to know.
 func (w *worker) sums(snap *Snapshot, at []int, from int, want Words, sums []uint64) {
 	w.begin(from)
 	target := &w.read.prev
 	for i := from; i < len(at) && !w.stop.Load(); i++ {
-		if !w.commit(i, func() { *target = snap.Samples[at[i]] }) {
+		sum, was := uint64(0), uint64(0)
+		if !w.commit(i, func() { *target, was = snap.Samples[at[i]], w.src.wereSums[i] }) {
 			return
 		}
-		sum := uint64(0)
 		if !w.src.quarantine.has(target.PID) && w.readWords(target, want, nil) == nil {
 			sum = w.sum()
+		}
+		if sum != 0 && sum != was && w.stillThere(target) != nil {
+			sum = 0
 		}
 		if !w.commit(i+1, func() { sums[i] = sum }) {
 			return

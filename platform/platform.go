@@ -212,9 +212,10 @@ type Source interface {
 	// not answer.
 	Identify(ctx context.Context, s *Sample, want Words) (Identity, error)
 
-	// Sums fills sums[i] with what [Identity.Sum] would be now for the process
-	// of snap.Samples[at[i]], and with 0 if it is gone or does not answer. It
-	// allocates nothing for each of them, and stops when ctx ends.
+	// Sums finds out what [Identity.Sum] would be now for the process of
+	// snap.Samples[at[i]]: sums[i] is what it was, and becomes what it is, or 0 if
+	// the process is gone or does not answer. It allocates nothing for each of
+	// them, and stops when ctx ends.
 	Sums(ctx context.Context, snap *Snapshot, at []int, want Words, sums []uint64)
 
 	// Kind returns what is being asked, KindBPF or KindProcfs. If that is /proc

@@ -37,6 +37,8 @@ type source struct {
 	users  userNames
 	seed   maphash.Seed // of all that is compared by its hash
 
+	wereSums []uint64 // scratch of Sums
+
 	quarantine quarantine
 }
 
