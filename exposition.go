@@ -43,7 +43,7 @@ func newExposition(s *settings, log *slog.Logger, groups groupCollector, always 
 	x.own.MustRegister(always...)
 	x.Handler = serving.NewAnswers(log, s.maxRequests, x.render)
 	if !s.noOwnMetrics {
-		x.own.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+		x.own.MustRegister(collectors.NewGoCollector(), newOwnProcess())
 		x.own.MustRegister(x.failed)
 		x.Handler = promhttp.InstrumentMetricHandler(x.own, x.Handler)
 	}
