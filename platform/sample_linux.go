@@ -205,10 +205,10 @@ func (w *worker) status(s *Sample) error {
 		return err
 	}
 	st := &w.read.status
-	if err := procfs.ParseStatus(text, st); err != nil {
+	if err := procfs.ParseStatusOf(text, ofProcess|procfs.StatusSwap, st); err != nil {
 		return err
 	}
-	if !whole(st) {
+	if st.Have&ofProcess != ofProcess {
 		return errIncomplete
 	}
 	s.SwapBytes, s.EUID = st.SwapBytes, st.UIDs[1]
@@ -220,12 +220,8 @@ func (w *worker) status(s *Sample) error {
 // would have said is not known: it is not zero, and zero is root.
 var errIncomplete = errors.New("lines are missing")
 
-// whole reports whether a status has what we take of it. The line of the owners
-// is among the first, the context switches are near the end.
-func whole(st *procfs.Status) bool {
-	const lines = procfs.StatusUIDs | procfs.StatusSwitches
-	return st.Have&lines == lines
-}
+// ofProcess are the lines of status that the kernel writes for every process.
+const ofProcess = procfs.StatusUIDs | procfs.StatusSwitches
 
 // parseIO parses an io file of a process or thread into w.read.io.
 func (w *worker) parseIO(text []byte) error {

@@ -130,7 +130,7 @@ func (w *worker) taskStatus(s *Sample, t *Task) error {
 		if err != nil {
 			return err
 		}
-		if err := procfs.ParseTaskStatus(text, st); err != nil {
+		if err := procfs.ParseStatusOf(text, procfs.StatusState|procfs.StatusSwitches, st); err != nil {
 			return err
 		}
 		if st.Have&procfs.StatusSwitches != procfs.StatusSwitches {

@@ -78,30 +78,69 @@ func ParseStatus(text []byte, dst *Status) error {
 	return nil
 }
 
-// ParseTaskStatus is ParseStatus for who wants no more than the state and the
-// context switches, which is what the threads of a process do not share. They
-// stand at the start and near the end, and the rest is not looked at.
-func ParseTaskStatus(text []byte, dst *Status) error {
+// ParseStatusOf is ParseStatus for who wants some of the lines, and leaves the
+// others alone: who reads thousands of processes needs five of sixty. A line that
+// comes sooner than the kernel writes it is not found.
+func ParseStatusOf(text []byte, want StatusField, dst *Status) error {
 	var got Status
-	for rest := text; len(rest) > 0 && got.Have == 0; {
-		line, after, whole := nextLine(rest)
-		rest = after
-		if key, value := cutKey(line); string(key) == "State" {
-			if !whole || !setState(&got.State, value) {
-				return newParseError("status", "State", value)
-			}
-			got.Have |= StatusState
+	for _, l := range statusLines {
+		if want&l.bit == 0 {
+			continue
 		}
+		found := lineWith(text, l.start)
+		if found == nil {
+			continue
+		}
+		line, rest, whole := nextLine(found)
+		key, value := cutKey(line)
+		if _, ok := got.set(key, value); !ok || !whole {
+			return newParseError("status", string(key), value)
+		}
+		got.Have |= l.bit
+		text = rest
 	}
-	at := max(0, bytes.LastIndex(text, []byte("\nvoluntary_ctxt_switches:")))
-	var tail Status
-	if err := ParseStatus(text[at:], &tail); err != nil {
-		return err
-	}
-	got.VoluntarySwitches, got.NonvoluntarySwitches = tail.VoluntarySwitches, tail.NonvoluntarySwitches
-	got.Have |= tail.Have & StatusSwitches
 	*dst = got
 	return nil
+}
+
+// lineWith returns text from the first line on that starts so, nil if there is
+// none. The name of the process, which the first line has, may hold anything but
+// a newline.
+func lineWith(text, start []byte) []byte {
+	for from := 0; ; {
+		at := bytes.Index(text[from:], start)
+		if at < 0 {
+			return nil
+		}
+		if at += from; at == 0 || text[at-1] == '\n' {
+			return text[at:]
+		}
+		from = at + 1
+	}
+}
+
+// statusLines are the lines in the order in which the kernel writes them, and how
+// each starts.
+var statusLines = [...]struct {
+	bit   StatusField
+	start []byte
+}{
+	{StatusState, []byte("State:")},
+	{StatusUIDs, []byte("Uid:")},
+	{StatusGIDs, []byte("Gid:")},
+	{StatusNSPIDs, []byte("NSpid:")},
+	{StatusPeakVirtual, []byte("VmPeak:")},
+	{StatusVirtual, []byte("VmSize:")},
+	{StatusPeakResident, []byte("VmHWM:")},
+	{StatusResident, []byte("VmRSS:")},
+	{StatusResidentAnon, []byte("RssAnon:")},
+	{StatusResidentFile, []byte("RssFile:")},
+	{StatusResidentShmem, []byte("RssShmem:")},
+	{StatusSwap, []byte("VmSwap:")},
+	{StatusHugetlb, []byte("HugetlbPages:")},
+	{StatusThreads, []byte("Threads:")},
+	{StatusVoluntarySwitches, []byte("voluntary_ctxt_switches:")},
+	{StatusNonvoluntarySwitches, []byte("nonvoluntary_ctxt_switches:")},
 }
 
 // startsStatusKey reports whether one of the keys that set knows starts with c.

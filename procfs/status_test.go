@@ -112,33 +112,45 @@ func TestParseStatusAllocs(t *testing.T) {
 	wantNoAllocs(t, func() error { return ParseStatus(text, dst) })
 }
 
-// TestParseTaskStatus compares with what ParseStatus makes of the same text.
-func TestParseTaskStatus(t *testing.T) {
-	for _, name := range []string{"linux-6.18/status", "linux-3.10/status"} {
+// TestParseStatusOf compares with what ParseStatus makes of the same text, for
+// each line alone and for those that are read together.
+func TestParseStatusOf(t *testing.T) {
+	const all = StatusNonvoluntarySwitches<<1 - 1
+	wants := []StatusField{0, all, StatusState | StatusSwitches, StatusUIDs | StatusSwap | StatusSwitches}
+	for bit := StatusField(1); bit < all; bit <<= 1 {
+		wants = append(wants, bit)
+	}
+	for _, name := range []string{"linux-6.18/status", "linux-3.10/status", "linux-6.18/zombie_status", "linux-6.18/kthread_status"} {
 		text := fixture(t, name)
-		var got, all Status
-		if err := errors.Join(ParseTaskStatus(text, &got), ParseStatus(text, &all)); err != nil {
+		var whole Status
+		if err := ParseStatus(text, &whole); err != nil {
 			t.Fatal(err)
 		}
-		want := Status{State: all.State, VoluntarySwitches: all.VoluntarySwitches, NonvoluntarySwitches: all.NonvoluntarySwitches,
-			Have: all.Have & (StatusState | StatusSwitches)}
-		if got != want || want.Have != StatusState|StatusSwitches {
-			t.Errorf("%s: got %+v, want %+v", name, got, want)
+		for _, want := range wants {
+			var got, again Status
+			if err := ParseStatusOf(text, want, &got); err != nil || got.Have != whole.Have&want {
+				t.Errorf("%s: got %b, error %v, want %b", name, got.Have, err, whole.Have&want)
+			}
+			part := whole
+			part.Have &= want
+			if err := ParseStatus(part.render(), &again); err != nil || got != again {
+				t.Errorf("%s: got %+v, want %+v (%v)", name, got, again, err)
+			}
+			wantNoAllocs(t, func() error { return ParseStatusOf(text, want, &got) })
 		}
-		wantNoAllocs(t, func() error { return ParseTaskStatus(text, &got) })
 	}
-	for _, text := range []string{"State:\t7\n", "State:\tS", "voluntary_ctxt_switches:\tx\n", "State:\tS (x)\nvoluntary_ctxt_switches:\t1\nnonvoluntary_ctxt_switches:\t2"} {
+	for _, text := range []string{"Name:\tState:\tS\nState:\t7\n", "\nState:\tS", "\nvoluntary_ctxt_switches:\tx\n", "\nState:\tS (x)\nvoluntary_ctxt_switches:\t1\nnonvoluntary_ctxt_switches:\t2"} {
 		got := Status{Threads: 9}
 		var bad *ParseError
-		if err := ParseTaskStatus([]byte(text), &got); !errors.As(err, &bad) || got != (Status{Threads: 9}) {
+		if err := ParseStatusOf([]byte(text), StatusState|StatusSwitches, &got); !errors.As(err, &bad) || got != (Status{Threads: 9}) {
 			t.Errorf("%q: got %+v, error %v, want a ParseError and nothing else", text, got, err)
 		}
 	}
 }
 
-func BenchmarkParseTaskStatus(b *testing.B) {
+func BenchmarkParseStatusOf(b *testing.B) {
 	text, dst := fixture(b, "linux-6.18/status"), new(Status)
-	benchmark(b, text, func() error { return ParseTaskStatus(text, dst) })
+	benchmark(b, text, func() error { return ParseStatusOf(text, StatusUIDs|StatusSwap|StatusSwitches, dst) })
 }
 
 func BenchmarkParseStatus(b *testing.B) {
@@ -181,8 +193,8 @@ func FuzzParseStatus(f *testing.F) {
 	f.Add(fixture(f, "linux-3.10/status"))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		var got, again Status
-		if err := ParseTaskStatus(text, &got); err != nil && got != (Status{}) {
-			t.Errorf("got %+v of a task beside error %v", got, err)
+		if err := ParseStatusOf(text, StatusNonvoluntarySwitches<<1-1, &got); err != nil && got != (Status{}) {
+			t.Errorf("got %+v of some lines beside error %v", got, err)
 		}
 		got = Status{}
 		if err := ParseStatus(text, &got); err != nil {
