@@ -163,16 +163,19 @@ func (w *worker) settleTask(t, old *Task) {
 		t.VoluntarySwitches == old.VoluntarySwitches && t.NonvoluntarySwitches == old.NonvoluntarySwitches
 }
 
-// freeWChans is how many sleepers that have run are asked in every walk where
-// they sleep now.
-const freeWChans = 64
+// Of the sleepers that have run, a walk asks the first freeWChans where they sleep
+// now, and of the others one in everyWChan.
+const (
+	freeWChans = 32
+	everyWChan = 64
+)
 
 // asksWChan reports whether to ask a thread that has run since where it sleeps
 // now. One in an uninterruptible sleep is asked every time. Beyond the first
 // freeWChans the others take turns, for the answer costs a fifth of all reads
 // and most threads come back to the same place.
 func (w *worker) asksWChan(id int, now, before byte, known bool) bool {
-	if !known || now != before || now == 'D' || w.read.asked < freeWChans || w.due(id) {
+	if !known || now != before || now == 'D' || w.read.asked < freeWChans || (uint64(id)+w.turn)%everyWChan == 0 {
 		w.read.asked++
 		return true
 	}
