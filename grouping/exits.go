@@ -75,11 +75,11 @@ func (t *Tracker) name(exits []platform.Exit) {
 		if !r.doubt && !r.execed && r.comm == e.Comm {
 			continue
 		}
-		id := e.Identity(t.needs)
+		t.words = e.Identity(t.needs)
 		if t.needs&platform.WordAncestors != 0 {
-			id.Ancestors = t.ancestors(e.PPID)
+			t.words.Ancestors = t.ancestors(e.PPID)
 		}
-		switch m := t.matcher.Match(&id); {
+		switch m := t.matcher.Match(&t.words); {
 		case m.OK:
 			t.assign(r, t.group(&m), m.Rule, false)
 		case m.Rule != nil:
@@ -88,6 +88,7 @@ func (t *Tracker) name(exits []platform.Exit) {
 			r.orphan = true
 		}
 	}
+	t.words = platform.Identity{}
 	clear(t.deadAt)
 	for i := range exits {
 		t.deadAt[exits[i].PID] = i

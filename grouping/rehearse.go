@@ -17,7 +17,7 @@ var sampleCapture = strings.Repeat("0123456789abcdef", 4)
 // runs, and then puts all processes of the rule into one group. One that fails
 // for lack of a word, such as index .Cgroups 0, may be all right here.
 func (t *nameTemplate) rehearse(r *Rule) string {
-	name, err := t.execute(rehearsalSubject(r).words())
+	name, err := t.execute(rehearsalSubject(r))
 	switch {
 	case err != nil:
 		return "fails: " + err.Error()

@@ -1,6 +1,9 @@
 package grouping
 
-import "slices"
+import (
+	"slices"
+	"strings"
+)
 
 // maxThreadNames is how many thread names a group remembers. Beyond that the
 // names that no thread has are forgotten, and would count anew; threads with
@@ -57,6 +60,9 @@ func (t *Tracker) stand(m *Match) {
 	key := m.key()
 	g := t.groups[key]
 	if g == nil {
+		// The name may be a part of a command line, which is not to live as long.
+		m.Group = strings.Clone(m.Group)
+		key = m.key()
 		g = newGroup(m)
 		t.groups[key] = g
 	}

@@ -47,6 +47,9 @@ func (s *subject) exeBase() string {
 	return path.Base(s.id.Args[0])
 }
 
+// app returns what an interpreter runs, such as the module given to python.
+func (s *subject) app() string { return appOf(s.id.Comm, s.exeBase(), s.id.Args) }
+
 // place returns what the control group of the process says.
 func (s *subject) place() *place {
 	if !s.placed {

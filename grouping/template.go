@@ -32,6 +32,8 @@ type nameTemplate struct {
 	needs  platform.Words
 	text   string // what it yields, if that is always the same
 	static bool
+	pieces []piece // what it consists of, if plain
+	plain  bool
 }
 
 // templateWords is what a template sees as its dot. What is worked out only for
@@ -78,7 +80,7 @@ func (w *templateWords) PodUID() string { return w.s.place().PodUID }
 func (w *templateWords) Parent() string { return w.s.parent() }
 
 // App is what an interpreter runs, such as the module given to python.
-func (w *templateWords) App() string { return appOf(w.s.id.Comm, w.s.exeBase(), w.s.id.Args) }
+func (w *templateWords) App() string { return w.s.app() }
 
 // parseTemplate reads the text of a template and finds out which words it
 // looks at.
@@ -89,6 +91,7 @@ func parseTemplate(text string) (*nameTemplate, error) {
 	}
 	t := &nameTemplate{tmpl: tmpl}
 	t.text, t.static = fixedText(tmpl)
+	t.pieces, t.plain = plainPieces(tmpl.Root)
 	for _, part := range tmpl.Templates() {
 		if part.Tree == nil {
 			continue
@@ -131,7 +134,7 @@ func countSteps(list *parse.ListNode) {
 // group returns the group of a process. A template that breaks off has named
 // it nonetheless, by what was written until then.
 func (t *nameTemplate) group(s *subject) Match {
-	name, err := t.execute(s.words())
+	name, err := t.execute(s)
 	return Match{Group: groupName(name), OK: true, TemplateFailed: err != nil}
 }
 
@@ -150,9 +153,18 @@ func (s *subject) words() *templateWords {
 }
 
 // execute returns what the template wrote, also beside an error.
-func (t *nameTemplate) execute(words *templateWords) (string, error) {
+func (t *nameTemplate) execute(s *subject) (string, error) {
+	if t.plain && len(t.pieces) == 1 { // nothing to put together
+		if text := t.pieces[0](s); len(text) <= maxNameBytes {
+			return text, nil
+		}
+	}
 	var out boundedWriter
-	err := t.tmpl.Execute(&out, words)
+	if t.plain {
+		err := join(&out, t.pieces, s)
+		return out.text.String(), err
+	}
+	err := t.tmpl.Execute(&out, s.words())
 	return out.text.String(), err
 }
 
@@ -163,6 +175,14 @@ var errTooLong = errors.New("name too long")
 type boundedWriter struct {
 	text  strings.Builder
 	steps int
+}
+
+// WriteString does what Write does, without a copy of the text.
+func (w *boundedWriter) WriteString(text string) (int, error) {
+	if len(text) > maxNameBytes-w.text.Len() {
+		return w.Write([]byte(text))
+	}
+	return w.text.WriteString(text)
 }
 
 func (w *boundedWriter) Write(p []byte) (int, error) {

@@ -46,10 +46,11 @@ type Tracker struct {
 	inherits bool           // some rule, or the flag, lets processes join their ancestors
 
 	snap     platform.Snapshot
-	records  []record    // one per snap.Samples, at the same index, once join has run
-	tasks    []task      // scratch of advanceTasks
-	dead     []record    // scratch of bury
-	deadAt   map[int]int // where in dead a PID stands
+	records  []record          // one per snap.Samples, at the same index, once join has run
+	tasks    []task            // scratch of advanceTasks
+	dead     []record          // scratch of bury
+	words    platform.Identity // likewise, of one process
+	deadAt   map[int]int       // where in dead a PID stands
 	groups   map[string]*group
 	rooms    rooms
 	visits   visits
