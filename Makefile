@@ -98,6 +98,6 @@ soak:
 # What is too much, or too long, for every change. It needs a machine with
 # nothing else to do.
 CHAOS := TestAbuse|TestGuessing|TestBlockedProcesses|TestStopFinishesScrape|TestStopAtAnyMoment|TestSecondStop
-CHAOS := $(CHAOS)|TestShortReads|TestForgedCommandLines|TestManyProcesses|TestExtremes|TestHugeMemory
+CHAOS := $(CHAOS)|TestShortReads|TestForgedCommandLines|TestManyProcesses|TestExtremes|TestHugeMemory|TestMappingIsNotHeldUp
 chaos:
 	PROCESS_EXPORTER_CHAOS=1 go test -count 1 -v -timeout 30m -run '^($(CHAOS))$$' .

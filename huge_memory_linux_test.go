@@ -65,6 +65,60 @@ func TestHugeMemory(t *testing.T) {
 	})
 }
 
+// TestMappingIsNotHeldUp has a process map pages while its proportional memory is
+// read, during which the kernel lets nobody change the mapping that is looked at.
+// That takes the kernel alone five milliseconds here. At several large ones it looks
+// one after the other and hardly lets go: how long that takes is logged, and is
+// what --smaps.max-rss is for.
+func TestMappingIsNotHeldUp(t *testing.T) {
+	onlyLinux(t)
+	if !chaos {
+		t.Skip("only with PROCESS_EXPORTER_CHAOS, for it measures time")
+	}
+	t.Run("256 MiB", func(t *testing.T) {
+		if longer := mappingTakesLonger(t, 1); longer > 25*time.Millisecond {
+			t.Errorf("that is %v longer, want 25 ms at most", longer)
+		}
+	})
+	t.Run("4 GiB", func(t *testing.T) { mappingTakesLonger(t, 16) })
+}
+
+// mappingTakesLonger returns by how much it takes longer, at most, to map a page
+// for a process of so many mappings of 256 MiB while it is watched.
+func mappingTakesLonger(t *testing.T, mappings int) time.Duration {
+	t.Helper()
+	worst := writeFile(t, "worst", "")
+	t.Setenv("WORST", worst)
+	startCrowd(t, "memory", 1, mappings)
+	longest := func(during func()) (took time.Duration) {
+		t.Helper()
+		if err := os.Truncate(worst, 0); err != nil {
+			t.Fatal(err)
+		}
+		during()
+		text, err := os.ReadFile(worst)
+		if err != nil {
+			t.Fatal(err)
+		}
+		took, err = time.ParseDuration(strings.TrimSpace(string(text)) + "us")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return took
+	}
+	const span = 20 * time.Second
+	alone := longest(func() { <-time.After(span) })
+	r := startSource(t, "procfs", "--config.path", writeFile(t, "rules.yaml", crowdRules))
+	scrapes := 0
+	watched := longest(func() {
+		for end := time.Now().Add(span); time.Now().Before(end); scrapes++ {
+			r.Scrape()
+		}
+	})
+	t.Logf("to map a page took %v at most, and %v during %d scrapes", alone, watched, scrapes)
+	return watched - alone
+}
+
 // smapsOpened starts a crowd and scrapes, and returns the system calls by which
 // the exporter opened files of proportional memory meanwhile.
 func (r *running) smapsOpened(t *testing.T, processes, maps int) (opened []string) {

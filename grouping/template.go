@@ -135,6 +135,9 @@ func countSteps(list *parse.ListNode) {
 // it nonetheless, by what was written until then.
 func (t *nameTemplate) group(s *subject) Match {
 	name, err := t.execute(s)
+	if t.needs&platform.WordArgs != 0 {
+		name = maskSecrets(name)
+	}
 	return Match{Group: groupName(name), OK: true, TemplateFailed: err != nil}
 }
 

@@ -9,8 +9,9 @@
 //	crowd files COUNT EACH     so many processes of so many open descriptors
 //	crowd memory COUNT EACH    so many processes that map and touch the same
 //	                           256 MiB so many times each, and go on to map a
-//	                           page now and then
+//	                           page now and then; WORST tells how long that takes
 #define _GNU_SOURCE
+#include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -20,6 +21,7 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 static void fail(const char *what)
@@ -90,16 +92,38 @@ static void memory(int fd, long times)
 	}
 }
 
-// stir maps a page twenty times a second, so that the memory is not what it was.
+static long micros(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec * 1000000 + t.tv_nsec / 1000;
+}
+
+// stir maps a page now and then, so that the memory is not what it was. The file
+// that WORST names has how many microseconds that took at most since it was empty.
 static void stir(void)
 {
+	const char *path = getenv("WORST");
+	int fd = path ? open(path, O_RDWR) : -1, pause = path ? 200 : 50000;
+	long worst = 0;
+
 	for (;;) {
+		long begin = micros(), took;
 		char *p = mmap(0, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 		if (p != MAP_FAILED) {
 			*p = 1;
 			munmap(p, 4096);
 		}
-		usleep(50000);
+		took = micros() - begin;
+		if (fd >= 0) {
+			char text[16];
+			if (pread(fd, text, 1, 0) == 0)
+				worst = -1;
+			if (took > worst && snprintf(text, sizeof text, "%12ld\n", worst = took) == 13 && pwrite(fd, text, 13, 0) != 13)
+				fail("write");
+		}
+		usleep(pause);
 	}
 }
 
