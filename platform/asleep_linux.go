@@ -22,6 +22,10 @@ import (
 // they were. The clock of one that runs this very moment may be late by a tick
 // of the scheduler; what it does meanwhile belongs to the next walk.
 //
+// A process that has run between all of the last walks is not asked: its main
+// thread has switched every time, by what was read in full. Once that has slept,
+// the clock is asked again.
+//
 // In a PID namespace that is not ours the clock cannot be asked for. There the
 // schedstat of each thread must do, the time it ran and waited and how often: a
 // process and a thread that slept through the last walk are asked for it first,
@@ -35,6 +39,10 @@ import (
 
 // refresh is after how many walks the values of a sleeper are read anyway.
 const refresh = 16
+
+// restless is after how many walks at which a process had run each time it is
+// expected to have run at the next.
+const restless = 4
 
 // cpuClock returns one more than the nanoseconds that the threads of a process
 // have run, dead ones too, or 0 if the kernel does not tell.
@@ -79,6 +87,7 @@ func beatOf(st *procfs.Schedstat) uint64 {
 // what is read later is at least as new.
 func (w *worker) takePulse(pid int, prev *Sample) (now pulse) {
 	switch {
+	case prev != nil && prev.pulse.runs >= restless:
 	case w.src.clocks:
 		now.beat = cpuClock(pid)
 	case prev != nil && prev.pulse.still:
@@ -146,9 +155,13 @@ func (w *worker) schedBeat(text []byte, err error) uint64 {
 	return beatOf(&w.read.sched)
 }
 
-// settle says whether the process slept through the walk, by what the full read
-// found. It only decides whether to take the pulse next time.
+// settle says whether the process slept through the walk, and for how many its
+// main thread has run, by what the full read found. It only decides whether to
+// take the pulse next time.
 func (w *worker) settle(s, prev *Sample) {
+	if prev != nil && s.Have&prev.Have&FieldStatus != 0 && (s.VoluntarySwitches != prev.VoluntarySwitches || s.NonvoluntarySwitches != prev.NonvoluntarySwitches) {
+		s.pulse.runs = min(prev.pulse.runs+1, restless)
+	}
 	s.pulse.still = w.src.beats && prev != nil && s.State != 'R' && s.State == prev.State && s.Lost == 0 && prev.Lost == 0 &&
 		s.Have&prev.Have&FieldStatus != 0 && s.Want == prev.Want && s.Exec == prev.Exec && len(s.Tasks) == len(prev.Tasks) &&
 		s.VoluntarySwitches == prev.VoluntarySwitches && s.NonvoluntarySwitches == prev.NonvoluntarySwitches

@@ -191,6 +191,30 @@ func TestPulseSparesSleepers(t *testing.T) {
 	}
 }
 
+// TestPulseOfRestless has a process run between all walks, so that its clock is
+// not asked any more, and then sleep, so that it is spared again.
+func TestPulseOfRestless(t *testing.T) {
+	s := startShell(t)
+	src := openSource(t, "/proc")
+	if !src.(*source).clocks {
+		t.Skip("CPU clocks tell nothing here")
+	}
+	var snap Snapshot
+	asked := true
+	for range restless + 3 {
+		s.does(":")
+		asked = s.look(src, &snap).pulse.beat != 0
+	}
+	if asked {
+		t.Errorf("the clock of a process is asked that has run between %d walks", restless+3)
+	}
+	const mark = 1 << 60
+	eventually(t, func() bool {
+		s.look(src, &snap).MinorFaults = mark
+		return s.look(src, &snap).MinorFaults == mark
+	})
+}
+
 // TestPulseOfReusedPID gives the PID of a process that slept to another.
 func TestPulseOfReusedPID(t *testing.T) {
 	wantRoot(t)

@@ -104,4 +104,5 @@ type pulse struct {
 	beat  uint64 // CPU clock or schedstat, read before all other files; 0 if unknown
 	pages uint32 // resident, of the process: 16 TiB of them
 	still bool   // it slept through the last walk; not of processes with a clock
+	runs  uint8  // between how many walks in a row its main thread has run, at most restless
 }
