@@ -3,6 +3,7 @@ package grouping
 import (
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/seed57308aee/process_exporter/platform"
 )
@@ -21,8 +22,28 @@ func TestMaskSecrets(t *testing.T) {
 		{"psql postgres://app:hunter2@db/app", "psql postgres://***@db/app"},
 		{"git https://hunter2:x-oauth@example.org/a?b", "git https://***@example.org/a?b"},
 		{"curl 'https://a/?access_token=hunter2&b=1'", "curl 'https://a/?access_token=***&b=1'"},
+		{`x --password=p@ss,word;"and'more y`, "x --password=*** y"},
+		{`x --password="hunter2 y`, "x --password=*** y"},
+		{`{"password":"hun\"ter2","host":"db"}`, `{"password":***,"host":"db"}`},
+		{"x --pass-credentials --password hunter2", "x --pass-credentials --password ***"},
+		{"redis-server --requirepass hunter2", "redis-server --requirepass ***"},
+		{"DB_PASS=hunter2 x", "DB_PASS=*** x"},
+		{"keytool -storepass hunter2", "keytool -storepass ***"},
+		{"openssl rsa -passin pass:hunter2", "openssl rsa -passin pass:***"},
+		{"curl -H Authorization: Bearer hunter2 a", "curl -H Authorization: Bearer *** a"},
+		{"curl -H Authorization: hunter2 a", "curl -H Authorization: *** a"},
+		{"git clone https://hunter2@example.org/a", "git clone https://***@example.org/a"},
+		{"psql postgres://app:hun/ter2@db/app", "psql postgres://***@db/app"},
+		{"mount -o user=a,password=hunter2,ro", "mount -o user=a,password=***,ro"},
 
 		// What is no secret stays.
+		{"mysql --password --host=db1", "mysql --password --host=db1"},
+		{"psql --no-password db1", "psql --no-password db1"},
+		{"x --password= --host=db1", "x --password= --host=db1"},
+		{"env TOKEN= /usr/bin/a", "env TOKEN= /usr/bin/a"},
+		{"vllm --max-num-batched-tokens=8192", "vllm --max-num-batched-tokens=8192"},
+		{"x --pwd=/srv/a --bypass=1", "x --pwd=/srv/a --bypass=1"},
+		{"git clone ssh://git@example.org/a", "git clone ssh://git@example.org/a"},
 		{"postgres", "postgres"},
 		{"postgres: app db 10.0.0.1(5432) idle", "postgres: app db 10.0.0.1(5432) idle"},
 		{"java -jar password-manager.jar", "java -jar password-manager.jar"},
@@ -47,6 +68,8 @@ func TestNamesAreMasked(t *testing.T) {
 		{"{{.Matches.all}}", "/bin/run --password=***"},
 		{"{{upper .Matches.all}}", "/BIN/RUN --PASSWORD=***"},
 		{"password=fixed", "password=fixed"},
+		{"password: {{.ExeBase}}", "password: run"},
+		{"passwd:{{.Comm}} {{.Matches.all}}", "passwd:token=1 /bin/run --password=***"},
 		{"{{.Comm}}", "token=1"},
 	} {
 		tmpl, err := parseTemplate(tt.text)
@@ -60,15 +83,25 @@ func TestNamesAreMasked(t *testing.T) {
 	}
 }
 
-// FuzzMaskSecrets asserts that masking ends, leaves nothing to be masked, and adds
-// no line and no invalid text.
+// FuzzMaskSecrets asserts that masking ends, leaves nothing to be masked, adds no
+// line and no invalid text, and that nothing of a flag's value shows.
 func FuzzMaskSecrets(f *testing.F) {
 	f.Add("mysqld --password=hunter2 --port=3306")
 	f.Add("a://b:c@d://e:f@g token=x token=y")
-	f.Fuzz(func(t *testing.T, name string) {
-		once := maskSecrets(name)
+	f.Add(`"a"b`)
+	f.Fuzz(func(t *testing.T, text string) {
+		once := maskSecrets(text)
 		if again := maskSecrets(once); again != once {
-			t.Errorf("%q: got %q and then %q", name, once, again)
+			t.Errorf("%q: got %q and then %q", text, once, again)
+		}
+		if strings.Count(once, "\n") > strings.Count(text, "\n") || utf8.ValidString(text) && !utf8.ValidString(once) {
+			t.Errorf("%q: got %q", text, once)
+		}
+		if text == "" || strings.ContainsAny(text, blanks) {
+			return
+		}
+		if got, want := maskSecrets("x --password="+text), "x --password="+masked; got != want {
+			t.Errorf("value %q: got %q, want %q", text, got, want)
 		}
 	})
 }

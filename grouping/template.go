@@ -80,7 +80,7 @@ func (w *templateWords) PodUID() string { return w.s.place().PodUID }
 func (w *templateWords) Parent() string { return w.s.parent() }
 
 // App is what an interpreter runs, such as the module given to python.
-func (w *templateWords) App() string { return w.s.app() }
+func (w *templateWords) App() string { return maskSecrets(w.s.app()) }
 
 // parseTemplate reads the text of a template and finds out which words it
 // looks at.
@@ -135,22 +135,31 @@ func countSteps(list *parse.ListNode) {
 // it nonetheless, by what was written until then.
 func (t *nameTemplate) group(s *subject) Match {
 	name, err := t.execute(s)
-	if t.needs&platform.WordArgs != 0 {
-		name = maskSecrets(name)
-	}
 	return Match{Group: groupName(name), OK: true, TemplateFailed: err != nil}
+}
+
+// shown returns what was captured without secrets.
+func (s *subject) shown() map[string]string {
+	if s.matches == nil {
+		return nil
+	}
+	shown := make(map[string]string, len(s.matches))
+	for name, value := range s.matches {
+		shown[name] = maskSecrets(value)
+	}
+	return shown
 }
 
 // words returns s as templates see it.
 func (s *subject) words() *templateWords {
 	return &templateWords{s: s, basicWords: basicWords{
 		Comm:      s.id.Comm,
-		ExeBase:   s.exeBase(),
-		ExeFull:   s.exeFull(),
+		ExeBase:   maskSecrets(s.exeBase()),
+		ExeFull:   maskSecrets(s.exeFull()),
 		Username:  s.id.Username,
 		PID:       s.id.PID,
 		StartTime: s.id.StartTime,
-		Matches:   s.matches,
+		Matches:   s.shown(),
 		Cgroups:   s.id.Cgroups,
 	}}
 }
