@@ -60,11 +60,8 @@ func (t *Tracker) stand(m *Match) {
 	key := m.key()
 	g := t.groups[key]
 	if g == nil {
-		// The name may be a part of a command line, which is not to live as long.
-		m.Group = strings.Clone(m.Group)
-		key = m.key()
 		g = newGroup(m)
-		t.groups[key] = g
+		t.groups[g.key] = g
 	}
 	g.standing = true
 	if g.rule == nil {
@@ -79,7 +76,13 @@ func (t *Tracker) stand(m *Match) {
 	}
 }
 
+// newGroup copies name and labels: they may be parts of a command line, which is
+// not to live as long as a group.
 func newGroup(m *Match) *group {
+	m.Group = strings.Clone(m.Group)
+	for i, value := range m.Labels {
+		m.Labels[i] = strings.Clone(value)
+	}
 	return &group{
 		name: m.Group, labels: m.Labels, key: m.key(),
 		threads: make(map[string]*threadGroup), exits: make(map[ending]uint64),
@@ -95,7 +98,7 @@ func (t *Tracker) group(m *Match) *group {
 			return t.other()
 		}
 		g = newGroup(m)
-		t.groups[key] = g
+		t.groups[g.key] = g
 		t.rooms.named++
 	}
 	if g.rule == nil {
