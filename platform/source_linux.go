@@ -128,6 +128,10 @@ func (s *source) Walk(ctx context.Context, snap *Snapshot) error {
 	smaps := int(s.smapsFrom.Swap(0))
 	if err = s.walkRange(ctx, snap, first, len(s.pids), smaps); err == nil {
 		err = s.walkRange(ctx, snap, 0, first, smaps)
+	} else {
+		for i := range first {
+			snap.hold(i)
+		}
 	}
 	snap.finish()
 	snap.Blocked += s.quarantine.size()
