@@ -117,6 +117,7 @@ func (w *worker) unchanged(prev *Sample, now *pulse) bool {
 		return false
 	}
 	w.read.sample = *prev
+	w.read.sample.pulse.runs = 0
 	return true
 }
 

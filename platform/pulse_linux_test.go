@@ -192,7 +192,8 @@ func TestPulseSparesSleepers(t *testing.T) {
 }
 
 // TestPulseOfRestless has a process run between all walks, so that its clock is
-// not asked any more, and then sleep, so that it is spared again.
+// not asked any more, and then sleep, so that it is spared again. One that sleeps
+// every other time is spared then.
 func TestPulseOfRestless(t *testing.T) {
 	s := startShell(t)
 	src := openSource(t, "/proc")
@@ -213,6 +214,18 @@ func TestPulseOfRestless(t *testing.T) {
 		s.look(src, &snap).MinorFaults = mark
 		return s.look(src, &snap).MinorFaults == mark
 	})
+	missed := 0
+	for range 4 * restless {
+		s.does(":")
+		s.waits('S')
+		s.look(src, &snap).MinorFaults = mark
+		if s.look(src, &snap).MinorFaults != mark {
+			missed++
+		}
+	}
+	if missed > 2 { // its turn comes every 16th walk
+		t.Errorf("a process that sleeps at every other walk was read then %d times of %d", missed, 4*restless)
+	}
 }
 
 // TestPulseOfReusedPID gives the PID of a process that slept to another.

@@ -83,12 +83,23 @@ func (w *worker) sample(pid int, prev *Sample) (found bool, err error) {
 	if prev != nil && prev.Start != r.sample.Start {
 		prev = nil // the PID has gone to another process
 	}
-	if r.sample.pulse = now; now.pages == 0 {
-		r.sample.pulse.pages = uint32(r.stat.ResidentPages)
-	}
+	r.sample.pulse = now
 	w.parts(prev)
+	if now.pages == 0 {
+		r.sample.pulse.pages = w.pages(&r.sample)
+	}
 	w.settle(&r.sample, prev)
 	return true, nil
+}
+
+// pages returns how many pages statm will say that the process has, if it gets no
+// more. Linux 6.18 adds up for statm and status what each CPU has counted, and for
+// stat does not.
+func (w *worker) pages(s *Sample) uint32 {
+	if s.Have&FieldStatus != 0 && w.read.status.Have&procfs.StatusResident != 0 {
+		return uint32(w.read.status.ResidentBytes / w.src.page)
+	}
+	return uint32(w.read.stat.ResidentPages)
 }
 
 // takeStat starts a new Sample with what stat says.
@@ -204,8 +215,11 @@ func (w *worker) status(s *Sample) error {
 	if err != nil {
 		return err
 	}
-	st := &w.read.status
-	if err := procfs.ParseStatusOf(text, ofProcess|procfs.StatusSwap, st); err != nil {
+	st, want := &w.read.status, ofProcess|procfs.StatusSwap
+	if s.pulse.beat != 0 {
+		want |= procfs.StatusResident
+	}
+	if err := procfs.ParseStatusOf(text, want, st); err != nil {
 		return err
 	}
 	if st.Have&ofProcess != ofProcess {
