@@ -116,11 +116,12 @@ func (x *Answers) answer(r *http.Request) *rendering {
 }
 
 // leave says that a is not used any more by one that did. After the last the
-// next answer takes its memory, which is hundreds of kilobytes at every scrape.
+// next answer takes its memory, which is hundreds of kilobytes at every scrape,
+// unless much more of it is left from a larger answer.
 func (x *Answers) leave(a *rendering) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	if a.users--; a.users == 0 {
+	if a.users--; a.users == 0 && a.body.Cap() <= 4*a.body.Len() {
 		a.body.Reset()
 		x.spare = a.body
 	}

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -43,14 +44,15 @@ func TestScrapesShareOneAnswer(t *testing.T) {
 // TestAnswersTakeTurnsInMemory gives the memory of an answer to the next, but not
 // while somebody may still send it.
 func TestAnswersTakeTurnsInMemory(t *testing.T) {
-	text := "first"
+	whole, other := strings.Repeat("first", 100), strings.Repeat("other", 100)
+	text := whole
 	x := NewAnswers(slog.New(slog.DiscardHandler), 0, func(_ context.Context, w http.ResponseWriter, _ *http.Request) {
 		_, _ = w.Write([]byte(text))
 	})
 	ask := func() *rendering { return x.answer(httptest.NewRequest(http.MethodGet, "/metrics", nil)) }
 	first := ask()
-	text = "other"
-	if second := ask(); first.body.String() != "first" || second.body.String() != "other" {
+	text = other
+	if second := ask(); first.body.String() != whole || second.body.String() != other {
 		t.Errorf("got %q and then %q", first.body.String(), second.body.String())
 	}
 	memory := &first.body.Bytes()[0]
@@ -59,6 +61,13 @@ func TestAnswersTakeTurnsInMemory(t *testing.T) {
 		third := ask()
 		defer x.leave(third)
 		return &third.body.Bytes()[0] == memory
+	})
+	text = "little" // which is not to keep the memory of much
+	eventually(t, "that memory is let go", func() bool {
+		x.leave(ask())
+		x.mu.Lock()
+		defer x.mu.Unlock()
+		return x.spare.Cap() == 0
 	})
 }
 
