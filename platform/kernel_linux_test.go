@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 
@@ -74,18 +76,14 @@ func TestKernelAgreesWithProc(t *testing.T) {
 		"a name":       startOdd(t, nil, "name=a ) b\n"),
 		"a writer":     startOdd(t, nil, "write="+t.TempDir()+"/file"),
 	}
-	zombie := startOdd(t, nil)
-	if err := syscall.Kill(zombie.PID(), syscall.SIGKILL); err != nil {
-		t.Fatal(err)
-	}
-	odds["a zombie"] = zombie
+	odds["a zombie"] = startZombie(t)
 	for name, o := range odds {
 		if name != "a zombie" {
 			if err := syscall.Kill(o.PID(), syscall.SIGSTOP); err != nil {
 				t.Fatal(err)
 			}
+			eventually(t, func() bool { return standsStill(o.PID()) })
 		}
-		eventually(t, func() bool { s := statusOf(t, o.Process); return s == StatusStopped || s == StatusZombie })
 	}
 	var a, b Snapshot
 	for range 3 {
@@ -116,6 +114,20 @@ func TestKernelAgreesWithProc(t *testing.T) {
 		walkAll(t, kernel, &a)
 		walkAll(t, proc, &b)
 	}
+}
+
+// standsStill reports whether all threads of a process are stopped and off
+// their processors, each in its own time.
+func standsStill(pid int) bool {
+	threads, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*", pid))
+	for _, thread := range threads {
+		stat, err1 := os.ReadFile(thread + "/stat")
+		wchan, err2 := os.ReadFile(thread + "/wchan")
+		if err1 != nil || err2 != nil || !strings.Contains(string(stat), ") T ") || string(wchan) == "0" {
+			return false
+		}
+	}
+	return err == nil && len(threads) > 0
 }
 
 // differentWords lists the processes that two walks call by different names.
