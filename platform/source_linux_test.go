@@ -32,23 +32,30 @@ func walk(t testing.TB, src Source, snap *Snapshot, fields Fields) {
 	src.Complete(context.Background(), snap)
 }
 
+// TestWalkFindsThisProcess whole, three walks in a row. On a busy machine one of
+// our own threads may hold our memory for longer than a walk waits for it.
 func TestWalkFindsThisProcess(t *testing.T) {
 	src := openSource(t, "/proc")
 	var snap Snapshot
-	for range 3 {
+	whole := 0
+	eventually(t, func() bool {
 		walk(t, src, &snap, everything)
 		at := snap.Index(os.Getpid())
 		if at < 0 {
 			t.Fatal("this process is not among the Samples")
 		}
-		s := snap.Samples[at]
+		s := &snap.Samples[at]
 		if missing := everything &^ s.Have; missing != 0 {
-			t.Errorf("got Have %b, lacking %b", s.Have, missing)
+			t.Logf("got Have %b, lacking %b", s.Have, missing)
+			whole = 0
+			return false
 		}
 		if s.ResidentBytes == 0 || s.PSSBytes == 0 || s.FDs < 3 || s.FDLimit == 0 || len(s.Tasks) != s.Threads || s.PPID != os.Getppid() {
 			t.Errorf("got %+v", s)
 		}
-	}
+		whole++
+		return whole == 3
+	})
 }
 
 func BenchmarkWalk(b *testing.B) {
