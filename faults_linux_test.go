@@ -1,52 +1,162 @@
 package main
 
 import (
+	"bufio"
 	"fmt"
-	"io"
-	"net/http"
+	"math/rand/v2"
 	"os"
 	"os/exec"
+	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
 	dto "github.com/prometheus/client_model/go"
+	"golang.org/x/sys/unix"
 )
 
 // faults are errors that system calls of a walk are made to return: to every
-// call, or to every so manieth of each thread. EACCES and ENOENT are
-// none: they answer that a file is kept from us, or that the kernel has none, and
-// what a process is called is only looked at again by turns.
+// call, or to one of so many. EACCES and ENOENT are none: they answer that a file
+// is kept from us, or that the kernel has none, and what a process is called is
+// only looked at again by turns. EINTR to every call would be tried for ever.
 var faults = []struct {
-	call, errors string
-	every        []int
+	call   string
+	number int
+	errors string
+	every  []int
 }{
-	{"openat", "EMFILE ENFILE ENOMEM EIO ESRCH EAGAIN", []int{1, 2, 7}},
-	{"openat", "EINTR", []int{2, 7}},
-	{"read", "EIO EINTR ENOMEM ESRCH", []int{3, 8}},
-	{"pread64", "EIO EINTR ESRCH", []int{2, 3}},
-	{"getdents64", "EIO EINTR ENOMEM ENOENT", []int{2, 3}},
-	{"statx", "EIO ENOMEM", []int{1, 3}},
-	{"newfstatat", "EIO ENOMEM", []int{1, 3}},
-	{"readlinkat", "EACCES ENOENT ENOMEM", []int{1, 3}},
-	{"prlimit64", "EPERM ESRCH EINVAL", []int{1, 3}},
-	{"clock_gettime", "EINVAL EPERM", []int{1, 3}},
-	{"close", "EIO EINTR", []int{2}},
+	{"openat", unix.SYS_OPENAT, "EMFILE ENFILE ENOMEM EIO ESRCH EAGAIN", []int{1, 2, 7}},
+	{"openat", unix.SYS_OPENAT, "EINTR", []int{2, 7}},
+	{"read", unix.SYS_READ, "EIO EINTR ENOMEM ESRCH EAGAIN", []int{3, 8}},
+	{"pread64", unix.SYS_PREAD64, "EIO EINTR ESRCH EAGAIN", []int{2, 3}},
+	{"getdents64", unix.SYS_GETDENTS64, "EIO EINTR ENOMEM ENOENT", []int{2, 3}},
+	{"statx", unix.SYS_STATX, "EIO ENOMEM", []int{1, 3}},
+	{"newfstatat", unix.SYS_NEWFSTATAT, "EIO ENOMEM", []int{1, 3}},
+	{"readlinkat", unix.SYS_READLINKAT, "EACCES ENOENT ENOMEM", []int{1, 3}},
+	{"prlimit64", unix.SYS_PRLIMIT64, "EPERM ESRCH EINVAL", []int{1, 3}},
+	{"clock_gettime", unix.SYS_CLOCK_GETTIME, "EINVAL EPERM", []int{1, 3}},
 }
 
-// ofOurs are errors that say nothing of the process that is read.
-const ofOurs = "EMFILE ENFILE ENOMEM"
+// deadly reports whether an error of a call says that a process, or /proc, is gone.
+func deadly(call int, errno syscall.Errno) bool {
+	switch call {
+	case unix.SYS_OPENAT, unix.SYS_READ, unix.SYS_PREAD64, unix.SYS_GETDENTS64:
+		return errno == unix.ESRCH || errno == unix.ENOENT
+	}
+	return false
+}
+
+// numberOf returns the number of an error.
+func numberOf(name string) syscall.Errno {
+	for n := range syscall.Errno(133) {
+		if unix.ErrnoName(n) == name {
+			return n
+		}
+	}
+	panic("no error is called " + name)
+}
 
 // TestFaults has system calls of the running exporter fail while it walks beside
-// twenty processes that sleep. No counter falls, none of the processes is gone for
-// a trouble of ours, and when the faults stop all is as it was before.
+// twenty processes that sleep. No counter falls, none of the processes is gone
+// unless an error says so, and when the faults stop all is as it was before.
 func TestFaults(t *testing.T) {
 	onlyLinux(t)
-	if os.Getuid() != 0 {
-		t.Skip("only root can trace the exporter")
+	f := startFaulty(t, "procfs")
+	for _, fault := range faults {
+		for name := range strings.FieldsSeq(fault.errors) {
+			for _, every := range fault.every {
+				p := plan{every: every}
+				p.add(fault.number, numberOf(name))
+				t.Run(fmt.Sprintf("%s/%s/%d", fault.call, name, every), func(t *testing.T) { f.try(t, p) })
+			}
+		}
 	}
-	tracer := need(t, "strace")
+}
+
+// TestFaultsAtRandom has calls of some kinds fail with errors of some kinds, and
+// reads be short, as the number of each plan decides. FAULTS=10000 tries as many
+// for each source.
+func TestFaultsAtRandom(t *testing.T) {
+	onlyLinux(t)
+	plans := 60
+	if text := os.Getenv("FAULTS"); text != "" {
+		var err error
+		if plans, err = strconv.Atoi(text); err != nil {
+			t.Fatal(err)
+		}
+	}
+	eachSource(t, func(t *testing.T, source string) {
+		f := startFaulty(t, strings.TrimPrefix(source, "--source="))
+		met := 0
+		for seed := range plans {
+			p := randomPlan(uint64(seed))
+			t.Run(strconv.Itoa(seed), func(t *testing.T) { met += f.try(t, p) })
+			if t.Failed() {
+				t.Fatalf("plan %d is %+v", seed, p)
+			}
+		}
+		if t.Logf("%d plans: %d calls failed or were cut short", plans, met); met == 0 {
+			t.Error("no call was met")
+		}
+	})
+}
+
+// A plan says which calls fail, or are short, and how many of them.
+type plan struct {
+	seed         uint64
+	every, bytes int
+	faults       []string // the numbers of a call and of an error
+	deadly       bool     // some error says that a process is gone
+}
+
+func (p *plan) add(call int, errno syscall.Errno) {
+	p.faults = append(p.faults, fmt.Sprintf("%d:%d", call, int(errno)))
+	p.deadly = p.deadly || deadly(call, errno)
+}
+
+func randomPlan(seed uint64) plan {
+	chance := rand.New(rand.NewPCG(seed, 0))
+	p := plan{seed: seed, every: []int{1, 2, 3, 5, 10, 30, 100}[chance.IntN(7)]}
+	if chance.IntN(3) == 0 {
+		p.bytes = []int{50, 100, 300, 1000}[chance.IntN(4)]
+	}
+	for range 1 + chance.IntN(4) {
+		fault := faults[chance.IntN(len(faults))]
+		name := strings.Fields(fault.errors)[chance.IntN(len(strings.Fields(fault.errors)))]
+		if name == "EINTR" {
+			p.every = max(p.every, 2)
+		}
+		p.add(fault.number, numberOf(name))
+	}
+	return p
+}
+
+const (
+	sleepers = 20
+	aimProcs = `namedprocess_namegroup_num_procs{groupname="aim"}`
+)
+
+// A faulty is an exporter whose system calls fail as planned, beside processes
+// that sleep in a group called aim.
+type faulty struct {
+	*running
+	control *os.File // of testdata/faults
+	answers *bufio.Reader
+	before  sampleSet // without faults
+	last    sampleSet // of each counter
+}
+
+func startFaulty(t *testing.T, source string) *faulty {
+	t.Helper()
+	if os.Getuid() != 0 {
+		t.Skip("only root can make the calls of another fail")
+	}
+	program := filepath.Join(t.TempDir(), "faults")
+	if out, err := exec.Command(need(t, "cc"), "-O2", "-o", program, "testdata/faults/faults.c").CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
 	path, err := plainBinary()
 	if err != nil {
 		t.Fatal(err)
@@ -55,29 +165,29 @@ func TestFaults(t *testing.T) {
 	for range sleepers {
 		startSleeper(t, token)
 	}
-	rules := writeFile(t, "rules.yaml", "process_names: [{name: aim, cmdline: ['^sleep "+token+"$']}]\n")
-	r := startCommand(t, exec.Command(path, "--source=procfs", "--web.listen-address=127.0.0.1:0", "-config.path", rules))
-	eventually(t, "a listener", func() bool { r.mustRun(); return len(r.addresses()) > 0 })
-	r.URL = "http://" + r.addresses()[0]
-	r.Client.Timeout = 3 * time.Second // for connections that a fault breaks
-	f := &faulty{running: r, tracer: tracer, last: make(sampleSet)}
-	eventually(t, "all sleepers", func() bool { f.before = f.mustScrape(t); return f.before[aimProcs] == sleepers })
-	for _, fault := range faults {
-		for name := range strings.FieldsSeq(fault.errors) {
-			for _, every := range fault.every {
-				t.Run(fmt.Sprintf("%s/%s/%d", fault.call, name, every), func(t *testing.T) { f.try(t, fault.call, name, every) })
+	ends, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ours, theirs := os.NewFile(uintptr(ends[0]), "control"), os.NewFile(uintptr(ends[1]), "control")
+	t.Cleanup(func() { _ = ours.Close() })
+	defer theirs.Close()
+	rules := writeFile(t, "rules.yaml", "process_names: [{name: aim, cmdline: ['^sleep "+token+"$'], username: [root]}]\n")
+	command := exec.Command(program, path, "--source="+source, "--web.listen-address=127.0.0.1:0", "-config.path", rules)
+	command.ExtraFiles = []*os.File{theirs}
+	r := startCommand(t, command)
+	r.URL = r.firstAddress()
+	f := &faulty{running: r, control: ours, answers: bufio.NewReader(ours), last: make(sampleSet)}
+	eventually(t, "all sleepers", func() bool { f.before = f.scrape(t); return f.before[aimProcs] == sleepers })
+	t.Cleanup(func() {
+		for _, line := range r.Log() {
+			if strings.Contains(line, "panic") || strings.Contains(line, "goroutine ") {
+				t.Error(line)
 			}
 		}
-	}
-	if text := strings.Join(r.Log(), "\n"); strings.Contains(text, "panic") || strings.Contains(text, "goroutine ") {
-		t.Errorf("the exporter panicked:\n%s", text)
-	}
+	})
+	return f
 }
-
-const (
-	sleepers = 20
-	aimProcs = `namedprocess_namegroup_num_procs{groupname="aim"}`
-)
 
 func startSleeper(t *testing.T, token string) {
 	t.Helper()
@@ -91,33 +201,35 @@ func startSleeper(t *testing.T, token string) {
 	})
 }
 
-// A faulty is an exporter whose system calls fail.
-type faulty struct {
-	*running
-	tracer string
-	before sampleSet // without faults
-	last   sampleSet // of each counter
+// set has the calls of the exporter go by p, and returns how many have failed or
+// were short by the plan before.
+func (f *faulty) set(t *testing.T, p plan) (met int) {
+	t.Helper()
+	f.mustRun()
+	if err := f.control.SetDeadline(time.Now().Add(patience)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := fmt.Fprintln(f.control, p.seed, p.every, p.bytes, strings.Join(p.faults, " ")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := fmt.Fscanln(f.answers, &met); err != nil {
+		t.Fatal(err)
+	}
+	return met
 }
 
-// try lets calls fail, scrapes, stops that, and looks whether all is well again.
-func (f *faulty) try(t *testing.T, call, name string, every int) {
-	stop := f.inject(t, fmt.Sprintf("%s:error=%s:when=1+%d", call, name, every))
-	answers := 0
-	for range 8 {
-		series, ok := f.scrape(t)
-		if !ok {
-			continue // the fault met the connection
-		}
-		answers++
-		if procs, shown := series[aimProcs]; shown && procs != sleepers && strings.Contains(ofOurs, name) {
-			t.Errorf("%v of %d processes are left, for want of something of ours", procs, sleepers)
-		}
-		if answers == 4 {
-			break
+// try scrapes by a plan, ends that, and looks whether all is well again. It
+// returns how many calls the plan has met.
+func (f *faulty) try(t *testing.T, p plan) (met int) {
+	f.set(t, p)
+	for range 4 {
+		if procs, shown := f.scrape(t)[aimProcs]; shown && procs != sleepers && !p.deadly {
+			t.Errorf("%v of %d processes are left, and no error says that one is gone", procs, sleepers)
 		}
 	}
-	stop()
+	met = f.set(t, plan{})
 	f.wellAgain(t)
+	return met
 }
 
 // wellAgain looks whether all is as it was before, after at most two scrapes.
@@ -125,7 +237,7 @@ func (f *faulty) wellAgain(t *testing.T) {
 	t.Helper()
 	var series sampleSet
 	for range 2 {
-		series = f.mustScrape(t)
+		series = f.scrape(t)
 	}
 	for key, want := range f.before {
 		if got, shown := series[key]; strings.Contains(key, `groupname="aim"`) && (!shown || got != want) && !varies(key) {
@@ -144,48 +256,10 @@ func varies(key string) bool {
 	return strings.Contains(key, "proportional") || strings.Contains(key, `"unique"`) || strings.Contains(key, "unreadable") || strings.Contains(key, "regroups") || strings.Contains(key, "smaps_age")
 }
 
-// inject lets calls of the exporter fail until stop is called.
-func (f *faulty) inject(t *testing.T, what string) (stop func()) {
+// scrape returns the answer to a scrape. No counter of it has fallen.
+func (f *faulty) scrape(t *testing.T) sampleSet {
 	t.Helper()
-	call, _, _ := strings.Cut(what, ":")
-	command := exec.Command(f.tracer, "-f", "-qq", "-o", "/dev/null", "-e", "trace="+call, "-e", "inject="+what, "-p", fmt.Sprint(f.PID))
-	var said strings.Builder
-	command.Stderr = &said
-	if err := command.Start(); err != nil {
-		t.Fatal(err)
-	}
-	ended := make(chan struct{})
-	go func() { _ = command.Wait(); close(ended) }()
-	eventually(t, "the tracer", func() bool {
-		select {
-		case <-ended:
-			t.Fatalf("strace: %s", said.String())
-		default:
-		}
-		return statusKB(t, f.PID, "TracerPid") != 0
-	})
-	return func() {
-		_ = command.Process.Signal(syscall.SIGTERM) // it lets go of the exporter
-		<-ended
-		eventually(t, "the tracer to go", func() bool { return statusKB(t, f.PID, "TracerPid") == 0 })
-	}
-}
-
-// scrape returns the answer to a scrape, and false if none came through. Counters
-// never fall.
-func (f *faulty) scrape(t *testing.T) (series sampleSet, ok bool) {
-	t.Helper()
-	f.mustRun()
-	response, err := f.Client.Get(f.URL + "/metrics")
-	if err != nil {
-		return nil, false
-	}
-	defer response.Body.Close()
-	text, err := io.ReadAll(response.Body)
-	if err != nil || response.StatusCode != http.StatusOK {
-		return nil, false
-	}
-	return f.last.follow(t, string(text)), true
+	return f.last.follow(t, f.Scrape())
 }
 
 // follow returns the samples of an answer, and keeps the counters of groups in
@@ -203,12 +277,5 @@ func (last sampleSet) follow(t *testing.T, text string) sampleSet {
 		}
 		last[key] = value
 	}
-	return series
-}
-
-func (f *faulty) mustScrape(t *testing.T) sampleSet {
-	t.Helper()
-	var series sampleSet
-	eventually(t, "an answer", func() (ok bool) { series, ok = f.scrape(t); return ok })
 	return series
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"os"
 	"os/exec"
 	"slices"
 	"strings"
@@ -30,7 +31,9 @@ func testForged(t *testing.T, source string) {
 	if chaos {
 		count = 50
 	}
-	r := startSource(t, source, "--config.path", writeFile(t, "c.yml", groupOfAll("'{{.ExeBase}}'")))
+	token := fmt.Sprintf("f%d", os.Getpid())
+	rules := fmt.Sprintf("process_names:\n- {name: forged, comm: [%s], cmdline: ['^forged']}\n- {name: '{{.ExeBase}}', cmdline: ['.+']}\n", token)
+	r := startSource(t, source, "--config.path", writeFile(t, "c.yml", rules))
 	for range 20 { // until it has its size
 		r.Scrape()
 	}
@@ -44,7 +47,7 @@ func testForged(t *testing.T, source string) {
 		if i%10 == 0 {
 			letters = 1 << 20 // more than is read
 		}
-		startOddly(t, fmt.Sprintf("forge=%d,%d", int64(16<<30), letters))
+		startOddly(t, "name="+token, fmt.Sprintf("forge=%d,%d", int64(16<<30), letters))
 	}
 	forged := r.timed(12)
 	grown := r.holdings().residentKB - before

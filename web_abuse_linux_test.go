@@ -130,7 +130,10 @@ func launchAbused(t *testing.T, args ...string) *running {
 }
 
 // A holdings is what an exporter holds on to.
-type holdings struct{ files, connections, residentKB int }
+type holdings struct {
+	files, connections, residentKB int
+	links                          []string // what the files are
+}
 
 func (r *running) holdings() holdings {
 	r.t.Helper()
@@ -141,7 +144,9 @@ func (r *running) holdings() holdings {
 	}
 	f.files = len(entries)
 	for _, e := range entries {
-		if to, _ := os.Readlink(fmt.Sprintf("/proc/%d/fd/%s", r.PID, e.Name())); strings.HasPrefix(to, "socket:") {
+		to, _ := os.Readlink(fmt.Sprintf("/proc/%d/fd/%s", r.PID, e.Name()))
+		f.links = append(f.links, to)
+		if strings.HasPrefix(to, "socket:") {
 			f.connections++
 		}
 	}
@@ -199,7 +204,8 @@ func scrapeBeside(t *testing.T, r *running, a abuse, prepare func(*http.Request)
 		}
 		times = append(times, took)
 		now := r.holdings()
-		worst = holdings{max(worst.files, now.files), max(worst.connections, now.connections), max(worst.residentKB, now.residentKB)}
+		worst.files, worst.connections = max(worst.files, now.files), max(worst.connections, now.connections)
+		worst.residentKB = max(worst.residentKB, now.residentKB)
 		time.Sleep(20 * time.Millisecond) // the rhythm of the scraper
 	}
 	used, passed := r.cpu()-cpu, time.Since(start)
@@ -215,7 +221,11 @@ func scrapeBeside(t *testing.T, r *running, a abuse, prepare func(*http.Request)
 	if chaos && (p99 > time.Second || worst.residentKB-before.residentKB > a.megabytes<<10 || used > passed) {
 		t.Error("that is too slow or too much")
 	}
-	eventually(t, "the files that were open before", func() bool { return r.holdings().files <= before.files })
+	after := before
+	eventually(t, "the files that were open before", func() bool {
+		after = r.holdings()
+		return after.files <= before.files
+	}, func() string { return fmt.Sprintf("%q, want %q", after.links, before.links) })
 }
 
 // cpu returns the CPU time that the exporter has used.

@@ -250,7 +250,7 @@ func TestSpinning(t *testing.T) {
 	})
 	wantEqual(t, "first", must[float64](t)(p.CPUPercent()), 0)
 	eventually(t, func() bool { return must[float64](t)(p.CPUPercent()) > 0 })
-	if got := must[float64](t)(p.CPUPercentOver(t.Context(), 200*time.Millisecond)); got <= 0 {
-		t.Errorf("got %v percent of one who never rests", got)
-	}
+	eventually(t, func() bool { // others may keep it from the CPU for as long
+		return must[float64](t)(p.CPUPercentOver(t.Context(), 200*time.Millisecond)) > 0
+	})
 }
