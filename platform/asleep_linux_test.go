@@ -2,6 +2,7 @@ package platform
 
 import (
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -110,7 +111,8 @@ func TestSleepersWithoutSchedstat(t *testing.T) {
 	}
 }
 
-// TestWalkAllocates nothing that grows with the number of processes.
+// TestWalkAllocates nothing that grows with the number of processes. One that has
+// to wait for a CPU may give a reader up and get another.
 func TestWalkAllocates(t *testing.T) {
 	tree := proctree.New(t, 1000)
 	const processes = 1000
@@ -123,7 +125,11 @@ func TestWalkAllocates(t *testing.T) {
 	for range 4 {
 		walk(t, src, &snap, everything)
 	}
-	if n := testing.AllocsPerRun(3, func() { walk(t, src, &snap, everything) }); n > processes/50 {
-		t.Errorf("got %v allocations in a walk over %d processes, want a few", n, processes)
+	n := math.Inf(1)
+	for range 5 {
+		if n = min(n, testing.AllocsPerRun(3, func() { walk(t, src, &snap, everything) })); n <= processes/50 {
+			return
+		}
 	}
+	t.Errorf("got %v allocations in a walk over %d processes, want a few", n, processes)
 }

@@ -55,7 +55,7 @@ func TestAnonymousMemory(t *testing.T) {
 	if full.RSS < size || full.USS < size || full.PSS < size || ex.RSSAnon < size || ex.PeakRSS < size {
 		t.Errorf("got %+v, %+v of a process with %d bytes of its own", full, ex, size)
 	}
-	if full.VMS < without.VMS+size/2 || full.Data < without.Data+size/2 {
+	if full.Data < without.Data+size/2 { // what is only reserved differs from run to run
 		t.Errorf("got %+v, and %+v without %d bytes", full, without, size)
 	}
 	percent := must[float64](t)(p.MemoryPercent(MemoryUSS))

@@ -1,6 +1,7 @@
 package serving
 
 import (
+	"context"
 	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
@@ -39,7 +40,7 @@ type gatekeeper struct {
 	compare func(hash, password []byte) error
 	rest    func(time.Duration)
 
-	turn sync.Mutex // held by who compares, and while guessing rests
+	turn chan struct{} // holds one, of who compares, and while guessing rests
 
 	mu      sync.Mutex // guards what follows
 	known   map[[sha256.Size]byte]bool
@@ -49,7 +50,7 @@ type gatekeeper struct {
 
 func newGatekeeper() *gatekeeper {
 	k := &gatekeeper{
-		compare: bcrypt.CompareHashAndPassword, rest: time.Sleep,
+		compare: bcrypt.CompareHashAndPassword, rest: time.Sleep, turn: make(chan struct{}, 1),
 		known: make(map[[sha256.Size]byte]bool), waiting: make(map[string]int),
 	}
 	_, _ = rand.Read(k.secret[:]) // never fails
@@ -93,23 +94,27 @@ func (k *gatekeeper) judge(r *http.Request, users map[string][]byte) verdict {
 		return tooBusy
 	}
 	defer k.leave(host)
-	return k.decide(key, hash, password, exists)
+	return k.decide(r.Context(), key, hash, password, exists)
 }
 
-// decide compares a password when its turn comes.
-func (k *gatekeeper) decide(key [sha256.Size]byte, hash []byte, password string, exists bool) verdict {
-	k.turn.Lock()
+// decide compares a password when its turn comes, if its sender still waits then.
+func (k *gatekeeper) decide(ctx context.Context, key [sha256.Size]byte, hash []byte, password string, exists bool) verdict {
+	select {
+	case k.turn <- struct{}{}:
+	case <-ctx.Done():
+		return tooBusy
+	}
 	start := time.Now()
 	err := k.compare(hash, []byte(password))
 	if err == nil && exists {
-		k.turn.Unlock()
+		<-k.turn
 		k.remember(key)
 		return welcome
 	}
 	took := time.Since(start)
 	go func() { // the guesser itself has its answer
 		k.rest(guessRest * took)
-		k.turn.Unlock()
+		<-k.turn
 	}()
 	return stranger
 }

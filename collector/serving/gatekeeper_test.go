@@ -1,6 +1,7 @@
 package serving
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -127,15 +128,24 @@ func TestGuessingRests(t *testing.T) {
 	if d := <-rested; d <= 0 || d > guessRest*time.Since(start) {
 		t.Errorf("got a rest of %v", d)
 	}
-	if k.turn.TryLock() {
+	if len(k.turn) == 0 {
 		t.Error("another password may be compared during the rest")
 	}
 	close(proceed)
-	eventually(t, "the end of the rest", func() bool {
-		if !k.turn.TryLock() {
-			return false
-		}
-		k.turn.Unlock()
-		return true
-	})
+	eventually(t, "the end of the rest", func() bool { return len(k.turn) == 0 })
+}
+
+// TestGuesserHangsUp holds that who has gone while others had their turn is not
+// waited for, nor is the password compared.
+func TestGuesserHangsUp(t *testing.T) {
+	k, compared := plainKeeper()
+	k.turn <- struct{}{}
+	gone, hangUp := context.WithCancel(t.Context())
+	said := make(chan verdict)
+	go func() { said <- k.judge(askAs("10.0.0.2", "alice", "guess").WithContext(gone), oneUser) }()
+	eventually(t, "the guesser to wait", func() bool { k.mu.Lock(); defer k.mu.Unlock(); return k.total == 1 })
+	hangUp()
+	if got := <-said; got == welcome || compared.Load() != 0 || k.total != 0 {
+		t.Errorf("got %v, %d comparisons and %d who wait", got, compared.Load(), k.total)
+	}
 }
