@@ -44,6 +44,7 @@ type scratch struct {
 	spent  time.Duration     // CPU time on smaps, in this walk
 	gone   bool              // the process exited while it was read
 	sameIO bool              // the process has fetched and sent no more than at the last walk
+	noIO   bool              // it never has
 
 	hasUser bool         // readWords found out whose process it is
 	words   maphash.Hash // of the words that readWords has read

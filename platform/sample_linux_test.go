@@ -149,10 +149,10 @@ func TestOpenRefusesWhatIsNoProc(t *testing.T) {
 }
 
 // TestThreadIOIsReadWithTheSum shows that the I/O of threads which run is read
-// only if that of the process has grown, and always of a thread that is new.
+// only if that of the process has grown, or is something when a thread is new.
 func TestThreadIOIsReadWithTheSum(t *testing.T) {
 	tree := proctree.New(t, 1000)
-	p := proctree.Process{PID: 7, Comm: "c", Start: 5, ReadBytes: 10, WriteBytes: 20, Threads: []proctree.Thread{{TID: 9, Comm: "w", Start: 6}}}
+	p := proctree.Process{PID: 7, Comm: "c", Start: 5, Threads: []proctree.Thread{{TID: 9, Comm: "w", Start: 6}}}
 	worker := &p.Threads[0]
 	src := openSource(t, tree.Root)
 	var snap Snapshot
@@ -161,7 +161,8 @@ func TestThreadIOIsReadWithTheSum(t *testing.T) {
 		edit                func()
 		wantRead, wantWrite uint64
 	}{
-		{"first sight", func() { worker.ReadBytes, worker.WriteBytes = 1, 2 }, 1, 2},
+		{"the sums are nothing, which no kernel does", func() { worker.ReadBytes, worker.WriteBytes = 1, 2 }, 0, 0},
+		{"not any more", func() { p.ReadBytes, p.WriteBytes = 10, 20 }, 1, 2},
 		{"the sums are the same, which no kernel does", func() { worker.ReadBytes, worker.WriteBytes = 3, 4 }, 1, 2},
 		{"more is read", func() { p.ReadBytes++ }, 3, 4},
 		{"more is written", func() { p.WriteBytes++; worker.WriteBytes = 5 }, 3, 5},

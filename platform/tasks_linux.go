@@ -23,6 +23,7 @@ func (w *worker) tasks(s *Sample, prev *Sample) error {
 	// After execve the main thread may be another, with what that one has done.
 	w.read.sameIO = prev != nil && prev.Exec == s.Exec && s.Have&prev.Have&FieldIO != 0 &&
 		s.ReadBytes == prev.ReadBytes && s.WriteBytes == prev.WriteBytes
+	w.read.noIO = s.Have&FieldIO != 0 && s.ReadBytes == 0 && s.WriteBytes == 0
 	if len(last) == s.Threads {
 		// If all that it had live on, they were there when stat counted them,
 		// and are all that it has.
@@ -170,8 +171,12 @@ func (w *worker) taskUsage(s *Sample, t, old *Task) error {
 
 // taskIO reads what a thread has fetched and sent. What the process has is the
 // sum over all its threads, dead ones too, and is read before theirs: if that is
-// what it was, so is each part of it, since none ever falls.
+// what it was, or nothing, so is each part of it, since none ever falls.
 func (w *worker) taskIO(s *Sample, t, old *Task) error {
+	if w.read.noIO {
+		t.Have |= FieldIO
+		return nil
+	}
 	if w.read.sameIO && old.Have&FieldIO != 0 && old.Start == t.Start {
 		t.Have |= FieldIO
 		t.ReadBytes, t.WriteBytes = old.ReadBytes, old.WriteBytes
