@@ -53,7 +53,9 @@ func testForged(t *testing.T, source string) {
 	grown := r.holdings().residentKB - before
 	want, body := fmt.Sprintf(`num_procs{groupname="forged"} %d`+"\n", count), ""
 	eventually(t, want, func() bool { body = r.Scrape(); return strings.Contains(body, want) },
-		func() string { return fmt.Sprintf("%q", grep(strings.Split(body, "\n"), `num_procs{groupname="forged"`)) })
+		func() string {
+			return fmt.Sprintf("%q", grep(strings.Split(body, "\n"), `num_procs{groupname="forged"`))
+		})
 	t.Logf("%d plain processes: %v, median %v; as many forged: %v, median %v; RSS %+d KiB", count, plain[:3], median(plain), forged[:3], median(forged), grown)
 	if chaos && (grown > 4<<10 || median(forged) > median(plain)+10*time.Millisecond) {
 		t.Error("that is too slow or too much")
