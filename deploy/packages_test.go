@@ -37,6 +37,7 @@ func release(t *testing.T, root, version string, architectures ...string) string
 	return out
 }
 
+// releaseTo is release into a directory, with this machine's Go.
 func releaseTo(t *testing.T, out, root, version string, architectures ...string) {
 	t.Helper()
 	if testing.Short() {
@@ -48,10 +49,20 @@ func releaseTo(t *testing.T, out, root, version string, architectures ...string)
 		t.Fatal(err)
 	}
 	command := exec.Command(filepath.Join(root, "deploy/packages/release.sh"), append([]string{out}, architectures...)...)
-	command.Env = append(append(os.Environ(), env...), "VERSION="+version, "REVISION=0123456789", "SOURCE_DATE_EPOCH=1700000000")
+	command.Env = append(append(os.Environ(), env...), "VERSION="+version, "REVISION=0123456789", "SOURCE_DATE_EPOCH=1700000000", "GOTOOLCHAIN=local", "SIGNING_KEY="+signingKey(t))
 	if text, err := command.CombinedOutput(); err != nil {
 		t.Fatalf("release.sh: %v\n%s", err, text)
 	}
+}
+
+// signingKey is a key that signs what the tests release, made once.
+func signingKey(t *testing.T) string {
+	t.Helper()
+	path := filepath.Join(buildDir, "signing-key")
+	if _, err := os.Stat(path); err != nil {
+		mustOutput(t, need(t, "ssh-keygen"), "-q", "-t", "ed25519", "-N", "", "-C", "", "-f", path)
+	}
+	return path
 }
 
 // releases builds the release for all architectures in two places, the second
@@ -92,6 +103,25 @@ func TestReleaseIsReproducible(t *testing.T) {
 	check.Dir = first
 	if text, err := check.CombinedOutput(); err != nil {
 		t.Errorf("sha256sum: %v\n%s", err, text)
+	}
+}
+
+// TestReleaseIsSigned verifies the signature of the checksums as docs/security.md
+// tells it, and that of checksums which somebody changed.
+func TestReleaseIsSigned(t *testing.T) {
+	dir := releases(t)[0]
+	signers := write(t, "signers", "release@example.org "+read(t, signingKey(t)+".pub"))
+	verify := func(text string) error {
+		command := exec.Command("ssh-keygen", "-Y", "verify", "-n", "file", "-f", signers, "-I", "release@example.org", "-s", filepath.Join(dir, "checksums.txt.sig"))
+		command.Stdin = strings.NewReader(text)
+		return command.Run()
+	}
+	sums := read(t, filepath.Join(dir, "checksums.txt"))
+	if err := verify(sums); err != nil {
+		t.Errorf("the checksums do not verify: %v", err)
+	}
+	if verify(sums+"\n") == nil {
+		t.Error("other checksums verify")
 	}
 }
 

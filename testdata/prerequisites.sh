@@ -20,12 +20,12 @@ declare -A shown_by=(
   [llvm]="command -v llvm-strip"
   [jsonnet]="command -v jsonnet"
   [mandoc]="command -v mandoc"
+  [openssh-client]="command -v ssh-keygen"
   [chromium]="command -v chromium"
   [strace]="command -v strace"
   [tmux]="command -v tmux"
   [buildah]="command -v buildah"
   [podman]="command -v podman"
-  [runc]="command -v runc"
   [libbpf-dev]="test -e /usr/include/bpf/bpf_helpers.h"
 )
 

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Builds what a release consists of into a directory: tarballs, packages, bills
 # of materials, checksums. Two runs on the same commit yield the same bytes, on
-# any machine: no clock, no path and no user name goes in.
+# any machine: no clock, no path and no user name goes in. With SIGNING_KEY, an
+# OpenSSH key, the checksums are signed.
 #
 #   deploy/packages/release.sh [DIRECTORY [ARCHITECTURE...]]
 set -euo pipefail
@@ -18,6 +19,10 @@ BRANCH=${BRANCH:-HEAD}
 SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct)}
 SOURCE_DATE=$(date -u -d "@$SOURCE_DATE_EPOCH" +%Y-%m-%dT%H:%M:%SZ)
 export VERSION SOURCE_DATE_EPOCH TZ=UTC LC_ALL=C CGO_ENABLED=0 GOFLAGS=-mod=readonly
+
+# The standard library is part of what is released: its fixes are those that
+# go.mod asks for, whatever this machine has.
+export GOTOOLCHAIN=${GOTOOLCHAIN:-$(sed -n 's/^toolchain //p' ../../go.mod)}
 
 info=github.com/prometheus/common/version
 ldflags="-s -w -buildid= -X $info.Version=$VERSION -X $info.Revision=$REVISION -X $info.Branch=$BRANCH -X $info.BuildDate=$SOURCE_DATE"
@@ -59,4 +64,8 @@ for arch in "${architectures[@]}"; do
 	sed -i "s/\"timestamp\": \"[^\"]*\"/\"timestamp\": \"$SOURCE_DATE\"/" "$out/$name.cdx.json"
 done
 (cd "$out" && sha256sum process-exporter[-_]* >checksums.txt)
+if [ -n "${SIGNING_KEY:-}" ]; then
+	rm -f "$out/checksums.txt.sig"
+	ssh-keygen -q -Y sign -n file -f "$SIGNING_KEY" "$out/checksums.txt"
+fi
 echo "$out: $(wc -l <"$out/checksums.txt") files"
