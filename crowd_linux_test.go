@@ -64,6 +64,23 @@ func startCrowd(t *testing.T, kind string, counts ...int) *exec.Cmd {
 	return command
 }
 
+// children returns the PIDs of a process's children.
+func children(t *testing.T, pid int) (pids []int) {
+	t.Helper()
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", pid, pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, word := range strings.Fields(string(text)) {
+		child, err := strconv.Atoi(word)
+		if err != nil {
+			t.Fatal(err)
+		}
+		pids = append(pids, child)
+	}
+	return pids
+}
+
 // allowPIDs lets the machine have so many processes and threads until the end of
 // the test.
 func allowPIDs(t *testing.T, count int) {
