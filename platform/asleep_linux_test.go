@@ -5,9 +5,11 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"testing"
 
+	"github.com/seed57308aee/process_exporter/procfs"
 	"github.com/seed57308aee/process_exporter/testdata/proctree"
 )
 
@@ -93,6 +95,34 @@ func TestSleepersAreNotReadAgain(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestMemoryOfSleepers has a process of many threads, which share what it holds:
+// what is kept of it at first sight is what statm is compared with later.
+func TestMemoryOfSleepers(t *testing.T) {
+	p := startOdd(t, nil, "threads=200")
+	src := openSource(t, "/proc").(*source)
+	resident := func() uint64 {
+		text, err := os.ReadFile(fmt.Sprintf("/proc/%d/statm", p.PID()))
+		var st procfs.Statm
+		if err != nil || procfs.ParseStatm(text, &st) != nil {
+			t.Fatalf("statm: %v, %q", err, text)
+		}
+		return st.Resident
+	}
+	eventually(t, func() bool {
+		before := resident()
+		var snap Snapshot
+		walk(t, src, &snap, everything)
+		i := slices.IndexFunc(snap.Samples, func(s Sample) bool { return s.PID == p.PID() })
+		if i < 0 || len(snap.Samples[i].Tasks) <= 200 || resident() != before {
+			return false // it still starts, or takes memory
+		}
+		if got := uint64(snap.Samples[i].pulse.pages); got != before {
+			t.Errorf("got %d pages, want %d", got, before)
+		}
+		return true
+	})
 }
 
 // TestSleepersWithoutSchedstat has a kernel that shows zeros there.

@@ -69,6 +69,10 @@ func (w *worker) readWords(target *Sample, want Words, use func(Words, []byte)) 
 		}
 		return nil
 	}
+	if w.findVoice(target); w.read.voice != 0 {
+		w.reader.Through(target.PID, w.read.voice)
+		defer w.reader.Through(0, 0)
+	}
 	if want&WordArgs != 0 && !target.Kernel {
 		text, err := w.reader.ReadStart(target.PID, "cmdline")
 		if err := take(WordArgs, text, err); err != nil {

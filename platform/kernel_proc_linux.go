@@ -57,7 +57,8 @@ func (k *kernelSource) plan(s, prev *Sample, i int) {
 // were, but for what the neighbours do, in a process that has neither faulted
 // nor gained or lost memory.
 func (k *kernelSource) planSmaps(s, prev *Sample, i int) {
-	known := prev != nil && prev.Have&FieldSmaps != 0 && prev.Exec == s.Exec && prev.State != 'Z' && s.State != 'Z'
+	known := prev != nil && prev.Have&FieldSmaps != 0 && prev.Exec == s.Exec &&
+		(prev.State != 'Z' || headless(prev)) && (s.State != 'Z' || headless(s))
 	if known {
 		s.PSSBytes, s.SwapPSSBytes, s.USSBytes = prev.PSSBytes, prev.SwapPSSBytes, prev.USSBytes
 		s.SmapsTicks, s.smapsCost, s.smapsWalk = prev.SmapsTicks, prev.smapsCost, prev.smapsWalk
@@ -170,6 +171,7 @@ func (w *worker) supplement(snap *Snapshot, list []todo, from int, first bool) {
 // supplementSmaps reads the shares of memory if it is the turn of the process. s
 // has those of before if they are known.
 func (w *worker) supplementSmaps(s *Sample, known bool) {
+	w.findVoice(s)
 	if !known {
 		w.smapsInTurn(s, nil)
 		return

@@ -85,20 +85,21 @@ func TestCompleteStopsAtItsDeadline(t *testing.T) {
 	}
 }
 
-// TestDeadMainThreadHidesFiles has a process whose main thread has exited while
-// others go on: its fd directory is empty then, though its files are open. A
-// zombie has closed its files indeed.
-func TestDeadMainThreadHidesFiles(t *testing.T) {
-	worker := []proctree.Thread{{TID: 11, Comm: "w", Start: 6, State: "R"}}
+// TestHeadlessProcess has a process whose main thread has exited while another goes
+// on, which tells what the process has; unless it is on its way out as well. A zombie
+// has closed its files indeed.
+func TestHeadlessProcess(t *testing.T) {
+	thread := proctree.Thread{TID: 11, Comm: "w", Start: 6, State: "R"}
 	tests := []struct {
 		name       string
 		process    proctree.Process
 		have, lost Fields
-		fds        uint64
+		fds, rss   uint64
 	}{
-		{"alive", proctree.Process{FDs: 3, Threads: worker}, FieldFDs, 0, 3},
-		{"main thread is dead", proctree.Process{Threads: worker, MainThread: proctree.Thread{State: "Z"}}, 0, FieldFDs, 0},
-		{"zombie", proctree.Process{State: "Z"}, FieldFDs, 0, 0},
+		{"alive", proctree.Process{FDs: 3, RSS: 7, Threads: []proctree.Thread{thread}}, FieldFDs, 0, 3, 7},
+		{"headless", proctree.Process{FDs: 3, RSS: 7, Threads: []proctree.Thread{thread}, MainThread: proctree.Thread{State: "Z"}}, FieldFDs, 0, 3, 7},
+		{"about to go", proctree.Process{RSS: 7, Threads: []proctree.Thread{{TID: 11, Comm: "w", Start: 6, State: "Z"}}, MainThread: proctree.Thread{State: "Z"}}, 0, FieldFDs, 0, 0},
+		{"zombie", proctree.Process{State: "Z"}, FieldFDs, 0, 0, 0},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -108,8 +109,9 @@ func TestDeadMainThreadHidesFiles(t *testing.T) {
 			src := openSource(t, tree.Root)
 			var snap Snapshot
 			walk(t, src, &snap, everything)
-			if s := snap.Samples[0]; s.Have&FieldFDs != tt.have || s.Lost&FieldFDs != tt.lost || s.FDs != tt.fds {
-				t.Errorf("got Have %b, Lost %b, FDs %d, want %b, %b, %d of FieldFDs", s.Have, s.Lost, s.FDs, tt.have, tt.lost, tt.fds)
+			s := snap.Samples[0]
+			if s.Have&FieldFDs != tt.have || s.Lost&FieldFDs != tt.lost || s.FDs != tt.fds || s.ResidentBytes != tt.rss*uint64(os.Getpagesize()) {
+				t.Errorf("got Have %b, Lost %b, FDs %d, %d bytes, want %b, %b, %d, %d pages", s.Have, s.Lost, s.FDs, s.ResidentBytes, tt.have, tt.lost, tt.fds, tt.rss)
 			}
 		})
 	}

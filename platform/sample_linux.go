@@ -43,6 +43,7 @@ type scratch struct {
 	asked  int               // threads asked where they sleep, in this walk
 	spent  time.Duration     // CPU time on smaps, in this walk
 	gone   bool              // the process exited while it was read
+	voice  int               // a thread that lives though the main thread has exited, or 0
 	sameIO bool              // the process has fetched and sent no more than at the last walk
 	noIO   bool              // it never has
 
@@ -85,22 +86,13 @@ func (w *worker) sample(pid int, prev *Sample) (found bool, err error) {
 		prev = nil // the PID has gone to another process
 	}
 	r.sample.pulse = now
+	w.takeVoice(&r.sample)
 	w.parts(prev)
-	if now.pages == 0 {
-		r.sample.pulse.pages = w.pages(&r.sample)
+	if r.sample.pulse.pages == 0 {
+		r.sample.pulse.pages = uint32(r.stat.ResidentPages)
 	}
 	w.settle(&r.sample, prev)
 	return true, nil
-}
-
-// pages returns how many pages statm will say that the process has, if it gets no
-// more. Linux 6.18 adds up for statm and status what each CPU has counted, and for
-// stat does not.
-func (w *worker) pages(s *Sample) uint32 {
-	if s.Have&FieldStatus != 0 && w.read.status.Have&procfs.StatusResident != 0 {
-		return uint32(w.read.status.ResidentBytes / w.src.page)
-	}
-	return uint32(w.read.stat.ResidentPages)
 }
 
 // takeStat starts a new Sample with what stat says.
@@ -228,7 +220,12 @@ func (w *worker) status(s *Sample) error {
 	}
 	s.SwapBytes, s.EUID = st.SwapBytes, st.UIDs[1]
 	s.VoluntarySwitches, s.NonvoluntarySwitches = st.VoluntarySwitches, st.NonvoluntarySwitches
-	return nil
+	if s.pulse.pages == 0 && st.Have&procfs.StatusResident != 0 {
+		// What statm will say if the process gets no more: Linux 6.18 adds up for
+		// both what each CPU has counted, and for stat does not.
+		s.pulse.pages = uint32(st.ResidentBytes / w.src.page)
+	}
+	return w.voiceSwap(s)
 }
 
 // errIncomplete says that a file lacks lines that every kernel writes. What they
@@ -265,21 +262,17 @@ func (w *worker) fds(s *Sample) (err error) {
 	case s.State != 'Z':
 		s.FDs, err = w.reader.CountFDs(s.PID)
 	case s.Threads > 1:
-		return errDeadLeader
+		err = w.throughVoice(s.PID, func() (err error) { s.FDs, err = w.reader.CountFDs(s.PID); return err })
 	}
 	return err // a zombie has closed its files
 }
-
-// errDeadLeader says that the main thread has exited while others live on. The
-// files of the process show nothing of what those hold.
-var errDeadLeader = errors.New("the main thread has exited")
 
 // fdLimit asks the kernel directly where it may, which costs a twentieth of
 // reading the file: of processes of our own user, or with CAP_SYS_RESOURCE.
 // A limit seldom changes: it is asked for again after execve, when half of it
 // is used up, and else every refresh walks.
 func (w *worker) fdLimit(s, prev *Sample) error {
-	if s.State == 'Z' {
+	if s.State == 'Z' && !headless(s) {
 		s.FDLimit = math.MaxUint64
 		return nil
 	}

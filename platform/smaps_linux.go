@@ -16,17 +16,14 @@ import (
 // met, the others again in turns: one walk goes on where the budget of the walk
 // before ran out, and a process that took long waits longer.
 func (w *worker) smapsInTurn(s, prev *Sample) {
-	known := prev != nil && prev.Have&FieldSmaps != 0 && prev.Exec == s.Exec && prev.State != 'Z'
+	known := prev != nil && prev.Have&FieldSmaps != 0 && prev.Exec == s.Exec && (prev.State != 'Z' || headless(prev))
 	s.smapsStale = known && (prev.smapsStale || s.ResidentBytes != prev.ResidentBytes ||
 		s.MinorFaults != prev.MinorFaults || s.MajorFaults != prev.MajorFaults)
 	switch {
 	case s.Kernel:
 		s.Have |= FieldSmaps
 		return
-	case s.State == 'Z' && s.Threads > 1:
-		w.judge(s, FieldSmaps, errDeadLeader)
-		return
-	case s.State == 'Z':
+	case s.State == 'Z' && !headless(s):
 		// Its memory is gone: none is the truth, and still the file could not
 		// be read, which counts as a partial error.
 		s.Have |= FieldSmaps
@@ -42,7 +39,11 @@ func (w *worker) smapsInTurn(s, prev *Sample) {
 		return
 	}
 	start := threadTime()
-	w.judge(s, FieldSmaps, w.readSmaps(s))
+	if headless(s) {
+		w.judge(s, FieldSmaps, w.throughVoice(s.PID, func() error { return w.readSmaps(s) }))
+	} else {
+		w.judge(s, FieldSmaps, w.readSmaps(s))
+	}
 	s.smapsCost = threadTime() - start
 	s.SmapsTicks, s.smapsWalk, s.smapsStale = w.now, uint32(w.turn), false
 	if known {

@@ -38,6 +38,9 @@ type Reader struct {
 
 	tasks   int // the open task directory of process tasksOf
 	tasksOf int // 0 is none
+
+	through   int // the thread whose files are read in the place of its process's
+	throughOf int // 0 is none
 }
 
 // NewReader returns a Reader of m.
@@ -132,6 +135,12 @@ func (r *Reader) LeaveTasks() {
 	}
 }
 
+// Through makes the other methods read, of the process pid, the files of one of its
+// threads instead, until it is called with a pid of 0. When the main thread has
+// exited before others, the kernel still shows there the memory, the descriptors and
+// the words of the process, and not in its own directory.
+func (r *Reader) Through(pid, tid int) { r.throughOf, r.through = pid, tid }
+
 // ReadHost returns the text of /proc/file, which belongs to no process.
 func (r *Reader) ReadHost(file string) ([]byte, error) {
 	r.path = append(append(r.path[:0], file...), 0)
@@ -200,6 +209,11 @@ func (r *Reader) Alive(pid int) bool {
 func (r *Reader) name(pid int, file string) {
 	p := strconv.AppendInt(r.path[:0], int64(pid), 10)
 	p = append(p, '/')
+	if pid == r.throughOf {
+		p = append(p, "task/"...)
+		p = strconv.AppendInt(p, int64(r.through), 10)
+		p = append(p, '/')
+	}
 	p = append(p, file...)
 	r.path = append(p, 0)
 }

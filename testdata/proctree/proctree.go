@@ -119,9 +119,12 @@ func (tr *Tree) set(p Process) {
 	tr.file(dir+"/status", p.status(main))
 	tr.file(dir+"/io", ioText(p.ReadBytes, p.WriteBytes))
 	tr.file(dir+"/schedstat", "0 0 0\n") // a kernel that keeps no account of it
-	tr.file(dir+"/statm", fmt.Sprintf("%d %d 0 0 0 0 0\n", p.VSize/4096, p.RSS))
 	tr.file(dir+"/comm", p.Comm+"\n")
-	tr.file(dir+"/cmdline", p.cmdline())
+	shown := p
+	if main.State == "Z" { // it shows nothing that belongs to all threads, though they live
+		shown = Process{State: "Z"}
+	}
+	tr.memory(dir, shown)
 	tr.file(dir+"/cgroup", p.Cgroup)
 	if p.Exe != "" {
 		if err := os.Symlink(p.Exe, filepath.Join(tr.Root, dir, "exe")); err != nil {
@@ -131,14 +134,6 @@ func (tr *Tree) set(p Process) {
 	tr.file(dir+"/wchan", or(main.WChan, "0"))
 	tr.file(dir+"/limits", fmt.Sprintf("%-26s%-21s%-21s%-10s\n%-26s%-21s%-21s%-10s\n", "Limit", "Soft Limit", "Hard Limit", "Units",
 		"Max open files", or(p.FDLimit, "1024"), "1048576", "files"))
-	if p.State != "Z" {
-		tr.file(dir+"/smaps_rollup", fmt.Sprintf("00400000-7fff0000 ---p 00000000 00:00 0 [rollup]\nRss: %d kB\nPss: %d kB\nPrivate_Clean: 0 kB\nPrivate_Dirty: %d kB\nSwap: 0 kB\nSwapPss: %d kB\n",
-			p.PSSKB, p.PSSKB, p.USSKB, p.SwapPSSKB))
-	}
-	tr.dir(dir + "/fd")
-	for i := range p.FDs {
-		tr.file(fmt.Sprintf("%s/fd/%d", dir, i), "")
-	}
 	for _, th := range append([]Thread{main}, p.Threads...) {
 		tr.task(p, th)
 	}
@@ -155,19 +150,41 @@ func (tr *Tree) set(p Process) {
 	}
 }
 
+// memory writes what shows the memory of a process and its files: into its own
+// directory or into that of one of its threads.
+func (tr *Tree) memory(dir string, p Process) {
+	tr.file(dir+"/statm", fmt.Sprintf("%d %d 0 0 0 0 0\n", p.VSize/4096, p.RSS))
+	tr.file(dir+"/cmdline", p.cmdline())
+	if p.State != "Z" {
+		tr.file(dir+"/smaps_rollup", fmt.Sprintf("00400000-7fff0000 ---p 00000000 00:00 0 [rollup]\nRss: %d kB\nPss: %d kB\nPrivate_Clean: 0 kB\nPrivate_Dirty: %d kB\nSwap: 0 kB\nSwapPss: %d kB\n",
+			p.PSSKB, p.PSSKB, p.USSKB, p.SwapPSSKB))
+	}
+	tr.dir(dir + "/fd")
+	for i := range p.FDs {
+		tr.file(fmt.Sprintf("%s/fd/%d", dir, i), "")
+	}
+}
+
 func (tr *Tree) task(p Process, th Thread) {
 	dir := fmt.Sprintf("%d/task/%d", p.PID, th.TID)
+	if th.State == "Z" {
+		p.VSize, p.RSS = 0, 0
+	} else if th.TID != p.PID {
+		tr.memory(dir, p)
+	}
 	tr.file(dir+"/stat", statText(th.TID, th.Comm, or(th.State, "S"), p.PPID, p.Flags, th.MinFlt, th.MajFlt, th.UTime, th.STime, 1+len(p.Threads), th.Start, p.VSize, p.RSS, p.StackStart))
 	tr.file(dir+"/status", p.statusOf(th))
 	tr.file(dir+"/io", ioText(th.ReadBytes, th.WriteBytes))
 	tr.file(dir+"/schedstat", "0 0 0\n")
 	tr.file(dir+"/comm", th.Comm+"\n")
 	tr.file(dir+"/wchan", or(th.WChan, "0"))
-	tr.file(dir+"/cmdline", p.cmdline())
 	tr.file(dir+"/cgroup", p.Cgroup)
 }
 
-func (p *Process) stat(main Thread) string {
+func (p Process) stat(main Thread) string {
+	if main.State == "Z" {
+		p.VSize, p.RSS = 0, 0
+	}
 	return statText(p.PID, p.Comm, or(main.State, "S"), p.PPID, p.Flags, p.MinFlt, p.MajFlt, p.UTime, p.STime, 1+len(p.Threads), p.Start, p.VSize, p.RSS, p.StackStart)
 }
 
@@ -191,7 +208,7 @@ func (p *Process) statusOf(th Thread) string {
 	for _, key := range []string{"Uid", "Gid"} {
 		fmt.Fprintf(&b, "%s:\t%d\t%d\t%d\t%d\n", key, p.UIDs[0], p.UIDs[1], p.UIDs[2], p.UIDs[3])
 	}
-	if p.State != "Z" {
+	if p.State != "Z" && th.State != "Z" {
 		fmt.Fprintf(&b, "VmSize:\t%8d kB\nVmRSS:\t%8d kB\nVmSwap:\t%8d kB\n", p.VSize/1024, p.RSS*4, p.SwapKB)
 	}
 	fmt.Fprintf(&b, "Threads:\t%d\nvoluntary_ctxt_switches:\t%d\nnonvoluntary_ctxt_switches:\t%d\n", 1+len(p.Threads), th.Voluntary, th.Nonvol)
