@@ -155,13 +155,31 @@ func isDevice(path string, major, minor uint32) bool {
 }
 
 func (l *linux) exists(path string) bool {
-	var info unix.Stat_t
-	return unix.Stat(path, &info) == nil
+	_, err := statNow(unix.AT_FDCWD, path)
+	return err == nil
 }
 
 func (l *linux) sameFile(path string, like entry) bool {
-	var info unix.Stat_t
-	return unix.Stat(path, &info) == nil && uint64(info.Dev) == like.device && info.Ino == like.inode
+	is, err := statNow(unix.AT_FDCWD, path)
+	return err == nil && is.device == like.device && is.inode == like.inode
+}
+
+// statNow takes the kernel's word for a file, as it knows it now. It does not
+// ask the server of a network file system, or of one in user space: one that
+// does not answer would hold us beyond SIGKILL.
+func statNow(dir int, path string) (entry, error) {
+	const flags, mask = unix.AT_STATX_DONT_SYNC, unix.STATX_TYPE | unix.STATX_INO
+	var x unix.Statx_t
+	err := unix.Statx(dir, path, flags, mask, &x)
+	if err == nil {
+		return entry{device: unix.Mkdev(x.Dev_major, x.Dev_minor), inode: x.Ino, regular: x.Mode&unix.S_IFMT == unix.S_IFREG}, nil
+	}
+	if !errors.Is(err, unix.ENOSYS) && !errors.Is(err, unix.EPERM) {
+		return entry{}, err
+	}
+	var info unix.Stat_t // before Linux 4.11, or where it is filtered
+	err = unix.Fstatat(dir, path, &info, 0)
+	return entry{device: uint64(info.Dev), inode: info.Ino, regular: info.Mode&unix.S_IFMT == unix.S_IFREG}, err
 }
 
 func (l *linux) open(pid int) (handle, error) {
@@ -195,21 +213,12 @@ func (h *linuxHandle) numbers(buf []byte, dir string) ([]int, error) {
 
 func (h *linuxHandle) link(buf []byte, file string) ([]byte, error) { return h.Link(buf, file) }
 
-// stat takes the kernel's word for the file, as it knows it now. It does not
-// ask the server of a network file system, or of one in user space: one that
-// does not answer would hold us beyond SIGKILL.
 func (h *linuxHandle) stat(file string) (entry, error) {
-	const flags, mask = unix.AT_STATX_DONT_SYNC, unix.STATX_TYPE | unix.STATX_INO
-	var x unix.Statx_t
-	err := unix.Statx(h.FD(), file, flags, mask, &x)
-	if err == nil {
-		return entry{device: unix.Mkdev(x.Dev_major, x.Dev_minor), inode: x.Ino, regular: x.Mode&unix.S_IFMT == unix.S_IFREG}, nil
+	is, err := statNow(h.FD(), file)
+	if err != nil {
+		err = &procfs.ReadError{PID: h.pid, File: file, Err: err}
 	}
-	if !errors.Is(err, unix.ENOSYS) && !errors.Is(err, unix.EPERM) {
-		return entry{}, &procfs.ReadError{PID: h.pid, File: file, Err: err}
-	}
-	info, err := h.Stat(file) // before Linux 4.11, or where it is filtered
-	return entry{device: uint64(info.Dev), inode: info.Ino, regular: info.Mode&unix.S_IFMT == unix.S_IFREG}, err
+	return is, err
 }
 
 func (h *linuxHandle) countFDs(buf []byte) (int, error) { return h.CountFDs(buf) }

@@ -1,6 +1,7 @@
 package platform
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -8,6 +9,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/seed57308aee/process_exporter/procfs"
 )
 
 // startFuse starts a process that holds a file of a file system in user space
@@ -16,10 +19,7 @@ import (
 // it free.
 func startFuse(t *testing.T, silence string) (held *Process, server *odd) {
 	t.Helper()
-	wantRoot(t)
-	if _, err := os.Stat("/dev/fuse"); err != nil {
-		t.Skipf("no file systems in user space: %v", err)
-	}
+	wantFuse(t)
 	server = startOdd(t, nil, "fuse="+silence+","+filepath.Join(t.TempDir(), "file"))
 	children := must[[]*Process](t)(server.Children())
 	t.Cleanup(func() { CloseAll(children) })
@@ -27,6 +27,14 @@ func startFuse(t *testing.T, silence string) (held *Process, server *odd) {
 		t.Fatalf("got children %v, want one", children)
 	}
 	return children[0], server
+}
+
+func wantFuse(t *testing.T) {
+	t.Helper()
+	wantRoot(t)
+	if _, err := os.Stat("/dev/fuse"); err != nil {
+		t.Skipf("no file systems in user space: %v", err)
+	}
 }
 
 // TestLockedMemoryMap has a process whose memory map nobody can read. What does
@@ -60,7 +68,8 @@ func TestLockedMemoryMap(t *testing.T) {
 }
 
 // TestDeafFileSystem has a process with a file open of which nothing can be
-// learned from its server.
+// learned from its server, and one that keeps an epoll descriptor locked, whose
+// fdinfo would hold who reads it beyond SIGKILL. No method asks for either.
 func TestDeafFileSystem(t *testing.T) {
 	held, server := startFuse(t, "stat")
 	files := must[[]OpenFile](t)(held.OpenFiles())
@@ -68,7 +77,56 @@ func TestDeafFileSystem(t *testing.T) {
 	if at < 0 || files[at].Mode != "r+" || files[at].Deleted {
 		t.Errorf("got %+v without the file", files)
 	}
+	answersAll(t, held)
 	server.end()
+}
+
+func TestLockedEpoll(t *testing.T) {
+	wantFuse(t)
+	server := startOdd(t, nil, "victims=epoll,1,"+filepath.Join(t.TempDir(), "file"))
+	children := must[[]*Process](t)(server.Children())
+	t.Cleanup(func() { CloseAll(children) })
+	fds := must[[]int](t)(children[0].shared.handle.numbers(make([]byte, 4096), "fd"))
+	read := make(chan int, len(fds))
+	for _, fd := range fds {
+		go func() {
+			_, _ = os.ReadFile(fmt.Sprintf("/proc/%d/fdinfo/%d", children[0].PID(), fd))
+			read <- fd
+		}()
+	}
+	for range len(fds) - 1 {
+		<-read
+	}
+	eventually(t, func() bool { // the last one waits, and in a way that no signal ends
+		stats, _ := filepath.Glob("/proc/self/task/*/stat")
+		return slices.ContainsFunc(stats, func(path string) bool {
+			text, _ := os.ReadFile(path)
+			var st procfs.Stat
+			return procfs.ParseStat(text, &st) == nil && st.State == 'D'
+		})
+	})
+	answersAll(t, children[0])
+	server.end()
+	<-read
+}
+
+// answersAll fails the test if a method of p keeps its caller waiting.
+func answersAll(t *testing.T, p *Process) {
+	t.Helper()
+	answered := make(chan Attr)
+	for _, name := range Attrs() {
+		go func() { _, _ = p.Attr(name); answered <- name }()
+	}
+	missing := Attrs()
+	timeout := time.After(30 * time.Second)
+	for len(missing) > 0 {
+		select {
+		case name := <-answered:
+			missing = slices.DeleteFunc(missing, func(a Attr) bool { return a == name })
+		case <-timeout:
+			t.Fatalf("no answer to %v", missing)
+		}
+	}
 }
 
 // TestBlockedKin has a process that does not answer at all. To look for children

@@ -154,15 +154,6 @@ func (p *Process) Link(buf []byte, file string) ([]byte, error) {
 	}
 }
 
-// Stat returns what a path below the directory leads to, following links.
-func (p *Process) Stat(file string) (unix.Stat_t, error) {
-	var info unix.Stat_t
-	if err := unix.Fstatat(p.fd, file, &info, 0); err != nil {
-		return unix.Stat_t{}, &ReadError{PID: p.pid, File: file, Err: err}
-	}
-	return info, nil
-}
-
 // CountFDs returns how many file descriptors the process has open, as
 // [Reader.CountFDs] does.
 func (p *Process) CountFDs(buf []byte) (int, error) {

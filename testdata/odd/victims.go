@@ -20,10 +20,10 @@ import (
 // startVictims takes a kind, a number and a path, such as "mmap,200,/tmp/f". It
 // mounts so many file systems over files by that name and a number, each of which
 // leaves one kind of question unanswered, and starts a child for each that waits
-// for the answer: "mmap" with their memory map
-// locked, so that nobody can read their command lines, and "exec" within
-// execve(2), so that not even their stat can be read. At SIGUSR1 all are
-// answered.
+// for the answer: "mmap" with their memory map locked, so that nobody can read their
+// command lines, "exec" within execve(2), so that not even their stat can be read,
+// and "epoll" within epoll_wait(2), so that who reads the fdinfo of that descriptor
+// waits beyond SIGKILL. At SIGUSR1 all are answered.
 func startVictims(what string) error {
 	kind, rest, _ := strings.Cut(what, ",")
 	number, path, _ := strings.Cut(rest, ",")
@@ -31,7 +31,7 @@ func startVictims(what string) error {
 	if err != nil {
 		return err
 	}
-	silent := map[string]uint32{"mmap": fuseWrite, "exec": fuseFlush}[kind]
+	silent := map[string]uint32{"mmap": fuseWrite, "exec": fuseFlush, "epoll": fuseRead}[kind]
 	if err := hideMounts(); err != nil {
 		return err
 	}
@@ -100,8 +100,33 @@ func beVictim(how string) error {
 		return err
 	}
 	mapped = append(mapped, memory)
+	if kind == "epoll" {
+		return waitIntoFile(memory)
+	}
 	memory[0] = 1
 	fmt.Println("ready")
 	_, err = unix.MmapPtr(-1, 0, unsafe.Pointer(&memory[0]), fuseFileSize, unix.PROT_READ, unix.MAP_FIXED|unix.MAP_PRIVATE|unix.MAP_ANONYMOUS)
 	return err
+}
+
+// waitIntoFile has the kernel write what epoll_wait(2) tells into memory that the
+// file system has to be asked for, for which it keeps the descriptor locked.
+func waitIntoFile(memory []byte) error {
+	var fds [2]int
+	if err := unix.Pipe2(fds[:], unix.O_CLOEXEC); err != nil {
+		return err
+	}
+	epoll, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
+	if err != nil {
+		return err
+	}
+	if err := unix.EpollCtl(epoll, unix.EPOLL_CTL_ADD, fds[1], &unix.EpollEvent{Events: unix.EPOLLOUT}); err != nil {
+		return err
+	}
+	fmt.Println("ready")
+	_, _, errno := unix.Syscall6(unix.SYS_EPOLL_PWAIT, uintptr(epoll), uintptr(unsafe.Pointer(&memory[0])), 1, 0, 0, 0)
+	if errno != 0 {
+		return errno
+	}
+	return nil
 }
