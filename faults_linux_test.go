@@ -48,6 +48,16 @@ func deadly(call int, errno syscall.Errno) bool {
 	return false
 }
 
+// tells reports whether something cannot be read after an error of a call. After
+// others it is tried again, or found out in another way, or a process counts as gone.
+func tells(call int, errno syscall.Errno) bool {
+	switch call {
+	case unix.SYS_OPENAT, unix.SYS_READ, unix.SYS_GETDENTS64:
+		return errno != unix.EINTR && !deadly(call, errno)
+	}
+	return false
+}
+
 // numberOf returns the number of an error.
 func numberOf(name string) syscall.Errno {
 	for n := range syscall.Errno(133) {
@@ -69,7 +79,11 @@ func TestFaults(t *testing.T) {
 			for _, every := range fault.every {
 				p := plan{every: every}
 				p.add(fault.number, numberOf(name))
-				t.Run(fmt.Sprintf("%s/%s/%d", fault.call, name, every), func(t *testing.T) { f.try(t, p) })
+				t.Run(fmt.Sprintf("%s/%s/%d", fault.call, name, every), func(t *testing.T) {
+					if met, told := f.try(t, p); tells(fault.number, numberOf(name)) && met > 0 && !told {
+						t.Errorf("%d calls failed, and no metric says so", met)
+					}
+				})
 			}
 		}
 	}
@@ -92,7 +106,10 @@ func TestFaultsAtRandom(t *testing.T) {
 		met := 0
 		for seed := range plans {
 			p := randomPlan(uint64(seed))
-			t.Run(strconv.Itoa(seed), func(t *testing.T) { met += f.try(t, p) })
+			t.Run(strconv.Itoa(seed), func(t *testing.T) {
+				failed, _ := f.try(t, p)
+				met += failed
+			})
 			if t.Failed() {
 				t.Fatalf("plan %d is %+v", seed, p)
 			}
@@ -146,6 +163,8 @@ type faulty struct {
 	answers *bufio.Reader
 	before  sampleSet // without faults
 	last    sampleSet // of each counter
+
+	troubles sampleSet // what has been said of them
 }
 
 func startFaulty(t *testing.T, source string) *faulty {
@@ -177,8 +196,9 @@ func startFaulty(t *testing.T, source string) *faulty {
 	command.ExtraFiles = []*os.File{theirs}
 	r := startCommand(t, command)
 	r.URL = r.firstAddress()
-	f := &faulty{running: r, control: ours, answers: bufio.NewReader(ours), last: make(sampleSet)}
+	f := &faulty{running: r, control: ours, answers: bufio.NewReader(ours), last: make(sampleSet), troubles: make(sampleSet)}
 	eventually(t, "all sleepers", func() bool { f.before = f.scrape(t); return f.before[aimProcs] == sleepers })
+	f.tellsTrouble(f.before)
 	t.Cleanup(func() {
 		for _, line := range r.Log() {
 			if strings.Contains(line, "panic") || strings.Contains(line, "goroutine ") {
@@ -219,17 +239,35 @@ func (f *faulty) set(t *testing.T, p plan) (met int) {
 }
 
 // try scrapes by a plan, ends that, and looks whether all is well again. It
-// returns how many calls the plan has met.
-func (f *faulty) try(t *testing.T, p plan) (met int) {
+// returns how many calls the plan has met, and whether a metric tells of trouble.
+func (f *faulty) try(t *testing.T, p plan) (met int, told bool) {
 	f.set(t, p)
 	for range 4 {
-		if procs, shown := f.scrape(t)[aimProcs]; shown && procs != sleepers && !p.deadly {
+		series := f.scrape(t)
+		if procs := series[aimProcs]; procs != sleepers && !p.deadly && series["namedprocess_exporter_scrape_success{}"] == 1 {
 			t.Errorf("%v of %d processes are left, and no error says that one is gone", procs, sleepers)
 		}
+		told = told || f.tellsTrouble(series)
 	}
 	met = f.set(t, plan{})
 	f.wellAgain(t)
-	return met
+	return met, told
+}
+
+// tellsTrouble reports whether a metric says that something was not read, and keeps
+// what those of the whole exporter said.
+func (f *faulty) tellsTrouble(series sampleSet) (told bool) {
+	told = series["namedprocess_exporter_scrape_success{}"] == 0
+	for key, value := range series {
+		switch {
+		case strings.HasPrefix(key, "namedprocess_namegroup_unreadable_procs{"):
+			told = told || value > 0
+		case strings.HasPrefix(key, "namedprocess_scrape_"):
+			told = told || value > f.troubles[key]
+			f.troubles[key] = value
+		}
+	}
+	return told
 }
 
 // wellAgain looks whether all is as it was before, after two scrapes. On a machine
@@ -238,13 +276,15 @@ func (f *faulty) try(t *testing.T, p plan) (met int) {
 func (f *faulty) wellAgain(t *testing.T) {
 	t.Helper()
 	var series sampleSet
-	eventually(t, "no reader that waits", func() bool {
-		series = f.scrape(t)
-		return series["namedprocess_exporter_blocked_processes{}"] == 0
+	calm := 0
+	eventually(t, "two scrapes without a reader that waits", func() bool {
+		if series = f.scrape(t); series["namedprocess_exporter_blocked_processes{}"] == 0 {
+			calm++
+		} else {
+			calm = 0
+		}
+		return calm == 2
 	})
-	if series = f.scrape(t); series["namedprocess_exporter_blocked_processes{}"] != 0 {
-		return // late again
-	}
 	for key, want := range f.before {
 		if got, shown := series[key]; strings.Contains(key, `groupname="aim"`) && (!shown || got != want) && !varies(key) {
 			t.Errorf("afterwards: %s: got %v, want %v", key, got, want)
