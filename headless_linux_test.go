@@ -20,7 +20,12 @@ func (h belongings) addLiving(t *testing.T, pid int) {
 	if err != nil || len(threads) < 2 {
 		t.Fatalf("got threads %v: %v", threads, err)
 	}
-	living := fmt.Sprintf("/proc/%d/task/%s/", pid, threads[1].Name())
+	living := ""
+	for _, thread := range threads {
+		if thread.Name() != strconv.Itoa(pid) {
+			living = fmt.Sprintf("/proc/%d/task/%s/", pid, thread.Name())
+		}
+	}
 	rollup := readText(t, living+"smaps_rollup")
 	fds, err := os.ReadDir(living + "fd")
 	if err != nil {

@@ -22,7 +22,7 @@ func TestHugeMemory(t *testing.T) {
 	}
 	processes, maps := 1, 36 // 9 GiB
 	if chaos {
-		processes, maps = 3, 400
+		processes, maps = 5, 400
 	}
 	const rules = "process_names:\n- {name: 'crowd {{.PID}}', comm: crowd}\n- {name: '{{.Comm}}', cmdline: .+}\n"
 	eachSource(t, func(t *testing.T, source string) {
