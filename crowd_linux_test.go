@@ -132,7 +132,7 @@ func TestManyProcesses(t *testing.T) {
 			text, took := r.scrapeWithin(timeout)
 			series := last.follow(t, text)
 			now, shown := series[crowdProcs]
-			whole := series["namedprocess_exporter_scrape_success{}"] == 1
+			whole := series.value(t, "namedprocess_exporter_scrape_success") == 1
 			told = append(told, fmt.Sprintf("%v %v %v", took.Round(time.Millisecond), now, whole))
 			worst = max(worst, took)
 			switch {
@@ -145,7 +145,7 @@ func TestManyProcesses(t *testing.T) {
 				t.Fatalf("got %v processes after %d scrapes", procs, i)
 			}
 		}
-		if text, _ := r.scrapeWithin("20"); last.follow(t, text)["namedprocess_exporter_scrape_success{}"] != 1 {
+		if text, _ := r.scrapeWithin("20"); last.follow(t, text).value(t, "namedprocess_exporter_scrape_success") != 1 {
 			t.Error("a scrape that has time is not whole")
 		}
 		t.Logf("time, processes, and whether that is all: %s", strings.Join(told, ", "))

@@ -159,12 +159,12 @@ func (e *extreme) wantNoErrors(t *testing.T, text string, before, now sampleSet,
 	if e.kind == "zombies" {
 		partial = float64(counts[0])
 	}
-	for name, most := range map[string]float64{"namedprocess_scrape_errors{}": 0, "namedprocess_scrape_procread_errors{}": 0, "namedprocess_scrape_partial_errors{}": partial} {
-		if got := now[name] - before[name]; got > most {
+	for name, most := range map[string]float64{"namedprocess_scrape_errors": 0, "namedprocess_scrape_procread_errors": 0, "namedprocess_scrape_partial_errors": partial} {
+		if got := now.value(t, name) - before.value(t, name); got > most {
 			t.Errorf("got %v more of %s, want %v", got, name, most)
 		}
 	}
-	if now["namedprocess_exporter_scrape_success{}"] != 1 {
+	if now.value(t, "namedprocess_exporter_scrape_success") != 1 {
 		t.Error("a scrape was no success")
 	}
 }

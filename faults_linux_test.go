@@ -290,7 +290,7 @@ func (f *faulty) wellAgain(t *testing.T) {
 			t.Errorf("afterwards: %s: got %v, want %v", key, got, want)
 		}
 	}
-	if series["namedprocess_exporter_scrape_success{}"] != 1 {
+	if series.value(t, "namedprocess_exporter_scrape_success") != 1 {
 		t.Error("afterwards: the scrape failed")
 	}
 }
@@ -308,14 +308,14 @@ func (f *faulty) scrape(t *testing.T) sampleSet {
 	return f.last.follow(t, f.Scrape())
 }
 
-// follow returns the samples of an answer, and keeps the counters of groups in
-// last. None may be below what it was.
+// follow returns the samples of an answer, and keeps the counters in last, but for
+// those about Go and HTTP. None may be below what it was.
 func (last sampleSet) follow(t *testing.T, text string) sampleSet {
 	t.Helper()
 	series, kinds := parseMetrics(t, text)
 	for key, value := range series {
 		name, _, _ := strings.Cut(key, "{")
-		if !strings.HasPrefix(name, "namedprocess_namegroup_") || kinds[name] != dto.MetricType_COUNTER {
+		if !strings.HasPrefix(name, "namedprocess_") || kinds[name] != dto.MetricType_COUNTER {
 			continue
 		}
 		if value < last[key] {

@@ -85,6 +85,16 @@ func parseMetrics(t *testing.T, text string) (sampleSet, map[string]dto.MetricTy
 	return values, types
 }
 
+// value returns the one sample of a family without labels, which must be there.
+func (s sampleSet) value(t *testing.T, name string) float64 {
+	t.Helper()
+	v, ok := s[name+"{}"]
+	if !ok {
+		t.Fatalf("there is no %s", name)
+	}
+	return v
+}
+
 // groupsOf keeps the series of the groups whose name begins with prefix.
 func (s sampleSet) groupsOf(prefix string) sampleSet {
 	out := make(sampleSet)
