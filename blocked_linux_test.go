@@ -232,7 +232,7 @@ func testBlocked(t *testing.T, source, kind string, count int, early bool, confi
 	if threads > 24 {
 		t.Errorf("got %d threads, want at most 24", threads)
 	}
-	if chaos && times[0] > 500*time.Millisecond {
+	if timed && times[0] > 500*time.Millisecond {
 		t.Errorf("the first scrape took %v", times[0])
 	}
 	held.release()

@@ -57,7 +57,7 @@ func testForged(t *testing.T, source string) {
 			return fmt.Sprintf("%q", grep(strings.Split(body, "\n"), `num_procs{groupname="forged"`))
 		})
 	t.Logf("%d plain processes: %v, median %v; as many forged: %v, median %v; RSS %+d KiB", count, plain[:3], median(plain), forged[:3], median(forged), grown)
-	if chaos && (grown > 4<<10 || median(forged) > median(plain)+10*time.Millisecond) {
+	if timed && (grown > 4<<10 || median(forged) > median(plain)+10*time.Millisecond) {
 		t.Error("that is too slow or too much")
 	}
 }

@@ -144,6 +144,9 @@ func startCommand(t *testing.T, command *exec.Cmd) *running {
 	t.Cleanup(func() {
 		_ = command.Process.Kill() // it may be gone already
 		<-r.exited
+		if len(grep(r.Log(), "DATA RACE")) > 0 {
+			t.Error("the race detector has found something")
+		}
 		if t.Failed() {
 			t.Logf("log of the exporter:\n%s", strings.Join(r.Log(), "\n"))
 		}

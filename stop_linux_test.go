@@ -40,7 +40,7 @@ func TestStopAtAnyMoment(t *testing.T) {
 		took := time.Since(start)
 		worst = max(worst, took)
 		wg.Wait()
-		if status != 0 || chaos && took > 5*time.Second {
+		if status != 0 || timed && took > 5*time.Second {
 			t.Errorf("round %d, after %v: got exit status %d in %v", i, moment, status, took)
 		}
 	}
@@ -130,7 +130,7 @@ func TestSecondStop(t *testing.T) {
 		r.waitForLog("second signal")
 	}
 	t.Logf("%d rounds: ended in %v at most", rounds, worst)
-	if chaos && worst > 100*time.Millisecond {
+	if timed && worst > 100*time.Millisecond {
 		t.Error("that is too slow")
 	}
 }
