@@ -66,13 +66,16 @@ func scrapeChurn(t *testing.T, r *running, scrapes int) {
 // that are born and die.
 func (l *load) startAlone(t *testing.T, source string) *running {
 	t.Helper()
-	script := fmt.Sprintf("%s %s 100000 %d & exec %s --source=%s --web.listen-address=127.0.0.1:0", l.spawn, l.program, churnRate, l.exporter, source)
+	return startInNamespace(t, fmt.Sprintf("%s %s 100000 %d & exec %s --source=%s --web.listen-address=127.0.0.1:0", l.spawn, l.program, churnRate, l.exporter, source))
+}
+
+// startInNamespace runs a script, which becomes the exporter, in a PID namespace of
+// its own.
+func startInNamespace(t *testing.T, script string) *running {
+	t.Helper()
 	r := startCommand(t, exec.Command("unshare", "--pid", "--fork", "--mount-proc", "--kill-child", "sh", "-c", script))
-	eventually(t, "a listener", func() bool {
-		r.mustRun()
-		return len(r.addresses()) > 0
-	})
-	r.URL = "http://" + r.addresses()[0]
+	r.URL = r.firstAddress()
+	r.PID = children(t, r.PID)[0] // the first process inside
 	return r
 }
 

@@ -135,15 +135,26 @@ func startNames(t *testing.T, r *running, dir string, names int) (charged time.D
 // statusKB returns a number from the status of a process.
 func statusKB(t *testing.T, pid int, key string) (n int) {
 	t.Helper()
+	word := statusWord(t, pid, key)
+	n, err := strconv.Atoi(word)
+	if err != nil {
+		t.Fatalf("%s of process %d: %v", key, pid, err)
+	}
+	return n
+}
+
+// statusWord returns the first word of a line in the status of a process.
+func statusWord(t *testing.T, pid int, key string) (word string) {
+	t.Helper()
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, rest, found := strings.Cut(string(text), key+":")
-	if _, err := fmt.Sscan(rest, &n); err != nil || !found {
+	_, rest, found := strings.Cut(string(text), "\n"+key+":")
+	if _, err := fmt.Sscan(rest, &word); err != nil || !found {
 		t.Fatalf("no %s in the status of process %d: %v", key, pid, err)
 	}
-	return n
+	return word
 }
 
 // TestReloadUnderLoad reloads a hundred times while ten clients scrape. No scrape

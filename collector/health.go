@@ -72,7 +72,7 @@ func healthMetrics() []healthMetric {
 		{name: own + "source_info", kind: gauge, help: "What was asked about the processes: bpf is programs inside the kernel, procfs is /proc.",
 			labels: []string{"source"}, each: func(w *walk, put emit) { put(1, values{w.health.Source}) }},
 		{name: own + "lost_events_total", kind: counter, help: "Ends of processes that the kernel had no room to tell of.",
-			note: "Stays 0 with the source `procfs`, which tells of none.",
+			note: "None of them is in namedprocess_namegroup_exits_total. Stays 0 with the source `procfs`, which tells of none.",
 			each: value(func(w *walk) float64 { return float64(w.health.LostEvents) })},
 	}
 }

@@ -146,6 +146,9 @@ func (t *Tracker) settle(r *record, e *platform.Exit) {
 		return
 	}
 	t.advanceProcess(r, &e.Sample)
+	if e.Untold { // and counted as lost
+		return
+	}
 	reason, code := e.Reason()
 	r.group.exits[ending{reason, code}]++
 	if e.OOMKilled {

@@ -108,6 +108,11 @@ func TestBury(t *testing.T) {
 			{alive: []platform.Sample{init}, exits: []platform.Exit{ended(alive(7, young, "job", 1, 3), 11|0x80)}},
 			{alive: []platform.Sample{init}},
 		}, "job: 3s 3000B 30 switches, 1 started, dumped/SIGSEGV 1"},
+		{"the end is lost, and what it used is not", []step{
+			{alive: []platform.Sample{init}},
+			{alive: []platform.Sample{init, alive(7, young, "job", 1, 3)}},
+			{alive: []platform.Sample{init}, exits: []platform.Exit{untold(alive(7, young, "", 1, 5)), untold(alive(8, young, "", 1, 5))}},
+		}, "job: 5s 5000B 50 switches, 1 started"},
 		{"another program since it was met", []step{
 			{alive: []platform.Sample{init}},
 			{alive: []platform.Sample{init, alive(7, young, "shell", 1, 1)}},
@@ -159,6 +164,13 @@ func TestBury(t *testing.T) {
 			}
 		})
 	}
+}
+
+// untold is the end of p of which the kernel had no room to tell the words.
+func untold(p platform.Sample) platform.Exit {
+	e := ended(p, 0)
+	e.Untold = true
+	return e
 }
 
 // mainThreadOnly returns p as /proc has it: with the switches of one thread of

@@ -92,7 +92,7 @@ func (k *kernelSource) finish(f *bpf.Freed) {
 		e.ID, e.words = ID{PID: int(f.Tgid), Start: k.ticks.of(f.Start)}, k.exitWords
 	}
 	delete(k.ended, key)
-	e.Exec = f.ExecId + 1
+	e.Exec, e.Untold = f.ExecId+1, f.Flags&bpf.Untold != 0
 	e.end(&f.Usage, f.Flags)
 	e.Status, e.OOMKilled, e.PeakResidentBytes = f.ExitCode, f.OomKilled != 0, f.PeakRss*k.ticks.page
 	k.tell(e)

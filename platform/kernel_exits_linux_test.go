@@ -53,7 +53,14 @@ func TestEventSequences(t *testing.T) {
 			p.k.remember(&bpf.Words{Kind: bpf.KindExit, Pid: 7, Tgid: 7, Start: 1, Comm: [16]int8{'b'}}, 0)
 			p.freed(7, 1, 12)
 		}, []string{"b a 12"}},
-		{"the words are lost", func(p *eventPlayer) { p.freed(7, 1, 12) }, []string{"  12"}},
+		{"it ended before we came", func(p *eventPlayer) { p.freed(7, 1, 12) }, []string{"  12"}},
+		{"the words are lost", func(p *eventPlayer) {
+			p.k.finish(&bpf.Freed{Tgid: 7, Start: 1, Flags: bpf.Untold, Usage: bpf.Usage{Runtime: 12}})
+		}, []string{"  12 untold"}},
+		{"the last words are lost", func(p *eventPlayer) {
+			p.words(bpf.KindExec, 7, 1, "a", 0)
+			p.k.finish(&bpf.Freed{Tgid: 7, Start: 1, Flags: bpf.Untold, Usage: bpf.Usage{Runtime: 12}})
+		}, []string{"a a 12 untold"}},
 		{"the number is used again", func(p *eventPlayer) {
 			p.words(bpf.KindExit, 7, 1, "a", 10)
 			p.words(bpf.KindExit, 7, 2, "b", 20)
@@ -91,7 +98,11 @@ func TestEventSequences(t *testing.T) {
 			var got []string
 			for i := range p.snap.Exits {
 				e := &p.snap.Exits[i]
-				got = append(got, fmt.Sprintf("%s %s %d", e.Comm, e.args, e.UserNanos+e.SystemNanos))
+				text := fmt.Sprintf("%s %s %d", e.Comm, e.args, e.UserNanos+e.SystemNanos)
+				if e.Untold {
+					text += " untold"
+				}
+				got = append(got, text)
 			}
 			if !slices.Equal(got, tt.want) {
 				t.Errorf("got %q, want %q", got, tt.want)

@@ -126,7 +126,7 @@ type Snapshot struct {
 
 	Source     string // what was asked: "procfs" or "bpf"
 	Exits      []Exit // processes that were reaped since the last walk, in that order, where the Source can tell
-	LostEvents uint64 // since the start, what the kernel found no room for in its report of Exits
+	LostEvents uint64 // since the start, processes whose end the kernel found no room to report
 
 	tasks [2][]Task // what Samples points into, of this walk and the one before, in turn
 	turn  int       // which of tasks the newest walk uses
@@ -143,6 +143,7 @@ type Exit struct {
 	Status            uint32 // as wait(2) tells it
 	OOMKilled         bool   // by the kernel, for lack of memory
 	PeakResidentBytes uint64
+	Untold            bool // counted in LostEvents: what it used came through, and no more
 
 	words func(e *Exit, want Words) Identity
 	args  []byte // NUL after each, as /proc/PID/cmdline has it

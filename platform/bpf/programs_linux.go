@@ -159,7 +159,9 @@ func (p *Programs) Tasks(scanner *Scanner) error {
 // Events returns what ended since the start.
 func (p *Programs) Events() *Events { return p.events }
 
-// Lost returns how many events found no room since the start.
+// Lost returns how many processes there was no room to tell the words of since the
+// start, so that nobody knows what ended. Their Freed, if there is room for it,
+// says [Untold].
 func (p *Programs) Lost() (n uint64, err error) {
 	if err := p.lost.Get(&n); err != nil {
 		return 0, fmt.Errorf("bpf: %w", err)

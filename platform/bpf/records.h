@@ -7,8 +7,9 @@
 /* The kinds of records. */
 enum { KIND_PROCESS = 1, KIND_THREAD, KIND_EXIT, KIND_EXEC, KIND_FREE };
 
-/* The flags of a usage: what this kernel counts. */
-enum { HAS_IO = 1, HAS_RUN_DELAY = 2, HAS_BLOCK_DELAY = 4 };
+/* The flags of a usage: what this kernel counts. And one of a record of KIND_FREE:
+ * there was no room for what the process is called. */
+enum { HAS_IO = 1, HAS_RUN_DELAY = 2, HAS_BLOCK_DELAY = 4, UNTOLD = 8 };
 
 struct usage {
 	u64 utime, stime;           /* by clock ticks: only their ratio counts */

@@ -15,7 +15,7 @@ const volatile u32 own_ns = 0;
  * sets it, no process is in ours. */
 u32 own_level = 0xffffffff;
 
-/* Read by the loader. */
+/* Read by the loader: processes that there was no room to tell the words of. */
 u64 lost_events = 0;
 
 #define RING_SIZE (2 << 20)
@@ -25,10 +25,12 @@ struct {
 	__uint(max_entries, RING_SIZE);
 } events SEC(".maps");
 
-/* The waiting of threads that ended before their process, which the kernel
- * adds up nowhere. By process, for a number that is used again means another. */
-struct waits {
+/* What is kept of a process until it is reaped: the waiting of threads that
+ * ended before it, which the kernel adds up nowhere, and whether there was no room
+ * for its words. By birth, for a number that is used again means another. */
+struct remains {
 	u64 run_delay, block_delay;
+	u64 untold;
 };
 
 struct birth {
@@ -41,7 +43,7 @@ struct {
 	__uint(max_entries, 65536);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__type(key, struct birth);
-	__type(value, struct waits);
+	__type(value, struct remains);
 } dead_threads SEC(".maps");
 
 /* Room for records that the stack is too small for. */
@@ -154,15 +156,17 @@ static __always_inline struct birth birth_of(struct task_struct *leader)
 	return b;
 }
 
-static __always_inline void add_dead_waits(struct usage *u, struct task_struct *leader)
+/* add_dead_waits also returns whether there was no room for the words. */
+static __always_inline bool add_dead_waits(struct usage *u, struct task_struct *leader)
 {
 	struct birth key = birth_of(leader);
-	struct waits *w = bpf_map_lookup_elem(&dead_threads, &key);
+	struct remains *kept = bpf_map_lookup_elem(&dead_threads, &key);
 
-	if (w) {
-		u->run_delay += w->run_delay;
-		u->block_delay += w->block_delay;
-	}
+	if (!kept)
+		return 0;
+	u->run_delay += kept->run_delay;
+	u->block_delay += kept->block_delay;
+	return kept->untold != 0;
 }
 
 /* The way along the threads of a process to one that still has memory. */
@@ -348,29 +352,49 @@ int tell_tasks(struct bpf_iter__task *ctx)
 	return 0;
 }
 
-static __always_inline void send(void *record, u64 size)
+/* send returns whether there was room. */
+static __always_inline bool send(void *record, u64 size)
 {
 	u64 flags = bpf_ringbuf_query(&events, BPF_RB_AVAIL_DATA) > RING_SIZE / 2 ? BPF_RB_FORCE_WAKEUP : BPF_RB_NO_WAKEUP;
 
-	if (bpf_ringbuf_output(&events, record, size, flags))
-		__sync_fetch_and_add(&lost_events, 1);
+	return bpf_ringbuf_output(&events, record, size, flags) == 0;
+}
+
+/* remains_of returns what is kept of a process, or 0 if there is no room. */
+static __always_inline struct remains *remains_of(struct task_struct *leader)
+{
+	struct birth key = birth_of(leader);
+	struct remains *kept, none = {};
+
+	kept = bpf_map_lookup_elem(&dead_threads, &key);
+	if (kept)
+		return kept;
+	bpf_map_update_elem(&dead_threads, &key, &none, BPF_NOEXIST);
+	return bpf_map_lookup_elem(&dead_threads, &key);
 }
 
 /* keep_waits remembers the waiting of a thread that ends before its process. */
 static __always_inline void keep_waits(struct task_struct *task)
 {
-	struct birth key = birth_of(task->group_leader);
-	struct waits *w, none = {};
+	struct remains *kept = remains_of(task->group_leader);
 
-	w = bpf_map_lookup_elem(&dead_threads, &key);
-	if (!w) {
-		bpf_map_update_elem(&dead_threads, &key, &none, BPF_NOEXIST);
-		w = bpf_map_lookup_elem(&dead_threads, &key);
-		if (!w)
-			return;
-	}
-	__sync_fetch_and_add(&w->run_delay, run_delay_of(task));
-	__sync_fetch_and_add(&w->block_delay, block_delay_of(task));
+	if (!kept)
+		return;
+	__sync_fetch_and_add(&kept->run_delay, run_delay_of(task));
+	__sync_fetch_and_add(&kept->block_delay, block_delay_of(task));
+}
+
+/* lose counts a process that there was no room to tell the words of, once. Should
+ * there be room later, when it has been reaped, its end must not count as well. */
+static __always_inline void lose(struct task_struct *leader)
+{
+	struct remains *kept = remains_of(leader);
+
+	if (kept && kept->untold)
+		return;
+	if (kept)
+		kept->untold = 1;
+	__sync_fetch_and_add(&lost_events, 1);
 }
 
 static __always_inline u32 exit_code_of(struct task_struct *leader)
@@ -422,7 +446,8 @@ static __always_inline void tell_words(u32 kind, struct task_struct *task)
 	len = r->args_len;
 	if (len > ARGS_MAX)
 		len = ARGS_MAX;
-	send(r, __builtin_offsetof(struct words_record, args) + len);
+	if (!send(r, __builtin_offsetof(struct words_record, args) + len))
+		lose(leader);
 }
 
 static __always_inline int thread_ends(struct task_struct *task, bool last)
@@ -480,9 +505,10 @@ int BPF_PROG(process_freed, struct task_struct *task)
 	add_dead(&r.usage, task);
 	r.usage.run_delay = run_delay_of(task);
 	r.usage.block_delay = block_delay_of(task);
-	add_dead_waits(&r.usage, task);
+	if (add_dead_waits(&r.usage, task))
+		r.flags |= UNTOLD;
 	bpf_map_delete_elem(&dead_threads, &key);
-	send(&r, sizeof(r));
+	send(&r, sizeof(r)); /* without it, what the last thread said is taken */
 	return 0;
 }
 

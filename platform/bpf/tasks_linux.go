@@ -30,11 +30,13 @@ const (
 	kindFree
 )
 
-// The flags of a record with a usage.
+// The flags of a record with a usage: what the kernel counts and, of a Freed,
+// that there was no room for what the process was called.
 const (
 	HasIO = 1 << iota
 	HasRunDelay
 	HasBlockDelay
+	Untold
 )
 
 // A Scanner goes through the threads of the machine, ascending by the number

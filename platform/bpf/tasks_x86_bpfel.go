@@ -62,6 +62,13 @@ type tasksProcessRecord struct {
 	Usage     tasksUsage
 }
 
+type tasksRemains struct {
+	_          structs.HostLayout
+	RunDelay   uint64
+	BlockDelay uint64
+	Untold     uint64
+}
+
 type tasksThreadRecord struct {
 	_         structs.HostLayout
 	Kind      uint32
@@ -91,12 +98,6 @@ type tasksUsage struct {
 	WriteBytes   uint64
 	RunDelay     uint64
 	BlockDelay   uint64
-}
-
-type tasksWaits struct {
-	_          structs.HostLayout
-	RunDelay   uint64
-	BlockDelay uint64
 }
 
 type tasksWordsRecord struct {
