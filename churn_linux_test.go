@@ -6,6 +6,7 @@ import (
 	"os/exec"
 	"regexp"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 )
@@ -80,14 +81,14 @@ func startInNamespace(t *testing.T, script string) *running {
 }
 
 // A burden is what the exporter puts on the machine.
-type burden struct{ memoryKB, goroutines, fds int }
+type burden struct{ memoryKB, goroutines, threads, fds int }
 
 func (f burden) String() string {
-	return fmt.Sprintf("%d KiB, %d goroutines, %d descriptors", f.memoryKB, f.goroutines, f.fds)
+	return fmt.Sprintf("%d KiB, %d goroutines, %d threads, %d descriptors", f.memoryKB, f.goroutines, f.threads, f.fds)
 }
 
 func (f burden) max(g burden) burden {
-	return burden{max(f.memoryKB, g.memoryKB), max(f.goroutines, g.goroutines), max(f.fds, g.fds)}
+	return burden{max(f.memoryKB, g.memoryKB), max(f.goroutines, g.goroutines), max(f.threads, g.threads), max(f.fds, g.fds)}
 }
 
 var (
@@ -96,10 +97,13 @@ var (
 	openLine      = regexp.MustCompile(`(?m)^process_open_fds (\S+)`)
 )
 
-// burden scrapes, and returns what the exporter takes.
+// burden scrapes, which must be a success, and returns what the exporter takes.
 func (r *running) burden(t *testing.T) burden {
 	t.Helper()
 	text := r.Scrape()
+	if !strings.Contains(text, "\nnamedprocess_exporter_scrape_success 1\n") {
+		t.Error("a scrape was no success")
+	}
 	number := func(line *regexp.Regexp) int {
 		found := line.FindStringSubmatch(text)
 		if found == nil {
@@ -111,5 +115,5 @@ func (r *running) burden(t *testing.T) burden {
 		}
 		return int(n)
 	}
-	return burden{number(memoryLine) >> 10, number(goroutineLine), number(openLine)}
+	return burden{number(memoryLine) >> 10, number(goroutineLine), threadsOf(t, r.PID), number(openLine)}
 }
