@@ -19,14 +19,18 @@ import (
 // at all, and the exporter exits with 0.
 func TestStopAtAnyMoment(t *testing.T) {
 	onlyLinux(t)
-	rounds := 6
+	eachSource(t, stopAtAnyMoment)
+}
+
+func stopAtAnyMoment(t *testing.T, source string) {
+	rounds := 4
 	if chaos {
 		rounds = 100
 	}
 	var all outcomes
 	var worst time.Duration
 	for i := range rounds {
-		r := startSource(t, "procfs")
+		r := startSource(t, strings.TrimPrefix(source, "--source="))
 		var signalled atomic.Bool
 		var wg sync.WaitGroup
 		for range 3 {
@@ -48,6 +52,9 @@ func TestStopAtAnyMoment(t *testing.T) {
 		rounds, all.whole.Load(), all.met.Load(), all.refused.Load(), worst)
 	if all.whole.Load() < int64(rounds) {
 		t.Error("got fewer answers than rounds")
+	}
+	if chaos && all.met.Load() < int64(rounds) { // of three scrapes in each
+		t.Error("got fewer scrapes that the signal came in the middle of than rounds")
 	}
 }
 
@@ -108,13 +115,17 @@ func (r *running) scrapeWhole() (begun bool, err error) {
 // the exporter, which a second SIGTERM does not wait for.
 func TestSecondStop(t *testing.T) {
 	onlyLinux(t)
+	eachSource(t, secondStop)
+}
+
+func secondStop(t *testing.T, source string) {
 	rounds := 2
 	if chaos {
 		rounds = 20
 	}
 	var worst time.Duration
 	for range rounds {
-		r := startSource(t, "procfs")
+		r := startSource(t, strings.TrimPrefix(source, "--source="))
 		before := r.holdings().connections
 		fmt.Fprint(r.dial(), "GET /metrics HTTP/1.1\r\n")
 		eventually(t, "the connection", func() bool { return r.holdings().connections > before })
