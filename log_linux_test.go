@@ -98,40 +98,6 @@ func TestLogSinks(t *testing.T) {
 	}
 }
 
-// TestSecretsStayInside gives a process, and the exporter itself, words that
-// nobody may read anywhere.
-func TestSecretsStayInside(t *testing.T) {
-	const canary = "S3cr3t-D0-N0t-Exp0rt"
-	t.Setenv("CANARY", canary)
-	shell := exec.Command("sh", "-c", "read end", "sh", canary)
-	in, err := shell.StdinPipe()
-	if err := errors.Join(err, shell.Start()); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		_ = in.Close()
-		_ = shell.Wait() // reading to the end is an error for it
-	})
-	for _, source := range []string{"procfs", "auto"} {
-		r := startExporter(t, "-debug", "--source="+source, "-config.path", writeFile(t, "c.yml",
-			"process_names:\n  - name: '{{.Comm}}'\n    cmdline: ['"+canary[:4]+"', '.+']\n  - name: other\n    cmdline: ['.+']\n"))
-		r.Signal(syscall.SIGHUP)
-		body := r.Scrape() + r.Scrape()
-		_, page := r.Get("/")
-		if !strings.Contains(body, `num_procs{groupname="sh"} `) {
-			t.Errorf("%s: the process is not there: %.2000s", source, body[strings.Index(body, "namegroup_num_procs{"):])
-		}
-		if status := r.Stop(); status != 0 {
-			t.Errorf("got exit status %d", status)
-		}
-		for where, text := range map[string]string{"metrics": body, "landing page": page, "log": strings.Join(r.Log(), "\n")} {
-			if strings.Contains(text, canary) {
-				t.Errorf("%s: the secret is in the %s", source, where)
-			}
-		}
-	}
-}
-
 // TestStopFinishesScrape sends SIGTERM while a scrape waits for a process that
 // does not answer. The answer has to be whole.
 func TestStopFinishesScrape(t *testing.T) {

@@ -26,7 +26,8 @@ type Client struct {
 func NewClient(address string, c *http.Client) (*Client, error) {
 	base, err := url.Parse(address)
 	if err != nil || base.Host == "" || base.Scheme != "http" && base.Scheme != "https" {
-		return nil, fmt.Errorf("%q is no address of an exporter: write one such as http://localhost:9256", address)
+		shown := address[strings.LastIndexByte(address, '@')+1:] // what stands before it may be a password
+		return nil, fmt.Errorf("%q is no address of an exporter: write one such as http://localhost:9256", shown)
 	}
 	return &Client{base: base.JoinPath(GroupsPath), http: c}, nil
 }

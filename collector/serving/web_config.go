@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"regexp"
 	"sync"
 	"syscall"
 	"time"
@@ -209,10 +210,27 @@ func parseWebConfig(path string) (*web.Config, error) {
 	d := yaml.NewDecoder(bytes.NewReader(text))
 	d.KnownFields(true)
 	if err := d.Decode(c); err != nil && !errors.Is(err, io.EOF) { // an empty file asks for nothing
-		return nil, err
+		return nil, withoutValues(err)
 	}
 	c.TLSConfig.SetDirectory(filepath.Dir(path))
 	return c, nil
+}
+
+// copied is what the YAML library copies from a file into its messages. In this
+// file it may be a password, if its author made a mistake.
+var copied = regexp.MustCompile(`(?s)(cannot unmarshal ).*( into )|(anchor )'.*'( )|(invalid map key: ).*`)
+
+// withoutValues returns an error of the YAML library without what was copied.
+func withoutValues(err error) error {
+	hide := func(text string) string { return copied.ReplaceAllString(text, "$1$3$5(not shown)$2$4") }
+	var several *yaml.TypeError
+	if !errors.As(err, &several) {
+		return errors.New(hide(err.Error()))
+	}
+	for i, text := range several.Errors {
+		several.Errors[i] = hide(text)
+	}
+	return several
 }
 
 // readWebConfig reads a regular file. A FIFO may never answer, and a device may
