@@ -135,35 +135,55 @@ func TestSystemdSocket(t *testing.T) {
 	}
 }
 
-// TestNotify plays systemd waiting for what the service says about itself.
-func TestNotify(t *testing.T) {
-	onlyLinux(t)
-	path := filepath.Join(t.TempDir(), "notify")
+// A manager plays systemd, to which a service tells its state.
+type manager struct {
+	path   string
+	socket *net.UnixConn
+	t      *testing.T
+}
+
+// listenAsManager returns a manager whose socket, which every user may write to, is
+// in dir. It ends with the test.
+func listenAsManager(t *testing.T, dir string) *manager {
+	t.Helper()
+	path := filepath.Join(dir, "notify")
 	socket, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: path, Net: "unixgram"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer socket.Close()
-	expect := func(want string) {
-		t.Helper()
-		buf := make([]byte, 1024)
-		if err := socket.SetReadDeadline(time.Now().Add(patience)); err != nil {
-			t.Fatal(err)
-		}
-		n, err := socket.Read(buf)
-		if got := string(buf[:n]); err != nil || !strings.HasPrefix(got, want) {
-			t.Fatalf("got %q and error %v, want %q", got, err, want)
-		}
+	t.Cleanup(func() { socket.Close() })
+	if err := os.Chmod(path, 0o777); err != nil {
+		t.Fatal(err)
 	}
+	return &manager{path, socket, t}
+}
+
+// expect waits for the next message, which has to begin so.
+func (m *manager) expect(want string) {
+	m.t.Helper()
+	buf := make([]byte, 1024)
+	if err := m.socket.SetReadDeadline(time.Now().Add(patience)); err != nil {
+		m.t.Fatal(err)
+	}
+	n, err := m.socket.Read(buf)
+	if got := string(buf[:n]); err != nil || !strings.HasPrefix(got, want) {
+		m.t.Fatalf("got %q and error %v, want %q", got, err, want)
+	}
+}
+
+// TestNotify plays systemd waiting for what the service says about itself.
+func TestNotify(t *testing.T) {
+	onlyLinux(t)
+	m := listenAsManager(t, t.TempDir())
 	command := exec.Command(binary, "-web.listen-address=127.0.0.1:0", "-config.path", writeFile(t, "c.yml", groupOfAll("x")))
-	command.Env = append(os.Environ(), "NOTIFY_SOCKET="+path)
+	command.Env = append(os.Environ(), "NOTIFY_SOCKET="+m.path)
 	r := startCommand(t, command)
-	expect("READY=1")
+	m.expect("READY=1")
 	r.Signal(syscall.SIGHUP)
-	expect("RELOADING=1\nMONOTONIC_USEC=")
-	expect("READY=1")
+	m.expect("RELOADING=1\nMONOTONIC_USEC=")
+	m.expect("READY=1")
 	r.Signal(syscall.SIGTERM)
-	expect("STOPPING=1")
+	m.expect("STOPPING=1")
 	if status := r.Wait(); status != 0 {
 		t.Errorf("got exit status %d", status)
 	}

@@ -41,8 +41,16 @@ func position(path string, line, column int) string {
 	return fmt.Sprintf("%s:%d:%d: ", path, line, column)
 }
 
+// maxText is how many bytes of a message are shown. What it copies from the file
+// may be as long as the file.
+const maxText = 600
+
 // oneLine keeps words that were copied from the file, or from an error of a
-// library, from breaking the line.
+// library, from breaking the line, and from filling a log. The beginning of a
+// message says what is wrong, and its end what to do.
 func oneLine(text string) string {
+	if len(text) > maxText {
+		text = strings.ToValidUTF8(text[:maxText/2], "") + " ... " + strings.ToValidUTF8(text[len(text)-maxText/2:], "")
+	}
 	return strings.NewReplacer("\r", " ", "\n", " ").Replace(text)
 }

@@ -1,6 +1,7 @@
 package grouping
 
 import (
+	"bytes"
 	"cmp"
 	"fmt"
 	"regexp"
@@ -156,7 +157,8 @@ func syntaxLine(text []byte, err error) int {
 	if yamlParser.MatchString(m[2]) {
 		line++
 	}
-	return max(line, 1)
+	lines := 1 + bytes.Count(bytes.TrimSuffix(text, []byte("\n")), []byte("\n"))
+	return max(min(line, lines), 1) // it may stumble over the end of the file
 }
 
 // firstBadLine returns the line of the first byte that is no part of UTF-8, or
