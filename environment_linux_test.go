@@ -141,42 +141,6 @@ func TestFewFiles(t *testing.T) {
 	}
 }
 
-// TestLittleMemory limits the address space to so much that the exporter lives,
-// and to so little that it cannot.
-func TestLittleMemory(t *testing.T) {
-	onlyLinux(t)
-	path, err := plainBinary()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, kilobytes := range []string{"1000000", "400000", "256000", "100000"} {
-		t.Run(kilobytes, func(t *testing.T) {
-			r := startCommand(t, exec.Command("sh", "-c", `ulimit -v `+kilobytes+`; exec "$0" "$@"`, path, "--web.listen-address=127.0.0.1:0", "--source=procfs"))
-			eventually(t, "a decision", func() bool {
-				select {
-				case <-r.exited:
-					return true
-				default:
-					return len(r.addresses()) > 0
-				}
-			})
-			if len(r.addresses()) == 0 {
-				if status := r.Wait(); status == 0 || len(r.Log()) == 0 {
-					t.Errorf("got exit status %d with %q", status, r.Log())
-				}
-				t.Logf("refuses: %.200s", r.Log())
-				return
-			}
-			r.URL = "http://" + r.addresses()[0]
-			for range 10 {
-				if body := r.Scrape(); !strings.Contains(body, "namedprocess_exporter_scrape_success 1\n") {
-					t.Errorf("got %.500s", body)
-				}
-			}
-		})
-	}
-}
-
 // TestClockInAnotherTimeNamespace holds that a process keeps its age where the
 // machine seems to have booted at another time.
 func TestClockInAnotherTimeNamespace(t *testing.T) {

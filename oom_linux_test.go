@@ -1,29 +1,29 @@
 package main
 
 import (
-	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 )
 
-// memoryGroup returns a new control group whose processes may have 16 MiB, or
+// memoryGroup returns a new control group whose processes may have so many bytes, or
 // skips the test where root cannot make one.
-func memoryGroup(t *testing.T) (dir string) {
+func memoryGroup(t *testing.T, bytes int) (dir string) {
 	t.Helper()
 	const root = "/sys/fs/cgroup"
 	dir, limit := filepath.Join(root, "memory"), "memory.limit_in_bytes"
 	if _, err := os.Stat(filepath.Join(root, "cgroup.controllers")); err == nil {
 		dir, limit = root, "memory.max"
 	}
-	dir = filepath.Join(dir, fmt.Sprintf("process_exporter_test_%d", os.Getpid()))
-	if err := os.Mkdir(dir, 0o755); err != nil {
+	dir, err := os.MkdirTemp(dir, "process_exporter_test_")
+	if err != nil {
 		t.Skipf("no control group can be made: %v", err)
 	}
 	t.Cleanup(func() { _ = os.Remove(dir) })
-	if err := os.WriteFile(filepath.Join(dir, limit), []byte("16777216"), 0); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, limit), []byte(strconv.Itoa(bytes)), 0); err != nil {
 		t.Skipf("no control group can limit memory: %v", err)
 	}
 	_ = os.WriteFile(filepath.Join(dir, "memory.swap.max"), []byte("0"), 0) // where there is swap
@@ -35,7 +35,7 @@ func memoryGroup(t *testing.T) (dir string) {
 func TestOOMKill(t *testing.T) {
 	onlyLinux(t)
 	needBPF(t)
-	group := memoryGroup(t)
+	group := memoryGroup(t, 16<<20)
 	config := writeFile(t, "rules.yaml", "process_names:\n  - name: \"{{.Matches.name}}\"\n    cmdline: ['oom-(?P<name>\\w+)']\n")
 	r := startExporter(t, "--source=bpf", "-config.path", config)
 	// tail keeps its last line, and this one never ends. The limit on its
