@@ -12,7 +12,7 @@ const (
 	// there is one a minute.
 	maxKindBurst = 20
 
-	// maxLinesPerMinute bounds lines of all kinds.
+	// maxLinesPerMinute bounds lines of all kinds, in any minute.
 	maxLinesPerMinute = 60
 
 	// maxKinds bounds the memory for them. There are some tens in the program.
@@ -31,7 +31,7 @@ type logLimits struct {
 	now func() time.Time
 
 	mu    sync.Mutex // guards what follows
-	all   bucket
+	all   window
 	kinds map[kind]*bucket
 }
 
@@ -40,7 +40,24 @@ type kind struct {
 	message string
 }
 
-// A bucket has room for some lines and regains it as time passes.
+// A window admits so many lines in any minute.
+type window struct {
+	at   [maxLinesPerMinute]time.Time // of the last ones, the zero time before there were so many
+	next int                          // the oldest of them
+}
+
+// take reports whether there is room for another line.
+func (w *window) take(now time.Time) bool {
+	oldest := &w.at[w.next]
+	if !oldest.IsZero() && now.Sub(*oldest) < time.Minute {
+		return false
+	}
+	*oldest = now
+	w.next = (w.next + 1) % len(w.at)
+	return true
+}
+
+// A bucket has room for some lines of one kind and regains it as time passes.
 type bucket struct {
 	level   float64
 	at      time.Time
@@ -76,7 +93,7 @@ func (l *logLimits) admit(k kind) (omitted int, ok bool) {
 		b = &bucket{at: now}
 		l.kinds[k] = b
 	}
-	if !b.take(now, maxKindBurst, 1) || !l.all.take(now, maxLinesPerMinute, maxLinesPerMinute/2) {
+	if !b.take(now, maxKindBurst, 1) || !l.all.take(now) {
 		b.omitted++
 		return 0, false
 	}
