@@ -2,6 +2,7 @@ package collector
 
 import (
 	"maps"
+	"strconv"
 	"testing"
 	"time"
 
@@ -168,11 +169,28 @@ func TestYoungProcessIsNamedTwice(t *testing.T) {
 	}
 }
 
+// TestTrap50SteppedClock steps the clock, and back, beside a process that is known
+// and one that is born then, which by the wall clock may be older than the first
+// walk: both stay who they are.
 func TestTrap50SteppedClock(t *testing.T) {
-	w := newWorld(t, setup{config: "- {name: g, comm: [g]}", opts: children}, proc(1, 0, "init", "init"))
-	p := proc(11, 1, "g", "g")
-	p.Start, p.UTime = uptime+1, 700
-	w.BootTime(proctree.BootTime - 86400) // a day back: born before the first walk by the wall clock
-	w.Set(p)
-	w.want(w.scrape(), map[string]float64{in("cpu_seconds_total", "mode", "user"): 7})
+	for _, step := range []int64{-86400, -3600, -1, 1, 3600} {
+		t.Run(strconv.FormatInt(step, 10), func(t *testing.T) {
+			old := proc(10, 1, "old", "old")
+			old.UTime = 5000
+			w := newWorld(t, setup{config: "- {name: old, comm: [old]}\n- {name: g, comm: [g]}", opts: children}, proc(1, 0, "init", "init"), old)
+			w.scrape()
+			p := proc(11, 1, "g", "g")
+			p.Start, p.UTime = uptime+1, 700
+			old.UTime += 200
+			w.BootTime(proctree.BootTime + step)
+			w.Set(old, p)
+			want := map[string]float64{
+				in("cpu_seconds_total", "mode", "user"): 7, in("num_procs"): 1, in("starts_total"): absent,
+				`cpu_seconds_total{groupname="old",mode="user"}`: 2, `num_procs{groupname="old"}`: 1,
+			}
+			w.want(w.scrape(), want)
+			w.BootTime(proctree.BootTime)
+			w.want(w.scrape(), want)
+		})
+	}
 }

@@ -15,7 +15,7 @@ const atClkTck = 17
 // maxStep is how far the wall clock may move before start times follow it.
 // Smaller corrections happen all the time and would make the same process seem
 // to start again and again.
-const maxStep = 2 * time.Second
+const maxStep = time.Second
 
 // A clock turns the ticks that /proc counts into time.
 type clock struct {
@@ -23,10 +23,13 @@ type clock struct {
 	hz     uint64
 	boot   time.Time
 	offset time.Duration // between wall clock and boot clock when boot was read
+
+	gettime func(id int32) time.Duration // what clocks of the system say
 }
 
 func newClock(m *procfs.Mount) clock {
-	c := clock{real: m.Real(), hz: ticksPerSecond(), offset: sinceEpochAtBoot()}
+	c := clock{real: m.Real(), hz: ticksPerSecond(), gettime: gettime}
+	c.offset = c.sinceEpochAtBoot()
 	c.readBoot(procfs.NewReader(m))
 	return c
 }
@@ -45,7 +48,7 @@ func (c *clock) readBoot(r *procfs.Reader) {
 
 // start writes the moment at which a walk begins into snap.
 func (c *clock) start(r *procfs.Reader, snap *Snapshot) {
-	if offset := sinceEpochAtBoot(); c.real && (offset-c.offset).Abs() > maxStep {
+	if offset := c.sinceEpochAtBoot(); c.real && (offset-c.offset).Abs() > maxStep {
 		c.offset = offset
 		c.readBoot(r)
 	}
@@ -61,7 +64,7 @@ func (c *clock) now(r *procfs.Reader) uint64 {
 			}
 		}
 	}
-	return uint64(gettime(unix.CLOCK_BOOTTIME)) / (uint64(time.Second) / c.hz)
+	return uint64(c.gettime(unix.CLOCK_BOOTTIME)) / (uint64(time.Second) / c.hz)
 }
 
 // at returns the time of a number of ticks after boot.
@@ -72,8 +75,8 @@ func (c *clock) at(ticks uint64) time.Time {
 // nanos returns ticks as nanoseconds.
 func (c *clock) nanos(ticks uint64) uint64 { return ticks * (uint64(time.Second) / c.hz) }
 
-func sinceEpochAtBoot() time.Duration {
-	return gettime(unix.CLOCK_REALTIME) - gettime(unix.CLOCK_BOOTTIME)
+func (c *clock) sinceEpochAtBoot() time.Duration {
+	return c.gettime(unix.CLOCK_REALTIME) - c.gettime(unix.CLOCK_BOOTTIME)
 }
 
 func gettime(id int32) time.Duration {
