@@ -16,6 +16,10 @@ import (
 // maxCommBytes is what Linux keeps of the name of a program.
 const maxCommBytes = 15
 
+// maxExpression is how many bytes a regular expression may have. One of a megabyte
+// can take seconds to be found bad.
+const maxExpression = 1 << 17
+
 // A decoder turns the nodes of a YAML file into rules. It does not let the
 // library fill structs, for that forgets lines and what was not asked for.
 type decoder struct {
@@ -251,6 +255,9 @@ func (d *decoder) text(n *yaml.Node, what string) (string, error) {
 func (d *decoder) regexp(n *yaml.Node, key, expr string) (*regexp.Regexp, error) {
 	if re := d.regexps[expr]; re != nil {
 		return re, nil
+	}
+	if len(expr) > maxExpression {
+		return nil, d.fail(n, nil, "bad %s regex: it has more than %d bytes; write several rules of the same name", key, maxExpression)
 	}
 	re, err := regexp.Compile(expr)
 	if err != nil {

@@ -13,9 +13,9 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// maxNodes is more than a file of maxConfigBytes can hold. Only aliases of
-// aliases get there, which a few lines can make as many as they like.
-const maxNodes = maxConfigBytes
+// maxNodes is about what a file of maxConfigBytes can hold. Only aliases of aliases
+// get further, which a few lines can make as many as they like.
+const maxNodes = maxConfigBytes / 2
 
 // spend counts nodes that are about to be looked at.
 func (d *decoder) spend(at *yaml.Node, nodes int) error {
