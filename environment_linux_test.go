@@ -1,13 +1,19 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/seed57308aee/process_exporter/testdata/proctree"
 )
 
 // asRoot skips a test that has to mount something.
@@ -26,6 +32,7 @@ func TestEnvironments(t *testing.T) {
 	const whole = "namedprocess_exporter_scrape_success 1\n"
 	const failed = "namedprocess_exporter_scrape_success 0\n"
 	const sleeper = `namedprocess_namegroup_num_procs{groupname="sleeper"} 1`
+	const procfsOnly = `namedprocess_exporter_source_info{source="procfs"} 1`
 	const nobody = "setpriv --reuid=65534 --regid=65534 --clear-groups --inh-caps=-all "
 	tests := []struct {
 		name, before, prefix string
@@ -42,6 +49,11 @@ func TestEnvironments(t *testing.T) {
 		{"another namespace", ":", "unshare -p -f --kill-child ", "/proc", []string{whole, sleeper}, nil},
 		{"its own namespace", ":", "unshare -p -f --kill-child --mount-proc ", "/proc", []string{whole}, []string{sleeper}},
 		{"64 files", "ulimit -n 64", "", "/proc", []string{whole, sleeper}, nil},
+		{"read-only", "mount -t proc -o ro proc $1", "", "", []string{whole, sleeper}, nil},
+		{"a user namespace", ":", "unshare -U ", "/proc", []string{whole, sleeper, procfsOnly}, nil},
+		{"root of a user namespace", ":", "unshare -U -r ", "/proc", []string{whole, sleeper, procfsOnly}, nil},
+		{"a control group namespace", ":", "unshare -C ", "/proc", []string{whole, sleeper}, nil},
+		{"a time namespace", ":", "unshare --time --boottime 100000 ", "/proc", []string{whole, sleeper}, nil},
 	}
 	startNamed(t, "sleeper")
 	for _, source := range []string{"procfs", "auto"} {
@@ -78,6 +90,171 @@ func TestEnvironments(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// TestProcLost takes the process file system away from under a running exporter. It
+// goes on with what it holds open, or says that it sees nothing, but never that there
+// is nothing.
+func TestProcLost(t *testing.T) {
+	asRoot(t)
+	nsenter := need(t, "nsenter")
+	startNamed(t, "sleeper")
+	const sleeper = `namedprocess_namegroup_num_procs{groupname="sleeper"} 1`
+	for _, source := range []string{"procfs", "auto"} {
+		t.Run(source, func(t *testing.T) {
+			dir := emptyDirectory(t)
+			script := `mount -t proc proc "$1" && exec "$0" --source=` + source + ` --procfs="$1" --web.listen-address=127.0.0.1:0`
+			r := startCommand(t, exec.Command("unshare", "-m", "--propagation=private", "sh", "-c", script, binary, dir))
+			r.URL = r.firstAddress()
+			last := make(sampleSet)
+			last.follow(t, r.Scrape())
+			for _, enter := range [][]string{{"umount", "-l", dir}, {"umount", "-l", "/proc"}} {
+				if out, err := exec.Command(nsenter, append([]string{"-m", "-t", strconv.Itoa(r.PID)}, enter...)...).CombinedOutput(); err != nil {
+					t.Fatalf("%v: %s", err, out)
+				}
+				for range 3 {
+					body := r.Scrape()
+					switch series := last.follow(t, body); {
+					case series["namedprocess_exporter_scrape_success{}"] == 0:
+					case !strings.Contains(body, sleeper):
+						t.Errorf("after %q: a success without what is there: %q", enter, grep(strings.Split(body, "\n"), "num_procs"))
+					}
+				}
+			}
+			if status := r.Stop(); status != 0 {
+				t.Errorf("got exit status %d", status)
+			}
+		})
+	}
+}
+
+// TestNamespaceDies ends the PID namespace whose processes a running exporter reads.
+// An empty process file system is no success.
+func TestNamespaceDies(t *testing.T) {
+	asRoot(t)
+	dir := emptyDirectory(t)
+	script := `exec 3>&1; mkfifo "$1/hold"; mkdir "$1/proc"
+unshare -p -f --kill-child sh -c 'mount -t proc proc "$0/proc"; read end <"$0/hold"' "$1" 3>&- &
+until test -e "$1/proc/1"; do :; done
+exec "$0" --source=procfs --procfs="$1/proc" --web.listen-address=127.0.0.1:0 --config.path="$1/rules.yaml"`
+	if err := os.WriteFile(filepath.Join(dir, "rules.yaml"), []byte(groupOfAll("all")), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	r := startCommand(t, exec.Command("unshare", "-m", "--propagation=private", "sh", "-c", script, binary, dir))
+	r.URL = r.firstAddress()
+	last := make(sampleSet)
+	eventually(t, "the processes of the namespace", func() bool {
+		series := last.follow(t, r.Scrape())
+		return series["namedprocess_exporter_scrape_success{}"] == 1 && series[`namedprocess_namegroup_num_procs{groupname="all"}`] == 1
+	})
+	hold, err := os.OpenFile(filepath.Join(dir, "hold"), os.O_WRONLY, 0)
+	if err := errors.Join(err, hold.Close()); err != nil { // the end of its first process
+		t.Fatal(err)
+	}
+	eventually(t, "a scrape that says that it failed", func() bool {
+		series := last.follow(t, r.Scrape())
+		procs := series[`namedprocess_namegroup_num_procs{groupname="all"}`]
+		if ok := series["namedprocess_exporter_scrape_success{}"] == 1; ok && procs == 0 {
+			t.Fatal("nothing is there, and that is a success")
+		} else if ok {
+			return false
+		}
+		return true
+	})
+	if status := r.Stop(); status != 0 {
+		t.Errorf("got exit status %d", status)
+	}
+}
+
+// emptyDirectory returns a directory that every user may look into, and that goes
+// with all that is in it at the end of the test.
+func emptyDirectory(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("/tmp", "procfs")
+	if err := errors.Join(err, os.Chmod(dir, 0o755)); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	return dir
+}
+
+// TestNoiseInProc has files and odd names beside the directories of processes, as
+// file systems that stand in for /proc may.
+func TestNoiseInProc(t *testing.T) {
+	onlyLinux(t)
+	for _, source := range []string{"procfs", "auto"} {
+		tree := proctree.New(t, 1000)
+		for pid := 10; pid < 20; pid++ {
+			tree.Set(proctree.Process{PID: pid, Comm: "p", Args: []string{"x"}, Start: 5})
+		}
+		at := func(name string) string { return filepath.Join(tree.Root, name) }
+		for _, name := range []string{"21", "023", "24x", "x25", "-26", "+27", " 28", "29\n", "99999999999999999999", "4294967297", "0", "１２", "\xff", "3 0", "1e1", "0x1f"} {
+			if err := os.WriteFile(at(name), []byte("noise"), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for _, name := range []string{"41", "42a", "-43", "044", "0000000000000000010", "99999999999999999998", "4294967306", "18446744073709551626"} {
+			if err := os.Mkdir(at(name), 0o700); err != nil {
+				t.Fatal(err)
+			}
+		}
+		err := errors.Join(os.Symlink("/nonexistent", at("51")), os.Symlink("10", at("52x")), os.Symlink("55", at("55")), unix.Mkfifo(at("53"), 0o600))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := startExporter(t, "--source="+source, "--procfs", tree.Root, "--config.path", writeFile(t, "c.yml", groupOfAll("all")))
+		for range 3 {
+			series, _ := parseMetrics(t, r.Scrape())
+			if got, ok := series[`namedprocess_namegroup_num_procs{groupname="all"}`], series["namedprocess_exporter_scrape_success{}"]; got != 10 || ok != 1 {
+				t.Errorf("%s: got %v processes, success %v, want 10", source, got, ok)
+			}
+		}
+		if lines := grep(r.Log(), "level=ERROR"); len(lines) > 0 {
+			t.Errorf("got %q", lines)
+		}
+	}
+}
+
+// TestFewProcesses forbids the exporter to have a second thread, without which no
+// program in Go gets to its own functions, and then lets it have some.
+func TestFewProcesses(t *testing.T) {
+	asRoot(t)
+	startNamed(t, "sleeper")
+	bash := need(t, "bash")
+	for _, limit := range []string{"1", "64"} {
+		t.Run(limit, func(t *testing.T) {
+			const user = "65531" // of whom there is nobody else
+			command := exec.Command(bash, "-c", `ulimit -u `+limit+`; exec setpriv --reuid=`+user+` --regid=`+user+` --clear-groups --inh-caps=-all "$0" "$@"`,
+				everybodysPlainCopy(t), "--source=procfs", "--web.listen-address=127.0.0.1:0")
+			r := startCommand(t, command)
+			if !r.decided() {
+				r.refusesCleanly()
+				return
+			}
+			if body := r.Scrape(); !strings.Contains(body, "namedprocess_exporter_scrape_success 1\n") || !strings.Contains(body, `num_procs{groupname="sleeper"} 1`) {
+				t.Errorf("got %.500s", body)
+			}
+		})
+	}
+}
+
+// TestStopped stops the exporter for a while, as a debugger or a frozen control group
+// does. It goes on as if nothing had been.
+func TestStopped(t *testing.T) {
+	onlyLinux(t)
+	worker := startWorker(t, "while-stopped")
+	r := startExporter(t, "--config.path", writeFile(t, "c.yml", "process_names:\n- {name: worker, cmdline: while-stopped}\n"))
+	last := make(sampleSet)
+	before := last.follow(t, r.Scrape()).cpuOf("worker")
+	r.Signal(unix.SIGSTOP)
+	worker.do("cpu 100")
+	answered := make(chan string)
+	go func() { answered <- r.Scrape() }()
+	r.Signal(unix.SIGCONT)
+	series := last.follow(t, <-answered)
+	if got := series.cpuOf("worker") - before; got < 0.08 || got > 5 || series["namedprocess_exporter_scrape_success{}"] != 1 {
+		t.Errorf("got %v s of CPU, want 0.1", got)
 	}
 }
 

@@ -289,7 +289,7 @@ func (r *Reader) appendNumbers(dst []int) ([]int, syscall.Errno) {
 	sorted := true
 	errno := r.list(func(name []byte) {
 		n, ok := parseUint(name)
-		if !ok || n == 0 || n > 1<<30 {
+		if !ok || name[0] == '0' || n > 1<<30 { // the kernel writes no zeros in front
 			return
 		}
 		if len(dst) > from && dst[len(dst)-1] > int(n) {
