@@ -58,7 +58,7 @@ func (k *kernelSource) remember(w *bpf.Words, now uint64) {
 			e.args = append(e.args, byte(c))
 		}
 	}
-	e.ID = ID{PID: int(w.Pid), Start: k.ticks.of(w.Start)}
+	e.ID = k.ticks.id(w.Pid, w.Start)
 	e.PPID, e.EUID, e.Exec, e.group = int(w.Ppid), w.Uid, w.ExecId+1, w.Cgroup
 	e.Comm = commOf(&w.Comm, cmp.Or(e.Comm, e.last))
 	e.words = k.exitWords
@@ -89,7 +89,7 @@ func (k *kernelSource) finish(f *bpf.Freed) {
 	e := k.ended[key]
 	if e == nil { // it ended before we came, or that is lost, or it has been given up
 		e = k.newEnding()
-		e.ID, e.words = ID{PID: int(f.Tgid), Start: k.ticks.of(f.Start)}, k.exitWords
+		e.ID, e.words = k.ticks.id(int32(f.Tgid), f.Start), k.exitWords
 	}
 	delete(k.ended, key)
 	e.Exec, e.Untold = f.ExecId+1, f.Flags&bpf.Untold != 0
@@ -134,7 +134,7 @@ func (k *kernelSource) giveUp(snap *Snapshot) {
 		if e.at == 0 || snap.Now < e.at+patienceTicks {
 			continue
 		}
-		if at := snap.Index(e.PID); at >= 0 && snap.Samples[at].Start == e.Start {
+		if at := snap.Index(e.PID); at >= 0 && snap.Samples[at].ID == e.ID {
 			continue // a zombie
 		}
 		delete(k.ended, key)
@@ -157,7 +157,7 @@ func (k *kernelSource) forget(snap *Snapshot) {
 		if e.at != 0 {
 			continue
 		}
-		if at := snap.Index(e.PID); at < 0 || snap.Samples[at].Start != e.Start {
+		if at := snap.Index(e.PID); at < 0 || snap.Samples[at].ID != e.ID {
 			delete(k.ended, key)
 		}
 	}

@@ -69,9 +69,15 @@ func TestEventSequences(t *testing.T) {
 		}, []string{"a a 12", "b b 22"}},
 		{"not reaped", func(p *eventPlayer) {
 			p.words(bpf.KindExit, 7, 1, "a", 10)
-			p.snap.Samples = []Sample{{ID: ID{PID: 7, Start: 1}, State: 'Z'}}
+			p.snap.Samples = []Sample{{ID: p.k.ticks.id(7, 1), State: 'Z'}}
 			p.snap.Now += patienceTicks
 		}, nil},
+		{"the number is used again within a tick", func(p *eventPlayer) {
+			p.k.ticks.nanos = 10
+			p.words(bpf.KindExit, 7, 11, "a", 10)
+			p.snap.Samples = []Sample{{ID: p.k.ticks.id(7, 12), State: 'S'}}
+			p.snap.Now += patienceTicks
+		}, []string{"a a 10"}},
 		{"the end is lost", func(p *eventPlayer) {
 			p.words(bpf.KindExit, 7, 1, "a", 10)
 			p.snap.Now += patienceTicks
@@ -114,7 +120,7 @@ func TestEventSequences(t *testing.T) {
 // TestForgottenWords of programs whose end was never told do not pile up.
 func TestForgottenWords(t *testing.T) {
 	p := &eventPlayer{k: &kernelSource{ended: make(map[birth]*ending), ticks: ticks{nanos: 1, page: 1}}}
-	p.snap.Samples, p.snap.Now = []Sample{{ID: ID{PID: 1, Start: 1}}}, 1
+	p.snap.Samples, p.snap.Now = []Sample{{ID: p.k.ticks.id(1, 1)}}, 1
 	for i := range uint32(5000) {
 		p.words(bpf.KindExec, 1+i, 1, "a", 0)
 		p.k.giveUp(&p.snap)

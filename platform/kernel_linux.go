@@ -53,6 +53,11 @@ type ticks struct {
 
 func (t *ticks) of(nanos uint64) uint64 { return uint64(int64(nanos)+t.offset) / t.nanos }
 
+// id returns the ID of a process that was born so many nanoseconds after boot.
+func (t *ticks) id(pid int32, nanos uint64) ID {
+	return ID{PID: int(pid), Start: t.of(nanos), Serial: nanos}
+}
+
 // openKernel puts programs into the kernel, and proc behind them.
 func openKernel(proc *source) (Source, error) {
 	if !proc.mount.Real() || !proc.mount.OwnPIDs() {
@@ -188,7 +193,7 @@ func (k *kernelSource) look(snap *Snapshot) error {
 	k.turns = turns{walk: snap.walks}
 	for i, p := range k.processes {
 		prev, s := &k.prev, &snap.Samples[i]
-		if *prev = *s; prev.blank() || prev.Start != k.ticks.of(p.Start) {
+		if *prev = *s; prev.blank() || prev.Serial != p.Start {
 			prev = nil
 		}
 		*s = k.sample(p, prev)

@@ -15,7 +15,7 @@ import (
 // threads have used. prev is its Sample of the walk before, or nil.
 func (k *kernelSource) sample(p *bpf.Process, prev *Sample) Sample {
 	s := Sample{
-		ID:   ID{PID: int(p.Pid), Start: k.ticks.of(p.Start)},
+		ID:   k.ticks.id(p.Pid, p.Start),
 		PPID: int(p.Ppid),
 		Have: FieldStat | FieldStatus | FieldFDs | FieldFDLimit | FieldTasks | FieldTaskUsage,
 

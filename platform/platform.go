@@ -13,6 +13,15 @@ import (
 type ID struct {
 	PID   int
 	Start uint64 // clock ticks after boot
+
+	// Serial tells apart processes that had the PID in the same clock tick, which
+	// lasts a hundredth of a second. It means something only beside that of
+	// another ID from the same place. A [Process] has the number of the inode that
+	// its pidfd has in pidfs (fs/pidfs.c), which is never used again, since Linux
+	// 6.9; before, and in the file system of another PID namespace, it is 0. A
+	// Source that asks the kernel has the nanoseconds after boot at which the
+	// process was born; one that reads /proc counts those that it met.
+	Serial uint64
 }
 
 // Fields is a set of the parts of a [Sample] that are read together.
@@ -89,6 +98,7 @@ type Sample struct {
 	Tasks []Task
 
 	pulse pulse
+	inode uint64 // of its directory, if the next process may have its PID and its Start; else 0
 }
 
 // A Task is one thread of a process of at least two.

@@ -30,13 +30,21 @@ func (p *Process) Parent() (*Process, error) {
 	if err != nil {
 		return nil, err
 	}
-	// A parent is older than its child. A younger one took the PID of a parent
-	// that exited since we asked for its number.
-	if parent.ID().Start > p.ID().Start {
+	// The PID of a parent that exited since we asked for its number may have gone
+	// to another. That one is younger, or at least p is no child of it.
+	if parent.ID().Start > p.ID().Start || !p.childOf(ppid) {
 		_ = parent.Close()
 		return nil, nil //nolint:nilnil // as above
 	}
 	return parent, nil
+}
+
+// childOf reports whether the process that has this PID now is the parent. A
+// process has another parent before the PID of its own can go to anybody.
+func (p *Process) childOf(ppid int) bool {
+	fresh := &Process{shared: p.shared} // a view remembers
+	now, err := fresh.PPID()
+	return err == nil && now == ppid
 }
 
 // Parents returns the parent, its parent and so on, the nearest first. The
@@ -116,8 +124,9 @@ func (p *Process) offspring(op string) (map[int][]kinship, error) {
 	return byParent, nil
 }
 
-// openKin opens the processes of a family. One that has exited meanwhile, or
-// is older than its parent and therefore none of it, is left out.
+// openKin opens the processes of a family. One that has exited meanwhile, that
+// has another parent now, or that is older than its parent and therefore none of
+// it, is left out.
 func (p *Process) openKin(op string, family []kinship) ([]*Process, error) {
 	slices.SortFunc(family, func(a, b kinship) int { return cmp.Compare(a.id.PID, b.id.PID) })
 	var open []*Process
@@ -133,7 +142,7 @@ func (p *Process) openKin(op string, family []kinship) ([]*Process, error) {
 			CloseAll(open)
 			return nil, p.failure(op, err)
 		}
-		if child.ID() != k.id {
+		if child.ID().Start != k.id.Start || !child.childOf(k.ppid) {
 			_ = child.Close()
 			continue
 		}

@@ -225,6 +225,34 @@ func (h *linuxHandle) countFDs(buf []byte) (int, error) { return h.CountFDs(buf)
 
 func (h *linuxHandle) gone() bool { return h.Gone() }
 
+// serial returns the number of the inode that the kernel has for the process in
+// pidfs, since Linux 6.9. Before, all pidfds share one, and there are none of
+// threads.
+func (h *linuxHandle) serial() (uint64, error) {
+	const ofThread = unix.O_EXCL // PIDFD_THREAD, linux/pidfd.h
+	pid, err := h.number()
+	if err != nil {
+		return 0, nil
+	}
+	fd, err := unix.PidfdOpen(pid, ofThread)
+	switch {
+	case errors.Is(err, unix.ESRCH), fatal(err):
+		return 0, err
+	case err != nil: // there is no such call or flag, or a filter is before it
+		return 0, nil
+	}
+	defer unix.Close(fd)
+	var fs unix.Statfs_t
+	var info unix.Stat_t
+	if err := unix.Fstatfs(fd, &fs); err != nil || fs.Type != unix.PID_FS_MAGIC {
+		return 0, nil
+	}
+	if err := unix.Fstat(fd, &info); err != nil {
+		return 0, nil
+	}
+	return info.Ino, nil
+}
+
 func (h *linuxHandle) dup() (handle, error) {
 	twin, err := h.Dup()
 	if err != nil {

@@ -46,6 +46,7 @@ type handle interface {
 	stat(file string) (entry, error)
 	countFDs(buf []byte) (int, error)
 	gone() bool
+	serial() (uint64, error) // see ID; what is not told is 0
 	dup() (handle, error)
 	close()
 	control

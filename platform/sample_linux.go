@@ -59,10 +59,13 @@ func newScratch(seed maphash.Seed) scratch {
 
 // sample reads a process into w.read.sample: stat, and the parts that prev, its
 // Sample of the walk before, wants. found is false if there is none to tell of.
-func (w *worker) sample(pid int, prev *Sample) (found bool, err error) {
+// The inode is that of its directory.
+func (w *worker) sample(pid int, inode uint64, prev *Sample) (found bool, err error) {
 	r := &w.read
 	now := w.takePulse(pid, prev)
-	if prev != nil && w.unchanged(prev, &now) {
+	replaced := prev != nil && prev.inode != 0 && prev.inode != inode
+	if prev != nil && !replaced && w.unchanged(prev, &now) {
+		w.remember(inode)
 		return true, nil
 	}
 	text, err := w.reader.Read(pid, "stat")
@@ -81,10 +84,19 @@ func (w *worker) sample(pid int, prev *Sample) (found bool, err error) {
 		r.sample = prev.unread()
 		return true, err
 	}
-	w.takeStat(prev)
-	if prev != nil && prev.Start != r.sample.Start {
-		prev = nil // the PID has gone to another process
+	serial := uint64(0)
+	switch {
+	case prev == nil:
+	case prev.Start != r.stat.StartTicks: // the PID has gone to another process
+		prev = nil
+	case replaced: // likewise, within one tick
+		serial, prev = prev.Serial+1, nil
+	default:
+		serial = prev.Serial
 	}
+	w.takeStat(prev)
+	r.sample.Serial = serial
+	w.remember(inode)
 	r.sample.pulse = now
 	w.takeVoice(&r.sample)
 	w.parts(prev)
@@ -95,7 +107,21 @@ func (w *worker) sample(pid int, prev *Sample) (found bool, err error) {
 	return true, nil
 }
 
-// takeStat starts a new Sample with what stat says.
+// remember keeps the inode of a process of which PID and Start do not say enough
+// yet. Whoever gets its PID is born after it was read, and so not in the same tick,
+// if its own tick was over when the walk began: one process in thousands is
+// younger. A directory whose inode the kernel has dropped meanwhile, for want of
+// memory, makes of that one two; what it used in the first hundredth of a second
+// counts twice then.
+func (w *worker) remember(inode uint64) {
+	s := &w.read.sample
+	if s.inode = 0; s.Start >= w.now && inode > 1 && w.src.mount.Real() {
+		s.inode = inode
+	}
+}
+
+// takeStat starts a new Sample with what stat says. prev is of the same process,
+// or nil.
 func (w *worker) takeStat(prev *Sample) {
 	st, clock := &w.read.stat, &w.src.clock
 	s := &w.read.sample
@@ -116,12 +142,9 @@ func (w *worker) takeStat(prev *Sample) {
 	}
 	last := ""
 	if prev != nil {
-		last = prev.Comm
-		if prev.Start == s.Start {
-			s.Want = prev.Want
-			if exiting(st) { // the addresses read as 0 now, but it is the same program
-				s.Exec = prev.Exec
-			}
+		last, s.Want = prev.Comm, prev.Want
+		if exiting(st) { // the addresses read as 0 now, but it is the same program
+			s.Exec = prev.Exec
 		}
 	}
 	s.Comm = reuse(last, st.Comm)

@@ -32,8 +32,9 @@ type source struct {
 	lister *procfs.Reader // of what belongs to no process, and so never hangs
 
 	pids   []int
-	resume int     // the PID at which the deadline ended the last walk, 0 if it did not
-	idle   *worker // the worker that the next call uses, nil after one got stuck
+	listed []procfs.Entry // those of pids
+	resume int            // the PID at which the deadline ended the last walk, 0 if it did not
+	idle   *worker        // the worker that the next call uses, nil after one got stuck
 	users  userNames
 	seed   maphash.Seed // of all that is compared by its hash
 
@@ -113,8 +114,12 @@ func (s *source) worker() *worker {
 func (s *source) Walk(ctx context.Context, snap *Snapshot) error {
 	s.clock.start(s.lister, snap)
 	var err error
-	if s.pids, err = s.lister.AppendPIDs(s.pids[:0]); err != nil {
+	if s.listed, err = s.lister.AppendProcesses(s.listed[:0]); err != nil {
 		return fmt.Errorf("platform: cannot list processes: %w", err)
+	}
+	s.pids = s.pids[:0]
+	for i := range s.listed {
+		s.pids = append(s.pids, s.listed[i].PID)
 	}
 	if len(s.pids) == 0 {
 		return errors.New("platform: the process file system shows no process")
@@ -151,7 +156,7 @@ func (s *source) walkRange(ctx context.Context, snap *Snapshot, next, end, smaps
 		}
 		from := next
 		w.smaps = smaps
-		finished := s.attempt(ctx, w, func(w *worker) { w.walk(snap, s.pids[:end], from) })
+		finished := s.attempt(ctx, w, func(w *worker) { w.walk(snap, s.listed[:end], from) })
 		if next, err = w.reached(); !finished { // the process at next does not answer
 			snap.hold(next)
 			snap.renew = len(snap.tasks)

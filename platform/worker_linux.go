@@ -176,14 +176,14 @@ func (w *worker) commit(next int, keep func()) bool {
 	return true
 }
 
-// walk reads the processes pids[from:] into the places that snap has for them.
-func (w *worker) walk(snap *Snapshot, pids []int, from int) {
+// walk reads the processes listed[from:] into the places that snap has for them.
+func (w *worker) walk(snap *Snapshot, listed []procfs.Entry, from int) {
 	w.begin(from)
 	if w.turn != snap.walks {
 		w.turn, w.now, w.read.asked, w.read.spent = snap.walks, snap.Now, 0, 0
 	}
-	for i := from; i < len(pids) && !w.stop.Load(); i++ {
-		pid := pids[i]
+	for i := from; i < len(listed) && !w.stop.Load(); i++ {
+		pid, inode := listed[i].PID, listed[i].Inode
 		w.pid.Store(int64(pid))
 		if w.avoids(pid) {
 			shunned := w.shunned(pid)
@@ -199,7 +199,7 @@ func (w *worker) walk(snap *Snapshot, pids []int, from int) {
 		if prev.blank() {
 			prev = nil
 		}
-		found, err := w.sample(pid, prev)
+		found, err := w.sample(pid, inode, prev)
 		if err != nil && fatal(err) {
 			w.fail(err)
 			return
@@ -244,7 +244,7 @@ func (w *worker) complete(snap *Snapshot, from int) {
 			continue
 		}
 		w.pid.Store(int64(prev.PID))
-		found, _ := w.sample(prev.PID, prev)
+		found, _ := w.sample(prev.PID, prev.inode, prev)
 		same := found && w.read.sample.ID == prev.ID
 		if !w.commit(i+1, func() {
 			if same {

@@ -129,7 +129,7 @@ func (p *Process) ReadAll(buf []byte, file string) ([]byte, error) {
 func (p *Process) AppendNumbers(dst []int, buf []byte, dir string) ([]int, error) {
 	from := len(dst)
 	r := p.reader(buf, dir)
-	errno := r.list(func(name []byte) {
+	errno := r.list(func(name []byte, _ uint64) {
 		if n, ok := parseUint(name); ok && n <= math.MaxInt32 {
 			dst = append(dst, int(n))
 		}

@@ -1,6 +1,7 @@
 package procfs
 
 import (
+	"cmp"
 	"encoding/binary"
 	"slices"
 	"strconv"
@@ -161,6 +162,36 @@ func (r *Reader) AppendPIDs(dst []int) ([]int, error) {
 	return dst, nil
 }
 
+// An Entry is what the listing of the process file system says of a process.
+type Entry struct {
+	PID int
+
+	// Inode is that of its directory. Linux gives each process one of its own, and
+	// keeps it until the process is reaped or memory is short: of two processes
+	// with the same PID it differs. It is 1 where the kernel had no memory for it.
+	Inode uint64
+}
+
+// AppendProcesses appends an Entry for every process to dst, ascending by PID. It
+// costs what AppendPIDs costs.
+func (r *Reader) AppendProcesses(dst []Entry) ([]Entry, error) {
+	r.path = append(r.path[:0], '.', 0)
+	from := len(dst)
+	errno := r.list(func(name []byte, inode uint64) {
+		if n, ok := parseID(name); ok {
+			dst = append(dst, Entry{n, inode})
+		}
+	})
+	byPID := func(a, b Entry) int { return cmp.Compare(a.PID, b.PID) }
+	if !slices.IsSortedFunc(dst[from:], byPID) {
+		slices.SortFunc(dst[from:], byPID)
+	}
+	if errno != 0 {
+		return dst, &ReadError{Err: errno}
+	}
+	return dst, nil
+}
+
 // AppendTIDs appends the thread ids of a process to dst, ascending.
 func (r *Reader) AppendTIDs(dst []int, pid int) ([]int, error) {
 	r.name(pid, "task")
@@ -185,7 +216,7 @@ func (r *Reader) CountFDs(pid int) (uint64, error) {
 		return size, nil
 	}
 	var count uint64
-	errno := r.list(func([]byte) { count++ })
+	errno := r.list(func([]byte, uint64) { count++ })
 	if errno != 0 {
 		return 0, &ReadError{PID: pid, File: "fd", Err: errno}
 	}
@@ -287,15 +318,15 @@ func (r *Reader) slurp(part extent) ([]byte, syscall.Errno) {
 func (r *Reader) appendNumbers(dst []int) ([]int, syscall.Errno) {
 	from := len(dst)
 	sorted := true
-	errno := r.list(func(name []byte) {
-		n, ok := parseUint(name)
-		if !ok || name[0] == '0' || n > 1<<30 { // the kernel writes no zeros in front
+	errno := r.list(func(name []byte, _ uint64) {
+		n, ok := parseID(name)
+		if !ok {
 			return
 		}
-		if len(dst) > from && dst[len(dst)-1] > int(n) {
+		if len(dst) > from && dst[len(dst)-1] > n {
 			sorted = false
 		}
-		dst = append(dst, int(n))
+		dst = append(dst, n)
 	})
 	if !sorted {
 		slices.Sort(dst[from:])
@@ -303,9 +334,16 @@ func (r *Reader) appendNumbers(dst []int) ([]int, syscall.Errno) {
 	return dst, errno
 }
 
+// parseID parses the name of the directory of a process or thread, in front of
+// which the kernel writes no zeros.
+func parseID(name []byte) (id int, ok bool) {
+	n, ok := parseUint(name)
+	return int(n), ok && name[0] != '0' && n <= 1<<30
+}
+
 // list calls each with the name of every entry of the directory r.path names,
-// but "." and "..".
-func (r *Reader) list(each func(name []byte)) syscall.Errno {
+// but "." and "..", and with its inode.
+func (r *Reader) list(each func(name []byte, inode uint64)) syscall.Errno {
 	fd, errno := r.open(unix.O_RDONLY | unix.O_DIRECTORY | unix.O_CLOEXEC)
 	if errno != 0 {
 		return errno
@@ -327,7 +365,7 @@ func (r *Reader) list(each func(name []byte)) syscall.Errno {
 				name = name[:end]
 			}
 			if name[0] != '.' {
-				each(name)
+				each(name, binary.NativeEndian.Uint64(rest))
 			}
 			rest = rest[size:]
 		}
