@@ -8,8 +8,9 @@
 //	chain COUNT OF   so many of the kinds 0 to OF - 1 in turns
 //	end              ends the child
 //
-// It answers "PID TICK BIRTHS NANOS": when the child that it has was born, as /proc
-// shows it, how many were, and the CPU time of itself and of those that have ended.
+// It answers "PID TICK BIRTHS NANOS FAULTS OWN": when the child that it has was born,
+// as /proc shows it, how many were, the CPU time of itself and of those that have
+// ended, the page faults of these, which are more for a higher kind, and its own.
 // What a child has follows from its kind: the number of its open files, KIND and
 // four more, their limit, a thousand times that, its only argument, "recycled KIND
 // BIRTHS", and in the end its name, "kind KIND". ROOM is what is written over.
@@ -28,13 +29,14 @@
 #include <time.h>
 #include <unistd.h>
 
+static volatile char pages[16 << 12];
 static char *room; // for the arguments of a child
 static size_t size;
 static int ready[2];
 static pid_t pid; // of all children
 static int alive;
 static long births;
-static long long nanos; // of those that have ended
+static long long nanos, faults; // of those that have ended
 
 static void fail(const char *what)
 {
@@ -74,6 +76,7 @@ static void end(void)
 	if (wait4(pid, 0, 0, &used) != pid)
 		fail("wait");
 	nanos += cpu(&used);
+	faults += used.ru_minflt;
 	alive = 0;
 }
 
@@ -87,6 +90,8 @@ static void be(long kind)
 	if (setrlimit(RLIMIT_NOFILE, &limit))
 		fail("setrlimit");
 	close(ready[0]);
+	for (long i = 0; i < kind; i++)
+		pages[i % 16 << 12] = 1;
 	for (long i = 0; i < kind; i++)
 		if (dup(0) < 0)
 			fail("dup");
@@ -175,7 +180,7 @@ int main(int argc, char **argv)
 		} else
 			end();
 		getrusage(RUSAGE_SELF, &own);
-		printf("%d %lld %ld %lld\n", pid, tick(), births, nanos + cpu(&own));
+		printf("%d %lld %ld %lld %lld %ld\n", pid, tick(), births, nanos + cpu(&own), faults, own.ru_minflt);
 		fflush(stdout);
 	}
 	end();
