@@ -208,6 +208,11 @@ func (k *kernelSource) look(snap *Snapshot) error {
 	return nil
 }
 
+// exitDead is the state of a task that is being reaped (EXIT_DEAD, linux/sched.h).
+// What it has used may be told twice, by itself and by its process; what tells of
+// its end, or has told, knows better.
+const exitDead = 0x10
+
 // scan takes down what the kernel's programs tell.
 func (k *kernelSource) scan() error {
 	k.pids, k.processes, k.threads = k.pids[:0], k.processes[:0], k.threads[:0]
@@ -221,6 +226,9 @@ func (k *kernelSource) scan() error {
 			continue
 		}
 		p := k.scanner.Process()
+		if p.ExitState == exitDead {
+			continue
+		}
 		if n := len(k.pids); n > 0 && k.pids[n-1] >= int(p.Pid) {
 			return fmt.Errorf("the kernel's programs tell of process %d after %d", p.Pid, k.pids[n-1])
 		}

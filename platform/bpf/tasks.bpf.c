@@ -291,7 +291,6 @@ static __always_inline void tell_process(struct seq_file *seq, struct task_struc
 	r->ppid = pid_of(task->real_parent);
 	r->flags = counts(task);
 	r->state = state_of(task);
-	r->exit_state = task->exit_state;
 	r->task_flags = task->flags;
 	r->uid = task->real_cred->euid.val;
 	r->threads = sig->nr_threads;
@@ -300,9 +299,14 @@ static __always_inline void tell_process(struct seq_file *seq, struct task_struc
 	r->exec_id = task->self_exec_id;
 	r->cgroup = task->cgroups->dfl_cgrp->kn->id;
 	r->fd_limit = sig->rlim[RLIMIT_NOFILE].rlim_cur;
-	r->ended = sig->sum_sched_runtime;
 	read_task(&r->usage, task);
 	add_dead(&r->usage, task);
+	/* Whoever is reaped leaves what it used to its process, and still has it. That
+	 * it has begun shows afterwards: a thread in ended, and the main one, which is
+	 * the last, in exit_state. */
+	barrier();
+	r->ended = sig->sum_sched_runtime;
+	r->exit_state = task->exit_state;
 	if (r->ended)
 		add_dead_waits(&r->usage, task);
 	living = living_thread(task);
