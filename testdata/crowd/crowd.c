@@ -6,6 +6,9 @@
 //	crowd zombies COUNT        that nobody waits for
 //	crowd chain COUNT          each the parent of the next, and called link
 //	crowd threads COUNT EACH   so many processes of so many threads
+//	crowd named COUNT EACH     likewise, each thread with a name of its own, and
+//	                           the processes called crowd0, crowd1 and so on
+//	crowd users COUNT FIRST    that belong to the users FIRST and up
 //	crowd files COUNT EACH     so many processes of so many open descriptors
 //	crowd memory COUNT EACH    so many processes that map and touch the same
 //	                           256 MiB so many times each, and go on to map a
@@ -52,6 +55,8 @@ static pid_t child(void)
 	return pid;
 }
 
+static int told[2];
+
 static void *rest(void *unused)
 {
 	stay();
@@ -68,6 +73,53 @@ static void threads(long count)
 	while (--count > 0)
 		if (pthread_create(&thread, &attr, rest, 0))
 			fail("pthread_create");
+}
+
+static long number; // of this child
+
+static void *named(void *which)
+{
+	char name[16];
+
+	snprintf(name, sizeof name, "%ld.%ld", number, (long)which);
+	prctl(PR_SET_NAME, name);
+	if (write(told[1], "x", 1) != 1)
+		fail("write");
+	stay();
+	return which;
+}
+
+// named_threads returns when all of them have their names.
+static void named_threads(long count)
+{
+	pthread_attr_t attr;
+	pthread_t thread;
+	char name[16], c;
+
+	if (pipe(told) < 0)
+		fail("pipe");
+	snprintf(name, sizeof name, "crowd%ld", number);
+	prctl(PR_SET_NAME, name);
+	pthread_attr_init(&attr);
+	pthread_attr_setstacksize(&attr, 16384);
+	for (long i = 1; i < count; i++) {
+		if (pthread_create(&thread, &attr, named, (void *)i))
+			fail("pthread_create");
+		if (read(told[0], &c, 1) != 1)
+			fail("read");
+	}
+}
+
+static void user(long first)
+{
+	pid_t parent = getppid();
+	uid_t uid = first + number;
+
+	if (setresuid(uid, uid, uid))
+		fail("setresuid");
+	prctl(PR_SET_PDEATHSIG, SIGKILL); // which was forgotten with the other user
+	if (getppid() != parent)
+		_exit(1);
 }
 
 static void files(long count)
@@ -151,6 +203,7 @@ static void each(long count, void (*what)(long), long argument)
 		fail("pipe");
 	for (long i = 0; i < count; i++)
 		if (child() == 0) {
+			number = i;
 			what(argument);
 			if (write(ready[1], "x", 1) != 1)
 				fail("write");
@@ -235,6 +288,10 @@ int main(int argc, char **argv)
 		chain(count);
 	else if (!strcmp(kind, "threads"))
 		each(count, threads, more);
+	else if (!strcmp(kind, "named"))
+		each(count, named_threads, more);
+	else if (!strcmp(kind, "users"))
+		each(count, user, more);
 	else if (!strcmp(kind, "files"))
 		each(count, files, more);
 	else if (!strcmp(kind, "memory")) {
