@@ -17,6 +17,7 @@ type record struct {
 	inherited bool // in the group of an ancestor, not by a rule
 	orphan    bool // no rule wants it; its ancestors decide, within one update
 	execed    bool // it has become another program since the last update
+	replaced  bool // perhaps by another thread than the main one, whose context switches are not known yet
 	doubt     bool // its names have not been read, or may have changed
 	young     bool // in doubt for its youth only
 	kernel    bool // a thread of the kernel, whose end nobody tells of
@@ -145,11 +146,15 @@ func (t *Tracker) advanceProcess(r *record, s *platform.Sample) {
 		// Another Source counts other threads: what they did in between is left out.
 		r.base.VoluntarySwitches, r.base.NonvoluntarySwitches = s.VoluntarySwitches, s.NonvoluntarySwitches
 	}
-	if r.execed && len(r.tasks) > 0 && s.Have&(platform.FieldStatus|platform.FieldSwitches) == platform.FieldStatus {
+	if r.execed && len(r.tasks) > 0 && s.Have&platform.FieldSwitches == 0 {
 		// The thread that calls execve takes over the id of the main thread,
 		// and brings its own context switches along, which were counted.
+		r.replaced, r.tasks = true, r.tasks[:0]
+	}
+	if r.replaced && s.Have&(platform.FieldStatus|platform.FieldSwitches) == platform.FieldStatus {
 		r.base.VoluntarySwitches, r.base.NonvoluntarySwitches = s.VoluntarySwitches, s.NonvoluntarySwitches
-		r.tasks = r.tasks[:0]
+		r.have |= platform.FieldStatus
+		r.replaced = false
 	}
 	r.execed = false
 	d := r.stat(s)

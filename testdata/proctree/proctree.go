@@ -3,6 +3,7 @@
 package proctree
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -54,7 +55,11 @@ type Process struct {
 	Threads    []Thread // beside the main thread; their ids are taken as they are
 	MainThread Thread   // of a process with Threads: what its own task directory says
 	Broken     []string // files that cannot be read
+	Denied     []string // files that nobody may read
 }
+
+// writeOnly is a file that the kernel lets nobody read, not even root.
+const writeOnly = "/proc/sys/vm/compact_memory"
 
 // A Thread is one thread of a Process.
 type Thread struct {
@@ -146,6 +151,12 @@ func (tr *Tree) set(p Process) {
 		if file == "fd" || file == "task" {
 			_ = os.RemoveAll(path)
 			tr.file(dir+"/"+file, "") // and so is to list a file
+		}
+	}
+	for _, file := range p.Denied {
+		path := filepath.Join(tr.Root, dir, file)
+		if err := errors.Join(os.RemoveAll(path), os.Symlink(writeOnly, path)); err != nil {
+			tr.t.Fatal(err)
 		}
 	}
 }
