@@ -39,10 +39,14 @@ func (w *worker) smapsInTurn(s, prev *Sample) {
 		return
 	}
 	start := threadTime()
+	var err error
 	if headless(s) {
-		w.judge(s, FieldSmaps, w.throughVoice(s.PID, func() error { return w.readSmaps(s) }))
+		err = w.throughVoice(s.PID, func() error { return w.readSmaps(s) })
 	} else {
-		w.judge(s, FieldSmaps, w.readSmaps(s))
+		err = w.readSmaps(s)
+	}
+	if !errors.Is(err, syscall.ESRCH) || !w.ends(s.PID) {
+		w.judge(s, FieldSmaps, err)
 	}
 	s.smapsCost = threadTime() - start
 	s.SmapsTicks, s.smapsWalk, s.smapsStale = w.now, uint32(w.turn), false
@@ -93,6 +97,17 @@ func (w *worker) readSmaps(s *Sample) error {
 	}
 	s.PSSBytes, s.SwapPSSBytes, s.USSBytes = m.PSSBytes, m.SwapPSSBytes, m.USSBytes
 	return nil
+}
+
+// ends reports whether a process is on its way out, and so has given up its memory
+// since it was met, which is no error. One whose main thread alone has ended is not.
+func (w *worker) ends(pid int) bool {
+	text, err := w.reader.Read(pid, "stat")
+	if err != nil {
+		return false
+	}
+	var st procfs.Stat
+	return procfs.ParseStat(text, &st) == nil && exiting(&st) && st.Threads <= 1
 }
 
 // threadTime returns the CPU time of the calling thread.
