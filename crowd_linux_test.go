@@ -115,8 +115,11 @@ func TestManyProcesses(t *testing.T) {
 	onlyLinux(t)
 	eachSource(t, func(t *testing.T, source string) {
 		count, timeout, interval := 2_000, "0.1", 100*time.Millisecond
-		if chaos {
+		switch {
+		case chaos:
 			count, timeout, interval = 30_000, "1", time.Second
+		case raced:
+			timeout = "1"
 		}
 		allowPIDs(t, count)
 		r := startSource(t, strings.TrimPrefix(source, "--source="), "--config.path", writeFile(t, "rules.yaml", crowdRules))
