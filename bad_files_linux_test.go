@@ -373,7 +373,7 @@ func TestDoubtfulFiles(t *testing.T) {
 	command, config := everybodysExporter(t, "--once-to-stdout-delay=1ms")
 	rules, limit := 1000, patience
 	if chaos {
-		rules, limit = 28_000, 5*time.Second // as many as there is room for
+		rules, limit = 28_000, 10*time.Second // as many as there is room for
 	}
 	var many strings.Builder
 	many.WriteString("process_names:\n- {comm: [a0], name: x}\n")

@@ -136,6 +136,7 @@ func TestPermissions(t *testing.T) {
 		r := startReady(t, m.command(t, withListener([]string{"--config.path=" + config})...))
 		r.Scrape() // threads count from the first on
 		text := r.Scrape()
+		m.checkStatus(t, r.PID)
 		fmt.Fprintf(&table, "| %s | %s | %s | %s | %s |", m.user, m.given(), m.line(), holds(t, r.PID), layersIn(text))
 		for _, s := range sights {
 			table.WriteString(" " + map[bool]string{true: "yes", false: "no"}[strings.Contains(text, s.sample)] + " |")
@@ -177,6 +178,56 @@ func holds(t *testing.T, pid int) string {
 	}
 	return strings.Join(names, " ")
 }
+
+// statusLine finds what the kernel says of the rights of a process or thread.
+var statusLine = regexp.MustCompile(`(?m)^(Cap\w\w\w|NoNewPrivs|Seccomp):\t(\w+)$`)
+
+// checkStatus compares what each thread of the exporter may do with what the page
+// says of the layers: nothing beyond what is in effect is permitted, can be inherited
+// or is ambient; root's bounding set has nothing else; no program could gain rights;
+// a filter is in force. A user cannot change a bounding set, and no_new_privs makes it
+// no matter. Without the sandbox all is as it was given.
+func (m mode) checkStatus(t *testing.T, pid int) {
+	t.Helper()
+	threads, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/status", pid))
+	if err != nil || len(threads) < 2 {
+		t.Fatalf("got threads %q, error %v", threads, err)
+	}
+	for _, thread := range threads {
+		text, err := os.ReadFile(thread)
+		if os.IsNotExist(err) { // it has ended since
+			continue
+		}
+		got := rightsIn(text)
+		want := map[string]string{"CapPrm": got["CapEff"], "CapInh": none, "CapAmb": none, "NoNewPrivs": "1", "Seccomp": "2"}
+		if m.user == "root" {
+			want["CapBnd"] = got["CapEff"]
+		}
+		if m.sandbox == "off" {
+			own, err := os.ReadFile("/proc/self/status")
+			if err != nil {
+				t.Fatal(err)
+			}
+			want = rightsIn(own)
+		}
+		for field, value := range want {
+			if got[field] != value {
+				t.Errorf("%+v: %s: got %s %q, want %q", m, thread, field, got[field], value)
+			}
+		}
+	}
+}
+
+func rightsIn(status []byte) map[string]string {
+	rights := make(map[string]string)
+	for _, line := range statusLine.FindAllStringSubmatch(string(status), -1) {
+		rights[line[1]] = line[2]
+	}
+	return rights
+}
+
+// none is what the kernel writes of an empty set of capabilities.
+const none = "0000000000000000"
 
 // layersIn names the layers of the sandbox that a scrape tells of.
 func layersIn(text string) string {
