@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"log/slog"
 	"os"
 	"strings"
 	"sync"
@@ -9,6 +10,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/seed57308aee/process_exporter/collector/serving"
 )
 
 // slowRules take a while to load, since each expression has to be compiled, and
@@ -70,6 +73,26 @@ func TestReloadStorm(t *testing.T) {
 		t.Errorf("got %v seconds of CPU, want 0.1", got)
 	}
 	stopInStorm(t, r)
+}
+
+// TestStopDuringReload stops an exporter whose reload waits for a file for ever.
+func TestStopDuringReload(t *testing.T) {
+	e := &exporter{settings: &settings{configPath: "never read"}, log: slog.New(slog.DiscardHandler)}
+	e.reloading.Lock() // and never unlocked, as by a reload that waits
+	signals := signalSet{stop: make(chan os.Signal, 2), reload: make(chan os.Signal, 1)}
+	signals.reload <- syscall.SIGHUP
+	stopped := make(chan error, 1)
+	go func() { stopped <- e.wait(t.Context(), serving.NewServers(), signals) }()
+	eventually(t, "the reload to begin", func() bool { return len(signals.reload) == 0 })
+	signals.stop <- syscall.SIGTERM
+	select {
+	case err := <-stopped:
+		if err != nil {
+			t.Error(err)
+		}
+	case <-time.After(patience):
+		t.Error("it does not stop")
+	}
 }
 
 // stopInStorm sends SIGTERM to an exporter that is sent one SIGHUP after the

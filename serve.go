@@ -113,19 +113,24 @@ func listenToSignals() signalSet {
 
 // wait serves until there is a reason to stop.
 func (e *exporter) wait(ctx context.Context, servers *serving.Servers, signals signalSet) error {
-	for {
-		select {
-		case <-ctx.Done():
-			return e.stop(servers, signals.stop)
-		case err := <-servers.Failed():
-			servers.Close()
-			return err
-		case sig := <-signals.stop:
-			e.log.Info("Stopping", "signal", sig.String())
-			return e.stop(servers, signals.stop)
-		case <-signals.reload:
-			_ = e.reload() // which has logged it
-		}
+	go e.heed(signals.reload)
+	select {
+	case <-ctx.Done():
+		return e.stop(servers, signals.stop)
+	case err := <-servers.Failed():
+		servers.Close()
+		return err
+	case sig := <-signals.stop:
+		e.log.Info("Stopping", "signal", sig.String())
+		return e.stop(servers, signals.stop)
+	}
+}
+
+// heed reloads whenever a signal says so, for as long as the process lives. A file
+// of a server that does not answer holds up nobody else: not who wants it to stop.
+func (e *exporter) heed(signals <-chan os.Signal) {
+	for range signals {
+		_ = e.reload() // which has logged it
 	}
 }
 

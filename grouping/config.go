@@ -8,6 +8,7 @@ import (
 	"os"
 	"regexp"
 	"syscall"
+	"time"
 
 	"github.com/seed57308aee/process_exporter/platform"
 )
@@ -15,6 +16,9 @@ import (
 // maxConfigBytes is far above any configuration written by hand or by a tool,
 // and keeps a wrong path, such as that of a log, from filling the memory.
 const maxConfigBytes = 1 << 20
+
+// readTime is how long a file may have nothing to say.
+const readTime = 5 * time.Second
 
 // A Config is a list of rules: the [Matcher] of a configuration file. It does
 // not change once it is made.
@@ -53,6 +57,9 @@ func readRegular(path string) ([]byte, error) {
 	if !info.Mode().IsRegular() {
 		return nil, refuse("is not a regular file; give the path of a YAML file", nil)
 	}
+	// Some that call themselves regular never end, such as /proc/kmsg. Others know no
+	// deadline, and need none.
+	_ = f.SetReadDeadline(time.Now().Add(readTime))
 	text, err := io.ReadAll(io.LimitReader(f, maxConfigBytes+1))
 	if err != nil {
 		return nil, refuse("cannot be read: "+cause(err).Error(), err)
