@@ -88,6 +88,7 @@ func TestNothingCountsTwice(t *testing.T) {
 	alone := func(n uint64) proctree.Process {
 		return g(func(p *proctree.Process) { p.Voluntary, p.StackStart = n, 4096 })
 	}
+	hidden := func(p proctree.Process) proctree.Process { p.Broken = []string{"status"}; return p }
 	play(t, []scenario{
 		{"a process that joins a group brings no past to its threads", setup{config: groupsAG, opts: children}, nil, []step{
 			{set(born(named("a", user(1000)))), map[string]float64{`cpu_seconds_total{groupname="a",mode="user"}`: 10}},
@@ -106,6 +107,11 @@ func TestNothingCountsTwice(t *testing.T) {
 			{set(switches(10, 100_000)), map[string]float64{voluntary: 100_000}},
 			{set(alone(100_001)), map[string]float64{voluntary: 100_000}}, // of this one walk nothing is known
 			{set(alone(100_009)), map[string]float64{voluntary: 100_008}}}},
+		{"and also if they cannot be read at once", setup{config: groupG, opts: children}, []proctree.Process{switches(10, 0)}, []step{
+			{set(switches(10, 100_000)), map[string]float64{voluntary: 100_000}},
+			{set(hidden(alone(100_001))), map[string]float64{voluntary: 100_000}},
+			{set(alone(100_002)), map[string]float64{voluntary: 100_000}},
+			{set(alone(100_009)), map[string]float64{voluntary: 100_007}}}},
 	})
 }
 
