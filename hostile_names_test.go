@@ -36,8 +36,42 @@ const (
 // its own as the name of a thread, too.
 type crowd struct {
 	platform.Source
-	names []string
+	names []hostile
 	first int // PID
+}
+
+// A hostile is the name that a process is to have, and what it is called for it.
+type hostile struct {
+	name     string
+	identity platform.Identity
+}
+
+// hostileKinds are the words that a name may come from. ways returns what a process
+// of that name may be called.
+var hostileKinds = []struct {
+	kind, rules string
+	ways        func(r *rand.Rand, name string) platform.Identity
+}{
+	{"comm", "{name: '{{.Comm}}', cmdline: ['(?s).*']}", func(_ *rand.Rand, name string) platform.Identity {
+		return platform.Identity{Comm: name, Args: []string{name}}
+	}},
+	{"arguments", "{name: '{{.Matches.all}}', cmdline: ['(?s)^(?P<all>.*)$']}", func(r *rand.Rand, name string) platform.Identity {
+		args := strings.Split(name, " ")
+		if r.IntN(2) == 0 {
+			args = []string{name}
+		}
+		if name == "" && r.IntN(2) == 0 {
+			args = nil
+		}
+		return platform.Identity{Comm: "c", Args: args}
+	}},
+	{"first argument", "{name: '{{.ExeFull}}', cmdline: ['(?s).*']}", func(r *rand.Rand, name string) platform.Identity {
+		args := []string{name, "", "\n", "\xff", hostileName(r)}
+		return platform.Identity{Comm: "c", Args: args[:1+r.IntN(len(args))]}
+	}},
+	{"user", "{name: '{{.Username}}', cmdline: ['(?s).*']}", func(r *rand.Rand, name string) platform.Identity {
+		return platform.Identity{Comm: "c", Args: []string{hostileName(r)}, Username: name}
+	}},
 }
 
 func (c *crowd) Walk(_ context.Context, snap *platform.Snapshot) error {
@@ -47,9 +81,9 @@ func (c *crowd) Walk(_ context.Context, snap *platform.Snapshot) error {
 	}
 	*snap = platform.Snapshot{Now: 1e6, TicksPerSecond: 100, Source: string(platform.KindProcfs)}
 	const have = platform.FieldStat | platform.FieldStatus | platform.FieldIO | platform.FieldFDs
-	for i, name := range c.names {
-		pid := c.first + i
-		s := platform.Sample{ID: platform.ID{PID: pid, Start: 1}, Want: want[pid], Have: have, State: 'S', Comm: name, Threads: 1, UserNanos: 1e9, ResidentBytes: 4096}
+	for i := range c.names {
+		pid, name := c.first+i, c.names[i].identity.Comm
+		s := platform.Sample{ID: platform.ID{PID: pid, Start: 1}, Want: want[pid], Have: have, State: 'S', EUID: uint32(pid), Comm: name, Threads: 1, UserNanos: 1e9, ResidentBytes: 4096}
 		if i%50 == 0 {
 			const of = platform.FieldStatus | platform.FieldTaskUsage
 			s.Have, s.Threads = s.Have|platform.FieldTasks|platform.FieldTaskUsage, 2
@@ -63,7 +97,9 @@ func (c *crowd) Walk(_ context.Context, snap *platform.Snapshot) error {
 func (c *crowd) Complete(context.Context, *platform.Snapshot) {}
 
 func (c *crowd) Identify(_ context.Context, s *platform.Sample, _ platform.Words) (platform.Identity, error) {
-	return platform.Identity{ID: s.ID, Comm: s.Comm, Args: []string{s.Comm}}, nil
+	id := c.names[s.PID-c.first].identity
+	id.ID, id.EUID = s.ID, s.EUID
+	return id, nil
 }
 
 func (c *crowd) Sums(context.Context, *platform.Snapshot, []int, platform.Words, []uint64) {}
@@ -101,24 +137,31 @@ func hostileName(r *rand.Rand) string {
 	return b.String()
 }
 
-// hostileRound returns different names, the hostile parts by themselves first.
-func hostileRound(r *rand.Rand, size int) (names []string) {
+// hostileRound returns different names, the hostile parts by themselves first. Those
+// that can be long are now and then of 100 kB that differ in the end.
+func hostileRound(r *rand.Rand, size, kind int) (names []hostile) {
+	ways := hostileKinds[kind].ways
 	seen := make(map[string]bool)
+	add := func(name string) {
+		if !seen[name] {
+			seen[name] = true
+			names = append(names, hostile{name, ways(r, name)})
+		}
+	}
 	for _, name := range hostileParts {
-		seen[name] = true
-		names = append(names, name)
+		add(name)
+	}
+	for i := 0; kind > 0 && i < 10; i++ {
+		add(strings.Repeat([]string{"w", "\xff", "é", " "}[i%4], 100_000) + strconv.Itoa(i))
 	}
 	for len(names) < size {
-		if name := hostileName(r); !seen[name] {
-			seen[name] = true
-			names = append(names, name)
-		}
+		add(hostileName(r))
 	}
 	return names
 }
 
-// TestHostileNames sends names that nobody should have through everything up to
-// the answers in each format, and reads those with the parsers of Prometheus. Each
+// TestHostileNames sends names that nobody should have, from all that names are made
+// of, through everything up to the answers in each format, and reads those with the parsers of Prometheus. Each
 // name has a group of its own, and none is the exporter's.
 func TestHostileNames(t *testing.T) {
 	total := hostileNames
@@ -133,28 +176,33 @@ func TestHostileNames(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	source := &crowd{first: 10}
-	config, err := grouping.Parse("names.yaml", []byte("process_names: [{name: '{{.Comm}}', cmdline: ['(?s).*']}]\n"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	tracker := grouping.NewTracker(source, config, trackerOptions(s))
 	log := promslog.NewNopLogger()
-	metrics := newExposition(s, log, collector.New(collector.Options{Tracker: tracker, Logger: log}), nil)
-	random := rand.New(rand.NewPCG(1, 2))
-	series := 0
-	for done := 0; done < total; done += perRound {
-		source.names, source.first = hostileRound(random, perRound), source.first+perRound
-		series += checkHostile(t, metrics, parser, source.names)
-		if t.Failed() {
-			t.Fatalf("in the round after %d names", done)
+	sources, handlers := make([]*crowd, len(hostileKinds)), make([]*exposition, len(hostileKinds))
+	for i, k := range hostileKinds {
+		config, err := grouping.Parse("names.yaml", []byte("process_names: ["+k.rules+"]\n"))
+		if err != nil {
+			t.Fatal(err)
 		}
+		sources[i] = &crowd{first: 10}
+		tracker := grouping.NewTracker(sources[i], config, trackerOptions(s))
+		handlers[i] = newExposition(s, log, collector.New(collector.Options{Tracker: tracker, Logger: log}), nil)
+	}
+	random := rand.New(rand.NewPCG(1, 2))
+	series, kind := 0, 0
+	for done := 0; done < total; done += perRound {
+		source := sources[kind]
+		source.names, source.first = hostileRound(random, perRound, kind), source.first+perRound
+		series += checkHostile(t, handlers[kind], parser, source.names)
+		if t.Failed() {
+			t.Fatalf("names of %s, in the round after %d", hostileKinds[kind].kind, done)
+		}
+		kind = (kind + 1) % len(hostileKinds)
 	}
 	t.Logf("%d names, %d series read in each of three formats", total, series)
 }
 
 // checkHostile scrapes in each format and returns the number of series.
-func checkHostile(t *testing.T, metrics *exposition, parser *answerParser, names []string) int {
+func checkHostile(t *testing.T, metrics *exposition, parser *answerParser, names []hostile) int {
 	t.Helper()
 	contentType, body := scrapeAs(t, metrics, expfmt.TypeTextPlain)
 	text := parser.count(t, contentType, body)
@@ -205,7 +253,7 @@ func asOpenMetrics(t *testing.T, metrics *exposition) (contentType, body string)
 }
 
 // checkGroups holds that each name has a group of its own with one process in it.
-func checkGroups(t *testing.T, body io.Reader, names []string) {
+func checkGroups(t *testing.T, body io.Reader, names []hostile) {
 	t.Helper()
 	decoder := expfmt.NewDecoder(body, expfmt.NewFormat(expfmt.TypeProtoDelim))
 	groups := make(map[string]bool)

@@ -1,6 +1,7 @@
 package grouping
 
 import (
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"strings"
@@ -16,8 +17,8 @@ import (
 const defaultTemplate = "{{.ExeBase}}"
 
 const (
-	// maxNameBytes cuts names. A command line may have megabytes, and each
-	// would be in every series of its group.
+	// maxNameBytes cuts names, of which groups keep less, but tell them apart by
+	// all of this.
 	maxNameBytes = 64 << 10
 
 	// maxSteps bounds the loops of a template, which one may write over a
@@ -183,22 +184,24 @@ func (t *nameTemplate) execute(s *subject) (string, error) {
 // errTooLong breaks off a template that does not come to an end.
 var errTooLong = errors.New("name too long")
 
-// A boundedWriter keeps the first maxNameBytes, cut between two characters.
+// A boundedWriter keeps the first maxNameBytes, cut between two characters, and a
+// hash of the rest of what was written last: different words stay different names.
 type boundedWriter struct {
 	text  strings.Builder
 	steps int
+	full  bool
 }
 
 // WriteString does what Write does, without a copy of the text.
 func (w *boundedWriter) WriteString(text string) (int, error) {
-	if len(text) > maxNameBytes-w.text.Len() {
+	if w.full || len(text) > maxNameBytes-w.text.Len() {
 		return w.Write([]byte(text))
 	}
 	return w.text.WriteString(text)
 }
 
 func (w *boundedWriter) Write(p []byte) (int, error) {
-	if w.steps++; w.steps > maxSteps {
+	if w.steps++; w.steps > maxSteps || w.full {
 		return 0, errTooLong
 	}
 	room := maxNameBytes - w.text.Len()
@@ -209,6 +212,9 @@ func (w *boundedWriter) Write(p []byte) (int, error) {
 		room--
 	}
 	w.text.Write(p[:room])
+	rest := sha256.Sum256(p[room:])
+	w.text.Write(rest[:])
+	w.full = true
 	return room, errTooLong
 }
 
