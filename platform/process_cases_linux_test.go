@@ -102,6 +102,22 @@ func TestSocketsThatVanish(t *testing.T) {
 	}
 }
 
+// TestParentOfBefore has a view that remembers a parent which has exited since, and
+// whose PID went to a process that is no younger by the clock.
+func TestParentOfBefore(t *testing.T) {
+	tree := proctree.New(t, 1000)
+	tree.Set(proctree.Process{PID: 11, PPID: 1, Start: 100, Comm: "p"}, proctree.Process{PID: 12, PPID: 11, Start: 100, Comm: "p"})
+	p := openIn(t, openTable(t, tree.Root), 12)
+	view := p.Oneshot()
+	wantEqual(t, "parent", must[int](t)(view.parentPID()), 11)
+	stat := filepath.Join(tree.Root, "12/stat")
+	text := strings.Replace(string(must[[]byte](t)(os.ReadFile(stat))), " S 11 ", " S 1 ", 1)
+	if err := os.WriteFile(stat, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	wantEqual(t, "parent of before", must[int](t)(view.parentPID()), 0)
+}
+
 // TestYoungerParent has a process whose parent exited, and gave its PID to a
 // process that is younger than its alleged child.
 func TestYoungerParent(t *testing.T) {
