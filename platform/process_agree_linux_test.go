@@ -220,6 +220,7 @@ func isMemory(t *testing.T) bool {
 // TestSteps has a process do little, which is seen.
 func TestSteps(t *testing.T) {
 	p := startOdd(t, nil, "await", "threads=20", "await", "map=anonymous,16777216")
+	eventually(t, func() bool { return statusOf(t, p.Process) == StatusSleeping }) // it may get its step sooner
 	switches := must[ContextSwitches](t)(p.ContextSwitches())
 	p.step(t)
 	eventually(t, func() bool { return must[int](t)(p.NumThreads()) > 20 })
