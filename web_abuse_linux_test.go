@@ -14,6 +14,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/seed57308aee/process_exporter/testdata/proctree"
 )
 
 // chaos is set by `make chaos`: full loads, against the binary that
@@ -21,8 +23,9 @@ import (
 // only what holds at any speed is asked.
 var chaos = os.Getenv("PROCESS_EXPORTER_CHAOS") != ""
 
-// chaosTime is how long each kind of abuse goes on then.
-const chaosTime = 10 * time.Second
+// chaosTime is how long each kind of abuse goes on then, and guessTime how long
+// passwords are guessed.
+const chaosTime, guessTime = 10 * time.Second, time.Minute
 
 // raced is set by PROCESS_EXPORTER_RACE: with the race detector, under the loads of
 // the tests that otherwise do without it. An exporter with it is slow and large, so
@@ -199,6 +202,7 @@ func scrapeBeside(t *testing.T, r *running, a abuse, prepare func(*http.Request)
 			t.Fatal(err)
 		}
 	}
+	perScrape := r.costOf(scrape)
 	before := r.holdings()
 	cpu := r.cpu()
 	start := time.Now()
@@ -206,7 +210,10 @@ func scrapeBeside(t *testing.T, r *running, a abuse, prepare func(*http.Request)
 	var times []time.Duration
 	worst := before
 	lasts := time.Second
-	if chaos {
+	switch {
+	case chaos && a.kind == "guess":
+		lasts = guessTime
+	case chaos:
 		lasts = chaosTime
 	}
 	for time.Since(start) < lasts || len(times) < 5 {
@@ -222,10 +229,12 @@ func scrapeBeside(t *testing.T, r *running, a abuse, prepare func(*http.Request)
 	}
 	used, passed := r.cpu()-cpu, time.Since(start)
 	stop()
+	ended := time.Now()
+	beside := (used - time.Duration(len(times))*perScrape).Seconds() / passed.Seconds()
 	slices.Sort(times)
 	p99 := times[len(times)*99/100]
-	t.Logf("%d scrapes, p50 %v, p99 %v, worst %v; %.0f%% of a core; files %d, at worst %d, connections %d; RSS %+d KiB",
-		len(times), times[len(times)/2], p99, times[len(times)-1], 100*used.Seconds()/passed.Seconds(),
+	t.Logf("%d scrapes, p50 %v, p99 %v, worst %v; %.0f%% of a core, %.0f%% beside the scrapes; files %d, at worst %d, connections %d; RSS %+d KiB",
+		len(times), times[len(times)/2], p99, times[len(times)-1], 100*used.Seconds()/passed.Seconds(), 100*beside,
 		before.files, worst.files, worst.connections, worst.residentKB-before.residentKB)
 	if worst.connections-before.connections > 128+1 {
 		t.Errorf("got %d connections, want at most 128", worst.connections-before.connections)
@@ -238,7 +247,88 @@ func scrapeBeside(t *testing.T, r *running, a abuse, prepare func(*http.Request)
 		after = r.holdings()
 		return after.files <= before.files
 	}, func() string { return fmt.Sprintf("%q, want %q", after.links, before.links) })
+	if back := time.Since(ended); chaos && back > 10*time.Second {
+		t.Errorf("the files were back after %v", back)
+	} else {
+		t.Logf("the files were back after %v", back.Round(time.Millisecond))
+	}
 }
+
+// costOf returns the CPU time that the exporter takes for something, where it is to
+// be known well.
+func (r *running) costOf(what func() (time.Duration, error)) time.Duration {
+	r.t.Helper()
+	if !chaos {
+		return 0
+	}
+	const times = 200
+	before := r.cpu()
+	for range times {
+		if _, err := what(); err != nil {
+			r.t.Fatal(err)
+		}
+	}
+	return (r.cpu() - before) / times
+}
+
+// TestAbuseSharesWalks counts the walks that many clients cause. One process of the
+// file system that is read is such that each walk counts it once, as an error.
+func TestAbuseSharesWalks(t *testing.T) {
+	processes := 200
+	if chaos {
+		processes = 3000 // for walks to take long
+	}
+	tree := proctree.New(t, 1000)
+	for pid := 2; pid < processes; pid++ {
+		tree.Set(proctree.Process{PID: pid, Comm: "p", Args: []string{"x"}, Start: 5})
+	}
+	tree.Set(proctree.Process{PID: 1, Comm: "broken", Args: []string{"x"}, Start: 5, Broken: []string{"stat"}})
+	for _, a := range abuses {
+		if a.kind != "burst" && a.kind != "aborts" && a.kind != "differently" {
+			continue
+		}
+		t.Run(a.kind, func(t *testing.T) {
+			r := underAbuse(t, "--source=procfs", "--procfs", tree.Root)
+			count := func() (walks, answers, took float64) {
+				series, _ := parseMetrics(t, r.Scrape())
+				return series["namedprocess_scrape_procread_errors{}"], series[`promhttp_metric_handler_requests_total{code="200"}`], series["namedprocess_exporter_scrape_duration_seconds{}"]
+			}
+			walks, answers, _ := count()
+			if again, _, _ := count(); again != walks+1 {
+				t.Fatalf("got %v walks counted after %v and one more", again, walks)
+			}
+			begun := time.Now()
+			stop := a.begin(t, strings.TrimPrefix(r.URL, "http://"))
+			lasts := time.Second
+			if chaos {
+				lasts = chaosTime
+			}
+			var seen, mine float64
+			for time.Since(begun) < lasts || mine < 5 {
+				_, _, took := count()
+				seen += took
+				mine++
+				time.Sleep(20 * time.Millisecond) // the rhythm of the scraper
+			}
+			last, answered, _ := count()
+			passed := time.Since(begun).Seconds()
+			stop()
+			walks, answers = last-walks, answered-answers
+			busy := walks * seen / mine
+			t.Logf("%.0f walks for %.0f answers in %.1f s; a walk takes %.1f ms, all of them %.2f s", walks, answers, passed, 1e3*seen/mine, busy)
+			if walks > answers+maxUnanswered || a.kind == "burst" && walks > mine+maxUnanswered+(answers-mine)/2 {
+				t.Errorf("got %v walks for %v answers, of which %v are ours", walks, answers, mine)
+			}
+			// Beyond a second's worth scrapes run for half of the time: serving/pace.go.
+			if chaos && busy > 1.25+passed/2 {
+				t.Errorf("walks took %.2f s of %.1f", busy, passed)
+			}
+		})
+	}
+}
+
+// maxUnanswered is how many walks may be for clients that have hung up, or wait still.
+const maxUnanswered = 4
 
 // cpu returns the CPU time that the exporter has used.
 func (r *running) cpu() time.Duration {
