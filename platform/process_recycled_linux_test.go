@@ -154,8 +154,8 @@ func theSerialsAreTold(t *testing.T, p *Process) {
 func TestRecycledWithinTick(t *testing.T) {
 	r := startRecycler(t)
 	want := manyOr(40, 2_000)
-	before, last := r.does("fresh 0"), (*Process)(nil)
-	last = openProcess(t, before.pid)
+	before := r.does("fresh 0")
+	last := openProcess(t, before.pid)
 	theSerialsAreTold(t, last)
 	seen := map[ID]int{last.ID(): before.births}
 	for within := 0; within < want; {
@@ -182,7 +182,7 @@ func TestRecycledWithinTick(t *testing.T) {
 		}
 		seen[p.ID()] = now.births
 		if now.tick == before.tick {
-			if within < 2 { // all that there is
+			if within < 2 {
 				wantNoAnswers(t, last)
 			}
 			within++
@@ -287,7 +287,7 @@ func readRecycled(t *testing.T, p *Process) (birth int, complete bool) {
 	return birth, true
 }
 
-// walkSources are those that TestWalksOfRecycled and others walk.
+// walkSources runs a test with each Source.
 func walkSources(t *testing.T, test func(t *testing.T, src Source)) {
 	t.Run("procfs", func(t *testing.T) { test(t, openSource(t, "/proc")) })
 	t.Run("bpf", func(t *testing.T) { test(t, openKernelSource(t)) })
