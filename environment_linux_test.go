@@ -265,15 +265,6 @@ func (r *running) firstAddress() string {
 	return "http://" + r.addresses()[0]
 }
 
-func grep(lines []string, text string) (found []string) {
-	for _, line := range lines {
-		if strings.Contains(line, text) {
-			found = append(found, line)
-		}
-	}
-	return found
-}
-
 // startNamed starts a process of this name that waits for the end of the test.
 func startNamed(t *testing.T, name string) *exec.Cmd {
 	t.Helper()

@@ -267,6 +267,16 @@ func (r *running) Wait() int {
 	return r.command.ProcessState.ExitCode()
 }
 
+// grep returns the lines that contain a text.
+func grep(lines []string, text string) (found []string) {
+	for _, line := range lines {
+		if strings.Contains(line, text) {
+			found = append(found, line)
+		}
+	}
+	return found
+}
+
 // finish runs the binary to its end and returns what it printed.
 func finish(t *testing.T, args ...string) (stdout, stderr string, status int) {
 	t.Helper()
