@@ -57,8 +57,8 @@ func (r *running) scrapeCrowd(count int) {
 	r.t.Helper()
 	for range 10 {
 		series, _ := parseMetrics(r.t, r.Scrape())
-		if got := series[crowdProcs]; got != float64(count+1) || series["namedprocess_exporter_scrape_success{}"] != 1 {
-			r.t.Errorf("got %v processes, success %v, want %d", got, series["namedprocess_exporter_scrape_success{}"], count+1)
+		if got := series[crowdProcs]; got < float64(count+1) || series["namedprocess_exporter_scrape_success{}"] != 1 {
+			r.t.Errorf("got %v processes, success %v, want %d or more", got, series["namedprocess_exporter_scrape_success{}"], count+1)
 		}
 	}
 }
