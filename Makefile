@@ -109,7 +109,10 @@ soak:
 
 # What is too much, or too long, for every change. It needs a machine with
 # nothing else to do.
-CHAOS := TestAbuse|TestGuessing|TestBlockedProcesses|TestLockedEpoll|TestHeadlessProcesses|TestStopFinishesScrape|TestStopAtAnyMoment|TestSecondStop
+CHAOS := TestAbuse|TestGuessing|TestBlockedProcesses|TestLockedEpoll|TestHeadlessProcesses|TestStop|TestSecondStop
 CHAOS := $(CHAOS)|TestShortReads|TestForgedCommandLines|TestManyProcesses|TestExtremes|TestBareThreads|TestHugeMemory|TestMappingIsNotHeldUp
+CHAOS := $(CHAOS)|TestForkStorm|TestLossUnderLoad|TestLoadIsSeen|TestRecycledPID|TestExecTurns|TestManyUsers|TestManyThreadNames
+CHAOS := $(CHAOS)|TestStartRefusesFiles|TestReloadRefusesFiles|TestLittleMemory|TestLogOfUnreadable
 chaos:
-	PROCESS_EXPORTER_CHAOS=1 go test -count 1 -v -timeout 30m -run '^($(CHAOS))$$' .
+	PROCESS_EXPORTER_CHAOS=1 go test -count 1 -v -timeout 60m -run '^($(CHAOS))' .
+	PROCESS_EXPORTER_CHAOS=1 go test -count 1 -v -run Recycled ./platform

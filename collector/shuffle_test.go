@@ -19,7 +19,7 @@ import (
 
 // shuffles is how many machines TestShuffledSteps has, unless the environment says
 // otherwise in SHUFFLES. SHUFFLE_SEED has it do the same again.
-const shuffles = 100
+const shuffles = 40
 
 // The counters of a process.
 const (
