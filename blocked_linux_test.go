@@ -253,11 +253,15 @@ func testBlocked(t *testing.T, source, kind string, count int, early bool, confi
 		t.Errorf("got %v seconds of CPU, want %v", got, used)
 	}
 	if chaos {
-		start := time.Now()
-		r.Scrape()
-		normal = max(normal, time.Since(start))
-		if worst := slices.Max(times[1:]); worst > normal+50*time.Millisecond {
-			t.Errorf("a scrape took %v, and %v when nothing was in the way", worst, normal)
+		for range 5 { // at the same pace
+			<-time.After(time.Second)
+			start := time.Now()
+			r.Scrape()
+			normal = max(normal, time.Since(start))
+		}
+		// One may have waited for a CPU.
+		if slices.Sort(times[1:]); times[len(times)-2] > normal+50*time.Millisecond {
+			t.Errorf("scrapes took %v, and %v when nothing was in the way", times[len(times)-2:], normal)
 		}
 		if scrapes > 2 {
 			t.Error("they were not all there after two scrapes")
