@@ -27,7 +27,7 @@ func TestForkStorm(t *testing.T) {
 		rules := fmt.Sprintf("process_names:\n- {name: storm, cmdline: ['^(/bin/sh )?(%s|%s)$']}\n- {name: crowd, cmdline: ['^%s ']}\n", l.program, longer.program, crowd.Path)
 		r := startCommand(t, exec.Command(l.exporter, source, "--children=false", "--web.listen-address=127.0.0.1:0", "--config.path", writeFile(t, "rules.yaml", rules)))
 		r.URL = r.firstAddress()
-		s := &stormy{running: r, loads: map[*load]rate{l: loadRate, longer: loadRate / 20}, last: make(sampleSet)}
+		s := &stormy{running: r, walks: source == "--source=bpf", loads: map[*load]rate{l: loadRate, longer: loadRate / 20}, last: make(sampleSet)}
 		s.scrape(t)
 		first := s.during(t, warm, pause)
 		before := statusKB(t, r.PID, "VmRSS")
@@ -61,6 +61,7 @@ func (l *load) of(script string) *load {
 // A stormy is an exporter that is scraped while processes come and go.
 type stormy struct {
 	*running
+	walks   bool // by itself, between scrapes
 	loads   map[*load]rate
 	last    sampleSet // of each counter
 	before  sampleSet // the answer before
@@ -101,10 +102,11 @@ func (s *stormy) scrape(t *testing.T) {
 		t.Errorf("scrape %d: got %v processes that sleep, want 1,001", s.scrapes, got)
 	}
 	// The memory of a zombie counts as a partial error, as it always has. One that
-	// is met between its end and its parent's wait has a group by its last words.
+	// is met between its end and its parent's wait has a group by its last words. With
+	// bpf there are walks that nobody asked for, of which only the sum is told.
 	zombies := series[`namedprocess_namegroup_states{groupname="storm",state="Zombie"}`]
 	for name, want := range map[string]float64{"namedprocess_scrape_errors": 0, "namedprocess_scrape_procread_errors": 0, "namedprocess_scrape_partial_errors": zombies} {
-		if got := series.value(t, name) - s.before.value(t, name); got != want {
+		if got := series.value(t, name) - s.before.value(t, name); got != want && !(s.walks && name == "namedprocess_scrape_partial_errors" && got > want) {
 			t.Errorf("scrape %d: got %v more of %s, want %v", s.scrapes, got, name, want)
 		}
 	}
