@@ -44,6 +44,7 @@ func startRecycler(t *testing.T) recycler {
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Setenv("TITLE", "scraped") // the tests of other packages recycle beside us
 	return recycler{&disguised{startWorkerOf(t, exec.Command(path, strings.Repeat("-", 50))), path}}
 }
 
@@ -66,7 +67,7 @@ func (r recycler) answer() (c recycled) {
 
 // recycledRules make a group of each kind, and one of the process that has them.
 const recycledRules = `process_names:
-- {name: 'kind {{.Matches.kind}}', cmdline: ['^recycled (?P<kind>\d+) ']}
+- {name: 'kind {{.Matches.kind}}', cmdline: ['^scraped (?P<kind>\d+) ']}
 - {name: parent, cmdline: ['/recycle --']}
 `
 
@@ -127,7 +128,7 @@ func TestRecycledPID(t *testing.T) {
 				}
 			}
 		}
-		for end := time.Now().Add(patience); within < swaps && (chaos || time.Now().Before(end)); tries++ {
+		for end := time.Now().Add(3 * time.Second); within < swaps && (chaos || time.Now().Before(end)); tries++ {
 			kind := tries % 4
 			old := children.does("fresh %d", kind)
 			look(kind)

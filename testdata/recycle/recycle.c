@@ -13,7 +13,7 @@
 // ended, the page faults of these, which are more for a higher kind, and its own.
 // What a child has follows from its kind: the number of its open files, KIND and
 // four more, their limit, a thousand times that, its only argument, "recycled KIND
-// BIRTHS", and in the end its name, "kind KIND". ROOM is what is written over.
+// BIRTHS", or what TITLE says in the environment in the place of the first word, and in the end its name, "kind KIND". ROOM is what is written over.
 #define _GNU_SOURCE
 #include <errno.h>
 #include <linux/sched.h>
@@ -66,6 +66,8 @@ static long long cpu(const struct rusage *used)
 	return (used->ru_utime.tv_sec + used->ru_stime.tv_sec) * 1000000000LL + (used->ru_utime.tv_usec + used->ru_stime.tv_usec) * 1000LL;
 }
 
+static const char *title = "recycled";
+
 static void end(void)
 {
 	struct rusage used;
@@ -86,7 +88,7 @@ static void be(long kind)
 	char name[16];
 
 	memset(room, 0, size);
-	snprintf(room, size, "recycled %ld %ld", kind, births);
+	snprintf(room, size, "%s %ld %ld", title, kind, births);
 	if (setrlimit(RLIMIT_NOFILE, &limit))
 		fail("setrlimit");
 	close(ready[0]);
@@ -157,6 +159,8 @@ int main(int argc, char **argv)
 		fprintf(stderr, "usage: recycle ROOM\n");
 		return 2;
 	}
+	if (getenv("TITLE"))
+		title = getenv("TITLE");
 	room = argv[0];
 	size = argv[1] + strlen(argv[1]) - argv[0]; // without the last NUL, which says that this is an argument
 	closefrom(3);
