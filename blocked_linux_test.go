@@ -100,15 +100,10 @@ func (v *victims) free() bool {
 
 // cpu returns the seconds that they have used.
 func (v *victims) cpu() (seconds float64) {
+	v.t.Helper()
 	for _, pid := range v.pids() {
-		words := strings.Fields(readText(v.t, fmt.Sprintf("/proc/%d/stat", pid)))
-		for _, word := range words[13:15] {
-			ticks, err := strconv.ParseFloat(word, 64)
-			if err != nil {
-				v.t.Fatal(err)
-			}
-			seconds += ticks / 100
-		}
+		st := statOf(v.t, strconv.Itoa(pid))
+		seconds += float64(st.UserTicks+st.SystemTicks) / 100
 	}
 	return seconds
 }

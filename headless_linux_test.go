@@ -31,9 +31,9 @@ func (h belongings) addLiving(t *testing.T, pid int) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	stat := strings.Fields(readText(t, fmt.Sprintf("/proc/%d/stat", pid)))
-	if stat[2] != "Z" {
-		t.Fatalf("the main thread is in state %q", stat[2])
+	stat := statOf(t, strconv.Itoa(pid))
+	if stat.State != 'Z' {
+		t.Fatalf("the main thread is in state %c", stat.State)
 	}
 	number := func(words []string, at int) float64 {
 		n, err := strconv.ParseFloat(words[at], 64)
@@ -49,7 +49,7 @@ func (h belongings) addLiving(t *testing.T, pid int) {
 	_, pss, _ := strings.Cut(rollup, "\nPss:")
 	h["memory_bytes,proportionalResident"] += number(strings.Fields(pss), 0) * 1024
 	h["open_filedesc"] += float64(len(fds))
-	h["cpu"] += (number(stat, 13) + number(stat, 14)) / 100
+	h["cpu"] += float64(stat.UserTicks+stat.SystemTicks) / 100
 	h["num_procs"]++
 	h["num_threads"] += float64(len(threads))
 }

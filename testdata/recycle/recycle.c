@@ -13,7 +13,8 @@
 // ended, the page faults of these, which are more for a higher kind, and its own.
 // What a child has follows from its kind: the number of its open files, KIND and
 // four more, their limit, a thousand times that, its only argument, "recycled KIND
-// BIRTHS", or what TITLE says in the environment in the place of the first word, and in the end its name, "kind KIND". ROOM is what is written over.
+// BIRTHS", and in the end its name, "kind KIND". ROOM is what is written over. The
+// variable TITLE has another word in the place of "recycled".
 #define _GNU_SOURCE
 #include <errno.h>
 #include <linux/sched.h>
