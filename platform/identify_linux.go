@@ -10,12 +10,19 @@ import (
 	"github.com/seed57308aee/process_exporter/procfs"
 )
 
-// identify reads the names of a process. They are read one after the other, and
-// the process may exit in between and its PID go to another: stat comes last and
-// must still show the same start. A process that became a zombie since the walk
-// has lost its command line, and counts as gone.
+// identify reads the names of a process. The process may have exited, and its PID
+// have gone to another: stat comes last and must still show the same start. A
+// process that became a zombie since the walk has lost its command line, and counts
+// as gone.
 func (w *worker) identify(target Sample, want Words) (Identity, error) {
 	id := Identity{ID: target.ID}
+	if err := w.reader.Enter(target.PID); err != nil {
+		return id, err
+	}
+	defer w.reader.Leave()
+	if target.inode != 0 && differs(target.inode, w.reader.Inode()) {
+		return id, procfs.ErrGone
+	}
 	err := w.readWords(&target, want, func(word Words, text []byte) {
 		switch word {
 		case WordArgs:

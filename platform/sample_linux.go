@@ -59,16 +59,19 @@ func newScratch(seed maphash.Seed) scratch {
 
 // sample reads a process into w.read.sample: stat, and the parts that prev, its
 // Sample of the walk before, wants. found is false if there is none to tell of.
-// The inode is that of its directory.
+// The inode is that of its directory when the processes were listed.
 func (w *worker) sample(pid int, inode uint64, prev *Sample) (found bool, err error) {
 	r := &w.read
 	now := w.takePulse(pid, prev)
-	replaced := prev != nil && prev.inode != 0 && prev.inode != inode
-	if prev != nil && !replaced && w.unchanged(prev, &now) {
+	if prev != nil && (prev.inode == 0 || prev.inode == inode) && w.unchanged(prev, &now) {
 		w.remember(inode)
 		return true, nil
 	}
-	text, err := w.reader.Read(pid, "stat")
+	var text []byte
+	if err = w.reader.Enter(pid); err == nil {
+		defer w.reader.Leave()
+		text, err = w.reader.Read(pid, "stat")
+	}
 	switch {
 	case err == nil && len(text) == 0: // exited between open and read
 		return false, procfs.ErrGone
@@ -84,12 +87,15 @@ func (w *worker) sample(pid int, inode uint64, prev *Sample) (found bool, err er
 		r.sample = prev.unread()
 		return true, err
 	}
+	if prev != nil && prev.inode != 0 || w.young(r.stat.StartTicks) {
+		inode = w.reader.Inode() // whoever was listed may be gone
+	}
 	serial := uint64(0)
 	switch {
 	case prev == nil:
 	case prev.Start != r.stat.StartTicks: // the PID has gone to another process
 		prev = nil
-	case replaced: // likewise, within one tick
+	case differs(prev.inode, inode): // likewise, within one tick
 		serial, prev = prev.Serial+1, nil
 	default:
 		serial = prev.Serial
@@ -108,17 +114,24 @@ func (w *worker) sample(pid int, inode uint64, prev *Sample) (found bool, err er
 }
 
 // remember keeps the inode of a process of which PID and Start do not say enough
-// yet. Whoever gets its PID is born after it was read, and so not in the same tick,
-// if its own tick was over when the walk began: one process in thousands is
-// younger. A directory whose inode the kernel has dropped meanwhile, for want of
+// yet. A directory whose inode the kernel has dropped meanwhile, for want of
 // memory, makes of that one two; what it used in the first hundredth of a second
 // counts twice then.
 func (w *worker) remember(inode uint64) {
 	s := &w.read.sample
-	if s.inode = 0; s.Start >= w.now && inode > 1 && w.src.mount.Real() {
+	if s.inode = 0; w.young(s.Start) && inode > 1 {
 		s.inode = inode
 	}
 }
+
+// differs reports whether two inodes are those of two processes. 0 is unknown.
+func differs(a, b uint64) bool { return a != 0 && b != 0 && a != b }
+
+// young reports whether a process may have the PID and the start of another.
+// Whoever gets a PID is born after who had it was read, and so not in the same
+// tick, if the tick of that one was over when the walk began: one process in
+// thousands is younger.
+func (w *worker) young(start uint64) bool { return start >= w.now && w.src.mount.Real() }
 
 // takeStat starts a new Sample with what stat says. prev is of the same process,
 // or nil.
@@ -292,22 +305,25 @@ func (w *worker) fds(s *Sample) (err error) {
 
 // fdLimit asks the kernel directly where it may, which costs a twentieth of
 // reading the file: of processes of our own user, or with CAP_SYS_RESOURCE.
-// A limit seldom changes: it is asked for again after execve, when half of it
-// is used up, and else every refresh walks.
+// A limit seldom changes: it is asked for again in the first minute of a process,
+// in which it may set its own, after execve, when half of it is used up, and else
+// every refresh walks.
 func (w *worker) fdLimit(s, prev *Sample) error {
 	if s.State == 'Z' && !headless(s) {
 		s.FDLimit = math.MaxUint64
 		return nil
 	}
-	if prev != nil && prev.Have&FieldFDLimit != 0 && prev.Exec == s.Exec && s.FDs < prev.FDLimit/2 && w.src.mount.Real() && !w.due(s.PID) {
+	old := w.now >= s.Start+60*w.src.clock.hz
+	if old && prev != nil && prev.Have&FieldFDLimit != 0 && prev.Exec == s.Exec && s.FDs < prev.FDLimit/2 && w.src.mount.Real() && !w.due(s.PID) {
 		s.FDLimit = prev.FDLimit
 		return nil
 	}
-	if w.src.mount.OwnPIDs() {
-		if unix.Prlimit(s.PID, unix.RLIMIT_NOFILE, nil, &w.read.limit) == nil {
-			s.FDLimit = w.read.limit.Cur
-			return nil
+	if w.src.mount.OwnPIDs() && unix.Prlimit(s.PID, unix.RLIMIT_NOFILE, nil, &w.read.limit) == nil {
+		if !w.reader.Alive(s.PID) { // its PID may have gone to another before
+			return unix.ESRCH
 		}
+		s.FDLimit = w.read.limit.Cur
+		return nil
 	}
 	text, err := w.reader.Read(s.PID, "limits")
 	if err != nil {

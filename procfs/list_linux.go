@@ -13,7 +13,7 @@ import (
 
 // AppendPIDs appends the PIDs of all processes to dst, ascending.
 func (r *Reader) AppendPIDs(dst []int) ([]int, error) {
-	r.path = append(r.path[:0], '.', 0)
+	r.nameHost(".")
 	dst, errno := r.appendNumbers(dst)
 	if errno != 0 {
 		return dst, &ReadError{Err: errno}
@@ -34,7 +34,7 @@ type Entry struct {
 // AppendProcesses appends an Entry for every process to dst, ascending by PID. It
 // costs what AppendPIDs costs.
 func (r *Reader) AppendProcesses(dst []Entry) ([]Entry, error) {
-	r.path = append(r.path[:0], '.', 0)
+	r.nameHost(".")
 	from := len(dst)
 	errno := r.list(func(name []byte, inode uint64) {
 		if n, ok := parseID(name); ok {

@@ -15,6 +15,7 @@ import (
 // any number of Readers.
 type Mount struct {
 	dir     *os.File
+	fd      int  // that of dir
 	real    bool // the kernel's own procfs, not a copy of one
 	sizedFD bool // the size of a PID/fd directory is the number of its entries
 	open    bool // no hidepid, which makes every open look at the process
@@ -28,9 +29,9 @@ func Open(root string) (*Mount, error) {
 	if err != nil {
 		return nil, fmt.Errorf("procfs: %w", err)
 	}
-	m := &Mount{dir: dir}
+	m := &Mount{dir: dir, fd: int(dir.Fd())}
 	var fs unix.Statfs_t
-	if err := unix.Fstatfs(int(dir.Fd()), &fs); err == nil {
+	if err := unix.Fstatfs(m.fd, &fs); err == nil {
 		m.real = fs.Type == unix.PROC_SUPER_MAGIC
 	}
 	text, err := os.ReadFile(filepath.Join(root, "stat"))

@@ -48,10 +48,10 @@ func (m *Mount) Process(pid int, room *atomic.Int32) (*Process, error) {
 	const flags = unix.O_DIRECTORY | unix.O_CLOEXEC
 	p := &Process{mount: m, pid: pid, room: room}
 	name := strconv.Itoa(pid)
-	fd, err := openat(int(m.dir.Fd()), name, unix.O_RDONLY|flags)
+	fd, err := openat(m.fd, name, unix.O_RDONLY|flags)
 	if err == unix.EACCES || err == unix.EPERM { // hidepid=1
 		p.path = true
-		fd, err = openat(int(m.dir.Fd()), name, unix.O_PATH|flags)
+		fd, err = openat(m.fd, name, unix.O_PATH|flags)
 	}
 	if err != 0 {
 		return nil, &ReadError{PID: pid, Err: err}
@@ -179,7 +179,7 @@ func (p *Process) reader(buf []byte, file string) Reader {
 	if len(buf) == 0 {
 		buf = make([]byte, 4096)
 	}
-	return Reader{mount: p.mount, fd: p.fd, buf: buf, path: append(append(make([]byte, 0, 64), file...), 0)}
+	return Reader{mount: p.mount, at: p.fd, buf: buf, path: append(append(make([]byte, 0, 64), file...), 0)}
 }
 
 func (p *Process) failed(file string, errno syscall.Errno) error {

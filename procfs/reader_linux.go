@@ -29,11 +29,14 @@ const (
 // next call of any of them.
 type Reader struct {
 	mount *Mount
-	fd    int
 	buf   []byte
+	at    int    // the directory that path starts at
 	path  []byte // the name being opened, ended by a NUL
 	info  unix.Statx_t
 	raw   rawCalls // which calls for the file being read may be raw
+
+	dir   int // the open directory of process dirOf
+	dirOf int // 0 is none
 
 	tasks   int // the open task directory of process tasksOf
 	tasksOf int // 0 is none
@@ -44,7 +47,42 @@ type Reader struct {
 
 // NewReader returns a Reader of m.
 func NewReader(m *Mount) *Reader {
-	return &Reader{mount: m, fd: int(m.dir.Fd()), buf: make([]byte, 16<<10), path: make([]byte, 0, 64)}
+	return &Reader{mount: m, at: m.fd, buf: make([]byte, 16<<10), path: make([]byte, 0, 64)}
+}
+
+// Enter opens the directory of a process. Until Leave, whatever is read of that PID
+// is of the process that has it now, or the error says that it is gone: between two
+// reads by PID, it may go to another.
+func (r *Reader) Enter(pid int) error {
+	r.Leave()
+	r.name(pid, "")
+	r.raw = r.mount.raw("stat")
+	fd, errno := r.open(unix.O_PATH | unix.O_DIRECTORY | unix.O_CLOEXEC)
+	r.raw = 0
+	if errno != 0 {
+		return &ReadError{PID: pid, Err: errno}
+	}
+	r.dir, r.dirOf = fd, pid
+	return nil
+}
+
+// Leave ends what Enter began.
+func (r *Reader) Leave() {
+	if r.dirOf != 0 {
+		closeFD(r.dir)
+		r.dirOf = 0
+	}
+}
+
+// Inode returns the inode of the directory that was entered, as an [Entry] has it,
+// or 0 if it is not to be known.
+func (r *Reader) Inode() uint64 {
+	r.at, r.path = r.dir, append(r.path[:0], 0)
+	const flags = unix.AT_EMPTY_PATH
+	if r.dirOf == 0 || r.statx(flags, unix.STATX_INO) != 0 {
+		return 0
+	}
+	return r.info.Ino
 }
 
 // Read returns the text of /proc/PID/file, a file of one record such as stat,
@@ -98,15 +136,9 @@ func (r *Reader) ReadLink(pid int, file string) ([]byte, error) {
 // in its error is the thread's.
 func (r *Reader) ReadTask(pid, tid int, file string) ([]byte, error) {
 	r.raw = r.mount.raw(file)
-	root := r.fd
-	if pid == r.tasksOf {
-		r.fd = r.tasks
-		r.name(tid, file)
-	} else {
-		r.nameTask(pid, tid, file)
-	}
+	r.nameTask(pid, tid, file)
 	text, errno := r.slurp(record)
-	r.raw, r.fd = 0, root
+	r.raw = 0
 	if errno != 0 {
 		return nil, &ReadError{PID: tid, File: file, Err: errno}
 	}
@@ -142,7 +174,7 @@ func (r *Reader) Through(pid, tid int) { r.throughOf, r.through = pid, tid }
 
 // ReadHost returns the text of /proc/file, which belongs to no process.
 func (r *Reader) ReadHost(file string) ([]byte, error) {
-	r.path = append(append(r.path[:0], file...), 0)
+	r.nameHost(file)
 	text, errno := r.slurp(whole)
 	if errno != 0 {
 		return nil, &ReadError{File: file, Err: errno}
@@ -172,8 +204,7 @@ func (r *Reader) CountFDs(pid int) (uint64, error) {
 }
 
 // Alive reports whether the process still has a directory. It tells a process
-// that exited from a file that this kernel does not have: opened by path, both
-// are ENOENT.
+// that exited from a file that this kernel does not have: both are ENOENT.
 func (r *Reader) Alive(pid int) bool {
 	r.name(pid, "stat")
 	fd, errno := r.open(unix.O_PATH | unix.O_CLOEXEC)
@@ -185,9 +216,9 @@ func (r *Reader) Alive(pid int) bool {
 	return true
 }
 
+// name sets r.at and r.path to a file of a process.
 func (r *Reader) name(pid int, file string) {
-	p := strconv.AppendInt(r.path[:0], int64(pid), 10)
-	p = append(p, '/')
+	p := r.begin(pid)
 	if pid == r.throughOf {
 		p = append(p, "task/"...)
 		p = strconv.AppendInt(p, int64(r.through), 10)
@@ -197,13 +228,33 @@ func (r *Reader) name(pid int, file string) {
 	r.path = append(p, 0)
 }
 
+// nameTask sets them to a file of a thread.
 func (r *Reader) nameTask(pid, tid int, file string) {
-	p := strconv.AppendInt(r.path[:0], int64(pid), 10)
-	p = append(p, "/task/"...)
+	var p []byte
+	if pid == r.tasksOf {
+		r.at, p = r.tasks, r.path[:0]
+	} else {
+		p = append(r.begin(pid), "task/"...)
+	}
 	p = strconv.AppendInt(p, int64(tid), 10)
 	p = append(p, '/')
 	p = append(p, file...)
 	r.path = append(p, 0)
+}
+
+// nameHost sets them to a file of no process.
+func (r *Reader) nameHost(file string) {
+	r.at, r.path = r.mount.fd, append(append(r.path[:0], file...), 0)
+}
+
+// begin returns what the names of the files of a process begin with.
+func (r *Reader) begin(pid int) []byte {
+	if pid == r.dirOf {
+		r.at = r.dir
+		return r.path[:0]
+	}
+	r.at = r.mount.fd
+	return append(strconv.AppendInt(r.path[:0], int64(pid), 10), '/')
 }
 
 // An extent is how much of a file is read.
@@ -268,9 +319,9 @@ func (r *Reader) open(flags int) (fd int, errno syscall.Errno) {
 	for {
 		var n uintptr
 		if r.raw&rawOpen != 0 {
-			n, _, errno = syscall.RawSyscall6(unix.SYS_OPENAT, uintptr(r.fd), uintptr(unsafe.Pointer(&r.path[0])), uintptr(flags), 0, 0, 0)
+			n, _, errno = syscall.RawSyscall6(unix.SYS_OPENAT, uintptr(r.at), uintptr(unsafe.Pointer(&r.path[0])), uintptr(flags), 0, 0, 0)
 		} else {
-			n, _, errno = syscall.Syscall6(unix.SYS_OPENAT, uintptr(r.fd), uintptr(unsafe.Pointer(&r.path[0])), uintptr(flags), 0, 0, 0)
+			n, _, errno = syscall.Syscall6(unix.SYS_OPENAT, uintptr(r.at), uintptr(unsafe.Pointer(&r.path[0])), uintptr(flags), 0, 0, 0)
 		}
 		if errno != unix.EINTR {
 			return int(n), errno
@@ -280,15 +331,20 @@ func (r *Reader) open(flags int) (fd int, errno syscall.Errno) {
 
 func (r *Reader) readLink() (n int, errno syscall.Errno) {
 	const maxPath = 4096
-	p, _, errno := syscall.Syscall6(unix.SYS_READLINKAT, uintptr(r.fd), uintptr(unsafe.Pointer(&r.path[0])), uintptr(unsafe.Pointer(&r.buf[0])), maxPath, 0, 0)
+	p, _, errno := syscall.Syscall6(unix.SYS_READLINKAT, uintptr(r.at), uintptr(unsafe.Pointer(&r.path[0])), uintptr(unsafe.Pointer(&r.buf[0])), maxPath, 0, 0)
 	return int(p), errno
 }
 
 // size returns the size of the file r.path names, which the kernel's own
 // procfs tells at once.
 func (r *Reader) size() (uint64, syscall.Errno) {
-	_, _, errno := syscall.RawSyscall6(unix.SYS_STATX, uintptr(r.fd), uintptr(unsafe.Pointer(&r.path[0])), 0, unix.STATX_SIZE, uintptr(unsafe.Pointer(&r.info)), 0)
+	errno := r.statx(0, unix.STATX_SIZE)
 	return r.info.Size, errno
+}
+
+func (r *Reader) statx(flags, mask int) syscall.Errno {
+	_, _, errno := syscall.RawSyscall6(unix.SYS_STATX, uintptr(r.at), uintptr(unsafe.Pointer(&r.path[0])), uintptr(flags), uintptr(mask), uintptr(unsafe.Pointer(&r.info)), 0)
+	return errno
 }
 
 func read(fd int, p []byte) (int, syscall.Errno) {

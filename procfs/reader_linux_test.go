@@ -1,0 +1,134 @@
+package procfs
+
+import (
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+)
+
+// TestReaderEnters reads processes that were entered and others, and one whose PID
+// a new process seems to have, in a tree that the test rearranges.
+func TestReaderEnters(t *testing.T) {
+	root := t.TempDir()
+	write := func(dir, name string) {
+		for _, file := range []string{"7/stat", "7/task/8/stat", "9/stat"} {
+			path := filepath.Join(root, dir, file)
+			if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(path, []byte(name+" "+file+"\n"), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	write(".", "old")
+	if err := os.WriteFile(filepath.Join(root, "stat"), []byte("btime 1\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	mount, err := Open(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer mount.Close()
+	r := NewReader(mount)
+	wantText := func(want string, text []byte, err error) {
+		t.Helper()
+		if string(text) != want || err != nil {
+			t.Errorf("got %q and error %v, want %q", text, err, want)
+		}
+	}
+	read := func(want string, pid int) {
+		t.Helper()
+		text, err := r.Read(pid, "stat")
+		wantText(want, text, err)
+	}
+	readTask := func(want string) {
+		t.Helper()
+		text, err := r.ReadTask(7, 8, "stat")
+		wantText(want, text, err)
+	}
+	if r.Inode() != 0 {
+		t.Error("got an inode of nothing")
+	}
+	if err := r.Enter(7); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(filepath.Join(root, "7"), filepath.Join(root, "gone")); err != nil {
+		t.Fatal(err)
+	}
+	write(".", "new")
+	read("old 7/stat\n", 7)
+	readTask("old 7/task/8/stat\n")
+	read("new 9/stat\n", 9)
+	if err := r.EnterTasks(7); err != nil {
+		t.Fatal(err)
+	}
+	readTask("old 7/task/8/stat\n")
+	r.LeaveTasks()
+	r.Through(7, 8)
+	read("old 7/task/8/stat\n", 7)
+	r.Through(0, 0)
+	text, err := r.ReadHost("stat")
+	wantText("btime 1\n", text, err)
+	if pids, err := r.AppendPIDs(nil); len(pids) != 2 || err != nil {
+		t.Errorf("got PIDs %v and error %v", pids, err)
+	}
+	r.Leave()
+	read("new 7/stat\n", 7)
+	readTask("new 7/task/8/stat\n")
+	if err := r.Enter(10); !errors.Is(err, ErrGone) || r.Inode() != 0 {
+		t.Errorf("entered process 10: %v, inode %d", err, r.Inode())
+	}
+}
+
+// TestReaderEntersLiving enters a process, which then exits.
+func TestReaderEntersLiving(t *testing.T) {
+	cmd := exec.Command("sleep", "1000")
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _, _ = cmd.Process.Kill(), cmd.Wait() })
+	pid := cmd.Process.Pid
+	mount, err := Open("/proc")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer mount.Close()
+	r := NewReader(mount)
+	defer r.Leave()
+	enter := func() {
+		if err := r.Enter(pid); err != nil {
+			t.Fatal(err)
+		}
+	}
+	enter()
+	listed, err := r.AppendProcesses(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range listed {
+		if e.PID == pid && (e.Inode != r.Inode() || e.Inode == 0) {
+			t.Errorf("got inode %d, want %d", r.Inode(), e.Inode)
+		}
+	}
+	if fds, err := r.CountFDs(pid); err != nil || fds == 0 {
+		t.Errorf("got %d files and error %v", fds, err)
+	}
+	if exe, err := r.ReadLink(pid, "exe"); err != nil || exe[0] != '/' {
+		t.Errorf("got program %q and error %v", exe, err)
+	}
+	if !r.Alive(pid) {
+		t.Error("a living process counts as gone")
+	}
+	if n := testing.AllocsPerRun(100, func() { enter(); _, _ = r.Read(pid, "stat"); r.Inode(); r.Leave() }); n != 0 {
+		t.Errorf("got %v allocations", n)
+	}
+	enter()
+	_ = cmd.Process.Kill()
+	_ = cmd.Wait()
+	if _, err := r.Read(pid, "stat"); !errors.Is(err, ErrGone) || r.Alive(pid) {
+		t.Errorf("got error %v of a process that exited", err)
+	}
+}
