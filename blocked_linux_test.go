@@ -30,6 +30,15 @@ var buildOdd = sync.OnceValues(func() (string, error) {
 	return path, nil
 })
 
+// buildSharer returns the program that victims of the kind "share" run.
+var buildSharer = sync.OnceValues(func() (string, error) {
+	path := filepath.Join(filepath.Dir(binary), "sharer")
+	if out, err := exec.Command("cc", "-O2", "-o", path, "testdata/sharer/sharer.c").CombinedOutput(); err != nil {
+		return "", fmt.Errorf("cc: %w: %s", err, out)
+	}
+	return path, nil
+})
+
 // startVictims starts so many of a kind that testdata/odd knows.
 func startVictims(t *testing.T, kind string, count int) *victims {
 	t.Helper()
@@ -50,6 +59,14 @@ func startVictims(t *testing.T, kind string, count int) *victims {
 		t.Fatal(err)
 	}
 	v := &victims{t, exec.Command(path, fmt.Sprintf("victims=%s,%d,%s", kind, count, filepath.Join(dir, "f"))), dir}
+	if kind == "share" {
+		need(t, "cc")
+		sharer, err := buildSharer()
+		if err != nil {
+			t.Fatal(err)
+		}
+		v.command.Env = append(os.Environ(), "SHARER="+sharer)
+	}
 	in, err := v.command.StdinPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -81,10 +98,15 @@ func (v *victims) release() {
 	}
 }
 
-// pids returns those of the victims and of the process that holds them.
+// pids returns those of the victims, of their children and of the process that holds
+// them.
 func (v *victims) pids() []int {
 	v.t.Helper()
-	return append(children(v.t, v.command.Process.Pid), v.command.Process.Pid)
+	pids := []int{v.command.Process.Pid}
+	for i := 0; i < len(pids); i++ {
+		pids = append(pids, children(v.t, pids[i])...)
+	}
+	return pids
 }
 
 // free reports whether nothing keeps any of them.
@@ -120,13 +142,14 @@ func threadsOf(t *testing.T, pid int) int {
 }
 
 // TestBlockedProcesses has many processes that cannot be read, those with their
-// memory locked and those in execve(2), from before the exporter starts or since
-// then, for both sources. The rest of the machine must be there all the time.
+// memory locked and those in execve(2), which waits for a file to be closed or for
+// such a lock, from before the exporter starts or since then, for both sources. The
+// rest of the machine must be there all the time.
 func TestBlockedProcesses(t *testing.T) {
-	const config = "process_names:\n  - name: victims\n    exe: [odd, exe]\n  - name: '{{.Comm}}'\n    cmdline: ['.+']\n"
-	counts := map[string][]int{"mmap": {200}, "exec": {50}}
+	const config = "process_names:\n  - name: victims\n    exe: [odd, exe, sharer]\n  - name: '{{.Comm}}'\n    cmdline: ['.+']\n"
+	counts := map[string][]int{"mmap": {200}, "exec": {50}, "share": {50}}
 	if chaos {
-		counts = map[string][]int{"mmap": {1, 200}, "exec": {1, 50}}
+		counts = map[string][]int{"mmap": {1, 200}, "exec": {1, 50}, "share": {1, 50}}
 	}
 	eachSource(t, func(t *testing.T, source string) {
 		for kind, counts := range counts {
@@ -232,11 +255,15 @@ func testBlocked(t *testing.T, source, kind string, count int, early bool, confi
 	}
 	held.release()
 	eventually(t, "all to be free", held.free)
+	all := count + 1
+	if kind == "share" {
+		all += count
+	}
 	scrapes := 0
 	eventually(t, "all to be there again", func() bool {
 		scrapes++
 		body := r.Scrape()
-		return strings.Contains(body, `num_procs{groupname="victims"} `+strconv.Itoa(count+1)+"\n") &&
+		return strings.Contains(body, `num_procs{groupname="victims"} `+strconv.Itoa(all)+"\n") &&
 			strings.Contains(body, "namedprocess_exporter_blocked_processes 0\n")
 	}, func() string { return strings.Join(grep(strings.Split(r.Scrape(), "\n"), "victims"), "\n") })
 	series, _ := parseMetrics(t, r.Scrape())
@@ -244,7 +271,7 @@ func testBlocked(t *testing.T, source, kind string, count int, early bool, confi
 	// They wait for their input, and use nothing any more. Of those that were there
 	// before the exporter it counts what they use from then on.
 	got, used := series[cpu+`"user"}`]+series[cpu+`"system"}`], held.cpu()
-	if slack := 0.02 * float64(count+1); got > used+slack || !early && got < used-slack {
+	if slack := 0.02 * float64(all); got > used+slack || !early && got < used-slack {
 		t.Errorf("got %v seconds of CPU, want %v", got, used)
 	}
 	if chaos {

@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -22,8 +23,9 @@ import (
 // leaves one kind of question unanswered, and starts a child for each that waits
 // for the answer: "mmap" with their memory map locked, so that nobody can read their
 // command lines, "exec" within execve(2), so that not even their stat can be read,
-// and "epoll" within epoll_wait(2), so that who reads the fdinfo of that descriptor
-// waits beyond SIGKILL. At SIGUSR1 all are answered.
+// "share" likewise with a child of their own, by the program that the variable
+// SHARER names, and "epoll" within epoll_wait(2), so that who reads the fdinfo of
+// that descriptor waits beyond SIGKILL. At SIGUSR1 all are answered.
 func startVictims(what string) error {
 	kind, rest, _ := strings.Cut(what, ",")
 	number, path, _ := strings.Cut(rest, ",")
@@ -31,7 +33,7 @@ func startVictims(what string) error {
 	if err != nil {
 		return err
 	}
-	silent := map[string]uint32{"mmap": fuseWrite, "exec": fuseFlush, "epoll": fuseRead}[kind]
+	silent := map[string]uint32{"mmap": fuseWrite, "exec": fuseFlush, "share": fuseWrite, "epoll": fuseRead}[kind]
 	if err := hideMounts(); err != nil {
 		return err
 	}
@@ -43,10 +45,20 @@ func startVictims(what string) error {
 			return err
 		}
 		go server.serve()
-		if err := startVictim("victim=" + kind + "," + own); err != nil {
+		child := exec.Command("/proc/self/exe", "victim="+kind+","+own)
+		if kind == "share" {
+			child = exec.Command(os.Getenv("SHARER"), own)
+		}
+		in, err := startVictim(child)
+		if err != nil {
 			return err
 		}
 		<-server.asked
+		if kind == "share" {
+			if err := execSharer(child.Process.Pid, in); err != nil {
+				return err
+			}
+		}
 		servers = append(servers, server)
 	}
 	go func() {
@@ -60,22 +72,47 @@ func startVictims(what string) error {
 	return nil
 }
 
-func startVictim(how string) error {
-	child := exec.Command("/proc/self/exe", how)
+// inputs are those of the children, which are closed when nobody has them any more.
+var inputs []io.Writer
+
+func startVictim(child *exec.Cmd) (in io.Writer, err error) {
 	child.Stderr = os.Stderr
 	child.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	if _, err := child.StdinPipe(); err != nil {
-		return err
+	in, err1 := child.StdinPipe()
+	inputs = append(inputs, in)
+	out, err2 := child.StdoutPipe()
+	if err := errors.Join(err1, err2); err != nil {
+		return nil, err
 	}
-	out, err := child.StdoutPipe()
-	if err := errors.Join(err, child.Start()); err != nil {
-		return err
+	if err := child.Start(); err != nil {
+		return nil, err
 	}
 	if said, err := io.ReadAll(io.LimitReader(out, int64(len("ready\n")))); string(said) != "ready\n" {
-		return fmt.Errorf("a victim said %q: %w", said, err)
+		return nil, fmt.Errorf("a victim said %q: %w", said, err)
 	}
 	go io.Copy(io.Discard, out)
-	return nil
+	return in, nil
+}
+
+// execSharer has the child of a process call execve(2), and waits until it waits.
+func execSharer(pid int, in io.Writer) error {
+	if _, err := in.Write([]byte("x")); err != nil {
+		return err
+	}
+	child, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", pid, pid))
+	if err != nil {
+		return err
+	}
+	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); time.Sleep(time.Millisecond) {
+		text, err := os.ReadFile(fmt.Sprintf("/proc/%s/status", strings.TrimSpace(string(child))))
+		if err != nil {
+			return err
+		}
+		if strings.Contains(string(text), "State:\tD") {
+			return nil
+		}
+	}
+	return fmt.Errorf("process %s does not wait in execve(2)", child)
 }
 
 // beVictim is what a child of startVictims does. To unmap memory that it has
