@@ -63,7 +63,7 @@ func TestClockSteps(t *testing.T) {
 			src.clock.real, src.clock.gettime, src.clock.offset = true, m.gettime, m.at-m.sinceBoot
 			var snap Snapshot
 			walk(t, src, &snap, FieldStat)
-			first, before := snap.Samples[0].ID, src.clock.at(snap.Samples[0].ID.Start)
+			first, before := snap.Samples[0].ID, src.clock.at(snap.Samples[0].Start)
 			for i, step := range tt.steps {
 				m.pass(15*second, step)
 				walk(t, src, &snap, FieldStat)
@@ -72,7 +72,7 @@ func TestClockSteps(t *testing.T) {
 					t.Errorf("step %d: got %+v, which was %+v", i, s.ID, first)
 				}
 				want := time.Unix(0, int64(m.at-m.sinceBoot+bornAfter))
-				if got := src.clock.at(s.ID.Start); got.Sub(want).Abs() > second || !snap.BootTime.Add(bornAfter).Equal(got) {
+				if got := src.clock.at(s.Start); got.Sub(want).Abs() > second || !snap.BootTime.Add(bornAfter).Equal(got) {
 					t.Errorf("step %d: it began at %v, want %v; the boot was at %v", i, got, want, snap.BootTime)
 				}
 				if now := uint64(m.sinceBoot/second) * hz; snap.Now != now {
