@@ -114,17 +114,27 @@ func (w *worker) sum() uint64 { return max(w.read.words.Sum64(), 1) }
 // stillThere reads the stat of a process and returns ErrGone if it has become
 // another, or a zombie.
 func (w *worker) stillThere(target *Sample) error {
-	text, err := w.reader.Read(target.PID, "stat")
-	if err != nil {
-		return err
-	}
-	if err := procfs.ParseStat(text, &w.read.stat); err != nil {
+	if err := w.readStat(target.PID); err != nil {
 		return err
 	}
 	if w.read.stat.StartTicks != target.Start || exiting(&w.read.stat) && target.State != 'Z' && !target.Kernel {
 		return procfs.ErrGone
 	}
 	return nil
+}
+
+// hasStart reports whether the process that has this PID started when s did.
+func (w *worker) hasStart(s *Sample) bool {
+	return w.readStat(s.PID) == nil && w.read.stat.StartTicks == s.Start
+}
+
+// readStat reads the stat of a process into w.read.stat.
+func (w *worker) readStat(pid int) error {
+	text, err := w.reader.Read(pid, "stat")
+	if err != nil {
+		return err
+	}
+	return procfs.ParseStat(text, &w.read.stat)
 }
 
 // passDenied returns err unless it only says that a file is kept from us, or

@@ -14,6 +14,7 @@ import (
 	"testing"
 
 	"github.com/seed57308aee/process_exporter/platform/bpf"
+	"github.com/seed57308aee/process_exporter/testdata/proctree"
 )
 
 // openKernelSource opens the Source under test, or skips the test where it
@@ -410,6 +411,24 @@ func TestThreadsOutOfOrder(t *testing.T) {
 		}
 		if fmt.Sprint(tids) != fmt.Sprint(want.tids) || s.UserNanos != want.nanos {
 			t.Errorf("process %d: got threads %v with %d ns, want %v with %d", s.PID, tids, s.UserNanos, want.tids, want.nanos)
+		}
+	}
+}
+
+// TestSupplementOfAnother reads the shares of memory of a process that the kernel's
+// programs have told of, and of one whose PID has gone to another since.
+func TestSupplementOfAnother(t *testing.T) {
+	tree := proctree.New(t, 1000)
+	tree.Set(proctree.Process{PID: 7, Comm: "p", Args: []string{"x"}, Start: 151, RSS: 3, PSSKB: 12})
+	w := newWorker(openSource(t, tree.Root).(*source))
+	w.turn = 1
+	for start, want := range map[uint64]Fields{151: FieldSmaps, 150: 0} {
+		for _, known := range []bool{false, true} {
+			s := Sample{ID: ID{PID: 7, Start: start}, State: 'S', Threads: 1, Want: FieldSmaps, smapsStale: true}
+			w.supplementSmaps(&s, known)
+			if s.Have != want || s.Lost != 0 {
+				t.Errorf("start %d, known %v: got %+v", start, known, s)
+			}
 		}
 	}
 }

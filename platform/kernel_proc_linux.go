@@ -169,16 +169,20 @@ func (w *worker) supplement(snap *Snapshot, list []todo, from int, first bool) {
 }
 
 // supplementSmaps reads the shares of memory if it is the turn of the process. s
-// has those of before if they are known.
+// has those of before if they are known. Since the programs told of it, its PID may
+// have gone to another: whoever has it after the read must still be the same.
 func (w *worker) supplementSmaps(s *Sample, known bool) {
-	w.findVoice(s)
-	if !known {
-		w.smapsInTurn(s, nil)
-		return
+	var prev *Sample
+	if known {
+		prev = &w.read.prev
+		*prev = *s
+		prev.Have |= FieldSmaps
 	}
-	w.read.prev = *s
-	w.read.prev.Have |= FieldSmaps
-	w.smapsInTurn(s, &w.read.prev)
+	w.findVoice(s)
+	w.smapsInTurn(s, prev)
+	if s.Have&FieldSmaps != 0 && s.smapsWalk == uint32(w.turn) && !s.Kernel && !w.hasStart(s) {
+		s.Have &^= FieldSmaps
+	}
 }
 
 // supplementWChan reads where a thread sleeps; a tid of 0 is the main one.
