@@ -71,13 +71,11 @@ func maskValues(text string) string {
 // valueLen returns how long the value is that text begins with: up to a blank, or,
 // within a URL, a list or JSON, to what ends it there. Quotes hold it together.
 func valueLen(text string, within bool) int {
-	n, ends := 0, blanks
-	switch {
-	case strings.HasPrefix(text, `"`), strings.HasPrefix(text, "'"):
-		if n = quotedLen(text); n > 0 && within {
-			return n
-		}
-	case within:
+	n, ends, quoted := 0, blanks, strings.HasPrefix(text, `"`) || strings.HasPrefix(text, "'")
+	if quoted {
+		n = quotedLen(text)
+	}
+	if within && (n > 0 || !quoted) {
 		ends += `,;&"'}])`
 	}
 	if end := strings.IndexAny(text[n:], ends); end >= 0 {

@@ -25,6 +25,7 @@ func TestMaskSecrets(t *testing.T) {
 		{`x --password=p@ss,word;"and'more y`, "x --password=*** y"},
 		{`x --password="hunter2 y`, "x --password=*** y"},
 		{`{"password":"hun\"ter2","host":"db"}`, `{"password":***,"host":"db"}`},
+		{`x 'token:"hun"ter2' y`, `x 'token:***' y`},
 		{"x --pass-credentials --password hunter2", "x --pass-credentials --password ***"},
 		{"redis-server --requirepass hunter2", "redis-server --requirepass ***"},
 		{"DB_PASS=hunter2 x", "DB_PASS=*** x"},
@@ -89,6 +90,7 @@ func FuzzMaskSecrets(f *testing.F) {
 	f.Add("mysqld --password=hunter2 --port=3306")
 	f.Add("a://b:c@d://e:f@g token=x token=y")
 	f.Add(`"a"b`)
+	f.Add("\xff\xff:'tBtoken:'tBto://0\x1c0@B't")
 	f.Fuzz(func(t *testing.T, text string) {
 		once := maskSecrets(text)
 		if again := maskSecrets(once); again != once {
