@@ -135,7 +135,7 @@ func rowOf(g *grouping.Group, labels []string) groupRow {
 			row.Labels[name] = g.Labels[i]
 		}
 	}
-	if g.Known&platform.FieldStat != 0 {
+	if g.Known&platform.FieldMemory != 0 {
 		row.Threads, row.Resident = &g.NumThreads, &g.ResidentBytes
 	}
 	if g.Known&platform.FieldSmaps != 0 {

@@ -208,7 +208,8 @@ func TestRecycledPIDChain(t *testing.T) {
 			t.Errorf("got %v starts and %v exits of %d processes", starts, exits, count)
 		}
 		for kind := range 10 {
-			if got := series[fmt.Sprintf(`namedprocess_namegroup_exits_total{code="SIGKILL",groupname="kind %d",reason="killed"}`, kind)]; got != float64(count/10) {
+			if got := series[fmt.Sprintf(`namedprocess_namegroup_exits_total{code="SIGKILL",groupname="kind %d",reason="killed"}`, kind)]; got > float64(count/10) || got < float64(count/10-5) {
+				// One that was met before it had its name may end under its parent's.
 				t.Errorf("got %v exits of kind %d, want %d", got, kind, count/10)
 			}
 		}

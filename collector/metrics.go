@@ -127,7 +127,7 @@ func usageFamilies() []family {
 					put(float64(g.OldestStart), values{})
 				}
 			}},
-		one("num_threads", platform.FieldStat, "Number of threads (num_threads of /proc/PID/stat).", "",
+		one("num_threads", platform.FieldMemory, "Number of threads (num_threads of /proc/PID/stat).", "",
 			func(g *grouping.Group) float64 { return float64(g.NumThreads) }),
 	}
 }
@@ -138,8 +138,8 @@ func memoryFamily() family {
 		note: "`resident` counts shared pages once for every process, `proportionalResident` (PSS) divides them by their users, `unique` (USS) leaves them out. " +
 			"The last three only with `-gather-smaps`; they take `CAP_SYS_PTRACE` for processes of other users.",
 		series: []series{
-			{label: "resident", needs: platform.FieldStat, value: func(g *grouping.Group) float64 { return float64(g.ResidentBytes) }},
-			{label: "virtual", needs: platform.FieldStat, value: func(g *grouping.Group) float64 { return float64(g.VirtualBytes) }},
+			{label: "resident", needs: platform.FieldMemory, value: func(g *grouping.Group) float64 { return float64(g.ResidentBytes) }},
+			{label: "virtual", needs: platform.FieldMemory, value: func(g *grouping.Group) float64 { return float64(g.VirtualBytes) }},
 			{label: "swapped", needs: platform.FieldStatus, value: func(g *grouping.Group) float64 { return float64(g.SwapBytes) }},
 			{label: "proportionalResident", needs: platform.FieldSmaps, value: func(g *grouping.Group) float64 { return float64(g.PSSBytes) }},
 			{label: "proportionalSwapped", needs: platform.FieldSmaps, value: func(g *grouping.Group) float64 { return float64(g.SwapPSSBytes) }},
@@ -158,7 +158,7 @@ func statesFamily() family {
 		help: "Number of threads by state (/proc/PID/task/TID/status).",
 		note: "`Waiting` is uninterruptible sleep. The sum is the number of threads."}
 	for i, name := range stateNames {
-		f.series = append(f.series, series{label: name, needs: platform.FieldStat,
+		f.series = append(f.series, series{label: name, needs: platform.FieldMemory,
 			value: func(g *grouping.Group) float64 { return float64(g.States[i]) }})
 	}
 	return f

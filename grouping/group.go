@@ -196,9 +196,9 @@ func (g *group) used() bool { return g.counted != 0 || g.starts > 0 }
 func (g *group) take(s *platform.Sample) {
 	v := &g.gauges
 	v.Procs++
-	known := s.Have // a limit without what it limits says nothing
+	known := s.Have
 	if known&platform.FieldFDs == 0 {
-		known &^= platform.FieldFDLimit
+		known &^= platform.FieldFDLimit // a limit without what it limits says nothing
 	}
 	v.Known |= known
 	// Both parts of a task come from the same directory.
@@ -206,22 +206,25 @@ func (g *group) take(s *platform.Sample) {
 		g.gaps[bits.TrailingZeros16(lost)]++
 	}
 	g.start = min(g.start, s.Start)
-	if s.Have&platform.FieldStat == 0 {
+	if s.Have&(platform.FieldStat|platform.FieldMemory) == 0 {
 		return
 	}
 	v.ResidentBytes += s.ResidentBytes
 	v.VirtualBytes += s.VirtualBytes
 	v.NumThreads += s.Threads
 	v.SwapBytes += s.SwapBytes
+	g.takeFDs(s)
+	if s.Have&platform.FieldStat == 0 { // it does not answer: the rest is of an earlier walk
+		if s.Threads == 1 {
+			v.States[stateIndex(s.State)]++
+		}
+		return
+	}
 	v.PSSBytes += s.PSSBytes
 	v.SwapPSSBytes += s.SwapPSSBytes
 	v.USSBytes += s.USSBytes
 	if s.SmapsTicks > 0 {
 		g.smaps = min(g.smaps, s.SmapsTicks)
-	}
-	v.FDs += s.FDs
-	if s.FDLimit > 0 && s.Have&platform.FieldFDs != 0 && s.Have&platform.FieldFDLimit != 0 {
-		v.WorstFDRatio = max(v.WorstFDRatio, float64(s.FDs)/float64(s.FDLimit))
 	}
 	if len(s.Tasks) == 0 {
 		v.States[stateIndex(s.State)]++
@@ -230,6 +233,17 @@ func (g *group) take(s *platform.Sample) {
 	for i := range s.Tasks {
 		v.States[stateIndex(s.Tasks[i].State)]++
 		v.sleeps(s.Tasks[i].WChan)
+	}
+}
+
+// takeFDs adds the files that a process has open.
+func (g *group) takeFDs(s *platform.Sample) {
+	if s.Have&platform.FieldFDs == 0 {
+		return
+	}
+	g.gauges.FDs += s.FDs
+	if s.FDLimit > 0 && s.Have&platform.FieldFDLimit != 0 {
+		g.gauges.WorstFDRatio = max(g.gauges.WorstFDRatio, float64(s.FDs)/float64(s.FDLimit))
 	}
 }
 
@@ -276,6 +290,9 @@ func (g *group) snapshot(t *Tracker, threads []Thread) Group {
 		}
 	} else {
 		out.OldestStart = snap.BootTime.Unix() + int64(g.start/snap.TicksPerSecond)
+	}
+	if out.Known&platform.FieldStat != 0 {
+		out.Known |= platform.FieldMemory
 	}
 	if g.smaps < snap.Now {
 		out.SmapsAge = float64(snap.Now-g.smaps) / float64(snap.TicksPerSecond)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"testing"
 	"time"
@@ -106,6 +107,134 @@ func TestBlockedNewProcess(t *testing.T) {
 		t.Errorf("got %+v, %v of the process beside it", id, err)
 	}
 	stuck.pull()
+}
+
+// TestManyBlockOnceKnown has processes that block when they are known already, of
+// which the words, or a part that is wanted now, are read. Few readers hang, and the
+// next walk is whole but for them.
+func TestManyBlockOnceKnown(t *testing.T) {
+	const first, count = 10, 20
+	for file, read := range map[string]func(src *source, snap *Snapshot){
+		"cmdline": func(src *source, snap *Snapshot) {
+			at := make([]int, count)
+			for i := range at {
+				at[i] = i
+			}
+			src.Sums(context.Background(), snap, at, WordArgs, make([]uint64, count))
+		},
+		"smaps_rollup": func(src *source, snap *Snapshot) {
+			for i := range count {
+				snap.Samples[i].Want = everything
+			}
+			src.Complete(context.Background(), snap)
+		},
+	} {
+		t.Run(file, func(t *testing.T) {
+			tree := proctree.New(t, 1000)
+			for pid := first; pid < first+count; pid++ {
+				tree.Set(proctree.Process{PID: pid, Comm: "p", Args: []string{"x"}, Start: 5, State: "D"})
+			}
+			tree.Set(proctree.Process{PID: 99, Comm: "neighbour", Args: []string{"x"}, Start: 5})
+			src := openSource(t, tree.Root).(*source)
+			var snap Snapshot
+			walk(t, src, &snap, FieldStat)
+			var plugs []plug
+			for pid := first; pid < first+count; pid++ {
+				plugs = append(plugs, newPlug(t, tree, pid, file))
+			}
+			read(src, &snap)
+			if got := src.quarantine.size(); got != waryAt {
+				t.Errorf("got %d readers that hang, want %d", got, waryAt)
+			}
+			if err := src.Walk(context.Background(), &snap); err != nil {
+				t.Fatal(err)
+			}
+			if s := snap.Samples[snap.Index(99)]; s.Have&FieldStat == 0 || snap.Partial || len(snap.Samples) != count+1 || snap.Blocked != count {
+				t.Errorf("got %d Samples, %d blocked, Partial %v, the neighbour %+v", len(snap.Samples), snap.Blocked, snap.Partial, s)
+			}
+			for _, p := range plugs {
+				p.pull()
+			}
+		})
+	}
+}
+
+// TestVitals has processes that do not answer: what never waits is told of them
+// nonetheless, by the walk that finds out and those after it.
+func TestVitals(t *testing.T) {
+	tree := proctree.New(t, 1000)
+	for pid := 10; pid < 13; pid++ {
+		tree.Set(proctree.Process{PID: pid, Comm: "p", Args: []string{"x"}, Start: 5, State: "D", RSS: 3, VSize: 8192, SwapKB: 2})
+	}
+	src := openSource(t, tree.Root).(*source)
+	src.vital = true
+	var snap Snapshot
+	walk(t, src, &snap, everything)
+	stuck := newPlug(t, tree, 11, "stat")
+	page := uint64(os.Getpagesize())
+	for i := range 3 {
+		if err := src.Walk(context.Background(), &snap); err != nil {
+			t.Fatal(err)
+		}
+		s := snap.Samples[1]
+		if s.Have != FieldMemory || s.ResidentBytes != 3*page || s.SwapBytes != 2048 || s.Threads != 1 || s.State != 'D' || s.Lost != everything || s.Start != 5 {
+			t.Errorf("walk %d: got %+v", i, s)
+		}
+	}
+	stuck.pull()
+}
+
+// TestLooksStuck tells by what never waits whether a process should be left alone.
+func TestLooksStuck(t *testing.T) {
+	tree := proctree.New(t, 1000)
+	const one, other = 1000, 1001
+	for pid, p := range map[int]proctree.Process{10: {}, 11: {UIDs: [4]uint32{one, one, one, one}}, 12: {UIDs: [4]uint32{other, other, other, other}}, 13: {State: "D"}} {
+		p.PID, p.Comm, p.Start, p.RSS = pid, "p", 5, 1
+		tree.Set(p)
+	}
+	for _, tt := range []struct {
+		name   string
+		owners []uint32 // of those that hang
+		want   []int    // whom to avoid
+	}{
+		{"nobody hangs", nil, nil},
+		{"few hang", []uint32{one, one, one}, nil},
+		{"many of a user's", []uint32{one, one, one, one}, []int{11, 13}},
+		{"some of each of many users", []uint32{2, 2, 3, 3, 4, 4}, []int{13}},
+		{"nearly all that may hang", []uint32{2, 2, 2, 3, 3, 3, 4, 4, 4, 0}, []int{11, 12, 13}},
+		{"those of root", []uint32{0, 0, 0, 0}, []int{13}},
+	} {
+		src := openSource(t, tree.Root).(*source)
+		for i, owner := range tt.owners {
+			src.quarantine.add(100+i, captive{owner: owner})
+		}
+		w := newWorker(src)
+		var got []int
+		for pid := 10; pid <= 13; pid++ {
+			if w.avoids(pid, 0) {
+				got = append(got, pid)
+			}
+		}
+		if !slices.Equal(got, tt.want) {
+			t.Errorf("%s: got %v, want %v", tt.name, got, tt.want)
+		}
+	}
+}
+
+// TestQuarantineOfAnother has a process that hangs, and another with its PID.
+func TestQuarantineOfAnother(t *testing.T) {
+	q := quarantine{stuck: make(map[int]captive)}
+	q.add(10, captive{inode: 5})
+	q.add(11, captive{})
+	for _, tt := range []struct {
+		pid   int
+		inode uint64
+		want  bool
+	}{{10, 5, true}, {10, 0, true}, {10, 6, false}, {11, 6, true}, {12, 5, false}} {
+		if got := q.has(tt.pid, tt.inode); got != tt.want {
+			t.Errorf("PID %d, inode %d: got %v", tt.pid, tt.inode, got)
+		}
+	}
 }
 
 // TestTooManyBlocked has more processes that do not answer than readers may

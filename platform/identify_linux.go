@@ -50,7 +50,7 @@ const deletedSuffix = " (deleted)"
 // use, if there is a use for it, and adds them up in w.read.words. Whether they
 // are of that process is not looked at.
 func (w *worker) readWords(target *Sample, want Words, use func(Words, []byte)) error {
-	w.pid.Store(int64(target.PID))
+	w.comesTo(target.PID, target.inode)
 	w.read.hasUser = false
 	sum := &w.read.words
 	sum.Reset()
@@ -174,7 +174,7 @@ func (w *worker) sums(snap *Snapshot, at []int, from int, want Words, sums []uin
 		if !w.commit(i, func() { *target, was = snap.Samples[at[i]], w.src.wereSums[i] }) {
 			return
 		}
-		if !w.src.quarantine.has(target.PID) && w.readWords(target, want, nil) == nil {
+		if !w.avoids(target.PID, 0) && w.readWords(target, want, nil) == nil {
 			sum = w.sum()
 		}
 		if sum != 0 && sum != was && w.stillThere(target) != nil {

@@ -149,8 +149,8 @@ func (w *worker) supplement(snap *Snapshot, list []todo, from int, first bool) {
 		}) {
 			return
 		}
-		w.pid.Store(int64(s.PID))
-		if w.avoids(s.PID) {
+		w.comesTo(s.PID, 0)
+		if w.avoids(s.PID, 0) {
 			if !w.commit(i+1, func() { item.lose(snap) }) {
 				return
 			}

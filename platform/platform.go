@@ -27,7 +27,8 @@ type ID struct {
 // Fields is a set of the parts of a [Sample] that are read together.
 type Fields uint16
 
-// The parts of a Sample. Every Sample has FieldStat unless its process hides it.
+// The parts of a Sample. Every Sample has FieldStat unless its process hides it, or
+// does not answer: FieldMemory, FieldFDs and FieldFDLimit can be told of it even then.
 const (
 	FieldStat      Fields = 1 << iota // CPU, faults, memory, thread count: /proc/PID/stat
 	FieldStatus                       // swap, effective user, context switches of the leader: /proc/PID/status
@@ -41,6 +42,7 @@ const (
 	FieldSwitches                     // the context switches are those of all threads, dead ones too
 	FieldRunWait                      // time spent waiting for a CPU
 	FieldBlockWait                    // time spent waiting for block devices
+	FieldMemory                       // without FieldStat, of which they are part: memory, thread count, state, by status and statm
 )
 
 // A Sample is what one process looked like at one moment. A value is

@@ -31,14 +31,20 @@ type quarantine struct {
 	count atomic.Int32 // len(stuck), for a look without the mutex
 
 	mu    sync.Mutex // guards stuck
-	stuck map[int]uint32
+	stuck map[int]captive
+}
+
+// A captive is a process that a reader hangs at.
+type captive struct {
+	owner uint32
+	inode uint64 // of its directory, which the reader holds open; 0 if unknown
 }
 
 func (q *quarantine) size() int { return int(q.count.Load()) }
 
 // add takes a process in. Its caller holds mu.
-func (q *quarantine) add(pid int, owner uint32) {
-	q.stuck[pid] = owner
+func (q *quarantine) add(pid int, c captive) {
+	q.stuck[pid] = c
 	q.count.Store(int32(len(q.stuck)))
 }
 
@@ -50,22 +56,24 @@ func (q *quarantine) release(pid int) {
 	q.count.Store(int32(len(q.stuck)))
 }
 
-func (q *quarantine) has(pid int) bool {
+// has reports whether a process hangs. An inode tells it from one that has had its
+// PID before; 0 does not.
+func (q *quarantine) has(pid int, inode uint64) bool {
 	if q.size() == 0 {
 		return false
 	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	_, yes := q.stuck[pid]
-	return yes
+	c, yes := q.stuck[pid]
+	return yes && !differs(c.inode, inode)
 }
 
 // hangingOf returns how many processes of a user hang.
 func (q *quarantine) hangingOf(owner uint32) (n int) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	for _, other := range q.stuck {
-		if other == owner {
+	for _, c := range q.stuck {
+		if c.owner == owner {
 			n++
 		}
 	}
@@ -86,19 +94,10 @@ func (s *source) ownerOf(pid int) uint32 {
 }
 
 // avoids reports whether to leave a process alone in this walk: it hangs, or
-// looks as if it would.
-func (w *worker) avoids(pid int) bool {
+// looks as if it would. The inode is that of its directory, 0 if unknown.
+func (w *worker) avoids(pid int, inode uint64) bool {
 	q := &w.src.quarantine
-	return q.has(pid) || q.size() >= waryAt && w.looksStuck(pid)
-}
-
-// shunned returns 1 for a process that is avoided without that a reader hangs
-// at it.
-func (w *worker) shunned(pid int) int {
-	if w.src.quarantine.has(pid) {
-		return 0
-	}
-	return 1
+	return q.has(pid, inode) || q.size() >= waryAt && w.looksStuck(pid)
 }
 
 // looksStuck reports whether reading a process may hang, by what never hangs. A

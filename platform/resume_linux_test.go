@@ -38,7 +38,7 @@ func TestWalkGoesOnWhereItStopped(t *testing.T) {
 			t.Fatalf("got error %v, Partial %v", err, snap.Partial)
 		}
 		_ = writer.Close()
-		eventually(t, func() bool { return !src.quarantine.has(pid) })
+		eventually(t, func() bool { return !src.quarantine.has(pid, 0) })
 		tree.Set(proctree.Process{PID: pid, Comm: "p" + strconv.Itoa(pid), Args: []string{"x"}, Start: uint64(pid)})
 	}
 	cut(11)

@@ -34,6 +34,7 @@ type scratch struct {
 	sched  procfs.Schedstat
 	statm  procfs.Statm
 	wary   procfs.Status
+	vitals vitals
 
 	sample Sample
 	prev   Sample // what the walk before found, a copy: the snapshot is not ours while a read may hang

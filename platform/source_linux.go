@@ -21,6 +21,8 @@ type source struct {
 	page  uint64 // bytes
 
 	clocks bool // the CPU clock of a process tells whether one of its threads has run
+	vital  bool // some files never wait
+	vitals vitals
 	beats  bool // schedstat tells whether a thread has run
 
 	smapsBudget time.Duration
@@ -82,7 +84,8 @@ func openProc(o Options) (*source, error) {
 		page: uint64(os.Getpagesize()),
 		seed: maphash.MakeSeed(),
 	}
-	s.quarantine.stuck = make(map[int]uint32)
+	s.quarantine.stuck = make(map[int]captive)
+	s.vital = mount.Real()
 	s.clocks = mount.Real() && mount.OwnPIDs() && clocksAreFine()
 	// In another PID namespace our own PID is not known; kernels that differ
 	// there are none.
@@ -158,7 +161,7 @@ func (s *source) walkRange(ctx context.Context, snap *Snapshot, next, end, smaps
 		w.smaps = smaps
 		finished := s.attempt(ctx, w, func(w *worker) { w.walk(snap, s.listed[:end], from) })
 		if next, err = w.reached(); !finished { // the process at next does not answer
-			snap.hold(next)
+			s.hold(snap, next)
 			snap.renew = len(snap.tasks)
 			next++
 		}
@@ -170,7 +173,11 @@ func (s *source) walkRange(ctx context.Context, snap *Snapshot, next, end, smaps
 		}
 	}
 	for ; next < end; next++ {
-		snap.hold(next)
+		if ctx.Err() != nil {
+			snap.hold(next)
+		} else { // too many hang
+			s.hold(snap, next)
+		}
 	}
 	return err
 }
@@ -197,7 +204,7 @@ func (s *source) Complete(ctx context.Context, snap *Snapshot) {
 // Identify implements Source.
 func (s *source) Identify(ctx context.Context, sample *Sample, want Words) (Identity, error) {
 	w := s.worker()
-	if w == nil || w.avoids(sample.PID) {
+	if w == nil || w.avoids(sample.PID, 0) {
 		return Identity{}, fmt.Errorf("platform: identify process %d: %w", sample.PID, ErrBlocked)
 	}
 	target := *sample

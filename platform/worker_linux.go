@@ -34,6 +34,7 @@ type worker struct {
 
 	thread atomic.Int64  // the kernel's id of the thread that reads
 	pid    atomic.Int64  // the process being read
+	inode  atomic.Uint64 // of its directory, 0 if unknown
 	beat   atomic.Uint64 // grows with every process
 	stop   atomic.Bool   // the deadline has come
 
@@ -132,7 +133,7 @@ func (w *worker) blocked() bool {
 // when w has just finished after all.
 func (w *worker) abandon() bool {
 	s, pid := w.src, int(w.pid.Load())
-	owner := s.ownerOf(pid)
+	c := captive{s.ownerOf(pid), w.inode.Load()}
 	q := &s.quarantine
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -143,7 +144,7 @@ func (w *worker) abandon() bool {
 	}
 	w.abandoned = true
 	s.idle = nil
-	q.add(pid, owner)
+	q.add(pid, c)
 	return true
 }
 
@@ -153,6 +154,12 @@ func (w *worker) reached() (next int, err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.next, w.err
+}
+
+// comesTo says which process is read from now on. An inode of 0 is unknown.
+func (w *worker) comesTo(pid int, inode uint64) {
+	w.pid.Store(int64(pid))
+	w.inode.Store(inode)
 }
 
 // begin says that w starts on a list of processes at index from.
@@ -184,18 +191,17 @@ func (w *worker) walk(snap *Snapshot, listed []procfs.Entry, from int) {
 	}
 	for i := from; i < len(listed) && !w.stop.Load(); i++ {
 		pid, inode := listed[i].PID, listed[i].Inode
-		w.pid.Store(int64(pid))
-		if w.avoids(pid) {
-			shunned := w.shunned(pid)
-			if !w.commit(i+1, func() { snap.hold(i); snap.Blocked += shunned }) {
+		w.comesTo(pid, inode)
+		prev := &w.read.prev
+		if !w.commit(i, func() { *prev = snap.Samples[i] }) {
+			return
+		}
+		if w.avoids(pid, inode) {
+			if !w.holdAvoided(snap, i, inode) {
 				return
 			}
 			continue
 		}
-		if !w.commit(i, func() { w.read.prev = snap.Samples[i] }) {
-			return
-		}
-		prev := &w.read.prev
 		if prev.blank() {
 			prev = nil
 		}
@@ -221,6 +227,26 @@ func (w *worker) walk(snap *Snapshot, listed []procfs.Entry, from int) {
 	}
 }
 
+// holdAvoided keeps the place of the process that w.read.prev is of. It returns
+// false when w was abandoned.
+func (w *worker) holdAvoided(snap *Snapshot, i int, inode uint64) bool {
+	held, shunned := &w.read.sample, 0
+	if *held = w.read.prev; !held.blank() {
+		*held = held.unread()
+		w.read.vitals.read(w.src, w.reader, held)
+	}
+	if !w.src.quarantine.has(held.PID, inode) { // no reader hangs at it
+		shunned = 1
+	}
+	return w.commit(i+1, func() {
+		if snap.Blocked += shunned; held.blank() {
+			snap.drop(i)
+		} else {
+			snap.Samples[i] = *held
+		}
+	})
+}
+
 func (w *worker) fail(err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -243,7 +269,13 @@ func (w *worker) complete(snap *Snapshot, from int) {
 		if !lacks {
 			continue
 		}
-		w.pid.Store(int64(prev.PID))
+		if w.avoids(prev.PID, 0) {
+			if !w.commit(i+1, func() { snap.Samples[i].Lost |= prev.Want &^ prev.Have }) {
+				return
+			}
+			continue
+		}
+		w.comesTo(prev.PID, prev.inode)
 		found, _ := w.sample(prev.PID, prev.inode, prev)
 		same := found && w.read.sample.ID == prev.ID
 		if !w.commit(i+1, func() {

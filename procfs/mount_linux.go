@@ -54,6 +54,10 @@ func Open(root string) (*Mount, error) {
 	return m, nil
 }
 
+// SizedFDs reports whether the number of a process's open files is known without
+// listing them, which may wait.
+func (m *Mount) SizedFDs() bool { return m.sizedFD }
+
 // Close closes the mount. Readers of it must not be used any more.
 func (m *Mount) Close() error { return m.dir.Close() }
 

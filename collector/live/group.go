@@ -35,7 +35,7 @@ func (r *Recorder) begin() Report {
 func (r *Recorder) group(g *grouping.Group) Group {
 	out := Group{Name: g.Name, Procs: g.Procs, Labels: r.labels(g), Rule: ruleName(g.Rule)}
 	has := func(f platform.Fields) bool { return g.Known&f != 0 }
-	if has(platform.FieldStat) {
+	if has(platform.FieldMemory) {
 		out.ResidentBytes, out.Threads = &g.ResidentBytes, &g.NumThreads
 		out.States = states(g)
 	}
