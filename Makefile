@@ -109,7 +109,7 @@ soak:
 
 # What is too much, or too long, for every change. It needs a machine with
 # nothing else to do.
-CHAOS := TestAbuse|TestGuessing|TestBlockedProcesses|TestLockedEpoll|TestHeadlessProcesses|TestStop|TestSecondStop
+CHAOS := TestAbuse|TestGuessing|TestBlocked|TestLockedEpoll|TestHeadlessProcesses|TestStop|TestSecondStop
 CHAOS := $(CHAOS)|TestShortReads|TestForgedCommandLines|TestManyProcesses|TestExtremes|TestBareThreads|TestHugeMemory|TestMappingIsNotHeldUp
 CHAOS := $(CHAOS)|TestForkStorm|TestLossUnderLoad|TestLoadIsSeen|TestRecycledPID|TestExecTurns|TestManyUsers|TestManyThreadNames
 CHAOS := $(CHAOS)|TestStartRefusesFiles|TestReloadRefusesFiles|TestLittleMemory|TestLogOfUnreadable

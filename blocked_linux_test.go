@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -13,6 +14,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // victims are processes of which the kernel does not answer every question.
@@ -110,22 +113,32 @@ func (v *victims) pids() []int {
 }
 
 // free reports whether nothing keeps any of them.
-func (v *victims) free() bool {
+func (v *victims) free() bool { return v.waiting() == 0 }
+
+// waiting returns how many of them wait: in a sleep that no signal ends, or within
+// execve(2), with nothing but a stack for the program to come.
+func (v *victims) waiting() (n int) {
 	for _, pid := range v.pids() {
 		text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid)) // which always answers
-		if err != nil || strings.Contains(string(text), "State:\tD") {
-			return false
+		if err != nil || waits.Match(text) {
+			n++
 		}
 	}
-	return true
+	return n
 }
+
+var waits = regexp.MustCompile(`(?m)^State:\tD|^VmSize:\t +4 kB`)
 
 // cpu returns the seconds that they have used.
 func (v *victims) cpu() (seconds float64) {
 	v.t.Helper()
 	for _, pid := range v.pids() {
-		st := statOf(v.t, strconv.Itoa(pid))
-		seconds += float64(st.UserTicks+st.SystemTicks) / 100
+		const scheduler = 2 // CPUCLOCK_SCHED, beside the complement of a PID (linux/posix-timers.h)
+		var used unix.Timespec
+		if err := unix.ClockGettime(int32(^pid<<3|scheduler), &used); err != nil {
+			v.t.Fatal(err)
+		}
+		seconds += time.Duration(used.Nano()).Seconds()
 	}
 	return seconds
 }
@@ -139,6 +152,59 @@ func threadsOf(t *testing.T, pid int) int {
 		t.Fatal(err)
 	}
 	return len(tasks)
+}
+
+// unreadNeighbour matches what says that a file of a neighbour could not be read.
+var unreadNeighbour = regexp.MustCompile(`unreadable_procs\{file="[a-z]+",groupname="neighbour"\} [1-9]`)
+
+// TestBlockedOnceKnown has processes that block when the exporter knows them. They
+// keep their memory, and the rest of the machine is read all the time.
+func TestBlockedOnceKnown(t *testing.T) {
+	const count = 20
+	eachSource(t, func(t *testing.T, source string) {
+		for _, kind := range []string{"mmap", "exec"} {
+			for _, rules := range []string{"exe: [odd, exe]", "comm: [odd, exe]"} {
+				t.Run(kind+" "+rules[:4], func(t *testing.T) {
+					startNamed(t, "neighbour")
+					held := startVictims(t, kind+" later", count)
+					config := writeFile(t, "c.yml", "process_names:\n- {name: victims, "+rules+"}\n- {name: neighbour, comm: neighbour}\n")
+					r := startSource(t, strings.TrimPrefix(source, "--source="), "--config.path", config)
+					last := make(sampleSet)
+					const procs, unread = `namedprocess_namegroup_num_procs{groupname="victims"}`, `namedprocess_namegroup_unreadable_procs{file="stat",groupname="victims"}`
+					eventually(t, "all of them", func() bool {
+						series := last.follow(t, r.Scrape())
+						return series[procs] == count+1 && series[unread] == 0
+					})
+					const resident = `namedprocess_namegroup_memory_bytes{groupname="victims",memtype="resident"}`
+					before := last.follow(t, r.Scrape())[resident]
+					if err := held.command.Process.Signal(syscall.SIGUSR2); err != nil {
+						t.Fatal(err)
+					}
+					eventually(t, "all to wait", func() bool { return held.waiting() == count })
+					for range blockedScrapes {
+						body := r.Scrape()
+						series := last.follow(t, body)
+						if found := unreadNeighbour.FindString(body); found != "" || series[`namedprocess_namegroup_num_procs{groupname="neighbour"}`] != 1 {
+							t.Errorf("the neighbour was not read: %q", found)
+						}
+						// Within execve(2) they have given up most of it.
+						if got := series[resident]; series[procs] != count+1 || kind == "mmap" && got < before/2 || got <= 0 || got > before*2 {
+							t.Errorf("got %v victims with %v bytes, want %v", series[procs], got, before)
+						}
+					}
+					if threads := threadsOf(t, r.PID); threads > 24 {
+						t.Errorf("got %d threads", threads)
+					}
+					held.release()
+					eventually(t, "all to be free", held.free)
+					eventually(t, "all to be read", func() bool {
+						series := last.follow(t, r.Scrape())
+						return series[procs] == count+1 && series[unread] == 0 && series["namedprocess_exporter_blocked_processes{}"] == 0
+					})
+				})
+			}
+		}
+	})
 }
 
 // TestBlockedProcesses has many processes that cannot be read, those with their
@@ -269,10 +335,14 @@ func testBlocked(t *testing.T, source, kind string, count int, early bool, confi
 	series, _ := parseMetrics(t, r.Scrape())
 	const cpu = `namedprocess_namegroup_cpu_seconds_total{groupname="victims",mode=`
 	// They wait for their input, and use nothing any more. Of those that were there
-	// before the exporter it counts what they use from then on.
-	got, used := series[cpu+`"user"}`]+series[cpu+`"system"}`], held.cpu()
-	if slack := 0.02 * float64(all); got > used+slack || !early && got < used-slack {
-		t.Errorf("got %v seconds of CPU, want %v", got, used)
+	// before the exporter it counts what they use from then on, which is little.
+	got, want := series[cpu+`"user"}`]+series[cpu+`"system"}`], held.cpu()
+	if early {
+		want = 0
+	}
+	// By /proc, up to a tick each of user and system time is not told.
+	if n := float64(all); got > want+0.005*n || got < want-0.02*n {
+		t.Errorf("got %v seconds of CPU of %d processes, want %v", got, all, want)
 	}
 	if chaos {
 		for range 5 { // at the same pace

@@ -25,9 +25,11 @@ import (
 // command lines, "exec" within execve(2), so that not even their stat can be read,
 // "share" likewise with a child of their own, by the program that the variable
 // SHARER names, and "epoll" within epoll_wait(2), so that who reads the fdinfo of
-// that descriptor waits beyond SIGKILL. At SIGUSR1 all are answered.
+// that descriptor waits beyond SIGKILL. Those of "mmap later" and "exec later" wait
+// only from SIGUSR2 on. At SIGUSR1 all are answered.
 func startVictims(what string) error {
 	kind, rest, _ := strings.Cut(what, ",")
+	kind, later := strings.CutSuffix(kind, " later")
 	number, path, _ := strings.Cut(rest, ",")
 	count, err := strconv.Atoi(number)
 	if err != nil {
@@ -45,7 +47,7 @@ func startVictims(what string) error {
 			return err
 		}
 		go server.serve()
-		child := exec.Command("/proc/self/exe", "victim="+kind+","+own)
+		child := exec.Command("/proc/self/exe", fmt.Sprintf("victim=%s,%v,%s", kind, later, own))
 		if kind == "share" {
 			child = exec.Command(os.Getenv("SHARER"), own)
 		}
@@ -53,7 +55,9 @@ func startVictims(what string) error {
 		if err != nil {
 			return err
 		}
-		<-server.asked
+		if !later {
+			<-server.asked
+		}
 		if kind == "share" {
 			if err := execSharer(child.Process.Pid, in); err != nil {
 				return err
@@ -61,10 +65,17 @@ func startVictims(what string) error {
 		}
 		servers = append(servers, server)
 	}
+	block, release := make(chan os.Signal, 1), make(chan os.Signal, 1)
+	signal.Notify(block, syscall.SIGUSR2)
+	signal.Notify(release, syscall.SIGUSR1)
 	go func() {
-		signals := make(chan os.Signal, 1)
-		signal.Notify(signals, syscall.SIGUSR1)
-		<-signals
+		<-block
+		for _, in := range inputs {
+			in.Write([]byte("x"))
+		}
+	}()
+	go func() {
+		<-release
 		for _, server := range servers {
 			server.release()
 		}
@@ -119,13 +130,21 @@ func execSharer(pid int, in io.Writer) error {
 // written to, and to close a file at execve(2), the kernel waits for the file
 // system.
 func beVictim(how string) error {
-	kind, path, _ := strings.Cut(how, ",")
+	kind, rest, _ := strings.Cut(how, ",")
+	later, path, _ := strings.Cut(rest, ",")
 	fd, err := syscall.Open(path, syscall.O_RDWR|syscall.O_CLOEXEC, 0)
 	if err != nil {
 		return err
 	}
-	if kind == "exec" {
+	useCPU()
+	ready := func() {
 		fmt.Println("ready")
+		if later == "true" {
+			os.Stdin.Read(make([]byte, 1))
+		}
+	}
+	if kind == "exec" {
+		ready()
 		return syscall.Exec("/proc/self/exe", []string{"odd", "victim of exec"}, os.Environ())
 	}
 	var info syscall.Stat_t // the kernel asks for the size only now
@@ -140,8 +159,8 @@ func beVictim(how string) error {
 	if kind == "epoll" {
 		return waitIntoFile(memory)
 	}
+	ready()
 	memory[0] = 1
-	fmt.Println("ready")
 	_, err = unix.MmapPtr(-1, 0, unsafe.Pointer(&memory[0]), fuseFileSize, unix.PROT_READ, unix.MAP_FIXED|unix.MAP_PRIVATE|unix.MAP_ANONYMOUS)
 	return err
 }
@@ -166,4 +185,12 @@ func waitIntoFile(memory []byte) error {
 		return errno
 	}
 	return nil
+}
+
+// useCPU uses more CPU time than measures of it are off by.
+func useCPU() {
+	var used syscall.Rusage
+	for used.Utime.Nano()+used.Stime.Nano() < int64(12*time.Millisecond) {
+		syscall.Getrusage(syscall.RUSAGE_SELF, &used)
+	}
 }

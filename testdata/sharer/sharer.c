@@ -13,6 +13,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 extern char **environ;
@@ -23,6 +24,13 @@ static void fail(const char *what)
 {
 	perror(what);
 	exit(1);
+}
+
+/* use_cpu uses more CPU time than measures of it are off by. */
+static void use_cpu(void)
+{
+	while (clock() < CLOCKS_PER_SEC / 80)
+		;
 }
 
 static void await_end(void)
@@ -55,6 +63,7 @@ int main(int argc, char **argv)
 		await_end();
 		return 0;
 	}
+	use_cpu();
 	if ((fd = open(argv[1], O_RDWR | O_CLOEXEC)) < 0 || fstat(fd, &info))
 		fail(argv[1]);
 	if (mlockall(MCL_CURRENT)) // what a page fault would wait for is locked soon
