@@ -206,7 +206,7 @@ func TestLooksStuck(t *testing.T) {
 	} {
 		src := openSource(t, tree.Root).(*source)
 		for i, owner := range tt.owners {
-			src.quarantine.add(100+i, captive{owner: owner})
+			src.quarantine.add(new(worker), captive{pid: 100 + i, owner: owner})
 		}
 		w := newWorker(src)
 		var got []int
@@ -223,9 +223,14 @@ func TestLooksStuck(t *testing.T) {
 
 // TestQuarantineOfAnother has a process that hangs, and another with its PID.
 func TestQuarantineOfAnother(t *testing.T) {
-	q := quarantine{stuck: make(map[int]captive)}
-	q.add(10, captive{inode: 5})
-	q.add(11, captive{})
+	q := quarantine{stuck: make(map[*worker]captive)}
+	late := new(worker)
+	q.add(new(worker), captive{pid: 10, inode: 5})
+	q.add(late, captive{pid: 10, inode: 7})
+	q.add(new(worker), captive{pid: 11})
+	if q.release(late); q.size() != 2 {
+		t.Errorf("got %d that hang, want 2", q.size())
+	}
 	for _, tt := range []struct {
 		pid   int
 		inode uint64

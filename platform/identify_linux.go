@@ -16,6 +16,7 @@ import (
 // as gone.
 func (w *worker) identify(target Sample, want Words) (Identity, error) {
 	id := Identity{ID: target.ID}
+	w.comesTo(target.PID, target.inode)
 	if err := w.reader.Enter(target.PID); err != nil {
 		return id, err
 	}
@@ -121,11 +122,6 @@ func (w *worker) stillThere(target *Sample) error {
 		return procfs.ErrGone
 	}
 	return nil
-}
-
-// hasStart reports whether the process that has this PID started when s did.
-func (w *worker) hasStart(s *Sample) bool {
-	return w.readStat(s.PID) == nil && w.read.stat.StartTicks == s.Start
 }
 
 // readStat reads the stat of a process into w.read.stat.

@@ -2,7 +2,12 @@
 
 package platform
 
-import "context"
+import (
+	"context"
+	"errors"
+
+	"github.com/seed57308aee/process_exporter/procfs"
+)
 
 // The programs do not tell where a thread sleeps, which takes a look at its
 // stack, nor how memory is shared, which takes a walk over all of it. Both come
@@ -180,8 +185,16 @@ func (w *worker) supplementSmaps(s *Sample, known bool) {
 	}
 	w.findVoice(s)
 	w.smapsInTurn(s, prev)
-	if s.Have&FieldSmaps != 0 && s.smapsWalk == uint32(w.turn) && !s.Kernel && !w.hasStart(s) {
+	if (s.Have|s.Lost)&FieldSmaps == 0 || s.smapsWalk != uint32(w.turn) || s.Kernel {
+		return
+	}
+	switch err := w.readStat(s.PID); {
+	case errors.Is(err, procfs.ErrGone), err == nil && w.read.stat.StartTicks != s.Start:
 		s.Have &^= FieldSmaps
+		s.Lost &^= FieldSmaps
+	case err != nil:
+		s.Have &^= FieldSmaps
+		s.Lost |= FieldSmaps
 	}
 }
 

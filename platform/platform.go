@@ -99,7 +99,9 @@ type Sample struct {
 	// valid until the next walk.
 	Tasks []Task
 
-	pulse pulse
+	pulse        pulse
+	limitSettled bool // FDLimit was asked for when the process had had its time to set it
+
 	inode uint64 // of its directory, if the next process may have its PID and its Start; else 0
 }
 

@@ -31,28 +31,29 @@ type quarantine struct {
 	count atomic.Int32 // len(stuck), for a look without the mutex
 
 	mu    sync.Mutex // guards stuck
-	stuck map[int]captive
+	stuck map[*worker]captive
 }
 
 // A captive is a process that a reader hangs at.
 type captive struct {
-	owner uint32
+	pid   int
 	inode uint64 // of its directory, which the reader holds open; 0 if unknown
+	owner uint32
 }
 
 func (q *quarantine) size() int { return int(q.count.Load()) }
 
-// add takes a process in. Its caller holds mu.
-func (q *quarantine) add(pid int, c captive) {
-	q.stuck[pid] = c
+// add takes in the process that w hangs at. Its caller holds mu.
+func (q *quarantine) add(w *worker, c captive) {
+	q.stuck[w] = c
 	q.count.Store(int32(len(q.stuck)))
 }
 
-// release forgets that a process hangs.
-func (q *quarantine) release(pid int) {
+// release forgets that w hangs.
+func (q *quarantine) release(w *worker) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	delete(q.stuck, pid)
+	delete(q.stuck, w)
 	q.count.Store(int32(len(q.stuck)))
 }
 
@@ -64,8 +65,12 @@ func (q *quarantine) has(pid int, inode uint64) bool {
 	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	c, yes := q.stuck[pid]
-	return yes && !differs(c.inode, inode)
+	for _, c := range q.stuck {
+		if c.pid == pid && !differs(c.inode, inode) {
+			return true
+		}
+	}
+	return false
 }
 
 // hangingOf returns how many processes of a user hang.

@@ -314,11 +314,11 @@ func (w *worker) fdLimit(s, prev *Sample) error {
 		s.FDLimit = math.MaxUint64
 		return nil
 	}
-	old := w.now >= s.Start+60*w.src.clock.hz
-	if old && prev != nil && prev.Have&FieldFDLimit != 0 && prev.Exec == s.Exec && s.FDs < prev.FDLimit/2 && w.src.mount.Real() && !w.due(s.PID) {
-		s.FDLimit = prev.FDLimit
+	if prev != nil && prev.Have&FieldFDLimit != 0 && prev.limitSettled && prev.Exec == s.Exec && s.FDs < prev.FDLimit/2 && w.src.mount.Real() && !w.due(s.PID) {
+		s.FDLimit, s.limitSettled = prev.FDLimit, true
 		return nil
 	}
+	s.limitSettled = w.now >= s.Start+60*w.src.clock.hz
 	if w.src.mount.OwnPIDs() && unix.Prlimit(s.PID, unix.RLIMIT_NOFILE, nil, &w.read.limit) == nil {
 		if !w.reader.Alive(s.PID) { // its PID may have gone to another before
 			return unix.ESRCH

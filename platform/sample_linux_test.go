@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/seed57308aee/process_exporter/testdata/proctree"
 )
 
@@ -179,6 +181,75 @@ func TestThreadIOIsReadWithTheSum(t *testing.T) {
 		if len(tasks) != 2 || tasks[1].Have&FieldIO == 0 || tasks[1].ReadBytes != step.wantRead || tasks[1].WriteBytes != step.wantWrite ||
 			tasks[1].UserNanos != worker.UTime*1e7 {
 			t.Errorf("%s: got %+v", step.name, tasks)
+		}
+	}
+}
+
+// TestSampleIsOfOneProcess gives the PID of a process to another while its files are
+// read: all of the Sample is of the first.
+func TestSampleIsOfOneProcess(t *testing.T) {
+	tree := proctree.New(t, 1000)
+	tree.Set(proctree.Process{PID: 10, Comm: "one", Start: 5, Voluntary: 1, ReadBytes: 1, FDs: 1})
+	dir := filepath.Join(tree.Root, "10")
+	status, err := os.ReadFile(filepath.Join(dir, "status"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	stuck := newPlug(t, tree, 10, "status")
+	w := newWorker(openSource(t, tree.Root).(*source))
+	done := make(chan error)
+	go func() {
+		_, err := w.sample(10, 0, &Sample{ID: ID{PID: 10, Start: 5}, Want: FieldStatus | FieldIO | FieldFDs})
+		done <- err
+	}()
+	var in *os.File
+	eventually(t, func() bool {
+		in, err = os.OpenFile(stuck.path, os.O_WRONLY|unix.O_NONBLOCK, 0)
+		return err == nil
+	})
+	if err := os.Rename(dir, filepath.Join(tree.Root, "gone")); err != nil {
+		t.Fatal(err)
+	}
+	tree.Set(proctree.Process{PID: 10, Comm: "two", Start: 5, Voluntary: 2, ReadBytes: 2, FDs: 2})
+	_, err = in.Write(status)
+	if err := errors.Join(err, in.Close(), <-done); err != nil {
+		t.Fatal(err)
+	}
+	s := &w.read.sample
+	if s.Comm != "one" || s.VoluntarySwitches != 1 || s.ReadBytes != 1 || s.FDs != 1 || s.Have != s.Want|FieldStat {
+		t.Errorf("got %+v", s)
+	}
+}
+
+// TestOwnLimit has a process set its limit of open files after it was met, within its
+// first minute, which is over at the next walk.
+func TestOwnLimit(t *testing.T) {
+	cmd := exec.Command("sh", "-c", "read go; ulimit -n 77; echo; read end")
+	in, err1 := cmd.StdinPipe()
+	out, err2 := cmd.StdoutPipe()
+	if err := errors.Join(err1, err2, cmd.Start()); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _, _ = in.Close(), cmd.Wait() })
+	src := openSource(t, "/proc").(*source)
+	var snap Snapshot
+	limit := func() uint64 {
+		walk(t, src, &snap, FieldFDs|FieldFDLimit)
+		return snap.Samples[snap.Index(cmd.Process.Pid)].FDLimit
+	}
+	if got := limit(); got == 77 || got == 0 {
+		t.Errorf("got limit %d at first", got)
+	}
+	_, err1 = in.Write([]byte("\n"))
+	_, err2 = out.Read(make([]byte, 1))
+	if err := errors.Join(err1, err2); err != nil {
+		t.Fatal(err)
+	}
+	gettime := src.clock.gettime
+	src.clock.gettime = func(id int32) time.Duration { return gettime(id) + time.Hour }
+	for range 2 {
+		if got := limit(); got != 77 {
+			t.Errorf("got limit %d, want 77", got)
 		}
 	}
 }

@@ -84,7 +84,7 @@ func openProc(o Options) (*source, error) {
 		page: uint64(os.Getpagesize()),
 		seed: maphash.MakeSeed(),
 	}
-	s.quarantine.stuck = make(map[int]captive)
+	s.quarantine.stuck = make(map[*worker]captive)
 	s.vital = mount.Real()
 	s.clocks = mount.Real() && mount.OwnPIDs() && clocksAreFine()
 	// In another PID namespace our own PID is not known; kernels that differ

@@ -98,7 +98,7 @@ func (w *worker) run(work func(*worker)) {
 	abandoned := w.abandoned
 	w.mu.Unlock()
 	if abandoned {
-		w.src.quarantine.release(int(w.pid.Load()))
+		w.src.quarantine.release(w)
 	}
 }
 
@@ -133,7 +133,7 @@ func (w *worker) blocked() bool {
 // when w has just finished after all.
 func (w *worker) abandon() bool {
 	s, pid := w.src, int(w.pid.Load())
-	c := captive{s.ownerOf(pid), w.inode.Load()}
+	c := captive{pid, w.inode.Load(), s.ownerOf(pid)}
 	q := &s.quarantine
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -144,7 +144,7 @@ func (w *worker) abandon() bool {
 	}
 	w.abandoned = true
 	s.idle = nil
-	q.add(pid, c)
+	q.add(w, c)
 	return true
 }
 
@@ -183,12 +183,17 @@ func (w *worker) commit(next int, keep func()) bool {
 	return true
 }
 
-// walk reads the processes listed[from:] into the places that snap has for them.
-func (w *worker) walk(snap *Snapshot, listed []procfs.Entry, from int) {
-	w.begin(from)
+// joins tells w of the walk that snap is of, unless it knows.
+func (w *worker) joins(snap *Snapshot) {
 	if w.turn != snap.walks {
 		w.turn, w.now, w.read.asked, w.read.spent = snap.walks, snap.Now, 0, 0
 	}
+}
+
+// walk reads the processes listed[from:] into the places that snap has for them.
+func (w *worker) walk(snap *Snapshot, listed []procfs.Entry, from int) {
+	w.begin(from)
+	w.joins(snap)
 	for i := from; i < len(listed) && !w.stop.Load(); i++ {
 		pid, inode := listed[i].PID, listed[i].Inode
 		w.comesTo(pid, inode)
@@ -256,6 +261,7 @@ func (w *worker) fail(err error) {
 // complete reads again the processes of snap that lack a part that is wanted.
 func (w *worker) complete(snap *Snapshot, from int) {
 	w.begin(from)
+	w.joins(snap)
 	for i := from; i < len(snap.Samples) && !w.stop.Load(); i++ {
 		prev, lacks := &w.read.prev, false
 		if !w.commit(i, func() {

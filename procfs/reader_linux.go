@@ -204,7 +204,7 @@ func (r *Reader) CountFDs(pid int) (uint64, error) {
 }
 
 // Alive reports whether the process still has a directory. It tells a process
-// that exited from a file that this kernel does not have: both are ENOENT.
+// that exited from a file that this kernel does not have: by path, both are ENOENT.
 func (r *Reader) Alive(pid int) bool {
 	r.name(pid, "stat")
 	fd, errno := r.open(unix.O_PATH | unix.O_CLOEXEC)

@@ -73,9 +73,11 @@ func serveFuse(how string) error {
 	go server.serve()
 	child := exec.Command("/proc/self/exe", "hold="+how)
 	child.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	if _, err := child.StdinPipe(); err != nil {
+	in, err := child.StdinPipe()
+	if err != nil {
 		return err
 	}
+	inputs = append(inputs, in)
 	out, err := child.StdoutPipe()
 	if err != nil {
 		return err
