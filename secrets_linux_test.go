@@ -190,6 +190,31 @@ func TestSecretsStayInside(t *testing.T) {
 	}
 }
 
+// TestSecretsOfNameMapping has names of command lines without a file of rules.
+func TestSecretsOfNameMapping(t *testing.T) {
+	onlyLinux(t)
+	startSecretive(t)
+	r := startExporter(t, "--source=procfs", "--log.level=debug", "--namemapping=sh,(--password=.*)")
+	const want = `num_procs{groupname="sh:--password=*** DB_PASS=*** https://***@host/x?token=***&x=1 Authorization: Bearer ***"} 1`
+	var text string
+	eventually(t, "the group with its secrets masked", func() bool {
+		text = r.Scrape()
+		return strings.Contains(text, want)
+	}, r.Scrape)
+	_, groups := r.Get(live.GroupsPath)
+	_, page := r.Get("/")
+	for where, text := range map[string]string{
+		"the metrics": text,
+		"the groups":  groups,
+		"the page":    page,
+		"the log":     strings.Join(r.Log(), "\n"),
+	} {
+		if at := strings.Index(text, canary); at >= 0 {
+			t.Errorf("%s: a secret is there: %.100q", where, text[max(0, at-30):])
+		}
+	}
+}
+
 // breakConfig has a password where its hash should be, as a slip in an editor, and
 // waits until the log tells of it.
 func (g *guarded) breakConfig(path, password string) {

@@ -82,6 +82,13 @@ func TestNamesAreMasked(t *testing.T) {
 			t.Errorf("%s: got %q, want %q", tt.text, got, tt.want)
 		}
 	}
+	mapping, err := NewNameMapping("", "token=1,(--pass.*)")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := mapping.Match(id).Group, "token=1:--password=***"; got != want {
+		t.Errorf("a name mapping: got %q, want %q", got, want)
+	}
 }
 
 // FuzzMaskSecrets asserts that masking ends, leaves nothing to be masked, adds no

@@ -107,7 +107,7 @@ func (m *nameMapping) Match(id *platform.Identity) Match {
 	groups := to.expr.FindStringSubmatch(strings.Join(id.Args, " "))
 	for i := 1; i < len(groups); i++ {
 		if groups[i] != "" {
-			return Match{Rule: to.rule, Group: groupName(id.Comm + ":" + groups[i]), OK: true}
+			return Match{Rule: to.rule, Group: groupName(id.Comm + ":" + maskSecrets(groups[i])), OK: true}
 		}
 	}
 	return Match{}
