@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"net"
 	"os"
 	"os/exec"
@@ -24,6 +25,9 @@ import (
 // inside is set in the process that enters a sandbox, since there is no way
 // back. It says what for.
 const inside = "SANDBOX_TEST"
+
+// outside is for a process that enters none, to compare with.
+const outside = "outside"
 
 func TestMain(m *testing.M) {
 	if what := os.Getenv(inside); what != "" {
@@ -49,7 +53,12 @@ type life struct {
 // live enters a sandbox, tries everything, tells, and ends.
 func live(what string) {
 	dir := os.Getenv("SANDBOX_DIR")
-	attempts := attempts(dir)
+	attempts := make(map[string]func() error)
+	attemptCalls(attempts)
+	if what == outside {
+		tell(life{Attempts: try(attempts)})
+	}
+	maps.Copy(attempts, deeds(dir))
 	started := make(chan int)
 	for range 4 { // threads that are there before
 		go func() { started <- unix.Gettid() }()
@@ -60,10 +69,25 @@ func live(what string) {
 		o.Keep = []Capability{Perfmon, SysPtrace}
 	}
 	r := Enter(o)
-	l := life{Layers: r.Layers, Attempts: make(map[string]finding)}
+	l := life{Layers: r.Layers}
 	for _, err := range r.Missing {
 		l.Missing = append(l.Missing, err.Error())
 	}
+	l.Attempts = try(attempts)
+	status, _ := os.ReadFile("/proc/self/status")
+	l.Status = string(status)
+	tell(l)
+}
+
+// tell tells the test what came of it, and ends.
+func tell(l life) {
+	_ = json.NewEncoder(os.Stdout).Encode(l)
+	os.Exit(0)
+}
+
+// try makes all attempts at once, on threads that were there before or not.
+func try(attempts map[string]func() error) map[string]finding {
+	found := make(map[string]finding)
 	var all sync.WaitGroup
 	var mu sync.Mutex
 	for name, attempt := range attempts {
@@ -71,19 +95,16 @@ func live(what string) {
 			err := attempt()
 			mu.Lock()
 			defer mu.Unlock()
-			l.Attempts[name] = finding{errors.Is(err, fs.ErrPermission), fmt.Sprint(err)}
+			found[name] = finding{errors.Is(err, fs.ErrPermission), fmt.Sprint(err)}
 		})
 	}
 	all.Wait()
-	status, _ := os.ReadFile("/proc/self/status")
-	l.Status = string(status)
-	_ = json.NewEncoder(os.Stdout).Encode(l)
-	os.Exit(0)
+	return found
 }
 
-// attempts are what must fail inside, and three that must not, whose names begin
+// deeds are what must fail inside, and some that must not, whose names begin
 // with "may".
-func attempts(dir string) map[string]func() error {
+func deeds(dir string) map[string]func() error {
 	path := filepath.Join(dir, "file")
 	open := func(path string, flags int) func() error {
 		return func() error {
@@ -128,6 +149,7 @@ func attempts(dir string) map[string]func() error {
 		"may read":          open(path, os.O_RDONLY),
 		"may list":          func() error { _, err := os.ReadDir("/proc"); return err },
 		"may accept":        accepted,
+		"may read a limit":  func() error { return unix.Prlimit(os.Getpid(), unix.RLIMIT_NOFILE, nil, new(unix.Rlimit)) },
 	}
 }
 
@@ -167,17 +189,27 @@ func send(t *testing.T, what string, attr *syscall.SysProcAttr) life {
 	return l
 }
 
+// somebodies are who tries it.
+func somebodies(t *testing.T) map[string]*syscall.SysProcAttr {
+	t.Helper()
+	if os.Getuid() != 0 {
+		t.Log("only root can become somebody else")
+		return map[string]*syscall.SysProcAttr{"ourselves": nil}
+	}
+	nobody := &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
+	return map[string]*syscall.SysProcAttr{"ourselves": nil, "nobody": nobody}
+}
+
 // TestInside tries what a program that was taken over would try, as root and as
 // somebody else.
 func TestInside(t *testing.T) {
-	nobody := &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
 	for _, what := range []string{"plain", "landlock", "keep"} {
-		for name, attr := range map[string]*syscall.SysProcAttr{"ourselves": nil, "nobody": nobody} {
+		for name, attr := range somebodies(t) {
 			t.Run(what+"/"+name, func(t *testing.T) {
-				if attr != nil && os.Getuid() != 0 {
-					t.Skip("only root can become somebody else")
-				}
 				l := send(t, what, attr)
+				if len(l.Attempts) < len(calls) {
+					t.Errorf("got %d attempts, want those of %d calls and more", len(l.Attempts), len(calls))
+				}
 				if slices.ContainsFunc(l.Missing, func(s string) bool { return strings.Contains(s, "landlock") }) {
 					t.Logf("this kernel has no Landlock: %q", l.Missing)
 				} else if len(l.Missing) > 0 {

@@ -12,11 +12,13 @@ import (
 )
 
 // Offsets in the seccomp_data that a filter sees (linux/seccomp.h). Arguments
-// have 64 bits; the lower half is looked at, on machines of this byte order.
+// have 64 bits; the lower half comes first, on machines of this byte order, and is
+// all that most calls look at.
 const (
 	offsetCall = 0
 	offsetArch = 4
 	offsetArgs = 16
+	offsetHigh = 4 // of the upper half, in an argument
 )
 
 // writing are the flags of open(2) with any of which a file can be changed.
@@ -85,6 +87,7 @@ func callFilter() filter {
 	f.onlyValues(unix.SYS_TGKILL, 0, uint32(os.Getpid()))
 	f.refuseValues(unix.SYS_IOCTL, 1, unix.TIOCSTI, unix.TIOCLINUX)
 	f.refuseValues(unix.SYS_PRCTL, 0, unix.PR_SET_MM, unix.PR_SET_DUMPABLE)
+	f.onlyNull(unix.SYS_PRLIMIT64, 2) // limits are read, and not set
 	// Of bpf(2), what programs take that are loaded already.
 	f.onlyValues(unix.SYS_BPF, 0, unix.BPF_ITER_CREATE, unix.BPF_MAP_LOOKUP_ELEM, unix.BPF_MAP_UPDATE_ELEM, unix.BPF_MAP_DELETE_ELEM,
 		unix.BPF_MAP_GET_NEXT_KEY, unix.BPF_OBJ_GET_INFO_BY_FD, unix.BPF_MAP_LOOKUP_AND_DELETE_ELEM)
@@ -128,6 +131,17 @@ func (f *filter) onlyValues(call uintptr, number int, values ...uint32) {
 	f.load(offsetCall)
 }
 
+// onlyNull refuses a call unless an argument, which points to something, points
+// nowhere. The address at which Go's heap begins has no bit in its lower half.
+func (f *filter) onlyNull(call uintptr, number int) {
+	f.argument(call, number, 4)
+	f.add(unix.BPF_JMP|unix.BPF_JEQ|unix.BPF_K, 0, 2, 0)
+	f.load(uint32(offsetArgs + 8*number + offsetHigh))
+	f.add(unix.BPF_JMP|unix.BPF_JEQ|unix.BPF_K, 1, 0, 0)
+	f.refuse(unix.EPERM)
+	f.load(offsetCall)
+}
+
 // refusedCalls are what a program does that starts others, looks into them,
 // changes files, opens connections or changes the machine.
 func refusedCalls() []uintptr {
@@ -140,14 +154,15 @@ func refusedCalls() []uintptr {
 		unix.SYS_LINKAT, unix.SYS_SYMLINKAT, unix.SYS_MKNODAT, unix.SYS_FCHMOD, unix.SYS_FCHMODAT, unix.SYS_FCHMODAT2,
 		unix.SYS_FCHOWN, unix.SYS_FCHOWNAT, unix.SYS_UTIMENSAT, unix.SYS_SETXATTR, unix.SYS_LSETXATTR, unix.SYS_FSETXATTR,
 		unix.SYS_REMOVEXATTR, unix.SYS_LREMOVEXATTR, unix.SYS_FREMOVEXATTR, unix.SYS_OPEN_BY_HANDLE_AT,
+		unix.SYS_SETXATTRAT, unix.SYS_REMOVEXATTRAT, unix.SYS_FILE_SETATTR,
 		unix.SYS_MOUNT, unix.SYS_UMOUNT2, unix.SYS_PIVOT_ROOT, unix.SYS_CHROOT, unix.SYS_FSOPEN, unix.SYS_FSMOUNT,
-		unix.SYS_MOVE_MOUNT, unix.SYS_OPEN_TREE, unix.SYS_MOUNT_SETATTR, unix.SYS_UNSHARE, unix.SYS_SETNS,
+		unix.SYS_FSPICK, unix.SYS_FSCONFIG, unix.SYS_MOVE_MOUNT, unix.SYS_OPEN_TREE, unix.SYS_OPEN_TREE_ATTR, unix.SYS_MOUNT_SETATTR, unix.SYS_UNSHARE, unix.SYS_SETNS,
 		unix.SYS_SETUID, unix.SYS_SETGID, unix.SYS_SETREUID, unix.SYS_SETREGID, unix.SYS_SETRESUID, unix.SYS_SETRESGID,
 		unix.SYS_SETGROUPS, unix.SYS_SETFSUID, unix.SYS_SETFSGID,
 		unix.SYS_IO_URING_SETUP, unix.SYS_USERFAULTFD, unix.SYS_PERF_EVENT_OPEN, unix.SYS_MEMFD_CREATE, unix.SYS_MEMFD_SECRET,
 		unix.SYS_ADD_KEY, unix.SYS_REQUEST_KEY, unix.SYS_KEYCTL, unix.SYS_INIT_MODULE, unix.SYS_FINIT_MODULE, unix.SYS_DELETE_MODULE,
 		unix.SYS_KEXEC_LOAD, unix.SYS_KEXEC_FILE_LOAD, unix.SYS_REBOOT, unix.SYS_SWAPON, unix.SYS_SWAPOFF, unix.SYS_ACCT,
 		unix.SYS_SETTIMEOFDAY, unix.SYS_CLOCK_SETTIME, unix.SYS_ADJTIMEX, unix.SYS_CLOCK_ADJTIME, unix.SYS_SETHOSTNAME,
-		unix.SYS_SETDOMAINNAME, unix.SYS_QUOTACTL, unix.SYS_SYSLOG, unix.SYS_FANOTIFY_INIT,
+		unix.SYS_SETDOMAINNAME, unix.SYS_QUOTACTL, unix.SYS_QUOTACTL_FD, unix.SYS_SETRLIMIT, unix.SYS_SYSLOG, unix.SYS_FANOTIFY_INIT,
 	}, refusedHere...)
 }
