@@ -13,6 +13,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/seed57308aee/process_exporter/platform"
 	"github.com/seed57308aee/process_exporter/testdata/proctree"
 )
 
@@ -59,37 +60,74 @@ func TestEnvironments(t *testing.T) {
 	for _, source := range []string{"procfs", "auto"} {
 		for _, tt := range tests {
 			t.Run(source+"/"+tt.name, func(t *testing.T) {
-				dir, err := os.MkdirTemp("/tmp", "procfs")
-				if err != nil {
-					t.Fatal(err)
-				}
-				t.Cleanup(func() { _ = os.Remove(dir) })
-				if tt.procfs == "" {
-					tt.procfs = dir
-				}
-				script := fmt.Sprintf("set -e; %s; exec %s %s --source=%s --procfs=%s --web.listen-address=127.0.0.1:0", tt.before, tt.prefix, everybodysCopy(t), source, tt.procfs)
-				command := exec.Command("unshare", "-m", "--propagation=private", "sh", "-c", script, "sh", dir)
-				r := startCommand(t, command)
-				r.URL = r.firstAddress()
-				eventually(t, "the right answer", func() bool {
-					body := r.Scrape()
-					for _, text := range tt.want {
-						if !strings.Contains(body, text) {
-							return false
-						}
-					}
-					for _, text := range tt.not {
-						if strings.Contains(body, text) {
-							return false
-						}
-					}
-					return true
-				}, r.Scrape)
+				r := startWhere(t, tt.before, tt.prefix, source, tt.procfs)
+				r.waitForScrape(tt.want, tt.not)
 				if strings.Contains(tt.name, "hidepid") && len(tt.not) > 0 && len(grep(r.Log(), "hidepid")) != 1 {
 					t.Errorf("got %q, want one line about hidepid", r.Log())
 				}
 			})
 		}
+	}
+}
+
+// startWhere starts the exporter behind prefix, after a script has prepared a mount
+// namespace; $1 is an empty directory, and the process file system unless it says
+// otherwise.
+func startWhere(t *testing.T, before, prefix, source, procfs string) *running {
+	t.Helper()
+	dir := emptyDirectory(t)
+	if procfs == "" {
+		procfs = dir
+	}
+	script := fmt.Sprintf("set -e; %s; exec %s %s --source=%s --procfs=%s --web.listen-address=127.0.0.1:0", before, prefix, everybodysCopy(t), source, procfs)
+	r := startCommand(t, exec.Command("unshare", "-m", "--propagation=private", "sh", "-c", script, "sh", dir))
+	r.URL = r.firstAddress()
+	return r
+}
+
+// waitForScrape waits for a scrape with all that is wanted, and nothing else.
+func (r *running) waitForScrape(want, not []string) {
+	r.t.Helper()
+	eventually(r.t, "the right answer", func() bool {
+		body := r.Scrape()
+		for _, text := range want {
+			if !strings.Contains(body, text) {
+				return false
+			}
+		}
+		for _, text := range not {
+			if strings.Contains(body, text) {
+				return false
+			}
+		}
+		return true
+	}, r.Scrape)
+}
+
+// TestHidepidFromPrograms has a user whom the kernel's programs tell of everybody,
+// and the process file system only of himself, or of all after all.
+func TestHidepidFromPrograms(t *testing.T) {
+	asRoot(t)
+	if _, err := os.Stat("/sys/kernel/btf/vmlinux"); err != nil {
+		t.Skip("this kernel does not describe its types, which the source bpf takes")
+	}
+	if platform.KernelAsksForTracing() {
+		t.Skip("this kernel may take more capabilities")
+	}
+	const bpf = `namedprocess_exporter_source_info{source="bpf"} 1`
+	const sleeper = `namedprocess_namegroup_num_procs{groupname="sleeper"} 1`
+	const nobody = "setpriv --reuid=65534 --regid=65534 --clear-groups --inh-caps=-all,+bpf,+perfmon --ambient-caps=-all,+bpf,+perfmon "
+	hidden := []string{bpf, "namedprocess_exporter_scrape_success 0\n", "namedprocess_exporter_proc_visibility 0\n"}
+	shown := []string{bpf, "namedprocess_exporter_scrape_success 1\n", "namedprocess_exporter_proc_visibility 1\n", sleeper}
+	startNamed(t, "sleeper")
+	for options, want := range map[string][]string{"hidepid=1": hidden, "hidepid=2": hidden, "hidepid=4": hidden, "hidepid=2,gid=65534": shown, "hidepid=0": shown} {
+		t.Run(options, func(t *testing.T) {
+			r := startWhere(t, "mount -t proc -o "+options+" proc $1", nobody, "bpf", "")
+			r.waitForScrape(want, nil)
+			if got := len(grep(r.Log(), "hidepid")) == 1; got != strings.Contains(want[1], "success 0") {
+				t.Errorf("got %v that one line is about hidepid: %q", got, r.Log())
+			}
+		})
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"runtime/debug"
 	"slices"
@@ -188,7 +189,12 @@ func (k *kernelSource) look(snap *Snapshot) error {
 	if err := k.scan(); err != nil {
 		return err
 	}
+	concealed, err := k.conceals()
+	if err != nil {
+		return err
+	}
 	snap.begin(k.pids)
+	snap.Concealed = concealed
 	k.families, k.todo = k.families[:0], k.todo[:0]
 	k.turns = turns{walk: snap.walks}
 	for i, p := range k.processes {
@@ -206,6 +212,18 @@ func (k *kernelSource) look(snap *Snapshot) error {
 	}
 	k.deal(snap)
 	return nil
+}
+
+// conceals reports whether the process file system keeps the processes of others
+// from us. The programs see them all, but their names come from there, and one
+// whose names cannot be read looks as if it had just ended. Every PID namespace has
+// a first process, and reading its status waits for nobody.
+func (k *kernelSource) conceals() (bool, error) {
+	_, err := k.lister.Read(1, "status")
+	if err != nil && fatal(err) {
+		return false, err
+	}
+	return errors.Is(err, procfs.ErrAccessDenied) || errors.Is(err, fs.ErrNotExist), nil
 }
 
 // exitDead is the state of a task that is being reaped (EXIT_DEAD, linux/sched.h).
