@@ -25,10 +25,13 @@ type birth struct {
 // ends in two steps: its last thread ends, which is when it can still be asked
 // for its name, and its parent takes note, after which its counters are final.
 func (k *kernelSource) takeExits(snap *Snapshot) (err error) {
-	k.exits, k.zombies = k.exits[:0], nil
-	k.spare = append(k.spare, k.told[:min(len(k.told), maxSpare-len(k.spare))]...)
-	clear(k.told)
-	k.told = k.told[:0]
+	k.zombies = nil
+	if !k.owed {
+		k.exits = k.exits[:0]
+		k.spare = append(k.spare, k.told[:min(len(k.told), maxSpare-len(k.spare))]...)
+		clear(k.told)
+		k.told = k.told[:0]
+	}
 	if k.batch, err = k.programs.Events().Take(k.batch); err != nil {
 		return err
 	}

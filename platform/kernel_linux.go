@@ -29,6 +29,7 @@ type kernelSource struct {
 	ended    map[birth]*ending // of processes that have ended and are not reaped yet
 	exits    []Exit
 	told     []*ending      // that stand in exits
+	owed     bool           // the last walk failed before it told of exits
 	spare    []*ending      // to be used again
 	zombies  map[ID]*ending // ended, by what names them here; nil until somebody asks
 	failed   atomic.Bool    // for Exiting, which any goroutine may call
@@ -144,6 +145,9 @@ func (k *kernelSource) Walk(ctx context.Context, snap *Snapshot) error {
 	err := k.takeExits(snap)
 	if err == nil {
 		err = k.look(snap)
+	}
+	if k.owed = err != nil; k.owed && fatal(err) {
+		return fmt.Errorf("platform: %w", err) // the programs are as good as before
 	}
 	if err != nil {
 		k.failed.Store(true)

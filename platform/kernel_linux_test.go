@@ -9,9 +9,12 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/seed57308aee/process_exporter/platform/bpf"
 	"github.com/seed57308aee/process_exporter/testdata/proctree"
@@ -291,6 +294,54 @@ func TestKernelFails(t *testing.T) {
 	}
 	if src.Exiting() != nil {
 		t.Error("there is still a promise to tell of exits")
+	}
+}
+
+// TestKernelWithoutFiles fails walks for want of descriptors, which is no fault of
+// the programs: they stay, and what ended meanwhile is told of by the next walk.
+func TestKernelWithoutFiles(t *testing.T) {
+	k := openKernelSource(t).(*kernelSource)
+	var snap Snapshot
+	walkAll(t, k, &snap)
+	cmd := exec.Command("true")
+	if err := cmd.Run(); err != nil {
+		t.Fatal(err)
+	}
+	isChild := func(e Exit) bool { return e.PID == cmd.Process.Pid }
+	var limit unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
+		t.Fatal(err)
+	}
+	none := unix.Rlimit{Max: limit.Max}
+	restore := func() { _ = unix.Setrlimit(unix.RLIMIT_NOFILE, &limit) }
+	defer restore()
+	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &none); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, func() bool {
+		if err := k.Walk(context.Background(), &snap); !errors.Is(err, unix.EMFILE) {
+			t.Fatalf("got error %v, want that there are no files left", err)
+		}
+		return slices.ContainsFunc(k.exits, isChild)
+	})
+	restore()
+	walkAll(t, k, &snap)
+	if kind, why := k.Kind(); kind != KindBPF || snap.Source != string(KindBPF) || k.Exiting() == nil {
+		t.Errorf("got kind %s because of %v, and a walk by %s", kind, why, snap.Source)
+	}
+	told := func() (n int) {
+		for _, e := range snap.Exits {
+			if isChild(e) {
+				n++
+			}
+		}
+		return n
+	}
+	if n := told(); n != 1 {
+		t.Errorf("the first good walk tells %d times of a process that ended before, want 1", n)
+	}
+	if walkAll(t, k, &snap); told() != 0 {
+		t.Error("the next walk tells of it again")
 	}
 }
 
