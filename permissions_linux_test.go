@@ -198,6 +198,9 @@ func (m mode) checkStatus(t *testing.T, pid int) {
 		if os.IsNotExist(err) { // it has ended since
 			continue
 		}
+		if m.user != "root" && m.sandbox != "off" {
+			m.checkOwner(t, thread)
+		}
 		got := rightsIn(text)
 		want := map[string]string{"CapPrm": got["CapEff"], "CapInh": none, "CapAmb": none, "NoNewPrivs": "1", "Seccomp": "2"}
 		if m.user == "root" {
@@ -215,6 +218,22 @@ func (m mode) checkStatus(t *testing.T, pid int) {
 				t.Errorf("%+v: %s: got %s %q, want %q", m, thread, field, got[field], value)
 			}
 		}
+	}
+}
+
+// checkOwner holds that a file of a process that is a user's belongs to root, which
+// is how the kernel keeps others of that user out of one that is not dumpable.
+func (m mode) checkOwner(t *testing.T, path string) {
+	t.Helper()
+	info, err := os.Stat(path)
+	if os.IsNotExist(err) {
+		return
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if uid := info.Sys().(*syscall.Stat_t).Uid; uid != 0 {
+		t.Errorf("%+v: %s: got owner %d, want root", m, path, uid)
 	}
 }
 

@@ -119,7 +119,11 @@ func TestOutside(t *testing.T) {
 		t.Skip("we ourselves are under a filter of system calls")
 	}
 	for name, who := range somebodies(t) {
-		for attempt, got := range send(t, outside, who).Attempts {
+		l := send(t, outside, who)
+		if l.Dumpable != 1 {
+			t.Errorf("%s: got dumpable %d, want 1", name, l.Dumpable)
+		}
+		for attempt, got := range l.Attempts {
 			if got.Refused {
 				t.Errorf("%s, %s: got %s where nothing refuses it", name, attempt, got.Err)
 			}

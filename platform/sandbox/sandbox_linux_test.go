@@ -48,6 +48,7 @@ type life struct {
 	Missing  []string
 	Attempts map[string]finding
 	Status   string // of /proc/self/status
+	Dumpable int    // what prctl(PR_GET_DUMPABLE) says
 }
 
 // live enters a sandbox, tries everything, tells, and ends.
@@ -56,7 +57,7 @@ func live(what string) {
 	attempts := make(map[string]func() error)
 	attemptCalls(attempts)
 	if what == outside {
-		tell(life{Attempts: try(attempts)})
+		tell(life{Attempts: try(attempts), Dumpable: dumpable()})
 	}
 	maps.Copy(attempts, deeds(dir))
 	started := make(chan int)
@@ -75,8 +76,17 @@ func live(what string) {
 	}
 	l.Attempts = try(attempts)
 	status, _ := os.ReadFile("/proc/self/status")
-	l.Status = string(status)
+	l.Status, l.Dumpable = string(status), dumpable()
 	tell(l)
+}
+
+// dumpable returns -1 if the kernel does not say.
+func dumpable() int {
+	is, err := unix.PrctlRetInt(unix.PR_GET_DUMPABLE, 0, 0, 0, 0)
+	if err != nil {
+		return -1
+	}
+	return is
 }
 
 // tell tells the test what came of it, and ends.
@@ -219,6 +229,9 @@ func TestInside(t *testing.T) {
 					if may := strings.HasPrefix(attempt, "may"); got.Refused == may || may && got.Err != "<nil>" {
 						t.Errorf("%s: got %s", attempt, got.Err)
 					}
+				}
+				if l.Dumpable != 0 {
+					t.Errorf("got dumpable %d, want 0: others of its user may look into it", l.Dumpable)
 				}
 				want := map[string]string{"NoNewPrivs": "1", "Seccomp": "2", "CapEff": "0000000000000000", "CapPrm": "0000000000000000", "CapAmb": "0000000000000000"}
 				if what == "keep" && attr == nil && os.Getuid() == 0 {
