@@ -19,9 +19,11 @@ import (
 
 var updatePermissions = flag.Bool("update-permissions", false, "write what each set of capabilities sees into docs/permissions.md")
 
-// sights are what the exporter may see of a process of another user: a column of
-// the table, and the text of a sample that shows it.
-var sights = []struct{ column, sample string }{
+// A sight is a column of the table, and the text of a sample that shows it.
+type sight struct{ column, sample string }
+
+// sights are what the exporter may see of a process of another user.
+var sights = []sight{
 	{"CPU, states, start", `namedprocess_namegroup_cpu_seconds_total{groupname="aim",mode="user"}`},
 	{"resident, swap", `namedprocess_namegroup_memory_bytes{groupname="aim",memtype="resident"}`},
 	{"open files", `namedprocess_namegroup_open_filedesc{groupname="aim"}`},
@@ -137,6 +139,7 @@ func TestPermissions(t *testing.T) {
 		r.Scrape() // threads count from the first on
 		text := r.Scrape()
 		m.checkStatus(t, r.PID)
+		m.checkMissing(t, r.PID, text)
 		fmt.Fprintf(&table, "| %s | %s | %s | %s | %s |", m.user, m.given(), m.line(), holds(t, r.PID), layersIn(text))
 		for _, s := range sights {
 			table.WriteString(" " + map[bool]string{true: "yes", false: "no"}[strings.Contains(text, s.sample)] + " |")
@@ -218,6 +221,50 @@ func (m mode) checkStatus(t *testing.T, pid int) {
 				t.Errorf("%+v: %s: got %s %q, want %q", m, thread, field, got[field], value)
 			}
 		}
+	}
+}
+
+// protected are the data that take capabilities, by the page, and the columns of
+// the table that show them.
+var protected = []struct {
+	data, column string
+	takes        []uintptr
+	off          string // the flag with which they are not wanted
+	file         string // that is not readable without; "" where the kernel answers as if nobody waited
+}{
+	{"I/O", "I/O", []uintptr{aPtrace, aSearch}, "", "io"},
+	{"proportional memory", "PSS, USS", []uintptr{aPerfmon}, "--no-gather-smaps", "smaps"},
+	{"wait channels", "wait channels", []uintptr{aPtrace}, "--no-threads", ""},
+}
+
+var capabilityMissing = regexp.MustCompile(`(?m)^namedprocess_exporter_capability_missing{capability="(\w+)",data="([^"]+)"} 1$`)
+
+// checkMissing compares what the exporter says that it cannot read for want of a
+// capability with what a scrape lacks: each capability that the data take and that
+// is not held is named, and nothing else.
+func (m mode) checkMissing(t *testing.T, pid int, text string) {
+	t.Helper()
+	var got, want []string
+	for _, match := range capabilityMissing.FindAllStringSubmatch(text, -1) {
+		got = append(got, match[1]+" for "+match[2])
+	}
+	held := holds(t, pid)
+	for _, d := range protected {
+		at := slices.IndexFunc(sights, func(s sight) bool { return s.column == d.column })
+		lacks := !strings.Contains(text, sights[at].sample) && !slices.Contains(m.flags, d.off)
+		if told := strings.Contains(text, `namedprocess_namegroup_unreadable_procs{file="`+d.file+`",groupname="aim"}`); d.file != "" && told != lacks {
+			t.Errorf("%+v: got %v that %s is unreadable, want %v", m, told, d.file, lacks)
+		}
+		for _, c := range d.takes {
+			if name := strings.ToUpper(capabilityNames[c]); lacks && !strings.Contains(held, name) {
+				want = append(want, "CAP_"+name+" for "+d.data)
+			}
+		}
+	}
+	slices.Sort(got)
+	slices.Sort(want)
+	if !slices.Equal(got, want) {
+		t.Errorf("%+v: got missing %q, want %q", m, got, want)
 	}
 }
 
