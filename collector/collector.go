@@ -68,6 +68,7 @@ type walk struct {
 	failures uint64
 	took     time.Duration
 	err      error
+	overdue  bool                // in the place of one that its scrape had no time to wait for
 	families []*dto.MetricFamily // nil until somebody asks for them
 }
 
@@ -193,7 +194,7 @@ func (c *Collector) wait(ctx context.Context, w *walk) bool {
 // late returns what to tell a scrape whose time is up before the walk is done.
 func (c *Collector) late(ctx context.Context) *walk {
 	c.mu.Lock()
-	w := &walk{health: c.last.health, coverage: c.last.coverage, labels: c.last.labels, failures: c.last.failures, err: ctx.Err()}
+	w := &walk{health: c.last.health, coverage: c.last.coverage, labels: c.last.labels, failures: c.last.failures, err: ctx.Err(), overdue: true}
 	c.mu.Unlock()
 	return w
 }

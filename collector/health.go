@@ -26,6 +26,10 @@ func value(f func(*walk) float64) func(*walk, emit) {
 	return func(w *walk, put emit) { put(f(w), values{}) }
 }
 
+// partial reports whether the deadline came before everything was read. Of a walk
+// that failed, health is that of the one before.
+func (w *walk) partial() bool { return w.overdue || w.err == nil && w.health.Incomplete }
+
 func truth(b bool) float64 {
 	if b {
 		return 1
@@ -44,7 +48,10 @@ func healthMetrics() []healthMetric {
 		{name: "namedprocess_scrape_partial_errors", kind: counter, help: "Times that a wanted file of a process in a group could not be read.", late: true,
 			each: value(func(w *walk) float64 { return float64(w.health.PartialTotal) })},
 		{name: own + "scrape_success", kind: gauge, help: "Whether the last scrape read all processes: 1 if so.", note: "0 also when its deadline came first, or processes are hidden (`hidepid`); what was read is exported.", late: true,
-			each: value(func(w *walk) float64 { return truth(w.err == nil && !w.health.Incomplete && !w.health.Concealed) })},
+			each: value(func(w *walk) float64 { return truth(w.err == nil && !w.partial() && !w.health.Concealed) })},
+		{name: own + "scrape_partial", kind: gauge, help: "Whether the last scrape lacks processes, or some of what is known of them, because its deadline came first: 1 if so.",
+			note: "`scrape_success` is 0 then, too. It alone is 0 where time does not help: the processes could not be listed, or are hidden. A process that does not answer makes neither: see `blocked_processes`.", late: true,
+			each: value(func(w *walk) float64 { return truth(w.partial()) })},
 		{name: own + "proc_visibility", kind: gauge, help: "Whether the process file system shows the processes of other users: 0 if it is mounted with hidepid.",
 			each: value(func(w *walk) float64 { return truth(!w.health.Concealed) })},
 		{name: own + "scrape_duration_seconds", kind: gauge, help: "How long the last walk over the processes took.",

@@ -19,6 +19,7 @@ type crowd struct {
 	size       int
 	onWalk     func(*platform.Snapshot) // nil: nothing
 	onIdentify func()                   // nil: nothing
+	err        error                    // of the walk
 }
 
 func (c *crowd) Walk(_ context.Context, snap *platform.Snapshot) error {
@@ -26,7 +27,7 @@ func (c *crowd) Walk(_ context.Context, snap *platform.Snapshot) error {
 	for _, s := range snap.Samples {
 		want[s.PID] = s.Want
 	}
-	snap.Samples, snap.Partial = nil, false
+	snap.Samples, snap.Partial, snap.Concealed, snap.Blocked = nil, false, false, 0
 	snap.Now, snap.TicksPerSecond = 1e6, 100
 	for pid := 1; pid <= c.size; pid++ {
 		snap.Samples = append(snap.Samples, platform.Sample{ID: platform.ID{PID: pid, Start: 1}, Have: platform.FieldStat, State: 'S', Comm: "g", Threads: 1, Want: want[pid]})
@@ -34,7 +35,7 @@ func (c *crowd) Walk(_ context.Context, snap *platform.Snapshot) error {
 	if c.onWalk != nil {
 		c.onWalk(snap)
 	}
-	return nil
+	return c.err
 }
 
 func (c *crowd) Complete(context.Context, *platform.Snapshot) {}
@@ -199,15 +200,46 @@ func TestLateScrapesAreNoReadErrors(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		w.want(flatten(fams), map[string]float64{"namedprocess_exporter_scrape_success": 0})
+		w.want(flatten(fams), map[string]float64{"namedprocess_exporter_scrape_success": 0, "namedprocess_exporter_scrape_partial": 1})
 	}
 	w.want(w.scrape(), map[string]float64{
 		"namedprocess_scrape_procread_errors":  0,
 		"namedprocess_scrape_partial_errors":   0,
 		"namedprocess_scrape_errors":           0,
 		"namedprocess_exporter_scrape_success": 1,
+		"namedprocess_exporter_scrape_partial": 0,
 		in("num_procs"):                        1,
 	})
+}
+
+// TestPartialScrapes has walks that end at their deadline, fail, or do not see
+// all. Only for the first more time would help.
+func TestPartialScrapes(t *testing.T) {
+	tests := []struct {
+		name             string
+		onWalk           func(*platform.Snapshot)
+		err              error
+		success, partial float64
+	}{
+		{name: "whole", success: 1},
+		{name: "hidden processes", onWalk: func(snap *platform.Snapshot) { snap.Concealed = true }},
+		{name: "a process that does not answer", onWalk: func(snap *platform.Snapshot) { snap.Blocked = 1 }, success: 1},
+		{name: "processes that were not reached", onWalk: func(snap *platform.Snapshot) { snap.Partial = true }, partial: 1},
+		{name: "no list of processes", err: io.ErrUnexpectedEOF},
+	}
+	src := &crowd{size: 2}
+	c := New(Options{Tracker: grouping.NewTracker(src, rules(t, groupG), grouping.Options{}), Logger: slog.New(slog.DiscardHandler)})
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			src.onWalk, src.err = tt.onWalk, tt.err
+			fams, err := c.For(context.Background()).Gather()
+			if err != nil {
+				t.Fatal(err)
+			}
+			w := &world{t: t}
+			w.want(flatten(fams), map[string]float64{"namedprocess_exporter_scrape_success": tt.success, "namedprocess_exporter_scrape_partial": tt.partial})
+		})
+	}
 }
 
 // TestScrapesAtTheSameTime is for the race detector: scrapes with more and less
