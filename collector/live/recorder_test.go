@@ -45,7 +45,7 @@ func (s *stage) scrape() {
 func (s *stage) pass(d time.Duration) { s.time = s.time.Add(d) }
 
 func busy(name string, seconds float64) grouping.Group {
-	g := grouping.Group{Name: name, Procs: 1, Known: platform.FieldStat | platform.FieldFDs, Counted: platform.FieldStat, ResidentBytes: 4096}
+	g := grouping.Group{Name: name, Procs: 1, Known: platform.FieldStat | platform.FieldMemory | platform.FieldFDs, Counted: platform.FieldStat, ResidentBytes: 4096}
 	g.UserNanos = uint64(seconds * 1e9)
 	return g
 }
