@@ -62,6 +62,9 @@ func healthMetrics() []healthMetric {
 			each: value(func(w *walk) float64 { return float64(w.health.Unidentified) })},
 		{name: own + "template_failures_total", kind: counter, help: "Group names whose template failed; the text written until then is the name.",
 			each: value(func(w *walk) float64 { return float64(w.health.TemplateFailures) })},
+		{name: own + "regressions_total", kind: counter, help: "Times that counters of a process, or of its threads, were read lower than before.",
+			note:   "`counter` is cpu, faults, io or switches. A total keeps its value until what fell is past its highest. With the source `bpf`, a sum that lacks a thread which ends at that moment is none.",
+			labels: []string{"counter"}, late: true, each: regressions},
 		{name: "namedprocess_unmatched_procs", kind: gauge, help: "Number of processes in no group.", note: "Those that a rule ignores too, and threads of the kernel, which most rules do not want.",
 			each: value(func(w *walk) float64 { return float64(w.coverage.UnmatchedProcs) })},
 		{name: "namedprocess_unmatched_cpu_seconds_total", kind: counter, help: "CPU time that processes used while they were in no group, in seconds.",
@@ -82,6 +85,14 @@ func healthMetrics() []healthMetric {
 			note: "None of them is in namedprocess_namegroup_exits_total. Stays 0 with the source `procfs`, which tells of none.",
 			each: value(func(w *walk) float64 { return float64(w.health.LostEvents) })},
 	}
+}
+
+func regressions(w *walk, put emit) {
+	n := &w.health.Regressions
+	put(float64(n.CPU), values{"cpu"})
+	put(float64(n.Faults), values{"faults"})
+	put(float64(n.IO), values{"io"})
+	put(float64(n.Switches), values{"switches"})
 }
 
 func ruleMatches(w *walk, put emit) {

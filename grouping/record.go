@@ -25,6 +25,9 @@ type record struct {
 
 	stale bool // it has run since its words were last looked at
 
+	low  regression // found by this walk
+	fell regression // found by the walk before
+
 	exec uint64 // as of the last time its names were in doubt
 	comm string
 
@@ -89,19 +92,30 @@ func (r *record) continues(s *platform.Sample, switched bool) bool {
 	return !known || s.UserNanos+s.SystemNanos >= r.cpu
 }
 
+// A meter reads counters of one kind.
+type meter struct {
+	known  bool // they have been read before
+	credit bool // what they show when they are first read counts too
+	kind   regression
+	low    *regression // gets kind when one has fallen
+}
+
 // growth returns what a counter has grown by since *base, and moves *base on.
 // A counter met for the first time counts in full if credit says so, else not
 // at all. One that falls has not grown, and grows again only past its highest.
-func growth(known, credit bool, base *uint64, now uint64) uint64 {
+func (m meter) growth(base *uint64, now uint64) uint64 {
 	was := *base
-	if !known {
+	if !m.known {
 		*base = now
-		if credit {
+		if m.credit {
 			return now
 		}
 		return 0
 	}
 	if now <= was {
+		if now < was {
+			*m.low |= m.kind
+		}
 		return 0
 	}
 	*base = now
@@ -122,6 +136,9 @@ func (t *Tracker) advance() {
 			t.coverage.UnmatchedNanos += d.UserNanos + d.SystemNanos
 			r.stale = r.stale || d.UserNanos+d.SystemNanos > 0
 		}
+		if r.low|r.fell != 0 {
+			t.health.Regressions.note(r, s)
+		}
 	}
 }
 
@@ -133,10 +150,11 @@ func (r *record) stat(s *platform.Sample) (d Counters) {
 	known := r.have&platform.FieldStat != 0
 	r.have |= platform.FieldStat
 	r.cpu = s.UserNanos + s.SystemNanos
-	d.UserNanos = growth(known, r.credit, &r.base.UserNanos, s.UserNanos)
-	d.SystemNanos = growth(known, r.credit, &r.base.SystemNanos, s.SystemNanos)
-	d.MinorFaults = growth(known, r.credit, &r.base.MinorFaults, s.MinorFaults)
-	d.MajorFaults = growth(known, r.credit, &r.base.MajorFaults, s.MajorFaults)
+	cpu, faults := meter{known, r.credit, fellCPU, &r.low}, meter{known, r.credit, fellFaults, &r.low}
+	d.UserNanos = cpu.growth(&r.base.UserNanos, s.UserNanos)
+	d.SystemNanos = cpu.growth(&r.base.SystemNanos, s.SystemNanos)
+	d.MinorFaults = faults.growth(&r.base.MinorFaults, s.MinorFaults)
+	d.MajorFaults = faults.growth(&r.base.MajorFaults, s.MajorFaults)
 	return d
 }
 
@@ -145,6 +163,9 @@ func (t *Tracker) advanceProcess(r *record, s *platform.Sample) {
 	if (r.have^s.Have)&platform.FieldSwitches != 0 && r.have&s.Have&platform.FieldStatus != 0 {
 		// Another Source counts other threads: what they did in between is left out.
 		r.base.VoluntarySwitches, r.base.NonvoluntarySwitches = s.VoluntarySwitches, s.NonvoluntarySwitches
+	}
+	if r.execed {
+		r.fell |= fellSwitches // those of another thread may be lower
 	}
 	if r.execed && len(r.tasks) > 0 && s.Have&platform.FieldSwitches == 0 {
 		// The thread that calls execve takes over the id of the main thread,
@@ -159,20 +180,20 @@ func (t *Tracker) advanceProcess(r *record, s *platform.Sample) {
 	r.execed = false
 	d := r.stat(s)
 	if s.Have&platform.FieldIO != 0 {
-		known := r.have&platform.FieldIO != 0
-		d.ReadBytes = growth(known, r.credit, &r.base.ReadBytes, s.ReadBytes)
-		d.WriteBytes = growth(known, r.credit, &r.base.WriteBytes, s.WriteBytes)
+		io := meter{r.have&platform.FieldIO != 0, r.credit, fellIO, &r.low}
+		d.ReadBytes = io.growth(&r.base.ReadBytes, s.ReadBytes)
+		d.WriteBytes = io.growth(&r.base.WriteBytes, s.WriteBytes)
 	}
 	if s.Have&platform.FieldStatus != 0 {
-		known := r.have&platform.FieldStatus != 0
-		d.VoluntarySwitches = growth(known, r.credit, &r.base.VoluntarySwitches, s.VoluntarySwitches)
-		d.NonvoluntarySwitches = growth(known, r.credit, &r.base.NonvoluntarySwitches, s.NonvoluntarySwitches)
+		switches := meter{r.have&platform.FieldStatus != 0, r.credit, fellSwitches, &r.low}
+		d.VoluntarySwitches = switches.growth(&r.base.VoluntarySwitches, s.VoluntarySwitches)
+		d.NonvoluntarySwitches = switches.growth(&r.base.NonvoluntarySwitches, s.NonvoluntarySwitches)
 	}
 	if s.Have&platform.FieldRunWait != 0 {
-		d.RunWaitNanos = growth(r.have&platform.FieldRunWait != 0, r.credit, &r.base.RunWaitNanos, s.RunWaitNanos)
+		d.RunWaitNanos = meter{r.have&platform.FieldRunWait != 0, r.credit, 0, &r.low}.growth(&r.base.RunWaitNanos, s.RunWaitNanos)
 	}
 	if s.Have&platform.FieldBlockWait != 0 {
-		d.BlockWaitNanos = growth(r.have&platform.FieldBlockWait != 0, r.credit, &r.base.BlockWaitNanos, s.BlockWaitNanos)
+		d.BlockWaitNanos = meter{r.have&platform.FieldBlockWait != 0, r.credit, 0, &r.low}.growth(&r.base.BlockWaitNanos, s.BlockWaitNanos)
 	}
 	if s.Have&platform.FieldTasks != 0 {
 		t.advanceTasks(r, s, &d)
@@ -197,7 +218,7 @@ func (t *Tracker) advanceTasks(r *record, s *platform.Sample, d *Counters) {
 	t.alignTasks(r, s)
 	for i := range s.Tasks {
 		now, n := &s.Tasks[i], &r.tasks[i]
-		grown := n.advance(now, n.credit)
+		grown := n.advance(now, &r.low)
 		if now.TID != s.PID && s.Have&platform.FieldSwitches == 0 {
 			d.addSwitches(&grown)
 		}
@@ -248,24 +269,26 @@ func (t *Tracker) alignTasks(r *record, s *platform.Sample) {
 // is reports whether now is the same thread.
 func (n *task) is(now *platform.Task) bool { return n.tid == now.TID && n.start == now.Start }
 
-// advance returns what a thread used since its base, and moves that on.
-func (n *task) advance(now *platform.Task, credit bool) (d Counters) {
+// advance returns what a thread used since its base, and moves that on. What has
+// fallen is told in low.
+func (n *task) advance(now *platform.Task, low *regression) (d Counters) {
 	if now.Have&platform.FieldStatus != 0 {
-		known := n.have&platform.FieldStatus != 0
-		d.VoluntarySwitches = growth(known, credit, &n.base.VoluntarySwitches, now.VoluntarySwitches)
-		d.NonvoluntarySwitches = growth(known, credit, &n.base.NonvoluntarySwitches, now.NonvoluntarySwitches)
+		switches := meter{n.have&platform.FieldStatus != 0, n.credit, fellSwitches, low}
+		d.VoluntarySwitches = switches.growth(&n.base.VoluntarySwitches, now.VoluntarySwitches)
+		d.NonvoluntarySwitches = switches.growth(&n.base.NonvoluntarySwitches, now.NonvoluntarySwitches)
 	}
 	if now.Have&platform.FieldTaskUsage != 0 {
 		known := n.have&platform.FieldTaskUsage != 0
-		d.UserNanos = growth(known, credit, &n.base.UserNanos, now.UserNanos)
-		d.SystemNanos = growth(known, credit, &n.base.SystemNanos, now.SystemNanos)
-		d.MinorFaults = growth(known, credit, &n.base.MinorFaults, now.MinorFaults)
-		d.MajorFaults = growth(known, credit, &n.base.MajorFaults, now.MajorFaults)
+		cpu, faults := meter{known, n.credit, fellCPU, low}, meter{known, n.credit, fellFaults, low}
+		d.UserNanos = cpu.growth(&n.base.UserNanos, now.UserNanos)
+		d.SystemNanos = cpu.growth(&n.base.SystemNanos, now.SystemNanos)
+		d.MinorFaults = faults.growth(&n.base.MinorFaults, now.MinorFaults)
+		d.MajorFaults = faults.growth(&n.base.MajorFaults, now.MajorFaults)
 	}
 	if now.Have&platform.FieldIO != 0 {
-		known := n.have&platform.FieldIO != 0
-		d.ReadBytes = growth(known, credit, &n.base.ReadBytes, now.ReadBytes)
-		d.WriteBytes = growth(known, credit, &n.base.WriteBytes, now.WriteBytes)
+		io := meter{n.have&platform.FieldIO != 0, n.credit, fellIO, low}
+		d.ReadBytes = io.growth(&n.base.ReadBytes, now.ReadBytes)
+		d.WriteBytes = io.growth(&n.base.WriteBytes, now.WriteBytes)
 	}
 	n.have |= now.Have
 	return d

@@ -80,6 +80,7 @@ type Health struct {
 	TemplateFailures uint64 // names that a template did not finish
 	Limited          uint64 // times that a process found no room in a group of its own name
 	LimitedThreads   uint64 // the same of threads and their names
+	Regressions      Regressions
 	LostEvents       uint64 // ends of processes that the Source could not tell in time
 	Source           string // what the last update asked
 }
@@ -198,6 +199,7 @@ func (t *Tracker) join(first, switched bool) {
 			t.records[i] = known[last]
 			if known = known[:last]; switched { // every Source has its own way to tell a program
 				t.records[i].exec, t.records[i].cgroup = s.Exec, s.Cgroup
+				t.records[i].fell = fellAll // and its own steps to count in
 			}
 			continue
 		}
