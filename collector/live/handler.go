@@ -104,33 +104,42 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // serveGroups answers with a [Report], of all groups or of those of one name.
 func (h *Handler) serveGroups(w http.ResponseWriter, r *http.Request) {
-	ctx, cancel := context.WithTimeout(r.Context(), maxWait)
+	query := r.URL.Query()
+	body, status := h.groups(r.Context(), query.Has("group"), query.Get("group"))
+	switch status {
+	case http.StatusOK:
+		w.Header().Set("Cache-Control", "no-store")
+		send(w, r, "application/json", body)
+	case http.StatusServiceUnavailable:
+		w.Header().Set("Retry-After", "5")
+		fallthrough
+	default:
+		http.Error(w, string(body), status)
+	}
+}
+
+// groups returns a [Report] as JSON, or what to say instead. Only so many are made at
+// a time: to send one may take as long as its client likes.
+func (h *Handler) groups(ctx context.Context, one bool, name string) (body []byte, status int) {
+	ctx, cancel := context.WithTimeout(ctx, maxWait)
 	defer cancel()
 	select {
 	case h.slots <- struct{}{}:
 		defer func() { <-h.slots }()
 	case <-ctx.Done():
-		w.Header().Set("Retry-After", "5")
-		http.Error(w, "Too many ask at the same time.", http.StatusServiceUnavailable)
-		return
+		return []byte("Too many ask at the same time."), http.StatusServiceUnavailable
 	}
 	var report Report
-	if query := r.URL.Query(); query.Has("group") {
-		name := query.Get("group")
-		if report = h.recorder.Detail(ctx, name); len(report.Groups) == 0 && report.Exporter.ScrapeSuccess {
-			http.Error(w, "There is no group "+strconv.Quote(name)+".", http.StatusNotFound)
-			return
-		}
-	} else {
+	if !one {
 		report = h.recorder.Report(ctx)
+	} else if report = h.recorder.Detail(ctx, name); len(report.Groups) == 0 && report.Exporter.ScrapeSuccess {
+		return []byte("There is no group " + strconv.Quote(name) + "."), http.StatusNotFound
 	}
 	body, err := json.Marshal(report)
 	if err != nil {
-		http.Error(w, "Cannot tell: "+err.Error(), http.StatusInternalServerError)
-		return
+		return []byte("Cannot tell: " + err.Error()), http.StatusInternalServerError
 	}
-	w.Header().Set("Cache-Control", "no-store")
-	send(w, r, "application/json", body)
+	return body, http.StatusOK
 }
 
 // fixed returns a handler of what never changes while the program runs, but may

@@ -34,8 +34,9 @@ type Answers struct {
 	spare   bytes.Buffer // the memory of an answer that nobody needs any more
 }
 
-// maxFlavours is how many different answers are put together at a time before
-// deadlines do not count as a difference any more.
+// maxFlavours is how many different answers are put together at a time before who
+// has less time than another joins that one. Who has more does not: it would get what
+// there was no time for.
 const maxFlavours = 4
 
 // find returns the answer that is being put together for key, nil if there is none.
@@ -44,7 +45,7 @@ func (x *Answers) find(key asked) *rendering {
 		return a
 	}
 	for other, a := range x.running {
-		if other.format == key.format && other.gzip == key.gzip {
+		if other.format == key.format && other.gzip == key.gzip && other.deadline >= key.deadline {
 			return a
 		}
 	}

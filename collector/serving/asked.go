@@ -59,6 +59,7 @@ const MaxDeadline = 10 * time.Second
 const (
 	defaultDeadline = 10 * time.Second       // as long as Prometheus waits unless told otherwise
 	networkTime     = 500 * time.Millisecond // left for the answer's way back
+	leastTimeout    = 0.1                    // seconds; nobody who wants an answer waits for less
 )
 
 // deadlineOf returns how long a scrape may take: what its sender says it
@@ -66,7 +67,7 @@ const (
 // no sense counts as none.
 func deadlineOf(h http.Header) time.Duration {
 	seconds, err := strconv.ParseFloat(h.Get(TimeoutHeader), 64)
-	if err != nil || math.IsNaN(seconds) || seconds <= 0 {
+	if err != nil || math.IsNaN(seconds) || seconds < leastTimeout {
 		return defaultDeadline
 	}
 	// Twice the most, so that the time for the way back comes off what was sent.

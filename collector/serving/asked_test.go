@@ -21,6 +21,7 @@ func TestDeadline(t *testing.T) {
 		{"no number", "soon", 10 * time.Second},
 		{"not a number", "NaN", 10 * time.Second},
 		{"zero", "0", 10 * time.Second},
+		{"as good as zero", "1e-9", 10 * time.Second},
 		{"negative", "-3", 10 * time.Second},
 	}
 	for _, tt := range tests {

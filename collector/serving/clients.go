@@ -71,6 +71,28 @@ func (c *client) Read(p []byte) (int, error) {
 	return n, err
 }
 
+// Write says that the client has an answer to fetch for as long as the kernel does
+// not take it, whatever it is an answer to.
+func (c *client) Write(p []byte) (int, error) {
+	worked := c.turn(works, answers)
+	n, err := c.Conn.Write(p)
+	if worked {
+		c.turn(answers, works)
+	}
+	return n, err
+}
+
+// turn says that c does something else from now on, if it did what is expected.
+func (c *client) turn(from, to duty) bool {
+	c.set.mu.Lock()
+	defer c.set.mu.Unlock()
+	if c.duty != from {
+		return false
+	}
+	c.duty, c.since = to, time.Now()
+	return true
+}
+
 // Close closes the connection and makes room for another.
 func (c *client) Close() error {
 	c.set.mu.Lock()
