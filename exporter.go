@@ -15,6 +15,7 @@ import (
 	"github.com/seed57308aee/process_exporter/collector/serving"
 	"github.com/seed57308aee/process_exporter/grouping"
 	"github.com/seed57308aee/process_exporter/platform"
+	"github.com/seed57308aee/process_exporter/platform/sandbox"
 )
 
 // An exporter is everything that one run of the program is made of.
@@ -29,6 +30,7 @@ type exporter struct {
 	web      *serving.WebConfig
 
 	privileges privilegeMetrics
+	tested     selfTest
 	manager    net.Conn // of systemd, nil if none wants to be told
 
 	started   time.Time
@@ -54,7 +56,8 @@ func newExporter(s *settings, log *slog.Logger) (*exporter, error) {
 	}
 	tracker := grouping.NewTracker(source, r.matcher, trackerOptions(s))
 	groups := collector.New(collector.Options{Tracker: tracker, Logger: log})
-	e := &exporter{settings: s, log: log, rules: r, tracker: tracker, groups: groups, reloads: newReloadMetrics(), web: web, started: time.Now().UTC(), privileges: newPrivilegeMetrics()}
+	e := &exporter{settings: s, log: log, rules: r, tracker: tracker, groups: groups, reloads: newReloadMetrics(), web: web, started: time.Now().UTC(), privileges: newPrivilegeMetrics(), tested: selfTest{held: sandbox.Held}}
+	groups.Watch(func(v collector.View) { e.sourceUsed(platform.Kind(v.Health.Source)) })
 	e.metrics = newExposition(s, log, groups, append(append(e.reloads.collectors(), web.Good()), e.privileges.collectors()...))
 	return e, nil
 }

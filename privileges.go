@@ -161,13 +161,7 @@ func (e *exporter) confine() {
 	if e.settings.sandbox != "off" {
 		e.enterSandbox(e.sandboxOptions(kind, data))
 	}
-	pairs := missing(data, sandbox.Held(everyCapability...))
-	for _, p := range pairs {
-		e.privileges.missing.WithLabelValues(p[0], p[1]).Set(1)
-	}
-	if len(pairs) > 0 {
-		e.log.Warn("Some data of other users' processes cannot be read and is left out", "missing", describeMissing(pairs))
-	}
+	e.testAgain(kind, e.rules.matcher.Needs())
 }
 
 func (e *exporter) enterSandbox(o sandbox.Options) {

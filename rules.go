@@ -64,5 +64,6 @@ func (e *exporter) reload() error {
 	e.reloads.succeeded() // before a scrape can show what it did
 	e.tracker.SetMatcher(r.matcher)
 	e.logRules(r)
+	e.rulesChanged(r.matcher.Needs())
 	return nil
 }

@@ -48,7 +48,7 @@ type Collector struct {
 	tracker *grouping.Tracker
 	log     *slog.Logger
 	table   *table
-	see     func(View) // of every walk, nil if nobody watches
+	see     []func(View) // of every walk, in the order in which they asked
 
 	building sync.Mutex // one at a time, and guards the families of every walk
 

@@ -20,7 +20,7 @@ type View struct {
 
 // Watch hands every walk that ends from now on to see, in their order. It must be
 // called before the first scrape; see must not wait.
-func (c *Collector) Watch(see func(View)) { c.see = see }
+func (c *Collector) Watch(see func(View)) { c.see = append(c.see, see) }
 
 // Walk waits for the walk that runs, or for one that it starts, but no longer
 // than ctx.
@@ -28,8 +28,8 @@ func (c *Collector) Walk(ctx context.Context) { c.join(ctx) }
 
 // show hands a walk that is done to who watches.
 func (c *Collector) show(w *walk) {
-	if c.see != nil {
-		c.see(View{
+	for _, see := range c.see {
+		see(View{
 			Time: time.Now(), Took: w.took, Err: w.err,
 			Groups: w.groups, Labels: w.labels, Health: w.health, Coverage: w.coverage,
 		})
