@@ -4,11 +4,6 @@ package platform
 
 import (
 	"cmp"
-	"os"
-	"strconv"
-	"strings"
-
-	"golang.org/x/sys/unix"
 
 	"github.com/seed57308aee/process_exporter/platform/bpf"
 	"github.com/seed57308aee/process_exporter/procfs"
@@ -191,41 +186,9 @@ func (k *kernelSource) exitWords(e *Exit, want Words) Identity {
 		id.Username = k.users.of(e.EUID)
 	}
 	if want&WordCgroups != 0 {
-		if path, ok := cgroupPath(e.group); ok {
+		if path, ok := k.cgroups.path(e.group); ok {
 			id.Cgroups = []string{path}
 		}
 	}
 	return id
-}
-
-// cgroupMount is where control groups of version 2 are mounted.
-const cgroupMount = "/sys/fs/cgroup"
-
-// cgroupPath returns the path of a control group, as /proc/PID/cgroup has it. It
-// is gone if it went with its last process.
-func cgroupPath(id uint64) (path string, ok bool) {
-	const fileIDKernfs = 0xfe // FILEID_KERNFS, linux/exportfs.h
-	root, err := unix.Open(cgroupMount, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return "", false
-	}
-	defer unix.Close(root)
-	var raw [8]byte
-	for i := range raw {
-		raw[i] = byte(id >> (8 * i))
-	}
-	fd, err := unix.OpenByHandleAt(root, unix.NewFileHandle(fileIDKernfs, raw[:]), unix.O_PATH|unix.O_CLOEXEC)
-	if err != nil {
-		return "", false
-	}
-	defer unix.Close(fd)
-	full, err := os.Readlink("/proc/self/fd/" + strconv.Itoa(fd))
-	if err != nil {
-		return "", false
-	}
-	path, ok = strings.CutPrefix(full, cgroupMount)
-	if path == "" {
-		path = "/"
-	}
-	return path, ok
 }

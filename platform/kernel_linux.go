@@ -35,6 +35,7 @@ type kernelSource struct {
 	failed   atomic.Bool    // for Exiting, which any goroutine may call
 	exiting  <-chan struct{}
 	ticks    ticks
+	cgroups  cgroupPaths
 
 	// What the last look found, ascending, and how it is put together.
 	pids      []int
@@ -74,8 +75,9 @@ func openKernel(proc *source) (Source, error) {
 	}
 	k := &kernelSource{
 		source: proc, programs: programs, exiting: programs.Events().Ready(),
-		ended: make(map[birth]*ending),
-		ticks: ticks{nanos: uint64(time.Second) / proc.clock.hz, offset: bootOffset(), page: proc.page},
+		ended:   make(map[birth]*ending),
+		cgroups: cgroupPaths{mount: cgroupMount},
+		ticks:   ticks{nanos: uint64(time.Second) / proc.clock.hz, offset: bootOffset(), page: proc.page},
 	}
 	if err := k.try(); err != nil {
 		return nil, errors.Join(err, programs.Close())
@@ -184,7 +186,11 @@ func (k *kernelSource) Identify(ctx context.Context, s *Sample, want Words) (Ide
 			return e.Identity(want), nil
 		}
 	}
-	return k.source.Identify(ctx, s, want)
+	id, err := k.source.Identify(ctx, s, want)
+	if last := len(id.Cgroups) - 1; err == nil && last >= 0 { // that of version 2 comes last
+		k.cgroups.keep(s.Cgroup, id.Cgroups[last])
+	}
+	return id, err
 }
 
 // look fills snap with all processes, and finds out what to read of them from
