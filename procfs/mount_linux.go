@@ -58,11 +58,9 @@ func Open(root string) (*Mount, error) {
 // listing them, which may wait.
 func (m *Mount) SizedFDs() bool { return m.sizedFD }
 
-// Close closes the mount. Readers of it must not be used any more.
-func (m *Mount) Close() error {
-	m.fd = -1
-	return m.dir.Close()
-}
+// Close closes the mount. Readers of it must not be used any more, nor may it open a
+// Process.
+func (m *Mount) Close() error { return m.dir.Close() }
 
 // Real reports whether this is the kernel's own file system, whose numbers
 // belong to the running machine, and not a copy of one.
