@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -44,7 +45,7 @@ func startRecycler(t *testing.T) recycler {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Setenv("TITLE", "scraped") // the tests of other packages recycle beside us
+	t.Setenv("TITLE", recycledTitle())
 	return recycler{&disguised{startWorkerOf(t, exec.Command(path, strings.Repeat("-", 50))), path}}
 }
 
@@ -65,11 +66,17 @@ func (r recycler) answer() (c recycled) {
 	return c
 }
 
+// recycledTitle is what the arguments of its children begin with. The tests of other
+// packages recycle beside us, with children that have the names of ours.
+func recycledTitle() string { return fmt.Sprintf("scraped%d", os.Getpid()) }
+
 // recycledRules make a group of each kind, and one of the process that has them.
-const recycledRules = `process_names:
-- {name: 'kind {{.Matches.kind}}', cmdline: ['^scraped (?P<kind>\d+) ']}
-- {name: parent, cmdline: ['/recycle --']}
-`
+func recycledRules() string {
+	return fmt.Sprintf(`process_names:
+- {name: 'kind {{.Matches.kind}}', cmdline: ['^%s (?P<kind>\d+) ']}
+- {name: parent, cmdline: ['^%s/recycle --']}
+`, recycledTitle(), regexp.QuoteMeta(filepath.Dir(binary)))
+}
 
 // sumOf adds up a metric over the groups whose name begins with prefix.
 func (s sampleSet) sumOf(metric, prefix string) (sum float64) {
@@ -98,7 +105,7 @@ func (s sampleSet) isExcused() bool { return s["namedprocess_exporter_blocked_pr
 func TestRecycledPID(t *testing.T) {
 	eachSource(t, func(t *testing.T, source string) {
 		children := startRecycler(t)
-		r := startSource(t, strings.TrimPrefix(source, "--source="), "--children=false", "--config.path", writeFile(t, "rules.yaml", recycledRules))
+		r := startSource(t, strings.TrimPrefix(source, "--source="), "--children=false", "--config.path", writeFile(t, "rules.yaml", recycledRules()))
 		swaps := 10
 		if chaos {
 			swaps = 100
@@ -161,7 +168,7 @@ func TestRecycledPID(t *testing.T) {
 func TestRecycledPIDChain(t *testing.T) {
 	eachSource(t, func(t *testing.T, source string) {
 		children := startRecycler(t)
-		r := startSource(t, strings.TrimPrefix(source, "--source="), "--children=false", "--config.path", writeFile(t, "rules.yaml", recycledRules))
+		r := startSource(t, strings.TrimPrefix(source, "--source="), "--children=false", "--config.path", writeFile(t, "rules.yaml", recycledRules()))
 		count := 1_000
 		if chaos {
 			count = 10_000
