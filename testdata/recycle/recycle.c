@@ -102,8 +102,8 @@ static void be(long kind)
 	prctl(PR_SET_NAME, name);
 	if (write(ready[1], "x", 1) != 1)
 		fail("write");
-	for (;;)
-		pause();
+	for (;;) /* by a function that was called before: it has no page fault more */
+		syscall(SYS_ppoll, 0, 0, 0, 0, 0);
 }
 
 static void start(long kind)
