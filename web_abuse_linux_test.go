@@ -75,7 +75,7 @@ type abuse struct {
 }
 
 var abuses = []abuse{
-	{"slowloris", 5000, 32}, {"idle", 5000, 32}, {"bodies", 500, 32}, {"slowreaders", 500, 32}, {"slowscript", 500, 32},
+	{"slowloris", 5000, 32}, {"idle", 5000, 32}, {"bodies", 500, 32}, {"slowreaders", 500, 32},
 	{"burst", 2000, 32}, {"aborts", 1000, 32}, {"differently", 200, 64},
 }
 

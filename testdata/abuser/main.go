@@ -61,7 +61,6 @@ func pause(ctx context.Context, d time.Duration) {
 
 const (
 	request = "GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n"
-	script  = "GET /page.js HTTP/1.1\r\nHost: x\r\n\r\n"
 	once    = "GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
 )
 
@@ -74,8 +73,7 @@ var attacks = map[string]func(ctx context.Context, address string){
 		say(ctx, address, "POST /metrics HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\nx")
 	},
 	"burst":       func(ctx context.Context, address string) { say(ctx, address, once+"\r\n") },
-	"slowreaders": func(ctx context.Context, address string) { readSlowly(ctx, address, request, 50) },
-	"slowscript":  func(ctx context.Context, address string) { readSlowly(ctx, address, script, 500) },
+	"slowreaders": readSlowly,
 	"aborts":      abort,
 	"differently": askDifferently,
 	"guess":       guess,
@@ -102,16 +100,15 @@ func say(ctx context.Context, address, text string) {
 	_, _ = io.Copy(io.Discard, conn)
 }
 
-// readSlowly asks for so many answers that the kernel does not take all, and reads a
-// byte now and then.
-func readSlowly(ctx context.Context, address, request string, times int) {
+// readSlowly asks for many answers, and takes a byte now and then.
+func readSlowly(ctx context.Context, address string) {
 	conn, hangUp := dial(ctx, address)
 	if conn == nil {
 		return
 	}
 	defer hangUp()
 	_ = conn.(*net.TCPConn).SetReadBuffer(2048)
-	_, _ = io.WriteString(conn, strings.Repeat(request, times))
+	_, _ = io.WriteString(conn, strings.Repeat(request, 50))
 	for ctx.Err() == nil {
 		if _, err := conn.Read(make([]byte, 1)); err != nil {
 			return
