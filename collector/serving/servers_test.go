@@ -3,7 +3,6 @@ package serving
 import (
 	"context"
 	"errors"
-	"log/slog"
 	"net"
 	"net/http"
 	"os"
@@ -39,22 +38,11 @@ func writeFile(t *testing.T, name, text string) string {
 // returns the servers, their address, and where its answer will come.
 func serveSlowly(t *testing.T, release <-chan struct{}) (set *Servers, address string, answered <-chan error) {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	web, err := OpenWebConfig("", slog.New(slog.DiscardHandler))
-	if err != nil {
-		t.Fatal(err)
-	}
 	entered := make(chan struct{})
-	set = NewServers()
-	set.Scrapes([]net.Listener{l}, http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+	set, address = serve(t, Limits{Connections: 8, WriteTimeout: patience}, func(http.ResponseWriter, *http.Request) {
 		close(entered)
 		<-release
-	}), web, Limits{Connections: 8, WriteTimeout: patience})
-	t.Cleanup(set.Close)
-	address = l.Addr().String()
+	})
 	result := make(chan error, 1)
 	go func() {
 		response, err := http.Get("http://" + address)

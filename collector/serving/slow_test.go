@@ -16,7 +16,7 @@ import (
 )
 
 // serve serves h with the limits on an address of its own.
-func serve(t *testing.T, limits Limits, h http.HandlerFunc) (address string) {
+func serve(t *testing.T, limits Limits, h http.HandlerFunc) (set *Servers, address string) {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -26,10 +26,10 @@ func serve(t *testing.T, limits Limits, h http.HandlerFunc) (address string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	set := NewServers()
+	set = NewServers()
 	set.Scrapes([]net.Listener{l}, h, web, limits)
 	t.Cleanup(set.Close)
-	return l.Addr().String()
+	return set, l.Addr().String()
 }
 
 // dial connects to a server and sends it a text.
@@ -53,7 +53,7 @@ func TestSlowReadersOfAnything(t *testing.T) {
 	const limit = 4
 	var sending atomic.Int32
 	page := []byte(strings.Repeat("x", 20<<10))
-	address := serve(t, Limits{Connections: limit, WriteTimeout: 10 * patience}, func(w http.ResponseWriter, _ *http.Request) {
+	_, address := serve(t, Limits{Connections: limit, WriteTimeout: 10 * patience}, func(w http.ResponseWriter, _ *http.Request) {
 		sending.Add(1)
 		defer sending.Add(-1)
 		_, _ = w.Write(page)
@@ -74,7 +74,7 @@ func TestTimeouts(t *testing.T) {
 	t.Parallel()
 	const long = 64 << 20
 	failed := make(chan error, 1)
-	address := serve(t, Limits{Connections: 4, WriteTimeout: 100 * time.Millisecond}, func(w http.ResponseWriter, _ *http.Request) {
+	_, address := serve(t, Limits{Connections: 4, WriteTimeout: 100 * time.Millisecond}, func(w http.ResponseWriter, _ *http.Request) {
 		_, err := w.Write(make([]byte, long))
 		failed <- err
 	})
@@ -99,7 +99,7 @@ func TestTimeouts(t *testing.T) {
 
 // TestLongHeader refuses a header that nobody needs.
 func TestLongHeader(t *testing.T) {
-	address := serve(t, Limits{Connections: 4, WriteTimeout: patience}, func(http.ResponseWriter, *http.Request) {})
+	_, address := serve(t, Limits{Connections: 4, WriteTimeout: patience}, func(http.ResponseWriter, *http.Request) {})
 	for size, want := range map[int]string{8 << 10: "200 OK", 64 << 10: "431 "} {
 		c := dial(t, address, "GET / HTTP/1.1\r\nHost: x\r\nX: "+strings.Repeat("x", size)+"\r\n\r\n")
 		if line, err := bufio.NewReader(c).ReadString('\n'); err != nil || !strings.Contains(line, want) {
