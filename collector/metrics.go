@@ -156,7 +156,7 @@ func smapsAgeFamily() family {
 func statesFamily() family {
 	f := family{name: namespace + "states", kind: gauge, labels: []string{"state"},
 		help: "Number of threads by state (/proc/PID/task/TID/status).",
-		note: "`Waiting` is uninterruptible sleep. The sum is the number of threads."}
+		note: "`Waiting` is uninterruptible sleep. The sum is the number of threads, but for those of processes of several that do not answer."}
 	for i, name := range stateNames {
 		f.series = append(f.series, series{label: name, needs: platform.FieldMemory,
 			value: func(g *grouping.Group) float64 { return float64(g.States[i]) }})

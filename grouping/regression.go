@@ -3,8 +3,9 @@ package grouping
 import "github.com/seed57308aee/process_exporter/platform"
 
 // A regression says which counters of a process, or of its threads, were read
-// lower than before, a bit for each kind in the order of [Regressions]. Waiting times have none: what a main
-// thread has waited goes with it when another thread takes its place.
+// lower than before, a bit for each kind in the order of [Regressions]. Waiting
+// times have none: what a main thread has waited goes with it when another thread
+// takes its place.
 type regression uint8
 
 const (

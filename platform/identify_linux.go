@@ -51,7 +51,6 @@ const deletedSuffix = " (deleted)"
 // use, if there is a use for it, and adds them up in w.read.words. Whether they
 // are of that process is not looked at.
 func (w *worker) readWords(target *Sample, want Words, use func(Words, []byte)) error {
-	w.comesTo(target.PID, target.inode)
 	w.read.hasUser = false
 	sum := &w.read.words
 	sum.Reset()
@@ -170,6 +169,7 @@ func (w *worker) sums(snap *Snapshot, at []int, from int, want Words, sums []uin
 		if !w.commit(i, func() { *target, was = snap.Samples[at[i]], w.src.wereSums[i] }) {
 			return
 		}
+		w.comesTo(target.PID, target.inode)
 		if !w.avoids(target.PID, 0) && w.readWords(target, want, nil) == nil {
 			sum = w.sum()
 		}

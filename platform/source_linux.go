@@ -173,7 +173,7 @@ func (s *source) walkRange(ctx context.Context, snap *Snapshot, next, end, smaps
 		}
 	}
 	for ; next < end; next++ {
-		if ctx.Err() != nil {
+		if err != nil || ctx.Err() != nil {
 			snap.hold(next)
 		} else { // too many hang
 			s.hold(snap, next)

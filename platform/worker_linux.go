@@ -275,13 +275,13 @@ func (w *worker) complete(snap *Snapshot, from int) {
 		if !lacks {
 			continue
 		}
+		w.comesTo(prev.PID, prev.inode)
 		if w.avoids(prev.PID, 0) {
 			if !w.commit(i+1, func() { snap.Samples[i].Lost |= prev.Want &^ prev.Have }) {
 				return
 			}
 			continue
 		}
-		w.comesTo(prev.PID, prev.inode)
 		found, _ := w.sample(prev.PID, prev.inode, prev)
 		same := found && w.read.sample.ID == prev.ID
 		if !w.commit(i+1, func() {

@@ -55,15 +55,22 @@ func NewReader(m *Mount) *Reader {
 // reads by PID, it may go to another.
 func (r *Reader) Enter(pid int) error {
 	r.Leave()
-	r.name(pid, "")
 	r.raw = r.mount.raw("stat")
-	fd, errno := r.open(unix.O_PATH | unix.O_DIRECTORY | unix.O_CLOEXEC)
-	r.raw = 0
-	if errno != 0 {
-		return &ReadError{PID: pid, Err: errno}
+	fd, err := r.openDir(pid, "")
+	if r.raw = 0; err == nil {
+		r.dir, r.dirOf = fd, pid
 	}
-	r.dir, r.dirOf = fd, pid
-	return nil
+	return err
+}
+
+// openDir opens a directory of a process to find others below it.
+func (r *Reader) openDir(pid int, name string) (fd int, err error) {
+	r.name(pid, name)
+	fd, errno := r.open(unix.O_PATH | unix.O_DIRECTORY | unix.O_CLOEXEC)
+	if errno != 0 {
+		return -1, &ReadError{PID: pid, File: name, Err: errno}
+	}
+	return fd, nil
 }
 
 // Leave ends what Enter began.
@@ -149,13 +156,11 @@ func (r *Reader) ReadTask(pid, tid int, file string) ([]byte, error) {
 // LeaveTasks. It is for many reads in a row.
 func (r *Reader) EnterTasks(pid int) error {
 	r.LeaveTasks()
-	r.name(pid, "task")
-	fd, errno := r.open(unix.O_PATH | unix.O_DIRECTORY | unix.O_CLOEXEC)
-	if errno != 0 {
-		return &ReadError{PID: pid, File: "task", Err: errno}
+	fd, err := r.openDir(pid, "task")
+	if err == nil {
+		r.tasks, r.tasksOf = fd, pid
 	}
-	r.tasks, r.tasksOf = fd, pid
-	return nil
+	return err
 }
 
 // LeaveTasks ends what EnterTasks began.
