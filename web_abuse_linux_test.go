@@ -76,7 +76,8 @@ type abuse struct {
 
 var abuses = []abuse{
 	{"slowloris", 5000, 32}, {"idle", 5000, 32}, {"bodies", 500, 32}, {"slowreaders", 500, 32},
-	{"burst", 2000, 32}, {"aborts", 1000, 32}, {"differently", 200, 64},
+	{"burst", 2000, 32}, {"aborts", 1000, 32}, {"differently", 200, 64}, {"greedy", 500, 32}, {"reports", 500, 32},
+	{"details", 500, 32}, {"untiring", 100, 32},
 }
 
 var buildAbuser = sync.OnceValues(func() (string, error) {

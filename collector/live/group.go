@@ -10,30 +10,65 @@ import (
 	"github.com/seed57308aee/process_exporter/platform"
 )
 
-// begin returns a Report without groups. Its caller holds mu.
-func (r *Recorder) begin() Report {
-	out := Report{Version: Version, Groups: []Group{}}
-	e := &out.Exporter
-	e.Version, e.Revision = version.Version, version.GetRevision()
-	r.about(e)
-	e.ScrapeSuccess = r.last != nil && r.failed == nil
-	if r.failed != nil {
-		e.Error = r.failed.Error()
+// exporter tells how the exporter was at the end of p.
+func (r *Recorder) exporter(p *past) Exporter {
+	e := Exporter{Version: version.Version, Revision: version.GetRevision(), ScrapeSuccess: p.last != nil && p.failed == nil}
+	r.about(&e)
+	if p.failed != nil {
+		e.Error = p.failed.Error()
 	}
-	if r.last == nil {
-		return out
+	if p.last == nil {
+		return e
 	}
-	h := &r.last.Health
-	out.Time, out.Interval = r.last.Time, r.between
-	e.Source, e.ScrapeSeconds, e.ScrapePartial = h.Source, r.last.Took.Seconds(), h.Incomplete
+	h := &p.last.Health
+	e.Source, e.ScrapeSeconds, e.ScrapePartial = h.Source, p.last.Took.Seconds(), h.Incomplete
 	e.Unreadable, e.Blocked = h.Hidden+h.Partial, h.Blocked
 	e.LostEvents, e.LimitedGroups = h.LostEvents, h.Limited
+	return e
+}
+
+// report tells what all groups do.
+func (p *past) report(e Exporter) Report {
+	out := p.begin(e)
+	for i := range p.groups() {
+		out.Groups = append(out.Groups, p.group(&p.last.Groups[i]))
+	}
 	return out
 }
 
-// group tells what a group does. Its caller holds mu.
-func (r *Recorder) group(g *grouping.Group) Group {
-	out := Group{Name: g.Name, Procs: g.Procs, Labels: r.labels(g), Rule: ruleName(g.Rule)}
+// detail tells more of the groups of one name.
+func (p *past) detail(e Exporter, name string) Report {
+	out := p.begin(e)
+	for i := range p.groups() {
+		if g := &p.last.Groups[i]; g.Name == name {
+			detailed := p.group(g)
+			p.addDetail(&detailed, g)
+			out.Groups = append(out.Groups, detailed)
+		}
+	}
+	return out
+}
+
+// begin returns a Report without groups.
+func (p *past) begin(e Exporter) Report {
+	out := Report{Version: Version, Interval: p.between, Exporter: e, Groups: []Group{}}
+	if p.last != nil {
+		out.Time = p.last.Time
+	}
+	return out
+}
+
+// groups returns how many there are.
+func (p *past) groups() int {
+	if p.last == nil {
+		return 0
+	}
+	return len(p.last.Groups)
+}
+
+// group tells what a group does.
+func (p *past) group(g *grouping.Group) Group {
+	out := Group{Name: g.Name, Procs: g.Procs, Labels: p.labels(g), Rule: ruleName(g.Rule)}
 	has := func(f platform.Fields) bool { return g.Known&f != 0 }
 	if has(platform.FieldMemory) {
 		out.ResidentBytes, out.Threads = &g.ResidentBytes, &g.NumThreads
@@ -62,13 +97,13 @@ func (r *Recorder) group(g *grouping.Group) Group {
 		start := time.Unix(g.OldestStart, 0).UTC()
 		out.OldestStart = &start
 	}
-	r.rates(&out, g)
+	p.rates(&out, g)
 	return out
 }
 
 // rates adds what a group uses per second, if it was there in the walk before.
-func (r *Recorder) rates(out *Group, g *grouping.Group) {
-	old := r.prev[key(g)]
+func (p *past) rates(out *Group, g *grouping.Group) {
+	old := p.prev[key(g)]
 	if old == nil {
 		return
 	}
@@ -78,25 +113,23 @@ func (r *Recorder) rates(out *Group, g *grouping.Group) {
 			*to = &value
 		}
 	}
-	put(&out.CPU, platform.FieldStat, r.cores(old.UserNanos+old.SystemNanos, g.UserNanos+g.SystemNanos))
-	put(&out.CPUUser, platform.FieldStat, r.cores(old.UserNanos, g.UserNanos))
-	put(&out.CPUSystem, platform.FieldStat, r.cores(old.SystemNanos, g.SystemNanos))
-	put(&out.MajorFaults, platform.FieldStat, r.rate(old.MajorFaults, g.MajorFaults))
-	put(&out.ReadBytes, platform.FieldIO, r.rate(old.ReadBytes, g.ReadBytes))
-	put(&out.WriteBytes, platform.FieldIO, r.rate(old.WriteBytes, g.WriteBytes))
+	put(&out.CPU, platform.FieldStat, p.cores(old.UserNanos+old.SystemNanos, g.UserNanos+g.SystemNanos))
+	put(&out.CPUUser, platform.FieldStat, p.cores(old.UserNanos, g.UserNanos))
+	put(&out.CPUSystem, platform.FieldStat, p.cores(old.SystemNanos, g.SystemNanos))
+	put(&out.MajorFaults, platform.FieldStat, p.rate(old.MajorFaults, g.MajorFaults))
+	put(&out.ReadBytes, platform.FieldIO, p.rate(old.ReadBytes, g.ReadBytes))
+	put(&out.WriteBytes, platform.FieldIO, p.rate(old.WriteBytes, g.WriteBytes))
 	put(&out.ContextSwitches, platform.FieldStatus,
-		r.rate(old.VoluntarySwitches+old.NonvoluntarySwitches, g.VoluntarySwitches+g.NonvoluntarySwitches))
-	if p := r.history[key(g)]; p != nil {
-		for _, v := range p.values {
-			out.History = append(out.History, float64(int64(v*1000+0.5))/1000)
-		}
+		p.rate(old.VoluntarySwitches+old.NonvoluntarySwitches, g.VoluntarySwitches+g.NonvoluntarySwitches))
+	for _, v := range p.history[key(g)] {
+		out.History = append(out.History, float64(int64(v*1000+0.5))/1000)
 	}
 }
 
-// detail adds what is told of a group that somebody asks for by name.
-func (r *Recorder) detail(out *Group, g *grouping.Group) {
+// addDetail adds what is told of a group that somebody asks for by name.
+func (p *past) addDetail(out *Group, g *grouping.Group) {
 	before := make(map[string]*grouping.Thread)
-	if old := r.prev[key(g)]; old != nil {
+	if old := p.prev[key(g)]; old != nil {
 		for i := range old.Threads {
 			before[old.Threads[i].Name] = &old.Threads[i]
 		}
@@ -105,7 +138,7 @@ func (r *Recorder) detail(out *Group, g *grouping.Group) {
 		t := &g.Threads[i]
 		name := ThreadName{Name: t.Name, Count: t.Count}
 		if old := before[t.Name]; old != nil {
-			cores := r.cores(old.UserNanos+old.SystemNanos, t.UserNanos+t.SystemNanos)
+			cores := p.cores(old.UserNanos+old.SystemNanos, t.UserNanos+t.SystemNanos)
 			name.CPU = &cores
 		}
 		out.ThreadNames = append(out.ThreadNames, name)
@@ -127,13 +160,13 @@ func (r *Recorder) detail(out *Group, g *grouping.Group) {
 	}
 }
 
-func (r *Recorder) labels(g *grouping.Group) map[string]string {
+func (p *past) labels(g *grouping.Group) map[string]string {
 	if len(g.Labels) == 0 {
 		return nil
 	}
 	out := make(map[string]string, len(g.Labels))
 	for i, value := range g.Labels {
-		out[r.last.Labels[i]] = value
+		out[p.last.Labels[i]] = value
 	}
 	return out
 }

@@ -2,14 +2,13 @@ package live
 
 import (
 	"bytes"
-	"compress/gzip"
 	"context"
 	"embed"
-	"encoding/json"
+	"errors"
+	"fmt"
 	"html/template"
 	"io/fs"
 	"net/http"
-	"strconv"
 	"strings"
 	"time"
 )
@@ -26,9 +25,9 @@ const (
 	// maxWait is how long a request waits for a walk.
 	maxWait = 10 * time.Second
 
-	// maxAnswers is how many are put together at the same time. With thousands of
-	// groups each takes a megabyte or two.
-	maxAnswers = 4
+	// maxDetails is how many answers about single groups are put together at the same
+	// time. There is no queue for more: who asks for thousands keeps nobody waiting.
+	maxDetails = 8
 )
 
 // policy lets the page load what lies beside it, and nothing from anywhere else.
@@ -42,7 +41,7 @@ var pageFiles embed.FS
 type Handler struct {
 	recorder *Recorder
 	routes   map[string]http.HandlerFunc
-	slots    chan struct{}
+	details  chan struct{} // has maxDetails places
 }
 
 // NewHandler returns a Handler of what r has seen. The page has a link to the
@@ -68,7 +67,7 @@ func NewHandler(r *Recorder, metricsPath string) (*Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	h := &Handler{recorder: r, slots: make(chan struct{}, maxAnswers)}
+	h := &Handler{recorder: r, details: make(chan struct{}, maxDetails)}
 	h.routes = map[string]http.HandlerFunc{
 		PagePath:   fixed("text/html; charset=utf-8", page.Bytes()),
 		ScriptPath: fixed("text/javascript; charset=utf-8", script),
@@ -105,63 +104,67 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // serveGroups answers with a [Report], of all groups or of those of one name.
 func (h *Handler) serveGroups(w http.ResponseWriter, r *http.Request) {
 	query := r.URL.Query()
-	body, status := h.groups(r.Context(), query.Has("group"), query.Get("group"))
-	switch status {
-	case http.StatusOK:
-		w.Header().Set("Cache-Control", "no-store")
-		send(w, r, "application/json", body)
-	case http.StatusServiceUnavailable:
-		w.Header().Set("Retry-After", "5")
-		fallthrough
-	default:
-		http.Error(w, string(body), status)
+	ctx, cancel := context.WithTimeout(r.Context(), maxWait)
+	defer cancel()
+	p := h.recorder.look(ctx)
+	e := h.recorder.exporter(p)
+	var (
+		b   *body
+		err error
+	)
+	if name := query.Get("group"); query.Has("group") {
+		b, err = h.detail(p, e, name)
+	} else {
+		b, err = p.all(e)
 	}
+	if err != nil {
+		refuse(w, err)
+		return
+	}
+	w.Header().Set("Cache-Control", "no-store")
+	b.send(w, r)
 }
 
-// groups returns a [Report] as JSON, or what to say instead. Only so many are made at
-// a time: to send one may take as long as its client likes.
-func (h *Handler) groups(ctx context.Context, one bool, name string) (body []byte, status int) {
-	ctx, cancel := context.WithTimeout(ctx, maxWait)
-	defer cancel()
+// A refusal is what a request is answered with that gets no [Report].
+type refusal struct {
+	status int
+	text   string
+}
+
+// Error implements error.
+func (no refusal) Error() string { return no.text }
+
+func refuse(w http.ResponseWriter, err error) {
+	no := refusal{http.StatusInternalServerError, "Cannot tell: " + err.Error()}
+	errors.As(err, &no)
+	if no.status == http.StatusServiceUnavailable {
+		w.Header().Set("Retry-After", "1")
+	}
+	http.Error(w, no.text, no.status)
+}
+
+// detail tells of the groups of one name. Only so many do so at a time, and none of
+// them while it sends: that may take as long as its client likes.
+func (h *Handler) detail(p *past, e Exporter, name string) (*body, error) {
 	select {
-	case h.slots <- struct{}{}:
-		defer func() { <-h.slots }()
-	case <-ctx.Done():
-		return []byte("Too many ask at the same time."), http.StatusServiceUnavailable
+	case h.details <- struct{}{}:
+		defer func() { <-h.details }()
+	default:
+		return nil, refusal{http.StatusServiceUnavailable, "Too many ask at the same time."}
 	}
-	var report Report
-	if !one {
-		report = h.recorder.Report(ctx)
-	} else if report = h.recorder.Detail(ctx, name); len(report.Groups) == 0 && report.Exporter.ScrapeSuccess {
-		return []byte("There is no group " + strconv.Quote(name) + "."), http.StatusNotFound
+	report := p.detail(e, name)
+	if len(report.Groups) == 0 && e.ScrapeSuccess {
+		return nil, refusal{http.StatusNotFound, fmt.Sprintf("There is no group %q.", name)}
 	}
-	body, err := json.Marshal(report)
-	if err != nil {
-		return []byte("Cannot tell: " + err.Error()), http.StatusInternalServerError
-	}
-	return body, http.StatusOK
+	return jsonBody(report)
 }
 
 // fixed returns a handler of what never changes while the program runs, but may
 // be another in its next version.
-func fixed(contentType string, body []byte) http.HandlerFunc {
+func fixed(contentType string, text []byte) http.HandlerFunc {
+	b := newBody(contentType, text)
 	return func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "no-cache")
-		send(w, r, contentType, body)
+		b.send(w, r)
 	}
-}
-
-// send answers with body, compressed for whom understands that. A client that
-// hangs up meanwhile is no error.
-func send(w http.ResponseWriter, r *http.Request, contentType string, body []byte) {
-	w.Header().Set("Content-Type", contentType)
-	if strings.Contains(r.Header.Get("Accept-Encoding"), "gzip") && len(body) > 1<<10 {
-		w.Header().Set("Content-Encoding", "gzip")
-		z, _ := gzip.NewWriterLevel(w, gzip.BestSpeed) // a level that exists
-		_, _ = z.Write(body)
-		_ = z.Close()
-		return
-	}
-	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
-	_, _ = w.Write(body)
 }

@@ -2,6 +2,7 @@ package live
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -34,27 +35,29 @@ type Recorder struct {
 	now   func() time.Time
 	fresh time.Duration
 
-	mu      sync.Mutex // guards what follows
-	looked  time.Time
-	last    *collector.View // the newest without an error
-	prev    map[string]*grouping.Group
-	between float64 // seconds from prev to last, 0 without prev
-	failed  error   // of the newest walk
-	history map[string]*points
-	pointAt time.Time
+	mu     sync.Mutex // guards what follows
+	looked time.Time
+	past   *past
 }
 
-// points are the CPU usage of a group, in cores, the newest last.
-type points struct {
-	values []float32
-	seen   bool // in the newest walk
+// A past is what is remembered of the walks until now. Only what is made of it
+// for those who look changes: with the next walk there is another.
+type past struct {
+	last    *collector.View            // the newest without an error, nil before there is one
+	prev    map[string]*grouping.Group // of the one before, by key
+	between float64                    // seconds from prev to last, 0 without prev
+	failed  error                      // of the newest walk
+	walked  time.Time                  // when that ended
+	history map[string][]float32       // the CPU usage of groups by key, in cores, the newest last
+	pointAt time.Time                  // of the newest in history
+	shared  shared
 }
 
 // NewRecorder returns a Recorder of the walks of c. It starts one of its own when
 // somebody looks and the last is as old as fresh. about fills in what only the
 // rest of the program knows of itself.
 func NewRecorder(c *collector.Collector, fresh time.Duration, about func(*Exporter)) *Recorder {
-	r := &Recorder{walk: c.Walk, about: about, now: time.Now, fresh: fresh}
+	r := &Recorder{walk: c.Walk, about: about, now: time.Now, fresh: fresh, past: new(past)}
 	c.Watch(r.see)
 	return r
 }
@@ -64,119 +67,104 @@ func (r *Recorder) see(v collector.View) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.now().Sub(r.looked) > lookedFor {
-		r.last, r.prev, r.history, r.between = nil, nil, nil, 0
+		r.past = new(past)
 		return
 	}
-	if r.failed = v.Err; v.Err != nil {
-		return
-	}
-	if r.last == nil {
-		r.last = &v
-		return
-	}
-	between := v.Time.Sub(r.last.Time)
-	if between < minInterval {
-		return // what is known is young enough
-	}
-	r.prev = make(map[string]*grouping.Group, len(r.last.Groups))
-	for i := range r.last.Groups {
-		g := &r.last.Groups[i]
-		r.prev[key(g)] = g
-	}
-	r.last, r.between = &v, between.Seconds()
-	if v.Time.Sub(r.pointAt) >= historyStep-historyStep/10 {
-		r.pointAt = v.Time
-		r.addPoints()
-	}
+	r.past = r.past.and(&v)
 }
 
-// addPoints adds the newest CPU usage of every group to its history. What is
-// remembered of groups that are gone goes with them.
-func (r *Recorder) addPoints() {
-	if r.history == nil {
-		r.history = make(map[string]*points)
+// and returns p with one more walk.
+func (p *past) and(v *collector.View) *past {
+	next := &past{
+		last: p.last, prev: p.prev, between: p.between, failed: v.Err, walked: v.Time, history: p.history, pointAt: p.pointAt,
 	}
-	for i := range r.last.Groups {
-		g := &r.last.Groups[i]
+	if v.Err != nil {
+		return next
+	}
+	if p.last == nil {
+		next.last = v
+		return next
+	}
+	between := v.Time.Sub(p.last.Time)
+	if between < minInterval {
+		if p.failed == nil {
+			return p // what is known is young enough
+		}
+		return next
+	}
+	next.prev = make(map[string]*grouping.Group, len(p.last.Groups))
+	for i := range p.last.Groups {
+		g := &p.last.Groups[i]
+		next.prev[key(g)] = g
+	}
+	next.last, next.between = v, between.Seconds()
+	if v.Time.Sub(p.pointAt) >= historyStep-historyStep/10 {
+		next.pointAt = v.Time
+		next.history = next.lengthened()
+	}
+	return next
+}
+
+// lengthened returns the history with the newest CPU usage of every group. What is
+// remembered of groups that are gone goes with them.
+func (p *past) lengthened() map[string][]float32 {
+	out := make(map[string][]float32, len(p.last.Groups))
+	for i := range p.last.Groups {
+		g := &p.last.Groups[i]
 		k := key(g)
-		old := r.prev[k]
+		old := p.prev[k]
 		if old == nil {
 			continue
 		}
-		p := r.history[k]
-		if p == nil {
-			p = new(points)
-			r.history[k] = p
+		values := p.history[k]
+		if len(values) == historyPoints {
+			values = values[1:]
 		}
-		if len(p.values) == historyPoints {
-			p.values = append(p.values[:0], p.values[1:]...)
-		}
-		p.values = append(p.values, float32(r.cores(old.UserNanos+old.SystemNanos, g.UserNanos+g.SystemNanos)))
-		p.seen = true
+		cores := float32(p.cores(old.UserNanos+old.SystemNanos, g.UserNanos+g.SystemNanos))
+		out[k] = append(slices.Clip(values), cores) // which leaves values to those who read them
 	}
-	for k, p := range r.history {
-		if !p.seen {
-			delete(r.history, k)
-		}
-		p.seen = false
-	}
+	return out
 }
 
 // cores returns how many CPUs were busy between two counts of nanoseconds.
-func (r *Recorder) cores(before, after uint64) float64 { return r.rate(before, after) / 1e9 }
+func (p *past) cores(before, after uint64) float64 { return p.rate(before, after) / 1e9 }
 
 // rate returns the growth of a counter per second.
-func (r *Recorder) rate(before, after uint64) float64 {
+func (p *past) rate(before, after uint64) float64 {
 	if after < before { // the rules have moved processes elsewhere
 		return 0
 	}
-	return float64(after-before) / r.between
+	return float64(after-before) / p.between
 }
 
 // Report tells what all groups do. It waits for a walk if there is none that is
 // young enough, but no longer than ctx.
 func (r *Recorder) Report(ctx context.Context) Report {
-	r.look(ctx)
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	out := r.begin()
-	if r.last != nil {
-		for i := range r.last.Groups {
-			out.Groups = append(out.Groups, r.group(&r.last.Groups[i]))
-		}
-	}
-	return out
+	p := r.look(ctx)
+	return p.report(r.exporter(p))
 }
 
 // Detail tells the same of the groups of one name only, and what is too much to
 // tell of all.
 func (r *Recorder) Detail(ctx context.Context, name string) Report {
-	r.look(ctx)
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	out := r.begin()
-	if r.last != nil {
-		for i := range r.last.Groups {
-			if g := &r.last.Groups[i]; g.Name == name {
-				detailed := r.group(g)
-				r.detail(&detailed, g)
-				out.Groups = append(out.Groups, detailed)
-			}
-		}
-	}
-	return out
+	p := r.look(ctx)
+	return p.detail(r.exporter(p), name)
 }
 
 // look notes that somebody looks, and waits for a walk if the last is too old.
-func (r *Recorder) look(ctx context.Context) {
+func (r *Recorder) look(ctx context.Context) *past {
 	r.mu.Lock()
 	now := r.now()
 	r.looked = now
-	stale := r.last == nil || now.Sub(r.last.Time) >= r.fresh
+	p := r.past
 	r.mu.Unlock()
-	if stale {
-		r.walk(ctx)
+	if now.Sub(p.walked) < r.fresh {
+		return p
 	}
+	r.walk(ctx)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.past
 }
 
 // key tells groups apart.

@@ -27,7 +27,7 @@ type stage struct {
 
 func newStage() *stage {
 	s := &stage{time: time.Unix(1_000_000, 0)}
-	s.Recorder = &Recorder{about: func(*Exporter) {}, now: func() time.Time { return s.time }, fresh: Fresh}
+	s.Recorder = &Recorder{about: func(*Exporter) {}, now: func() time.Time { return s.time }, fresh: Fresh, past: new(past)}
 	s.walk = func(context.Context) { s.scrape() }
 	return s
 }
@@ -86,7 +86,7 @@ func TestWalksOnlyForLookers(t *testing.T) {
 	s, ctx := newStage(), context.Background()
 	s.groups = []grouping.Group{busy("a", 1)}
 	s.scrape()
-	if s.last != nil {
+	if s.past.last != nil {
 		t.Error("a walk is remembered that nobody looks at")
 	}
 	s.walks = 0
@@ -109,7 +109,7 @@ func TestWalksOnlyForLookers(t *testing.T) {
 	}
 	s.pass(2 * time.Minute)
 	s.scrape()
-	if s.last != nil || s.prev != nil || s.history != nil {
+	if s.past.last != nil || s.past.prev != nil || s.past.history != nil {
 		t.Error("walks are remembered after everybody left")
 	}
 }
@@ -128,8 +128,8 @@ func TestHistory(t *testing.T) {
 	if h := got.Groups[0].History; len(h) != historyPoints || h[0] != 0.2 {
 		t.Errorf("got %d points %v, want %d of 0.2", len(h), h, historyPoints)
 	}
-	if len(s.history) != 1 {
-		t.Errorf("got histories of %d groups, want 1", len(s.history))
+	if len(s.past.history) != 1 {
+		t.Errorf("got histories of %d groups, want 1", len(s.past.history))
 	}
 }
 
@@ -144,6 +144,77 @@ func TestFailure(t *testing.T) {
 	got := s.Report(ctx)
 	if got.Exporter.ScrapeSuccess || got.Exporter.Error != "no /proc" || len(got.Groups) != 1 {
 		t.Errorf("got %+v", got)
+	}
+}
+
+// TestFailureIsLookedForSeldom tries no more often to read processes that cannot be
+// read than others.
+func TestFailureIsLookedForSeldom(t *testing.T) {
+	s, ctx := newStage(), context.Background()
+	s.err = errors.New("no /proc")
+	for range 600 { // a minute, ten looks a second
+		s.Report(ctx)
+		s.pass(100 * time.Millisecond)
+	}
+	if s.walks != 12 {
+		t.Errorf("got %d walks in a minute, want 12", s.walks)
+	}
+}
+
+// TestAnswerIsShared makes the answer to all who look once, until there is something
+// else to tell.
+func TestAnswerIsShared(t *testing.T) {
+	s, ctx := newStage(), context.Background()
+	reloaded := true
+	s.about = func(e *Exporter) { e.ConfigReloaded = reloaded }
+	s.groups = []grouping.Group{busy("a", 1)}
+	ask := func() *body {
+		p := s.look(ctx)
+		b, err := p.all(s.exporter(p))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return b
+	}
+	first := ask()
+	if s.pass(time.Second); ask() != first {
+		t.Error("the same was made twice")
+	}
+	s.scrape()
+	second := ask()
+	if second == first {
+		t.Error("a new walk is not told of")
+	}
+	if reloaded = false; ask() == second || !strings.Contains(string(ask().plain), `"config_reloaded":false`) {
+		t.Error("a failed reload is not told of")
+	}
+}
+
+// TestDetailsAreBounded refuses who asks for a group while as many do as may.
+func TestDetailsAreBounded(t *testing.T) {
+	s := newStage()
+	s.groups = []grouping.Group{busy("a", 1)}
+	h, err := NewHandler(s.Recorder, "/metrics")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ask := func(path string) *httptest.ResponseRecorder {
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, httptest.NewRequest(http.MethodGet, path, nil))
+		return w
+	}
+	for range maxDetails {
+		h.details <- struct{}{}
+	}
+	if w := ask(GroupsPath + "?group=a"); w.Code != 503 || w.Header().Get("Retry-After") != "1" {
+		t.Errorf("got %d %v, want to be told to come again", w.Code, w.Header())
+	}
+	if w := ask(GroupsPath); w.Code != 200 {
+		t.Errorf("got %d of all groups, which are not bounded", w.Code)
+	}
+	<-h.details
+	if w := ask(GroupsPath + "?group=a"); w.Code != 200 || len(h.details) != maxDetails-1 {
+		t.Errorf("got %d, and %d places taken, of which %d are the test's", w.Code, len(h.details), maxDetails-1)
 	}
 }
 

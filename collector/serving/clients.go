@@ -20,18 +20,25 @@ const stalled = 50 * time.Millisecond
 // noticing.
 const greeting = 15 * time.Millisecond
 
+// crowdLasts is how long there is a crowd after a client has found no room. Others may
+// wait in the kernel's queue meanwhile, where nobody sees them.
+const crowdLasts = time.Second
+
 // A clientSet bounds how many clients are connected at a time, over all
 // listeners. When there is no room for another, the one goes that has kept us
 // waiting for the longest: first those without a request, then those that do
 // not fetch their answer. Requests that are being worked on are never cut off;
-// newcomers wait in the kernel's queue until one of them is done.
+// newcomers wait in the kernel's queue until one of them is done. While there is a
+// crowd, an answer is the last that its connection has: who asks again does so behind
+// those who wait.
 type clientSet struct {
 	limit  int
 	secure bool          // clients begin with a TLS handshake
 	freed  chan struct{} // told, without waiting, whenever there may be room
 
-	mu   sync.Mutex // guards open, and what every connection in it is doing
-	open map[*client]struct{}
+	mu     sync.Mutex // guards open, what every connection in it is doing, and fullAt
+	open   map[*client]struct{}
+	fullAt time.Time // when a client last found no room
 }
 
 func newClientSet(limit int, secure bool) *clientSet {
@@ -115,6 +122,13 @@ func (c *client) begin(d duty) {
 	}
 }
 
+// crowded reports whether others are likely to wait for a place.
+func (s *clientSet) crowded() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return time.Since(s.fullAt) < crowdLasts
+}
+
 func (s *clientSet) tell() {
 	select {
 	case s.freed <- struct{}{}:
@@ -128,7 +142,8 @@ func (s *clientSet) admit(c *client) (retry time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if len(s.open) >= s.limit {
-		victim, retry := s.slowest(time.Now())
+		s.fullAt = time.Now()
+		victim, retry := s.slowest(s.fullAt)
 		if victim == nil {
 			return retry
 		}
@@ -205,6 +220,12 @@ func (s *clientSet) bind(server *http.Server) {
 
 type clientKey struct{}
 
+// clientOf returns the connection that r came over, nil if it is none of ours.
+func clientOf(r *http.Request) *client {
+	c, _ := r.Context().Value(clientKey{}).(*client)
+	return c
+}
+
 // underlying returns the connection below TLS, nil if it is none of ours.
 func underlying(conn net.Conn) *client {
 	if t, ok := conn.(*tls.Conn); ok {
@@ -218,7 +239,7 @@ func underlying(conn net.Conn) *client {
 // has nothing more to wait for when the kernel has all of it. To hang up from
 // then on cuts nothing off.
 func sending(w http.ResponseWriter, r *http.Request, send func()) {
-	c, _ := r.Context().Value(clientKey{}).(*client)
+	c := clientOf(r)
 	if c == nil {
 		send()
 		return

@@ -2,6 +2,7 @@ package serving
 
 import (
 	"net/http"
+	"runtime"
 	"time"
 )
 
@@ -17,6 +18,12 @@ func (d *door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	c := d.web.get()
 	for name, value := range c.headers {
 		w.Header().Set(name, value)
+	}
+	// Who sends many requests at once gets each answer when it is its turn. Otherwise
+	// a hundred such clients, at ten milliseconds each, keep a scrape waiting for seconds.
+	runtime.Gosched()
+	if from := clientOf(r); from != nil && from.set.crowded() {
+		w.Header().Set("Connection", "close")
 	}
 	if r.ContentLength != 0 {
 		// Nothing here takes a body. To wait for one, were it only to throw it

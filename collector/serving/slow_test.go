@@ -52,19 +52,52 @@ func dial(t *testing.T, address, text string) net.Conn {
 func TestSlowReadersOfAnything(t *testing.T) {
 	const limit = 4
 	var sending atomic.Int32
-	page := []byte(strings.Repeat("x", 20<<10))
+	page := make([]byte, 64<<20) // the kernel takes a part of it
 	_, address := serve(t, Limits{Connections: limit, WriteTimeout: 10 * patience}, func(w http.ResponseWriter, _ *http.Request) {
 		sending.Add(1)
 		defer sending.Add(-1)
 		_, _ = w.Write(page)
 	})
 	for range limit {
-		dial(t, address, strings.Repeat("GET /page.js HTTP/1.1\r\nHost: x\r\n\r\n", 400))
+		dial(t, address, "GET /page.js HTTP/1.1\r\nHost: x\r\n\r\n")
 	}
 	eventually(t, "all to be sent to", func() bool { return sending.Load() == limit })
 	good := dial(t, address, "GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
 	if line, err := bufio.NewReader(good).ReadString('\n'); err != nil || !strings.Contains(line, "200 OK") {
 		t.Errorf("got %q and error %v", line, err)
+	}
+}
+
+// TestCrowd lets a connection be used again, but not while another has found no room.
+func TestCrowd(t *testing.T) {
+	_, address := serve(t, Limits{Connections: 1, WriteTimeout: patience}, func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = io.WriteString(w, "x")
+	})
+	const request = "GET / HTTP/1.1\r\nHost: x\r\n\r\n"
+	ask := func(c net.Conn) (closed bool) {
+		t.Helper()
+		response, err := http.ReadResponse(bufio.NewReader(c), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = io.Copy(io.Discard, response.Body)
+		if err := errors.Join(err, response.Body.Close()); err != nil {
+			t.Fatal(err)
+		}
+		return response.Close
+	}
+	first := dial(t, address, request)
+	if ask(first) {
+		t.Error("the only client is told to close its connection")
+	}
+	if _, err := io.WriteString(first, request); err != nil {
+		t.Fatal(err)
+	}
+	if ask(first) {
+		t.Error("the only client is told to close its connection after its second request")
+	}
+	if !ask(dial(t, address, request)) {
+		t.Error("a client in a crowd may keep its connection")
 	}
 }
 

@@ -61,6 +61,8 @@ func pause(ctx context.Context, d time.Duration) {
 
 const (
 	request = "GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n"
+	report  = "GET /api/v1/groups HTTP/1.1\r\nHost: x\r\n\r\n"
+	detail  = "GET /api/v1/groups?group=abuser HTTP/1.1\r\nHost: x\r\n\r\n"
 	once    = "GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
 )
 
@@ -73,6 +75,10 @@ var attacks = map[string]func(ctx context.Context, address string){
 		say(ctx, address, "POST /metrics HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\nx")
 	},
 	"burst":       func(ctx context.Context, address string) { say(ctx, address, once+"\r\n") },
+	"greedy":      func(ctx context.Context, address string) { say(ctx, address, strings.Repeat(request, 500)) },
+	"reports":     func(ctx context.Context, address string) { say(ctx, address, strings.Repeat(report, 500)) },
+	"details":     func(ctx context.Context, address string) { say(ctx, address, strings.Repeat(detail, 500)) },
+	"untiring":    askOn,
 	"slowreaders": readSlowly,
 	"aborts":      abort,
 	"differently": askDifferently,
@@ -97,6 +103,23 @@ func say(ctx context.Context, address, text string) {
 	}
 	defer hangUp()
 	_, _ = io.WriteString(conn, text)
+	_, _ = io.Copy(io.Discard, conn)
+}
+
+// askOn asks without a pause, on a connection that it keeps, and reads all it gets.
+func askOn(ctx context.Context, address string) {
+	conn, hangUp := dial(ctx, address)
+	if conn == nil {
+		return
+	}
+	defer hangUp()
+	go func() {
+		for {
+			if _, err := io.WriteString(conn, report+detail+request); err != nil {
+				return
+			}
+		}
+	}()
 	_, _ = io.Copy(io.Discard, conn)
 }
 
