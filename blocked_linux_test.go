@@ -45,6 +45,21 @@ var buildSharer = sync.OnceValues(func() (string, error) {
 // startVictims starts so many of a kind that testdata/odd knows.
 func startVictims(t *testing.T, kind string, count int) *victims {
 	t.Helper()
+	what := fmt.Sprintf("victims=%s,%d", kind, count)
+	if kind != "share" {
+		return startOdd(t, what)
+	}
+	need(t, "cc")
+	sharer, err := buildSharer()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return startOdd(t, what, "SHARER="+sharer)
+}
+
+// startOdd starts testdata/odd with a file system of its own.
+func startOdd(t *testing.T, what string, environment ...string) *victims {
+	t.Helper()
 	if os.Getuid() != 0 {
 		t.Skip("only root can mount a file system")
 	}
@@ -61,15 +76,8 @@ func startVictims(t *testing.T, kind string, count int) *victims {
 	if err != nil {
 		t.Fatal(err)
 	}
-	v := &victims{t, exec.Command(path, fmt.Sprintf("victims=%s,%d,%s", kind, count, filepath.Join(dir, "f"))), dir}
-	if kind == "share" {
-		need(t, "cc")
-		sharer, err := buildSharer()
-		if err != nil {
-			t.Fatal(err)
-		}
-		v.command.Env = append(os.Environ(), "SHARER="+sharer)
-	}
+	v := &victims{t, exec.Command(path, what+","+filepath.Join(dir, "f")), dir}
+	v.command.Env = append(os.Environ(), environment...)
 	in, err := v.command.StdinPipe()
 	if err != nil {
 		t.Fatal(err)

@@ -128,8 +128,8 @@ func TestAgreesWithGetrusage(t *testing.T) {
 		}
 	}
 	between("CPU", before.Utime.Nano()+before.Stime.Nano()-int64(2*tick), int64(times.User+times.System), after.Utime.Nano()+after.Stime.Nano()+int64(tick))
-	between("minor faults", before.Minflt, int64(faults.Minor), after.Minflt)
-	between("major faults", before.Majflt, int64(faults.Major), after.Majflt)
+	between("minor faults", int64(before.Minflt), int64(faults.Minor), int64(after.Minflt))
+	between("major faults", int64(before.Majflt), int64(faults.Major), int64(after.Majflt))
 }
 
 // TestThreadsMakeTheWhole has the times of threads sum up to that of the process.

@@ -68,19 +68,19 @@ func TestAnonymousMemory(t *testing.T) {
 // TestSparseMemory has mappings far larger than any memory, and hardly a page in
 // them.
 func TestSparseMemory(t *testing.T) {
-	const file, reserved = 64 << 30, 1 << 40
+	const file, reserved uint64 = 64 << 30, 1 << 40
 	path := filepath.Join(t.TempDir(), "a hole")
 	p := startOdd(t, nil, fmt.Sprintf("map=file,%d,%s", file, path), fmt.Sprintf("map=reserved,%d", reserved))
 	page := uint64(os.Getpagesize())
 
 	m := mappingOf(t, p.Process, path, file)
 	wantEqual(t, "permissions", m.Perms, "rw-s")
-	wantEqual(t, "range", m.End-m.Start, uint64(file))
+	wantEqual(t, "range", m.End-m.Start, file)
 	info, err := os.Stat(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	wantEqual(t, "size of the file", info.Size(), file)
+	wantEqual(t, "size of the file", info.Size(), int64(file))
 	if m.RSS < page || m.RSS > 4<<20 {
 		t.Errorf("got RSS %d of a file with one page in memory", m.RSS)
 	}
@@ -93,7 +93,7 @@ func TestSparseMemory(t *testing.T) {
 		t.Errorf("got %+v of two huge mappings with nothing in them", memory)
 	}
 	if peak := must[MemoryInfoEx](t)(p.MemoryInfoEx()).PeakVMS; peak < file+reserved {
-		t.Errorf("got peak %d, want at least %d", peak, uint64(file+reserved))
+		t.Errorf("got peak %d, want at least %d", peak, file+reserved)
 	}
 }
 

@@ -19,9 +19,9 @@ func TestUserNames(t *testing.T) {
 	for range 2 {
 		wantEqual(t, "name", names.of(uint32(uid)), self.Username)
 	}
-	const nobody = 4_000_000_000
+	const nobody uint32 = 4_000_000_000
 	for k := range uint32(2500) {
-		wantEqual(t, "number", names.of(nobody+k), strconv.Itoa(nobody+int(k)))
+		wantEqual(t, "number", names.of(nobody+k), strconv.FormatUint(uint64(nobody+k), 10))
 	}
 	if kept := len(names.known); kept > 1000 {
 		t.Errorf("got %d names kept, want a bound", kept)

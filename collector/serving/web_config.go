@@ -26,8 +26,14 @@ import (
 // filling the memory.
 const maxWebConfigBytes = 1 << 20
 
-// webConfigAge is how long the files are taken to be as they were.
-const webConfigAge = time.Second
+const (
+	// webConfigAge is how long the files are taken to be as they were.
+	webConfigAge = time.Second
+
+	// webConfigWait is how long requests wait at most to know better. Files on the
+	// server of somebody who does not answer must not keep them.
+	webConfigWait = 100 * time.Millisecond
+)
 
 // settings are what a web configuration file says. They do not change.
 type settings struct {
@@ -50,6 +56,14 @@ type WebConfig struct {
 	current *settings
 	stamps  []stamp // of the files that current, or the failure after it, came from
 	checked time.Time
+	looking *look // nil unless somebody looks at the files
+}
+
+// A look at the files may take as long as they like, and there is one at a time.
+type look struct {
+	begun time.Time
+	done  chan struct{}
+	late  bool // took longer than anybody waits, as the log says
 }
 
 // A stamp changes when a file does.
@@ -101,24 +115,63 @@ func (s *WebConfig) get() *settings {
 	if s.path == "" || time.Since(s.checked) < webConfigAge {
 		return s.current
 	}
-	s.checked = time.Now()
-	if s.unchanged() {
-		return s.current
+	looking := s.looking
+	if looking == nil {
+		looking = &look{begun: time.Now(), done: make(chan struct{})}
+		s.looking = looking
+		go s.look(looking.done)
 	}
-	config, stamps, err := loadWebConfig(s.path)
-	if err == nil && (config.tls == nil) != (s.current.tls == nil) {
+	s.await(looking)
+	if s.looking == looking && !looking.late {
+		looking.late = true
+		s.log.Warn("Web configuration does not answer, what it was stays in force", "file", s.path)
+	}
+	return s.current
+}
+
+// await waits for a look at the files while that takes no longer than usual. It lets
+// go of mu meanwhile.
+func (s *WebConfig) await(looking *look) {
+	if left := webConfigWait - time.Since(looking.begun); left > 0 {
+		timer := time.NewTimer(left)
+		defer timer.Stop()
+		s.mu.Unlock()
+		defer s.mu.Lock()
+		select {
+		case <-looking.done:
+			return
+		case <-timer.C:
+		}
+	}
+}
+
+// look finds out whether a file has changed, and reads them if so.
+func (s *WebConfig) look(done chan struct{}) {
+	s.mu.Lock()
+	stamps, current := s.stamps, s.current
+	s.mu.Unlock()
+	next, err := current, error(nil)
+	changed := !unchanged(stamps)
+	if changed {
+		next, stamps, err = loadWebConfig(s.path)
+	}
+	if err == nil && (next.tls == nil) != (current.tls == nil) {
 		err = errors.New("TLS cannot be turned on or off while serving; restart the exporter")
 	}
-	s.stamps = stamps
-	if err != nil {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	defer close(done)
+	s.checked, s.looking, s.stamps = time.Now(), nil, stamps
+	switch {
+	case !changed:
+	case err != nil:
 		s.good.Set(0)
 		s.log.Error("Web configuration not reloaded, the old one stays in force", "file", s.path, "err", err)
-		return s.current
+	default:
+		s.good.Set(1)
+		s.log.Info("Web configuration reloaded", "file", s.path)
+		s.current = next
 	}
-	s.good.Set(1)
-	s.log.Info("Web configuration reloaded", "file", s.path)
-	s.current = config
-	return config
 }
 
 // Good returns the metric that says whether the newest files were good.
@@ -134,8 +187,8 @@ func (s *WebConfig) Files() (paths []string) {
 	return paths
 }
 
-func (s *WebConfig) unchanged() bool {
-	for _, file := range s.stamps {
+func unchanged(stamps []stamp) bool {
+	for _, file := range stamps {
 		if !file.same() {
 			return false
 		}
