@@ -59,7 +59,7 @@ func (k *kernelSource) remember(w *bpf.Words, now uint64) {
 	e.ID = k.ticks.id(w.Pid, w.Start)
 	e.PPID, e.EUID, e.Exec, e.group = int(w.Ppid), w.Uid, w.ExecId+1, w.Cgroup
 	e.Comm = commOf(&w.Comm, cmp.Or(e.Comm, e.last))
-	e.words = k.exitWords
+	e.words, e.heard = k.exitWords, now
 	if w.Kind == bpf.KindExit {
 		e.at = now
 		e.end(&w.Usage, w.Flags)
@@ -70,8 +70,9 @@ func (k *kernelSource) remember(w *bpf.Words, now uint64) {
 // An ending is a process that has ended, as far as is known.
 type ending struct {
 	Exit
-	at   uint64 // ticks after boot; 0 if it has not, but has become another program
-	last string // a name that the memory held before, and that comes again most of the time
+	at    uint64 // ticks after boot; 0 if it has not, but has become another program
+	heard uint64 // when we were last told of it
+	last  string // a name that the memory held before, and that comes again most of the time
 }
 
 // end takes over what the process has used.
@@ -146,13 +147,14 @@ func (k *kernelSource) giveUp(snap *Snapshot) {
 }
 
 // forget drops the words of programs whose end was lost. Those that are known to
-// have ended stay: where thousands end in a second, the kernel reaps them late.
+// have ended stay: where thousands end in a second, the kernel reaps them late. So do
+// those of whom was heard just now: of one that ended since, that comes next.
 func (k *kernelSource) forget(snap *Snapshot) {
 	if len(k.ended) < 1024+2*len(snap.Samples) {
 		return
 	}
 	for key, e := range k.ended {
-		if e.at != 0 {
+		if e.at != 0 || snap.Now < e.heard+patienceTicks {
 			continue
 		}
 		if at := snap.Index(e.PID); at < 0 || snap.Samples[at].ID != e.ID {

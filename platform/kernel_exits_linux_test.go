@@ -125,6 +125,10 @@ func TestForgottenWords(t *testing.T) {
 		p.words(bpf.KindExec, 1+i, 1, "a", 0)
 		p.k.giveUp(&p.snap)
 	}
+	if n := len(p.k.ended); n != 5000 {
+		t.Errorf("remembers %d of 5,000 programs that it has just been told of", n)
+	}
+	p.snap.Now += patienceTicks
 	for i := range uint32(3000) { // that have ended, and are reaped in a moment
 		p.words(bpf.KindExit, 10_000+i, 1, "b", 1)
 	}
