@@ -37,6 +37,7 @@ func newBody(contentType string, plain []byte) *body {
 	z.Reset(&zipped)
 	_, _ = z.Write(plain) // to memory, which has no errors
 	_ = z.Close()
+	z.Reset(nil) // which lets go of what it has written
 	b.zipped = zipped.Bytes()
 	return b
 }

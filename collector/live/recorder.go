@@ -2,7 +2,6 @@ package live
 
 import (
 	"context"
-	"slices"
 	"sync"
 	"time"
 
@@ -121,7 +120,8 @@ func (p *past) lengthened() map[string][]float32 {
 			values = values[1:]
 		}
 		cores := float32(p.cores(old.UserNanos+old.SystemNanos, g.UserNanos+g.SystemNanos))
-		out[k] = append(slices.Clip(values), cores) // which leaves values to those who read them
+		longer := make([]float32, 0, historyPoints) // for others may read the old ones
+		out[k] = append(append(longer, values...), cores)
 	}
 	return out
 }

@@ -195,6 +195,10 @@ func (c *client) patience() time.Duration {
 		return stalled
 	case c.spoke && c.set.secure && !c.served:
 		return stalled // the answer to our part of a handshake has a way to go
+	case c.served && c.set.secure:
+		// With HTTP/2 the client may have something to say while it fetches its
+		// answer. Whoever hangs up without hearing that takes back the answer.
+		return greeting
 	case c.served:
 		return 0
 	}

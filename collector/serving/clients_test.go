@@ -48,12 +48,16 @@ func TestSlowestClient(t *testing.T) {
 	}
 }
 
-// TestHandshakeHasTime holds that over TLS a client may take a way to the server
-// and back to begin its request.
+// TestHandshakeHasTime holds that over TLS a client may take a way to the server and
+// back to begin its request, and is not cut off while it may be about to say what
+// HTTP/2 has it say after an answer.
 func TestHandshakeHasTime(t *testing.T) {
 	c := &client{set: newClientSet(1, true), spoke: true}
 	if c.patience() != stalled {
 		t.Errorf("got %v", c.patience())
+	}
+	if c.served = true; c.patience() != greeting {
+		t.Errorf("got %v after an answer", c.patience())
 	}
 }
 

@@ -99,6 +99,17 @@ func TestCrowd(t *testing.T) {
 	if !ask(dial(t, address, request)) {
 		t.Error("a client in a crowd may keep its connection")
 	}
+	eventually(t, "the crowd to be over", func() bool {
+		alone, err := net.Dial("tcp", address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer alone.Close()
+		if _, err := io.WriteString(alone, request); err != nil {
+			t.Fatal(err)
+		}
+		return !ask(alone)
+	})
 }
 
 // TestTimeouts has a client that does not complete its header, and one that does not

@@ -30,8 +30,8 @@ const (
 	// webConfigAge is how long the files are taken to be as they were.
 	webConfigAge = time.Second
 
-	// webConfigWait is how long requests wait at most to know better. Files on the
-	// server of somebody who does not answer must not keep them.
+	// webConfigWait is how long a look at the files has requests wait at most. Files
+	// on a server that does not answer must not keep them.
 	webConfigWait = 100 * time.Millisecond
 )
 
@@ -51,11 +51,14 @@ type WebConfig struct {
 	path string
 	log  *slog.Logger
 	good prometheus.Gauge
+	load func(path string) (*settings, []stamp, error)
+	wait time.Duration // webConfigWait, but in tests
 
 	mu      sync.Mutex // guards what follows
 	current *settings
 	stamps  []stamp // of the files that current, or the failure after it, came from
 	checked time.Time
+	failed  bool  // when they were read last
 	looking *look // nil unless somebody looks at the files
 }
 
@@ -90,10 +93,12 @@ func (s stamp) same() bool {
 // OpenWebConfig loads the file at path. An empty path stands for plain HTTP that
 // everybody may use.
 func OpenWebConfig(path string, log *slog.Logger) (*WebConfig, error) {
-	s := &WebConfig{path: path, log: log, current: new(settings), checked: time.Now()}
+	s := &WebConfig{
+		path: path, log: log, load: loadWebConfig, wait: webConfigWait, current: new(settings), checked: time.Now(),
+	}
 	s.good = prometheus.NewGauge(prometheus.GaugeOpts{
 		Name: "namedprocess_exporter_web_config_last_reload_successful",
-		Help: "Whether the files of --web.config.file were good when they were read last; if not, what they said before is in force.",
+		Help: "Whether the files of --web.config.file were good when they were read last, and answer; if not, what they said before is in force.",
 	})
 	s.good.Set(1)
 	if path == "" {
@@ -119,11 +124,12 @@ func (s *WebConfig) get() *settings {
 	if looking == nil {
 		looking = &look{begun: time.Now(), done: make(chan struct{})}
 		s.looking = looking
-		go s.look(looking.done)
+		go s.look(looking)
 	}
 	s.await(looking)
 	if s.looking == looking && !looking.late {
 		looking.late = true
+		s.good.Set(0)
 		s.log.Warn("Web configuration does not answer, what it was stays in force", "file", s.path)
 	}
 	return s.current
@@ -132,7 +138,7 @@ func (s *WebConfig) get() *settings {
 // await waits for a look at the files while that takes no longer than usual. It lets
 // go of mu meanwhile.
 func (s *WebConfig) await(looking *look) {
-	if left := webConfigWait - time.Since(looking.begun); left > 0 {
+	if left := s.wait - time.Since(looking.begun); left > 0 {
 		timer := time.NewTimer(left)
 		defer timer.Stop()
 		s.mu.Unlock()
@@ -146,32 +152,45 @@ func (s *WebConfig) await(looking *look) {
 }
 
 // look finds out whether a file has changed, and reads them if so.
-func (s *WebConfig) look(done chan struct{}) {
+func (s *WebConfig) look(looking *look) {
 	s.mu.Lock()
 	stamps, current := s.stamps, s.current
 	s.mu.Unlock()
-	next, err := current, error(nil)
-	changed := !unchanged(stamps)
-	if changed {
-		next, stamps, err = loadWebConfig(s.path)
+	next, newStamps, err := s.newer(current, stamps)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	defer close(looking.done)
+	s.checked, s.looking, s.stamps = time.Now(), nil, newStamps
+	switch {
+	case err != nil:
+		s.failed = true
+		s.log.Error("Web configuration not reloaded, the old one stays in force", "file", s.path, "err", err)
+	case next != nil:
+		s.failed, s.current = false, next
+		s.log.Info("Web configuration reloaded", "file", s.path)
+	case looking.late:
+		s.log.Info("Web configuration answers again", "file", s.path)
 	}
+	s.good.Set(map[bool]float64{true: 0, false: 1}[s.failed])
+}
+
+// newer reads the files if they are not as they were, and else returns nil. A
+// failure here must not take down the exporter, as a panic would that no server
+// catches.
+func (s *WebConfig) newer(current *settings, stamps []stamp) (next *settings, newStamps []stamp, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			next, newStamps, err = nil, stamps, fmt.Errorf("panic: %v", p)
+		}
+	}()
+	if unchanged(stamps) {
+		return nil, stamps, nil
+	}
+	next, newStamps, err = s.load(s.path)
 	if err == nil && (next.tls == nil) != (current.tls == nil) {
 		err = errors.New("TLS cannot be turned on or off while serving; restart the exporter")
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	defer close(done)
-	s.checked, s.looking, s.stamps = time.Now(), nil, stamps
-	switch {
-	case !changed:
-	case err != nil:
-		s.good.Set(0)
-		s.log.Error("Web configuration not reloaded, the old one stays in force", "file", s.path, "err", err)
-	default:
-		s.good.Set(1)
-		s.log.Info("Web configuration reloaded", "file", s.path)
-		s.current = next
-	}
+	return next, newStamps, err
 }
 
 // Good returns the metric that says whether the newest files were good.

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	dto "github.com/prometheus/client_model/go"
 )
 
 // TestWebConfigNamesFiles refuses to read what may never end.
@@ -42,6 +44,7 @@ func TestWebConfigChanges(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	s.wait = patience // for a busy machine
 	steps := []struct {
 		name, text, want string
 	}{
@@ -75,12 +78,80 @@ func TestWebConfigChanges(t *testing.T) {
 	}
 }
 
+// TestWebConfigThatDoesNotAnswer keeps requests no longer than one look may, and is
+// told of.
+func TestWebConfigThatDoesNotAnswer(t *testing.T) {
+	path := writeFile(t, "web.yml", "http_server_config: {headers: {X-Frame-Options: deny}}\n")
+	s, err := OpenWebConfig(path, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.wait = 10 * time.Millisecond
+	answer := make(chan string) // which a look waits for, and has to say
+	s.load = func(string) (*settings, []stamp, error) {
+		header := <-answer
+		if header == "" {
+			panic("no header")
+		}
+		return &settings{headers: map[string]string{"X-Frame-Options": header}}, []stamp{stampOf(path)}, nil
+	}
+	expect := func(header string, good float64) {
+		t.Helper()
+		s.mu.Lock()
+		s.checked, s.stamps = time.Time{}, []stamp{{path: path}} // as if the file had been absent
+		s.mu.Unlock()
+		for range 3 {
+			if got := s.get().headers["X-Frame-Options"]; got != header {
+				t.Errorf("got %q, want %q", got, header)
+			}
+		}
+		if got := goodOf(t, s); got != good {
+			t.Errorf("got %v for whether it is good, want %v", got, good)
+		}
+	}
+	looked := func() {
+		t.Helper()
+		eventually(t, "the look to end", func() bool {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			return s.looking == nil
+		})
+	}
+	expect("deny", 0)
+	answer <- "sameorigin"
+	looked()
+	if got := goodOf(t, s); got != 1 {
+		t.Errorf("got %v for whether it is good after it has answered", got)
+	}
+	expect("sameorigin", 0)
+	answer <- ""
+	looked()
+	s.wait = 0
+	expect("sameorigin", 0)
+	answer <- "deny"
+	looked()
+	if got := s.current.headers["X-Frame-Options"]; got != "deny" {
+		t.Errorf("got %q after a look that failed and one that did not", got)
+	}
+}
+
+// goodOf returns the value of the metric.
+func goodOf(t *testing.T, s *WebConfig) float64 {
+	t.Helper()
+	var m dto.Metric
+	if err := s.good.Write(&m); err != nil {
+		t.Fatal(err)
+	}
+	return m.GetGauge().GetValue()
+}
+
 // TestWebConfigIsCached holds that requests do not read the file.
 func TestWebConfigIsCached(t *testing.T) {
 	s, err := OpenWebConfig(writeFile(t, "web.yml", "rate_limit: {interval: 1s, burst: 2}\n"), slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
+	s.wait = patience // for a busy machine
 	first := s.get()
 	s.checked = time.Time{}
 	if s.get() != first {
