@@ -19,8 +19,8 @@ var zippers = sync.Pool{New: func() any {
 	return z
 }}
 
-// A body is what a request is answered with, made before anybody asks. Nothing
-// changes it.
+// A body is what requests are answered with, complete before the first byte is sent.
+// Nothing changes it.
 type body struct {
 	contentType   string
 	plain, zipped []byte // zipped is nil if it is not worth it

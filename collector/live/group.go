@@ -10,7 +10,7 @@ import (
 	"github.com/seed57308aee/process_exporter/platform"
 )
 
-// exporter tells how the exporter was at the end of p.
+// exporter tells how the exporter was in the last walk of p, and what it is set to now.
 func (r *Recorder) exporter(p *past) Exporter {
 	e := Exporter{Version: version.Version, Revision: version.GetRevision(), ScrapeSuccess: p.last != nil && p.failed == nil}
 	r.about(&e)

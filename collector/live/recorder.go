@@ -39,8 +39,8 @@ type Recorder struct {
 	past   *past
 }
 
-// A past is what is remembered of the walks until now. Only what is made of it
-// for those who look changes: with the next walk there is another.
+// A past is what is remembered of the walks until now. The next walk makes another
+// of it; nothing of this one changes but the answer that it keeps.
 type past struct {
 	last    *collector.View            // the newest without an error, nil before there is one
 	prev    map[string]*grouping.Group // of the one before, by key
