@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"io"
 
-	"github.com/seed57308aee/process_exporter/collector/serving"
+	"github.com/seed57308aee/process_exporter/internal/webserver"
 )
 
 // errFindings says that a check has found and printed something.
@@ -37,7 +37,7 @@ func findFaults(s *settings) []string {
 		findings = append(findings, warning.String())
 	}
 	if path := *s.web.WebConfigFile; path != "" {
-		if err := serving.CheckWebConfig(path); err != nil {
+		if err := webserver.CheckWebConfig(path); err != nil {
 			findings = append(findings, fmt.Sprintf("--web.config.file: %s: %s", path, oneLine(err)))
 		}
 	}

@@ -13,7 +13,7 @@ import (
 
 	"github.com/seed57308aee/process_exporter/collector"
 	"github.com/seed57308aee/process_exporter/grouping"
-	"github.com/seed57308aee/process_exporter/platform/inspect"
+	"github.com/seed57308aee/process_exporter/internal/cli/inspect"
 )
 
 // checkCommand is "process_exporter check".

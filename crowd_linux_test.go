@@ -13,7 +13,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/seed57308aee/process_exporter/collector/serving"
+	"github.com/seed57308aee/process_exporter/internal/webserver"
 )
 
 var buildCrowd = sync.OnceValues(func() (string, error) {
@@ -165,7 +165,7 @@ func (r *running) scrapeWithin(seconds string) (text string, took time.Duration)
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	request.Header.Set(serving.TimeoutHeader, seconds)
+	request.Header.Set(webserver.TimeoutHeader, seconds)
 	start := time.Now()
 	response, text := r.do(request)
 	if response.StatusCode != http.StatusOK {

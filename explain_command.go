@@ -15,8 +15,8 @@ import (
 	"github.com/alecthomas/kingpin/v2"
 
 	"github.com/seed57308aee/process_exporter/grouping"
+	"github.com/seed57308aee/process_exporter/internal/cli/inspect"
 	"github.com/seed57308aee/process_exporter/platform"
-	"github.com/seed57308aee/process_exporter/platform/inspect"
 )
 
 // maxShown is how many bytes of a text a line of an explanation shows.

@@ -11,9 +11,9 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/seed57308aee/process_exporter/collector"
-	"github.com/seed57308aee/process_exporter/collector/live"
-	"github.com/seed57308aee/process_exporter/collector/serving"
 	"github.com/seed57308aee/process_exporter/grouping"
+	"github.com/seed57308aee/process_exporter/internal/webserver"
+	"github.com/seed57308aee/process_exporter/internal/webui"
 	"github.com/seed57308aee/process_exporter/platform"
 	"github.com/seed57308aee/process_exporter/platform/sandbox"
 )
@@ -27,7 +27,7 @@ type exporter struct {
 	groups   *collector.Collector
 	metrics  *exposition
 	reloads  reloadMetrics
-	web      *serving.WebConfig
+	web      *webserver.WebConfig
 
 	privileges privilegeMetrics
 	tested     selfTest
@@ -46,7 +46,7 @@ func newExporter(s *settings, log *slog.Logger) (*exporter, error) {
 	if err != nil {
 		return nil, err
 	}
-	web, err := serving.OpenWebConfig(*s.web.WebConfigFile, log)
+	web, err := webserver.OpenWebConfig(*s.web.WebConfigFile, log)
 	if err != nil {
 		return nil, err
 	}
@@ -63,7 +63,7 @@ func newExporter(s *settings, log *slog.Logger) (*exporter, error) {
 }
 
 // describe fills in what the page shows of this run of the program.
-func (e *exporter) describe(x *live.Exporter) {
+func (e *exporter) describe(x *webui.Exporter) {
 	x.Start, x.ConfigTime, x.ConfigReloaded = e.started, *e.reloads.loaded.Load(), !e.reloads.failing.Load()
 	if e.settings.smaps {
 		x.SmapsBudget = e.settings.smapsBudget.Seconds()

@@ -12,7 +12,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	dto "github.com/prometheus/client_model/go"
 
-	"github.com/seed57308aee/process_exporter/collector/serving"
+	"github.com/seed57308aee/process_exporter/internal/webserver"
 )
 
 // A groupCollector yields the metrics of all groups, waiting for a walk over
@@ -41,7 +41,7 @@ func newExposition(s *settings, log *slog.Logger, groups groupCollector, always 
 	x := &exposition{log: log, groups: groups, own: prometheus.NewRegistry(), failed: newFailures()}
 	x.own.MustRegister(versioncollector.NewCollector(program))
 	x.own.MustRegister(always...)
-	x.Handler = serving.NewAnswers(log, s.maxRequests, x.render)
+	x.Handler = webserver.NewAnswers(log, s.maxRequests, x.render)
 	if !s.noOwnMetrics {
 		x.own.MustRegister(collectors.NewGoCollector(), newOwnProcess())
 		x.own.MustRegister(x.failed)

@@ -14,7 +14,7 @@ import (
 	dto "github.com/prometheus/client_model/go"
 	"github.com/prometheus/common/expfmt"
 
-	"github.com/seed57308aee/process_exporter/collector/serving"
+	"github.com/seed57308aee/process_exporter/internal/webserver"
 )
 
 // slowGroups is a groupCollector whose scrapes take until release is closed or
@@ -67,7 +67,7 @@ func newSlow(t *testing.T, args ...string) (slowGroups, *exposition) {
 
 func scrapeWith(h http.Handler, timeout string) *httptest.ResponseRecorder {
 	request := httptest.NewRequest(http.MethodGet, "/metrics", nil)
-	request.Header.Set(serving.TimeoutHeader, timeout)
+	request.Header.Set(webserver.TimeoutHeader, timeout)
 	w := httptest.NewRecorder()
 	h.ServeHTTP(w, request)
 	return w

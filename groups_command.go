@@ -14,8 +14,8 @@ import (
 	"github.com/alecthomas/kingpin/v2"
 
 	"github.com/seed57308aee/process_exporter/grouping"
+	"github.com/seed57308aee/process_exporter/internal/cli/inspect"
 	"github.com/seed57308aee/process_exporter/platform"
-	"github.com/seed57308aee/process_exporter/platform/inspect"
 )
 
 // A groupRow is a group as "process_exporter groups" tells it. A pointer is nil

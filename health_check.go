@@ -11,7 +11,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/seed57308aee/process_exporter/collector/serving"
+	"github.com/seed57308aee/process_exporter/internal/webserver"
 )
 
 // healthTimeout is below the 30 seconds that container engines give a check.
@@ -38,7 +38,7 @@ func healthCheck(ctx context.Context, s *settings, w io.Writer) error {
 	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
 		host = "localhost"
 	}
-	secure, err := serving.UsesTLS(*s.web.WebConfigFile)
+	secure, err := webserver.UsesTLS(*s.web.WebConfigFile)
 	if err != nil {
 		return fmt.Errorf("--health-check: %w", err)
 	}

@@ -20,6 +20,7 @@ const module = "github.com/seed57308aee/process_exporter"
 // tested, without those above it.
 var mayImport = map[string][]string{
 	".": {
+		module + "/internal",
 		module + "/collector", module + "/grouping", module + "/platform",
 		"github.com/alecthomas/kingpin/v2", "github.com/alecthomas/units", "github.com/charmbracelet/x/term", "github.com/coreos/go-systemd/v22",
 		"github.com/prometheus",
@@ -28,26 +29,26 @@ var mayImport = map[string][]string{
 	"grouping":  {module + "/platform", "go.yaml.in/yaml/v3"},
 	"platform":  {module + "/procfs", module + "/platform/bpf"},
 
-	"collector/live": {module + "/collector", module + "/grouping", module + "/platform", "github.com/prometheus/common/version"},
+	"internal/webui": {module + "/collector", module + "/grouping", module + "/platform", "github.com/prometheus/common/version"},
 
-	"collector/serving": {
+	"internal/webserver": {
 		"github.com/coreos/go-systemd/v22/activation", "github.com/mdlayher/vsock", "github.com/prometheus",
 		"go.yaml.in/yaml/v3", "golang.org/x/crypto/bcrypt", "golang.org/x/time/rate",
 	},
 
-	"collector/top": {module + "/collector/live", "github.com/charmbracelet/bubbletea", "github.com/charmbracelet/x/ansi"},
+	"internal/tui": {module + "/internal/webui", "github.com/charmbracelet/bubbletea", "github.com/charmbracelet/x/ansi"},
 
 	"platform/bpf": {"github.com/cilium/ebpf"},
 	"procfs":       {},
 
-	"platform/inspect": {module + "/platform"},
+	"internal/cli/inspect": {module + "/platform"},
 
 	"platform/sandbox": {"github.com/landlock-lsm/go-landlock/landlock", "kernel.org/pub/linux/libs/security/libcap/psx"},
 }
 
 // callsSystem are the directories whose files for Linux make system calls. Those
 // of main and of serving ask only about our own sockets and limits.
-var callsSystem = []string{".", "collector/serving", "platform", "platform/bpf", "platform/sandbox", "procfs"}
+var callsSystem = []string{".", "internal/webserver", "platform", "platform/bpf", "platform/sandbox", "procfs"}
 
 func allowed(file, imported string) bool {
 	dir, name := path.Split(file)
@@ -57,7 +58,7 @@ func allowed(file, imported string) bool {
 	case imported == "os/exec":
 		return false
 	case imported == "unsafe":
-		return system && dir != "." && dir != "collector/serving"
+		return system && dir != "." && dir != "internal/webserver"
 	case !strings.Contains(strings.SplitN(imported, "/", 2)[0], "."): // the standard library
 		return true
 	case imported == "golang.org/x/sys" || strings.HasPrefix(imported, "golang.org/x/sys/"):

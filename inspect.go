@@ -12,7 +12,7 @@ import (
 	"github.com/alecthomas/kingpin/v2"
 	"github.com/prometheus/common/version"
 
-	"github.com/seed57308aee/process_exporter/platform/inspect"
+	"github.com/seed57308aee/process_exporter/internal/cli/inspect"
 )
 
 // runInspect does what "process_exporter inspect" is called for and returns the

@@ -12,8 +12,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/seed57308aee/process_exporter/internal/cli/inspect"
 	"github.com/seed57308aee/process_exporter/platform"
-	"github.com/seed57308aee/process_exporter/platform/inspect"
 )
 
 // blockedFacets are those that need the memory map of a process.

@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/seed57308aee/process_exporter/platform/inspect"
+	"github.com/seed57308aee/process_exporter/internal/cli/inspect"
 )
 
 // inspectSelf runs the subcommand on this process.

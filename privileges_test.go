@@ -4,7 +4,7 @@ import (
 	"slices"
 	"testing"
 
-	"github.com/seed57308aee/process_exporter/collector/serving"
+	"github.com/seed57308aee/process_exporter/internal/webserver"
 	"github.com/seed57308aee/process_exporter/platform"
 	"github.com/seed57308aee/process_exporter/platform/sandbox"
 )
@@ -50,7 +50,7 @@ func TestSandboxOptions(t *testing.T) {
 		"auto":   {sandbox.SysPtrace},
 		"strict": {sandbox.Perfmon},
 	} {
-		e := &exporter{settings: &settings{sandbox: mode, procfs: "/proc"}, web: new(serving.WebConfig)}
+		e := &exporter{settings: &settings{sandbox: mode, procfs: "/proc"}, web: new(webserver.WebConfig)}
 		got := e.sandboxOptions(platform.KindBPF, data)
 		if mode == "auto" && len(sandbox.Held(sandbox.SysPtrace)) == 0 {
 			want = []sandbox.Capability{sandbox.Perfmon, sandbox.SysPtrace} // of which it has none

@@ -7,7 +7,7 @@ import (
 	"net/http/pprof"
 	"time"
 
-	"github.com/seed57308aee/process_exporter/collector/serving"
+	"github.com/seed57308aee/process_exporter/internal/webserver"
 )
 
 const pprofPath = "/debug/pprof/"
@@ -43,7 +43,7 @@ func (e *exporter) listenProfiles() (net.Listener, error) {
 // startProfiles serves the profiles of the Go runtime at an address of their
 // own: who may see the metrics need not see the memory, and a profile must not
 // take the place of a scrape.
-func (e *exporter) startProfiles(l net.Listener, servers *serving.Servers) {
+func (e *exporter) startProfiles(l net.Listener, servers *webserver.Servers) {
 	mux := http.NewServeMux()
 	mux.HandleFunc(pprofPath, pprof.Index)
 	mux.HandleFunc(pprofPath+"cmdline", pprof.Cmdline)
@@ -51,5 +51,5 @@ func (e *exporter) startProfiles(l net.Listener, servers *serving.Servers) {
 	mux.HandleFunc(pprofPath+"symbol", pprof.Symbol)
 	mux.HandleFunc(pprofPath+"trace", pprof.Trace)
 	e.log.Info("Serving profiles of the exporter", "pprof", fmt.Sprintf("http://%s%s", l.Addr(), pprofPath))
-	servers.Plain(l, mux, e.log, serving.Limits{Connections: maxProfilers, WriteTimeout: profileTime})
+	servers.Plain(l, mux, e.log, webserver.Limits{Connections: maxProfilers, WriteTimeout: profileTime})
 }

@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/seed57308aee/process_exporter/collector/serving"
+	"github.com/seed57308aee/process_exporter/internal/webserver"
 )
 
 // slowRules take a while to load, since each expression has to be compiled, and
@@ -82,7 +82,7 @@ func TestStopDuringReload(t *testing.T) {
 	signals := signalSet{stop: make(chan os.Signal, 2), reload: make(chan os.Signal, 1)}
 	signals.reload <- syscall.SIGHUP
 	stopped := make(chan error, 1)
-	go func() { stopped <- e.wait(t.Context(), serving.NewServers(), signals) }()
+	go func() { stopped <- e.wait(t.Context(), webserver.NewServers(), signals) }()
 	eventually(t, "the reload to begin", func() bool { return len(signals.reload) == 0 })
 	signals.stop <- syscall.SIGTERM
 	select {

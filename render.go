@@ -13,7 +13,7 @@ import (
 	dto "github.com/prometheus/client_model/go"
 	"github.com/prometheus/common/expfmt"
 
-	"github.com/seed57308aee/process_exporter/collector/serving"
+	"github.com/seed57308aee/process_exporter/internal/webserver"
 )
 
 // The kinds of trouble that a scrape can have with one family.
@@ -49,7 +49,7 @@ var compressors = sync.Pool{New: func() any {
 // once would take three times the memory of the answer. One that fails never
 // hides the others.
 func (x *exposition) render(ctx context.Context, w http.ResponseWriter, r *http.Request) {
-	format := serving.FormatOf(r.Header)
+	format := webserver.FormatOf(r.Header)
 	w.Header().Set("Content-Type", string(format))
 	out := io.Writer(w)
 	if r.Header.Get("Accept-Encoding") == "gzip" {

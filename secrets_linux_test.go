@@ -16,7 +16,7 @@ import (
 
 	"golang.org/x/crypto/bcrypt"
 
-	"github.com/seed57308aee/process_exporter/collector/live"
+	"github.com/seed57308aee/process_exporter/internal/webui"
 )
 
 // canary is how all words begin that nobody may read anywhere. What follows it
@@ -160,7 +160,7 @@ func TestSecretsStayInside(t *testing.T) {
 				g.ask("GET", path+query, right, want)
 				g.ask("GET", path+query, "", 401)
 			}
-			g.ask("GET", live.GroupsPath+"?group=sh", right, 200)
+			g.ask("GET", webui.GroupsPath+"?group=sh", right, 200)
 			g.ask("GET", "/metrics", wrong, 401)
 			g.ask("TRACE", "/metrics"+query, right, 405)
 			g.ask("POST", reloadPath, right, 200)
@@ -201,7 +201,7 @@ func TestSecretsOfNameMapping(t *testing.T) {
 		text = r.Scrape()
 		return strings.Contains(text, want)
 	}, r.Scrape)
-	_, groups := r.Get(live.GroupsPath)
+	_, groups := r.Get(webui.GroupsPath)
 	_, page := r.Get("/")
 	for where, text := range map[string]string{
 		"the metrics": text,

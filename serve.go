@@ -13,8 +13,8 @@ import (
 	"github.com/coreos/go-systemd/v22/daemon"
 	"github.com/prometheus/common/version"
 
-	"github.com/seed57308aee/process_exporter/collector/live"
-	"github.com/seed57308aee/process_exporter/collector/serving"
+	"github.com/seed57308aee/process_exporter/internal/webserver"
+	"github.com/seed57308aee/process_exporter/internal/webui"
 )
 
 // drainTime is how long scrapes under way may take to finish after a signal to
@@ -26,27 +26,27 @@ const drainTime = 5 * time.Second
 // once and no slow process keeps the exporter from being reachable. In between
 // it gives up what it needs no more.
 func (e *exporter) serve(ctx context.Context) error {
-	page, err := live.NewHandler(live.NewRecorder(e.groups, live.Fresh, e.describe), e.settings.telemetryPath)
+	page, err := webui.NewHandler(webui.NewRecorder(e.groups, webui.Fresh, e.describe), e.settings.telemetryPath)
 	if err != nil {
 		return err
 	}
 	st := newSite(e.settings, e.metrics, page, e.reload)
 	signals := listenToSignals()
 	defer signal.Stop(signals.stop)
-	listeners, err := serving.Listen(e.settings.web)
+	listeners, err := webserver.Listen(e.settings.web)
 	if err != nil {
 		return err
 	}
 	profiles, err := e.listenProfiles()
 	if err != nil {
-		serving.CloseAll(listeners)
+		webserver.CloseAll(listeners)
 		return err
 	}
 	e.logStart()
 	e.openManager()
 	e.confine()
-	servers := serving.NewServers()
-	servers.Scrapes(listeners, st, e.web, serving.Limits{Connections: e.settings.maxConnections, WriteTimeout: serving.MaxDeadline + 20*time.Second})
+	servers := webserver.NewServers()
+	servers.Scrapes(listeners, st, e.web, webserver.Limits{Connections: e.settings.maxConnections, WriteTimeout: webserver.MaxDeadline + 20*time.Second})
 	if profiles != nil {
 		e.startProfiles(profiles, servers)
 	}
@@ -112,7 +112,7 @@ func listenToSignals() signalSet {
 }
 
 // wait serves until there is a reason to stop.
-func (e *exporter) wait(ctx context.Context, servers *serving.Servers, signals signalSet) error {
+func (e *exporter) wait(ctx context.Context, servers *webserver.Servers, signals signalSet) error {
 	go e.heed(signals.reload)
 	select {
 	case <-ctx.Done():
@@ -136,7 +136,7 @@ func (e *exporter) heed(signals <-chan os.Signal) {
 
 // stop accepts no more connections and lets scrapes under way finish, unless
 // they take too long or a second signal comes.
-func (e *exporter) stop(servers *serving.Servers, signals <-chan os.Signal) error {
+func (e *exporter) stop(servers *webserver.Servers, signals <-chan os.Signal) error {
 	e.notify(daemon.SdNotifyStopping)
 	drained := make(chan error, 1)
 	go func() { drained <- servers.Drain(drainTime) }()

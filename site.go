@@ -5,7 +5,7 @@ import (
 	"net/http"
 	"sync/atomic"
 
-	"github.com/seed57308aee/process_exporter/collector/live"
+	"github.com/seed57308aee/process_exporter/internal/webui"
 )
 
 const (
@@ -16,7 +16,7 @@ const (
 
 // ownPaths are those that the metrics cannot have. They can have that of the page,
 // which is then not served.
-var ownPaths = []string{healthyPath, readyPath, reloadPath, live.ScriptPath, live.StylePath, live.GroupsPath}
+var ownPaths = []string{healthyPath, readyPath, reloadPath, webui.ScriptPath, webui.StylePath, webui.GroupsPath}
 
 // A site answers every request that the exporter gets. It knows its paths
 // exactly: a misspelt one is an error that somebody sees, not a landing page
@@ -29,7 +29,7 @@ type site struct {
 
 // newSite returns the site of the metrics and of the page. reload reads the
 // configuration again.
-func newSite(s *settings, metrics http.Handler, page *live.Handler, reload func() error) *site {
+func newSite(s *settings, metrics http.Handler, page *webui.Handler, reload func() error) *site {
 	st := &site{reload: newReload(s, reload), routes: map[string]http.Handler{
 		healthyPath: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { writeText(w, "Healthy.\n") }),
 	}}

@@ -16,9 +16,9 @@ import (
 	"github.com/charmbracelet/x/term"
 
 	"github.com/seed57308aee/process_exporter/collector"
-	"github.com/seed57308aee/process_exporter/collector/live"
-	"github.com/seed57308aee/process_exporter/collector/top"
 	"github.com/seed57308aee/process_exporter/grouping"
+	"github.com/seed57308aee/process_exporter/internal/tui"
+	"github.com/seed57308aee/process_exporter/internal/webui"
 )
 
 // topFlags are those of "process_exporter top" alone.
@@ -66,7 +66,7 @@ func (f *topFlags) run(ctx context.Context, s *settings, w io.Writer) error {
 	}
 	out, isFile := w.(*os.File)
 	if !f.once && !f.json && isFile && term.IsTerminal(out.Fd()) {
-		return top.Run(ctx, top.Options{Reporter: reporter, Interval: f.interval, First: first, Input: os.Stdin, Output: out})
+		return tui.Run(ctx, tui.Options{Reporter: reporter, Interval: f.interval, First: first, Input: os.Stdin, Output: out})
 	}
 	report, err := f.withRates(ctx, reporter, first)
 	if err != nil {
@@ -77,12 +77,12 @@ func (f *topFlags) run(ctx context.Context, s *settings, w io.Writer) error {
 		enc.SetIndent("", "  ")
 		return enc.Encode(report)
 	}
-	_, err = io.WriteString(w, top.Print(&report))
+	_, err = io.WriteString(w, tui.Print(&report))
 	return err
 }
 
 // withRates waits for a report that has rates, if first has none.
-func (f *topFlags) withRates(ctx context.Context, reporter top.Reporter, first live.Report) (live.Report, error) {
+func (f *topFlags) withRates(ctx context.Context, reporter tui.Reporter, first webui.Report) (webui.Report, error) {
 	for first.Interval == 0 {
 		select {
 		case <-time.After(f.interval):
@@ -98,11 +98,11 @@ func (f *topFlags) withRates(ctx context.Context, reporter top.Reporter, first l
 }
 
 // reporter returns who is to be asked.
-func (f *topFlags) reporter(s *settings) (top.Reporter, error) {
+func (f *topFlags) reporter(s *settings) (tui.Reporter, error) {
 	if f.url != "" {
 		transport := http.DefaultTransport.(*http.Transport).Clone()
 		transport.TLSClientConfig = &tls.Config{InsecureSkipVerify: f.insecure}
-		client, err := live.NewClient(f.url, &http.Client{Timeout: 15 * time.Second, Transport: transport})
+		client, err := webui.NewClient(f.url, &http.Client{Timeout: 15 * time.Second, Transport: transport})
 		return client, err
 	}
 	r, err := loadRules(s)
@@ -117,7 +117,7 @@ func (f *topFlags) reporter(s *settings) (top.Reporter, error) {
 	groups := collector.New(collector.Options{Tracker: tracker, Logger: slog.New(slog.DiscardHandler)})
 	start := time.Now().UTC()
 	// A look that is a little early is a new one all the same.
-	recorder := live.NewRecorder(groups, f.interval*9/10, func(e *live.Exporter) {
+	recorder := webui.NewRecorder(groups, f.interval*9/10, func(e *webui.Exporter) {
 		e.Start, e.ConfigTime, e.ConfigReloaded = start, start, true
 	})
 	// The source stays open: a walk that is under way ends with the program.
@@ -125,15 +125,15 @@ func (f *topFlags) reporter(s *settings) (top.Reporter, error) {
 }
 
 // ownReporter tells errors apart from reports, as a daemon's answers do not.
-type ownReporter struct{ *live.Recorder }
+type ownReporter struct{ *webui.Recorder }
 
-// Report implements [top.Reporter].
-func (r ownReporter) Report(ctx context.Context) (live.Report, error) {
+// Report implements [tui.Reporter].
+func (r ownReporter) Report(ctx context.Context) (webui.Report, error) {
 	return withError(r.Recorder.Report(ctx))
 }
 
-// Detail implements [top.Reporter].
-func (r ownReporter) Detail(ctx context.Context, name string) (live.Report, error) {
+// Detail implements [tui.Reporter].
+func (r ownReporter) Detail(ctx context.Context, name string) (webui.Report, error) {
 	report, err := withError(r.Recorder.Detail(ctx, name))
 	if err == nil && len(report.Groups) == 0 {
 		err = fmt.Errorf("there is no group %q any more", name)
@@ -141,7 +141,7 @@ func (r ownReporter) Detail(ctx context.Context, name string) (live.Report, erro
 	return report, err
 }
 
-func withError(report live.Report) (live.Report, error) {
+func withError(report webui.Report) (webui.Report, error) {
 	switch e := &report.Exporter; {
 	case e.ScrapeSuccess:
 		return report, nil

@@ -11,7 +11,7 @@ import (
 	"syscall"
 	"testing"
 
-	"github.com/seed57308aee/process_exporter/collector/live"
+	"github.com/seed57308aee/process_exporter/internal/webui"
 )
 
 // A screen is a terminal that a test types into and looks at.
@@ -180,7 +180,7 @@ func TestTopOnce(t *testing.T) {
 		}
 		args[1] = "--json"
 		stdout, stderr, status = finish(t, args...)
-		var report live.Report
+		var report webui.Report
 		if err := json.Unmarshal([]byte(stdout), &report); status != 0 || err != nil {
 			t.Fatalf("%q: got %d, %v, %s%s", args, status, err, stdout, stderr)
 		}
