@@ -137,7 +137,7 @@ func usesOf(rules []grouping.RuleMatches, groups []grouping.Group, series map[st
 		uses = append(uses, ruleUse{Rule: r.Rule, procs: r.Procs})
 	}
 	for _, g := range groups {
-		n := series[collector.GroupKey(g.Name, g.Labels)]
+		n := series[g.Key()]
 		at := slices.IndexFunc(uses, func(u ruleUse) bool { return u.Rule == g.Rule })
 		if at < 0 {
 			rest += n

@@ -111,15 +111,14 @@ func measure(ctx context.Context, s *settings, pause time.Duration) ([]groupRow,
 		}
 	}
 	was := make(map[string]*grouping.Group, len(before))
-	key := func(g *grouping.Group) string { return g.Name + "\xff" + strings.Join(g.Labels, "\xff") }
 	for i := range before {
-		was[key(&before[i])] = &before[i]
+		was[before[i].Key()] = &before[i]
 	}
 	rows := make([]groupRow, len(after))
 	for i := range after {
 		rows[i] = rowOf(&after[i], v.tracker.LabelNames())
 		if pause > 0 {
-			rows[i].rates(&after[i], was[key(&after[i])], time.Since(start).Seconds())
+			rows[i].rates(&after[i], was[after[i].Key()], time.Since(start).Seconds())
 		}
 	}
 	return rows, nil

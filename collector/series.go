@@ -2,19 +2,13 @@ package collector
 
 import (
 	"slices"
-	"strings"
 
 	dto "github.com/prometheus/client_model/go"
 
 	"github.com/seed57308aee/process_exporter/grouping"
 )
 
-// GroupKey identifies a group by its name and the values of its labels.
-func GroupKey(name string, labels []string) string {
-	return strings.Join(append([]string{name}, labels...), "\xff")
-}
-
-// SeriesByGroup counts the series of every group, by its key.
+// SeriesByGroup returns the number of series of every group, by its [grouping.GroupKey].
 func SeriesByGroup(families []*dto.MetricFamily) map[string]int {
 	counts := make(map[string]int)
 	for _, f := range families {
@@ -33,7 +27,7 @@ func SeriesByGroup(families []*dto.MetricFamily) map[string]int {
 				values[i] = l.GetValue()
 			}
 			if ofGroup {
-				counts[GroupKey(name, values)]++
+				counts[grouping.GroupKey(name, values)]++
 			}
 		}
 	}

@@ -10,8 +10,8 @@ import (
 	"github.com/seed57308aee/process_exporter/platform"
 )
 
-// A script is a Source that plays what was recorded: one step for each walk.
-type script struct {
+// A replaySource is a Source that plays what was recorded: one step for each walk.
+type replaySource struct {
 	steps []step
 	next  int
 }
@@ -23,9 +23,9 @@ type step struct {
 	procfs bool // the kernel's programs have failed by now
 }
 
-func (s *script) Walk(_ context.Context, snap *platform.Snapshot) error {
+func (s *replaySource) Walk(_ context.Context, snap *platform.Snapshot) error {
 	if s.next == len(s.steps) {
-		return errors.New("the script is over")
+		return errors.New("the replaySource is over")
 	}
 	now := s.steps[s.next]
 	s.next++
@@ -38,19 +38,19 @@ func (s *script) Walk(_ context.Context, snap *platform.Snapshot) error {
 	return nil
 }
 
-func (s *script) Complete(context.Context, *platform.Snapshot) {}
+func (s *replaySource) Complete(context.Context, *platform.Snapshot) {}
 
-func (s *script) Identify(_ context.Context, p *platform.Sample, _ platform.Words) (platform.Identity, error) {
+func (s *replaySource) Identify(_ context.Context, p *platform.Sample, _ platform.Words) (platform.Identity, error) {
 	return platform.Identity{ID: p.ID, Comm: p.Comm, Args: []string{p.Comm}}, nil
 }
 
-func (s *script) Sums(context.Context, *platform.Snapshot, []int, platform.Words, []uint64) {}
+func (s *replaySource) Sums(context.Context, *platform.Snapshot, []int, platform.Words, []uint64) {}
 
-func (s *script) Kind() (platform.Kind, error) { return platform.KindBPF, nil }
+func (s *replaySource) Kind() (platform.Kind, error) { return platform.KindBPF, nil }
 
-func (s *script) Exiting() <-chan struct{} { return nil }
+func (s *replaySource) Exiting() <-chan struct{} { return nil }
 
-func (s *script) Close() error { return nil }
+func (s *replaySource) Close() error { return nil }
 
 // alive returns a process that has used so many seconds, of which it switched
 // ten times in each.
@@ -151,7 +151,7 @@ func TestBury(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			source := &script{steps: tt.steps}
+			source := &replaySource{steps: tt.steps}
 			tr := NewTracker(source, rules, Options{Children: true, Fields: platform.FieldStat | platform.FieldStatus | platform.FieldIO})
 			var groups []Group
 			for range tt.steps {
@@ -203,7 +203,7 @@ func describe(groups []Group) (out string) {
 
 // TestLostEnds are not waited for without end.
 func TestLostEnds(t *testing.T) {
-	source := new(script)
+	source := new(replaySource)
 	for range 100 { // a second each
 		source.steps = append(source.steps, step{alive: []platform.Sample{alive(1, 1, "init", 1, 0)}})
 	}

@@ -5,6 +5,7 @@ import (
 	"math"
 	"math/bits"
 	"slices"
+	"strings"
 
 	"github.com/seed57308aee/process_exporter/platform"
 )
@@ -81,6 +82,19 @@ type Thread struct {
 type FileGap struct {
 	Field platform.Fields // one bit
 	Procs int
+}
+
+// Key returns the [GroupKey] of the group.
+func (g *Group) Key() string { return GroupKey(g.Name, g.Labels) }
+
+// GroupKey returns a string that identifies a group by its name and the values
+// of its labels. The byte 0xff separates them: it is never part of UTF-8, and so
+// of no label value.
+func GroupKey(name string, labels []string) string {
+	if len(labels) == 0 {
+		return name
+	}
+	return name + "\xff" + strings.Join(labels, "\xff")
 }
 
 // group is the Tracker's side of a Group.

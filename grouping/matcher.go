@@ -1,10 +1,6 @@
 package grouping
 
-import (
-	"strings"
-
-	"github.com/seed57308aee/process_exporter/platform"
-)
+import "github.com/seed57308aee/process_exporter/platform"
 
 // A Matcher decides from its words which group a process belongs to. It may be
 // used from several goroutines at once, and never changes.
@@ -34,13 +30,4 @@ type Match struct {
 	// TemplateFailed tells that a template broke off: Group, or a label, is what
 	// it had written by then, which processes of other groups may share.
 	TemplateFailed bool
-}
-
-// key identifies a group by its name and the values of its labels. No label
-// value has a byte that is no part of UTF-8.
-func (m *Match) key() string {
-	if len(m.Labels) == 0 {
-		return m.Group
-	}
-	return m.Group + "\xff" + strings.Join(m.Labels, "\xff")
 }

@@ -32,7 +32,7 @@ func TestNoRegression(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			tr := NewTracker(&script{steps: tt.steps}, Default(), Options{})
+			tr := NewTracker(&replaySource{steps: tt.steps}, Default(), Options{})
 			for range tt.steps {
 				if _, err := tr.Update(context.Background()); err != nil {
 					t.Fatal(err)

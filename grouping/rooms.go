@@ -57,7 +57,7 @@ func (t *Tracker) use(m Matcher) {
 
 // stand makes the group of a rule that has it even without processes.
 func (t *Tracker) stand(m *Match) {
-	key := m.key()
+	key := GroupKey(m.Group, m.Labels)
 	g := t.groups[key]
 	if g == nil {
 		g = newGroup(m)
@@ -84,14 +84,14 @@ func newGroup(m *Match) *group {
 		m.Labels[i] = strings.Clone(value)
 	}
 	return &group{
-		name: m.Group, labels: m.Labels, key: m.key(),
+		name: m.Group, labels: m.Labels, key: GroupKey(m.Group, m.Labels),
 		threads: make(map[string]*threadGroup), exits: make(map[ending]uint64),
 	}
 }
 
 // group returns the group of a match, a new one if need be and there is room.
 func (t *Tracker) group(m *Match) *group {
-	key := m.key()
+	key := GroupKey(m.Group, m.Labels)
 	g := t.groups[key]
 	if g == nil {
 		if t.crowded(m.Rule) {
@@ -149,7 +149,7 @@ func (t *Tracker) other() *group {
 	if len(t.labels) > 0 {
 		m.Labels = make([]string, len(t.labels))
 	}
-	g := t.groups[m.key()]
+	g := t.groups[GroupKey(m.Group, m.Labels)]
 	if g == nil {
 		g = newGroup(&m)
 		g.other = true
@@ -218,7 +218,7 @@ func (t *Tracker) relabel(names []string) {
 				}
 			}
 		}
-		g.labels, g.key = m.Labels, m.key()
+		g.labels, g.key = m.Labels, GroupKey(m.Group, m.Labels)
 		if same := t.groups[g.key]; same != nil {
 			t.merge(same, g)
 		} else {

@@ -103,7 +103,7 @@ func (p *past) group(g *grouping.Group) Group {
 
 // rates adds what a group uses per second, if it was there in the walk before.
 func (p *past) rates(out *Group, g *grouping.Group) {
-	old := p.prev[key(g)]
+	old := p.prev[g.Key()]
 	if old == nil {
 		return
 	}
@@ -121,7 +121,7 @@ func (p *past) rates(out *Group, g *grouping.Group) {
 	put(&out.WriteBytes, platform.FieldIO, p.rate(old.WriteBytes, g.WriteBytes))
 	put(&out.ContextSwitches, platform.FieldStatus,
 		p.rate(old.VoluntarySwitches+old.NonvoluntarySwitches, g.VoluntarySwitches+g.NonvoluntarySwitches))
-	for _, v := range p.history[key(g)] {
+	for _, v := range p.history[g.Key()] {
 		out.History = append(out.History, float64(int64(v*1000+0.5))/1000)
 	}
 }
@@ -129,7 +129,7 @@ func (p *past) rates(out *Group, g *grouping.Group) {
 // addDetail adds what is told of a group that somebody asks for by name.
 func (p *past) addDetail(out *Group, g *grouping.Group) {
 	before := make(map[string]*grouping.Thread)
-	if old := p.prev[key(g)]; old != nil {
+	if old := p.prev[g.Key()]; old != nil {
 		for i := range old.Threads {
 			before[old.Threads[i].Name] = &old.Threads[i]
 		}

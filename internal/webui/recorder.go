@@ -94,7 +94,7 @@ func (p *past) and(v *collector.View) *past {
 	next.prev = make(map[string]*grouping.Group, len(p.last.Groups))
 	for i := range p.last.Groups {
 		g := &p.last.Groups[i]
-		next.prev[key(g)] = g
+		next.prev[g.Key()] = g
 	}
 	next.last, next.between = v, between.Seconds()
 	if v.Time.Sub(p.pointAt) >= historyStep-historyStep/10 {
@@ -110,7 +110,7 @@ func (p *past) lengthened() map[string][]float32 {
 	out := make(map[string][]float32, len(p.last.Groups))
 	for i := range p.last.Groups {
 		g := &p.last.Groups[i]
-		k := key(g)
+		k := g.Key()
 		old := p.prev[k]
 		if old == nil {
 			continue
@@ -165,13 +165,4 @@ func (r *Recorder) look(ctx context.Context) *past {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.past
-}
-
-// key tells groups apart.
-func key(g *grouping.Group) string {
-	k := g.Name
-	for _, label := range g.Labels {
-		k += "\xff" + label // which no label can have in it
-	}
-	return k
 }
