@@ -15,20 +15,20 @@ type selfTest struct {
 
 	mu    sync.Mutex    // guards what follows: reloads and walks come at the same time
 	kind  platform.Kind // "" before the start, and in commands, which keep all that they have
-	words platform.Words
+	words platform.IdentityFields
 	pairs [][2]string // see missing
 }
 
 // testAgain tells what cannot be had with the capabilities that are left, for a
 // source and for rules that need some words. The log has it when it is new.
-func (e *exporter) testAgain(kind platform.Kind, words platform.Words) {
+func (e *exporter) testAgain(kind platform.Kind, words platform.IdentityFields) {
 	e.tested.mu.Lock()
 	defer e.tested.mu.Unlock()
 	e.test(kind, words)
 }
 
 // rulesChanged does the test again for other rules.
-func (e *exporter) rulesChanged(words platform.Words) {
+func (e *exporter) rulesChanged(words platform.IdentityFields) {
 	e.tested.mu.Lock()
 	defer e.tested.mu.Unlock()
 	if e.tested.kind != "" {
@@ -46,7 +46,7 @@ func (e *exporter) sourceUsed(kind platform.Kind) {
 }
 
 // test needs the lock.
-func (e *exporter) test(kind platform.Kind, words platform.Words) {
+func (e *exporter) test(kind platform.Kind, words platform.IdentityFields) {
 	was := e.tested.pairs
 	pairs := missing(protectedData(kind, e.settings, words, memoryCapability()), e.tested.held(everyCapability...))
 	e.tested.kind, e.tested.words, e.tested.pairs = kind, words, pairs

@@ -111,7 +111,7 @@ func TestHidepidFromPrograms(t *testing.T) {
 	if _, err := os.Stat("/sys/kernel/btf/vmlinux"); err != nil {
 		t.Skip("this kernel does not describe its types, which the source bpf takes")
 	}
-	if platform.KernelAsksForTracing() {
+	if platform.SmapsNeedsPtrace() {
 		t.Skip("this kernel may take more capabilities")
 	}
 	const bpf = `namedprocess_exporter_source_info{source="bpf"} 1`

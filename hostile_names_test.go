@@ -96,17 +96,22 @@ func (c *crowd) Walk(_ context.Context, snap *platform.Snapshot) error {
 
 func (c *crowd) Complete(context.Context, *platform.Snapshot) {}
 
-func (c *crowd) Identify(_ context.Context, s *platform.Sample, _ platform.Words) (platform.Identity, error) {
+func (c *crowd) Identify(_ context.Context, s *platform.Sample, _ platform.IdentityFields) (platform.Identity, error) {
 	id := c.names[s.PID-c.first].identity
 	id.ID, id.EUID = s.ID, s.EUID
 	return id, nil
 }
 
-func (c *crowd) Sums(context.Context, *platform.Snapshot, []int, platform.Words, []uint64) {}
+func (c *crowd) Fingerprints(context.Context, *platform.Snapshot, []int, platform.IdentityFields, []uint64) {
+}
+
+func (c *crowd) ExitIdentity(*platform.Exit, platform.IdentityFields) platform.Identity {
+	return platform.Identity{}
+}
 
 func (c *crowd) Kind() (platform.Kind, error) { return platform.KindProcfs, nil }
 
-func (c *crowd) Exiting() <-chan struct{} { return nil }
+func (c *crowd) ExitsPending() <-chan struct{} { return nil }
 
 // hostileParts are what breaks parsers, terminals, pages and queries.
 var hostileParts = []string{

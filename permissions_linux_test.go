@@ -124,7 +124,7 @@ func TestPermissions(t *testing.T) {
 	if _, err := os.Stat("/sys/kernel/btf/vmlinux"); err != nil {
 		t.Skip("this kernel does not describe its types, which the source bpf takes")
 	}
-	if platform.KernelAsksForTracing() {
+	if platform.SmapsNeedsPtrace() {
 		t.Skip("the documented table is that of newer kernels")
 	}
 	config := startAim(t)

@@ -25,7 +25,7 @@ var everyCapability = []sandbox.Capability{sandbox.DACReadSearch, sandbox.SysPtr
 // capabilities a source of this kind takes for it. The user's number says
 // nothing: root in a container has few capabilities, and a service with a user
 // of its own may have all.
-func protectedData(kind platform.Kind, s *settings, words platform.Words, memory sandbox.Capability) (data []datum) {
+func protectedData(kind platform.Kind, s *settings, words platform.IdentityFields, memory sandbox.Capability) (data []datum) {
 	if kind == platform.KindProcfs {
 		data = append(data, datum{"I/O", []sandbox.Capability{sandbox.SysPtrace, sandbox.DACReadSearch}})
 	}
@@ -35,7 +35,7 @@ func protectedData(kind platform.Kind, s *settings, words platform.Words, memory
 	if s.threads {
 		data = append(data, datum{"wait channels", []sandbox.Capability{sandbox.SysPtrace}})
 	}
-	if words&platform.WordExe != 0 {
+	if words&platform.IdentityExe != 0 {
 		data = append(data, datum{"paths of programs", []sandbox.Capability{sandbox.SysPtrace}})
 	}
 	return data
@@ -44,7 +44,7 @@ func protectedData(kind platform.Kind, s *settings, words platform.Words, memory
 // memoryCapability returns the capability that proportional memory takes.
 // CAP_PERFMON, which can change nothing, does on new kernels.
 func memoryCapability() sandbox.Capability {
-	if platform.KernelAsksForTracing() {
+	if platform.SmapsNeedsPtrace() {
 		return sandbox.SysPtrace
 	}
 	return sandbox.Perfmon
@@ -115,7 +115,7 @@ func (e *exporter) sandboxOptions(kind platform.Kind, data []datum) sandbox.Opti
 			o.Keep = append(o.Keep, c)
 		}
 	}
-	if kind == platform.KindBPF && platform.KernelAsksForBPF() {
+	if kind == platform.KindBPF && platform.BPFUseNeedsCapability() {
 		o.Keep = append(o.Keep, sandbox.BPF)
 	}
 	tracing := slices.Contains(sandbox.Held(o.Keep...), sandbox.SysPtrace)

@@ -20,7 +20,7 @@ func TestMissing(t *testing.T) {
 		name   string
 		kind   platform.Kind
 		s      *settings
-		words  platform.Words
+		words  platform.IdentityFields
 		memory sandbox.Capability
 		held   []sandbox.Capability
 		want   string
@@ -32,7 +32,7 @@ func TestMissing(t *testing.T) {
 		{"a kernel that lets CAP_PERFMON read memory", platform.KindProcfs, all, 0, perf, nil, "CAP_SYS_PTRACE (I/O, wait channels), CAP_DAC_READ_SEARCH (I/O), CAP_PERFMON (proportional memory)"},
 		{"tracing is more", platform.KindBPF, all, 0, perf, []sandbox.Capability{ptrace}, ""},
 		{"the kernel tells of I/O", platform.KindBPF, &settings{}, 0, perf, nil, ""},
-		{"with paths of programs", platform.KindBPF, &settings{}, platform.WordExe, perf, nil, "CAP_SYS_PTRACE (paths of programs)"},
+		{"with paths of programs", platform.KindBPF, &settings{}, platform.IdentityExe, perf, nil, "CAP_SYS_PTRACE (paths of programs)"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -213,7 +213,7 @@ func (c *Collector) families(w *walk) []*dto.MetricFamily {
 // cannot remember more, until ctx ends. Where it does not tell of them Run
 // returns at once.
 func (c *Collector) Run(ctx context.Context) {
-	exiting := c.tracker.Exiting()
+	exiting := c.tracker.ExitsPending()
 	for exiting != nil {
 		select {
 		case <-exiting:

@@ -27,7 +27,7 @@ func (c *crowd) Walk(_ context.Context, snap *platform.Snapshot) error {
 	for _, s := range snap.Samples {
 		want[s.PID] = s.Want
 	}
-	snap.Samples, snap.Partial, snap.Concealed, snap.Blocked = nil, false, false, 0
+	snap.Samples, snap.Partial, snap.HidePID, snap.Unresponsive = nil, false, false, 0
 	snap.Now, snap.TicksPerSecond = 1e6, 100
 	for pid := 1; pid <= c.size; pid++ {
 		snap.Samples = append(snap.Samples, platform.Sample{ID: platform.ID{PID: pid, Start: 1}, Have: platform.FieldStat, State: 'S', Comm: "g", Threads: 1, Want: want[pid]})
@@ -40,20 +40,25 @@ func (c *crowd) Walk(_ context.Context, snap *platform.Snapshot) error {
 
 func (c *crowd) Complete(context.Context, *platform.Snapshot) {}
 
-func (c *crowd) Identify(_ context.Context, s *platform.Sample, _ platform.Words) (platform.Identity, error) {
+func (c *crowd) Identify(_ context.Context, s *platform.Sample, _ platform.IdentityFields) (platform.Identity, error) {
 	if c.onIdentify != nil {
 		c.onIdentify()
 	}
 	return platform.Identity{ID: s.ID, Comm: s.Comm}, nil
 }
 
-func (c *crowd) Sums(context.Context, *platform.Snapshot, []int, platform.Words, []uint64) {}
+func (c *crowd) Fingerprints(context.Context, *platform.Snapshot, []int, platform.IdentityFields, []uint64) {
+}
 
 func (c *crowd) Close() error { return nil }
 
+func (c *crowd) ExitIdentity(*platform.Exit, platform.IdentityFields) platform.Identity {
+	return platform.Identity{}
+}
+
 func (c *crowd) Kind() (platform.Kind, error) { return platform.KindProcfs, nil }
 
-func (c *crowd) Exiting() <-chan struct{} { return nil }
+func (c *crowd) ExitsPending() <-chan struct{} { return nil }
 
 func rules(t *testing.T, config string) *grouping.Config {
 	t.Helper()
@@ -222,8 +227,8 @@ func TestPartialScrapes(t *testing.T) {
 		success, partial float64
 	}{
 		{name: "whole", success: 1},
-		{name: "hidden processes", onWalk: func(snap *platform.Snapshot) { snap.Concealed = true }},
-		{name: "a process that does not answer", onWalk: func(snap *platform.Snapshot) { snap.Blocked = 1 }, success: 1},
+		{name: "hidden processes", onWalk: func(snap *platform.Snapshot) { snap.HidePID = true }},
+		{name: "a process that does not answer", onWalk: func(snap *platform.Snapshot) { snap.Unresponsive = 1 }, success: 1},
 		{name: "processes that were not reached", onWalk: func(snap *platform.Snapshot) { snap.Partial = true }, partial: 1},
 		{name: "no list of processes", err: io.ErrUnexpectedEOF},
 	}

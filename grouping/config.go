@@ -129,8 +129,8 @@ func (c *Config) Match(id *platform.Identity) Match {
 }
 
 // Needs returns the words that any rule looks at.
-func (c *Config) Needs() platform.Words {
-	var words platform.Words
+func (c *Config) Needs() platform.IdentityFields {
+	var words platform.IdentityFields
 	for _, r := range c.rules {
 		words |= r.needs()
 	}

@@ -134,18 +134,18 @@ func TestDefault(t *testing.T) {
 	if got := groupOf(c, process("kthreadd")); got != nobody {
 		t.Errorf("got group %q for a kernel thread, want none", got)
 	}
-	if c.Needs() != platform.WordArgs || len(c.Warnings()) != 0 {
+	if c.Needs() != platform.IdentityArgs || len(c.Warnings()) != 0 {
 		t.Errorf("got needs %b, warnings %v", c.Needs(), c.Warnings())
 	}
 }
 
 func TestNeeds(t *testing.T) {
-	const args, user, cgroups = platform.WordArgs, platform.WordUser, platform.WordCgroups
-	const exe, ancestors = platform.WordExe, platform.WordAncestors
+	const args, user, cgroups = platform.IdentityArgs, platform.IdentityUser, platform.IdentityCgroups
+	const exe, ancestors = platform.IdentityExe, platform.IdentityAncestors
 	const all = args | user | cgroups | exe | ancestors
 	tests := []struct {
 		name, rules string
-		want        platform.Words
+		want        platform.IdentityFields
 	}{
 		{"no rules", "", 0},
 		{"comm alone", "- {comm: [a], name: '{{.Comm}} {{.PID}} {{.StartTime.Unix}}'}", 0},

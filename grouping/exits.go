@@ -39,7 +39,7 @@ func (t *Tracker) leave(r *record) {
 // bury settles the account of every process that ended since the last update,
 // also of those that no walk ever met.
 func (t *Tracker) bury() {
-	t.health.Source, t.health.LostEvents = t.snap.Source, t.snap.LostEvents
+	t.health.Source, t.health.LostEvents = t.snap.Source, t.snap.LostExitEvents
 	exits := t.snap.Exits
 	if len(exits) > 0 {
 		t.name(exits)
@@ -71,12 +71,12 @@ func (t *Tracker) name(exits []platform.Exit) {
 		if e.Comm == "" { // nothing is known but its counters
 			continue
 		}
-		r.execed = r.exec != 0 && r.exec != e.Exec
+		r.execed = r.exec != 0 && r.exec != e.ExecID
 		if !r.doubt && !r.execed && r.comm == e.Comm {
 			continue
 		}
-		t.words = e.Identity(t.needs)
-		if t.needs&platform.WordAncestors != 0 {
+		t.words = t.src.ExitIdentity(e, t.needs)
+		if t.needs&platform.IdentityAncestors != 0 {
 			t.words.Ancestors = t.ancestors(e.PPID)
 		}
 		switch m := t.matcher.Match(&t.words); {
@@ -146,7 +146,7 @@ func (t *Tracker) settle(r *record, e *platform.Exit) {
 		return
 	}
 	t.advanceProcess(r, &e.Sample)
-	if e.Untold { // and counted as lost
+	if e.EventLost { // and counted as lost
 		return
 	}
 	reason, code := e.Reason()

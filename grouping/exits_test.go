@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/seed57308aee/process_exporter/platform"
+	"github.com/seed57308aee/process_exporter/procfs"
 )
 
 // A replaySource is a Source that plays what was recorded: one step for each walk.
@@ -40,15 +41,20 @@ func (s *replaySource) Walk(_ context.Context, snap *platform.Snapshot) error {
 
 func (s *replaySource) Complete(context.Context, *platform.Snapshot) {}
 
-func (s *replaySource) Identify(_ context.Context, p *platform.Sample, _ platform.Words) (platform.Identity, error) {
+func (s *replaySource) Identify(_ context.Context, p *platform.Sample, _ platform.IdentityFields) (platform.Identity, error) {
 	return platform.Identity{ID: p.ID, Comm: p.Comm, Args: []string{p.Comm}}, nil
 }
 
-func (s *replaySource) Sums(context.Context, *platform.Snapshot, []int, platform.Words, []uint64) {}
+func (s *replaySource) Fingerprints(context.Context, *platform.Snapshot, []int, platform.IdentityFields, []uint64) {
+}
+
+func (s *replaySource) ExitIdentity(e *platform.Exit, _ platform.IdentityFields) platform.Identity {
+	return platform.Identity{ID: e.ID, Comm: e.Comm, Args: procfs.AppendArgs(nil, e.Args)}
+}
 
 func (s *replaySource) Kind() (platform.Kind, error) { return platform.KindBPF, nil }
 
-func (s *replaySource) Exiting() <-chan struct{} { return nil }
+func (s *replaySource) ExitsPending() <-chan struct{} { return nil }
 
 func (s *replaySource) Close() error { return nil }
 
@@ -56,7 +62,7 @@ func (s *replaySource) Close() error { return nil }
 // ten times in each.
 func alive(pid int, start uint64, comm string, exec uint64, seconds uint64) platform.Sample {
 	return platform.Sample{
-		ID: platform.ID{PID: pid, Start: start}, PPID: 1, Comm: comm, Exec: exec, State: 'S', Threads: 1,
+		ID: platform.ID{PID: pid, Start: start}, PPID: 1, Comm: comm, ExecID: exec, State: 'S', Threads: 1,
 		Have:      platform.FieldStat | platform.FieldStatus | platform.FieldIO | platform.FieldSwitches | platform.FieldTasks,
 		UserNanos: seconds * 1e9, WriteBytes: seconds * 1000, VoluntarySwitches: seconds * 10,
 	}
@@ -66,7 +72,7 @@ func alive(pid int, start uint64, comm string, exec uint64, seconds uint64) plat
 func ended(p platform.Sample, status uint32) platform.Exit {
 	p.State = 'X'
 	p.Have &^= platform.FieldTasks
-	return platform.NewExit(p, status, []string{p.Comm})
+	return platform.Exit{Sample: p, Status: status, Args: []byte(p.Comm + "\x00")}
 }
 
 func childOf(ppid int, p platform.Sample) platform.Sample {
@@ -169,7 +175,7 @@ func TestBury(t *testing.T) {
 // untold is the end of p of which the kernel had no room to tell the words.
 func untold(p platform.Sample) platform.Exit {
 	e := ended(p, 0)
-	e.Untold = true
+	e.EventLost = true
 	return e
 }
 

@@ -52,7 +52,7 @@ type Step struct {
 }
 
 // everyWord is what an Explanation tells.
-const everyWord = platform.WordArgs | platform.WordUser | platform.WordCgroups | platform.WordExe
+const everyWord = platform.IdentityArgs | platform.IdentityUser | platform.IdentityCgroups | platform.IdentityExe
 
 // Explain says why a process is where the last Update has put it. The error
 // matches [platform.ErrGone] if there is no such process.
@@ -151,7 +151,7 @@ func (t *Tracker) Find(ctx context.Context, name string) (pids []int) {
 		if s.Kernel || ctx.Err() != nil {
 			continue
 		}
-		id, err := t.src.Identify(ctx, s, platform.WordArgs)
+		id, err := t.src.Identify(ctx, s, platform.IdentityArgs)
 		if err == nil && len(id.Args) > 0 && slices.Contains([]string{id.Args[0], path.Base(id.Args[0])}, name) {
 			pids = append(pids, s.PID)
 		}

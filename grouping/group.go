@@ -144,7 +144,7 @@ func (t *Tracker) sum() []Group {
 		g.gaps = [16]int{}
 		g.start, g.smaps = math.MaxUint64, math.MaxUint64
 	}
-	t.health.Hidden, t.health.Partial, t.health.Concealed = t.snap.Hidden, 0, t.snap.Concealed
+	t.health.Hidden, t.health.Partial, t.health.Concealed = t.snap.Hidden, 0, t.snap.HidePID
 	t.coverage.UnmatchedProcs = 0
 	clear(t.coverage.matches)
 	for i := range t.records {
@@ -164,7 +164,7 @@ func (t *Tracker) sum() []Group {
 	}
 	t.health.HiddenTotal += uint64(t.health.Hidden)
 	t.health.PartialTotal += uint64(t.health.Partial)
-	t.health.Blocked = t.snap.Blocked
+	t.health.Blocked = t.snap.Unresponsive
 	t.health.Incomplete = t.health.Incomplete || t.snap.Partial
 
 	return t.snapshots()

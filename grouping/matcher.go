@@ -10,7 +10,7 @@ type Matcher interface {
 
 	// Needs returns the words that Match looks at, beside Comm, ID and
 	// StartTime. It is the same at every call, and the others need not be read.
-	Needs() platform.Words
+	Needs() platform.IdentityFields
 
 	// Rules returns all rules, in the order in which they are tried.
 	Rules() []*Rule

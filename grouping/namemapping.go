@@ -82,9 +82,9 @@ func (m *nameMapping) parse(namemapping string) error {
 }
 
 // Needs implements [Matcher].
-func (m *nameMapping) Needs() platform.Words {
+func (m *nameMapping) Needs() platform.IdentityFields {
 	if len(m.mappings) > 0 {
-		return platform.WordArgs
+		return platform.IdentityArgs
 	}
 	return 0
 }

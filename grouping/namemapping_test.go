@@ -44,7 +44,7 @@ func TestNameMapping(t *testing.T) {
 			if got := groupOf(m, tt.process); got != tt.want {
 				t.Errorf("got group %q, want %q", got, tt.want)
 			}
-			if got := m.Needs(); (got == platform.WordArgs) != (tt.mapping != "") || got&^platform.WordArgs != 0 {
+			if got := m.Needs(); (got == platform.IdentityArgs) != (tt.mapping != "") || got&^platform.IdentityArgs != 0 {
 				t.Errorf("got needs %b", got)
 			}
 		})

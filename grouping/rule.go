@@ -121,7 +121,7 @@ func (r *Rule) standing(labels int) (m Match, ok bool) {
 	return m, true
 }
 
-func (r *Rule) needs() platform.Words {
+func (r *Rule) needs() platform.IdentityFields {
 	words := r.name.needs
 	for _, sel := range r.selectors {
 		words |= sel.needs()

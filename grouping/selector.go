@@ -13,7 +13,7 @@ import (
 // A selector is one condition of a rule.
 type selector interface {
 	match(s *subject) bool
-	needs() platform.Words
+	needs() platform.IdentityFields
 	key() string              // what it is called in the file
 	entries() []string        // what it wants
 	sees(s *subject) []string // what of a process it looks at
@@ -29,7 +29,7 @@ type list struct {
 // when an entry fits.
 type listKind struct {
 	name  string
-	words platform.Words
+	words platform.IdentityFields
 	texts func(s *subject) []string
 	fits  func(entry, text string) bool
 }
@@ -38,17 +38,17 @@ type listKind struct {
 // rule tries them: what is told apart most cheaply comes first.
 var listKinds = []*listKind{
 	{"comm", 0, func(s *subject) []string { return []string{s.id.Comm} }, equal},
-	{"exe", platform.WordArgs, firstArgument, calledAs},
-	{"user", platform.WordUser, userTexts, equal},
-	{"exe_path", platform.WordExe, func(s *subject) []string { return present(s.id.Exe) }, fitsPattern},
-	{"ancestor", platform.WordAncestors, func(s *subject) []string { return s.id.Ancestors }, equal},
-	{"unit", platform.WordCgroups, func(s *subject) []string { return present(s.place().Unit) }, fitsPattern},
-	{"container", platform.WordCgroups, func(s *subject) []string { return present(s.place().ContainerID) }, fitsContainer},
+	{"exe", platform.IdentityArgs, firstArgument, calledAs},
+	{"user", platform.IdentityUser, userTexts, equal},
+	{"exe_path", platform.IdentityExe, func(s *subject) []string { return present(s.id.Exe) }, fitsPattern},
+	{"ancestor", platform.IdentityAncestors, func(s *subject) []string { return s.id.Ancestors }, equal},
+	{"unit", platform.IdentityCgroups, func(s *subject) []string { return present(s.place().Unit) }, fitsPattern},
+	{"container", platform.IdentityCgroups, func(s *subject) []string { return present(s.place().ContainerID) }, fitsContainer},
 }
 
 func (l *list) key() string { return l.name }
 
-func (l *list) needs() platform.Words { return l.words }
+func (l *list) needs() platform.IdentityFields { return l.words }
 
 func (l *list) entries() []string { return l.items }
 
@@ -118,20 +118,20 @@ type expressions struct {
 
 type expressionKind struct {
 	name  string
-	words platform.Words
+	words platform.IdentityFields
 	all   bool
 	texts func(s *subject) []string
 }
 
 // expressionKinds are the selectors that are lists of regular expressions.
 var expressionKinds = []*expressionKind{
-	{"cmdline", platform.WordArgs, true, func(s *subject) []string { return []string{s.commandLine()} }},
-	{"cgroup", platform.WordCgroups, false, func(s *subject) []string { return s.id.Cgroups }},
+	{"cmdline", platform.IdentityArgs, true, func(s *subject) []string { return []string{s.commandLine()} }},
+	{"cgroup", platform.IdentityCgroups, false, func(s *subject) []string { return s.id.Cgroups }},
 }
 
 func (e *expressions) key() string { return e.name }
 
-func (e *expressions) needs() platform.Words { return e.words }
+func (e *expressions) needs() platform.IdentityFields { return e.words }
 
 func (e *expressions) sees(s *subject) []string { return e.texts(s) }
 
@@ -173,7 +173,7 @@ func (n *refusal) match(s *subject) bool {
 	return !slices.ContainsFunc(n.of, func(sel selector) bool { return sel.match(s) })
 }
 
-func (n *refusal) needs() (words platform.Words) {
+func (n *refusal) needs() (words platform.IdentityFields) {
 	for _, sel := range n.of {
 		words |= sel.needs()
 	}

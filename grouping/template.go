@@ -30,7 +30,7 @@ const (
 // words of a process.
 type nameTemplate struct {
 	tmpl   *template.Template
-	needs  platform.Words
+	needs  platform.IdentityFields
 	text   string // what it yields, if that is always the same
 	static bool
 	pieces []piece // what it consists of, if plain
@@ -221,8 +221,8 @@ func (w *boundedWriter) Write(p []byte) (int, error) {
 // wordsOf returns the words that a node of a template looks at. A dot or a
 // dollar without a field may hand on all of them. A field of that name may be
 // of something else, in which case a word is read for nothing.
-func wordsOf(n parse.Node) platform.Words {
-	const all = platform.WordArgs | platform.WordUser | platform.WordCgroups | platform.WordExe | platform.WordAncestors
+func wordsOf(n parse.Node) platform.IdentityFields {
+	const all = platform.IdentityArgs | platform.IdentityUser | platform.IdentityCgroups | platform.IdentityExe | platform.IdentityAncestors
 	switch n := n.(type) {
 	case *parse.DotNode:
 		return all
@@ -239,19 +239,19 @@ func wordsOf(n parse.Node) platform.Words {
 	return 0
 }
 
-func wordsOfFields(names []string) (words platform.Words) {
+func wordsOfFields(names []string) (words platform.IdentityFields) {
 	for _, name := range names {
 		switch name {
 		case "ExeBase", "ExeFull", "Matches", "App":
-			words |= platform.WordArgs
+			words |= platform.IdentityArgs
 		case "Username":
-			words |= platform.WordUser
+			words |= platform.IdentityUser
 		case "Cgroups", "Unit", "Slice", "ContainerID", "ContainerRuntime", "PodUID":
-			words |= platform.WordCgroups
+			words |= platform.IdentityCgroups
 		case "Exe":
-			words |= platform.WordExe
+			words |= platform.IdentityExe
 		case "Parent":
-			words |= platform.WordAncestors
+			words |= platform.IdentityAncestors
 		}
 	}
 	return words

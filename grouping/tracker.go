@@ -41,9 +41,9 @@ type Tracker struct {
 	health Health
 
 	matcher  Matcher
-	needs    platform.Words // of matcher
-	labels   []string       // of matcher
-	inherits bool           // some rule, or the flag, lets processes join their ancestors
+	needs    platform.IdentityFields // of matcher
+	labels   []string                // of matcher
+	inherits bool                    // some rule, or the flag, lets processes join their ancestors
 
 	snap     platform.Snapshot
 	records  []record          // one per snap.Samples, at the same index, once join has run
@@ -86,7 +86,7 @@ func (t *Tracker) SetMatcher(m Matcher) {
 
 // Exiting receives when an Update should come soon, although nobody asks for
 // one: see [platform.Source].
-func (t *Tracker) Exiting() <-chan struct{} { return t.src.Exiting() }
+func (t *Tracker) ExitsPending() <-chan struct{} { return t.src.ExitsPending() }
 
 // Kind returns how processes are read, see [platform.Source].
 func (t *Tracker) Kind() (platform.Kind, error) { return t.src.Kind() }
@@ -179,7 +179,7 @@ func (t *Tracker) join(first, switched bool) {
 		if last := len(known) - 1; last >= 0 && known[last].id == s.ID {
 			t.records[i] = known[last]
 			if known = known[:last]; switched { // every Source has its own way to tell a program
-				t.records[i].exec, t.records[i].cgroup = s.Exec, s.Cgroup
+				t.records[i].exec, t.records[i].cgroup = s.ExecID, s.Cgroup
 				t.records[i].fell = fellAll // and its own steps to count in
 			}
 			continue
@@ -204,10 +204,10 @@ func (t *Tracker) match(ctx context.Context) {
 			r.doubt = false
 			continue
 		}
-		if r.exec != s.Exec || r.comm != s.Comm && !s.Kernel {
+		if r.exec != s.ExecID || r.comm != s.Comm && !s.Kernel {
 			r.doubt = r.doubt || !t.closed(r, s)
-			r.execed = r.exec != 0 && r.exec != s.Exec
-			r.exec, r.comm = s.Exec, s.Comm
+			r.execed = r.exec != 0 && r.exec != s.ExecID
+			r.exec, r.comm = s.ExecID, s.Comm
 		}
 		if t.moved(r, s) {
 			r.doubt = r.doubt || !t.closed(r, s)
@@ -256,10 +256,10 @@ func (t *Tracker) moved(r *record, s *platform.Sample) bool {
 	if r.sum == 0 { // not named yet
 		return false
 	}
-	if t.needs&platform.WordUser != 0 && s.Have&platform.FieldStatus != 0 && s.EUID != r.euid {
+	if t.needs&platform.IdentityUser != 0 && s.Have&platform.FieldStatus != 0 && s.EUID != r.euid {
 		return true
 	}
-	return t.needs&platform.WordCgroups != 0 && s.Cgroup != 0 && s.Cgroup != r.cgroup
+	return t.needs&platform.IdentityCgroups != 0 && s.Cgroup != 0 && s.Cgroup != r.cgroup
 }
 
 // identify asks the matcher for the name of the process at an index.
@@ -275,8 +275,8 @@ func (t *Tracker) identify(ctx context.Context, i int) {
 	// A young process is looked at twice, see youth.
 	r.doubt = !r.young && t.within(s, youth)
 	r.young = r.doubt
-	r.sum, r.euid, r.cgroup = id.Sum, id.EUID, s.Cgroup
-	if t.needs&platform.WordAncestors != 0 {
+	r.sum, r.euid, r.cgroup = id.Fingerprint, id.EUID, s.Cgroup
+	if t.needs&platform.IdentityAncestors != 0 {
 		id.Ancestors = t.ancestors(s.PPID)
 	}
 	m := t.matcher.Match(&id)

@@ -26,7 +26,7 @@ type visits struct {
 }
 
 // visible are the words that may change while a process stays what it is.
-const visible = platform.WordArgs | platform.WordUser | platform.WordCgroups | platform.WordExe
+const visible = platform.IdentityArgs | platform.IdentityUser | platform.IdentityCgroups | platform.IdentityExe
 
 // visit looks at the words of some processes, and puts those in doubt of which
 // they have changed.
@@ -58,7 +58,7 @@ func (t *Tracker) visit(ctx context.Context) {
 	for j, i := range v.at {
 		v.sums[j] = t.records[i].sum
 	}
-	t.src.Sums(ctx, &t.snap, v.at, t.needs, v.sums)
+	t.src.Fingerprints(ctx, &t.snap, v.at, t.needs, v.sums)
 	for j, i := range v.at {
 		r := &t.records[i]
 		if v.sums[j] == 0 { // it is gone, or does not answer

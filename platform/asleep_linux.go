@@ -164,7 +164,7 @@ func (w *worker) settle(s, prev *Sample) {
 		s.pulse.runs = min(prev.pulse.runs+1, restless)
 	}
 	s.pulse.still = w.src.beats && prev != nil && s.State != 'R' && s.State == prev.State && s.Lost == 0 && prev.Lost == 0 &&
-		s.Have&prev.Have&FieldStatus != 0 && s.Want == prev.Want && s.Exec == prev.Exec && len(s.Tasks) == len(prev.Tasks) &&
+		s.Have&prev.Have&FieldStatus != 0 && s.Want == prev.Want && s.ExecID == prev.ExecID && len(s.Tasks) == len(prev.Tasks) &&
 		s.VoluntarySwitches == prev.VoluntarySwitches && s.NonvoluntarySwitches == prev.NonvoluntarySwitches
 	for i := range s.Tasks {
 		s.pulse.still = s.pulse.still && s.Tasks[i].pulse.still

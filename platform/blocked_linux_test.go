@@ -71,8 +71,8 @@ func TestBlockedProcessHoldsUpNobody(t *testing.T) {
 				if err := src.Walk(context.Background(), &snap); err != nil {
 					t.Fatal(err)
 				}
-				if len(snap.Samples) != 3 || snap.Blocked != 1 {
-					t.Fatalf("got %d Samples and %d blocked, want 3 and 1", len(snap.Samples), snap.Blocked)
+				if len(snap.Samples) != 3 || snap.Unresponsive != 1 {
+					t.Fatalf("got %d Samples and %d blocked, want 3 and 1", len(snap.Samples), snap.Unresponsive)
 				}
 				for i, s := range snap.Samples {
 					if blocked := s.PID == 11; blocked != (s.Have == 0) || s.ID != (ID{PID: 10 + i, Start: uint64(10 + i)}) || s.Want != everything {
@@ -88,7 +88,7 @@ func TestBlockedProcessHoldsUpNobody(t *testing.T) {
 				if err := src.Walk(context.Background(), &snap); err != nil {
 					t.Fatal(err)
 				}
-				return snap.Blocked == 0 && snap.Samples[1].Have&FieldStatus != 0
+				return snap.Unresponsive == 0 && snap.Samples[1].Have&FieldStatus != 0
 			})
 		})
 	}
@@ -100,10 +100,10 @@ func TestBlockedNewProcess(t *testing.T) {
 	src := openSource(t, tree.Root)
 	var snap Snapshot
 	walk(t, src, &snap, FieldStat)
-	if _, err := src.Identify(context.Background(), &snap.Samples[1], WordArgs); !errors.Is(err, ErrBlocked) {
-		t.Errorf("got error %v, want ErrBlocked", err)
+	if _, err := src.Identify(context.Background(), &snap.Samples[1], IdentityArgs); !errors.Is(err, ErrUnresponsive) {
+		t.Errorf("got error %v, want ErrUnresponsive", err)
 	}
-	if id, err := src.Identify(context.Background(), &snap.Samples[2], WordArgs); err != nil || id.Comm != "p12" {
+	if id, err := src.Identify(context.Background(), &snap.Samples[2], IdentityArgs); err != nil || id.Comm != "p12" {
 		t.Errorf("got %+v, %v of the process beside it", id, err)
 	}
 	stuck.pull()
@@ -120,7 +120,7 @@ func TestManyBlockOnceKnown(t *testing.T) {
 			for i := range at {
 				at[i] = i
 			}
-			src.Sums(context.Background(), snap, at, WordArgs, make([]uint64, count))
+			src.Fingerprints(context.Background(), snap, at, IdentityArgs, make([]uint64, count))
 		},
 		"smaps_rollup": func(src *source, snap *Snapshot) {
 			for i := range count {
@@ -149,8 +149,8 @@ func TestManyBlockOnceKnown(t *testing.T) {
 			if err := src.Walk(context.Background(), &snap); err != nil {
 				t.Fatal(err)
 			}
-			if s := snap.Samples[snap.Index(99)]; s.Have&FieldStat == 0 || snap.Partial || len(snap.Samples) != count+1 || snap.Blocked != count {
-				t.Errorf("got %d Samples, %d blocked, Partial %v, the neighbour %+v", len(snap.Samples), snap.Blocked, snap.Partial, s)
+			if s := snap.Samples[snap.Index(99)]; s.Have&FieldStat == 0 || snap.Partial || len(snap.Samples) != count+1 || snap.Unresponsive != count {
+				t.Errorf("got %d Samples, %d blocked, Partial %v, the neighbour %+v", len(snap.Samples), snap.Unresponsive, snap.Partial, s)
 			}
 			for _, p := range plugs {
 				p.pull()
@@ -259,8 +259,8 @@ func TestTooManyBlocked(t *testing.T) {
 	if err := src.Walk(context.Background(), &snap); err != nil {
 		t.Fatal(err)
 	}
-	if !snap.Partial || snap.Blocked != maxStuck || len(snap.Samples) != maxStuck+2 {
-		t.Errorf("got Partial %v, %d blocked, %d Samples; want true, %d, %d", snap.Partial, snap.Blocked, len(snap.Samples), maxStuck, maxStuck+2)
+	if !snap.Partial || snap.Unresponsive != maxStuck || len(snap.Samples) != maxStuck+2 {
+		t.Errorf("got Partial %v, %d blocked, %d Samples; want true, %d, %d", snap.Partial, snap.Unresponsive, len(snap.Samples), maxStuck, maxStuck+2)
 	}
 	if err := src.Walk(context.Background(), &snap); err != nil || !snap.Partial || len(snap.Samples) != maxStuck+2 {
 		t.Errorf("got error %v, Partial %v, %d Samples of the next walk, want all in their places", err, snap.Partial, len(snap.Samples))

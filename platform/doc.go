@@ -9,6 +9,6 @@
 // # Errors
 //
 // A process that exits while it is read is left out without an error. An error
-// about one process matches [ErrGone], [ErrAccessDenied] or [ErrBlocked]. On
+// about one process matches [ErrGone], [ErrAccessDenied] or [ErrUnresponsive]. On
 // systems other than Linux [Open] fails with [errors.ErrUnsupported].
 package platform

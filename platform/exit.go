@@ -45,11 +45,3 @@ func signalName(n int) string {
 	}
 	return strconv.Itoa(n)
 }
-
-// NewExit returns the end of a process that was called args, for those who
-// play a [Source] in tests.
-func NewExit(final Sample, status uint32, args []string) Exit {
-	return Exit{Sample: final, Status: status, words: func(e *Exit, _ Words) Identity {
-		return Identity{ID: e.ID, Comm: e.Comm, Args: args, EUID: e.EUID}
-	}}
-}

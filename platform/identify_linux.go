@@ -14,7 +14,7 @@ import (
 // have gone to another: stat comes last and must still show the same start. A
 // process that became a zombie since the walk has lost its command line, and counts
 // as gone.
-func (w *worker) identify(target Sample, want Words) (Identity, error) {
+func (w *worker) identify(target Sample, want IdentityFields) (Identity, error) {
 	id := Identity{ID: target.ID}
 	w.comesTo(target.PID, target.inode)
 	if err := w.reader.Enter(target.PID); err != nil {
@@ -24,22 +24,22 @@ func (w *worker) identify(target Sample, want Words) (Identity, error) {
 	if target.inode != 0 && differs(target.inode, w.reader.Inode()) {
 		return id, procfs.ErrGone
 	}
-	err := w.readWords(&target, want, func(word Words, text []byte) {
+	err := w.readWords(&target, want, func(word IdentityFields, text []byte) {
 		switch word {
-		case WordArgs:
+		case IdentityArgs:
 			id.Args = procfs.AppendArgs(nil, text)
-		case WordUser:
+		case IdentityUser:
 			id.EUID = w.read.status.UIDs[1]
-		case WordCgroups:
+		case IdentityCgroups:
 			id.Cgroups = procfs.AppendCgroupPaths(nil, text)
-		case WordExe:
+		case IdentityExe:
 			id.Exe = strings.TrimSuffix(string(text), deletedSuffix)
 		}
 	})
 	if err == nil {
 		err = w.stillThere(&target)
 	}
-	id.Comm, id.Sum = string(w.read.stat.Comm), w.sum()
+	id.Comm, id.Fingerprint = string(w.read.stat.Comm), w.sum()
 	return id, err
 }
 
@@ -50,15 +50,15 @@ const deletedSuffix = " (deleted)"
 // readWords reads the names of a process that want asks for, hands each text to
 // use, if there is a use for it, and adds them up in w.read.words. Whether they
 // are of that process is not looked at.
-func (w *worker) readWords(target *Sample, want Words, use func(Words, []byte)) error {
+func (w *worker) readWords(target *Sample, want IdentityFields, use func(IdentityFields, []byte)) error {
 	w.read.hasUser = false
 	sum := &w.read.words
 	sum.Reset()
-	take := func(word Words, text []byte, err error) error {
+	take := func(word IdentityFields, text []byte, err error) error {
 		if err != nil {
 			return passDenied(err)
 		}
-		if word == WordUser {
+		if word == IdentityUser {
 			if err := procfs.ParseStatus(text, &w.read.status); err != nil {
 				return err
 			}
@@ -80,28 +80,28 @@ func (w *worker) readWords(target *Sample, want Words, use func(Words, []byte)) 
 		w.reader.Through(target.PID, w.read.voice)
 		defer w.reader.Through(0, 0)
 	}
-	if want&WordArgs != 0 && !target.Kernel {
+	if want&IdentityArgs != 0 && !target.Kernel {
 		text, err := w.reader.ReadStart(target.PID, "cmdline")
-		if err := take(WordArgs, text, err); err != nil {
+		if err := take(IdentityArgs, text, err); err != nil {
 			return err
 		}
 	}
-	if want&WordUser != 0 {
+	if want&IdentityUser != 0 {
 		text, err := w.reader.Read(target.PID, "status")
-		if err := take(WordUser, text, err); err != nil {
+		if err := take(IdentityUser, text, err); err != nil {
 			return err
 		}
 	}
-	if want&WordCgroups != 0 {
+	if want&IdentityCgroups != 0 {
 		// Nothing tells that a line is missing, so read until none comes.
 		text, err := w.reader.ReadAll(target.PID, "cgroup")
-		if err := take(WordCgroups, text, err); err != nil {
+		if err := take(IdentityCgroups, text, err); err != nil {
 			return err
 		}
 	}
-	if want&WordExe != 0 && !target.Kernel {
+	if want&IdentityExe != 0 && !target.Kernel {
 		text, err := w.reader.ReadLink(target.PID, "exe")
-		if err := take(WordExe, text, err); err != nil {
+		if err := take(IdentityExe, text, err); err != nil {
 			return err
 		}
 	}
@@ -141,8 +141,8 @@ func passDenied(err error) error {
 	return err
 }
 
-// Sums implements Source.
-func (s *source) Sums(ctx context.Context, snap *Snapshot, at []int, want Words, sums []uint64) {
+// Fingerprints implements Source.
+func (s *source) Fingerprints(ctx context.Context, snap *Snapshot, at []int, want IdentityFields, sums []uint64) {
 	s.wereSums = append(s.wereSums[:0], sums...)
 	clear(sums)
 	for next := 0; next < len(at); {
@@ -161,7 +161,7 @@ func (s *source) Sums(ctx context.Context, snap *Snapshot, at []int, want Words,
 
 // sums adds up the words of the processes at[from:]. Those that are as they were
 // are of the same process: nothing else has to be read to know.
-func (w *worker) sums(snap *Snapshot, at []int, from int, want Words, sums []uint64) {
+func (w *worker) sums(snap *Snapshot, at []int, from int, want IdentityFields, sums []uint64) {
 	w.begin(from)
 	target := &w.read.prev
 	for i := from; i < len(at) && !w.stop.Load(); i++ {

@@ -6,7 +6,6 @@ import (
 	"cmp"
 
 	"github.com/seed57308aee/process_exporter/platform/bpf"
-	"github.com/seed57308aee/process_exporter/procfs"
 )
 
 // A birth names a process for the whole machine: the kernel's programs tell of
@@ -37,7 +36,7 @@ func (k *kernelSource) takeExits(snap *Snapshot) (err error) {
 			k.finish(f)
 		}
 	}
-	snap.LostEvents, err = k.programs.Lost()
+	snap.LostExitEvents, err = k.programs.Lost()
 	return err
 }
 
@@ -50,16 +49,16 @@ func (k *kernelSource) remember(w *bpf.Words, now uint64) {
 		e = k.newEnding()
 		k.ended[key] = e
 	}
-	if w.ArgsLen > 0 || e.Exec != w.ExecId+1 {
-		e.args = e.args[:0]
+	if w.ArgsLen > 0 || e.ExecID != w.ExecId+1 {
+		e.Args = e.Args[:0]
 		for _, c := range w.Args[:w.ArgsLen] {
-			e.args = append(e.args, byte(c))
+			e.Args = append(e.Args, byte(c))
 		}
 	}
 	e.ID = k.ticks.id(w.Pid, w.Start)
-	e.PPID, e.EUID, e.Exec, e.group = int(w.Ppid), w.Uid, w.ExecId+1, w.Cgroup
+	e.PPID, e.EUID, e.ExecID, e.Cgroup = int(w.Ppid), w.Uid, w.ExecId+1, w.Cgroup
 	e.Comm = commOf(&w.Comm, cmp.Or(e.Comm, e.last))
-	e.words, e.heard = k.exitWords, now
+	e.heard = now
 	if w.Kind == bpf.KindExit {
 		e.at = now
 		e.end(&w.Usage, w.Flags)
@@ -88,10 +87,10 @@ func (k *kernelSource) finish(f *bpf.Freed) {
 	e := k.ended[key]
 	if e == nil { // it ended before we came, or that is lost, or it has been given up
 		e = k.newEnding()
-		e.ID, e.words = k.ticks.id(int32(f.Tgid), f.Start), k.exitWords
+		e.ID = k.ticks.id(int32(f.Tgid), f.Start)
 	}
 	delete(k.ended, key)
-	e.Exec, e.Untold = f.ExecId+1, f.Flags&bpf.Untold != 0
+	e.ExecID, e.EventLost = f.ExecId+1, f.Flags&bpf.Untold != 0
 	e.end(&f.Usage, f.Flags)
 	e.Status, e.OOMKilled, e.PeakResidentBytes = f.ExitCode, f.OomKilled != 0, f.PeakRss*k.ticks.page
 	k.tell(e)
@@ -110,7 +109,7 @@ func (k *kernelSource) newEnding() *ending {
 	e := k.spare[last]
 	k.spare[last] = nil
 	k.spare = k.spare[:last]
-	*e = ending{Exit: Exit{args: e.args[:0]}, last: cmp.Or(e.Comm, e.last)}
+	*e = ending{Exit: Exit{Args: e.Args[:0]}, last: cmp.Or(e.Comm, e.last)}
 	return e
 }
 
@@ -178,17 +177,11 @@ func (k *kernelSource) lastWords(id ID) *Exit {
 	return nil
 }
 
-// exitWords is the Identity of a process that has ended.
-func (k *kernelSource) exitWords(e *Exit, want Words) Identity {
-	id := Identity{ID: e.ID, Comm: e.Comm, StartTime: k.clock.at(e.Start), EUID: e.EUID}
-	if want&WordArgs != 0 {
-		id.Args = procfs.AppendArgs(nil, e.args)
-	}
-	if want&WordUser != 0 {
-		id.Username = k.users.of(e.EUID)
-	}
-	if want&WordCgroups != 0 {
-		if path, ok := k.cgroups.path(e.group); ok {
+// ExitIdentity implements Source.
+func (k *kernelSource) ExitIdentity(e *Exit, want IdentityFields) Identity {
+	id := k.source.ExitIdentity(e, want)
+	if want&IdentityCgroups != 0 {
+		if path, ok := k.cgroups.path(e.Cgroup); ok {
 			id.Cgroups = []string{path}
 		}
 	}

@@ -97,15 +97,15 @@ func TestEventSequences(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			k := &kernelSource{ended: make(map[birth]*ending), ticks: ticks{nanos: 1, page: 1}}
 			// What the memory held before is not seen any more.
-			k.spare = []*ending{{Exit: Exit{Sample: Sample{Comm: "old", UserNanos: 99}, args: []byte("old")}}}
+			k.spare = []*ending{{Exit: Exit{Sample: Sample{Comm: "old", UserNanos: 99}, Args: []byte("old")}}}
 			p := &eventPlayer{k: k, snap: Snapshot{Now: 1}}
 			tt.play(p)
 			k.giveUp(&p.snap)
 			var got []string
 			for i := range p.snap.Exits {
 				e := &p.snap.Exits[i]
-				text := fmt.Sprintf("%s %s %d", e.Comm, e.args, e.UserNanos+e.SystemNanos)
-				if e.Untold {
+				text := fmt.Sprintf("%s %s %d", e.Comm, e.Args, e.UserNanos+e.SystemNanos)
+				if e.EventLost {
 					text += " untold"
 				}
 				got = append(got, text)

@@ -120,8 +120,8 @@ func (k *kernelSource) Kind() (Kind, error) {
 	return KindBPF, nil
 }
 
-// Exiting implements Source.
-func (k *kernelSource) Exiting() <-chan struct{} {
+// ExitsPending implements Source.
+func (k *kernelSource) ExitsPending() <-chan struct{} {
 	if k.failed.Load() {
 		return nil
 	}
@@ -180,10 +180,10 @@ func (k *kernelSource) Complete(ctx context.Context, snap *Snapshot) {
 }
 
 // Identify implements Source. Of a zombie /proc has forgotten everything.
-func (k *kernelSource) Identify(ctx context.Context, s *Sample, want Words) (Identity, error) {
+func (k *kernelSource) Identify(ctx context.Context, s *Sample, want IdentityFields) (Identity, error) {
 	if s.State == 'Z' {
 		if e := k.lastWords(s.ID); e != nil {
-			return e.Identity(want), nil
+			return k.ExitIdentity(e, want), nil
 		}
 	}
 	id, err := k.source.Identify(ctx, s, want)
@@ -204,7 +204,7 @@ func (k *kernelSource) look(snap *Snapshot) error {
 		return err
 	}
 	snap.begin(k.pids)
-	snap.Concealed = concealed
+	snap.HidePID = concealed
 	k.families, k.todo = k.families[:0], k.todo[:0]
 	k.turns = turns{walk: snap.walks}
 	for i, p := range k.processes {

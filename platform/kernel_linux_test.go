@@ -273,7 +273,7 @@ func TestKernelExits(t *testing.T) {
 	if reason, code := got.Reason(); reason != ReasonExited || code != "3" {
 		t.Errorf("got %s %s, want %s 3", reason, code, ReasonExited)
 	}
-	id := got.Identity(WordArgs | WordUser | WordCgroups)
+	id := kernel.ExitIdentity(got, IdentityArgs|IdentityUser|IdentityCgroups)
 	if id.Comm != "sh" || len(id.Args) != 4 || id.Args[3] != "short" || id.Username == "" || got.PPID != os.Getpid() {
 		t.Errorf("got %+v, child of %d", id, got.PPID)
 	}
@@ -296,7 +296,7 @@ func TestKernelFails(t *testing.T) {
 	if at := snap.Index(1); at < 0 || snap.Samples[at].Have&FieldStatus == 0 {
 		t.Error("the first process is not in the walk that had to go over to /proc")
 	}
-	if src.Exiting() != nil {
+	if src.ExitsPending() != nil {
 		t.Error("there is still a promise to tell of exits")
 	}
 }
@@ -330,7 +330,7 @@ func TestKernelWithoutFiles(t *testing.T) {
 	})
 	restore()
 	walkAll(t, k, &snap)
-	if kind, why := k.Kind(); kind != KindBPF || snap.Source != string(KindBPF) || k.Exiting() == nil {
+	if kind, why := k.Kind(); kind != KindBPF || snap.Source != string(KindBPF) || k.ExitsPending() == nil {
 		t.Errorf("got kind %s because of %v, and a walk by %s", kind, why, snap.Source)
 	}
 	told := func() (n int) {

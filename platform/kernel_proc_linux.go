@@ -62,7 +62,7 @@ func (k *kernelSource) plan(s, prev *Sample, i int) {
 // were, but for what the neighbours do, in a process that has neither faulted
 // nor gained or lost memory.
 func (k *kernelSource) planSmaps(s, prev *Sample, i int) {
-	known := prev != nil && prev.Have&FieldSmaps != 0 && prev.Exec == s.Exec &&
+	known := prev != nil && prev.Have&FieldSmaps != 0 && prev.ExecID == s.ExecID &&
 		(prev.State != 'Z' || headless(prev)) && (s.State != 'Z' || headless(s))
 	if known {
 		s.PSSBytes, s.SwapPSSBytes, s.USSBytes = prev.PSSBytes, prev.SwapPSSBytes, prev.USSBytes
@@ -125,7 +125,7 @@ func (k *kernelSource) carryOut(ctx context.Context, snap *Snapshot, first bool)
 			break
 		}
 	}
-	snap.Blocked = k.quarantine.size()
+	snap.Unresponsive = k.quarantine.size()
 }
 
 // lose says that the part could not be read.

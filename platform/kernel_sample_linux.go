@@ -21,7 +21,7 @@ func (k *kernelSource) sample(p *bpf.Process, prev *Sample) Sample {
 
 		State:         stateLetter(p.State, p.ExitState),
 		Kernel:        p.TaskFlags&flagKernel != 0,
-		Exec:          p.ExecId + 1,
+		ExecID:        p.ExecId + 1,
 		Cgroup:        p.Cgroup,
 		Threads:       int(p.Threads),
 		VirtualBytes:  p.Virt * k.ticks.page,

@@ -68,7 +68,7 @@ type Sample struct {
 	State  byte   // R, S, D, Z, T and so on
 	Kernel bool   // a kernel thread: it has no memory, no command line and no files of its own
 	EUID   uint32 // comes with FieldStatus
-	Exec   uint64 // differs after an execve(2), or after the process moved its arguments
+	ExecID uint64 // differs after an execve(2), or after the process moved its arguments
 	Cgroup uint64 // id of its control group (v2); 0 where that takes a read of its own
 
 	UserNanos, SystemNanos   uint64 // CPU time of all threads, dead ones too
@@ -134,13 +134,13 @@ type Snapshot struct {
 	TicksPerSecond uint64
 	BootTime       time.Time // when the machine booted, steady under small clock steps
 	Hidden         int       // processes that could not be read, now or ever before, and have no Sample
-	Concealed      bool      // the process file system keeps those of others from us (hidepid)
-	Blocked        int       // processes whose files did not answer and are left alone until they do
+	HidePID        bool      // the process file system keeps those of others from us (hidepid)
+	Unresponsive   int       // processes whose files did not answer and are left alone until they do
 	Partial        bool      // the deadline came first: the Samples not reached have nothing in Have
 
-	Source     string // what was asked: "procfs" or "bpf"
-	Exits      []Exit // processes that were reaped since the last walk, in that order, where the Source can tell
-	LostEvents uint64 // since the start, processes whose end the kernel found no room to report
+	Source         string // what was asked: "procfs" or "bpf"
+	Exits          []Exit // processes that were reaped since the last walk, in that order, where the Source can tell
+	LostExitEvents uint64 // since the start, processes whose end the kernel found no room to report
 
 	tasks [2][]Task // what Samples points into, of this walk and the one before, in turn
 	turn  int       // which of tasks the newest walk uses
@@ -150,34 +150,30 @@ type Snapshot struct {
 
 // An Exit is the end of a process, which may have lived from one walk to the
 // next or a thousandth of a second in between. The Sample holds what all its
-// threads have used when it was reaped; its Exec, Comm, PPID and EUID are as of
+// threads have used when it was reaped; its ExecID, Comm, PPID and EUID are as of
 // the moment its last thread ended.
 type Exit struct {
 	Sample
 	Status            uint32 // as wait(2) tells it
 	OOMKilled         bool   // by the kernel, for lack of memory
 	PeakResidentBytes uint64
-	Untold            bool // counted in LostEvents: what it used came through, and no more
+	EventLost         bool // the exit event was lost, see LostExitEvents: only the counters are known
 
-	words func(e *Exit, want Words) Identity
-	args  []byte // NUL after each, as /proc/PID/cmdline has it
-	group uint64 // id of the control group
+	// Args is the command line in the format of /proc/PID/cmdline: a NUL byte
+	// follows each argument. Only the first 2 KiB are kept.
+	Args []byte
 }
 
-// Identity returns what the process was called. Arguments beyond the first
-// 2 KiB are cut off.
-func (e *Exit) Identity(want Words) Identity { return e.words(e, want) }
-
-// Words is a set of the parts of an [Identity] that cost a read of their own.
-type Words uint8
+// IdentityFields is a set of the parts of an [Identity] that cost a read of their own.
+type IdentityFields uint8
 
 // The parts of an Identity beside its ID, Comm and StartTime.
 const (
-	WordArgs      Words = 1 << iota // Args: /proc/PID/cmdline
-	WordUser                        // EUID and Username: /proc/PID/status
-	WordCgroups                     // Cgroups: /proc/PID/cgroup
-	WordExe                         // Exe: /proc/PID/exe
-	WordAncestors                   // Ancestors, which a Source leaves to whoever knows the other processes
+	IdentityArgs      IdentityFields = 1 << iota // Args: /proc/PID/cmdline
+	IdentityUser                                 // EUID and Username: /proc/PID/status
+	IdentityCgroups                              // Cgroups: /proc/PID/cgroup
+	IdentityExe                                  // Exe: /proc/PID/exe
+	IdentityAncestors                            // Ancestors, which a Source leaves to whoever knows the other processes
 )
 
 // An Identity is what a process is called: the words that groups are made of.
@@ -201,16 +197,16 @@ type Identity struct {
 
 	Ancestors []string // Comm of its parent, of the parent of that, and so on
 
-	// Sum differs if one of the words read differs: see [Source.Sums]. It is 0
+	// Fingerprint differs if one of the words read differs: see [Source.Fingerprints]. It is 0
 	// of a process that has ended.
-	Sum uint64
+	Fingerprint uint64
 }
 
 // A Source reads processes. It serves one goroutine at a time.
 //
 // A file of one process may block for as long as a local user likes. No method
 // waits for it much longer than a twentieth of a second: the process is left
-// alone until its file answers, and counted in [Snapshot.Blocked].
+// alone until its file answers, and counted in [Snapshot.Unresponsive].
 type Source interface {
 	// Walk finds all live processes. A process that exits meanwhile is left
 	// out; that is no error. When ctx ends, Walk returns what it has with
@@ -223,24 +219,28 @@ type Source interface {
 
 	// Identify reads the names of a process that the last Walk found. What
 	// cannot be read for want of permission stays empty. The error matches
-	// [ErrGone] if the process is gone, and [ErrBlocked] if a file of it did
+	// [ErrGone] if the process is gone, and [ErrUnresponsive] if a file of it did
 	// not answer.
-	Identify(ctx context.Context, s *Sample, want Words) (Identity, error)
+	Identify(ctx context.Context, s *Sample, want IdentityFields) (Identity, error)
 
-	// Sums finds out what [Identity.Sum] would be now for the process of
+	// Fingerprints finds out what [Identity.Fingerprint] would be now for the process of
 	// snap.Samples[at[i]]: sums[i] is what it was, and becomes what it is, or 0 if
 	// the process is gone or does not answer. It allocates nothing for each of
 	// them, and stops when ctx ends.
-	Sums(ctx context.Context, snap *Snapshot, at []int, want Words, sums []uint64)
+	Fingerprints(ctx context.Context, snap *Snapshot, at []int, want IdentityFields, sums []uint64)
+
+	// ExitIdentity returns the requested fields of the identity that a process of
+	// [Snapshot.Exits] had when it exited. Exe and Ancestors stay empty.
+	ExitIdentity(e *Exit, want IdentityFields) Identity
 
 	// Kind returns what is being asked, KindBPF or KindProcfs. If that is /proc
 	// although [Options.Kind] allowed the other, why says what was in the way.
 	Kind() (kind Kind, why error)
 
-	// Exiting receives when so many processes have exited since the last Walk
+	// ExitsPending receives when so many processes have exited since the last Walk
 	// that another should come soon, lest the next Exits be lost. It is nil
 	// where the Source tells of none.
-	Exiting() <-chan struct{}
+	ExitsPending() <-chan struct{}
 
 	// Close releases what the Source holds open.
 	Close() error
@@ -257,8 +257,8 @@ const (
 	KindProcfs Kind = "procfs" // /proc
 )
 
-// ErrBlocked matches the error of reading a process whose files do not answer.
-var ErrBlocked = errors.New("process does not answer")
+// ErrUnresponsive matches the error of reading a process whose files do not answer.
+var ErrUnresponsive = errors.New("process does not answer")
 
 // ErrGone matches the error of reading a process that has exited.
 var ErrGone = procfs.ErrGone

@@ -326,7 +326,7 @@ func TestWalksOfRecycled(t *testing.T) {
 			if after.ID == before.ID || after.Start != before.Start {
 				t.Fatalf("got %+v after %+v", after.ID, before.ID)
 			}
-			id, err := src.Identify(context.Background(), &after, WordArgs)
+			id, err := src.Identify(context.Background(), &after, IdentityArgs)
 			title := fmt.Sprintf("recycled %d %d", kind, now.births)
 			if err != nil || len(id.Args) != 1 || id.Args[0] != title {
 				t.Fatalf("got arguments %q and error %v, want %q", id.Args, err, title)

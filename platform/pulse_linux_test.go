@@ -245,7 +245,7 @@ func TestPulseOfReusedPID(t *testing.T) {
 		walk(t, src, &snap, lean)
 		return snap.Samples[snap.Index(pid)].Comm == "sleep"
 	})
-	if after := snap.Samples[snap.Index(pid)]; after.pulse.beat == before.pulse.beat || after.Exec == before.Exec {
+	if after := snap.Samples[snap.Index(pid)]; after.pulse.beat == before.pulse.beat || after.ExecID == before.ExecID {
 		t.Errorf("got %+v, which is the process of before", after)
 	}
 }

@@ -22,7 +22,7 @@ func TestNoUserWithoutStatus(t *testing.T) {
 	var snap Snapshot
 	walk(t, src, &snap, FieldStat)
 	for i, want := range []string{"4242424", ""} { // the second must not have the user of the first either
-		id, err := src.Identify(context.Background(), &snap.Samples[i], WordUser)
+		id, err := src.Identify(context.Background(), &snap.Samples[i], IdentityUser)
 		if err != nil || id.Username != want {
 			t.Errorf("got user %q, error %v of process %d, want %q", id.Username, err, snap.Samples[i].PID, want)
 		}
@@ -55,7 +55,7 @@ func TestIdentifyOfOneThatExits(t *testing.T) {
 			var snap Snapshot
 			walk(t, src, &snap, FieldStat)
 			tree.Set(tt.now)
-			id, err := src.Identify(context.Background(), &snap.Samples[0], WordArgs)
+			id, err := src.Identify(context.Background(), &snap.Samples[0], IdentityArgs)
 			if tt.gone != errors.Is(err, ErrGone) || !tt.gone && (err != nil || id.Comm != "c") {
 				t.Errorf("got %+v, error %v, want ErrGone %v", id, err, tt.gone)
 			}
@@ -150,11 +150,11 @@ func TestExitIsNoExec(t *testing.T) {
 			src := openSource(t, tree.Root)
 			var snap Snapshot
 			walk(t, src, &snap, FieldStat)
-			before := snap.Samples[0].Exec
+			before := snap.Samples[0].ExecID
 			exits.PID, exits.Comm, exits.Start = 10, "c", 5
 			tree.Set(exits)
 			walk(t, src, &snap, FieldStat)
-			if got := snap.Samples[0].Exec; got != before {
+			if got := snap.Samples[0].ExecID; got != before {
 				t.Errorf("got token %x of a process that exits and %x before", got, before)
 			}
 		})

@@ -6,13 +6,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// KernelAsksForBPF reports whether the kernel may ask for CAP_BPF whenever its
+// BPFUseNeedsCapability reports whether the kernel may ask for CAP_BPF whenever its
 // programs are used, and not only when they are loaded: before Linux 5.19.
-func KernelAsksForBPF() bool { return before(release(), 5, 19) }
+func BPFUseNeedsCapability() bool { return before(release(), 5, 19) }
 
-// KernelAsksForTracing reports whether proportional memory of other users'
+// SmapsNeedsPtrace reports whether proportional memory of other users'
 // processes takes CAP_SYS_PTRACE: since Linux 6.15, CAP_PERFMON will do.
-func KernelAsksForTracing() bool { return before(release(), 6, 15) }
+func SmapsNeedsPtrace() bool { return before(release(), 6, 15) }
 
 // release returns that of the kernel, such as 6.12.48-amd64.
 func release() string {

@@ -145,7 +145,7 @@ func (w *worker) takeStat(prev *Sample) {
 		Have:          FieldStat,
 		State:         st.State,
 		Kernel:        st.Flags&flagKernel != 0,
-		Exec:          execToken(st),
+		ExecID:        execToken(st),
 		UserNanos:     clock.nanos(st.UserTicks),
 		SystemNanos:   clock.nanos(st.SystemTicks),
 		MinorFaults:   st.MinorFaults,
@@ -158,7 +158,7 @@ func (w *worker) takeStat(prev *Sample) {
 	if prev != nil {
 		last, s.Want = prev.Comm, prev.Want
 		if exiting(st) { // the addresses read as 0 now, but it is the same program
-			s.Exec = prev.Exec
+			s.ExecID = prev.ExecID
 		}
 	}
 	s.Comm = reuse(last, st.Comm)
@@ -314,7 +314,7 @@ func (w *worker) fdLimit(s, prev *Sample) error {
 		s.FDLimit = math.MaxUint64
 		return nil
 	}
-	if prev != nil && prev.Have&FieldFDLimit != 0 && prev.limitSettled && prev.Exec == s.Exec && s.FDs < prev.FDLimit/2 && w.src.mount.Real() && !w.due(s.PID) {
+	if prev != nil && prev.Have&FieldFDLimit != 0 && prev.limitSettled && prev.ExecID == s.ExecID && s.FDs < prev.FDLimit/2 && w.src.mount.Real() && !w.due(s.PID) {
 		s.FDLimit, s.limitSettled = prev.FDLimit, true
 		return nil
 	}

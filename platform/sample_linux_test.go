@@ -41,7 +41,7 @@ func TestSampleOfEveryPart(t *testing.T) {
 		t.Errorf("got smaps of tick %d, walk %d", s.SmapsTicks, s.smapsWalk)
 	}
 	s.SmapsTicks, s.smapsWalk, s.smapsCost = 0, 0, 0
-	all := Sample{ID: ID{PID: 7, Start: 77}, PPID: 3, Want: everything, Have: everything, Comm: "a) b", State: 'S', Exec: s.Exec, UserNanos: 150 * tick, SystemNanos: 25 * tick,
+	all := Sample{ID: ID{PID: 7, Start: 77}, PPID: 3, Want: everything, Have: everything, Comm: "a) b", State: 'S', ExecID: s.ExecID, UserNanos: 150 * tick, SystemNanos: 25 * tick,
 		MinorFaults: 4, MajorFaults: 5, Threads: 2, VirtualBytes: 8192, ResidentBytes: 3 * uint64(os.Getpagesize()), SwapBytes: 6144, EUID: 2,
 		ReadBytes: 900, WriteBytes: 1000, FDs: 3, FDLimit: 11, PSSBytes: 12 << 10, SwapPSSBytes: 13 << 10, USSBytes: 14 << 10}
 	if got := describe(s); got != describe(all) {
@@ -58,7 +58,7 @@ func TestIdentity(t *testing.T) {
 	src := openSource(t, tree.Root)
 	var snap Snapshot
 	walk(t, src, &snap, FieldStat)
-	got, err := src.Identify(context.Background(), &snap.Samples[0], WordArgs|WordUser|WordCgroups)
+	got, err := src.Identify(context.Background(), &snap.Samples[0], IdentityArgs|IdentityUser|IdentityCgroups)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -67,7 +67,7 @@ func TestIdentity(t *testing.T) {
 		t.Errorf("got %+v", got)
 	}
 	tree.Set(proctree.Process{PID: 7, Comm: "other", Start: 151})
-	if _, err := src.Identify(context.Background(), &snap.Samples[0], WordArgs); !errors.Is(err, ErrGone) {
+	if _, err := src.Identify(context.Background(), &snap.Samples[0], IdentityArgs); !errors.Is(err, ErrGone) {
 		t.Errorf("got error %v of a PID that another process has now, want ErrGone", err)
 	}
 }
@@ -125,15 +125,15 @@ func TestExecChangesTheToken(t *testing.T) {
 	}
 	var before Sample
 	eventually(t, func() bool { before = look(); return before.Comm == "sh" && before.State == 'S' })
-	if again := look(); again.Exec != before.Exec {
+	if again := look(); again.ExecID != before.ExecID {
 		t.Errorf("got another token for a process that did nothing")
 	}
 	if _, err := in.Write([]byte("go\n")); err != nil {
 		t.Fatal(err)
 	}
 	eventually(t, func() bool { return look().Comm == "sleep" })
-	if after := look(); after.Exec == before.Exec || after.ID != before.ID {
-		t.Errorf("got token %x after execve and %x before, of %v and %v", after.Exec, before.Exec, after.ID, before.ID)
+	if after := look(); after.ExecID == before.ExecID || after.ID != before.ID {
+		t.Errorf("got token %x after execve and %x before, of %v and %v", after.ExecID, before.ExecID, after.ID, before.ID)
 	}
 }
 

@@ -91,11 +91,11 @@ func TestOwnerUnknown(t *testing.T) {
 	walk(t, src, &snap, FieldStat)
 	path := filepath.Join(tree.Root, "7", "status")
 	write(t, path, []byte("Name:\tc\nState:\tS (x)\n"))
-	if id, err := src.Identify(context.Background(), &snap.Samples[0], WordUser); err == nil {
+	if id, err := src.Identify(context.Background(), &snap.Samples[0], IdentityUser); err == nil {
 		t.Errorf("got %+v of a status without owners, want an error", id)
 	}
 	write(t, path, []byte("Uid:\t1\t1\t1\t1\n"))
-	if id, err := src.Identify(context.Background(), &snap.Samples[0], WordUser); err != nil || id.EUID != 1 {
+	if id, err := src.Identify(context.Background(), &snap.Samples[0], IdentityUser); err != nil || id.EUID != 1 {
 		t.Errorf("got %+v, error %v, want user 1", id, err)
 	}
 }

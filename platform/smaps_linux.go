@@ -16,7 +16,7 @@ import (
 // met, the others again in turns: one walk goes on where the budget of the walk
 // before ran out, and a process that took long waits longer.
 func (w *worker) smapsInTurn(s, prev *Sample) {
-	known := prev != nil && prev.Have&FieldSmaps != 0 && prev.Exec == s.Exec && (prev.State != 'Z' || headless(prev))
+	known := prev != nil && prev.Have&FieldSmaps != 0 && prev.ExecID == s.ExecID && (prev.State != 'Z' || headless(prev))
 	s.smapsStale = known && (prev.smapsStale || s.ResidentBytes != prev.ResidentBytes ||
 		s.MinorFaults != prev.MinorFaults || s.MajorFaults != prev.MajorFaults)
 	switch {

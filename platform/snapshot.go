@@ -18,7 +18,7 @@ func (s *Snapshot) begin(pids []int) {
 		s.tasks[s.turn] = nil
 	}
 	s.tasks[s.turn] = s.tasks[s.turn][:0]
-	s.Hidden, s.Concealed, s.Blocked, s.Partial = 0, false, 0, false
+	s.Hidden, s.HidePID, s.Unresponsive, s.Partial = 0, false, 0, false
 
 	at := 0
 	s.Samples = slices.DeleteFunc(s.Samples, func(old Sample) bool {

@@ -96,8 +96,8 @@ func openProc(o Options) (*source, error) {
 // Kind implements Source.
 func (s *source) Kind() (Kind, error) { return KindProcfs, s.notBPF }
 
-// Exiting implements Source: /proc tells of no exits.
-func (s *source) Exiting() <-chan struct{} { return nil }
+// ExitsPending implements Source: /proc tells of no exits.
+func (s *source) ExitsPending() <-chan struct{} { return nil }
 
 // Close implements Source.
 func (s *source) Close() error { return s.mount.Close() }
@@ -129,7 +129,7 @@ func (s *source) Walk(ctx context.Context, snap *Snapshot) error {
 	}
 	snap.begin(s.pids)
 	snap.Source, snap.Exits = string(KindProcfs), nil
-	snap.Concealed = s.mount.Real() && s.pids[0] != 1
+	snap.HidePID = s.mount.Real() && s.pids[0] != 1
 	// Those that the last walk had no time for come first.
 	first, _ := slices.BinarySearch(s.pids, s.resume)
 	s.resume = 0
@@ -142,7 +142,7 @@ func (s *source) Walk(ctx context.Context, snap *Snapshot) error {
 		}
 	}
 	snap.finish()
-	snap.Blocked += s.quarantine.size()
+	snap.Unresponsive += s.quarantine.size()
 	if err != nil {
 		return fmt.Errorf("platform: %w", err)
 	}
@@ -202,16 +202,16 @@ func (s *source) Complete(ctx context.Context, snap *Snapshot) {
 }
 
 // Identify implements Source.
-func (s *source) Identify(ctx context.Context, sample *Sample, want Words) (Identity, error) {
+func (s *source) Identify(ctx context.Context, sample *Sample, want IdentityFields) (Identity, error) {
 	w := s.worker()
 	if w == nil || w.avoids(sample.PID, 0) {
-		return Identity{}, fmt.Errorf("platform: identify process %d: %w", sample.PID, ErrBlocked)
+		return Identity{}, fmt.Errorf("platform: identify process %d: %w", sample.PID, ErrUnresponsive)
 	}
 	target := *sample
 	var id Identity
 	var err error
 	if !s.attempt(ctx, w, func(w *worker) { id, err = w.identify(target, want) }) {
-		return Identity{}, fmt.Errorf("platform: identify process %d: %w", target.PID, ErrBlocked)
+		return Identity{}, fmt.Errorf("platform: identify process %d: %w", target.PID, ErrUnresponsive)
 	}
 	if err != nil {
 		return Identity{}, fmt.Errorf("platform: identify process %d: %w", target.PID, err)
@@ -221,6 +221,19 @@ func (s *source) Identify(ctx context.Context, sample *Sample, want Words) (Iden
 		id.Username = s.users.of(id.EUID)
 	}
 	return id, nil
+}
+
+// ExitIdentity implements Source. It resolves no control group: /proc does not
+// report exits.
+func (s *source) ExitIdentity(e *Exit, want IdentityFields) Identity {
+	id := Identity{ID: e.ID, Comm: e.Comm, StartTime: s.clock.at(e.Start), EUID: e.EUID}
+	if want&IdentityArgs != 0 {
+		id.Args = procfs.AppendArgs(nil, e.Args)
+	}
+	if want&IdentityUser != 0 {
+		id.Username = s.users.of(e.EUID)
+	}
+	return id
 }
 
 // fatal reports whether err says that we, and not the process read, are in

@@ -21,7 +21,7 @@ func (w *worker) tasks(s *Sample, prev *Sample) error {
 		last = prev.Tasks
 	}
 	// After execve the main thread may be another, with what that one has done.
-	w.read.sameIO = prev != nil && prev.Exec == s.Exec && s.Have&prev.Have&FieldIO != 0 &&
+	w.read.sameIO = prev != nil && prev.ExecID == s.ExecID && s.Have&prev.Have&FieldIO != 0 &&
 		s.ReadBytes == prev.ReadBytes && s.WriteBytes == prev.WriteBytes
 	w.read.noIO = s.Have&FieldIO != 0 && s.ReadBytes == 0 && s.WriteBytes == 0
 	if len(last) == s.Threads {

@@ -223,7 +223,7 @@ func (w *worker) walk(snap *Snapshot, listed []procfs.Entry, from int) {
 			if !errors.Is(err, procfs.ErrGone) {
 				snap.Hidden++
 				// Every PID namespace has a first process, which all may see.
-				snap.Concealed = snap.Concealed || pid == 1 && errors.Is(err, procfs.ErrAccessDenied)
+				snap.HidePID = snap.HidePID || pid == 1 && errors.Is(err, procfs.ErrAccessDenied)
 			}
 			snap.drop(i)
 		}) {
@@ -244,7 +244,7 @@ func (w *worker) holdAvoided(snap *Snapshot, i int, inode uint64) bool {
 		shunned = 1
 	}
 	return w.commit(i+1, func() {
-		if snap.Blocked += shunned; held.blank() {
+		if snap.Unresponsive += shunned; held.blank() {
 			snap.drop(i)
 		} else {
 			snap.Samples[i] = *held

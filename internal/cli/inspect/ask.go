@@ -80,7 +80,7 @@ func take[T any](ctx context.Context, answer <-chan T) (value T, ok bool) {
 }
 
 // ask reads attributes of a process. What does not answer in time has an error
-// that matches ErrBlocked, and so has the process if not even that can be opened.
+// that matches ErrUnresponsive, and so has the process if not even that can be opened.
 func (a *asker) ask(pid int, attrs []platform.Attr) (map[platform.Attr]reply, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), a.patience)
 	defer cancel()
@@ -103,7 +103,7 @@ func (a *asker) ask(pid int, attrs []platform.Attr) (map[platform.Attr]reply, er
 	for attr, answer := range coming {
 		r, ok := take(ctx, answer)
 		if !ok {
-			r.err = platform.ErrBlocked
+			r.err = platform.ErrUnresponsive
 		}
 		replies[attr] = r
 	}
@@ -122,7 +122,7 @@ func (a *asker) open(ctx context.Context, pid int) (*platform.Process, error) {
 		return opened{p, err}
 	}))
 	if !ok {
-		return nil, fmt.Errorf("%w: %d", platform.ErrBlocked, pid)
+		return nil, fmt.Errorf("%w: %d", platform.ErrUnresponsive, pid)
 	}
 	return o.p, o.err
 }
@@ -132,7 +132,7 @@ func (a *asker) open(ctx context.Context, pid int) (*platform.Process, error) {
 func unanswered(pid int, facets []facet, answers map[platform.Attr]reply) error {
 	var names []string
 	for _, f := range facets {
-		if errors.Is(answers[f.attr].err, platform.ErrBlocked) {
+		if errors.Is(answers[f.attr].err, platform.ErrUnresponsive) {
 			names = append(names, f.name)
 		}
 	}
@@ -140,5 +140,5 @@ func unanswered(pid int, facets []facet, answers map[platform.Attr]reply) error 
 		return nil
 	}
 	slices.Sort(names)
-	return fmt.Errorf("%w: %d (%s)", platform.ErrBlocked, pid, strings.Join(names, ", "))
+	return fmt.Errorf("%w: %d (%s)", platform.ErrUnresponsive, pid, strings.Join(names, ", "))
 }

@@ -64,7 +64,7 @@ func (r *Report) entry(pid int) (object, error) {
 	answers, err := r.asker.ask(pid, attrsOf(chosen))
 	if err != nil {
 		entry := append(object{{"pid", pid}}, failureObject(err)...)
-		if !errors.Is(err, platform.ErrBlocked) {
+		if !errors.Is(err, platform.ErrUnresponsive) {
 			err = nil
 		}
 		return entry, err
@@ -122,7 +122,7 @@ func failureObject(err error) object {
 		{platform.ErrZombie, "ZombieProcess"}, {platform.ErrGone, "NoSuchProcess"},
 		{platform.ErrAccessDenied, "AccessDenied"}, {platform.ErrTimeout, "TimeoutExpired"},
 		{platform.ErrUnsupported, "NotImplemented"}, {platform.ErrInvalid, "ValueError"},
-		{platform.ErrBlocked, "DoesNotAnswer"}, {platform.ErrTooLarge, "TooLarge"},
+		{platform.ErrUnresponsive, "DoesNotAnswer"}, {platform.ErrTooLarge, "TooLarge"},
 	} {
 		if errors.Is(err, known.kind) {
 			return object{{"error", known.name}}

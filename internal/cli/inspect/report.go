@@ -71,7 +71,7 @@ func (r *Report) repeat(ctx context.Context, w io.Writer) error {
 			}
 		}
 		err := r.report(w)
-		if err != nil && !errors.Is(err, platform.ErrBlocked) {
+		if err != nil && !errors.Is(err, platform.ErrUnresponsive) {
 			return err
 		}
 		select {
@@ -137,8 +137,8 @@ func (r *Report) pidsNamed(names []string) ([]int, error) {
 			err = answers["name"].err
 		}
 		switch name := answers["name"].value; {
-		case errors.Is(err, platform.ErrBlocked):
-			silent = errors.Join(silent, fmt.Errorf("%w: %d", platform.ErrBlocked, pid))
+		case errors.Is(err, platform.ErrUnresponsive):
+			silent = errors.Join(silent, fmt.Errorf("%w: %d", platform.ErrUnresponsive, pid))
 		case err == nil && slices.Contains(names, name.(string)):
 			pids = append(pids, pid)
 			delete(missing, name.(string))

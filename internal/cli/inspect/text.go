@@ -90,7 +90,7 @@ func reasonOf(err error) string {
 		return "- (access denied)"
 	case errors.Is(err, platform.ErrUnsupported):
 		return "- (not known here)"
-	case errors.Is(err, platform.ErrBlocked):
+	case errors.Is(err, platform.ErrUnresponsive):
 		return "- (does not answer)"
 	case errors.Is(err, platform.ErrTooLarge):
 		return "- (more than any process has)"
