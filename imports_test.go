@@ -26,8 +26,11 @@ var mayImport = map[string][]string{
 		"github.com/prometheus",
 	},
 	"collector": {module + "/grouping", module + "/platform", "github.com/prometheus/client_golang", "github.com/prometheus/client_model"},
-	"grouping":  {module + "/platform", "go.yaml.in/yaml/v3"},
-	"platform":  {module + "/procfs", module + "/platform/bpf"},
+	"grouping": {
+		module + "/platform", module + "/grouping/appname", module + "/grouping/nearest", module + "/grouping/redact",
+		"go.yaml.in/yaml/v3",
+	},
+	"platform": {module + "/procfs", module + "/platform/bpf"},
 
 	"internal/webui": {module + "/collector", module + "/grouping", module + "/platform", "github.com/prometheus/common/version"},
 

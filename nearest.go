@@ -4,6 +4,8 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	edit "github.com/seed57308aee/process_exporter/grouping/nearest"
 )
 
 // nearest returns the known name that a user who typed name most likely meant,
@@ -13,7 +15,7 @@ import (
 func nearest[V any](name string, known map[string]V) string {
 	best, bestDistance, bestPrefix := "", len(name)+100, 0
 	for _, k := range slices.Sorted(maps.Keys(known)) {
-		d, p := editDistance(name, k), commonPrefix(name, k)
+		d, p := edit.Distance(name, k), commonPrefix(name, k)
 		if d <= 2 {
 			d, p = d-100, len(name)+1 // beats every name that only begins alike
 		}
@@ -38,25 +40,4 @@ func commonPrefix(a, b string) int {
 		n++
 	}
 	return n
-}
-
-// editDistance counts the bytes to insert, delete or replace to make a into b.
-func editDistance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			replace := diagonal
-			if a[i] != b[j] {
-				replace++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(replace, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
 }

@@ -11,6 +11,8 @@ import (
 	"unicode/utf8"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/seed57308aee/process_exporter/grouping/nearest"
 )
 
 // maxNodes is about what a file of maxConfigBytes can hold. Only aliases of aliases
@@ -103,7 +105,7 @@ func (d *decoder) unknownKey(at *yaml.Node, key string, known []string) {
 	if strings.HasPrefix(key, "x-") {
 		return
 	}
-	if k := nearest(key, known); k != "" {
+	if k, ok := nearest.Nearest(key, known); ok {
 		d.warn(at, "unknown key %q, did you mean %q?", key, k)
 		return
 	}
