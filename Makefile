@@ -1,7 +1,7 @@
 # make run     serves this machine's processes on :9256, with nothing but Go
 # make build   builds ./process_exporter
 # make test    what a change has to pass
-# make lint    golangci-lint, where it is installed
+# make lint    static analysis and the word list
 # make bench   benchmarks, and what the whole program costs where the script for that is at hand
 # make fuzz    fuzzes every target for FUZZTIME each
 # make soak    an hour with everything at once; SOAK=10m for less
@@ -41,9 +41,18 @@ test:
 	go -C deploy/kubernetes/test vet ./...
 	go -C deploy/kubernetes/test test ./...
 
+# The analyzers and the word list of test/lint, a separate module, so that the
+# product does not depend on them.
+TOOLS := $(CURDIR)/.cache/bin
 lint:
-	@if command -v golangci-lint >/dev/null; then golangci-lint run; \
-	else echo "golangci-lint is not installed; go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0"; fi
+	@mkdir -p $(TOOLS)
+	go -C test/lint build -o $(TOOLS)/ . ./words honnef.co/go/tools/cmd/staticcheck github.com/mgechev/revive
+	go -C test/lint vet ./...
+	go -C test/lint test ./...
+	go vet -vettool=$(TOOLS)/lint ./...
+	$(TOOLS)/staticcheck ./...
+	$(TOOLS)/revive -config test/lint/revive.toml -set_exit_status ./...
+	$(TOOLS)/words
 
 # The numbers of the whole program beside the bare system calls of a walk and
 # the program that this one succeeds, with the same rules: without the metrics
