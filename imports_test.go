@@ -25,16 +25,17 @@ var mayImport = map[string][]string{
 		"github.com/alecthomas/kingpin/v2", "github.com/alecthomas/units", "github.com/charmbracelet/x/term", "github.com/coreos/go-systemd/v22",
 		"github.com/prometheus",
 	},
-	"collector": {module + "/grouping", module + "/platform", "github.com/prometheus/client_golang", "github.com/prometheus/client_model"},
+	"collector": {module + "/internal/httpgzip", module + "/grouping", module + "/platform", "github.com/prometheus/client_golang", "github.com/prometheus/client_model"},
 	"grouping": {
 		module + "/platform", module + "/grouping/appname", module + "/grouping/nearest", module + "/grouping/redact",
 		"go.yaml.in/yaml/v3",
 	},
 	"platform": {module + "/procfs", module + "/platform/bpf"},
 
-	"internal/webui": {module + "/collector", module + "/grouping", module + "/platform", "github.com/prometheus/common/version"},
+	"internal/webui": {module + "/internal/httpgzip", module + "/collector", module + "/grouping", module + "/platform", "github.com/prometheus/common/version"},
 
 	"internal/webserver": {
+		module + "/internal/httpgzip",
 		"github.com/coreos/go-systemd/v22/activation", "github.com/mdlayher/vsock", "github.com/prometheus",
 		"go.yaml.in/yaml/v3", "golang.org/x/crypto/bcrypt", "golang.org/x/time/rate",
 	},

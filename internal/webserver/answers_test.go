@@ -98,16 +98,6 @@ func TestFlavoursAreFew(t *testing.T) {
 	}
 }
 
-func TestAcceptsGzip(t *testing.T) {
-	for header, want := range map[string]bool{
-		"": false, "gzip": true, "deflate, gzip;q=0.5": true, "gzip;q=0": false, "gzip; q=0.0": false, "br": false, "gzip;q=1.0": true,
-	} {
-		if got := acceptsGzip(http.Header{"Accept-Encoding": {header}}); got != want {
-			t.Errorf("%q: got %v", header, got)
-		}
-	}
-}
-
 // TestPace holds that scrapes at a usual rate are never put off, and others by
 // half a second at most.
 func TestPace(t *testing.T) {

@@ -5,10 +5,11 @@ import (
 	"math/bits"
 	"net/http"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/prometheus/common/expfmt"
+
+	"github.com/seed57308aee/process_exporter/internal/httpgzip"
 )
 
 // asked is all that an answer depends on. It has few values, so that clients
@@ -20,21 +21,7 @@ type asked struct {
 }
 
 func newAsked(h http.Header) asked {
-	return asked{format: FormatOf(h), gzip: acceptsGzip(h), deadline: roundDown(deadlineOf(h))}
-}
-
-// acceptsGzip reports whether the client understands gzip, the only encoding
-// there is.
-func acceptsGzip(h http.Header) bool {
-	for _, header := range h.Values("Accept-Encoding") {
-		for item := range strings.SplitSeq(header, ",") {
-			name, weight, _ := strings.Cut(strings.ReplaceAll(item, " ", ""), ";")
-			if name == "gzip" {
-				return strings.Trim(strings.TrimPrefix(weight, "q="), "0.") != "" || weight == ""
-			}
-		}
-	}
-	return false
+	return asked{format: FormatOf(h), gzip: httpgzip.Accepted(h), deadline: roundDown(deadlineOf(h))}
 }
 
 // roundDown cuts d behind its first three binary digits, so that there are few

@@ -2,22 +2,16 @@ package webui
 
 import (
 	"bytes"
-	"compress/gzip"
 	"encoding/json"
 	"net/http"
 	"strconv"
-	"strings"
 	"sync"
+
+	"github.com/seed57308aee/process_exporter/internal/httpgzip"
 )
 
 // leastZipped is how long a body is at least that is worth compressing.
 const leastZipped = 1 << 10
-
-// zippers are writers at rest: a new one takes a megabyte.
-var zippers = sync.Pool{New: func() any {
-	z, _ := gzip.NewWriterLevel(nil, gzip.BestSpeed) // a level that exists
-	return z
-}}
 
 // A body is what requests are answered with, complete before the first byte is sent.
 // Nothing changes it.
@@ -32,12 +26,9 @@ func newBody(contentType string, plain []byte) *body {
 		return b
 	}
 	var zipped bytes.Buffer
-	z := zippers.Get().(*gzip.Writer)
-	defer zippers.Put(z)
-	z.Reset(&zipped)
-	_, _ = z.Write(plain) // to memory, which has no errors
+	z := httpgzip.NewWriter(&zipped)
+	_, _ = z.Write(plain) // a bytes.Buffer returns no error
 	_ = z.Close()
-	z.Reset(nil) // which lets go of what it has written
 	b.zipped = zipped.Bytes()
 	return b
 }
@@ -47,8 +38,8 @@ func newBody(contentType string, plain []byte) *body {
 func (b *body) send(w http.ResponseWriter, r *http.Request) {
 	sent := b.plain
 	w.Header().Set("Content-Type", b.contentType)
-	if b.zipped != nil && strings.Contains(r.Header.Get("Accept-Encoding"), "gzip") {
-		w.Header().Set("Content-Encoding", "gzip")
+	if b.zipped != nil && httpgzip.Accepted(r.Header) {
+		w.Header().Set("Content-Encoding", httpgzip.Encoding)
 		sent = b.zipped
 	}
 	w.Header().Set("Content-Length", strconv.Itoa(len(sent)))
