@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"strings"
 
+	"github.com/seed57308aee/process_exporter/grouping/redact"
 	"github.com/seed57308aee/process_exporter/platform"
 )
 
@@ -107,7 +108,7 @@ func (m *nameMapping) Match(id *platform.Identity) Match {
 	groups := to.expr.FindStringSubmatch(strings.Join(id.Args, " "))
 	for i := 1; i < len(groups); i++ {
 		if groups[i] != "" {
-			return Match{Rule: to.rule, Group: groupName(id.Comm + ":" + maskSecrets(groups[i])), OK: true}
+			return Match{Rule: to.rule, Group: groupName(id.Comm + ":" + redact.Secrets(groups[i])), OK: true}
 		}
 	}
 	return Match{}

@@ -3,6 +3,8 @@ package grouping
 import (
 	"io"
 	"text/template/parse"
+
+	"github.com/seed57308aee/process_exporter/grouping/redact"
 )
 
 // A piece is a part of a name.
@@ -49,7 +51,7 @@ func plainWord(pipe *parse.PipeNode) piece {
 		name := field.Ident[1]
 		return func(s *subject) string {
 			if value, ok := s.matches[name]; ok {
-				return maskSecrets(value)
+				return redact.Secrets(value)
 			}
 			return "<no value>" // as a template prints what a map lacks
 		}
@@ -60,8 +62,8 @@ func plainWord(pipe *parse.PipeNode) piece {
 // plainWords are the words that are texts.
 var plainWords = map[string]piece{
 	"Comm":             func(s *subject) string { return s.id.Comm },
-	"ExeBase":          func(s *subject) string { return maskSecrets(s.exeBase()) },
-	"ExeFull":          func(s *subject) string { return maskSecrets(s.exeFull()) },
+	"ExeBase":          func(s *subject) string { return redact.Secrets(s.exeBase()) },
+	"ExeFull":          func(s *subject) string { return redact.Secrets(s.exeFull()) },
 	"Username":         func(s *subject) string { return s.id.Username },
 	"Exe":              func(s *subject) string { return s.id.Exe },
 	"Unit":             func(s *subject) string { return s.place().Unit },
@@ -70,7 +72,7 @@ var plainWords = map[string]piece{
 	"ContainerRuntime": func(s *subject) string { return s.place().Runtime },
 	"PodUID":           func(s *subject) string { return s.place().PodUID },
 	"Parent":           (*subject).parent,
-	"App":              func(s *subject) string { return maskSecrets(s.app()) },
+	"App":              func(s *subject) string { return redact.Secrets(s.app()) },
 }
 
 // join writes the pieces of a name, until there is no more room for them.

@@ -4,6 +4,7 @@ import (
 	"path"
 	"strings"
 
+	"github.com/seed57308aee/process_exporter/grouping/appname"
 	"github.com/seed57308aee/process_exporter/platform"
 )
 
@@ -48,7 +49,7 @@ func (s *subject) exeBase() string {
 }
 
 // app returns what an interpreter runs, such as the module given to python.
-func (s *subject) app() string { return appOf(s.id.Comm, s.exeBase(), s.id.Args) }
+func (s *subject) app() string { return appname.Find(s.id.Comm, s.exeBase(), s.id.Args) }
 
 // place returns what the control group of the process says.
 func (s *subject) place() *place {

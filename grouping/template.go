@@ -10,6 +10,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/seed57308aee/process_exporter/grouping/redact"
 	"github.com/seed57308aee/process_exporter/platform"
 )
 
@@ -81,7 +82,7 @@ func (w *templateWords) PodUID() string { return w.s.place().PodUID }
 func (w *templateWords) Parent() string { return w.s.parent() }
 
 // App is what an interpreter runs, such as the module given to python.
-func (w *templateWords) App() string { return maskSecrets(w.s.app()) }
+func (w *templateWords) App() string { return redact.Secrets(w.s.app()) }
 
 // parseTemplate reads the text of a template and finds out which words it
 // looks at.
@@ -146,7 +147,7 @@ func (s *subject) shown() map[string]string {
 	}
 	shown := make(map[string]string, len(s.matches))
 	for name, value := range s.matches {
-		shown[name] = maskSecrets(value)
+		shown[name] = redact.Secrets(value)
 	}
 	return shown
 }
@@ -155,8 +156,8 @@ func (s *subject) shown() map[string]string {
 func (s *subject) words() *templateWords {
 	return &templateWords{s: s, basicWords: basicWords{
 		Comm:      s.id.Comm,
-		ExeBase:   maskSecrets(s.exeBase()),
-		ExeFull:   maskSecrets(s.exeFull()),
+		ExeBase:   redact.Secrets(s.exeBase()),
+		ExeFull:   redact.Secrets(s.exeFull()),
 		Username:  s.id.Username,
 		PID:       s.id.PID,
 		StartTime: s.id.StartTime,

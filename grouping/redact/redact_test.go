@@ -1,15 +1,13 @@
-package grouping
+package redact
 
 import (
 	"strings"
 	"testing"
 	"unicode/utf8"
-
-	"github.com/seed57308aee/process_exporter/platform"
 )
 
-func TestMaskSecrets(t *testing.T) {
-	for _, tt := range []struct{ name, want string }{
+func TestSecrets(t *testing.T) {
+	for _, tt := range []struct{ text, want string }{
 		{"mysqld --password=hunter2 --port=3306", "mysqld --password=*** --port=3306"},
 		{"mysqld --password hunter2 --port 3306", "mysqld --password *** --port 3306"},
 		{"x -passwd:hunter2", "x -passwd:***"},
@@ -37,7 +35,7 @@ func TestMaskSecrets(t *testing.T) {
 		{"psql postgres://app:hun/ter2@db/app", "psql postgres://***@db/app"},
 		{"mount -o user=a,password=hunter2,ro", "mount -o user=a,password=***,ro"},
 
-		// What is no secret stays.
+		// Text that holds no secret.
 		{"mysql --password --host=db1", "mysql --password --host=db1"},
 		{"psql --no-password db1", "psql --no-password db1"},
 		{"x --password= --host=db1", "x --password= --host=db1"},
@@ -55,61 +53,31 @@ func TestMaskSecrets(t *testing.T) {
 		{"x --token-file=/run/token --tokenizer bpe", "x --token-file=/run/token --tokenizer bpe"},
 		{"sshd: user [priv]", "sshd: user [priv]"},
 	} {
-		if got := maskSecrets(tt.name); got != tt.want {
-			t.Errorf("%q: got %q, want %q", tt.name, got, tt.want)
+		if got := Secrets(tt.text); got != tt.want {
+			t.Errorf("%q: got %q, want %q", tt.text, got, tt.want)
 		}
 	}
 }
 
-// TestNamesAreMasked are names and labels that come from command lines, and not
-// those that a rule spells out.
-func TestNamesAreMasked(t *testing.T) {
-	id := &platform.Identity{Comm: "token=1", Args: []string{"/bin/run", "--password=hunter2"}}
-	for _, tt := range []struct{ text, want string }{
-		{"{{.Matches.all}}", "/bin/run --password=***"},
-		{"{{upper .Matches.all}}", "/BIN/RUN --PASSWORD=***"},
-		{"password=fixed", "password=fixed"},
-		{"password: {{.ExeBase}}", "password: run"},
-		{"passwd:{{.Comm}} {{.Matches.all}}", "passwd:token=1 /bin/run --password=***"},
-		{"{{.Comm}}", "token=1"},
-	} {
-		tmpl, err := parseTemplate(tt.text)
-		if err != nil {
-			t.Fatal(err)
-		}
-		s := &subject{id: id, matches: map[string]string{"all": strings.Join(id.Args, " ")}}
-		if got := tmpl.group(s).Group; got != tt.want {
-			t.Errorf("%s: got %q, want %q", tt.text, got, tt.want)
-		}
-	}
-	mapping, err := NewNameMapping("", "token=1,(--pass.*)")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got, want := mapping.Match(id).Group, "token=1:--password=***"; got != want {
-		t.Errorf("a name mapping: got %q, want %q", got, want)
-	}
-}
-
-// FuzzMaskSecrets asserts that masking ends, leaves nothing to be masked, adds no
-// line and no invalid text, and that nothing of a flag's value shows.
-func FuzzMaskSecrets(f *testing.F) {
+// FuzzSecrets checks that the result contains no more secrets, that Secrets adds no
+// newline and no invalid UTF-8, and that it hides the whole value of a flag.
+func FuzzSecrets(f *testing.F) {
 	f.Add("mysqld --password=hunter2 --port=3306")
 	f.Add("a://b:c@d://e:f@g token=x token=y")
 	f.Add(`"a"b`)
 	f.Add("\xff\xff:'tBtoken:'tBto://0\x1c0@B't")
 	f.Fuzz(func(t *testing.T, text string) {
-		once := maskSecrets(text)
-		if again := maskSecrets(once); again != once {
-			t.Errorf("%q: got %q and then %q", text, once, again)
+		once := Secrets(text)
+		if again := Secrets(once); again != once {
+			t.Errorf("%q: got %q the second time, want %q", text, again, once)
 		}
 		if strings.Count(once, "\n") > strings.Count(text, "\n") || utf8.ValidString(text) && !utf8.ValidString(once) {
-			t.Errorf("%q: got %q", text, once)
+			t.Errorf("%q: got %q with a new line or invalid UTF-8", text, once)
 		}
-		if text == "" || strings.ContainsAny(text, blanks) {
+		if text == "" || strings.ContainsAny(text, whitespace) {
 			return
 		}
-		if got, want := maskSecrets("x --password="+text), "x --password="+masked; got != want {
+		if got, want := Secrets("x --password="+text), "x --password="+Mask; got != want {
 			t.Errorf("value %q: got %q, want %q", text, got, want)
 		}
 	})

@@ -1,12 +1,12 @@
-package grouping
+package appname
 
 import (
 	"strings"
 	"testing"
 )
 
-// appTests have command lines with a | between two arguments.
-var appTests = []struct{ line, want string }{
+// commandLines separate arguments by |.
+var commandLines = []struct{ line, want string }{
 	{"/usr/bin/java|-jar|/opt/shop/shop-1.2.3.jar", "shop-1.2.3"},
 	{"java|-Xmx1g|-XX:+UseG1GC|-Dspring.profiles.active=prod|-jar|app.jar|--server.port=80", "app"},
 	{"java|-jar|-Xmx1g|shop.war", "shop"},
@@ -194,43 +194,42 @@ var appTests = []struct{ line, want string }{
 	{"python3|caf\xe9.py", "caf\xe9"},
 }
 
-func TestAppOf(t *testing.T) {
-	for _, tt := range appTests {
+func TestFind(t *testing.T) {
+	for _, tt := range commandLines {
 		t.Run(tt.line, func(t *testing.T) {
-			if got := appOf("", "", strings.Split(tt.line, "|")); got != tt.want {
+			if got := Find("", "", strings.Split(tt.line, "|")); got != tt.want {
 				t.Errorf("got %q, want %q", got, tt.want)
 			}
 		})
 	}
 }
 
-// TestAppOfProgram is about interpreters that are not called so by their first
-// argument.
-func TestAppOfProgram(t *testing.T) {
+// TestFindByExecutable covers interpreters that the first argument does not name.
+func TestFindByExecutable(t *testing.T) {
 	tests := []struct {
 		name, comm, exe string
 		args            []string
 		want            string
 	}{
 		{"no arguments", "python3", "/usr/bin/python3.11", nil, ""},
-		{"another first argument", "java", "/usr/lib/jvm/17/bin/java", []string{"elasticsearch", "-cp", "x", "org.Main"}, "org.Main"},
-		{"replaced on disk", "x", "/usr/bin/python3.11 (deleted)", []string{"x", "job.py"}, "job"},
-		{"executable hidden", "node", "", []string{"x", "/srv/job.js"}, "job"},
-		{"a title of its own", "mytool", "/usr/bin/python3.11", []string{"mytool: worker 3"}, ""},
+		{"first argument of the application", "java", "/usr/lib/jvm/17/bin/java", []string{"elasticsearch", "-cp", "x", "org.Main"}, "org.Main"},
+		{"executable deleted", "x", "/usr/bin/python3.11 (deleted)", []string{"x", "job.py"}, "job"},
+		{"executable unreadable", "node", "", []string{"x", "/srv/job.js"}, "job"},
+		{"unknown title", "mytool", "/usr/bin/python3.11", []string{"mytool: worker 3"}, ""},
 		{"the first argument decides", "java", "/usr/bin/java", []string{"python3", "job.py"}, "job"},
 		{"a program of busybox", "ls", "/bin/busybox", []string{"ls", "sh", "x"}, ""},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			if got := appOf(tt.comm, tt.exe, tt.args); got != tt.want {
+			if got := Find(tt.comm, tt.exe, tt.args); got != tt.want {
 				t.Errorf("got %q, want %q", got, tt.want)
 			}
 		})
 	}
 }
 
-// TestAppOfHostile asserts that neither long nor many arguments cost memory.
-func TestAppOfHostile(t *testing.T) {
+// TestFindLargeCommandLines checks that long and numerous arguments are handled.
+func TestFindLargeCommandLines(t *testing.T) {
 	long := strings.Repeat("x", 1<<20)
 	many := func(first string, others ...string) []string {
 		args := []string{first}
@@ -248,12 +247,12 @@ func TestAppOfHostile(t *testing.T) {
 		{"long script", []string{"python3", "/" + long + ".py"}, long},
 		{"long options", []string{"ruby", "-" + long, "--" + long, "x.rb"}, "x"},
 		{"long title", []string{"gunicorn: " + long + " [app]"}, "gunicorn"},
-		{"title of many words", []string{"node " + strings.Repeat("- ", 1<<19)}, ""},
+		{"title of many fields", []string{"node " + strings.Repeat("- ", 1<<19)}, ""},
 		{"brackets", []string{"puma: " + strings.Repeat("[", 1<<20)}, "puma"},
 		{"generic path", []string{"node", strings.Repeat("/src", 1<<18) + "/index.js"}, "index"},
 		{"slashes", []string{"node", strings.Repeat("/", 1<<20) + "index.js"}, "index"},
 		{"slashes behind a generic directory", []string{"node", "/src" + strings.Repeat("/", 1<<20) + "index.js"}, "index"},
-		{"boxes in boxes", many("busybox", "busybox"), ""},
+		{"nested busybox", many("busybox", "busybox"), ""},
 		{"options only", many("python3", "-u"), ""},
 		{"options of java", many("java", "-cp", "x", "@x"), ""},
 		{"modules", many("java", "-m"), "-m"},
@@ -262,22 +261,22 @@ func TestAppOfHostile(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			if got := appOf("x", "/x", tt.args); got != tt.want {
+			if got := Find("x", "/x", tt.args); got != tt.want {
 				t.Errorf("got %.100q of %d bytes, want %.100q", got, len(got), tt.want)
 			}
 		})
 	}
 }
 
-// FuzzAppOf asserts that every application is named by a part of one argument,
-// or after the server that runs it.
-func FuzzAppOf(f *testing.F) {
-	for _, tt := range appTests {
+// FuzzFind checks that the name of an application is a part of one argument, or
+// the name of a known server.
+func FuzzFind(f *testing.F) {
+	for _, tt := range commandLines {
 		f.Add("sh", "/usr/bin/node", tt.line)
 	}
 	servers := []string{"gunicorn", "puma", "sidekiq", "unicorn", "php-fpm", "uwsgi", "uvicorn", "hypercorn", "daphne", "celery", "flask"}
 	f.Fuzz(func(t *testing.T, comm, exe, line string) {
-		app := appOf(comm, exe, strings.Split(line, "|"))
+		app := Find(comm, exe, strings.Split(line, "|"))
 		if strings.Contains(line, app) && !strings.Contains(app, "|") {
 			return
 		}
@@ -286,6 +285,6 @@ func FuzzAppOf(f *testing.F) {
 				return
 			}
 		}
-		t.Errorf("%q, %q, %q: got %q", comm, exe, line, app)
+		t.Errorf("%q, %q, %q: got %q, want a part of an argument or the name of a server", comm, exe, line, app)
 	})
 }
