@@ -63,8 +63,8 @@ COSTFLAGS ?= --procs 5000 --busy 100
 
 bench: build
 	go test -run '^$$' -bench . -benchmem ./...
-	CHURN_SCRAPES=1000 go test -count 1 -v -run '^TestChurn' . | grep -v '^=== '
-	LOAD=$(LOADTIME) LOAD_PAIRS=5 go test -count 1 -v -run '^TestLoad' . | grep -v '^=== '
+	CHURN_SCRAPES=1000 go test -count 1 -v -run '^TestChurn' ./test/e2e | grep -v '^=== '
+	LOAD=$(LOADTIME) LOAD_PAIRS=5 go test -count 1 -v -run '^TestLoad' ./test/e2e | grep -v '^=== '
 	@if [ -x $(COST) ]; then \
 	  set -- 'bpf lean=./process_exporter --source=bpf $(LEAN) $(RULES)' 'bpf=./process_exporter --source=bpf $(RULES)' \
 	    'lean=./process_exporter --source=procfs $(LEAN) $(RULES)' 'default=./process_exporter --source=procfs $(RULES)'; \
@@ -99,7 +99,7 @@ generate:
 	go test ./collector -run TestReference -update
 	go test ./grouping -run TestDocsAreMade -update
 	go test . -run 'TestFlagReference|TestTroubleshooting' -update
-	go test . -run TestPermissions -update-permissions
+	go test ./test/e2e -run TestPermissions -update-permissions
 	go test ./deploy -run TestContainerProfiles -update-profiles
 
 # One target at a time, since go test -fuzz takes no more. What makes an input
@@ -114,7 +114,7 @@ fuzz:
 # An hour with everything at once: births, names, clients that hang up, reloads.
 SOAK ?= 1h
 soak:
-	SOAK=$(SOAK) go test -v -timeout 25h -run '^TestSoak$$' .
+	SOAK=$(SOAK) go test -v -timeout 25h -run '^TestSoak$$' ./test/e2e
 
 # What is too much, or too long, for every change. It needs a machine with
 # nothing else to do.
@@ -123,5 +123,5 @@ CHAOS := $(CHAOS)|TestShortReads|TestForgedCommandLines|TestManyProcesses|TestEx
 CHAOS := $(CHAOS)|TestForkStorm|TestLossUnderLoad|TestLoadIsSeen|TestRecycledPID|TestExecTurns|TestManyUsers|TestManyThreadNames
 CHAOS := $(CHAOS)|TestStartRefusesFiles|TestReloadRefusesFiles|TestLittleMemory|TestLogOfUnreadable
 chaos:
-	PROCESS_EXPORTER_CHAOS=1 go test -count 1 -v -timeout 60m -run '^($(CHAOS))' .
+	PROCESS_EXPORTER_CHAOS=1 go test -count 1 -v -timeout 60m -run '^($(CHAOS))' ./test/e2e
 	PROCESS_EXPORTER_CHAOS=1 go test -count 1 -v -run Recycled ./platform

@@ -46,20 +46,3 @@ func TestDeployedFlags(t *testing.T) {
 		t.Errorf("all.yaml: error %v, warnings %v", err, rules.Warnings())
 	}
 }
-
-// TestBuildInfo holds trap 82: the labels that dashboards take their variables
-// from.
-func TestBuildInfo(t *testing.T) {
-	onlyLinux(t)
-	line := regexp.MustCompile(`(?m)^process_exporter_build_info\{(.*)\} 1$`).FindStringSubmatch(startExporter(t).Scrape())
-	if line == nil {
-		t.Fatal("no process_exporter_build_info")
-	}
-	var names []string
-	for _, pair := range regexp.MustCompile(`(\w+)="`).FindAllStringSubmatch(line[1], -1) {
-		names = append(names, pair[1])
-	}
-	if got, want := strings.Join(names, " "), "branch goarch goos goversion revision tags version"; got != want {
-		t.Errorf("got labels %s, want %s", got, want)
-	}
-}

@@ -2,11 +2,15 @@ package main
 
 import (
 	"context"
+	"io"
 	"log/slog"
 	"net/http"
+	"regexp"
 	"testing"
 	"time"
 )
+
+var listening = regexp.MustCompile(`msg="Listening on" address=(\S+)`)
 
 // An addressLog takes the lines of a log, and keeps what is listened on.
 type addressLog chan string
@@ -45,23 +49,39 @@ func TestReadyAfterFirstWalk(t *testing.T) {
 			t.Error(err)
 		}
 	}()
-	r := &running{t: t, Client: &http.Client{Timeout: patience, Transport: &http.Transport{DisableKeepAlives: true}}}
+	var url string
 	select {
 	case address := <-addresses:
-		r.URL = "http://" + address
-	case <-time.After(patience):
+		url = "http://" + address
+	case <-time.After(testTimeout):
 		t.Fatal("nothing listens during the first walk")
 	}
 	eventually(t, "the first walk to begin", func() bool { return len(groups.entered) > 0 })
-	if response, body := r.Get(healthyPath); response.StatusCode != http.StatusOK {
+	if response, body := get(t, url+healthyPath); response.StatusCode != http.StatusOK {
 		t.Errorf("got %s during the first walk: %s", response.Status, body)
 	}
-	if response, body := r.Get(readyPath); response.StatusCode != http.StatusServiceUnavailable || response.Header.Get("Retry-After") == "" {
+	if response, body := get(t, url+readyPath); response.StatusCode != http.StatusServiceUnavailable || response.Header.Get("Retry-After") == "" {
 		t.Errorf("got %s and %v during the first walk: %s", response.Status, response.Header, body)
 	}
 	close(groups.release)
 	eventually(t, "readiness after the first walk", func() bool {
-		response, _ := r.Get(readyPath)
+		response, _ := get(t, url+readyPath)
 		return response.StatusCode == http.StatusOK
 	})
+}
+
+// get returns the response of a GET request, and its body.
+func get(t *testing.T, url string) (*http.Response, string) {
+	t.Helper()
+	client := http.Client{Timeout: testTimeout, Transport: &http.Transport{DisableKeepAlives: true}}
+	response, err := client.Get(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	body, err := io.ReadAll(response.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return response, string(body)
 }

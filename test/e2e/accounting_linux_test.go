@@ -1,0 +1,110 @@
+package e2e
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// swarmSize is how many processes TestAccounting lets live, unless the
+// environment says otherwise in SWARM.
+const swarmSize = 2400
+
+// TestAccounting has thousands of processes live and end between the scrapes of
+// a real Prometheus. With programs in the kernel none is missed: what they used
+// is what the kernel charged their parent, and every end is told. What /proc
+// shows of them is logged.
+func TestAccounting(t *testing.T) {
+	onlyLinux(t)
+	if testing.Short() {
+		t.Skip("it starts thousands of processes")
+	}
+	server := need(t, "prometheus")
+	needBPF(t)
+	size := swarmSize
+	if text := os.Getenv("SWARM"); text != "" {
+		var err error
+		if size, err = strconv.Atoi(text); err != nil {
+			t.Fatal(err)
+		}
+	}
+	rules := writeFile(t, "rules.yaml", "process_names:\n  - name: \"acct-{{.Matches.name}}\"\n    cmdline: ['swarm-(?P<name>\\w+)$']\n")
+	kernel := startExporter(t, "--source=bpf", "-config.path", rules)
+	proc := startExporter(t, "--source=procfs", "-config.path", rules)
+	api := startPrometheus(t, server, strings.TrimPrefix(kernel.URL, "http://"), 5*time.Second)
+	other := startPrometheus(t, server, strings.TrimPrefix(proc.URL, "http://"), 5*time.Second)
+	charged := runSwarms(t, map[string]int{"one": size / 2, "two": size - size/2})
+	for group, cpu := range charged {
+		count := size / 2
+		label := fmt.Sprintf(`{groupname="acct-%s"}`, group)
+		ends := func(reason, code string) string {
+			return fmt.Sprintf(`namedprocess_namegroup_exits_total{groupname="acct-%s",reason=%q,code=%q} == %d`, group, reason, code, count/4)
+		}
+		for _, query := range []string{
+			ends("exited", "0"), ends("exited", "3"), ends("killed", "SIGTERM"), ends("killed", "SIGKILL"),
+			fmt.Sprintf(`sum(namedprocess_namegroup_exits_total%s) == %d`, label, count),
+			fmt.Sprintf(`namedprocess_namegroup_starts_total%s == %d`, label, count),
+			fmt.Sprintf(`namedprocess_namegroup_write_bytes_total%s >= %d`, label, count/10*8192),
+			`namedprocess_exporter_lost_events_total == 0`,
+		} {
+			var got []promSeries
+			eventually(t, query, func() bool {
+				got = api.query(strings.SplitN(query, " ", 2)[0])
+				return len(api.query(query)) > 0
+			}, func() string { return fmt.Sprint(got) })
+		}
+		share := func(p prometheusAPI) float64 {
+			result := p.query(`sum(namedprocess_namegroup_cpu_seconds_total` + label + `)`)
+			if len(result) == 0 {
+				return 0
+			}
+			seconds, err := strconv.ParseFloat(result[0].Value[1].(string), 64)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return seconds / cpu.Seconds()
+		}
+		if got := share(api); got < 0.99 || got > 1.001 {
+			t.Errorf("%s: accounts for %.2f %% of the CPU time, want at least 99 %% and not more than was charged", group, 100*got)
+		}
+		t.Logf("%s: %d processes used %v; bpf accounts for %.3f %%, procfs for %.1f %%", group, count, cpu, 100*share(api), 100*share(other))
+	}
+}
+
+// runSwarms runs a swarm for every name, and returns what each was charged for
+// its processes.
+func runSwarms(t *testing.T, counts map[string]int) map[string]time.Duration {
+	t.Helper()
+	program := filepath.Join(filepath.Dir(binary), "swarm")
+	if out, err := exec.Command("go", "build", "-o", program, "./testdata/swarm").CombinedOutput(); err != nil {
+		t.Fatalf("go build: %v\n%s", err, out)
+	}
+	dir, err := os.MkdirTemp(".", "swarm") // on a disk, which /tmp may not be
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	var mu sync.Mutex
+	charged := make(map[string]time.Duration)
+	var wg sync.WaitGroup
+	for name, count := range counts {
+		wg.Go(func() {
+			out, err := exec.Command(program, name, strconv.Itoa(count), filepath.Join(dir, name)).Output()
+			nanos, bad := strconv.ParseInt(strings.TrimSpace(string(out)), 10, 64)
+			if err != nil || bad != nil {
+				t.Errorf("swarm %s said %q: %v", name, out, err)
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			charged[name] = time.Duration(nanos)
+		})
+	}
+	wg.Wait()
+	return charged
+}

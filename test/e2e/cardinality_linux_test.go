@@ -1,0 +1,217 @@
+package e2e
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/seed57308aee/process_exporter/procfs"
+)
+
+// statOf returns the stat of a process or thread, by its path below /proc.
+func statOf(t *testing.T, path string) (st procfs.Stat) {
+	t.Helper()
+	text, err := os.ReadFile("/proc/" + path + "/stat")
+	if err == nil {
+		err = procfs.ParseStat(text, &st)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return st
+}
+
+// startLimited starts an exporter with limits on names, which are the default with
+// make chaos.
+func startLimited(t *testing.T, source, rules string, limits ...string) *running {
+	t.Helper()
+	path, err := plainBinary()
+	if err != nil {
+		t.Fatal(err)
+	}
+	args := []string{source, "--web.listen-address=127.0.0.1:0", "--children=false", "--config.path", writeFile(t, "rules.yaml", rules)}
+	if !chaos {
+		args = append(args, limits...)
+	}
+	r := startCommand(t, exec.Command(path, args...))
+	r.URL = r.firstAddress()
+	return r
+}
+
+// wantModest wants an answer of no more than 8 MiB, and an exporter of no more than
+// 128.
+func wantModest(t *testing.T, r *running, text string) {
+	t.Helper()
+	memory := statusKB(t, r.PID, "VmHWM")
+	t.Logf("an answer of %d KiB, memory of %d KiB at most", len(text)>>10, memory)
+	if len(text) > 8<<20 {
+		t.Errorf("got an answer of %d bytes", len(text))
+	}
+	if memory > 128<<10 {
+		t.Errorf("got %d KiB of memory", memory)
+	}
+}
+
+// TestManyUsers has processes of thousands of users, who make a group each. As many
+// as may be have one, those that were there first among them, and all others are
+// added up, to the last page fault.
+func TestManyUsers(t *testing.T) {
+	onlyLinux(t)
+	if os.Geteuid() != 0 {
+		t.Skip("only root becomes somebody else")
+	}
+	eachSource(t, func(t *testing.T, source string) {
+		count, limit := 200, 50
+		if chaos {
+			count, limit = 10_000, 2_000
+		}
+		const early, first, firstEarly = 20, 100_000, 90_000
+		allowPIDs(t, count)
+		r := startLimited(t, source, "process_names: [{name: 'user {{.Username}}', comm: crowd}]\n", "--max-groups="+strconv.Itoa(limit))
+		last := make(sampleSet)
+		last.follow(t, r.Scrape())
+		startCrowd(t, "users", early, firstEarly)
+		last.follow(t, r.Scrape())
+		many := startCrowd(t, "users", count, first)
+		last.follow(t, r.Scrape())
+		text := r.Scrape()
+		series := last.follow(t, text)
+
+		of := func(metric, group string) (value float64, found bool) {
+			value, found = series[fmt.Sprintf("namedprocess_namegroup_%s{groupname=%q}", metric, group)]
+			return value, found
+		}
+		groups := 0
+		for key := range series {
+			if strings.HasPrefix(key, "namedprocess_namegroup_num_procs{") {
+				groups++
+			}
+		}
+		if groups != limit+1 {
+			t.Errorf("got %d groups, want %d and that of the others", groups, limit)
+		}
+		for i := range early {
+			if got, _ := of("num_procs", fmt.Sprintf("user %d", firstEarly+i)); got != 1 {
+				t.Errorf("got %v processes of user %d, who was there first", got, firstEarly+i)
+			}
+		}
+		var others, faults float64
+		for _, pid := range children(t, many.Process.Pid) {
+			uid := procUID(t, pid)
+			if got, found := of("num_procs", fmt.Sprintf("user %d", uid)); !found {
+				others++
+				faults += float64(statOf(t, strconv.Itoa(pid)).MinorFaults)
+			} else if got != 1 {
+				t.Errorf("got %v processes of user %d", got, uid)
+			}
+		}
+		if want := float64(count + early + 1 - limit); others != want { // root has one too
+			t.Errorf("%v users have no group, want %v", others, want)
+		}
+		for metric, want := range map[string]float64{"num_procs": others, "num_threads": others, "minor_page_faults_total": faults} {
+			if got, _ := of(metric, "_other"); got != want {
+				t.Errorf("%s of the others: got %v, want %v", metric, got, want)
+			}
+		}
+		if got := series["namedprocess_exporter_limited_groups_total{}"]; got != others {
+			t.Errorf("got %v processes without room, want %v", got, others)
+		}
+		t.Logf("%d groups, %v processes and %v page faults of others", groups, others, faults)
+		wantModest(t, r, text)
+	})
+}
+
+func procUID(t *testing.T, pid int) (uid int) {
+	t.Helper()
+	for _, line := range strings.Split(procText(t, pid, "status"), "\n") {
+		if n, _ := fmt.Sscanf(line, "Uid: %d", &uid); n == 1 {
+			return uid
+		}
+	}
+	t.Fatalf("process %d has no user", pid)
+	return 0
+}
+
+// TestManyThreadNames has a few processes of thousands of threads, each of which has
+// a name of its own. As many names as may be are told, and all other threads are
+// added up, to the last page fault.
+func TestManyThreadNames(t *testing.T) {
+	onlyLinux(t)
+	eachSource(t, func(t *testing.T, source string) {
+		procs, threads, inGroup, inAll := 2, 250, 1_000, 100
+		if chaos {
+			procs, threads, inAll = 5, 10_000, 20_000
+		}
+		allowPIDs(t, procs*threads)
+		r := startLimited(t, source, "process_names: [{name: '{{.Comm}}', comm: [crowd0, crowd1, crowd2, crowd3, crowd4]}, {name: early, cmdline: 'workload early$'}]\n",
+			"--max-thread-names="+strconv.Itoa(inAll))
+		early := startWorker(t, "early")
+		early.do("thread first 0")
+		early.do("thread second 0")
+		last := make(sampleSet)
+		last.follow(t, r.Scrape())
+		of := func(series sampleSet, group, thread string) (value float64, found bool) {
+			value, found = series[fmt.Sprintf("namedprocess_namegroup_thread_count{groupname=%q,threadname=%q}", group, thread)]
+			return value, found
+		}
+		many := startCrowd(t, "named", procs, threads)
+		last.follow(t, r.Scrape())
+		text := r.Scrape()
+		series := last.follow(t, text)
+
+		for _, name := range []string{"first", "second"} {
+			if got, _ := of(series, "early", name); got != 1 {
+				t.Errorf("got %v threads called %s, which was there first", got, name)
+			}
+		}
+		names, earlyNames, others := 0, 0, 0.
+		for key := range series {
+			if !strings.HasPrefix(key, "namedprocess_namegroup_thread_count{") || strings.Contains(key, `"_other"`) {
+				continue
+			}
+			if names++; strings.Contains(key, `groupname="early"`) {
+				earlyNames++
+			}
+		}
+		for _, pid := range children(t, many.Process.Pid) {
+			group := procText(t, pid, "comm")
+			tasks, err := os.ReadDir(fmt.Sprintf("/proc/%d/task", pid))
+			if err != nil {
+				t.Fatal(err)
+			}
+			var without, faults float64
+			for _, task := range tasks {
+				st := statOf(t, fmt.Sprintf("%d/task/%s", pid, task.Name()))
+				if got, found := of(series, group, string(st.Comm)); !found {
+					without++
+					faults += float64(st.MinorFaults)
+				} else if got != 1 {
+					t.Errorf("got %v threads called %s", got, st.Comm)
+				}
+			}
+			if got, _ := of(series, group, "_other"); got != without || len(tasks) != threads {
+				t.Errorf("%s: got %v other threads, want %v of %d", group, got, without, len(tasks))
+			}
+			key := fmt.Sprintf("namedprocess_namegroup_thread_minor_page_faults_total{groupname=%q,threadname=\"_other\"}", group)
+			if got := series[key]; got != faults {
+				t.Errorf("%s: got %v page faults of other threads, want %v", group, got, faults)
+			}
+			if got := len(tasks) - int(without); got > inGroup {
+				t.Errorf("%s: got %d names, want %d at most", group, got, inGroup)
+			}
+			others += without
+		}
+		// Each group has _other besides, which counts as one.
+		if most := min(inAll, procs*inGroup+earlyNames); names > most || names < most-procs {
+			t.Errorf("got %d names, want as many as there may be, %d", names, most)
+		}
+		if got := series["namedprocess_exporter_limited_threads_total{}"]; got != others {
+			t.Errorf("got %v threads without room, want %v", got, others)
+		}
+		t.Logf("%d names, %v other threads", names, others)
+		wantModest(t, r, text)
+	})
+}

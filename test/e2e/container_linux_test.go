@@ -1,0 +1,103 @@
+package e2e
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// kernelCapabilities are those that the source bpf takes without root.
+var kernelCapabilities = []string{"CAP_BPF", "CAP_PERFMON", "CAP_SYS_PTRACE", "CAP_DAC_READ_SEARCH"}
+
+// bundle writes what runc needs to run the exporter, alone in a file system of
+// its own, with the PID namespace and the network of the machine.
+func bundle(t *testing.T, capabilities []string, args ...string) (dir string) {
+	t.Helper()
+	dir = t.TempDir()
+	root := filepath.Join(dir, "rootfs")
+	for _, name := range []string{"proc", "sys"} {
+		if err := os.MkdirAll(filepath.Join(root, name), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	build := exec.Command("go", "build", "-o", filepath.Join(root, "process_exporter"), ".")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0") // the file system holds nothing else
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("go build: %v\n%s", err, out)
+	}
+	type object = map[string]any
+	config := object{
+		"ociVersion": "1.0.2",
+		"process": object{
+			"args": append([]string{"/process_exporter"}, withListener(args)...),
+			"cwd":  "/", "user": object{"uid": 0, "gid": 0}, "noNewPrivileges": true,
+			"capabilities": object{"bounding": capabilities, "effective": capabilities, "permitted": capabilities},
+		},
+		"root": object{"path": "rootfs", "readonly": true},
+		"mounts": []object{
+			{"destination": "/proc", "type": "proc", "source": "proc"},
+			{"destination": "/sys", "type": "bind", "source": "/sys", "options": []string{"rbind", "ro"}},
+		},
+		"linux": object{"namespaces": []object{{"type": "mount"}, {"type": "ipc"}, {"type": "uts"}}},
+	}
+	text, err := json.Marshal(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "config.json"), text, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+// startContainer starts the exporter in a container. The test ends it.
+func startContainer(t *testing.T, capabilities []string, args ...string) *running {
+	t.Helper()
+	runc := need(t, "runc")
+	dir := bundle(t, capabilities, args...)
+	state := filepath.Join(dir, "state")
+	name := fmt.Sprintf("process-exporter-test-%d", os.Getpid())
+	r := startCommand(t, exec.Command(runc, "--root", state, "run", "--bundle", dir, name))
+	t.Cleanup(func() { _ = exec.Command(runc, "--root", state, "delete", "--force", name).Run() })
+	eventually(t, "a listener", func() bool {
+		r.mustRun()
+		return len(r.addresses()) > 0
+	}, func() string { return strings.Join(r.Log(), "\n") })
+	r.URL = "http://" + r.addresses()[0]
+	return r
+}
+
+// TestContainer sees the processes of the machine from inside a container, by
+// the kernel's programs if it has the capabilities, and from /proc without.
+func TestContainer(t *testing.T) {
+	onlyLinux(t)
+	needBPF(t)
+	if os.Getuid() != 0 {
+		t.Skip("only root can run containers")
+	}
+	outside := startWorker(t, "outside")
+	outside.do("open 5")
+	for source, capabilities := range map[string][]string{"bpf": kernelCapabilities, "procfs": {}} {
+		t.Run(source, func(t *testing.T) {
+			r := startContainer(t, capabilities)
+			eventually(t, "the processes of the machine", func() bool {
+				got, _ := parseMetrics(t, r.Scrape())
+				return got[`namedprocess_namegroup_num_procs{groupname="outside"}`] >= 1 &&
+					got[`namedprocess_exporter_source_info{source="`+source+`"}`] == 1
+			}, func() string { return strings.Join(r.Log(), "\n") })
+			line := r.waitForLog(`msg="Reading processes"`, "via="+source)
+			if named := strings.Contains(line, "CAP_BPF"); named != (source == "procfs") {
+				t.Errorf("got %q, which should name the capabilities only where they are missing", line)
+			}
+			r.Signal(syscall.SIGTERM)
+			if status := r.Wait(); status != 0 {
+				t.Errorf("got exit status %d", status)
+			}
+		})
+	}
+}

@@ -1,0 +1,79 @@
+package e2e
+
+import (
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// TestHealthCheck asks running exporters with the flags that they run with.
+func TestHealthCheck(t *testing.T) {
+	onlyLinux(t)
+	dir := t.TempDir()
+	writeCertificate(t, dir)
+	tests := []struct {
+		name, webConfig, want string
+	}{
+		{name: "plain", want: "answers 200"},
+		{"TLS", "tls_server_config: {cert_file: cert.pem, key_file: key.pem}\n", "answers 200"},
+		{"password", "basic_auth_users: {prometheus: '" + passwordHash + "'}\n", "answers 401"},
+		{"client certificate", "tls_server_config: {cert_file: cert.pem, key_file: key.pem, client_ca_file: cert.pem, client_auth_type: RequireAndVerifyClientCert}\n", "Healthy"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			args := []string{"--web.listen-address=" + freeAddress(t)}
+			if tt.webConfig != "" {
+				path := filepath.Join(dir, strings.ReplaceAll(tt.name, " ", "-")+".yml")
+				if err := os.WriteFile(path, []byte(tt.webConfig), 0o600); err != nil {
+					t.Fatal(err)
+				}
+				args = append(args, "--web.config.file="+path)
+			}
+			r := launch(t, args...)
+			if stdout, stderr, status := finish(t, append(args, "--health-check")...); status != 0 || !strings.Contains(stdout, tt.want) {
+				t.Errorf("got status %d, output %q %q, want %q", status, stdout, stderr, tt.want)
+			}
+			r.Stop()
+			if stdout, stderr, status := finish(t, append(args, "--health-check")...); status != 1 || stdout != "" || !strings.Contains(stderr, "--health-check") {
+				t.Errorf("after its end: got status %d, output %q %q", status, stdout, stderr)
+			}
+		})
+	}
+}
+
+// TestWatchdog counts signs of life. Without WATCHDOG_USEC there are none,
+// which TestNotify shows.
+func TestWatchdog(t *testing.T) {
+	onlyLinux(t)
+	path := filepath.Join(t.TempDir(), "notify")
+	socket, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: path, Net: "unixgram"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer socket.Close()
+	command := exec.Command(binary, "--web.listen-address=127.0.0.1:0")
+	command.Env = append(os.Environ(), "NOTIFY_SOCKET="+path, "WATCHDOG_USEC=20000")
+	r := startCommand(t, command)
+	for signs := 0; signs < 5; {
+		if err := socket.SetReadDeadline(time.Now().Add(patience)); err != nil {
+			t.Fatal(err)
+		}
+		buf := make([]byte, 1024)
+		n, err := socket.Read(buf)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if string(buf[:n]) == "WATCHDOG=1" {
+			signs++
+		}
+	}
+	r.Signal(syscall.SIGTERM)
+	if status := r.Wait(); status != 0 {
+		t.Errorf("got exit status %d", status)
+	}
+}

@@ -1,0 +1,151 @@
+package e2e
+
+import (
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/seed57308aee/process_exporter/testdata/proctree"
+)
+
+// Limits of the log: lines a minute, and lines that wait for a slow sink.
+const (
+	maxLinesPerMinute = 60
+	maxQueued         = 256
+)
+
+// startWithLog starts an exporter whose log goes to a file that nobody reads. It
+// listens on a socket that is handed to it, for it cannot say which.
+func startWithLog(t *testing.T, stderr *os.File, args ...string) (command *exec.Cmd, r *running) {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	socket, err := listener.(*net.TCPListener).File()
+	if err := errors.Join(err, listener.Close()); err != nil {
+		t.Fatal(err)
+	}
+	defer socket.Close()
+	script := `LISTEN_FDS=1 LISTEN_PID=$$ exec "$0" "$@"`
+	command = exec.Command("sh", append([]string{"-c", script, binary, "--web.systemd-socket"}, args...)...)
+	command.ExtraFiles, command.Stderr = []*os.File{socket}, stderr
+	if err := command.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = command.Process.Kill() })
+	r = &running{t: t, command: command, URL: "http://" + listener.Addr().String(), PID: command.Process.Pid, Client: &http.Client{Timeout: patience, Transport: &http.Transport{DisableKeepAlives: true}}}
+	return command, r
+}
+
+// TestLogSinks runs with logs of which none takes a line.
+func TestLogSinks(t *testing.T) {
+	full := func() (*os.File, func()) {
+		var fds [2]int
+		if err := unix.Pipe2(fds[:], unix.O_CLOEXEC); err != nil {
+			t.Fatal(err)
+		}
+		if err := unix.SetNonblock(fds[1], true); err != nil {
+			t.Fatal(err)
+		}
+		for junk := make([]byte, 4096); ; {
+			if _, err := unix.Write(fds[1], junk); err != nil {
+				break
+			}
+		}
+		if err := unix.SetNonblock(fds[1], false); err != nil {
+			t.Fatal(err)
+		}
+		return os.NewFile(uintptr(fds[1]), "pipe"), func() { _ = unix.Close(fds[0]) }
+	}
+	closed := func() (*os.File, func()) {
+		read, write, err := os.Pipe()
+		if err := errors.Join(err, read.Close()); err != nil {
+			t.Fatal(err)
+		}
+		return write, func() {}
+	}
+	disk := func() (*os.File, func()) {
+		f, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return f, func() {}
+	}
+	for name, open := range map[string]func() (*os.File, func()){"full pipe": full, "closed pipe": closed, "full disk": disk} {
+		t.Run(name, func(t *testing.T) {
+			stderr, release := open()
+			defer release()
+			defer stderr.Close()
+			command, r := startWithLog(t, stderr, "--log.level=debug", "-config.path", writeFile(t, "c.yml", groupOfAll("all")))
+			r.Scrape() // signals are heeded now
+			for range 2 * maxQueued / 8 {
+				r.Signal(syscall.SIGHUP)
+			}
+			for range 5 {
+				if body := r.Scrape(); !strings.Contains(body, `num_procs{groupname="all"}`) {
+					t.Errorf("got %.300s", body)
+				}
+			}
+			r.Signal(syscall.SIGTERM)
+			if err := command.Wait(); err != nil {
+				t.Errorf("got %v of SIGTERM, want exit status 0", err)
+			}
+		})
+	}
+}
+
+// TestStopFinishesScrape sends SIGTERM while a scrape waits for a process that
+// does not answer. The answer has to be whole.
+func TestStopFinishesScrape(t *testing.T) {
+	rounds := 3
+	if chaos {
+		rounds = 100
+	}
+	for range rounds {
+		tree := proctree.New(t, 1000)
+		for pid := 10; pid < 20; pid++ {
+			tree.Set(proctree.Process{PID: pid, Comm: "p", Args: []string{"x"}, Start: 5})
+		}
+		r := startExporter(t, "--procfs", tree.Root)
+		path := filepath.Join(tree.Root, "15", "stat")
+		if err := errors.Join(os.Remove(path), unix.Mkfifo(path, 0o600)); err != nil {
+			t.Fatal(err)
+		}
+		answer := make(chan string)
+		go func() {
+			response, err := r.Client.Get(r.URL + "/metrics")
+			if err != nil {
+				answer <- err.Error()
+				return
+			}
+			defer response.Body.Close()
+			text, err := io.ReadAll(response.Body)
+			if err != nil {
+				answer <- err.Error()
+				return
+			}
+			answer <- string(text)
+		}()
+		plug := -1
+		eventually(t, "the scrape to meet the process", func() bool {
+			fd, err := unix.Open(path, unix.O_WRONLY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
+			plug = fd
+			return err == nil
+		})
+		status := r.Stop()
+		_ = unix.Close(plug)
+		if text := <-answer; status != 0 || !strings.Contains(text, `num_procs{groupname="p"} 10`) || !strings.Contains(text, "namedprocess_exporter_scrape_success") {
+			t.Errorf("got exit status %d and the answer %.300q", status, text)
+		}
+	}
+}

@@ -1,0 +1,144 @@
+package e2e
+
+import (
+	"encoding/json"
+	"flag"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+var pageShots = flag.String("page-shots", "", "directory for pictures of the page")
+
+// A pageTask is what testdata/page/look.mjs is told.
+type pageTask struct {
+	URL        string `json:"url"` // ends in a slash
+	User       string `json:"user,omitempty"`
+	Password   string `json:"password,omitempty"`
+	Chromium   string `json:"chromium"`
+	Steady     string `json:"steady"` // a group in which nothing changes
+	Busy       string `json:"busy"`   // a group of a process that never sleeps
+	Everything bool   `json:"everything"`
+	Shots      string `json:"shots,omitempty"`
+}
+
+// pageModules returns where testdata/prerequisites.sh puts the modules of
+// testdata/page.
+func pageModules(t *testing.T) string {
+	t.Helper()
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := filepath.Join(cache, "process_exporter", "page")
+	if _, err := os.Stat(filepath.Join(dir, "node_modules", "playwright-core")); err != nil {
+		if os.Getenv("CI") == "true" {
+			t.Fatalf("%v; testdata/prerequisites.sh installs it", err)
+		}
+		t.Skip(err)
+	}
+	return dir
+}
+
+// look lets a browser do what task says.
+func (task pageTask) look(t *testing.T) {
+	t.Helper()
+	modules := pageModules(t)
+	task.Chromium = need(t, "chromium")
+	text, err := json.Marshal(task)
+	if err != nil {
+		t.Fatal(err)
+	}
+	command := exec.Command(need(t, "node"), "testdata/page/look.mjs", string(text))
+	command.Env = append(os.Environ(), "PAGE_MODULES="+modules)
+	out, err := command.CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v:\n%s", err, out)
+	}
+	if t.Logf("measured: %s", out); !task.Everything {
+		return
+	}
+	var measured struct {
+		Paint  float64 `json:"first_paint_ms"`
+		Update float64 `json:"update_ms"`
+	}
+	if err := json.Unmarshal(out, &measured); err != nil {
+		t.Fatal(err)
+	}
+	if chaos && (measured.Paint > 1000 || measured.Update > 100) {
+		t.Error("that is too slow")
+	}
+}
+
+// startSpinner starts a process that never sleeps.
+func startSpinner(t *testing.T, name string) {
+	t.Helper()
+	text, err := os.ReadFile("/bin/sh")
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), name)
+	if err := os.WriteFile(path, text, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	command := exec.Command(path, "-c", "while :; do :; done")
+	if err := command.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = command.Process.Kill()
+		_ = command.Wait()
+	})
+}
+
+// TestPage uses the page as people do: in a browser, alone, behind a proxy that
+// serves it below a path of its own, and with TLS and a password.
+func TestPage(t *testing.T) {
+	onlyLinux(t)
+	pageModules(t)
+	for range 3 {
+		startNamed(t, "steady")
+	}
+	startNamed(t, "<img onerror=x>")
+	startSpinner(t, "spinner")
+	config := writeFile(t, "c.yml", "process_names:\n  - name: '{{.Comm}}'\n    cmdline: ['.+']\n")
+	task := pageTask{Steady: "steady", Busy: "spinner"}
+
+	t.Run("alone", func(t *testing.T) {
+		r := startExporter(t, "--config.path", config)
+		task := task
+		task.URL, task.Everything, task.Shots = r.firstAddress()+"/", true, *pageShots
+		task.look(t)
+	})
+	t.Run("below a path", func(t *testing.T) {
+		r := startExporter(t, "--config.path", config)
+		target, err := url.Parse(r.firstAddress())
+		if err != nil {
+			t.Fatal(err)
+		}
+		proxy := httptest.NewServer(http.StripPrefix("/hosts/one", httputil.NewSingleHostReverseProxy(target)))
+		defer proxy.Close()
+		task := task
+		task.URL = proxy.URL + "/hosts/one/"
+		task.look(t)
+	})
+	t.Run("TLS and a password", func(t *testing.T) {
+		dir := t.TempDir()
+		writeCertificate(t, dir)
+		web := filepath.Join(dir, "web.yml")
+		text := "tls_server_config: {cert_file: cert.pem, key_file: key.pem}\nbasic_auth_users: {alice: '" + passwordHash + "'}\n"
+		if err := os.WriteFile(web, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		r := launch(t, withListener([]string{"--config.path", config, "--web.config.file", web})...)
+		task := task
+		task.URL, task.User, task.Password = strings.Replace(r.firstAddress(), "http:", "https:", 1)+"/", "alice", password
+		task.look(t)
+	})
+}

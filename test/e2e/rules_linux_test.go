@@ -1,0 +1,188 @@
+package e2e
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// eachSource runs a test for every way to read processes that there is here.
+func eachSource(t *testing.T, test func(t *testing.T, source string)) {
+	t.Run("procfs", func(t *testing.T) { test(t, "--source=procfs") })
+	t.Run("bpf", func(t *testing.T) {
+		needBPF(t)
+		test(t, "--source=bpf")
+	})
+}
+
+// followed are the rules of TestFollowsProcesses, for processes that carry a
+// token which no other has.
+const followed = `process_names:
+- {name: titled, cmdline: 'title-TOKEN'}
+- {name: renamed, comm: renTOKEN}
+- {name: execed, cmdline: '--execed=TOKEN'}
+- {name: "user {{.Username}}", cmdline: '--id=TOKEN', user: "65534"}
+- {name: moved, cmdline: '--id=TOKEN', cgroup: '/disguise-'}
+- {name: slept, cmdline: '^sleep-TOKEN'}
+- {name: first, cmdline: '--id=TOKEN'}
+`
+
+// groupIs waits until a process that carries the token of a test is the only one
+// in a group.
+func groupIs(t *testing.T, r *running, group string) {
+	t.Helper()
+	var got map[string]float64
+	eventually(t, "a process in group "+group, func() bool {
+		got = make(map[string]float64)
+		series, _ := parseMetrics(t, r.Scrape())
+		for _, name := range []string{"titled", "renamed", "execed", "user nobody", "moved", "slept", "first"} {
+			if n := series[fmt.Sprintf("namedprocess_namegroup_num_procs{groupname=%q}", name)]; n != 0 {
+				got[name] = n
+			}
+		}
+		return got[group] == 1 && len(got) == 1
+	}, func() string { return fmt.Sprint(got) })
+}
+
+// TestFollowsProcesses has real processes change all that rules look at. Each is
+// found in its new group, and no counter of the old one falls.
+func TestFollowsProcesses(t *testing.T) {
+	onlyLinux(t)
+	eachSource(t, func(t *testing.T, source string) {
+		token := strconv.Itoa(os.Getpid()) + source[len("--source="):][:1]
+		rules := writeFile(t, "rules.yaml", strings.ReplaceAll(followed, "TOKEN", token))
+		r := startExporter(t, source, "--children=false", "-config.path", rules)
+		tests := []struct {
+			name string
+			do   func(t *testing.T, d *disguised) (group string)
+		}{
+			{"exec", func(_ *testing.T, d *disguised) string { d.become("other", "x", "--execed="+token); return "execed" }},
+			{"rename", func(_ *testing.T, d *disguised) string { d.do("name ren%s", token); return "renamed" }},
+			{"title", func(_ *testing.T, d *disguised) string { d.do("title title-%s", token); return "titled" }},
+			{"user", func(t *testing.T, d *disguised) string {
+				if os.Geteuid() != 0 {
+					t.Skip("only root becomes somebody else")
+				}
+				d.do("user 65534")
+				return "user nobody"
+			}},
+			{"control group", func(t *testing.T, d *disguised) string {
+				dir := makeCgroup(t)
+				if dir == "" {
+					t.Skip("no control group can be made here")
+				}
+				t.Cleanup(func() { d.end(); removeCgroup(t, dir) })
+				d.do("cgroup %s", dir)
+				return "moved"
+			}},
+		}
+		for _, tt := range tests {
+			t.Run(tt.name, func(t *testing.T) {
+				d := startDisguise(t, "--id="+token, strings.Repeat("x", 100))
+				defer d.end()
+				groupIs(t, r, "first")
+				before, _ := parseMetrics(t, r.Scrape())
+				group := tt.do(t, d)
+				groupIs(t, r, group)
+				after, _ := parseMetrics(t, r.Scrape())
+				for key, was := range before {
+					// Threads are told by name as long as there are some.
+					if now, ok := after[key]; strings.Contains(key, "_total{") && now < was && (ok || !strings.Contains(key, "threadname=")) {
+						t.Errorf("%s fell from %v to %v", key, was, now)
+					}
+				}
+				if key := fmt.Sprintf("namedprocess_namegroup_regroups_total{groupname=%q}", group); after[key] != 1 {
+					t.Errorf("got %v moves to group %s, want 1", after[key], group)
+				}
+			})
+		}
+	})
+}
+
+// TestForkBeforeExec has a process seen between fork and exec, when it still
+// looks like its parent. It must not stay where the parent is.
+func TestForkBeforeExec(t *testing.T) {
+	onlyLinux(t)
+	eachSource(t, func(t *testing.T, source string) {
+		token := "f" + strconv.Itoa(os.Getpid()) + source[len("--source="):][:1]
+		rules := writeFile(t, "rules.yaml", strings.ReplaceAll(followed, "TOKEN", token))
+		r := startExporter(t, source, "-config.path", rules)
+		d := startDisguise(t, "--id="+token)
+		d.fork("/bin/sleep", "sleep-"+token, "600")
+		procs := func(group string) float64 {
+			series, _ := parseMetrics(t, r.Scrape())
+			return series[fmt.Sprintf("namedprocess_namegroup_num_procs{groupname=%q}", group)]
+		}
+		eventually(t, "both in the parent's group", func() bool { return procs("first") == 2 })
+		d.do("release")
+		eventually(t, "the child in its own group", func() bool { return procs("first") == 1 && procs("slept") == 1 })
+	})
+}
+
+// TestCommands runs the commands that look at rules, on a real process.
+func TestCommands(t *testing.T) {
+	onlyLinux(t)
+	token := "c" + strconv.Itoa(os.Getpid())
+	rules := writeFile(t, "rules.yaml", `process_names:
+- name: nothing
+  comm: no-such-process
+- name: "job {{.Matches.id}}"
+  cmdline: '--id=(?P<id>`+token+`)'
+  not: {user: nobody}
+  labels: {who: "{{.Username}}"}
+`)
+	d := startDisguise(t, "--id="+token)
+	child := d.fork("/bin/sleep", "sleep", "600")
+	d.do("release")
+	eventually(t, "the child has become another program", func() bool { return procText(t, child, "comm") == "sleep" })
+
+	tests := []struct {
+		name   string
+		args   []string
+		status int
+		want   []string
+	}{
+		{"explain", []string{"explain", "--config.path", rules, strconv.Itoa(d.pid())}, 0, []string{
+			"process " + strconv.Itoa(d.pid()) + " (disguise)", "rule 1, " + rules + ":2", `FAIL comm      wants "no-such-process"; sees "disguise"`,
+			"captured id = \"" + token + `"`, `=> in the group "job ` + token + `" {who="`, "by rule 2, the first that wants it"}},
+		{"explain a child", []string{"explain", "-config.path=" + rules, strconv.Itoa(child)}, 0, []string{
+			`in the group "job ` + token + `" of its ancestor disguise (` + strconv.Itoa(d.pid()) + ")", "children: false in rule 2"}},
+		{"explain a child on its own", []string{"explain", "-children=false", "-config.path", rules, strconv.Itoa(child)}, 0, []string{"=> in no group: no rule wants it"}},
+		{"explain by name", []string{"explain", "-config.path", rules, "disguise"}, 0, []string{"process " + strconv.Itoa(d.pid())}},
+		{"explain as JSON", []string{"explain", "--json", "-config.path", rules, strconv.Itoa(child)}, 0, []string{`"Group": "job ` + token + `"`, `"Heir": {`}},
+		{"explain nobody", []string{"explain", "no-such-process"}, 1, []string{"there is no process no-such-process"}},
+		{"explain without a process", []string{"explain"}, 1, []string{"name the processes"}},
+		{"explain with a bad file", []string{"explain", "-config.path", filepath.Join(t.TempDir(), "none"), "1"}, 1, []string{"cannot be opened"}},
+		{"groups", []string{"groups", "--pause=10ms", "--sort=name", "-config.path", rules}, 0, []string{"PROCS", "job " + token + "{who="}},
+		{"groups as JSON", []string{"groups", "--pause=0s", "--json", "-config.path", rules}, 0, []string{`"groupname": "job ` + token + `"`, `"num_procs": 2`, `"groupname": "nothing"`}},
+		{"groups of what", []string{"groups", "x"}, 1, []string{`unexpected argument "x"`}},
+		{"groups by what", []string{"groups", "--sort=x"}, 1, []string{"--sort", "cpu"}},
+		{"check", []string{"check", rules}, 0, []string{"wants nothing that runs here now", "job {{.Matches.id}}", "The configuration is good."}},
+		{"check nothing here", []string{"check", "--no-here", rules}, 0, []string{"The configuration is good."}},
+		{"check two", []string{"check", rules, rules}, 1, []string{"one file"}},
+		{"check a doubtful one", []string{"check", "--here=false", writeFile(t, "doubt.yaml", "process_names:\n- {name: a, comm: a}\n- {name: b, comm: a}\n")}, 1, []string{"doubt.yaml:3:3: warning: the rule is never reached"}},
+		{"check a bad one", []string{"check", writeFile(t, "bad.yaml", "process_names:\n- name: a\n  cmdline: '('\n")}, 1, []string{"bad.yaml:3:12: error: bad cmdline regex"}},
+		{"schema", []string{"check", "--schema"}, 0, []string{`"$schema"`, `"process_names"`}},
+		{"help", []string{"explain", "--help"}, 0, []string{"usage: process_exporter explain PID|NAME", "--config.path"}},
+		{"unknown flag", []string{"groups", "--sorted"}, 1, []string{"did you mean --sort?"}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			stdout, stderr, status := finish(t, tt.args...)
+			if status != tt.status {
+				t.Errorf("got status %d, want %d; stderr: %s", status, tt.status, stderr)
+			}
+			for _, want := range tt.want {
+				if !strings.Contains(stdout+stderr, want) {
+					t.Errorf("got no %q in\n%s%s", want, stdout, stderr)
+				}
+			}
+			if strings.Count(stderr, "\n") > 1 {
+				t.Errorf("got more than a line of errors:\n%s", stderr)
+			}
+		})
+	}
+}

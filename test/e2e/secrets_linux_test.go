@@ -1,0 +1,291 @@
+package e2e
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httputil"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+
+	"golang.org/x/crypto/bcrypt"
+
+	"github.com/seed57308aee/process_exporter/internal/webui"
+)
+
+// canary is how all words begin that nobody may read anywhere. What follows it
+// tells where one that got out came from.
+const canary = "S3cr3t-"
+
+// secretive are rules that look for the words, and show what they find.
+const secretive = `process_names:
+- {name: 'masked {{.Matches.all}}', cmdline: ['^sleep-masked(?P<all>.*S3cr.*)']}
+- {name: '{{.Comm}}', cmdline: ['S3cr', '.+']}
+- {name: other, cmdline: ['.+']}
+`
+
+// startSecretive starts processes that have the words in their arguments and in
+// their environment: one whose arguments are in no name, and one whose are, so
+// that they have to be told to be secrets.
+func startSecretive(t *testing.T) {
+	t.Helper()
+	t.Setenv("CANARY", canary+"environment")
+	for _, args := range [][]string{
+		{"sh", "-c", "read end", "sh", canary + "argument", "/run/" + canary + "path"},
+		{"sleep-masked", "-c", "read end", "--password=" + canary + "flag", "DB_PASS=" + canary + "assigned",
+			"https://alice:" + canary + "userinfo@host/x?token=" + canary + "query&x=1", "Authorization: Bearer " + canary + "bearer"},
+	} {
+		shell := exec.Command("sh")
+		shell.Args = args
+		in, err := shell.StdinPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := shell.Start(); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() {
+			_ = in.Close()
+			_ = shell.Wait() // reading to the end is an error for it
+		})
+	}
+}
+
+// A guarded is an exporter that asks for a password, and everything that it has
+// answered so far.
+type guarded struct {
+	*running
+	command *exec.Cmd
+	log     *os.File
+	told    map[string]string // by what was asked
+}
+
+// startGuarded starts an exporter that knows one user, alice, and her password.
+func startGuarded(t *testing.T, webConfig string, args ...string) *guarded {
+	t.Helper()
+	log, err := os.Create(filepath.Join(t.TempDir(), "log"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { log.Close() })
+	args = append(args, "--web.enable-lifecycle", "--config.path", writeFile(t, "c.yml", secretive), "--web.config.file", webConfig)
+	command, r := startWithLog(t, log, args...)
+	return &guarded{r, command, log, make(map[string]string)}
+}
+
+// ask sends a request, as alice if there is a password, and keeps the answer.
+func (g *guarded) ask(method, target, password string, want int) string {
+	g.t.Helper()
+	u, err := url.Parse(g.URL + target)
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	if password != "" {
+		u.User = url.UserPassword("alice", password)
+	}
+	request, err := http.NewRequest(method, u.String(), nil)
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	request.Header.Set("Referer", "http://host/"+canary+"referer")
+	request.Header.Set("User-Agent", canary+"agent")
+	response, err := g.Client.Do(request)
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	defer response.Body.Close()
+	text, err := httputil.DumpResponse(response, true)
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	if response.StatusCode != want {
+		g.t.Errorf("%s %s: got %s, want %d", method, target, response.Status, want)
+	}
+	g.told[fmt.Sprintf("answer %d to %s %s", response.StatusCode, method, target)] += string(text)
+	return string(text)
+}
+
+// say sends what may be no request, and keeps what comes back.
+func (g *guarded) say(text string) {
+	g.t.Helper()
+	conn := g.dial()
+	if _, err := io.WriteString(conn, text); err != nil {
+		g.t.Fatal(err)
+	}
+	answer, _ := io.ReadAll(conn) // it may be reset when all has been said
+	g.told[fmt.Sprintf("answer to %.40q", text)] += string(answer)
+	_ = conn.Close()
+}
+
+// TestSecretsStayInside gives processes, the exporter itself, its configuration
+// and its clients words that nobody may read: neither in what it answers to
+// whomever, nor in its log at any level, nor in the traces of a crash.
+func TestSecretsStayInside(t *testing.T) {
+	onlyLinux(t)
+	const right, wrong = canary + "password", canary + "guess"
+	startSecretive(t)
+	hash, err := bcrypt.GenerateFromPassword([]byte(right), bcrypt.MinCost)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, flags := range [][]string{
+		{"--source=procfs", "-debug"},
+		{"--source=auto", "--log.level=debug", "--log.format=json"},
+		{"--source=procfs", "--log.level=info", "--web.telemetry-path=/metrics"},
+		{"--source=auto", "--log.level=error"},
+	} {
+		t.Run(strings.Join(flags, " "), func(t *testing.T) {
+			webConfig := writeFile(t, "web.yml", "basic_auth_users: {alice: '"+string(hash)+"'}\n")
+			g := startGuarded(t, webConfig, flags...)
+			for range 2 {
+				text := g.ask("GET", "/metrics", right, 200)
+				for _, want := range []string{`num_procs{groupname="sh"} `, `num_procs{groupname="masked  -c read end --password=*** DB_PASS=*** https://***@host/x?token=***&x=1 Authorization: Bearer ***"}`} {
+					if !strings.Contains(text, want) {
+						t.Errorf("got no %s in %q", want, grep(strings.Split(text, "\n"), "_num_procs"))
+					}
+				}
+			}
+			const query = "?token=" + canary + "query"
+			for _, path := range []string{healthyPath, readyPath, reloadPath, "/page.js", "/page.css", "/api/v1/groups", "/", "/metrics", pprofPath, "/" + canary + "path"} {
+				want := map[string]int{reloadPath: 405, pprofPath: 404, "/" + canary + "path": 404}[path]
+				if want == 0 {
+					want = 200
+				}
+				g.ask("GET", path+query, right, want)
+				g.ask("GET", path+query, "", 401)
+			}
+			g.ask("GET", webui.GroupsPath+"?group=sh", right, 200)
+			g.ask("GET", "/metrics", wrong, 401)
+			g.ask("TRACE", "/metrics"+query, right, 405)
+			g.ask("POST", reloadPath, right, 200)
+			g.Signal(syscall.SIGHUP)
+			host := strings.TrimPrefix(g.URL, "http://")
+			for _, text := range []string{
+				"GET http://alice:" + right + "@" + host + "/metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
+				"GET /" + canary + "version HTTP/9.9\r\n\r\n",
+				canary + "garbage\r\n\r\n",
+				"GET / HTTP/1.1\r\nHost: " + canary + "host\r\n" + canary + " header: 1\r\n\r\n",
+				"GET / HTTP/1.1\r\nHost: x\r\nX: " + strings.Repeat(canary, 4000) + "\r\n\r\n",
+			} {
+				g.say(text)
+			}
+			if slices.Contains(flags, "-debug") || slices.Contains(flags, "--log.level=error") { // each takes a second
+				g.breakConfig(webConfig, right)
+			}
+			g.crash()
+			for where, text := range g.told {
+				for _, secret := range []string{canary, string(hash)} {
+					if at := strings.Index(text, secret); at >= 0 {
+						t.Errorf("%s: a secret is there: %.100q", where, text[max(0, at-30):])
+					}
+				}
+			}
+		})
+	}
+}
+
+// TestSecretsOfNameMapping has names of command lines without a file of rules.
+func TestSecretsOfNameMapping(t *testing.T) {
+	onlyLinux(t)
+	startSecretive(t)
+	r := startExporter(t, "--source=procfs", "--log.level=debug", "--namemapping=sh,(--password=.*)")
+	const want = `num_procs{groupname="sh:--password=*** DB_PASS=*** https://***@host/x?token=***&x=1 Authorization: Bearer ***"} 1`
+	var text string
+	eventually(t, "the group with its secrets masked", func() bool {
+		text = r.Scrape()
+		return strings.Contains(text, want)
+	}, r.Scrape)
+	_, groups := r.Get(webui.GroupsPath)
+	_, page := r.Get("/")
+	for where, text := range map[string]string{
+		"the metrics": text,
+		"the groups":  groups,
+		"the page":    page,
+		"the log":     strings.Join(r.Log(), "\n"),
+	} {
+		if at := strings.Index(text, canary); at >= 0 {
+			t.Errorf("%s: a secret is there: %.100q", where, text[max(0, at-30):])
+		}
+	}
+}
+
+// breakConfig has a password where its hash should be, as a slip in an editor, and
+// waits until the log tells of it.
+func (g *guarded) breakConfig(path, password string) {
+	g.t.Helper()
+	if err := os.WriteFile(path, []byte("basic_auth_users: "+canary+"plain\n"), 0o600); err != nil {
+		g.t.Fatal(err)
+	}
+	eventually(g.t, "the broken web configuration to be noticed", func() bool {
+		return strings.Contains(g.ask("GET", "/metrics", password, 200), "namedprocess_exporter_web_config_last_reload_successful 0")
+	})
+	eventually(g.t, "the log to tell of it", func() bool { return strings.Contains(g.logged(), "Web configuration not reloaded") })
+}
+
+// crash makes the exporter end as a fault in it would, and keeps its log with the
+// traces.
+func (g *guarded) crash() {
+	g.t.Helper()
+	g.Signal(syscall.SIGQUIT)
+	if err := g.command.Wait(); g.command.ProcessState.ExitCode() != 2 {
+		g.t.Errorf("got %v of SIGQUIT, want exit status 2", err)
+	}
+	if g.told["log"] = g.logged(); !strings.Contains(g.told["log"], "goroutine ") {
+		g.t.Errorf("got no traces in %.2000s", g.told["log"])
+	}
+}
+
+func (g *guarded) logged() string {
+	g.t.Helper()
+	text, err := os.ReadFile(g.log.Name())
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	return string(text)
+}
+
+// TestSecretsOfBrokenFiles has a password in a web configuration whose author
+// made a mistake, and in the address of another exporter.
+func TestSecretsOfBrokenFiles(t *testing.T) {
+	onlyLinux(t)
+	web := func(text string) []string {
+		return []string{"--web.listen-address=127.0.0.1:0", "--web.config.file", writeFile(t, "web.yml", text)}
+	}
+	for name, args := range map[string][]string{
+		"plain":            web("basic_auth_users: {alice: S3cr3t-}\n"),
+		"a text":           web("basic_auth_users: S3cr3t-\n"),
+		"a long text":      web("basic_auth_users: S3cr3t-S3cr3t-S3cr3t-\n"),
+		"a list":           web("basic_auth_users: [S3cr3t-]\n"),
+		"an alias":         web("basic_auth_users: {alice: *S3cr3t-}\n"),
+		"a tag":            web("basic_auth_users: {alice: !S3cr3t- x}\n"),
+		"a tag of a list":  web("basic_auth_users: !S3cr3t- [x]\n"),
+		"a number of http": web("http_server_config: {http2: S3cr3t-}\n"),
+		"given twice":      web("basic_auth_users: {alice: S3cr3t-, alice: S3cr3t-}\n"),
+		"a key":            web("tls_server_config: {key: 'S3cr3t-', cert: 'S3cr3t-'}\n"),
+		"no scheme":        {"top", "--once", "--url=alice:S3cr3t-@127.0.0.1:1"},
+		"a bad scheme":     {"top", "--once", "--url=htp://alice:S3cr3t-@127.0.0.1:1"},
+		"a bad port":       {"top", "--once", "--url=http://alice:S3cr3t-@127.0.0.1:x"},
+		"nobody there":     {"top", "--once", "--url=http://alice:S3cr3t-@127.0.0.1:1"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			stdout, stderr, status := finish(t, args...)
+			if status != 1 || strings.Count(stderr, "\n") != 1 {
+				t.Errorf("got status %d and %q, want 1 and one line", status, stderr)
+			}
+			if strings.Contains(stdout+stderr, canary) {
+				t.Errorf("the password is in %q", stdout+stderr)
+			}
+			if strings.HasPrefix(args[0], "--web") {
+				if stdout, _, status = finish(t, append(args, "--config.check")...); status != 1 || strings.Contains(stdout, canary) {
+					t.Errorf("the check ends with %d and says %q", status, stdout)
+				}
+			}
+		})
+	}
+}

@@ -1,0 +1,217 @@
+package e2e
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/seed57308aee/process_exporter/internal/webui"
+)
+
+// A screen is a terminal that a test types into and looks at.
+type screen struct {
+	t      *testing.T
+	tmux   string
+	socket string
+}
+
+func newScreen(t *testing.T) *screen {
+	t.Helper()
+	s := &screen{t: t, tmux: need(t, "tmux"), socket: filepath.Join(t.TempDir(), "tmux")}
+	s.do("new-session", "-d", "-x", "100", "-y", "20", "env", "PS1=prompt> ", "ENV=", "TERM=screen", "sh")
+	t.Cleanup(func() { _ = exec.Command(s.tmux, "-S", s.socket, "kill-server").Run() }) // it may have ended
+	s.wait("the prompt", "prompt>")
+	return s
+}
+
+func (s *screen) do(args ...string) string {
+	s.t.Helper()
+	out, err := exec.Command(s.tmux, append([]string{"-S", s.socket}, args...)...).CombinedOutput()
+	if err != nil {
+		s.t.Fatalf("tmux %q: %v: %s", args, err, out)
+	}
+	return string(out)
+}
+
+func (s *screen) look() string { return s.do("capture-pane", "-p") }
+
+func (s *screen) keys(keys ...string) { s.do(append([]string{"send-keys"}, keys...)...) }
+
+// wait waits until the screen shows all texts, and none that begins with "!".
+func (s *screen) wait(what string, texts ...string) string {
+	s.t.Helper()
+	var seen string
+	eventually(s.t, what, func() bool {
+		seen = s.look()
+		for _, text := range texts {
+			if bad, not := strings.CutPrefix(text, "!"); strings.Contains(seen, bad) == not {
+				return false
+			}
+		}
+		return true
+	}, func() string { return "the screen shows:\n" + seen })
+	return seen
+}
+
+// child returns the PID of the program that the shell runs, or nothing.
+func (s *screen) child() string {
+	s.t.Helper()
+	shell := strings.TrimSpace(s.do("display-message", "-p", "#{pane_pid}"))
+	children, err := os.ReadFile("/proc/" + shell + "/task/" + shell + "/children")
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return strings.TrimSpace(string(children))
+}
+
+// waitForShell waits until the program has ended. What is typed before is its own.
+func (s *screen) waitForShell() {
+	s.t.Helper()
+	eventually(s.t, "the end of the program", func() bool { return s.child() == "" }, s.look)
+}
+
+func configOfTop(t *testing.T) string {
+	return writeFile(t, "c.yml", "process_names:\n  - name: '{{.Comm}}'\n    comm: [topone, toptwo, topspin]\n")
+}
+
+// TestTop uses the terminal as people do. Afterwards it must be as it was.
+func TestTop(t *testing.T) {
+	onlyLinux(t)
+	startNamed(t, "topone")
+	startNamed(t, "topone")
+	startNamed(t, "toptwo")
+	startSpinner(t, "topspin")
+	s := newScreen(t)
+	s.keys("stty -a > "+s.socket+".before", "Enter")
+	s.keys("echo before; "+binary+" top --interval 1s --source procfs --config.path "+configOfTop(t), "Enter")
+	seen := s.wait("the table", "GROUP", "vCPU%", "topone", "toptwo", "topspin", "4 processes, 3 groups", "!prompt>")
+	s.wait("rates", "topspin", "!–")
+	if lines := strings.Split(s.look(), "\n"); !strings.HasPrefix(lines[2], "topspin") {
+		t.Errorf("the busiest is not on top:\n%s", seen)
+	}
+	s.keys("p")
+	eventually(t, "most processes first", func() bool { return strings.HasPrefix(strings.Split(s.look(), "\n")[2], "topone") }, s.look)
+	s.keys("R")
+	eventually(t, "fewest processes first", func() bool { return !strings.HasPrefix(strings.Split(s.look(), "\n")[2], "topone") }, s.look)
+	s.keys("/", "t", "w", "o", "Enter")
+	s.wait("the filter", "filter: two", "toptwo", "(1 shown)", "!topone")
+	s.keys("Enter")
+	s.wait("details", "rule     1: {{.Comm}} (line 2)", "sleeping 1", "Esc goes back")
+	s.keys("Escape")
+	s.wait("the table again", "filter: two")
+	s.keys("Escape")
+	s.wait("all groups", "topone", "topspin")
+	s.keys("?")
+	s.wait("help", "reverse the order")
+	s.keys("x")
+	s.do("resize-window", "-x", "45", "-y", "8")
+	s.wait("a small table", "GROUP", "RSS", "!FDS", "!THREADS", "topone")
+	s.do("resize-window", "-x", "160", "-y", "30")
+	s.wait("a wide table", "CTXT/S", "AGE")
+	s.keys("q")
+	s.waitForShell()
+	s.wait("what was there before", "before", "prompt>", "!GROUP")
+	s.keys("stty -a > "+s.socket+".after; echo done", "Enter")
+	s.wait("an echo", "done")
+	eventually(t, "the settings of the terminal", func() bool { _, err := os.Stat(s.socket + ".after"); return err == nil })
+	before, after := settingsOf(t, s.socket+".before"), settingsOf(t, s.socket+".after")
+	if before != after {
+		t.Errorf("the terminal was\n%s\nand is\n%s", before, after)
+	}
+	if s.do("display-message", "-p", "#{cursor_flag} #{alternate_on}") != "1 0\n" {
+		t.Error("the cursor is hidden, or the alternate screen is still on")
+	}
+}
+
+// settingsOf returns what stty said, without the size.
+func settingsOf(t *testing.T, path string) string {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, found := strings.Cut(string(text), "\n")
+	if !found {
+		t.Fatalf("stty said %q", text)
+	}
+	return rest
+}
+
+// TestTopEndsWell ends it by a signal: the terminal is as it was, too.
+func TestTopEndsWell(t *testing.T) {
+	onlyLinux(t)
+	startNamed(t, "topone")
+	s := newScreen(t)
+	s.keys(binary+" top --interval 1s --source procfs --config.path "+configOfTop(t), "Enter")
+	s.wait("the table", "topone", "GROUP")
+	pid, err := strconv.Atoi(s.child())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Kill(pid, syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	s.waitForShell()
+	s.wait("the prompt", "prompt>", "!GROUP")
+	s.keys("echo $((6*7))", "Enter")
+	s.wait("an echo", "42")
+}
+
+// TestTopOnce prints the groups of this machine, and those of an exporter.
+func TestTopOnce(t *testing.T) {
+	onlyLinux(t)
+	startNamed(t, "topone")
+	startNamed(t, "topone")
+	config := configOfTop(t)
+	r := startExporter(t, "--config.path", config)
+	for _, args := range [][]string{
+		{"top", "--once", "--interval=1s", "--source=procfs", "--config.path", config},
+		{"top", "--once", "--interval=1s", "--url", r.URL},
+	} {
+		stdout, stderr, status := finish(t, args...)
+		if status != 0 || !strings.Contains(stdout, "topone") || !strings.Contains(stdout, "2 processes, 1 group ") {
+			t.Errorf("%q: got %d, %s%s", args, status, stdout, stderr)
+		}
+		args[1] = "--json"
+		stdout, stderr, status = finish(t, args...)
+		var report webui.Report
+		if err := json.Unmarshal([]byte(stdout), &report); status != 0 || err != nil {
+			t.Fatalf("%q: got %d, %v, %s%s", args, status, err, stdout, stderr)
+		}
+		if g := report.Groups[0]; g.Name != "topone" || g.Procs != 2 || g.CPU == nil || report.Interval < 1 {
+			t.Errorf("%q: got %+v", args, report)
+		}
+	}
+}
+
+func TestTopRefuses(t *testing.T) {
+	for _, tt := range []struct {
+		args []string
+		want string
+	}{
+		{[]string{"--interval=1ms"}, "use a second or more"},
+		{[]string{"nginx"}, "only flags are known"},
+		{[]string{"--url=localhost:9256"}, "write one such as http://localhost:9256"},
+		{[]string{"--url=http://127.0.0.1:1"}, "no answer of http://127.0.0.1:1/api/v1/groups"},
+	} {
+		stdout, stderr, status := finish(t, append([]string{"top", "--once"}, tt.args...)...)
+		if status != 1 || stdout != "" || !strings.Contains(stderr, tt.want) || strings.Count(stderr, "\n") != 1 {
+			t.Errorf("%q: got %d, %q, %q, want one line with %q", tt.args, status, stdout, stderr, tt.want)
+		}
+	}
+	web := writeFile(t, "web.yml", fmt.Sprintf("basic_auth_users: {alice: '%s'}\n", passwordHash))
+	r := launch(t, withListener([]string{"--web.config.file", web})...)
+	if _, stderr, status := finish(t, "top", "--once", "--url", r.URL); status != 1 || !strings.Contains(stderr, "asks for a password") {
+		t.Errorf("got %d, %q", status, stderr)
+	}
+	with := strings.Replace(r.URL, "http://", "http://alice:"+strings.ReplaceAll(password, " ", "%20")+"@", 1)
+	if stdout, stderr, status := finish(t, "top", "--once", "--interval=1s", "--url", with); status != 0 {
+		t.Errorf("got %d, %q, %q", status, stdout, stderr)
+	}
+}

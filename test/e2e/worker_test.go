@@ -1,0 +1,94 @@
+package e2e
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+)
+
+// buildWorkload builds testdata/workload, once for all tests.
+var buildWorkload = sync.OnceValues(func() (string, error) {
+	path := filepath.Join(filepath.Dir(binary), "workload")
+	out, err := exec.Command("go", "build", "-o", path, "./testdata/workload").CombinedOutput()
+	if err != nil {
+		return "", fmt.Errorf("go build: %w\n%s", err, out)
+	}
+	return path, nil
+})
+
+// A worker is a process that does the work it is told to.
+type worker struct {
+	t       *testing.T
+	command *exec.Cmd
+	in      io.WriteCloser
+	out     *bufio.Scanner
+}
+
+// startWorker starts a worker whose command line holds name, and waits until
+// it listens. It ends with the test.
+func startWorker(t *testing.T, name string) *worker {
+	t.Helper()
+	path, err := buildWorkload()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return startWorkerOf(t, exec.Command(path, name))
+}
+
+// startWorkerOf starts a program that obeys lines as the workload does.
+func startWorkerOf(t *testing.T, command *exec.Cmd) *worker {
+	t.Helper()
+	w := &worker{t: t, command: command}
+	// Quiet while it waits: no garbage collector, one thread for Go code.
+	w.command.Env = append(os.Environ(), "GOGC=off", "GOMAXPROCS=1")
+	in, err := w.command.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.in = in
+	out, err := w.command.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.out = bufio.NewScanner(out)
+	if err := w.command.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(w.end)
+	w.expect("ready")
+	return w
+}
+
+func (w *worker) expect(want string) {
+	w.t.Helper()
+	if !w.out.Scan() || w.out.Text() != want {
+		w.t.Fatalf("worker %d: got %q, want %q", w.command.Process.Pid, w.out.Text(), want)
+	}
+}
+
+// do tells the worker to do something, and waits until it is done.
+func (w *worker) do(format string, args ...any) {
+	w.t.Helper()
+	if _, err := fmt.Fprintf(w.in, format+"\n", args...); err != nil {
+		w.t.Fatal(err)
+	}
+	w.expect("done")
+}
+
+// end lets the worker exit, and waits for it.
+func (w *worker) end() {
+	if w.command.ProcessState != nil {
+		return
+	}
+	_ = w.in.Close()
+	if err := w.command.Wait(); err != nil && !errors.Is(err, os.ErrProcessDone) && !strings.Contains(err.Error(), "signal") {
+		w.t.Errorf("worker: %v", err)
+	}
+}
