@@ -30,19 +30,19 @@ func (k *kernelSource) takeExits(snap *Snapshot) (err error) {
 		return err
 	}
 	for k.batch.Next() {
-		if w := k.batch.Words(); w != nil {
+		if w := k.batch.IdentityRecord(); w != nil {
 			k.remember(w, snap.Now)
-		} else if f := k.batch.Freed(); f != nil {
+		} else if f := k.batch.FreeRecord(); f != nil {
 			k.finish(f)
 		}
 	}
-	snap.LostExitEvents, err = k.programs.Lost()
+	snap.LostExitEvents, err = k.programs.LostEvents()
 	return err
 }
 
 // remember keeps the words of a process until it is reaped. An old kernel has
 // no command line any more for one that ends: what it said at exec stays.
-func (k *kernelSource) remember(w *bpf.Words, now uint64) {
+func (k *kernelSource) remember(w *bpf.IdentityRecord, now uint64) {
 	key := birth{w.Tgid, w.Start}
 	e := k.ended[key]
 	if e == nil {
@@ -82,7 +82,7 @@ func (e *Exit) end(u *bpf.Usage, flags uint32) {
 }
 
 // finish adds a process that was reaped to the exits.
-func (k *kernelSource) finish(f *bpf.Freed) {
+func (k *kernelSource) finish(f *bpf.FreeRecord) {
 	key := birth{f.Tgid, f.Start}
 	e := k.ended[key]
 	if e == nil { // it ended before we came, or that is lost, or it has been given up
@@ -90,7 +90,7 @@ func (k *kernelSource) finish(f *bpf.Freed) {
 		e.ID = k.ticks.id(int32(f.Tgid), f.Start)
 	}
 	delete(k.ended, key)
-	e.ExecID, e.EventLost = f.ExecId+1, f.Flags&bpf.Untold != 0
+	e.ExecID, e.EventLost = f.ExecId+1, f.Flags&bpf.EventLost != 0
 	e.end(&f.Usage, f.Flags)
 	e.Status, e.OOMKilled, e.PeakResidentBytes = f.ExitCode, f.OomKilled != 0, f.PeakRss*k.ticks.page
 	k.tell(e)

@@ -18,7 +18,7 @@ type eventPlayer struct {
 
 // words is an event that tells what a process is called.
 func (p *eventPlayer) words(kind uint32, tgid uint32, start uint64, comm string, runtime uint64) {
-	w := &bpf.Words{Kind: kind, Pid: int32(tgid), Tgid: tgid, Start: start}
+	w := &bpf.IdentityRecord{Kind: kind, Pid: int32(tgid), Tgid: tgid, Start: start}
 	for i := range comm {
 		w.Comm[i], w.Args[i] = int8(comm[i]), int8(comm[i])
 	}
@@ -28,7 +28,7 @@ func (p *eventPlayer) words(kind uint32, tgid uint32, start uint64, comm string,
 
 // freed is an event that tells what a process has used.
 func (p *eventPlayer) freed(tgid uint32, start, runtime uint64) {
-	p.k.finish(&bpf.Freed{Tgid: tgid, Start: start, Usage: bpf.Usage{Runtime: runtime}})
+	p.k.finish(&bpf.FreeRecord{Tgid: tgid, Start: start, Usage: bpf.Usage{Runtime: runtime}})
 }
 
 // TestEventSequences tells of every process once, whatever is lost of it.
@@ -50,16 +50,16 @@ func TestEventSequences(t *testing.T) {
 		}, []string{"c c 12"}},
 		{"no command line in the end", func(p *eventPlayer) {
 			p.words(bpf.KindExec, 7, 1, "a", 0)
-			p.k.remember(&bpf.Words{Kind: bpf.KindExit, Pid: 7, Tgid: 7, Start: 1, Comm: [16]int8{'b'}}, 0)
+			p.k.remember(&bpf.IdentityRecord{Kind: bpf.KindExit, Pid: 7, Tgid: 7, Start: 1, Comm: [16]int8{'b'}}, 0)
 			p.freed(7, 1, 12)
 		}, []string{"b a 12"}},
 		{"it ended before we came", func(p *eventPlayer) { p.freed(7, 1, 12) }, []string{"  12"}},
 		{"the words are lost", func(p *eventPlayer) {
-			p.k.finish(&bpf.Freed{Tgid: 7, Start: 1, Flags: bpf.Untold, Usage: bpf.Usage{Runtime: 12}})
+			p.k.finish(&bpf.FreeRecord{Tgid: 7, Start: 1, Flags: bpf.EventLost, Usage: bpf.Usage{Runtime: 12}})
 		}, []string{"  12 untold"}},
 		{"the last words are lost", func(p *eventPlayer) {
 			p.words(bpf.KindExec, 7, 1, "a", 0)
-			p.k.finish(&bpf.Freed{Tgid: 7, Start: 1, Flags: bpf.Untold, Usage: bpf.Usage{Runtime: 12}})
+			p.k.finish(&bpf.FreeRecord{Tgid: 7, Start: 1, Flags: bpf.EventLost, Usage: bpf.Usage{Runtime: 12}})
 		}, []string{"a a 12 untold"}},
 		{"the number is used again", func(p *eventPlayer) {
 			p.words(bpf.KindExit, 7, 1, "a", 10)

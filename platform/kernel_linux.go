@@ -244,7 +244,7 @@ const exitDead = 0x10
 // scan takes down what the kernel's programs tell.
 func (k *kernelSource) scan() error {
 	k.pids, k.processes, k.threads = k.pids[:0], k.processes[:0], k.threads[:0]
-	if err := k.programs.Tasks(&k.scanner); err != nil {
+	if err := k.programs.ScanTasks(&k.scanner); err != nil {
 		return err
 	}
 	defer k.scanner.Stop()

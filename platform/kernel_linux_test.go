@@ -435,12 +435,12 @@ func TestExitReason(t *testing.T) {
 func TestThreadsOutOfOrder(t *testing.T) {
 	k := &kernelSource{ticks: ticks{nanos: 10_000_000, page: 4096}}
 	thread := func(pid, tid int32, runtime, ended uint64) *bpf.Thread {
-		return &bpf.Thread{Pid: pid, Tid: tid, Ended: ended, Usage: bpf.Usage{Runtime: runtime}}
+		return &bpf.Thread{Pid: pid, Tid: tid, ExitedRuntime: ended, Usage: bpf.Usage{Runtime: runtime}}
 	}
 	snap := &Snapshot{Samples: make([]Sample, 2)}
 	for i, p := range []bpf.Process{
 		{Pid: 50, Threads: 3, Usage: bpf.Usage{Runtime: 1}},
-		{Pid: 60, Threads: 2, Ended: 7, Usage: bpf.Usage{Runtime: 10 + 7}},
+		{Pid: 60, Threads: 2, ExitedRuntime: 7, Usage: bpf.Usage{Runtime: 10 + 7}},
 	} {
 		snap.Samples[i] = k.sample(&p, nil)
 		k.families = append(k.families, newFamily(i, &p, nil))

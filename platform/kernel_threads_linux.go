@@ -24,7 +24,7 @@ type family struct {
 }
 
 func newFamily(sample int, p *bpf.Process, prev *Sample) family {
-	f := family{sample: sample, usage: p.Usage, flags: p.Flags, ended: p.Ended}
+	f := family{sample: sample, usage: p.Usage, flags: p.Flags, ended: p.ExitedRuntime}
 	if prev != nil {
 		f.prev, f.known, f.old = *prev, true, prev.Tasks
 	}
@@ -93,7 +93,7 @@ func (f *family) add(t *bpf.Thread, pid int) {
 	switch {
 	case int(t.Tid) == pid:
 		return
-	case int(t.Tid) < pid && t.Ended != f.ended:
+	case int(t.Tid) < pid && t.ExitedRuntime != f.ended:
 		f.missing = true
 		return
 	}

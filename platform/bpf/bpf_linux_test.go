@@ -22,17 +22,17 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// load loads the programs, or skips the test where they cannot be. In CI, where
-// root runs the tests, that is a failure unless the kernel lacks what it takes.
+// load loads the programs, or skips the test if it cannot. In CI as root that is a failure
+// unless the kernel lacks BTF.
 func load(t *testing.T, o Options) *Programs {
 	t.Helper()
 	p, err := Load(o)
 	if err != nil {
-		_, noTypes := os.Stat("/sys/kernel/btf/vmlinux")
-		if os.Getenv("CI") == "true" && os.Geteuid() == 0 && noTypes == nil {
+		_, btfErr := os.Stat("/sys/kernel/btf/vmlinux")
+		if os.Getenv("CI") == "true" && os.Geteuid() == 0 && btfErr == nil {
 			t.Fatalf("%+v", err)
 		}
-		t.Skipf("no programs can be loaded here: %v", err)
+		t.Skipf("cannot load BPF programs: %v", err)
 	}
 	t.Cleanup(func() {
 		if err := p.Close(); err != nil {
@@ -42,7 +42,7 @@ func load(t *testing.T, o Options) *Programs {
 	return p
 }
 
-func nameOf(raw [16]int8) string {
+func comm(raw [16]int8) string {
 	var name []byte
 	for _, c := range raw {
 		if c == 0 {
@@ -53,17 +53,17 @@ func nameOf(raw [16]int8) string {
 	return string(name)
 }
 
-// TestTasks finds ourselves with all our threads, and everyone in order.
-func TestTasks(t *testing.T) {
+// TestScanTasks finds the own process with all its threads, and all PIDs in order.
+func TestScanTasks(t *testing.T) {
 	p := load(t, Options{})
-	runtime.LockOSThread() // which lives through the test
+	runtime.LockOSThread() // this thread exists during the whole test
 	var limit unix.Rlimit
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
 		t.Fatal(err)
 	}
 	var s Scanner
-	for range 2 { // the second time in used memory
-		if err := p.Tasks(&s); err != nil {
+	for range 2 { // the second iteration reuses memory
+		if err := p.ScanTasks(&s); err != nil {
 			t.Fatal(err)
 		}
 		var own *Process
@@ -72,7 +72,7 @@ func TestTasks(t *testing.T) {
 		for s.Scan() {
 			if q := s.Process(); q != nil {
 				if q.Pid <= last {
-					t.Errorf("process %d comes after %d", q.Pid, last)
+					t.Errorf("got process %d after %d, want ascending PIDs", q.Pid, last)
 				}
 				if last = q.Pid; int(q.Pid) == os.Getpid() {
 					found := *q
@@ -86,29 +86,29 @@ func TestTasks(t *testing.T) {
 			t.Fatal(err)
 		}
 		if own == nil {
-			t.Fatal("we are not among the processes")
+			t.Fatal("own process not found")
 		}
 		if own.Ppid != int32(os.Getppid()) || own.Uid != uint32(os.Geteuid()) || own.FdLimit != limit.Cur || own.HasMm != 1 {
-			t.Errorf("got parent %d, user %d, limit %d: %+v", own.Ppid, own.Uid, own.FdLimit, own)
+			t.Errorf("got parent %d, user %d, limit %d, want %d, %d, %d: %+v", own.Ppid, own.Uid, own.FdLimit, os.Getppid(), os.Geteuid(), limit.Cur, own)
 		}
-		if comm, err := os.ReadFile("/proc/self/comm"); err != nil || nameOf(own.Comm) != strings.TrimSpace(string(comm)) {
-			t.Errorf("got the name %q, want %q (%v)", nameOf(own.Comm), comm, err)
+		if text, err := os.ReadFile("/proc/self/comm"); err != nil || comm(own.Comm) != strings.TrimSpace(string(text)) {
+			t.Errorf("got comm %q, want %q (%v)", comm(own.Comm), text, err)
 		}
 		if own.RssAnon == 0 || own.RssFile == 0 || own.Virt < own.RssAnon+own.RssFile || own.Usage.Runtime == 0 || own.Usage.MinorFaults == 0 {
-			t.Errorf("got no memory or no use of the CPU: %+v", own)
+			t.Errorf("got %+v, want memory and CPU time", own)
 		}
 		if !slices.Contains(threads, unix.Gettid()) || len(threads) != int(own.Threads) {
-			t.Errorf("got threads %v, want %d with %d", threads, own.Threads, unix.Gettid())
+			t.Errorf("got threads %v, want %d threads that include %d", threads, own.Threads, unix.Gettid())
 		}
 	}
 }
 
-// TestManyFiles counts more open files than one read of the bitmap holds.
-func TestManyFiles(t *testing.T) {
+// TestManyFDs counts more open file descriptors than one read of the bitmap covers.
+func TestManyFDs(t *testing.T) {
 	p := load(t, Options{})
 	fds := func() (n int) {
 		var s Scanner
-		if err := p.Tasks(&s); err != nil {
+		if err := p.ScanTasks(&s); err != nil {
 			t.Fatal(err)
 		}
 		for s.Scan() {
@@ -128,18 +128,18 @@ func TestManyFiles(t *testing.T) {
 		defer f.Close()
 	}
 	if got := fds() - before; got != more {
-		t.Errorf("got %d more files, want %d", got, more)
+		t.Errorf("got %d more file descriptors, want %d", got, more)
 	}
 }
 
-// An end is what the events say of one process.
-type end struct {
-	args  []string
-	freed *Freed
+// An exitReport is the content of the exit events of one process.
+type exitReport struct {
+	args []string
+	free *FreeRecord
 }
 
-// endOf runs a program and waits for the events of its end.
-func endOf(t *testing.T, p *Programs, name string, args ...string) end {
+// runToExit runs a program and waits for its exit events.
+func runToExit(t *testing.T, p *Programs, name string, args ...string) exitReport {
 	t.Helper()
 	command := exec.Command(name, args...)
 	if err := command.Start(); err != nil {
@@ -149,37 +149,37 @@ func endOf(t *testing.T, p *Programs, name string, args ...string) end {
 	if err := command.Wait(); err != nil && !errors.As(err, &status) {
 		t.Fatal(err)
 	}
-	var got end
+	var got exitReport
 	var tgid uint32
 	var batch Batch
-	for deadline := time.Now().Add(20 * time.Second); got.freed == nil; time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(20 * time.Second); got.free == nil; time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
-			t.Fatalf("no event tells of the end of process %d", command.Process.Pid)
+			t.Fatalf("got no exit event of process %d", command.Process.Pid)
 		}
 		var err error
 		if batch, err = p.Events().Take(batch); err != nil {
 			t.Fatal(err)
 		}
 		for batch.Next() {
-			if w := batch.Words(); w != nil && int(w.Pid) == command.Process.Pid && w.ArgsLen > 0 {
-				raw := make([]byte, w.ArgsLen)
+			if r := batch.IdentityRecord(); r != nil && int(r.Pid) == command.Process.Pid && r.ArgsLen > 0 {
+				raw := make([]byte, r.ArgsLen)
 				for i := range raw {
-					raw[i] = byte(w.Args[i])
+					raw[i] = byte(r.Args[i])
 				}
 				got.args = strings.Split(strings.TrimSuffix(string(raw), "\x00"), "\x00")
-				tgid = w.Tgid
+				tgid = r.Tgid
 			}
-			if f := batch.Freed(); f != nil && f.Tgid == tgid && tgid != 0 {
-				freed := *f
-				got.freed = &freed
+			if f := batch.FreeRecord(); f != nil && f.Tgid == tgid && tgid != 0 {
+				free := *f
+				got.free = &free
 			}
 		}
 	}
 	return got
 }
 
-// TestEnds reads how processes end, with the programs for kernels old and new.
-func TestEnds(t *testing.T) {
+// TestExitEvents reads exit statuses with the programs for old and for new kernels.
+func TestExitEvents(t *testing.T) {
 	tests := []struct {
 		script string
 		status uint32
@@ -190,30 +190,31 @@ func TestEnds(t *testing.T) {
 		{"kill -TERM $$", 15},
 		{"ulimit -c 0; kill -SEGV $$", 11},
 	}
-	for _, old := range []bool{false, true} {
-		t.Run("old="+strconv.FormatBool(old), func(t *testing.T) {
-			p := load(t, Options{OldExits: old})
+	for _, legacy := range []bool{false, true} {
+		t.Run("legacy="+strconv.FormatBool(legacy), func(t *testing.T) {
+			p := load(t, Options{LegacyExits: legacy})
 			for _, tt := range tests {
-				got := endOf(t, p, "sh", "-c", tt.script, "name")
+				got := runToExit(t, p, "sh", "-c", tt.script, "name")
 				if want := []string{"sh", "-c", tt.script, "name"}; !slices.Equal(got.args, want) {
 					t.Errorf("got arguments %q, want %q", got.args, want)
 				}
-				if got.freed.ExitCode != tt.status {
-					t.Errorf("%s: got status %#x, want %#x", tt.script, got.freed.ExitCode, tt.status)
+				if got.free.ExitCode != tt.status {
+					t.Errorf("%s: got status %#x, want %#x", tt.script, got.free.ExitCode, tt.status)
 				}
-				if got.freed.OomKilled != 0 || got.freed.PeakRss == 0 || got.freed.Usage.Runtime == 0 {
-					t.Errorf("got %+v", got.freed)
+				if got.free.OomKilled != 0 || got.free.PeakRss == 0 || got.free.Usage.Runtime == 0 {
+					t.Errorf("got %+v, want memory, CPU time and no OOM kill", got.free)
 				}
 			}
 			long := strings.Repeat("x", 3000)
-			if got := endOf(t, p, "sh", "-c", "exit 0", long); len(got.args) != 4 || got.args[3] != long[:len(got.args[3])] || len(got.args[3]) < 2000 {
-				t.Errorf("got %d arguments of a long command line, want the last one cut", len(got.args))
+			if got := runToExit(t, p, "sh", "-c", "exit 0", long); len(got.args) != 4 || got.args[3] != long[:len(got.args[3])] || len(got.args[3]) < 2000 {
+				t.Errorf("got %d arguments of a long command line, want 4 with the last one truncated", len(got.args))
 			}
 		})
 	}
 }
 
-// TestFinalCounters of a process are what its parent is told by the kernel.
+// TestFinalCounters compares the final counters of a process with getrusage(2) of its
+// parent.
 func TestFinalCounters(t *testing.T) {
 	p := load(t, Options{})
 	command := []string{"-c", "i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done; (i=0; while [ $i -lt 5000 ]; do i=$((i+1)); done)"}
@@ -221,66 +222,65 @@ func TestFinalCounters(t *testing.T) {
 	if err := unix.Getrusage(unix.RUSAGE_CHILDREN, &before); err != nil {
 		t.Fatal(err)
 	}
-	got := endOf(t, p, "sh", append(command, "counted")...)
+	got := runToExit(t, p, "sh", append(command, "counted")...)
 	if err := unix.Getrusage(unix.RUSAGE_CHILDREN, &after); err != nil {
 		t.Fatal(err)
 	}
 	charged := after.Utime.Nano() + after.Stime.Nano() - before.Utime.Nano() - before.Stime.Nano()
-	// The child of the shell is another process: only what the shell itself
-	// has used is compared, which is most of it and never more.
-	if used := int64(got.freed.Usage.Runtime); used > charged || used < charged/2 {
-		t.Errorf("got %d ns of CPU time, want a little less than %d", used, charged)
+	// getrusage includes the child of the shell, whose share is less than half.
+	if used := int64(got.free.Usage.Runtime); used > charged || used < charged/2 {
+		t.Errorf("got %d ns of CPU time, want between half of %d ns and all of it", used, charged)
 	}
-	if faults := after.Minflt - before.Minflt; int64(got.freed.Usage.MinorFaults) > faults {
-		t.Errorf("got %d faults of at most %d", got.freed.Usage.MinorFaults, faults)
+	if faults := after.Minflt - before.Minflt; int64(got.free.Usage.MinorFaults) > faults {
+		t.Errorf("got %d faults, want at most %d", got.free.Usage.MinorFaults, faults)
 	}
 }
 
-// TestHeldEvents says that somebody should come when many events wait, and
-// stops reading when nobody does.
-func TestHeldEvents(t *testing.T) {
+// TestPendingEventsLimit checks that Ready receives when many events are pending, and that
+// reading stops when nothing takes them.
+func TestPendingEventsLimit(t *testing.T) {
 	e := &Events{ready: make(chan struct{}, 1)}
-	e.room.L, e.flushed.L = &e.mu, &e.mu
+	e.drained.L, e.flushed.L = &e.mu, &e.mu
 	record := make([]byte, 1000)
-	for len(e.held) <= maxHeld/2 {
+	for len(e.pending) <= maxPending/2 {
 		select {
 		case <-e.ready:
-			t.Fatalf("asks for help with %d bytes", len(e.held))
+			t.Fatalf("Ready receives with %d bytes pending, want nothing", len(e.pending))
 		default:
 		}
-		e.hold(record)
+		e.add(record)
 	}
 	select {
 	case <-e.ready:
 	default:
-		t.Errorf("does not ask for help with %d bytes", len(e.held))
+		t.Errorf("Ready does not receive with %d bytes pending", len(e.pending))
 	}
-	for len(e.held) <= maxHeld {
-		e.hold(record)
+	for len(e.pending) <= maxPending {
+		e.add(record)
 	}
 	done := make(chan struct{})
 	go func() {
 		e.mu.Lock()
-		e.hold(record) // waits
+		e.add(record) // blocks
 		e.mu.Unlock()
 		close(done)
 	}()
 	<-e.ready
 	select {
 	case <-done:
-		t.Fatal("holds more than it may")
+		t.Fatal("add did not block above the limit")
 	default:
 	}
 	e.mu.Lock()
-	e.held = e.held[:0]
-	e.room.Broadcast()
+	e.pending = e.pending[:0]
+	e.drained.Broadcast()
 	e.mu.Unlock()
 	<-done
 }
 
-// TestRefused says in one line what the kernel has refused, and in detail what its
-// verifier said.
-func TestRefused(t *testing.T) {
+// TestRejectedProgram checks the message of a verifier error, which is one line, and its
+// detail, which is the verifier log.
+func TestRejectedProgram(t *testing.T) {
 	load(t, Options{})
 	spec, err := loadTasks()
 	if err != nil {
@@ -288,39 +288,39 @@ func TestRefused(t *testing.T) {
 	}
 	spec.Programs["process_freed"].Instructions = asm.Instructions{asm.LoadMem(asm.R0, asm.R9, 0, asm.DWord), asm.Return()}
 	p, err := loadSpec(spec, Options{})
-	var refused *RefusedError
-	if !errors.As(err, &refused) {
+	var rejected *RejectedError
+	if !errors.As(err, &rejected) {
 		if err == nil {
 			p.Close()
 		}
-		t.Fatalf("got error %v, want one of the verifier", err)
+		t.Fatalf("got error %v, want a RejectedError", err)
 	}
 	if IsDenied(err) {
-		t.Errorf("%v does not say that a capability is missing", err)
+		t.Errorf("IsDenied(%v): got true, want false", err)
 	}
 	if line := err.Error(); !strings.Contains(line, "process_freed") || strings.Contains(line, "\n") {
-		t.Errorf("got %q, want one line that names the program", line)
+		t.Errorf("got %q, want one line with the program name", line)
 	}
-	if long := refused.Detail(); !strings.Contains(long, "R9 !read_ok") || strings.Count(long, "\n") < 2 {
-		t.Errorf("got %q, want what the verifier said", long)
+	if long := rejected.Detail(); !strings.Contains(long, "R9 !read_ok") || strings.Count(long, "\n") < 2 {
+		t.Errorf("got %q, want the verifier log", long)
 	}
 }
 
-// TestOldKernel names the version that it takes where the verifier does not know
-// a function of the programs.
+// TestOldKernel checks that the error names the required kernel version if the verifier
+// does not know bpf_loop.
 func TestOldKernel(t *testing.T) {
-	unknown := fmt.Errorf("program tell_tasks: %w", &ebpf.VerifierError{Cause: syscall.EINVAL, Log: []string{"invalid func unknown#181"}})
-	err := explain(unknown, func() error { return fmt.Errorf("bpf_loop: %w", ebpf.ErrNotSupported) })
+	unknown := fmt.Errorf("program iterate_tasks: %w", &ebpf.VerifierError{Cause: syscall.EINVAL, Log: []string{"invalid func unknown#181"}})
+	err := loadError(unknown, func() error { return fmt.Errorf("bpf_loop: %w", ebpf.ErrNotSupported) })
 	if !errors.Is(err, ebpf.ErrNotSupported) || !strings.Contains(err.Error(), "5.17") || strings.Contains(err.Error(), "\n") || IsDenied(err) {
-		t.Errorf("got %q, want one line that names the version", err)
+		t.Errorf("got %q, want one line with the version", err)
 	}
 	load(t, Options{})
-	if err := haveLoops(); err != nil {
-		t.Errorf("got %v of a kernel that loads the programs", err)
+	if err := haveLoopHelper(); err != nil {
+		t.Errorf("got %v, want nil on a kernel that loads the programs", err)
 	}
 }
 
-// TestGenerated compiles the programs anew, and loads what comes of it.
+// TestGenerated compiles the programs and loads the result.
 func TestGenerated(t *testing.T) {
 	for _, tool := range []string{"clang", "llvm-strip"} {
 		if _, err := exec.LookPath(tool); err != nil {
@@ -347,12 +347,12 @@ func TestGenerated(t *testing.T) {
 	for name, program := range committed.Programs {
 		other := fresh.Programs[name]
 		if other == nil {
-			t.Errorf("there is no program %s any more", name)
+			t.Errorf("program %s is missing in the compiled object", name)
 			continue
 		}
 		var a, b bytes.Buffer
 		if err := errors.Join(program.Instructions.Marshal(&a, program.ByteOrder), other.Instructions.Marshal(&b, other.ByteOrder)); err == nil && !bytes.Equal(a.Bytes(), b.Bytes()) {
-			t.Logf("%s differs, as it does with another version of clang", name)
+			t.Logf("program %s differs from the committed object; expected with another version of clang", name)
 		}
 	}
 	if err := setNamespace(fresh); err != nil {

@@ -12,50 +12,50 @@ import (
 	"github.com/cilium/ebpf/ringbuf"
 )
 
-// maxHeld is how many bytes of events are held for Take. When nobody takes
-// them the ring buffer fills up next, and then the kernel drops and counts.
-const maxHeld = 3 << 19
+// maxPending is the size in bytes of the events that wait for Take. Beyond it the
+// ring buffer is no longer read; when that is full, the programs drop and count events.
+const maxPending = 3 << 19
 
-// Events collects what the programs tell of processes that end. The kernel wakes
-// it up when its buffer is half full, and so seldom if ever.
+// Events buffers the exit events of the programs. The kernel wakes the reading
+// goroutine only when the ring buffer is half full.
 type Events struct {
 	reader *ringbuf.Reader
 	ready  chan struct{}
 	done   chan struct{}
 
 	mu      sync.Mutex
-	room    sync.Cond // held has been taken
-	flushed sync.Cond // a flush has come through
-	flushes int       // that have come through
-	taking  bool      // somebody waits for all there is
-	held    []byte    // records, each after its length
+	drained sync.Cond // pending was taken
+	flushed sync.Cond // flushes increased
+	flushes int       // completed flushes of the ring buffer
+	taking  bool      // Take waits for all events
+	pending []byte    // records, each preceded by its length
 	closed  bool
 	err     error
 }
 
 func newEvents(reader *ringbuf.Reader) *Events {
 	e := &Events{reader: reader, ready: make(chan struct{}, 1), done: make(chan struct{})}
-	e.room.L, e.flushed.L = &e.mu, &e.mu
+	e.drained.L, e.flushed.L = &e.mu, &e.mu
 	go e.run()
 	return e
 }
 
-// Ready receives when so much is held that somebody should Take it.
+// Ready receives when Take should be called soon: many events are pending.
 func (e *Events) Ready() <-chan struct{} { return e.ready }
 
-// run moves records from the ring to held.
+// run moves records from the ring buffer to pending.
 func (e *Events) run() {
 	defer close(e.done)
 	var record ringbuf.Record
 	for {
 		err := e.reader.ReadInto(&record)
 		e.mu.Lock()
-		if err == nil && !whole(record.RawSample) {
-			err = fmt.Errorf("an event that is not whole, of %d bytes", len(record.RawSample))
+		if err == nil && !complete(record.RawSample) {
+			err = fmt.Errorf("truncated event of %d bytes", len(record.RawSample))
 		}
 		switch {
 		case err == nil:
-			e.hold(record.RawSample)
+			e.add(record.RawSample)
 		case errors.Is(err, ringbuf.ErrFlushed):
 			e.flushes++
 			e.flushed.Broadcast()
@@ -72,37 +72,37 @@ func (e *Events) run() {
 	}
 }
 
-// whole reports whether a record has all that its kind has, as Batch takes for
-// granted.
-func whole(record []byte) bool {
+// complete reports whether a record has the size that its kind requires. Batch does
+// not check it again.
+func complete(record []byte) bool {
 	if len(record) < 8 {
 		return false
 	}
 	kind, argsLen := *(*uint32)(unsafe.Pointer(&record[0])), *(*uint32)(unsafe.Pointer(&record[4]))
 	switch kind {
 	case kindFree:
-		return len(record) == int(unsafe.Sizeof(Freed{}))
+		return len(record) == int(unsafe.Sizeof(FreeRecord{}))
 	case KindExit, KindExec:
-		const args = int(unsafe.Offsetof(Words{}.Args))
-		return argsLen <= uint32(len(Words{}.Args)) && len(record) == args+int(argsLen)
+		const args = int(unsafe.Offsetof(IdentityRecord{}.Args))
+		return argsLen <= uint32(len(IdentityRecord{}.Args)) && len(record) == args+int(argsLen)
 	}
 	return false
 }
 
-// lengthSize keeps the records behind it aligned.
+// lengthSize is the size of the length before each record, which keeps records aligned.
 const lengthSize = 8
 
-func (e *Events) hold(record []byte) {
-	for len(e.held) > maxHeld && !e.taking && !e.closed {
+func (e *Events) add(record []byte) {
+	for len(e.pending) > maxPending && !e.taking && !e.closed {
 		e.notify()
-		e.room.Wait()
+		e.drained.Wait()
 	}
 	padded := (len(record) + 7) &^ 7
-	at := len(e.held)
-	e.held = append(e.held, make([]byte, lengthSize+padded)...)
-	*(*uint64)(unsafe.Pointer(&e.held[at])) = uint64(len(record))
-	copy(e.held[at+lengthSize:], record)
-	if len(e.held) > maxHeld/2 {
+	at := len(e.pending)
+	e.pending = append(e.pending, make([]byte, lengthSize+padded)...)
+	*(*uint64)(unsafe.Pointer(&e.pending[at])) = uint64(len(record))
+	copy(e.pending[at+lengthSize:], record)
+	if len(e.pending) > maxPending/2 {
 		e.notify()
 	}
 }
@@ -114,14 +114,14 @@ func (e *Events) notify() {
 	}
 }
 
-// Take returns all events up to now, in the order in which they happened. The
-// memory of old, of an earlier call, is used again.
+// Take flushes the ring buffer and returns all events in their order. It reuses the
+// memory of old, the result of an earlier call.
 func (e *Events) Take(old Batch) (Batch, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	want := e.flushes + 1
 	e.taking = true
-	e.room.Broadcast()
+	e.drained.Broadcast()
 	defer func() { e.taking = false }()
 	if !e.closed {
 		if err := e.reader.Flush(); err != nil {
@@ -131,32 +131,32 @@ func (e *Events) Take(old Batch) (Batch, error) {
 	for e.flushes < want && !e.closed {
 		e.flushed.Wait()
 	}
-	taken := Batch{all: e.held, rest: e.held}
-	e.held = old.all[:0]
+	taken := Batch{all: e.pending, rest: e.pending}
+	e.pending = old.all[:0]
 	return taken, e.err
 }
 
 func (e *Events) close() error {
 	e.mu.Lock()
 	e.closed = true
-	e.room.Broadcast()
+	e.drained.Broadcast()
 	e.mu.Unlock()
 	err := e.reader.Close()
 	<-e.done
 	return err
 }
 
-// A Batch holds events.
+// A Batch iterates over events.
 type Batch struct {
 	all, rest []byte
-	freed     *Freed
-	words     *Words
-	last      Words // what words points to
+	free      *FreeRecord
+	identity  *IdentityRecord
+	buffer    IdentityRecord // target of identity
 }
 
-// Next goes to the next event, and returns false after the last.
+// Next advances to the next event. It returns false after the last one.
 func (b *Batch) Next() bool {
-	b.freed, b.words = nil, nil
+	b.free, b.identity = nil, nil
 	if len(b.rest) == 0 {
 		return false
 	}
@@ -164,18 +164,18 @@ func (b *Batch) Next() bool {
 	record := b.rest[lengthSize : lengthSize+length]
 	b.rest = b.rest[lengthSize+(length+7)&^7:]
 	if *(*uint32)(unsafe.Pointer(&record[0])) == kindFree {
-		b.freed = (*Freed)(unsafe.Pointer(&record[0]))
+		b.free = (*FreeRecord)(unsafe.Pointer(&record[0]))
 		return true
 	}
-	// The record stops where its arguments do, short of what Words has room for.
-	copy((*[unsafe.Sizeof(b.last)]byte)(unsafe.Pointer(&b.last))[:], record)
-	b.words = &b.last
+	// The record ends after its arguments and is shorter than an IdentityRecord.
+	copy((*[unsafe.Sizeof(b.buffer)]byte)(unsafe.Pointer(&b.buffer))[:], record)
+	b.identity = &b.buffer
 	return true
 }
 
-// Freed returns the event if it is that of a process that was reaped, or nil.
-func (b *Batch) Freed() *Freed { return b.freed }
+// FreeRecord returns the event if it reports a reaped process, else nil.
+func (b *Batch) FreeRecord() *FreeRecord { return b.free }
 
-// Words returns the event if it tells what a process is called, or nil. Only
-// as many bytes of Args as ArgsLen says are there.
-func (b *Batch) Words() *Words { return b.words }
+// IdentityRecord returns the event if it reports the identity of a process, else nil.
+// Only the first ArgsLen bytes of Args are valid.
+func (b *Batch) IdentityRecord() *IdentityRecord { return b.identity }

@@ -1,6 +1,6 @@
-/* The parts of the kernel's types that the programs read. Names and types are
- * the kernel's; offsets are not: the loader writes those of the running kernel
- * into the programs (CO-RE), and drops what it does not have. */
+/* The fields of kernel types that the programs read. Names and types match the kernel,
+ * offsets do not: the loader relocates each access to the running kernel (CO-RE). Fields
+ * that the kernel lacks are guarded by bpf_core_field_exists. */
 
 #ifndef KERNEL_H
 #define KERNEL_H
@@ -13,7 +13,7 @@ typedef unsigned long long u64;
 typedef long long s64;
 typedef _Bool bool;
 
-/* What the BPF helper definitions of libbpf are written in. */
+/* Types that libbpf's bpf_helper_defs.h uses. */
 typedef u8 __u8;
 typedef u16 __u16;
 typedef u32 __u32;

@@ -18,27 +18,28 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Options says which programs to load.
+// Options selects the programs to load.
 type Options struct {
-	// OldExits takes the programs for kernels before Linux 6.16 on a newer one.
-	OldExits bool
+	// LegacyExits loads the exit programs for kernels before Linux 6.16 also on newer
+	// kernels. Tests use it.
+	LegacyExits bool
 }
 
-// Programs are loaded, and attached until Close.
+// Programs are the loaded programs. They stay attached until Close.
 type Programs struct {
-	collection *ebpf.Collection
-	tasks      *link.Iter
-	traces     []link.Link
-	lost       *ebpf.Variable
-	events     *Events
+	collection  *ebpf.Collection
+	tasks       *link.Iter
+	tracepoints []link.Link
+	lost        *ebpf.Variable
+	events      *Events
 }
 
-// Load loads the programs and attaches them. The error is one of [IsDenied]
-// where a capability is missing, matches [ebpf.ErrNotSupported] where the kernel
-// is too old, and is a [*RefusedError] where it does not like a program.
+// Load loads and attaches the programs. [IsDenied] reports whether the error is a
+// missing capability. The error matches [ebpf.ErrNotSupported] if the kernel is too
+// old, and is a [*RejectedError] if the verifier rejects a program.
 func Load(o Options) (*Programs, error) {
 	if err := rlimit.RemoveMemlock(); err != nil { // before Linux 5.11
-		return nil, fmt.Errorf("bpf: raise the limit of locked memory: %w", err)
+		return nil, fmt.Errorf("bpf: raise RLIMIT_MEMLOCK: %w", err)
 	}
 	spec, err := loadTasks()
 	if err != nil {
@@ -50,9 +51,9 @@ func Load(o Options) (*Programs, error) {
 func loadSpec(spec *ebpf.CollectionSpec, o Options) (*Programs, error) {
 	kernel, err := btf.LoadKernelSpec()
 	if err != nil {
-		return nil, fmt.Errorf("bpf: the kernel does not describe its types in /sys/kernel/btf/vmlinux (CONFIG_DEBUG_INFO_BTF; a container needs /sys): %w", err)
+		return nil, fmt.Errorf("bpf: cannot read kernel types from /sys/kernel/btf/vmlinux (requires CONFIG_DEBUG_INFO_BTF; in a container, mount /sys): %w", err)
 	}
-	if o.OldExits || !tellsLast(kernel) {
+	if o.LegacyExits || !hasGroupDead(kernel) {
 		delete(spec.Programs, "thread_exits")
 	} else {
 		delete(spec.Programs, "thread_exits_6_15")
@@ -65,7 +66,7 @@ func loadSpec(spec *ebpf.CollectionSpec, o Options) (*Programs, error) {
 		Programs: ebpf.ProgramOptions{KernelTypes: kernel},
 	})
 	if err != nil {
-		return nil, explain(err, haveLoops)
+		return nil, loadError(err, haveLoopHelper)
 	}
 	p := &Programs{collection: collection, lost: collection.Variables["lost_events"]}
 	if err := p.attach(); err != nil {
@@ -75,25 +76,26 @@ func loadSpec(spec *ebpf.CollectionSpec, o Options) (*Programs, error) {
 	return p, nil
 }
 
-// haveLoops returns an error that matches [ebpf.ErrNotSupported] where the kernel
-// is older than Linux 5.17 and nobody gave it bpf_loop.
-func haveLoops() error { return features.HaveProgramHelper(ebpf.SocketFilter, asm.FnLoop) }
+// haveLoopHelper returns an error that matches [ebpf.ErrNotSupported] if the kernel
+// lacks the helper bpf_loop, which Linux 5.17 added.
+func haveLoopHelper() error { return features.HaveProgramHelper(ebpf.SocketFilter, asm.FnLoop) }
 
-// explain says why the kernel did not load the programs.
-func explain(err error, loops func() error) error {
-	var refused *ebpf.VerifierError
+// loadError returns err with the reason why the kernel did not load the programs.
+// haveLoop is haveLoopHelper.
+func loadError(err error, haveLoop func() error) error {
+	var rejected *ebpf.VerifierError
 	switch {
-	case errors.Is(err, syscall.EPERM), !errors.As(err, &refused):
+	case errors.Is(err, syscall.EPERM), !errors.As(err, &rejected):
 		return fmt.Errorf("bpf: load: %w", err)
-	case errors.Is(loops(), ebpf.ErrNotSupported):
-		return fmt.Errorf("bpf: load: it takes Linux 5.17 or later, this kernel has no bpf_loop: %w", ebpf.ErrNotSupported)
+	case errors.Is(haveLoop(), ebpf.ErrNotSupported):
+		return fmt.Errorf("bpf: load: requires Linux 5.17 or later: the kernel lacks bpf_loop: %w", ebpf.ErrNotSupported)
 	}
-	return &RefusedError{err: fmt.Errorf("bpf: load: %w", err), log: refused}
+	return &RejectedError{err: fmt.Errorf("bpf: load: %w", err), log: rejected}
 }
 
-// tellsLast reports whether the tracepoint of a thread that exits says if it is
-// the last of its process.
-func tellsLast(kernel *btf.Spec) bool {
+// hasGroupDead reports whether the tracepoint sched_process_exit has the argument
+// group_dead, as since Linux 6.16.
+func hasGroupDead(kernel *btf.Spec) bool {
 	var hook *btf.Typedef
 	if kernel.TypeByName("btf_trace_sched_process_exit", &hook) != nil {
 		return false
@@ -103,24 +105,24 @@ func tellsLast(kernel *btf.Spec) bool {
 		return false
 	}
 	function, ok := pointer.Target.(*btf.FuncProto)
-	return ok && len(function.Params) == 3 // the first is not the tracepoint's
+	return ok && len(function.Params) == 3 // data pointer, task, group_dead
 }
 
-// setNamespace tells the programs by which PID namespace to number processes.
+// setNamespace sets the PID namespace in which the programs report PIDs.
 func setNamespace(spec *ebpf.CollectionSpec) error {
 	var st unix.Stat_t
 	if err := unix.Stat("/proc/self/ns/pid", &st); err != nil {
-		return fmt.Errorf("find our PID namespace: %w", err)
+		return fmt.Errorf("cannot read PID namespace: %w", err)
 	}
 	return spec.Variables["own_ns"].Set(uint32(st.Ino))
 }
 
 func (p *Programs) attach() (err error) {
-	if p.tasks, err = link.AttachIter(link.IterOptions{Program: p.collection.Programs["tell_tasks"]}); err != nil {
+	if p.tasks, err = link.AttachIter(link.IterOptions{Program: p.collection.Programs["iterate_tasks"]}); err != nil {
 		return err
 	}
-	var first Scanner // tells the other programs where our PID namespace lies
-	if err := p.Tasks(&first); err != nil {
+	var first Scanner // its run sets own_level, which the other programs need
+	if err := p.ScanTasks(&first); err != nil {
 		return err
 	}
 	first.Scan()
@@ -129,14 +131,14 @@ func (p *Programs) attach() (err error) {
 		return err
 	}
 	for name, program := range p.collection.Programs {
-		if name == "tell_tasks" {
+		if name == "iterate_tasks" {
 			continue
 		}
-		trace, err := link.AttachTracing(link.TracingOptions{Program: program})
+		tracepoint, err := link.AttachTracing(link.TracingOptions{Program: program})
 		if err != nil {
 			return fmt.Errorf("%s: %w", name, err)
 		}
-		p.traces = append(p.traces, trace)
+		p.tracepoints = append(p.tracepoints, tracepoint)
 	}
 	reader, err := ringbuf.NewReader(p.collection.Maps["events"])
 	if err != nil {
@@ -146,8 +148,8 @@ func (p *Programs) attach() (err error) {
 	return nil
 }
 
-// Tasks starts a look at all threads of the machine.
-func (p *Programs) Tasks(scanner *Scanner) error {
+// ScanTasks starts an iteration over all threads of the machine.
+func (p *Programs) ScanTasks(scanner *Scanner) error {
 	file, err := p.tasks.Open()
 	if err != nil {
 		return fmt.Errorf("bpf: %w", err)
@@ -156,23 +158,23 @@ func (p *Programs) Tasks(scanner *Scanner) error {
 	return nil
 }
 
-// Events returns what ended since the start.
+// Events returns the exit events since Load.
 func (p *Programs) Events() *Events { return p.events }
 
-// Lost returns how many processes there was no room to tell the words of since the
-// start, so that nobody knows what ended. Their Freed, if there is room for it,
-// says [Untold].
-func (p *Programs) Lost() (n uint64, err error) {
+// LostEvents returns the number of processes since Load whose identity record was
+// dropped because the ring buffer was full. Their FreeRecord, unless it is dropped too,
+// has the flag [EventLost].
+func (p *Programs) LostEvents() (n uint64, err error) {
 	if err := p.lost.Get(&n); err != nil {
 		return 0, fmt.Errorf("bpf: %w", err)
 	}
 	return n, nil
 }
 
-// Forget drops what is kept of the threads of a process that has ended, for the
-// case that no event tells of its end.
+// Forget deletes the kernel state of a process that has exited. It is called if no
+// FreeRecord of the process arrives.
 func (p *Programs) Forget(tgid uint32, start uint64) {
-	_ = p.collection.Maps["dead_threads"].Delete([2]uint64{start, uint64(tgid)}) // most have nothing there
+	_ = p.collection.Maps["exited_threads"].Delete([2]uint64{start, uint64(tgid)}) // most processes have no entry
 }
 
 // Close detaches and unloads the programs.
@@ -181,7 +183,7 @@ func (p *Programs) Close() error {
 	if p.events != nil {
 		errs = append(errs, p.events.close())
 	}
-	for _, t := range p.traces {
+	for _, t := range p.tracepoints {
 		errs = append(errs, t.Close())
 	}
 	if p.tasks != nil {
@@ -191,24 +193,24 @@ func (p *Programs) Close() error {
 	return errors.Join(errs...)
 }
 
-// IsDenied reports whether err of Load says that we lack a capability. The
-// kernel's verifier uses the same words for a program that it does not like.
+// IsDenied reports whether err of Load is a missing capability. EACCES of the verifier
+// is not: it is a [*RejectedError].
 func IsDenied(err error) bool {
-	var refused *RefusedError
-	return errors.Is(err, os.ErrPermission) && !errors.As(err, &refused)
+	var rejected *RejectedError
+	return errors.Is(err, os.ErrPermission) && !errors.As(err, &rejected)
 }
 
-// A RefusedError says that the kernel's verifier does not accept a program.
-type RefusedError struct {
+// A RejectedError is the error of a program that the kernel's verifier rejects.
+type RejectedError struct {
 	err error
 	log *ebpf.VerifierError
 }
 
-// Error returns the last of what the verifier said, in one line.
-func (e *RefusedError) Error() string { return e.err.Error() }
+// Error returns the last lines of the verifier log in one line.
+func (e *RejectedError) Error() string { return e.err.Error() }
 
 // Unwrap returns the cause.
-func (e *RefusedError) Unwrap() error { return e.err }
+func (e *RejectedError) Unwrap() error { return e.err }
 
-// Detail returns all that the verifier said, which may be thousands of lines.
-func (e *RefusedError) Detail() string { return fmt.Sprintf("%+v", e.log) }
+// Detail returns the whole verifier log, which may have thousands of lines.
+func (e *RejectedError) Detail() string { return fmt.Sprintf("%+v", e.log) }

@@ -1,31 +1,31 @@
-/* What the programs tell, as it crosses from the kernel. The Go types are made
- * from these. Times are nanoseconds, memory is pages. */
+/* The records that the programs send to user space. bpf2go generates the Go types from
+ * them. Times are in nanoseconds, memory is in pages. */
 
 #ifndef RECORDS_H
 #define RECORDS_H
 
-/* The kinds of records. */
+/* Kinds of records. */
 enum { KIND_PROCESS = 1, KIND_THREAD, KIND_EXIT, KIND_EXEC, KIND_FREE };
 
-/* The flags of a usage: what this kernel counts. And one of a record of KIND_FREE:
- * there was no room for what the process is called. */
-enum { HAS_IO = 1, HAS_RUN_DELAY = 2, HAS_BLOCK_DELAY = 4, UNTOLD = 8 };
+/* Flags of a record: the counters that this kernel has. EVENT_LOST, in a free_record,
+ * means that the identity record of the process was dropped. */
+enum { HAS_IO = 1, HAS_RUN_DELAY = 2, HAS_BLOCK_DELAY = 4, EVENT_LOST = 8 };
 
 struct usage {
-	u64 utime, stime;           /* by clock ticks: only their ratio counts */
-	u64 runtime;                /* exactly; these three make the times that /proc shows */
-	u64 prev_utime, prev_stime; /* what /proc showed last, below which it never falls */
+	u64 utime, stime;           /* sampled at clock ticks; only their ratio is used */
+	u64 runtime;                /* exact; /proc scales utime and stime to this sum */
+	u64 prev_utime, prev_stime; /* last values shown in /proc, which never decrease */
 	u64 minor_faults, major_faults;
 	u64 voluntary, nonvoluntary; /* context switches */
 	u64 read_bytes, write_bytes;
-	u64 run_delay, block_delay; /* waited for a CPU, for block devices */
+	u64 run_delay, block_delay; /* time waiting for a CPU and for block devices */
 };
 
-/* A process, with what its main thread and those that have ended have used. */
+/* A process. Its usage is that of the leader and of the exited threads. */
 struct process_record {
 	u32 kind, flags;
-	s32 pid, ppid; /* as our PID namespace numbers them */
-	u32 tgid;      /* as the machine does */
+	s32 pid, ppid; /* in the PID namespace of the loader */
+	u32 tgid;      /* in the initial PID namespace */
 	u32 state, exit_state, task_flags;
 	u32 uid; /* effective */
 	u32 threads, fds;
@@ -35,40 +35,40 @@ struct process_record {
 	u64 exec_id, cgroup;
 	u64 rss_file, rss_anon, rss_shmem, swap, virt, peak_rss;
 	u64 fd_limit;
-	u64 ended; /* runtime of threads that have ended: grows with each that does */
+	u64 exited_runtime; /* runtime of the exited threads: changes with each exit */
 	struct usage usage;
 };
 
-/* A thread, also the main one, of a process of at least two. */
+/* A thread, including the leader, of a process with at least two threads. */
 struct thread_record {
 	u32 kind, flags;
-	s32 tid, pid; /* as our PID namespace numbers them */
+	s32 tid, pid; /* in the PID namespace of the loader */
 	u32 state, exit_state;
 	char comm[16];
 	u64 start;
-	u64 ended; /* of its process, when it was looked at */
+	u64 exited_runtime; /* of its process, when the thread was read */
 	struct usage usage;
 };
 
-/* How many bytes of a command line are told at most. */
+/* Maximum size of a command line in an identity_record, in bytes. */
 #define ARGS_MAX 2048
 
-/* What a process is called when it has become another program, or when its last
- * thread ends. */
-struct words_record {
+/* The identity of a process after execve (KIND_EXEC) or when its last thread exits
+ * (KIND_EXIT). */
+struct identity_record {
 	u32 kind, args_len;
 	s32 pid, ppid;
 	u32 tgid, uid;
 	char comm[16];
 	u64 start, exec_id, cgroup;
-	/* Of KIND_EXIT: what a record of KIND_FREE tells better, should it not come. */
+	/* KIND_EXIT only. User space uses these if no free_record follows. */
 	u32 flags, exit_code, oom_killed, pad;
 	u64 peak_rss;
 	struct usage usage;
 	char args[ARGS_MAX];
 };
 
-/* A process is gone, and its counters are final. */
+/* A reaped process with its final counters. */
 struct free_record {
 	u32 kind, flags;
 	u32 tgid, exit_code, oom_killed, pad;

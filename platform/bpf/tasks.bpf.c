@@ -1,21 +1,21 @@
 //go:build ignore
 
-// The programs that run in the kernel: one tells of every task that lives, the
-// others of processes that end. They read the kernel's own counters and decide
-// nothing. SPDX-License-Identifier: GPL-2.0 OR Apache-2.0
+// BPF programs: a task iterator that reports all live tasks, and tracepoint
+// programs that report process exits. They copy kernel counters and apply no
+// policy. SPDX-License-Identifier: GPL-2.0 OR Apache-2.0
 #include "kernel.h"
 #include "records.h"
 
 char LICENSE[] SEC("license") = "Dual MIT/GPL";
 
-/* Which PID namespace we are in, set by the loader. */
+/* Inode number of the PID namespace of the loader, which sets it. */
 const volatile u32 own_ns = 0;
 
-/* How many lie around it, which only the kernel knows. Until the first look
- * sets it, no process is in ours. */
+/* Nesting level of that namespace. Only the kernel knows it: the first run of the
+ * task iterator sets it. Until then no process is in the namespace. */
 u32 own_level = 0xffffffff;
 
-/* Read by the loader: processes that there was no room to tell the words of. */
+/* Identity records dropped because the ring buffer was full. User space reads it. */
 u64 lost_events = 0;
 
 #define RING_SIZE (2 << 20)
@@ -25,15 +25,15 @@ struct {
 	__uint(max_entries, RING_SIZE);
 } events SEC(".maps");
 
-/* What is kept of a process until it is reaped: the waiting of threads that
- * ended before it, which the kernel adds up nowhere, and whether there was no room
- * for its words. By birth, for a number that is used again means another. */
-struct remains {
+/* State of a process until it is reaped: the delays of its exited threads, which
+ * the kernel does not accumulate, and whether its identity record was dropped. */
+struct exited_threads {
 	u64 run_delay, block_delay;
-	u64 untold;
+	u64 event_lost;
 };
 
-struct birth {
+/* The start time distinguishes processes that had the same PID. */
+struct process_key {
 	u64 start;
 	u64 tgid;
 };
@@ -42,28 +42,28 @@ struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, 65536);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__type(key, struct birth);
-	__type(value, struct remains);
-} dead_threads SEC(".maps");
+	__type(key, struct process_key);
+	__type(value, struct exited_threads);
+} exited_threads SEC(".maps");
 
-/* Room for records that the stack is too small for. */
+/* Buffers for records that do not fit on the BPF stack of 512 bytes. */
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__uint(max_entries, 1);
 	__type(key, u32);
-	__type(value, struct words_record);
-} words_scratch SEC(".maps");
+	__type(value, struct identity_record);
+} identity_buffer SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__uint(max_entries, 1);
 	__type(key, u32);
 	__type(value, struct process_record);
-} process_scratch SEC(".maps");
+} process_buffer SEC(".maps");
 
-/* in_own_ns returns the number that our PID namespace gives to p, or 0 if the
- * process cannot be seen from there. */
-static __always_inline s32 in_own_ns(struct pid *p)
+/* pid_in_own_ns returns the PID in the namespace of the loader, or 0 if the process is
+ * not visible there. */
+static __always_inline s32 pid_in_own_ns(struct pid *p)
 {
 	struct upid id = {};
 
@@ -75,7 +75,7 @@ static __always_inline s32 in_own_ns(struct pid *p)
 
 static __always_inline s32 pid_of(struct task_struct *task)
 {
-	return own_level == 0 ? task->tgid : in_own_ns(task->signal->pids[PIDTYPE_TGID]);
+	return own_level == 0 ? task->tgid : pid_in_own_ns(task->signal->pids[PIDTYPE_TGID]);
 }
 
 static __always_inline u32 state_of(struct task_struct *task)
@@ -95,8 +95,8 @@ static __always_inline u64 block_delay_of(struct task_struct *task)
 	return bpf_core_field_exists(task->delays) ? task->delays->blkio_delay : 0;
 }
 
-/* counts returns the flags for what the kernel counts about a task. */
-static __always_inline u32 counts(struct task_struct *task)
+/* usage_flags returns the flags of the counters that this kernel has for a task. */
+static __always_inline u32 usage_flags(struct task_struct *task)
 {
 	u32 flags = 0;
 
@@ -109,8 +109,8 @@ static __always_inline u32 counts(struct task_struct *task)
 	return flags;
 }
 
-/* read_task reads what a thread has used itself. */
-static __always_inline void read_task(struct usage *u, struct task_struct *t)
+/* read_thread_usage reads the counters of one thread. */
+static __always_inline void read_thread_usage(struct usage *u, struct task_struct *t)
 {
 	u->utime = t->utime;
 	u->stime = t->stime;
@@ -129,8 +129,9 @@ static __always_inline void read_task(struct usage *u, struct task_struct *t)
 	u->block_delay = block_delay_of(t);
 }
 
-/* add_dead adds what the threads that have ended left with their process. */
-static __always_inline void add_dead(struct usage *u, struct task_struct *leader)
+/* add_exited_usage adds the counters of the exited threads of a process, which the
+ * kernel accumulates in its signal_struct. */
+static __always_inline void add_exited_usage(struct usage *u, struct task_struct *leader)
 {
 	struct signal_struct *sig = leader->signal;
 
@@ -149,33 +150,34 @@ static __always_inline void add_dead(struct usage *u, struct task_struct *leader
 	}
 }
 
-static __always_inline struct birth birth_of(struct task_struct *leader)
+static __always_inline struct process_key key_of(struct task_struct *leader)
 {
-	struct birth b = { .start = leader->start_boottime, .tgid = leader->tgid };
+	struct process_key key = { .start = leader->start_boottime, .tgid = leader->tgid };
 
-	return b;
+	return key;
 }
 
-/* add_dead_waits also returns whether there was no room for the words. */
-static __always_inline bool add_dead_waits(struct usage *u, struct task_struct *leader)
+/* add_exited_delays adds the delays of the exited threads of a process. It returns
+ * whether the identity record of the process was dropped. */
+static __always_inline bool add_exited_delays(struct usage *u, struct task_struct *leader)
 {
-	struct birth key = birth_of(leader);
-	struct remains *kept = bpf_map_lookup_elem(&dead_threads, &key);
+	struct process_key key = key_of(leader);
+	struct exited_threads *state = bpf_map_lookup_elem(&exited_threads, &key);
 
-	if (!kept)
+	if (!state)
 		return 0;
-	u->run_delay += kept->run_delay;
-	u->block_delay += kept->block_delay;
-	return kept->untold != 0;
+	u->run_delay += state->run_delay;
+	u->block_delay += state->block_delay;
+	return state->event_lost != 0;
 }
 
-/* The way along the threads of a process to one that still has memory. */
-struct steps {
+/* An iteration over the threads of a process up to the first that has an mm. */
+struct thread_search {
 	struct list_head *head, *next;
-	struct task_struct *living;
+	struct task_struct *found;
 };
 
-static long step(u32 i, struct steps *s)
+static long check_thread(u32 i, struct thread_search *s)
 {
 	struct list_head *node = s->next;
 	struct task_struct *t;
@@ -184,29 +186,29 @@ static long step(u32 i, struct steps *s)
 		return 1;
 	t = (void *)node - bpf_core_field_offset(struct task_struct, thread_node);
 	if (BPF_CORE_READ(t, mm)) {
-		s->living = t;
+		s->found = t;
 		return 1;
 	}
 	s->next = BPF_CORE_READ(node, next);
 	return 0;
 }
 
-/* living_thread returns a thread that holds the memory and the files of its
- * process, which is the main one unless that has ended before others. */
-static __always_inline struct task_struct *living_thread(struct task_struct *leader)
+/* live_thread returns a thread that has the memory and the files of its process:
+ * the leader, or another thread if the leader has exited before it. */
+static __always_inline struct task_struct *live_thread(struct task_struct *leader)
 {
 	struct signal_struct *sig = leader->signal;
-	struct steps s = {};
+	struct thread_search s = {};
 
 	if (leader->mm || sig->nr_threads < 2)
 		return leader;
 	s.head = (void *)sig + bpf_core_field_offset(struct signal_struct, thread_head);
 	s.next = sig->thread_head.next;
-	bpf_loop(1 << 22, step, &s, 0);
-	return s.living ? s.living : leader;
+	bpf_loop(1 << 22, check_thread, &s, 0);
+	return s.found ? s.found : leader;
 }
 
-#define BLOCK 8 /* words of a bitmap that are read at a time */
+#define BLOCK 8 /* 64-bit words of the bitmap per read */
 
 struct bitmap {
 	unsigned long *words;
@@ -227,8 +229,8 @@ static long count_block(u32 i, struct bitmap *b)
 	return b->left == 0;
 }
 
-/* count_fds returns the number of open file descriptors. The table may be
- * freed while we look at it: who still has it afterwards had it all the time. */
+/* count_fds returns the number of open file descriptors. The table may be freed
+ * during the count: the result is valid only if the task still has it afterwards. */
 static __always_inline u32 count_fds(struct task_struct *t)
 {
 	struct files_struct *files = BPF_CORE_READ(t, files);
@@ -245,8 +247,8 @@ static __always_inline u32 count_fds(struct task_struct *t)
 	return BPF_CORE_READ(t, files) == files ? b.ones : 0;
 }
 
-/* pages reads a counter of memory; its kind must be a constant, or the
- * compiler takes our size of a counter for the kernel's. */
+/* pages reads an RSS counter. Its kind must be a constant: for a variable index the
+ * compiler uses the size of the counter in kernel.h, not in the running kernel. */
 #define pages(mm, kind)                                                                                  \
 	({                                                                                               \
 		s64 n;                                                                                   \
@@ -272,14 +274,14 @@ static __always_inline void read_memory(struct process_record *r, struct task_st
 	r->swap = pages(mm, MM_SWAPENTS);
 }
 
-static __always_inline void tell_process(struct seq_file *seq, struct task_struct *task)
+static __always_inline void emit_process(struct seq_file *seq, struct task_struct *task)
 {
 	struct signal_struct *sig = task->signal;
-	struct task_struct *living;
+	struct task_struct *live;
 	struct process_record *r;
 	u32 zero = 0;
 
-	r = bpf_map_lookup_elem(&process_scratch, &zero);
+	r = bpf_map_lookup_elem(&process_buffer, &zero);
 	if (!r)
 		return;
 	__builtin_memset(r, 0, sizeof(*r));
@@ -289,7 +291,7 @@ static __always_inline void tell_process(struct seq_file *seq, struct task_struc
 		return;
 	r->tgid = task->tgid;
 	r->ppid = pid_of(task->real_parent);
-	r->flags = counts(task);
+	r->flags = usage_flags(task);
 	r->state = state_of(task);
 	r->task_flags = task->flags;
 	r->uid = task->real_cred->euid.val;
@@ -299,39 +301,40 @@ static __always_inline void tell_process(struct seq_file *seq, struct task_struc
 	r->exec_id = task->self_exec_id;
 	r->cgroup = task->cgroups->dfl_cgrp->kn->id;
 	r->fd_limit = sig->rlim[RLIMIT_NOFILE].rlim_cur;
-	read_task(&r->usage, task);
-	add_dead(&r->usage, task);
-	/* Whoever is reaped leaves what it used to its process, and still has it. That
-	 * it has begun shows afterwards: a thread in ended, and the main one, which is
-	 * the last, in exit_state. */
+	read_thread_usage(&r->usage, task);
+	add_exited_usage(&r->usage, task);
+	/* While a thread is being reaped, the kernel has added its counters to the
+	 * signal_struct but the task still holds them. Reads after the counters detect
+	 * this: exited_runtime changes for a thread, exit_state for the leader, which is
+	 * reaped last. */
 	barrier();
-	r->ended = sig->sum_sched_runtime;
+	r->exited_runtime = sig->sum_sched_runtime;
 	r->exit_state = task->exit_state;
-	if (r->ended)
-		add_dead_waits(&r->usage, task);
-	living = living_thread(task);
-	read_memory(r, living);
+	if (r->exited_runtime)
+		add_exited_delays(&r->usage, task);
+	live = live_thread(task);
+	read_memory(r, live);
 	if (!(r->task_flags & PF_KTHREAD))
-		r->fds = count_fds(living);
+		r->fds = count_fds(live);
 	bpf_seq_write(seq, r, sizeof(*r));
 }
 
-static __always_inline void tell_thread(struct seq_file *seq, struct task_struct *task)
+static __always_inline void emit_thread(struct seq_file *seq, struct task_struct *task)
 {
 	struct thread_record r = { .kind = KIND_THREAD };
 
 	r.pid = pid_of(task);
 	if (!r.pid)
 		return;
-	r.tid = own_level == 0 ? task->pid : in_own_ns(task->thread_pid);
-	r.flags = counts(task);
+	r.tid = own_level == 0 ? task->pid : pid_in_own_ns(task->thread_pid);
+	r.flags = usage_flags(task);
 	r.state = state_of(task);
 	r.exit_state = task->exit_state;
 	__builtin_memcpy(r.comm, task->comm, sizeof(r.comm));
 	r.start = task->start_boottime;
-	r.ended = task->signal->sum_sched_runtime;
-	read_task(&r.usage, task);
-	if (task->flags & PF_EXITING) /* dead_threads has its waiting */
+	r.exited_runtime = task->signal->sum_sched_runtime;
+	read_thread_usage(&r.usage, task);
+	if (task->flags & PF_EXITING) /* its delays are in exited_threads */
 		r.usage.run_delay = r.usage.block_delay = 0;
 	r.usage.prev_utime = task->prev_cputime.utime;
 	r.usage.prev_stime = task->prev_cputime.stime;
@@ -339,7 +342,7 @@ static __always_inline void tell_thread(struct seq_file *seq, struct task_struct
 }
 
 SEC("iter/task")
-int tell_tasks(struct bpf_iter__task *ctx)
+int iterate_tasks(struct bpf_iter__task *ctx)
 {
 	struct task_struct *task = ctx->task;
 
@@ -350,13 +353,14 @@ int tell_tasks(struct bpf_iter__task *ctx)
 		own_level = BPF_CORE_READ(self, thread_pid, level);
 	}
 	if (task->pid == task->tgid)
-		tell_process(ctx->meta->seq, task);
+		emit_process(ctx->meta->seq, task);
 	if (task->signal->nr_threads > 1)
-		tell_thread(ctx->meta->seq, task);
+		emit_thread(ctx->meta->seq, task);
 	return 0;
 }
 
-/* send returns whether there was room. */
+/* send returns whether the record fits in the ring buffer. It wakes user space only
+ * when the buffer is half full. */
 static __always_inline bool send(void *record, u64 size)
 {
 	u64 flags = bpf_ringbuf_query(&events, BPF_RB_AVAIL_DATA) > RING_SIZE / 2 ? BPF_RB_FORCE_WAKEUP : BPF_RB_NO_WAKEUP;
@@ -364,40 +368,41 @@ static __always_inline bool send(void *record, u64 size)
 	return bpf_ringbuf_output(&events, record, size, flags) == 0;
 }
 
-/* remains_of returns what is kept of a process, or 0 if there is no room. */
-static __always_inline struct remains *remains_of(struct task_struct *leader)
+/* exited_threads_of returns the state of a process, which it creates if needed, or
+ * NULL if the map is full. */
+static __always_inline struct exited_threads *exited_threads_of(struct task_struct *leader)
 {
-	struct birth key = birth_of(leader);
-	struct remains *kept, none = {};
+	struct process_key key = key_of(leader);
+	struct exited_threads *state, none = {};
 
-	kept = bpf_map_lookup_elem(&dead_threads, &key);
-	if (kept)
-		return kept;
-	bpf_map_update_elem(&dead_threads, &key, &none, BPF_NOEXIST);
-	return bpf_map_lookup_elem(&dead_threads, &key);
+	state = bpf_map_lookup_elem(&exited_threads, &key);
+	if (state)
+		return state;
+	bpf_map_update_elem(&exited_threads, &key, &none, BPF_NOEXIST);
+	return bpf_map_lookup_elem(&exited_threads, &key);
 }
 
-/* keep_waits remembers the waiting of a thread that ends before its process. */
-static __always_inline void keep_waits(struct task_struct *task)
+/* save_delays saves the delays of a thread that exits before its process. */
+static __always_inline void save_delays(struct task_struct *task)
 {
-	struct remains *kept = remains_of(task->group_leader);
+	struct exited_threads *state = exited_threads_of(task->group_leader);
 
-	if (!kept)
+	if (!state)
 		return;
-	__sync_fetch_and_add(&kept->run_delay, run_delay_of(task));
-	__sync_fetch_and_add(&kept->block_delay, block_delay_of(task));
+	__sync_fetch_and_add(&state->run_delay, run_delay_of(task));
+	__sync_fetch_and_add(&state->block_delay, block_delay_of(task));
 }
 
-/* lose counts a process that there was no room to tell the words of, once. Should
- * there be room later, when it has been reaped, its end must not count as well. */
-static __always_inline void lose(struct task_struct *leader)
+/* count_lost_event counts a process whose identity record was dropped, once. The flag
+ * makes user space skip the exit when the process is reaped. */
+static __always_inline void count_lost_event(struct task_struct *leader)
 {
-	struct remains *kept = remains_of(leader);
+	struct exited_threads *state = exited_threads_of(leader);
 
-	if (kept && kept->untold)
+	if (state && state->event_lost)
 		return;
-	if (kept)
-		kept->untold = 1;
+	if (state)
+		state->event_lost = 1;
 	__sync_fetch_and_add(&lost_events, 1);
 }
 
@@ -408,16 +413,16 @@ static __always_inline u32 exit_code_of(struct task_struct *leader)
 	return sig->flags & SIGNAL_GROUP_EXIT ? sig->group_exit_code : leader->exit_code;
 }
 
-/* tell_words sends what the process of task is called. */
-static __always_inline void tell_words(u32 kind, struct task_struct *task)
+/* emit_identity sends the identity record of the process of task. */
+static __always_inline void emit_identity(u32 kind, struct task_struct *task)
 {
 	struct task_struct *leader = task->group_leader;
 	struct mm_struct *mm = task->mm;
-	struct words_record *r;
+	struct identity_record *r;
 	u32 zero = 0;
 	u64 len;
 
-	r = bpf_map_lookup_elem(&words_scratch, &zero);
+	r = bpf_map_lookup_elem(&identity_buffer, &zero);
 	if (!r)
 		return;
 	r->pid = pid_of(task);
@@ -440,82 +445,82 @@ static __always_inline void tell_words(u32 kind, struct task_struct *task)
 			r->args_len = len;
 	}
 	if (kind == KIND_EXIT) {
-		r->flags = counts(task);
+		r->flags = usage_flags(task);
 		r->exit_code = exit_code_of(leader);
 		r->oom_killed = task->signal->oom_mm != 0;
 		r->peak_rss = task->signal->maxrss;
-		read_task(&r->usage, task);
-		add_dead(&r->usage, task);
+		read_thread_usage(&r->usage, task);
+		add_exited_usage(&r->usage, task);
 	}
 	len = r->args_len;
 	if (len > ARGS_MAX)
 		len = ARGS_MAX;
-	if (!send(r, __builtin_offsetof(struct words_record, args) + len))
-		lose(leader);
+	if (!send(r, __builtin_offsetof(struct identity_record, args) + len))
+		count_lost_event(leader);
 }
 
-static __always_inline int thread_ends(struct task_struct *task, bool last)
+static __always_inline int thread_exit(struct task_struct *task, bool last)
 {
 	if (task->flags & PF_KTHREAD)
 		return 0;
 	if (task->pid != task->tgid)
-		keep_waits(task);
+		save_delays(task);
 	if (last)
-		tell_words(KIND_EXIT, task);
+		emit_identity(KIND_EXIT, task);
 	return 0;
 }
 
-/* Since Linux 6.16 the tracepoint says whether this is the last thread, and
- * comes before the memory is given up. */
+/* Since Linux 6.16 the tracepoint has the argument group_dead, and fires before the
+ * thread releases its mm. */
 SEC("tp_btf/sched_process_exit")
-int BPF_PROG(thread_exits, struct task_struct *task, bool last)
+int BPF_PROG(thread_exits, struct task_struct *task, bool group_dead)
 {
-	return thread_ends(task, last);
+	return thread_exit(task, group_dead);
 }
 
-/* Before, two threads that end at once may both seem to be the last, and the
- * command line is gone already: process_execs tells that. */
+/* Before Linux 6.16, two threads that exit at the same time may both appear to be the
+ * last, and the mm is already released: process_execs saves the command line. */
 SEC("tp_btf/sched_process_exit")
 int BPF_PROG(thread_exits_6_15, struct task_struct *task)
 {
-	return thread_ends(task, task->signal->live.counter == 0);
+	return thread_exit(task, task->signal->live.counter == 0);
 }
 
 SEC("tp_btf/sched_process_exec")
 int BPF_PROG(process_execs, struct task_struct *task)
 {
-	tell_words(KIND_EXEC, task);
+	emit_identity(KIND_EXEC, task);
 	return 0;
 }
 
-/* When a process has been reaped and nobody refers to it any more, its threads
- * have left all they used with it. */
+/* The tracepoint fires when the last reference to a reaped task is dropped. The
+ * signal_struct then has the counters of all threads of the process. */
 SEC("tp_btf/sched_process_free")
 int BPF_PROG(process_freed, struct task_struct *task)
 {
 	struct free_record r = { .kind = KIND_FREE };
 	struct signal_struct *sig = task->signal;
-	struct birth key = birth_of(task);
+	struct process_key key = key_of(task);
 
 	if (task->pid != task->tgid || task->flags & PF_KTHREAD)
 		return 0;
 	r.tgid = task->tgid;
-	r.flags = counts(task);
+	r.flags = usage_flags(task);
 	r.exit_code = exit_code_of(task);
 	r.oom_killed = sig->oom_mm != 0;
 	r.start = task->start_boottime;
 	r.exec_id = task->self_exec_id;
 	r.peak_rss = sig->maxrss;
-	add_dead(&r.usage, task);
+	add_exited_usage(&r.usage, task);
 	r.usage.run_delay = run_delay_of(task);
 	r.usage.block_delay = block_delay_of(task);
-	if (add_dead_waits(&r.usage, task))
-		r.flags |= UNTOLD;
-	bpf_map_delete_elem(&dead_threads, &key);
-	send(&r, sizeof(r)); /* without it, what the last thread said is taken */
+	if (add_exited_delays(&r.usage, task))
+		r.flags |= EVENT_LOST;
+	bpf_map_delete_elem(&exited_threads, &key);
+	send(&r, sizeof(r)); /* if dropped, user space uses the record of KIND_EXIT */
 	return 0;
 }
 
-/* Keeps the types of the records in the object, from which those of Go are made. */
+/* References that keep the record types in BTF, from which bpf2go generates Go types. */
 const struct thread_record *thread_record_type __attribute__((unused));
 const struct free_record *free_record_type __attribute__((unused));

@@ -13,10 +13,11 @@ import (
 	"github.com/cilium/ebpf"
 )
 
-type tasksBirth struct {
-	_     structs.HostLayout
-	Start uint64
-	Tgid  uint64
+type tasksExitedThreads struct {
+	_          structs.HostLayout
+	RunDelay   uint64
+	BlockDelay uint64
+	EventLost  uint64
 }
 
 type tasksFreeRecord struct {
@@ -33,74 +34,7 @@ type tasksFreeRecord struct {
 	Usage     tasksUsage
 }
 
-type tasksProcessRecord struct {
-	_         structs.HostLayout
-	Kind      uint32
-	Flags     uint32
-	Pid       int32
-	Ppid      int32
-	Tgid      uint32
-	State     uint32
-	ExitState uint32
-	TaskFlags uint32
-	Uid       uint32
-	Threads   uint32
-	Fds       uint32
-	HasMm     uint32
-	Comm      [16]int8
-	Start     uint64
-	ExecId    uint64
-	Cgroup    uint64
-	RssFile   uint64
-	RssAnon   uint64
-	RssShmem  uint64
-	Swap      uint64
-	Virt      uint64
-	PeakRss   uint64
-	FdLimit   uint64
-	Ended     uint64
-	Usage     tasksUsage
-}
-
-type tasksRemains struct {
-	_          structs.HostLayout
-	RunDelay   uint64
-	BlockDelay uint64
-	Untold     uint64
-}
-
-type tasksThreadRecord struct {
-	_         structs.HostLayout
-	Kind      uint32
-	Flags     uint32
-	Tid       int32
-	Pid       int32
-	State     uint32
-	ExitState uint32
-	Comm      [16]int8
-	Start     uint64
-	Ended     uint64
-	Usage     tasksUsage
-}
-
-type tasksUsage struct {
-	_            structs.HostLayout
-	Utime        uint64
-	Stime        uint64
-	Runtime      uint64
-	PrevUtime    uint64
-	PrevStime    uint64
-	MinorFaults  uint64
-	MajorFaults  uint64
-	Voluntary    uint64
-	Nonvoluntary uint64
-	ReadBytes    uint64
-	WriteBytes   uint64
-	RunDelay     uint64
-	BlockDelay   uint64
-}
-
-type tasksWordsRecord struct {
+type tasksIdentityRecord struct {
 	_         structs.HostLayout
 	Kind      uint32
 	ArgsLen   uint32
@@ -121,17 +55,83 @@ type tasksWordsRecord struct {
 	Args      [2048]int8
 }
 
+type tasksProcessKey struct {
+	_     structs.HostLayout
+	Start uint64
+	Tgid  uint64
+}
+
+type tasksProcessRecord struct {
+	_             structs.HostLayout
+	Kind          uint32
+	Flags         uint32
+	Pid           int32
+	Ppid          int32
+	Tgid          uint32
+	State         uint32
+	ExitState     uint32
+	TaskFlags     uint32
+	Uid           uint32
+	Threads       uint32
+	Fds           uint32
+	HasMm         uint32
+	Comm          [16]int8
+	Start         uint64
+	ExecId        uint64
+	Cgroup        uint64
+	RssFile       uint64
+	RssAnon       uint64
+	RssShmem      uint64
+	Swap          uint64
+	Virt          uint64
+	PeakRss       uint64
+	FdLimit       uint64
+	ExitedRuntime uint64
+	Usage         tasksUsage
+}
+
+type tasksThreadRecord struct {
+	_             structs.HostLayout
+	Kind          uint32
+	Flags         uint32
+	Tid           int32
+	Pid           int32
+	State         uint32
+	ExitState     uint32
+	Comm          [16]int8
+	Start         uint64
+	ExitedRuntime uint64
+	Usage         tasksUsage
+}
+
+type tasksUsage struct {
+	_            structs.HostLayout
+	Utime        uint64
+	Stime        uint64
+	Runtime      uint64
+	PrevUtime    uint64
+	PrevStime    uint64
+	MinorFaults  uint64
+	MajorFaults  uint64
+	Voluntary    uint64
+	Nonvoluntary uint64
+	ReadBytes    uint64
+	WriteBytes   uint64
+	RunDelay     uint64
+	BlockDelay   uint64
+}
+
 // Names of all BPF objects in the ELF.
 //
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
-	tasksMapDeadThreads      = "dead_threads"
 	tasksMapEvents           = "events"
-	tasksMapProcessScratch   = "process_scratch"
-	tasksMapWordsScratch     = "words_scratch"
+	tasksMapExitedThreads    = "exited_threads"
+	tasksMapIdentityBuffer   = "identity_buffer"
+	tasksMapProcessBuffer    = "process_buffer"
+	tasksProgIterateTasks    = "iterate_tasks"
 	tasksProgProcessExecs    = "process_execs"
 	tasksProgProcessFreed    = "process_freed"
-	tasksProgTellTasks       = "tell_tasks"
 	tasksProgThreadExits     = "thread_exits"
 	tasksProgThreadExits615  = "thread_exits_6_15"
 	tasksVarFreeRecordType   = "free_record_type"
@@ -183,9 +183,9 @@ type tasksSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type tasksProgramSpecs struct {
+	IterateTasks   *ebpf.ProgramSpec `ebpf:"iterate_tasks"`
 	ProcessExecs   *ebpf.ProgramSpec `ebpf:"process_execs"`
 	ProcessFreed   *ebpf.ProgramSpec `ebpf:"process_freed"`
-	TellTasks      *ebpf.ProgramSpec `ebpf:"tell_tasks"`
 	ThreadExits    *ebpf.ProgramSpec `ebpf:"thread_exits"`
 	ThreadExits615 *ebpf.ProgramSpec `ebpf:"thread_exits_6_15"`
 }
@@ -194,10 +194,10 @@ type tasksProgramSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type tasksMapSpecs struct {
-	DeadThreads    *ebpf.MapSpec `ebpf:"dead_threads"`
 	Events         *ebpf.MapSpec `ebpf:"events"`
-	ProcessScratch *ebpf.MapSpec `ebpf:"process_scratch"`
-	WordsScratch   *ebpf.MapSpec `ebpf:"words_scratch"`
+	ExitedThreads  *ebpf.MapSpec `ebpf:"exited_threads"`
+	IdentityBuffer *ebpf.MapSpec `ebpf:"identity_buffer"`
+	ProcessBuffer  *ebpf.MapSpec `ebpf:"process_buffer"`
 }
 
 // tasksVariableSpecs contains global variables before they are loaded into the kernel.
@@ -231,18 +231,18 @@ func (o *tasksObjects) Close() error {
 //
 // It can be passed to loadTasksObjects or ebpf.CollectionSpec.LoadAndAssign.
 type tasksMaps struct {
-	DeadThreads    *ebpf.Map `ebpf:"dead_threads"`
 	Events         *ebpf.Map `ebpf:"events"`
-	ProcessScratch *ebpf.Map `ebpf:"process_scratch"`
-	WordsScratch   *ebpf.Map `ebpf:"words_scratch"`
+	ExitedThreads  *ebpf.Map `ebpf:"exited_threads"`
+	IdentityBuffer *ebpf.Map `ebpf:"identity_buffer"`
+	ProcessBuffer  *ebpf.Map `ebpf:"process_buffer"`
 }
 
 func (m *tasksMaps) Close() error {
 	return _TasksClose(
-		m.DeadThreads,
 		m.Events,
-		m.ProcessScratch,
-		m.WordsScratch,
+		m.ExitedThreads,
+		m.IdentityBuffer,
+		m.ProcessBuffer,
 	)
 }
 
@@ -261,18 +261,18 @@ type tasksVariables struct {
 //
 // It can be passed to loadTasksObjects or ebpf.CollectionSpec.LoadAndAssign.
 type tasksPrograms struct {
+	IterateTasks   *ebpf.Program `ebpf:"iterate_tasks"`
 	ProcessExecs   *ebpf.Program `ebpf:"process_execs"`
 	ProcessFreed   *ebpf.Program `ebpf:"process_freed"`
-	TellTasks      *ebpf.Program `ebpf:"tell_tasks"`
 	ThreadExits    *ebpf.Program `ebpf:"thread_exits"`
 	ThreadExits615 *ebpf.Program `ebpf:"thread_exits_6_15"`
 }
 
 func (p *tasksPrograms) Close() error {
 	return _TasksClose(
+		p.IterateTasks,
 		p.ProcessExecs,
 		p.ProcessFreed,
-		p.TellTasks,
 		p.ThreadExits,
 		p.ThreadExits615,
 	)

@@ -231,7 +231,7 @@ func TestNothingStays(t *testing.T) {
 // loaded counts the programs and maps with our names that the kernel has.
 func loaded(t *testing.T) (n int) {
 	t.Helper()
-	ours := []string{"tell_tasks", "thread_exits", "process_freed", "dead_threads", "words_scratch", "process_scratch"}
+	ours := []string{"iterate_tasks", "thread_exits", "process_freed", "exited_threads", "identity_buffer", "process_buffer"}
 	for _, kind := range []string{"prog", "map"} {
 		out, err := exec.Command("bpftool", "--json", kind, "show").Output()
 		if err != nil {

@@ -13,13 +13,13 @@ import (
 	"unsafe"
 )
 
-// bytesOf returns a record as the kernel hands it over.
+// bytesOf returns the memory of a record.
 func bytesOf[T any](record *T) []byte {
 	return slices.Clone(unsafe.Slice((*byte)(unsafe.Pointer(record)), unsafe.Sizeof(*record)))
 }
 
-// aLook is what a look at n processes, each with two threads, reads.
-func aLook(n int) (text []byte) {
+// scanText returns the records of n processes with two threads each.
+func scanText(n int) (text []byte) {
 	for i := range int32(n) {
 		text = append(text, bytesOf(&Process{Kind: kindProcess, Pid: 2*i + 1, Threads: 2})...)
 		for tid := 2*i + 1; tid <= 2*i+2; tid++ {
@@ -29,8 +29,8 @@ func aLook(n int) (text []byte) {
 	return text
 }
 
-// scanAll returns the numbers of all processes and threads that s finds, and all
-// processes as they are after the look.
+// scanAll returns the IDs of all processes and threads that s returns, and pointers to the
+// processes, which stay valid after the iteration.
 func scanAll(s *Scanner, r io.Reader) (ids []int32, processes []*Process, err error) {
 	s.start(io.NopCloser(r))
 	for s.Scan() {
@@ -43,11 +43,11 @@ func scanAll(s *Scanner, r io.Reader) (ids []int32, processes []*Process, err er
 	return ids, processes, s.Err()
 }
 
-// TestScannerReads finds the same records however the kernel divides them, more
-// of them than a piece of memory holds, and in memory that was used before.
+// TestScannerReads checks that the division of records into reads does not matter. The
+// records fill several blocks, and later iterations reuse memory.
 func TestScannerReads(t *testing.T) {
 	const n = 3000
-	text := aLook(n)
+	text := scanText(n)
 	var s Scanner
 	for _, read := range []struct {
 		name string
@@ -56,12 +56,12 @@ func TestScannerReads(t *testing.T) {
 		{"whole", func(r io.Reader) io.Reader { return r }},
 		{"halves", iotest.HalfReader},
 		{"bytes", iotest.OneByteReader},
-		{"with the end", iotest.DataErrReader},
+		{"EOF with data", iotest.DataErrReader},
 	} {
 		t.Run(read.name, func(t *testing.T) {
 			ids, processes, err := scanAll(&s, read.from(bytes.NewReader(text)))
 			if err != nil || len(ids) != 3*n || len(processes) != n {
-				t.Fatalf("got %d records, %d of processes: %v", len(ids), len(processes), err)
+				t.Fatalf("got %d records, %d processes, error %v; want %d, %d", len(ids), len(processes), err, 3*n, n)
 			}
 			for i, p := range processes {
 				if want := int32(2*i + 1); p.Pid != want || ids[3*i] != want || ids[3*i+2] != want+1 {
@@ -72,22 +72,22 @@ func TestScannerReads(t *testing.T) {
 	}
 }
 
-// TestScannerMemory is kept for a look as large as the last, and not for one that
-// is long past.
+// TestScannerMemory checks that a Scanner reuses its memory and frees it after a much
+// larger iteration.
 func TestScannerMemory(t *testing.T) {
 	var s Scanner
 	scan := func(n int) int {
 		t.Helper()
-		if _, _, err := scanAll(&s, bytes.NewReader(aLook(n))); err != nil {
+		if _, _, err := scanAll(&s, bytes.NewReader(scanText(n))); err != nil {
 			t.Fatal(err)
 		}
-		return len(s.pieces)
+		return len(s.blocks)
 	}
 	most := scan(5000)
 	if scan(10); scan(10) >= most/2 {
-		t.Errorf("%d pieces of memory are kept for ten processes", len(s.pieces))
+		t.Errorf("got %d blocks for ten processes, want less than %d", len(s.blocks), most/2)
 	}
-	text := aLook(10)
+	text := scanText(10)
 	r := bytes.NewReader(text)
 	closer := io.NopCloser(r)
 	if n := testing.AllocsPerRun(100, func() {
@@ -96,15 +96,15 @@ func TestScannerMemory(t *testing.T) {
 		for s.Scan() {
 		}
 	}); n != 0 {
-		t.Errorf("got %v allocations in memory that was used before, want 0", n)
+		t.Errorf("got %v allocations with reused memory, want 0", n)
 	}
 }
 
-// FuzzScanner asserts that no answer of the kernel makes a Scanner panic, find
-// more than there is, or find something else when it comes in other parts.
+// FuzzScanner checks that no input makes a Scanner panic or return more records than the
+// input can contain, and that the division into reads does not matter.
 func FuzzScanner(f *testing.F) {
-	f.Add(aLook(3))
-	f.Add(aLook(1)[:300])
+	f.Add(scanText(3))
+	f.Add(scanText(1)[:300])
 	f.Add([]byte{9, 0, 0, 0})
 	f.Fuzz(func(t *testing.T, text []byte) {
 		var one, other Scanner
@@ -119,30 +119,30 @@ func FuzzScanner(f *testing.F) {
 	})
 }
 
-// FuzzEvents asserts that events of any bytes are told of as they are if they are
-// whole, and that all others are refused.
+// FuzzEvents checks that a Batch returns complete records unchanged. Other records are
+// rejected.
 func FuzzEvents(f *testing.F) {
-	words := bytesOf(&Words{Kind: KindExit, ArgsLen: 5, Pid: 7})
-	f.Add(words[:unsafe.Offsetof(Words{}.Args)+5])
-	f.Add(words)
-	f.Add(bytesOf(&Freed{Kind: kindFree, Tgid: 7}))
+	identity := bytesOf(&IdentityRecord{Kind: KindExit, ArgsLen: 5, Pid: 7})
+	f.Add(identity[:unsafe.Offsetof(IdentityRecord{}.Args)+5])
+	f.Add(identity)
+	f.Add(bytesOf(&FreeRecord{Kind: kindFree, Tgid: 7}))
 	f.Add([]byte{kindFree, 0, 0, 0})
 	f.Fuzz(func(t *testing.T, record []byte) {
 		e := &Events{ready: make(chan struct{}, 1)}
-		e.room.L = &e.mu
-		if !whole(record) {
+		e.drained.L = &e.mu
+		if !complete(record) {
 			return
 		}
-		e.hold(record)
-		e.hold(record)
-		b := Batch{all: e.held, rest: e.held}
+		e.add(record)
+		e.add(record)
+		b := Batch{all: e.pending, rest: e.pending}
 		count := 0
 		for ; b.Next(); count++ {
 			var got []byte
-			if f := b.Freed(); f != nil {
+			if f := b.FreeRecord(); f != nil {
 				got = bytesOf(f)
 			} else {
-				got = bytesOf(b.Words())[:len(record)]
+				got = bytesOf(b.IdentityRecord())[:len(record)]
 			}
 			if !bytes.Equal(got, record) {
 				t.Errorf("got %x, want %x", got, record)
@@ -154,42 +154,42 @@ func FuzzEvents(f *testing.F) {
 	})
 }
 
-// TestWhole refuses events that are too short, too long or of no kind.
-func TestWhole(t *testing.T) {
-	const args = int(unsafe.Offsetof(Words{}.Args))
-	freed, words := bytesOf(&Freed{Kind: kindFree}), bytesOf(&Words{Kind: KindExec, ArgsLen: 3})
-	long := slices.Clone(words)
+// TestCompleteRecord rejects records that are too short, too long or of an unknown kind.
+func TestCompleteRecord(t *testing.T) {
+	const args = int(unsafe.Offsetof(IdentityRecord{}.Args))
+	free, identity := bytesOf(&FreeRecord{Kind: kindFree}), bytesOf(&IdentityRecord{Kind: KindExec, ArgsLen: 3})
+	long := slices.Clone(identity)
 	binary.NativeEndian.PutUint32(long[4:], 1<<31)
 	for _, tt := range []struct {
 		name   string
 		record []byte
 		want   bool
 	}{
-		{"freed", freed, true},
-		{"freed, cut", freed[:len(freed)-1], false},
-		{"words", words[:args+3], true},
-		{"words, cut", words[:args+2], false},
-		{"words and more", words, false},
-		{"more arguments than there is room for", long, false},
-		{"no kind", make([]byte, args), false},
-		{"next to nothing", freed[:4], false},
-		{"nothing", nil, false},
+		{"free record", free, true},
+		{"truncated free record", free[:len(free)-1], false},
+		{"identity record", identity[:args+3], true},
+		{"truncated identity record", identity[:args+2], false},
+		{"identity record with extra bytes", identity, false},
+		{"argument length above the maximum", long, false},
+		{"unknown kind", make([]byte, args), false},
+		{"half a header", free[:4], false},
+		{"empty", nil, false},
 	} {
-		if got := whole(tt.record); got != tt.want {
+		if got := complete(tt.record); got != tt.want {
 			t.Errorf("%s: got %v, want %v", tt.name, got, tt.want)
 		}
 	}
 }
 
-// TestScannerFails says what kept it from the end.
-func TestScannerFails(t *testing.T) {
+// TestScannerErr checks the errors of a failing and of a truncated iteration.
+func TestScannerErr(t *testing.T) {
 	var s Scanner
 	broken := errors.New("broken")
-	ids, _, err := scanAll(&s, io.MultiReader(bytes.NewReader(aLook(1)), iotest.ErrReader(broken)))
+	ids, _, err := scanAll(&s, io.MultiReader(bytes.NewReader(scanText(1)), iotest.ErrReader(broken)))
 	if !errors.Is(err, broken) || len(ids) != 3 {
-		t.Errorf("got %v and %v", ids, err)
+		t.Errorf("got IDs %v and error %v, want 3 IDs and the read error", ids, err)
 	}
-	if _, _, err := scanAll(&s, bytes.NewReader(aLook(1)[:100])); !errors.Is(err, io.ErrUnexpectedEOF) {
-		t.Errorf("half a record: got %v", err)
+	if _, _, err := scanAll(&s, bytes.NewReader(scanText(1)[:100])); !errors.Is(err, io.ErrUnexpectedEOF) {
+		t.Errorf("truncated record: got error %v, want ErrUnexpectedEOF", err)
 	}
 }
