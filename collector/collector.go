@@ -247,14 +247,14 @@ func (c *Collector) walk(w *walk, end time.Time) {
 	if w.err != nil {
 		c.log.Error("Cannot read processes", "err", w.err)
 	}
-	if w.health.Concealed && !c.last.health.Concealed {
+	if w.health.HidePID && !c.last.health.HidePID {
 		c.log.Warn("Only our own processes can be seen: mount the process file system without hidepid, with gid= of a group of ours, or give CAP_SYS_PTRACE")
 	}
 	if was := c.last.health.Source; was != "" && was != w.health.Source {
 		_, why := c.tracker.Kind()
 		c.log.Warn("Reading processes in another way from now on", "via", w.health.Source, "reason", why)
 	}
-	if c.last.health.Limited == 0 && w.health.Limited > 0 {
+	if c.last.health.GroupLimitHits == 0 && w.health.GroupLimitHits > 0 {
 		c.log.Warn("There are more group names than the limit; the processes of new ones count under "+grouping.OtherName, "groups", w.coverage.Groups)
 	}
 	c.mu.Lock()

@@ -48,16 +48,16 @@ func healthMetrics() []healthMetric {
 		{name: "namedprocess_scrape_partial_errors", kind: counter, help: "Times that a wanted file of a process in a group could not be read.", late: true,
 			each: value(func(w *walk) float64 { return float64(w.health.PartialTotal) })},
 		{name: own + "scrape_success", kind: gauge, help: "Whether the last scrape read all processes: 1 if so.", note: "0 also when its deadline came first, or processes are hidden (`hidepid`); what was read is exported.", late: true,
-			each: value(func(w *walk) float64 { return truth(w.err == nil && !w.partial() && !w.health.Concealed) })},
+			each: value(func(w *walk) float64 { return truth(w.err == nil && !w.partial() && !w.health.HidePID) })},
 		{name: own + "scrape_partial", kind: gauge, help: "Whether the last scrape lacks processes, or some of what is known of them, because its deadline came first: 1 if so.",
 			note: "`scrape_success` is 0 then, too. It alone is 0 where time does not help: the processes could not be listed, or are hidden. A process that does not answer makes neither: see `blocked_processes`.", late: true,
 			each: value(func(w *walk) float64 { return truth(w.partial()) })},
 		{name: own + "proc_visibility", kind: gauge, help: "Whether the process file system shows the processes of other users: 0 if it is mounted with hidepid.",
-			each: value(func(w *walk) float64 { return truth(!w.health.Concealed) })},
+			each: value(func(w *walk) float64 { return truth(!w.health.HidePID) })},
 		{name: own + "scrape_duration_seconds", kind: gauge, help: "How long the last walk over the processes took.",
 			each: value(func(w *walk) float64 { return w.took.Seconds() })},
 		{name: own + "blocked_processes", kind: gauge, help: "Processes that are left alone because the kernel does not answer for them.",
-			each: value(func(w *walk) float64 { return float64(w.health.Blocked) })},
+			each: value(func(w *walk) float64 { return float64(w.health.Unresponsive) })},
 		{name: own + "unidentified_processes", kind: gauge, help: "Processes whose name or command line could not be read, so that no rule was tried.",
 			each: value(func(w *walk) float64 { return float64(w.health.Unidentified) })},
 		{name: own + "template_failures_total", kind: counter, help: "Group names whose template failed; the text written until then is the name.",
@@ -76,19 +76,19 @@ func healthMetrics() []healthMetric {
 		{name: own + "groups", kind: gauge, help: "Number of groups.",
 			each: value(func(w *walk) float64 { return float64(w.coverage.Groups) })},
 		{name: own + "limited_groups_total", kind: counter, help: "Times that a process was put into the group _other, because there was no room for a group of its own name.", note: "The limit is that of `--max-groups` or of its rule.",
-			each: value(func(w *walk) float64 { return float64(w.health.Limited) })},
+			each: value(func(w *walk) float64 { return float64(w.health.GroupLimitHits) })},
 		{name: own + "limited_threads_total", kind: counter, help: "Times that a thread was counted under the name _other, because there was no room for its own.", note: "The limits are 1000 names in a group, and those of `--max-thread-names` in all.",
-			each: value(func(w *walk) float64 { return float64(w.health.LimitedThreads) })},
+			each: value(func(w *walk) float64 { return float64(w.health.ThreadNameLimitHits) })},
 		{name: own + "source_info", kind: gauge, help: "What was asked about the processes: bpf is programs inside the kernel, procfs is /proc.",
 			labels: []string{"source"}, each: func(w *walk, put emit) { put(1, values{w.health.Source}) }},
 		{name: own + "lost_events_total", kind: counter, help: "Ends of processes that the kernel had no room to tell of.",
 			note: "None of them is in namedprocess_namegroup_exits_total. Stays 0 with the source `procfs`, which tells of none.",
-			each: value(func(w *walk) float64 { return float64(w.health.LostEvents) })},
+			each: value(func(w *walk) float64 { return float64(w.health.LostExitEvents) })},
 	}
 }
 
 func regressions(w *walk, put emit) {
-	n := &w.health.Regressions
+	n := &w.health.CounterDecreases
 	put(float64(n.CPU), values{"cpu"})
 	put(float64(n.Faults), values{"faults"})
 	put(float64(n.IO), values{"io"})

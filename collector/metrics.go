@@ -234,7 +234,7 @@ func lifeFamilies() []family {
 	watched := func(name, help, note string, each func(*grouping.Group, emit), labels ...string) family {
 		return family{name: namespace + name, kind: counter, labels: labels, help: help, note: onlyBPF + note,
 			each: func(g *grouping.Group, put emit) {
-				if g.Watched {
+				if g.ExitsKnown {
 					each(g, put)
 				}
 			}}
@@ -272,7 +272,7 @@ func expectedFamily() family {
 func regroupsFamily() family {
 	return family{name: namespace + "regroups_total", kind: counter,
 		help: "Times that a process came to this group from another, or from none, because its program, name, user or control group changed.",
-		each: func(g *grouping.Group, put emit) { put(float64(g.Regroups), values{}) }}
+		each: func(g *grouping.Group, put emit) { put(float64(g.GroupChanges), values{}) }}
 }
 
 // topFamilies tell of single processes.

@@ -57,7 +57,7 @@ func TestExecByAnotherThread(t *testing.T) {
 	if after := switches(t, tr); after < before || after >= before+naps/2 {
 		t.Errorf("got %d switches after execve and %d before: those of the thread are counted twice", after, before)
 	}
-	if got := tr.Health().Regressions; got != (grouping.Regressions{}) {
+	if got := tr.Health().CounterDecreases; got != (grouping.CounterDecreases{}) {
 		t.Errorf("got regressions %+v of a process that executed another program", got)
 	}
 }

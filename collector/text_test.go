@@ -65,12 +65,12 @@ func TestTexts(t *testing.T) {
 	check("as it is")
 	usage := grouping.Counters{UserNanos: 1, SystemNanos: 1 << 62, ReadBytes: 1_000_000, WriteBytes: math.MaxUint64}
 	walk.groups = []grouping.Group{{
-		Name: odd, Watched: true, Known: math.MaxUint16, Counted: math.MaxUint16, Procs: 999_999, Counters: usage,
+		Name: odd, ExitsKnown: true, Known: math.MaxUint16, Counted: math.MaxUint16, Procs: 999_999, Counters: usage,
 		WorstFDRatio: 1. / 3, SmapsAge: math.NaN(), OldestStart: 1_700_000_000,
 		Threads:    []grouping.Thread{{Name: odd, Counters: usage, Counted: math.MaxUint16}},
 		WChans:     []grouping.WChan{{Name: odd, Count: 3}},
 		Exits:      []grouping.Exit{{Reason: "killed", Code: "SIGKILL", Count: 1}},
-		Unreadable: []grouping.FileGap{{Field: platform.FieldIO, Procs: 1}},
+		Unreadable: []grouping.UnreadableField{{Field: platform.FieldIO, Procs: 1}},
 	}}
 	check("everything that is odd")
 	walk.labels, walk.groups[0].Labels = []string{"aa", "zz"}, []string{"", odd}
@@ -104,7 +104,7 @@ func TestTextAllocates(t *testing.T) {
 		walk.groups = nil
 		for i := range groups {
 			walk.groups = append(walk.groups, grouping.Group{
-				Name: strconv.Itoa(i), Watched: true, Known: math.MaxUint16, Counted: math.MaxUint16, Procs: 1,
+				Name: strconv.Itoa(i), ExitsKnown: true, Known: math.MaxUint16, Counted: math.MaxUint16, Procs: 1,
 				Threads: []grouping.Thread{{Name: "a", Counted: math.MaxUint16}, {Name: "b", Counted: math.MaxUint16}},
 				WChans:  []grouping.WChan{{Name: "do_poll", Count: 3}},
 				Exits:   []grouping.Exit{{Reason: "exited", Code: "0", Count: 1}},

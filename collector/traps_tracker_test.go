@@ -17,6 +17,12 @@ func proc(pid, ppid int, comm string, args ...string) proctree.Process {
 	return proctree.Process{PID: pid, PPID: ppid, Comm: comm, Args: args, Start: uint64(pid)}
 }
 
+// startedAt returns p with another start time, in ticks after boot.
+func startedAt(ticks uint64, p proctree.Process) proctree.Process {
+	p.Start = ticks
+	return p
+}
+
 func TestTraps6dChildren(t *testing.T) {
 	const systemd = "- {name: systemd, comm: [systemd]}"
 	tests := []struct {
@@ -26,7 +32,7 @@ func TestTraps6dChildren(t *testing.T) {
 		want   map[string]float64
 	}{
 		{"trap 41: a child joins although it is read before its parents", "- {name: g, comm: [sup]}",
-			[]proctree.Process{proc(1, 0, "init", "init"), proc(100, 1, "sup", "sup"), proc(101, 100, "sh", "sh"), proc(102, 101, "sleep", "sleep"), proc(50, 102, "x", "x")},
+			[]proctree.Process{proc(1, 0, "init", "init"), proc(100, 1, "sup", "sup"), proc(101, 100, "sh", "sh"), proc(102, 101, "sleep", "sleep"), startedAt(103, proc(50, 102, "x", "x"))},
 			map[string]float64{"g": 4}},
 		{"trap 43: a rule for PID 1 takes all of userland and no kernel thread", systemd,
 			[]proctree.Process{proc(1, 0, "systemd", "systemd"), proc(2, 0, "kthreadd"), proc(3, 2, "ksoftirqd/0"), proc(9, 1, "a", "a"), proc(10, 9, "b", "b")},
@@ -35,7 +41,7 @@ func TestTraps6dChildren(t *testing.T) {
 			[]proctree.Process{proc(1, 0, "systemd", "systemd"), proc(2, 0, "kthreadd"), proc(3, 2, "ksoftirqd/0"), proc(4, 2, "rcu")},
 			map[string]float64{"k": 3}},
 		{"parents that form a circle", "- {name: g, comm: [sup]}",
-			[]proctree.Process{proc(5, 6, "a", "a"), proc(6, 5, "b", "b"), proc(7, 7, "c", "c"), proc(8, 1, "sup", "sup")},
+			[]proctree.Process{proc(5, 6, "a", "a"), startedAt(5, proc(6, 5, "b", "b")), proc(7, 7, "c", "c"), proc(8, 1, "sup", "sup")},
 			map[string]float64{"g": 1}},
 	}
 	for _, tt := range tests {
@@ -50,7 +56,7 @@ func TestTraps6dChildren(t *testing.T) {
 
 func TestTrap42OrphansStay(t *testing.T) {
 	w := newWorld(t, setup{config: "- {name: g, comm: [sup]}", opts: children},
-		proc(1, 0, "init", "init"), proc(100, 1, "sup", "sup"), proc(101, 100, "sh", "sh"), proc(102, 101, "sleep", "sleep"), proc(50, 102, "x", "x"))
+		proc(1, 0, "init", "init"), proc(100, 1, "sup", "sup"), proc(101, 100, "sh", "sh"), proc(102, 101, "sleep", "sleep"), startedAt(103, proc(50, 102, "x", "x")))
 	w.Remove(100)
 	w.Set(proc(101, 1, "sh", "sh"))
 	w.want(w.scrape(), map[string]float64{in("num_procs"): 3})

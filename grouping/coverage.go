@@ -1,40 +1,46 @@
 package grouping
 
-// A Coverage says how much of a machine the rules reach.
+// A Coverage counts the processes that rules match and those that they do not.
 type Coverage struct {
-	UnmatchedProcs int    // live processes in no group, those that a rule ignores too
-	UnmatchedNanos uint64 // CPU time that processes used while they were in no group
+	UnmatchedProcs int    // live processes in no group, including ignored ones
+	UnmatchedNanos uint64 // CPU time of processes in no group, since the start
 	Rules          []RuleMatches
-	Groups         int // that are known
+	Groups         int // known groups
 
 	rules   []*Rule
 	matches map[*Rule]int
 }
 
-// RuleMatches counts the live processes that a rule wants, without the children
-// that join them.
+// RuleMatches counts the live processes that match a rule, without those that
+// inherited its group.
 type RuleMatches struct {
 	*Rule
 	Procs int
 }
 
-// adopt makes it count for other rules.
-func (c *Coverage) adopt(rules []*Rule) {
+// setRules replaces the rules whose matches are counted.
+func (c *Coverage) setRules(rules []*Rule) {
 	c.rules, c.matches = rules, make(map[*Rule]int, len(rules))
+}
+
+// reset sets the numbers of live processes to 0.
+func (c *Coverage) reset() {
+	c.UnmatchedProcs = 0
+	clear(c.matches)
 }
 
 // count counts a live process.
 func (c *Coverage) count(r *record) {
-	if r.state != tracked {
+	if r.group == nil {
 		c.UnmatchedProcs++
 	}
-	if r.rule != nil && !r.inherited {
+	if r.rule != nil && !r.inherits() {
 		c.matches[r.rule]++
 	}
 }
 
-// Coverage returns how much of the machine the rules reach, as of the last
-// Update. The result belongs to the caller.
+// Coverage returns the coverage of the rules as of the last Update. The caller owns
+// the result.
 func (t *Tracker) Coverage() Coverage {
 	c := Coverage{
 		UnmatchedProcs: t.coverage.UnmatchedProcs, UnmatchedNanos: t.coverage.UnmatchedNanos, Groups: len(t.groups),
@@ -45,7 +51,3 @@ func (t *Tracker) Coverage() Coverage {
 	}
 	return c
 }
-
-// LabelNames returns the labels that groups have beside their name, as of the
-// last Update.
-func (t *Tracker) LabelNames() []string { return t.labels }

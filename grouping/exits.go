@@ -7,160 +7,129 @@ import (
 	"github.com/seed57308aee/process_exporter/platform"
 )
 
-// An Exit counts the processes of a group that ended in one way.
+// An Exit counts the processes of a group that exited with one status.
 type Exit struct {
-	Reason string // one of those of [platform.Exit.Reason]
-	Code   string // the status, or the name of the signal
+	Reason string // a reason of [platform.Exit.Reason]
+	Code   string // exit status, or name of the signal
 	Count  uint64
 }
 
-// An ending is a way to end.
-type ending struct{ reason, code string }
+// An exitStatus is the key of an [Exit] in its group.
+type exitStatus struct{ reason, code string }
 
-// A departure is a process that is gone, and of which the last counters are
-// still to come.
-type departure struct {
+// A pendingExit is a process that is gone and whose exit event, with its last
+// counters, has not arrived.
+type pendingExit struct {
 	record
-	at uint64 // ticks after boot
+	at uint64 // ticks after boot of the walk that missed it
 }
 
-// patience is for how many seconds the end of a process is waited for. The
-// kernel tells it when nobody looks at the process any more, which is mostly at
-// once. Some ends are never told, for want of room.
-const patience = 60
+// exitEventTimeout is the time in seconds after which a missing exit event is
+// dropped. The kernel releases a process when the last reference to it is dropped,
+// mostly at once. Some events are lost, because the ring buffer is full.
+const exitEventTimeout = 60
 
-// leave takes note of a process that is gone.
-func (t *Tracker) leave(r *record) {
-	if t.snap.Source == string(platform.KindBPF) && !r.kernel {
-		t.departed[r.id] = departure{record: *r, at: t.snap.Now}
+// awaitExit keeps the record of a process that is gone until its exit event.
+func (t *Tracker) awaitExit(r *record) {
+	if t.snap.Source == string(platform.KindBPF) && !r.kernelThread {
+		t.pendingExits[r.id] = pendingExit{record: *r, at: t.snap.Now}
 	}
 }
 
-// bury settles the account of every process that ended since the last update,
-// also of those that no walk ever met.
-func (t *Tracker) bury() {
-	t.health.Source, t.health.LostEvents = t.snap.Source, t.snap.LostExitEvents
+// accountExits adds the usage and the exit status of every process that exited
+// since the walk before to its group. Such a process may have started after that
+// walk.
+func (t *Tracker) accountExits() {
+	t.health.Source, t.health.LostExitEvents = t.snap.Source, t.snap.LostExitEvents
+	if len(t.snap.Exits) > 0 {
+		t.identifyExits()
+		for i := range t.exited {
+			t.accountExit(&t.exited[i], &t.snap.Exits[i])
+		}
+		clear(t.exited) // for the garbage collector
+		clear(t.exitIndex)
+	}
+	for id, p := range t.pendingExits {
+		if t.snap.Now-p.at > exitEventTimeout*t.snap.TicksPerSecond {
+			delete(t.pendingExits, id)
+		}
+	}
+}
+
+// identifyExits makes a record for each exited process and assigns it to a group by
+// its last identity.
+func (t *Tracker) identifyExits() {
 	exits := t.snap.Exits
-	if len(exits) > 0 {
-		t.name(exits)
-		for i := range exits {
-			t.settle(&t.dead[i], &exits[i])
-		}
-		clear(t.dead)
-	}
-	for id, d := range t.departed {
-		if t.snap.Now-d.at > patience*t.snap.TicksPerSecond {
-			delete(t.departed, id)
-		}
-	}
-}
-
-// name puts the processes that ended into groups, by what they were called in
-// the end. Those that no rule wants go by their parent, which may live or have
-// ended as well.
-func (t *Tracker) name(exits []platform.Exit) {
-	t.dead = slices.Grow(t.dead[:0], len(exits))[:len(exits)]
+	t.exited = slices.Grow(t.exited[:0], len(exits))[:len(exits)]
 	for i := range exits {
-		e, r := &exits[i], &t.dead[i]
-		d, known := t.departed[e.ID]
-		delete(t.departed, e.ID)
-		if *r = d.record; !known {
-			// The first walk has met all that lived then.
-			*r = record{id: e.ID, state: unmatched, doubt: true, credit: e.Start >= t.baseline}
-		}
-		if e.Comm == "" { // nothing is known but its counters
-			continue
-		}
-		r.execed = r.exec != 0 && r.exec != e.ExecID
-		if !r.doubt && !r.execed && r.comm == e.Comm {
-			continue
-		}
-		t.words = t.src.ExitIdentity(e, t.needs)
-		if t.needs&platform.IdentityAncestors != 0 {
-			t.words.Ancestors = t.ancestors(e.PPID)
-		}
-		switch m := t.matcher.Match(&t.words); {
-		case m.OK:
-			t.assign(r, t.group(&m), m.Rule, false)
-		case m.Rule != nil:
-			r.state, r.rule = ignored, m.Rule
-		case r.state != tracked || !r.inherited:
-			r.orphan = true
-		}
+		e := &exits[i]
+		t.exited[i] = t.takePendingExit(e)
+		t.exitIndex[e.PID] = i
 	}
-	t.words = platform.Identity{}
-	clear(t.deadAt)
 	for i := range exits {
-		t.deadAt[exits[i].PID] = i
+		t.identifyExit(&t.exited[i], &exits[i])
 	}
-	for i := range t.dead {
-		if r := &t.dead[i]; r.orphan {
-			if heir := t.heritage(exits, i); heir != nil {
-				t.assign(r, heir.group, heir.rule, true)
-			} else {
-				r.state, r.orphan = ignored, false
-			}
+	t.identityBuffer = platform.Identity{}
+	for i := range exits {
+		if r := &t.exited[i]; r.state == statePending {
+			t.joinAncestor(r, &exits[i].Sample)
 		}
 	}
 }
 
-// heritage returns the nearest ancestor of exits[i] that is in a group which its
-// children join, or nil.
-func (t *Tracker) heritage(exits []platform.Exit, i int) *record {
-	if !t.inherits {
-		return nil
+// takePendingExit returns the record of an exited process, or a new record if no
+// walk has seen the process.
+func (t *Tracker) takePendingExit(e *platform.Exit) record {
+	p, ok := t.pendingExits[e.ID]
+	if !ok {
+		// The first walk saw all processes that had started before it.
+		return record{id: e.ID, countFromStart: e.Start >= t.firstWalk}
 	}
-	passesOn := func(r *record) *record {
-		if r.state == tracked && r.rule.children.or(t.opts.Children) {
-			return r
-		}
-		return nil
-	}
-	ppid := exits[i].PPID
-	for steps := 0; steps < maxAncestors; steps++ {
-		if at := t.snap.Index(ppid); at >= 0 {
-			r := &t.records[at]
-			if r.state != unmatched {
-				return passesOn(r)
-			}
-			ppid = t.snap.Samples[at].PPID
-			continue
-		}
-		at, ok := t.deadAt[ppid]
-		if !ok || exits[at].Start > exits[i].Start { // not the parent, but another with its number
-			return nil
-		}
-		if !t.dead[at].orphan {
-			return passesOn(&t.dead[at])
-		}
-		i, ppid = at, exits[at].PPID
-	}
-	return nil
+	delete(t.pendingExits, e.ID)
+	return p.record
 }
 
-// settle adds what a process used since it was last looked at, and how it ended.
-func (t *Tracker) settle(r *record, e *platform.Exit) {
-	if r.state != tracked {
-		d := r.stat(&e.Sample)
+// identifyExit matches the last identity of an exited process, unless the process
+// was identified before and has not changed since.
+func (t *Tracker) identifyExit(r *record, e *platform.Exit) {
+	if e.Comm == "" { // only the counters are known
+		if r.group == nil {
+			r.state = stateIgnored
+		}
+		return
+	}
+	r.executed = r.execID != 0 && r.execID != e.ExecID
+	if r.identity == identityCurrent && !r.executed && r.comm == e.Comm {
+		return
+	}
+	t.identityBuffer = t.src.ExitIdentity(e, t.identityFields)
+	t.matchIdentity(r, &e.Sample, &t.identityBuffer)
+}
+
+// accountExit adds the usage of an exited process since the walk before, and its
+// exit status.
+func (t *Tracker) accountExit(r *record, e *platform.Exit) {
+	if r.group == nil {
+		d := r.advanceStat(&e.Sample)
 		t.coverage.UnmatchedNanos += d.UserNanos + d.SystemNanos
 		return
 	}
-	t.advanceProcess(r, &e.Sample)
-	if e.EventLost { // and counted as lost
+	t.accountProcess(r, &e.Sample)
+	if e.EventLost { // counted in LostExitEvents
 		return
 	}
 	reason, code := e.Reason()
-	r.group.exits[ending{reason, code}]++
+	r.group.exits[exitStatus{reason, code}]++
 	if e.OOMKilled {
 		r.group.oomKills++
 	}
 }
 
-// endings returns the exits of the group.
-func (g *group) endings() []Exit {
+// exitCounts returns the exits of a group, sorted.
+func (g *groupState) exitCounts() []Exit {
 	out := make([]Exit, 0, len(g.exits))
-	for how, n := range g.exits {
-		out = append(out, Exit{how.reason, how.code, n})
+	for status, n := range g.exits {
+		out = append(out, Exit{status.reason, status.code, n})
 	}
 	slices.SortFunc(out, func(a, b Exit) int {
 		return cmp.Or(cmp.Compare(a.Reason, b.Reason), cmp.Compare(a.Code, b.Code))

@@ -84,11 +84,11 @@ func (t *Tracker) Explain(ctx context.Context, pid int) (*Explanation, error) {
 func (t *Tracker) outcome(e *Explanation, i int) {
 	r := &t.records[i]
 	e.Rule = r.rule
-	if r.state != tracked {
+	if r.group == nil {
 		return
 	}
-	e.Grouped, e.Group, e.Labels, e.Overflow = true, r.group.name, r.group.labels, r.group.other
-	if !r.inherited {
+	e.Grouped, e.Group, e.Labels, e.Overflow = true, r.group.name, r.group.labels, r.group.isOther
+	if !r.inherits() {
 		return
 	}
 	for at := range e.Line {
@@ -101,12 +101,13 @@ func (t *Tracker) outcome(e *Explanation, i int) {
 
 // lineage returns the ancestors of the process at an index.
 func (t *Tracker) lineage(i int) (line []Ancestor) {
-	for steps := 0; steps < maxAncestors; steps++ {
-		if i = t.snap.Index(t.snap.Samples[i].PPID); i < 0 {
+	s := &t.snap.Samples[i]
+	for range maxAncestors {
+		var r *record
+		if r, s = t.parent(s); r == nil {
 			break
 		}
-		r, s := &t.records[i], &t.snap.Samples[i]
-		a := Ancestor{PID: s.PID, Comm: s.Comm, Grouped: r.state == tracked, Ignored: r.state == ignored && r.rule != nil}
+		a := Ancestor{PID: s.PID, Comm: s.Comm, Grouped: r.group != nil, Ignored: r.state == stateIgnored && r.rule != nil}
 		if a.Grouped {
 			a.Group, a.Shares = r.group.name, r.rule.children.or(t.opts.Children)
 		}

@@ -1,20 +1,31 @@
 package grouping
 
-// Health says how well the last update went, and counts troubles since the
-// start.
+import "github.com/seed57308aee/process_exporter/platform"
+
+// Health describes the errors of the last update, and counts errors since the start.
 type Health struct {
-	Unidentified     int    // processes of the last update whose names did not come
-	Blocked          int    // processes of the last update whose files do not answer
-	Concealed        bool   // the system keeps the processes of others from us
-	Incomplete       bool   // the last update ended at its deadline
-	Hidden           int    // processes of the last update whose stat could not be read
-	Partial          int    // processes of the last update of which a wanted file could not be read
-	HiddenTotal      uint64 // sum of Hidden
-	PartialTotal     uint64 // sum of Partial
-	TemplateFailures uint64 // names that a template did not finish
-	Limited          uint64 // times that a process found no room in a group of its own name
-	LimitedThreads   uint64 // the same of threads and their names
-	Regressions      Regressions
-	LostEvents       uint64 // ends of processes that the Source could not tell in time
-	Source           string // what the last update asked
+	Unidentified        int    // processes of the last update whose identity could not be read
+	Unresponsive        int    // processes of the last update that block reads of their files
+	HidePID             bool   // /proc is mounted with hidepid: processes of other users are invisible
+	Incomplete          bool   // the last update ended at its deadline
+	Hidden              int    // processes of the last update whose stat could not be read
+	Partial             int    // processes of the last update of which a wanted field could not be read
+	HiddenTotal         uint64 // sum of Hidden over all updates
+	PartialTotal        uint64 // sum of Partial over all updates
+	TemplateFailures    uint64 // matches whose template failed
+	GroupLimitHits      uint64 // processes that joined [OtherName] because of a limit
+	ThreadNameLimitHits uint64 // threads that were counted in [OtherName] because of a limit
+	CounterDecreases    CounterDecreases
+	LostExitEvents      uint64 // exit events that the source lost
+	Source              string // kind of the source in the last update
+}
+
+// setReads sets the results of the reads of an update. hidden and partial are the
+// numbers of processes for Hidden and Partial.
+func (h *Health) setReads(snap *platform.Snapshot, hidden, partial int) {
+	h.Hidden, h.Partial = hidden, partial
+	h.HiddenTotal += uint64(hidden)
+	h.PartialTotal += uint64(partial)
+	h.Unresponsive, h.HidePID = snap.Unresponsive, snap.HidePID
+	h.Incomplete = h.Incomplete || snap.Partial
 }

@@ -13,56 +13,57 @@ type Member struct {
 	Value float64 // CPU seconds per second since the walk before, or resident bytes
 }
 
-// A top holds the processes of a group that have the most of something.
-type top struct {
-	cpu, rss []contender // the most first
+// topProcesses are the processes of a group with the highest usage, in descending
+// order.
+type topProcesses struct {
+	cpu, rss []topProcess
 }
 
-type contender struct {
+type topProcess struct {
 	pid   int
 	comm  string
 	value uint64
 }
 
-// offer enters a process that has used d since the last walk.
-func (t *top) offer(r *record, s *platform.Sample, d *Counters) {
-	t.cpu = enter(t.cpu, contender{s.PID, s.Comm, d.UserNanos + d.SystemNanos}, r.rule.Top)
-	t.rss = enter(t.rss, contender{s.PID, s.Comm, s.ResidentBytes}, r.rule.Top)
+// add adds a process with the usage d since the walk before.
+func (t *topProcesses) add(r *record, s *platform.Sample, d *Counters) {
+	t.cpu = insertTop(t.cpu, topProcess{s.PID, s.Comm, d.UserNanos + d.SystemNanos}, r.rule.Top)
+	t.rss = insertTop(t.rss, topProcess{s.PID, s.Comm, s.ResidentBytes}, r.rule.Top)
 }
 
-// enter puts c where it belongs among at most n, unless it has nothing.
-func enter(list []contender, c contender, n int) []contender {
-	at, _ := slices.BinarySearchFunc(list, c, func(e, c contender) int {
-		if e.value >= c.value {
+// insertTop inserts p into list, which keeps the n highest values. It ignores zero.
+func insertTop(list []topProcess, p topProcess, n int) []topProcess {
+	at, _ := slices.BinarySearchFunc(list, p, func(e, p topProcess) int {
+		if e.value >= p.value {
 			return -1
 		}
 		return 1
 	})
-	if c.value == 0 || at >= n {
+	if p.value == 0 || at >= n {
 		return list
 	}
-	return slices.Insert(list[:min(len(list), n-1)], at, c)
+	return slices.Insert(list[:min(len(list), n-1)], at, p)
 }
 
-// members returns the processes and begins anew. ticks have passed since the
-// walk before.
-func (t *top) members(ticks uint64, snap *platform.Snapshot) (cpu, rss []Member) {
-	if ticks > 0 {
-		span := float64(ticks) / float64(snap.TicksPerSecond)
-		cpu = membersOf(t.cpu, func(nanos uint64) float64 { return float64(nanos) / 1e9 / span })
+// members returns the processes and clears the lists. elapsed is the time since the
+// walk before in ticks; CPU usage is unknown if it is 0.
+func (t *topProcesses) members(elapsed, ticksPerSecond uint64) (cpu, rss []Member) {
+	if elapsed > 0 {
+		seconds := float64(elapsed) / float64(ticksPerSecond)
+		cpu = membersOf(t.cpu, func(nanos uint64) float64 { return float64(nanos) / 1e9 / seconds })
 	}
 	rss = membersOf(t.rss, func(bytes uint64) float64 { return float64(bytes) })
 	t.cpu, t.rss = t.cpu[:0], t.rss[:0]
 	return cpu, rss
 }
 
-func membersOf(list []contender, value func(uint64) float64) []Member {
+func membersOf(list []topProcess, value func(uint64) float64) []Member {
 	if len(list) == 0 {
 		return nil
 	}
 	out := make([]Member, len(list))
-	for i, c := range list {
-		out[i] = Member{c.pid, processName(c.comm), value(c.value)}
+	for i, p := range list {
+		out[i] = Member{p.pid, processName(p.comm), value(p.value)}
 	}
 	return out
 }

@@ -27,21 +27,21 @@ func (s *staticSource) Walk(_ context.Context, snap *platform.Snapshot) error {
 func benchmarkTracker(b *testing.B, exits int) *Tracker {
 	b.Helper()
 	src := new(staticSource)
-	init := alive(1, 1, "init", 1, 0)
+	init := liveSample(1, 1, "init", 1, 0)
 	src.samples = append(src.samples, init)
 	for pid := 2; pid <= 1000; pid++ {
 		comm := "other"
 		if pid%10 == 0 {
 			comm = "job"
 		}
-		p := childOf(pid-1, alive(pid, 10, comm, 1, 3))
+		p := childOf(pid-1, liveSample(pid, 10, comm, 1, 3))
 		for tid := pid; tid < pid+4; tid++ {
 			p.Tasks = append(p.Tasks, platform.Task{TID: tid, Start: 10, Comm: comm, Have: platform.FieldStatus | platform.FieldTaskUsage})
 		}
 		src.samples = append(src.samples, p)
 	}
 	for pid := 5000; pid < 5000+exits; pid++ {
-		src.exits = append(src.exits, ended(childOf(995, alive(pid, 2e6, "other", 1, 3)), 0))
+		src.exits = append(src.exits, exitOf(childOf(995, liveSample(pid, 2e6, "other", 1, 3)), 0))
 	}
 	rules, err := Parse("bench.yaml", []byte("process_names:\n- comm: [job, shell, service]\n"))
 	if err != nil {

@@ -22,8 +22,8 @@ func (r *Recorder) exporter(p *past) Exporter {
 	}
 	h := &p.last.Health
 	e.Source, e.ScrapeSeconds, e.ScrapePartial = h.Source, p.last.Took.Seconds(), h.Incomplete
-	e.Unreadable, e.Blocked = h.Hidden+h.Partial, h.Blocked
-	e.LostEvents, e.LimitedGroups = h.LostEvents, h.Limited
+	e.Unreadable, e.Blocked = h.Hidden+h.Partial, h.Unresponsive
+	e.LostEvents, e.LimitedGroups = h.LostExitEvents, h.GroupLimitHits
 	return e
 }
 
@@ -86,7 +86,7 @@ func (p *past) group(g *grouping.Group) Group {
 	if has(platform.FieldFDLimit) {
 		out.FDRatio = &g.WorstFDRatio
 	}
-	if g.Watched {
+	if g.ExitsKnown {
 		exits := uint64(0)
 		for _, e := range g.Exits {
 			exits += e.Count

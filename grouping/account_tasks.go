@@ -1,0 +1,85 @@
+package grouping
+
+import "github.com/seed57308aee/process_exporter/platform"
+
+// accountTasks adds the usage of every thread to the thread names of its group, and
+// the context switches of threads other than the main thread to d. The kernel counts
+// context switches by thread and drops those of a thread that exits, so their sum may
+// decrease: each thread has its own base. d contains those of the main thread.
+func (t *Tracker) accountTasks(r *record, s *platform.Sample, d *Counters) {
+	t.alignTasks(r, s)
+	for i := range s.Tasks {
+		now, n := &s.Tasks[i], &r.tasks[i]
+		difference := n.advance(now, &r.decreased)
+		if now.TID != s.PID && s.Have&platform.FieldSwitches == 0 {
+			d.addSwitches(&difference)
+		}
+		if now.Have&platform.FieldTaskUsage != 0 {
+			if n.group == nil || n.group.removed || n.comm != now.Comm {
+				n.comm, n.group = now.Comm, t.threadGroup(r.group, now.Comm)
+			}
+			n.group.count++
+			n.group.total.add(&difference)
+			n.group.counted |= now.Have
+		}
+	}
+}
+
+// alignTasks moves the tasks of r to the indexes of the threads of s, and adds a
+// task for each new thread. Mostly there is nothing to do.
+func (t *Tracker) alignTasks(r *record, s *platform.Sample) {
+	same := 0
+	for same < len(s.Tasks) && same < len(r.tasks) && r.tasks[same].isSameThread(&s.Tasks[same]) {
+		same++
+	}
+	if same == len(s.Tasks) {
+		r.tasks = r.tasks[:same]
+		return
+	}
+	old := r.tasks[same:]
+	t.taskBuffer = t.taskBuffer[:0]
+	for i := same; i < len(s.Tasks); i++ {
+		now := &s.Tasks[i]
+		for len(old) > 0 && old[0].tid < now.TID {
+			old = old[1:]
+		}
+		if len(old) > 0 && old[0].isSameThread(now) {
+			t.taskBuffer = append(t.taskBuffer, old[0])
+			continue
+		}
+		// A thread that the sample before did not have has started since, except
+		// the main thread: a process of one thread has no tasks.
+		countFromStart := r.countFromStart
+		if r.have&platform.FieldTasks != 0 {
+			countFromStart = now.TID != s.PID
+		}
+		t.taskBuffer = append(t.taskBuffer, task{tid: now.TID, start: now.Start, countFromStart: countFromStart})
+	}
+	r.tasks = append(r.tasks[:same], t.taskBuffer...)
+}
+
+// advance returns the differences of the counters of a thread since its base, and
+// sets the base to the new values. It adds counters that decreased to decreased.
+func (n *task) advance(now *platform.Task, decreased *counterSet) (d Counters) {
+	if now.Have&platform.FieldStatus != 0 {
+		switches := counterReader{n.have&platform.FieldStatus != 0, n.countFromStart, switchCounters, decreased}
+		d.VoluntarySwitches = switches.difference(&n.base.VoluntarySwitches, now.VoluntarySwitches)
+		d.NonvoluntarySwitches = switches.difference(&n.base.NonvoluntarySwitches, now.NonvoluntarySwitches)
+	}
+	if now.Have&platform.FieldTaskUsage != 0 {
+		known := n.have&platform.FieldTaskUsage != 0
+		cpu := counterReader{known, n.countFromStart, cpuCounters, decreased}
+		faults := counterReader{known, n.countFromStart, faultCounters, decreased}
+		d.UserNanos = cpu.difference(&n.base.UserNanos, now.UserNanos)
+		d.SystemNanos = cpu.difference(&n.base.SystemNanos, now.SystemNanos)
+		d.MinorFaults = faults.difference(&n.base.MinorFaults, now.MinorFaults)
+		d.MajorFaults = faults.difference(&n.base.MajorFaults, now.MajorFaults)
+	}
+	if now.Have&platform.FieldIO != 0 {
+		io := counterReader{n.have&platform.FieldIO != 0, n.countFromStart, ioCounters, decreased}
+		d.ReadBytes = io.difference(&n.base.ReadBytes, now.ReadBytes)
+		d.WriteBytes = io.difference(&n.base.WriteBytes, now.WriteBytes)
+	}
+	n.have |= now.Have
+	return d
+}

@@ -1,0 +1,187 @@
+package grouping
+
+// maxThreadNames is the number of thread names that a group keeps. Above it, names
+// without threads are removed and count from 0 when they return; other new names are
+// counted in [OtherName].
+const maxThreadNames = 1000
+
+// idleGroupTTL is the time in seconds without a process after which a group may be
+// removed at the limit of groups. It is long, because Prometheus gets new series with
+// every group that replaces another.
+const idleGroupTTL = 24 * 60 * 60
+
+// cardinalityLimits counts groups and thread names. Local users choose the names of
+// processes and threads, and each name costs memory in the exporter and series in
+// Prometheus.
+type cardinalityLimits struct {
+	byRule      map[*Rule]int // groups by the rule that created them
+	groups      int           // groups that are not permanent, without OtherName
+	threadNames int           // in all groups
+	full        bool          // no group can be removed before the next update
+}
+
+// useMatcher sets the matcher and creates the permanent groups of its rules. Groups
+// keep their counters.
+func (t *Tracker) useMatcher(m Matcher) {
+	labels := m.LabelNames()
+	t.relabel(labels)
+	t.matcher, t.identityFields, t.labels = m, m.Needs(), labels
+	t.inherits = t.opts.Children
+	t.coverage.setRules(m.Rules())
+	t.limits.byRule = make(map[*Rule]int)
+	for _, g := range t.groups {
+		g.rule, g.expect, g.permanent, g.labelsUnknown = nil, nil, false, false
+	}
+	for _, r := range m.Rules() {
+		t.inherits = t.inherits || r.children == yes
+		if m, ok := r.standing(len(labels)); ok && (r.Expect != nil || !t.opts.RemoveEmpty) {
+			t.addPermanent(&m)
+		}
+	}
+	t.limits.groups = 0
+	for _, g := range t.groups {
+		if g.permanent || g.isOther {
+			continue
+		}
+		t.limits.groups++
+		if g.unused() { // permanent group of a rule that was removed
+			t.removeGroup(g)
+		}
+	}
+}
+
+// addPermanent creates the group of a rule that has a group without processes.
+func (t *Tracker) addPermanent(m *Match) {
+	g := t.groups[GroupKey(m.Group, m.Labels)]
+	if g == nil {
+		g = newGroup(m)
+		t.groups[g.key] = g
+	}
+	g.permanent = true
+	if g.rule == nil {
+		g.rule = m.Rule
+	}
+	g.fields |= m.Rule.fields(t.opts.Fields)
+	for _, l := range m.Rule.labels {
+		g.labelsUnknown = g.labelsUnknown || !l.value.static
+	}
+	if m.Rule.Expect != nil {
+		g.expect = m.Rule.Expect
+	}
+}
+
+// group returns the group of a match. It creates the group if the limits allow, and
+// returns the group OtherName otherwise.
+func (t *Tracker) group(m *Match) *groupState {
+	g := t.groups[GroupKey(m.Group, m.Labels)]
+	if g == nil {
+		if t.atGroupLimit(m.Rule) {
+			return t.otherGroup()
+		}
+		g = newGroup(m)
+		t.groups[g.key] = g
+		t.limits.groups++
+	}
+	if g.rule == nil {
+		g.rule = m.Rule
+		t.limits.byRule[m.Rule]++
+	}
+	return g
+}
+
+// atGroupLimit reports whether a rule may not create another group.
+func (t *Tracker) atGroupLimit(r *Rule) bool {
+	if r.MaxGroups > 0 && t.limits.byRule[r] >= r.MaxGroups {
+		return true
+	}
+	return t.opts.MaxGroups > 0 && t.limits.groups >= t.opts.MaxGroups && !t.removeIdleGroup()
+}
+
+// removeIdleGroup removes a group that had no process for idleGroupTTL, and reports
+// whether there was one.
+func (t *Tracker) removeIdleGroup() bool {
+	if t.limits.full {
+		return false
+	}
+	for _, g := range t.groups {
+		if !g.permanent && !g.isOther && g.emptySince > 0 && t.snap.Now > g.emptySince+idleGroupTTL*t.snap.TicksPerSecond {
+			t.removeGroup(g)
+			return true
+		}
+	}
+	t.limits.full = true // do not search again for every process
+	return false
+}
+
+// removeGroup removes a group without processes.
+func (t *Tracker) removeGroup(g *groupState) {
+	delete(t.groups, g.key)
+	t.limits.threadNames -= len(g.threads)
+	if g.rule != nil && !g.permanent {
+		t.limits.byRule[g.rule]--
+	}
+	if !g.isOther {
+		t.limits.groups--
+	}
+}
+
+// otherGroup returns the group of processes above a limit.
+func (t *Tracker) otherGroup() *groupState {
+	m := Match{Group: OtherName}
+	if len(t.labels) > 0 {
+		m.Labels = make([]string, len(t.labels))
+	}
+	g := t.groups[GroupKey(m.Group, m.Labels)]
+	if g == nil {
+		g = newGroup(&m)
+		g.isOther = true
+		t.groups[g.key] = g
+	}
+	return g
+}
+
+// threadGroup returns the threads of one name in a group, or those of OtherName above
+// a limit.
+func (t *Tracker) threadGroup(g *groupState, comm string) *threadGroup {
+	label := processName(comm)
+	if tg := g.threads[label]; tg != nil {
+		return tg
+	}
+	if t.atThreadNameLimit(g) {
+		t.health.ThreadNameLimitHits++
+		label = OtherName
+		if tg := g.threads[label]; tg != nil {
+			return tg
+		}
+	}
+	tg := &threadGroup{name: label}
+	g.threads[label] = tg
+	t.limits.threadNames++
+	return tg
+}
+
+// atThreadNameLimit reports whether a group may not have another thread name.
+func (t *Tracker) atThreadNameLimit(g *groupState) bool {
+	return len(g.threads) >= maxThreadNames || t.opts.MaxThreadNames > 0 && t.limits.threadNames >= t.opts.MaxThreadNames
+}
+
+// threadTotals returns the thread names of a group that have threads now. The other
+// names keep their totals until a limit is reached.
+func (t *Tracker) threadTotals(g *groupState) []Thread {
+	if len(g.threads) == 0 {
+		return nil
+	}
+	out := make([]Thread, 0, len(g.threads))
+	full := t.atThreadNameLimit(g)
+	for label, tg := range g.threads {
+		if tg.count > 0 {
+			out = append(out, Thread{Name: tg.name, Count: tg.count, Counters: tg.total, Counted: tg.counted})
+		} else if full {
+			delete(g.threads, label)
+			t.limits.threadNames--
+			tg.removed = true
+		}
+		tg.count = 0
+	}
+	return out
+}

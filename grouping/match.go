@@ -1,0 +1,174 @@
+package grouping
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/seed57308aee/process_exporter/platform"
+)
+
+// youngAge is the age below which a process is identified once more at the next
+// update: between fork and exec it has the name of its parent, and daemons change
+// their command line soon after their start.
+const youngAge = 5 * time.Second
+
+// match assigns processes that are new or may have a new identity to groups, and
+// sets the fields to read of every process.
+func (t *Tracker) match(ctx context.Context) {
+	t.health.Unidentified, t.health.Incomplete = 0, false
+	for i := range t.records {
+		r, s := &t.records[i], &t.snap.Samples[i]
+		if s.Have&platform.FieldStat == 0 {
+			continue
+		}
+		t.detectChange(r, s)
+		switch {
+		case r.identity == identityCurrent && !t.isRechecked(r, s):
+		case ctx.Err() != nil:
+			t.health.Incomplete = true
+		default:
+			t.identify(ctx, r, s)
+		}
+	}
+	for i := range t.records {
+		if r := &t.records[i]; r.state == statePending {
+			t.joinAncestor(r, &t.snap.Samples[i])
+		}
+	}
+	for i := range t.records {
+		s := &t.snap.Samples[i]
+		if s.Want = 0; t.records[i].group != nil {
+			s.Want = t.records[i].rule.fields(t.opts.Fields)
+		}
+	}
+}
+
+// detectChange marks a process to be identified if its sample shows that it may
+// have another identity than before.
+func (t *Tracker) detectChange(r *record, s *platform.Sample) {
+	if s.State == 'Z' && r.group != nil { // a zombie has no command line, and keeps its group
+		r.identity = identityCurrent
+		return
+	}
+	changed := t.credentialsChanged(r, s)
+	if r.execID != s.ExecID || r.comm != s.Comm && !s.Kernel {
+		r.executed = r.execID != 0 && r.execID != s.ExecID
+		r.execID, r.comm = s.ExecID, s.Comm
+		changed = true
+	}
+	if changed && r.identity == identityCurrent && !t.recheckExpired(r, s) {
+		r.identity = identityMissing
+	}
+}
+
+// credentialsChanged reports whether the user or the cgroup of a process changed
+// since it was identified, and a rule uses them.
+func (t *Tracker) credentialsChanged(r *record, s *platform.Sample) bool {
+	if r.fingerprint == 0 { // not identified yet
+		return false
+	}
+	if t.identityFields&platform.IdentityUser != 0 && s.Have&platform.FieldStatus != 0 && s.EUID != r.euid {
+		return true
+	}
+	return t.identityFields&platform.IdentityCgroups != 0 && s.Cgroup != 0 && s.Cgroup != r.cgroup
+}
+
+// recheckExpired reports whether a process in no group is older than
+// [Options.RecheckLimit], so that it is never identified again.
+func (t *Tracker) recheckExpired(r *record, s *platform.Sample) bool {
+	return t.opts.RecheckLimit != 0 && r.group == nil && !t.isYounger(s, t.opts.RecheckLimit)
+}
+
+// isRechecked reports whether an unmatched process is identified again without a
+// sign of a change.
+func (t *Tracker) isRechecked(r *record, s *platform.Sample) bool {
+	return r.state == stateUnmatched && t.rechecks(s)
+}
+
+// rechecks reports whether a process is identified at every update as long as it
+// is unmatched.
+func (t *Tracker) rechecks(s *platform.Sample) bool {
+	return t.opts.Recheck && (t.opts.RecheckLimit == 0 || t.isYounger(s, t.opts.RecheckLimit))
+}
+
+// isYounger reports whether a process started less than age before the walk.
+func (t *Tracker) isYounger(s *platform.Sample, age time.Duration) bool {
+	return t.snap.Now < s.Start+uint64(age.Seconds()*float64(t.snap.TicksPerSecond))
+}
+
+// identify reads the identity of a live process and matches it. On error the
+// process is identified at the next update.
+func (t *Tracker) identify(ctx context.Context, r *record, s *platform.Sample) {
+	id, err := t.src.Identify(ctx, s, t.identityFields)
+	if err != nil {
+		if !errors.Is(err, platform.ErrGone) {
+			t.health.Unidentified++
+		}
+		return
+	}
+	if r.identity == identityYoung || !t.isYounger(s, youngAge) {
+		r.identity = identityCurrent
+	} else {
+		r.identity = identityYoung
+	}
+	r.fingerprint, r.euid, r.cgroup = id.Fingerprint, id.EUID, s.Cgroup
+	t.matchIdentity(r, s, &id)
+}
+
+// matchIdentity matches the identity of a live or exited process and sets its
+// state. A process that no rule matches becomes pending: see joinAncestor.
+func (t *Tracker) matchIdentity(r *record, s *platform.Sample, id *platform.Identity) {
+	if t.identityFields&platform.IdentityAncestors != 0 {
+		id.Ancestors = t.ancestorNames(s)
+	}
+	m := t.matcher.Match(id)
+	if m.TemplateFailed {
+		t.health.TemplateFailures++
+	}
+	switch {
+	case m.OK:
+		t.assign(r, t.group(&m), m.Rule, stateMatched)
+	case m.Rule != nil:
+		t.exclude(r, s, m.Rule)
+	case r.state == stateInherited:
+		// A process keeps the group that it inherited.
+	default:
+		r.state = statePending
+	}
+}
+
+// assign moves a process into a group. Its usage so far stays in the group where
+// it was counted.
+func (t *Tracker) assign(r *record, g *groupState, rule *Rule, state recordState) {
+	if r.group != g {
+		if r.executed || r.group == nil && r.countFromStart {
+			g.starts++
+		}
+		if r.have != 0 { // it was in another group, or in none
+			g.groupChanges++
+		}
+		if g.isOther {
+			t.health.GroupLimitHits++
+		}
+		for i := range r.tasks {
+			r.tasks[i].group = nil
+		}
+	}
+	r.state, r.group, r.rule = state, g, rule
+	g.fields |= rule.fields(t.opts.Fields)
+}
+
+// exclude removes a process from its group, because a rule ignores it, or because
+// neither a rule nor an ancestor has a group for it: then rule is nil. Only its stat
+// is read from now on, to detect another program.
+func (t *Tracker) exclude(r *record, s *platform.Sample, rule *Rule) {
+	if r.group != nil { // its usage from now on belongs to no group
+		r.countFromStart, r.tasks = false, nil
+		r.have &= platform.FieldStat
+	}
+	r.group, r.rule, r.state = nil, rule, stateIgnored
+	if rule == nil && t.rechecks(s) {
+		r.state = stateUnmatched
+	}
+}

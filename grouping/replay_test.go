@@ -1,0 +1,124 @@
+package grouping
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+
+	"github.com/seed57308aee/process_exporter/platform"
+	"github.com/seed57308aee/process_exporter/procfs"
+)
+
+// A replaySource is a Source that returns prepared samples and exits: one step for
+// each walk. The walks are one second apart.
+type replaySource struct {
+	steps []walkStep
+	next  int
+}
+
+// A walkStep is the result of one walk.
+type walkStep struct {
+	live   []platform.Sample
+	exits  []platform.Exit
+	procfs bool // the source is procfs, not bpf
+}
+
+func (s *replaySource) Walk(_ context.Context, snap *platform.Snapshot) error {
+	if s.next == len(s.steps) {
+		return errors.New("no step left to replay")
+	}
+	now := s.steps[s.next]
+	s.next++
+	snap.Samples = append(snap.Samples[:0], now.live...)
+	snap.Exits = now.exits
+	snap.Now, snap.TicksPerSecond = 1000+uint64(s.next)*100, 100
+	if snap.Source = string(platform.KindBPF); now.procfs {
+		snap.Source = string(platform.KindProcfs)
+	}
+	return nil
+}
+
+func (s *replaySource) Complete(context.Context, *platform.Snapshot) {}
+
+// Identify returns the Comm of the sample as the command line.
+func (s *replaySource) Identify(_ context.Context, p *platform.Sample, _ platform.IdentityFields) (platform.Identity, error) {
+	return platform.Identity{ID: p.ID, Comm: p.Comm, Args: []string{p.Comm}}, nil
+}
+
+func (s *replaySource) Fingerprints(context.Context, *platform.Snapshot, []int, platform.IdentityFields, []uint64) {
+}
+
+func (s *replaySource) ExitIdentity(e *platform.Exit, _ platform.IdentityFields) platform.Identity {
+	return platform.Identity{ID: e.ID, Comm: e.Comm, Args: procfs.AppendArgs(nil, e.Args)}
+}
+
+func (s *replaySource) Kind() (platform.Kind, error) { return platform.KindBPF, nil }
+
+func (s *replaySource) ExitsPending() <-chan struct{} { return nil }
+
+func (s *replaySource) Close() error { return nil }
+
+// liveSample returns a child of PID 1 that has used seconds of CPU time, and has
+// switched its context ten times in each.
+func liveSample(pid int, start uint64, comm string, execID uint64, seconds uint64) platform.Sample {
+	return platform.Sample{
+		ID: platform.ID{PID: pid, Start: start}, PPID: 1, Comm: comm, ExecID: execID, State: 'S', Threads: 1,
+		Have:      platform.FieldStat | platform.FieldStatus | platform.FieldIO | platform.FieldSwitches | platform.FieldTasks,
+		UserNanos: seconds * 1e9, WriteBytes: seconds * 1000, VoluntarySwitches: seconds * 10,
+	}
+}
+
+// exitOf returns the exit of a process with a wait status.
+func exitOf(p platform.Sample, status uint32) platform.Exit {
+	p.State = 'X'
+	p.Have &^= platform.FieldTasks
+	return platform.Exit{Sample: p, Status: status, Args: []byte(p.Comm + "\x00")}
+}
+
+// lostExitOf returns the exit of a process whose exit event was lost.
+func lostExitOf(p platform.Sample) platform.Exit {
+	e := exitOf(p, 0)
+	e.EventLost = true
+	return e
+}
+
+func childOf(ppid int, p platform.Sample) platform.Sample {
+	p.PPID = ppid
+	return p
+}
+
+// replay updates a Tracker of the rules once for each step, and returns the groups
+// of the last update.
+func replay(t *testing.T, rules string, o Options, steps []walkStep) ([]Group, *Tracker) {
+	t.Helper()
+	m, err := Parse("test.yaml", []byte("process_names:\n"+rules))
+	if err != nil {
+		t.Fatal(err)
+	}
+	tr := NewTracker(&replaySource{steps: steps}, m, o)
+	var groups []Group
+	for range steps {
+		if groups, err = tr.Update(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return groups, tr
+}
+
+// usageOf returns the counters of all groups in one line.
+func usageOf(groups []Group) (out string) {
+	for _, g := range groups {
+		if out != "" {
+			out += "; "
+		}
+		out += fmt.Sprintf("%s: %ds %dB %d switches", g.Name, g.UserNanos/1e9, g.WriteBytes, g.VoluntarySwitches)
+		if g.ExitsKnown {
+			out += fmt.Sprintf(", %d started", g.Starts)
+		}
+		for _, e := range g.Exits {
+			out += fmt.Sprintf(", %s/%s %d", e.Reason, e.Code, e.Count)
+		}
+	}
+	return out
+}

@@ -1,0 +1,202 @@
+package grouping
+
+import (
+	"cmp"
+	"math"
+	"math/bits"
+	"slices"
+
+	"github.com/seed57308aee/process_exporter/platform"
+)
+
+// summarize computes the gauges of every group and returns a copy of all groups,
+// sorted by name.
+func (t *Tracker) summarize() []Group {
+	for _, g := range t.groups {
+		g.gauges = Group{WChans: g.gauges.WChans[:0]}
+		g.unreadable = [16]int{}
+		g.oldestStart, g.oldestSmaps = math.MaxUint64, math.MaxUint64
+	}
+	hidden, partial := t.snap.Hidden, 0
+	t.coverage.reset()
+	for i := range t.records {
+		r, s := &t.records[i], &t.snap.Samples[i]
+		notReached := s.Have == 0 && t.snap.Partial // at the deadline, which is no read error
+		if s.Have&platform.FieldStat == 0 && !notReached {
+			hidden++
+		}
+		t.coverage.count(r)
+		if r.group == nil {
+			continue
+		}
+		if s.Lost != 0 && !notReached {
+			partial++
+		}
+		r.group.addSample(s)
+	}
+	t.health.setReads(&t.snap, hidden, partial)
+	t.updateEmpty()
+	return t.copyGroups()
+}
+
+// updateEmpty notes since when a group has no process, and removes empty groups
+// with [Options.RemoveEmpty].
+func (t *Tracker) updateEmpty() {
+	for _, g := range t.groups {
+		switch {
+		case g.gauges.Procs > 0:
+			g.emptySince = 0
+		case t.opts.RemoveEmpty && !g.permanent:
+			t.removeGroup(g)
+		case g.emptySince == 0:
+			g.emptySince = t.snap.Now
+		}
+	}
+}
+
+// copyGroups returns copies of all groups. A permanent group whose labels are
+// unknown is left out if its rule has a group with processes, whose labels are known.
+func (t *Tracker) copyGroups() []Group {
+	populated := make(map[string]bool) // names of groups that have processes, with labels
+	if len(t.labels) > 0 {
+		for _, g := range t.groups {
+			if g.gauges.Procs > 0 {
+				populated[g.name] = true
+			}
+		}
+	}
+	out := make([]Group, 0, len(t.groups))
+	for _, g := range t.groups {
+		threads := t.threadTotals(g)
+		if g.labelsUnknown && g.unused() && populated[g.name] {
+			continue
+		}
+		out = append(out, g.copy(t, threads))
+	}
+	slices.SortFunc(out, func(a, b Group) int {
+		return cmp.Or(cmp.Compare(a.Name, b.Name), slices.Compare(a.Labels, b.Labels))
+	})
+	return out
+}
+
+// addSample adds the gauges of a process.
+func (g *groupState) addSample(s *platform.Sample) {
+	v := &g.gauges
+	v.Procs++
+	known := s.Have
+	if known&platform.FieldFDs == 0 {
+		known &^= platform.FieldFDLimit // a limit is of no use without the number of descriptors
+	}
+	v.Known |= known
+	// FieldTasks and FieldTaskUsage are read from the same directory: count it once.
+	for lost := uint16((s.Lost | s.Skipped) &^ s.Have &^ platform.FieldTaskUsage); lost != 0; lost &= lost - 1 {
+		g.unreadable[bits.TrailingZeros16(lost)]++
+	}
+	g.oldestStart = min(g.oldestStart, s.Start)
+	if s.Have&(platform.FieldStat|platform.FieldMemory) == 0 {
+		return
+	}
+	v.ResidentBytes += s.ResidentBytes
+	v.VirtualBytes += s.VirtualBytes
+	v.NumThreads += s.Threads
+	v.SwapBytes += s.SwapBytes
+	g.addFDs(s)
+	if s.Have&platform.FieldStat == 0 { // unresponsive: the other values are from an earlier walk
+		if s.Threads == 1 {
+			v.States[stateIndex(s.State)]++
+		}
+		return
+	}
+	v.PSSBytes += s.PSSBytes
+	v.SwapPSSBytes += s.SwapPSSBytes
+	v.USSBytes += s.USSBytes
+	if s.SmapsTicks > 0 {
+		g.oldestSmaps = min(g.oldestSmaps, s.SmapsTicks)
+	}
+	if len(s.Tasks) == 0 {
+		v.States[stateIndex(s.State)]++
+		v.addWChan(s.WChan)
+	}
+	for i := range s.Tasks {
+		v.States[stateIndex(s.Tasks[i].State)]++
+		v.addWChan(s.Tasks[i].WChan)
+	}
+}
+
+// addFDs adds the open file descriptors of a process.
+func (g *groupState) addFDs(s *platform.Sample) {
+	if s.Have&platform.FieldFDs == 0 {
+		return
+	}
+	g.gauges.FDs += s.FDs
+	if s.FDLimit > 0 && s.Have&platform.FieldFDLimit != 0 {
+		g.gauges.WorstFDRatio = max(g.gauges.WorstFDRatio, float64(s.FDs)/float64(s.FDLimit))
+	}
+}
+
+// stateIndex returns the index in [Group.States] of a state of /proc/PID/stat.
+func stateIndex(state byte) int {
+	switch state {
+	case 'R':
+		return Running
+	case 'S':
+		return Sleeping
+	case 'D':
+		return Waiting
+	case 'Z':
+		return Zombie
+	}
+	return Other
+}
+
+// addWChan counts a thread that sleeps in the kernel function wchan. A group has few
+// of them, so that a linear search is faster than a map.
+func (v *Group) addWChan(wchan string) {
+	if wchan == "" {
+		return
+	}
+	for i := range v.WChans {
+		if v.WChans[i].Name == wchan {
+			v.WChans[i].Count++
+			return
+		}
+	}
+	v.WChans = append(v.WChans, WChan{Name: wchan, Count: 1})
+}
+
+// copy returns a copy of the group that later updates do not change.
+func (g *groupState) copy(t *Tracker, threads []Thread) Group {
+	snap := &t.snap
+	out := g.gauges
+	out.Name, out.Labels, out.Rule, out.Expect, out.GroupChanges = g.name, g.labels, g.rule, g.expect, g.groupChanges
+	out.Counters, out.Counted = g.total, g.counted
+	out.TopCPU, out.TopRSS = g.top.members(t.lastWalk.elapsed, snap.TicksPerSecond)
+	if out.Procs == 0 {
+		out.Known = g.fields
+		if !g.used() { // export its future counters as 0
+			out.Counted = g.fields &^ (platform.FieldRunWait | platform.FieldBlockWait)
+		}
+	} else {
+		out.OldestStart = snap.BootTime.Unix() + int64(g.oldestStart/snap.TicksPerSecond)
+	}
+	if out.Known&platform.FieldStat != 0 {
+		out.Known |= platform.FieldMemory
+	}
+	if g.oldestSmaps < snap.Now {
+		out.SmapsAge = float64(snap.Now-g.oldestSmaps) / float64(snap.TicksPerSecond)
+	}
+	out.WChans = slices.Clone(g.gauges.WChans)
+	for i := range out.WChans {
+		out.WChans[i].Name = ValidLabel(out.WChans[i].Name)
+	}
+	for i, procs := range g.unreadable {
+		if procs > 0 {
+			out.Unreadable = append(out.Unreadable, UnreadableField{platform.Fields(1) << i, procs})
+		}
+	}
+	out.Threads = threads
+	if out.ExitsKnown = snap.Source == string(platform.KindBPF); out.ExitsKnown {
+		out.Starts, out.OOMKills, out.Exits = g.starts, g.oomKills, g.exitCounts()
+	}
+	return out
+}
