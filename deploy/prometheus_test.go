@@ -1,6 +1,7 @@
 package deploy_test
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -13,15 +14,22 @@ import (
 
 // A ruleFile is what alerts.yml and rules.yml hold.
 type ruleFile struct {
-	Groups []struct {
-		Name  string
-		Rules []rule
-	}
+	Groups []ruleGroup
+}
+
+type ruleGroup struct {
+	Name  string
+	Rules []rule
 }
 
 type rule struct {
-	Alert, Record, Expr, For string
-	Labels, Annotations      map[string]string
+	Alert  string `yaml:",omitempty"`
+	Record string `yaml:",omitempty"`
+	Expr   string
+	For    string `yaml:",omitempty"`
+
+	Labels      map[string]string `yaml:",omitempty"`
+	Annotations map[string]string `yaml:",omitempty"`
 }
 
 func rulesOf(t *testing.T, file string) []rule {
@@ -175,4 +183,33 @@ func discover(t *testing.T, promtool, config string) string {
 	t.Helper()
 	text := mustOutput(t, promtool, "check", "service-discovery", "--timeout=3s", config, "process-exporter")
 	return strings.Join(strings.Fields(text), "")
+}
+
+var promqlCode = regexp.MustCompile("(?ms)^```promql\n(.*?)^```")
+
+// TestDocumentedQueries checks with promtool that every PromQL block in the
+// pages parses, and that it uses metrics that exist.
+func TestDocumentedQueries(t *testing.T) {
+	promtool := need(t, "promtool")
+	var file ruleFile
+	pages := strings.Fields(mustOutput(t, "git", "-C", "..", "ls-files", "*.md"))
+	for _, page := range pages {
+		for i, match := range promqlCode.FindAllStringSubmatch(read(t, filepath.Join("..", page)), -1) {
+			checkNames(t, page, match[1])
+			name := fmt.Sprintf("%s:%d", strings.TrimSuffix(filepath.Base(page), ".md"), i)
+			file.Groups = append(file.Groups, ruleGroup{Name: name, Rules: []rule{{Record: "documented:query", Expr: match[1]}}})
+		}
+	}
+	if len(file.Groups) < 5 {
+		t.Fatalf("got %d queries, want at least 5", len(file.Groups))
+	}
+	text, err := yaml.Marshal(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "queries.yml")
+	if err := os.WriteFile(path, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	mustOutput(t, promtool, "check", "rules", path)
 }

@@ -39,7 +39,7 @@ func validate(t *testing.T, s *jsonschema.Schema, text string) error {
 func TestSchemaAccepts(t *testing.T) {
 	s := compiledSchema(t)
 	examples := []string{"", "{}", "process_names:\n", `{"process_names": [{"name": "{{.Comm}}", "cmdline": [".+"]}]}`}
-	for _, file := range []string{"../docs/configuration.md", "../docs/troubleshooting.md"} {
+	for _, file := range []string{"../docs/configuration.md", "../docs/howto.md", "../docs/troubleshooting.md"} {
 		text, err := os.ReadFile(file)
 		if err != nil {
 			t.Fatal(err)
