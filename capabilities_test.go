@@ -48,7 +48,7 @@ func TestSelfTestAgain(t *testing.T) {
 			}
 		}
 	}
-	const paths, searchIO, traceIO = "CAP_SYS_PTRACE: paths of programs", "CAP_DAC_READ_SEARCH: I/O", "CAP_SYS_PTRACE: I/O"
+	const paths, searchIO, traceIO = "CAP_SYS_PTRACE: executable_paths", "CAP_DAC_READ_SEARCH: io", "CAP_SYS_PTRACE: io"
 	steps := []struct {
 		name     string
 		do       func()

@@ -109,11 +109,11 @@ func newReloadMetrics() reloadMetrics {
 	m := reloadMetrics{
 		successful: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "namedprocess_exporter_config_last_reload_successful",
-			Help: "Whether the last attempt to load the configuration succeeded; if not, the one before is in force.",
+			Help: "Whether the last load of the configuration succeeded (1) or failed (0).",
 		}),
 		timestamp: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "namedprocess_exporter_config_last_reload_success_timestamp_seconds",
-			Help: "When the configuration in force was loaded.",
+			Help: "Time of the last successful load of the configuration as a Unix timestamp in seconds.",
 		}),
 		failing: new(atomic.Bool),
 		loaded:  new(atomic.Pointer[time.Time]),

@@ -27,16 +27,16 @@ var everyCapability = []sandbox.Capability{sandbox.DACReadSearch, sandbox.SysPtr
 // of its own may have all.
 func protectedData(kind platform.Kind, s *settings, words platform.IdentityFields, memory sandbox.Capability) (data []datum) {
 	if kind == platform.KindProcfs {
-		data = append(data, datum{"I/O", []sandbox.Capability{sandbox.SysPtrace, sandbox.DACReadSearch}})
+		data = append(data, datum{"io", []sandbox.Capability{sandbox.SysPtrace, sandbox.DACReadSearch}})
 	}
 	if s.smaps {
-		data = append(data, datum{"proportional memory", []sandbox.Capability{memory}})
+		data = append(data, datum{"proportional_memory", []sandbox.Capability{memory}})
 	}
 	if s.threads {
-		data = append(data, datum{"wait channels", []sandbox.Capability{sandbox.SysPtrace}})
+		data = append(data, datum{"wait_channels", []sandbox.Capability{sandbox.SysPtrace}})
 	}
 	if words&platform.IdentityExe != 0 {
-		data = append(data, datum{"paths of programs", []sandbox.Capability{sandbox.SysPtrace}})
+		data = append(data, datum{"executable_paths", []sandbox.Capability{sandbox.SysPtrace}})
 	}
 	return data
 }
@@ -89,11 +89,11 @@ func newPrivilegeMetrics() privilegeMetrics {
 	return privilegeMetrics{
 		missing: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "namedprocess_exporter_capability_missing",
-			Help: "1 for each capability that the exporter lacks, and the data of other users' processes that is left out for it.",
+			Help: "1 for each missing capability and the data of other users' processes that require it.",
 		}, []string{"capability", "data"}),
 		layers: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "namedprocess_exporter_sandbox",
-			Help: "Whether a layer of the sandbox is in force, once the exporter serves.",
+			Help: "Whether a layer of the sandbox is active (1) or not (0).",
 		}, []string{"layer"}),
 	}
 }

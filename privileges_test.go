@@ -26,13 +26,13 @@ func TestMissing(t *testing.T) {
 		want   string
 	}{
 		{"both", platform.KindProcfs, all, 0, ptrace, []sandbox.Capability{ptrace, search}, ""},
-		{"none", platform.KindProcfs, all, 0, ptrace, nil, "CAP_SYS_PTRACE (I/O, proportional memory, wait channels), CAP_DAC_READ_SEARCH (I/O)"},
-		{"one", platform.KindProcfs, all, 0, ptrace, []sandbox.Capability{ptrace}, "CAP_DAC_READ_SEARCH (I/O)"},
-		{"the other", platform.KindProcfs, all, 0, ptrace, []sandbox.Capability{search}, "CAP_SYS_PTRACE (I/O, proportional memory, wait channels)"},
-		{"a kernel that lets CAP_PERFMON read memory", platform.KindProcfs, all, 0, perf, nil, "CAP_SYS_PTRACE (I/O, wait channels), CAP_DAC_READ_SEARCH (I/O), CAP_PERFMON (proportional memory)"},
+		{"none", platform.KindProcfs, all, 0, ptrace, nil, "CAP_SYS_PTRACE (io, proportional_memory, wait_channels), CAP_DAC_READ_SEARCH (io)"},
+		{"one", platform.KindProcfs, all, 0, ptrace, []sandbox.Capability{ptrace}, "CAP_DAC_READ_SEARCH (io)"},
+		{"the other", platform.KindProcfs, all, 0, ptrace, []sandbox.Capability{search}, "CAP_SYS_PTRACE (io, proportional_memory, wait_channels)"},
+		{"a kernel that lets CAP_PERFMON read memory", platform.KindProcfs, all, 0, perf, nil, "CAP_SYS_PTRACE (io, wait_channels), CAP_DAC_READ_SEARCH (io), CAP_PERFMON (proportional_memory)"},
 		{"tracing is more", platform.KindBPF, all, 0, perf, []sandbox.Capability{ptrace}, ""},
 		{"the kernel tells of I/O", platform.KindBPF, &settings{}, 0, perf, nil, ""},
-		{"with paths of programs", platform.KindBPF, &settings{}, platform.IdentityExe, perf, nil, "CAP_SYS_PTRACE (paths of programs)"},
+		{"with paths of programs", platform.KindBPF, &settings{}, platform.IdentityExe, perf, nil, "CAP_SYS_PTRACE (executable_paths)"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -164,7 +164,7 @@ func TestTroubleKeepsTheProcess(t *testing.T) {
 			{set(dead("Z")), map[string]float64{in("open_filedesc"): 100, in("unreadable_procs", "file", "fd"): absent, in("num_procs"): 1}}}},
 		{"a young process that exits stays in its group", setup{config: argsG, opts: children}, nil, []step{
 			{later, map[string]float64{in("num_procs"): 1}},
-			{set(exits), map[string]float64{in("num_procs"): 1, cpu: 3, in("regroups_total"): 0}}}},
+			{set(exits), map[string]float64{in("num_procs"): 1, cpu: 3, in("group_changes_total"): 0}}}},
 	})
 }
 

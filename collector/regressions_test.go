@@ -8,7 +8,7 @@ import (
 
 // regressionsOf is the key of a counter of regressions.
 func regressionsOf(counter string) string {
-	return `namedprocess_exporter_regressions_total{counter="` + counter + `"}`
+	return `namedprocess_exporter_counter_decreases_total{counter="` + counter + `"}`
 }
 
 // TestRegressions has counters that fall, and those of which it only seems so: of

@@ -35,20 +35,20 @@ func swap(t *testing.T, config string) func(*world) {
 func TestGroupsWithoutProcesses(t *testing.T) {
 	play(t, []scenario{
 		{"a name that is always the same", setup{config: groupG, opts: children}, nil, []step{
-			{nil, map[string]float64{in("num_procs"): 0, in("cpu_seconds_total", "mode", "user"): 0, in("memory_bytes", "memtype", "resident"): 0, in("oldest_start_time_seconds"): absent, in("expected_procs", "bound", "min"): absent}},
+			{nil, map[string]float64{in("num_procs"): 0, in("cpu_seconds_total", "mode", "user"): 0, in("memory_bytes", "memtype", "resident"): 0, in("oldest_start_time_seconds"): absent, in("expected_min_procs"): absent}},
 			{set(born(user(50))), map[string]float64{in("num_procs"): 1, in("cpu_seconds_total", "mode", "user"): 0.5}}}},
 		{"a name made of the process", setup{config: "- {name: '{{.Comm}}', comm: [g]}", opts: children}, nil, []step{
 			{nil, map[string]float64{in("num_procs"): absent}}}},
 		{"expected", setup{config: "- {name: g, comm: [g], expect: {min: 2, max: 4}}", opts: children}, nil, []step{
-			{nil, map[string]float64{in("num_procs"): 0, in("expected_procs", "bound", "min"): 2, in("expected_procs", "bound", "max"): 4}}}},
+			{nil, map[string]float64{in("num_procs"): 0, in("expected_min_procs"): 2, in("expected_max_procs"): 4}}}},
 		{"expected without an upper bound", setup{config: "- {name: g, comm: [g], expect: {}}", opts: children}, []proctree.Process{user(1)}, []step{
-			{nil, map[string]float64{in("num_procs"): 1, in("expected_procs", "bound", "min"): 1, in("expected_procs", "bound", "max"): absent}}}},
+			{nil, map[string]float64{in("num_procs"): 1, in("expected_min_procs"): 1, in("expected_max_procs"): absent}}}},
 		{"removed when empty", setup{config: groupG, opts: grouping.Options{RemoveEmpty: true}}, nil, []step{
 			{nil, map[string]float64{in("num_procs"): absent}}}},
 		{"expected, and so not removed", setup{config: "- {name: g, comm: [g], expect: {min: 1}}", opts: grouping.Options{RemoveEmpty: true}}, nil, []step{
-			{nil, map[string]float64{in("num_procs"): 0, in("expected_procs", "bound", "min"): 1}}}},
+			{nil, map[string]float64{in("num_procs"): 0, in("expected_min_procs"): 1}}}},
 		{"ignored", setup{config: "- {comm: [g], ignore: true}", opts: children}, []proctree.Process{user(1)}, []step{
-			{nil, map[string]float64{in("num_procs"): absent, "namedprocess_unmatched_procs": 2, `namedprocess_rule_matches{name="{{.ExeBase}}",rule="1"}`: 1}}}},
+			{nil, map[string]float64{in("num_procs"): absent, "namedprocess_unmatched_procs": 2, `namedprocess_rule_matched_procs{name="{{.ExeBase}}",rule="1"}`: 1}}}},
 		{"with labels of which the values are not known", setup{config: "- {name: g, comm: [g], labels: {who: '{{.Username}}', zone: z}}", opts: children}, nil, []step{
 			{nil, map[string]float64{in("num_procs", "who", "", "zone", "z"): 0}},
 			{set(g(func(p *proctree.Process) { p.UIDs = [4]uint32{77777, 77777} })), map[string]float64{in("num_procs", "who", "77777", "zone", "z"): 1, in("num_procs", "who", "", "zone", "z"): absent}}}},
@@ -74,7 +74,7 @@ func TestMovesBetweenGroups(t *testing.T) {
 	play(t, []scenario{
 		{"another user", setup{config: byUser, opts: children}, []proctree.Process{as(77777, 100)}, []step{
 			{set(as(77777, 200)), map[string]float64{cpu("u77777"): 1}},
-			{set(as(88888, 300)), map[string]float64{cpu("u77777"): 1, cpu("u88888"): 1, by("num_procs", "u77777"): 0, by("num_procs", "u88888"): 1, by("regroups_total", "u88888"): 1}}}},
+			{set(as(88888, 300)), map[string]float64{cpu("u77777"): 1, cpu("u88888"): 1, by("num_procs", "u77777"): 0, by("num_procs", "u88888"): 1, by("group_changes_total", "u88888"): 1}}}},
 		{"another control group", setup{config: byCgroup, opts: children}, []proctree.Process{in("/g")}, []step{
 			{nil, map[string]float64{by("num_procs", "g"): 1, by("num_procs", "h"): 0}},
 			{func(w *world) { // it does not run, and so its turn comes at one of 64 scrapes
@@ -82,7 +82,7 @@ func TestMovesBetweenGroups(t *testing.T) {
 				for range 64 {
 					w.scrape()
 				}
-			}, map[string]float64{by("num_procs", "g"): 0, by("num_procs", "h"): 1, by("regroups_total", "h"): 1}}}},
+			}, map[string]float64{by("num_procs", "g"): 0, by("num_procs", "h"): 1, by("group_changes_total", "h"): 1}}}},
 		{"another title", setup{config: byTitle, opts: children}, []proctree.Process{title("busy", 100)}, []step{
 			{set(title("busy", 200)), map[string]float64{cpu("g"): 1}},
 			{set(title("idle", 300)), map[string]float64{cpu("g"): 1, cpu("h"): 1, by("num_procs", "h"): 1}},
@@ -145,8 +145,8 @@ func TestNoRoom(t *testing.T) {
 	}
 	cpu := func(group string) string { return by("cpu_seconds_total", group, "mode", "user") }
 	play(t, []scenario{{"names", setup{config: config, opts: grouping.Options{Children: true, MaxGroups: 4}}, nil, []step{
-		{set(used(30, "f1", 1), used(31, "f2", 2), used(32, "f3", 4)), map[string]float64{by("num_procs", "few f1"): 1, by("num_procs", "few f2"): 1, by("num_procs", "_other"): 1, cpu("_other"): 0.04, "namedprocess_exporter_limited_groups_total": 1}},
-		{set(used(33, "a", 8), used(34, "b", 16)), map[string]float64{by("num_procs", "a"): 1, by("num_procs", "b"): absent, by("num_procs", "_other"): 2, cpu("_other"): 0.20, "namedprocess_exporter_limited_groups_total": 2}},
+		{set(used(30, "f1", 1), used(31, "f2", 2), used(32, "f3", 4)), map[string]float64{by("num_procs", "few f1"): 1, by("num_procs", "few f2"): 1, by("num_procs", "_other"): 1, cpu("_other"): 0.04, "namedprocess_exporter_group_limit_hits_total": 1}},
+		{set(used(33, "a", 8), used(34, "b", 16)), map[string]float64{by("num_procs", "a"): 1, by("num_procs", "b"): absent, by("num_procs", "_other"): 2, cpu("_other"): 0.20, "namedprocess_exporter_group_limit_hits_total": 2}},
 		{set(used(35, "fixed", 32)), map[string]float64{by("num_procs", "fixed"): 1, by("num_procs", "_other"): 2}}, // its room was always there
 		{set(used(36, "_other", 64)), map[string]float64{by("num_procs", "_other"): 3, by("num_procs", "\uFFFD5fother"): absent}},
 		{remove(30, 33), map[string]float64{by("num_procs", "few f1"): 0, cpu("few f1"): 0.01}},
@@ -168,7 +168,7 @@ func TestNoRoomForThreads(t *testing.T) {
 	}
 	limit := grouping.Options{Children: true, MaxThreadNames: 4}
 	play(t, []scenario{{"threads", setup{config: groupG, opts: limit}, []proctree.Process{p}, []step{
-		{nil, map[string]float64{onThread("thread_count", "w13"): 1, onThread("thread_count", "w14"): absent, onThread("thread_count", "_other"): 6, "namedprocess_exporter_limited_threads_total": 6}}}}})
+		{nil, map[string]float64{onThread("thread_count", "w13"): 1, onThread("thread_count", "w14"): absent, onThread("thread_count", "_other"): 6, "namedprocess_exporter_thread_name_limit_hits_total": 6}}}}})
 }
 
 // TestReloadKeepsCounters changes the rules under a running exporter.
@@ -187,8 +187,8 @@ func TestReloadKeepsCounters(t *testing.T) {
 			{nil, map[string]float64{in("num_procs"): 0}},
 			{swap(t, "- {name: h, comm: [h]}"), map[string]float64{in("num_procs"): absent, by("num_procs", "h"): 0}}}},
 		{"other expectations", setup{config: "- {name: g, comm: [g], expect: {min: 1}}", opts: children}, nil, []step{
-			{swap(t, "- {name: g, comm: [g], expect: {min: 3}}"), map[string]float64{in("expected_procs", "bound", "min"): 3}},
-			{swap(t, groupG), map[string]float64{in("expected_procs", "bound", "min"): absent, in("num_procs"): 0}}}},
+			{swap(t, "- {name: g, comm: [g], expect: {min: 3}}"), map[string]float64{in("expected_min_procs"): 3}},
+			{swap(t, groupG), map[string]float64{in("expected_min_procs"): absent, in("num_procs"): 0}}}},
 	})
 }
 
@@ -242,7 +242,7 @@ func TestReservedLabels(t *testing.T) {
 	for _, f := range families() {
 		check(f.name, f.labels)
 	}
-	for _, h := range healthMetrics() {
+	for _, h := range exporterMetrics() {
 		check(h.name, h.labels)
 	}
 }

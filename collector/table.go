@@ -47,10 +47,10 @@ func newTable() *table {
 			}
 		}, f.appendGroups})
 	}
-	for _, h := range healthMetrics() {
+	for _, h := range exporterMetrics() {
 		t.rows = append(t.rows, row{h.name, h.help, h.kind, h.labels, false, func(t *table, mf *dto.MetricFamily, w *walk) {
-			if h.late || w.err == nil {
-				h.each(w, func(value float64, labels values) { mf.Metric = append(mf.Metric, t.plain(&h, value, labels)) })
+			if h.always || w.err == nil {
+				h.collect(w, func(value float64, labels labelValues) { mf.Metric = append(mf.Metric, t.plain(&h, value, labels)) })
 			}
 		}, h.appendText})
 	}
@@ -96,7 +96,7 @@ func (t *table) family(i int, w *walk, metrics []*dto.Metric) *dto.MetricFamily 
 }
 
 // plain returns a sample that belongs to no group.
-func (t *table) plain(h *healthMetric, value float64, labels values) *dto.Metric {
+func (t *table) plain(h *exporterMetric, value float64, labels labelValues) *dto.Metric {
 	m := t.cells.take(h.kind, value)
 	for i := range h.labels {
 		m.Label = append(m.Label, &dto.LabelPair{Name: &h.labels[i], Value: &labels[i]})
@@ -114,31 +114,14 @@ func newFamily(name, help string, kind prometheus.ValueType) *dto.MetricFamily {
 
 // addGroup adds the samples that a family has of one group.
 func (t *table) addGroup(mf *dto.MetricFamily, f *family, g *grouping.Group, names []string) {
-	f.samples(g, func(value float64, labels values) {
+	f.samples(g, func(value float64, labels labelValues) {
 		mf.Metric = append(mf.Metric, t.sample(f, g, names, value, labels))
 	})
 }
 
-// samples calls put with every sample that a family has of one group.
-func (f *family) samples(g *grouping.Group, put emit) {
-	if f.each != nil {
-		f.each(g, put)
-	}
-	for i := range f.series {
-		s := &f.series[i]
-		switch {
-		case !s.has(g):
-		case s.label == "":
-			put(s.value(g), values{})
-		default:
-			put(s.value(g), values{s.label})
-		}
-	}
-}
-
 // sample returns a sample of a group with the labels that f has beside those of
 // the group, of which names are the names.
-func (t *table) sample(f *family, g *grouping.Group, names []string, value float64, labels values) *dto.Metric {
+func (t *table) sample(f *family, g *grouping.Group, names []string, value float64, labels labelValues) *dto.Metric {
 	m := t.cells.take(f.kind, value)
 	m.Label = append(m.Label, t.pair("groupname", g.Name))
 	for i, value := range g.Labels {

@@ -42,7 +42,7 @@ func (t *table) eachText(w *walk, use func(name string, lines []byte) error) err
 func (f *family) appendGroups(dst []byte, w *walk) []byte {
 	line := newLine(f, w.labels)
 	var g *grouping.Group
-	put := func(value float64, labels values) { dst = line.append(dst, g, value, labels[:len(f.labels)]) }
+	put := func(value float64, labels labelValues) { dst = line.append(dst, g, value, labels[:len(f.labels)]) }
 	for i := range w.groups {
 		g = &w.groups[i]
 		f.samples(g, put)
@@ -51,11 +51,11 @@ func (f *family) appendGroups(dst []byte, w *walk) []byte {
 }
 
 // appendText appends the samples of a metric of our own.
-func (h *healthMetric) appendText(dst []byte, w *walk) []byte {
-	if !h.late && w.err != nil {
+func (h *exporterMetric) appendText(dst []byte, w *walk) []byte {
+	if !h.always && w.err != nil {
 		return dst
 	}
-	h.each(w, func(value float64, labels values) {
+	h.collect(w, func(value float64, labels labelValues) {
 		dst = append(dst, h.name...)
 		for i, name := range h.labels {
 			dst = append(dst, "{,"[min(i, 1)])

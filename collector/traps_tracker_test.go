@@ -131,8 +131,8 @@ func TestTrap46CountersOfBothGroupsStay(t *testing.T) {
 	w.want(w.scrape(), map[string]float64{
 		`cpu_seconds_total{groupname="bash",mode="user"}`:  3,
 		`cpu_seconds_total{groupname="redis",mode="user"}`: 2,
-		`regroups_total{groupname="redis"}`:                1,
-		`regroups_total{groupname="bash"}`:                 0,
+		`group_changes_total{groupname="redis"}`:           1,
+		`group_changes_total{groupname="bash"}`:            0,
 	})
 }
 

@@ -60,7 +60,7 @@ var onlyWithBPF = []string{"_starts_total", "_exits_total", "_oom_kills_total", 
 // processes, and asks that every query of every panel has an answer.
 func TestDashboardData(t *testing.T) {
 	s := startScene(t)
-	bpf := s.answer(`namedprocess_exporter_source_info{source="bpf"}`) > 0
+	bpf := s.answer(`namedprocess_exporter_source{source="bpf"}`) > 0
 	pending := slices.Clone(knownAlerts)
 	for _, file := range dashboards {
 		for _, p := range dashboardOf(t, file).Panels {

@@ -70,5 +70,5 @@ func keyNames(keys []Key) []string {
 // ReservedLabels are those that metrics have already, or that Prometheus sets.
 var ReservedLabels = []string{
 	"groupname", "mode", "state", "memtype", "ctxswitchtype", "wchan", "threadname", "iomode", "file", "reason", "code",
-	"bound", "pid", "comm", "counter", "rule", "name", "source", "le", "quantile", "job", "instance",
+	"pid", "comm", "counter", "rule", "name", "source", "le", "quantile", "job", "instance",
 }

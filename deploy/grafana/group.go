@@ -71,12 +71,13 @@ func (d *Dashboard) groupProcesses() {
 	d.graph(look{title: "Processes", unit: "short", description: "Processes on each host, and the bounds that their rule expects.",
 		queries: []query{
 			{promql(`sum by (groupname, instance) (namedprocess_namegroup_num_procs{G})`), "{{groupname}} {{instance}}"},
-			{promql(`max by (groupname, bound) (namedprocess_namegroup_expected_procs{G})`), "{{groupname}} {{bound}}"},
+			{promql(`max by (groupname) (namedprocess_namegroup_expected_min_procs{G})`), "{{groupname}} min"},
+			{promql(`max by (groupname) (namedprocess_namegroup_expected_max_procs{G})`), "{{groupname}} max"},
 		}})
 	d.stack(look{title: "Starts and moves", unit: "ops", description: "Processes that joined the group, and those that came to it from another since they changed their program, name, user or control group. Starts only with the source bpf.",
 		queries: []query{
 			{promql(`sum by (groupname) (rate(namedprocess_namegroup_starts_total{G}[R]))`), "{{groupname}} started"},
-			{promql(`sum by (groupname) (rate(namedprocess_namegroup_regroups_total{G}[R]))`), "{{groupname}} moved"},
+			{promql(`sum by (groupname) (rate(namedprocess_namegroup_group_changes_total{G}[R]))`), "{{groupname}} moved"},
 		}})
 	d.stack(look{title: "Ends", unit: "short", description: "Processes that ended in the last ten minutes, by exit status or signal. Only with the source bpf.",
 		queries: []query{{promql(`sum by (groupname, reason, code) (increase(namedprocess_namegroup_exits_total{G}[10m]))`), "{{groupname}} {{reason}} {{code}}"}}})

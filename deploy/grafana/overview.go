@@ -79,9 +79,9 @@ func (d *Dashboard) overviewLimits() {
 	d.graph(look{title: "Stuck and dead threads", unit: "short", description: "Threads in uninterruptible sleep, most likely waiting for storage, and zombies, whose parent does not wait for them.",
 		queries: []query{{promql(`sum by (state) (namedprocess_namegroup_states{G,state=~"Waiting|Zombie"})`), "{{state}}"}}})
 	d.table(look{title: "Expected processes", unit: "short", width: 8, height: 8, description: "Groups whose rule says how many processes they should have."},
-		column{promql(`namedprocess_namegroup_num_procs{G} and ignoring (bound) namedprocess_namegroup_expected_procs{G}`), "Processes", "short"},
-		column{promql(`max without (bound) (namedprocess_namegroup_expected_procs{G,bound="min"})`), "At least", "short"},
-		column{promql(`max without (bound) (namedprocess_namegroup_expected_procs{G,bound="max"})`), "At most", "short"})
+		column{promql(`namedprocess_namegroup_num_procs{G} and namedprocess_namegroup_expected_min_procs{G}`), "Processes", "short"},
+		column{promql(`namedprocess_namegroup_expected_min_procs{G}`), "At least", "short"},
+		column{promql(`namedprocess_namegroup_expected_max_procs{G}`), "At most", "short"})
 }
 
 func (d *Dashboard) overviewThreads() {
@@ -107,7 +107,7 @@ func (d *Dashboard) overviewHealth() {
 		queries: []query{{promql(`max by (instance) (scrape_samples_scraped{I})`), "{{instance}}"}}})
 	d.graph(look{title: "Incomplete", unit: "short", description: "What the exporter could not see: processes that block, processes without a name, files it may not read, scrapes cut short.",
 		queries: []query{
-			{promql(`sum by (instance) (namedprocess_exporter_blocked_processes{I})`), "{{instance}} blocked"},
+			{promql(`sum by (instance) (namedprocess_exporter_unresponsive_processes{I})`), "{{instance}} blocked"},
 			{promql(`sum by (instance) (namedprocess_exporter_unidentified_processes{I})`), "{{instance}} unidentified"},
 			{promql(`sum by (instance, file) (namedprocess_namegroup_unreadable_procs{G})`), "{{instance}} unreadable {{file}}"},
 			{promql(`1 - min by (instance) (namedprocess_exporter_scrape_success{I})`), "{{instance}} cut short"},
@@ -115,8 +115,8 @@ func (d *Dashboard) overviewHealth() {
 	d.graph(look{title: "Errors", unit: "short", description: "Errors of the last ten minutes: scrapes without any process, ends that the kernel could not tell of, names beyond the limit.",
 		queries: []query{
 			{promql(`sum by (instance) (increase(namedprocess_scrape_errors{I}[10m]))`), "{{instance}} scrapes"},
-			{promql(`sum by (instance) (increase(namedprocess_exporter_lost_events_total{I}[10m]))`), "{{instance}} lost events"},
-			{promql(`sum by (instance) (increase(namedprocess_exporter_limited_groups_total{I}[10m]))`), "{{instance}} groups beyond limit"},
+			{promql(`sum by (instance) (increase(namedprocess_exporter_lost_exit_events_total{I}[10m]))`), "{{instance}} lost events"},
+			{promql(`sum by (instance) (increase(namedprocess_exporter_group_limit_hits_total{I}[10m]))`), "{{instance}} groups beyond limit"},
 			{promql(`1 - min by (instance) (namedprocess_exporter_config_last_reload_successful{I})`), "{{instance}} configuration refused"},
 		}})
 }

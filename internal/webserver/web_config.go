@@ -98,7 +98,7 @@ func OpenWebConfig(path string, log *slog.Logger) (*WebConfig, error) {
 	}
 	s.good = prometheus.NewGauge(prometheus.GaugeOpts{
 		Name: "namedprocess_exporter_web_config_last_reload_successful",
-		Help: "Whether the files of --web.config.file were good when they were read last, and answer; if not, what they said before is in force.",
+		Help: "Whether the last read of the web configuration files succeeded (1) or failed (0).",
 	})
 	s.good.Set(1)
 	if path == "" {

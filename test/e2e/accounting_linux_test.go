@@ -51,7 +51,7 @@ func TestAccounting(t *testing.T) {
 			fmt.Sprintf(`sum(namedprocess_namegroup_exits_total%s) == %d`, label, count),
 			fmt.Sprintf(`namedprocess_namegroup_starts_total%s == %d`, label, count),
 			fmt.Sprintf(`namedprocess_namegroup_write_bytes_total%s >= %d`, label, count/10*8192),
-			`namedprocess_exporter_lost_events_total == 0`,
+			`namedprocess_exporter_lost_exit_events_total == 0`,
 		} {
 			var got []promSeries
 			eventually(t, query, func() bool {

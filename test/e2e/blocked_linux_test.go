@@ -207,7 +207,7 @@ func TestBlockedOnceKnown(t *testing.T) {
 					eventually(t, "all to be free", held.free)
 					eventually(t, "all to be read", func() bool {
 						series := last.follow(t, r.Scrape())
-						return series[procs] == count+1 && series[unread] == 0 && series["namedprocess_exporter_blocked_processes{}"] == 0
+						return series[procs] == count+1 && series[unread] == 0 && series["namedprocess_exporter_unresponsive_processes{}"] == 0
 					})
 				})
 			}
@@ -338,7 +338,7 @@ func testBlocked(t *testing.T, source, kind string, count int, early bool, confi
 		scrapes++
 		body := r.Scrape()
 		return strings.Contains(body, `num_procs{groupname="victims"} `+strconv.Itoa(all)+"\n") &&
-			strings.Contains(body, "namedprocess_exporter_blocked_processes 0\n")
+			strings.Contains(body, "namedprocess_exporter_unresponsive_processes 0\n")
 	}, func() string { return strings.Join(grep(strings.Split(r.Scrape(), "\n"), "victims"), "\n") })
 	series, _ := parseMetrics(t, r.Scrape())
 	const cpu = `namedprocess_namegroup_cpu_seconds_total{groupname="victims",mode=`

@@ -116,7 +116,7 @@ func TestManyUsers(t *testing.T) {
 				t.Errorf("%s of the others: got %v, want %v", metric, got, want)
 			}
 		}
-		if got := series["namedprocess_exporter_limited_groups_total{}"]; got != others {
+		if got := series["namedprocess_exporter_group_limit_hits_total{}"]; got != others {
 			t.Errorf("got %v processes without room, want %v", got, others)
 		}
 		t.Logf("%d groups, %v processes and %v page faults of others", groups, others, faults)
@@ -208,7 +208,7 @@ func TestManyThreadNames(t *testing.T) {
 		if most := min(inAll, procs*inGroup+earlyNames); names > most || names < most-procs {
 			t.Errorf("got %d names, want as many as there may be, %d", names, most)
 		}
-		if got := series["namedprocess_exporter_limited_threads_total{}"]; got != others {
+		if got := series["namedprocess_exporter_thread_name_limit_hits_total{}"]; got != others {
 			t.Errorf("got %v threads without room, want %v", got, others)
 		}
 		t.Logf("%d names, %v other threads", names, others)

@@ -278,7 +278,7 @@ func (f *faulty) wellAgain(t *testing.T) {
 	var series sampleSet
 	calm := 0
 	eventually(t, "two scrapes without a reader that waits", func() bool {
-		if series = f.scrape(t); series["namedprocess_exporter_blocked_processes{}"] == 0 {
+		if series = f.scrape(t); series["namedprocess_exporter_unresponsive_processes{}"] == 0 {
 			calm++
 		} else {
 			calm = 0

@@ -191,7 +191,7 @@ func endsOf(t *testing.T, series sampleSet) (told, lost int) {
 			told += int(value)
 		}
 	}
-	return told, int(series.value(t, "namedprocess_exporter_lost_events_total"))
+	return told, int(series.value(t, "namedprocess_exporter_lost_exit_events_total"))
 }
 
 // expectEnds waits until so many processes are told of or counted as lost.

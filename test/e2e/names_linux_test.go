@@ -71,7 +71,7 @@ func TestDistinctNames(t *testing.T) {
 	if want := min(names, limit) + 1; groups > limit+2 || groups < want {
 		t.Errorf("got %d groups of %d names, want between %d and %d", groups, names, want, limit+2)
 	}
-	if got := series.value(t, "namedprocess_exporter_limited_groups_total"); names > limit && got != float64(names-limit) {
+	if got := series.value(t, "namedprocess_exporter_group_limit_hits_total"); names > limit && got != float64(names-limit) {
 		t.Errorf("got %v processes without room, want %d", got, names-limit)
 	}
 	if got := sum("starts_total"); got != float64(names) {
@@ -82,7 +82,7 @@ func TestDistinctNames(t *testing.T) {
 	if got := sum("cpu_seconds_total"); got < 0.99*charged.Seconds() || got > 1.005*charged.Seconds() {
 		t.Errorf("got %v CPU seconds, want the %v that the kernel charged", got, charged.Seconds())
 	}
-	if got := series.value(t, "namedprocess_exporter_lost_events_total"); got != 0 {
+	if got := series.value(t, "namedprocess_exporter_lost_exit_events_total"); got != 0 {
 		t.Errorf("got %v lost events", got)
 	}
 	if got := series.cpuOf("bystander"); got < 0.015 {

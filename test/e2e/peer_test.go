@@ -255,7 +255,7 @@ func compare(t *testing.T, peer, ours func() string, near map[string]float64, al
 
 // newFamilies are those that the peer does not have.
 var newFamilies = []string{
-	"unreadable_procs", "smaps_age_seconds", "regroups_total", "expected_procs", "starts_total", "exits_total", "oom_kills_total", "cpu_wait_seconds_total", "block_io_wait_seconds_total",
+	"unreadable_procs", "smaps_age_seconds", "group_changes_total", "expected_min_procs", "expected_max_procs", "starts_total", "exits_total", "oom_kills_total", "cpu_wait_seconds_total", "block_io_wait_seconds_total",
 }
 
 func disagreements(theirs, ours sampleSet, near map[string]float64, listed []difference) (wrong []string) {

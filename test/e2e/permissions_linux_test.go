@@ -232,9 +232,9 @@ var protected = []struct {
 	off          string // the flag with which they are not wanted
 	file         string // that is not readable without; "" where the kernel answers as if nobody waited
 }{
-	{"I/O", "I/O", []uintptr{aPtrace, aSearch}, "", "io"},
-	{"proportional memory", "PSS, USS", []uintptr{aPerfmon}, "--no-gather-smaps", "smaps"},
-	{"wait channels", "wait channels", []uintptr{aPtrace}, "--no-threads", ""},
+	{"io", "I/O", []uintptr{aPtrace, aSearch}, "", "io"},
+	{"proportional_memory", "PSS, USS", []uintptr{aPerfmon}, "--no-gather-smaps", "smaps"},
+	{"wait_channels", "wait channels", []uintptr{aPtrace}, "--no-threads", ""},
 }
 
 var capabilityMissing = regexp.MustCompile(`(?m)^namedprocess_exporter_capability_missing{capability="(\w+)",data="([^"]+)"} 1$`)

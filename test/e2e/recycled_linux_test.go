@@ -96,7 +96,7 @@ func (s sampleSet) isWhole() bool {
 
 // isExcused reports whether a process may be where it was because it seemed not to
 // answer.
-func (s sampleSet) isExcused() bool { return s["namedprocess_exporter_blocked_processes{}"] > 0 }
+func (s sampleSet) isExcused() bool { return s["namedprocess_exporter_unresponsive_processes{}"] > 0 }
 
 // TestRecycledPID gives the PID of a process of one group to one of another, in the
 // clock tick in which both are born and the first is scraped. The next scrape finds
@@ -220,7 +220,7 @@ func TestRecycledPIDChain(t *testing.T) {
 				t.Errorf("got %v exits of kind %d, want %d", got, kind, count/10)
 			}
 		}
-		if got := series["namedprocess_exporter_lost_events_total{}"]; got != 0 {
+		if got := series["namedprocess_exporter_lost_exit_events_total{}"]; got != 0 {
 			t.Errorf("got %v lost events", got)
 		}
 		// The parent has faults while it answers, and the last microseconds of a

@@ -94,7 +94,7 @@ func TestFollowsProcesses(t *testing.T) {
 						t.Errorf("%s fell from %v to %v", key, was, now)
 					}
 				}
-				if key := fmt.Sprintf("namedprocess_namegroup_regroups_total{groupname=%q}", group); after[key] != 1 {
+				if key := fmt.Sprintf("namedprocess_namegroup_group_changes_total{groupname=%q}", group); after[key] != 1 {
 					t.Errorf("got %v moves to group %s, want 1", after[key], group)
 				}
 			})

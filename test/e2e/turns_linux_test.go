@@ -69,7 +69,7 @@ func TestExecTurns(t *testing.T) {
 				t.Fatalf("after %d times", i)
 			}
 		}
-		moves := last.sumOf("regroups_total", "turn ")
+		moves := last.sumOf("group_changes_total", "turn ")
 		if moves != float64(execs) && missed == 0 {
 			t.Errorf("got %v moves from group to group, want %d", moves, execs)
 		}

@@ -1,0 +1,147 @@
+package collector
+
+import (
+	"strconv"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/seed57308aee/process_exporter/grouping"
+	"github.com/seed57308aee/process_exporter/platform"
+)
+
+// An exporterMetric describes one metric about the exporter's own scrapes. The
+// names namedprocess_scrape_* are those of the predecessor; they lack the
+// suffix _total.
+type exporterMetric struct {
+	name    string
+	kind    prometheus.ValueType
+	help    string
+	note    string
+	always  bool // exported even if the walk failed
+	labels  []string
+	collect func(*walk, emit)
+}
+
+// exporterNamespace is the prefix of the metrics of the exporter that the
+// predecessor does not have.
+const exporterNamespace = "namedprocess_exporter_"
+
+// single returns the collect function of one value without labels.
+func single(value func(*walk) float64) func(*walk, emit) {
+	return func(w *walk, put emit) { put(value(w), labelValues{}) }
+}
+
+// isPartial reports whether the deadline expired before everything was read. If
+// the walk failed, health belongs to the walk before.
+func (w *walk) isPartial() bool { return w.overdue || w.err == nil && w.health.Incomplete }
+
+// exporterMetrics returns the table of all metrics about scrapes, walks and
+// rules.
+func exporterMetrics() []exporterMetric {
+	return append(append(scrapeMetrics(), processMetrics()...), ruleMetrics()...)
+}
+
+func scrapeMetrics() []exporterMetric {
+	return []exporterMetric{
+		{name: "namedprocess_scrape_errors", kind: counter, always: true,
+			help:    "Scrapes that failed because the processes could not be listed.",
+			collect: single(func(w *walk) float64 { return float64(w.failures) })},
+		{name: "namedprocess_scrape_procread_errors", kind: counter, always: true,
+			help:    "Failed reads of /proc/PID/stat of a running process.",
+			note:    "A process that exits during the read is not an error.",
+			collect: single(func(w *walk) float64 { return float64(w.health.HiddenTotal) })},
+		{name: "namedprocess_scrape_partial_errors", kind: counter, always: true,
+			help:    "Failed reads of another required /proc/PID file of a process in a group.",
+			collect: single(func(w *walk) float64 { return float64(w.health.PartialTotal) })},
+		{name: exporterNamespace + "scrape_success", kind: gauge, always: true,
+			help: "Whether the last scrape read all processes (1) or not (0).",
+			note: "0 also if the deadline expired or `hidepid` hides processes; all values that were read are exported.",
+			collect: single(func(w *walk) float64 {
+				return boolValue(w.err == nil && !w.isPartial() && !w.health.HidePID)
+			})},
+		{name: exporterNamespace + "scrape_partial", kind: gauge, always: true,
+			help:    "Whether the last scrape is missing processes or values because its deadline expired (1) or not (0).",
+			note:    "`scrape_success` is then 0, too.",
+			collect: single(func(w *walk) float64 { return boolValue(w.isPartial()) })},
+		{name: exporterNamespace + "proc_visibility", kind: gauge,
+			help:    "Whether processes of other users are visible (1) or /proc is mounted with hidepid (0).",
+			collect: single(func(w *walk) float64 { return boolValue(!w.health.HidePID) })},
+		{name: exporterNamespace + "scrape_duration_seconds", kind: gauge,
+			help:    "Duration in seconds of the last read of all processes.",
+			collect: single(func(w *walk) float64 { return w.took.Seconds() })},
+		{name: exporterNamespace + "source", kind: gauge, labels: []string{"source"},
+			help:    "Source of process data: 1 for the source in use, bpf or procfs, and 0 for the other.",
+			collect: collectSources},
+	}
+}
+
+func processMetrics() []exporterMetric {
+	return []exporterMetric{
+		{name: exporterNamespace + "unresponsive_processes", kind: gauge,
+			help:    "Number of processes skipped because a read of their /proc files is blocked.",
+			collect: single(func(w *walk) float64 { return float64(w.health.Unresponsive) })},
+		{name: exporterNamespace + "unidentified_processes", kind: gauge,
+			help:    "Number of processes with an unreadable name or command line, which no rule can match.",
+			collect: single(func(w *walk) float64 { return float64(w.health.Unidentified) })},
+		{name: exporterNamespace + "counter_decreases_total", kind: counter, labels: []string{"counter"}, always: true,
+			help:    "Times a counter of a process or of its threads decreased between two reads.",
+			note:    "`counter` is cpu, faults, io or switches.",
+			collect: collectCounterDecreases},
+		{name: exporterNamespace + "lost_exit_events_total", kind: counter,
+			help:    "Process exit events dropped because the ring buffer was full.",
+			note:    "`namedprocess_namegroup_exits_total` does not include them; always 0 with the source `procfs`.",
+			collect: single(func(w *walk) float64 { return float64(w.health.LostExitEvents) })},
+		{name: "namedprocess_unmatched_procs", kind: gauge,
+			help:    "Number of processes in no group.",
+			note:    "Includes ignored processes and kernel threads, which most rules do not match.",
+			collect: single(func(w *walk) float64 { return float64(w.coverage.UnmatchedProcs) })},
+		{name: "namedprocess_unmatched_cpu_seconds_total", kind: counter,
+			help:    "CPU time in seconds of processes while they were in no group.",
+			note:    "The sum with `namedprocess_namegroup_cpu_seconds_total` of all groups is the CPU time of all processes.",
+			collect: single(func(w *walk) float64 { return seconds(w.coverage.UnmatchedNanos) })},
+	}
+}
+
+func ruleMetrics() []exporterMetric {
+	return []exporterMetric{
+		{name: "namedprocess_rule_matched_procs", kind: gauge, labels: []string{"rule", "name"},
+			help:    "Number of processes that a rule matches, without children that inherit its group.",
+			note:    "`rule` is the position in the configuration, starting at 1; `name` is the name template of the rule.",
+			collect: collectRules},
+		{name: exporterNamespace + "groups", kind: gauge,
+			help:    "Number of groups.",
+			collect: single(func(w *walk) float64 { return float64(w.coverage.Groups) })},
+		{name: exporterNamespace + "group_limit_hits_total", kind: counter,
+			help:    "Times a process was counted in the group _other because the limit of groups was reached.",
+			note:    "The limit is `--max-groups` or `max_groups` of the rule.",
+			collect: single(func(w *walk) float64 { return float64(w.health.GroupLimitHits) })},
+		{name: exporterNamespace + "thread_name_limit_hits_total", kind: counter,
+			help:    "Times a thread was counted under the thread name _other because the limit of thread names was reached.",
+			note:    "The limits are 1000 names per group and `--max-thread-names` in total.",
+			collect: single(func(w *walk) float64 { return float64(w.health.ThreadNameLimitHits) })},
+		{name: exporterNamespace + "template_failures_total", kind: counter,
+			help:    "Failed evaluations of a group name template.",
+			note:    "The group name is the text that the template wrote before the failure.",
+			collect: single(func(w *walk) float64 { return float64(w.health.TemplateFailures) })},
+	}
+}
+
+func collectSources(w *walk, put emit) {
+	for _, kind := range []platform.Kind{platform.KindBPF, platform.KindProcfs} {
+		put(boolValue(w.health.Source == string(kind)), labelValues{string(kind)})
+	}
+}
+
+func collectCounterDecreases(w *walk, put emit) {
+	n := &w.health.CounterDecreases
+	put(float64(n.CPU), labelValues{"cpu"})
+	put(float64(n.Faults), labelValues{"faults"})
+	put(float64(n.IO), labelValues{"io"})
+	put(float64(n.Switches), labelValues{"switches"})
+}
+
+func collectRules(w *walk, put emit) {
+	for _, r := range w.coverage.Rules {
+		put(float64(r.Procs), labelValues{strconv.Itoa(r.Position), grouping.ValidLabel(r.Template)})
+	}
+}

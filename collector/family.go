@@ -1,0 +1,112 @@
+package collector
+
+import (
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/seed57308aee/process_exporter/grouping"
+	"github.com/seed57308aee/process_exporter/platform"
+)
+
+// A family describes one metric family of groups. Describe, Collect, the text
+// format and docs/metrics.md all use the same table of families.
+type family struct {
+	name   string
+	kind   prometheus.ValueType
+	labels []string // in addition to groupname and the labels of rules
+	help   string   // one phrase with the unit and the kernel interface
+	note   string   // requirements and exceptions, for docs/metrics.md only
+
+	series     []series                    // series with fixed label values
+	collect    func(*grouping.Group, emit) // series with label values of the group's processes
+	threadName bool                        // one series per thread name, only with -threads
+}
+
+// A series is one value of a family.
+type series struct {
+	label   string // value of the label in addition to groupname, "" for none
+	needs   platform.Fields
+	counter bool // present once its fields were read at least once
+	value   func(*grouping.Group) float64
+}
+
+// emit receives one value and its label values, without the labels of the group.
+type emit func(value float64, labels labelValues)
+
+// labelValues are the values of family.labels. An array needs no allocation;
+// one scrape passes thousands of them.
+type labelValues [2]string
+
+const (
+	gauge   = prometheus.GaugeValue
+	counter = prometheus.CounterValue
+)
+
+// namespace is the prefix of the metrics of groups.
+const namespace = "namedprocess_namegroup_"
+
+// isKnown reports whether the fields of s were read for g.
+func (s *series) isKnown(g *grouping.Group) bool {
+	if s.counter {
+		return g.Counted&s.needs == s.needs
+	}
+	return g.Known&s.needs == s.needs
+}
+
+// samples calls put with every sample of f for one group.
+func (f *family) samples(g *grouping.Group, put emit) {
+	if f.collect != nil {
+		f.collect(g, put)
+	}
+	for i := range f.series {
+		s := &f.series[i]
+		switch {
+		case !s.isKnown(g):
+		case s.label == "":
+			put(s.value(g), labelValues{})
+		default:
+			put(s.value(g), labelValues{s.label})
+		}
+	}
+}
+
+// seconds converts nanoseconds.
+func seconds(nanos uint64) float64 { return float64(nanos) / 1e9 }
+
+// boolValue returns 1 for true and 0 for false.
+func boolValue(b bool) float64 {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// gaugeFamily returns a family with one gauge per group.
+func gaugeFamily(name string, needs platform.Fields, help string, value func(*grouping.Group) float64) family {
+	return family{name: namespace + name, kind: gauge, help: help, series: []series{{needs: needs, value: value}}}
+}
+
+// counterFamily returns a family with one counter per group.
+func counterFamily(name string, needs platform.Fields, help string, value func(*grouping.Group) float64) family {
+	return family{name: namespace + name, kind: counter, help: help, series: []series{{needs: needs, counter: true, value: value}}}
+}
+
+// withNote returns f with a note for docs/metrics.md.
+func (f family) withNote(note string) family {
+	f.note = note
+	return f
+}
+
+// families returns the table of all metric families of groups.
+func families() []family {
+	all := usageFamilies()
+	all = append(all, fileFamilies()...)
+	all = append(all, memoryFamilies()...)
+	all = append(all, statesFamily(), wchanFamily())
+	all = append(all, threadFamilies()...)
+	all = append(all, waitFamilies()...)
+	all = append(all, lifecycleFamilies()...)
+	all = append(all, expectedFamilies()...)
+	all = append(all, groupChangesFamily())
+	all = append(all, processFamilies()...)
+	return append(all, unreadableFamily())
+}

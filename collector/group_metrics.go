@@ -1,0 +1,233 @@
+package collector
+
+import (
+	"strconv"
+
+	"github.com/seed57308aee/process_exporter/grouping"
+	"github.com/seed57308aee/process_exporter/platform"
+)
+
+// Notes that several families share.
+const (
+	onlyBPF = "Only with the source `bpf`."
+	needsIO = "Requires `CAP_SYS_PTRACE` and `CAP_DAC_READ_SEARCH` for processes of other users."
+	onlyTop = "Only for rules with `top`, which sets the number of processes per group."
+)
+
+// stateNames are the values of the label state, in the order of
+// [grouping.Group.States].
+var stateNames = [grouping.NumStates]string{"Running", "Sleeping", "Waiting", "Zombie", "Other"}
+
+// fileNames are the values of the label file: the /proc/PID file of each field.
+var fileNames = map[platform.Fields]string{
+	platform.FieldStat: "stat", platform.FieldStatus: "status", platform.FieldIO: "io",
+	platform.FieldFDs: "fd", platform.FieldFDLimit: "limits", platform.FieldWChan: "wchan",
+	platform.FieldSmaps: "smaps", platform.FieldTasks: "task", platform.FieldTaskUsage: "task",
+}
+
+// usageFamilies returns the counters of CPU time, I/O, page faults and context
+// switches.
+func usageFamilies() []family {
+	return []family{
+		gaugeFamily("num_procs", 0, "Number of processes in this group.",
+			func(g *grouping.Group) float64 { return float64(g.Procs) }).
+			withNote("0 for a group without running processes."),
+		{
+			name: namespace + "cpu_seconds_total", kind: counter, labels: []string{"mode"},
+			help: "CPU time in seconds, including exited threads (utime and stime of /proc/PID/stat).",
+			series: []series{
+				{"user", platform.FieldStat, true, func(g *grouping.Group) float64 { return seconds(g.UserNanos) }},
+				{"system", platform.FieldStat, true, func(g *grouping.Group) float64 { return seconds(g.SystemNanos) }},
+			},
+		},
+		counterFamily("read_bytes_total", platform.FieldIO, "Bytes read from storage (read_bytes of /proc/PID/io).",
+			func(g *grouping.Group) float64 { return float64(g.ReadBytes) }).withNote(needsIO),
+		counterFamily("write_bytes_total", platform.FieldIO,
+			"Bytes written to storage, including pages truncated before writeback (write_bytes of /proc/PID/io).",
+			func(g *grouping.Group) float64 { return float64(g.WriteBytes) }).withNote(needsIO),
+		counterFamily("major_page_faults_total", platform.FieldStat, "Page faults that required a read from storage (majflt of /proc/PID/stat).",
+			func(g *grouping.Group) float64 { return float64(g.MajorFaults) }),
+		counterFamily("minor_page_faults_total", platform.FieldStat, "Page faults resolved without a read from storage (minflt of /proc/PID/stat).",
+			func(g *grouping.Group) float64 { return float64(g.MinorFaults) }),
+		{
+			name: namespace + "context_switches_total", kind: counter, labels: []string{"ctxswitchtype"},
+			help: "Context switches of all threads (ctxt_switches of /proc/PID/task/TID/status).",
+			series: []series{
+				{"voluntary", platform.FieldStatus, true, func(g *grouping.Group) float64 { return float64(g.VoluntarySwitches) }},
+				{"nonvoluntary", platform.FieldStatus, true, func(g *grouping.Group) float64 { return float64(g.NonvoluntarySwitches) }},
+			},
+		},
+	}
+}
+
+// fileFamilies returns the gauges of file descriptors, start time and threads.
+func fileFamilies() []family {
+	return []family{
+		gaugeFamily("open_filedesc", platform.FieldFDs, "Number of open file descriptors (entries of /proc/PID/fd).",
+			func(g *grouping.Group) float64 { return float64(g.FDs) }).
+			withNote("Before Linux 6.2 it requires `CAP_DAC_READ_SEARCH` for processes of other users."),
+		gaugeFamily("worst_fd_ratio", platform.FieldFDs|platform.FieldFDLimit,
+			"Highest ratio of open file descriptors to the soft limit among the processes, from 0 to 1.",
+			func(g *grouping.Group) float64 { return g.WorstFDRatio }).
+			withNote("Does not include processes with a limit of 0."),
+		{
+			name: namespace + "oldest_start_time_seconds", kind: gauge,
+			help: "Start time of the oldest process as a Unix timestamp in seconds (starttime of /proc/PID/stat).",
+			note: "Absent for a group without running processes.",
+			collect: func(g *grouping.Group, put emit) {
+				if g.Procs > 0 {
+					put(float64(g.OldestStart), labelValues{})
+				}
+			},
+		},
+		gaugeFamily("num_threads", platform.FieldMemory, "Number of threads (num_threads of /proc/PID/stat).",
+			func(g *grouping.Group) float64 { return float64(g.NumThreads) }),
+	}
+}
+
+// memoryFamilies returns the gauges of memory.
+func memoryFamilies() []family {
+	return []family{
+		{
+			name: namespace + "memory_bytes", kind: gauge, labels: []string{"memtype"},
+			help: "Memory in use in bytes (/proc/PID/stat, status and smaps_rollup).",
+			note: "The proportional and unique values require `-gather-smaps`, and `CAP_SYS_PTRACE` for processes of other users.",
+			series: []series{
+				{"resident", platform.FieldMemory, false, func(g *grouping.Group) float64 { return float64(g.ResidentBytes) }},
+				{"virtual", platform.FieldMemory, false, func(g *grouping.Group) float64 { return float64(g.VirtualBytes) }},
+				{"swapped", platform.FieldStatus, false, func(g *grouping.Group) float64 { return float64(g.SwapBytes) }},
+				{"proportionalResident", platform.FieldSmaps, false, func(g *grouping.Group) float64 { return float64(g.PSSBytes) }},
+				{"proportionalSwapped", platform.FieldSmaps, false, func(g *grouping.Group) float64 { return float64(g.SwapPSSBytes) }},
+				{"unique", platform.FieldSmaps, false, func(g *grouping.Group) float64 { return float64(g.USSBytes) }},
+			},
+		},
+		gaugeFamily("smaps_age_seconds", platform.FieldSmaps, "Age in seconds of the oldest proportional or unique memory value of this group.",
+			func(g *grouping.Group) float64 { return g.SmapsAge }).
+			withNote("Only with `-gather-smaps`; it increases if `--smaps.budget` is too small to read all processes at every scrape."),
+	}
+}
+
+func statesFamily() family {
+	f := family{
+		name: namespace + "states", kind: gauge, labels: []string{"state"},
+		help: "Number of threads by state (/proc/PID/task/TID/status).",
+		note: "`Waiting` is uninterruptible sleep; threads of unresponsive multithreaded processes are not included.",
+	}
+	for i, name := range stateNames {
+		f.series = append(f.series, series{name, platform.FieldMemory, false,
+			func(g *grouping.Group) float64 { return float64(g.States[i]) }})
+	}
+	return f
+}
+
+func wchanFamily() family {
+	return family{
+		name: namespace + "threads_wchan", kind: gauge, labels: []string{"wchan"},
+		help: "Number of threads by the kernel function in which they sleep (/proc/PID/task/TID/wchan).",
+		note: "Requires `CAP_SYS_PTRACE` for processes of other users.",
+		collect: func(g *grouping.Group, put emit) {
+			for _, w := range g.WChans {
+				put(float64(w.Count), labelValues{w.Name})
+			}
+		},
+	}
+}
+
+// waitFamilies returns the counters of time that threads spent waiting.
+func waitFamilies() []family {
+	return []family{
+		counterFamily("cpu_wait_seconds_total", platform.FieldRunWait,
+			"Time in seconds that runnable threads waited for a CPU (run_delay of the kernel's scheduler).",
+			func(g *grouping.Group) float64 { return seconds(g.RunWaitNanos) }).withNote(onlyBPF),
+		counterFamily("block_io_wait_seconds_total", platform.FieldBlockWait,
+			"Time in seconds that threads waited for block devices (blkio_delay of the kernel's delay accounting).",
+			func(g *grouping.Group) float64 { return seconds(g.BlockWaitNanos) }).
+			withNote("Only with the source `bpf` and delay accounting (boot parameter `delayacct`, or `kernel.task_delayacct` set before the processes start)."),
+	}
+}
+
+// lifecycleFamilies returns the counters of starts and exits, including
+// processes that exist between two walks only.
+func lifecycleFamilies() []family {
+	counted := func(name, help string, collect func(*grouping.Group, emit), labels ...string) family {
+		return family{name: namespace + name, kind: counter, labels: labels, help: help, note: onlyBPF,
+			collect: func(g *grouping.Group, put emit) {
+				if g.ExitsKnown {
+					collect(g, put)
+				}
+			}}
+	}
+	return []family{
+		counted("starts_total", "Processes that started in this group or joined it by execve.",
+			func(g *grouping.Group, put emit) { put(float64(g.Starts), labelValues{}) }),
+		counted("exits_total", "Processes of this group that exited, by reason (exited, killed or dumped) and by exit status or signal.",
+			func(g *grouping.Group, put emit) {
+				for _, e := range g.Exits {
+					put(float64(e.Count), labelValues{e.Reason, e.Code})
+				}
+			}, "reason", "code").withNote("Only with the source `bpf`; a process counts when its parent has reaped it."),
+		counted("oom_kills_total", "Processes of this group killed by the kernel's out-of-memory killer.",
+			func(g *grouping.Group, put emit) { put(float64(g.OOMKills), labelValues{}) }),
+	}
+}
+
+// expectedFamilies returns the bounds that the rule of a group sets. They are
+// two families because the sum of both bounds has no meaning.
+func expectedFamilies() []family {
+	bound := func(name, help, note string, value func(*grouping.Expect) int) family {
+		return family{name: namespace + name, kind: gauge, help: help, note: note,
+			collect: func(g *grouping.Group, put emit) {
+				if g.Expect == nil {
+					return
+				}
+				if n := value(g.Expect); n >= 0 {
+					put(float64(n), labelValues{})
+				}
+			}}
+	}
+	return []family{
+		bound("expected_min_procs", "Minimum number of processes that the rule of this group expects.",
+			"Only for rules with `expect`.", func(e *grouping.Expect) int { return e.Min }),
+		bound("expected_max_procs", "Maximum number of processes that the rule of this group expects.",
+			"Only for rules with `expect: {max: N}`.", func(e *grouping.Expect) int { return e.Max }),
+	}
+}
+
+func groupChangesFamily() family {
+	return family{
+		name: namespace + "group_changes_total", kind: counter,
+		help:    "Processes that moved into this group after their executable, name, user or cgroup changed.",
+		collect: func(g *grouping.Group, put emit) { put(float64(g.GroupChanges), labelValues{}) },
+	}
+}
+
+// processFamilies returns the gauges of single processes.
+func processFamilies() []family {
+	top := func(name, help string, members func(*grouping.Group) []grouping.Member) family {
+		return family{name: "namedprocess_process_" + name, kind: gauge, labels: []string{"pid", "comm"}, help: help, note: onlyTop,
+			collect: func(g *grouping.Group, put emit) {
+				for _, m := range members(g) {
+					put(m.Value, labelValues{strconv.Itoa(m.PID), m.Comm})
+				}
+			}}
+	}
+	return []family{
+		top("cpu_usage_ratio", "CPU usage of one process since the previous scrape, where 1 is one core.",
+			func(g *grouping.Group) []grouping.Member { return g.TopCPU }),
+		top("resident_memory_bytes", "Resident memory of one process in bytes, including shared pages (rss of /proc/PID/stat).",
+			func(g *grouping.Group) []grouping.Member { return g.TopRSS }),
+	}
+}
+
+func unreadableFamily() family {
+	return family{
+		name: namespace + "unreadable_procs", kind: gauge, labels: []string{"file"},
+		help: "Number of processes with an unreadable /proc/PID file; metrics from this file do not include them.",
+		note: "Absent if all files were read.",
+		collect: func(g *grouping.Group, put emit) {
+			for _, gap := range g.Unreadable {
+				put(float64(gap.Procs), labelValues{fileNames[gap.Field]})
+			}
+		},
+	}
+}
