@@ -15,11 +15,11 @@ import (
 	"github.com/seed57308aee/process_exporter/grouping/nearest"
 )
 
-// maxNodes is about what a file of maxConfigBytes can hold. Only aliases of aliases
-// get further, which a few lines can make as many as they like.
+// maxNodes is about the number of nodes that a file of maxConfigBytes can contain.
+// Only aliases of aliases exceed it: a few lines of them expand to any number of nodes.
 const maxNodes = maxConfigBytes / 2
 
-// spend counts nodes that are about to be looked at.
+// spend adds to the number of decoded nodes. It fails above maxNodes.
 func (d *decoder) spend(at *yaml.Node, nodes int) error {
 	if d.nodes += nodes; d.nodes > maxNodes {
 		return d.fail(at, nil, "aliases make the file too large; write fewer rules")
@@ -27,16 +27,16 @@ func (d *decoder) spend(at *yaml.Node, nodes int) error {
 	return nil
 }
 
-// mapping returns the values of m by key, with aliases and merge keys resolved,
-// and warns of keys that nothing reads.
+// mapping returns the values of m by key, with aliases and merge keys resolved. It
+// warns of keys that are not known.
 func (d *decoder) mapping(m *yaml.Node, known []string) (map[string]*yaml.Node, error) {
 	values := make(map[string]*yaml.Node)
 	return values, d.collect(m, known, values, make(map[*yaml.Node]bool))
 }
 
-// collect adds to values what m has and values lack: m's own keys go before
-// those it merges, of which the first one counts. A mapping merged again, if
-// need be into itself, has nothing to add.
+// collect adds the keys of m that are missing in values: first the own keys of m,
+// then those of the mappings that it merges, of which the first has precedence. A
+// mapping that is merged again, also into itself, is skipped.
 func (d *decoder) collect(m *yaml.Node, known []string, values map[string]*yaml.Node, seen map[*yaml.Node]bool) error {
 	if seen[m] {
 		return nil
@@ -51,12 +51,12 @@ func (d *decoder) collect(m *yaml.Node, known []string, values map[string]*yaml.
 		at, key, value := m.Content[i], follow(m.Content[i]), follow(m.Content[i+1])
 		switch {
 		case key.Kind != yaml.ScalarNode:
-			return d.fail(at, nil, "a key is %s, not a text; the keys here are %s", kindOf(key), strings.Join(known, ", "))
+			return d.fail(at, nil, "a key is %s, not text; the keys here are %s", kindOf(key), strings.Join(known, ", "))
 		case key.ShortTag() == "!!merge":
 			merged = append(merged, value)
 			continue
 		case own[key.Value] != nil:
-			d.warn(at, "key %q is given twice, and the last one counts; remove one", key.Value)
+			d.warn(at, "key %q is given twice, the last one is used; remove one", key.Value)
 		case !slices.Contains(known, key.Value):
 			d.unknownKey(at, key.Value, known)
 		}
@@ -75,7 +75,8 @@ func (d *decoder) collect(m *yaml.Node, known []string, values map[string]*yaml.
 	return nil
 }
 
-// merge collects the value of a merge key: a mapping or a list of mappings.
+// merge collects the keys of the value of a merge key, which is a mapping or a list
+// of mappings.
 func (d *decoder) merge(n *yaml.Node, known []string, values map[string]*yaml.Node, seen map[*yaml.Node]bool) error {
 	sources := []*yaml.Node{n}
 	if n.Kind == yaml.SequenceNode {
@@ -96,13 +97,10 @@ func (d *decoder) merge(n *yaml.Node, known []string, values map[string]*yaml.No
 	return nil
 }
 
-// unknownKey warns of a key that nothing reads, most often a misspelled one.
-// Those that begin with x- belong to the user, as a place for anchors.
+// unknownKey warns of a key that is not known, mostly a misspelled one. Keys that
+// begin with x- are reserved for the user, as a place for anchors.
 func (d *decoder) unknownKey(at *yaml.Node, key string, known []string) {
-	if known == nil { // any key will do
-		return
-	}
-	if strings.HasPrefix(key, "x-") {
+	if known == nil || strings.HasPrefix(key, "x-") { // without known keys any key is valid
 		return
 	}
 	if k, ok := nearest.Nearest(key, known); ok {
@@ -112,7 +110,7 @@ func (d *decoder) unknownKey(at *yaml.Node, key string, known []string) {
 	d.warn(at, "unknown key %q; the keys here are %s", key, strings.Join(known, ", "))
 }
 
-// warn records a warning, once even if an alias leads to its place again.
+// warn adds a warning, once for each place even if several aliases refer to it.
 func (d *decoder) warn(at *yaml.Node, format string, args ...any) {
 	w := Warning{Path: d.path, Line: max(at.Line, 1), Column: at.Column, Text: oneLine(fmt.Sprintf(format, args...))}
 	if !d.warned[w] {
@@ -121,50 +119,53 @@ func (d *decoder) warn(at *yaml.Node, format string, args ...any) {
 	}
 }
 
+// sortedWarnings returns the warnings in the order of lines.
 func (d *decoder) sortedWarnings() []Warning {
 	slices.SortStableFunc(d.warnings, func(a, b Warning) int { return cmp.Compare(a.Line, b.Line) })
 	return d.warnings
 }
 
+// fail returns a [*ConfigError] of the place at.
 func (d *decoder) fail(at *yaml.Node, cause error, format string, args ...any) error {
 	return &ConfigError{Path: d.path, Line: max(at.Line, 1), Column: at.Column, Text: oneLine(fmt.Sprintf(format, args...)), Err: cause}
 }
 
-// yamlMessage is how the messages of the YAML library are made: it has no other
-// way to tell the line.
+// yamlMessage matches error messages of the YAML library, which reports the line only
+// in the message.
 var yamlMessage = regexp.MustCompile(`^(?:yaml: )?(?:line (\d+): )?(.*)`)
 
-// yamlParser is how messages begin that come from the parser in the library,
-// not from its scanner. Those count lines from 0.
-var yamlParser = regexp.MustCompile(`^did not find expected (?:<|node|'-'|key|',')`)
+// yamlParserMessage matches error messages of the parser of the YAML library, which
+// count lines from 0. Those of its scanner count from 1.
+var yamlParserMessage = regexp.MustCompile(`^did not find expected (?:<|node|'-'|key|',')`)
 
+// syntaxError returns the [*ConfigError] of an error of the YAML library.
 func (d *decoder) syntaxError(text []byte, err error) error {
-	what := yamlMessage.FindStringSubmatch(oneLine(err.Error()))[2]
+	message := yamlMessage.FindStringSubmatch(oneLine(err.Error()))[2]
 	return &ConfigError{
 		Path: d.path,
 		Line: syntaxLine(text, err),
-		Text: "not valid YAML: " + what + "; check indentation and quotes",
+		Text: "not valid YAML: " + message + "; check indentation and quotes",
 		Err:  err,
 	}
 }
 
-// syntaxLine returns the line of a complaint of the YAML library. It tells none
-// of the first line, nor of bytes that are no text.
+// syntaxLine returns the line of an error of the YAML library. Its message has no line
+// if the error is in line 1, or if text is not UTF-8.
 func syntaxLine(text []byte, err error) int {
 	m := yamlMessage.FindStringSubmatch(oneLine(err.Error()))
 	line, err := strconv.Atoi(m[1])
 	if err != nil {
 		return firstBadLine(text)
 	}
-	if yamlParser.MatchString(m[2]) {
+	if yamlParserMessage.MatchString(m[2]) {
 		line++
 	}
 	lines := 1 + bytes.Count(bytes.TrimSuffix(text, []byte("\n")), []byte("\n"))
-	return max(min(line, lines), 1) // it may stumble over the end of the file
+	return max(min(line, lines), 1) // the error may be reported behind the end of the file
 }
 
-// firstBadLine returns the line of the first byte that is no part of UTF-8, or
-// of the first control character, else 1.
+// firstBadLine returns the line of the first byte that is not UTF-8 or of the first
+// control character, or 1 if there is none.
 func firstBadLine(text []byte) int {
 	for line := 1; len(text) > 0; {
 		r, size := utf8.DecodeRune(text)
@@ -179,8 +180,8 @@ func firstBadLine(text []byte) int {
 	return 1
 }
 
-// follow returns what an alias stands for. The parser makes no alias of an
-// alias.
+// follow returns the node that an alias refers to, or n itself. The parser never
+// creates an alias of an alias.
 func follow(n *yaml.Node) *yaml.Node {
 	if n.Kind == yaml.AliasNode {
 		return n.Alias
@@ -190,7 +191,7 @@ func follow(n *yaml.Node) *yaml.Node {
 
 func isNull(n *yaml.Node) bool { return n.Kind == yaml.ScalarNode && n.ShortTag() == "!!null" }
 
-// kindOf names what stands in the wrong place.
+// kindOf describes a node of the wrong kind for error messages.
 func kindOf(n *yaml.Node) string {
 	switch {
 	case n.Kind == yaml.MappingNode:
@@ -204,12 +205,12 @@ func kindOf(n *yaml.Node) string {
 	}
 }
 
-// plain is text that means itself in YAML even without quotes.
-var plain = regexp.MustCompile(`^[A-Za-z/][\w./-]*$`)
+// plainScalar matches text that YAML does not change without quotes.
+var plainScalar = regexp.MustCompile(`^[A-Za-z/][\w./-]*$`)
 
-// quote returns text as one would write it in the file.
+// quote returns text as a YAML scalar.
 func quote(text string) string {
-	if plain.MatchString(text) {
+	if plainScalar.MatchString(text) {
 		return text
 	}
 	return "'" + strings.ReplaceAll(text, "'", "''") + "'"

@@ -8,36 +8,38 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// maxCompared bounds how often two rules are compared, so that to load tens of
-// thousands takes no minutes. All of almost 3,000 are compared with each other.
-const maxCompared = 1 << 22
+// maxComparisons limits the comparisons of two rules, because the time to load tens of
+// thousands of rules would otherwise be minutes. It allows all pairs of nearly 3,000
+// rules.
+const maxComparisons = 1 << 22
 
-// warnUnreachable warns of rules that never get a process, because one before
-// them wants all that they want. It says so only where that is certain.
+// warnUnreachable warns of rules that never match a process, because an earlier rule
+// matches every process that they would match. It warns only if that is certain.
 func (d *decoder) warnUnreachable(rules []*Rule) {
-	compared := 0
+	comparisons := 0
 	for i, r := range rules {
 		for _, before := range rules[:i] {
-			if compared++; compared > maxCompared {
+			if comparisons++; comparisons > maxComparisons {
 				return
 			}
 			if before.covers(r) {
-				d.warn(&yaml.Node{Line: r.Line, Column: r.Column}, "the rule is never reached: the one in line %d wants all that it wants; put it before that one, or remove it", before.Line)
+				d.warn(&yaml.Node{Line: r.Line, Column: r.Column}, "the rule is never reached: the one in line %d matches every process that it matches; move it before that one, or remove it", before.Line)
 				break
 			}
 		}
 	}
 }
 
-// covers reports whether r surely wants every process that other wants: each of
-// its conditions follows from one of the other's.
+// covers reports whether r certainly matches every process that other matches: each
+// selector of r follows from a selector of other.
 func (r *Rule) covers(other *Rule) bool {
 	return !slices.ContainsFunc(r.selectors, func(sel selector) bool {
 		return !slices.ContainsFunc(other.selectors, func(from selector) bool { return follows(sel, from) })
 	})
 }
 
-// follows reports whether who passes from surely passes sel.
+// follows reports whether every process that passes the selector from certainly
+// passes sel.
 func follows(sel, from selector) bool {
 	switch sel := sel.(type) {
 	case *list:
@@ -51,7 +53,7 @@ func follows(sel, from selector) bool {
 		if !ok || from.expressionKind != sel.expressionKind {
 			return false
 		}
-		if sel.all { // all of its expressions must be among the other's
+		if sel.all { // from must have all expressions of sel
 			return isSubset(sel.entries(), from.entries())
 		}
 		return isSubset(from.entries(), sel.entries())
@@ -62,11 +64,13 @@ func follows(sel, from selector) bool {
 	return false
 }
 
+// isSubset reports whether all contains every element of of.
 func isSubset(of, all []string) bool {
 	return !slices.ContainsFunc(of, func(s string) bool { return !slices.Contains(all, s) })
 }
 
-// hasArguments reports whether who passes a selector surely has a command line.
+// hasArguments reports whether every process that passes a selector certainly has a
+// command line.
 func hasArguments(sel selector) bool {
 	switch sel := sel.(type) {
 	case *list:
@@ -77,8 +81,8 @@ func hasArguments(sel selector) bool {
 	return false
 }
 
-// allAnything reports whether every expression matches every text that has a
-// character which ends no line.
+// allAnything reports whether every expression matches every text that contains a
+// character other than a newline.
 func allAnything(e *expressions) bool {
 	for _, re := range e.res {
 		tree, err := syntax.Parse(re.String(), syntax.Perl)
@@ -89,6 +93,8 @@ func allAnything(e *expressions) bool {
 	return true
 }
 
+// anything reports whether re matches every text that contains a character other than
+// a newline.
 func anything(re *syntax.Regexp) bool {
 	switch re.Op {
 	case syntax.OpEmptyMatch, syntax.OpAnyChar, syntax.OpAnyCharNotNL, syntax.OpStar, syntax.OpQuest:
