@@ -58,7 +58,7 @@ func newExporter(s *settings, log *slog.Logger) (*exporter, error) {
 	groups := collector.New(collector.Options{Tracker: tracker, Logger: log})
 	e := &exporter{settings: s, log: log, rules: r, tracker: tracker, groups: groups, reloads: newReloadMetrics(), web: web, started: time.Now().UTC(), privileges: newPrivilegeMetrics(), tested: selfTest{held: sandbox.Held}}
 	groups.Watch(func(v collector.View) { e.sourceUsed(platform.Kind(v.Health.Source)) })
-	e.metrics = newExposition(s, log, groups, append(append(e.reloads.collectors(), web.Good()), e.privileges.collectors()...))
+	e.metrics = newExposition(s, log, groups, append(append(e.reloads.collectors(), web.Collector()), e.privileges.collectors()...))
 	return e, nil
 }
 

@@ -41,7 +41,7 @@ func newExposition(s *settings, log *slog.Logger, groups groupCollector, always 
 	x := &exposition{log: log, groups: groups, own: prometheus.NewRegistry(), failed: newFailures()}
 	x.own.MustRegister(versioncollector.NewCollector(program))
 	x.own.MustRegister(always...)
-	x.Handler = webserver.NewAnswers(log, s.maxRequests, x.render)
+	x.Handler = webserver.NewCoalescer(log, s.maxRequests, x.render)
 	if !s.noOwnMetrics {
 		x.own.MustRegister(collectors.NewGoCollector(), newOwnProcess())
 		x.own.MustRegister(x.failed)

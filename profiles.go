@@ -51,5 +51,5 @@ func (e *exporter) startProfiles(l net.Listener, servers *webserver.Servers) {
 	mux.HandleFunc(pprofPath+"symbol", pprof.Symbol)
 	mux.HandleFunc(pprofPath+"trace", pprof.Trace)
 	e.log.Info("Serving profiles of the exporter", "pprof", fmt.Sprintf("http://%s%s", l.Addr(), pprofPath))
-	servers.Plain(l, mux, e.log, webserver.Limits{Connections: maxProfilers, WriteTimeout: profileTime})
+	servers.ServePlain(l, mux, e.log, webserver.Limits{Connections: maxProfilers, WriteTimeout: profileTime})
 }

@@ -46,7 +46,7 @@ func (e *exporter) serve(ctx context.Context) error {
 	e.openManager()
 	e.confine()
 	servers := webserver.NewServers()
-	servers.Scrapes(listeners, st, e.web, webserver.Limits{Connections: e.settings.maxConnections, WriteTimeout: webserver.MaxDeadline + 20*time.Second})
+	servers.Serve(listeners, st, e.web, webserver.Limits{Connections: e.settings.maxConnections, WriteTimeout: webserver.MaxDeadline + 20*time.Second})
 	if profiles != nil {
 		e.startProfiles(profiles, servers)
 	}

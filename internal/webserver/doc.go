@@ -1,10 +1,11 @@
-// Package webserver answers HTTP for scrapers, however many come and whatever they
-// do: it listens, speaks TLS and asks for passwords as the web configuration that
-// all exporters share says, makes room for clients that are not slow or idle, and
-// lets those that ask the same thing share one answer.
+// Package webserver serves HTTP to scrapers and bounds what clients can use.
 //
-// It knows nothing of what an answer says. Bounds hold everywhere: on
-// connections, on what is put together at a time, on the work of comparing
-// passwords, on the length of files. A web configuration that turns bad leaves
-// the one before in force.
+// It opens the listeners, applies the web configuration file of
+// exporter-toolkit (TLS, basic authentication, headers, rate limit), limits
+// connections and concurrent responses, and coalesces identical requests into
+// one response. It does not know what the response contains.
+//
+// Limits exist for connections, concurrent renders, pending password
+// comparisons, and the size of configuration files. If a web configuration file
+// becomes invalid or unreadable, the previous configuration stays in use.
 package webserver

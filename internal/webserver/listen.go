@@ -15,8 +15,8 @@ import (
 	"github.com/prometheus/exporter-toolkit/web"
 )
 
-// Listen opens everything that the flags say to listen on. On error it leaves
-// nothing open.
+// Listen opens all listeners that the flags name. On error it closes those that
+// it has opened.
 func Listen(flags *web.FlagConfig) ([]net.Listener, error) {
 	if *flags.WebSystemdSocket {
 		return systemdListeners()
@@ -33,10 +33,10 @@ func Listen(flags *web.FlagConfig) ([]net.Listener, error) {
 	return listeners, nil
 }
 
-// listenError adds what to do about a failure to listen.
+// listenError adds a remedy to the error of a listen call.
 func listenError(err error) error {
 	if errors.Is(err, syscall.EADDRINUSE) {
-		return fmt.Errorf("cannot listen: %w; stop what listens there or choose another --web.listen-address", err)
+		return fmt.Errorf("cannot listen: %w; stop the process that uses the address or choose another --web.listen-address", err)
 	}
 	return fmt.Errorf("cannot listen: %w; check --web.listen-address", err)
 }
@@ -56,48 +56,49 @@ func listenOn(address string) (net.Listener, error) {
 	return l, nil
 }
 
-// vsockPort returns the port of an address such as vsock://:9256. These ports
-// have 32 bits. Only a virtual machine's own context can be listened on, so an
-// address names no host.
+// vsockPort returns the port of an address such as vsock://:9256. A vsock port
+// has 32 bits. The address has no host, because a process can listen only on the
+// context ID of its own virtual machine.
 func vsockPort(address string) (uint32, error) {
 	u, err := url.Parse(address)
 	if err != nil {
-		return 0, fmt.Errorf("bad address %q: write it as vsock://:9256", address)
+		return 0, fmt.Errorf("invalid address %q: use the form vsock://:9256", address)
 	}
 	_, text, _ := strings.Cut(u.Host, ":")
 	port, err := strconv.ParseUint(text, 10, 32)
 	if err != nil || u.Path != "" {
-		return 0, fmt.Errorf("bad address %q: write it as vsock://:9256", address)
+		return 0, fmt.Errorf("invalid address %q: use the form vsock://:9256", address)
 	}
 	return uint32(port), nil
 }
 
-// systemdListeners returns the sockets that the service manager has opened.
+// systemdListeners returns the sockets of systemd socket activation.
 func systemdListeners() ([]net.Listener, error) {
 	if runtime.GOOS != "linux" {
-		return nil, fmt.Errorf("--web.systemd-socket: sockets of systemd on %s: %w", runtime.GOOS, errors.ErrUnsupported)
+		return nil, fmt.Errorf("--web.systemd-socket: systemd sockets on %s: %w", runtime.GOOS, errors.ErrUnsupported)
 	}
 	listeners, err := activation.Listeners()
 	if err != nil {
 		return nil, fmt.Errorf("--web.systemd-socket: %w", err)
 	}
 	if len(listeners) == 0 {
-		return nil, errors.New("--web.systemd-socket: systemd passed no socket; start the exporter through its .socket unit or leave the flag out")
+		return nil, errors.New("--web.systemd-socket: systemd passed no socket; start the exporter through its .socket unit or omit the flag")
 	}
 	for i, l := range listeners {
-		if l == nil { // systemd passed a socket that takes no connections, such as one for datagrams
+		if l == nil { // not a stream socket
 			CloseAll(listeners)
-			return nil, fmt.Errorf("--web.systemd-socket: socket %d of systemd takes no connections; use ListenStream= in the .socket unit", i+1)
+			return nil, fmt.Errorf("--web.systemd-socket: socket %d from systemd is no stream socket; use ListenStream= in the .socket unit", i+1)
 		}
 	}
 	return listeners, nil
 }
 
-// CloseAll closes listeners that nobody has used.
+// CloseAll closes listeners that have not been passed to [Servers]. It skips nil
+// elements.
 func CloseAll(listeners []net.Listener) {
 	for _, l := range listeners {
 		if l != nil {
-			_ = l.Close() // nobody has used it, so nothing can be lost
+			_ = l.Close() // unused, so that no data can be lost
 		}
 	}
 }

@@ -11,49 +11,61 @@ import (
 	"time"
 )
 
-// Servers are one server for each listener.
+// Servers is a set of HTTP servers, one for each listener.
 type Servers struct {
 	servers []*http.Server
-	failed  chan error // has room for all of them
+	failed  chan error // has capacity for one error of each server
 }
 
-// maxServers is more than anybody has addresses to listen on.
+// maxServers is the capacity of Servers.failed, far above the usual number of
+// listen addresses.
 const maxServers = 1024
 
-// NewServers returns no server yet.
+// NewServers returns an empty set.
 func NewServers() *Servers { return &Servers{failed: make(chan error, maxServers)} }
 
-// Limits say what clients may take, all of them together.
+// Limits hold for all clients of a server together.
 type Limits struct {
-	Connections  int           // how many may be connected at a time
-	WriteTimeout time.Duration // how long one may take to fetch its answer, from its request on
+	Connections  int           // maximum number of open connections
+	WriteTimeout time.Duration // from the end of the request header to the end of the response
+
+	maxAcceptDelay time.Duration // replaces the constant in tests; 0 keeps it
 }
 
-// Scrapes serves h on all listeners, as the web configuration says.
-func (set *Servers) Scrapes(listeners []net.Listener, h http.Handler, web *WebConfig, limits Limits) {
-	now := web.get()
-	clients := newClientSet(affordableConnections(limits.Connections), now.tls != nil)
-	h = &door{web: web, keeper: newGatekeeper(), next: h}
+// Serve starts a server of h on each listener, with the web configuration.
+func (set *Servers) Serve(listeners []net.Listener, h http.Handler, web *WebConfig, limits Limits) {
+	config := web.get()
+	limiter := newConnLimiter(connectionLimit(limits.Connections), config.tls != nil)
+	if limits.maxAcceptDelay > 0 {
+		limiter.maxAcceptDelay = limits.maxAcceptDelay
+	}
+	h = &accessHandler{web: web, auth: newAuthenticator(), next: h}
 	for _, l := range listeners {
 		s := newServer(h, limits, web.log)
-		clients.bind(s)
+		limiter.bind(s)
 		address := l.Addr()
+		// Messages and keys are those of exporter-toolkit.
 		web.log.Info("Listening on", "address", address.String())
-		web.log.Info("TLS is "+map[bool]string{true: "enabled.", false: "disabled."}[now.tls != nil], "http2", now.tls != nil && now.http2, "address", address.String())
-		set.serve(s, web.secure(clients.listener(l), s), address)
+		if config.tls != nil {
+			web.log.Info("TLS is enabled.", "http2", config.http2, "address", address.String())
+		} else {
+			web.log.Info("TLS is disabled.", "http2", false, "address", address.String())
+		}
+		set.start(s, web.wrapTLS(limiter.listener(l), s), address)
 	}
 }
 
-// Plain serves h on a listener that nobody but its own machine reaches.
-func (set *Servers) Plain(l net.Listener, h http.Handler, log *slog.Logger, limits Limits) {
+// ServePlain starts a server of h without web configuration, for a loopback
+// listener.
+func (set *Servers) ServePlain(l net.Listener, h http.Handler, log *slog.Logger, limits Limits) {
 	s := newServer(h, limits, log)
-	clients := newClientSet(limits.Connections, false)
-	clients.bind(s)
-	set.serve(s, clients.listener(l), l.Addr())
+	limiter := newConnLimiter(limits.Connections, false)
+	limiter.bind(s)
+	set.start(s, limiter.listener(l), l.Addr())
 }
 
-// serve serves l until the server is closed.
-func (set *Servers) serve(s *http.Server, l net.Listener, address net.Addr) {
+// start serves l in a new goroutine until the server is closed.
+func (set *Servers) start(s *http.Server, l net.Listener, address net.Addr) {
 	set.servers = append(set.servers, s)
 	go func() {
 		if err := s.Serve(l); !errors.Is(err, http.ErrServerClosed) {
@@ -62,36 +74,36 @@ func (set *Servers) serve(s *http.Server, l net.Listener, address net.Addr) {
 	}()
 }
 
-// newServer returns a server whose limits keep clients that are slow, idle or
-// hostile from holding on to it.
+// newServer returns a server with timeouts against slow and idle clients.
 func newServer(h http.Handler, limits Limits, log *slog.Logger) *http.Server {
 	return &http.Server{
 		Handler:           h,
 		ReadHeaderTimeout: 5 * time.Second,
 		ReadTimeout:       10 * time.Second,
 		WriteTimeout:      limits.WriteTimeout,
-		IdleTimeout:       2 * time.Minute, // above the usual scrape intervals, so that connections last
+		IdleTimeout:       2 * time.Minute, // longer than usual scrape intervals, so that connections are reused
 		MaxHeaderBytes:    16 << 10,
-		// Anybody can fail a TLS handshake as often as they like; the log is
-		// not theirs to fill.
+		// Debug level, because any client can cause TLS handshake errors without limit.
 		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 	}
 }
 
-// Failed receives why a server cannot go on.
+// Failed returns a channel that receives the error of a server that has stopped
+// unexpectedly.
 func (set *Servers) Failed() <-chan error { return set.failed }
 
-// Drain stops accepting and waits until all requests are answered. When that
-// takes longer than limit, it cuts them off and says so.
-func (set *Servers) Drain(limit time.Duration) error {
-	ctx, cancel := context.WithTimeout(context.Background(), limit)
+// Drain closes the listeners and waits until all requests are finished. After
+// timeout it closes the remaining connections and returns an error that matches
+// [context.DeadlineExceeded].
+func (set *Servers) Drain(timeout time.Duration) error {
+	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()
 	errs := make([]error, len(set.servers))
 	var wg sync.WaitGroup
 	for i, s := range set.servers {
 		wg.Go(func() {
 			if errs[i] = s.Shutdown(ctx); errs[i] != nil {
-				_ = s.Close() // what it had to say, Shutdown has said
+				_ = s.Close() // the error of Shutdown is returned
 			}
 		})
 	}
@@ -99,9 +111,9 @@ func (set *Servers) Drain(limit time.Duration) error {
 	return errors.Join(errs...)
 }
 
-// Close cuts off all requests. It is for a process that is about to end.
+// Close closes all listeners and connections at once.
 func (set *Servers) Close() {
 	for _, s := range set.servers {
-		_ = s.Close() // nobody is left to tell
+		_ = s.Close() // the process is about to exit
 	}
 }

@@ -11,20 +11,20 @@ import (
 	"time"
 )
 
-// patience is how long a test waits before it gives up.
-const patience = 30 * time.Second
+// testTimeout is the time after which a test fails.
+const testTimeout = 30 * time.Second
 
-// eventually polls until ok.
-func eventually(t *testing.T, what string, ok func() bool) {
+// eventually polls condition until it is true.
+func eventually(t *testing.T, what string, condition func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(patience); !ok(); time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(testTimeout); !condition(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(deadline) {
-			t.Fatalf("waited %v in vain for %s", patience, what)
+			t.Fatalf("timed out after %v waiting for %s", testTimeout, what)
 		}
 	}
 }
 
-// writeFile writes a file into a new directory and returns its path.
+// writeFile writes a file in a new directory and returns its path.
 func writeFile(t *testing.T, name, text string) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), name)
@@ -34,32 +34,32 @@ func writeFile(t *testing.T, name, text string) string {
 	return path
 }
 
-// serveSlowly serves one request that waits until release is closed, and
-// returns the servers, their address, and where its answer will come.
-func serveSlowly(t *testing.T, release <-chan struct{}) (set *Servers, address string, answered <-chan error) {
+// startBlockedRequest starts a server and sends a request whose handler blocks
+// until release is closed. result receives the error of the client.
+func startBlockedRequest(t *testing.T, release <-chan struct{}) (set *Servers, address string, result <-chan error) {
 	t.Helper()
 	entered := make(chan struct{})
-	set, address = serve(t, Limits{Connections: 8, WriteTimeout: patience}, func(http.ResponseWriter, *http.Request) {
+	set, address = startServer(t, Limits{Connections: 8, WriteTimeout: testTimeout}, func(http.ResponseWriter, *http.Request) {
 		close(entered)
 		<-release
 	})
-	result := make(chan error, 1)
+	done := make(chan error, 1)
 	go func() {
 		response, err := http.Get("http://" + address)
 		if err == nil {
 			err = response.Body.Close()
 		}
-		result <- err
+		done <- err
 	}()
 	<-entered
-	return set, address, result
+	return set, address, done
 }
 
 func TestDrainFinishesRequests(t *testing.T) {
 	release := make(chan struct{})
-	set, address, answered := serveSlowly(t, release)
+	set, address, result := startBlockedRequest(t, release)
 	drained := make(chan error, 1)
-	go func() { drained <- set.Drain(patience) }()
+	go func() { drained <- set.Drain(testTimeout) }()
 	eventually(t, "the listener to close", func() bool {
 		conn, err := net.Dial("tcp", address)
 		if err == nil {
@@ -69,28 +69,28 @@ func TestDrainFinishesRequests(t *testing.T) {
 	})
 	select {
 	case err := <-drained:
-		t.Fatalf("got done and error %v with a request under way", err)
-	case err := <-answered:
-		t.Fatalf("got the answer too early, or error %v", err)
+		t.Fatalf("Drain returned %v during a request, want it to wait", err)
+	case err := <-result:
+		t.Fatalf("got a response, or error %v, before the handler returned", err)
 	default:
 	}
 	close(release)
-	if err := <-answered; err != nil {
-		t.Errorf("got error %v of the request", err)
+	if err := <-result; err != nil {
+		t.Errorf("got error %v from the request, want none", err)
 	}
 	if err := <-drained; err != nil {
-		t.Errorf("got error %v", err)
+		t.Errorf("got error %v from Drain, want none", err)
 	}
 }
 
-func TestDrainGivesUp(t *testing.T) {
+func TestDrainTimeout(t *testing.T) {
 	release := make(chan struct{})
-	set, _, answered := serveSlowly(t, release)
+	set, _, result := startBlockedRequest(t, release)
 	defer close(release)
 	if err := set.Drain(time.Millisecond); !errors.Is(err, context.DeadlineExceeded) {
-		t.Errorf("got error %v", err)
+		t.Errorf("got error %v from Drain, want %v", err, context.DeadlineExceeded)
 	}
-	if err := <-answered; err == nil {
-		t.Error("got an answer of a request that was cut off")
+	if err := <-result; err == nil {
+		t.Error("got a response to a request whose connection was closed, want an error")
 	}
 }

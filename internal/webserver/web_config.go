@@ -1,183 +1,156 @@
 package webserver
 
 import (
-	"bytes"
 	"crypto/tls"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net"
 	"net/http"
-	"os"
-	"path/filepath"
-	"regexp"
 	"sync"
-	"syscall"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/exporter-toolkit/web"
-	"go.yaml.in/yaml/v3"
 	"golang.org/x/time/rate"
 )
 
-// maxWebConfigBytes is far above any such file, and keeps a wrong path from
-// filling the memory.
-const maxWebConfigBytes = 1 << 20
-
 const (
-	// webConfigAge is how long the files are taken to be as they were.
-	webConfigAge = time.Second
+	// checkInterval is the minimum time between two checks for changed files.
+	checkInterval = time.Second
 
-	// webConfigWait is how long a look at the files has requests wait at most. Files
-	// on a server that does not answer must not keep them.
-	webConfigWait = 100 * time.Millisecond
+	// reloadTimeout is the time that requests wait for a reload. It bounds the
+	// delay when the files are on an unresponsive file server.
+	reloadTimeout = 100 * time.Millisecond
 )
 
-// settings are what a web configuration file says. They do not change.
-type settings struct {
-	tls     *tls.Config // nil serves plain HTTP
+// A webSettings holds the contents of the web configuration files. It is
+// immutable.
+type webSettings struct {
+	tls     *tls.Config // nil for plain HTTP
 	http2   bool
 	headers map[string]string
-	users   map[string][]byte // hashes by name; empty lets everybody in
-	limiter *rate.Limiter     // nil has no limit
+	users   map[string][]byte // bcrypt hashes by user name; empty disables authentication
+	limiter *rate.Limiter     // nil for no limit
 }
 
-// A WebConfig holds the newest web configuration that was good. A certificate
-// that is being replaced, or a slip in an editor, must not lock out whoever
-// scrapes.
+// A WebConfig holds the last valid web configuration. It reloads changed files.
+// A file that is invalid, for example while it is being replaced, does not
+// interrupt scrapes.
 type WebConfig struct {
-	path string
-	log  *slog.Logger
-	good prometheus.Gauge
-	load func(path string) (*settings, []stamp, error)
-	wait time.Duration // webConfigWait, but in tests
+	path    string
+	log     *slog.Logger
+	success prometheus.Gauge
+	load    func(path string) (*webSettings, []fileStamp, error)
+	timeout time.Duration // reloadTimeout, except in tests
 
-	mu      sync.Mutex // guards what follows
-	current *settings
-	stamps  []stamp // of the files that current, or the failure after it, came from
-	checked time.Time
-	failed  bool  // when they were read last
-	looking *look // nil unless somebody looks at the files
+	mu      sync.Mutex // guards the fields below
+	current *webSettings
+	stamps  []fileStamp // of the files of the last load, valid or not
+	checked time.Time   // the end of the last check
+	failed  bool        // the last load failed
+	pending *reload     // nil if no reload is running
 }
 
-// A look at the files may take as long as they like, and there is one at a time.
-type look struct {
-	begun time.Time
+// A reload is a check for changed files and, if needed, a load of them, in its
+// own goroutine. At most one runs at a time.
+type reload struct {
+	start time.Time
 	done  chan struct{}
-	late  bool // took longer than anybody waits, as the log says
+	late  bool // it exceeded the timeout, and this has been logged
 }
 
-// A stamp changes when a file does.
-type stamp struct {
-	path  string
-	info  os.FileInfo
-	found bool
-}
-
-func stampOf(path string) stamp {
-	info, err := os.Stat(path)
-	return stamp{path, info, err == nil}
-}
-
-// same reports whether the file is as it was.
-func (s stamp) same() bool {
-	now := stampOf(s.path)
-	if !now.found || !s.found {
-		return now.found == s.found
-	}
-	return os.SameFile(now.info, s.info) && now.info.Size() == s.info.Size() && now.info.ModTime().Equal(s.info.ModTime())
-}
-
-// OpenWebConfig loads the file at path. An empty path stands for plain HTTP that
-// everybody may use.
+// OpenWebConfig loads the web configuration file at path. An empty path means
+// plain HTTP without authentication.
 func OpenWebConfig(path string, log *slog.Logger) (*WebConfig, error) {
-	s := &WebConfig{
-		path: path, log: log, load: loadWebConfig, wait: webConfigWait, current: new(settings), checked: time.Now(),
+	w := &WebConfig{
+		path: path, log: log, load: loadWebConfig, timeout: reloadTimeout, current: new(webSettings), checked: time.Now(),
 	}
-	s.good = prometheus.NewGauge(prometheus.GaugeOpts{
+	w.success = prometheus.NewGauge(prometheus.GaugeOpts{
 		Name: "namedprocess_exporter_web_config_last_reload_successful",
 		Help: "Whether the last read of the web configuration files succeeded (1) or failed (0).",
 	})
-	s.good.Set(1)
+	w.success.Set(1)
 	if path == "" {
-		return s, nil
+		return w, nil
 	}
 	config, stamps, err := loadWebConfig(path)
 	if err != nil {
 		return nil, fmt.Errorf("--web.config.file=%s: %w", path, err)
 	}
-	s.current, s.stamps = config, stamps
-	return s, nil
+	w.current, w.stamps = config, stamps
+	return w, nil
 }
 
-// get returns the configuration in force. It looks once a second whether a file
-// has changed, and reads them only then.
-func (s *WebConfig) get() *settings {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.path == "" || time.Since(s.checked) < webConfigAge {
-		return s.current
+// get returns the current configuration. At most once per checkInterval it
+// checks whether a file has changed, and waits for the result until the timeout.
+func (w *WebConfig) get() *webSettings {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.path == "" || time.Since(w.checked) < checkInterval {
+		return w.current
 	}
-	looking := s.looking
-	if looking == nil {
-		looking = &look{begun: time.Now(), done: make(chan struct{})}
-		s.looking = looking
-		go s.look(looking)
+	r := w.pending
+	if r == nil {
+		r = &reload{start: time.Now(), done: make(chan struct{})}
+		w.pending = r
+		go w.run(r)
 	}
-	s.await(looking)
-	if s.looking == looking && !looking.late {
-		looking.late = true
-		s.good.Set(0)
-		s.log.Warn("Web configuration does not answer, what it was stays in force", "file", s.path)
+	w.await(r)
+	if w.pending == r && !r.late {
+		r.late = true
+		w.success.Set(0)
+		w.log.Warn("timed out reading web configuration; keeping the previous one", "path", w.path)
 	}
-	return s.current
+	return w.current
 }
 
-// await waits for a look at the files while that takes no longer than usual. It lets
-// go of mu meanwhile.
-func (s *WebConfig) await(looking *look) {
-	if left := s.wait - time.Since(looking.begun); left > 0 {
-		timer := time.NewTimer(left)
-		defer timer.Stop()
-		s.mu.Unlock()
-		defer s.mu.Lock()
-		select {
-		case <-looking.done:
-			return
-		case <-timer.C:
-		}
+// await waits for r until the timeout. It releases mu while it waits.
+func (w *WebConfig) await(r *reload) {
+	remaining := w.timeout - time.Since(r.start)
+	if remaining <= 0 {
+		return
+	}
+	timer := time.NewTimer(remaining)
+	defer timer.Stop()
+	w.mu.Unlock()
+	defer w.mu.Lock()
+	select {
+	case <-r.done:
+	case <-timer.C:
 	}
 }
 
-// look finds out whether a file has changed, and reads them if so.
-func (s *WebConfig) look(looking *look) {
-	s.mu.Lock()
-	stamps, current := s.stamps, s.current
-	s.mu.Unlock()
-	next, newStamps, err := s.newer(current, stamps)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	defer close(looking.done)
-	s.checked, s.looking, s.stamps = time.Now(), nil, newStamps
+// run performs r.
+func (w *WebConfig) run(r *reload) {
+	w.mu.Lock()
+	stamps, current := w.stamps, w.current
+	w.mu.Unlock()
+	next, newStamps, err := w.loadIfChanged(current, stamps)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	defer close(r.done)
+	w.checked, w.pending, w.stamps = time.Now(), nil, newStamps
 	switch {
 	case err != nil:
-		s.failed = true
-		s.log.Error("Web configuration not reloaded, the old one stays in force", "file", s.path, "err", err)
+		w.failed = true
+		w.log.Error("cannot reload web configuration; keeping the previous one", "path", w.path, "err", err)
 	case next != nil:
-		s.failed, s.current = false, next
-		s.log.Info("Web configuration reloaded", "file", s.path)
-	case looking.late:
-		s.log.Info("Web configuration answers again", "file", s.path)
+		w.failed, w.current = false, next
+		w.log.Info("reloaded web configuration", "path", w.path)
+	case r.late:
+		w.log.Info("web configuration is readable again", "path", w.path)
 	}
-	s.good.Set(map[bool]float64{true: 0, false: 1}[s.failed])
+	if w.failed {
+		w.success.Set(0)
+	} else {
+		w.success.Set(1)
+	}
 }
 
-// newer reads the files if they are not as they were, and else returns nil. A
-// failure here must not take down the exporter, as a panic would that no server
-// catches.
-func (s *WebConfig) newer(current *settings, stamps []stamp) (next *settings, newStamps []stamp, err error) {
+// loadIfChanged loads the files if one differs from its stamp. Otherwise next is
+// nil. It recovers from panics, because net/http does so only in its own
+// goroutines.
+func (w *WebConfig) loadIfChanged(current *webSettings, stamps []fileStamp) (next *webSettings, newStamps []fileStamp, err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			next, newStamps, err = nil, stamps, fmt.Errorf("panic: %v", p)
@@ -186,169 +159,35 @@ func (s *WebConfig) newer(current *settings, stamps []stamp) (next *settings, ne
 	if unchanged(stamps) {
 		return nil, stamps, nil
 	}
-	next, newStamps, err = s.load(s.path)
+	next, newStamps, err = w.load(w.path)
 	if err == nil && (next.tls == nil) != (current.tls == nil) {
-		err = errors.New("TLS cannot be turned on or off while serving; restart the exporter")
+		err = errors.New("TLS cannot be enabled or disabled at run time; restart the exporter")
 	}
 	return next, newStamps, err
 }
 
-// Good returns the metric that says whether the newest files were good.
-func (s *WebConfig) Good() prometheus.Collector { return s.good }
+// Collector returns the metric of the last reload.
+func (w *WebConfig) Collector() prometheus.Collector { return w.success }
 
-// Files returns the paths of all that was read.
-func (s *WebConfig) Files() (paths []string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, file := range s.stamps {
+// Files returns the paths of the configuration file and of the files that it
+// names.
+func (w *WebConfig) Files() (paths []string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, file := range w.stamps {
 		paths = append(paths, file.path)
 	}
 	return paths
 }
 
-func unchanged(stamps []stamp) bool {
-	for _, file := range stamps {
-		if !file.same() {
-			return false
-		}
-	}
-	return true
-}
+// maxStreams is the maximum number of concurrent requests of an HTTP/2
+// connection. A scraper has one.
+const maxStreams = 8
 
-// CheckWebConfig returns what is wrong with a web configuration file, or nil.
-func CheckWebConfig(path string) error {
-	_, _, err := loadWebConfig(path)
-	return err
-}
-
-// UsesTLS reports whether who serves with this web configuration speaks TLS.
-func UsesTLS(path string) (bool, error) {
-	if path == "" {
-		return false, nil
-	}
-	config, err := parseWebConfig(path)
-	if err != nil {
-		return false, fmt.Errorf("%s: %w", path, err)
-	}
-	return config.TLSConfig.IsEnabled(), nil
-}
-
-// loadWebConfig reads a web configuration file and those that it names. The
-// stamps are good after an error as well, and older than what was read: what is
-// written meanwhile is read next time.
-func loadWebConfig(path string) (*settings, []stamp, error) {
-	stamps := []stamp{stampOf(path)}
-	file, err := parseWebConfig(path)
-	if err != nil {
-		return nil, stamps, err
-	}
-	for _, name := range []string{file.TLSConfig.TLSCertPath, file.TLSConfig.TLSKeyPath, file.TLSConfig.ClientCAs} {
-		if name == "" {
-			continue
-		}
-		s := stampOf(name)
-		stamps = append(stamps, s)
-		if s.found && (!s.info.Mode().IsRegular() || s.info.Size() > maxWebConfigBytes) {
-			return nil, stamps, fmt.Errorf("%s is not a regular file of at most %d bytes", name, maxWebConfigBytes)
-		}
-	}
-	if err := web.Validate(path); err != nil {
-		return nil, stamps, err
-	}
-	c := &settings{http2: file.HTTPConfig.HTTP2, headers: file.HTTPConfig.Header, users: make(map[string][]byte)}
-	for name, hash := range file.Users {
-		c.users[name] = []byte(hash)
-	}
-	if limit := file.RateLimiterConfig; limit.Interval != 0 {
-		c.limiter = rate.NewLimiter(rate.Every(limit.Interval), limit.Burst)
-	}
-	if file.TLSConfig.IsEnabled() {
-		if c.tls, err = fixedTLS(&file.TLSConfig, c.http2); err != nil {
-			return nil, stamps, err
-		}
-	}
-	return c, stamps, nil
-}
-
-func parseWebConfig(path string) (*web.Config, error) {
-	text, err := readWebConfig(path)
-	if err != nil {
-		return nil, err
-	}
-	c := &web.Config{
-		TLSConfig:  web.TLSConfig{MinVersion: tls.VersionTLS12, MaxVersion: tls.VersionTLS13},
-		HTTPConfig: web.HTTPConfig{HTTP2: true},
-	}
-	d := yaml.NewDecoder(bytes.NewReader(text))
-	d.KnownFields(true)
-	if err := d.Decode(c); err != nil && !errors.Is(err, io.EOF) { // an empty file asks for nothing
-		return nil, withoutValues(err)
-	}
-	c.TLSConfig.SetDirectory(filepath.Dir(path))
-	return c, nil
-}
-
-// copied is what the YAML library copies from a file into its messages. In this
-// file it may be a password, if its author made a mistake.
-var copied = regexp.MustCompile(`(?s)(cannot unmarshal ).*( into )|(anchor )'.*'( )|(invalid map key: ).*`)
-
-// withoutValues returns an error of the YAML library without what was copied.
-func withoutValues(err error) error {
-	hide := func(text string) string { return copied.ReplaceAllString(text, "$1$3$5(not shown)$2$4") }
-	var several *yaml.TypeError
-	if !errors.As(err, &several) {
-		return errors.New(hide(err.Error()))
-	}
-	for i, text := range several.Errors {
-		several.Errors[i] = hide(text)
-	}
-	return several
-}
-
-// readWebConfig reads a regular file. A FIFO may never answer, and a device may
-// never end.
-func readWebConfig(path string) ([]byte, error) {
-	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	info, err := f.Stat()
-	switch {
-	case err != nil:
-		return nil, err
-	case !info.Mode().IsRegular():
-		return nil, errors.New("is not a regular file; give the path of a YAML file")
-	case info.Size() > maxWebConfigBytes:
-		return nil, fmt.Errorf("has more than %d bytes; is it the right file?", maxWebConfigBytes)
-	}
-	return io.ReadAll(io.LimitReader(f, maxWebConfigBytes))
-}
-
-// fixedTLS returns a configuration that never looks at a file again, not even
-// when a client connects.
-func fixedTLS(file *web.TLSConfig, http2 bool) (*tls.Config, error) {
-	config, err := web.ConfigToTLSConfig(file)
-	if err != nil {
-		return nil, err
-	}
-	certificate, err := config.GetCertificate(nil)
-	if err != nil {
-		return nil, err
-	}
-	config.GetCertificate = nil
-	config.Certificates = []tls.Certificate{*certificate}
-	config.NextProtos = []string{"http/1.1"}
-	if http2 {
-		config.NextProtos = []string{"h2", "http/1.1"}
-	}
-	return config, nil
-}
-
-// secure puts TLS before what a server accepts, where the configuration has it.
-// Each client meets the newest certificate.
-func (s *WebConfig) secure(l net.Listener, server *http.Server) net.Listener {
-	config := s.get()
+// wrapTLS returns a listener that adds TLS to l, or l if the configuration has
+// no TLS. Each new connection uses the current certificate.
+func (w *WebConfig) wrapTLS(l net.Listener, server *http.Server) net.Listener {
+	config := w.get()
 	if config.tls == nil {
 		return l
 	}
@@ -356,12 +195,8 @@ func (s *WebConfig) secure(l net.Listener, server *http.Server) net.Listener {
 	server.Protocols.SetHTTP1(true)
 	server.Protocols.SetHTTP2(config.http2)
 	server.HTTP2 = &http.HTTP2Config{MaxConcurrentStreams: maxStreams}
-	first := config.tls.Clone()
-	first.GetConfigForClient = func(*tls.ClientHelloInfo) (*tls.Config, error) { return s.get().tls, nil }
-	server.TLSConfig = first
-	return tls.NewListener(l, first)
+	outer := config.tls.Clone()
+	outer.GetConfigForClient = func(*tls.ClientHelloInfo) (*tls.Config, error) { return w.get().tls, nil }
+	server.TLSConfig = outer
+	return tls.NewListener(l, outer)
 }
-
-// maxStreams is how many requests a client of HTTP/2 may have under way. A
-// scraper has one.
-const maxStreams = 8

@@ -13,15 +13,16 @@ import (
 	dto "github.com/prometheus/client_model/go"
 )
 
-// TestWebConfigNamesFiles refuses to read what may never end.
-func TestWebConfigNamesFiles(t *testing.T) {
+// TestWebConfigRejectsDeviceFiles uses a certificate file without end.
+func TestWebConfigRejectsDeviceFiles(t *testing.T) {
 	path := writeFile(t, "web.yml", "tls_server_config: {cert_file: /dev/zero, key_file: /dev/zero}\n")
 	if _, _, err := loadWebConfig(path); err == nil || !strings.Contains(err.Error(), "/dev/zero is not a regular file") {
-		t.Errorf("got %v", err)
+		t.Errorf("got error %v, want one that /dev/zero is not a regular file", err)
 	}
 }
 
-// FuzzWebConfig asserts that no text makes loading panic, or fail and yet answer.
+// FuzzWebConfig checks that loading never panics, and returns either a
+// configuration or an error.
 func FuzzWebConfig(f *testing.F) {
 	f.Add("http_server_config: {headers: {X-Frame-Options: deny}, http2: false}\nrate_limit: {interval: 1s, burst: 2}\n")
 	f.Add("basic_auth_users: {a: $2y$10$QOauhQNbBCuQDKes6eFzPeMqBSjb7Mr5DUmpZ/VcEd00UAV/LDeSi}\n")
@@ -32,19 +33,19 @@ func FuzzWebConfig(f *testing.F) {
 			t.Fatal(err)
 		}
 		if c, stamps, err := loadWebConfig(path); (c == nil) != (err != nil) || len(stamps) == 0 {
-			t.Errorf("got %+v from %v beside error %v", c, stamps, err)
+			t.Errorf("got %+v, stamps %v and error %v, want a configuration or an error, and stamps", c, stamps, err)
 		}
 	})
 }
 
-// TestWebConfigChanges rewrites the file while it is in force.
+// TestWebConfigChanges rewrites the file while it is in use.
 func TestWebConfigChanges(t *testing.T) {
 	path := writeFile(t, "web.yml", "http_server_config: {headers: {X-Frame-Options: deny}}\n")
-	s, err := OpenWebConfig(path, slog.New(slog.DiscardHandler))
+	w, err := OpenWebConfig(path, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.wait = patience // for a busy machine
+	w.timeout = testTimeout // so that a busy machine does not matter
 	steps := []struct {
 		name, text, want string
 	}{
@@ -59,11 +60,11 @@ func TestWebConfigChanges(t *testing.T) {
 			if err := os.WriteFile(path, []byte(tt.text), 0o600); err != nil {
 				t.Fatal(err)
 			}
-			if err := os.Chtimes(path, time.Time{}, s.checked.Add(time.Hour)); err != nil {
+			if err := os.Chtimes(path, time.Time{}, w.checked.Add(time.Hour)); err != nil {
 				t.Fatal(err)
 			}
-			s.checked = time.Time{}
-			if got := s.get().headers["X-Frame-Options"]; got != tt.want {
+			w.checked = time.Time{}
+			if got := w.get().headers["X-Frame-Options"]; got != tt.want {
 				t.Errorf("got %q, want %q", got, tt.want)
 			}
 		})
@@ -71,110 +72,111 @@ func TestWebConfigChanges(t *testing.T) {
 	if err := os.Remove(path); err != nil {
 		t.Fatal(err)
 	}
-	s.checked = time.Time{}
-	before := s.current
-	if s.get() != before {
-		t.Error("got another configuration after the file was removed")
+	w.checked = time.Time{}
+	before := w.current
+	if w.get() != before {
+		t.Error("got another configuration after the file was removed, want the previous one")
 	}
 }
 
-// TestWebConfigThatDoesNotAnswer keeps requests no longer than one look may, and is
-// told of.
-func TestWebConfigThatDoesNotAnswer(t *testing.T) {
+// TestWebConfigReadTimeout blocks a reload. Requests use the previous
+// configuration after the timeout, and the metric is 0.
+func TestWebConfigReadTimeout(t *testing.T) {
 	path := writeFile(t, "web.yml", "http_server_config: {headers: {X-Frame-Options: deny}}\n")
-	s, err := OpenWebConfig(path, slog.New(slog.DiscardHandler))
+	w, err := OpenWebConfig(path, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.wait = 10 * time.Millisecond
-	answer := make(chan string) // which a look waits for, and has to say
-	s.load = func(string) (*settings, []stamp, error) {
-		header := <-answer
+	w.timeout = 10 * time.Millisecond
+	loaded := make(chan string) // the header that a blocked load returns
+	w.load = func(string) (*webSettings, []fileStamp, error) {
+		header := <-loaded
 		if header == "" {
 			panic("no header")
 		}
-		return &settings{headers: map[string]string{"X-Frame-Options": header}}, []stamp{stampOf(path)}, nil
+		return &webSettings{headers: map[string]string{"X-Frame-Options": header}}, []fileStamp{statFile(path)}, nil
 	}
-	expect := func(header string, good float64) {
+	expect := func(header string, success float64) {
 		t.Helper()
-		s.mu.Lock()
-		s.checked, s.stamps = time.Time{}, []stamp{{path: path}} // as if the file had been absent
-		s.mu.Unlock()
+		w.mu.Lock()
+		w.checked, w.stamps = time.Time{}, []fileStamp{{path: path}} // as if the file had not existed
+		w.mu.Unlock()
 		for range 3 {
-			if got := s.get().headers["X-Frame-Options"]; got != header {
+			if got := w.get().headers["X-Frame-Options"]; got != header {
 				t.Errorf("got %q, want %q", got, header)
 			}
 		}
-		if got := goodOf(t, s); got != good {
-			t.Errorf("got %v for whether it is good, want %v", got, good)
+		if got := successOf(t, w); got != success {
+			t.Errorf("got metric value %v, want %v", got, success)
 		}
 	}
-	looked := func() {
+	waitForReload := func() {
 		t.Helper()
-		eventually(t, "the look to end", func() bool {
-			s.mu.Lock()
-			defer s.mu.Unlock()
-			return s.looking == nil
+		eventually(t, "the reload to end", func() bool {
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			return w.pending == nil
 		})
 	}
 	expect("deny", 0)
-	answer <- "sameorigin"
-	looked()
-	if got := goodOf(t, s); got != 1 {
-		t.Errorf("got %v for whether it is good after it has answered", got)
+	loaded <- "sameorigin"
+	waitForReload()
+	if got := successOf(t, w); got != 1 {
+		t.Errorf("got metric value %v after the reload, want 1", got)
 	}
 	expect("sameorigin", 0)
-	answer <- ""
-	looked()
-	s.wait = 0
+	loaded <- ""
+	waitForReload()
+	w.timeout = 0
 	expect("sameorigin", 0)
-	answer <- "deny"
-	looked()
-	if got := s.current.headers["X-Frame-Options"]; got != "deny" {
-		t.Errorf("got %q after a look that failed and one that did not", got)
+	loaded <- "deny"
+	waitForReload()
+	if got := w.current.headers["X-Frame-Options"]; got != "deny" {
+		t.Errorf("got %q after a failed and a successful reload, want %q", got, "deny")
 	}
 }
 
-// goodOf returns the value of the metric.
-func goodOf(t *testing.T, s *WebConfig) float64 {
+// successOf returns the value of the metric.
+func successOf(t *testing.T, w *WebConfig) float64 {
 	t.Helper()
 	var m dto.Metric
-	if err := s.good.Write(&m); err != nil {
+	if err := w.success.Write(&m); err != nil {
 		t.Fatal(err)
 	}
 	return m.GetGauge().GetValue()
 }
 
-// TestWebConfigIsCached holds that requests do not read the file.
+// TestWebConfigIsCached requires that requests do not parse an unchanged file.
 func TestWebConfigIsCached(t *testing.T) {
-	s, err := OpenWebConfig(writeFile(t, "web.yml", "rate_limit: {interval: 1s, burst: 2}\n"), slog.New(slog.DiscardHandler))
+	w, err := OpenWebConfig(writeFile(t, "web.yml", "rate_limit: {interval: 1s, burst: 2}\n"), slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.wait = patience // for a busy machine
-	first := s.get()
-	s.checked = time.Time{}
-	if s.get() != first {
-		t.Error("a file that has not changed was parsed again")
+	w.timeout = testTimeout // so that a busy machine does not matter
+	first := w.get()
+	w.checked = time.Time{}
+	if w.get() != first {
+		t.Error("got another configuration for an unchanged file, want the same")
 	}
-	d := &door{web: s, keeper: newGatekeeper(), next: http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})}
+	h := &accessHandler{web: w, auth: newAuthenticator(), next: http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})}
 	var got []int
 	for range 3 {
-		w := httptest.NewRecorder()
-		d.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/", nil))
-		got = append(got, w.Code)
+		recorder := httptest.NewRecorder()
+		h.ServeHTTP(recorder, httptest.NewRequest(http.MethodGet, "/", nil))
+		got = append(got, recorder.Code)
 	}
 	if got[0] != 200 || got[1] != 200 || got[2] != http.StatusTooManyRequests {
-		t.Errorf("got %d, want the third refused", got)
+		t.Errorf("got status codes %d, want 200, 200, 429", got)
 	}
 }
 
-func TestWebConfigRefuses(t *testing.T) {
+func TestWebConfigErrors(t *testing.T) {
 	dir := t.TempDir()
 	for name, path := range map[string]string{"directory": dir, "device": "/dev/zero", "nothing": dir + "/none"} {
 		t.Run(name, func(t *testing.T) {
-			if _, err := OpenWebConfig(path, slog.New(slog.DiscardHandler)); err == nil || !strings.Contains(err.Error(), "--web.config.file="+path) {
-				t.Errorf("got error %v", err)
+			_, err := OpenWebConfig(path, slog.New(slog.DiscardHandler))
+			if err == nil || !strings.Contains(err.Error(), "--web.config.file="+path) {
+				t.Errorf("got error %v, want one with the flag and the path", err)
 			}
 		})
 	}

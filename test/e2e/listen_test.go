@@ -212,7 +212,7 @@ func TestCertificateIsReplaced(t *testing.T) {
 	eventually(t, "the broken certificate to be noticed", func() bool {
 		return strings.Contains(r.Scrape(), "namedprocess_exporter_web_config_last_reload_successful 0")
 	})
-	r.waitForLog("Web configuration not reloaded")
+	r.waitForLog("cannot reload web configuration")
 	next := writeCertificate(t, dir)
 	eventually(t, "the new certificate", func() bool {
 		r.Client.Transport = &http.Transport{DisableKeepAlives: true, TLSClientConfig: &tls.Config{RootCAs: next}}

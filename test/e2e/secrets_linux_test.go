@@ -225,7 +225,7 @@ func (g *guarded) breakConfig(path, password string) {
 	eventually(g.t, "the broken web configuration to be noticed", func() bool {
 		return strings.Contains(g.ask("GET", "/metrics", password, 200), "namedprocess_exporter_web_config_last_reload_successful 0")
 	})
-	eventually(g.t, "the log to tell of it", func() bool { return strings.Contains(g.logged(), "Web configuration not reloaded") })
+	eventually(g.t, "the log to tell of it", func() bool { return strings.Contains(g.logged(), "cannot reload web configuration") })
 }
 
 // crash makes the exporter end as a fault in it would, and keeps its log with the

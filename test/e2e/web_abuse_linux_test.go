@@ -243,7 +243,7 @@ func scrapeBeside(t *testing.T, r *running, a abuse, prepare func(*http.Request)
 	if timed && (p99 > time.Second || worst.residentKB-before.residentKB > a.megabytes<<10 || used > passed) {
 		t.Error("that is too slow or too much")
 	}
-	// A fifth of a core compares passwords, see serving/gatekeeper.go; what is left
+	// A fifth of a core compares passwords, see internal/webserver/basic_auth.go; what is left
 	// turns away those that wait for no turn.
 	if chaos && a.kind == "guess" && beside > 0.5 {
 		t.Error("guessing takes too much")

@@ -41,14 +41,14 @@ func TestDeafWebConfig(t *testing.T) {
 		})
 	}
 	pointTo(deaf)
-	until("Web configuration does not answer")
-	until("Web configuration does not answer")            // once more, as in every scrape from now on
+	until("timed out reading web configuration")
+	until("timed out reading web configuration")            // once more, as in every scrape from now on
 	if err := holder.command.Process.Kill(); err != nil { // which makes the kernel answer for it
 		t.Fatal(err)
 	}
-	until("Web configuration not reloaded")
+	until("cannot reload web configuration")
 	pointTo(good)
-	until("Web configuration reloaded")
+	until("reloaded web configuration")
 	if code := r.Stop(); code != 0 {
 		t.Errorf("exit status %d", code)
 	}

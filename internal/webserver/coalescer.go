@@ -1,0 +1,186 @@
+package webserver
+
+import (
+	"bytes"
+	"context"
+	"log/slog"
+	"net/http"
+	"runtime/debug"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/seed57308aee/process_exporter/internal/httpgzip"
+)
+
+// maxRenders is the number of responses that are rendered concurrently. Each
+// uses as much memory as the response is long.
+const maxRenders = 2
+
+// A Renderer writes the response to r, in the format that [FormatOf] returns.
+// It uses gzip if [httpgzip.Accepted] is true for the header of r.
+type Renderer func(ctx context.Context, w http.ResponseWriter, r *http.Request)
+
+// A Coalescer is an [http.Handler] that renders one response for all concurrent
+// requests with the same requestKey. A burst of scrapes costs one walk and one
+// render, and a client that reads slowly does not delay others.
+type Coalescer struct {
+	render   Renderer
+	log      *slog.Logger
+	waiting  semaphore     // requests that wait for their response
+	renders  chan struct{} // semaphore of size maxRenders
+	throttle throttle
+
+	mu         sync.Mutex // guards the fields below and response.refs
+	inFlight   map[requestKey]*response
+	freeBuffer bytes.Buffer // reused by the next response
+}
+
+// maxDistinctKeys is the number of different responses in flight above which a
+// request with a shorter deadline joins one with a longer deadline. The reverse
+// never happens, because the response could be incomplete.
+const maxDistinctKeys = 4
+
+// find returns the response in flight that a request with this key can use, or
+// nil.
+func (c *Coalescer) find(key requestKey) *response {
+	if res := c.inFlight[key]; res != nil || len(c.inFlight) < maxDistinctKeys {
+		return res
+	}
+	for other, res := range c.inFlight {
+		if other.format == key.format && other.gzip == key.gzip && other.deadline >= key.deadline {
+			return res
+		}
+	}
+	return nil
+}
+
+// A response is a buffered HTTP response. After done is closed it is complete
+// and immutable.
+type response struct {
+	done   chan struct{}
+	header http.Header
+	status int
+	body   bytes.Buffer
+	refs   int // the goroutine that renders it, and the requests that use it
+}
+
+// NewCoalescer returns a Coalescer that calls render. At most maxRequests
+// requests wait for a response at a time; 0 means no limit.
+func NewCoalescer(log *slog.Logger, maxRequests int, render Renderer) *Coalescer {
+	return &Coalescer{
+		render: render, log: log, waiting: newSemaphore(maxRequests),
+		renders: make(chan struct{}, maxRenders), inFlight: make(map[requestKey]*response),
+	}
+}
+
+// ServeHTTP implements [http.Handler]. A request counts against maxRequests only
+// until its response is rendered, so that slow readers do not block others.
+func (c *Coalescer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if !c.waiting.tryAcquire() {
+		w.Header().Set("Retry-After", "1")
+		http.Error(w, "Limit of concurrent requests reached (--web.max-requests="+strconv.Itoa(cap(c.waiting))+"), try again later.",
+			http.StatusServiceUnavailable)
+		return
+	}
+	res := c.await(r)
+	c.waiting.release()
+	if res != nil {
+		defer c.release(res)
+		res.send(w, r)
+	}
+}
+
+// await returns the complete response to r, or nil if the client disconnects
+// first. The caller must call release.
+func (c *Coalescer) await(r *http.Request) *response {
+	key := newRequestKey(r.Header)
+	c.mu.Lock()
+	res := c.find(key)
+	if res == nil {
+		res = &response{done: make(chan struct{}), header: make(http.Header), status: http.StatusOK, body: c.freeBuffer, refs: 1}
+		c.freeBuffer = bytes.Buffer{}
+		c.inFlight[key] = res
+		// The context is not the client's, because other requests may share the response.
+		request := r.Clone(context.Background())
+		request.Header.Del("Accept-Encoding")
+		if key.gzip {
+			request.Header.Set("Accept-Encoding", httpgzip.Encoding)
+		}
+		go c.run(res, key, request)
+	}
+	res.refs++
+	c.mu.Unlock()
+	select {
+	case <-res.done:
+		return res
+	case <-r.Context().Done():
+		c.release(res)
+		return nil
+	}
+}
+
+// release drops one reference to res. With the last one the buffer, which is
+// hundreds of kilobytes per scrape, is kept for the next response, unless its
+// capacity is far larger than this response.
+func (c *Coalescer) release(res *response) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if res.refs--; res.refs == 0 && res.body.Cap() <= 4*res.body.Len() {
+		res.body.Reset()
+		c.freeBuffer = res.body
+	}
+}
+
+// run renders res. It recovers from panics, because net/http does so only in its
+// own goroutines.
+func (c *Coalescer) run(res *response, key requestKey, r *http.Request) {
+	ctx, cancel := context.WithTimeout(context.Background(), key.deadline)
+	defer cancel()
+	defer func() {
+		if p := recover(); p != nil {
+			c.log.Error("panic while rendering a response", "err", p, "stack", string(debug.Stack()))
+			res.header, res.status = make(http.Header), http.StatusInternalServerError
+			res.body.Reset()
+		}
+		c.mu.Lock()
+		delete(c.inFlight, key)
+		c.mu.Unlock()
+		close(res.done)
+		c.release(res)
+	}()
+	c.throttle.wait(ctx)
+	start := time.Now()
+	select {
+	case c.renders <- struct{}{}:
+		defer func() { <-c.renders }()
+	case <-ctx.Done():
+		res.header.Set("Retry-After", "1")
+		res.status = http.StatusServiceUnavailable
+		return
+	}
+	c.render(ctx, res, r)
+	c.throttle.record(time.Since(start))
+}
+
+// Header implements [http.ResponseWriter].
+func (res *response) Header() http.Header { return res.header }
+
+// WriteHeader implements [http.ResponseWriter].
+func (res *response) WriteHeader(status int) { res.status = status }
+
+// Write implements [http.ResponseWriter].
+func (res *response) Write(p []byte) (int, error) { return res.body.Write(p) }
+
+// send writes res to one client. Write errors are ignored: the client has
+// disconnected.
+func (res *response) send(w http.ResponseWriter, r *http.Request) {
+	for name, values := range res.header {
+		w.Header()[name] = values
+	}
+	w.Header().Set("Content-Length", strconv.Itoa(res.body.Len()))
+	trackSend(w, r, func() {
+		w.WriteHeader(res.status)
+		_, _ = w.Write(res.body.Bytes())
+	})
+}

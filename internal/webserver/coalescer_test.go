@@ -1,0 +1,178 @@
+package webserver
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+func newScrape() *http.Request { return httptest.NewRequest(http.MethodGet, "/metrics", nil) }
+
+// TestConcurrentRequestsShareOneResponse sends requests while a response is
+// being rendered.
+func TestConcurrentRequestsShareOneResponse(t *testing.T) {
+	const requests = 50
+	var renders atomic.Int32
+	release := make(chan struct{})
+	c := NewCoalescer(slog.New(slog.DiscardHandler), 0, func(_ context.Context, w http.ResponseWriter, _ *http.Request) {
+		renders.Add(1)
+		<-release
+		_, _ = w.Write([]byte("all"))
+	})
+	var all sync.WaitGroup
+	for range requests {
+		all.Go(func() {
+			if res := c.await(newScrape()); res == nil || res.body.String() != "all" {
+				t.Errorf("got %+v, want a response with body %q", res, "all")
+			}
+		})
+	}
+	eventually(t, "all requests to wait", func() bool {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		for _, res := range c.inFlight {
+			return res.refs == requests+1
+		}
+		return false
+	})
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if res := c.await(newScrape().WithContext(ctx)); res != nil {
+		t.Errorf("got response %+v for a disconnected client, want none", res)
+	}
+	close(release)
+	all.Wait()
+	if n := renders.Load(); n != 1 {
+		t.Errorf("got %d renders, want 1", n)
+	}
+}
+
+// TestBufferReuse requires that a response reuses the buffer of a released one,
+// but not of one in use, and that an oversized buffer is dropped.
+func TestBufferReuse(t *testing.T) {
+	text1, text2 := strings.Repeat("first", 100), strings.Repeat("other", 100)
+	text := text1
+	c := NewCoalescer(slog.New(slog.DiscardHandler), 0, func(_ context.Context, w http.ResponseWriter, _ *http.Request) {
+		_, _ = w.Write([]byte(text))
+	})
+	first := c.await(newScrape())
+	text = text2
+	if second := c.await(newScrape()); first.body.String() != text1 || second.body.String() != text2 {
+		t.Errorf("got %q and %q, want %q and %q", first.body.String(), second.body.String(), text1, text2)
+	}
+	memory := &first.body.Bytes()[0]
+	c.release(first)
+	eventually(t, "reuse of the first buffer", func() bool {
+		third := c.await(newScrape())
+		defer c.release(third)
+		return &third.body.Bytes()[0] == memory
+	})
+	text = "short"
+	eventually(t, "the oversized buffer to be dropped", func() bool {
+		c.release(c.await(newScrape()))
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		return c.freeBuffer.Cap() == 0
+	})
+}
+
+func TestPanicIsStatus500(t *testing.T) {
+	c := NewCoalescer(slog.New(slog.DiscardHandler), 0, func(_ context.Context, w http.ResponseWriter, _ *http.Request) {
+		_, _ = w.Write([]byte("half"))
+		panic("broken")
+	})
+	for range 2 {
+		if res := c.await(newScrape()); res.status != http.StatusInternalServerError || res.body.Len() != 0 {
+			t.Errorf("got status %d and body %q, want status 500 and no body", res.status, res.body.String())
+		}
+	}
+}
+
+// TestDeadlinesOfConcurrentRequests sends requests with short and different
+// deadlines. A request with a longer deadline must get a complete response, and
+// must not be rejected.
+func TestDeadlinesOfConcurrentRequests(t *testing.T) {
+	release := make(chan struct{})
+	c := NewCoalescer(slog.New(slog.DiscardHandler), 0, func(ctx context.Context, w http.ResponseWriter, _ *http.Request) {
+		select {
+		case <-release:
+			_, _ = io.WriteString(w, "all")
+		case <-ctx.Done():
+			_, _ = io.WriteString(w, "part")
+		}
+	})
+	send := func(seconds string) chan *response {
+		r := newScrape()
+		r.Header.Set(TimeoutHeader, seconds)
+		got := make(chan *response, 1)
+		go func() { got <- c.await(r) }()
+		return got
+	}
+	inFlight := func(n int) func() bool {
+		return func() bool { c.mu.Lock(); defer c.mu.Unlock(); return len(c.inFlight) == n }
+	}
+	var short []chan *response
+	for _, seconds := range []string{"0.6", "0.8", "1", "1.3"} {
+		short = append(short, send(seconds))
+	}
+	eventually(t, "four responses in flight", inFlight(maxDistinctKeys))
+	long := send("60")
+	joining := send("0.7") // joins a response with a longer deadline
+	eventually(t, "a fifth response in flight", inFlight(maxDistinctKeys+1))
+	for _, got := range short {
+		if res := <-got; res.body.String() == "all" {
+			t.Errorf("got %q before the deadline, want %q", "all", "part")
+		}
+	}
+	close(release)
+	if res := <-long; res.status != http.StatusOK || res.body.String() != "all" {
+		t.Errorf("got status %d and body %q, want 200 and %q", res.status, res.body.String(), "all")
+	}
+	<-joining
+}
+
+// TestDeadlineBeforeRender requires status 503 if all render slots are in use
+// until the deadline.
+func TestDeadlineBeforeRender(t *testing.T) {
+	c := NewCoalescer(slog.New(slog.DiscardHandler), 0, func(context.Context, http.ResponseWriter, *http.Request) {
+		t.Error("got a render, want none")
+	})
+	for range cap(c.renders) {
+		c.renders <- struct{}{}
+	}
+	r := newScrape()
+	r.Header.Set(TimeoutHeader, "0.2")
+	w := httptest.NewRecorder()
+	if c.ServeHTTP(w, r); w.Code != http.StatusServiceUnavailable || w.Header().Get("Retry-After") != "1" {
+		t.Errorf("got status %d and header %v, want 503 and Retry-After: 1", w.Code, w.Header())
+	}
+}
+
+func TestThrottle(t *testing.T) {
+	var th throttle
+	for range 100 {
+		th.record(9 * time.Millisecond)
+	}
+	if th.used >= throttleBurst {
+		t.Errorf("got %v used after 900 ms of renders, want no delay", th.used)
+	}
+	th.record(time.Hour)
+	if delay := 2 * (th.used - throttleBurst); delay > 500*time.Millisecond || delay < 400*time.Millisecond {
+		t.Errorf("got a delay of %v, want 400 to 500 ms", delay)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	th.wait(ctx) // returns at once
+	th.updated = th.updated.Add(-time.Hour)
+	th.record(0)
+	if th.used != 0 {
+		t.Errorf("got %v used after an idle hour, want 0", th.used)
+	}
+}

@@ -1,0 +1,189 @@
+package webserver
+
+import (
+	"net"
+	"net/http"
+	"sync"
+	"time"
+)
+
+const (
+	// maxAcceptDelay is the time within which a connection in the accept queue
+	// gets a place if no other connection closes by itself. It takes longer with
+	// more than 33 queued connections per place, because of minRequestGrace.
+	maxAcceptDelay = 500 * time.Millisecond
+
+	// minRequestGrace is the shortest time in which a new client must begin its
+	// request, and then complete it. It exceeds the delays of a busy scheduler.
+	minRequestGrace = 15 * time.Millisecond
+
+	// minTransferGrace is the shortest time for a TLS round trip and for receiving
+	// a response. The response is complete before its first byte is sent.
+	minTransferGrace = 50 * time.Millisecond
+
+	// evictionPoll is the interval at which a waiting connection looks for a
+	// connection to evict, unless one is due earlier.
+	evictionPoll = 50 * time.Millisecond
+
+	// contentionWindow is the time after a connection found no place in which more
+	// connections are assumed to wait in the accept queue of the kernel.
+	contentionWindow = time.Second
+)
+
+// A connLimiter limits the number of open connections of all listeners. When the
+// limit is reached, it evicts the connection that has been in its state for the
+// longest time beyond its grace period: first those without a request, then
+// those that do not read their response. It never evicts a connection whose
+// request is being processed; new connections wait in the accept queue until a
+// request is finished. Under contention each connection is closed after one
+// response, so that its client queues behind the others.
+type connLimiter struct {
+	limit          int
+	tls            bool
+	maxAcceptDelay time.Duration
+	freed          chan struct{} // receives when a place may be free; capacity 1
+
+	mu            sync.Mutex // guards the fields below and the state of each connection
+	open          map[*trackedConn]struct{}
+	lastContended time.Time // when a connection last found no place
+}
+
+func newConnLimiter(limit int, tls bool) *connLimiter {
+	return &connLimiter{
+		limit: limit, tls: tls, maxAcceptDelay: maxAcceptDelay,
+		freed: make(chan struct{}, 1), open: make(map[*trackedConn]struct{}),
+	}
+}
+
+// contended reports whether more connections probably wait for a place.
+func (l *connLimiter) contended() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return time.Since(l.lastContended) < contentionWindow
+}
+
+// notify wakes a waiting connection. It does not block.
+func (l *connLimiter) notify() {
+	select {
+	case l.freed <- struct{}{}:
+	default:
+	}
+}
+
+// admit adds c if there is a place. Otherwise it evicts a connection if it can,
+// and returns the time after which to retry. queued is the number of connections
+// in the accept queue behind c.
+func (l *connLimiter) admit(c *trackedConn, queued int) (retry time.Duration) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.open) < l.limit {
+		l.open[c] = struct{}{}
+		return 0
+	}
+	l.lastContended = time.Now()
+	victim, retry := l.evictionCandidate(l.lastContended, l.graceFor(queued))
+	if victim == nil {
+		return retry
+	}
+	if tcp, ok := victim.Conn.(*net.TCPConn); ok && victim.state == sendingResponse {
+		_ = tcp.SetLinger(0) // discard the unsent response, which would stay in kernel memory
+	}
+	victim.state = evicted
+	_ = victim.Conn.Close() // the client gets no further data
+	return evictionPoll     // or earlier, when its server goroutine closes it
+}
+
+// graceFor returns the time that a connection may stay in a state if all queued
+// connections are to be admitted within maxAcceptDelay: in each period, every
+// place can be freed once.
+func (l *connLimiter) graceFor(queued int) time.Duration {
+	return min(l.maxAcceptDelay, l.maxAcceptDelay*time.Duration(l.limit)/time.Duration(queued+1))
+}
+
+// evictionCandidate returns the connection to evict at now, or nil and the time
+// after which to retry. The caller holds mu.
+func (l *connLimiter) evictionCandidate(now time.Time, grace time.Duration) (worst *trackedConn, retry time.Duration) {
+	retry = evictionPoll
+	var unread map[*trackedConn]bool // connections with data that the server is about to read
+	for {
+		worst = nil
+		for c := range l.open {
+			if c.state == processing || c.state == evicted || unread[c] {
+				continue
+			}
+			if remaining := c.grace(grace) - now.Sub(c.since); remaining > 0 {
+				retry = min(retry, remaining)
+				continue
+			}
+			if worst == nil || c.state < worst.state || c.state == worst.state && c.since.Before(worst.since) {
+				worst = c
+			}
+		}
+		if worst == nil || worst.state != awaitingRequest || worst.receivedBytes || !hasReceivedBytes(worst.Conn) {
+			return worst, retry
+		}
+		if unread == nil {
+			unread = make(map[*trackedConn]bool)
+		}
+		unread[worst] = true
+		retry = min(retry, time.Millisecond)
+	}
+}
+
+// A limitedListener accepts a connection when its connLimiter has a place for it.
+type limitedListener struct {
+	net.Listener
+	limiter *connLimiter
+	closed  chan struct{}
+	once    sync.Once // closes closed
+}
+
+func (l *connLimiter) listener(inner net.Listener) net.Listener {
+	return &limitedListener{Listener: inner, limiter: l, closed: make(chan struct{})}
+}
+
+// Accept implements [net.Listener].
+func (l *limitedListener) Accept() (net.Conn, error) {
+	conn, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	c := &trackedConn{Conn: conn, limiter: l.limiter, since: time.Now()}
+	for {
+		retry := l.limiter.admit(c, acceptQueueLength(l.Listener))
+		if retry <= 0 {
+			return c, nil
+		}
+		timer := time.NewTimer(retry)
+		select {
+		case <-l.limiter.freed:
+		case <-timer.C:
+		case <-l.closed:
+			timer.Stop()
+			_ = conn.Close() // not read from
+			return nil, net.ErrClosed
+		}
+		timer.Stop()
+	}
+}
+
+// Close implements [net.Listener].
+func (l *limitedListener) Close() error {
+	l.once.Do(func() { close(l.closed) })
+	return l.Listener.Close()
+}
+
+// bind makes server report the states of its connections to l.
+func (l *connLimiter) bind(server *http.Server) {
+	server.ConnState = func(conn net.Conn, state http.ConnState) {
+		c := underlying(conn)
+		switch {
+		case c == nil:
+		case state == http.StateIdle:
+			c.setState(awaitingRequest)
+		case state == http.StateActive:
+			c.setState(processing)
+		}
+	}
+	server.ConnContext = withTrackedConn
+}

@@ -1,0 +1,62 @@
+package webserver
+
+import (
+	"net/http"
+	"testing"
+	"time"
+)
+
+func TestScrapeTimeout(t *testing.T) {
+	tests := []struct {
+		name, header string
+		want         time.Duration
+	}{
+		{"missing", "", 10 * time.Second},
+		{"usual", "10", 9500 * time.Millisecond},
+		{"fraction", "2.5", 2 * time.Second},
+		{"at least half is left", "0.6", 300 * time.Millisecond},
+		{"too long", "9999", 10 * time.Second},
+		{"overflow", "1e300", 10 * time.Second},
+		{"infinite", "+Inf", 10 * time.Second},
+		{"no number", "soon", 10 * time.Second},
+		{"NaN", "NaN", 10 * time.Second},
+		{"zero", "0", 10 * time.Second},
+		{"too short", "1e-9", 10 * time.Second},
+		{"negative", "-3", 10 * time.Second},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			h := http.Header{}
+			h.Set(TimeoutHeader, tt.header)
+			if got := scrapeTimeout(h); got != tt.want {
+				t.Errorf("got %v, want %v", got, tt.want)
+			}
+		})
+	}
+}
+
+// TestFewRequestKeys varies the headers in ways that do not change the response.
+func TestFewRequestKeys(t *testing.T) {
+	keys := make(map[requestKey]bool)
+	for i := range 10_000 {
+		text := time.Duration(i).String()
+		h := http.Header{}
+		h.Set("Accept-Encoding", "x"+text)
+		h.Set(TimeoutHeader, text[:1]+".0"+text[:1])
+		h.Set("Accept", "text/plain;q=0."+text[:1])
+		keys[newRequestKey(h)] = true
+	}
+	if len(keys) > 16 {
+		t.Errorf("got %d distinct keys, want at most 16", len(keys))
+	}
+}
+
+func TestRoundDown(t *testing.T) {
+	for d, want := range map[time.Duration]time.Duration{
+		1: 1, 7: 7, 8: 8, 9: 8, 11: 10, 15: 14, 1000: 896, 1 << 40: 1 << 40, 1<<40 - 1: 7 << 37,
+	} {
+		if got := roundDown(d); got != want {
+			t.Errorf("got %d for %d, want %d", got, d, want)
+		}
+	}
+}
