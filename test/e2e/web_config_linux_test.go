@@ -42,7 +42,7 @@ func TestDeafWebConfig(t *testing.T) {
 	}
 	pointTo(deaf)
 	until("timed out reading web configuration")
-	until("timed out reading web configuration")            // once more, as in every scrape from now on
+	until("timed out reading web configuration")          // once more, as in every scrape from now on
 	if err := holder.command.Process.Kill(); err != nil { // which makes the kernel answer for it
 		t.Fatal(err)
 	}
