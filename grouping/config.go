@@ -13,15 +13,14 @@ import (
 	"github.com/seed57308aee/process_exporter/platform"
 )
 
-// maxConfigBytes is far above any configuration written by hand or by a tool,
-// and keeps a wrong path, such as that of a log, from filling the memory.
+// maxConfigBytes is far above the size of any real configuration. It keeps a wrong
+// path, such as that of a log file, from filling the memory.
 const maxConfigBytes = 1 << 20
 
-// readTime is how long a file may have nothing to say.
-const readTime = 5 * time.Second
+// configReadTimeout limits a read of the configuration file.
+const configReadTimeout = 5 * time.Second
 
-// A Config is a list of rules: the [Matcher] of a configuration file. It does
-// not change once it is made.
+// A Config is the [Matcher] of a configuration file: a list of rules. It is immutable.
 type Config struct {
 	rules    []*Rule
 	labels   []string
@@ -30,8 +29,8 @@ type Config struct {
 
 // Load reads the configuration file at path. Errors match [*ConfigError].
 //
-// What is no regular file is refused, for a FIFO may never answer and a device
-// may never end.
+// Load rejects everything but regular files, because a read of a FIFO can block and a
+// device can be infinite.
 func Load(path string) (*Config, error) {
 	text, err := readRegular(path)
 	if err != nil {
@@ -41,37 +40,38 @@ func Load(path string) (*Config, error) {
 }
 
 func readRegular(path string) ([]byte, error) {
-	refuse := func(text string, err error) error {
+	fail := func(text string, err error) error {
 		return &ConfigError{Path: path, Text: text, Err: err}
 	}
-	// Without O_NONBLOCK the open of a FIFO waits until somebody writes to it.
+	// Without O_NONBLOCK, opening a FIFO blocks until a writer opens it.
 	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
-		return nil, refuse("cannot be opened: "+cause(err).Error(), err)
+		return nil, fail("cannot be opened: "+withoutPath(err).Error(), err)
 	}
 	defer f.Close()
 	info, err := f.Stat()
 	if err != nil {
-		return nil, refuse("cannot be examined: "+cause(err).Error(), err)
+		return nil, fail("cannot be examined: "+withoutPath(err).Error(), err)
 	}
 	if !info.Mode().IsRegular() {
-		return nil, refuse("is not a regular file; give the path of a YAML file", nil)
+		return nil, fail("is not a regular file; give the path of a YAML file", nil)
 	}
-	// Some that call themselves regular never end, such as /proc/kmsg. Others know no
-	// deadline, and need none.
-	_ = f.SetReadDeadline(time.Now().Add(readTime))
+	// Some files that claim to be regular block, such as /proc/kmsg. Most regular files
+	// do not support deadlines, so the error is ignored.
+	_ = f.SetReadDeadline(time.Now().Add(configReadTimeout))
 	text, err := io.ReadAll(io.LimitReader(f, maxConfigBytes+1))
 	if err != nil {
-		return nil, refuse("cannot be read: "+cause(err).Error(), err)
+		return nil, fail("cannot be read: "+withoutPath(err).Error(), err)
 	}
 	if len(text) > maxConfigBytes {
-		return nil, refuse(fmt.Sprintf("has more than %d bytes; is it the right file?", maxConfigBytes), nil)
+		return nil, fail(fmt.Sprintf("is larger than %d bytes; is it the right file?", maxConfigBytes), nil)
 	}
 	return text, nil
 }
 
-// cause spares a message the path, which is in it already.
-func cause(err error) error {
+// withoutPath returns the cause of an [fs.PathError], whose path the message already
+// contains.
+func withoutPath(err error) error {
 	var pe *fs.PathError
 	if errors.As(err, &pe) {
 		return pe.Err
@@ -79,7 +79,7 @@ func cause(err error) error {
 	return err
 }
 
-// Parse reads the text of a configuration. The path only appears in messages.
+// Parse parses the text of a configuration. The path is only used in messages.
 // Errors match [*ConfigError].
 func Parse(path string, text []byte) (*Config, error) {
 	d := decoder{path: path, regexps: make(map[string]*regexp.Regexp), warned: make(map[Warning]bool)}
@@ -90,8 +90,9 @@ func Parse(path string, text []byte) (*Config, error) {
 	return &Config{rules: rules, labels: labelNames(rules), warnings: d.sortedWarnings()}, nil
 }
 
-// Default is what runs without any configuration: every process that has a
-// command line, which kernel threads have not, in the group of its name.
+// Default returns the configuration that applies without a file and flags: every
+// process with a command line is in the group of its name. Kernel threads have no
+// command line.
 func Default() *Config {
 	const text = "{{.Comm}}"
 	name, err := parseTemplate(text)
@@ -101,14 +102,14 @@ func Default() *Config {
 	return &Config{rules: []*Rule{{
 		Position: 1,
 		Template: text,
-		selectors: []selector{&expressions{
-			expressionKind: expressionKinds[0], all: true, res: []*regexp.Regexp{regexp.MustCompile(".+")},
+		selectors: []selector{&regexpSelector{
+			regexpKind: regexpKinds[0], all: true, regexps: []*regexp.Regexp{regexp.MustCompile(".+")},
 		}},
 		name: name,
 	}}}
 }
 
-// Warnings returns what works, but is hardly meant, by line.
+// Warnings returns the likely mistakes in the configuration, sorted by line.
 func (c *Config) Warnings() []Warning { return c.warnings }
 
 // Rules implements [Matcher].
@@ -117,22 +118,22 @@ func (c *Config) Rules() []*Rule { return c.rules }
 // LabelNames implements [Matcher].
 func (c *Config) LabelNames() []string { return c.labels }
 
-// Match implements [Matcher]: the first rule that wants the process decides.
+// Match implements [Matcher]. It uses the first rule that matches the process.
 func (c *Config) Match(id *platform.Identity) Match {
-	s := subject{id: id}
+	p := candidate{id: id}
 	for _, r := range c.rules {
-		if r.match(&s) {
-			return r.place(&s, len(c.labels))
+		if r.match(&p) {
+			return r.assign(&p, len(c.labels))
 		}
 	}
 	return Match{}
 }
 
-// Needs returns the words that any rule looks at.
+// Needs implements [Matcher]. It returns the fields that any rule reads.
 func (c *Config) Needs() platform.IdentityFields {
-	var words platform.IdentityFields
+	var fields platform.IdentityFields
 	for _, r := range c.rules {
-		words |= r.needs()
+		fields |= r.needs()
 	}
-	return words
+	return fields
 }

@@ -117,7 +117,7 @@ func TestSelectors(t *testing.T) {
 // TestCommandLineIsJoinedOnce guards that rules share the joined command line,
 // which may have megabytes.
 func TestCommandLineIsJoinedOnce(t *testing.T) {
-	s := subject{id: process("java", "java", "-jar")}
+	s := candidate{id: process("java", "java", "-jar")}
 	if s.commandLine() != "java -jar" {
 		t.Fatalf("got %q", s.commandLine())
 	}

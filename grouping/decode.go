@@ -13,19 +13,19 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// maxCommBytes is what Linux keeps of the name of a program.
+// maxCommBytes is the length to which Linux truncates process names.
 const maxCommBytes = 15
 
-// maxExpression is how many bytes a regular expression may have. One of a megabyte
-// can take seconds to be found bad.
-const maxExpression = 1 << 17
+// maxRegexpBytes limits a regular expression. The error for an invalid expression of
+// one megabyte can take seconds.
+const maxRegexpBytes = 1 << 17
 
-// A decoder turns the nodes of a YAML file into rules. It does not let the
-// library fill structs, for that forgets lines and what was not asked for.
+// A decoder converts the nodes of a YAML file to rules. It does not unmarshal into
+// structs, which would lose line numbers and unknown keys.
 type decoder struct {
 	path     string
-	nodes    int                       // looked at so far
-	regexps  map[string]*regexp.Regexp // by text: aliases repeat what is costly to compile
+	nodes    int                       // number of decoded nodes
+	regexps  map[string]*regexp.Regexp // compiled once each, because aliases can repeat them
 	warnings []Warning
 	warned   map[Warning]bool
 }
@@ -63,8 +63,8 @@ func (d *decoder) decode(text []byte) ([]*Rule, error) {
 	return rules, nil
 }
 
-// document returns the top node of the first document: an empty mapping if
-// there is nothing in it.
+// document returns the root node of the first document, or an empty mapping if the
+// document is empty.
 func (d *decoder) document(text []byte) (*yaml.Node, error) {
 	empty := &yaml.Node{Kind: yaml.MappingNode}
 	var doc, next yaml.Node
@@ -80,7 +80,7 @@ func (d *decoder) document(text []byte) (*yaml.Node, error) {
 		if err != nil {
 			at = &yaml.Node{Line: syntaxLine(text, err)}
 		}
-		d.warn(at, "only the first document of a file counts; move its rules above the ---")
+		d.warn(at, "only the first document of a file is read; move its rules above the ---")
 	}
 	if len(doc.Content) == 0 || isNull(follow(doc.Content[0])) {
 		return empty, nil
@@ -106,14 +106,14 @@ func (d *decoder) rule(n *yaml.Node) (*Rule, error) {
 		return nil, err
 	}
 	if not := keys["not"]; not != nil && !isNull(not) {
-		of, err := d.refused(not)
+		negated, err := d.not(not)
 		if err != nil {
 			return nil, err
 		}
-		r.selectors = append(r.selectors, &refusal{of})
+		r.selectors = append(r.selectors, &notSelector{negated})
 	}
 	if len(r.selectors) == 0 {
-		return nil, d.fail(at, nil, "the rule selects by nothing; give it comm, exe or cmdline, such as cmdline: ['.+']")
+		return nil, d.fail(at, nil, "the rule has no selector; give it comm, exe or cmdline, such as cmdline: ['.+']")
 	}
 	if r.name, r.Template, err = d.name(keys["name"], r); err != nil {
 		return nil, err
@@ -122,8 +122,8 @@ func (d *decoder) rule(n *yaml.Node) (*Rule, error) {
 	return r, d.options(at, keys, r)
 }
 
-// selectors decodes the conditions among the keys of a rule. One that is
-// negated refuses by each of its entries.
+// selectors decodes the selectors among the keys of a rule, or below not if negated.
+// Each entry of a negated selector excludes processes on its own.
 func (d *decoder) selectors(keys map[string]*yaml.Node, negated bool) ([]selector, error) {
 	var out []selector
 	for _, key := range keyNames(selectorKeys) {
@@ -140,8 +140,8 @@ func (d *decoder) selectors(keys map[string]*yaml.Node, negated bool) ([]selecto
 	return out, nil
 }
 
-// refused decodes what stands under not.
-func (d *decoder) refused(n *yaml.Node) ([]selector, error) {
+// not decodes the value of the key not.
+func (d *decoder) not(n *yaml.Node) ([]selector, error) {
 	if n.Kind != yaml.MappingNode {
 		return nil, d.fail(n, nil, "not is %s, not a mapping; write it as not: {comm: [java]}", kindOf(n))
 	}
@@ -149,14 +149,14 @@ func (d *decoder) refused(n *yaml.Node) ([]selector, error) {
 	if err != nil {
 		return nil, err
 	}
-	of, err := d.selectors(keys, true)
-	if err == nil && len(of) == 0 {
-		return nil, d.fail(n, nil, "not refuses nothing; give it a selector, such as not: {user: [root]}, or remove it")
+	negated, err := d.selectors(keys, true)
+	if err == nil && len(negated) == 0 {
+		return nil, d.fail(n, nil, "not has no selector; give it a selector, such as not: {user: [root]}, or remove it")
 	}
-	return of, err
+	return negated, err
 }
 
-// selector decodes one condition.
+// selector decodes one selector.
 func (d *decoder) selector(key string, value *yaml.Node, negated bool) (selector, error) {
 	items, nodes, err := d.items(key, value)
 	if err != nil {
@@ -164,27 +164,27 @@ func (d *decoder) selector(key string, value *yaml.Node, negated bool) (selector
 	}
 	for _, kind := range listKinds {
 		if kind.name == key {
-			return &list{kind, items}, d.checkItems(kind, items, nodes)
+			return &listSelector{kind, items}, d.checkItems(kind, items, nodes)
 		}
 	}
-	for _, kind := range expressionKinds {
+	for _, kind := range regexpKinds {
 		if kind.name == key {
-			sel := &expressions{expressionKind: kind, all: kind.all && !negated}
+			sel := &regexpSelector{regexpKind: kind, all: kind.all && !negated}
 			for i, expr := range items {
 				re, err := d.regexp(nodes[i], key, expr)
 				if err != nil {
 					return nil, err
 				}
-				sel.res = append(sel.res, re)
+				sel.regexps = append(sel.regexps, re)
 			}
-			sel.anything = allAnything(sel)
+			sel.matchesAny = allAnything(sel)
 			return sel, nil
 		}
 	}
-	panic("grouping: no selector of key " + key)
+	panic("grouping: no selector for key " + key)
 }
 
-// checkItems finds fault with what no process can have.
+// checkItems reports entries that no process can match.
 func (d *decoder) checkItems(kind *listKind, items []string, nodes []*yaml.Node) error {
 	switch kind.name {
 	case "comm", "ancestor":
@@ -192,21 +192,22 @@ func (d *decoder) checkItems(kind *listKind, items []string, nodes []*yaml.Node)
 	case "exe_path", "unit":
 		for i, pattern := range items {
 			if _, err := path.Match(pattern, ""); err != nil {
-				return d.fail(nodes[i], err, "bad %s pattern %q: %v; a [ needs its ], and \\ takes the meaning from what follows", kind.name, pattern, err)
+				return d.fail(nodes[i], err, "bad %s pattern %q: %v; every [ needs its ], and every \\ a character to escape",
+					kind.name, pattern, err)
 			}
 		}
 	case "container":
 		for i, id := range items {
 			if id != "*" && strings.Trim(strings.ToLower(id), "0123456789abcdef") != "" {
-				d.warn(nodes[i], "container %q is no part of an id, which has hexadecimal digits only; write * for any container", id)
+				d.warn(nodes[i], "container %q is not a container ID, which has only hexadecimal digits; write * for any container", id)
 			}
 		}
 	}
 	return nil
 }
 
-// items returns the texts of a list, and where they stand. Numbers and truth
-// values are the text that stands there; one text is a list of one.
+// items returns the strings of a list and their nodes. Numbers and booleans are read
+// as they are written. A single string is a list with one item.
 func (d *decoder) items(key string, list *yaml.Node) ([]string, []*yaml.Node, error) {
 	nodes := list.Content
 	switch list.Kind {
@@ -226,18 +227,18 @@ func (d *decoder) items(key string, list *yaml.Node) ([]string, []*yaml.Node, er
 			return nil, nil, err
 		}
 		if isNull(follow(item)) {
-			d.warn(item, "an item of %s is empty, which counts as the empty text; write '' or remove it", key)
+			d.warn(item, "an item of %s is empty, which means the empty string; write '' or remove it", key)
 		}
 		texts = append(texts, text)
 	}
 	return texts, nodes, nil
 }
 
-// text returns the text of a scalar; that of null is empty.
+// text returns the text of a scalar, "" for null.
 func (d *decoder) text(n *yaml.Node, what string) (string, error) {
 	at := n
 	if n = follow(n); n.Kind != yaml.ScalarNode {
-		return "", d.fail(at, nil, "%s is %s, not a text; put text in quotes if it begins with [ or {", what, kindOf(n))
+		return "", d.fail(at, nil, "%s is %s, not a string; put it in quotes if it begins with [ or {", what, kindOf(n))
 	}
 	if isNull(n) {
 		return "", nil
@@ -245,9 +246,9 @@ func (d *decoder) text(n *yaml.Node, what string) (string, error) {
 	if n.ShortTag() != "!!binary" {
 		return n.Value, nil
 	}
-	var raw string // the one tag that changes what is written there
+	var raw string // binary is the only tag that changes the value of the text
 	if err := n.Decode(&raw); err != nil {
-		return "", d.fail(at, err, "%s is no base64; correct it or remove !!binary", what)
+		return "", d.fail(at, err, "%s is not valid base64; correct it or remove !!binary", what)
 	}
 	return raw, nil
 }
@@ -256,8 +257,8 @@ func (d *decoder) regexp(n *yaml.Node, key, expr string) (*regexp.Regexp, error)
 	if re := d.regexps[expr]; re != nil {
 		return re, nil
 	}
-	if len(expr) > maxExpression {
-		return nil, d.fail(n, nil, "bad %s regex: it has more than %d bytes; write several rules of the same name", key, maxExpression)
+	if len(expr) > maxRegexpBytes {
+		return nil, d.fail(n, nil, "bad %s regex: it is longer than %d bytes; write several rules of the same name", key, maxRegexpBytes)
 	}
 	re, err := regexp.Compile(expr)
 	if err != nil {
@@ -267,19 +268,18 @@ func (d *decoder) regexp(n *yaml.Node, key, expr string) (*regexp.Regexp, error)
 	return re, nil
 }
 
-// regexpHint says what to do about a regular expression that other languages
-// accept.
+// regexpHint returns the remedy for an invalid regular expression.
 func regexpHint(expr string) string {
-	for _, look := range []string{"(?=", "(?!", "(?<=", "(?<!"} {
-		if strings.Contains(expr, look) {
-			return fmt.Sprintf("; the syntax is RE2, which has no lookaround %s; put the exception under not:", look)
+	for _, lookaround := range []string{"(?=", "(?!", "(?<=", "(?<!"} {
+		if strings.Contains(expr, lookaround) {
+			return fmt.Sprintf("; the syntax is RE2, which has no lookaround %s; put the exception under not:", lookaround)
 		}
 	}
 	return "; the syntax is RE2, see https://golang.org/s/re2syntax"
 }
 
-// name decodes the template of a rule whose selectors are known, and returns it
-// with its text.
+// name decodes the name template of a rule, whose selectors are already decoded. It
+// returns the template and its text.
 func (d *decoder) name(n *yaml.Node, r *Rule) (*nameTemplate, string, error) {
 	text := ""
 	if n != nil {
@@ -294,35 +294,35 @@ func (d *decoder) name(n *yaml.Node, r *Rule) (*nameTemplate, string, error) {
 	}
 	t, err := d.template(n, "name", text, r)
 	if err == nil && slices.Contains(Reserved, text) {
-		err = d.fail(n, nil, "the name %s is taken by what finds no room in another group; choose another", text)
+		err = d.fail(n, nil, "the name %s is reserved for processes above a group limit; choose another", text)
 	}
 	return t, text, err
 }
 
-// template decodes what makes a name or a label.
+// template decodes the template of a name or a label.
 func (d *decoder) template(n *yaml.Node, what, text string, r *Rule) (*nameTemplate, error) {
 	t, err := parseTemplate(text)
 	if err != nil {
 		return nil, d.fail(n, err, "bad %s template %q: %v; the syntax is that of Go's text/template", what, text, err)
 	}
-	if trouble := t.rehearse(r); trouble != "" {
-		d.warn(n, "%s template %q %s", what, text, trouble)
+	if problem := t.check(r); problem != "" {
+		d.warn(n, "%s template %q %s", what, text, problem)
 	}
 	return t, nil
 }
 
-// checkComm warns of names that no program can have. Kernel threads can, so
-// that a name stays unquestioned where its short form stands beside it.
+// checkComm warns about names that are too long for a process. Kernel threads can have
+// longer names, so it accepts a long name if the list also has its truncated form.
 func (d *decoder) checkComm(key string, names []string, nodes []*yaml.Node) {
-	short := make(map[string]bool, len(names))
+	listed := make(map[string]bool, len(names))
 	for _, name := range names {
-		short[name] = true
+		listed[name] = true
 	}
 	for i, name := range names {
-		if len(name) <= maxCommBytes || strings.Contains(name, "/") || short[name[:maxCommBytes]] {
+		if len(name) <= maxCommBytes || strings.Contains(name, "/") || listed[name[:maxCommBytes]] {
 			continue
 		}
-		d.warn(nodes[i], "%s %q has more than the %d bytes that Linux keeps of a name; write %s",
+		d.warn(nodes[i], "%s %q is longer than %d bytes, to which Linux truncates process names; write %s",
 			key, name, maxCommBytes, quote(name[:maxCommBytes]))
 	}
 }

@@ -5,32 +5,32 @@ import (
 	"strings"
 )
 
-// A ConfigError tells what is wrong with a configuration, where, and what to
-// do about it. Its text is one line, for it ends in logs.
+// A ConfigError describes why a configuration cannot be used, where, and the remedy.
+// Its text is one line, because it is logged.
 type ConfigError struct {
 	Path   string
-	Line   int    // counted from 1; 0 where the file as a whole is the trouble
-	Column int    // counted from 1; 0 where only the line is known
-	Text   string // what is wrong; remedy
-	Err    error  // the cause, nil where Text says it all
+	Line   int    // counted from 1; 0 if the error concerns the whole file
+	Column int    // counted from 1; 0 if only the line is known
+	Text   string // description and remedy
+	Err    error  // the cause, or nil
 }
 
 func (e *ConfigError) Error() string { return position(e.Path, e.Line, e.Column) + e.Text }
 
 func (e *ConfigError) Unwrap() error { return e.Err }
 
-// A Warning is about a configuration that works, but hardly as its author
-// means it.
+// A Warning describes a likely mistake in a configuration that can be used.
 type Warning struct {
 	Path   string
 	Line   int // counted from 1
-	Column int // counted from 1; 0 where only the line is known
+	Column int // counted from 1; 0 if only the line is known
 	Text   string
 }
 
 func (w Warning) String() string { return position(w.Path, w.Line, w.Column) + w.Text }
 
-// position is what editors and people expect before a complaint about a file.
+// position returns the prefix of a message about a file, in the format that editors
+// recognize.
 func position(path string, line, column int) string {
 	switch {
 	case line == 0:
@@ -41,16 +41,15 @@ func position(path string, line, column int) string {
 	return fmt.Sprintf("%s:%d:%d: ", path, line, column)
 }
 
-// maxText is how many bytes of a message are shown. What it copies from the file
-// may be as long as the file.
-const maxText = 600
+// maxMessage limits a message, in bytes. A message can quote text as long as the file.
+const maxMessage = 600
 
-// oneLine keeps words that were copied from the file, or from an error of a
-// library, from breaking the line, and from filling a log. The beginning of a
-// message says what is wrong, and its end what to do.
+// oneLine returns text as one line of at most maxMessage bytes. Text that is quoted from
+// the file or from a library can be longer. It shortens the middle of a message, because
+// the beginning describes the error and the end the remedy.
 func oneLine(text string) string {
-	if len(text) > maxText {
-		text = strings.ToValidUTF8(text[:maxText/2], "") + " ... " + strings.ToValidUTF8(text[len(text)-maxText/2:], "")
+	if len(text) > maxMessage {
+		text = strings.ToValidUTF8(text[:maxMessage/2], "") + " ... " + strings.ToValidUTF8(text[len(text)-maxMessage/2:], "")
 	}
 	return strings.NewReplacer("\r", " ", "\n", " ").Replace(text)
 }

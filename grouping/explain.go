@@ -51,8 +51,8 @@ type Step struct {
 	Passed bool
 }
 
-// everyWord is what an Explanation tells.
-const everyWord = platform.IdentityArgs | platform.IdentityUser | platform.IdentityCgroups | platform.IdentityExe
+// explainedFields are the identity fields of an Explanation.
+const explainedFields = platform.IdentityArgs | platform.IdentityUser | platform.IdentityCgroups | platform.IdentityExe
 
 // Explain says why a process is where the last Update has put it. The error
 // matches [platform.ErrGone] if there is no such process.
@@ -61,7 +61,7 @@ func (t *Tracker) Explain(ctx context.Context, pid int) (*Explanation, error) {
 	if i < 0 {
 		return nil, platform.ErrGone
 	}
-	id, err := t.src.Identify(ctx, &t.snap.Samples[i], everyWord)
+	id, err := t.src.Identify(ctx, &t.snap.Samples[i], explainedFields)
 	if err != nil {
 		return nil, err
 	}
@@ -69,10 +69,10 @@ func (t *Tracker) Explain(ctx context.Context, pid int) (*Explanation, error) {
 	for _, a := range e.Line {
 		e.Ancestors = append(e.Ancestors, a.Comm)
 	}
-	s := subject{id: &e.Identity}
-	words := s.words()
-	e.Unit, e.Slice, e.App = words.Unit(), words.Slice(), words.App()
-	e.ContainerID, e.ContainerRuntime, e.PodUID = words.ContainerID(), words.ContainerRuntime(), words.PodUID()
+	c := candidate{id: &e.Identity}
+	data := c.templateData()
+	e.Unit, e.Slice, e.App = data.Unit(), data.Slice(), data.App()
+	e.ContainerID, e.ContainerRuntime, e.PodUID = data.ContainerID(), data.ContainerRuntime(), data.PodUID()
 	for _, r := range t.matcher.Rules() {
 		e.Trials = append(e.Trials, r.try(&e.Identity, t.matcher))
 	}
@@ -119,10 +119,10 @@ func (t *Tracker) lineage(i int) (line []Ancestor) {
 // try tells what the rule makes of a process, selector by selector. The rules of
 // names and mappings have no selectors, and are asked as a whole.
 func (r *Rule) try(id *platform.Identity, m Matcher) Trial {
-	s := subject{id: id}
+	c := candidate{id: id}
 	tr := Trial{Rule: r, Passed: true}
 	for _, sel := range r.selectors {
-		st := Step{Key: sel.key(), Wants: sel.entries(), Sees: sel.sees(&s), Passed: sel.match(&s)}
+		st := Step{Key: sel.key(), Wants: sel.entries(), Sees: sel.values(&c), Passed: sel.match(&c)}
 		tr.Passed = tr.Passed && st.Passed
 		tr.Steps = append(tr.Steps, st)
 	}
@@ -133,9 +133,9 @@ func (r *Rule) try(id *platform.Identity, m Matcher) Trial {
 		return tr
 	}
 	if tr.Passed {
-		tr.Captures = maps.Clone(s.matches)
+		tr.Captures = maps.Clone(c.matches)
 		delete(tr.Captures, "")
-		tr.Group = r.place(&s, len(m.LabelNames())).Group
+		tr.Group = r.assign(&c, len(m.LabelNames())).Group
 	}
 	return tr
 }

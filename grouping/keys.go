@@ -1,21 +1,20 @@
 package grouping
 
-// A Key is one key of the configuration file. The decoder, the JSON schema and
-// the tables of the documentation all read the same list, so that none can know
-// of a key another does not.
+// A Key describes one key of the configuration file. The decoder, the JSON schema
+// and the tables of the documentation are all derived from the same lists of keys.
 type Key struct {
 	Name string
-	Type string // what its value is, as [keyTypes] has it
+	Type string // type of the value: one of the type constants below
 	Help string // one sentence
 }
 
-// The types of keys.
+// Types of keys, as the documentation shows them.
 const (
-	typeText     = "text"
-	typeTexts    = "list of texts"
+	typeString   = "string"
+	typeStrings  = "list of strings"
 	typeRegexps  = "list of regular expressions"
 	typeTemplate = "template"
-	typeSwitch   = "true or false"
+	typeBool     = "true or false"
 	typeNumber   = "number"
 	typeExpect   = "mapping of min and max"
 	typeLabels   = "mapping of label to template"
@@ -23,39 +22,39 @@ const (
 	typeRules    = "list of rules"
 )
 
-// fileKeys are the keys of the file, ruleKeys those of a rule, in the order in
-// which messages list them and the decoder reads them.
+// fileKeys are the keys of the file, ruleKeys those of a rule. Messages list them
+// and the decoder reads them in this order.
 var (
 	fileKeys = []Key{
-		{"process_names", typeRules, "The rules; the first that wants a process names its group."},
+		{"process_names", typeRules, "Rules; the first rule that matches a process names its group."},
 	}
 	selectorKeys = []Key{
-		{"comm", typeTexts, "Names of processes, of which Linux keeps 15 bytes."},
-		{"exe", typeTexts, "First words of command lines: with a slash all of it, without one what follows its last slash."},
-		{"cmdline", typeRegexps, "Regular expressions that all match the command line, its arguments joined by single spaces."},
-		{"user", typeTexts, "Effective users, by name or number."},
-		{"exe_path", typeTexts, "Paths of the program's file, or shell patterns of paths, in which * stops at a slash."},
-		{"ancestor", typeTexts, "Names of the parent, of the parent of that, and so on, when the process was looked at."},
-		{"unit", typeTexts, "Units of systemd, or shell patterns of units, such as getty@*.service."},
-		{"container", typeTexts, "First digits of container ids; * is any container."},
-		{"cgroup", typeRegexps, "Regular expressions of which one matches the path of a control group."},
+		{"comm", typeStrings, "Process names, which Linux truncates to 15 bytes."},
+		{"exe", typeStrings, "First arguments (argv[0]); an entry without a slash is compared with the part after the last slash."},
+		{"cmdline", typeRegexps, "Regular expressions that must all match the command line, its arguments joined by single spaces."},
+		{"user", typeStrings, "Effective users, by name or number."},
+		{"exe_path", typeStrings, "Paths of the executable file, or shell patterns; * does not match a slash."},
+		{"ancestor", typeStrings, "Names of the parent or any other ancestor at the time when the process is matched."},
+		{"unit", typeStrings, "systemd units, or shell patterns such as getty@*.service."},
+		{"container", typeStrings, "Container IDs or their first digits; * matches any container."},
+		{"cgroup", typeRegexps, "Regular expressions, one of which must match a cgroup path."},
 	}
 	ruleKeys = append([]Key{
-		{"name", typeTemplate, "Name of the group; {{.ExeBase}} without it."},
+		{"name", typeTemplate, "Name of the group. Default: {{.ExeBase}}."},
 	}, append(append([]Key(nil), selectorKeys...), []Key{
-		{"not", typeNot, "Selectors of which no entry may fit."},
-		{"ignore", typeSwitch, "Whether what the rule wants is in no group, and its children with it."},
-		{"children", typeSwitch, "Whether processes that no rule wants join the group of an ancestor that this rule wants; the flag --children without it."},
-		{"threads", typeSwitch, "Whether the threads of these processes are told by name; the flag --threads without it."},
-		{"smaps", typeSwitch, "Whether the proportional memory of these processes is read; the flag --gather-smaps without it."},
-		{"expect", typeExpect, "How many processes the group should have; takes a name without fields."},
-		{"labels", typeLabels, "Labels of the group beside its name."},
-		{"max_groups", typeNumber, "How many groups the rule may make; what has no room is in _other."},
-		{"top", typeNumber, "How many processes of a group, those with the highest CPU and memory, are told one by one."},
+		{"not", typeNot, "Selectors; a process that matches any of their entries does not match the rule."},
+		{"ignore", typeBool, "Exclude the matching processes, and their children that match no rule, from all groups."},
+		{"children", typeBool, "Whether descendants that match no rule join the group. Default: the flag --children."},
+		{"threads", typeBool, "Whether to export metrics per thread name. Default: the flag --threads."},
+		{"smaps", typeBool, "Whether to read proportional memory from smaps. Default: the flag --gather-smaps."},
+		{"expect", typeExpect, "Expected number of processes in the group; requires a name without template fields."},
+		{"labels", typeLabels, "Additional labels of the group."},
+		{"max_groups", typeNumber, "Maximum number of groups that the rule can create; further processes count in _other."},
+		{"top", typeNumber, "Number of processes to export individually: those with the most CPU, and those with the most memory."},
 	}...)...)
 	expectKeys = []Key{
-		{"min", typeNumber, "Fewest processes that are fine; 1 without it, or 0 if there is a max below that."},
-		{"max", typeNumber, "Most processes that are fine; any number without it."},
+		{"min", typeNumber, "Minimum number of processes. Default: 1, or 0 if max is 0."},
+		{"max", typeNumber, "Maximum number of processes. Default: no maximum."},
 	}
 )
 
@@ -67,7 +66,8 @@ func keyNames(keys []Key) []string {
 	return names
 }
 
-// ReservedLabels are those that metrics have already, or that Prometheus sets.
+// ReservedLabels are the labels that metrics already have or that Prometheus sets.
+// Rules cannot define them.
 var ReservedLabels = []string{
 	"groupname", "mode", "state", "memtype", "ctxswitchtype", "wchan", "threadname", "iomode", "file", "reason", "code",
 	"pid", "comm", "counter", "rule", "name", "source", "le", "quantile", "job", "instance",

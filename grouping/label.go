@@ -9,13 +9,13 @@ import (
 
 const hexDigits = "0123456789abcdef"
 
-// ValidLabel returns the label value that stands for name. Label values must be
-// UTF-8, but any local user can call a process by any bytes.
+// ValidLabel returns name as a valid label value. Label values must be UTF-8, but any
+// local user can give a process a name of arbitrary bytes.
 //
-// A name in UTF-8 stays as it is. Otherwise each byte that is no part of UTF-8
-// becomes U+FFFD followed by the byte in two hexadecimal digits. So do the
-// bytes of a U+FFFD that was in the name already, or else two names could share
-// one label and one user's process could hide in another's group.
+// Valid UTF-8 is unchanged. Each byte that is not part of valid UTF-8 becomes U+FFFD
+// followed by the byte in two hexadecimal digits. The bytes of a U+FFFD in the name are
+// escaped as well. Otherwise two names could share one label value, and the process of
+// one user could hide in the group of another.
 func ValidLabel(name string) string {
 	if utf8.ValidString(name) && !strings.ContainsRune(name, utf8.RuneError) {
 		return name
@@ -39,28 +39,27 @@ func ValidLabel(name string) string {
 	return out.String()
 }
 
-// OtherName is the group, and the thread name, of what finds no room for a name
-// of its own.
+// OtherName is the group of processes above a group limit, and the name of threads above
+// the thread name limit.
 const OtherName = "_other"
 
-// Reserved are the names that no rule and no process can have.
+// Reserved are group names that no rule and no process can use.
 var Reserved = []string{OtherName}
 
-// maxGroupName is how many bytes of a name are kept. It is in every series of
-// its group.
+// maxGroupName limits a group name, in bytes. Every series of the group contains it.
 const maxGroupName = 1024
 
-// groupName returns the group that name stands for: a valid label value that is
-// not reserved. What is cut off from a long one is told by a hash behind it, so
-// that different names stay different. A short one that looks as if it were cut
-// is cut as well, lest somebody compute another's and move in.
+// groupName returns name as a group name: a valid label value that is not reserved. It
+// truncates a long name and appends a hash of the whole name, so that different names
+// stay different. It also truncates a short name that looks truncated. Otherwise a user
+// could compute the truncated form of another name and join its group.
 func groupName(name string) string {
 	label := processName(name)
-	if len(label) <= maxGroupName && !looksCut(label) {
+	if len(label) <= maxGroupName && !looksTruncated(label) {
 		return label
 	}
 	sum := sha256.Sum256([]byte(name))
-	tail := cutMark + hex.EncodeToString(sum[:hashBytes])
+	tail := hashSeparator + hex.EncodeToString(sum[:hashBytes])
 	end := min(len(label), maxGroupName-len(tail))
 	for end < len(label) && !utf8.RuneStart(label[end]) {
 		end--
@@ -68,21 +67,20 @@ func groupName(name string) string {
 	return label[:end] + tail
 }
 
-// The end of a label that was cut. With 16 bytes of the hash nobody finds two
-// names that share it.
+// The end of a truncated name. With 16 bytes of the hash it is infeasible to find two
+// names with the same one.
 const (
-	cutMark   = "~"
-	hashBytes = 16
+	hashSeparator = "~"
+	hashBytes     = 16
 )
 
-// looksCut reports whether label could be the beginning of a longer one, with
-// the hash of that.
-func looksCut(label string) bool {
-	at := len(label) - len(cutMark) - 2*hashBytes
-	if len(label) <= maxGroupName-utf8.UTFMax || label[at:at+len(cutMark)] != cutMark {
+// looksTruncated reports whether label has the form of a truncated name.
+func looksTruncated(label string) bool {
+	at := len(label) - len(hashSeparator) - 2*hashBytes
+	if len(label) <= maxGroupName-utf8.UTFMax || label[at:at+len(hashSeparator)] != hashSeparator {
 		return false
 	}
-	for _, c := range []byte(label[at+len(cutMark):]) {
+	for _, c := range []byte(label[at+len(hashSeparator):]) {
 		if strings.IndexByte(hexDigits, c) < 0 {
 			return false
 		}
@@ -90,8 +88,8 @@ func looksCut(label string) bool {
 	return true
 }
 
-// processName returns the label value that stands for a name which anybody may
-// choose: that of [OtherName] is written as if its first byte were no text.
+// processName returns the label value of a name that a user chose. It escapes the first
+// byte of [OtherName].
 func processName(name string) string {
 	if name == OtherName {
 		return string(utf8.RuneError) + "5f" + name[1:]

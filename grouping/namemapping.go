@@ -13,25 +13,25 @@ import (
 // ErrNameMapping matches the errors of [NewNameMapping].
 var ErrNameMapping = errors.New("bad name mapping")
 
-// nameMapping is the Matcher of the flags procnames and namemapping.
+// A nameMapping is the Matcher of the flags --procnames and --namemapping.
 type nameMapping struct {
-	rules    []*Rule // of names, in their order
-	names    map[string]*Rule
-	mappings map[string]mapping
+	rules    []*Rule            // in the order of the flags
+	names    map[string]*Rule   // rules of --procnames by process name
+	mappings map[string]mapping // rules of --namemapping by process name
 }
 
-// A mapping makes names of command lines.
+// A mapping derives the group name from a command line.
 type mapping struct {
 	rule *Rule
 	expr *regexp.Regexp
 }
 
-// NewNameMapping returns the Matcher of the flags -procnames, names separated
-// by commas, and -namemapping, pairs of a name and a regular expression. As no
-// comma can be quoted, no expression can have one.
+// NewNameMapping returns the Matcher of the flags --procnames, a comma-separated list of
+// process names, and --namemapping, a comma-separated list of pairs of a process name and
+// a regular expression. Commas cannot be quoted, so expressions cannot contain any.
 //
-// A mapping alone decides about the processes of its name: one whose command
-// line does not match is in no group, even if procnames has its name too.
+// A mapping takes precedence for the processes of its name: a process whose command line
+// does not match belongs to no group, even if procnames lists its name.
 func NewNameMapping(procnames, namemapping string) (Matcher, error) {
 	m := &nameMapping{names: make(map[string]*Rule), mappings: make(map[string]mapping)}
 	for name := range strings.SplitSeq(procnames, ",") {
@@ -42,7 +42,7 @@ func NewNameMapping(procnames, namemapping string) (Matcher, error) {
 	if err := m.parse(namemapping); err != nil {
 		return nil, err
 	}
-	for name, r := range m.names { // a mapping decides alone
+	for name, r := range m.names { // a mapping takes precedence
 		if _, mapped := m.mappings[name]; !mapped {
 			r.Name, r.Static = groupName(name), true
 		}
@@ -50,32 +50,32 @@ func NewNameMapping(procnames, namemapping string) (Matcher, error) {
 	return m, nil
 }
 
-// add appends a rule.
+// add appends a rule and returns it.
 func (m *nameMapping) add(r *Rule) *Rule {
 	r.Position = len(m.rules) + 1
 	m.rules = append(m.rules, r)
 	return r
 }
 
-// parse reads the pairs of the flag namemapping.
+// parse parses the value of the flag --namemapping.
 func (m *nameMapping) parse(namemapping string) error {
 	if namemapping == "" {
 		return nil
 	}
 	tokens := strings.Split(namemapping, ",")
 	if len(tokens)%2 != 0 {
-		return fmt.Errorf("grouping: %w, of %q: %d parts between commas; write pairs: name,regexp,name,regexp",
+		return fmt.Errorf("grouping: %w %q: %d comma-separated parts are not pairs; write name,regexp,name,regexp",
 			ErrNameMapping, namemapping, len(tokens))
 	}
 	for i := 0; i < len(tokens); i += 2 {
 		name, expr := tokens[i], tokens[i+1]
 		if name == "" || expr == "" {
-			return fmt.Errorf("grouping: %w, of %q: pair %d has an empty part; remove the comma too many",
+			return fmt.Errorf("grouping: %w %q: pair %d has an empty part; remove the extra comma",
 				ErrNameMapping, namemapping, i/2+1)
 		}
 		re, err := regexp.Compile(expr)
 		if err != nil {
-			return fmt.Errorf("grouping: %w, regexp %q of %s: %w%s", ErrNameMapping, expr, name, err, regexpHint(expr))
+			return fmt.Errorf("grouping: %w: regexp %q of %s: %w%s", ErrNameMapping, expr, name, err, regexpHint(expr))
 		}
 		m.mappings[name] = mapping{m.add(&Rule{Template: name + ":" + expr}), re}
 	}
@@ -98,17 +98,17 @@ func (m *nameMapping) LabelNames() []string { return nil }
 
 // Match implements [Matcher].
 func (m *nameMapping) Match(id *platform.Identity) Match {
-	to, mapped := m.mappings[id.Comm]
-	if !mapped {
+	mapped, ok := m.mappings[id.Comm]
+	if !ok {
 		if r := m.names[id.Comm]; r != nil {
 			return Match{Rule: r, Group: r.Name, OK: true}
 		}
 		return Match{}
 	}
-	groups := to.expr.FindStringSubmatch(strings.Join(id.Args, " "))
+	groups := mapped.expr.FindStringSubmatch(strings.Join(id.Args, " "))
 	for i := 1; i < len(groups); i++ {
 		if groups[i] != "" {
-			return Match{Rule: to.rule, Group: groupName(id.Comm + ":" + redact.Secrets(groups[i])), OK: true}
+			return Match{Rule: mapped.rule, Group: groupName(id.Comm + ":" + redact.Secrets(groups[i])), OK: true}
 		}
 	}
 	return Match{}

@@ -23,7 +23,7 @@ func TestNamesAreRedacted(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		s := &subject{id: id, matches: map[string]string{"all": strings.Join(id.Args, " ")}}
+		s := &candidate{id: id, matches: map[string]string{"all": strings.Join(id.Args, " ")}}
 		if got := tmpl.group(s).Group; got != tt.want {
 			t.Errorf("%s: got %q, want %q", tt.text, got, tt.want)
 		}

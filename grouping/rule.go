@@ -6,105 +6,106 @@ import (
 	"github.com/seed57308aee/process_exporter/platform"
 )
 
-// A Rule is one item of process_names, or a name of the flag procnames. It does
-// not change once it is made. A process must pass all its selectors.
+// A Rule is one item of process_names, or a name of the flag --procnames. It is
+// immutable. A process must match all its selectors.
 type Rule struct {
-	Position int    // from 1
-	Line     int    // in the file, from 1; 0 if it comes from none
-	Column   int    // the same
+	Position int    // in the list of rules, counted from 1
+	Line     int    // in the file, counted from 1; 0 if the rule comes from a flag
+	Column   int    // in the file, counted from 1; 0 if the rule comes from a flag
 	Template string // of the name, as written
 
-	// Name is the group of every process that the rule wants, if it is always
-	// the same: then Static is true, and the group exists from the start.
+	// Name is the group of every matching process if Static is true: the template
+	// has no fields. Such a group exists before any process matches.
 	Name   string
 	Static bool
 
-	Ignore    bool    // what it wants is in no group
-	Expect    *Expect // nil if any number of processes is fine
-	MaxGroups int     // how many groups it may make; 0 is no limit of its own
-	Top       int     // how many members are shown one by one
+	Ignore    bool    // matching processes belong to no group
+	Expect    *Expect // nil if any number of processes is expected
+	MaxGroups int     // maximum number of groups of this rule; 0 if only the global limit applies
+	Top       int     // number of processes to export individually
 
-	children choice
-	threads  choice
-	smaps    choice
+	children override
+	threads  override
+	smaps    override
 
-	selectors []selector // at least one, the cheap ones first
+	selectors []selector // at least one, the cheapest ones first
 	name      *nameTemplate
 	labels    []labelTemplate
 }
 
-// An Expect says how many processes a group should have.
+// An Expect is the expected number of processes in a group.
 type Expect struct {
 	Min int
-	Max int // -1 is no upper bound
+	Max int // -1 if there is no maximum
 }
 
-// A choice is a switch that a rule may leave to the flag of its name.
-type choice uint8
+// An override is a boolean option of a rule that overrides the flag of the same name.
+type override uint8
 
 const (
-	unset choice = iota
-	yes
-	no
+	overrideNone override = iota
+	overrideTrue
+	overrideFalse
 )
 
-// or returns the choice, or what the flag says.
-func (c choice) or(flag bool) bool { return c == yes || c == unset && flag }
+// or returns the value of the override, or flag if there is none.
+func (o override) or(flag bool) bool { return o == overrideTrue || o == overrideNone && flag }
 
-// A labelTemplate makes the value of one label.
+// A labelTemplate produces the value of one label.
 type labelTemplate struct {
 	name  string
 	value *nameTemplate
-	at    int // index in the labels of all rules
+	index int // of the label in the labels of all rules
 }
 
-// fields returns what is to be read of the processes of a rule.
+// fields returns the sample fields to read for the processes of the rule. all are
+// the fields that the flags enable.
 func (r *Rule) fields(all platform.Fields) platform.Fields {
-	set := func(c choice, fields platform.Fields) {
-		switch c {
-		case yes:
+	apply := func(o override, fields platform.Fields) {
+		switch o {
+		case overrideTrue:
 			all |= fields
-		case no:
+		case overrideFalse:
 			all &^= fields
 		}
 	}
-	set(r.threads, platform.FieldTaskUsage)
-	set(r.smaps, platform.FieldSmaps)
+	apply(r.threads, platform.FieldTaskUsage)
+	apply(r.smaps, platform.FieldSmaps)
 	return all
 }
 
-// match reports whether the rule wants s, and leaves its captures there.
-func (r *Rule) match(s *subject) bool {
-	s.matches = nil
+// match reports whether c matches the rule, and sets the captures of c.
+func (r *Rule) match(c *candidate) bool {
+	c.matches = nil
 	for _, sel := range r.selectors {
-		if !sel.match(s) {
+		if !sel.match(c) {
 			return false
 		}
 	}
 	return true
 }
 
-// place returns where the rule puts s, which it wants. labels is how many
-// labels all rules have.
-func (r *Rule) place(s *subject, labels int) Match {
+// assign returns the group of c, which matches the rule. labels is the number of
+// labels of all rules.
+func (r *Rule) assign(c *candidate, labels int) Match {
 	if r.Ignore {
 		return Match{Rule: r}
 	}
-	m := r.name.group(s)
+	m := r.name.group(c)
 	m.Rule = r
 	if labels > 0 {
 		m.Labels = make([]string, labels)
 	}
 	for _, l := range r.labels {
-		value := l.value.group(s)
-		m.Labels[l.at] = value.Group
+		value := l.value.group(c)
+		m.Labels[l.index] = value.Group
 		m.TemplateFailed = m.TemplateFailed || value.TemplateFailed
 	}
 	return m
 }
 
-// standing returns the group of a rule whose processes are all in one, and that
-// is there without any.
+// standing returns the group of a rule whose name is fixed. The group exists even
+// if it has no processes. It reports false for other rules.
 func (r *Rule) standing(labels int) (m Match, ok bool) {
 	if !r.Static || r.Ignore {
 		return m, false
@@ -115,25 +116,25 @@ func (r *Rule) standing(labels int) (m Match, ok bool) {
 	}
 	for _, l := range r.labels {
 		if l.value.static {
-			m.Labels[l.at] = l.value.text
+			m.Labels[l.index] = l.value.text
 		}
 	}
 	return m, true
 }
 
 func (r *Rule) needs() platform.IdentityFields {
-	words := r.name.needs
+	fields := r.name.needs
 	for _, sel := range r.selectors {
-		words |= sel.needs()
+		fields |= sel.needs()
 	}
 	for _, l := range r.labels {
-		words |= l.value.needs
+		fields |= l.value.needs
 	}
-	return words
+	return fields
 }
 
-// labelNames returns the names of the labels of all rules, sorted, and tells
-// each rule where its own stand.
+// labelNames returns the names of the labels of all rules, sorted, and sets the index
+// of every label.
 func labelNames(rules []*Rule) []string {
 	var names []string
 	for _, r := range rules {
@@ -145,7 +146,7 @@ func labelNames(rules []*Rule) []string {
 	names = slices.Compact(names)
 	for _, r := range rules {
 		for i := range r.labels {
-			r.labels[i].at, _ = slices.BinarySearch(names, r.labels[i].name)
+			r.labels[i].index, _ = slices.BinarySearch(names, r.labels[i].name)
 		}
 	}
 	return names

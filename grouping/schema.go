@@ -2,11 +2,11 @@ package grouping
 
 import "encoding/json"
 
-// schemaID names the schema; nothing is served there.
+// schemaID identifies the schema. It is not a URL.
 const schemaID = "urn:process_exporter:config"
 
-// Schema returns the JSON schema of the configuration file, which editors use to
-// complete and to check what is typed.
+// Schema returns the JSON schema of the configuration file. Editors use it for completion
+// and validation.
 func Schema() string {
 	defs := map[string]any{}
 	for name, keys := range map[string][]Key{"rule": ruleKeys, "not": selectorKeys, "expect": expectKeys} {
@@ -19,12 +19,13 @@ func Schema() string {
 	root["definitions"] = defs
 	text, err := json.MarshalIndent(root, "", "  ")
 	if err != nil {
-		panic(err) // it holds nothing that cannot be written
+		panic(err) // unreachable: every value can be encoded
 	}
 	return string(text) + "\n"
 }
 
-// objectSchema describes a mapping. Keys that begin with x- belong to the user.
+// objectSchema returns the schema of a mapping. Keys that begin with x- are reserved for
+// the user.
 func objectSchema(keys []Key) map[string]any {
 	properties := map[string]any{}
 	for _, k := range keys {
@@ -41,12 +42,12 @@ func objectSchema(keys []Key) map[string]any {
 func typeSchema(kind string) map[string]any {
 	scalar := []any{"string", "number", "boolean", "null"}
 	switch kind {
-	case typeTexts, typeRegexps:
+	case typeStrings, typeRegexps:
 		return map[string]any{"anyOf": []any{
 			map[string]any{"type": scalar},
 			map[string]any{"type": "array", "items": map[string]any{"type": scalar}},
 		}}
-	case typeSwitch:
+	case typeBool:
 		return map[string]any{"type": []any{"boolean", "null"}}
 	case typeNumber:
 		return map[string]any{"type": []any{"integer", "null"}, "minimum": 0}
@@ -63,7 +64,8 @@ func typeSchema(kind string) map[string]any {
 	return map[string]any{"type": scalar}
 }
 
-// reference points at a definition. Draft 7 ignores what stands beside $ref.
+// reference returns a reference to a definition. It wraps $ref in allOf, because draft 7
+// ignores other keys next to $ref.
 func reference(name string) map[string]any {
 	return map[string]any{"allOf": []any{map[string]any{"$ref": "#/definitions/" + name}}}
 }

@@ -12,144 +12,145 @@ import (
 
 // A selector is one condition of a rule.
 type selector interface {
-	match(s *subject) bool
+	match(c *candidate) bool
 	needs() platform.IdentityFields
-	key() string              // what it is called in the file
-	entries() []string        // what it wants
-	sees(s *subject) []string // what of a process it looks at
+	key() string                  // its key in the configuration file
+	entries() []string            // its entries in the configuration file
+	values(c *candidate) []string // the values of a process that it compares
 }
 
-// A list passes processes of which one text fits one entry.
-type list struct {
+// A listSelector matches processes with a value that matches one of its items.
+type listSelector struct {
 	*listKind
 	items []string
 }
 
-// A listKind is what distinguishes the lists: whose texts they look at, and
-// when an entry fits.
+// A listKind defines a key whose value is a list of strings.
 type listKind struct {
-	name  string
-	words platform.IdentityFields
-	texts func(s *subject) []string
-	fits  func(entry, text string) bool
+	name    string
+	fields  platform.IdentityFields
+	get     func(c *candidate) []string
+	matches func(entry, value string) bool
 }
 
-// listKinds are the selectors that are lists of texts, in the order in which a
-// rule tries them: what is told apart most cheaply comes first.
+// listKinds are the list selectors in the order in which a rule tries them. The
+// cheapest ones come first.
 var listKinds = []*listKind{
-	{"comm", 0, func(s *subject) []string { return []string{s.id.Comm} }, equal},
-	{"exe", platform.IdentityArgs, firstArgument, calledAs},
-	{"user", platform.IdentityUser, userTexts, equal},
-	{"exe_path", platform.IdentityExe, func(s *subject) []string { return present(s.id.Exe) }, fitsPattern},
-	{"ancestor", platform.IdentityAncestors, func(s *subject) []string { return s.id.Ancestors }, equal},
-	{"unit", platform.IdentityCgroups, func(s *subject) []string { return present(s.place().Unit) }, fitsPattern},
-	{"container", platform.IdentityCgroups, func(s *subject) []string { return present(s.place().ContainerID) }, fitsContainer},
+	{"comm", 0, func(c *candidate) []string { return []string{c.id.Comm} }, isEqual},
+	{"exe", platform.IdentityArgs, firstArgument, matchesFirstArgument},
+	{"user", platform.IdentityUser, userNameAndID, isEqual},
+	{"exe_path", platform.IdentityExe, func(c *candidate) []string { return nonEmpty(c.id.Exe) }, matchesPattern},
+	{"ancestor", platform.IdentityAncestors, func(c *candidate) []string { return c.id.Ancestors }, isEqual},
+	{"unit", platform.IdentityCgroups, func(c *candidate) []string { return nonEmpty(c.cgroup().Unit) }, matchesPattern},
+	{"container", platform.IdentityCgroups, func(c *candidate) []string { return nonEmpty(c.cgroup().ContainerID) }, matchesContainer},
 }
 
-func (l *list) key() string { return l.name }
+func (l *listSelector) key() string { return l.name }
 
-func (l *list) needs() platform.IdentityFields { return l.words }
+func (l *listSelector) needs() platform.IdentityFields { return l.fields }
 
-func (l *list) entries() []string { return l.items }
+func (l *listSelector) entries() []string { return l.items }
 
-func (l *list) sees(s *subject) []string { return l.texts(s) }
+func (l *listSelector) values(c *candidate) []string { return l.get(c) }
 
-func (l *list) match(s *subject) bool {
-	texts := l.texts(s)
+func (l *listSelector) match(c *candidate) bool {
+	values := l.get(c)
 	return slices.ContainsFunc(l.items, func(entry string) bool {
-		return slices.ContainsFunc(texts, func(text string) bool { return l.fits(entry, text) })
+		return slices.ContainsFunc(values, func(value string) bool { return l.matches(entry, value) })
 	})
 }
 
-func equal(entry, text string) bool { return entry == text }
+func isEqual(entry, value string) bool { return entry == value }
 
-func present(text string) []string {
-	if text == "" {
+func nonEmpty(value string) []string {
+	if value == "" {
 		return nil
 	}
-	return []string{text}
+	return []string{value}
 }
 
-func firstArgument(s *subject) []string {
-	if len(s.id.Args) == 0 {
+func firstArgument(c *candidate) []string {
+	if len(c.id.Args) == 0 {
 		return nil
 	}
-	return s.id.Args[:1]
+	return c.id.Args[:1]
 }
 
-// calledAs compares a first argument: an entry with a slash is the whole of
-// it, one without is its last element.
-func calledAs(entry, text string) bool {
+// matchesFirstArgument compares an entry with a slash to the whole first argument,
+// and an entry without one to its last path element.
+func matchesFirstArgument(entry, value string) bool {
 	if strings.Contains(entry, "/") {
-		return entry == text
+		return entry == value
 	}
-	return entry == path.Base(text)
+	return entry == path.Base(value)
 }
 
-// userTexts returns the name and the number of the effective user.
-func userTexts(s *subject) []string {
-	if s.id.Username == "" { // it could not be read
+// userNameAndID returns the name and the number of the effective user, or nothing if
+// they are unreadable.
+func userNameAndID(c *candidate) []string {
+	if c.id.Username == "" {
 		return nil
 	}
-	return []string{s.id.Username, strconv.FormatUint(uint64(s.id.EUID), 10)}
+	return []string{c.id.Username, strconv.FormatUint(uint64(c.id.EUID), 10)}
 }
 
-// fitsPattern compares with a shell pattern, as systemctl does with units. The
-// decoder has refused the malformed ones.
-func fitsPattern(entry, text string) bool {
-	ok, err := path.Match(entry, text)
+// matchesPattern matches a shell pattern, as systemctl does with units. The decoder
+// rejects malformed patterns.
+func matchesPattern(entry, value string) bool {
+	ok, err := path.Match(entry, value)
 	return ok && err == nil
 }
 
-// fitsContainer compares a container's id with the first digits of one. A star
-// is any container.
-func fitsContainer(entry, id string) bool {
+// matchesContainer compares an entry with the beginning of a container ID. The entry
+// * matches every container.
+func matchesContainer(entry, id string) bool {
 	return entry == "*" || entry != "" && strings.HasPrefix(id, strings.ToLower(entry))
 }
 
-// expressions pass processes of which the texts match regular expressions.
-type expressions struct {
-	*expressionKind
-	all bool // of the expressions have to match, rather than one
-	res []*regexp.Regexp
+// A regexpSelector matches processes whose values match regular expressions.
+type regexpSelector struct {
+	*regexpKind
+	all     bool // every expression must match; false: one of them
+	regexps []*regexp.Regexp
 
-	anything bool // what allAnything says, which is asked of each rule for each behind it
+	matchesAny bool // result of matchesAnyText, which the check for unreachable rules needs for every pair of rules
 }
 
-type expressionKind struct {
-	name  string
-	words platform.IdentityFields
-	all   bool
-	texts func(s *subject) []string
+// A regexpKind defines a key whose value is a list of regular expressions.
+type regexpKind struct {
+	name   string
+	fields platform.IdentityFields
+	all    bool
+	get    func(c *candidate) []string
 }
 
-// expressionKinds are the selectors that are lists of regular expressions.
-var expressionKinds = []*expressionKind{
-	{"cmdline", platform.IdentityArgs, true, func(s *subject) []string { return []string{s.commandLine()} }},
-	{"cgroup", platform.IdentityCgroups, false, func(s *subject) []string { return s.id.Cgroups }},
+// regexpKinds are the selectors with regular expressions.
+var regexpKinds = []*regexpKind{
+	{"cmdline", platform.IdentityArgs, true, func(c *candidate) []string { return []string{c.commandLine()} }},
+	{"cgroup", platform.IdentityCgroups, false, func(c *candidate) []string { return c.id.Cgroups }},
 }
 
-func (e *expressions) key() string { return e.name }
+func (e *regexpSelector) key() string { return e.name }
 
-func (e *expressions) needs() platform.IdentityFields { return e.words }
+func (e *regexpSelector) needs() platform.IdentityFields { return e.fields }
 
-func (e *expressions) sees(s *subject) []string { return e.texts(s) }
+func (e *regexpSelector) values(c *candidate) []string { return e.get(c) }
 
-func (e *expressions) entries() []string {
-	texts := make([]string, len(e.res))
-	for i, re := range e.res {
+func (e *regexpSelector) entries() []string {
+	texts := make([]string, len(e.regexps))
+	for i, re := range e.regexps {
 		texts[i] = re.String()
 	}
 	return texts
 }
 
-func (e *expressions) match(s *subject) bool {
-	texts := e.texts(s)
-	for _, re := range e.res {
+func (e *regexpSelector) match(c *candidate) bool {
+	values := e.get(c)
+	for _, re := range e.regexps {
 		found := false
-		for _, text := range texts {
-			if groups := re.FindStringSubmatch(text); groups != nil {
-				s.capture(re.SubexpNames(), groups)
+		for _, value := range values {
+			if groups := re.FindStringSubmatch(value); groups != nil {
+				c.capture(re.SubexpNames(), groups)
 				found = true
 				break
 			}
@@ -161,27 +162,27 @@ func (e *expressions) match(s *subject) bool {
 	return e.all
 }
 
-// A refusal passes the processes that no entry of its selectors fits.
-type refusal struct{ of []selector }
+// A notSelector matches processes that none of its selectors matches.
+type notSelector struct{ selectors []selector }
 
-func (n *refusal) key() string { return "not" }
+func (n *notSelector) key() string { return "not" }
 
-func (n *refusal) match(s *subject) bool {
-	captured := s.matches
-	s.matches = nil // what is captured here belongs to nobody
-	defer func() { s.matches = captured }()
-	return !slices.ContainsFunc(n.of, func(sel selector) bool { return sel.match(s) })
+func (n *notSelector) match(c *candidate) bool {
+	captured := c.matches
+	c.matches = nil // discard captures of the negated selectors
+	defer func() { c.matches = captured }()
+	return !slices.ContainsFunc(n.selectors, func(sel selector) bool { return sel.match(c) })
 }
 
-func (n *refusal) needs() (words platform.IdentityFields) {
-	for _, sel := range n.of {
-		words |= sel.needs()
+func (n *notSelector) needs() (fields platform.IdentityFields) {
+	for _, sel := range n.selectors {
+		fields |= sel.needs()
 	}
-	return words
+	return fields
 }
 
-func (n *refusal) entries() (texts []string) {
-	for _, sel := range n.of {
+func (n *notSelector) entries() (texts []string) {
+	for _, sel := range n.selectors {
 		for _, entry := range sel.entries() {
 			texts = append(texts, sel.key()+" "+entry)
 		}
@@ -189,9 +190,9 @@ func (n *refusal) entries() (texts []string) {
 	return texts
 }
 
-func (n *refusal) sees(s *subject) (texts []string) {
-	for _, sel := range n.of {
-		texts = append(texts, sel.sees(s)...)
+func (n *notSelector) values(c *candidate) (values []string) {
+	for _, sel := range n.selectors {
+		values = append(values, sel.values(c)...)
 	}
-	return texts
+	return values
 }

@@ -14,39 +14,38 @@ import (
 	"github.com/seed57308aee/process_exporter/platform"
 )
 
-// defaultTemplate is the name of rules that give none.
+// defaultTemplate is the name template of a rule without a name.
 const defaultTemplate = "{{.ExeBase}}"
 
 const (
-	// maxNameBytes cuts names, of which groups keep less, but tell them apart by
-	// all of this.
+	// maxNameBytes limits the output of a template. Group names are shorter, but
+	// include a hash of the whole output.
 	maxNameBytes = 64 << 10
 
-	// maxSteps bounds the loops of a template, which one may write over a
-	// number as large as one likes.
+	// maxSteps limits the loops of a template, which can range over any number.
 	maxSteps = 10_000
 )
 
-// A nameTemplate makes the name of a group, or the value of a label, from the
-// words of a process.
+// A nameTemplate produces the name of a group, or the value of a label, from the
+// identity of a process.
 type nameTemplate struct {
 	tmpl   *template.Template
 	needs  platform.IdentityFields
-	text   string // what it yields, if that is always the same
-	static bool
-	pieces []piece // what it consists of, if plain
-	plain  bool
+	text   string // the result, if static
+	static bool   // the template has no actions
+	parts  []namePart
+	simple bool // the template consists of parts
 }
 
-// templateWords is what a template sees as its dot. What is worked out only for
-// those who ask is a method, which a template calls like a field.
-type templateWords struct {
-	basicWords
-	s *subject
+// templateData is the dot of a template. Values that are expensive to compute are
+// methods, which a template calls like fields.
+type templateData struct {
+	templateFields
+	c *candidate
 }
 
-// basicWords are the words that print together as {{.}}.
-type basicWords struct {
+// templateFields are the fields that {{.}} prints.
+type templateFields struct {
 	Comm      string
 	ExeBase   string
 	ExeFull   string
@@ -57,43 +56,56 @@ type basicWords struct {
 	Cgroups   []string
 }
 
-// String returns what {{.}} prints.
-func (w *templateWords) String() string { return fmt.Sprint(w.basicWords) }
+// String returns the output of {{.}}.
+func (d *templateData) String() string { return fmt.Sprint(d.templateFields) }
 
-// Exe is the path of the program's file.
-func (w *templateWords) Exe() string { return w.s.id.Exe }
+// Exe returns the path of the executable file.
+func (d *templateData) Exe() string { return d.c.id.Exe }
 
-// Unit is the systemd unit that the process belongs to.
-func (w *templateWords) Unit() string { return w.s.place().Unit }
+// Unit returns the systemd unit of the process.
+func (d *templateData) Unit() string { return d.c.cgroup().Unit }
 
-// Slice is the systemd slice that the process belongs to.
-func (w *templateWords) Slice() string { return w.s.place().Slice }
+// Slice returns the systemd slice of the process.
+func (d *templateData) Slice() string { return d.c.cgroup().Slice }
 
-// ContainerID is the id of the container that the process runs in.
-func (w *templateWords) ContainerID() string { return w.s.place().ContainerID }
+// ContainerID returns the ID of the container of the process.
+func (d *templateData) ContainerID() string { return d.c.cgroup().ContainerID }
 
-// ContainerRuntime is what made that container, such as docker.
-func (w *templateWords) ContainerRuntime() string { return w.s.place().Runtime }
+// ContainerRuntime returns the runtime of the container, such as docker.
+func (d *templateData) ContainerRuntime() string { return d.c.cgroup().Runtime }
 
-// PodUID is the uid of the Kubernetes pod that the process runs in.
-func (w *templateWords) PodUID() string { return w.s.place().PodUID }
+// PodUID returns the UID of the Kubernetes pod of the process.
+func (d *templateData) PodUID() string { return d.c.cgroup().PodUID }
 
-// Parent is the name of the parent process.
-func (w *templateWords) Parent() string { return w.s.parent() }
+// Parent returns the name of the parent process.
+func (d *templateData) Parent() string { return d.c.parent() }
 
-// App is what an interpreter runs, such as the module given to python.
-func (w *templateWords) App() string { return redact.Secrets(w.s.app()) }
+// App returns the application that an interpreter runs, such as the module of python.
+func (d *templateData) App() string { return redact.Secrets(d.c.app()) }
 
-// parseTemplate reads the text of a template and finds out which words it
-// looks at.
+// templateData returns c as templates see it.
+func (c *candidate) templateData() *templateData {
+	return &templateData{c: c, templateFields: templateFields{
+		Comm:      c.id.Comm,
+		ExeBase:   redact.Secrets(c.exeBase()),
+		ExeFull:   redact.Secrets(c.exeFull()),
+		Username:  c.id.Username,
+		PID:       c.id.PID,
+		StartTime: c.id.StartTime,
+		Matches:   c.redactedMatches(),
+		Cgroups:   c.id.Cgroups,
+	}}
+}
+
+// parseTemplate parses a template and determines which identity fields it reads.
 func parseTemplate(text string) (*nameTemplate, error) {
 	tmpl, err := template.New("name").Funcs(boundedFuncs()).Funcs(templateFuncs()).Parse(text)
 	if err != nil {
 		return nil, err
 	}
 	t := &nameTemplate{tmpl: tmpl}
-	t.text, t.static = fixedText(tmpl)
-	t.pieces, t.plain = plainPieces(tmpl.Root)
+	t.text, t.static = staticText(tmpl)
+	t.parts, t.simple = simpleParts(tmpl.Root)
 	for _, part := range tmpl.Templates() {
 		if part.Tree == nil {
 			continue
@@ -102,7 +114,7 @@ func parseTemplate(text string) (*nameTemplate, error) {
 			return nil, err
 		}
 		walk(part.Root, func(n parse.Node) {
-			t.needs |= wordsOf(n)
+			t.needs |= fieldsOfNode(n)
 			if r, ok := n.(*parse.RangeNode); ok {
 				countSteps(r.List)
 			}
@@ -112,8 +124,9 @@ func parseTemplate(text string) (*nameTemplate, error) {
 	return t, nil
 }
 
-// fixedText returns what a template yields if it looks at nothing.
-func fixedText(tmpl *template.Template) (text string, ok bool) {
+// staticText returns the output of a template without actions. It reports false for
+// other templates.
+func staticText(tmpl *template.Template) (text string, ok bool) {
 	for _, n := range tmpl.Root.Nodes {
 		switch n := n.(type) {
 		case *parse.TextNode:
@@ -126,74 +139,50 @@ func fixedText(tmpl *template.Template) (text string, ok bool) {
 	return groupName(text), true
 }
 
-// countSteps puts an empty text at the head of a list that may run again and
-// again. Writing it is a step, and the writer stops after maxSteps.
+// countSteps inserts an empty text at the beginning of a list that can run several
+// times. Writing it counts as a step, and the writer fails after maxSteps.
 func countSteps(list *parse.ListNode) {
 	step := &parse.TextNode{NodeType: parse.NodeText}
 	list.Nodes = append([]parse.Node{step}, list.Nodes...)
 }
 
-// group returns the group of a process. A template that breaks off has named
-// it nonetheless, by what was written until then.
-func (t *nameTemplate) group(s *subject) Match {
-	name, err := t.execute(s)
+// group returns the group of a process. If the template fails, the group is named by
+// the output before the error.
+func (t *nameTemplate) group(c *candidate) Match {
+	name, err := t.execute(c)
 	return Match{Group: groupName(name), OK: true, TemplateFailed: err != nil}
 }
 
-// shown returns what was captured without secrets.
-func (s *subject) shown() map[string]string {
-	if s.matches == nil {
-		return nil
-	}
-	shown := make(map[string]string, len(s.matches))
-	for name, value := range s.matches {
-		shown[name] = redact.Secrets(value)
-	}
-	return shown
-}
-
-// words returns s as templates see it.
-func (s *subject) words() *templateWords {
-	return &templateWords{s: s, basicWords: basicWords{
-		Comm:      s.id.Comm,
-		ExeBase:   redact.Secrets(s.exeBase()),
-		ExeFull:   redact.Secrets(s.exeFull()),
-		Username:  s.id.Username,
-		PID:       s.id.PID,
-		StartTime: s.id.StartTime,
-		Matches:   s.shown(),
-		Cgroups:   s.id.Cgroups,
-	}}
-}
-
-// execute returns what the template wrote, also beside an error.
-func (t *nameTemplate) execute(s *subject) (string, error) {
-	if t.plain && len(t.pieces) == 1 { // nothing to put together
-		if text := t.pieces[0](s); len(text) <= maxNameBytes {
+// execute returns the output of the template. It returns the output before the error
+// if the template fails.
+func (t *nameTemplate) execute(c *candidate) (string, error) {
+	if t.simple && len(t.parts) == 1 { // no concatenation needed
+		if text := t.parts[0](c); len(text) <= maxNameBytes {
 			return text, nil
 		}
 	}
 	var out boundedWriter
-	if t.plain {
-		err := join(&out, t.pieces, s)
+	if t.simple {
+		err := writeParts(&out, t.parts, c)
 		return out.text.String(), err
 	}
-	err := t.tmpl.Execute(&out, s.words())
+	err := t.tmpl.Execute(&out, c.templateData())
 	return out.text.String(), err
 }
 
-// errTooLong breaks off a template that does not come to an end.
+// errTooLong stops a template whose output or number of steps exceeds its limit.
 var errTooLong = errors.New("name too long")
 
-// A boundedWriter keeps the first maxNameBytes, cut between two characters, and a
-// hash of the rest of what was written last: different words stay different names.
+// A boundedWriter keeps the first maxNameBytes, cut between two characters, and
+// replaces the rest of the write that exceeds them by its hash. Different values
+// therefore yield different names.
 type boundedWriter struct {
 	text  strings.Builder
 	steps int
 	full  bool
 }
 
-// WriteString does what Write does, without a copy of the text.
+// WriteString is Write without a copy of the text.
 func (w *boundedWriter) WriteString(text string) (int, error) {
 	if w.full || len(text) > maxNameBytes-w.text.Len() {
 		return w.Write([]byte(text))
@@ -219,46 +208,46 @@ func (w *boundedWriter) Write(p []byte) (int, error) {
 	return room, errTooLong
 }
 
-// wordsOf returns the words that a node of a template looks at. A dot or a
-// dollar without a field may hand on all of them. A field of that name may be
-// of something else, in which case a word is read for nothing.
-func wordsOf(n parse.Node) platform.IdentityFields {
+// fieldsOfNode returns the identity fields that a node of a template reads. A dot or a
+// dollar without a field may pass on all of them. A field of the same name may belong
+// to another value; one identity field is then read without need.
+func fieldsOfNode(n parse.Node) platform.IdentityFields {
 	const all = platform.IdentityArgs | platform.IdentityUser | platform.IdentityCgroups | platform.IdentityExe | platform.IdentityAncestors
 	switch n := n.(type) {
 	case *parse.DotNode:
 		return all
 	case *parse.FieldNode:
-		return wordsOfFields(n.Ident)
+		return fieldsOfNames(n.Ident)
 	case *parse.ChainNode:
-		return wordsOfFields(n.Field)
+		return fieldsOfNames(n.Field)
 	case *parse.VariableNode:
 		if len(n.Ident) == 1 && n.Ident[0] == "$" {
 			return all
 		}
-		return wordsOfFields(n.Ident[1:])
+		return fieldsOfNames(n.Ident[1:])
 	}
 	return 0
 }
 
-func wordsOfFields(names []string) (words platform.IdentityFields) {
+func fieldsOfNames(names []string) (fields platform.IdentityFields) {
 	for _, name := range names {
 		switch name {
 		case "ExeBase", "ExeFull", "Matches", "App":
-			words |= platform.IdentityArgs
+			fields |= platform.IdentityArgs
 		case "Username":
-			words |= platform.IdentityUser
+			fields |= platform.IdentityUser
 		case "Cgroups", "Unit", "Slice", "ContainerID", "ContainerRuntime", "PodUID":
-			words |= platform.IdentityCgroups
+			fields |= platform.IdentityCgroups
 		case "Exe":
-			words |= platform.IdentityExe
+			fields |= platform.IdentityExe
 		case "Parent":
-			words |= platform.IdentityAncestors
+			fields |= platform.IdentityAncestors
 		}
 	}
-	return words
+	return fields
 }
 
-// walk calls visit for every node below n that can look at a word or loop.
+// walk calls visit for n and every node below it that can read a field or loop.
 func walk(n parse.Node, visit func(parse.Node)) {
 	visit(n)
 	switch n := n.(type) {

@@ -42,23 +42,23 @@ func (r *Rule) covers(other *Rule) bool {
 // passes sel.
 func follows(sel, from selector) bool {
 	switch sel := sel.(type) {
-	case *list:
-		from, ok := from.(*list)
+	case *listSelector:
+		from, ok := from.(*listSelector)
 		return ok && from.listKind == sel.listKind && isSubset(from.items, sel.items)
-	case *expressions:
-		if sel.name == "cmdline" && sel.all && sel.anything {
+	case *regexpSelector:
+		if sel.name == "cmdline" && sel.all && sel.matchesAny {
 			return hasArguments(from)
 		}
-		from, ok := from.(*expressions)
-		if !ok || from.expressionKind != sel.expressionKind {
+		from, ok := from.(*regexpSelector)
+		if !ok || from.regexpKind != sel.regexpKind {
 			return false
 		}
 		if sel.all { // from must have all expressions of sel
 			return isSubset(sel.entries(), from.entries())
 		}
 		return isSubset(from.entries(), sel.entries())
-	case *refusal:
-		from, ok := from.(*refusal)
+	case *notSelector:
+		from, ok := from.(*notSelector)
 		return ok && isSubset(sel.entries(), from.entries())
 	}
 	return false
@@ -73,18 +73,18 @@ func isSubset(of, all []string) bool {
 // command line.
 func hasArguments(sel selector) bool {
 	switch sel := sel.(type) {
-	case *list:
+	case *listSelector:
 		return sel.name == "exe"
-	case *expressions:
-		return sel.name == "cmdline" && sel.all && slices.ContainsFunc(sel.res, func(re *regexp.Regexp) bool { return !re.MatchString("") })
+	case *regexpSelector:
+		return sel.name == "cmdline" && sel.all && slices.ContainsFunc(sel.regexps, func(re *regexp.Regexp) bool { return !re.MatchString("") })
 	}
 	return false
 }
 
 // allAnything reports whether every expression matches every text that contains a
 // character other than a newline.
-func allAnything(e *expressions) bool {
-	for _, re := range e.res {
+func allAnything(e *regexpSelector) bool {
+	for _, re := range e.regexps {
 		tree, err := syntax.Parse(re.String(), syntax.Perl)
 		if err != nil || !anything(tree.Simplify()) {
 			return false

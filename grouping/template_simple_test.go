@@ -7,9 +7,9 @@ import (
 	"github.com/seed57308aee/process_exporter/platform"
 )
 
-// plainSubjects are processes that have words, and some that lack them.
-func plainSubjects() map[string]*subject {
-	return map[string]*subject{
+// simpleCandidates are processes that have words, and some that lack them.
+func simpleCandidates() map[string]*candidate {
+	return map[string]*candidate{
 		"all words": {
 			id: &platform.Identity{
 				ID: platform.ID{PID: 7}, Comm: "python3", Args: []string{"/usr/bin/python3", "-m", "http.server"}, Exe: "/usr/bin/python3.11",
@@ -60,12 +60,12 @@ func TestPlain(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if tmpl.plain != tt.plain {
-				t.Fatalf("got plain %v, want %v", tmpl.plain, tt.plain)
+			if tmpl.simple != tt.plain {
+				t.Fatalf("got plain %v, want %v", tmpl.simple, tt.plain)
 			}
 			other := *tmpl
-			other.plain = false
-			for name, s := range plainSubjects() {
+			other.simple = false
+			for name, s := range simpleCandidates() {
 				got, want := tmpl.group(s), other.group(s)
 				if got.Group != want.Group || got.TemplateFailed != want.TemplateFailed {
 					t.Errorf("%s: got %.80q (failed %v), want %.80q (failed %v)", name, got.Group, got.TemplateFailed, want.Group, want.TemplateFailed)
@@ -77,13 +77,13 @@ func TestPlain(t *testing.T) {
 
 // TestPlainWords are all words of templates that are texts.
 func TestPlainWords(t *testing.T) {
-	for name := range plainWords {
+	for name := range stringFields {
 		tmpl, err := parseTemplate("{{." + name + "}}")
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := tmpl.execute(&subject{id: new(platform.Identity)}); err != nil || !tmpl.plain {
-			t.Errorf("%s: plain %v, error %v", name, tmpl.plain, err)
+		if _, err := tmpl.execute(&candidate{id: new(platform.Identity)}); err != nil || !tmpl.simple {
+			t.Errorf("%s: plain %v, error %v", name, tmpl.simple, err)
 		}
 	}
 }
@@ -94,7 +94,7 @@ func BenchmarkName(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	s := plainSubjects()["all words"]
+	s := simpleCandidates()["all words"]
 	b.ReportAllocs()
 	for b.Loop() {
 		if m := tmpl.group(s); m.Group != "python3:web" {

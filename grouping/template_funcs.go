@@ -15,31 +15,30 @@ import (
 )
 
 const (
-	// maxPatterns bounds how many expressions a template keeps compiled.
-	// Those that it makes of the words of processes never come to an end.
+	// maxPatterns limits the compiled expressions that a template caches. A template
+	// can build expressions from the values of processes, without a limit.
 	maxPatterns = 32
 
-	// maxPattern bounds an expression in bytes.
+	// maxPattern limits an expression, in bytes.
 	maxPattern = 4096
 
-	// maxReplaced bounds what regexReplace may come to make, in bytes, before
-	// the length of it is known.
+	// maxReplaced limits the estimated length of the result of regexReplace, in bytes.
 	maxReplaced = 16 * maxNameBytes
 )
 
-// templateFuncs are the functions that templates have beside those of
-// text/template. The text that they work on comes last, so that it can be piped
-// into them. It may be of any type, since a capture that is missing has none, and
-// counts as empty. None takes or makes a text longer than a name may be.
+// templateFuncs returns the functions that templates have in addition to those of
+// text/template. Their last argument is the text, so that it can be piped into them. It
+// may have any type; a missing capture is nil, which is treated as empty. Arguments and
+// results are limited to maxNameBytes.
 //
-// Every template has its own, because they keep expressions.
+// Every template needs its own functions, because they cache expressions.
 func templateFuncs() template.FuncMap {
 	patterns := &patternCache{}
 	return template.FuncMap{
-		"basename":     onText(baseOf),
-		"dirname":      onText(path.Dir),
-		"lower":        onText(func(s string) string { return mapRunes(s, unicode.ToLower) }),
-		"upper":        onText(func(s string) string { return mapRunes(s, unicode.ToUpper) }),
+		"basename":     textFunc(baseName),
+		"dirname":      textFunc(path.Dir),
+		"lower":        textFunc(func(s string) string { return mapRunes(s, unicode.ToLower) }),
+		"upper":        textFunc(func(s string) string { return mapRunes(s, unicode.ToUpper) }),
 		"trimPrefix":   func(prefix string, s any) (string, error) { return trim(strings.TrimPrefix, s, prefix) },
 		"trimSuffix":   func(suffix string, s any) (string, error) { return trim(strings.TrimSuffix, s, suffix) },
 		"default":      defaultTo,
@@ -48,46 +47,46 @@ func templateFuncs() template.FuncMap {
 	}
 }
 
-// onText makes a template function of one that cannot fail.
-func onText(f func(string) string) func(any) (string, error) {
+// textFunc converts a string function to a template function.
+func textFunc(f func(string) string) func(any) (string, error) {
 	return func(v any) (string, error) {
 		s, err := textOf(v)
 		if err != nil {
 			return "", err
 		}
-		return withinName(f(s))
+		return limitLength(f(s))
 	}
 }
 
-// textOf returns v as a template prints it, nothing as nothing.
+// textOf returns v as a template prints it, and nil as "".
 func textOf(v any) (string, error) {
 	switch v := v.(type) {
 	case nil:
 		return "", nil
 	case string:
-		return withinName(v)
+		return limitLength(v)
 	}
-	return withinName(fmt.Sprint(v))
+	return limitLength(fmt.Sprint(v))
 }
 
-// withinName refuses texts that are no name any more, as bounded does.
-func withinName(s string) (string, error) {
+// limitLength returns s, or an error if s is longer than maxNameBytes.
+func limitLength(s string) (string, error) {
 	if len(s) > maxNameBytes {
 		return "", errTooLong
 	}
 	return s, nil
 }
 
-// baseOf leaves nothing as nothing, of which [path.Base] makes a dot.
-func baseOf(s string) string {
+// baseName is [path.Base], except that it returns "" for "".
+func baseName(s string) string {
 	if s == "" {
 		return ""
 	}
 	return path.Base(s)
 }
 
-// mapRunes leaves bytes that are not UTF-8 as they are. The functions of package
-// strings replace them, and names that differ in nothing else would become one.
+// mapRunes applies mapping to every character of s and keeps bytes that are not UTF-8.
+// Package strings would replace them, so that different names could become equal.
 func mapRunes(s string, mapping func(rune) rune) string {
 	var out strings.Builder
 	for len(s) > 0 {
@@ -115,8 +114,8 @@ func defaultTo(value, v any) (string, error) {
 	return textOf(value)
 }
 
-// replace computes the length of the result first, for there may be as many
-// matches as bytes, each replaced by as much as a name may hold.
+// replace replaces every occurrence of old in v. It computes the length of the result
+// first, because every byte could be replaced by maxNameBytes.
 func replace(old, with string, v any) (string, error) {
 	s, err := textOf(v)
 	if err != nil {
@@ -128,14 +127,14 @@ func replace(old, with string, v any) (string, error) {
 	return strings.ReplaceAll(s, old, with), nil
 }
 
-// A patternCache holds the expressions that a template has used. It may be used
-// by several goroutines.
+// A patternCache caches the compiled expressions of a template. It is safe for concurrent
+// use.
 type patternCache struct {
 	mu       sync.Mutex
 	compiled map[string]*regexp.Regexp // guarded by mu
 }
 
-// compile returns an expression, compiled once as long as there are few.
+// compile returns the compiled pattern. It clears the cache when it has maxPatterns.
 func (c *patternCache) compile(pattern string) (*regexp.Regexp, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -155,7 +154,7 @@ func (c *patternCache) compile(pattern string) (*regexp.Regexp, error) {
 
 func compilePattern(pattern string) (*regexp.Regexp, error) {
 	if len(pattern) > maxPattern {
-		return nil, fmt.Errorf("regexReplace: a pattern of %d bytes; %d are allowed", len(pattern), maxPattern)
+		return nil, fmt.Errorf("regexReplace: the pattern has %d bytes; the maximum is %d", len(pattern), maxPattern)
 	}
 	re, err := regexp.Compile(pattern)
 	if err != nil {
@@ -164,8 +163,8 @@ func compilePattern(pattern string) (*regexp.Regexp, error) {
 	return re, nil
 }
 
-// replace replaces every match of pattern in v. $1 and ${name} stand for what a
-// group has matched, $$ for a dollar.
+// replace replaces every match of pattern in v. $1 and ${name} in replacement are the
+// text of a group, $$ is a dollar sign.
 func (c *patternCache) replace(pattern, replacement string, v any) (string, error) {
 	s, err := textOf(v)
 	if err != nil {
@@ -186,17 +185,17 @@ func (c *patternCache) replace(pattern, replacement string, v any) (string, erro
 			return "", errTooLong
 		}
 	}
-	return withinName(re.ReplaceAllString(s, replacement))
+	return limitLength(re.ReplaceAllString(s, replacement))
 }
 
-// replacedBytes returns how long a text of size bytes can become at most, if that
-// many matches with so many bytes among them are replaced.
+// replacedBytes returns the maximum length of a text of size bytes after replacing the
+// given number of matches, which have the given number of bytes together.
 func replacedBytes(size, matches, bytes int, replacement string) int {
 	return size + matches*len(replacement) + bytes*strings.Count(replacement, "$")
 }
 
-// checkFuncs returns an error if a template below root calls a function with a
-// constant that can never do, so that it is found before there are processes.
+// checkFuncs returns an error if a template below root calls a function with an invalid
+// constant. The error is then found at start and not by the first process.
 func checkFuncs(root parse.Node) (err error) {
 	walk(root, func(n parse.Node) {
 		if command, ok := n.(*parse.CommandNode); ok && err == nil {
@@ -206,32 +205,31 @@ func checkFuncs(root parse.Node) (err error) {
 	return err
 }
 
-func checkRegexReplace(words []parse.Node) error {
-	if name, ok := words[0].(*parse.IdentifierNode); !ok || name.Ident != "regexReplace" || len(words) < 2 {
+func checkRegexReplace(call []parse.Node) error {
+	if name, ok := call[0].(*parse.IdentifierNode); !ok || name.Ident != "regexReplace" || len(call) < 2 {
 		return nil
 	}
-	pattern, ok := words[1].(*parse.StringNode)
+	pattern, ok := call[1].(*parse.StringNode)
 	if !ok {
 		return nil
 	}
 	re, err := compilePattern(pattern.Text)
-	if err != nil || len(words) < 3 {
+	if err != nil || len(call) < 3 {
 		return err
 	}
-	if replacement, ok := words[2].(*parse.StringNode); ok {
+	if replacement, ok := call[2].(*parse.StringNode); ok {
 		return checkReplacement(re, replacement.Text)
 	}
 	return nil
 }
 
-// references finds what regexp takes for the name or number of a group.
-var references = regexp.MustCompile(`\$(\$|[\pL\p{Nd}_]+|\{[\pL\p{Nd}_]+\})`)
+// groupReference matches a reference to a group as package regexp parses it.
+var groupReference = regexp.MustCompile(`\$(\$|[\pL\p{Nd}_]+|\{[\pL\p{Nd}_]+\})`)
 
-// checkReplacement returns an error if replacement names a group that re does not
-// have. It would stand for nothing, and does so most often in $1_x, which is not
-// ${1}_x.
+// checkReplacement returns an error if replacement refers to a group that re does not
+// have, which would be empty. The usual mistake is $1_x instead of ${1}_x.
 func checkReplacement(re *regexp.Regexp, replacement string) error {
-	for _, found := range references.FindAllStringSubmatch(replacement, -1) {
+	for _, found := range groupReference.FindAllStringSubmatch(replacement, -1) {
 		group := strings.Trim(found[1], "{}")
 		number, err := strconv.Atoi(group)
 		switch {
@@ -239,7 +237,7 @@ func checkReplacement(re *regexp.Regexp, replacement string) error {
 		case err == nil && number <= re.NumSubexp():
 		case err != nil && slices.Contains(re.SubexpNames(), group):
 		default:
-			return fmt.Errorf("regexReplace: pattern %q has no group %s; write ${1}_x if that ends in text, and $$ for a dollar", re, group)
+			return fmt.Errorf("regexReplace: pattern %q has no group %s; write ${1}_x before a letter, digit or underscore, and $$ for a dollar sign", re, group)
 		}
 	}
 	return nil

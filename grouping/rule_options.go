@@ -10,25 +10,25 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// maxTop bounds how many processes of a group are told one by one. Each costs
-// two series, of which many are new at every scrape.
+// maxTop limits the processes of a group that are exported individually. Each has two
+// series, and many of them are new at every scrape.
 const maxTop = 100
 
-// maxLabels bounds the labels of one rule.
+// maxLabels limits the labels of one rule.
 const maxLabels = 16
 
-// options decodes what a rule says beside its selectors and its name.
+// options decodes the keys of a rule other than its selectors and its name.
 func (d *decoder) options(at *yaml.Node, keys map[string]*yaml.Node, r *Rule) (err error) {
-	for key, dst := range map[string]*choice{"children": &r.children, "threads": &r.threads, "smaps": &r.smaps} {
-		if *dst, err = d.choice(key, keys[key]); err != nil {
+	for key, dst := range map[string]*override{"children": &r.children, "threads": &r.threads, "smaps": &r.smaps} {
+		if *dst, err = d.override(key, keys[key]); err != nil {
 			return err
 		}
 	}
-	ignore, err := d.choice("ignore", keys["ignore"])
+	ignore, err := d.override("ignore", keys["ignore"])
 	if err != nil {
 		return err
 	}
-	r.Ignore = ignore == yes
+	r.Ignore = ignore == overrideTrue
 	if r.MaxGroups, err = d.number("max_groups", keys["max_groups"], 1, math.MaxInt32); err != nil {
 		return err
 	}
@@ -42,43 +42,43 @@ func (d *decoder) options(at *yaml.Node, keys map[string]*yaml.Node, r *Rule) (e
 		return err
 	}
 	if r.Ignore {
-		d.idle(at, keys)
+		d.warnIgnored(at, keys)
 	}
 	return nil
 }
 
-// idle warns of keys that do nothing in a rule that makes no group.
-func (d *decoder) idle(at *yaml.Node, keys map[string]*yaml.Node) {
+// warnIgnored warns about keys that have no effect in a rule with ignore: true.
+func (d *decoder) warnIgnored(at *yaml.Node, keys map[string]*yaml.Node) {
 	for _, key := range []string{"name", "children", "threads", "smaps", "expect", "labels", "max_groups", "top"} {
 		if keys[key] != nil {
-			d.warn(at, "the rule ignores its processes, so that its %s does nothing; remove one of the two", key)
+			d.warn(at, "%s has no effect in a rule with ignore: true; remove one of the two", key)
 		}
 	}
 }
 
-func given(n *yaml.Node) bool { return n != nil && !isNull(n) }
+func isSet(n *yaml.Node) bool { return n != nil && !isNull(n) }
 
-// choice decodes a switch.
-func (d *decoder) choice(key string, n *yaml.Node) (choice, error) {
-	if !given(n) {
-		return unset, nil
+// override decodes a boolean; null is no override.
+func (d *decoder) override(key string, n *yaml.Node) (override, error) {
+	if !isSet(n) {
+		return overrideNone, nil
 	}
 	text, err := d.text(n, key)
 	if err != nil {
-		return unset, err
+		return overrideNone, err
 	}
 	switch text {
 	case "true", "True", "TRUE":
-		return yes, nil
+		return overrideTrue, nil
 	case "false", "False", "FALSE":
-		return no, nil
+		return overrideFalse, nil
 	}
-	return unset, d.fail(n, nil, "%s is %q; write true or false", key, text)
+	return overrideNone, d.fail(n, nil, "%s is %q; write true or false", key, text)
 }
 
-// number decodes a number; that of null is 0.
+// number decodes a number; null is 0.
 func (d *decoder) number(key string, n *yaml.Node, low, high int) (int, error) {
-	if !given(n) {
+	if !isSet(n) {
 		return 0, nil
 	}
 	text, err := d.text(n, key)
@@ -92,29 +92,29 @@ func (d *decoder) number(key string, n *yaml.Node, low, high int) (int, error) {
 	return v, nil
 }
 
-// expect decodes how many processes there should be.
+// expect decodes the expected number of processes.
 func (d *decoder) expect(n *yaml.Node, r *Rule) error {
-	if !given(n) {
+	if !isSet(n) {
 		return nil
 	}
 	if n.Kind != yaml.MappingNode {
 		return d.fail(n, nil, "expect is %s, not a mapping; write it as expect: {min: 1}", kindOf(n))
 	}
 	if !r.Static && !r.Ignore {
-		return d.fail(n, nil, "expect needs a group that is known before its processes are: give the rule a name without {{ }}")
+		return d.fail(n, nil, "expect requires a fixed group name; give the rule a name without {{ }}")
 	}
 	keys, err := d.mapping(n, keyNames(expectKeys))
 	if err != nil {
 		return err
 	}
 	e := &Expect{Min: 1, Max: -1}
-	if given(keys["max"]) {
+	if isSet(keys["max"]) {
 		if e.Max, err = d.number("max", keys["max"], 0, math.MaxInt32); err != nil {
 			return err
 		}
 		e.Min = min(e.Min, e.Max)
 	}
-	if given(keys["min"]) {
+	if isSet(keys["min"]) {
 		if e.Min, err = d.number("min", keys["min"], 0, math.MaxInt32); err != nil {
 			return err
 		}
@@ -126,12 +126,12 @@ func (d *decoder) expect(n *yaml.Node, r *Rule) error {
 	return nil
 }
 
-// labelName is what Prometheus accepts everywhere.
+// labelName matches the label names that every version of Prometheus accepts.
 var labelName = regexp.MustCompile(`^[a-zA-Z_][a-zA-Z0-9_]*$`)
 
-// labels decodes the labels that groups of a rule have beside their name.
+// labels decodes the labels of a rule.
 func (d *decoder) labels(n *yaml.Node, r *Rule) error {
-	if !given(n) {
+	if !isSet(n) {
 		return nil
 	}
 	if n.Kind != yaml.MappingNode {
@@ -142,14 +142,14 @@ func (d *decoder) labels(n *yaml.Node, r *Rule) error {
 		return err
 	}
 	if len(keys) > maxLabels {
-		return d.fail(n, nil, "a rule has %d labels, of which %d are too many; remove some", len(keys), len(keys)-maxLabels)
+		return d.fail(n, nil, "the rule has %d labels; the maximum is %d", len(keys), maxLabels)
 	}
 	for name, value := range keys {
 		switch {
 		case !labelName.MatchString(name) || strings.HasPrefix(name, "__"):
-			return d.fail(value, nil, "%q is no name of a label; write letters, digits and single underscores, the first no digit", name)
+			return d.fail(value, nil, "%q is not a valid label name; use letters, digits and underscores, and begin with neither a digit nor __", name)
 		case slices.Contains(ReservedLabels, name):
-			return d.fail(value, nil, "the label %s has a meaning already; choose another name", name)
+			return d.fail(value, nil, "the label %s is reserved; choose another name", name)
 		}
 		text, err := d.text(value, "label "+name)
 		if err != nil {

@@ -10,16 +10,15 @@ import (
 	"unicode/utf8"
 )
 
-// maxFormat bounds the format of printf in bytes, and each width and precision
-// in it. No name is near that, while a few bytes of format can ask for
-// gigabytes of blanks.
+// maxFormat limits the format of printf, in bytes, and each width and precision in it.
+// Names need far less, and a short format can produce gigabytes of padding.
 const maxFormat = 4096
 
-// errFormat breaks off a template that would fill the memory.
+// errFormat stops a template that would fill the memory.
 var errFormat = errors.New("printf: wrong argument index, or format, width or precision too large")
 
-// boundedFuncs are the functions of text/template that make text, with an end
-// to how much.
+// boundedFuncs returns the functions of text/template that produce text, with a limit on
+// the length of the result.
 func boundedFuncs() template.FuncMap {
 	return template.FuncMap{
 		"printf":   boundedPrintf,
@@ -31,8 +30,8 @@ func boundedFuncs() template.FuncMap {
 	}
 }
 
-// bounded refuses results that are no name any more. A variable can be printed
-// twice into itself, again and again.
+// bounded returns f with an error for results longer than maxNameBytes. A template can
+// double a variable in a loop.
 func bounded(f func(...any) string) func(...any) (string, error) {
 	return func(args ...any) (string, error) {
 		text := f(args...)
@@ -43,7 +42,7 @@ func bounded(f func(...any) string) func(...any) (string, error) {
 	}
 }
 
-// boundedPrintf is fmt.Sprintf for formats of which checkFormat approves.
+// boundedPrintf is fmt.Sprintf for formats that pass checkFormat.
 func boundedPrintf(format string, args ...any) (string, error) {
 	if err := checkFormat(format, args); err != nil {
 		return "", err
@@ -51,8 +50,8 @@ func boundedPrintf(format string, args ...any) (string, error) {
 	return bounded(func(args ...any) string { return fmt.Sprintf(format, args...) })(args...)
 }
 
-// checkFormat returns an error if a verb of format has a width or a precision
-// over maxFormat, or an argument index that leaves in doubt what they are.
+// checkFormat returns an error if a verb of format has a width or a precision above
+// maxFormat, or an invalid argument index, which could hide one.
 func checkFormat(format string, args []any) error {
 	if len(format) > maxFormat {
 		return errFormat
@@ -70,21 +69,21 @@ func checkFormat(format string, args []any) error {
 			precision = f.number()
 		}
 		f.verb()
-		if f.odd || max(width, precision) > maxFormat {
+		if f.badIndex || max(width, precision) > maxFormat {
 			return errFormat
 		}
 	}
 }
 
-// A formatScan reads the format of printf as fmt does.
+// A formatScan parses the format of printf as package fmt does.
 type formatScan struct {
-	rest string
-	args []any
-	arg  int  // index of the argument that is next
-	odd  bool // an argument index was wrong
+	rest     string
+	args     []any
+	arg      int  // index of the next argument
+	badIndex bool // an argument index is invalid
 }
 
-// verb passes over the letter that ends a verb, and over its argument.
+// verb skips the letter that ends a verb, and its argument.
 func (f *formatScan) verb() {
 	f.index()
 	r, size := utf8.DecodeRuneInString(f.rest)
@@ -94,8 +93,8 @@ func (f *formatScan) verb() {
 	}
 }
 
-// index follows an explicit argument index, such as [3]. It stands before a
-// star or the letter of the verb, and nowhere else.
+// index parses an explicit argument index, such as [3]. It is only valid before a star or
+// the letter of a verb.
 func (f *formatScan) index() {
 	if !strings.HasPrefix(f.rest, "[") {
 		return
@@ -103,13 +102,13 @@ func (f *formatScan) index() {
 	inside, rest, closed := strings.Cut(f.rest[1:], "]")
 	n, err := strconv.ParseUint(inside, 10, 16)
 	if !closed || err != nil || n < 1 || int(n) > len(f.args) || rest == "" || strings.Contains("0123456789.[", rest[:1]) {
-		f.odd = true
+		f.badIndex = true
 		return
 	}
 	f.rest, f.arg = rest, int(n)-1
 }
 
-// number returns a width or precision, be it in digits or an argument.
+// number parses a width or precision: digits, or a star and an argument.
 func (f *formatScan) number() int {
 	f.index()
 	if !strings.HasPrefix(f.rest, "*") {
@@ -131,7 +130,7 @@ func (f *formatScan) number() int {
 	return 0
 }
 
-// digits returns the number in front, or maxFormat+1 if it is larger.
+// digits parses a decimal number and returns it, at most maxFormat+1.
 func (f *formatScan) digits() (n int) {
 	for f.rest != "" && '0' <= f.rest[0] && f.rest[0] <= '9' {
 		n = min(n*10+int(f.rest[0]-'0'), maxFormat+1)

@@ -127,7 +127,7 @@ func TestDocsNameEveryField(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, field := range fieldsOf(templateWords{}) {
+	for _, field := range fieldsOf(templateData{}) {
 		if !strings.Contains(string(text), "| `."+field+"` |") {
 			t.Errorf("the table lacks .%s", field)
 		}

@@ -23,7 +23,7 @@ func parseWithFuncs(t *testing.T, text string) *template.Template {
 }
 
 func TestTemplateFuncs(t *testing.T) {
-	words := &templateWords{basicWords: basicWords{
+	words := &templateData{templateFields: templateFields{
 		Comm: "Java", ExeFull: "/opt/My App/bin/java8.bin", Username: "", PID: 42,
 		Matches: map[string]string{"n": "shop-7f9c", "empty": ""},
 	}}
@@ -79,7 +79,7 @@ func TestTemplateFuncs(t *testing.T) {
 // that what is just a name still passes.
 func TestTemplateFuncsBounded(t *testing.T) {
 	long, longest := strings.Repeat("a", maxNameBytes+1), strings.Repeat("a", maxNameBytes)
-	words := &templateWords{basicWords: basicWords{ExeFull: long, Comm: longest, Matches: map[string]string{"pattern": strings.Repeat("a?", maxPattern)}}}
+	words := &templateData{templateFields: templateFields{ExeFull: long, Comm: longest, Matches: map[string]string{"pattern": strings.Repeat("a?", maxPattern)}}}
 	tests := []struct {
 		text string
 		want int // bytes, -1 for an error

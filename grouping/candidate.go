@@ -1,0 +1,95 @@
+package grouping
+
+import (
+	"path"
+	"strings"
+
+	"github.com/seed57308aee/process_exporter/grouping/appname"
+	"github.com/seed57308aee/process_exporter/grouping/redact"
+	"github.com/seed57308aee/process_exporter/platform"
+)
+
+// A candidate is a process that rules are matched against. It caches values that are
+// derived from the identity of the process.
+type candidate struct {
+	id      *platform.Identity
+	matches map[string]string // captures of the rule that is being tried, nil if there are none
+
+	line   string // the command line, joined
+	joined bool   // line is set
+
+	cgroups      cgroupInfo
+	cgroupsKnown bool // cgroups is set
+}
+
+// commandLine returns the arguments joined by single spaces. It joins them once per
+// process, not once per rule, because a command line may have megabytes.
+func (c *candidate) commandLine() string {
+	if !c.joined {
+		c.line, c.joined = strings.Join(c.id.Args, " "), true
+	}
+	return c.line
+}
+
+// exeFull returns the first argument, or the process name if there are no arguments.
+// Kernel threads and zombies have none.
+func (c *candidate) exeFull() string {
+	if len(c.id.Args) == 0 {
+		return c.id.Comm
+	}
+	return c.id.Args[0]
+}
+
+// exeBase returns the last path element of the first argument, or the process name
+// if there are no arguments. It keeps a process name whole, because the name of a
+// kernel thread may contain a slash.
+func (c *candidate) exeBase() string {
+	if len(c.id.Args) == 0 {
+		return c.id.Comm
+	}
+	return path.Base(c.id.Args[0])
+}
+
+// app returns the application that an interpreter runs, such as the module of python.
+func (c *candidate) app() string { return appname.Find(c.id.Comm, c.exeBase(), c.id.Args) }
+
+// cgroup returns the parsed cgroup paths of the process.
+func (c *candidate) cgroup() *cgroupInfo {
+	if !c.cgroupsKnown {
+		c.cgroups, c.cgroupsKnown = parseCgroups(c.id.Cgroups), true
+	}
+	return &c.cgroups
+}
+
+// parent returns the name of the parent, or "" if there is none.
+func (c *candidate) parent() string {
+	if len(c.id.Ancestors) == 0 {
+		return ""
+	}
+	return c.id.Ancestors[0]
+}
+
+// capture records the captures of a regular expression. All expressions of a rule
+// share one map, in which a later capture replaces an earlier one of the same name.
+// The whole match and the groups without a name share the key "". The predecessor
+// does the same, and {{.Matches}} prints the map.
+func (c *candidate) capture(names, groups []string) {
+	if c.matches == nil {
+		c.matches = make(map[string]string)
+	}
+	for i, name := range names {
+		c.matches[name] = groups[i]
+	}
+}
+
+// redactedMatches returns the captures without secrets.
+func (c *candidate) redactedMatches() map[string]string {
+	if c.matches == nil {
+		return nil
+	}
+	redacted := make(map[string]string, len(c.matches))
+	for name, value := range c.matches {
+		redacted[name] = redact.Secrets(value)
+	}
+	return redacted
+}
