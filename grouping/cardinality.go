@@ -33,8 +33,8 @@ func (t *Tracker) useMatcher(m Matcher) {
 		g.rule, g.expect, g.permanent, g.labelsUnknown = nil, nil, false, false
 	}
 	for _, r := range m.Rules() {
-		t.inherits = t.inherits || r.children == yes
-		if m, ok := r.standing(len(labels)); ok && (r.Expect != nil || !t.opts.RemoveEmpty) {
+		t.inherits = t.inherits || r.children == overrideTrue
+		if m, ok := r.permanent(len(labels)); ok && (r.Expect != nil || !t.opts.RemoveEmpty) {
 			t.addPermanent(&m)
 		}
 	}

@@ -238,7 +238,7 @@ func (d *decoder) items(key string, list *yaml.Node) ([]string, []*yaml.Node, er
 func (d *decoder) text(n *yaml.Node, what string) (string, error) {
 	at := n
 	if n = follow(n); n.Kind != yaml.ScalarNode {
-		return "", d.fail(at, nil, "%s is %s, not a string; put it in quotes if it begins with [ or {", what, kindOf(n))
+		return "", d.fail(at, nil, "%s is %s, not text; put it in quotes if it begins with [ or {", what, kindOf(n))
 	}
 	if isNull(n) {
 		return "", nil

@@ -11,7 +11,7 @@ import (
 	"github.com/seed57308aee/process_exporter/platform"
 )
 
-// TestExample guards that the file people start from does what it says.
+// TestExample checks the groups of config.yaml.example.
 func TestExample(t *testing.T) {
 	c, err := Load("../config.yaml.example")
 	if err != nil {
@@ -32,8 +32,8 @@ func TestExample(t *testing.T) {
 		{"script", process("python3", "/usr/bin/python3", "-u", "/opt/bin/worker.py", "--fast"), "python3:worker.py"},
 		{"module", process("python3", "python3", "-m", "http.server"), "python3:http.server"},
 		{"no script", process("python3", "python3"), "python3"},
-		{"anything else", process("sshd", "sshd: bob@pts/0"), "sshd"},
-		{"kernel thread", process("kthreadd"), nobody},
+		{"other process", process("sshd", "sshd: bob@pts/0"), "sshd"},
+		{"kernel thread", process("kthreadd"), noGroup},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -44,14 +44,13 @@ func TestExample(t *testing.T) {
 	}
 }
 
-var update = flag.Bool("update", false, "write the files that are made from the code")
+var update = flag.Bool("update", false, "rewrite the generated files")
 
-// generated returns the parts of the manual that are made from the code, by the
-// word that marks them.
+// generated returns the generated tables of the manual by the name in their marker.
 func generated() map[string]string {
 	parts := make(map[string]string)
 	for what, keys := range map[string][]Key{"file keys": fileKeys, "rule keys": ruleKeys} {
-		text := "| Key | Is | Means |\n|---|---|---|\n"
+		text := "| Key | Type | Description |\n|---|---|---|\n"
 		for _, k := range keys {
 			text += fmt.Sprintf("| `%s` | %s | %s |\n", k.Name, k.Type, strings.ReplaceAll(k.Help, "{{.ExeBase}}", "`{{.ExeBase}}`"))
 		}
@@ -60,9 +59,9 @@ func generated() map[string]string {
 	return parts
 }
 
-// TestDocsAreMade holds the tables of the manual and the schema against the list
-// of keys that they are made from; `make generate` writes them anew.
-func TestDocsAreMade(t *testing.T) {
+// TestGeneratedDocs compares the tables of the manual and the schema with the lists of keys
+// from which `make generate` generates them.
+func TestGeneratedDocs(t *testing.T) {
 	const manual, schema = "../docs/configuration.md", "../deploy/config.schema.json"
 	text, err := os.ReadFile(manual)
 	if err != nil {
@@ -73,7 +72,7 @@ func TestDocsAreMade(t *testing.T) {
 		mark := "<!-- made by make generate: " + what + " -->\n"
 		before, after, found := strings.Cut(want, mark)
 		if !found {
-			t.Fatalf("%s lacks the line %s", manual, mark)
+			t.Fatalf("%s: got no line %s", manual, mark)
 		}
 		after = strings.TrimLeft(after, "\n")
 		for strings.HasPrefix(after, "|") {
@@ -89,7 +88,7 @@ func TestDocsAreMade(t *testing.T) {
 		}
 		got, err := os.ReadFile(file)
 		if err != nil || string(got) != want {
-			t.Errorf("%s differs from the code, error %v; run `make generate`", file, err)
+			t.Errorf("%s: got other text than the code generates, error %v; run `make generate`", file, err)
 		}
 	}
 }
@@ -121,27 +120,27 @@ func TestDocs(t *testing.T) {
 	}
 }
 
-// TestDocsNameEveryField guards the table of what templates can use.
-func TestDocsNameEveryField(t *testing.T) {
+// TestDocsListTemplateFields checks that the manual has a table row for every template field.
+func TestDocsListTemplateFields(t *testing.T) {
 	text, err := os.ReadFile("../docs/configuration.md")
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, field := range fieldsOf(templateData{}) {
 		if !strings.Contains(string(text), "| `."+field+"` |") {
-			t.Errorf("the table lacks .%s", field)
+			t.Errorf("got no table row for .%s, want one", field)
 		}
 	}
 }
 
 func fieldsOf(v any) (names []string) {
-	of := reflect.TypeOf(v)
-	for _, f := range reflect.VisibleFields(of) {
+	typ := reflect.TypeOf(v)
+	for _, f := range reflect.VisibleFields(typ) {
 		if f.IsExported() {
 			names = append(names, f.Name)
 		}
 	}
-	for m := range reflect.PointerTo(of).Methods() {
+	for m := range reflect.PointerTo(typ).Methods() {
 		if m.Name != "String" {
 			names = append(names, m.Name)
 		}

@@ -10,13 +10,13 @@ import (
 func TestValidLabel(t *testing.T) {
 	tests := []struct{ name, in, want string }{
 		{"empty", "", ""},
-		{"plain", "java", "java"},
+		{"ASCII", "java", "java"},
 		{"UTF-8", "línea 行", "línea 行"},
 		{"control characters", "a\x00\n", "a\x00\n"},
-		{"trap 76: Latin-1", "caf\xe9", "caf\uFFFDe9"},
-		{"trap 77: cut character", "行\xe8\xa1", "行\uFFFDe8\uFFFDa1"},
+		{"Latin-1", "caf\xe9", "caf\uFFFDe9"},
+		{"truncated character", "行\xe8\xa1", "行\uFFFDe8\uFFFDa1"},
 		{"replacement character", "a\uFFFDb", "a\uFFFDef\uFFFDbf\uFFFDbdb"},
-		{"what looks escaped", "caf\uFFFDe9", "caf\uFFFDef\uFFFDbf\uFFFDbde9"},
+		{"escaped text", "caf\uFFFDe9", "caf\uFFFDef\uFFFDbf\uFFFDbde9"},
 		{"surrogate", "\xed\xa0\x80", "\uFFFDed\uFFFDa0\uFFFD80"},
 	}
 	for _, tt := range tests {
@@ -34,8 +34,8 @@ func TestValidLabelAllocs(t *testing.T) {
 	}
 }
 
-// FuzzValidLabel asserts that labels are UTF-8, that UTF-8 without U+FFFD stays
-// as it is, and that a label tells the name it was made of, so that no two names
+// FuzzValidLabel checks that label values are UTF-8, that UTF-8 without U+FFFD is
+// unchanged, and that the name can be derived from the label value, so that no two names
 // share one.
 func FuzzValidLabel(f *testing.F) {
 	f.Add("java")
@@ -43,13 +43,13 @@ func FuzzValidLabel(f *testing.F) {
 	f.Fuzz(func(t *testing.T, name string) {
 		label := ValidLabel(name)
 		if !utf8.ValidString(label) {
-			t.Errorf("%q: label %q is not UTF-8", name, label)
+			t.Errorf("%q: got label %q, want UTF-8", name, label)
 		}
 		if utf8.ValidString(name) && !strings.Contains(name, "\uFFFD") && label != name {
-			t.Errorf("%q became %q", name, label)
+			t.Errorf("%q: got label %q, want it unchanged", name, label)
 		}
 		if got := unlabel(t, label); got != name {
-			t.Errorf("label %q tells the name %q, want %q", label, got, name)
+			t.Errorf("label %q: got name %q, want %q", label, got, name)
 		}
 	})
 }

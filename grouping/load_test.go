@@ -17,17 +17,17 @@ import (
 func TestParseAccepts(t *testing.T) {
 	const java = "process_names:\n- {name: j, comm: [java]}\n"
 	tests := []struct {
-		name, text, want string // want is the group of java
+		name, text, want string // want is the group of the process java
 		warnings         []string
 	}{
-		{name: "empty file", text: "", want: nobody},
-		{name: "only a comment", text: "# nothing\n", want: nobody},
-		{name: "empty document", text: "---\n", want: nobody},
-		{name: "null", text: "process_names:\n", want: nobody},
-		{name: "empty list", text: "process_names: []\n", want: nobody},
-		{name: "plain", text: java, want: "j"},
+		{name: "empty file", text: "", want: noGroup},
+		{name: "only a comment", text: "# nothing\n", want: noGroup},
+		{name: "empty document", text: "---\n", want: noGroup},
+		{name: "null", text: "process_names:\n", want: noGroup},
+		{name: "empty list", text: "process_names: []\n", want: noGroup},
+		{name: "one rule", text: java, want: "j"},
 		{name: "BOM", text: "\uFEFF" + java, want: "j"},
-		{name: "Windows lines", text: strings.ReplaceAll(java, "\n", "\r\n"), want: "j"},
+		{name: "CRLF line ends", text: strings.ReplaceAll(java, "\n", "\r\n"), want: "j"},
 		{name: "JSON", text: `{"process_names":[{"name":"{{.Comm}}","cmdline":[".+"]}]}`, want: "java"},
 		{name: "JSON with tabs and BOM", text: "\uFEFF{\n\t\"process_names\": [\n\t\t{\"comm\": [\"ja\\u0076a\"]}\n\t]\n}\n", want: "java"},
 		{name: "anchor in a rule", text: "process_names:\n- {name: a, comm: &c [sh]}\n- {name: b, exe: *c}\n- {name: c, cmdline: &d [java]}\n", want: "c"},
@@ -36,36 +36,36 @@ func TestParseAccepts(t *testing.T) {
 		{name: "merge after", text: "x-base: &base {comm: [java], name: base}\nprocess_names:\n- {name: own, <<: *base}\n", want: "own"},
 		{name: "merge list", text: "x-a: &a {name: a}\nx-b: &b {comm: [java], name: b}\nprocess_names:\n- <<: [*a, *b]\n", want: "a"},
 		{name: "merge at the top", text: "x-a: &a {process_names: [{name: a, comm: [java]}]}\n<<: *a\n", want: "a"},
-		{name: "merge of itself", text: "process_names:\n- &a {comm: [java], name: a, <<: *a}\n", want: "a"},
-		{name: "merges of merges", text: mergeBomb(), want: "j"},
+		{name: "merge of the same mapping", text: "process_names:\n- &a {comm: [java], name: a, <<: *a}\n", want: "a"},
+		{name: "nested merges", text: mergeBomb(), want: "j"},
 		{name: "two documents", text: java + "---\n" + strings.ReplaceAll(java, "j,", "k,"), want: "j",
 			warnings: []string{"3: only the first document"}},
 		{name: "broken second document", text: java + "---\n[\n", want: "j", warnings: []string{"only the first document"}},
-		{name: "empty first document", text: "---\n---\n" + java, want: nobody, warnings: []string{"only the first document"}},
-		{name: "trap 13: misspelled", text: strings.ReplaceAll(java, "names", "name"), want: nobody,
+		{name: "empty first document", text: "---\n---\n" + java, want: noGroup, warnings: []string{"only the first document"}},
+		{name: "misspelled key", text: strings.ReplaceAll(java, "names", "name"), want: noGroup,
 			warnings: []string{`1: unknown key "process_name", did you mean "process_names"?`}},
-		{name: "unknown in a rule", text: "process_names:\n- comm: [java]\n  name: j\n  Cmdline: [x]\n  processes: {}\n", want: "j",
+		{name: "unknown key in a rule", text: "process_names:\n- comm: [java]\n  name: j\n  Cmdline: [x]\n  processes: {}\n", want: "j",
 			warnings: []string{`4: unknown key "Cmdline", did you mean "cmdline"?`, `5: unknown key "processes"; the keys here are name`}},
-		{name: "unknown but private", text: "x-mine: 1\n" + java, want: "j"},
-		{name: "duplicate in a rule", text: "process_names:\n- comm: [sh]\n  name: j\n  comm: [java]\n", want: "j",
+		{name: "key with x-", text: "x-mine: 1\n" + java, want: "j"},
+		{name: "duplicate key in a rule", text: "process_names:\n- comm: [sh]\n  name: j\n  comm: [java]\n", want: "j",
 			warnings: []string{`4: key "comm" is given twice`}},
-		{name: "duplicate list", text: java + "process_names: []\n", want: nobody, warnings: []string{`3: key "process_names" is given twice`}},
-		{name: "one warning for a rule twice", text: "process_names:\n- &r {comm: [java], name: j, foo: 1}\n- *r\n", want: "j",
+		{name: "duplicate key of the file", text: java + "process_names: []\n", want: noGroup, warnings: []string{`3: key "process_names" is given twice`}},
+		{name: "one warning for a repeated rule", text: "process_names:\n- &r {comm: [java], name: j, foo: 1}\n- *r\n", want: "j",
 			warnings: []string{`2: unknown key "foo"`, "3: the rule is never reached"}},
 		{name: "empty item", text: "process_names:\n- name: j\n  cmdline:\n  -\n", want: "j", warnings: []string{"4: an item of cmdline is empty"}},
-		{name: "trap 1: long name", text: "process_names:\n- comm: [process-exporter]\n", want: nobody,
-			warnings: []string{`2: comm "process-exporter" has more than the 15 bytes that Linux keeps of a name; write process-exporte`}},
-		{name: "long name of a kernel thread", text: "process_names:\n- comm: [ext4-rsv-conversion, ext4-rsv-conver, kworker/0:1-events]\n", want: nobody},
-		{name: "trap 26: no such field", text: "process_names:\n- comm: [java]\n  name: pre-{{.Bogus}}-post\n", want: "pre-",
+		{name: "long name", text: "process_names:\n- comm: [process-exporter]\n", want: noGroup,
+			warnings: []string{`2: comm "process-exporter" is longer than 15 bytes, to which Linux truncates process names; write process-exporte`}},
+		{name: "long name of a kernel thread", text: "process_names:\n- comm: [ext4-rsv-conversion, ext4-rsv-conver, kworker/0:1-events]\n", want: noGroup},
+		{name: "unknown field", text: "process_names:\n- comm: [java]\n  name: pre-{{.Bogus}}-post\n", want: "pre-",
 			warnings: []string{`3: name template "pre-{{.Bogus}}-post" fails: `}},
-		{name: "no such capture", text: "process_names:\n- cmdline: ['(?P<a>j)']\n  name: '{{.Matches.b}}'\n", want: "<no value>",
+		{name: "unknown capture", text: "process_names:\n- cmdline: ['(?P<a>j)']\n  name: '{{.Matches.b}}'\n", want: "<no value>",
 			warnings: []string{`prints <no value>`}},
-		{name: "trap 11: a text is a list of one", text: "process_names:\n- name: j\n  comm: java\n", want: "j"},
-		{name: "trap 11: an expression is a list of one", text: "process_names:\n- name: j\n  cmdline: ^jav\n", want: "j"},
-		{name: "fails only without cgroups", text: "process_names:\n- comm: [java]\n  name: '{{index .Cgroups 0}}'\n", want: "/a.scope"},
-		{name: "knows cgroups may be missing", text: "process_names:\n- comm: [java]\n  name: '{{with .Cgroups}}{{index . 0}}{{end}}'\n", want: "/a.scope"},
-		{name: "counts on its capture", text: "process_names:\n- cmdline: ['(?P<a>j.*)']\n  name: '{{slice .Matches.a 0 3}}'\n", want: "jav"},
-		{name: "counts on its name", text: "process_names:\n- comm: [java]\n  name: '{{slice .Comm 0 4}}'\n", want: "java"},
+		{name: "a string is a list with one item", text: "process_names:\n- name: j\n  comm: java\n", want: "j"},
+		{name: "an expression is a list with one item", text: "process_names:\n- name: j\n  cmdline: ^jav\n", want: "j"},
+		{name: "template that requires cgroups", text: "process_names:\n- comm: [java]\n  name: '{{index .Cgroups 0}}'\n", want: "/a.scope"},
+		{name: "template with optional cgroups", text: "process_names:\n- comm: [java]\n  name: '{{with .Cgroups}}{{index . 0}}{{end}}'\n", want: "/a.scope"},
+		{name: "template that requires a long capture", text: "process_names:\n- cmdline: ['(?P<a>j.*)']\n  name: '{{slice .Matches.a 0 3}}'\n", want: "jav"},
+		{name: "template that requires a long name", text: "process_names:\n- comm: [java]\n  name: '{{slice .Comm 0 4}}'\n", want: "java"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -86,19 +86,19 @@ func TestParseAccepts(t *testing.T) {
 	}
 }
 
-func TestParseRefuses(t *testing.T) {
+func TestParseErrors(t *testing.T) {
 	tests := []struct {
 		name, text string
 		line       int
-		remedy     string // what the message has to have in it
+		remedy     string // part of the message
 	}{
-		{"trap 10: no selector", "process_names:\n- {name: all, cmdline: }\n", 2, "give it comm, exe or cmdline"},
+		{"no selector", "process_names:\n- {name: all, cmdline: }\n", 2, "give it comm, exe or cmdline"},
 		{"no rule", "process_names:\n-\n", 2, "a rule is empty"},
-		{"rule is a text", "process_names:\n- java\n", 2, "- comm: [java]"},
-		{"rules are a text", "process_names: java\n", 1, "begin each rule"},
+		{"rule is a string", "process_names:\n- java\n", 2, "- comm: [java]"},
+		{"rules are a string", "process_names: java\n", 1, "begin each rule"},
 		{"rules are a mapping", "process_names:\n  comm: [java]\n", 2, "begin each rule"},
 		{"file is a list", "- comm: [java]\n", 1, "begin it with process_names:"},
-		{"file is a text", "java\n", 1, "begin it with process_names:"},
+		{"file is a string", "java\n", 1, "begin it with process_names:"},
 		{"selector is a mapping", "process_names:\n- comm: {java: 1}\n", 2, "comm is a mapping"},
 		{"nested list", "process_names:\n- comm:\n  - a\n  - [b]\n", 4, "an item of comm is a list"},
 		{"nested mapping", "process_names:\n- cmdline:\n  - a: b\n", 3, "an item of cmdline is a mapping"},
@@ -110,18 +110,18 @@ func TestParseRefuses(t *testing.T) {
 		{"lookahead hint", "process_names:\n- cmdline: ['a(?=b)']\n", 2, "no lookaround (?="},
 		{"lookbehind hint", "process_names:\n- cmdline: ['(?<!b)a']\n", 2, "no lookaround (?<!"},
 		{"template", "process_names:\n- comm: [a]\n  name: '{{.Comm'\n", 3, `bad name template "{{.Comm"`},
-		{"no such function", "process_names:\n- comm: [a]\n  name: '{{title .Comm}}'\n", 3, "text/template"},
-		{"pattern of a function", "process_names:\n- comm: [a]\n  name: '{{regexReplace \"(\" \"\" .Comm}}'\n", 3, "missing closing )"},
+		{"unknown function", "process_names:\n- comm: [a]\n  name: '{{title .Comm}}'\n", 3, "text/template"},
+		{"bad pattern in a function", "process_names:\n- comm: [a]\n  name: '{{regexReplace \"(\" \"\" .Comm}}'\n", 3, "missing closing )"},
 		{"base64", "process_names:\n- comm: [!!binary '*']\n", 2, "base64"},
-		{"merge of a text", "process_names:\n- {<<: a, comm: [a]}\n", 2, "<< merges a single text"},
+		{"merge of a string", "process_names:\n- {<<: a, comm: [a]}\n", 2, "<< merges a single text"},
 		{"unknown anchor", "process_names: *a\n", 1, "not valid YAML"},
 		{"syntax", "process_names:\n- comm: [a]\n  name: \"x\n", 3, "not valid YAML"},
-		{"bracket", "process_names:\n- comm: [a\n- b: c\n", 2, "not valid YAML"},
+		{"open bracket", "process_names:\n- comm: [a\n- b: c\n", 2, "not valid YAML"},
 		{"indentation", "process_names:\n- comm: [a]\n name: b\n", 3, "not valid YAML"},
 		{"tab", "process_names:\n\t- comm: [a]\n", 2, "not valid YAML"},
 		{"control character", "process_names:\n- comm: [\"a\x01\"]\n", 2, "not valid YAML"},
-		{"no UTF-8", "process_names:\n- comm: [caf\xe9]\n", 2, "not valid YAML"},
-		{"aliases of aliases", bomb(), 0, "aliases"},
+		{"not UTF-8", "process_names:\n- comm: [caf\xe9]\n", 2, "not valid YAML"},
+		{"aliases of aliases", aliasBomb(), 0, "aliases"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -140,7 +140,7 @@ func TestParseRefuses(t *testing.T) {
 	}
 }
 
-// mergeBomb returns a file in which a billion ways lead to one mapping.
+// mergeBomb returns a file that refers to one mapping by a billion paths.
 func mergeBomb() string {
 	text := "x-0: &a0 {comm: [java], name: j}\n"
 	for i := range 30 {
@@ -149,8 +149,8 @@ func mergeBomb() string {
 	return text + "process_names:\n- <<: *a30\n"
 }
 
-// bomb returns a file that a million rules come out of.
-func bomb() string {
+// aliasBomb returns a short file whose aliases expand to four million entries.
+func aliasBomb() string {
 	text := "x-list: &list [" + strings.Repeat("a,", 2000) + "]\nprocess_names:\n"
 	return text + strings.Repeat("- cmdline: *list\n", 2000)
 }
@@ -159,7 +159,7 @@ func TestConfigErrorUnwraps(t *testing.T) {
 	_, err := Parse("test.yaml", []byte("process_names:\n- cmdline: ['(']\n"))
 	var se *syntax.Error
 	if !errors.As(err, &se) {
-		t.Errorf("got error %v, want a syntax.Error in it", err)
+		t.Errorf("got error %v, want a syntax.Error", err)
 	}
 	_, err = Load(filepath.Join(t.TempDir(), "absent.yaml"))
 	if !errors.Is(err, fs.ErrNotExist) {
@@ -180,7 +180,7 @@ func TestLoad(t *testing.T) {
 	largest := good + strings.Repeat("#", maxConfigBytes-len(good))
 	link := filepath.Join(dir, "link")
 	if err := os.Symlink(write("good", good), link); err != nil {
-		t.Skip("no symbolic links here:", err)
+		t.Skip("requires symbolic links:", err)
 	}
 	tests := []struct {
 		name, path string
@@ -195,7 +195,7 @@ func TestLoad(t *testing.T) {
 		{"absent", filepath.Join(dir, "absent"), false},
 		{"directory", dir, false},
 		{"device", os.DevNull, false},
-		{"no path", "", false},
+		{"empty path", "", false},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -208,8 +208,8 @@ func TestLoad(t *testing.T) {
 	}
 }
 
-// FuzzParse asserts that no text makes Parse panic, that it yields an error or
-// a Config, never both, and that its groups are valid labels.
+// FuzzParse checks that Parse never panics, that it returns either an error or a Config,
+// and that group names are valid label values.
 func FuzzParse(f *testing.F) {
 	f.Add("process_names:\n- {name: '{{.Comm}}:{{.Matches.a}}', cmdline: ['(?P<a>.+)'], exe: [a, /b], comm: [1, ~]}\n---\n")
 	f.Add("x-a: &a {<<: [*a], comm: &b [java]}\nprocess_names:\n- {<<: *a, exe: *b}\n")
@@ -219,15 +219,15 @@ func FuzzParse(f *testing.F) {
 		var ce *ConfigError
 		switch {
 		case (c == nil) == (err == nil):
-			t.Fatalf("got %v beside error %v", c, err)
+			t.Fatalf("got %v and error %v, want exactly one", c, err)
 		case err != nil && (!errors.As(err, &ce) || ce.Line < 1 || strings.ContainsAny(err.Error(), "\r\n")):
-			t.Fatalf("got error %q", err)
+			t.Fatalf("got error %q, want a ConfigError of one line", err)
 		case err != nil:
 			return
 		}
 		for _, id := range []*platform.Identity{process("java"), process("java", "/bin/java", "-jar")} {
 			if got := c.Match(id); !utf8.ValidString(got.Group) || !got.OK && got.Group != "" {
-				t.Errorf("got %+v", got)
+				t.Errorf("got %+v, want a valid label value", got)
 			}
 		}
 	})

@@ -9,9 +9,9 @@ import (
 	"testing"
 )
 
-// TestLoadDoesNotWait guards that what never ends, or never answers, is an error
-// at once. The test hangs if it is not.
-func TestLoadDoesNotWait(t *testing.T) {
+// TestLoadDoesNotBlock checks that a FIFO and an infinite device are errors at once. The
+// test hangs otherwise.
+func TestLoadDoesNotBlock(t *testing.T) {
 	fifo := filepath.Join(t.TempDir(), "fifo")
 	if err := syscall.Mkfifo(fifo, 0o600); err != nil {
 		t.Fatal(err)

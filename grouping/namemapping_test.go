@@ -17,22 +17,22 @@ func TestNameMapping(t *testing.T) {
 		process                  *platform.Identity
 		want                     string
 	}{
-		{"trap 34: mapping alone", "", jar, process("java", "java", "-jar", "a.jar"), "java:a"},
-		{"trap 35: mapping without match", "java", `java,-Dname=(\S+)`, process("java", "java", "-jar"), nobody},
-		{"trap 36: mapping without group", "java", "java,-jar", process("java", "java", "-jar"), nobody},
-		{"trap 37: both dashes", "upstart:-user", "upstart,(--user)", process("upstart", "upstart", "--user"), "upstart:--user"},
+		{"mapping without procnames", "", jar, process("java", "java", "-jar", "a.jar"), "java:a"},
+		{"mapping without match", "java", `java,-Dname=(\S+)`, process("java", "java", "-jar"), noGroup},
+		{"mapping without capture", "java", "java,-jar", process("java", "java", "-jar"), noGroup},
+		{"capture with dashes", "upstart:-user", "upstart,(--user)", process("upstart", "upstart", "--user"), "upstart:--user"},
 		{"name", "bash,java", "", process("java", "java"), "java"},
-		{"name of another", "bash,java", "", process("sh", "sh"), nobody},
-		{"name is not cut to the base", "bash", "", process("sh", "/bin/bash"), nobody},
+		{"other name", "bash,java", "", process("sh", "sh"), noGroup},
+		{"name is not compared with argv[0]", "bash", "", process("sh", "/bin/bash"), noGroup},
 		{"empty names", ",,java,", "", process("java", "java"), "java"},
-		{"empty name matches none", ",,java,", "", process("", "java"), nobody},
-		{"blanks belong to the name", "bash, java", "", process(" java", "java"), " java"},
+		{"empty name matches none", ",,java,", "", process("", "java"), noGroup},
+		{"space in a name", "bash, java", "", process(" java", "java"), " java"},
 		{"first group that is not empty", "", "java,(x)?-(y)?(jar)", process("java", "java", "-jar"), "java:jar"},
-		{"all groups empty", "java", "java,(x)?-jar", process("java", "java", "-jar"), nobody},
+		{"all groups empty", "java", "java,(x)?-jar", process("java", "java", "-jar"), noGroup},
 		{"second mapping", "", "sh,(a),java,(b)", process("java", "ab"), "java:b"},
 		{"last mapping of a name", "", "java,(a),java,(b)", process("java", "ab"), "java:b"},
-		{"kernel thread", "", "kthreadd,(.+)", process("kthreadd"), nobody},
-		{"neither", "", "", process("java", "java"), nobody},
+		{"kernel thread", "", "kthreadd,(.+)", process("kthreadd"), noGroup},
+		{"neither", "", "", process("java", "java"), noGroup},
 		{"invalid UTF-8", "caf\xe9", "", process("caf\xe9", "a"), "caf\uFFFDe9"},
 	}
 	for _, tt := range tests {
@@ -45,7 +45,7 @@ func TestNameMapping(t *testing.T) {
 				t.Errorf("got group %q, want %q", got, tt.want)
 			}
 			if got := m.Needs(); (got == platform.IdentityArgs) != (tt.mapping != "") || got&^platform.IdentityArgs != 0 {
-				t.Errorf("got needs %b", got)
+				t.Errorf("got fields %b, want IdentityArgs if there is a mapping", got)
 			}
 		})
 	}
@@ -63,26 +63,26 @@ func TestNameMappingErrors(t *testing.T) {
 	_, err := NewNameMapping("", "java,(?!a)")
 	var se *syntax.Error
 	if !errors.As(err, &se) || !strings.Contains(err.Error(), "lookaround") {
-		t.Errorf("got error %v, want a syntax.Error with a hint", err)
+		t.Errorf("got error %v, want a syntax.Error with a remedy", err)
 	}
 }
 
-// FuzzNameMapping asserts that flags make a Matcher or an error, never both,
-// and that its groups are valid labels.
+// FuzzNameMapping checks that NewNameMapping returns either a Matcher or an error, and that
+// group names are valid label values.
 func FuzzNameMapping(f *testing.F) {
 	f.Add("bash,java", `java,-jar\s+([^/]+).jar`, "java", "java -jar a.jar")
 	f.Add("", ",,", "", "\xff")
 	f.Fuzz(func(t *testing.T, procnames, mapping, comm, line string) {
 		m, err := NewNameMapping(procnames, mapping)
 		if (m == nil) == (err == nil) {
-			t.Fatalf("got %v beside error %v", m, err)
+			t.Fatalf("got %v and error %v, want exactly one", m, err)
 		}
 		if err != nil {
 			return
 		}
 		for _, id := range []*platform.Identity{process(comm), process(comm, line)} {
 			if got := m.Match(id); !utf8.ValidString(got.Group) || !got.OK && got.Group != "" {
-				t.Errorf("got %+v", got)
+				t.Errorf("got %+v, want a valid label value", got)
 			}
 		}
 	})

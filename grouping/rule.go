@@ -104,9 +104,9 @@ func (r *Rule) assign(c *candidate, labels int) Match {
 	return m
 }
 
-// standing returns the group of a rule whose name is fixed. The group exists even
+// permanent returns the group of a rule whose name is fixed. The group exists even
 // if it has no processes. It reports false for other rules.
-func (r *Rule) standing(labels int) (m Match, ok bool) {
+func (r *Rule) permanent(labels int) (m Match, ok bool) {
 	if !r.Static || r.Ignore {
 		return m, false
 	}

@@ -30,12 +30,12 @@ func validate(t *testing.T, s *jsonschema.Schema, text string) error {
 	t.Helper()
 	var v any
 	if err := yaml.Unmarshal([]byte(text), &v); err != nil {
-		t.Fatalf("%v in\n%s", err, text)
+		t.Fatalf("%v, of this text:\n%s", err, text)
 	}
 	return s.Validate(v)
 }
 
-// TestSchemaAccepts every example that there is.
+// TestSchemaAccepts checks that the schema accepts every example of the documentation.
 func TestSchemaAccepts(t *testing.T) {
 	s := compiledSchema(t)
 	examples := []string{"", "{}", "process_names:\n", `{"process_names": [{"name": "{{.Comm}}", "cmdline": [".+"]}]}`}
@@ -56,13 +56,14 @@ func TestSchemaAccepts(t *testing.T) {
 	examples = append(examples, string(text))
 	for _, example := range examples[1:] {
 		if err := validate(t, s, example); err != nil {
-			t.Errorf("%v\nof\n%s", err, example)
+			t.Errorf("got error %v, want none, of this example:\n%s", err, example)
 		}
 	}
 }
 
-// TestSchemaRefuses what the exporter refuses, or warns of, because of its shape.
-func TestSchemaRefuses(t *testing.T) {
+// TestSchemaRejects checks that the schema rejects wrong keys and types. The exporter
+// rejects them or warns about them.
+func TestSchemaRejects(t *testing.T) {
 	s := compiledSchema(t)
 	for _, rule := range []string{
 		"comn: java", "comm: {java: 1}", "comm: [[java]]", "name: [x]", "not: [java]", "not: {name: x}", "children: perhaps", "ignore: 1",
@@ -73,15 +74,15 @@ func TestSchemaRefuses(t *testing.T) {
 			text += "  name: g\n"
 		}
 		if validate(t, s, text) == nil {
-			t.Errorf("the schema accepts %s", rule)
+			t.Errorf("%s: got no error from the schema, want one", rule)
 		}
 		if c, err := Parse("test.yaml", []byte(text)); err == nil && len(c.Warnings()) == 0 {
-			t.Errorf("the exporter accepts %s", rule)
+			t.Errorf("%s: got neither an error nor a warning from Parse, want one", rule)
 		}
 	}
 	for _, text := range []string{"process_name: []", "- comm: a", "process_names: {comm: a}", "process_names: java"} {
 		if validate(t, s, text) == nil {
-			t.Errorf("the schema accepts %s", text)
+			t.Errorf("%s: got no error from the schema, want one", text)
 		}
 	}
 }

@@ -13,8 +13,8 @@ const (
 	dockerPath = "/system.slice/docker-" + dockerID + ".scope"
 )
 
-// known returns a process of which every word is known.
-func known() *platform.Identity {
+// javaProcess returns a process with every identity field.
+func javaProcess() *platform.Identity {
 	return &platform.Identity{
 		ID: platform.ID{PID: 10, Start: 5}, Comm: "java", Args: []string{"java", "-Dtest=x", "-jar", "/opt/shop.jar"},
 		EUID: 1001, Username: "shop", Exe: "/usr/lib/jvm/21/bin/java", Ancestors: []string{"sh", "supervisord", "systemd"},
@@ -22,54 +22,54 @@ func known() *platform.Identity {
 	}
 }
 
-func contained() *platform.Identity {
-	id := known()
+func containerProcess() *platform.Identity {
+	id := javaProcess()
 	id.Cgroups = []string{dockerPath}
 	return id
 }
 
-func unreadable() *platform.Identity {
+func unreadableProcess() *platform.Identity {
 	return &platform.Identity{ID: platform.ID{PID: 10, Start: 5}, Comm: "java"}
 }
 
-func TestNewSelectors(t *testing.T) {
+func TestSelectorKeys(t *testing.T) {
 	tests := []struct {
 		name, rule string
 		process    *platform.Identity
 		want       bool
 	}{
-		{"user by name", "user: [root, shop]", known(), true},
-		{"user by number", "user: 1001", known(), true},
-		{"another user", "user: [sho, shopp, '100']", known(), false},
-		{"user unreadable", "user: ['0', '']", unreadable(), false},
-		{"exe_path", "exe_path: /usr/lib/jvm/21/bin/java", known(), true},
-		{"exe_path pattern", "exe_path: '/usr/lib/jvm/*/bin/java'", known(), true},
-		{"exe_path pattern stops at a slash", "exe_path: '/usr/lib/*/java'", known(), false},
-		{"exe_path is no name", "exe_path: java", known(), false},
-		{"exe_path unreadable", "exe_path: ['*', '']", unreadable(), false},
-		{"parent", "ancestor: sh", known(), true},
-		{"far ancestor", "ancestor: [x, systemd]", known(), true},
-		{"not an ancestor of itself", "ancestor: java", known(), false},
-		{"unit", "unit: shop@1.service", known(), true},
-		{"unit pattern", "unit: 'shop@*.service'", known(), true},
-		{"another unit", "unit: shop.service", known(), false},
-		{"no unit", "unit: '*'", unreadable(), false},
-		{"container by prefix", "container: 4a6f2c", contained(), true},
-		{"container in capitals", "container: 4A6F2C", contained(), true},
-		{"any container", "container: '*'", contained(), true},
-		{"another container", "container: 4a6f2d", contained(), false},
-		{"no container", "container: '*'", known(), false},
-		{"an empty id is none", "container: ''", contained(), false},
-		{"cgroup", `cgroup: ['^/nothing', '^/system\.slice/']`, known(), true},
-		{"no such cgroup", "cgroup: '^/user'", known(), false},
-		{"no cgroup at all", "cgroup: []", known(), false},
-		{"all selectors must pass", "user: shop\n  ancestor: init", known(), false},
-		{"refused by comm", "exe: java\n  not: {comm: [x, java]}", known(), false},
-		{"refused by one of its expressions", "exe: java\n  not: {cmdline: ['-Dprod', '-Dtest']}", known(), false},
-		{"not refused", "exe: java\n  not: {cmdline: ['-Dprod'], user: root}", known(), true},
-		{"refused by one of two selectors", "exe: java\n  not: {cmdline: ['-Dprod'], user: shop}", known(), false},
-		{"refusal alone", "not: {user: root}", known(), true},
-		{"what is unknown is not refused", "comm: java\n  not: {user: root}", unreadable(), true},
+		{"user by name", "user: [root, shop]", javaProcess(), true},
+		{"user by number", "user: 1001", javaProcess(), true},
+		{"another user", "user: [sho, shopp, '100']", javaProcess(), false},
+		{"user unreadable", "user: ['0', '']", unreadableProcess(), false},
+		{"exe_path", "exe_path: /usr/lib/jvm/21/bin/java", javaProcess(), true},
+		{"exe_path pattern", "exe_path: '/usr/lib/jvm/*/bin/java'", javaProcess(), true},
+		{"exe_path pattern and a slash", "exe_path: '/usr/lib/*/java'", javaProcess(), false},
+		{"exe_path and a bare name", "exe_path: java", javaProcess(), false},
+		{"exe_path unreadable", "exe_path: ['*', '']", unreadableProcess(), false},
+		{"parent", "ancestor: sh", javaProcess(), true},
+		{"third ancestor", "ancestor: [x, systemd]", javaProcess(), true},
+		{"the process itself", "ancestor: java", javaProcess(), false},
+		{"unit", "unit: shop@1.service", javaProcess(), true},
+		{"unit pattern", "unit: 'shop@*.service'", javaProcess(), true},
+		{"another unit", "unit: shop.service", javaProcess(), false},
+		{"no unit", "unit: '*'", unreadableProcess(), false},
+		{"container by prefix", "container: 4a6f2c", containerProcess(), true},
+		{"container in upper case", "container: 4A6F2C", containerProcess(), true},
+		{"any container", "container: '*'", containerProcess(), true},
+		{"another container", "container: 4a6f2d", containerProcess(), false},
+		{"no container", "container: '*'", javaProcess(), false},
+		{"empty container ID", "container: ''", containerProcess(), false},
+		{"cgroup", `cgroup: ['^/nothing', '^/system\.slice/']`, javaProcess(), true},
+		{"no matching cgroup", "cgroup: '^/user'", javaProcess(), false},
+		{"empty cgroup list", "cgroup: []", javaProcess(), false},
+		{"one of two selectors", "user: shop\n  ancestor: init", javaProcess(), false},
+		{"not comm", "exe: java\n  not: {comm: [x, java]}", javaProcess(), false},
+		{"not cmdline, one expression", "exe: java\n  not: {cmdline: ['-Dprod', '-Dtest']}", javaProcess(), false},
+		{"not, without match", "exe: java\n  not: {cmdline: ['-Dprod'], user: root}", javaProcess(), true},
+		{"not, one of two selectors", "exe: java\n  not: {cmdline: ['-Dprod'], user: shop}", javaProcess(), false},
+		{"only not", "not: {user: root}", javaProcess(), true},
+		{"not, unreadable", "comm: java\n  not: {user: root}", unreadableProcess(), true},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -86,32 +86,32 @@ func TestNewSelectors(t *testing.T) {
 
 func TestIgnore(t *testing.T) {
 	c := mustParse(t, "process_names:\n- {ignore: true, user: shop}\n- {name: g, comm: java}")
-	if m := c.Match(known()); m.OK || m.Rule != c.rules[0] {
+	if m := c.Match(javaProcess()); m.OK || m.Rule != c.rules[0] {
 		t.Errorf("got %+v, want the first rule to ignore it", m)
 	}
-	if m := c.Match(unreadable()); !m.OK || m.Group != "g" {
+	if m := c.Match(unreadableProcess()); !m.OK || m.Group != "g" {
 		t.Errorf("got %+v, want group g", m)
 	}
 }
 
-func TestWordsOfTemplates(t *testing.T) {
-	pod := known()
+func TestTemplateFields(t *testing.T) {
+	pod := javaProcess()
 	pod.Cgroups = []string{"/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod0a1b2c3d_1111_2222_3333_444455556666.slice/cri-containerd-" + dockerID + ".scope"}
 	tests := []struct {
 		template, want string
 		process        *platform.Identity
 	}{
-		{"{{.Exe}}", "/usr/lib/jvm/21/bin/java", known()},
-		{"{{.Exe | dirname | basename}}", "bin", known()},
-		{"{{.Unit | trimSuffix \".service\"}} in {{.Slice}}", "shop@1 in system.slice", known()},
-		{"{{.Parent}}", "sh", known()},
-		{"{{.App}}", "shop", known()},
-		{"{{slice .ContainerID 0 12}} {{.ContainerRuntime}}", "4a6f2c0de1b3 docker", contained()},
+		{"{{.Exe}}", "/usr/lib/jvm/21/bin/java", javaProcess()},
+		{"{{.Exe | dirname | basename}}", "bin", javaProcess()},
+		{"{{.Unit | trimSuffix \".service\"}} in {{.Slice}}", "shop@1 in system.slice", javaProcess()},
+		{"{{.Parent}}", "sh", javaProcess()},
+		{"{{.App}}", "shop", javaProcess()},
+		{"{{slice .ContainerID 0 12}} {{.ContainerRuntime}}", "4a6f2c0de1b3 docker", containerProcess()},
 		{"{{.PodUID}}", "0a1b2c3d-1111-2222-3333-444455556666", pod},
-		{"{{.Username | upper | replace \"SHOP\" \"s\"}}", "s", known()},
-		{"{{.Comm | regexReplace \"[aeiou]\" \"\"}}", "jv", known()},
-		{"{{.PodUID | default .Comm}}", "java", known()},
-		{"{{.Exe}}{{.Unit}}{{.Slice}}{{.ContainerID}}{{.PodUID}}{{.Parent}}.", ".", unreadable()},
+		{"{{.Username | upper | replace \"SHOP\" \"s\"}}", "s", javaProcess()},
+		{"{{.Comm | regexReplace \"[aeiou]\" \"\"}}", "jv", javaProcess()},
+		{"{{.PodUID | default .Comm}}", "java", javaProcess()},
+		{"{{.Exe}}{{.Unit}}{{.Slice}}{{.ContainerID}}{{.PodUID}}{{.Parent}}.", ".", unreadableProcess()},
 	}
 	for _, tt := range tests {
 		t.Run(tt.template, func(t *testing.T) {
@@ -123,8 +123,8 @@ func TestWordsOfTemplates(t *testing.T) {
 	}
 }
 
-// TestCapturesOfCgroups asserts that what expressions on the path capture is in
-// .Matches, and what a refusal captures is not.
+// TestCapturesOfCgroups checks that .Matches contains the captures of cgroup, but not those
+// of selectors below not.
 func TestCapturesOfCgroups(t *testing.T) {
 	c := mustParse(t, `process_names:
 - name: "{{.Matches.unit}} {{.Matches.jar}}"
@@ -132,7 +132,7 @@ func TestCapturesOfCgroups(t *testing.T) {
   cmdline: '(?P<jar>\w+)\.jar'
   not: {cmdline: '(?P<jar>prod)|(?P<unit>nothing)'}
 `)
-	if got := groupOf(c, known()); got != "shop shop" {
+	if got := groupOf(c, javaProcess()); got != "shop shop" {
 		t.Errorf("got %q, want %q", got, "shop shop")
 	}
 }
@@ -155,29 +155,29 @@ func TestLabelsOfRules(t *testing.T) {
 	}
 }
 
-func TestOptionsRefused(t *testing.T) {
+func TestRuleOptionErrors(t *testing.T) {
 	tests := []struct {
 		name, rule, remedy string
 	}{
-		{"not of nothing", "not: {comm: }", "not refuses nothing"},
-		{"not of a list", "not: [java]", "write it as not: {comm: [java]}"},
+		{"not without selectors", "not: {comm: }", "not has no selector"},
+		{"not with a list", "not: [java]", "write it as not: {comm: [java]}"},
 		{"pattern", "unit: 'a['", "bad unit pattern"},
 		{"cgroup", "cgroup: '('", `bad cgroup regex "("`},
-		{"switch", "children: 1", `children is "1"; write true or false`},
+		{"boolean", "children: 1", `children is "1"; write true or false`},
 		{"number", "top: few", "write a number from 0 to 100"},
 		{"number too large", "top: 101", "write a number from 0 to 100"},
 		{"no groups", "max_groups: 0", "write a number from 1"},
-		{"expect of a number", "expect: 3", "write it as expect: {min: 1}"},
-		{"expect of a group nobody knows", "name: '{{.Comm}}'\n  expect: {min: 1}", "name without {{ }}"},
+		{"expect with a number", "expect: 3", "write it as expect: {min: 1}"},
+		{"expect with a template", "name: '{{.Comm}}'\n  expect: {min: 1}", "name without {{ }}"},
 		{"min above max", "expect: {min: 3, max: 2}", "above its max"},
 		{"negative", "expect: {min: -1}", "write a number from 0"},
-		{"labels of a text", "labels: a", "write it as labels:"},
-		{"label of a metric", "labels: {mode: x}", "has a meaning already"},
-		{"label of Prometheus", "labels: {instance: x}", "has a meaning already"},
-		{"label that is none", "labels: {a-b: x}", "no name of a label"},
-		{"label with underscores", "labels: {__a: x}", "no name of a label"},
+		{"labels with a string", "labels: a", "write it as labels:"},
+		{"label of the exporter", "labels: {mode: x}", "is reserved"},
+		{"label of Prometheus", "labels: {instance: x}", "is reserved"},
+		{"label with a dash", "labels: {a-b: x}", "not a valid label name"},
+		{"label with underscores", "labels: {__a: x}", "not a valid label name"},
 		{"label template", "labels: {a: '{{.'}", "bad label template"},
-		{"reserved name", "name: _other", "is taken"},
+		{"reserved name", "name: _other", "is reserved"},
 		{"function", "name: '{{regexReplace \"(\" \"\" .Comm}}'", "missing closing )"},
 	}
 	for _, tt := range tests {
@@ -198,28 +198,29 @@ func TestOptionsRefused(t *testing.T) {
 	}
 }
 
-func TestOptionsDoubted(t *testing.T) {
+func TestRuleOptionWarnings(t *testing.T) {
 	tests := []struct{ name, rules, want string }{
-		{"ignored and named", "- {comm: a, name: x, ignore: true}", "name does nothing"},
-		{"expected and ignored", "- {comm: a, ignore: true, expect: {min: 1}}", "expect does nothing"},
-		{"no container id", "- {name: x, container: web}", "hexadecimal digits"},
+		{"ignore and name", "- {comm: a, name: x, ignore: true}", "name has no effect"},
+		{"ignore and expect", "- {comm: a, ignore: true, expect: {min: 1}}", "expect has no effect"},
+		{"bad container ID", "- {name: x, container: web}", "hexadecimal digits"},
 		{"template of a label", "- {name: x, comm: a, labels: {l: '{{.Bogus}}'}}", "label template"},
-		{"never reached by name", "- {name: x, comm: [a, b]}\n- {name: y, comm: b, user: root}", "never reached: the one in line 2"},
-		{"never reached after all", "- {name: x, cmdline: .*}\n- {name: y, cmdline: java}", "never reached"},
-		{"never reached by more expressions", "- {name: x, cmdline: [a]}\n- {name: y, cmdline: [b, a]}", "never reached"},
+		{"unreachable by comm", "- {name: x, comm: [a, b]}\n- {name: y, comm: b, user: root}", "never reached: the one in line 2"},
+		{"unreachable after a rule for all", "- {name: x, cmdline: .*}\n- {name: y, cmdline: java}", "never reached"},
+		{"unreachable by an expression", "- {name: x, cmdline: [a]}\n- {name: y, cmdline: [b, a]}", "never reached"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			got := mustParse(t, "process_names:\n"+tt.rules).Warnings()
 			if len(got) != 1 || !strings.Contains(got[0].String(), tt.want) || got[0].Column == 0 {
-				t.Errorf("got warnings %v, want %q in the only one", got, tt.want)
+				t.Errorf("got warnings %v, want one with %q", got, tt.want)
 			}
 		})
 	}
 }
 
-// TestReached has rules that get processes although one before them is like them.
-func TestReached(t *testing.T) {
+// TestReachableRules checks that rules after a similar rule yield no warning if they can
+// match.
+func TestReachableRules(t *testing.T) {
 	for _, rules := range []string{
 		"- {name: x, comm: a}\n- {name: y, comm: [a, b]}",
 		"- {name: x, comm: a, user: root}\n- {name: y, comm: a}",
@@ -230,7 +231,7 @@ func TestReached(t *testing.T) {
 		"- {name: x, cgroup: a}\n- {name: y, cgroup: [a, b]}",
 	} {
 		if got := mustParse(t, "process_names:\n"+rules).Warnings(); len(got) != 0 {
-			t.Errorf("got warnings %v of\n%s", got, rules)
+			t.Errorf("got warnings %v, want none, of these rules:\n%s", got, rules)
 		}
 	}
 }
@@ -246,22 +247,22 @@ func TestExpect(t *testing.T) {
 	}
 }
 
-// TestReservedName asserts that no process gets into the group of what has no
-// room elsewhere by calling itself so, and that long names stay different.
+// TestReservedName checks that no process can choose a name that puts it into the group
+// [OtherName], and that long names stay different.
 func TestReservedName(t *testing.T) {
 	c := Default()
 	if got := groupOf(c, process(OtherName, "x")); got == OtherName || groupOf(c, process("\uFFFD5fother", "x")) == got {
-		t.Errorf("got group %q", got)
+		t.Errorf("got group %q, want one that no other name has", got)
 	}
 	long := strings.Repeat("a", maxGroupName)
 	if groupName(long) != long {
-		t.Error("a name of the longest length is cut")
+		t.Errorf("got %q for a name of %d bytes, want it unchanged", groupName(long), maxGroupName)
 	}
 	one, two := groupName(long+"b"), groupName(long+"c")
 	if one == two || len(one) > maxGroupName || len(two) > maxGroupName {
-		t.Errorf("got names of %d and %d bytes, equal %v", len(one), len(two), one == two)
+		t.Errorf("got names of %d and %d bytes, equal %v, want different ones of at most %d", len(one), len(two), one == two, maxGroupName)
 	}
 	if again := groupName(one); again == one || len(again) > maxGroupName {
-		t.Error("a name that looks like a cut one takes the group of that")
+		t.Errorf("got %q for a name that looks truncated, want another one", again)
 	}
 }

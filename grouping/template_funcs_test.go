@@ -10,7 +10,7 @@ import (
 	"text/template"
 )
 
-// parseWithFuncs parses a template as the configuration does.
+// parseWithFuncs parses a template with the functions of the configuration.
 func parseWithFuncs(t *testing.T, text string) *template.Template {
 	t.Helper()
 	funcs := boundedFuncs()
@@ -23,7 +23,7 @@ func parseWithFuncs(t *testing.T, text string) *template.Template {
 }
 
 func TestTemplateFuncs(t *testing.T) {
-	words := &templateData{templateFields: templateFields{
+	data := &templateData{templateFields: templateFields{
 		Comm: "Java", ExeFull: "/opt/My App/bin/java8.bin", Username: "", PID: 42,
 		Matches: map[string]string{"n": "shop-7f9c", "empty": ""},
 	}}
@@ -65,7 +65,7 @@ func TestTemplateFuncs(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.text, func(t *testing.T) {
 			var out strings.Builder
-			if err := parseWithFuncs(t, tt.text).Execute(&out, words); err != nil {
+			if err := parseWithFuncs(t, tt.text).Execute(&out, data); err != nil {
 				t.Fatal(err)
 			}
 			if out.String() != tt.want {
@@ -75,11 +75,12 @@ func TestTemplateFuncs(t *testing.T) {
 	}
 }
 
-// TestTemplateFuncsBounded asserts that no function makes what is no name, and
-// that what is just a name still passes.
-func TestTemplateFuncsBounded(t *testing.T) {
+// TestTemplateFuncsLimit checks that functions fail for results longer than maxNameBytes,
+// and succeed for results of that length.
+func TestTemplateFuncsLimit(t *testing.T) {
 	long, longest := strings.Repeat("a", maxNameBytes+1), strings.Repeat("a", maxNameBytes)
-	words := &templateData{templateFields: templateFields{ExeFull: long, Comm: longest, Matches: map[string]string{"pattern": strings.Repeat("a?", maxPattern)}}}
+	data := &templateData{templateFields: templateFields{ExeFull: long, Comm: longest,
+		Matches: map[string]string{"pattern": strings.Repeat("a?", maxPattern)}}}
 	tests := []struct {
 		text string
 		want int // bytes, -1 for an error
@@ -114,11 +115,11 @@ func TestTemplateFuncsBounded(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.text, func(t *testing.T) {
 			var out strings.Builder
-			words := *words
+			data := *data
 			if strings.Contains(tt.text, "lower .Matches") {
-				words.Matches = map[string]string{"p": strings.Repeat("A", 8193)}
+				data.Matches = map[string]string{"p": strings.Repeat("A", 8193)}
 			}
-			err := parseWithFuncs(t, tt.text).Execute(&out, &words)
+			err := parseWithFuncs(t, tt.text).Execute(&out, &data)
 			if (err != nil) != (tt.want < 0) || err == nil && out.Len() != tt.want {
 				t.Errorf("got %d bytes and error %.200v, want %d", out.Len(), err, tt.want)
 			}
@@ -172,14 +173,14 @@ func TestCheckFuncs(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.text, func(t *testing.T) {
 			if err := checkFuncs(parseWithFuncs(t, tt.text).Root); (err == nil) != tt.ok {
-				t.Errorf("got error %v, want none: %v", err, tt.ok)
+				t.Errorf("got error %v, want success %v", err, tt.ok)
 			}
 		})
 	}
 }
 
-// TestPatternCache asserts that patterns are compiled once, that processes cannot
-// fill the memory with them, and that goroutines may share them.
+// TestPatternCache checks that patterns are compiled once, that their number is limited, and
+// that goroutines can share the cache.
 func TestPatternCache(t *testing.T) {
 	c := &patternCache{}
 	one, err := c.compile("a+")
@@ -187,7 +188,7 @@ func TestPatternCache(t *testing.T) {
 		t.Fatal(err)
 	}
 	if again, _ := c.compile("a+"); again != one {
-		t.Error("the same pattern was compiled twice")
+		t.Error("got a pattern compiled twice, want once")
 	}
 	var group sync.WaitGroup
 	for g := range 4 {
@@ -202,12 +203,12 @@ func TestPatternCache(t *testing.T) {
 	}
 	group.Wait()
 	if len(c.compiled) > maxPatterns {
-		t.Errorf("%d patterns are kept, want at most %d", len(c.compiled), maxPatterns)
+		t.Errorf("got %d patterns, want at most %d", len(c.compiled), maxPatterns)
 	}
 }
 
-// FuzzTemplateFuncs asserts that no text makes a function panic or grow beyond
-// what a name may be, and that a pattern which passes the check works.
+// FuzzTemplateFuncs checks that functions never panic, that results are limited, and that
+// patterns which pass the check work.
 func FuzzTemplateFuncs(f *testing.F) {
 	f.Add("a(b)", "$1x", "ab\xe9")
 	f.Add("(?P<n>.)", "${n}${n}", "\uFFFD")
@@ -216,7 +217,7 @@ func FuzzTemplateFuncs(f *testing.F) {
 		funcs := templateFuncs()
 		for _, name := range []string{"basename", "dirname", "lower", "upper"} {
 			if got, err := funcs[name].(func(any) (string, error))(s); len(got) > maxNameBytes || err != nil && got != "" {
-				t.Errorf("%s %q: %d bytes beside %v", name, s, len(got), err)
+				t.Errorf("%s %q: got %d bytes and error %v", name, s, len(got), err)
 			}
 		}
 		c := &patternCache{}

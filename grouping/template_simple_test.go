@@ -7,10 +7,10 @@ import (
 	"github.com/seed57308aee/process_exporter/platform"
 )
 
-// simpleCandidates are processes that have words, and some that lack them.
+// simpleCandidates returns processes with all fields, with none and with extreme ones.
 func simpleCandidates() map[string]*candidate {
 	return map[string]*candidate{
-		"all words": {
+		"all fields": {
 			id: &platform.Identity{
 				ID: platform.ID{PID: 7}, Comm: "python3", Args: []string{"/usr/bin/python3", "-m", "http.server"}, Exe: "/usr/bin/python3.11",
 				Username: "web", Ancestors: []string{"systemd", "init"},
@@ -18,19 +18,18 @@ func simpleCandidates() map[string]*candidate {
 			},
 			matches: map[string]string{"": "x", "port": "80", "empty": ""},
 		},
-		"no words":     {id: new(platform.Identity)},
-		"no UTF-8":     {id: &platform.Identity{Comm: "caf\xe9", Args: []string{"\xff/\x00", "\n"}}},
-		"a long word":  {id: &platform.Identity{Comm: strings.Repeat("é", maxNameBytes), Args: []string{strings.Repeat("a/", maxNameBytes)}}},
-		"room for one": {id: &platform.Identity{Comm: strings.Repeat("a", maxNameBytes-1), Username: "é"}},
+		"no fields":              {id: new(platform.Identity)},
+		"not UTF-8":              {id: &platform.Identity{Comm: "caf\xe9", Args: []string{"\xff/\x00", "\n"}}},
+		"long fields":            {id: &platform.Identity{Comm: strings.Repeat("é", maxNameBytes), Args: []string{strings.Repeat("a/", maxNameBytes)}}},
+		"cut within a character": {id: &platform.Identity{Comm: strings.Repeat("a", maxNameBytes-1), Username: "é"}},
 	}
 }
 
-// TestPlain compares names that are put together with those that the template
-// yields.
-func TestPlain(t *testing.T) {
+// TestSimpleTemplates compares the concatenated parts with the output of the template.
+func TestSimpleTemplates(t *testing.T) {
 	for _, tt := range []struct {
-		text  string
-		plain bool
+		text   string
+		simple bool
 	}{
 		{"", true},
 		{"fixed", true},
@@ -60,8 +59,8 @@ func TestPlain(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if tmpl.simple != tt.plain {
-				t.Fatalf("got plain %v, want %v", tmpl.simple, tt.plain)
+			if tmpl.simple != tt.simple {
+				t.Fatalf("got simple %v, want %v", tmpl.simple, tt.simple)
 			}
 			other := *tmpl
 			other.simple = false
@@ -75,26 +74,26 @@ func TestPlain(t *testing.T) {
 	}
 }
 
-// TestPlainWords are all words of templates that are texts.
-func TestPlainWords(t *testing.T) {
+// TestStringFields checks that every field of stringFields is a string field of templates.
+func TestStringFields(t *testing.T) {
 	for name := range stringFields {
 		tmpl, err := parseTemplate("{{." + name + "}}")
 		if err != nil {
 			t.Fatal(err)
 		}
 		if _, err := tmpl.execute(&candidate{id: new(platform.Identity)}); err != nil || !tmpl.simple {
-			t.Errorf("%s: plain %v, error %v", name, tmpl.simple, err)
+			t.Errorf("%s: got simple %v and error %v, want a simple template", name, tmpl.simple, err)
 		}
 	}
 }
 
-// BenchmarkName puts a usual name together.
-func BenchmarkName(b *testing.B) {
+// BenchmarkSimpleTemplate executes a typical name template.
+func BenchmarkSimpleTemplate(b *testing.B) {
 	tmpl, err := parseTemplate("{{.ExeBase}}:{{.Username}}")
 	if err != nil {
 		b.Fatal(err)
 	}
-	s := simpleCandidates()["all words"]
+	s := simpleCandidates()["all fields"]
 	b.ReportAllocs()
 	for b.Loop() {
 		if m := tmpl.group(s); m.Group != "python3:web" {
