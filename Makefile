@@ -97,7 +97,7 @@ generate:
 	go -C deploy/kubernetes/test test -run Plain . -update
 	go generate ./platform/bpf
 	go test ./collector -run TestReference -update
-	go test ./grouping -run TestDocsAreMade -update
+	go test ./grouping -run TestGeneratedDocs -update
 	go test . -run 'TestFlagReference|TestTroubleshooting' -update
 	go test ./test/e2e -run TestPermissions -update-permissions
 	go test ./deploy -run TestContainerProfiles -update-profiles

@@ -177,7 +177,7 @@ func (d *decoder) selector(key string, value *yaml.Node, negated bool) (selector
 				}
 				sel.regexps = append(sel.regexps, re)
 			}
-			sel.matchesAny = allAnything(sel)
+			sel.matchesAny = matchesAnyText(sel)
 			return sel, nil
 		}
 	}

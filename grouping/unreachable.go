@@ -81,26 +81,26 @@ func hasArguments(sel selector) bool {
 	return false
 }
 
-// allAnything reports whether every expression matches every text that contains a
+// matchesAnyText reports whether every expression matches every text that contains a
 // character other than a newline.
-func allAnything(e *regexpSelector) bool {
+func matchesAnyText(e *regexpSelector) bool {
 	for _, re := range e.regexps {
 		tree, err := syntax.Parse(re.String(), syntax.Perl)
-		if err != nil || !anything(tree.Simplify()) {
+		if err != nil || !treeMatchesAnyText(tree.Simplify()) {
 			return false
 		}
 	}
 	return true
 }
 
-// anything reports whether re matches every text that contains a character other than
+// treeMatchesAnyText reports whether re matches every text that contains a character other than
 // a newline.
-func anything(re *syntax.Regexp) bool {
+func treeMatchesAnyText(re *syntax.Regexp) bool {
 	switch re.Op {
 	case syntax.OpEmptyMatch, syntax.OpAnyChar, syntax.OpAnyCharNotNL, syntax.OpStar, syntax.OpQuest:
 		return true
 	case syntax.OpPlus, syntax.OpCapture:
-		return anything(re.Sub[0])
+		return treeMatchesAnyText(re.Sub[0])
 	}
 	return false
 }
