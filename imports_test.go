@@ -30,7 +30,7 @@ var mayImport = map[string][]string{
 		module + "/platform", module + "/grouping/appname", module + "/grouping/nearest", module + "/grouping/redact",
 		"go.yaml.in/yaml/v3",
 	},
-	"platform": {module + "/procfs", module + "/platform/bpf"},
+	"platform": {module + "/procfs", module + "/platform/bpf", module + "/platform/internal/host"},
 
 	"internal/webui": {module + "/internal/httpgzip", module + "/collector", module + "/grouping", module + "/platform", "github.com/prometheus/common/version"},
 
@@ -42,17 +42,19 @@ var mayImport = map[string][]string{
 
 	"internal/tui": {module + "/internal/webui", "github.com/charmbracelet/bubbletea", "github.com/charmbracelet/x/ansi"},
 
-	"platform/bpf": {"github.com/cilium/ebpf"},
-	"procfs":       {},
+	"platform/bpf":           {"github.com/cilium/ebpf"},
+	"platform/internal/host": {module + "/procfs"},
+	"platform/process":       {module + "/procfs", module + "/platform/internal/host"},
+	"procfs":                 {},
 
-	"internal/cli/inspect": {module + "/platform"},
+	"internal/cli/inspect": {module + "/platform/process"},
 
 	"platform/sandbox": {"github.com/landlock-lsm/go-landlock/landlock", "kernel.org/pub/linux/libs/security/libcap/psx"},
 }
 
 // callsSystem are the directories whose files for Linux make system calls. Those
 // of main and of serving ask only about our own sockets and limits.
-var callsSystem = []string{".", "internal/webserver", "platform", "platform/bpf", "platform/sandbox", "procfs"}
+var callsSystem = []string{".", "internal/webserver", "platform", "platform/bpf", "platform/internal/host", "platform/process", "platform/sandbox", "procfs"}
 
 func allowed(file, imported string) bool {
 	dir, name := path.Split(file)

@@ -6,14 +6,14 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
-	"github.com/seed57308aee/process_exporter/platform"
+	"github.com/seed57308aee/process_exporter/platform/process"
 )
 
 // An ownProcess tells what this process uses, under the names that every program
 // watched by Prometheus has. The collector of the client library reads /proc/stat
 // and the counters of the whole network each time: a tenth of a scrape by bpf.
 type ownProcess struct {
-	process *platform.Process
+	process *process.Process
 	rows    []ownRow
 }
 
@@ -21,13 +21,13 @@ type ownProcess struct {
 type ownRow struct {
 	desc  *prometheus.Desc
 	kind  prometheus.ValueType
-	value func(*platform.Process) (float64, error)
+	value func(*process.Process) (float64, error)
 }
 
 // newOwnProcess returns the collector of the client library where there is no
 // other.
 func newOwnProcess() prometheus.Collector {
-	p, err := platform.OpenProcess(os.Getpid())
+	p, err := process.Open(os.Getpid())
 	if err != nil {
 		return collectors.NewProcessCollector(collectors.ProcessCollectorOpts{})
 	}
@@ -35,35 +35,35 @@ func newOwnProcess() prometheus.Collector {
 }
 
 func ownRows() []ownRow {
-	row := func(name, help string, kind prometheus.ValueType, value func(*platform.Process) (float64, error)) ownRow {
+	row := func(name, help string, kind prometheus.ValueType, value func(*process.Process) (float64, error)) ownRow {
 		return ownRow{prometheus.NewDesc("process_"+name, help, nil, nil), kind, value}
 	}
-	limit := func(r platform.Resource) func(*platform.Process) (float64, error) {
-		return func(p *platform.Process) (float64, error) {
+	limit := func(r process.Resource) func(*process.Process) (float64, error) {
+		return func(p *process.Process) (float64, error) {
 			l, err := p.Rlimit(r)
 			return float64(l.Soft), err
 		}
 	}
 	return []ownRow{
-		row("cpu_seconds_total", "Total user and system CPU time spent in seconds.", prometheus.CounterValue, func(p *platform.Process) (float64, error) {
+		row("cpu_seconds_total", "Total user and system CPU time spent in seconds.", prometheus.CounterValue, func(p *process.Process) (float64, error) {
 			t, err := p.CPUTimes()
 			return (t.User + t.System).Seconds(), err
 		}),
-		row("open_fds", "Number of open file descriptors.", prometheus.GaugeValue, func(p *platform.Process) (float64, error) {
+		row("open_fds", "Number of open file descriptors.", prometheus.GaugeValue, func(p *process.Process) (float64, error) {
 			n, err := p.NumFDs()
 			return float64(n), err
 		}),
-		row("max_fds", "Maximum number of open file descriptors.", prometheus.GaugeValue, limit(platform.ResourceNoFile)),
-		row("virtual_memory_bytes", "Virtual memory size in bytes.", prometheus.GaugeValue, func(p *platform.Process) (float64, error) {
+		row("max_fds", "Maximum number of open file descriptors.", prometheus.GaugeValue, limit(process.ResourceNoFile)),
+		row("virtual_memory_bytes", "Virtual memory size in bytes.", prometheus.GaugeValue, func(p *process.Process) (float64, error) {
 			m, err := p.MemoryInfo()
 			return float64(m.VMS), err
 		}),
-		row("virtual_memory_max_bytes", "Maximum amount of virtual memory available in bytes.", prometheus.GaugeValue, limit(platform.ResourceAS)),
-		row("resident_memory_bytes", "Resident memory size in bytes.", prometheus.GaugeValue, func(p *platform.Process) (float64, error) {
+		row("virtual_memory_max_bytes", "Maximum amount of virtual memory available in bytes.", prometheus.GaugeValue, limit(process.ResourceAS)),
+		row("resident_memory_bytes", "Resident memory size in bytes.", prometheus.GaugeValue, func(p *process.Process) (float64, error) {
 			m, err := p.MemoryInfo()
 			return float64(m.RSS), err
 		}),
-		row("start_time_seconds", "Start time of the process since unix epoch in seconds.", prometheus.GaugeValue, func(p *platform.Process) (float64, error) {
+		row("start_time_seconds", "Start time of the process since unix epoch in seconds.", prometheus.GaugeValue, func(p *process.Process) (float64, error) {
 			t, err := p.CreateTime()
 			return float64(t.UnixMilli()) / 1e3, err
 		}),

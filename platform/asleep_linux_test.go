@@ -100,7 +100,7 @@ func TestSleepersAreNotReadAgain(t *testing.T) {
 // TestMemoryOfSleepers has a process of many threads, which share what it holds:
 // what is kept of it at first sight is what statm is compared with later.
 func TestMemoryOfSleepers(t *testing.T) {
-	p := startOdd(t, nil, "threads=200")
+	p := startChild(t, nil, "threads=200")
 	src := openSource(t, "/proc").(*source)
 	resident := func() uint64 {
 		text, err := os.ReadFile(fmt.Sprintf("/proc/%d/statm", p.PID()))

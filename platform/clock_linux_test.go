@@ -7,6 +7,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/seed57308aee/process_exporter/platform/internal/host"
 	"github.com/seed57308aee/process_exporter/testdata/proctree"
 )
 
@@ -57,13 +58,13 @@ func TestClockSteps(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			m := &machineTime{tree: proctree.New(t, 100_000), btime: proctree.BootTime, sinceBoot: 1000 * second, at: proctree.BootTime*second + 1000*second}
-			hz := ticksPerSecond()
+			hz := host.TicksPerSecond()
 			m.tree.Set(proctree.Process{PID: 10, Comm: "p", Args: []string{"x"}, Start: uint64(bornAfter/second) * hz})
 			src := openSource(t, m.tree.Root).(*source)
-			src.clock.real, src.clock.gettime, src.clock.offset = true, m.gettime, m.at-m.sinceBoot
+			src.clock.Simulate(m.gettime)
 			var snap Snapshot
 			walk(t, src, &snap, FieldStat)
-			first, before := snap.Samples[0].ID, src.clock.at(snap.Samples[0].Start)
+			first, before := snap.Samples[0].ID, src.clock.Time(snap.Samples[0].Start)
 			for i, step := range tt.steps {
 				m.pass(15*second, step)
 				walk(t, src, &snap, FieldStat)
@@ -72,14 +73,14 @@ func TestClockSteps(t *testing.T) {
 					t.Errorf("step %d: got %+v, which was %+v", i, s.ID, first)
 				}
 				want := time.Unix(0, int64(m.at-m.sinceBoot+bornAfter))
-				if got := src.clock.at(s.Start); got.Sub(want).Abs() > second || !snap.BootTime.Add(bornAfter).Equal(got) {
+				if got := src.clock.Time(s.Start); got.Sub(want).Abs() > second || !snap.BootTime.Add(bornAfter).Equal(got) {
 					t.Errorf("step %d: it began at %v, want %v; the boot was at %v", i, got, want, snap.BootTime)
 				}
 				if now := uint64(m.sinceBoot/second) * hz; snap.Now != now {
 					t.Errorf("step %d: got %d ticks since boot, want %d", i, snap.Now, now)
 				}
 			}
-			if moved := !src.clock.at(first.Start).Equal(before); moved != tt.follows && len(tt.steps)%2 == 1 {
+			if moved := !src.clock.Time(first.Start).Equal(before); moved != tt.follows && len(tt.steps)%2 == 1 {
 				t.Errorf("the start moved: %v, want %v", moved, tt.follows)
 			}
 		})

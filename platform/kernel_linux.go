@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/seed57308aee/process_exporter/platform/bpf"
+	"github.com/seed57308aee/process_exporter/platform/internal/host"
 	"github.com/seed57308aee/process_exporter/procfs"
 )
 
@@ -77,7 +78,7 @@ func openKernel(proc *source) (Source, error) {
 		source: proc, programs: programs, exiting: programs.Events().Ready(),
 		ended:   make(map[birth]*ending),
 		cgroups: cgroupPaths{mount: cgroupMount},
-		ticks:   ticks{nanos: uint64(time.Second) / proc.clock.hz, offset: bootOffset(), page: proc.page},
+		ticks:   ticks{nanos: uint64(time.Second) / proc.clock.TicksPerSecond(), offset: bootOffset(), page: proc.page},
 	}
 	if err := k.try(); err != nil {
 		return nil, errors.Join(err, programs.Close())
@@ -141,14 +142,14 @@ func (k *kernelSource) Walk(ctx context.Context, snap *Snapshot) error {
 	if k.programs == nil {
 		return k.source.Walk(ctx, snap)
 	}
-	k.clock.start(k.lister, snap)
+	k.startClock(snap)
 	// What has been reaped when the look begins is not seen by it, and what is
 	// reaped later is not told of before the next walk: nothing is ever both.
 	err := k.takeExits(snap)
 	if err == nil {
 		err = k.look(snap)
 	}
-	if k.owed = err != nil; k.owed && fatal(err) {
+	if k.owed = err != nil; k.owed && host.ResourceExhausted(err) {
 		return fmt.Errorf("platform: %w", err) // the programs are as good as before
 	}
 	if err != nil {
@@ -230,7 +231,7 @@ func (k *kernelSource) look(snap *Snapshot) error {
 // a first process, and reading its status waits for nobody.
 func (k *kernelSource) conceals() (bool, error) {
 	_, err := k.lister.Read(1, "status")
-	if err != nil && fatal(err) {
+	if err != nil && host.ResourceExhausted(err) {
 		return false, err
 	}
 	return errors.Is(err, procfs.ErrAccessDenied) || errors.Is(err, fs.ErrNotExist), nil

@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/seed57308aee/process_exporter/platform/bpf"
+	"github.com/seed57308aee/process_exporter/platform/process"
 	"github.com/seed57308aee/process_exporter/testdata/proctree"
 )
 
@@ -73,12 +74,12 @@ func TestKernelAgreesWithProc(t *testing.T) {
 			cmd.ExtraFiles = append(cmd.ExtraFiles, null)
 		}
 	}
-	odds := map[string]*odd{
-		"plain":        startOdd(t, nil),
-		"many files":   startOdd(t, manyFiles),
-		"many threads": startOdd(t, nil, "threads=50"),
-		"a name":       startOdd(t, nil, "name=a ) b\n"),
-		"a writer":     startOdd(t, nil, "write="+t.TempDir()+"/file"),
+	odds := map[string]*child{
+		"plain":        startChild(t, nil),
+		"many files":   startChild(t, manyFiles),
+		"many threads": startChild(t, nil, "threads=50"),
+		"a name":       startChild(t, nil, "name=a ) b\n"),
+		"a writer":     startChild(t, nil, "write="+t.TempDir()+"/file"),
 	}
 	odds["a zombie"] = startZombie(t)
 	for name, o := range odds {
@@ -227,8 +228,8 @@ func disagree(a, b *Sample) (wrong []string) {
 // threads, which the kernel's programs find.
 func TestDeadMainThread(t *testing.T) {
 	kernel := openKernelSource(t)
-	o := startOdd(t, nil, "threads=3", "exitmain")
-	eventually(t, func() bool { return statusOf(t, o.Process) == StatusZombie })
+	o := startChild(t, nil, "threads=3", "exitmain")
+	eventually(t, func() bool { return statusOf(t, o.Process) == process.StatusZombie })
 	var snap Snapshot
 	walkAll(t, kernel, &snap)
 	s := &snap.Samples[snap.Index(o.PID())]

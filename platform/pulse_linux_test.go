@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/seed57308aee/process_exporter/testdata/proctree"
+	"github.com/seed57308aee/process_exporter/testdata/testenv"
 )
 
 // A shell is a process that sleeps until it is told what to do.
@@ -230,17 +231,17 @@ func TestPulseOfRestless(t *testing.T) {
 
 // TestPulseOfReusedPID gives the PID of a process that slept to another.
 func TestPulseOfReusedPID(t *testing.T) {
-	wantRoot(t)
+	testenv.RequireRoot(t)
 	src := openSource(t, "/proc")
 	var snap Snapshot
-	old := startOdd(t, nil)
+	old := startChild(t, nil)
 	pid := old.PID()
 	for range 3 {
 		walk(t, src, &snap, lean)
 	}
 	before := snap.Samples[snap.Index(pid)]
-	old.end()
-	startAt(t, pid)
+	old.End()
+	testenv.StartWithPID(t, pid)
 	eventually(t, func() bool { // at first it is a copy of the test
 		walk(t, src, &snap, lean)
 		return snap.Samples[snap.Index(pid)].Comm == "sleep"

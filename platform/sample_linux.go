@@ -146,8 +146,8 @@ func (w *worker) takeStat(prev *Sample) {
 		State:         st.State,
 		Kernel:        st.Flags&flagKernel != 0,
 		ExecID:        execToken(st),
-		UserNanos:     clock.nanos(st.UserTicks),
-		SystemNanos:   clock.nanos(st.SystemTicks),
+		UserNanos:     clock.Nanos(st.UserTicks),
+		SystemNanos:   clock.Nanos(st.SystemTicks),
 		MinorFaults:   st.MinorFaults,
 		MajorFaults:   st.MajorFaults,
 		Threads:       st.Threads,
@@ -318,7 +318,7 @@ func (w *worker) fdLimit(s, prev *Sample) error {
 		s.FDLimit, s.limitSettled = prev.FDLimit, true
 		return nil
 	}
-	s.limitSettled = w.now >= s.Start+60*w.src.clock.hz
+	s.limitSettled = w.now >= s.Start+60*w.src.clock.TicksPerSecond()
 	if w.src.mount.OwnPIDs() && unix.Prlimit(s.PID, unix.RLIMIT_NOFILE, nil, &w.read.limit) == nil {
 		if !w.reader.Alive(s.PID) { // its PID may have gone to another before
 			return unix.ESRCH

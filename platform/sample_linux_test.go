@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/seed57308aee/process_exporter/platform/internal/host"
 	"github.com/seed57308aee/process_exporter/testdata/proctree"
 )
 
@@ -245,8 +246,7 @@ func TestOwnLimit(t *testing.T) {
 	if err := errors.Join(err1, err2); err != nil {
 		t.Fatal(err)
 	}
-	gettime := src.clock.gettime
-	src.clock.gettime = func(id int32) time.Duration { return gettime(id) + time.Hour }
+	src.clock.Simulate(func(id int32) time.Duration { return host.GetTime(id) + time.Hour })
 	for range 2 {
 		if got := limit(); got != 77 {
 			t.Errorf("got limit %d, want 77", got)

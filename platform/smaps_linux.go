@@ -7,6 +7,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/seed57308aee/process_exporter/platform/internal/host"
 	"github.com/seed57308aee/process_exporter/procfs"
 )
 
@@ -112,5 +113,5 @@ func (w *worker) ends(pid int) bool {
 
 // threadTime returns the CPU time of the calling thread.
 func threadTime() time.Duration {
-	return gettime(unix.CLOCK_THREAD_CPUTIME_ID)
+	return host.GetTime(unix.CLOCK_THREAD_CPUTIME_ID)
 }

@@ -8,16 +8,16 @@ import (
 	"os"
 	"slices"
 	"sync/atomic"
-	"syscall"
 	"time"
 
+	"github.com/seed57308aee/process_exporter/platform/internal/host"
 	"github.com/seed57308aee/process_exporter/procfs"
 )
 
 // source reads processes from a process file system.
 type source struct {
 	mount *procfs.Mount
-	clock clock
+	clock host.Clock
 	page  uint64 // bytes
 
 	clocks bool // the CPU clock of a process tells whether one of its threads has run
@@ -37,7 +37,7 @@ type source struct {
 	listed []procfs.Entry // those of pids
 	resume int            // the PID at which the deadline ended the last walk, 0 if it did not
 	idle   *worker        // the worker that the next call uses, nil after one got stuck
-	users  userNames
+	users  host.UserNames
 	seed   maphash.Seed // of all that is compared by its hash
 
 	wereSums []uint64 // scratch of Sums
@@ -75,7 +75,7 @@ func openProc(o Options) (*source, error) {
 	}
 	s := &source{
 		mount: mount,
-		clock: newClock(mount),
+		clock: host.NewClock(mount),
 
 		lister:      procfs.NewReader(mount),
 		smapsBudget: o.SmapsBudget,
@@ -113,9 +113,15 @@ func (s *source) worker() *worker {
 	return s.idle
 }
 
+// startClock writes the time at which a walk begins into snap.
+func (s *source) startClock(snap *Snapshot) {
+	s.clock.Update(s.lister)
+	snap.BootTime, snap.TicksPerSecond, snap.Now = s.clock.BootTime(), s.clock.TicksPerSecond(), s.clock.Now(s.lister)
+}
+
 // Walk implements Source.
 func (s *source) Walk(ctx context.Context, snap *Snapshot) error {
-	s.clock.start(s.lister, snap)
+	s.startClock(snap)
 	var err error
 	if s.listed, err = s.lister.AppendProcesses(s.listed[:0]); err != nil {
 		return fmt.Errorf("platform: cannot list processes: %w", err)
@@ -216,9 +222,9 @@ func (s *source) Identify(ctx context.Context, sample *Sample, want IdentityFiel
 	if err != nil {
 		return Identity{}, fmt.Errorf("platform: identify process %d: %w", target.PID, err)
 	}
-	id.StartTime = s.clock.at(target.Start)
+	id.StartTime = s.clock.Time(target.Start)
 	if w.read.hasUser {
-		id.Username = s.users.of(id.EUID)
+		id.Username = s.users.Name(id.EUID)
 	}
 	return id, nil
 }
@@ -226,18 +232,12 @@ func (s *source) Identify(ctx context.Context, sample *Sample, want IdentityFiel
 // ExitIdentity implements Source. It resolves no control group: /proc does not
 // report exits.
 func (s *source) ExitIdentity(e *Exit, want IdentityFields) Identity {
-	id := Identity{ID: e.ID, Comm: e.Comm, StartTime: s.clock.at(e.Start), EUID: e.EUID}
+	id := Identity{ID: e.ID, Comm: e.Comm, StartTime: s.clock.Time(e.Start), EUID: e.EUID}
 	if want&IdentityArgs != 0 {
 		id.Args = procfs.AppendArgs(nil, e.Args)
 	}
 	if want&IdentityUser != 0 {
-		id.Username = s.users.of(e.EUID)
+		id.Username = s.users.Name(e.EUID)
 	}
 	return id
-}
-
-// fatal reports whether err says that we, and not the process read, are in
-// trouble: to go on would make living processes look dead.
-func fatal(err error) bool {
-	return errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) || errors.Is(err, syscall.ENOMEM)
 }

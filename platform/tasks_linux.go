@@ -160,7 +160,7 @@ func (w *worker) taskUsage(s *Sample, t, old *Task) error {
 	}
 	t.Have |= FieldTaskUsage
 	t.State, t.Start = st.State, st.StartTicks
-	t.UserNanos, t.SystemNanos = clock.nanos(st.UserTicks), clock.nanos(st.SystemTicks)
+	t.UserNanos, t.SystemNanos = clock.Nanos(st.UserTicks), clock.Nanos(st.SystemTicks)
 	t.MinorFaults, t.MajorFaults = st.MinorFaults, st.MajorFaults
 	t.Comm = reuse(old.Comm, st.Comm)
 	if s.Lost&FieldIO != 0 || s.Want&FieldIO == 0 { // denied for the process is denied for its threads

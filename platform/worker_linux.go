@@ -14,6 +14,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/seed57308aee/process_exporter/platform/internal/host"
 	"github.com/seed57308aee/process_exporter/procfs"
 )
 
@@ -211,7 +212,7 @@ func (w *worker) walk(snap *Snapshot, listed []procfs.Entry, from int) {
 			prev = nil
 		}
 		found, err := w.sample(pid, inode, prev)
-		if err != nil && fatal(err) {
+		if err != nil && host.ResourceExhausted(err) {
 			w.fail(err)
 			return
 		}

@@ -13,7 +13,7 @@ import (
 	"testing"
 
 	"github.com/seed57308aee/process_exporter/internal/cli/inspect"
-	"github.com/seed57308aee/process_exporter/platform"
+	"github.com/seed57308aee/process_exporter/platform/process"
 )
 
 // blockedFacets are those that need the memory map of a process.
@@ -49,7 +49,7 @@ func startBlocked(t *testing.T) int {
 	if line, err := bufio.NewReader(stdout).ReadString('\n'); err != nil || line != "ready\n" {
 		t.Fatalf("got %q, error %v", line, err)
 	}
-	parent, err := platform.OpenProcess(server.Process.Pid)
+	parent, err := process.Open(server.Process.Pid)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -58,10 +58,10 @@ func startBlocked(t *testing.T) int {
 	if err != nil || len(children) != 1 {
 		t.Fatalf("got children %v, error %v, want one", children, err)
 	}
-	defer platform.CloseAll(children)
+	defer process.CloseAll(children)
 	eventually(t, "the process waits", func() bool {
 		status, err := children[0].Status()
-		return err == nil && status == platform.StatusDiskSleep
+		return err == nil && status == process.StatusDiskSleep
 	})
 	return children[0].PID()
 }
@@ -143,7 +143,7 @@ func TestInspectWatchesBlocked(t *testing.T) {
 			continue
 		}
 		reports++
-		p, err := platform.OpenProcess(cmd.Process.Pid)
+		p, err := process.Open(cmd.Process.Pid)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -8,7 +8,7 @@ import (
 
 	"github.com/shirou/gopsutil/v4/process"
 
-	"github.com/seed57308aee/process_exporter/platform"
+	"github.com/seed57308aee/process_exporter/platform/process"
 )
 
 // target starts a process to look at, which does nothing meanwhile.
@@ -28,7 +28,7 @@ func target(b *testing.B) int {
 // The common calls: name, CPU, memory, I/O, descriptors and threads.
 
 func BenchmarkOurs(b *testing.B) {
-	p, err := platform.OpenProcess(target(b))
+	p, err := process.Open(target(b))
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -40,7 +40,7 @@ func BenchmarkOurs(b *testing.B) {
 }
 
 func BenchmarkOursOneshot(b *testing.B) {
-	p, err := platform.OpenProcess(target(b))
+	p, err := process.Open(target(b))
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -51,7 +51,7 @@ func BenchmarkOursOneshot(b *testing.B) {
 	}
 }
 
-func look(b *testing.B, p *platform.Process) {
+func look(b *testing.B, p *process.Process) {
 	_, err1 := p.Name()
 	_, err2 := p.CPUTimes()
 	_, err3 := p.MemoryInfo()
@@ -92,7 +92,7 @@ func BenchmarkOpenOurs(b *testing.B) {
 	pid := target(b)
 	b.ReportAllocs()
 	for b.Loop() {
-		p, err := platform.OpenProcess(pid)
+		p, err := process.Open(pid)
 		if err != nil {
 			b.Fatal(err)
 		}

@@ -9,8 +9,12 @@ import (
 	"sync"
 	"time"
 
-	"github.com/seed57308aee/process_exporter/platform"
+	"github.com/seed57308aee/process_exporter/platform/process"
 )
+
+// ErrUnresponsive matches the error of a process, or of a part of it, that could
+// not be read within the timeout.
+var ErrUnresponsive = errors.New("process does not answer")
 
 // An asker reads processes that may not answer. Some files of a process cannot
 // be read while the process does what it keeps them locked for, which may take
@@ -28,7 +32,7 @@ type asker struct {
 // until then: a report that is repeated leaves no more goroutines behind.
 type question struct {
 	pid  int
-	attr platform.Attr // "" opens the process
+	attr process.Attr // "" opens the process
 }
 
 // A reply is what a process says of an attribute.
@@ -81,7 +85,7 @@ func take[T any](ctx context.Context, answer <-chan T) (value T, ok bool) {
 
 // ask reads attributes of a process. What does not answer in time has an error
 // that matches ErrUnresponsive, and so has the process if not even that can be opened.
-func (a *asker) ask(pid int, attrs []platform.Attr) (map[platform.Attr]reply, error) {
+func (a *asker) ask(pid int, attrs []process.Attr) (map[process.Attr]reply, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), a.patience)
 	defer cancel()
 	p, err := a.open(ctx, pid)
@@ -90,7 +94,7 @@ func (a *asker) ask(pid int, attrs []platform.Attr) (map[platform.Attr]reply, er
 	}
 	defer p.Close() // takes effect when the last goroutine is done
 	view := p.Oneshot()
-	coming := make(map[platform.Attr]<-chan reply)
+	coming := make(map[process.Attr]<-chan reply)
 	for _, attr := range attrs {
 		if _, asked := coming[attr]; !asked {
 			coming[attr] = put(a, question{pid, attr}, func() reply {
@@ -99,11 +103,11 @@ func (a *asker) ask(pid int, attrs []platform.Attr) (map[platform.Attr]reply, er
 			})
 		}
 	}
-	replies := make(map[platform.Attr]reply)
+	replies := make(map[process.Attr]reply)
 	for attr, answer := range coming {
 		r, ok := take(ctx, answer)
 		if !ok {
-			r.err = platform.ErrUnresponsive
+			r.err = ErrUnresponsive
 		}
 		replies[attr] = r
 	}
@@ -112,27 +116,27 @@ func (a *asker) ask(pid int, attrs []platform.Attr) (map[platform.Attr]reply, er
 
 // open opens a process. One that answers too late is closed when it is no longer
 // referred to.
-func (a *asker) open(ctx context.Context, pid int) (*platform.Process, error) {
+func (a *asker) open(ctx context.Context, pid int) (*process.Process, error) {
 	type opened struct {
-		p   *platform.Process
+		p   *process.Process
 		err error
 	}
 	o, ok := take(ctx, put(a, question{pid: pid}, func() opened {
-		p, err := platform.OpenProcess(pid)
+		p, err := process.Open(pid)
 		return opened{p, err}
 	}))
 	if !ok {
-		return nil, fmt.Errorf("%w: %d", platform.ErrUnresponsive, pid)
+		return nil, fmt.Errorf("%w: %d", ErrUnresponsive, pid)
 	}
 	return o.p, o.err
 }
 
 // unanswered returns the error of a report that lacks some facets because their
 // files do not answer, or nil.
-func unanswered(pid int, facets []facet, answers map[platform.Attr]reply) error {
+func unanswered(pid int, facets []facet, answers map[process.Attr]reply) error {
 	var names []string
 	for _, f := range facets {
-		if errors.Is(answers[f.attr].err, platform.ErrUnresponsive) {
+		if errors.Is(answers[f.attr].err, ErrUnresponsive) {
 			names = append(names, f.name)
 		}
 	}
@@ -140,5 +144,5 @@ func unanswered(pid int, facets []facet, answers map[platform.Attr]reply) error 
 		return nil
 	}
 	slices.Sort(names)
-	return fmt.Errorf("%w: %d (%s)", platform.ErrUnresponsive, pid, strings.Join(names, ", "))
+	return fmt.Errorf("%w: %d (%s)", ErrUnresponsive, pid, strings.Join(names, ", "))
 }

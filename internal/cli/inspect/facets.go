@@ -7,14 +7,14 @@ import (
 	"strings"
 	"time"
 
-	"github.com/seed57308aee/process_exporter/platform"
+	"github.com/seed57308aee/process_exporter/platform/process"
 )
 
 // A facet is one line of a report on a process, in the order of reports.
 type facet struct {
 	name    string // as psutil calls it, with the unit
 	section string // of the report for people; "" leaves it out there
-	attr    platform.Attr
+	attr    process.Attr
 	value   func(any) any // from what the platform answers to what is printed
 }
 
@@ -33,7 +33,7 @@ func facets() []facet {
 	return []facet{
 		{"pid", "process", "pid", same},
 		{"name", "process", "name", same},
-		{"status", "process", "status", func(v any) any { return v.(platform.ProcessStatus).String() }},
+		{"status", "process", "status", func(v any) any { return v.(process.Status).String() }},
 		{"is_running", "", "is_running", same},
 		{"create_time_seconds", "process", "create_time", createTime},
 		{"exe", "process", "exe", same},
@@ -99,12 +99,12 @@ func createTime(v any) any {
 }
 
 func owners(v any) any {
-	o := v.(platform.Owners)
+	o := v.(process.Owners)
 	return object{{"real", o.Real}, {"effective", o.Effective}, {"saved", o.Saved}}
 }
 
 func cpuTimes(v any) any {
-	t := v.(platform.CPUTimes)
+	t := v.(process.CPUTimes)
 	return object{
 		{"user_seconds", t.User.Seconds()}, {"system_seconds", t.System.Seconds()},
 		{"children_user_seconds", t.ChildrenUser.Seconds()}, {"children_system_seconds", t.ChildrenSystem.Seconds()},
@@ -113,17 +113,17 @@ func cpuTimes(v any) any {
 }
 
 func switches(v any) any {
-	s := v.(platform.ContextSwitches)
+	s := v.(process.ContextSwitches)
 	return object{{"voluntary", s.Voluntary}, {"involuntary", s.Involuntary}}
 }
 
 func memoryInfo(v any) any {
-	m := v.(platform.MemoryInfo)
+	m := v.(process.MemoryInfo)
 	return object{{"rss", m.RSS}, {"vms", m.VMS}, {"shared", m.Shared}, {"text", m.Text}, {"data", m.Data}}
 }
 
 func memoryInfoEx(v any) any {
-	m := v.(platform.MemoryInfoEx)
+	m := v.(process.MemoryInfoEx)
 	return object{
 		{"peak_rss", m.PeakRSS}, {"peak_vms", m.PeakVMS}, {"rss_anon", m.RSSAnon}, {"rss_file", m.RSSFile},
 		{"rss_shmem", m.RSSShmem}, {"swap", m.Swap}, {"hugetlb", m.Hugetlb},
@@ -131,16 +131,16 @@ func memoryInfoEx(v any) any {
 }
 
 func footprint(v any) any {
-	f := v.(platform.Footprint)
+	f := v.(process.Footprint)
 	return object{{"uss", f.USS}, {"pss", f.PSS}, {"swap", f.Swap}}
 }
 
 func pageFaults(v any) any {
-	f := v.(platform.PageFaults)
+	f := v.(process.PageFaults)
 	return object{{"minor", f.Minor}, {"major", f.Major}}
 }
 
-func mapSizes(m *platform.MemoryMap) object {
+func mapSizes(m *process.MemoryMap) object {
 	return object{
 		{"rss", m.RSS}, {"size", m.Size}, {"pss", m.PSS}, {"shared_clean", m.SharedClean}, {"shared_dirty", m.SharedDirty},
 		{"private_clean", m.PrivateClean}, {"private_dirty", m.PrivateDirty}, {"referenced", m.Referenced},
@@ -149,8 +149,8 @@ func mapSizes(m *platform.MemoryMap) object {
 }
 
 func mapsByPath(v any) any {
-	maps := slices.Clone(v.([]platform.MemoryMap))
-	slices.SortFunc(maps, func(a, b platform.MemoryMap) int { return strings.Compare(a.Path, b.Path) })
+	maps := slices.Clone(v.([]process.MemoryMap))
+	slices.SortFunc(maps, func(a, b process.MemoryMap) int { return strings.Compare(a.Path, b.Path) })
 	list := []any{}
 	for i := range maps {
 		list = append(list, append(object{{"path", maps[i].Path}}, mapSizes(&maps[i])...))
@@ -160,7 +160,7 @@ func mapsByPath(v any) any {
 
 func mapsByAddress(v any) any {
 	list := []any{}
-	for _, m := range v.([]platform.MemoryMap) {
+	for _, m := range v.([]process.MemoryMap) {
 		list = append(list, append(object{{"addr", m.Addresses()}, {"perms", m.Perms}, {"path", m.Path}}, mapSizes(&m)...))
 	}
 	return list
@@ -169,7 +169,7 @@ func mapsByAddress(v any) any {
 // mapPaths sorts like the oracle: by the JSON text of a path.
 func mapPaths(v any) any {
 	paths := []any{}
-	for _, m := range v.([]platform.MemoryMap) {
+	for _, m := range v.([]process.MemoryMap) {
 		paths = append(paths, m.Path)
 	}
 	sortByPythonJSON(paths)
@@ -177,7 +177,7 @@ func mapPaths(v any) any {
 }
 
 func ioCounters(v any) any {
-	c := v.(platform.IOCounters)
+	c := v.(process.IOCounters)
 	return object{
 		{"read_count", c.ReadCount}, {"write_count", c.WriteCount}, {"read_bytes", c.ReadBytes},
 		{"write_bytes", c.WriteBytes}, {"read_chars", c.ReadChars}, {"write_chars", c.WriteChars},
@@ -185,13 +185,13 @@ func ioCounters(v any) any {
 }
 
 func ioNice(v any) any {
-	p := v.(platform.IOPriority)
+	p := v.(process.IOPriority)
 	return object{{"ioclass", int(p.Class)}, {"value", p.Level}}
 }
 
 func threadIDs(v any) any {
 	ids := []any{}
-	for _, t := range v.([]platform.Thread) {
+	for _, t := range v.([]process.Thread) {
 		ids = append(ids, t.TID)
 	}
 	return ids
@@ -199,7 +199,7 @@ func threadIDs(v any) any {
 
 func threads(v any) any {
 	list := []any{}
-	for _, t := range v.([]platform.Thread) {
+	for _, t := range v.([]process.Thread) {
 		list = append(list, object{{"id", t.TID}, {"user_seconds", t.User.Seconds()}, {"system_seconds", t.System.Seconds()}})
 	}
 	return list
@@ -208,7 +208,7 @@ func threads(v any) any {
 // openFiles leaves out files that were deleted, for these have no path.
 func openFiles(v any) any {
 	list := []any{}
-	for _, f := range v.([]platform.OpenFile) {
+	for _, f := range v.([]process.OpenFile) {
 		if !f.Deleted {
 			list = append(list, object{
 				{"path", f.Path}, {"fd", f.FD}, {"position", f.Position}, {"mode", f.Mode}, {"flags", f.Flags},
@@ -227,13 +227,13 @@ const (
 
 func connections(v any) any {
 	list := []any{}
-	for _, c := range v.([]platform.Connection) {
+	for _, c := range v.([]process.Connection) {
 		family := familyInet
 		var local, remote any = endpoint(c.Local), endpoint(c.Remote)
 		switch {
-		case c.Kind == platform.ConnectionUnix:
+		case c.Kind == process.ConnectionUnix:
 			family, local, remote = familyUnix, c.Path, ""
-		case c.Kind&platform.ConnectionInet6 != 0:
+		case c.Kind&process.ConnectionInet6 != 0:
 			family = familyInet6
 		}
 		list = append(list, object{
@@ -254,15 +254,15 @@ func endpoint(a netip.AddrPort) []any {
 
 // rlimits prints no limit as -1.
 func rlimits(v any) any {
-	limits := v.(map[platform.Resource]platform.Limit)
+	limits := v.(map[process.Resource]process.Limit)
 	var list object
 	number := func(n uint64) any {
-		if n == platform.Unlimited {
+		if n == process.Unlimited {
 			return -1
 		}
 		return n
 	}
-	for _, r := range platform.Resources() {
+	for _, r := range process.Resources() {
 		if l, ok := limits[r]; ok {
 			list = append(list, field{r.String(), []any{number(l.Soft), number(l.Hard)}})
 		}

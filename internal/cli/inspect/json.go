@@ -16,7 +16,7 @@ import (
 	"unicode/utf16"
 	"unicode/utf8"
 
-	"github.com/seed57308aee/process_exporter/platform"
+	"github.com/seed57308aee/process_exporter/platform/process"
 )
 
 // Format is the version of the layout of the JSON document.
@@ -64,7 +64,7 @@ func (r *Report) entry(pid int) (object, error) {
 	answers, err := r.asker.ask(pid, attrsOf(chosen))
 	if err != nil {
 		entry := append(object{{"pid", pid}}, failureObject(err)...)
-		if !errors.Is(err, platform.ErrUnresponsive) {
+		if !errors.Is(err, ErrUnresponsive) {
 			err = nil
 		}
 		return entry, err
@@ -84,8 +84,8 @@ func (r *Report) entry(pid int) (object, error) {
 	return object{{"pid", pid}, {"attrs", attrs}}, unanswered(pid, chosen, answers)
 }
 
-func attrsOf(facets []facet) []platform.Attr {
-	var attrs []platform.Attr
+func attrsOf(facets []facet) []process.Attr {
+	var attrs []process.Attr
 	for _, f := range facets {
 		attrs = append(attrs, f.attr)
 	}
@@ -119,10 +119,10 @@ func failureObject(err error) object {
 		kind error
 		name string
 	}{
-		{platform.ErrZombie, "ZombieProcess"}, {platform.ErrGone, "NoSuchProcess"},
-		{platform.ErrAccessDenied, "AccessDenied"}, {platform.ErrTimeout, "TimeoutExpired"},
-		{platform.ErrUnsupported, "NotImplemented"}, {platform.ErrInvalid, "ValueError"},
-		{platform.ErrUnresponsive, "DoesNotAnswer"}, {platform.ErrTooLarge, "TooLarge"},
+		{process.ErrZombie, "ZombieProcess"}, {process.ErrGone, "NoSuchProcess"},
+		{process.ErrAccessDenied, "AccessDenied"}, {process.ErrTimeout, "TimeoutExpired"},
+		{process.ErrUnsupported, "NotImplemented"}, {process.ErrInvalid, "ValueError"},
+		{ErrUnresponsive, "DoesNotAnswer"}, {process.ErrTooLarge, "TooLarge"},
 	} {
 		if errors.Is(err, known.kind) {
 			return object{{"error", known.name}}

@@ -15,7 +15,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/seed57308aee/process_exporter/platform"
+	"github.com/seed57308aee/process_exporter/platform/process"
 )
 
 // A Report says what to tell of which processes, and how.
@@ -71,7 +71,7 @@ func (r *Report) repeat(ctx context.Context, w io.Writer) error {
 			}
 		}
 		err := r.report(w)
-		if err != nil && !errors.Is(err, platform.ErrUnresponsive) {
+		if err != nil && !errors.Is(err, ErrUnresponsive) {
 			return err
 		}
 		select {
@@ -121,7 +121,7 @@ func (r *Report) pids() ([]int, error) {
 
 // pidsNamed returns the processes with one of these names. Each must be there.
 func (r *Report) pidsNamed(names []string) ([]int, error) {
-	all, err := platform.PIDs()
+	all, err := process.PIDs()
 	if err != nil {
 		return nil, err
 	}
@@ -132,13 +132,13 @@ func (r *Report) pidsNamed(names []string) ([]int, error) {
 		missing[name] = true
 	}
 	for _, pid := range all {
-		answers, err := r.asker.ask(pid, []platform.Attr{"name"})
+		answers, err := r.asker.ask(pid, []process.Attr{"name"})
 		if err == nil {
 			err = answers["name"].err
 		}
 		switch name := answers["name"].value; {
-		case errors.Is(err, platform.ErrUnresponsive):
-			silent = errors.Join(silent, fmt.Errorf("%w: %d", platform.ErrUnresponsive, pid))
+		case errors.Is(err, ErrUnresponsive):
+			silent = errors.Join(silent, fmt.Errorf("%w: %d", ErrUnresponsive, pid))
 		case err == nil && slices.Contains(names, name.(string)):
 			pids = append(pids, pid)
 			delete(missing, name.(string))

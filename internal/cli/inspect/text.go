@@ -9,7 +9,7 @@ import (
 	"time"
 	"unicode"
 
-	"github.com/seed57308aee/process_exporter/platform"
+	"github.com/seed57308aee/process_exporter/platform/process"
 )
 
 const (
@@ -57,7 +57,7 @@ func (r *Report) shown() []facet {
 }
 
 // describe writes the report on one process, section by section.
-func (r *Report) describe(b *strings.Builder, facets []facet, answers map[platform.Attr]reply) {
+func (r *Report) describe(b *strings.Builder, facets []facet, answers map[process.Attr]reply) {
 	section := ""
 	for _, f := range facets {
 		if f.section != section && len(r.Attrs) == 0 {
@@ -82,17 +82,17 @@ func (r *Report) paint(colour, text string) string {
 // reasonOf tells in a few words why there is no value.
 func reasonOf(err error) string {
 	switch {
-	case errors.Is(err, platform.ErrZombie):
+	case errors.Is(err, process.ErrZombie):
 		return "- (zombie)"
-	case errors.Is(err, platform.ErrGone):
+	case errors.Is(err, process.ErrGone):
 		return "- (gone)"
-	case errors.Is(err, platform.ErrAccessDenied):
+	case errors.Is(err, process.ErrAccessDenied):
 		return "- (access denied)"
-	case errors.Is(err, platform.ErrUnsupported):
+	case errors.Is(err, process.ErrUnsupported):
 		return "- (not known here)"
-	case errors.Is(err, platform.ErrUnresponsive):
+	case errors.Is(err, ErrUnresponsive):
 		return "- (does not answer)"
-	case errors.Is(err, platform.ErrTooLarge):
+	case errors.Is(err, process.ErrTooLarge):
 		return "- (more than any process has)"
 	}
 	return "- (" + strings.Join(strings.Fields(err.Error()), " ") + ")"

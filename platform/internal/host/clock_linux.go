@@ -1,0 +1,126 @@
+package host
+
+import (
+	"errors"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/seed57308aee/process_exporter/procfs"
+)
+
+// atClkTck is the auxiliary vector entry AT_CLKTCK (elf.h): the clock ticks per
+// second of the values in /proc.
+const atClkTck = 17
+
+// maxClockStep is how far the wall clock may step before start times follow it.
+// Smaller corrections are frequent and would move the start time of a process
+// again and again.
+const maxClockStep = time.Second
+
+// A Clock converts the clock ticks of /proc to time. It is not safe for
+// concurrent use.
+type Clock struct {
+	real   bool // the mount is procfs of this machine, so system clocks apply
+	hz     uint64
+	boot   time.Time
+	offset time.Duration // CLOCK_REALTIME - CLOCK_BOOTTIME when boot was read
+
+	gettime func(id int32) time.Duration // clock_gettime(2)
+}
+
+// NewClock returns the Clock of a process file system.
+func NewClock(m *procfs.Mount) Clock {
+	c := Clock{real: m.Real(), hz: TicksPerSecond(), gettime: GetTime}
+	c.offset = c.wallClockOffset()
+	c.readBootTime(procfs.NewReader(m))
+	return c
+}
+
+// Simulate makes c use gettime in place of clock_gettime(2), as if the process
+// file system were the real one. It is for tests.
+func (c *Clock) Simulate(gettime func(id int32) time.Duration) {
+	c.real, c.gettime = true, gettime
+	c.offset = c.wallClockOffset()
+}
+
+// GetTime returns the value of a system clock, or 0 if the kernel lacks it.
+func GetTime(id int32) time.Duration {
+	var t unix.Timespec
+	if err := unix.ClockGettime(id, &t); err != nil {
+		return 0
+	}
+	return time.Duration(t.Nano())
+}
+
+// readBootTime reads the boot time from /proc/stat, which other tools show too.
+// If that file is hidden (subset=pid), it computes the boot time from the clocks.
+func (c *Clock) readBootTime(r *procfs.Reader) {
+	if text, err := r.ReadHost("stat"); err == nil {
+		if seconds, err := procfs.ParseBootTime(text); err == nil {
+			c.boot = time.Unix(int64(seconds), 0).UTC()
+			return
+		}
+	}
+	c.boot = time.Unix(0, int64(c.offset)).Truncate(time.Second).UTC()
+}
+
+// Update reads the boot time again if the wall clock has stepped by more than a
+// second since the last read.
+func (c *Clock) Update(r *procfs.Reader) {
+	if offset := c.wallClockOffset(); c.real && (offset-c.offset).Abs() > maxClockStep {
+		c.offset = offset
+		c.readBootTime(r)
+	}
+}
+
+// BootTime returns when the machine booted, as of the last Update.
+func (c *Clock) BootTime() time.Time { return c.boot }
+
+// TicksPerSecond returns how many clock ticks a second has.
+func (c *Clock) TicksPerSecond() uint64 { return c.hz }
+
+// Now returns the clock ticks since boot.
+func (c *Clock) Now(r *procfs.Reader) uint64 {
+	if !c.real {
+		if text, err := r.ReadHost("uptime"); err == nil {
+			if centis, err := procfs.ParseUptime(text); err == nil {
+				return centis * c.hz / 100
+			}
+		}
+	}
+	return uint64(c.gettime(unix.CLOCK_BOOTTIME)) / (uint64(time.Second) / c.hz)
+}
+
+// Time returns the time that is the given number of ticks after boot.
+func (c *Clock) Time(ticks uint64) time.Time {
+	return c.boot.Add(time.Duration(ticks/c.hz)*time.Second + time.Duration(ticks%c.hz)*time.Second/time.Duration(c.hz))
+}
+
+// Nanos converts ticks to nanoseconds.
+func (c *Clock) Nanos(ticks uint64) uint64 { return ticks * (uint64(time.Second) / c.hz) }
+
+func (c *Clock) wallClockOffset() time.Duration {
+	return c.gettime(unix.CLOCK_REALTIME) - c.gettime(unix.CLOCK_BOOTTIME)
+}
+
+// TicksPerSecond returns how many clock ticks of /proc a second has: sysconf(3)
+// _SC_CLK_TCK. It is 100 on every architecture that Go supports.
+func TicksPerSecond() uint64 {
+	vector, err := unix.Auxv()
+	if err == nil {
+		for _, entry := range vector {
+			if entry[0] == atClkTck && entry[1] > 0 {
+				return uint64(entry[1])
+			}
+		}
+	}
+	return 100
+}
+
+// ResourceExhausted reports whether err says that this program ran out of file
+// descriptors or memory. Such an error says nothing about the process read.
+func ResourceExhausted(err error) bool {
+	return errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) || errors.Is(err, syscall.ENOMEM)
+}

@@ -1,0 +1,3 @@
+// Package host converts values of /proc that depend on the machine: clock ticks
+// to time and user IDs to names. Packages platform and process share it.
+package host

@@ -1,0 +1,40 @@
+package host
+
+import (
+	"os/user"
+	"strconv"
+	"sync"
+)
+
+// maxUserNames bounds the cache of [UserNames]: inside a user namespace any user
+// can own thousands of user IDs.
+const maxUserNames = 1000
+
+// UserNames looks up user names and caches them, because a lookup reads a file or
+// queries a server. The zero value is ready for use. Its methods are safe for
+// concurrent use.
+type UserNames struct {
+	mu    sync.Mutex // guards names; not held during a lookup
+	names map[uint32]string
+}
+
+// Name returns the name of a user, or the decimal user ID if it has no name.
+func (n *UserNames) Name(uid uint32) string {
+	n.mu.Lock()
+	name, ok := n.names[uid]
+	n.mu.Unlock()
+	if ok {
+		return name
+	}
+	name = strconv.FormatUint(uint64(uid), 10)
+	if u, err := user.LookupId(name); err == nil {
+		name = u.Username
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.names == nil || len(n.names) >= maxUserNames {
+		n.names = make(map[uint32]string)
+	}
+	n.names[uid] = name
+	return name
+}

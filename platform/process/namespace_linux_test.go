@@ -1,0 +1,72 @@
+package process
+
+import (
+	"context"
+	"os"
+	"os/exec"
+	"strconv"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/seed57308aee/process_exporter/testdata/testenv"
+)
+
+// TestOtherNamespaces has a process that is number 1 and user 0 to itself, and
+// another number and user to us.
+func TestOtherNamespaces(t *testing.T) {
+	testenv.RequireRoot(t)
+	const uid, gid = 12345, 23456
+	p := startChild(t, func(c *exec.Cmd) {
+		c.SysProcAttr = &syscall.SysProcAttr{
+			Cloneflags:  syscall.CLONE_NEWPID | syscall.CLONE_NEWUSER | syscall.CLONE_NEWIPC | syscall.CLONE_NEWUTS,
+			UidMappings: []syscall.SysProcIDMap{{ContainerID: 0, HostID: uid, Size: 1}},
+			GidMappings: []syscall.SysProcIDMap{{ContainerID: 0, HostID: gid, Size: 1}},
+			Credential:  &syscall.Credential{},
+		}
+	})
+	for _, kind := range []string{"pid", "user"} {
+		own := must[string](t)(os.Readlink("/proc/self/ns/" + kind))
+		if theirs := must[string](t)(os.Readlink("/proc/" + strconv.Itoa(p.PID()) + "/ns/" + kind)); theirs == own {
+			t.Fatalf("the process is in our own %s namespace", kind)
+		}
+	}
+	wantEqual(t, "PID", p.PID(), p.Cmd.Process.Pid)
+	wantEqual(t, "PPID", must[int](t)(p.PPID()), os.Getpid())
+	wantEqual(t, "users", must[Owners](t)(p.UIDs()), Owners{uid, uid, uid})
+	wantEqual(t, "groups", must[Owners](t)(p.GIDs()), Owners{gid, gid, gid})
+	wantEqual(t, "username", must[string](t)(p.Username()), strconv.Itoa(uid))
+	wantEqual(t, "exists", must[bool](t)(Exists(p.PID())), true)
+	threads := must[[]Thread](t)(p.Threads())
+	wantEqual(t, "main thread", threads[0].TID, p.PID())
+	wantAllTold(t, p.Process)
+
+	if err := p.SetNice(3); err != nil {
+		t.Fatal(err)
+	}
+	wantEqual(t, "nice", testenv.Output(t, "ps", "-o", "ni=", "-p", strconv.Itoa(p.PID())), "3")
+	if err := p.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	wantEqual(t, "status", must[ExitStatus](t)(p.Wait(context.Background())), ExitStatus{Known: true, Signal: syscall.SIGKILL})
+}
+
+// TestOtherTime has a process for which the machine was booted a year earlier.
+// It is no older for us.
+func TestOtherTime(t *testing.T) {
+	testenv.RequireRoot(t)
+	const namespace = "/proc/self/ns/time"
+	own, err := os.Readlink(namespace)
+	if err != nil {
+		t.Skipf("no time namespaces here: %v", err)
+	}
+	p := startChild(t, nil, "newtime=31536000")
+	if theirs := must[string](t)(os.Readlink("/proc/" + strconv.Itoa(p.PID()) + "/ns/time")); theirs == own {
+		t.Skip("the kernel does not change the time namespace at exec")
+	}
+	age := time.Since(must[time.Time](t)(p.CreateTime()))
+	if age.Abs() > 24*time.Hour {
+		t.Errorf("got a process %v old, want a new one", age)
+	}
+	wantAllTold(t, p.Process)
+}

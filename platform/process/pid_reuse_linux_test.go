@@ -1,0 +1,112 @@
+package process
+
+import (
+	"context"
+	"errors"
+	"os"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/seed57308aee/process_exporter/platform/internal/host"
+	"github.com/seed57308aee/process_exporter/testdata/testenv"
+)
+
+// everyMethod calls each method that can fail. Setters set what is there, so
+// that another process would not notice if they reached it by mistake.
+func everyMethod(p *Process) map[string]func() error {
+	calls := map[string]func() error{
+		"raw command line":  func() error { _, err := p.CmdlineRaw(); return err },
+		"cpu percent over":  func() error { _, err := p.CPUPercentOver(context.Background(), time.Millisecond); return err },
+		"descendants":       func() error { _, err := p.Descendants(); return err },
+		"uss in percent":    func() error { _, err := p.MemoryPercent(MemoryUSS); return err },
+		"map":               func() error { _, err := p.AsMap(nil); return err },
+		"one shot":          func() error { _, err := p.Oneshot().Name(); return err },
+		"set nice":          func() error { return p.SetNice(3) },
+		"set ionice":        func() error { return p.SetIONice(IOPriority{IOClassIdle, 0}) },
+		"set affinity":      func() error { return p.SetCPUAffinity(0) },
+		"set rlimit":        func() error { return p.SetRlimit(ResourceCore, Limit{}) },
+		"suspend":           p.Suspend,
+		"resume":            p.Resume,
+		"terminate":         p.Terminate,
+		"kill":              p.Kill,
+		"signal 0":          func() error { return p.SendSignal(syscall.Signal(0)) },
+		"signal by numbers": func() error { return p.shared.handle.(*linuxHandle).signalNumberError() },
+	}
+	for _, name := range Attrs() {
+		switch name {
+		case "pid", "is_running", "num_handles": // which never fail, or always
+		default:
+			calls[string(name)] = func() error { _, err := p.Attr(name); return err }
+		}
+	}
+	return calls
+}
+
+// signalNumberError is the way that signals take without the open directory.
+func (h *linuxHandle) signalNumberError() error {
+	if errno := h.signalNumber(0); errno != 0 {
+		return (&Process{shared: &shared{handle: h}}).failure("signal", errno)
+	}
+	return nil
+}
+
+func TestEveryMethodOfTheGone(t *testing.T) {
+	p := startChild(t, nil)
+	p.End()
+	wantGone(t, p.Process)
+}
+
+func wantGone(t *testing.T, p *Process) {
+	t.Helper()
+	wantNoAnswers(t, p)
+	if status, err := p.Wait(context.Background()); err != nil || status.Known {
+		t.Errorf("wait: got %v, error %v, want nothing known", status, err)
+	}
+}
+
+// wantNoAnswers wants nothing of a process that is gone but that it is.
+func wantNoAnswers(t *testing.T, p *Process) {
+	t.Helper()
+	for name, call := range everyMethod(p) {
+		if err := call(); !errors.Is(err, ErrGone) || errors.Is(err, ErrZombie) {
+			t.Errorf("%s: got error %v, want ErrGone", name, err)
+		}
+	}
+	wantEqual(t, "running", p.Running(), false)
+}
+
+// TestReusedPID gives the number of a dead process to another, and asks and
+// does everything through the old one.
+func TestReusedPID(t *testing.T) {
+	testenv.RequireRoot(t)
+	old := startChild(t, nil)
+	pid := old.PID()
+	old.End()
+	// In the same clock tick, the two could not be told apart by their start.
+	testenv.Eventually(t, func() bool {
+		return uint64(host.GetTime(unix.CLOCK_BOOTTIME).Seconds()*float64(host.TicksPerSecond())) > old.ID().Start+1
+	})
+	testenv.StartWithPID(t, pid)
+	other := openProcess(t, pid)
+	wantGone(t, old.Process)
+
+	if other.Equal(old.Process) || other.PID() != pid || other.ID() == old.ID() {
+		t.Errorf("got %+v and %+v for two processes", other.ID(), old.ID())
+	}
+	status := statusOf(t, other)
+	if status != StatusSleeping && status != StatusRunning {
+		t.Errorf("the other process is %v", status)
+	}
+	wantEqual(t, "nice of the other process", must[int](t)(other.Nice()), 0)
+	if got := must[IOPriority](t)(other.IONice()); got.Class == IOClassIdle {
+		t.Errorf("the other process has I/O priority %v", got)
+	}
+	fresh := openProcess(t, os.Getpid())
+	if got, want := len(must[[]int](t)(other.CPUAffinity())), len(must[[]int](t)(fresh.CPUAffinity())); got != want {
+		t.Errorf("the other process may run on %d CPUs, want %d", got, want)
+	}
+	wantEqual(t, "limit", must[Limit](t)(other.Rlimit(ResourceCore)), must[Limit](t)(fresh.Rlimit(ResourceCore)))
+}

@@ -1,0 +1,133 @@
+package process
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/seed57308aee/process_exporter/testdata/testenv"
+)
+
+// The numbers of policies in sched(7).
+const (
+	schedFIFO = 1
+	schedRR   = 2
+	schedIdle = 5
+)
+
+// TestRealTime has processes of other scheduling policies. What they tell of
+// nice values and usage is as good as of any other.
+func TestRealTime(t *testing.T) {
+	testenv.RequireRoot(t)
+	for _, tt := range []struct {
+		name             string
+		policy, priority int
+	}{{"SCHED_FIFO", schedFIFO, 10}, {"SCHED_RR", schedRR, 99}, {"SCHED_IDLE", schedIdle, 0}} {
+		t.Run(tt.name, func(t *testing.T) {
+			p := startChild(t, nil, "busy", fmt.Sprintf("scheduled=%d,%d", tt.policy, tt.priority))
+			pid := strconv.Itoa(p.PID())
+			if said := testenv.Output(t, "chrt", "-p", pid); !strings.Contains(said, tt.name) || !strings.HasSuffix(said, " "+strconv.Itoa(tt.priority)) {
+				t.Fatalf("chrt said %q, want %s %d", said, tt.name, tt.priority)
+			}
+			wantEqual(t, "nice", must[int](t)(p.Nice()), 0)
+			testenv.Eventually(t, func() bool { return statusOf(t, p.Process) == StatusSleeping }) // SCHED_IDLE waits for its turn first
+			if times := must[CPUTimes](t)(p.CPUTimes()); times.User+times.System < 180e6 {
+				t.Errorf("got %+v, want 0.2 s", times)
+			}
+			if err := p.SetNice(5); err != nil { // is kept for when the policy is the usual one again
+				t.Fatal(err)
+			}
+			wantEqual(t, "nice after", must[int](t)(p.Nice()), 5)
+			if said := testenv.Output(t, "chrt", "-p", pid); !strings.Contains(said, tt.name) {
+				t.Errorf("chrt said %q after the nice value was set", said)
+			}
+		})
+	}
+}
+
+// TestSetNiceBelowZero takes CAP_SYS_NICE, or a limit that allows it.
+func TestSetNiceBelowZero(t *testing.T) {
+	p := startChild(t, nil)
+	err := p.SetNice(-7)
+	if os.Geteuid() != 0 {
+		if !errors.Is(err, ErrAccessDenied) {
+			t.Errorf("got error %v, want ErrAccessDenied", err)
+		}
+		wantEqual(t, "nice", must[int](t)(p.Nice()), 0)
+		return
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantEqual(t, "nice", must[int](t)(p.Nice()), -7)
+	wantEqual(t, "ps", testenv.Output(t, "ps", "-o", "ni=", "-p", strconv.Itoa(p.PID())), "-7")
+}
+
+func TestSetIONiceRealtime(t *testing.T) {
+	p := startChild(t, nil)
+	want := IOPriority{IOClassRealtime, 3}
+	err := p.SetIONice(want)
+	if os.Geteuid() != 0 {
+		if !errors.Is(err, ErrAccessDenied) {
+			t.Errorf("got error %v, want ErrAccessDenied", err)
+		}
+		return
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantEqual(t, "ionice", must[IOPriority](t)(p.IONice()), want)
+	wantEqual(t, "ionice(1)", testenv.Output(t, "ionice", "-p", strconv.Itoa(p.PID())), "realtime: prio 3")
+}
+
+// TestSetEveryRlimit lowers each limit of a process, and asks prlimit(1), the
+// kernel's file and the method itself.
+func TestSetEveryRlimit(t *testing.T) {
+	p := startChild(t, nil)
+	pid := strconv.Itoa(p.PID())
+	for _, r := range Resources() {
+		t.Run(r.String(), func(t *testing.T) {
+			had := must[Limit](t)(p.Rlimit(r))
+			want := Limit{Soft: min(had.Soft, 1<<40), Hard: min(had.Hard, 1<<41)}
+			if err := p.SetRlimit(r, want); err != nil {
+				t.Fatal(err)
+			}
+			wantEqual(t, "rlimit", must[Limit](t)(p.Rlimit(r)), want)
+			name := strings.TrimPrefix(r.String(), "RLIMIT_")
+			said := strings.Fields(testenv.Output(t, "prlimit", "-p", pid, "--raw", "--noheadings", "-o", "RESOURCE,SOFT,HARD"))
+			found := false
+			for i := 0; i+2 < len(said); i += 3 {
+				if said[i] == name {
+					found = true
+					wantEqual(t, "prlimit", said[i+1]+" "+said[i+2], fmt.Sprintf("%d %d", want.Soft, want.Hard))
+				}
+			}
+			if !found {
+				t.Errorf("prlimit does not know %s: %q", name, said)
+			}
+			raised := Limit{Soft: want.Soft, Hard: want.Hard + 1}
+			if err := p.SetRlimit(r, raised); err != nil && !errors.Is(err, ErrAccessDenied) {
+				t.Errorf("raised: got error %v, want none or ErrAccessDenied", err)
+			}
+		})
+	}
+}
+
+// TestFileSizeLimit is not only told but enforced.
+func TestFileSizeLimit(t *testing.T) {
+	path := t.TempDir() + "/file"
+	p := startChild(t, nil, "await", "write="+path)
+	if err := p.SetRlimit(ResourceFSize, Limit{Soft: 1024, Hard: 1024}); err != nil {
+		t.Fatal(err)
+	}
+	_ = p.Stdin.Close()
+	_ = p.Cmd.Wait() // fails, since the program cannot write
+	info, err := os.Stat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantEqual(t, "size of the file", info.Size(), 1024)
+}

@@ -1,0 +1,123 @@
+package process
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/seed57308aee/process_exporter/testdata/testenv"
+)
+
+// stateOf returns the state letter that the kernel's file tells of a process.
+func stateOf(t *testing.T, pid int) string {
+	t.Helper()
+	text := string(must[[]byte](t)(os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))))
+	_, after, _ := strings.Cut(text, "\nState:\t")
+	return after[:1]
+}
+
+// TestSuspendSeenByOthers asks the kernel's file and ps whether the process has
+// stopped and goes on.
+func TestSuspendSeenByOthers(t *testing.T) {
+	p := startChild(t, nil)
+	for _, step := range []struct {
+		do     func() error
+		letter string
+	}{{p.Suspend, "T"}, {p.Resume, "S"}, {p.Suspend, "T"}} {
+		if err := step.do(); err != nil {
+			t.Fatal(err)
+		}
+		testenv.Eventually(t, func() bool { return stateOf(t, p.PID()) == step.letter })
+		said := testenv.Output(t, "ps", "-o", "stat=", "-p", strconv.Itoa(p.PID()))
+		wantEqual(t, "ps", said[:1], step.letter)
+	}
+}
+
+// TestSignalsSeenByOthers sends signals, and has the parent ask the kernel what
+// the child has died of.
+func TestSignalsSeenByOthers(t *testing.T) {
+	for name, tt := range map[string]struct {
+		send func(*Process) error
+		want syscall.Signal
+	}{
+		"terminate": {(*Process).Terminate, syscall.SIGTERM},
+		"kill":      {(*Process).Kill, syscall.SIGKILL},
+		"send USR1": {func(p *Process) error { return p.SendSignal(syscall.SIGUSR1) }, syscall.SIGUSR1},
+		"send RT":   {func(p *Process) error { return p.SendSignal(syscall.Signal(40)) }, 40},
+	} {
+		t.Run(name, func(t *testing.T) {
+			cmd := exec.Command("sleep", "1000") // handles no signal
+			if err := cmd.Start(); err != nil {
+				t.Fatal(err)
+			}
+			defer cmd.Process.Kill()
+			p := openProcess(t, cmd.Process.Pid)
+			testenv.Eventually(t, func() bool { return must[string](t)(p.Name()) == "sleep" })
+			if err := tt.send(p); err != nil {
+				t.Fatal(err)
+			}
+			_ = cmd.Wait()
+			status := cmd.ProcessState.Sys().(syscall.WaitStatus)
+			if !status.Signaled() || status.Signal() != tt.want {
+				t.Errorf("got wait status %x, want signal %v", int(status), tt.want)
+			}
+		})
+	}
+}
+
+// forbid makes system calls of this process fail from now on, as old kernels
+// and the filters of containers do.
+func forbid(t *testing.T, calls map[uint32]syscall.Errno) {
+	t.Helper()
+	const accept, refuse = 0x7fff0000, 0x00050000 // SECCOMP_RET_ALLOW, SECCOMP_RET_ERRNO
+	program := []unix.SockFilter{{Code: unix.BPF_LD | unix.BPF_W | unix.BPF_ABS}}
+	for call, errno := range calls {
+		program = append(program, unix.SockFilter{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, Jf: 1, K: call},
+			unix.SockFilter{Code: unix.BPF_RET | unix.BPF_K, K: refuse | uint32(errno)})
+	}
+	program = append(program, unix.SockFilter{Code: unix.BPF_RET | unix.BPF_K, K: accept})
+	filter := unix.SockFprog{Len: uint16(len(program)), Filter: &program[0]}
+	if _, _, errno := syscall.AllThreadsSyscall6(unix.SYS_PRCTL, unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0, 0); errno == syscall.ENOTSUP {
+		if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil { // with C, one thread has to do
+			t.Fatal(err)
+		}
+	}
+	const setModeFilter, allThreads = 1, 1
+	if _, _, errno := syscall.Syscall(unix.SYS_SECCOMP, setModeFilter, allThreads, uintptr(unsafe.Pointer(&filter))); errno != 0 {
+		t.Skipf("cannot forbid system calls: %v", errno)
+	}
+}
+
+// TestWithoutPidfd waits and sends signals where the kernel, or what guards it,
+// does not have the calls for that.
+func TestWithoutPidfd(t *testing.T) {
+	if !inside(t, 0) {
+		return
+	}
+	running, waited := startChild(t, nil), startChild(t, nil)
+	forbid(t, map[uint32]syscall.Errno{unix.SYS_PIDFD_OPEN: syscall.EPERM, unix.SYS_PIDFD_SEND_SIGNAL: syscall.ENOSYS})
+	if _, err := unix.PidfdOpen(os.Getpid(), 0); !errors.Is(err, syscall.EPERM) {
+		t.Fatalf("pidfd_open: got error %v, want EPERM", err)
+	}
+	if err := running.Suspend(); err != nil {
+		t.Fatal(err)
+	}
+	testenv.Eventually(t, func() bool { return stateOf(t, running.PID()) == "T" })
+	if err := waited.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	wantEqual(t, "status", must[ExitStatus](t)(waited.Wait(context.Background())), ExitStatus{Known: true, Signal: syscall.SIGKILL})
+	wantNoAnswers(t, waited.Process)
+	if err := running.Kill(); err != nil {
+		t.Fatal(err)
+	}
+}

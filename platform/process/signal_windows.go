@@ -1,0 +1,7 @@
+package process
+
+// Suspend fails with [ErrUnsupported]: Windows has no such signal.
+func (p *Process) Suspend() error { return p.failure("suspend", ErrUnsupported) }
+
+// Resume fails with [ErrUnsupported]: Windows has no such signal.
+func (p *Process) Resume() error { return p.failure("resume", ErrUnsupported) }

@@ -1,0 +1,12 @@
+//go:build !linux
+
+package process
+
+import (
+	"fmt"
+	"runtime"
+)
+
+func openSystem(string) (system, error) {
+	return nil, fmt.Errorf("platform: processes on %s: %w", runtime.GOOS, ErrUnsupported)
+}

@@ -1,0 +1,211 @@
+//go:build linux
+
+// Package testenv starts the helper programs of testdata and checks what a test
+// requires of the machine.
+package testenv
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// ChildVariable is the environment variable that holds the path of the program
+// testdata/odd if it is built already.
+const ChildVariable = "TESTENV_CHILD"
+
+// buildDir holds the programs that [Main] removes at the end.
+var buildDir string
+
+// Main runs the tests of a package with a directory for the helper programs.
+// Other users can enter it. A TestMain passes the result to [os.Exit].
+func Main(m *testing.M) int {
+	var err error
+	if buildDir, err = os.MkdirTemp("", "testenv"); err == nil {
+		err = os.Chmod(buildDir, 0o755)
+	}
+	defer os.RemoveAll(buildDir)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return m.Run()
+}
+
+// BuildDir returns the directory for helper programs.
+func BuildDir() string { return buildDir }
+
+// testdata returns the path of a directory next to this package.
+func testdata(name string) string {
+	_, file, _, _ := runtime.Caller(0)
+	if filepath.IsAbs(file) {
+		return filepath.Join(filepath.Dir(file), "..", name)
+	}
+	dir, _ := os.Getwd() // built with -trimpath
+	for {
+		if path := filepath.Join(dir, "testdata", name); isDir(path) || dir == "/" {
+			return path
+		}
+		dir = filepath.Dir(dir)
+	}
+}
+
+func isDir(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.IsDir()
+}
+
+// ChildProgram builds testdata/odd once and returns the path of the program.
+var ChildProgram = sync.OnceValues(func() (string, error) {
+	if path := os.Getenv(ChildVariable); path != "" {
+		return path, nil
+	}
+	path := filepath.Join(buildDir, "odd")
+	build := exec.Command("go", "build", "-buildvcs=false", "-o", path, ".")
+	build.Dir = testdata("odd")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0") // needs no libraries in a chroot
+	if out, err := build.CombinedOutput(); err != nil {
+		return "", errors.New(string(out) + err.Error())
+	}
+	return path, nil
+})
+
+// CopyChildProgram copies the program to a path.
+func CopyChildProgram(t testing.TB, path string) {
+	t.Helper()
+	from, err := ChildProgram()
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(from)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, text, 0o755); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// A Child is a running instance of testdata/odd.
+type Child struct {
+	Cmd    *exec.Cmd
+	Stdin  io.WriteCloser
+	stdout *bufio.Reader
+}
+
+// StartChild starts the program with these verbs and waits until it is ready.
+// The test ends it. change, unless nil, alters the command before the start.
+func StartChild(t testing.TB, change func(*exec.Cmd), verbs ...string) *Child {
+	t.Helper()
+	path, err := ChildProgram()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(path, verbs...)
+	if change != nil {
+		change(cmd)
+	}
+	stdin, err1 := cmd.StdinPipe()
+	stdout, err2 := cmd.StdoutPipe()
+	if err := errors.Join(err1, err2); err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	c := &Child{Cmd: cmd, Stdin: stdin, stdout: bufio.NewReader(stdout)}
+	t.Cleanup(c.End)
+	c.waitReady(t)
+	return c
+}
+
+func (c *Child) waitReady(t testing.TB) {
+	t.Helper()
+	if line, err := c.stdout.ReadString('\n'); err != nil || line != "ready\n" {
+		t.Fatalf("%q: got line %q, error %v, want \"ready\"", c.Cmd.Args, line, err)
+	}
+}
+
+// Step lets the child continue from one "await" to the next, or to the end of
+// its verbs.
+func (c *Child) Step(t testing.TB) {
+	t.Helper()
+	if _, err := c.Stdin.Write([]byte{'\n'}); err != nil {
+		t.Fatal(err)
+	}
+	c.waitReady(t)
+}
+
+// End kills and reaps the child. Further calls do nothing.
+func (c *Child) End() {
+	_ = c.Stdin.Close()
+	_ = c.Cmd.Process.Kill()
+	_ = c.Cmd.Wait()
+}
+
+// pollTimeout is how long [Eventually] polls. It is far more than any condition
+// takes on a busy machine.
+const pollTimeout = 60 * time.Second
+
+// Eventually polls until ok returns true. It fails the test after a minute.
+func Eventually(t testing.TB, ok func() bool) {
+	t.Helper()
+	for end := time.Now().Add(pollTimeout); !ok(); time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("condition is still false after %v", pollTimeout)
+		}
+	}
+}
+
+// RequireRoot skips the test unless the effective user is root.
+func RequireRoot(t testing.TB) {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		t.Skip("requires root")
+	}
+}
+
+// Output runs a program of util-linux, procps or iproute2 and returns its
+// standard output without surrounding space.
+func Output(t testing.TB, name string, args ...string) string {
+	t.Helper()
+	out, err := exec.Command(name, args...).Output()
+	if err != nil {
+		t.Fatalf("%s %q: %v", name, args, err)
+	}
+	return strings.TrimSpace(string(out))
+}
+
+// StartWithPID starts a process with this PID, which must be free. The kernel
+// assigns PIDs in order, and root can set the last one (ns_last_pid). The test
+// ends the process.
+func StartWithPID(t testing.TB, pid int) {
+	t.Helper()
+	const file = "/proc/sys/kernel/ns_last_pid"
+	for range 1000 {
+		if err := os.WriteFile(file, []byte(strconv.Itoa(pid-1)), 0); err != nil {
+			t.Skipf("cannot choose PIDs: %v", err)
+		}
+		cmd := exec.Command("sleep", "1000")
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		end := func() { _ = cmd.Process.Kill(); _ = cmd.Wait() }
+		if cmd.Process.Pid == pid {
+			t.Cleanup(end)
+			return
+		}
+		end() // another program started a process in between
+	}
+	t.Fatalf("cannot start a process with PID %d", pid)
+}

@@ -1,0 +1,123 @@
+//go:build linux
+
+package testenv
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+)
+
+// Thorough reports whether tests should run as many rounds as they ever do.
+func Thorough() bool { return os.Getenv("PROCESS_EXPORTER_CHAOS") != "" }
+
+// Rounds returns many in a thorough run, else few.
+func Rounds(few, many int) int {
+	if Thorough() {
+		return many
+	}
+	return few
+}
+
+// A Recycler starts one child after another, all with the same PID: see
+// testdata/recycle.
+type Recycler struct {
+	t   testing.TB
+	in  io.Writer
+	out *bufio.Reader
+}
+
+// A RecycledChild is one child of a Recycler.
+type RecycledChild struct {
+	PID    int
+	Tick   uint64 // clock tick of its start
+	Number int    // how many children the Recycler had started by then
+}
+
+var recycleProgram = sync.OnceValues(func() (string, error) {
+	path := filepath.Join(buildDir, "recycle")
+	if out, err := exec.Command("cc", "-O2", "-o", path, filepath.Join(testdata("recycle"), "recycle.c")).CombinedOutput(); err != nil {
+		return "", errors.New(string(out) + err.Error())
+	}
+	return path, nil
+})
+
+// StartRecycler starts a Recycler with one child. It skips the test without root,
+// who alone can choose PIDs, and without a C compiler unless CI is set.
+func StartRecycler(t testing.TB) *Recycler {
+	t.Helper()
+	RequireRoot(t)
+	if _, err := exec.LookPath("cc"); err != nil && os.Getenv("CI") != "true" {
+		t.Skip("cc is not installed")
+	}
+	path, err := recycleProgram()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(path, strings.Repeat("-", 50))
+	in, err1 := cmd.StdinPipe()
+	out, err2 := cmd.StdoutPipe()
+	if err := errors.Join(err1, err2); err != nil {
+		t.Fatal(err)
+	}
+	var stderr strings.Builder
+	cmd.Stderr = &stderr
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = in.Close() // ends the program and its child
+		_ = cmd.Wait()
+		if stderr.Len() > 0 {
+			t.Errorf("got %s on stderr of recycle, want nothing", stderr.String())
+		}
+	})
+	r := &Recycler{t, in, bufio.NewReader(out)}
+	if line, err := r.out.ReadString('\n'); err != nil || line != "ready\n" {
+		t.Fatalf("got line %q of recycle, error %v, want \"ready\"", line, err)
+	}
+	r.Do("next 0")
+	return r
+}
+
+// Do runs a command of testdata/recycle and returns the child that it leaves.
+func (r *Recycler) Do(format string, args ...any) RecycledChild {
+	r.t.Helper()
+	c, err := r.Try(format, args...)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return c
+}
+
+// Try is like Do, but returns the error. Any goroutine may call it.
+func (r *Recycler) Try(format string, args ...any) (c RecycledChild, err error) {
+	if _, err = fmt.Fprintf(r.in, format+"\n", args...); err != nil {
+		return c, err
+	}
+	line, err := r.out.ReadString('\n')
+	if err != nil {
+		return c, err
+	}
+	_, err = fmt.Sscan(line, &c.PID, &c.Tick, &c.Number)
+	return c, err
+}
+
+// RecycledKind returns the kind in the name of a recycled child, if the child
+// has finished its setup.
+func RecycledKind(comm string) (kind int, ok bool) {
+	digits, ok := strings.CutPrefix(comm, "kind ")
+	if !ok {
+		return 0, false
+	}
+	kind, err := strconv.Atoi(digits)
+	return kind, err == nil
+}
