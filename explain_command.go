@@ -109,7 +109,7 @@ func (v *view) print(w io.Writer, e *grouping.Explanation, s *settings) error {
 	fact("pod", e.PodUID)
 	fact("control group", strings.Join(slices.Compact(slices.Clone(e.Cgroups)), " "))
 	fact("app", e.App)
-	fact("ancestors", lineText(e.Line))
+	fact("ancestors", lineText(e.Lineage))
 	if len(e.Args) == 0 {
 		fact("note", "it has no command line: a thread of the kernel, a zombie, or one that hides it")
 	}
@@ -151,18 +151,18 @@ func (v *view) printTrial(b *strings.Builder, t *grouping.Trial) {
 	}
 	outcome := "does not want it"
 	switch {
-	case t.Passed && t.Rule.Ignore:
+	case t.Matched && t.Rule.Ignore:
 		outcome = "wants it out of all groups"
-	case t.Passed:
+	case t.Matched:
 		outcome = fmt.Sprintf("wants it in group %q", t.Group)
 	}
 	fmt.Fprintf(b, "rule %d, %s, name %q: %s\n", t.Rule.Position, at, shown(t.Rule.Template), outcome)
-	for _, s := range t.Steps {
+	for _, s := range t.Selectors {
 		sign := "FAIL"
-		if s.Passed {
+		if s.Matched {
 			sign = "pass"
 		}
-		fmt.Fprintf(b, "  %s %-9s wants %s; sees %s\n", sign, s.Key, quoted(s.Wants), quoted(s.Sees))
+		fmt.Fprintf(b, "  %s %-9s wants %s; sees %s\n", sign, s.Key, quoted(s.Entries), quoted(s.Values))
 	}
 	for _, name := range slices.Sorted(maps.Keys(t.Captures)) {
 		fmt.Fprintf(b, "       captured %s = %q\n", name, shown(t.Captures[name]))
@@ -191,23 +191,23 @@ func shown(text string) string {
 // verdict says in one sentence where the process is, and why.
 func (v *view) verdict(e *grouping.Explanation, s *settings) string {
 	switch {
-	case e.Overflow:
+	case e.OverLimit:
 		return fmt.Sprintf("in the group %q: there is no room for one more group; raise --max-groups or max_groups of rule %d", e.Group, e.Rule.Position)
-	case e.Heir != nil:
+	case e.InheritedFrom != nil:
 		return fmt.Sprintf("in the group %q of its ancestor %s (%d), since no rule wants it; children: false in rule %d, or --children=false, keeps it out",
-			e.Group, shown(e.Heir.Comm), e.Heir.PID, e.Rule.Position)
+			e.Group, shown(e.InheritedFrom.Comm), e.InheritedFrom.PID, e.Rule.Position)
 	case e.Grouped:
 		return fmt.Sprintf("in the group %q%s by rule %d, the first that wants it", e.Group, v.labelText(e.Labels), e.Rule.Position)
 	case e.Rule != nil:
 		return fmt.Sprintf("in no group: rule %d ignores it", e.Rule.Position)
 	}
 	text := "in no group: no rule wants it"
-	at := slices.IndexFunc(e.Line, func(a grouping.Ancestor) bool { return a.Grouped || a.Ignored })
+	at := slices.IndexFunc(e.Lineage, func(a grouping.Ancestor) bool { return a.Grouped || a.Ignored })
 	switch {
-	case at >= 0 && e.Line[at].Ignored:
-		text += fmt.Sprintf(", and a rule ignores its ancestor %s (%d)", shown(e.Line[at].Comm), e.Line[at].PID)
-	case at >= 0 && !e.Line[at].Shares:
-		text += fmt.Sprintf(", and the group of its ancestor %s (%d) takes no children", shown(e.Line[at].Comm), e.Line[at].PID)
+	case at >= 0 && e.Lineage[at].Ignored:
+		text += fmt.Sprintf(", and a rule ignores its ancestor %s (%d)", shown(e.Lineage[at].Comm), e.Lineage[at].PID)
+	case at >= 0 && !e.Lineage[at].AcceptsChildren:
+		text += fmt.Sprintf(", and the group of its ancestor %s (%d) takes no children", shown(e.Lineage[at].Comm), e.Lineage[at].PID)
 	case at < 0 && (s.children):
 		text += ", nor any of its ancestors"
 	}

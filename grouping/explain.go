@@ -9,52 +9,52 @@ import (
 	"github.com/seed57308aee/process_exporter/platform"
 )
 
-// An Explanation says why a process is in the group that it is in.
+// An Explanation describes why a process is in its group.
 type Explanation struct {
 	platform.Identity
 	Unit, Slice, ContainerID, ContainerRuntime, PodUID, App string // as templates see them
 
-	Line     []Ancestor // its parent, the parent of that, and so on
-	Trials   []Trial    // of all rules, in order
-	Rule     *Rule      // that decided, nil if none did
-	Group    string     // "" without one; see Grouped
-	Labels   []string
-	Grouped  bool      // it is in a group
-	Heir     *Ancestor // whose group it has joined, nil if a rule wants it itself
-	Overflow bool      // the group is [OtherName], for there was no room for another
+	Lineage       []Ancestor // parent, grandparent and so on
+	Trials        []Trial    // of all rules, in order
+	Rule          *Rule      // rule that determined the result, nil if no rule matches
+	Group         string     // valid if Grouped
+	Labels        []string
+	Grouped       bool      // the process has a group
+	InheritedFrom *Ancestor // ancestor whose group the process inherited, nil if a rule matches it
+	OverLimit     bool      // the group is [OtherName], because a group limit is reached
 }
 
-// An Ancestor is a process above another.
+// An Ancestor is the parent of a process or of another Ancestor.
 type Ancestor struct {
-	PID     int
-	Comm    string
-	Group   string // "" without one; see Grouped
-	Grouped bool
-	Ignored bool // by a rule
-	Shares  bool // children that no rule wants join its group
+	PID             int
+	Comm            string
+	Group           string // valid if Grouped
+	Grouped         bool
+	Ignored         bool // a rule ignores it
+	AcceptsChildren bool // descendants that match no rule inherit its group
 }
 
-// A Trial is what a rule makes of one process.
+// A Trial is the result of one rule for one process.
 type Trial struct {
-	Rule     *Rule
-	Steps    []Step
-	Passed   bool              // every step did
-	Captures map[string]string // by the regular expressions, if it passed
-	Group    string            // that it gives, if it passed and does not ignore
+	Rule      *Rule
+	Selectors []SelectorResult
+	Matched   bool              // every selector matched
+	Captures  map[string]string // named captures of the regular expressions, if Matched
+	Group     string            // group that the rule assigns, if Matched and the rule does not ignore
 }
 
-// A Step is one selector of a rule, tried on one process.
-type Step struct {
-	Key    string   // of the selector
-	Wants  []string // its entries
-	Sees   []string // what of the process it looks at; nothing if that could not be read or is not there
-	Passed bool
+// A SelectorResult is the result of one selector for one process.
+type SelectorResult struct {
+	Key     string   // of the selector
+	Entries []string // of the selector
+	Values  []string // values of the process that were compared; empty if absent or unreadable
+	Matched bool
 }
 
 // explainedFields are the identity fields of an Explanation.
 const explainedFields = platform.IdentityArgs | platform.IdentityUser | platform.IdentityCgroups | platform.IdentityExe
 
-// Explain says why a process is where the last Update has put it. The error
+// Explain returns why a process is in the group that the last Update assigned. The error
 // matches [platform.ErrGone] if there is no such process.
 func (t *Tracker) Explain(ctx context.Context, pid int) (*Explanation, error) {
 	i := t.snap.Index(pid)
@@ -65,8 +65,8 @@ func (t *Tracker) Explain(ctx context.Context, pid int) (*Explanation, error) {
 	if err != nil {
 		return nil, err
 	}
-	e := &Explanation{Identity: id, Line: t.lineage(i)}
-	for _, a := range e.Line {
+	e := &Explanation{Identity: id, Lineage: t.lineage(i)}
+	for _, a := range e.Lineage {
 		e.Ancestors = append(e.Ancestors, a.Comm)
 	}
 	c := candidate{id: &e.Identity}
@@ -76,31 +76,31 @@ func (t *Tracker) Explain(ctx context.Context, pid int) (*Explanation, error) {
 	for _, r := range t.matcher.Rules() {
 		e.Trials = append(e.Trials, r.try(&e.Identity, t.matcher))
 	}
-	t.outcome(e, i)
+	t.explainGroup(e, i)
 	return e, nil
 }
 
-// outcome tells what became of the process at an index.
-func (t *Tracker) outcome(e *Explanation, i int) {
+// explainGroup sets the group of the process at index i.
+func (t *Tracker) explainGroup(e *Explanation, i int) {
 	r := &t.records[i]
 	e.Rule = r.rule
 	if r.group == nil {
 		return
 	}
-	e.Grouped, e.Group, e.Labels, e.Overflow = true, r.group.name, r.group.labels, r.group.isOther
+	e.Grouped, e.Group, e.Labels, e.OverLimit = true, r.group.name, r.group.labels, r.group.isOther
 	if !r.inherits() {
 		return
 	}
-	for at := range e.Line {
-		if e.Line[at].Grouped {
-			e.Heir = &e.Line[at]
+	for j := range e.Lineage {
+		if e.Lineage[j].Grouped {
+			e.InheritedFrom = &e.Lineage[j]
 			return
 		}
 	}
 }
 
-// lineage returns the ancestors of the process at an index.
-func (t *Tracker) lineage(i int) (line []Ancestor) {
+// lineage returns the ancestors of the process at index i, from its parent upwards.
+func (t *Tracker) lineage(i int) (lineage []Ancestor) {
 	s := &t.snap.Samples[i]
 	for range maxAncestors {
 		var r *record
@@ -109,39 +109,39 @@ func (t *Tracker) lineage(i int) (line []Ancestor) {
 		}
 		a := Ancestor{PID: s.PID, Comm: s.Comm, Grouped: r.group != nil, Ignored: r.state == stateIgnored && r.rule != nil}
 		if a.Grouped {
-			a.Group, a.Shares = r.group.name, r.rule.children.or(t.opts.Children)
+			a.Group, a.AcceptsChildren = r.group.name, r.rule.children.or(t.opts.Children)
 		}
-		line = append(line, a)
+		lineage = append(lineage, a)
 	}
-	return line
+	return lineage
 }
 
-// try tells what the rule makes of a process, selector by selector. The rules of
-// names and mappings have no selectors, and are asked as a whole.
+// try returns the result of every selector of the rule. Rules of a name mapping have no
+// selectors; their result is that of the whole Matcher.
 func (r *Rule) try(id *platform.Identity, m Matcher) Trial {
 	c := candidate{id: id}
-	tr := Trial{Rule: r, Passed: true}
+	trial := Trial{Rule: r, Matched: true}
 	for _, sel := range r.selectors {
-		st := Step{Key: sel.key(), Wants: sel.entries(), Sees: sel.values(&c), Passed: sel.match(&c)}
-		tr.Passed = tr.Passed && st.Passed
-		tr.Steps = append(tr.Steps, st)
+		result := SelectorResult{Key: sel.key(), Entries: sel.entries(), Values: sel.values(&c), Matched: sel.match(&c)}
+		trial.Matched = trial.Matched && result.Matched
+		trial.Selectors = append(trial.Selectors, result)
 	}
 	if len(r.selectors) == 0 {
 		match := m.Match(id)
-		tr.Passed, tr.Group = match.Rule == r, match.Group
-		tr.Steps = []Step{{Key: "name", Wants: []string{r.Template}, Sees: []string{id.Comm}, Passed: tr.Passed}}
-		return tr
+		trial.Matched, trial.Group = match.Rule == r, match.Group
+		trial.Selectors = []SelectorResult{{Key: "name", Entries: []string{r.Template}, Values: []string{id.Comm}, Matched: trial.Matched}}
+		return trial
 	}
-	if tr.Passed {
-		tr.Captures = maps.Clone(c.matches)
-		delete(tr.Captures, "")
-		tr.Group = r.assign(&c, len(m.LabelNames())).Group
+	if trial.Matched {
+		trial.Captures = maps.Clone(c.matches)
+		delete(trial.Captures, "")
+		trial.Group = r.assign(&c, len(m.LabelNames())).Group
 	}
-	return tr
+	return trial
 }
 
-// Find returns the processes of a name, by PID: those called so, and those whose
-// command line begins with it, with or without directory.
+// Find returns the PIDs of the processes with this name, and of those whose first
+// argument is name or ends in it after a slash.
 func (t *Tracker) Find(ctx context.Context, name string) (pids []int) {
 	for i := range t.snap.Samples {
 		s := &t.snap.Samples[i]

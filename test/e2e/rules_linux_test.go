@@ -152,7 +152,7 @@ func TestCommands(t *testing.T) {
 			`in the group "job ` + token + `" of its ancestor disguise (` + strconv.Itoa(d.pid()) + ")", "children: false in rule 2"}},
 		{"explain a child on its own", []string{"explain", "-children=false", "-config.path", rules, strconv.Itoa(child)}, 0, []string{"=> in no group: no rule wants it"}},
 		{"explain by name", []string{"explain", "-config.path", rules, "disguise"}, 0, []string{"process " + strconv.Itoa(d.pid())}},
-		{"explain as JSON", []string{"explain", "--json", "-config.path", rules, strconv.Itoa(child)}, 0, []string{`"Group": "job ` + token + `"`, `"Heir": {`}},
+		{"explain as JSON", []string{"explain", "--json", "-config.path", rules, strconv.Itoa(child)}, 0, []string{`"Group": "job ` + token + `"`, `"InheritedFrom": {`}},
 		{"explain nobody", []string{"explain", "no-such-process"}, 1, []string{"there is no process no-such-process"}},
 		{"explain without a process", []string{"explain"}, 1, []string{"name the processes"}},
 		{"explain with a bad file", []string{"explain", "-config.path", filepath.Join(t.TempDir(), "none"), "1"}, 1, []string{"cannot be opened"}},
