@@ -17,11 +17,11 @@ import (
 func (w *worker) identify(target Sample, want IdentityFields) (Identity, error) {
 	id := Identity{ID: target.ID}
 	w.comesTo(target.PID, target.inode)
-	if err := w.reader.Enter(target.PID); err != nil {
+	if err := w.reader.OpenProcess(target.PID); err != nil {
 		return id, err
 	}
-	defer w.reader.Leave()
-	if target.inode != 0 && differs(target.inode, w.reader.Inode()) {
+	defer w.reader.CloseProcess()
+	if target.inode != 0 && differs(target.inode, w.reader.DirInode()) {
 		return id, procfs.ErrGone
 	}
 	err := w.readWords(&target, want, func(word IdentityFields, text []byte) {
@@ -77,11 +77,11 @@ func (w *worker) readWords(target *Sample, want IdentityFields, use func(Identit
 		return nil
 	}
 	if w.findVoice(target); w.read.voice != 0 {
-		w.reader.Through(target.PID, w.read.voice)
-		defer w.reader.Through(0, 0)
+		w.reader.ReadViaThread(target.PID, w.read.voice)
+		defer w.reader.ReadViaThread(0, 0)
 	}
 	if want&IdentityArgs != 0 && !target.Kernel {
-		text, err := w.reader.ReadStart(target.PID, "cmdline")
+		text, err := w.reader.ReadPrefix(target.PID, "cmdline")
 		if err := take(IdentityArgs, text, err); err != nil {
 			return err
 		}

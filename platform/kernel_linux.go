@@ -64,7 +64,7 @@ func (t *ticks) id(pid int32, nanos uint64) ID {
 
 // openKernel puts programs into the kernel, and proc behind them.
 func openKernel(proc *source) (Source, error) {
-	if !proc.mount.Real() || !proc.mount.OwnPIDs() {
+	if !proc.mount.IsProcfs() || !proc.mount.OwnPIDs() {
 		return nil, errors.New("the process file system is not that of our own PID namespace")
 	}
 	programs, err := bpf.Load(bpf.Options{})

@@ -87,7 +87,7 @@ func (q *quarantine) hangingOf(owner uint32) (n int) {
 
 // ownerOf returns the effective user of a process, root if that cannot be told.
 func (s *source) ownerOf(pid int) uint32 {
-	if !s.mount.Real() {
+	if !s.mount.IsProcfs() {
 		return 0
 	}
 	var st procfs.Status

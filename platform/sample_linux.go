@@ -69,8 +69,8 @@ func (w *worker) sample(pid int, inode uint64, prev *Sample) (found bool, err er
 		return true, nil
 	}
 	var text []byte
-	if err = w.reader.Enter(pid); err == nil {
-		defer w.reader.Leave()
+	if err = w.reader.OpenProcess(pid); err == nil {
+		defer w.reader.CloseProcess()
 		text, err = w.reader.Read(pid, "stat")
 	}
 	switch {
@@ -89,7 +89,7 @@ func (w *worker) sample(pid int, inode uint64, prev *Sample) (found bool, err er
 		return true, err
 	}
 	if prev != nil && prev.inode != 0 || w.young(r.stat.StartTicks) {
-		inode = w.reader.Inode() // whoever was listed may be gone
+		inode = w.reader.DirInode() // whoever was listed may be gone
 	}
 	serial := uint64(0)
 	switch {
@@ -132,7 +132,7 @@ func differs(a, b uint64) bool { return a != 0 && b != 0 && a != b }
 // Whoever gets a PID is born after who had it was read, and so not in the same
 // tick, if the tick of that one was over when the walk began: one process in
 // thousands is younger.
-func (w *worker) young(start uint64) bool { return start >= w.now && w.src.mount.Real() }
+func (w *worker) young(start uint64) bool { return start >= w.now && w.src.mount.IsProcfs() }
 
 // takeStat starts a new Sample with what stat says. prev is of the same process,
 // or nil.
@@ -249,7 +249,7 @@ func (w *worker) status(s *Sample) error {
 	if s.pulse.beat != 0 {
 		want |= procfs.StatusResident
 	}
-	if err := procfs.ParseStatusOf(text, want, st); err != nil {
+	if err := procfs.ParseStatusFields(text, want, st); err != nil {
 		return err
 	}
 	if st.Have&ofProcess != ofProcess {
@@ -314,7 +314,7 @@ func (w *worker) fdLimit(s, prev *Sample) error {
 		s.FDLimit = math.MaxUint64
 		return nil
 	}
-	if prev != nil && prev.Have&FieldFDLimit != 0 && prev.limitSettled && prev.ExecID == s.ExecID && s.FDs < prev.FDLimit/2 && w.src.mount.Real() && !w.due(s.PID) {
+	if prev != nil && prev.Have&FieldFDLimit != 0 && prev.limitSettled && prev.ExecID == s.ExecID && s.FDs < prev.FDLimit/2 && w.src.mount.IsProcfs() && !w.due(s.PID) {
 		s.FDLimit, s.limitSettled = prev.FDLimit, true
 		return nil
 	}

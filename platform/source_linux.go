@@ -85,11 +85,11 @@ func openProc(o Options) (*source, error) {
 		seed: maphash.MakeSeed(),
 	}
 	s.quarantine.stuck = make(map[*worker]captive)
-	s.vital = mount.Real()
-	s.clocks = mount.Real() && mount.OwnPIDs() && clocksAreFine()
+	s.vital = mount.IsProcfs()
+	s.clocks = mount.IsProcfs() && mount.OwnPIDs() && clocksAreFine()
 	// In another PID namespace our own PID is not known; kernels that differ
 	// there are none.
-	s.beats = !mount.Real() || newWorker(s).taskBeat(os.Getpid(), os.Getpid()) != 0 || !mount.OwnPIDs()
+	s.beats = !mount.IsProcfs() || newWorker(s).taskBeat(os.Getpid(), os.Getpid()) != 0 || !mount.OwnPIDs()
 	return s, nil
 }
 
@@ -135,7 +135,7 @@ func (s *source) Walk(ctx context.Context, snap *Snapshot) error {
 	}
 	snap.begin(s.pids)
 	snap.Source, snap.Exits = string(KindProcfs), nil
-	snap.HidePID = s.mount.Real() && s.pids[0] != 1
+	snap.HidePID = s.mount.IsProcfs() && s.pids[0] != 1
 	// Those that the last walk had no time for come first.
 	first, _ := slices.BinarySearch(s.pids, s.resume)
 	s.resume = 0

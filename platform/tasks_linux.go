@@ -12,10 +12,10 @@ func (w *worker) tasks(s *Sample, prev *Sample) error {
 	if s.Threads < 2 {
 		return nil
 	}
-	if err := w.reader.EnterTasks(s.PID); err != nil {
+	if err := w.reader.OpenTasks(s.PID); err != nil {
 		return err
 	}
-	defer w.reader.LeaveTasks()
+	defer w.reader.CloseTasks()
 	var last []Task
 	if prev != nil {
 		last = prev.Tasks
@@ -131,7 +131,7 @@ func (w *worker) taskStatus(s *Sample, t *Task) error {
 		if err != nil {
 			return err
 		}
-		if err := procfs.ParseStatusOf(text, procfs.StatusState|procfs.StatusSwitches, st); err != nil {
+		if err := procfs.ParseStatusFields(text, procfs.StatusState|procfs.StatusSwitches, st); err != nil {
 			return err
 		}
 		if st.Have&procfs.StatusSwitches != procfs.StatusSwitches {

@@ -55,7 +55,7 @@ func (w *worker) voiceSwap(s *Sample) error {
 	return w.throughVoice(s.PID, func() error {
 		text, err := w.reader.Read(s.PID, "status")
 		if err == nil {
-			err = procfs.ParseStatusOf(text, procfs.StatusSwap, &w.read.status)
+			err = procfs.ParseStatusFields(text, procfs.StatusSwap, &w.read.status)
 		}
 		s.SwapBytes = w.read.status.SwapBytes
 		return err
@@ -67,7 +67,7 @@ func (w *worker) throughVoice(pid int, read func() error) error {
 	if w.read.voice == 0 {
 		return errNoVoice
 	}
-	w.reader.Through(pid, w.read.voice)
-	defer w.reader.Through(0, 0)
+	w.reader.ReadViaThread(pid, w.read.voice)
+	defer w.reader.ReadViaThread(0, 0)
 	return read()
 }

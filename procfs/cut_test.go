@@ -35,9 +35,9 @@ var cuttings = []cutting{
 		err := ParseStatus(text, &s)
 		return statusFacts(&s), err
 	}},
-	{"ParseStatusOf", []string{"status", "zombie_status", "kthread_status"}, func(text []byte) (facts, error) {
+	{"ParseStatusFields", []string{"status", "zombie_status", "kthread_status"}, func(text []byte) (facts, error) {
 		s := Status{}
-		err := ParseStatusOf(text, StatusUIDs|StatusSwap|StatusSwitches, &s)
+		err := ParseStatusFields(text, StatusUIDs|StatusSwap|StatusSwitches, &s)
 		return statusFacts(&s), err
 	}},
 	{"ParseTGID", []string{"status"}, one(ParseTGID)},

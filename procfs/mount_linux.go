@@ -64,7 +64,7 @@ func (m *Mount) Close() error { return m.dir.Close() }
 
 // Real reports whether this is the kernel's own file system, whose numbers
 // belong to the running machine, and not a copy of one.
-func (m *Mount) Real() bool { return m.real }
+func (m *Mount) IsProcfs() bool { return m.real }
 
 // OwnPIDs reports whether PIDs found here name the same processes in system
 // calls, such as prlimit(2). They do not where the mount belongs to another

@@ -72,7 +72,7 @@ func (p *Process) FD() int { return p.fd }
 
 // NameOnly reports whether the descriptor only names the directory, because
 // the kernel lets us not list it.
-func (p *Process) NameOnly() bool { return p.path }
+func (p *Process) PathOnly() bool { return p.path }
 
 // Dup returns the same process under a descriptor of its own.
 func (p *Process) Dup() (*Process, error) {
@@ -140,7 +140,7 @@ func (p *Process) AppendNumbers(dst []int, buf []byte, dir string) ([]int, error
 
 // Link returns what a symbolic link says. It reads into buf, or into a larger
 // one if the text needs it.
-func (p *Process) Link(buf []byte, file string) ([]byte, error) {
+func (p *Process) ReadLink(buf []byte, file string) ([]byte, error) {
 	buf = buf[:cap(buf)]
 	for {
 		n, err := unix.Readlinkat(p.fd, file, buf)

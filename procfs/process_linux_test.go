@@ -33,7 +33,7 @@ func TestProcessOutlivesNothing(t *testing.T) {
 	if text, err := p.ReadAll(buf, "status"); err != nil || !bytes.Contains(text, []byte("voluntary_ctxt_switches")) {
 		t.Errorf("got %q, error %v", text, err)
 	}
-	if link, err := p.Link(buf, "exe"); err != nil || link[0] != '/' || p.Gone() {
+	if link, err := p.ReadLink(buf, "exe"); err != nil || link[0] != '/' || p.Gone() {
 		t.Errorf("got exe %q, error %v, gone %v", link, err, p.Gone())
 	}
 	if err := errors.Join(child.Process.Kill(), ignoreExit(child.Wait())); err != nil {
@@ -41,7 +41,7 @@ func TestProcessOutlivesNothing(t *testing.T) {
 	}
 	_, err1 := p.Read(buf, "stat")
 	_, err2 := p.ReadAll(buf, "status")
-	_, err3 := p.Link(buf, "exe")
+	_, err3 := p.ReadLink(buf, "exe")
 	for i, err := range []error{err1, err2, err3} {
 		if !errors.Is(err, ErrGone) {
 			t.Errorf("%d: got error %v, want one that matches ErrGone", i, err)

@@ -53,8 +53,8 @@ func NewReader(m *Mount) *Reader {
 // Enter opens the directory of a process. Until Leave, whatever is read of that PID
 // is of the process that has it now, or the error says that it is gone: between two
 // reads by PID, it may go to another.
-func (r *Reader) Enter(pid int) error {
-	r.Leave()
+func (r *Reader) OpenProcess(pid int) error {
+	r.CloseProcess()
 	r.raw = r.mount.raw("stat")
 	fd, err := r.openDir(pid, "")
 	if r.raw = 0; err == nil {
@@ -74,7 +74,7 @@ func (r *Reader) openDir(pid int, name string) (fd int, err error) {
 }
 
 // Leave ends what Enter began.
-func (r *Reader) Leave() {
+func (r *Reader) CloseProcess() {
 	if r.dirOf != 0 {
 		closeFD(r.dir)
 		r.dirOf = 0
@@ -83,7 +83,7 @@ func (r *Reader) Leave() {
 
 // Inode returns the inode of the directory that was entered, as an [Entry] has it,
 // or 0 if it is not to be known.
-func (r *Reader) Inode() uint64 {
+func (r *Reader) DirInode() uint64 {
 	r.at, r.path = r.dir, append(r.path[:0], 0)
 	const flags = unix.AT_EMPTY_PATH
 	if r.dirOf == 0 || r.statx(flags, unix.STATX_INO) != 0 {
@@ -115,7 +115,7 @@ func (r *Reader) ReadAll(pid int, file string) ([]byte, error) {
 
 // ReadStart returns the text of /proc/PID/file, a file of any length such as
 // cmdline. What is past 128 KiB is cut off.
-func (r *Reader) ReadStart(pid int, file string) ([]byte, error) {
+func (r *Reader) ReadPrefix(pid int, file string) ([]byte, error) {
 	return r.readPart(pid, file, start)
 }
 
@@ -154,8 +154,8 @@ func (r *Reader) ReadTask(pid, tid int, file string) ([]byte, error) {
 
 // EnterTasks makes ReadTask find the threads of a process sooner, until
 // LeaveTasks. It is for many reads in a row.
-func (r *Reader) EnterTasks(pid int) error {
-	r.LeaveTasks()
+func (r *Reader) OpenTasks(pid int) error {
+	r.CloseTasks()
 	fd, err := r.openDir(pid, "task")
 	if err == nil {
 		r.tasks, r.tasksOf = fd, pid
@@ -164,7 +164,7 @@ func (r *Reader) EnterTasks(pid int) error {
 }
 
 // LeaveTasks ends what EnterTasks began.
-func (r *Reader) LeaveTasks() {
+func (r *Reader) CloseTasks() {
 	if r.tasksOf != 0 {
 		closeFD(r.tasks)
 		r.tasksOf = 0
@@ -175,7 +175,7 @@ func (r *Reader) LeaveTasks() {
 // threads instead, until it is called with a pid of 0. When the main thread has
 // exited before others, the kernel still shows there the memory, the descriptors and
 // the words of the process, and not in its own directory.
-func (r *Reader) Through(pid, tid int) { r.throughOf, r.through = pid, tid }
+func (r *Reader) ReadViaThread(pid, tid int) { r.throughOf, r.through = pid, tid }
 
 // ReadHost returns the text of /proc/file, which belongs to no process.
 func (r *Reader) ReadHost(file string) ([]byte, error) {

@@ -49,10 +49,10 @@ func TestReaderEnters(t *testing.T) {
 		text, err := r.ReadTask(7, 8, "stat")
 		wantText(want, text, err)
 	}
-	if r.Inode() != 0 {
+	if r.DirInode() != 0 {
 		t.Error("got an inode of nothing")
 	}
-	if err := r.Enter(7); err != nil {
+	if err := r.OpenProcess(7); err != nil {
 		t.Fatal(err)
 	}
 	if err := os.Rename(filepath.Join(root, "7"), filepath.Join(root, "gone")); err != nil {
@@ -62,24 +62,24 @@ func TestReaderEnters(t *testing.T) {
 	read("old 7/stat\n", 7)
 	readTask("old 7/task/8/stat\n")
 	read("new 9/stat\n", 9)
-	if err := r.EnterTasks(7); err != nil {
+	if err := r.OpenTasks(7); err != nil {
 		t.Fatal(err)
 	}
 	readTask("old 7/task/8/stat\n")
-	r.LeaveTasks()
-	r.Through(7, 8)
+	r.CloseTasks()
+	r.ReadViaThread(7, 8)
 	read("old 7/task/8/stat\n", 7)
-	r.Through(0, 0)
+	r.ReadViaThread(0, 0)
 	text, err := r.ReadHost("stat")
 	wantText("btime 1\n", text, err)
 	if pids, err := r.AppendPIDs(nil); len(pids) != 2 || err != nil {
 		t.Errorf("got PIDs %v and error %v", pids, err)
 	}
-	r.Leave()
+	r.CloseProcess()
 	read("new 7/stat\n", 7)
 	readTask("new 7/task/8/stat\n")
-	if err := r.Enter(10); !errors.Is(err, ErrGone) || r.Inode() != 0 {
-		t.Errorf("entered process 10: %v, inode %d", err, r.Inode())
+	if err := r.OpenProcess(10); !errors.Is(err, ErrGone) || r.DirInode() != 0 {
+		t.Errorf("entered process 10: %v, inode %d", err, r.DirInode())
 	}
 }
 
@@ -97,9 +97,9 @@ func TestReaderEntersLiving(t *testing.T) {
 	}
 	defer mount.Close()
 	r := NewReader(mount)
-	defer r.Leave()
+	defer r.CloseProcess()
 	enter := func() {
-		if err := r.Enter(pid); err != nil {
+		if err := r.OpenProcess(pid); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -109,8 +109,8 @@ func TestReaderEntersLiving(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, e := range listed {
-		if e.PID == pid && (e.Inode != r.Inode() || e.Inode == 0) {
-			t.Errorf("got inode %d, want %d", r.Inode(), e.Inode)
+		if e.PID == pid && (e.Inode != r.DirInode() || e.Inode == 0) {
+			t.Errorf("got inode %d, want %d", r.DirInode(), e.Inode)
 		}
 	}
 	if fds, err := r.CountFDs(pid); err != nil || fds == 0 {
@@ -122,7 +122,7 @@ func TestReaderEntersLiving(t *testing.T) {
 	if !r.Alive(pid) {
 		t.Error("a living process counts as gone")
 	}
-	if n := testing.AllocsPerRun(100, func() { enter(); _, _ = r.Read(pid, "stat"); r.Inode(); r.Leave() }); n != 0 {
+	if n := testing.AllocsPerRun(100, func() { enter(); _, _ = r.Read(pid, "stat"); r.DirInode(); r.CloseProcess() }); n != 0 {
 		t.Errorf("got %v allocations", n)
 	}
 	enter()

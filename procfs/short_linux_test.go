@@ -111,7 +111,7 @@ func TestTooLarge(t *testing.T) {
 		read func() ([]byte, error)
 		want int // bytes; 0 is an error
 	}{
-		{"the daemon's start of a command line", func() ([]byte, error) { return r.ReadStart(10, "cmdline") }, maxStart},
+		{"the daemon's start of a command line", func() ([]byte, error) { return r.ReadPrefix(10, "cmdline") }, maxStart},
 		{"the daemon's mappings", func() ([]byte, error) { return r.ReadAll(10, "smaps") }, 0},
 		{"the daemon's, just short enough", func() ([]byte, error) { return r.ReadAll(10, "maps") }, maxText - 1},
 		{"a command line", func() ([]byte, error) { return p.ReadAll(nil, "cmdline") }, 0},

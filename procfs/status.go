@@ -78,10 +78,10 @@ func ParseStatus(text []byte, dst *Status) error {
 	return nil
 }
 
-// ParseStatusOf is ParseStatus for who wants some of the lines, and leaves the
+// ParseStatusFields is ParseStatus for who wants some of the lines, and leaves the
 // others alone: who reads thousands of processes needs five of sixty. A line that
 // comes sooner than the kernel writes it is not found.
-func ParseStatusOf(text []byte, want StatusField, dst *Status) error {
+func ParseStatusFields(text []byte, want StatusField, dst *Status) error {
 	var got Status
 	for _, l := range statusLines {
 		if want&l.bit == 0 {

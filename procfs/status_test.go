@@ -128,7 +128,7 @@ func TestParseStatusOf(t *testing.T) {
 		}
 		for _, want := range wants {
 			var got, again Status
-			if err := ParseStatusOf(text, want, &got); err != nil || got.Have != whole.Have&want {
+			if err := ParseStatusFields(text, want, &got); err != nil || got.Have != whole.Have&want {
 				t.Errorf("%s: got %b, error %v, want %b", name, got.Have, err, whole.Have&want)
 			}
 			part := whole
@@ -136,13 +136,13 @@ func TestParseStatusOf(t *testing.T) {
 			if err := ParseStatus(part.render(), &again); err != nil || got != again {
 				t.Errorf("%s: got %+v, want %+v (%v)", name, got, again, err)
 			}
-			wantNoAllocs(t, func() error { return ParseStatusOf(text, want, &got) })
+			wantNoAllocs(t, func() error { return ParseStatusFields(text, want, &got) })
 		}
 	}
 	for _, text := range []string{"Name:\tState:\tS\nState:\t7\n", "\nState:\tS", "\nvoluntary_ctxt_switches:\tx\n", "\nState:\tS (x)\nvoluntary_ctxt_switches:\t1\nnonvoluntary_ctxt_switches:\t2"} {
 		got := Status{Threads: 9}
 		var bad *ParseError
-		if err := ParseStatusOf([]byte(text), StatusState|StatusSwitches, &got); !errors.As(err, &bad) || got != (Status{Threads: 9}) {
+		if err := ParseStatusFields([]byte(text), StatusState|StatusSwitches, &got); !errors.As(err, &bad) || got != (Status{Threads: 9}) {
 			t.Errorf("%q: got %+v, error %v, want a ParseError and nothing else", text, got, err)
 		}
 	}
@@ -150,7 +150,7 @@ func TestParseStatusOf(t *testing.T) {
 
 func BenchmarkParseStatusOf(b *testing.B) {
 	text, dst := fixture(b, "linux-6.18/status"), new(Status)
-	benchmark(b, text, func() error { return ParseStatusOf(text, StatusUIDs|StatusSwap|StatusSwitches, dst) })
+	benchmark(b, text, func() error { return ParseStatusFields(text, StatusUIDs|StatusSwap|StatusSwitches, dst) })
 }
 
 func BenchmarkParseStatus(b *testing.B) {
@@ -193,7 +193,7 @@ func FuzzParseStatus(f *testing.F) {
 	f.Add(fixture(f, "linux-3.10/status"))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		var got, again Status
-		if err := ParseStatusOf(text, StatusNonvoluntarySwitches<<1-1, &got); err != nil && got != (Status{}) {
+		if err := ParseStatusFields(text, StatusNonvoluntarySwitches<<1-1, &got); err != nil && got != (Status{}) {
 			t.Errorf("got %+v of some lines beside error %v", got, err)
 		}
 		got = Status{}

@@ -2,11 +2,11 @@ package procfs
 
 import "strings"
 
-// AppendTitle appends to dst the words that the text of a cmdline file holds.
+// AppendArgsOrTitle appends to dst the words that the text of a cmdline file holds.
 // Unlike [AppendArgs] it keeps empty arguments at the end. A process that wrote
 // a title over its arguments may have left no NUL behind it: the title is then
 // split at its spaces. The words are copies that share one allocation.
-func AppendTitle(dst []string, text []byte) []string {
+func AppendArgsOrTitle(dst []string, text []byte) []string {
 	if len(text) == 0 {
 		return dst
 	}

@@ -24,7 +24,7 @@ func TestAppendTitle(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			if got := AppendTitle(nil, []byte(tt.text)); !reflect.DeepEqual(got, tt.want) {
+			if got := AppendArgsOrTitle(nil, []byte(tt.text)); !reflect.DeepEqual(got, tt.want) {
 				t.Errorf("got %q, want %q", got, tt.want)
 			}
 		})
@@ -36,7 +36,7 @@ func FuzzAppendTitle(f *testing.F) {
 	f.Add([]byte("foo\x00bar\x00"))
 	f.Add([]byte("foo bar"))
 	f.Fuzz(func(t *testing.T, text []byte) {
-		words := AppendTitle(nil, text)
+		words := AppendArgsOrTitle(nil, text)
 		if len(text) == 0 {
 			if words != nil {
 				t.Errorf("got %q of nothing", words)

@@ -163,7 +163,7 @@ func orInvalid(err error) error {
 // was opened, both are of the same process.
 func (h *linuxHandle) signal(s syscall.Signal) error {
 	err := unix.EBADF
-	if !h.NameOnly() {
+	if !h.PathOnly() {
 		err = asErrno(unix.PidfdSendSignal(h.FD(), unix.Signal(s), nil, 0))
 	}
 	switch {

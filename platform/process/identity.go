@@ -94,7 +94,7 @@ func (p *Process) cmdline(op string) ([]string, error) {
 		return nil, err
 	}
 	defer p.done(text)
-	return procfs.AppendTitle(nil, *text), nil
+	return procfs.AppendArgsOrTitle(nil, *text), nil
 }
 
 // CmdlineRaw returns the bytes that the arguments are in, with the NULs that

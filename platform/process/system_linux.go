@@ -211,7 +211,7 @@ func (h *linuxHandle) numbers(buf []byte, dir string) ([]int, error) {
 	return h.AppendNumbers(nil, buf, dir)
 }
 
-func (h *linuxHandle) link(buf []byte, file string) ([]byte, error) { return h.Link(buf, file) }
+func (h *linuxHandle) link(buf []byte, file string) ([]byte, error) { return h.ReadLink(buf, file) }
 
 func (h *linuxHandle) stat(file string) (entry, error) {
 	is, err := statNow(h.FD(), file)

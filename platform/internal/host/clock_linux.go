@@ -32,7 +32,7 @@ type Clock struct {
 
 // NewClock returns the Clock of a process file system.
 func NewClock(m *procfs.Mount) Clock {
-	c := Clock{real: m.Real(), hz: TicksPerSecond(), gettime: GetTime}
+	c := Clock{real: m.IsProcfs(), hz: TicksPerSecond(), gettime: GetTime}
 	c.offset = c.wallClockOffset()
 	c.readBootTime(procfs.NewReader(m))
 	return c
