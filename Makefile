@@ -98,7 +98,8 @@ generate:
 	go generate ./platform/bpf
 	go test ./collector -run TestReference -update
 	go test ./grouping -run TestGeneratedDocs -update
-	go test . -run 'TestFlagReference|TestTroubleshooting' -update
+	go test ./internal/config -run TestFlagReference -update
+	go test ./internal/cli -run TestTroubleshooting -update
 	go test ./test/e2e -run TestPermissions -update-permissions
 	go test ./deploy -run TestContainerProfiles -update-profiles
 

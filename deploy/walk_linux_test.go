@@ -105,7 +105,7 @@ cp "$(command -v sleep)" nginx
 eventually grep -qx nginx /proc/$!/comm
 serve & eventually curl -sf http://localhost:9256/metrics >/dev/null
 `+code[1], "PATH="+dir+":"+os.Getenv("PATH"))
-	for _, want := range []string{"Rules loaded", `in group "nginx"`, "PROCS  THREADS"} {
+	for _, want := range []string{"rules loaded", `in group "nginx"`, "PROCS  THREADS"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("no %q in\n%s", want, text)
 		}

@@ -37,7 +37,7 @@ ok "reads every process without being root"
 
 echo '# edited' >>/etc/process-exporter/all.yaml
 systemctl reload process-exporter
-eventually bash -c 'journalctl -u process-exporter | grep -c "Rules loaded" | grep -qx 2'
+eventually bash -c 'journalctl -u process-exporter | grep -c "rules loaded" | grep -qx 2'
 echo 'process_names: broken' >/tmp/broken
 cp /etc/process-exporter/all.yaml /tmp/good
 cp /tmp/broken /etc/process-exporter/all.yaml

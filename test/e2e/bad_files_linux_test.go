@@ -296,7 +296,7 @@ func TestReloadRefusesFiles(t *testing.T) {
 	if body := r.Scrape(); !strings.Contains(body, "namedprocess_exporter_config_last_reload_successful 1\n") {
 		t.Error("the metric does not say that all is well again")
 	}
-	for _, line := range grep(r.Log(), "not reloaded") {
+	for _, line := range grep(r.Log(), "reload failed") {
 		if !strings.Contains(line, config) || len(line) > 1000 {
 			t.Errorf("got a line of %d bytes in the log: %.300s", len(line), line)
 		}

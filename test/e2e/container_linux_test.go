@@ -90,7 +90,7 @@ func TestContainer(t *testing.T) {
 				return got[`namedprocess_namegroup_num_procs{groupname="outside"}`] >= 1 &&
 					got[`namedprocess_exporter_source{source="`+source+`"}`] == 1
 			}, func() string { return strings.Join(r.Log(), "\n") })
-			line := r.waitForLog(`msg="Reading processes"`, "via="+source)
+			line := r.waitForLog(`msg="reading processes"`, "source="+source)
 			if named := strings.Contains(line, "CAP_BPF"); named != (source == "procfs") {
 				t.Errorf("got %q, which should name the capabilities only where they are missing", line)
 			}

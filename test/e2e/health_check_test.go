@@ -19,9 +19,9 @@ func TestHealthCheck(t *testing.T) {
 	tests := []struct {
 		name, webConfig, want string
 	}{
-		{name: "plain", want: "answers 200"},
-		{"TLS", "tls_server_config: {cert_file: cert.pem, key_file: key.pem}\n", "answers 200"},
-		{"password", "basic_auth_users: {prometheus: '" + passwordHash + "'}\n", "answers 401"},
+		{name: "plain", want: "got 200"},
+		{"TLS", "tls_server_config: {cert_file: cert.pem, key_file: key.pem}\n", "got 200"},
+		{"password", "basic_auth_users: {prometheus: '" + passwordHash + "'}\n", "got 401"},
 		{"client certificate", "tls_server_config: {cert_file: cert.pem, key_file: key.pem, client_ca_file: cert.pem, client_auth_type: RequireAndVerifyClientCert}\n", "Healthy"},
 	}
 	for _, tt := range tests {

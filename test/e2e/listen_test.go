@@ -244,7 +244,7 @@ func TestSecondSignal(t *testing.T) {
 	})
 	r.URL = metrics
 	r.Signal(syscall.SIGTERM)
-	r.waitForLog("Stopping")
+	r.waitForLog("stopping")
 	r.Signal(syscall.SIGHUP) // asks for no stop
 	r.Signal(syscall.SIGINT)
 	if status := r.Wait(); status != 1 {
@@ -256,7 +256,7 @@ func TestSecondSignal(t *testing.T) {
 // profiles returns where the exporter serves its profiles.
 func (r *running) profiles() string {
 	r.t.Helper()
-	_, url, found := strings.Cut(r.waitForLog("Serving profiles"), "pprof=")
+	_, url, found := strings.Cut(r.waitForLog("serving profiles"), "url=")
 	if !found {
 		r.t.Fatal("the log does not name the address")
 	}

@@ -67,7 +67,7 @@ func TestMissingLayers(t *testing.T) {
 				want = append(want, `namedprocess_exporter_sandbox{layer="`+l+`"} `+force+"\n")
 			}
 			r.waitForScrape(want, nil)
-			entered := grep(r.Log(), "Sandbox entered")
+			entered := grep(r.Log(), "entered sandbox")
 			if len(entered) != 1 || !strings.Contains(entered[0], "sandbox: "+layer+": ") || !strings.Contains(entered[0], "not implemented") {
 				t.Errorf("got %q, want one line that says that the kernel lacks %s", entered, layer)
 			}

@@ -146,27 +146,27 @@ func TestCommands(t *testing.T) {
 		want   []string
 	}{
 		{"explain", []string{"explain", "--config.path", rules, strconv.Itoa(d.pid())}, 0, []string{
-			"process " + strconv.Itoa(d.pid()) + " (disguise)", "rule 1, " + rules + ":2", `FAIL comm      wants "no-such-process"; sees "disguise"`,
-			"captured id = \"" + token + `"`, `=> in the group "job ` + token + `" {who="`, "by rule 2, the first that wants it"}},
+			"process " + strconv.Itoa(d.pid()) + " (disguise)", "rule 1, " + rules + ":2", `FAIL comm      want "no-such-process"; got "disguise"`,
+			"captured id = \"" + token + `"`, `=> in group "job ` + token + `" {who="`, "because rule 2 is the first that matches"}},
 		{"explain a child", []string{"explain", "-config.path=" + rules, strconv.Itoa(child)}, 0, []string{
-			`in the group "job ` + token + `" of its ancestor disguise (` + strconv.Itoa(d.pid()) + ")", "children: false in rule 2"}},
-		{"explain a child on its own", []string{"explain", "-children=false", "-config.path", rules, strconv.Itoa(child)}, 0, []string{"=> in no group: no rule wants it"}},
+			`in group "job ` + token + `" of its ancestor disguise (` + strconv.Itoa(d.pid()) + ")", "children: false in rule 2"}},
+		{"explain a child on its own", []string{"explain", "-children=false", "-config.path", rules, strconv.Itoa(child)}, 0, []string{"=> in no group, because no rule matches"}},
 		{"explain by name", []string{"explain", "-config.path", rules, "disguise"}, 0, []string{"process " + strconv.Itoa(d.pid())}},
 		{"explain as JSON", []string{"explain", "--json", "-config.path", rules, strconv.Itoa(child)}, 0, []string{`"Group": "job ` + token + `"`, `"InheritedFrom": {`}},
-		{"explain nobody", []string{"explain", "no-such-process"}, 1, []string{"there is no process no-such-process"}},
-		{"explain without a process", []string{"explain"}, 1, []string{"name the processes"}},
+		{"explain nobody", []string{"explain", "no-such-process"}, 1, []string{"no process no-such-process"}},
+		{"explain without a process", []string{"explain"}, 1, []string{"missing process"}},
 		{"explain with a bad file", []string{"explain", "-config.path", filepath.Join(t.TempDir(), "none"), "1"}, 1, []string{"cannot be opened"}},
 		{"groups", []string{"groups", "--pause=10ms", "--sort=name", "-config.path", rules}, 0, []string{"PROCS", "job " + token + "{who="}},
 		{"groups as JSON", []string{"groups", "--pause=0s", "--json", "-config.path", rules}, 0, []string{`"groupname": "job ` + token + `"`, `"num_procs": 2`, `"groupname": "nothing"`}},
 		{"groups of what", []string{"groups", "x"}, 1, []string{`unexpected argument "x"`}},
 		{"groups by what", []string{"groups", "--sort=x"}, 1, []string{"--sort", "cpu"}},
-		{"check", []string{"check", rules}, 0, []string{"wants nothing that runs here now", "job {{.Matches.id}}", "The configuration is good."}},
-		{"check nothing here", []string{"check", "--no-here", rules}, 0, []string{"The configuration is good."}},
+		{"check", []string{"check", rules}, 0, []string{"matches no process of this machine", "job {{.Matches.id}}", "The configuration is valid."}},
+		{"check nothing here", []string{"check", "--no-here", rules}, 0, []string{"The configuration is valid."}},
 		{"check two", []string{"check", rules, rules}, 1, []string{"one file"}},
 		{"check a doubtful one", []string{"check", "--here=false", writeFile(t, "doubt.yaml", "process_names:\n- {name: a, comm: a}\n- {name: b, comm: a}\n")}, 1, []string{"doubt.yaml:3:3: warning: the rule is never reached"}},
 		{"check a bad one", []string{"check", writeFile(t, "bad.yaml", "process_names:\n- name: a\n  cmdline: '('\n")}, 1, []string{"bad.yaml:3:12: error: bad cmdline regex"}},
 		{"schema", []string{"check", "--schema"}, 0, []string{`"$schema"`, `"process_names"`}},
-		{"help", []string{"explain", "--help"}, 0, []string{"usage: process_exporter explain PID|NAME", "--config.path"}},
+		{"help", []string{"explain", "--help"}, 0, []string{"usage: process_exporter explain [FLAG...] PID|NAME", "--config.path"}},
 		{"unknown flag", []string{"groups", "--sorted"}, 1, []string{"did you mean --sort?"}},
 	}
 	for _, tt := range tests {

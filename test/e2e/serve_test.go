@@ -200,7 +200,7 @@ func TestReload(t *testing.T) {
 	}
 
 	rewrite("process_names:\n  - comm: {bash}\n")
-	r.waitForLog("level=ERROR", "not reloaded", "config.yml:2")
+	r.waitForLog("level=ERROR", "reload failed", "config.yml:2")
 	body := r.Scrape()
 	for _, want := range []string{`num_procs{groupname="before"}`, "namedprocess_exporter_config_last_reload_successful 0"} {
 		if !strings.Contains(body, want) {
@@ -225,7 +225,7 @@ func TestReloadWithoutFile(t *testing.T) {
 	onlyLinux(t)
 	r := startExporter(t)
 	r.Signal(syscall.SIGHUP)
-	r.waitForLog("Nothing to reload")
+	r.waitForLog("ignored reload")
 	r.Scrape()
 }
 

@@ -148,7 +148,7 @@ func TestBPFWithoutRoot(t *testing.T) {
 	if got, _ := parseMetrics(t, without.Scrape()); got[`namedprocess_exporter_source{source="procfs"}`] != 1 {
 		t.Error("without capabilities the source is not procfs")
 	}
-	if line := without.waitForLog(`msg="Reading processes"`); !strings.Contains(line, "CAP_BPF") || strings.Count(strings.Join(without.Log(), "\n"), "CAP_BPF") != 1 {
+	if line := without.waitForLog(`msg="reading processes"`); !strings.Contains(line, "CAP_BPF") || strings.Count(strings.Join(without.Log(), "\n"), "CAP_BPF") != 1 {
 		t.Errorf("got %q, want one line that names the capabilities", without.Log())
 	}
 
@@ -212,7 +212,7 @@ func TestBPFNeedsOwnProcfs(t *testing.T) {
 	needBPF(t)
 	command := exec.Command("unshare", "--pid", "--fork", "--kill-child", binary, "--web.listen-address=127.0.0.1:0") // with the outer /proc
 	r := startCommand(t, command)
-	r.waitForLog(`msg="Reading processes"`, "via=procfs", "own PID namespace")
+	r.waitForLog(`msg="reading processes"`, "source=procfs", "own PID namespace")
 }
 
 // TestNothingStays of a process that had no time to tidy up.

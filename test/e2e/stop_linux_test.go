@@ -130,7 +130,7 @@ func secondStop(t *testing.T, source string) {
 		fmt.Fprint(r.dial(), "GET /metrics HTTP/1.1\r\n")
 		eventually(t, "the connection", func() bool { return r.holdings().connections > before })
 		r.Signal(syscall.SIGTERM)
-		r.waitForLog("Stopping")
+		r.waitForLog("stopping")
 		start := time.Now()
 		status := r.Stop()
 		took := time.Since(start)

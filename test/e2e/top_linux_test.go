@@ -196,7 +196,7 @@ func TestTopRefuses(t *testing.T) {
 		want string
 	}{
 		{[]string{"--interval=1ms"}, "use a second or more"},
-		{[]string{"nginx"}, "only flags are known"},
+		{[]string{"nginx"}, "only flags are allowed"},
 		{[]string{"--url=localhost:9256"}, "write one such as http://localhost:9256"},
 		{[]string{"--url=http://127.0.0.1:1"}, "no answer of http://127.0.0.1:1/api/v1/groups"},
 	} {

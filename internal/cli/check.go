@@ -1,0 +1,156 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"slices"
+	"text/tabwriter"
+
+	"github.com/alecthomas/kingpin/v2"
+
+	"github.com/seed57308aee/process_exporter/collector"
+	"github.com/seed57308aee/process_exporter/grouping"
+	"github.com/seed57308aee/process_exporter/internal/cli/inspect"
+	"github.com/seed57308aee/process_exporter/internal/config"
+)
+
+// checkCommand is "process_exporter check".
+func checkCommand() command {
+	var here, schema bool
+	flags := func(app *kingpin.Application, _ *config.Settings) {
+		app.Flag("here", "Apply the rules to the processes of this machine.").Default("true").BoolVar(&here)
+		app.Flag("schema", "Print the JSON schema of rule files, for editors.").BoolVar(&schema)
+	}
+	return command{
+		CommandLine: config.CommandLine{
+			Command: "check",
+			Args:    "[FILE]",
+			Help:    "Check a rule file and show what each rule matches. Status 1 after a warning or error.",
+			Groups:  append([]config.FlagGroup{{Title: "Check", Add: flags}}, config.RuleFlags()...),
+		},
+		run: func(ctx context.Context, s *config.Settings, args []string, w io.Writer) error {
+			if schema {
+				_, err := io.WriteString(w, grouping.Schema())
+				return err
+			}
+			switch {
+			case len(args) > 1:
+				return fmt.Errorf("unexpected argument %q: check takes one file", args[1])
+			case len(args) == 1:
+				s.ConfigPath = args[0]
+				if err := s.ValidateRules(); err != nil {
+					return err
+				}
+			}
+			printMatches := func() error { return nil }
+			if here {
+				printMatches = func() error { return printRuleMatches(ctx, s, w) }
+			}
+			return checkRules(s, w, printMatches)
+		},
+	}
+}
+
+// checkRules prints the errors and warnings of the rules, then calls printMatches.
+func checkRules(s *config.Settings, w io.Writer, printMatches func() error) error {
+	rules, err := s.LoadRules()
+	if err != nil {
+		return printError(w, err)
+	}
+	for _, warning := range rules.Warnings {
+		if _, err := fmt.Fprintln(w, formatFinding(warning.Path, warning.Line, warning.Column, "warning", warning.Text)); err != nil {
+			return err
+		}
+	}
+	if err := printMatches(); err != nil {
+		return err
+	}
+	if len(rules.Warnings) > 0 {
+		return errFindings
+	}
+	_, err = fmt.Fprintln(w, validText)
+	return err
+}
+
+// printError prints an error of the rules, with its position if it has one.
+func printError(w io.Writer, err error) error {
+	line := "error: " + oneLine(err)
+	var ce *grouping.ConfigError
+	if errors.As(err, &ce) {
+		line = formatFinding(ce.Path, ce.Line, ce.Column, "error", ce.Text)
+	}
+	if _, err := fmt.Fprintln(w, line); err != nil {
+		return err
+	}
+	return errFindings
+}
+
+// formatFinding returns a line in the format of compilers, which editors parse.
+func formatFinding(path string, line, column int, severity, text string) string {
+	position := path
+	for _, n := range []int{line, column} {
+		if n > 0 {
+			position += fmt.Sprintf(":%d", n)
+		}
+	}
+	return position + ": " + severity + ": " + text
+}
+
+// ruleStats counts what a rule matches on this machine.
+type ruleStats struct {
+	*grouping.Rule
+	procs, groups, series int
+}
+
+// printRuleMatches prints what each rule matches on this machine.
+func printRuleMatches(ctx context.Context, s *config.Settings, w io.Writer) error {
+	g, err := groupProcesses(ctx, s)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = g.close() }()
+	families, err := collector.New(collector.Options{Tracker: g.tracker, Logger: slog.New(slog.DiscardHandler)}).For(ctx).Gather()
+	if err != nil {
+		return err
+	}
+	groups, err := g.tracker.Update(ctx)
+	if err != nil {
+		return err
+	}
+	stats, others := countByRule(g.tracker.Coverage().Rules, groups, collector.SeriesByGroup(families))
+	out := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(out, "RULE\tLINE\tPROCESSES\tGROUPS\tSERIES\tNAME\t")
+	total := others
+	for _, r := range stats {
+		note := ""
+		if r.procs == 0 {
+			note = "matches no process of this machine"
+		}
+		fmt.Fprintf(out, "%d\t%d\t%d\t%d\t%d\t%s\t%s\n", r.Position, r.Line, r.procs, r.groups, r.series, inspect.Printable(r.Template), note)
+		total += r.series
+	}
+	fmt.Fprintf(out, "all\t\t\t%d\t%d\t\t%d unmatched processes\n", len(groups), total, g.tracker.Coverage().UnmatchedProcs)
+	return out.Flush()
+}
+
+// countByRule returns the counts of each rule, and the number of series of groups
+// without a rule.
+func countByRule(rules []grouping.RuleMatches, groups []grouping.Group, series map[string]int) (stats []ruleStats, others int) {
+	for _, r := range rules {
+		stats = append(stats, ruleStats{Rule: r.Rule, procs: r.Procs})
+	}
+	for _, g := range groups {
+		n := series[g.Key()]
+		i := slices.IndexFunc(stats, func(r ruleStats) bool { return r.Rule == g.Rule })
+		if i < 0 {
+			others += n
+			continue
+		}
+		stats[i].groups++
+		stats[i].series += n
+	}
+	return stats, others
+}

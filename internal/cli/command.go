@@ -1,0 +1,105 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+
+	"github.com/seed57308aee/process_exporter/grouping"
+	"github.com/seed57308aee/process_exporter/internal/config"
+	"github.com/seed57308aee/process_exporter/internal/daemon"
+	"github.com/seed57308aee/process_exporter/platform"
+)
+
+// A command is a subcommand. Commands that group processes accept the flags of
+// the daemon about rules and data sources, so that those of a unit file can be
+// copied.
+type command struct {
+	config.CommandLine
+	run func(ctx context.Context, s *config.Settings, args []string, w io.Writer) error
+}
+
+// commands returns all subcommands except help.
+func commands() []command {
+	return []command{checkCommand(), explainCommand(), groupsCommand(), topCommand(), inspectCommand()}
+}
+
+// errUnknownCommand matches the error of a command that does not exist.
+var errUnknownCommand = errors.New("unknown command")
+
+// findCommand returns the command of this name.
+func findCommand(name string) (command, error) {
+	known := map[string]bool{"help": true}
+	for _, c := range commands() {
+		if c.Command == name {
+			return c, nil
+		}
+		known[c.Command] = true
+	}
+	if similar := config.Suggest(name, known); similar != "" {
+		return command{}, fmt.Errorf("%w %q: did you mean %q?", errUnknownCommand, name, similar)
+	}
+	return command{}, fmt.Errorf("%w %q: %s lists all commands", errUnknownCommand, name, config.HelpFlag)
+}
+
+// runCommand runs the command of this name until it ends or SIGINT arrives.
+func runCommand(ctx context.Context, name string, args []string, stdout io.Writer) error {
+	c, err := findCommand(name)
+	if err != nil {
+		return err
+	}
+	ctx, stop := signal.NotifyContext(ctx, os.Interrupt)
+	defer stop()
+	s, rest, err := c.Parse(args)
+	switch {
+	case err != nil:
+		return err
+	case s.Help:
+		_, err := io.WriteString(stdout, c.Usage(""))
+		return err
+	}
+	if err := s.ValidateRules(); err != nil {
+		return err
+	}
+	return c.run(ctx, s, rest, stdout)
+}
+
+// refuseArgs returns an error if a command that takes only flags has arguments.
+func refuseArgs(args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	return fmt.Errorf("unexpected argument %q: only flags are allowed here, %s lists them", args[0], config.HelpFlag)
+}
+
+// grouped is the processes of this machine in their groups.
+type grouped struct {
+	rules   config.Rules
+	tracker *grouping.Tracker
+	close   func() error
+}
+
+// groupProcesses walks over all processes once and groups them. By default it
+// reads /proc, since loading BPF programs costs more than one walk.
+func groupProcesses(ctx context.Context, s *config.Settings) (*grouped, error) {
+	rules, err := s.LoadRules()
+	if err != nil {
+		return nil, err
+	}
+	if s.Source == string(platform.KindAuto) {
+		s.Source = string(platform.KindProcfs)
+	}
+	source, err := s.OpenSource()
+	if err != nil {
+		return nil, err
+	}
+	g := &grouped{rules: rules, tracker: daemon.NewTracker(s, source, rules), close: source.Close}
+	if _, err := g.tracker.Update(ctx); err != nil {
+		_ = g.close() // read only
+		return nil, err
+	}
+	return g, nil
+}

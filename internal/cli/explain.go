@@ -1,0 +1,231 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/alecthomas/kingpin/v2"
+
+	"github.com/seed57308aee/process_exporter/grouping"
+	"github.com/seed57308aee/process_exporter/internal/cli/inspect"
+	"github.com/seed57308aee/process_exporter/internal/config"
+	"github.com/seed57308aee/process_exporter/platform"
+)
+
+// maxText is the length in bytes from which on a text is shortened.
+const maxText = 300
+
+// explainCommand is "process_exporter explain".
+func explainCommand() command {
+	var asJSON bool
+	flags := func(app *kingpin.Application, _ *config.Settings) {
+		app.Flag("json", "Print JSON.").BoolVar(&asJSON)
+	}
+	return command{
+		CommandLine: config.CommandLine{
+			Command: "explain",
+			Args:    "PID|NAME...",
+			Help:    "Explain the group of processes: compare each selector with its value.",
+			Groups:  append([]config.FlagGroup{{Title: "Explain", Add: flags}}, config.RuleFlags()...),
+		},
+		run: func(ctx context.Context, s *config.Settings, args []string, w io.Writer) error {
+			if len(args) == 0 {
+				return errors.New("missing process: use explain PID|NAME..., such as explain nginx")
+			}
+			g, err := groupProcesses(ctx, s)
+			if err != nil {
+				return err
+			}
+			defer func() { _ = g.close() }()
+			explanations, err := g.explain(ctx, args)
+			if err != nil {
+				return err
+			}
+			if asJSON {
+				enc := json.NewEncoder(w)
+				enc.SetIndent("", "  ")
+				return enc.Encode(explanations)
+			}
+			_, err = io.WriteString(w, g.format(explanations, s))
+			return err
+		},
+	}
+}
+
+// explain returns the explanations of the targets, which are PIDs or names. It
+// omits processes of a name that exit during the call.
+func (g *grouped) explain(ctx context.Context, targets []string) (all []*grouping.Explanation, err error) {
+	for _, target := range targets {
+		var pids []int
+		if pid, err := strconv.Atoi(target); err == nil {
+			pids = []int{pid}
+		} else {
+			pids = g.tracker.Find(ctx, target)
+		}
+		found := false
+		for _, pid := range pids {
+			e, err := g.tracker.Explain(ctx, pid)
+			switch {
+			case err == nil:
+				all, found = append(all, e), true
+			case !errors.Is(err, platform.ErrGone):
+				return nil, err
+			}
+		}
+		if !found {
+			return nil, fmt.Errorf("no process %s; ps -eo pid,comm,args lists all", target)
+		}
+	}
+	return all, nil
+}
+
+// format returns the explanations as text, separated by empty lines.
+func (g *grouped) format(all []*grouping.Explanation, s *config.Settings) string {
+	var b strings.Builder
+	for i, e := range all {
+		if i > 0 {
+			b.WriteByte('\n')
+		}
+		g.formatOne(&b, e, s)
+	}
+	return b.String()
+}
+
+func (g *grouped) formatOne(b *strings.Builder, e *grouping.Explanation, s *config.Settings) {
+	fmt.Fprintf(b, "process %d (%s), started %s\n", e.PID, printable(e.Comm), e.StartTime.Local().Format(time.DateTime))
+	field := func(name, value string) {
+		if value != "" {
+			fmt.Fprintf(b, "  %-13s %s\n", name, printable(value))
+		}
+	}
+	field("command line", strings.Join(e.Args, " "))
+	field("executable", e.Exe)
+	if e.Username != "" {
+		field("user", fmt.Sprintf("%s (%d)", e.Username, e.EUID))
+	}
+	field("unit", strings.TrimSpace(e.Unit+" "+inParentheses(e.Slice)))
+	field("container", strings.TrimSpace(e.ContainerID+" "+inParentheses(e.ContainerRuntime)))
+	field("pod", e.PodUID)
+	field("cgroup", strings.Join(slices.Compact(slices.Clone(e.Cgroups)), " "))
+	field("app", e.App)
+	field("ancestors", formatAncestors(e.Lineage))
+	if len(e.Args) == 0 {
+		field("note", "no command line: a kernel thread, a zombie, or a process that hides it")
+	}
+	for i := range e.Trials {
+		g.formatRule(b, &e.Trials[i])
+	}
+	fmt.Fprintf(b, "=> %s\n", g.result(e, s))
+}
+
+func inParentheses(text string) string {
+	if text == "" {
+		return ""
+	}
+	return "(" + text + ")"
+}
+
+func formatAncestors(ancestors []grouping.Ancestor) string {
+	var names []string
+	for _, a := range ancestors {
+		name := fmt.Sprintf("%s (%d)", a.Comm, a.PID)
+		switch {
+		case a.Grouped:
+			name += fmt.Sprintf(" in %q", a.Group)
+		case a.Ignored:
+			name += " ignored"
+		}
+		names = append(names, name)
+	}
+	return strings.Join(names, " < ")
+}
+
+// formatRule writes whether a rule matches, and each selector with its value.
+func (g *grouped) formatRule(b *strings.Builder, t *grouping.Trial) {
+	position := g.rules.Origin
+	if t.Rule.Line > 0 {
+		position += ":" + strconv.Itoa(t.Rule.Line)
+	}
+	outcome := "does not match"
+	switch {
+	case t.Matched && t.Rule.Ignore:
+		outcome = "matches, and ignores the process"
+	case t.Matched:
+		outcome = fmt.Sprintf("matches, group %q", t.Group)
+	}
+	fmt.Fprintf(b, "rule %d, %s, name %q: %s\n", t.Rule.Position, position, printable(t.Rule.Template), outcome)
+	for _, s := range t.Selectors {
+		result := "FAIL"
+		if s.Matched {
+			result = "pass"
+		}
+		fmt.Fprintf(b, "  %s %-9s want %s; got %s\n", result, s.Key, quoted(s.Entries), quoted(s.Values))
+	}
+	for _, name := range slices.Sorted(maps.Keys(t.Captures)) {
+		fmt.Fprintf(b, "       captured %s = %q\n", name, printable(t.Captures[name]))
+	}
+}
+
+func quoted(texts []string) string {
+	if len(texts) == 0 {
+		return "nothing"
+	}
+	var out []string
+	for _, t := range texts {
+		out = append(out, strconv.Quote(printable(t)))
+	}
+	return strings.Join(out, ", ")
+}
+
+// printable returns text without control characters, shortened to maxText bytes.
+func printable(text string) string {
+	if len(text) > maxText {
+		text = strings.ToValidUTF8(text[:maxText], "�") + "…"
+	}
+	return inspect.Printable(text)
+}
+
+// result returns the group of the process and the reason, as one sentence.
+func (g *grouped) result(e *grouping.Explanation, s *config.Settings) string {
+	switch {
+	case e.OverLimit:
+		return fmt.Sprintf("in group %q: the group limit is reached; increase --max-groups or max_groups of rule %d", e.Group, e.Rule.Position)
+	case e.InheritedFrom != nil:
+		return fmt.Sprintf("in group %q of its ancestor %s (%d), because no rule matches; children: false in rule %d or --children=false excludes it",
+			e.Group, printable(e.InheritedFrom.Comm), e.InheritedFrom.PID, e.Rule.Position)
+	case e.Grouped:
+		return fmt.Sprintf("in group %q%s, because rule %d is the first that matches", e.Group, g.formatLabels(e.Labels), e.Rule.Position)
+	case e.Rule != nil:
+		return fmt.Sprintf("in no group, because rule %d ignores it", e.Rule.Position)
+	}
+	text := "in no group, because no rule matches"
+	i := slices.IndexFunc(e.Lineage, func(a grouping.Ancestor) bool { return a.Grouped || a.Ignored })
+	switch {
+	case i >= 0 && e.Lineage[i].Ignored:
+		text += fmt.Sprintf(" and a rule ignores its ancestor %s (%d)", printable(e.Lineage[i].Comm), e.Lineage[i].PID)
+	case i >= 0 && !e.Lineage[i].AcceptsChildren:
+		text += fmt.Sprintf(" and the group of its ancestor %s (%d) excludes children", printable(e.Lineage[i].Comm), e.Lineage[i].PID)
+	case i < 0 && s.Children:
+		text += " and none of its ancestors is in a group"
+	}
+	return text
+}
+
+func (g *grouped) formatLabels(values []string) string {
+	var labels []string
+	for i, name := range g.tracker.LabelNames() {
+		labels = append(labels, fmt.Sprintf("%s=%q", name, values[i]))
+	}
+	if labels == nil {
+		return ""
+	}
+	return " {" + strings.Join(labels, ",") + "}"
+}

@@ -1,0 +1,57 @@
+package cli
+
+import (
+	"context"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/alecthomas/kingpin/v2"
+	"github.com/prometheus/common/version"
+
+	"github.com/seed57308aee/process_exporter/internal/cli/inspect"
+	"github.com/seed57308aee/process_exporter/internal/config"
+)
+
+// inspectCommand is "process_exporter inspect". It reads processes with the
+// privileges of the user and needs no running exporter.
+func inspectCommand() command {
+	in := &inspect.Report{By: config.Program + " " + version.Version}
+	var attrs string
+	flags := func(app *kingpin.Application, _ *config.Settings) {
+		app.Flag("json", "Print one JSON document, with the names and units of psutil.").BoolVar(&in.JSON)
+		app.Flag("attrs", "Comma-separated attributes to print, instead of all.").PlaceHolder("NAME,...").StringVar(&attrs)
+		app.Flag("watch", "Print again at this interval, until interrupted.").PlaceHolder("2s").DurationVar(&in.Watch)
+		app.Flag("timeout", "Timeout for one process. Values that are not read by then are omitted.").Default("2s").DurationVar(&in.Timeout)
+		app.Flag("show-environ", "Print the values of environment variables, which may be secrets.").BoolVar(&in.ShowEnviron)
+	}
+	return command{
+		CommandLine: config.CommandLine{
+			Command: "inspect",
+			Args:    "PID|NAME...",
+			Help:    "Print all details of processes.",
+			Groups:  []config.FlagGroup{{Title: "Inspect", Add: flags}},
+		},
+		run: func(ctx context.Context, _ *config.Settings, args []string, w io.Writer) error {
+			in.Targets = args
+			if attrs != "" {
+				in.Attrs = strings.Split(attrs, ",")
+			}
+			if err := in.Validate(); err != nil {
+				return err
+			}
+			in.Colour = isTerminal(w) && os.Getenv("NO_COLOR") == ""
+			return in.Run(ctx, w)
+		},
+	}
+}
+
+// isTerminal reports whether w is a terminal.
+func isTerminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	if !ok {
+		return false
+	}
+	info, err := f.Stat()
+	return err == nil && info.Mode()&os.ModeCharDevice != 0
+}

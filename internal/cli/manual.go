@@ -1,0 +1,41 @@
+package cli
+
+import "io"
+
+// manual is the text that --man prints before the flags.
+const manual = `process_exporter assigns the processes of this machine to groups and exports the
+resource use of each group: CPU, memory, I/O, open files and threads.
+
+A YAML file contains the rules:
+
+  process_names:
+    - name: "{{.Comm}}"
+      cmdline:
+        - '.+'
+
+The first rule that matches a process determines its group. A rule matches if
+all its selectors match. Common selectors:
+
+  comm     process name of the kernel, at most 15 bytes
+  exe      first argument of the command line
+  cmdline  regular expressions that match the whole command line
+
+A process that no rule matches joins the group of its nearest grouped ancestor.
+Without a rule file, --procnames or --namemapping, each process with a command
+line is in the group of its name.
+
+  process_exporter check FILE         checks a rule file
+  process_exporter explain PID|NAME   explains the group of a process
+  kill -HUP PID                       loads a changed rule file
+
+Flags have one dash or two, and their value follows "=" or a space. Switches take
+a value only after "=": -threads=false. docs/configuration.md describes all rules,
+config.yaml.example contains examples.
+
+`
+
+// printManual prints a short manual and the help text.
+func printManual(w io.Writer) error {
+	_, err := io.WriteString(w, manual+usage())
+	return err
+}

@@ -1,0 +1,158 @@
+package cli
+
+import (
+	"context"
+	"crypto/tls"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"os"
+	"time"
+
+	"github.com/alecthomas/kingpin/v2"
+	"github.com/charmbracelet/x/term"
+
+	"github.com/seed57308aee/process_exporter/collector"
+	"github.com/seed57308aee/process_exporter/internal/config"
+	"github.com/seed57308aee/process_exporter/internal/daemon"
+	"github.com/seed57308aee/process_exporter/internal/tui"
+	"github.com/seed57308aee/process_exporter/internal/webui"
+)
+
+// topFlags are the flags of "process_exporter top".
+type topFlags struct {
+	url      string
+	insecure bool
+	interval time.Duration
+	once     bool
+	json     bool
+}
+
+// topCommand is "process_exporter top".
+func topCommand() command {
+	var f topFlags
+	flags := func(app *kingpin.Application, _ *config.Settings) {
+		app.Flag("url", "Address of a running exporter, such as http://host:9256, instead of a walk.").StringVar(&f.url)
+		app.Flag("insecure", "Do not verify the certificate of --url.").BoolVar(&f.insecure)
+		app.Flag("interval", "Refresh interval, at least 1s.").Default("2s").DurationVar(&f.interval)
+		app.Flag("once", "Print one table, which is the default if stdout is not a terminal.").BoolVar(&f.once)
+		app.Flag("json", "Print the groups once, as JSON.").BoolVar(&f.json)
+	}
+	return command{
+		CommandLine: config.CommandLine{
+			Command: "top",
+			Help:    "Show the groups of this machine, or of a remote exporter, in the terminal.",
+			Groups:  append([]config.FlagGroup{{Title: "Top", Add: flags}}, config.RuleFlags()...),
+		},
+		run: func(ctx context.Context, s *config.Settings, args []string, w io.Writer) error {
+			if err := refuseArgs(args); err != nil {
+				return err
+			}
+			if f.interval < time.Second {
+				return fmt.Errorf("invalid value %q for --interval: use a second or more", f.interval)
+			}
+			return f.run(ctx, s, w)
+		},
+	}
+}
+
+func (f *topFlags) run(ctx context.Context, s *config.Settings, w io.Writer) error {
+	reporter, err := f.reporter(s)
+	if err != nil {
+		return err
+	}
+	first, err := reporter.Report(ctx)
+	if err != nil {
+		return err
+	}
+	out, isFile := w.(*os.File)
+	if !f.once && !f.json && isFile && term.IsTerminal(out.Fd()) {
+		return tui.Run(ctx, tui.Options{Reporter: reporter, Interval: f.interval, First: first, Input: os.Stdin, Output: out})
+	}
+	report, err := f.withRates(ctx, reporter, first)
+	if err != nil {
+		return err
+	}
+	if f.json {
+		enc := json.NewEncoder(w)
+		enc.SetIndent("", "  ")
+		return enc.Encode(report)
+	}
+	_, err = io.WriteString(w, tui.Print(&report))
+	return err
+}
+
+// withRates returns first if it has rates, else the next report that has some.
+func (f *topFlags) withRates(ctx context.Context, reporter tui.Reporter, first webui.Report) (webui.Report, error) {
+	for first.Interval == 0 {
+		select {
+		case <-time.After(f.interval):
+		case <-ctx.Done():
+			return first, errors.New("interrupted")
+		}
+		var err error
+		if first, err = reporter.Report(ctx); err != nil {
+			return first, err
+		}
+	}
+	return first, nil
+}
+
+// reporter returns the source of reports: a remote exporter, or walks of this
+// program.
+func (f *topFlags) reporter(s *config.Settings) (tui.Reporter, error) {
+	if f.url != "" {
+		transport := http.DefaultTransport.(*http.Transport).Clone()
+		transport.TLSClientConfig = &tls.Config{InsecureSkipVerify: f.insecure}
+		client, err := webui.NewClient(f.url, &http.Client{Timeout: 15 * time.Second, Transport: transport})
+		return client, err
+	}
+	rules, err := s.LoadRules()
+	if err != nil {
+		return nil, err
+	}
+	source, err := s.OpenSource()
+	if err != nil {
+		return nil, err
+	}
+	tracker := daemon.NewTracker(s, source, rules)
+	groups := collector.New(collector.Options{Tracker: tracker, Logger: slog.New(slog.DiscardHandler)})
+	start := time.Now().UTC()
+	// A tenth less, so that a timer that fires early still starts a walk.
+	recorder := webui.NewRecorder(groups, f.interval*9/10, func(e *webui.Exporter) {
+		e.Start, e.ConfigTime, e.ConfigReloaded = start, start, true
+	})
+	// The source stays open: an active walk may outlive this command.
+	return localReporter{recorder}, nil
+}
+
+// localReporter returns the error of a report as an error.
+type localReporter struct{ *webui.Recorder }
+
+// Report implements [tui.Reporter].
+func (r localReporter) Report(ctx context.Context) (webui.Report, error) {
+	return withError(r.Recorder.Report(ctx))
+}
+
+// Detail implements [tui.Reporter].
+func (r localReporter) Detail(ctx context.Context, name string) (webui.Report, error) {
+	report, err := withError(r.Recorder.Detail(ctx, name))
+	if err == nil && len(report.Groups) == 0 {
+		err = fmt.Errorf("group %q no longer exists", name)
+	}
+	return report, err
+}
+
+func withError(report webui.Report) (webui.Report, error) {
+	switch e := &report.Exporter; {
+	case e.ScrapeSuccess:
+		return report, nil
+	case e.Error == "":
+		return report, errors.New("timed out waiting for a walk over all processes")
+	default:
+		return report, errors.New(e.Error)
+	}
+}

@@ -1,0 +1,163 @@
+package config
+
+import (
+	"fmt"
+	"maps"
+	"strconv"
+	"strings"
+)
+
+// A flagKind is how a flag takes its value.
+type flagKind int
+
+const (
+	takesValue flagKind = iota // in the same argument after "=", or in the next argument
+	isSwitch                   // true without a value, otherwise a value after "="
+	repeats                    // like takesValue, and may be given several times
+)
+
+// HelpFlag is the flag that prints the help of a command.
+const HelpFlag = "--help"
+
+// A flagArg is one flag in kingpin's spelling.
+type flagArg struct{ name, text string }
+
+// normalize rewrites a command line into the spelling of kingpin.
+//
+// Unit files, charts and playbooks of the predecessor use the spelling of Go's
+// flag package: one or two dashes, the value after "=" or in the next argument,
+// -name=false for switches, and the last of several flags counts. Kingpin
+// accepts only two dashes, and --no-name. normalize accepts both. For -h, -help
+// and --help it returns HelpFlag alone.
+//
+// An argument that is not a flag is an error. The flag package stops at such an
+// argument and ignores the rest of the line, so that "-threads false
+// -config.path f" runs without a configuration file.
+func normalize(args []string, kinds map[string]flagKind) ([]string, error) {
+	var given []flagArg
+	for len(args) > 0 {
+		if args[0] == "--" && len(args) == 1 {
+			break
+		}
+		if isHelp(args[0]) {
+			return []string{HelpFlag}, nil
+		}
+		arg, used, err := readFlag(args, kinds)
+		if err != nil {
+			return nil, err
+		}
+		given = append(given, arg)
+		args = args[used:]
+		if len(args) > 0 && !isFlag(args[0]) {
+			return nil, unexpectedArg(args[0], arg, kinds)
+		}
+	}
+	return lastOfEach(given, kinds), nil
+}
+
+func isFlag(arg string) bool { return len(arg) > 1 && arg[0] == '-' }
+
+func isHelp(arg string) bool {
+	name := strings.TrimPrefix(strings.TrimPrefix(arg, "-"), "-")
+	return isFlag(arg) && (name == "h" || name == "help")
+}
+
+// readFlag parses the flag at the start of args. It returns how many elements
+// of args the flag uses.
+func readFlag(args []string, kinds map[string]flagKind) (flagArg, int, error) {
+	arg := args[0]
+	if !isFlag(arg) || arg == "--" {
+		return flagArg{}, 0, unexpectedArg(arg, flagArg{}, kinds)
+	}
+	dashes := "-"
+	if strings.HasPrefix(arg, "--") {
+		dashes = "--"
+	}
+	name, value, hasValue := strings.Cut(arg[len(dashes):], "=")
+	kind, known := kinds[name]
+	switch {
+	case !known:
+		return readNegated(dashes, name, value, hasValue, kinds)
+	case kind == isSwitch:
+		f, err := readSwitch(dashes, name, value, hasValue)
+		return f, 1, err
+	case hasValue:
+		return flagArg{name, "--" + name + "=" + value}, 1, nil
+	case len(args) == 1:
+		return flagArg{}, 0, fmt.Errorf("flag %s needs a value: use %s=VALUE", arg, arg)
+	}
+	return flagArg{name, "--" + name + "=" + args[1]}, 2, nil
+}
+
+// readSwitch parses the value of a switch as Go's flag package does.
+func readSwitch(dashes, name, value string, hasValue bool) (flagArg, error) {
+	on := true
+	if hasValue {
+		var err error
+		if on, err = strconv.ParseBool(value); err != nil {
+			return flagArg{}, fmt.Errorf("invalid value %q for %s%s: use %[2]s%[3]s=true or %[2]s%[3]s=false", value, dashes, name)
+		}
+	}
+	if !on {
+		return flagArg{name, "--no-" + name}, nil
+	}
+	return flagArg{name, "--" + name}, nil
+}
+
+// readNegated parses kingpin's --no-name, which disables a switch. Any other
+// name is an unknown flag.
+func readNegated(dashes, name, value string, hasValue bool, kinds map[string]flagKind) (flagArg, int, error) {
+	positive, negated := strings.CutPrefix(name, "no-")
+	if kind, known := kinds[positive]; negated && known && kind == isSwitch {
+		if hasValue {
+			return flagArg{}, 0, fmt.Errorf("flag %s%s takes no value: use %s%s=true or %[3]s%[4]s=false", dashes, name, dashes, positive)
+		}
+		return flagArg{positive, "--no-" + positive}, 1, nil
+	}
+	if flag := suggestFlag(name, value, kinds); flag != "" {
+		return flagArg{}, 0, fmt.Errorf("unknown flag %s%s: did you mean %s%s?", dashes, name, dashes, flag)
+	}
+	return flagArg{}, 0, fmt.Errorf("unknown flag %s%s: %s lists all flags", dashes, name, HelpFlag)
+}
+
+// suggestFlag returns the known flag that is most similar to name, "" for none.
+// It prefers a switch if value is a boolean.
+func suggestFlag(name, value string, kinds map[string]flagKind) string {
+	if value == "true" || value == "false" {
+		switches := maps.Clone(kinds)
+		maps.DeleteFunc(switches, func(_ string, kind flagKind) bool { return kind != isSwitch })
+		if flag := Suggest(name, switches); flag != "" {
+			return flag
+		}
+	}
+	return Suggest(name, kinds)
+}
+
+// unexpectedArg returns the error for an argument that is not a flag. The
+// argument follows the flag prev, if prev has a name.
+func unexpectedArg(arg string, prev flagArg, kinds map[string]flagKind) error {
+	if prev.name == "" {
+		return fmt.Errorf("unexpected argument %q: only flags are allowed here, %s lists them", arg, HelpFlag)
+	}
+	if _, err := strconv.ParseBool(arg); err == nil && kinds[prev.name] == isSwitch {
+		return fmt.Errorf("unexpected argument %q after -%s: use -%s=%s", arg, prev.name, prev.name, arg)
+	}
+	return fmt.Errorf("unexpected argument %q after -%s: only flags are allowed here, %s lists them", arg, prev.name, HelpFlag)
+}
+
+// lastOfEach drops all but the last value of each flag that does not repeat:
+// kingpin refuses a second one, Go's flag package takes the last. Unit files
+// that append to the options of a packaged unit depend on it.
+func lastOfEach(given []flagArg, kinds map[string]flagKind) []string {
+	last := make(map[string]int)
+	for i, arg := range given {
+		last[arg.name] = i
+	}
+	out := make([]string, 0, len(given))
+	for i, arg := range given {
+		if last[arg.name] == i || kinds[arg.name] == repeats {
+			out = append(out, arg.text)
+		}
+	}
+	return out
+}

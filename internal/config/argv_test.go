@@ -1,0 +1,220 @@
+package config
+
+import (
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestNormalize(t *testing.T) {
+	kinds := flagKinds(Serve().newApp(new(Settings)))
+	tests := []struct {
+		name, args string // separated by spaces
+		want       string
+		wantErr    string
+	}{
+		{name: "nothing"},
+		{name: "one dash, equals", args: "-config.path=f", want: "--config.path=f"},
+		{name: "one dash, space", args: "-config.path f", want: "--config.path=f"},
+		{name: "two dashes, equals", args: "--config.path=f", want: "--config.path=f"},
+		{name: "two dashes, space", args: "--config.path f", want: "--config.path=f"},
+		{name: "equals in the value", args: "-namemapping=java,-D=x", want: "--namemapping=java,-D=x"},
+		{name: "value that looks like a flag", args: "-namemapping -jar,(x)", want: "--namemapping=-jar,(x)"},
+		{name: "empty value", args: "-web.config.file=", want: "--web.config.file="},
+		{name: "switch", args: "-recheck", want: "--recheck"},
+		{name: "switch, two dashes", args: "--recheck", want: "--recheck"},
+		{name: "switch on", args: "-recheck=1 -debug=T -children=TRUE", want: "--recheck --debug --children"},
+		{name: "switch off", args: "-threads=false --children=0 -gather-smaps=F", want: "--no-threads --no-children --no-gather-smaps"},
+		{name: "switch off, kingpin", args: "--no-threads -no-children", want: "--no-threads --no-children"},
+		{name: "last flag wins", args: "-procfs=/a -threads=false -procfs /b -threads", want: "--procfs=/b --threads"},
+		{name: "last flag wins, both spellings", args: "--no-threads -threads=true", want: "--threads"},
+		{name: "listen addresses accumulate", args: "-web.listen-address :1 --web.listen-address=:2", want: "--web.listen-address=:1 --web.listen-address=:2"},
+		{name: "end of flags", args: "-debug --", want: "--debug"},
+		{name: "help", args: "-h", want: "--help"},
+		{name: "help among others", args: "-debug -help -zzz", want: "--help"},
+		{name: "version", args: "-version", want: "--version"},
+
+		{name: "switch with a value in the next argument", args: "-threads false -procnames app", wantErr: `unexpected argument "false" after -threads: use -threads=false`},
+		{name: "argument first", args: "x -debug", wantErr: `unexpected argument "x"`},
+		{name: "argument after a value", args: "-procfs /p x", wantErr: `unexpected argument "x" after -procfs`},
+		{name: "argument after the end of flags", args: "-- x", wantErr: `unexpected argument "--"`},
+		{name: "a dash alone", args: "-debug -", wantErr: `unexpected argument "-"`},
+		{name: "not a boolean", args: "-threads=no", wantErr: `invalid value "no" for -threads: use -threads=true or -threads=false`},
+		{name: "empty boolean", args: "-threads=", wantErr: `invalid value "" for -threads`},
+		{name: "negated with a value", args: "--no-threads=false", wantErr: "--no-threads takes no value"},
+		{name: "negated, no switch", args: "--no-procfs", wantErr: "unknown flag --no-procfs"},
+		{name: "no value", args: "-debug -config.path", wantErr: "flag -config.path needs a value"},
+		{name: "misspelled", args: "-web.listen-adress=:1", wantErr: "did you mean -web.listen-address?"},
+		{name: "of another exporter", args: "--config.file=f", wantErr: "did you mean --config.path?"},
+		{name: "of an old version", args: "-once-to-stdout", wantErr: "did you mean -once-to-stdout-delay?"},
+		{name: "short form", args: "-smaps=false", wantErr: "did you mean -gather-smaps?"},
+		{name: "no similar flag", args: "-xyzzy", wantErr: "unknown flag -xyzzy: --help lists all flags"},
+		{name: "hidden flag of kingpin", args: "--completion-bash", wantErr: "unknown flag --completion-bash"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			got, err := normalize(strings.Fields(tt.args), kinds)
+			if tt.wantErr != "" {
+				if err == nil || !strings.Contains(err.Error(), tt.wantErr) {
+					t.Fatalf("got %q and error %v, want an error with %q", got, err, tt.wantErr)
+				}
+				return
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			if want := strings.Fields(tt.want); !slices.Equal(got, want) {
+				t.Errorf("got %q, want %q", got, want)
+			}
+		})
+	}
+}
+
+// FuzzNormalize checks that kingpin knows every flag that normalize returns, and
+// that normalize returns nothing but flags.
+func FuzzNormalize(f *testing.F) {
+	f.Add("-threads=false -config.path f --no-children")
+	f.Add("--web.listen-address=:1 -h - -- =")
+	f.Fuzz(func(t *testing.T, line string) {
+		app := Serve().newApp(new(Settings))
+		args, err := normalize(strings.Split(line, " "), flagKinds(app))
+		if err != nil {
+			return
+		}
+		for _, arg := range args {
+			name, _, _ := strings.Cut(strings.TrimPrefix(arg, "--"), "=")
+			if app.GetFlag(name) == nil && app.GetFlag(strings.TrimPrefix(name, "no-")) == nil {
+				t.Errorf("got %q from %q, want only known flags", arg, line)
+			}
+		}
+	})
+}
+
+// invocations are command lines of packages, charts and playbooks for this
+// exporter and its predecessor. want changes the defaults to the expected settings.
+var invocations = []struct {
+	name string
+	args []string
+	want func(*Settings)
+}{
+	{"nothing", nil, func(*Settings) {}},
+	{"deb and rpm", []string{"--config.path", "/etc/process-exporter/all.yaml", "--web.listen-address=:9256"},
+		func(s *Settings) { s.ConfigPath = "/etc/process-exporter/all.yaml" }},
+	{"Debian", []string{"-config.path", "/etc/process-exporter/all.yaml"},
+		func(s *Settings) { s.ConfigPath = "/etc/process-exporter/all.yaml" }},
+	{"Debian without a file", []string{"-procnames", "bash,sshd", "-children=false"},
+		func(s *Settings) { s.ProcNames, s.Children = "bash,sshd", false }},
+	{"Helm", []string{"-config.path=/etc/process-exporter/all.yaml", "-procfs=/host/proc"},
+		func(s *Settings) { s.ConfigPath, s.ProcFS = "/etc/process-exporter/all.yaml", "/host/proc" }},
+	{"Helm with a port", []string{"-web.listen-address=:9256", "-procfs=/host/proc", "-config.path=/etc/process-exporter/all.yaml"},
+		func(s *Settings) { s.ConfigPath, s.ProcFS = "/etc/process-exporter/all.yaml", "/host/proc" }},
+	{"Ansible", []string{"--config.path=/etc/process-exporter/all.yaml", "--web.listen-address=0.0.0.0:9256", "--web.config.file=/etc/process-exporter/web.yml"},
+		func(s *Settings) {
+			s.ConfigPath = "/etc/process-exporter/all.yaml"
+			*s.Web.WebConfigFile = "/etc/process-exporter/web.yml"
+			*s.Web.WebListenAddresses = []string{"0.0.0.0:9256"}
+		}},
+	{"NixOS", []string{"--web.listen-address", "0.0.0.0:9256", "--config.path", "/etc/process-exporter/config.json"},
+		func(s *Settings) {
+			s.ConfigPath = "/etc/process-exporter/config.json"
+			*s.Web.WebListenAddresses = []string{"0.0.0.0:9256"}
+		}},
+	{"container", []string{"--procfs", "/host/proc", "-config.path", "/etc/process-exporter/all.yaml"},
+		func(s *Settings) { s.ConfigPath, s.ProcFS = "/etc/process-exporter/all.yaml", "/host/proc" }},
+	{"flags of node_exporter", []string{"--no-threads", "--log.level=warn", "--web.disable-exporter-metrics", "--web.max-requests=5", "--web.telemetry-path=/m"},
+		func(s *Settings) {
+			s.Threads, s.DisableExporterMetrics, s.MaxRequests, s.TelemetryPath = false, true, 5, "/m"
+		}},
+	{"every switch", []string{"-children=false", "-threads=false", "-gather-smaps=false", "-recheck", "-remove-empty-groups", "-debug"},
+		func(s *Settings) {
+			s.Children, s.Threads, s.Smaps = false, false, false
+			s.Recheck, s.RemoveEmptyGroups, s.Debug = true, true, true
+		}},
+	{"mapping that starts with a name", []string{"-namemapping", `java,-jar\s+([^/]+).jar`},
+		func(s *Settings) { s.NameMapping = `java,-jar\s+([^/]+).jar` }},
+	{"mapping with equals", []string{"-namemapping", `java,-Dname=(\S+)`, "-procnames", "java"},
+		func(s *Settings) { s.NameMapping, s.ProcNames = `java,-Dname=(\S+)`, "java" }},
+	{"mapping with dashes", []string{"-namemapping", "upstart,(--user)", "-procnames", "upstart:-user"},
+		func(s *Settings) { s.NameMapping, s.ProcNames = "upstart,(--user)", "upstart:-user" }},
+	{"time limit", []string{"-recheck-with-time-limit=1m30s"},
+		func(s *Settings) { s.RecheckLimit = 90 * time.Second }},
+	{"two listeners", []string{"--web.listen-address=:9256", "--web.listen-address=0.0.0.0:9256"},
+		func(s *Settings) { *s.Web.WebListenAddresses = []string{":9256", "0.0.0.0:9256"} }},
+}
+
+func TestParse(t *testing.T) {
+	for _, tt := range invocations {
+		t.Run(tt.name, func(t *testing.T) {
+			got, err := Parse(tt.args)
+			if err != nil {
+				t.Fatal(err)
+			}
+			want, err := Parse(nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			*want.Web.WebListenAddresses = []string{":9256"}
+			tt.want(want)
+			compareSettings(t, got, want)
+		})
+	}
+}
+
+// compareSettings compares all settings except Log, which contains pointers.
+func compareSettings(t *testing.T, got, want *Settings) {
+	t.Helper()
+	if g, w := *got.Web.WebConfigFile, *want.Web.WebConfigFile; g != w {
+		t.Errorf("got web configuration file %q, want %q", g, w)
+	}
+	if g, w := *got.Web.WebListenAddresses, *want.Web.WebListenAddresses; !slices.Equal(g, w) {
+		t.Errorf("got listen addresses %q, want %q", g, w)
+	}
+	g, w := *got, *want
+	g.Web, w.Web = nil, nil
+	g.Log, w.Log = want.Log, want.Log
+	if g != w {
+		t.Errorf("got %+v, want %+v", g, w)
+	}
+}
+
+func TestDefaults(t *testing.T) {
+	s, err := Parse(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	switch {
+	case !s.Children, !s.Threads, !s.Smaps, s.Recheck, s.RemoveEmptyGroups, s.Debug, s.DisableExporterMetrics:
+		t.Errorf("got switches %+v, want the defaults", s)
+	case s.ProcFS != "/proc", s.TelemetryPath != "/metrics", s.MaxRequests != 128, s.MaxConnections != 128, s.PprofAddress != "", s.RecheckLimit != 0, s.OnceDelay != 0:
+		t.Errorf("got values %+v, want the defaults", s)
+	case s.Log.Level.String() != "info", s.Log.Format.String() != "logfmt":
+		t.Errorf("got log level %q and format %q, want info and logfmt", s.Log.Level, s.Log.Format)
+	}
+}
+
+func TestParseInvalid(t *testing.T) {
+	tests := []struct {
+		name string
+		args []string
+		want string
+	}{
+		{"rule file and names", []string{"-config.path", "f", "-procnames", "x"}, "-config.path cannot be used with -namemapping or -procnames"},
+		{"rule file and mapping", []string{"-config.path", "f", "-namemapping", "x,y"}, "-config.path cannot be used with -namemapping or -procnames"},
+		{"duration", []string{"-recheck-with-time-limit=5"}, `invalid value "5" for --recheck-with-time-limit`},
+		{"number", []string{"-web.max-requests=many"}, `invalid value "many" for --web.max-requests`},
+		{"level", []string{"-threads=false", "-log.level=loud"}, `invalid value "loud" for --log.level`},
+		{"format", []string{"-log.format=xml"}, `invalid value "xml" for --log.format`},
+		{"relative path", []string{"-web.telemetry-path=metrics"}, "starts with a slash"},
+		{"no connections", []string{"-web.max-connections=0"}, "--web.max-connections"},
+		{"profiles on all addresses", []string{"-web.pprof-address=0.0.0.0:1"}, "loopback"},
+		{"negative delay", []string{"-once-to-stdout-delay=-1s"}, "use a positive duration"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			if _, err := Parse(tt.args); err == nil || !strings.Contains(err.Error(), tt.want) {
+				t.Errorf("got error %v, want one with %q", err, tt.want)
+			}
+		})
+	}
+}

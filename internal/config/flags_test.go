@@ -1,0 +1,91 @@
+package config
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+)
+
+var update = flag.Bool("update", false, "write docs/flags.md")
+
+// TestFlagReference compares docs/flags.md with the flags. `make generate`
+// writes the file.
+func TestFlagReference(t *testing.T) {
+	const file = "../../docs/flags.md"
+	want := flagReference()
+	if *update {
+		if err := os.WriteFile(file, []byte(want), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if string(got) != want {
+		t.Errorf("%s differs from the flags; run `make generate`", file)
+	}
+}
+
+func flagReference() string {
+	var b strings.Builder
+	b.WriteString(`# Flags
+
+` + "`make generate`" + ` writes this page from the code.
+
+` + "```sh" + `
+process_exporter --config.path=rules.yaml --web.listen-address=127.0.0.1:9256
+` + "```" + `
+
+- One dash or two, the value after ` + "`=`" + ` or in the next argument: ` + "`-config.path f`" + ` and ` + "`--config.path=f`" + ` are equal.
+- Switches take a value only after ` + "`=`" + `: ` + "`-threads=false`" + `. ` + "`--no-threads`" + ` is equal.
+- If a flag is given twice, the last one counts. ` + "`web.listen-address`" + ` accumulates.
+- An argument that is not a flag is an error.
+`)
+	for _, g := range Serve().Groups {
+		fmt.Fprintf(&b, "\n## %s\n\n| Flag | Default | Meaning |\n|---|---|---|\n", g.Title)
+		for _, f := range g.flags() {
+			value := ""
+			if len(f.Default) > 0 && f.Default[0] != "" {
+				value = "`" + strings.Join(f.Default, "`, `") + "`"
+			}
+			fmt.Fprintf(&b, "| `--%s` | %s | %s |\n", f.Name, value, strings.ReplaceAll(f.Help, "|", "\\|"))
+		}
+	}
+	return b.String()
+}
+
+// TestFlagHelp checks that help is at most 80 characters long and ends with a period.
+func TestFlagHelp(t *testing.T) {
+	for _, g := range Serve().Groups {
+		for _, f := range g.flags() {
+			if len(f.Help) > 80 || !strings.HasSuffix(f.Help, ".") {
+				t.Errorf("--%s: got %d characters of help %q, want at most 80 and a period", f.Name, len(f.Help), f.Help)
+			}
+		}
+	}
+}
+
+// TestUsage checks that the help contains each flag once, on a line of its own.
+func TestUsage(t *testing.T) {
+	usage := Serve().Usage("Commands:\n  check\n")
+	lines := strings.Split(usage, "\n")
+	for name := range flagKinds(Serve().newApp(new(Settings))) {
+		found := 0
+		for _, line := range lines {
+			field, _, _ := strings.Cut(strings.TrimSpace(line), " ")
+			field, _, _ = strings.Cut(field, "=")
+			if field == "--"+name || field == "--[no-]"+name {
+				found++
+			}
+		}
+		if found != 1 {
+			t.Errorf("got %d lines about --%s, want 1", found, name)
+		}
+	}
+	if !strings.Contains(usage, "\nCommands:\n  check\n\nRules:\n") {
+		t.Errorf("got %s, want the commands before the rules", usage)
+	}
+}

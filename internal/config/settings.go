@@ -1,0 +1,111 @@
+// Package config parses the command line and loads what it names: the grouping
+// rules and the source of process data.
+//
+// A [CommandLine] describes the flags of one command. It accepts the spellings
+// of Go's flag package, which the predecessor's unit files use, and those of
+// kingpin. [Settings] is the result.
+package config
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"strings"
+	"time"
+
+	"github.com/alecthomas/units"
+	"github.com/prometheus/common/promslog"
+	"github.com/prometheus/exporter-toolkit/web"
+)
+
+// Program is the name of the program in messages, and its job name in metrics.
+const Program = "process_exporter"
+
+// Settings holds the values of the flags.
+type Settings struct {
+	ConfigPath  string
+	ProcNames   string
+	NameMapping string
+
+	Children          bool
+	Recheck           bool
+	RecheckLimit      time.Duration // 0 disables it
+	RemoveEmptyGroups bool
+	MaxGroups         int // 0 is no limit
+	MaxThreadNames    int // 0 is no limit
+
+	ProcFS  string
+	Source  string // auto, bpf or procfs
+	Threads bool
+
+	Smaps       bool
+	SmapsBudget time.Duration    // CPU time per scrape
+	SmapsMaxRSS units.Base2Bytes // 0 is no limit
+
+	Web                    *web.FlagConfig
+	TelemetryPath          string
+	DisableExporterMetrics bool
+	MaxRequests            int // 0 is no limit
+	MaxConnections         int
+	PprofAddress           string // "" serves no profiles
+	EnableLifecycle        bool
+
+	Log     promslog.Config
+	Debug   bool
+	Sandbox string // auto, strict or off
+
+	ConfigCheck bool
+	HealthCheck bool
+	OnceDelay   time.Duration // 0 serves; otherwise the delay between two scrapes
+	Manual      bool
+	Version     bool
+	Help        bool
+}
+
+// validate returns an error for values that exclude each other or that are out
+// of range.
+func (s *Settings) validate() error {
+	if err := s.ValidateRules(); err != nil {
+		return err
+	}
+	if p := s.TelemetryPath; !strings.HasPrefix(p, "/") {
+		return fmt.Errorf("invalid value %q for --web.telemetry-path: use a path that starts with a slash, such as /metrics", p)
+	}
+	if s.PprofAddress != "" && !isLoopback(s.PprofAddress) {
+		return fmt.Errorf("invalid value %q for --web.pprof-address: profiles expose memory contents; use a loopback address such as 127.0.0.1:6060", s.PprofAddress)
+	}
+	if s.MaxConnections < 1 {
+		return fmt.Errorf("invalid value %d for --web.max-connections: use at least 1", s.MaxConnections)
+	}
+	if s.OnceDelay < 0 {
+		return fmt.Errorf("invalid value %q for --once-to-stdout-delay: use a positive duration", s.OnceDelay)
+	}
+	return nil
+}
+
+// ValidateRules returns an error if the flags about rules and data sources
+// exclude each other. It disables proportional memory if its budget is 0.
+func (s *Settings) ValidateRules() error {
+	switch {
+	case s.ConfigPath != "" && (s.ProcNames != "" || s.NameMapping != ""):
+		return errors.New("-config.path cannot be used with -namemapping or -procnames")
+	case s.SmapsBudget < 0 || s.SmapsMaxRSS < 0:
+		return errors.New("--smaps.budget and --smaps.max-rss cannot be negative")
+	case s.MaxGroups < 0 || s.MaxThreadNames < 0:
+		return errors.New("--max-groups and --max-thread-names cannot be negative; 0 is no limit")
+	}
+	if s.SmapsBudget == 0 {
+		s.Smaps = false
+	}
+	return nil
+}
+
+// isLoopback reports whether address accepts connections from this machine only.
+func isLoopback(address string) bool {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return false
+	}
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
+}

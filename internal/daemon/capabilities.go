@@ -1,0 +1,139 @@
+package daemon
+
+import (
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/seed57308aee/process_exporter/internal/config"
+	"github.com/seed57308aee/process_exporter/platform"
+	"github.com/seed57308aee/process_exporter/platform/sandbox"
+)
+
+// privilegedData is data about processes of other users that needs capabilities.
+type privilegedData struct {
+	name  string // value of the label "data"
+	needs []sandbox.Capability
+}
+
+// dataCapabilities are the capabilities that privilegedData may need.
+var dataCapabilities = []sandbox.Capability{sandbox.DACReadSearch, sandbox.SysPtrace, sandbox.Perfmon, sandbox.BPF}
+
+// enabledData returns the privileged data that the settings and rules enable,
+// with the capabilities that a source of this kind needs for it. The user ID
+// does not matter: root in a container may lack capabilities that a service with
+// its own user has. smaps is the capability that proportional memory needs.
+func enabledData(kind platform.Kind, s *config.Settings, fields platform.IdentityFields, smaps sandbox.Capability) (data []privilegedData) {
+	if kind == platform.KindProcfs {
+		data = append(data, privilegedData{"io", []sandbox.Capability{sandbox.SysPtrace, sandbox.DACReadSearch}})
+	}
+	if s.Smaps {
+		data = append(data, privilegedData{"proportional_memory", []sandbox.Capability{smaps}})
+	}
+	if s.Threads {
+		data = append(data, privilegedData{"wait_channels", []sandbox.Capability{sandbox.SysPtrace}})
+	}
+	if fields&platform.IdentityExe != 0 {
+		data = append(data, privilegedData{"executable_paths", []sandbox.Capability{sandbox.SysPtrace}})
+	}
+	return data
+}
+
+// smapsCapability returns the capability that proportional memory of other
+// users' processes needs: CAP_PERFMON, which grants no write access, on kernels
+// that accept it, else CAP_SYS_PTRACE.
+func smapsCapability() sandbox.Capability {
+	if platform.SmapsNeedsPtrace() {
+		return sandbox.SysPtrace
+	}
+	return sandbox.Perfmon
+}
+
+// missingCapability is a capability that is not held, and data that needs it.
+type missingCapability struct{ capability, data string }
+
+// findMissing returns the capabilities that data needs and held lacks.
+// CAP_SYS_PTRACE implies CAP_PERFMON here.
+func findMissing(data []privilegedData, held []sandbox.Capability) (missing []missingCapability) {
+	for _, d := range data {
+		for _, c := range d.needs {
+			if !slices.Contains(held, c) && (c != sandbox.Perfmon || !slices.Contains(held, sandbox.SysPtrace)) {
+				missing = append(missing, missingCapability{c.String(), d.name})
+			}
+		}
+	}
+	return missing
+}
+
+// formatMissing returns the missing capabilities as one line for the log.
+func formatMissing(missing []missingCapability) string {
+	var order []string
+	data := make(map[string][]string)
+	for _, m := range missing {
+		if data[m.capability] == nil {
+			order = append(order, m.capability)
+		}
+		data[m.capability] = append(data[m.capability], m.data)
+	}
+	for i, c := range order {
+		order[i] = c + " (" + strings.Join(data[c], ", ") + ")"
+	}
+	return strings.Join(order, ", ")
+}
+
+// A capabilityCheck is the state of the check for missing capabilities. The
+// result changes with the source, and with the rules of a reload.
+type capabilityCheck struct {
+	held func(...sandbox.Capability) []sandbox.Capability
+
+	mu      sync.Mutex    // guards the fields below: reloads and walks are concurrent
+	kind    platform.Kind // "" before the first check
+	fields  platform.IdentityFields
+	missing []missingCapability
+}
+
+// checkCapabilities finds the missing capabilities for a source and for rules
+// that need some identity fields. It sets the metric, and logs a new result.
+func (e *Exporter) checkCapabilities(kind platform.Kind, fields platform.IdentityFields) {
+	e.capabilities.mu.Lock()
+	defer e.capabilities.mu.Unlock()
+	e.checkLocked(kind, fields)
+}
+
+// checkRules repeats the check for new rules.
+func (e *Exporter) checkRules(fields platform.IdentityFields) {
+	e.capabilities.mu.Lock()
+	defer e.capabilities.mu.Unlock()
+	if e.capabilities.kind != "" {
+		e.checkLocked(e.capabilities.kind, fields)
+	}
+}
+
+// checkSource repeats the check if a walk has used another source. The kind is
+// "" after a walk that failed.
+func (e *Exporter) checkSource(kind platform.Kind) {
+	e.capabilities.mu.Lock()
+	defer e.capabilities.mu.Unlock()
+	if previous := e.capabilities.kind; previous != "" && kind != "" && kind != previous {
+		e.checkLocked(kind, e.capabilities.fields)
+	}
+}
+
+// checkLocked requires the mutex of the check.
+func (e *Exporter) checkLocked(kind platform.Kind, fields platform.IdentityFields) {
+	c := &e.capabilities
+	previous := c.missing
+	missing := findMissing(enabledData(kind, e.settings, fields, smapsCapability()), c.held(dataCapabilities...))
+	c.kind, c.fields, c.missing = kind, fields, missing
+	for _, m := range previous {
+		if !slices.Contains(missing, m) {
+			e.sandboxMetrics.missing.DeleteLabelValues(m.capability, m.data)
+		}
+	}
+	for _, m := range missing {
+		e.sandboxMetrics.missing.WithLabelValues(m.capability, m.data).Set(1)
+	}
+	if len(missing) > 0 && !slices.Equal(missing, previous) {
+		e.log.Warn("missing capabilities; some data of other users' processes is not exported", "reason", formatMissing(missing))
+	}
+}

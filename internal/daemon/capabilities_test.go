@@ -1,0 +1,120 @@
+package daemon
+
+import (
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/seed57308aee/process_exporter/internal/config"
+	"github.com/seed57308aee/process_exporter/platform"
+	"github.com/seed57308aee/process_exporter/platform/sandbox"
+	"github.com/seed57308aee/process_exporter/testdata/proctree"
+)
+
+func TestFindMissing(t *testing.T) {
+	const (
+		ptrace = sandbox.SysPtrace
+		search = sandbox.DACReadSearch
+		perf   = sandbox.Perfmon
+	)
+	all, none := &config.Settings{Smaps: true, Threads: true}, &config.Settings{}
+	tests := []struct {
+		name   string
+		kind   platform.Kind
+		s      *config.Settings
+		fields platform.IdentityFields
+		smaps  sandbox.Capability
+		held   []sandbox.Capability
+		want   string
+	}{
+		{"both", platform.KindProcfs, all, 0, ptrace, []sandbox.Capability{ptrace, search}, ""},
+		{"none", platform.KindProcfs, all, 0, ptrace, nil, "CAP_SYS_PTRACE (io, proportional_memory, wait_channels), CAP_DAC_READ_SEARCH (io)"},
+		{"ptrace only", platform.KindProcfs, all, 0, ptrace, []sandbox.Capability{ptrace}, "CAP_DAC_READ_SEARCH (io)"},
+		{"read only", platform.KindProcfs, all, 0, ptrace, []sandbox.Capability{search}, "CAP_SYS_PTRACE (io, proportional_memory, wait_channels)"},
+		{"kernel that accepts CAP_PERFMON", platform.KindProcfs, all, 0, perf, nil, "CAP_SYS_PTRACE (io, wait_channels), CAP_DAC_READ_SEARCH (io), CAP_PERFMON (proportional_memory)"},
+		{"ptrace implies perfmon", platform.KindBPF, all, 0, perf, []sandbox.Capability{ptrace}, ""},
+		{"I/O by BPF", platform.KindBPF, none, 0, perf, nil, ""},
+		{"executable paths", platform.KindBPF, none, platform.IdentityExe, perf, nil, "CAP_SYS_PTRACE (executable_paths)"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			if got := formatMissing(findMissing(enabledData(tt.kind, tt.s, tt.fields, tt.smaps), tt.held)); got != tt.want {
+				t.Errorf("got %q, want %q", got, tt.want)
+			}
+		})
+	}
+}
+
+// TestCheckCapabilities runs an exporter without capabilities. A reload adds and
+// removes rules that need executable paths, and the source falls back to /proc.
+func TestCheckCapabilities(t *testing.T) {
+	tree := proctree.New(t, 100_000)
+	tree.Set(proctree.Process{PID: 1, Comm: "init", Args: []string{"init"}, Start: 5})
+	path := filepath.Join(t.TempDir(), "config.yaml")
+	write := func(rule string) {
+		t.Helper()
+		if err := os.WriteFile(path, []byte("process_names: [{name: g, "+rule+"}]"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("comm: [init]")
+	s := parse(t, "--procfs="+tree.Root, "--source=procfs", "--config.path="+path, "--no-threads", "--no-gather-smaps")
+	var log strings.Builder
+	e, err := New(s, slog.New(slog.NewTextHandler(&log, nil)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	e.capabilities.held = func(...sandbox.Capability) []sandbox.Capability { return nil }
+	metrics := prometheus.NewRegistry()
+	metrics.MustRegister(e.sandboxMetrics.missing)
+	reload := func(rule string) func() {
+		return func() {
+			write(rule)
+			if err := e.reload(); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+	const (
+		exe      = "CAP_SYS_PTRACE: executable_paths"
+		searchIO = "CAP_DAC_READ_SEARCH: io"
+		ptraceIO = "CAP_SYS_PTRACE: io"
+	)
+	steps := []struct {
+		name     string
+		do       func()
+		want     []string
+		warnings int // total
+	}{
+		{"reload before the start", reload("comm: [init]"), nil, 0},
+		{"start", func() { e.checkCapabilities(platform.KindBPF, e.rules.Matcher.Needs()) }, nil, 0},
+		{"rules by path", reload("exe_path: [/sbin/init]"), []string{exe}, 1},
+		{"same rules", reload("exe_path: [/sbin/init]"), []string{exe}, 1},
+		{"fallback to /proc", func() { e.groups.Walk(t.Context()) }, []string{searchIO, exe, ptraceIO}, 2},
+		{"rules by name", reload("comm: [init]"), []string{searchIO, ptraceIO}, 3},
+	}
+	for _, step := range steps {
+		step.do()
+		families, err := metrics.Gather()
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for _, f := range families {
+			for _, m := range f.Metric {
+				got = append(got, m.Label[0].GetValue()+": "+m.Label[1].GetValue())
+			}
+		}
+		if !slices.Equal(got, step.want) {
+			t.Errorf("%s: got %q missing, want %q", step.name, got, step.want)
+		}
+		if n := strings.Count(log.String(), `level=WARN msg="missing capabilities`); n != step.warnings {
+			t.Errorf("%s: got %d warnings, want %d, in\n%s", step.name, n, step.warnings, log.String())
+		}
+	}
+}

@@ -1,0 +1,113 @@
+// Package daemon runs the exporter: it connects the rules, the source of process
+// data, the metrics and the web server, and handles signals, reloads, systemd
+// and the sandbox.
+package daemon
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/seed57308aee/process_exporter/collector"
+	"github.com/seed57308aee/process_exporter/grouping"
+	"github.com/seed57308aee/process_exporter/internal/config"
+	"github.com/seed57308aee/process_exporter/internal/webserver"
+	"github.com/seed57308aee/process_exporter/internal/webui"
+	"github.com/seed57308aee/process_exporter/platform"
+	"github.com/seed57308aee/process_exporter/platform/sandbox"
+)
+
+// An Exporter is one run of the daemon.
+type Exporter struct {
+	settings *config.Settings
+	log      *slog.Logger
+	rules    config.Rules // those of the start
+	tracker  *grouping.Tracker
+	groups   *collector.Collector
+	metrics  *exposition
+	web      *webserver.WebConfig
+
+	sandboxMetrics sandboxMetrics
+	capabilities   capabilityCheck
+	notifySocket   net.Conn // of systemd, nil without one
+
+	started   time.Time
+	reloads   reloadMetrics
+	reloading sync.Mutex // held during a reload
+}
+
+// New creates an Exporter. It does not log, so that a failed start leaves one
+// line. The [platform.Source] stays open until the process ends: a walk that an
+// unresponsive process delays may take longer than all scrapes that wait for
+// it, and to close the source during the walk would turn a clean exit into an
+// error.
+func New(s *config.Settings, log *slog.Logger) (*Exporter, error) {
+	rules, err := s.LoadRules()
+	if err != nil {
+		return nil, err
+	}
+	web, err := webserver.OpenWebConfig(*s.Web.WebConfigFile, log)
+	if err != nil {
+		return nil, err
+	}
+	source, err := s.OpenSource()
+	if err != nil {
+		return nil, err
+	}
+	tracker := NewTracker(s, source, rules)
+	e := &Exporter{
+		settings:       s,
+		log:            log,
+		rules:          rules,
+		tracker:        tracker,
+		groups:         collector.New(collector.Options{Tracker: tracker, Logger: log}),
+		web:            web,
+		sandboxMetrics: newSandboxMetrics(),
+		capabilities:   capabilityCheck{held: sandbox.Held},
+		started:        time.Now().UTC(),
+		reloads:        newReloadMetrics(),
+	}
+	e.groups.Watch(func(v collector.View) { e.checkSource(platform.Kind(v.Health.Source)) })
+	permanent := slices.Concat(e.reloads.collectors(), []prometheus.Collector{web.Collector()}, e.sandboxMetrics.collectors())
+	e.metrics = newExposition(s, log, e.groups, permanent)
+	return e, nil
+}
+
+// NewTracker creates the Tracker that groups the processes of source.
+func NewTracker(s *config.Settings, source platform.Source, rules config.Rules) *grouping.Tracker {
+	return grouping.NewTracker(source, rules.Matcher, grouping.Options{
+		Children:       s.Children,
+		Recheck:        s.Recheck || s.RecheckLimit != 0,
+		RecheckLimit:   s.RecheckLimit,
+		RemoveEmpty:    s.RemoveEmptyGroups,
+		Fields:         collector.Fields(s.Threads, s.Smaps),
+		MaxGroups:      s.MaxGroups,
+		MaxThreadNames: s.MaxThreadNames,
+	})
+}
+
+// Validate returns an error if the daemon serves something else at the path of
+// the metrics.
+func Validate(s *config.Settings) error {
+	if slices.Contains(reservedPaths(), s.TelemetryPath) {
+		return fmt.Errorf("invalid value %q for --web.telemetry-path: the path is reserved; use another path", s.TelemetryPath)
+	}
+	return nil
+}
+
+// Gatherer returns the metrics of one scrape, which ends with ctx.
+func (e *Exporter) Gatherer(ctx context.Context) prometheus.Gatherer { return e.metrics.gatherer(ctx) }
+
+// describe sets the fields of x about this run.
+func (e *Exporter) describe(x *webui.Exporter) {
+	x.Start, x.ConfigTime, x.ConfigReloaded = e.started, *e.reloads.loaded.Load(), !e.reloads.failing.Load()
+	if e.settings.Smaps {
+		x.SmapsBudget = e.settings.SmapsBudget.Seconds()
+	}
+}

@@ -1,0 +1,139 @@
+package daemon
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/prometheus/client_golang/prometheus"
+	dto "github.com/prometheus/client_model/go"
+	"github.com/prometheus/common/expfmt"
+
+	"github.com/seed57308aee/process_exporter/internal/webserver"
+)
+
+// slowGroups is a groupCollector whose scrapes take until release is closed or
+// their context ends.
+type slowGroups struct {
+	entered chan struct{}
+	release chan struct{}
+}
+
+func (s slowGroups) Stream(ctx context.Context, use func(*dto.MetricFamily) error) error {
+	families, err := s.For(ctx).Gather()
+	for _, mf := range families {
+		err = errors.Join(err, use(mf))
+	}
+	return err
+}
+
+func (s slowGroups) StreamText(ctx context.Context, use func(string, []byte) error) error {
+	return s.Stream(ctx, func(mf *dto.MetricFamily) error {
+		var lines bytes.Buffer
+		_, err := expfmt.MetricFamilyToText(&lines, mf)
+		return errors.Join(err, use(mf.GetName(), lines.Bytes()))
+	})
+}
+
+func (s slowGroups) For(ctx context.Context) prometheus.Gatherer {
+	one := prometheus.NewGauge(prometheus.GaugeOpts{Name: "slow_seconds", Help: "Always one."})
+	one.Set(1)
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(one)
+	return prometheus.GathererFunc(func() ([]*dto.MetricFamily, error) {
+		s.entered <- struct{}{}
+		select {
+		case <-s.release:
+		case <-ctx.Done():
+		}
+		return registry.Gather()
+	})
+}
+
+func newSlow(t *testing.T, args ...string) (slowGroups, *exposition) {
+	t.Helper()
+	groups := slowGroups{make(chan struct{}, 10), make(chan struct{})}
+	return groups, newExposition(parse(t, args...), slog.New(slog.DiscardHandler), groups, nil)
+}
+
+func scrapeWith(h http.Handler, timeout string) *httptest.ResponseRecorder {
+	request := httptest.NewRequest(http.MethodGet, "/metrics", nil)
+	request.Header.Set(webserver.TimeoutHeader, timeout)
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, request)
+	return w
+}
+
+func TestMaxRequests(t *testing.T) {
+	for _, tt := range []struct {
+		name, flag string
+		want       int
+	}{
+		{"over the limit", "-web.max-requests=1", http.StatusServiceUnavailable},
+		{"below the limit", "-web.max-requests=2", http.StatusOK},
+		{"no limit", "-web.max-requests=0", http.StatusOK},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			groups, x := newSlow(t, tt.flag)
+			first := make(chan *httptest.ResponseRecorder)
+			go func() { first <- scrapeWith(x, "") }()
+			<-groups.entered
+			second := scrapeWith(x, "0.001")
+			if second.Code != tt.want {
+				t.Errorf("got status %d of a second scrape, want %d", second.Code, tt.want)
+			}
+			if retry := second.Header().Get("Retry-After"); (retry != "") != (tt.want == http.StatusServiceUnavailable) {
+				t.Errorf("got Retry-After %q", retry)
+			}
+			close(groups.release)
+			if w := <-first; w.Code != http.StatusOK {
+				t.Errorf("got status %d of the first scrape", w.Code)
+			}
+			if w := scrapeWith(x, ""); w.Code != http.StatusOK {
+				t.Errorf("got status %d of a scrape after both", w.Code)
+			}
+		})
+	}
+}
+
+// TestDeadlineEndsScrape hangs if the header does not reach the collector.
+func TestDeadlineEndsScrape(t *testing.T) {
+	_, x := newSlow(t)
+	if w := scrapeWith(x, "0.001"); w.Code != http.StatusOK || !strings.Contains(w.Body.String(), "slow_seconds 1") {
+		t.Errorf("got %d: %s", w.Code, w.Body)
+	}
+}
+
+func TestOwnMetrics(t *testing.T) {
+	own := []string{"go_goroutines", "promhttp_metric_handler_requests_total", "promhttp_metric_handler_errors_total"}
+	always := []string{"process_exporter_build_info{", "slow_seconds"}
+	for _, tt := range []struct {
+		name    string
+		args    []string
+		present bool
+	}{
+		{"on", nil, true},
+		{"off", []string{"-web.disable-exporter-metrics"}, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			groups, x := newSlow(t, tt.args...)
+			close(groups.release)
+			body := scrapeWith(x, "").Body.String()
+			for _, name := range own {
+				if strings.Contains(body, "\n"+name) != tt.present {
+					t.Errorf("got %s in the answer: %v, want %v", name, !tt.present, tt.present)
+				}
+			}
+			for _, name := range always {
+				if !strings.Contains(body, "\n"+name) {
+					t.Errorf("got no %s in the answer", name)
+				}
+			}
+		})
+	}
+}

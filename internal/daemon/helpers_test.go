@@ -1,0 +1,58 @@
+package daemon
+
+import (
+	"os"
+	"os/exec"
+	"runtime"
+	"testing"
+	"time"
+
+	"github.com/seed57308aee/process_exporter/internal/config"
+)
+
+// testTimeout limits the wait for something that takes milliseconds on an idle machine.
+const testTimeout = 30 * time.Second
+
+// eventually polls until ok returns true. It fails the test after testTimeout.
+func eventually(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(testTimeout); !ok(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("timed out after %v waiting for %s", testTimeout, what)
+		}
+	}
+}
+
+// requireLinux skips a test that reads processes on other systems.
+func requireLinux(t *testing.T) {
+	t.Helper()
+	if runtime.GOOS != "linux" {
+		t.Skip("processes can only be read on Linux")
+	}
+}
+
+// requireProgram returns the path of a program. If it is not installed, the test
+// is skipped, in CI it fails.
+func requireProgram(t *testing.T, name string) string {
+	t.Helper()
+	path, err := exec.LookPath(name)
+	switch {
+	case err == nil:
+		return path
+	case os.Getenv("CI") == "true":
+		t.Fatalf("%s is not installed; testdata/prerequisites.sh installs it", name)
+	default:
+		t.Skipf("%s is not installed", name)
+	}
+	return ""
+}
+
+// parse returns the settings of a command line.
+func parse(t testing.TB, args ...string) *config.Settings {
+	t.Helper()
+	s, err := config.Parse(args)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}

@@ -1,0 +1,98 @@
+package daemon
+
+import (
+	"os"
+	"sync/atomic"
+	"time"
+
+	"github.com/coreos/go-systemd/v22/daemon"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/seed57308aee/process_exporter/internal/config"
+)
+
+// handleReloads reloads the rules for each signal until the process ends. It
+// runs in a goroutine of its own, so that a rule file on an unresponsive file
+// system does not delay a stop.
+func (e *Exporter) handleReloads(signals <-chan os.Signal) {
+	for range signals {
+		_ = e.reload() // logs the error
+	}
+}
+
+// reload loads the rules again. They take effect at the next scrape. Counters
+// of groups that keep their names continue. On error the current rules stay in
+// effect, because an exporter that stops is worse than one with old rules.
+func (e *Exporter) reload() error {
+	if e.settings.ConfigPath == "" {
+		e.log.Info("ignored reload: --config.path is not set")
+		return nil
+	}
+	e.reloading.Lock()
+	defer e.reloading.Unlock()
+	e.notify(daemon.SdNotifyReloading + "\n" + daemon.SdNotifyMonotonicUsec())
+	defer e.notify(daemon.SdNotifyReady)
+	rules, err := e.settings.LoadRules()
+	if err != nil {
+		e.reloads.setFailed()
+		e.log.Error("configuration reload failed; keeping the previous rules", "err", err)
+		return err
+	}
+	e.reloads.setLoaded() // before a scrape uses the new rules
+	e.tracker.SetMatcher(rules.Matcher)
+	e.logRules(rules)
+	e.checkRules(rules.Matcher.Needs())
+	return nil
+}
+
+// logRules logs the origin of the rules and their warnings.
+func (e *Exporter) logRules(rules config.Rules) {
+	e.log.Info("rules loaded", "path", rules.Origin)
+	for _, w := range rules.Warnings {
+		e.log.Warn("configuration warning", "reason", w.String())
+	}
+}
+
+// reloadMetrics are the result of the last reload, as metrics and for the page.
+type reloadMetrics struct {
+	successful prometheus.Gauge
+	timestamp  prometheus.Gauge
+
+	failing *atomic.Bool
+	loaded  *atomic.Pointer[time.Time]
+}
+
+// newReloadMetrics returns the state after startup, which has loaded the rules.
+func newReloadMetrics() reloadMetrics {
+	m := reloadMetrics{
+		successful: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "namedprocess_exporter_config_last_reload_successful",
+			Help: "Whether the last load of the configuration succeeded (1) or failed (0).",
+		}),
+		timestamp: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "namedprocess_exporter_config_last_reload_success_timestamp_seconds",
+			Help: "Time of the last successful load of the configuration as a Unix timestamp in seconds.",
+		}),
+		failing: new(atomic.Bool),
+		loaded:  new(atomic.Pointer[time.Time]),
+	}
+	m.setLoaded()
+	return m
+}
+
+func (m reloadMetrics) setLoaded() {
+	m.successful.Set(1)
+	m.timestamp.SetToCurrentTime()
+	now := time.Now().UTC()
+	m.loaded.Store(&now)
+	m.failing.Store(false)
+}
+
+func (m reloadMetrics) setFailed() {
+	m.successful.Set(0)
+	m.failing.Store(true)
+}
+
+func (m reloadMetrics) collectors() []prometheus.Collector {
+	return []prometheus.Collector{m.successful, m.timestamp}
+}
