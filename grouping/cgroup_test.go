@@ -34,11 +34,15 @@ func TestParseCgroups(t *testing.T) {
 
 		{"containerd, guaranteed", "/kubepods.slice/kubepods-pod" + slicePodID + ".slice/cri-containerd-" + outerID + ".scope",
 			cgroupInfo{"cri-containerd-" + outerID + ".scope", "kubepods-pod" + slicePodID + ".slice", outerID, "containerd", podID}},
-		{"containerd, burstable", "/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod" + slicePodID + ".slice/cri-containerd-" + outerID + ".scope",
+		{"containerd, burstable", "/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod" + slicePodID + ".slice/cri-containerd-" +
+			outerID + ".scope",
 			cgroupInfo{"cri-containerd-" + outerID + ".scope", "kubepods-burstable-pod" + slicePodID + ".slice", outerID, "containerd", podID}},
-		{"containerd, static pod", "/kubepods.slice/kubepods-besteffort.slice/kubepods-besteffort-pod" + staticPodID + ".slice/cri-containerd-" + outerID + ".scope",
-			cgroupInfo{"cri-containerd-" + outerID + ".scope", "kubepods-besteffort-pod" + staticPodID + ".slice", outerID, "containerd", staticPodID}},
-		{"containerd, mixed drivers", "/system.slice/containerd.service/kubepods-burstable-pod" + slicePodID + ".slice:cri-containerd:" + outerID,
+		{"containerd, static pod", "/kubepods.slice/kubepods-besteffort.slice/kubepods-besteffort-pod" + staticPodID +
+			".slice/cri-containerd-" + outerID + ".scope",
+			cgroupInfo{"cri-containerd-" + outerID + ".scope", "kubepods-besteffort-pod" + staticPodID + ".slice",
+				outerID, "containerd", staticPodID}},
+		{"containerd, mixed drivers", "/system.slice/containerd.service/kubepods-burstable-pod" + slicePodID + ".slice:cri-containerd:" +
+			outerID,
 			cgroupInfo{"containerd.service", "system.slice", outerID, "containerd", podID}},
 		{"containerd, mixed drivers at the root", "/kubepods-besteffort-pod" + slicePodID + ".slice:cri-containerd:" + outerID,
 			cgroupInfo{ContainerID: outerID, Runtime: "containerd", PodUID: podID}},
@@ -93,8 +97,11 @@ func TestParseCgroups(t *testing.T) {
 		{"docker in docker", "/docker/" + outerID + "/docker/" + innerID, cgroupInfo{ContainerID: innerID, Runtime: "docker"}},
 		{"kind, cgroupfs", "/docker/" + outerID + "/kubelet/kubepods/burstable/pod" + podID + "/" + innerID,
 			cgroupInfo{ContainerID: innerID, PodUID: podID}},
-		{"kind, systemd", "/system.slice/docker-" + outerID + ".scope/kubelet.slice/kubelet-kubepods.slice/kubelet-kubepods-burstable.slice/kubelet-kubepods-burstable-pod" + slicePodID + ".slice/cri-containerd-" + innerID + ".scope",
-			cgroupInfo{"cri-containerd-" + innerID + ".scope", "kubelet-kubepods-burstable-pod" + slicePodID + ".slice", innerID, "containerd", podID}},
+		{"kind, systemd", "/system.slice/docker-" + outerID +
+			".scope/kubelet.slice/kubelet-kubepods.slice/kubelet-kubepods-burstable.slice/" +
+			"kubelet-kubepods-burstable-pod" + slicePodID + ".slice/cri-containerd-" + innerID + ".scope",
+			cgroupInfo{"cri-containerd-" + innerID + ".scope", "kubelet-kubepods-burstable-pod" + slicePodID + ".slice",
+				innerID, "containerd", podID}},
 		{"kind, the kubelet", "/docker/" + outerID + "/kubelet.slice/kubelet.service",
 			cgroupInfo{"kubelet.service", "kubelet.slice", outerID, "docker", ""}},
 
@@ -192,7 +199,8 @@ func TestParseCgroupsOfSeveralHierarchies(t *testing.T) {
 		{"version 1, a session", []string{"/user.slice", "/user.slice/user-0.slice/session-1.scope", "/"},
 			cgroupInfo{Unit: "session-1.scope", Slice: "user-0.slice"}},
 
-		{"version 1, longest path", []string{"/user.slice/user-1.slice/user@1.service", "/user.slice/user-1.slice/user@1.service/app.slice/mail.service"},
+		{"version 1, longest path",
+			[]string{"/user.slice/user-1.slice/user@1.service", "/user.slice/user-1.slice/user@1.service/app.slice/mail.service"},
 			cgroupInfo{Unit: "mail.service", Slice: "app.slice"}},
 		{"hybrid, docker", []string{"/docker/" + outerID, "/docker/" + outerID, "/system.slice/containerd.service"}, docker},
 		{"hybrid, docker last", []string{"/system.slice/containerd.service", "/docker/" + outerID}, docker},

@@ -140,8 +140,8 @@ func (r *Rule) try(id *platform.Identity, m Matcher) Trial {
 	return trial
 }
 
-// Find returns the PIDs of the processes with this name, and of those whose first
-// argument is name or ends in it after a slash.
+// Find returns the PIDs of the processes whose name is name, or whose first argument is
+// name, with or without a directory.
 func (t *Tracker) Find(ctx context.Context, name string) (pids []int) {
 	for i := range t.snap.Samples {
 		s := &t.snap.Samples[i]

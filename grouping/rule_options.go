@@ -142,12 +142,13 @@ func (d *decoder) labels(n *yaml.Node, r *Rule) error {
 		return err
 	}
 	if len(keys) > maxLabels {
-		return d.fail(n, nil, "the rule has %d labels; the maximum is %d", len(keys), maxLabels)
+		return d.fail(n, nil, "the rule has %d labels; remove some, the maximum is %d", len(keys), maxLabels)
 	}
 	for name, value := range keys {
 		switch {
 		case !labelName.MatchString(name) || strings.HasPrefix(name, "__"):
-			return d.fail(value, nil, "%q is not a valid label name; use letters, digits and underscores, and begin with neither a digit nor __", name)
+			return d.fail(value, nil, "%q is not a valid label name; use letters, digits and underscores, and begin with neither a digit nor __",
+				name)
 		case slices.Contains(ReservedLabels, name):
 			return d.fail(value, nil, "the label %s is reserved; choose another name", name)
 		}

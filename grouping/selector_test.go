@@ -96,7 +96,8 @@ func TestIgnore(t *testing.T) {
 
 func TestTemplateFields(t *testing.T) {
 	pod := javaProcess()
-	pod.Cgroups = []string{"/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod0a1b2c3d_1111_2222_3333_444455556666.slice/cri-containerd-" + dockerID + ".scope"}
+	pod.Cgroups = []string{"/kubepods.slice/kubepods-burstable.slice/" +
+		"kubepods-burstable-pod0a1b2c3d_1111_2222_3333_444455556666.slice/cri-containerd-" + dockerID + ".scope"}
 	tests := []struct {
 		template, want string
 		process        *platform.Identity

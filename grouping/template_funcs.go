@@ -237,7 +237,8 @@ func checkReplacement(re *regexp.Regexp, replacement string) error {
 		case err == nil && number <= re.NumSubexp():
 		case err != nil && slices.Contains(re.SubexpNames(), group):
 		default:
-			return fmt.Errorf("regexReplace: pattern %q has no group %s; write ${1}_x before a letter, digit or underscore, and $$ for a dollar sign", re, group)
+			return fmt.Errorf("regexReplace: pattern %q has no group %s; write ${1}_x if text follows the number, and $$ for a dollar sign",
+				re, group)
 		}
 	}
 	return nil

@@ -18,9 +18,10 @@ func simpleCandidates() map[string]*candidate {
 			},
 			matches: map[string]string{"": "x", "port": "80", "empty": ""},
 		},
-		"no fields":              {id: new(platform.Identity)},
-		"not UTF-8":              {id: &platform.Identity{Comm: "caf\xe9", Args: []string{"\xff/\x00", "\n"}}},
-		"long fields":            {id: &platform.Identity{Comm: strings.Repeat("é", maxNameBytes), Args: []string{strings.Repeat("a/", maxNameBytes)}}},
+		"no fields": {id: new(platform.Identity)},
+		"not UTF-8": {id: &platform.Identity{Comm: "caf\xe9", Args: []string{"\xff/\x00", "\n"}}},
+		"long fields": {id: &platform.Identity{Comm: strings.Repeat("é", maxNameBytes),
+			Args: []string{strings.Repeat("a/", maxNameBytes)}}},
 		"cut within a character": {id: &platform.Identity{Comm: strings.Repeat("a", maxNameBytes-1), Username: "é"}},
 	}
 }

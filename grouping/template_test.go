@@ -17,13 +17,15 @@ func TestTemplates(t *testing.T) {
 		{"unknown capture of several", "- {cmdline: [java], name: '{{.Comm}}:{{.Matches.Nope}}'}", process("java", "java"), "java:<no value>"},
 		{"empty capture", optional, process("java", "java", "-jar"), "j:"},
 		{"optional capture", optional, process("java", "java", "-Dname=x", "-jar"), "j:x"},
-		{"last unnamed capture", `- {cmdline: ['(-jar) (\S+)'], name: '{{index .Matches ""}}'}`, process("java", "java", "-jar", "a.jar"), "a.jar"},
+		{"last unnamed capture", `- {cmdline: ['(-jar) (\S+)'], name: '{{index .Matches ""}}'}`,
+			process("java", "java", "-jar", "a.jar"), "a.jar"},
 		{"text before an error", "- {comm: [java], name: 'pre-{{.Bogus}}-post'}", process("java", "java"), "pre-"},
 		{"no text before an error", "- {comm: [java], name: '{{.Bogus}}'}", process("java", "java"), ""},
 		{"empty result", "- {comm: [java], name: '{{if false}}x{{end}}'}", process("java", "java"), ""},
 		{"start time", "- {comm: [java], name: '{{.StartTime}}'}", process("java", "java"), "2023-11-14 22:13:21 +0000 UTC"},
 		{"method of the start time", "- {comm: [java], name: '{{.StartTime.Unix}}'}", process("java", "java"), "1700000001"},
-		{"cgroups", "- {comm: [java], name: '{{.Cgroups}} {{index .Cgroups 0}} {{len .Cgroups}}'}", process("java", "java"), "[/a.scope] /a.scope 1"},
+		{"cgroups", "- {comm: [java], name: '{{.Cgroups}} {{index .Cgroups 0}} {{len .Cgroups}}'}",
+			process("java", "java"), "[/a.scope] /a.scope 1"},
 		{"no cgroups", "- {comm: [java], name: '{{.Cgroups}} {{len .Cgroups}}'}", &platform.Identity{Comm: "java"}, "[] 0"},
 		{"cgroup index out of range", "- {comm: [java], name: 'a{{index .Cgroups 0}}b'}", &platform.Identity{Comm: "java"}, "a"},
 		{"user without name", "- {comm: [java], name: '{{.Username}}'}", process("java", "java"), "1000"},
@@ -34,7 +36,8 @@ func TestTemplates(t *testing.T) {
 		{"empty name", "- {comm: [p], name: ''}", process("p", "/bin/q"), "q"},
 		{"number as name", "- {comm: [p], name: 007}", process("p", "/bin/q"), "007"},
 		{"pid", "- {comm: [p], name: '{{.Comm}}:{{.PID}}'}", process("p"), "p:42"},
-		{"builtins", `- {comm: [p], name: '{{printf "%s-%05d" (slice .ExeFull 1 4) .PID}}{{if and (eq .Comm "p") (gt .PID 1)}}!{{end}}'}`, process("p", "/bin/q"), "bin-00042!"},
+		{"builtins", `- {comm: [p], name: '{{printf "%s-%05d" (slice .ExeFull 1 4) .PID}}{{if and (eq .Comm "p") (gt .PID 1)}}!{{end}}'}`,
+			process("p", "/bin/q"), "bin-00042!"},
 		{"two rules with one name", "- {name: same, comm: [a]}\n- {name: same, comm: [b]}", process("b"), "same"},
 		{"invalid UTF-8", "- {comm: [p], name: '{{.ExeBase}}'}", process("p", "/bin/caf\xe9"), "caf\uFFFDe9"},
 	})
@@ -87,8 +90,10 @@ func recursion(n int) string {
 func TestLongName(t *testing.T) {
 	c := mustParse(t, "process_names:\n- {cmdline: ['(?P<all>.*)'], name: 'x{{.Matches.all}}'}")
 	got := c.Match(process("p", strings.Repeat("é", 1<<20)))
-	if want := "x" + strings.Repeat("é", 495) + "~"; len(got.Group) != len(want)+32 || !strings.HasPrefix(got.Group, want) || !got.TemplateFailed {
-		t.Errorf("got %d bytes, failed %v: %.1100q, want %d bytes that begin with %.20q", len(got.Group), got.TemplateFailed, got.Group, len(want)+32, want)
+	if want := "x" + strings.Repeat("é", 495) + "~"; len(got.Group) != len(want)+32 || !strings.HasPrefix(got.Group, want) ||
+		!got.TemplateFailed {
+		t.Errorf("got %d bytes, failed %v: %.1100q, want %d bytes that begin with %.20q",
+			len(got.Group), got.TemplateFailed, got.Group, len(want)+32, want)
 	}
 	if !utf8.ValidString(got.Group) {
 		t.Error("got a name that is cut within a character")

@@ -23,7 +23,9 @@ func (d *decoder) warnUnreachable(rules []*Rule) {
 				return
 			}
 			if before.covers(r) {
-				d.warn(&yaml.Node{Line: r.Line, Column: r.Column}, "the rule is never reached: the one in line %d matches every process that it matches; move it before that one, or remove it", before.Line)
+				d.warn(&yaml.Node{Line: r.Line, Column: r.Column},
+					"the rule is never reached: the one in line %d matches every process that it matches; move it before that one, or remove it",
+					before.Line)
 				break
 			}
 		}

@@ -107,7 +107,7 @@ func fromServer(name string, args []string) (app string, ok bool) {
 }
 
 // firstOperand returns the first argument that is neither an option nor the value
-// of one. Every option takes a value, except flags and those that begin with --no-.
+// of one. Every option takes a value, except flags and options that begin with --no-.
 func firstOperand(args []string, flags ...string) string {
 	for len(args) > 0 {
 		arg := args[0]
