@@ -13,10 +13,10 @@ import (
 // predecessor, and counter_decreases_total: this metric is about counters, and
 // promlint takes the word for the metric type.
 func TestLint(t *testing.T) {
-	w := newWorld(t, setup{config: groupG, opts: children}, proc(1, 0, "init", "init"),
-		threads(proctree.Thread{WChan: "do_wait"}, proctree.Thread{TID: 11, Comm: "w", Start: 11}),
-		g(func(p *proctree.Process) { p.PID, p.Broken = 20, []string{"io"} }))
-	families, err := w.reg.Gather()
+	f := newFixture(t, setup{config: groupG, opts: withChildren}, proc(1, 0, "init", "init"),
+		gWithThreads(proctree.Thread{WChan: "do_wait"}, proctree.Thread{TID: 11, Comm: "w", Start: 11}),
+		processG(func(p *proctree.Process) { p.PID, p.Broken = 20, []string{"io"} }))
+	families, err := f.reg.Gather()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -49,8 +49,8 @@ func oneByOne(t *testing.T, c *Collector, w *walk) (out string) {
 // TestTexts are what the client library makes of the families.
 func TestTexts(t *testing.T) {
 	odd := "a \"b\" \\ c\nd\xff"
-	w := newWorld(t, setup{config: "- comm: [a]\n- comm: [b]\n"}, proctree.Process{PID: 7, Comm: "a", Threads: []proctree.Thread{{TID: 8, Comm: "t"}}}, proctree.Process{PID: 9, Comm: "b"})
-	c := w.c
+	f := newFixture(t, setup{config: "- comm: [a]\n- comm: [b]\n"}, proctree.Process{PID: 7, Comm: "a", Threads: []proctree.Thread{{TID: 8, Comm: "t"}}}, proctree.Process{PID: 9, Comm: "b"})
+	c := f.c
 	walk := c.join(context.Background())
 	walk.coverage.Rules[0].Rule = &grouping.Rule{Template: odd}
 	check := func(what string) {
@@ -98,8 +98,8 @@ func TestTextValues(t *testing.T) {
 // TestTextAllocates leaves next to nothing for the garbage collector: what it
 // does leave grows with families, not with groups or threads.
 func TestTextAllocates(t *testing.T) {
-	w := newWorld(t, setup{config: "- comm: [a]\n"}, proctree.Process{PID: 7, Comm: "a"})
-	walk := w.c.join(context.Background())
+	f := newFixture(t, setup{config: "- comm: [a]\n"}, proctree.Process{PID: 7, Comm: "a"})
+	walk := f.c.join(context.Background())
 	text := func(groups int) float64 {
 		walk.groups = nil
 		for i := range groups {
@@ -111,7 +111,7 @@ func TestTextAllocates(t *testing.T) {
 			})
 		}
 		return testing.AllocsPerRun(20, func() {
-			if err := w.c.table.eachText(walk, func(string, []byte) error { return nil }); err != nil {
+			if err := f.c.table.eachText(walk, func(string, []byte) error { return nil }); err != nil {
 				t.Fatal(err)
 			}
 		})

@@ -18,17 +18,17 @@ import (
 	"github.com/seed57308aee/process_exporter/platform"
 )
 
-// stageVariable tells a process that this test started which of the two
-// programs it is: the one that calls execve, or the one after it.
+// stageVariable selects the role of a child process of the test: "before" calls
+// execve(2), "after" is the program that it executes.
 const stageVariable = "PROCESS_EXPORTER_TEST_STAGE"
 
-// naps is how often the thread that calls execve sleeps before. Each nap is a
-// voluntary switch; a test binary that merely starts and waits has far fewer.
-const naps = 5000
+// sleeps is the number of sleeps of the thread that calls execve(2). Each sleep is a
+// voluntary context switch. A test binary that only starts and waits has far fewer.
+const sleeps = 5000
 
-// TestExecByAnotherThread has a real process, one of whose threads has slept
-// many times when it calls execve. The kernel gives it the id of the main
-// thread then, and its switches seem to be those of the process.
+// TestExecByAnotherThread checks a real process in which a thread other than the main
+// thread calls execve(2). The kernel gives the thread the TID of the main thread, and
+// it keeps its context switches, which must not count again.
 func TestExecByAnotherThread(t *testing.T) {
 	switch os.Getenv(stageVariable) {
 	case "before":
@@ -45,24 +45,24 @@ func TestExecByAnotherThread(t *testing.T) {
 	}
 	defer func() { _ = src.Close() }()
 	tr := grouping.NewTracker(src, rules(t, "- {name: g, cmdline: ["+marker+"]}"), grouping.Options{Fields: Fields(true, false)})
-	switches(t, tr) // what is born from now on counts from its birth
+	switches(t, tr) // the usage of later processes counts from their start
 	child := startStage(t, marker)
-	child.hears(t, "before")
+	child.waitFor(t, "before")
 	before := switches(t, tr)
-	if before < naps {
-		t.Fatalf("got %d switches before execve, want at least %d", before, naps)
+	if before < sleeps {
+		t.Fatalf("got %d switches before execve, want at least %d", before, sleeps)
 	}
-	child.goOn(t)
-	child.hears(t, "after")
-	if after := switches(t, tr); after < before || after >= before+naps/2 {
-		t.Errorf("got %d switches after execve and %d before: those of the thread are counted twice", after, before)
+	child.resume(t)
+	child.waitFor(t, "after")
+	if after := switches(t, tr); after < before || after >= before+sleeps/2 {
+		t.Errorf("got %d switches after execve, want from %d to %d", after, before, before+sleeps/2-1)
 	}
 	if got := tr.Health().CounterDecreases; got != (grouping.CounterDecreases{}) {
-		t.Errorf("got regressions %+v of a process that executed another program", got)
+		t.Errorf("got %+v, want no counter decreases", got)
 	}
 }
 
-// switches updates tr and returns the voluntary switches of its only group.
+// switches updates tr and returns the voluntary context switches of its only group.
 func switches(t *testing.T, tr *grouping.Tracker) uint64 {
 	t.Helper()
 	groups, err := tr.Update(context.Background())
@@ -75,17 +75,17 @@ func switches(t *testing.T, tr *grouping.Tracker) uint64 {
 	return groups[0].VoluntarySwitches
 }
 
-// execFromThread sleeps often on a thread that is not the main one, waits for a
-// line, and makes this process another program from there.
+// execFromThread sleeps many times in a thread other than the main thread, waits for
+// a line, and calls execve(2) in that thread.
 func execFromThread() {
 	var run func()
 	run = func() {
-		runtime.LockOSThread() // and never unlocked: the thread ends in execve
+		runtime.LockOSThread() // never unlocked: the thread calls execve
 		if unix.Gettid() == os.Getpid() {
-			go run() // on another thread, for this one is taken
+			go run() // in another thread, because this one is locked
 			select {}
 		}
-		for range naps {
+		for range sleeps {
 			_ = unix.Nanosleep(&unix.Timespec{Nsec: 1}, nil)
 		}
 		say("before")
@@ -98,19 +98,19 @@ func execFromThread() {
 	select {}
 }
 
-// say writes a line and waits for an answer.
+// say writes a line to stdout and waits for a byte on stdin.
 func say(line string) {
 	fmt.Println(line)
 	_, _ = os.Stdin.Read(make([]byte, 1))
 }
 
-// A stage is a running child, and the pipes to it.
+// A stage is a running child process and the pipes to it.
 type stage struct {
 	in  io.Writer
 	out *bufio.Scanner
 }
 
-// startStage starts this test again as the program that calls execve.
+// startStage starts this test in a child process in the role "before".
 func startStage(t *testing.T, marker string) stage {
 	t.Helper()
 	cmd := osexec.Command("/proc/self/exe", "-test.run=^TestExecByAnotherThread$", marker)
@@ -130,8 +130,8 @@ func startStage(t *testing.T, marker string) stage {
 	return stage{in, bufio.NewScanner(out)}
 }
 
-// hears waits for a line that ends so.
-func (s stage) hears(t *testing.T, line string) {
+// waitFor waits for a line of the child.
+func (s stage) waitFor(t *testing.T, line string) {
 	t.Helper()
 	for s.out.Scan() {
 		if strings.TrimSpace(s.out.Text()) == line {
@@ -139,10 +139,11 @@ func (s stage) hears(t *testing.T, line string) {
 		}
 		t.Log("child:", s.out.Text())
 	}
-	t.Fatalf("the child ended before it said %q: %v", line, s.out.Err())
+	t.Fatalf("got end of output before the line %q: %v", line, s.out.Err())
 }
 
-func (s stage) goOn(t *testing.T) {
+// resume makes say return in the child.
+func (s stage) resume(t *testing.T) {
 	t.Helper()
 	if _, err := s.in.Write([]byte("\n")); err != nil {
 		t.Fatal(err)

@@ -17,41 +17,40 @@ import (
 	"github.com/seed57308aee/process_exporter/testdata/proctree"
 )
 
-// uptime is for how long the machine of every world is up at the first walk.
+// uptime is the uptime of the machine in clock ticks at the first walk of a fixture.
 const uptime = 100_000
 
-// A world is a copy of /proc under test and a whole exporter that reads it,
-// but for the HTTP server.
-type world struct {
+// A fixture is a directory in the format of /proc and a Collector that reads it.
+type fixture struct {
 	*proctree.Tree
 	t   *testing.T
 	c   *Collector
 	reg *prometheus.Registry
 }
 
-// A setup says how the exporter of a world is configured.
+// A setup is the configuration of a fixture.
 type setup struct {
-	config    string // what follows process_names:, or all of it
-	mapper    grouping.Matcher
+	config    string           // rules, without the key process_names
+	matcher   grouping.Matcher // replaces config
 	opts      grouping.Options
 	noThreads bool
 	noSmaps   bool
 }
 
-// children is the default of the flag of that name.
-var children = grouping.Options{Children: true}
+// withChildren has the default of the flag --children.
+var withChildren = grouping.Options{Children: true}
 
-// newWorld returns an exporter that has made its first walk over ps.
-func newWorld(t *testing.T, s setup, ps ...proctree.Process) *world {
+// newFixture returns a fixture after its first walk over ps.
+func newFixture(t *testing.T, s setup, ps ...proctree.Process) *fixture {
 	t.Helper()
 	tree := proctree.New(t, uptime)
 	tree.Set(ps...)
-	if s.mapper == nil {
+	if s.matcher == nil {
 		cfg, err := grouping.Parse("test.yaml", []byte("process_names:\n"+s.config))
 		if err != nil {
 			t.Fatal(err)
 		}
-		s.mapper = cfg
+		s.matcher = cfg
 	}
 	src, err := platform.Open(platform.Options{Root: tree.Root})
 	if err != nil {
@@ -60,28 +59,29 @@ func newWorld(t *testing.T, s setup, ps ...proctree.Process) *world {
 	t.Cleanup(func() { _ = src.Close() })
 	s.opts.Fields = Fields(!s.noThreads, !s.noSmaps)
 	c := New(Options{
-		Tracker: grouping.NewTracker(src, s.mapper, s.opts),
+		Tracker: grouping.NewTracker(src, s.matcher, s.opts),
 		Logger:  slog.New(slog.NewTextHandler(io.Discard, nil)),
 	})
-	w := &world{Tree: tree, t: t, c: c, reg: prometheus.NewPedanticRegistry()}
-	w.reg.MustRegister(c)
+	f := &fixture{Tree: tree, t: t, c: c, reg: prometheus.NewPedanticRegistry()}
+	f.reg.MustRegister(c)
 	if len(ps) > 0 {
-		w.scrape()
+		f.scrape()
 	}
-	return w
+	return f
 }
 
-// scrape returns every series by name and labels, such as
-// `num_procs{groupname="a"}`; the prefix that all groups share is left off.
-func (w *world) scrape() map[string]float64 {
-	w.t.Helper()
-	fams, err := w.reg.Gather()
+// scrape returns the value of every series by name and labels, such as
+// `num_procs{groupname="a"}`, without the common prefix of groups.
+func (f *fixture) scrape() map[string]float64 {
+	f.t.Helper()
+	fams, err := f.reg.Gather()
 	if err != nil {
-		w.t.Fatal(err)
+		f.t.Fatal(err)
 	}
 	return flatten(fams)
 }
 
+// flatten returns the value of every series, as scrape does.
 func flatten(fams []*dto.MetricFamily) map[string]float64 {
 	out := make(map[string]float64)
 	for _, f := range fams {
@@ -100,30 +100,30 @@ func flatten(fams []*dto.MetricFamily) map[string]float64 {
 	return out
 }
 
-// want compares some series; the value absent says that a series is not there.
-func (w *world) want(got map[string]float64, want map[string]float64) {
-	w.t.Helper()
+// want compares some series. The value absent means that the series does not exist.
+func (f *fixture) want(got map[string]float64, want map[string]float64) {
+	f.t.Helper()
 	for _, key := range slices.Sorted(maps.Keys(want)) {
 		v, ok := got[key]
 		switch {
 		case want[key] == absent && ok:
-			w.t.Errorf("got %s %v, want no such series", key, v)
+			f.t.Errorf("got %s %v, want no series", key, v)
 		case want[key] != absent && !ok:
-			w.t.Errorf("got no %s, want %v; have %v", key, want[key], slices.Sorted(maps.Keys(got)))
+			f.t.Errorf("got no %s, want %v; have %v", key, want[key], slices.Sorted(maps.Keys(got)))
 		case want[key] != absent && v != want[key]:
-			w.t.Errorf("got %s %v, want %v", key, v, want[key])
+			f.t.Errorf("got %s %v, want %v", key, v, want[key])
 		}
 	}
 }
 
-// absent stands for a series that must not be there.
+// absent is the wanted value of a series that must not exist.
 const absent = -1e300
 
-// procs returns how many processes every group has.
-func (w *world) procs() map[string]float64 {
-	w.t.Helper()
+// procs returns the number of processes of every group.
+func (f *fixture) procs() map[string]float64 {
+	f.t.Helper()
 	out := make(map[string]float64)
-	for key, v := range w.scrape() {
+	for key, v := range f.scrape() {
 		if name, ok := strings.CutPrefix(key, `num_procs{groupname="`); ok {
 			out[strings.TrimSuffix(name, `"}`)] = v
 		}
@@ -131,8 +131,8 @@ func (w *world) procs() map[string]float64 {
 	return out
 }
 
-// in builds the key of a series of group "g".
-func in(metric string, labels ...string) string {
+// seriesG returns the key of a series of group g.
+func seriesG(metric string, labels ...string) string {
 	all := []string{`groupname="g"`}
 	for i := 0; i+1 < len(labels); i += 2 {
 		all = append(all, fmt.Sprintf("%s=%q", labels[i], labels[i+1]))

@@ -1,0 +1,184 @@
+package collector
+
+import (
+	"testing"
+
+	"github.com/seed57308aee/process_exporter/grouping"
+	"github.com/seed57308aee/process_exporter/testdata/proctree"
+)
+
+// initProcess is a live process of every scenario: a walk without processes fails.
+var initProcess = proc(1, 0, "init", "init")
+
+// born returns p with a start after the first walk, so that its usage before its
+// first sample counts.
+func born(p proctree.Process) proctree.Process {
+	p.Start = uptime + 50
+	return p
+}
+
+// withComm returns p with another name, without exec.
+func withComm(comm string, p proctree.Process) proctree.Process {
+	p.Comm = comm
+	return p
+}
+
+// threadSeriesG returns the key of a series of a thread name in group g.
+func threadSeriesG(metric, name string, more ...string) string {
+	return seriesG(metric, append([]string{"threadname", name}, more...)...)
+}
+
+// A scenario is a fixture and the steps that it runs.
+type scenario struct {
+	name  string
+	setup setup
+	first []proctree.Process // in addition to initProcess
+	steps []step
+}
+
+func runScenarios(t *testing.T, scenarios []scenario) {
+	t.Helper()
+	for _, s := range scenarios {
+		t.Run(s.name, func(t *testing.T) {
+			f := newFixture(t, s.setup, append([]proctree.Process{initProcess}, s.first...)...)
+			for i, step := range s.steps {
+				if step.change != nil {
+					step.change(f)
+				}
+				f.want(f.scrape(), step.want)
+				if t.Failed() {
+					t.Fatalf("at step %d", i)
+				}
+			}
+		})
+	}
+}
+
+const (
+	groupsAG = "- {name: a, comm: [a]}\n- {name: g, comm: [g]}"
+	argsG    = "- {name: g, cmdline: [g]}"
+)
+
+// TestNoDoubleCounting checks that usage counts once if counters do not change,
+// decrease, or include usage that was counted or that is from before the first walk.
+func TestNoDoubleCounting(t *testing.T) {
+	cpu := seriesG("cpu_seconds_total", "mode", "user")
+	mainCPU := threadSeriesG("thread_cpu_seconds_total", "g", "mode", "user")
+	voluntary := seriesG("context_switches_total", "ctxswitchtype", "voluntary")
+	ticks := func(inUser, inSystem uint64) proctree.Process {
+		p := born(gWithCPU(inUser))
+		p.STime = inSystem
+		return p
+	}
+	reads := func(broken ...string) proctree.Process {
+		p := gWithThreads(proctree.Thread{}, proctree.Thread{TID: 11, Comm: "w", Start: 11, ReadBytes: 1e9})
+		p.ReadBytes, p.Broken = 1e9, broken
+		return p
+	}
+	busy := func(comm string, n uint64) proctree.Process {
+		return processG(func(p *proctree.Process) { p.Comm, p.ReadBytes, p.Voluntary, p.UTime = comm, n, n, n })
+	}
+	switches := func(main, worker uint64) proctree.Process {
+		return gWithThreads(proctree.Thread{Voluntary: main}, proctree.Thread{TID: 11, Comm: "w", Start: 11, Voluntary: worker})
+	}
+	// alone is the process after execve(2) in its thread 11, which gets the TID of
+	// the main thread.
+	alone := func(n uint64) proctree.Process {
+		return processG(func(p *proctree.Process) { p.Voluntary, p.StackStart = n, 4096 })
+	}
+	hidden := func(p proctree.Process) proctree.Process { p.Broken = []string{"status"}; return p }
+	runScenarios(t, []scenario{
+		{"thread usage before the process joins the group", setup{config: groupsAG, opts: withChildren}, nil, []step{
+			{set(born(withComm("a", gWithCPU(1000)))), map[string]float64{`cpu_seconds_total{groupname="a",mode="user"}`: 10}},
+			{set(born(gWithCPU(1000))), map[string]float64{cpu: 0}},
+			{set(born(gWithThreads(proctree.Thread{UTime: 1000}, proctree.Thread{TID: 11, Comm: "w", Start: uptime + 60}))), map[string]float64{cpu: 0, mainCPU: 0}}}},
+		{"thread io before io of the process is readable", setup{config: groupG, opts: withChildren}, []proctree.Process{reads("io")}, []step{
+			{set(reads()), map[string]float64{seriesG("read_bytes_total"): 0, threadSeriesG("thread_io_bytes_total", "w", "iomode", "read"): 0}}}},
+		{"usage while in no group", setup{config: groupG, opts: withChildren}, []proctree.Process{busy("g", 100)}, []step{
+			{set(busy("x", 200)), nil}, {set(busy("x", 5000)), nil},
+			{set(busy("g", 5000)), map[string]float64{cpu: 0, seriesG("read_bytes_total"): 0, voluntary: 0}},
+			{set(busy("g", 5100)), map[string]float64{cpu: 1, seriesG("read_bytes_total"): 100, voluntary: 100}}}},
+		{"user time decreases and system time increases", setup{config: groupG, opts: withChildren}, nil, []step{
+			{set(ticks(1000, 500)), map[string]float64{cpu: 10}}, {set(ticks(999, 501)), map[string]float64{cpu: 10}},
+			{set(ticks(999, 501)), map[string]float64{cpu: 10}}, {set(ticks(1001, 501)), map[string]float64{cpu: 10.01}}}},
+		{"thread that calls execve keeps its context switches", setup{config: groupG, opts: withChildren}, []proctree.Process{switches(10, 0)}, []step{
+			{set(switches(10, 100_000)), map[string]float64{voluntary: 100_000}},
+			{set(alone(100_001)), map[string]float64{voluntary: 100_000}}, // the switches before this walk are unknown
+			{set(alone(100_009)), map[string]float64{voluntary: 100_008}}}},
+		{"thread that calls execve, status unreadable at first", setup{config: groupG, opts: withChildren}, []proctree.Process{switches(10, 0)}, []step{
+			{set(switches(10, 100_000)), map[string]float64{voluntary: 100_000}},
+			{set(hidden(alone(100_001))), map[string]float64{voluntary: 100_000}},
+			{set(alone(100_002)), map[string]float64{voluntary: 100_000}},
+			{set(alone(100_009)), map[string]float64{voluntary: 100_007}}}},
+	})
+}
+
+// TestSecondThreadStartsRepeatedly checks a process that mostly has one thread. The
+// usage of the main thread must not count again with each second thread.
+func TestSecondThreadStartsRepeatedly(t *testing.T) {
+	f := newFixture(t, setup{config: groupG, opts: withChildren}, initProcess)
+	key := threadSeriesG("thread_cpu_seconds_total", "g", "mode", "user")
+	for i := range 5 {
+		p := gWithThreads(proctree.Thread{UTime: 1000}, proctree.Thread{TID: 60 + i, Comm: "w", Start: uptime + 60 + uint64(i)})
+		f.Set(born(p))
+		f.want(f.scrape(), map[string]float64{key: 10})
+		f.Set(born(gWithCPU(1000)))
+		f.want(f.scrape(), map[string]float64{key: absent, seriesG("cpu_seconds_total", "mode", "user"): 10})
+	}
+}
+
+// TestReadErrorsKeepProcess checks that a process with unreadable files stays in its
+// group, and that unknown values are not exported as 0.
+func TestReadErrorsKeepProcess(t *testing.T) {
+	cpu := seriesG("cpu_seconds_total", "mode", "user")
+	blind := born(gWithCPU(500))
+	blind.Broken = []string{"stat"}
+	open := func(pid, fds int, broken string) proctree.Process {
+		return processG(func(p *proctree.Process) { p.PID, p.FDs, p.Broken = pid, fds, []string{broken} })
+	}
+	// dead returns a process whose main thread has the given state.
+	dead := func(state string) proctree.Process {
+		p := gWithThreads(proctree.Thread{State: state}, proctree.Thread{TID: 11, Comm: "w", Start: 11, State: "R"})
+		p.FDs = 100
+		return p
+	}
+	lives := born(gWithCPU(10))
+	lives.StackStart = 4096
+	exits := born(gWithCPU(300)) // it has released its memory and is not a zombie yet
+	exits.Args, exits.State, exits.Flags = nil, "D", 4
+	later := func(f *fixture) { f.Uptime(uptime + 60); f.Set(lives) }
+	runScenarios(t, []scenario{
+		{"walk without processes", setup{config: groupG, opts: withChildren}, nil, []step{
+			{set(born(gWithCPU(500))), map[string]float64{cpu: 5}},
+			{remove(1, 10), map[string]float64{"namedprocess_exporter_scrape_success": 0, "namedprocess_scrape_errors": 1}},
+			{set(initProcess, blind), map[string]float64{seriesG("num_procs"): 1, cpu: 5}},
+			{set(born(gWithCPU(500))), map[string]float64{seriesG("num_procs"): 1, cpu: 5}}}},
+		{"stat unreadable from the start", setup{config: groupG, opts: withChildren}, []proctree.Process{open(10, 0, "stat")}, []step{
+			{nil, map[string]float64{"namedprocess_scrape_procread_errors": 2, seriesG("num_procs"): 0}}}},
+		{"ratio needs descriptors and limit of the same process", setup{config: groupG, opts: withChildren}, []proctree.Process{open(10, 4, "fd"), open(20, 1000, "limits")}, []step{
+			{nil, map[string]float64{seriesG("worst_fd_ratio"): absent, seriesG("unreadable_procs", "file", "fd"): 1, seriesG("unreadable_procs", "file", "limits"): 1}}}},
+		{"zombie leader with open files", setup{config: groupG, opts: withChildren}, []proctree.Process{dead("S")}, []step{
+			{nil, map[string]float64{seriesG("open_filedesc"): 100}},
+			{set(dead("Z")), map[string]float64{seriesG("open_filedesc"): 100, seriesG("unreadable_procs", "file", "fd"): absent, seriesG("num_procs"): 1}}}},
+		{"young process exits", setup{config: argsG, opts: withChildren}, nil, []step{
+			{later, map[string]float64{seriesG("num_procs"): 1}},
+			{set(exits), map[string]float64{seriesG("num_procs"): 1, cpu: 3, seriesG("group_changes_total"): 0}}}},
+	})
+}
+
+// TestThreadsFollowGroupChange checks that the threads of a process that leaves its
+// group and joins another one later are counted in the new group only.
+func TestThreadsFollowGroupChange(t *testing.T) {
+	two := func(comm string) proctree.Process {
+		return withComm(comm, gWithThreads(proctree.Thread{}, proctree.Thread{TID: 11, Comm: "w", Start: 11}))
+	}
+	for name, remove := range map[string]bool{"keep empty groups": false, "remove empty groups": true} {
+		t.Run(name, func(t *testing.T) {
+			f := newFixture(t, setup{config: groupsAG, opts: grouping.Options{Children: true, RemoveEmpty: remove}}, initProcess, two("a"))
+			f.Set(two("x"))
+			f.scrape()
+			f.Set(two("g"))
+			f.want(f.scrape(), map[string]float64{seriesG("num_procs"): 1, threadSeriesG("thread_count", "w"): 1, `thread_count{groupname="a",threadname="w"}`: absent})
+		})
+	}
+}
