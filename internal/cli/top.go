@@ -120,10 +120,10 @@ func (f *topFlags) reporter(s *config.Settings) (tui.Reporter, error) {
 	}
 	tracker := daemon.NewTracker(s, source, rules)
 	groups := collector.New(collector.Options{Tracker: tracker, Logger: slog.New(slog.DiscardHandler)})
-	start := time.Now().UTC()
+	start := webui.Timestamp{Time: time.Now().UTC()}
 	// A tenth less, so that a timer that fires early still starts a walk.
 	recorder := webui.NewRecorder(groups, f.interval*9/10, func(e *webui.Exporter) {
-		e.Start, e.ConfigTime, e.ConfigReloaded = start, start, true
+		e.StartTime, e.ReloadTime, e.ReloadSuccessful = start, start, true
 	})
 	// The source stays open: an active walk may outlive this command.
 	return localReporter{recorder}, nil

@@ -106,7 +106,8 @@ func (e *Exporter) Gatherer(ctx context.Context) prometheus.Gatherer { return e.
 
 // describe sets the fields of x about this run.
 func (e *Exporter) describe(x *webui.Exporter) {
-	x.Start, x.ConfigTime, x.ConfigReloaded = e.started, *e.reloads.loaded.Load(), !e.reloads.failing.Load()
+	x.StartTime = webui.Timestamp{Time: e.started}
+	x.ReloadTime, x.ReloadSuccessful = webui.Timestamp{Time: *e.reloads.loaded.Load()}, !e.reloads.failing.Load()
 	if e.settings.Smaps {
 		x.SmapsBudget = e.settings.SmapsBudget.Seconds()
 	}

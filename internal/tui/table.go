@@ -15,43 +15,47 @@ import (
 	"github.com/seed57308aee/process_exporter/internal/webui"
 )
 
-// unknown stands for what is not known, which is not 0.
+// unknown is the text of an unknown value, which is not 0.
 const unknown = "–"
 
-// A column is one value of every group.
+// A column shows one value of every group.
 type column struct {
 	title string
 	width int
-	key   string                                     // that sorts by it
-	value func(g *webui.Group) (float64, bool)       // to sort by
-	text  func(g *webui.Group, now time.Time) string // to show, where value is known
+	key   string                                  // the key that sorts by this column
+	value func(g *webui.Group) (float64, bool)    // sort value, false if it is unknown
+	text  func(value float64, now float64) string // now is the Unix time of the report
 }
 
-// nameWidth is the least room for names.
-const nameWidth = 16
+// Indexes of columns. The name is not in columns.
+const (
+	columnName = -1
+	columnCPU  = 1
+)
 
-// columns are those beside the name, the ones that narrow terminals lack last.
+// minNameWidth is the minimum width of the name column.
+const minNameWidth = 16
+
+// columns are all columns except the name. Narrow terminals omit the last ones.
 var columns = []column{
-	{"PROCS", 6, "p", func(g *webui.Group) (float64, bool) { return float64(g.Procs), true }, func(g *webui.Group, _ time.Time) string { return strconv.Itoa(g.Procs) }},
-	{"CPU%", 7, "c", of(func(g *webui.Group) *float64 { return g.CPU }), func(g *webui.Group, _ time.Time) string { return percent(*g.CPU) }},
-	{"RSS", 8, "m", of(func(g *webui.Group) *uint64 { return g.ResidentBytes }), func(g *webui.Group, _ time.Time) string { return bytes(float64(*g.ResidentBytes)) }},
-	{"THREADS", 8, "t", of(func(g *webui.Group) *int { return g.Threads }), func(g *webui.Group, _ time.Time) string { return strconv.Itoa(*g.Threads) }},
-	{"FDS", 7, "f", of(func(g *webui.Group) *uint64 { return g.FDs }), func(g *webui.Group, _ time.Time) string { return strconv.FormatUint(*g.FDs, 10) }},
-	{"READ/S", 9, "r", of(func(g *webui.Group) *float64 { return g.ReadBytes }), func(g *webui.Group, _ time.Time) string { return bytes(*g.ReadBytes) }},
-	{"WRITE/S", 9, "w", of(func(g *webui.Group) *float64 { return g.WriteBytes }), func(g *webui.Group, _ time.Time) string { return bytes(*g.WriteBytes) }},
-	{"PSS", 8, "s", of(func(g *webui.Group) *uint64 { return g.PSSBytes }), func(g *webui.Group, _ time.Time) string { return bytes(float64(*g.PSSBytes)) }},
-	{"FDLIM%", 7, "l", of(func(g *webui.Group) *float64 { return g.FDRatio }), func(g *webui.Group, _ time.Time) string { return percent(*g.FDRatio) }},
-	{"CTXT/S", 8, "x", of(func(g *webui.Group) *float64 { return g.ContextSwitches }), func(g *webui.Group, _ time.Time) string { return strconv.FormatFloat(*g.ContextSwitches, 'f', 0, 64) }},
-	{"EXITS", 8, "e", of(func(g *webui.Group) *uint64 { return g.Exits }), func(g *webui.Group, _ time.Time) string { return strconv.FormatUint(*g.Exits, 10) }},
-	{"AGE", 6, "a", oldest, func(g *webui.Group, now time.Time) string { return age(now.Sub(*g.OldestStart)) }},
+	{"PROCS", 6, "p", func(g *webui.Group) (float64, bool) { return float64(g.Procs), true }, integer},
+	{"CPU%", 7, "c", known(func(g *webui.Group) *float64 { return g.CPU }), percent},
+	{"RSS", 8, "m", known(func(g *webui.Group) *uint64 { return g.ResidentBytes }), size},
+	{"THREADS", 8, "t", known(func(g *webui.Group) *int { return g.Threads }), integer},
+	{"FDS", 7, "f", known(func(g *webui.Group) *uint64 { return g.OpenFDs }), integer},
+	{"READ/S", 9, "r", known(func(g *webui.Group) *float64 { return g.ReadBytes }), size},
+	{"WRITE/S", 9, "w", known(func(g *webui.Group) *float64 { return g.WriteBytes }), size},
+	{"PSS", 8, "s", known(func(g *webui.Group) *uint64 { return g.ProportionalBytes }), size},
+	{"FDLIM%", 7, "l", known(func(g *webui.Group) *float64 { return g.WorstFDRatio }), percent},
+	{"CTXT/S", 8, "x", known(func(g *webui.Group) *float64 { return g.ContextSwitches }), integer},
+	{"EXITS", 8, "e", known(func(g *webui.Group) *uint64 { return g.Exits }), integer},
+	{"AGE", 6, "a", negativeStart, func(value, now float64) string { return age(now + value) }},
 }
 
-// byName stands for the column of names where a column is meant.
-const byName = -1
-
-func of[T uint64 | int | float64](value func(g *webui.Group) *T) func(g *webui.Group) (float64, bool) {
+// known returns the value function of a field that is nil if it is unknown.
+func known[T uint64 | int | float64](field func(g *webui.Group) *T) func(g *webui.Group) (float64, bool) {
 	return func(g *webui.Group) (float64, bool) {
-		v := value(g)
+		v := field(g)
 		if v == nil {
 			return 0, false
 		}
@@ -59,27 +63,32 @@ func of[T uint64 | int | float64](value func(g *webui.Group) *T) func(g *webui.G
 	}
 }
 
-func oldest(g *webui.Group) (float64, bool) {
+// negativeStart returns the start time with a minus sign, so that the oldest
+// group has the highest value.
+func negativeStart(g *webui.Group) (float64, bool) {
 	if g.OldestStart == nil {
 		return 0, false
 	}
-	return -float64(g.OldestStart.Unix()), true
+	return -float64(*g.OldestStart), true
 }
 
-func percent(ratio float64) string { return strconv.FormatFloat(100*ratio, 'f', 1, 64) }
+func integer(value, _ float64) string { return strconv.FormatFloat(value, 'f', 0, 64) }
 
-func bytes(v float64) string {
+func percent(ratio, _ float64) string { return strconv.FormatFloat(100*ratio, 'f', 1, 64) }
+
+func size(bytes, _ float64) string {
 	units := []string{"B", "K", "M", "G", "T", "P"}
-	for len(units) > 1 && v >= 1000 {
-		v, units = v/1024, units[1:]
+	for len(units) > 1 && bytes >= 1000 {
+		bytes, units = bytes/1024, units[1:]
 	}
 	if units[0] == "B" {
-		return strconv.FormatFloat(v, 'f', 0, 64) + "B"
+		return strconv.FormatFloat(bytes, 'f', 0, 64) + "B"
 	}
-	return strconv.FormatFloat(v, 'f', 1, 64) + units[0]
+	return strconv.FormatFloat(bytes, 'f', 1, 64) + units[0]
 }
 
-func age(d time.Duration) string {
+func age(seconds float64) string {
+	d := time.Duration(seconds * float64(time.Second))
 	switch {
 	case d >= 24*time.Hour:
 		return strconv.Itoa(int(d.Hours())/24) + "d"
@@ -91,18 +100,19 @@ func age(d time.Duration) string {
 	return strconv.Itoa(max(0, int(d.Seconds()))) + "s"
 }
 
-// label returns the name of a group with its labels, as it is safe to show:
-// whoever starts a process makes up its name.
+// label returns the name of a group with its labels. The text is safe to print:
+// any user can choose process names.
 func label(g *webui.Group) string {
 	text := g.Name
 	for _, name := range slices.Sorted(maps.Keys(g.Labels)) {
 		text += " " + name + "=" + g.Labels[name]
 	}
-	return visible(text)
+	return printable(text)
 }
 
-// visible replaces what a terminal would obey instead of showing it.
-func visible(text string) string {
+// printable replaces characters that are not printable, such as those of
+// terminal control sequences.
+func printable(text string) string {
 	return strings.Map(func(r rune) rune {
 		if !unicode.IsPrint(r) {
 			return unicode.ReplacementChar
@@ -111,85 +121,93 @@ func visible(text string) string {
 	}, text)
 }
 
-// order sorts groups by a column, the most first unless it is reversed; what is
-// not known comes last either way.
-func order(groups []webui.Group, by int, reversed bool) {
+// A sorting is the column that sorts the table, and the direction: highest value
+// first, unless it is reversed.
+type sorting struct {
+	column   int
+	reversed bool
+}
+
+// sort sorts groups. Unknown values are last in both directions.
+func (s sorting) sort(groups []webui.Group) {
 	slices.SortStableFunc(groups, func(a, b webui.Group) int {
-		if by == byName {
-			if reversed {
+		if s.column == columnName {
+			if s.reversed {
 				a, b = b, a
 			}
 			return strings.Compare(label(&a), label(&b))
 		}
-		x, xKnown := columns[by].value(&a)
-		y, yKnown := columns[by].value(&b)
+		x, xKnown := columns[s.column].value(&a)
+		y, yKnown := columns[s.column].value(&b)
 		switch {
 		case xKnown != yKnown && xKnown:
 			return -1
 		case xKnown != yKnown:
 			return 1
-		case reversed:
+		case s.reversed:
 			x, y = y, x
 		}
 		return cmp.Or(cmp.Compare(y, x), strings.Compare(label(&a), label(&b)))
 	})
 }
 
-// shown returns how many columns there is room for, and how wide names are then.
-func shown(width int) (n, names int) {
-	names = width
-	for n < len(columns) && names-columns[n].width-1 >= nameWidth {
-		names -= columns[n].width + 1
+// layout returns the number of columns that fit, and the width of the name
+// column.
+func layout(width int) (n, nameWidth int) {
+	nameWidth = width
+	for n < len(columns) && nameWidth-columns[n].width-1 >= minNameWidth {
+		nameWidth -= columns[n].width + 1
 		n++
 	}
-	return n, max(names, 1)
+	return n, max(nameWidth, 1)
 }
 
-// header returns the titles.
-func header(width, by int, reversed bool) string {
-	n, names := shown(width)
+// header returns the line of titles. It marks the column of s.
+func header(width int, s sorting) string {
+	n, nameWidth := layout(width)
 	mark := func(i int, title string) string {
 		switch {
-		case i != by:
+		case i != s.column:
 			return title
-		case reversed:
+		case s.reversed:
 			return "^" + title
 		}
 		return "v" + title
 	}
-	line := left(mark(byName, "GROUP"), names)
+	line := padRight(mark(columnName, "GROUP"), nameWidth)
 	for i, c := range columns[:n] {
-		line += " " + right(mark(i, c.title), c.width)
+		line += " " + padLeft(mark(i, c.title), c.width)
 	}
 	return line
 }
 
-// row returns the line of a group.
-func row(g *webui.Group, width int, now time.Time) string {
-	n, names := shown(width)
-	line := left(label(g), names)
+// row returns the line of a group in a report of time now.
+func row(g *webui.Group, width int, now webui.Timestamp) string {
+	n, nameWidth := layout(width)
+	line := padRight(label(g), nameWidth)
 	for _, c := range columns[:n] {
 		text := unknown
-		if _, known := c.value(g); known {
-			text = c.text(g, now)
+		if value, ok := c.value(g); ok {
+			text = c.text(value, float64(now.Unix()))
 		}
-		line += " " + right(text, c.width)
+		line += " " + padLeft(text, c.width)
 	}
 	return line
 }
 
-// left and right bring a text to a width, in cells of the terminal.
-func left(text string, width int) string {
+// padRight and padLeft truncate or pad text to a width in terminal cells.
+func padRight(text string, width int) string {
 	text = ansi.Truncate(text, width, "…")
 	return text + strings.Repeat(" ", max(0, width-ansi.StringWidth(text)))
 }
 
-func right(text string, width int) string {
+func padLeft(text string, width int) string {
 	text = ansi.Truncate(text, width, "…")
 	return strings.Repeat(" ", max(0, width-ansi.StringWidth(text))) + text
 }
 
-// summary returns the first line: how the exporter is.
+// summary returns the first line, the state of the exporter. shown is the number
+// of groups that match the filter.
 func summary(r *webui.Report, shown int) string {
 	procs := 0
 	for i := range r.Groups {
@@ -200,34 +218,35 @@ func summary(r *webui.Report, shown int) string {
 	if shown != len(r.Groups) {
 		text += fmt.Sprintf(" (%d shown)", shown)
 	}
-	text += fmt.Sprintf("  walk %.1f ms", 1000*e.ScrapeSeconds)
+	text += fmt.Sprintf("  walk %.1f ms", 1000*e.ScrapeDuration)
 	if e.Unreadable > 0 {
-		text += fmt.Sprintf("  %d not readable", e.Unreadable)
+		text += fmt.Sprintf("  %d unreadable", e.Unreadable)
 	}
-	if e.Blocked > 0 {
-		text += fmt.Sprintf("  %d do not answer", e.Blocked)
+	if e.Unresponsive > 0 {
+		text += fmt.Sprintf("  %d unresponsive", e.Unresponsive)
 	}
-	if e.LostEvents > 0 {
-		text += fmt.Sprintf("  %d events lost", e.LostEvents)
+	if e.LostExitEvents > 0 {
+		text += fmt.Sprintf("  %d lost exit events", e.LostExitEvents)
 	}
 	return text
 }
 
-// Print returns a report as plain text, in lines of any length.
+// Print returns a report as text for output that is not a terminal.
 func Print(r *webui.Report) string {
 	const width = 140
+	byCPU := sorting{column: columnCPU}
 	groups := slices.Clone(r.Groups)
-	order(groups, 1, false)
-	lines := []string{summary(r, len(groups)), strings.TrimRight(header(width, 1, false), " ")}
+	byCPU.sort(groups)
+	lines := []string{summary(r, len(groups)), strings.TrimRight(header(width, byCPU), " ")}
 	for i := range groups {
 		lines = append(lines, strings.TrimRight(row(&groups[i], width, r.Time), " "))
 	}
 	return strings.Join(lines, "\n") + "\n"
 }
 
-func count(n int, one, many string) string {
+func count(n int, singular, plural string) string {
 	if n == 1 {
-		return "1 " + one
+		return "1 " + singular
 	}
-	return strconv.Itoa(n) + " " + many
+	return strconv.Itoa(n) + " " + plural
 }

@@ -18,34 +18,37 @@ func ptr[T any](v T) *T { return &v }
 
 var now = time.Unix(1_000_000, 0)
 
-func sample() webui.Report {
-	return webui.Report{Time: now, Interval: 2, Exporter: webui.Exporter{Source: "bpf", ScrapeSuccess: true}, Groups: []webui.Group{
-		{Name: "alpha", Procs: 1, CPU: ptr(0.5), ResidentBytes: ptr(uint64(3 << 20)), OldestStart: ptr(now.Add(-90 * time.Second))},
-		{Name: "beta", Procs: 7, CPU: ptr(1.25), ResidentBytes: ptr(uint64(1 << 20)), Labels: map[string]string{"pod": "web", "app": "x"}},
+func sampleReport() webui.Report {
+	exporter := webui.Exporter{Source: "bpf", ScrapeSuccess: true}
+	return webui.Report{Time: webui.Timestamp{Time: now}, Interval: 2, Exporter: exporter, Groups: []webui.Group{
+		{Name: "alpha", Procs: 1, CPU: ptr(0.5), ResidentBytes: ptr(uint64(3 << 20)), OldestStart: ptr(now.Unix() - 90)},
+		{Name: "beta", Procs: 7, CPU: ptr(1.25), ResidentBytes: ptr(uint64(1 << 20)),
+			Labels: map[string]string{"pod": "web", "app": "x"}},
 		{Name: "gamma", Procs: 3},
 		{Name: "del\x1b[2Jta\u202e", Procs: 2, CPU: ptr(0.0)},
 		{Name: "日本語の名前はとても長いのですよ", Procs: 2, CPU: ptr(0.001)},
 	}}
 }
 
-// fake answers with what the test gives it.
-type fake struct {
+// A fakeReporter returns the report and the error that the test sets.
+type fakeReporter struct {
 	report webui.Report
 	err    error
 }
 
-func (f *fake) Report(context.Context) (webui.Report, error)         { return f.report, f.err }
-func (f *fake) Detail(context.Context, string) (webui.Report, error) { return f.report, f.err }
+func (f *fakeReporter) Report(context.Context) (webui.Report, error)         { return f.report, f.err }
+func (f *fakeReporter) Detail(context.Context, string) (webui.Report, error) { return f.report, f.err }
 
-func newModel(width, height int) (*model, *fake) {
-	f := &fake{report: sample()}
-	m := &model{ctx: context.Background(), options: Options{Reporter: f, Interval: time.Second}, report: f.report, by: 1}
+func newModel(width, height int) (*model, *fakeReporter) {
+	f := &fakeReporter{report: sampleReport()}
+	m := &model{ctx: context.Background(), options: Options{Reporter: f, Interval: time.Second}, report: f.report, sorting: sorting{column: columnCPU}}
 	m.Update(tea.WindowSizeMsg{Width: width, Height: height})
 	m.arrange()
 	return m, f
 }
 
-// press sends keys, by what bubbletea calls them or as runes, and what they cause.
+// press sends keys, by their bubbletea name or as runes, and the messages that they cause. It reports
+// whether the program quits.
 func press(m *model, keys ...string) (quit bool) {
 	special := map[string]tea.KeyType{"enter": tea.KeyEnter, "esc": tea.KeyEsc, "down": tea.KeyDown, "up": tea.KeyUp, "end": tea.KeyEnd,
 		"home": tea.KeyHome, "pgdown": tea.KeyPgDown, "ctrl+c": tea.KeyCtrlC, "backspace": tea.KeyBackspace}
@@ -55,11 +58,11 @@ func press(m *model, keys ...string) (quit bool) {
 			msg = tea.KeyMsg{Type: kind}
 		}
 		if _, cmd := m.Update(msg); cmd != nil {
-			caused := cmd()
-			if _, ok := caused.(tea.QuitMsg); ok {
+			msg := cmd()
+			if _, ok := msg.(tea.QuitMsg); ok {
 				return true
 			}
-			m.Update(caused)
+			m.Update(msg)
 		}
 	}
 	return false
@@ -74,21 +77,21 @@ func names(m *model) string {
 }
 
 func TestOrder(t *testing.T) {
-	const strange, japanese = "del\ufffd[2Jta\ufffd", "日本語の名前はとても長いのですよ"
+	const control, japanese = "del\ufffd[2Jta\ufffd", "日本語の名前はとても長いのですよ"
 	for _, tt := range []struct {
 		keys []string
 		want string
 	}{
-		{nil, "beta alpha " + japanese + " " + strange + " gamma"},
-		{[]string{"R"}, strange + " " + japanese + " alpha beta gamma"},
-		{[]string{"n"}, "alpha beta " + strange + " gamma " + japanese},
-		{[]string{"p"}, "beta gamma " + strange + " " + japanese + " alpha"},
-		{[]string{"m"}, "alpha beta " + strange + " gamma " + japanese},
+		{nil, "beta alpha " + japanese + " " + control + " gamma"},
+		{[]string{"R"}, control + " " + japanese + " alpha beta gamma"},
+		{[]string{"n"}, "alpha beta " + control + " gamma " + japanese},
+		{[]string{"p"}, "beta gamma " + control + " " + japanese + " alpha"},
+		{[]string{"m"}, "alpha beta " + control + " gamma " + japanese},
 		{[]string{"/", "E", "T", "A", "enter"}, "beta"},
 		{[]string{"/", "p", "o", "d", "=", "enter"}, "beta"},
 		{[]string{"/", "x", "y", "backspace", "backspace", "g", "a", "m", "enter"}, "gamma"},
 		{[]string{"/gam", "enter"}, "gamma"}, // typed fast
-		{[]string{"/", "q", "esc"}, "beta alpha " + japanese + " " + strange + " gamma"},
+		{[]string{"/", "q", "esc"}, "beta alpha " + japanese + " " + control + " gamma"},
 	} {
 		m, _ := newModel(120, 20)
 		if press(m, tt.keys...) {
@@ -103,12 +106,12 @@ func TestOrder(t *testing.T) {
 func TestQuit(t *testing.T) {
 	for _, keys := range [][]string{{"q"}, {"ctrl+c"}, {"/", "ctrl+c"}, {"?", "x", "q"}, {"enter", "q", "q"}} {
 		if m, _ := newModel(80, 24); !press(m, keys...) {
-			t.Errorf("%q: goes on", keys)
+			t.Errorf("%q: got no quit", keys)
 		}
 	}
 }
 
-// TestView keeps to the size of the terminal, whatever names and sizes there are.
+// TestView checks that views fit on terminals of any size and contain no control sequences of names.
 func TestView(t *testing.T) {
 	for _, width := range []int{1, 10, 40, 80, 200} {
 		for _, height := range []int{1, 4, 24} {
@@ -124,7 +127,7 @@ func TestView(t *testing.T) {
 						t.Errorf("%dx%d %q: got %d cells in %q", width, height, keys, w, line)
 					}
 					if strings.Contains(line, "\x1b[2J") || strings.Contains(line, "\u202e") {
-						t.Errorf("got %q, want nothing that a terminal obeys", line)
+						t.Errorf("got %q, want no control sequences", line)
 					}
 				}
 			}
@@ -139,17 +142,17 @@ func TestView(t *testing.T) {
 	}
 }
 
-// TestNews shows what is new, and keeps the last table where there is nothing.
-func TestNews(t *testing.T) {
+// TestUpdates checks that a new report is shown, and that the previous one stays after an error.
+func TestUpdates(t *testing.T) {
 	m, f := newModel(80, 24)
 	f.report.Groups = f.report.Groups[:1]
-	m.Update(m.ask())
+	m.Update(m.requestReport())
 	if names(m) != "alpha" {
 		t.Errorf("got %q", names(m))
 	}
 	f.err = errors.New("connection refused\x1b[31m")
-	m.Update(m.ask())
-	if view := m.View(); names(m) != "alpha" || !strings.Contains(view, "no news: connection refused\ufffd") {
+	m.Update(m.requestReport())
+	if view := m.View(); names(m) != "alpha" || !strings.Contains(view, "update failed: connection refused\ufffd") {
 		t.Errorf("got %q", view)
 	}
 	press(m, "enter")
@@ -157,7 +160,7 @@ func TestNews(t *testing.T) {
 		t.Errorf("got %q", view)
 	}
 	f.err = nil
-	m.Update(m.askDetail()())
+	m.Update(m.requestDetail()())
 	if view := m.View(); !strings.Contains(view, "alpha") || strings.Contains(view, "refused") {
 		t.Errorf("got %q", view)
 	}
@@ -173,25 +176,31 @@ func TestCursor(t *testing.T) {
 	for _, tt := range []struct {
 		keys []string
 		want int
-	}{{[]string{"down", "down", "up"}, 1}, {[]string{"end"}, 99}, {[]string{"down"}, 99}, {[]string{"home", "up"}, 0}, {[]string{"pgdown"}, 20}} {
+	}{
+		{[]string{"down", "down", "up"}, 1},
+		{[]string{"end"}, 99},
+		{[]string{"down"}, 99},
+		{[]string{"home", "up"}, 0},
+		{[]string{"pgdown"}, 20},
+	} {
 		press(m, tt.keys...)
 		if m.cursor != tt.want {
 			t.Errorf("%q: got %d, want %d", tt.keys, m.cursor, tt.want)
 		}
 		if !strings.Contains(m.View(), fmt.Sprintf("\x1b[7mg%02d", tt.want)) {
-			t.Errorf("%q: the chosen group is not on the screen", tt.keys)
+			t.Errorf("%q: the selected group is not on the screen", tt.keys)
 		}
 	}
 }
 
 func TestUnits(t *testing.T) {
 	for v, want := range map[float64]string{0: "0B", 999: "999B", 1000: "1.0K", 1 << 20: "1.0M", 5 << 30: "5.0G"} {
-		if got := bytes(v); got != want {
+		if got := size(v, 0); got != want {
 			t.Errorf("%v: got %s, want %s", v, got, want)
 		}
 	}
 	for d, want := range map[time.Duration]string{-time.Second: "0s", 59 * time.Second: "59s", time.Minute: "1m", 25 * time.Hour: "1d"} {
-		if got := age(d); got != want {
+		if got := age(d.Seconds()); got != want {
 			t.Errorf("%v: got %s, want %s", d, got, want)
 		}
 	}

@@ -2,7 +2,6 @@ package webui
 
 import (
 	"fmt"
-	"time"
 
 	"github.com/prometheus/common/version"
 
@@ -10,81 +9,30 @@ import (
 	"github.com/seed57308aee/process_exporter/platform"
 )
 
-// exporter tells how the exporter was in the last walk of p, and what it is set to now.
-func (r *Recorder) exporter(p *past) Exporter {
-	e := Exporter{Version: version.Version, Revision: version.GetRevision(), ScrapeSuccess: p.last != nil && p.failed == nil}
-	r.about(&e)
-	if p.failed != nil {
-		e.Error = p.failed.Error()
-	}
-	if p.last == nil {
-		return e
-	}
-	h := &p.last.Health
-	e.Source, e.ScrapeSeconds, e.ScrapePartial = h.Source, p.last.Took.Seconds(), h.Incomplete
-	e.Unreadable, e.Blocked = h.Hidden+h.Partial, h.Unresponsive
-	e.LostEvents, e.LimitedGroups = h.LostExitEvents, h.GroupLimitHits
-	return e
-}
+// stateNames are the keys of [Group.States], in the order of
+// [grouping.Group.States].
+var stateNames = [grouping.NumStates]string{"Running", "Sleeping", "Waiting", "Zombie", "Other"}
 
-// report tells what all groups do.
-func (p *past) report(e Exporter) Report {
-	out := p.begin(e)
-	for i := range p.groups() {
-		out.Groups = append(out.Groups, p.group(&p.last.Groups[i]))
-	}
-	return out
-}
-
-// detail tells more of the groups of one name.
-func (p *past) detail(e Exporter, name string) Report {
-	out := p.begin(e)
-	for i := range p.groups() {
-		if g := &p.last.Groups[i]; g.Name == name {
-			detailed := p.group(g)
-			p.addDetail(&detailed, g)
-			out.Groups = append(out.Groups, detailed)
-		}
-	}
-	return out
-}
-
-// begin returns a Report without groups.
-func (p *past) begin(e Exporter) Report {
-	out := Report{Version: Version, Interval: p.between, Exporter: e, Groups: []Group{}}
-	if p.last != nil {
-		out.Time = p.last.Time
-	}
-	return out
-}
-
-// groups returns how many there are.
-func (p *past) groups() int {
-	if p.last == nil {
-		return 0
-	}
-	return len(p.last.Groups)
-}
-
-// group tells what a group does.
-func (p *past) group(g *grouping.Group) Group {
-	out := Group{Name: g.Name, Procs: g.Procs, Labels: p.labels(g), Rule: ruleName(g.Rule)}
+// NewGroup returns the state of g without rates. labelNames are the names of
+// g.Labels. The result refers to fields of g.
+func NewGroup(g *grouping.Group, labelNames []string) Group {
+	out := Group{Name: g.Name, Labels: labelMap(labelNames, g.Labels), Rule: newRule(g.Rule), Procs: g.Procs}
 	has := func(f platform.Fields) bool { return g.Known&f != 0 }
 	if has(platform.FieldMemory) {
-		out.ResidentBytes, out.Threads = &g.ResidentBytes, &g.NumThreads
-		out.States = states(g)
+		out.ResidentBytes, out.VirtualBytes, out.Threads = &g.ResidentBytes, &g.VirtualBytes, &g.NumThreads
+		out.States = threadStates(g)
 	}
 	if has(platform.FieldStatus) {
-		out.SwapBytes = &g.SwapBytes
+		out.SwappedBytes = &g.SwapBytes
 	}
 	if has(platform.FieldSmaps) {
-		out.PSSBytes, out.USSBytes, out.SmapsAge = &g.PSSBytes, &g.USSBytes, &g.SmapsAge
+		out.ProportionalBytes, out.UniqueBytes, out.SmapsAge = &g.PSSBytes, &g.USSBytes, &g.SmapsAge
 	}
 	if has(platform.FieldFDs) {
-		out.FDs = &g.FDs
+		out.OpenFDs = &g.FDs
 	}
 	if has(platform.FieldFDLimit) {
-		out.FDRatio = &g.WorstFDRatio
+		out.WorstFDRatio = &g.WorstFDRatio
 	}
 	if g.ExitsKnown {
 		exits := uint64(0)
@@ -94,42 +42,114 @@ func (p *past) group(g *grouping.Group) Group {
 		out.Starts, out.Exits = &g.Starts, &exits
 	}
 	if g.Procs > 0 && has(platform.FieldStat) {
-		start := time.Unix(g.OldestStart, 0).UTC()
-		out.OldestStart = &start
+		out.OldestStart = &g.OldestStart
 	}
-	p.rates(&out, g)
 	return out
 }
 
-// rates adds what a group uses per second, if it was there in the walk before.
-func (p *past) rates(out *Group, g *grouping.Group) {
-	old := p.prev[g.Key()]
-	if old == nil {
-		return
-	}
-	both := g.Counted & old.Counted
-	put := func(to **float64, f platform.Fields, value float64) {
+// SetRates sets the rates between two walks that are seconds apart. A rate is
+// set if both walks know the counter. A counter that decreased has the rate 0.
+func (g *Group) SetRates(before, after *grouping.Group, seconds float64) {
+	both := after.Counted & before.Counted
+	set := func(to **float64, f platform.Fields, a, b uint64, unit float64) {
 		if both&f != 0 {
+			value := rate(a, b, seconds) / unit
 			*to = &value
 		}
 	}
-	put(&out.CPU, platform.FieldStat, p.cores(old.UserNanos+old.SystemNanos, g.UserNanos+g.SystemNanos))
-	put(&out.CPUUser, platform.FieldStat, p.cores(old.UserNanos, g.UserNanos))
-	put(&out.CPUSystem, platform.FieldStat, p.cores(old.SystemNanos, g.SystemNanos))
-	put(&out.MajorFaults, platform.FieldStat, p.rate(old.MajorFaults, g.MajorFaults))
-	put(&out.ReadBytes, platform.FieldIO, p.rate(old.ReadBytes, g.ReadBytes))
-	put(&out.WriteBytes, platform.FieldIO, p.rate(old.WriteBytes, g.WriteBytes))
-	put(&out.ContextSwitches, platform.FieldStatus,
-		p.rate(old.VoluntarySwitches+old.NonvoluntarySwitches, g.VoluntarySwitches+g.NonvoluntarySwitches))
-	for _, v := range p.history[g.Key()] {
-		out.History = append(out.History, float64(int64(v*1000+0.5))/1000)
-	}
+	const nanos = 1e9
+	set(&g.CPU, platform.FieldStat, before.UserNanos+before.SystemNanos, after.UserNanos+after.SystemNanos, nanos)
+	set(&g.CPUUser, platform.FieldStat, before.UserNanos, after.UserNanos, nanos)
+	set(&g.CPUSystem, platform.FieldStat, before.SystemNanos, after.SystemNanos, nanos)
+	set(&g.MajorFaults, platform.FieldStat, before.MajorFaults, after.MajorFaults, 1)
+	set(&g.ReadBytes, platform.FieldIO, before.ReadBytes, after.ReadBytes, 1)
+	set(&g.WriteBytes, platform.FieldIO, before.WriteBytes, after.WriteBytes, 1)
+	set(&g.ContextSwitches, platform.FieldStatus,
+		before.VoluntarySwitches+before.NonvoluntarySwitches, after.VoluntarySwitches+after.NonvoluntarySwitches, 1)
 }
 
-// addDetail adds what is told of a group that somebody asks for by name.
-func (p *past) addDetail(out *Group, g *grouping.Group) {
+// rate returns the increase of a counter per second.
+func rate(before, after uint64, seconds float64) float64 {
+	if after < before { // a reload moved processes to another group
+		return 0
+	}
+	return float64(after-before) / seconds
+}
+
+// exporter returns the state of the exporter in the last walk of s, and its
+// current configuration.
+func (r *Recorder) exporter(s *snapshot) Exporter {
+	e := Exporter{Version: version.Version, Revision: version.GetRevision(), ScrapeSuccess: s.last != nil && s.err == nil}
+	r.describe(&e)
+	if s.err != nil {
+		e.Error = s.err.Error()
+	}
+	if s.last == nil {
+		return e
+	}
+	h := &s.last.Health
+	e.Source, e.ScrapeDuration, e.ScrapePartial = h.Source, s.last.Took.Seconds(), h.Incomplete
+	e.Unreadable, e.Unresponsive = h.Hidden+h.Partial, h.Unresponsive
+	e.LostExitEvents, e.GroupLimitHits = h.LostExitEvents, h.GroupLimitHits
+	return e
+}
+
+// report returns the state of all groups.
+func (s *snapshot) report(e Exporter) Report {
+	out := s.emptyReport(e)
+	for i := range s.groups() {
+		out.Groups = append(out.Groups, s.group(&s.last.Groups[i]))
+	}
+	return out
+}
+
+// detail returns the detailed state of the groups with one name.
+func (s *snapshot) detail(e Exporter, name string) Report {
+	out := s.emptyReport(e)
+	for i := range s.groups() {
+		if g := &s.last.Groups[i]; g.Name == name {
+			detailed := s.group(g)
+			s.addDetail(&detailed, g)
+			out.Groups = append(out.Groups, detailed)
+		}
+	}
+	return out
+}
+
+func (s *snapshot) emptyReport(e Exporter) Report {
+	out := Report{Version: Version, Interval: s.interval, Exporter: e, Groups: []Group{}}
+	if s.last != nil {
+		out.Time = Timestamp{s.last.Time}
+	}
+	return out
+}
+
+// groups returns the number of groups.
+func (s *snapshot) groups() int {
+	if s.last == nil {
+		return 0
+	}
+	return len(s.last.Groups)
+}
+
+// group returns the state of g, with rates if the walk before contained it.
+func (s *snapshot) group(g *grouping.Group) Group {
+	out := NewGroup(g, s.last.Labels)
+	before := s.prev[g.Key()]
+	if before == nil {
+		return out
+	}
+	out.SetRates(before, g, s.interval)
+	for _, v := range s.history[g.Key()] {
+		out.CPUHistory = append(out.CPUHistory, float64(int64(v*1000+0.5))/1000)
+	}
+	return out
+}
+
+// addDetail sets the fields that only reports about one name contain.
+func (s *snapshot) addDetail(out *Group, g *grouping.Group) {
 	before := make(map[string]*grouping.Thread)
-	if old := p.prev[g.Key()]; old != nil {
+	if old := s.prev[g.Key()]; old != nil {
 		for i := range old.Threads {
 			before[old.Threads[i].Name] = &old.Threads[i]
 		}
@@ -138,8 +158,8 @@ func (p *past) addDetail(out *Group, g *grouping.Group) {
 		t := &g.Threads[i]
 		name := ThreadName{Name: t.Name, Count: t.Count}
 		if old := before[t.Name]; old != nil {
-			cores := p.cores(old.UserNanos+old.SystemNanos, t.UserNanos+t.SystemNanos)
-			name.CPU = &cores
+			cpu := rate(old.UserNanos+old.SystemNanos, t.UserNanos+t.SystemNanos, s.interval) / 1e9
+			name.CPU = &cpu
 		}
 		out.ThreadNames = append(out.ThreadNames, name)
 	}
@@ -153,43 +173,46 @@ func (p *past) addDetail(out *Group, g *grouping.Group) {
 		out.ExitCodes = append(out.ExitCodes, ExitCode{Reason: e.Reason, Code: e.Code, Count: e.Count})
 	}
 	if g.Expect != nil {
-		out.Expect = &Expect{Min: g.Expect.Min}
+		out.ExpectedMin = &g.Expect.Min
 		if g.Expect.Max >= 0 {
-			out.Expect.Max = &g.Expect.Max
+			out.ExpectedMax = &g.Expect.Max
 		}
 	}
 }
 
-func (p *past) labels(g *grouping.Group) map[string]string {
-	if len(g.Labels) == 0 {
+func labelMap(names, values []string) map[string]string {
+	if len(values) == 0 {
 		return nil
 	}
-	out := make(map[string]string, len(g.Labels))
-	for i, value := range g.Labels {
-		out[p.last.Labels[i]] = value
+	out := make(map[string]string, len(values))
+	for i, value := range values {
+		out[names[i]] = value
 	}
 	return out
 }
 
-// ruleName tells which rule made a group: its position, what it calls groups,
-// and where it stands.
-func ruleName(rule *grouping.Rule) string {
-	switch {
-	case rule == nil:
-		return ""
-	case rule.Line == 0:
-		return fmt.Sprintf("%d: %s", rule.Position, rule.Template)
+func newRule(rule *grouping.Rule) *Rule {
+	if rule == nil {
+		return nil
 	}
-	return fmt.Sprintf("%d: %s (line %d)", rule.Position, rule.Template, rule.Line)
+	return &Rule{Position: rule.Position, Name: rule.Template, Line: rule.Line}
 }
 
-// states returns how many threads are in which state, those without any left out.
-func states(g *grouping.Group) map[string]int {
-	names := [grouping.NumStates]string{"Running", "Sleeping", "Waiting", "Zombie", "Other"}
+// String returns the rule as text, such as "2: {{.Comm}} (line 7)".
+func (r *Rule) String() string {
+	if r.Line == 0 {
+		return fmt.Sprintf("%d: %s", r.Position, r.Name)
+	}
+	return fmt.Sprintf("%d: %s (line %d)", r.Position, r.Name, r.Line)
+}
+
+// threadStates returns the number of threads by state, without states of no
+// thread.
+func threadStates(g *grouping.Group) map[string]int {
 	out := make(map[string]int)
 	for i, n := range g.States {
 		if n > 0 {
-			out[names[i]] = n
+			out[stateNames[i]] = n
 		}
 	}
 	return out

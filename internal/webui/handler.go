@@ -11,9 +11,11 @@ import (
 	"net/http"
 	"strings"
 	"time"
+
+	"github.com/prometheus/common/version"
 )
 
-// The paths that a [Handler] answers.
+// Paths that a [Handler] serves.
 const (
 	PagePath   = "/"
 	ScriptPath = "/page.js"
@@ -22,30 +24,30 @@ const (
 )
 
 const (
-	// maxWait is how long a request waits for a walk.
-	maxWait = 10 * time.Second
+	// walkTimeout is the time for which a request waits for a walk.
+	walkTimeout = 10 * time.Second
 
-	// maxDetails is how many answers about single groups are put together at the same
-	// time. There is no queue for more: who asks for thousands keeps nobody waiting.
+	// maxDetails is the maximum number of detail responses that are encoded at
+	// the same time. Further requests are rejected, not queued.
 	maxDetails = 8
 )
 
-// policy lets the page load what lies beside it, and nothing from anywhere else.
-const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src data:; connect-src 'self'; " +
+// contentSecurityPolicy allows the page to load its own files only.
+const contentSecurityPolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src data:; connect-src 'self'; " +
 	"base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
 //go:embed page
 var pageFiles embed.FS
 
-// A Handler answers requests for the page and for what it shows.
+// A Handler serves the page and its JSON.
 type Handler struct {
 	recorder *Recorder
 	routes   map[string]http.HandlerFunc
-	details  chan struct{} // has maxDetails places
+	details  chan struct{} // semaphore of maxDetails
 }
 
-// NewHandler returns a Handler of what r has seen. The page has a link to the
-// metrics at metricsPath.
+// NewHandler returns a Handler of the walks of r. The page links to the metrics
+// at metricsPath.
 func NewHandler(r *Recorder, metricsPath string) (*Handler, error) {
 	files, err := fs.Sub(pageFiles, "page")
 	if err != nil {
@@ -56,7 +58,8 @@ func NewHandler(r *Recorder, metricsPath string) (*Handler, error) {
 		return nil, err
 	}
 	var page bytes.Buffer
-	if err := parsed.Execute(&page, strings.TrimPrefix(metricsPath, "/")); err != nil {
+	data := struct{ MetricsPath, Version string }{strings.TrimPrefix(metricsPath, "/"), version.Version}
+	if err := parsed.Execute(&page, data); err != nil {
 		return nil, err
 	}
 	script, err := fs.ReadFile(files, "page.js")
@@ -69,15 +72,15 @@ func NewHandler(r *Recorder, metricsPath string) (*Handler, error) {
 	}
 	h := &Handler{recorder: r, details: make(chan struct{}, maxDetails)}
 	h.routes = map[string]http.HandlerFunc{
-		PagePath:   fixed("text/html; charset=utf-8", page.Bytes()),
-		ScriptPath: fixed("text/javascript; charset=utf-8", script),
-		StylePath:  fixed("text/css; charset=utf-8", style),
+		PagePath:   static("text/html; charset=utf-8", page.Bytes()),
+		ScriptPath: static("text/javascript; charset=utf-8", script),
+		StylePath:  static("text/css; charset=utf-8", style),
 		GroupsPath: h.serveGroups,
 	}
 	return h, nil
 }
 
-// Paths returns all that the Handler answers.
+// Paths returns all paths that the Handler serves.
 func (h *Handler) Paths() []string {
 	var out []string
 	for path := range h.routes {
@@ -94,77 +97,78 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	header := w.Header()
-	header.Set("Content-Security-Policy", policy)
+	header.Set("Content-Security-Policy", contentSecurityPolicy)
 	header.Set("X-Content-Type-Options", "nosniff")
 	header.Set("Referrer-Policy", "no-referrer")
 	header.Set("Vary", "Accept-Encoding")
 	serve(w, r)
 }
 
-// serveGroups answers with a [Report], of all groups or of those of one name.
+// serveGroups serves a [Report] of all groups, or of the groups with the name
+// that the query parameter group contains.
 func (h *Handler) serveGroups(w http.ResponseWriter, r *http.Request) {
 	query := r.URL.Query()
-	ctx, cancel := context.WithTimeout(r.Context(), maxWait)
+	ctx, cancel := context.WithTimeout(r.Context(), walkTimeout)
 	defer cancel()
-	p := h.recorder.look(ctx)
-	e := h.recorder.exporter(p)
+	s := h.recorder.snapshot(ctx)
+	e := h.recorder.exporter(s)
 	var (
-		b   *body
-		err error
+		encoded *response
+		err     error
 	)
 	if name := query.Get("group"); query.Has("group") {
-		b, err = h.detail(p, e, name)
+		encoded, err = h.detail(s, e, name)
 	} else {
-		b, err = p.all(e)
+		encoded, err = s.encodeAll(e)
 	}
 	if err != nil {
-		refuse(w, err)
+		writeError(w, err)
 		return
 	}
 	w.Header().Set("Cache-Control", "no-store")
-	b.send(w, r)
+	encoded.send(w, r)
 }
 
-// A refusal is what a request is answered with that gets no [Report].
-type refusal struct {
+// A statusError is an error with an HTTP status.
+type statusError struct {
 	status int
 	text   string
 }
 
 // Error implements error.
-func (no refusal) Error() string { return no.text }
+func (e statusError) Error() string { return e.text }
 
-func refuse(w http.ResponseWriter, err error) {
-	no := refusal{http.StatusInternalServerError, "Cannot tell: " + err.Error()}
-	errors.As(err, &no)
-	if no.status == http.StatusServiceUnavailable {
+func writeError(w http.ResponseWriter, err error) {
+	e := statusError{http.StatusInternalServerError, "Cannot encode the report: " + err.Error()}
+	errors.As(err, &e)
+	if e.status == http.StatusServiceUnavailable {
 		w.Header().Set("Retry-After", "1")
 	}
-	http.Error(w, no.text, no.status)
+	http.Error(w, e.text, e.status)
 }
 
-// detail tells of the groups of one name. Only so many do so at a time, and none of
-// them while it sends: that may take as long as its client likes.
-func (h *Handler) detail(p *past, e Exporter, name string) (*body, error) {
+// detail encodes the report of the groups with one name. It holds the semaphore
+// during encoding only: a slow client must not block other clients.
+func (h *Handler) detail(s *snapshot, e Exporter, name string) (*response, error) {
 	select {
 	case h.details <- struct{}{}:
 		defer func() { <-h.details }()
 	default:
-		return nil, refusal{http.StatusServiceUnavailable, "Too many ask at the same time."}
+		return nil, statusError{http.StatusServiceUnavailable, "Too many concurrent requests for single groups."}
 	}
-	report := p.detail(e, name)
+	report := s.detail(e, name)
 	if len(report.Groups) == 0 && e.ScrapeSuccess {
-		return nil, refusal{http.StatusNotFound, fmt.Sprintf("There is no group %q.", name)}
+		return nil, statusError{http.StatusNotFound, fmt.Sprintf("There is no group %q.", name)}
 	}
-	return jsonBody(report)
+	return encode(report)
 }
 
-// fixed returns a handler of what never changes while the program runs, but may
-// be another in its next version.
-func fixed(contentType string, text []byte) http.HandlerFunc {
-	b := newBody(contentType, text)
+// static returns a handler of a file that is constant in this version of the
+// program.
+func static(contentType string, text []byte) http.HandlerFunc {
+	file := newResponse(contentType, text)
 	return func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "no-cache")
-		b.send(w, r)
+		file.send(w, r)
 	}
 }

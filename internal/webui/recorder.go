@@ -10,159 +10,148 @@ import (
 )
 
 const (
-	// Fresh is how old a walk may be before somebody who looks at the page gets a
-	// new one.
-	Fresh = 5 * time.Second
+	// DefaultMaxAge is the age from which a request causes a new walk.
+	DefaultMaxAge = 5 * time.Second
 
-	// minInterval is how far two walks must be apart for rates between them: CPU
-	// time grows in ticks of a hundredth of a second.
+	// minInterval is the shortest interval for rates: CPU time increases in
+	// ticks of 10 ms.
 	minInterval = time.Second
 
-	// lookedFor is how long after the last look walks are remembered.
-	lookedFor = time.Minute
+	// retention is the time after the last request for which walks are kept.
+	retention = time.Minute
 
-	// historyPoints and historyStep make five minutes.
+	// historyPoints times historyStep is five minutes.
 	historyPoints = 60
 	historyStep   = 5 * time.Second
 )
 
-// A Recorder remembers the last two walks of a [collector.Collector], and the
-// last minutes in short, while somebody looks. Any goroutine may use it.
+// A Recorder keeps the last two walks of a [collector.Collector] and a history
+// of CPU usage. It keeps nothing without requests. It is safe for concurrent
+// use.
 type Recorder struct {
-	walk  func(context.Context) // waits for a walk that See is told of
-	about func(*Exporter)       // fills in what no walk tells
-	now   func() time.Time
-	fresh time.Duration
+	walk     func(context.Context) // waits for a walk; observe receives its result
+	describe func(*Exporter)
+	now      func() time.Time
+	maxAge   time.Duration
 
-	mu     sync.Mutex // guards what follows
-	looked time.Time
-	past   *past
+	mu          sync.Mutex // guards the following fields
+	lastRequest time.Time
+	current     *snapshot
 }
 
-// A past is what is remembered of the walks until now. The next walk makes another
-// of it; nothing of this one changes but the answer that it keeps.
-type past struct {
-	last    *collector.View            // the newest without an error, nil before there is one
-	prev    map[string]*grouping.Group // of the one before, by key
-	between float64                    // seconds from prev to last, 0 without prev
-	failed  error                      // of the newest walk
-	walked  time.Time                  // when that ended
-	history map[string][]float32       // the CPU usage of groups by key, in cores, the newest last
-	pointAt time.Time                  // of the newest in history
-	shared  shared
+// A snapshot is the result of all walks so far. It is immutable, except for the
+// response that it caches; a walk creates a new snapshot.
+type snapshot struct {
+	last      *collector.View            // last successful walk, nil if there is none
+	prev      map[string]*grouping.Group // groups of the successful walk before, by key
+	interval  float64                    // seconds between prev and last, 0 without prev
+	err       error                      // error of the last walk
+	walkEnd   time.Time                  // end of the last walk
+	history   map[string][]float32       // CPU usage in cores by group key, newest last
+	historyAt time.Time                  // time of the newest point of history
+	response  cachedResponse
 }
 
-// NewRecorder returns a Recorder of the walks of c. It starts one of its own when
-// somebody looks and the last is as old as fresh. about fills in what only the
-// rest of the program knows of itself.
-func NewRecorder(c *collector.Collector, fresh time.Duration, about func(*Exporter)) *Recorder {
-	r := &Recorder{walk: c.Walk, about: about, now: time.Now, fresh: fresh, past: new(past)}
-	c.Watch(r.see)
+// NewRecorder returns a Recorder of the walks of c. A request starts a walk if
+// the last one is older than maxAge. describe sets the fields of an Exporter
+// that no walk contains; the Recorder calls it for every request.
+func NewRecorder(c *collector.Collector, maxAge time.Duration, describe func(*Exporter)) *Recorder {
+	r := &Recorder{walk: c.Walk, describe: describe, now: time.Now, maxAge: maxAge, current: new(snapshot)}
+	c.Watch(r.observe)
 	return r
 }
 
-// see takes a walk down, if anybody has looked of late.
-func (r *Recorder) see(v collector.View) {
+// observe records a walk if there was a request during the retention time.
+func (r *Recorder) observe(v collector.View) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.now().Sub(r.looked) > lookedFor {
-		r.past = new(past)
+	if r.now().Sub(r.lastRequest) > retention {
+		r.current = new(snapshot)
 		return
 	}
-	r.past = r.past.and(&v)
+	r.current = r.current.with(&v)
 }
 
-// and returns p with one more walk.
-func (p *past) and(v *collector.View) *past {
-	next := &past{
-		last: p.last, prev: p.prev, between: p.between, failed: v.Err, walked: v.Time, history: p.history, pointAt: p.pointAt,
+// with returns the snapshot after the walk v.
+func (s *snapshot) with(v *collector.View) *snapshot {
+	next := &snapshot{
+		last: s.last, prev: s.prev, interval: s.interval, err: v.Err, walkEnd: v.Time, history: s.history, historyAt: s.historyAt,
 	}
 	if v.Err != nil {
 		return next
 	}
-	if p.last == nil {
+	if s.last == nil {
 		next.last = v
 		return next
 	}
-	between := v.Time.Sub(p.last.Time)
-	if between < minInterval {
-		if p.failed == nil {
-			return p // what is known is young enough
+	interval := v.Time.Sub(s.last.Time)
+	if interval < minInterval {
+		if s.err == nil {
+			return s // recent enough
 		}
 		return next
 	}
-	next.prev = make(map[string]*grouping.Group, len(p.last.Groups))
-	for i := range p.last.Groups {
-		g := &p.last.Groups[i]
+	next.prev = make(map[string]*grouping.Group, len(s.last.Groups))
+	for i := range s.last.Groups {
+		g := &s.last.Groups[i]
 		next.prev[g.Key()] = g
 	}
-	next.last, next.between = v, between.Seconds()
-	if v.Time.Sub(p.pointAt) >= historyStep-historyStep/10 {
-		next.pointAt = v.Time
-		next.history = next.lengthened()
+	next.last, next.interval = v, interval.Seconds()
+	if v.Time.Sub(s.historyAt) >= historyStep-historyStep/10 {
+		next.historyAt = v.Time
+		next.history = next.extendedHistory()
 	}
 	return next
 }
 
-// lengthened returns the history with the newest CPU usage of every group. What is
-// remembered of groups that are gone goes with them.
-func (p *past) lengthened() map[string][]float32 {
-	out := make(map[string][]float32, len(p.last.Groups))
-	for i := range p.last.Groups {
-		g := &p.last.Groups[i]
-		k := g.Key()
-		old := p.prev[k]
+// extendedHistory returns the history with the current CPU usage of every group.
+// It drops the history of groups that do not exist any more.
+func (s *snapshot) extendedHistory() map[string][]float32 {
+	out := make(map[string][]float32, len(s.last.Groups))
+	for i := range s.last.Groups {
+		g := &s.last.Groups[i]
+		key := g.Key()
+		old := s.prev[key]
 		if old == nil {
 			continue
 		}
-		values := p.history[k]
-		if len(values) == historyPoints {
-			values = values[1:]
+		points := s.history[key]
+		if len(points) == historyPoints {
+			points = points[1:]
 		}
-		cores := float32(p.cores(old.UserNanos+old.SystemNanos, g.UserNanos+g.SystemNanos))
-		longer := make([]float32, 0, historyPoints) // for others may read the old ones
-		out[k] = append(append(longer, values...), cores)
+		cores := float32(rate(old.UserNanos+old.SystemNanos, g.UserNanos+g.SystemNanos, s.interval) / 1e9)
+		extended := make([]float32, 0, historyPoints) // a copy: other goroutines may read points
+		out[key] = append(append(extended, points...), cores)
 	}
 	return out
 }
 
-// cores returns how many CPUs were busy between two counts of nanoseconds.
-func (p *past) cores(before, after uint64) float64 { return p.rate(before, after) / 1e9 }
-
-// rate returns the growth of a counter per second.
-func (p *past) rate(before, after uint64) float64 {
-	if after < before { // the rules have moved processes elsewhere
-		return 0
-	}
-	return float64(after-before) / p.between
-}
-
-// Report tells what all groups do. It waits for a walk if there is none that is
-// young enough, but no longer than ctx.
+// Report returns the state of all groups. It waits for a walk if the last one is
+// too old, but not longer than ctx.
 func (r *Recorder) Report(ctx context.Context) Report {
-	p := r.look(ctx)
-	return p.report(r.exporter(p))
+	s := r.snapshot(ctx)
+	return s.report(r.exporter(s))
 }
 
-// Detail tells the same of the groups of one name only, and what is too much to
-// tell of all.
+// Detail returns the state of the groups with one name, with fields that Report
+// does not contain.
 func (r *Recorder) Detail(ctx context.Context, name string) Report {
-	p := r.look(ctx)
-	return p.detail(r.exporter(p), name)
+	s := r.snapshot(ctx)
+	return s.detail(r.exporter(s), name)
 }
 
-// look notes that somebody looks, and waits for a walk if the last is too old.
-func (r *Recorder) look(ctx context.Context) *past {
+// snapshot records a request, and waits for a walk if the last one is too old.
+func (r *Recorder) snapshot(ctx context.Context) *snapshot {
 	r.mu.Lock()
 	now := r.now()
-	r.looked = now
-	p := r.past
+	r.lastRequest = now
+	s := r.current
 	r.mu.Unlock()
-	if now.Sub(p.walked) < r.fresh {
-		return p
+	if now.Sub(s.walkEnd) < r.maxAge {
+		return s
 	}
 	r.walk(ctx)
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.past
+	return r.current
 }

@@ -2,6 +2,7 @@ package webui
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"net/http"
 	"net/http/httptest"
@@ -16,8 +17,8 @@ import (
 	"github.com/seed57308aee/process_exporter/platform"
 )
 
-// A stage is a Recorder whose clock and walks are the test's.
-type stage struct {
+// A testRecorder is a Recorder with a clock and walks that the test controls.
+type testRecorder struct {
 	*Recorder
 	time   time.Time
 	walks  int
@@ -25,75 +26,82 @@ type stage struct {
 	err    error
 }
 
-func newStage() *stage {
-	s := &stage{time: time.Unix(1_000_000, 0)}
-	s.Recorder = &Recorder{about: func(*Exporter) {}, now: func() time.Time { return s.time }, fresh: Fresh, past: new(past)}
+func newTestRecorder() *testRecorder {
+	s := &testRecorder{time: time.Unix(1_000_000, 0)}
+	s.Recorder = &Recorder{describe: func(*Exporter) {}, now: func() time.Time { return s.time }, maxAge: DefaultMaxAge, current: new(snapshot)}
 	s.walk = func(context.Context) { s.scrape() }
 	return s
 }
 
-// scrape is a walk, whoever asked for it.
-func (s *stage) scrape() {
+// scrape makes a walk.
+func (s *testRecorder) scrape() {
 	s.walks++
 	v := collector.View{Time: s.time, Err: s.err}
 	if s.err == nil {
 		v.Groups = append(v.Groups, s.groups...)
 	}
-	s.see(v)
+	s.observe(v)
 }
 
-func (s *stage) pass(d time.Duration) { s.time = s.time.Add(d) }
+func (s *testRecorder) advance(d time.Duration) { s.time = s.time.Add(d) }
 
-func busy(name string, seconds float64) grouping.Group {
-	g := grouping.Group{Name: name, Procs: 1, Known: platform.FieldStat | platform.FieldMemory | platform.FieldFDs, Counted: platform.FieldStat, ResidentBytes: 4096}
+// newGroup returns a group that has used so many seconds of CPU time.
+func newGroup(name string, seconds float64) grouping.Group {
+	g := grouping.Group{
+		Name:          name,
+		Procs:         1,
+		Known:         platform.FieldStat | platform.FieldMemory | platform.FieldFDs,
+		Counted:       platform.FieldStat,
+		ResidentBytes: 4096,
+	}
 	g.UserNanos = uint64(seconds * 1e9)
 	return g
 }
 
-// TestRates takes rates from two walks that are at least a second apart.
+// TestRates checks rates between walks that are at least a second apart.
 func TestRates(t *testing.T) {
-	s, ctx := newStage(), context.Background()
-	s.groups = []grouping.Group{busy("a", 10)}
+	s, ctx := newTestRecorder(), context.Background()
+	s.groups = []grouping.Group{newGroup("a", 10)}
 	if got := s.Report(ctx); got.Interval != 0 || got.Groups[0].CPU != nil || *got.Groups[0].ResidentBytes != 4096 {
-		t.Errorf("got %+v, want no rates from one walk", got)
+		t.Errorf("got %+v, want no rates after one walk", got)
 	}
-	s.pass(500 * time.Millisecond)
-	s.groups = []grouping.Group{busy("a", 10.5)}
+	s.advance(500 * time.Millisecond)
+	s.groups = []grouping.Group{newGroup("a", 10.5)}
 	s.scrape() // too early
-	s.pass(3500 * time.Millisecond)
-	s.groups = []grouping.Group{busy("a", 12), busy("b", 5)}
+	s.advance(3500 * time.Millisecond)
+	s.groups = []grouping.Group{newGroup("a", 12), newGroup("b", 5)}
 	s.scrape()
 	got := s.Report(ctx)
 	if got.Interval != 4 || *got.Groups[0].CPU != 0.5 {
 		t.Errorf("got %v cores over %v s, want 0.5 over 4", *got.Groups[0].CPU, got.Interval)
 	}
 	if got.Groups[1].CPU != nil {
-		t.Errorf("got %v cores of a group that is new", *got.Groups[1].CPU)
+		t.Errorf("got %v cores of a new group, want none", *got.Groups[1].CPU)
 	}
-	if g := got.Groups[0]; g.ReadBytes != nil || g.PSSBytes != nil || *g.FDs != 0 {
-		t.Errorf("got %+v, want nothing of what was not read", g)
+	if g := got.Groups[0]; g.ReadBytes != nil || g.ProportionalBytes != nil || *g.OpenFDs != 0 {
+		t.Errorf("got %+v, want no values that were not read", g)
 	}
-	s.pass(5 * time.Second)
-	s.groups = []grouping.Group{busy("a", 3)} // as after a reload that moved its processes
+	s.advance(5 * time.Second)
+	s.groups = []grouping.Group{newGroup("a", 3)} // as after a reload that moved its processes
 	if got := s.Report(ctx); *got.Groups[0].CPU != 0 {
-		t.Errorf("got %v cores of a counter that fell", *got.Groups[0].CPU)
+		t.Errorf("got %v cores after a counter decrease, want 0", *got.Groups[0].CPU)
 	}
 }
 
-// TestWalksOnlyForLookers walks at most once in five seconds for those who look,
-// less often where scrapes do it anyway, and never when nobody does.
-func TestWalksOnlyForLookers(t *testing.T) {
-	s, ctx := newStage(), context.Background()
-	s.groups = []grouping.Group{busy("a", 1)}
+// TestWalksForRequests checks that requests cause at most one walk in five
+// seconds, fewer if scrapes cause walks, and none without requests.
+func TestWalksForRequests(t *testing.T) {
+	s, ctx := newTestRecorder(), context.Background()
+	s.groups = []grouping.Group{newGroup("a", 1)}
 	s.scrape()
-	if s.past.last != nil {
-		t.Error("a walk is remembered that nobody looks at")
+	if s.current.last != nil {
+		t.Error("got a recorded walk without requests, want none")
 	}
 	s.walks = 0
-	for range 600 { // a minute, ten looks a second
+	for range 600 { // one minute, ten requests per second
 		s.Report(ctx)
 		s.Detail(ctx, "a")
-		s.pass(100 * time.Millisecond)
+		s.advance(100 * time.Millisecond)
 	}
 	if s.walks != 12 {
 		t.Errorf("got %d walks in a minute, want 12", s.walks)
@@ -102,44 +110,43 @@ func TestWalksOnlyForLookers(t *testing.T) {
 	for range 20 { // scrapes every three seconds
 		s.scrape()
 		s.Report(ctx)
-		s.pass(3 * time.Second)
+		s.advance(3 * time.Second)
 	}
 	if s.walks != 20 {
-		t.Errorf("got %d walks beside 20 scrapes", s.walks-20)
+		t.Errorf("got %d additional walks with 20 scrapes, want 0", s.walks-20)
 	}
-	s.pass(2 * time.Minute)
+	s.advance(2 * time.Minute)
 	s.scrape()
-	if s.past.last != nil || s.past.prev != nil || s.past.history != nil {
-		t.Error("walks are remembered after everybody left")
+	if s.current.last != nil || s.current.prev != nil || s.current.history != nil {
+		t.Error("got recorded walks a minute after the last request, want none")
 	}
 }
 
 func TestHistory(t *testing.T) {
-	s, ctx := newStage(), context.Background()
+	s, ctx := newTestRecorder(), context.Background()
 	for i := range 100 {
-		s.groups = []grouping.Group{busy("a", float64(i))}
+		s.groups = []grouping.Group{newGroup("a", float64(i))}
 		if i < 50 {
-			s.groups = append(s.groups, busy("gone", 1))
+			s.groups = append(s.groups, newGroup("exited", 1))
 		}
 		s.Report(ctx)
-		s.pass(5 * time.Second)
+		s.advance(5 * time.Second)
 	}
 	got := s.Report(ctx)
-	if h := got.Groups[0].History; len(h) != historyPoints || h[0] != 0.2 {
+	if h := got.Groups[0].CPUHistory; len(h) != historyPoints || h[0] != 0.2 {
 		t.Errorf("got %d points %v, want %d of 0.2", len(h), h, historyPoints)
 	}
-	if len(s.past.history) != 1 {
-		t.Errorf("got histories of %d groups, want 1", len(s.past.history))
+	if len(s.current.history) != 1 {
+		t.Errorf("got histories of %d groups, want 1", len(s.current.history))
 	}
 }
 
-// TestFailure keeps the last groups, with the error, where processes cannot be
-// read any more.
+// TestFailure checks that a failed walk keeps the groups and adds the error.
 func TestFailure(t *testing.T) {
-	s, ctx := newStage(), context.Background()
-	s.groups = []grouping.Group{busy("a", 1)}
+	s, ctx := newTestRecorder(), context.Background()
+	s.groups = []grouping.Group{newGroup("a", 1)}
 	s.Report(ctx)
-	s.pass(6 * time.Second)
+	s.advance(6 * time.Second)
 	s.err = errors.New("no /proc")
 	got := s.Report(ctx)
 	if got.Exporter.ScrapeSuccess || got.Exporter.Error != "no /proc" || len(got.Groups) != 1 {
@@ -147,58 +154,58 @@ func TestFailure(t *testing.T) {
 	}
 }
 
-// TestFailureIsLookedForSeldom tries no more often to read processes that cannot be
-// read than others.
-func TestFailureIsLookedForSeldom(t *testing.T) {
-	s, ctx := newStage(), context.Background()
+// TestFailuresAreNotRetriedEarly checks that failed walks are not more frequent
+// than successful walks.
+func TestFailuresAreNotRetriedEarly(t *testing.T) {
+	s, ctx := newTestRecorder(), context.Background()
 	s.err = errors.New("no /proc")
-	for range 600 { // a minute, ten looks a second
+	for range 600 { // one minute, ten requests per second
 		s.Report(ctx)
-		s.pass(100 * time.Millisecond)
+		s.advance(100 * time.Millisecond)
 	}
 	if s.walks != 12 {
 		t.Errorf("got %d walks in a minute, want 12", s.walks)
 	}
 }
 
-// TestAnswerIsShared makes the answer to all who look once, until there is something
-// else to tell.
-func TestAnswerIsShared(t *testing.T) {
-	s, ctx := newStage(), context.Background()
+// TestResponseIsCached checks that requests share one encoded response until its
+// content changes.
+func TestResponseIsCached(t *testing.T) {
+	s, ctx := newTestRecorder(), context.Background()
 	reloaded := true
-	s.about = func(e *Exporter) { e.ConfigReloaded = reloaded }
-	s.groups = []grouping.Group{busy("a", 1)}
-	ask := func() *body {
-		p := s.look(ctx)
-		b, err := p.all(s.exporter(p))
+	s.describe = func(e *Exporter) { e.ReloadSuccessful = reloaded }
+	s.groups = []grouping.Group{newGroup("a", 1)}
+	get := func() *response {
+		current := s.snapshot(ctx)
+		encoded, err := current.encodeAll(s.exporter(current))
 		if err != nil {
 			t.Fatal(err)
 		}
-		return b
+		return encoded
 	}
-	first := ask()
-	if s.pass(time.Second); ask() != first {
-		t.Error("the same was made twice")
+	first := get()
+	if s.advance(time.Second); get() != first {
+		t.Error("got a new response without a change, want the cached one")
 	}
 	s.scrape()
-	second := ask()
+	second := get()
 	if second == first {
-		t.Error("a new walk is not told of")
+		t.Error("got the cached response after a walk, want a new one")
 	}
-	if reloaded = false; ask() == second || !strings.Contains(string(ask().plain), `"config_reloaded":false`) {
-		t.Error("a failed reload is not told of")
+	if reloaded = false; get() == second || !strings.Contains(string(get().identity), `"config_last_reload_successful":false`) {
+		t.Errorf("got %s after a failed reload, want config_last_reload_successful false", get().identity)
 	}
 }
 
-// TestDetailsAreBounded refuses who asks for a group while as many do as may.
-func TestDetailsAreBounded(t *testing.T) {
-	s := newStage()
-	s.groups = []grouping.Group{busy("a", 1)}
+// TestDetailLimit checks that the number of concurrent detail responses is limited.
+func TestDetailLimit(t *testing.T) {
+	s := newTestRecorder()
+	s.groups = []grouping.Group{newGroup("a", 1)}
 	h, err := NewHandler(s.Recorder, "/metrics")
 	if err != nil {
 		t.Fatal(err)
 	}
-	ask := func(path string) *httptest.ResponseRecorder {
+	get := func(path string) *httptest.ResponseRecorder {
 		w := httptest.NewRecorder()
 		h.ServeHTTP(w, httptest.NewRequest(http.MethodGet, path, nil))
 		return w
@@ -206,21 +213,21 @@ func TestDetailsAreBounded(t *testing.T) {
 	for range maxDetails {
 		h.details <- struct{}{}
 	}
-	if w := ask(GroupsPath + "?group=a"); w.Code != 503 || w.Header().Get("Retry-After") != "1" {
-		t.Errorf("got %d %v, want to be told to come again", w.Code, w.Header())
+	if w := get(GroupsPath + "?group=a"); w.Code != 503 || w.Header().Get("Retry-After") != "1" {
+		t.Errorf("got %d %v, want 503 with Retry-After", w.Code, w.Header())
 	}
-	if w := ask(GroupsPath); w.Code != 200 {
-		t.Errorf("got %d of all groups, which are not bounded", w.Code)
+	if w := get(GroupsPath); w.Code != 200 {
+		t.Errorf("got %d for all groups, want 200", w.Code)
 	}
 	<-h.details
-	if w := ask(GroupsPath + "?group=a"); w.Code != 200 || len(h.details) != maxDetails-1 {
-		t.Errorf("got %d, and %d places taken, of which %d are the test's", w.Code, len(h.details), maxDetails-1)
+	if w := get(GroupsPath + "?group=a"); w.Code != 200 || len(h.details) != maxDetails-1 {
+		t.Errorf("got status %d and %d slots in use, want 200 and %d", w.Code, len(h.details), maxDetails-1)
 	}
 }
 
 func TestHandler(t *testing.T) {
-	s := newStage()
-	s.groups = []grouping.Group{busy("a", 1), busy("a b\n</script>", 1)}
+	s := newTestRecorder()
+	s.groups = []grouping.Group{newGroup("a", 1), newGroup("a b\n</script>", 1)}
 	h, err := NewHandler(s.Recorder, "/metrics")
 	if err != nil {
 		t.Fatal(err)
@@ -231,10 +238,11 @@ func TestHandler(t *testing.T) {
 		want   string
 	}{
 		{"/", 200, `<a href="metrics">`},
+		{"/", 200, `<p id="build">`},
 		{"/page.js", 200, "use strict"},
 		{"/page.css", 200, "color-scheme"},
-		{"/api/v1/groups", 200, `"name":"a"`},
-		{"/api/v1/groups?group=a", 200, `"groups":[{"name":"a","procs":1`},
+		{"/api/v1/groups", 200, `"group":"a"`},
+		{"/api/v1/groups?group=a", 200, `"groups":[{"group":"a","num_procs":1`},
 		{"/api/v1/groups?group=a+b%0A%3C%2Fscript%3E", 200, `\u003c/script\u003e`},
 		{"/api/v1/groups?group=other", 404, `There is no group "other".`},
 		{"/other", 404, "not found"},
@@ -245,13 +253,13 @@ func TestHandler(t *testing.T) {
 			t.Errorf("%s: got %d %s, want %d and %s", tt.path, w.Code, w.Body, tt.status, tt.want)
 		}
 		if w.Code == 200 && !strings.Contains(w.Header().Get("Content-Security-Policy"), "default-src 'none'") {
-			t.Errorf("%s: got no policy", tt.path)
+			t.Errorf("%s: got no Content-Security-Policy", tt.path)
 		}
 	}
 }
 
-// TestFieldsAreDocumented finds each field of a Report in docs/api.md, and no
-// other there.
+// TestFieldsAreDocumented compares the fields of a Report with the table in
+// docs/api.md.
 func TestFieldsAreDocumented(t *testing.T) {
 	text, err := os.ReadFile("../../docs/api.md")
 	if err != nil {
@@ -273,7 +281,7 @@ func TestFieldsAreDocumented(t *testing.T) {
 	}
 	for name := range documented {
 		if !fields[name] {
-			t.Errorf("docs/api.md has %s, which there is not", name)
+			t.Errorf("docs/api.md has %s, which is not a field", name)
 		}
 	}
 	if len(fields) < 40 {
@@ -288,10 +296,31 @@ func addFields(of reflect.Type, prefix string, to map[string]bool) {
 		for inner.Kind() == reflect.Slice || inner.Kind() == reflect.Pointer {
 			inner = inner.Elem()
 		}
-		if inner.Kind() == reflect.Struct && inner != reflect.TypeFor[time.Time]() {
+		if inner.Kind() == reflect.Struct && inner != reflect.TypeFor[Timestamp]() {
 			addFields(inner, prefix+name+".", to)
 			continue
 		}
 		to[prefix+name] = true
+	}
+}
+
+// TestTimestamp checks the JSON of timestamps, also of the zero value.
+func TestTimestamp(t *testing.T) {
+	for _, tt := range []struct {
+		time time.Time
+		want string
+	}{
+		{time.Time{}, "0"},
+		{time.Unix(1_700_000_000, 0), "1700000000"},
+		{time.UnixMilli(1_700_000_000_125), "1700000000.125"},
+	} {
+		text, err := json.Marshal(Timestamp{tt.time})
+		if err != nil || string(text) != tt.want {
+			t.Errorf("%v: got %s, %v, want %s", tt.time, text, err, tt.want)
+		}
+		var got Timestamp
+		if err := json.Unmarshal(text, &got); err != nil || !got.Equal(tt.time) {
+			t.Errorf("%s: got %v, %v, want %v", text, got, err, tt.time)
+		}
 	}
 }

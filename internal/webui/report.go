@@ -1,97 +1,130 @@
-// Package webui tells people what the groups of processes do right now: as JSON,
-// and as a page. Prometheus has the history; this has the last minutes.
+// Package webui serves the current state of the groups as JSON and as a web
+// page, with a history of five minutes.
 //
-// Nothing here runs while nobody looks: a [Recorder] keeps what scrapes have
-// found, and starts a walk of its own only for somebody who asks.
+// It does no work without requests: a [Recorder] keeps the results of walks that
+// scrapes cause, and starts a walk only for a request.
 package webui
 
-import "time"
+import (
+	"strconv"
+	"time"
+)
 
-// Version is that of the format of [Report]. A new field leaves it as it is.
+// Version is the version of the format of [Report]. Additional fields do not
+// change it.
 const Version = 1
 
-// A Report is what the page shows. What is not known is absent,
-// never 0.
+// A Report is the state of all groups, or of the groups with one name. Fields of
+// values that could not be read are absent, never 0. Names of fields are the
+// names of metrics without prefix.
 type Report struct {
 	Version  int       `json:"version"`
-	Time     time.Time `json:"time"`     // of the walk that the values are from
-	Interval float64   `json:"interval"` // seconds that rates are over, 0 while there are none
+	Time     Timestamp `json:"timestamp_seconds"` // end of the walk
+	Interval float64   `json:"interval_seconds"`  // interval of the rates, 0 if there are no rates
 	Exporter Exporter  `json:"exporter"`
-	Groups   []Group   `json:"groups"` // by name
+	Groups   []Group   `json:"groups"` // sorted by name
 }
 
-// Exporter is how the exporter itself is.
+// A Timestamp is a time that JSON represents as Unix time in seconds. The zero
+// value is 0.
+type Timestamp struct{ time.Time }
+
+// MarshalJSON implements [json.Marshaler].
+func (t Timestamp) MarshalJSON() ([]byte, error) {
+	if t.IsZero() {
+		return []byte("0"), nil
+	}
+	return strconv.AppendFloat(nil, float64(t.UnixMilli())/1000, 'f', -1, 64), nil
+}
+
+// UnmarshalJSON implements [json.Unmarshaler].
+func (t *Timestamp) UnmarshalJSON(text []byte) error {
+	seconds, err := strconv.ParseFloat(string(text), 64)
+	if err != nil {
+		return err
+	}
+	*t = Timestamp{}
+	if seconds != 0 {
+		t.Time = time.UnixMilli(int64(seconds * 1000)).UTC()
+	}
+	return nil
+}
+
+// Exporter is the state of the exporter itself.
 type Exporter struct {
-	Version        string    `json:"version"`
-	Revision       string    `json:"revision,omitempty"`
-	Source         string    `json:"source"`
-	Start          time.Time `json:"start"`
-	ScrapeSeconds  float64   `json:"scrape_seconds"`
-	ScrapeSuccess  bool      `json:"scrape_success"`
-	ScrapePartial  bool      `json:"scrape_partial"`
-	Error          string    `json:"error,omitempty"` // why the last walk failed
-	Unreadable     int       `json:"unreadable"`      // processes of which something could not be read
-	Blocked        int       `json:"blocked"`         // processes that do not answer
-	LostEvents     uint64    `json:"lost_events"`
-	LimitedGroups  uint64    `json:"limited_groups"`
-	SmapsBudget    float64   `json:"smaps_budget_seconds"` // CPU time of a walk for shares of memory, 0 for none
-	ConfigReloaded bool      `json:"config_reloaded"`      // whether the last reload succeeded
-	ConfigTime     time.Time `json:"config_time"`          // of the rules in force
+	Version          string    `json:"version"`
+	Revision         string    `json:"revision,omitempty"`
+	Source           string    `json:"source"`
+	StartTime        Timestamp `json:"process_start_time_seconds"`
+	ScrapeDuration   float64   `json:"scrape_duration_seconds"`
+	ScrapeSuccess    bool      `json:"scrape_success"`
+	ScrapePartial    bool      `json:"scrape_partial"`
+	Error            string    `json:"error,omitempty"`        // why the last walk failed
+	Unreadable       int       `json:"unreadable_procs"`       // processes with an unreadable file
+	Unresponsive     int       `json:"unresponsive_processes"` // skipped because a read of their files is blocked
+	LostExitEvents   uint64    `json:"lost_exit_events_total"`
+	GroupLimitHits   uint64    `json:"group_limit_hits_total"`
+	SmapsBudget      float64   `json:"smaps_budget_seconds"` // CPU time per walk for smaps files, 0 if they are not read
+	ReloadSuccessful bool      `json:"config_last_reload_successful"`
+	ReloadTime       Timestamp `json:"config_last_reload_success_timestamp_seconds"`
 }
 
-// A Group is what the processes of one group do. Rates are per second.
+// A Group is the state of one group. Pointers are nil for unknown values.
 type Group struct {
-	Name   string            `json:"name"`
+	Name   string            `json:"group"`
 	Labels map[string]string `json:"labels,omitempty"`
-	Procs  int               `json:"procs"`
-	Rule   string            `json:"rule,omitempty"` // its position, its name template and its line
+	Rule   *Rule             `json:"rule,omitempty"` // nil for the group _other and after a reload without the rule
 
-	CPU             *float64 `json:"cpu,omitempty"` // cores, user and system
-	CPUUser         *float64 `json:"cpu_user,omitempty"`
-	CPUSystem       *float64 `json:"cpu_system,omitempty"`
-	ReadBytes       *float64 `json:"read_bytes,omitempty"`
-	WriteBytes      *float64 `json:"write_bytes,omitempty"`
-	ContextSwitches *float64 `json:"context_switches,omitempty"`
-	MajorFaults     *float64 `json:"major_faults,omitempty"`
+	Procs           int      `json:"num_procs"`
+	Threads         *int     `json:"num_threads,omitempty"`
+	CPU             *float64 `json:"cpu_ratio,omitempty"` // user and system, 1 is one core
+	CPUUser         *float64 `json:"cpu_user_ratio,omitempty"`
+	CPUSystem       *float64 `json:"cpu_system_ratio,omitempty"`
+	ReadBytes       *float64 `json:"read_bytes_per_second,omitempty"`
+	WriteBytes      *float64 `json:"write_bytes_per_second,omitempty"`
+	ContextSwitches *float64 `json:"context_switches_per_second,omitempty"`
+	MajorFaults     *float64 `json:"major_page_faults_per_second,omitempty"`
 
-	ResidentBytes *uint64    `json:"resident_bytes,omitempty"`
-	PSSBytes      *uint64    `json:"pss_bytes,omitempty"`
-	USSBytes      *uint64    `json:"uss_bytes,omitempty"`
-	SwapBytes     *uint64    `json:"swap_bytes,omitempty"`
-	SmapsAge      *float64   `json:"smaps_age_seconds,omitempty"` // of the oldest of PSSBytes and USSBytes
-	FDs           *uint64    `json:"fds,omitempty"`
-	FDRatio       *float64   `json:"fd_ratio,omitempty"` // of the process next to its limit
-	Threads       *int       `json:"threads,omitempty"`
-	Starts        *uint64    `json:"starts,omitempty"` // since the exporter started
-	Exits         *uint64    `json:"exits,omitempty"`
-	OldestStart   *time.Time `json:"oldest_start,omitempty"`
+	ResidentBytes     *uint64  `json:"resident_bytes,omitempty"`
+	VirtualBytes      *uint64  `json:"virtual_bytes,omitempty"`
+	ProportionalBytes *uint64  `json:"proportional_bytes,omitempty"`
+	UniqueBytes       *uint64  `json:"unique_bytes,omitempty"`
+	SwappedBytes      *uint64  `json:"swapped_bytes,omitempty"`
+	SmapsAge          *float64 `json:"smaps_age_seconds,omitempty"` // age of the oldest proportional or unique value
+	OpenFDs           *uint64  `json:"open_filedesc,omitempty"`
+	WorstFDRatio      *float64 `json:"worst_fd_ratio,omitempty"` // of the process closest to its limit
+	OldestStart       *int64   `json:"oldest_start_time_seconds,omitempty"`
+	Starts            *uint64  `json:"starts_total,omitempty"` // since the exporter started, as Exits
+	Exits             *uint64  `json:"exits_total,omitempty"`
 
-	States  map[string]int `json:"states,omitempty"`  // threads by state
-	History []float64      `json:"history,omitempty"` // of CPU over the last minutes, the newest last
+	States     map[string]int `json:"states,omitempty"`            // threads by state, without states of no thread
+	CPUHistory []float64      `json:"cpu_ratio_history,omitempty"` // CPU of the last five minutes, newest last
 
-	// Only of the group that was asked for by name.
-	ThreadNames []ThreadName   `json:"thread_names,omitempty"`
-	WChans      map[string]int `json:"wchans,omitempty"` // threads by the kernel function they sleep in
-	ExitCodes   []ExitCode     `json:"exit_codes,omitempty"`
-	Expect      *Expect        `json:"expect,omitempty"` // how many processes there should be
+	// Only in reports about one name.
+	ThreadNames []ThreadName   `json:"threads,omitempty"`
+	WChans      map[string]int `json:"threads_wchan,omitempty"` // threads by the kernel function in which they sleep
+	ExitCodes   []ExitCode     `json:"exits,omitempty"`
+	ExpectedMin *int           `json:"expected_min_procs,omitempty"`
+	ExpectedMax *int           `json:"expected_max_procs,omitempty"`
 }
 
-// A ThreadName is what the threads of one name do.
+// A Rule identifies the rule that created a group.
+type Rule struct {
+	Position int    `json:"position"` // in the configuration, from 1
+	Name     string `json:"name"`     // template of the group name
+	Line     int    `json:"line,omitempty"`
+}
+
+// A ThreadName is the state of all threads of a group with one name.
 type ThreadName struct {
-	Name  string   `json:"name"`
-	Count int      `json:"count"`
-	CPU   *float64 `json:"cpu,omitempty"` // cores
+	Name  string   `json:"threadname"`
+	Count int      `json:"thread_count"`
+	CPU   *float64 `json:"cpu_ratio,omitempty"`
 }
 
-// An ExitCode counts processes that ended in one way, since the exporter started.
+// An ExitCode counts exits with one code since the exporter started.
 type ExitCode struct {
 	Reason string `json:"reason"`
-	Code   string `json:"code"` // the status, or the name of the signal
-	Count  uint64 `json:"count"`
-}
-
-// Expect is how many processes a group should have, as its rule says.
-type Expect struct {
-	Min int  `json:"min"`
-	Max *int `json:"max,omitempty"`
+	Code   string `json:"code"` // exit status or name of the signal
+	Count  uint64 `json:"exits_total"`
 }

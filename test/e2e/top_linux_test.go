@@ -102,7 +102,7 @@ func TestTop(t *testing.T) {
 	s.keys("/", "t", "w", "o", "Enter")
 	s.wait("the filter", "filter: two", "toptwo", "(1 shown)", "!topone")
 	s.keys("Enter")
-	s.wait("details", "rule     1: {{.Comm}} (line 2)", "sleeping 1", "Esc goes back")
+	s.wait("details", "rule     1: {{.Comm}} (line 2)", "sleeping 1", "Press Esc to return")
 	s.keys("Escape")
 	s.wait("the table again", "filter: two")
 	s.keys("Escape")
@@ -197,8 +197,8 @@ func TestTopRefuses(t *testing.T) {
 	}{
 		{[]string{"--interval=1ms"}, "use a second or more"},
 		{[]string{"nginx"}, "only flags are allowed"},
-		{[]string{"--url=localhost:9256"}, "write one such as http://localhost:9256"},
-		{[]string{"--url=http://127.0.0.1:1"}, "no answer of http://127.0.0.1:1/api/v1/groups"},
+		{[]string{"--url=localhost:9256"}, "use a URL such as http://localhost:9256"},
+		{[]string{"--url=http://127.0.0.1:1"}, "no response from http://127.0.0.1:1/api/v1/groups"},
 	} {
 		stdout, stderr, status := finish(t, append([]string{"top", "--once"}, tt.args...)...)
 		if status != 1 || stdout != "" || !strings.Contains(stderr, tt.want) || strings.Count(stderr, "\n") != 1 {
@@ -207,7 +207,7 @@ func TestTopRefuses(t *testing.T) {
 	}
 	web := writeFile(t, "web.yml", fmt.Sprintf("basic_auth_users: {alice: '%s'}\n", passwordHash))
 	r := launch(t, withListener([]string{"--web.config.file", web})...)
-	if _, stderr, status := finish(t, "top", "--once", "--url", r.URL); status != 1 || !strings.Contains(stderr, "asks for a password") {
+	if _, stderr, status := finish(t, "top", "--once", "--url", r.URL); status != 1 || !strings.Contains(stderr, "requires a password") {
 		t.Errorf("got %d, %q", status, stderr)
 	}
 	with := strings.Replace(r.URL, "http://", "http://alice:"+strings.ReplaceAll(password, " ", "%20")+"@", 1)

@@ -126,7 +126,7 @@ async function many(count) {
   await page.route('**/api/v1/groups', async (route) => {
     const report = await (await route.fetch()).json();
     report.groups = Array.from({length: count}, (_, i) => ({
-      ...report.groups[i % report.groups.length], name: `group ${i}`, cpu: Math.random(), history: Array.from({length: 60}, Math.random),
+      ...report.groups[i % report.groups.length], group: `group ${i}`, cpu_ratio: Math.random(), cpu_ratio_history: Array.from({length: 60}, Math.random),
     }));
     await route.fulfill({json: report});
   });

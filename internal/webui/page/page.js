@@ -1,7 +1,7 @@
 'use strict';
 
-// The page asks for the groups every five seconds while somebody can see it. Names
-// come from whoever may start a process, so all text is set as text.
+// The page requests the groups every five seconds while it is visible. Any user
+// can choose process names, so the page sets text with textContent only.
 
 const refreshMillis = 5000;
 const rowHeight = 32; // pixels, as in page.css
@@ -32,27 +32,26 @@ function age(seconds) {
   return Math.max(0, Math.floor(seconds)) + ' s';
 }
 
-// A column has what to sort by, how to show it, and whether there is room for it
-// on a phone.
+// A column has a sort key, a format and, for wide screens only, the flag wide.
 const columns = [
   {title: 'Group', key: (g) => g.label, text: (g) => g.label},
-  {title: 'Processes', key: (g) => g.procs, show: count},
-  {title: 'CPU', key: (g) => g.cpu, show: percent, hint: 'of one core'},
-  {title: 'Last minutes', spark: true, wide: true},
+  {title: 'Processes', key: (g) => g.num_procs, show: count},
+  {title: 'CPU', key: (g) => g.cpu_ratio, show: percent, hint: 'percent of one core'},
+  {title: 'Last 5 minutes', spark: true, wide: true},
   {title: 'Resident', key: (g) => g.resident_bytes, show: bytes},
-  {title: 'Proportional', key: (g) => g.pss_bytes, show: bytes, wide: true, hint: 'shared pages divided among those who share them'},
-  {title: 'Read/s', key: (g) => g.read_bytes, show: bytes, wide: true},
-  {title: 'Written/s', key: (g) => g.write_bytes, show: bytes, wide: true},
-  {title: 'Files', key: (g) => g.fds, show: count, wide: true, hint: 'open file descriptors'},
-  {title: 'Worst limit', key: (g) => g.fd_ratio, show: percent, wide: true, hint: 'open file descriptors of the process next to its limit'},
-  {title: 'Threads', key: (g) => g.threads, show: count, wide: true},
-  {title: 'Switches/s', key: (g) => g.context_switches, show: plain, wide: true},
-  {title: 'Exits', key: (g) => g.exits, show: count, wide: true, hint: 'since the exporter started'},
+  {title: 'Proportional', key: (g) => g.proportional_bytes, show: bytes, wide: true, hint: 'shared pages divided by the number of processes that share them'},
+  {title: 'Read/s', key: (g) => g.read_bytes_per_second, show: bytes, wide: true},
+  {title: 'Written/s', key: (g) => g.write_bytes_per_second, show: bytes, wide: true},
+  {title: 'Open files', key: (g) => g.open_filedesc, show: count, wide: true, hint: 'open file descriptors'},
+  {title: 'File limit', key: (g) => g.worst_fd_ratio, show: percent, wide: true, hint: 'open file descriptors in percent of the limit, in the process closest to its limit'},
+  {title: 'Threads', key: (g) => g.num_threads, show: count, wide: true},
+  {title: 'Switches/s', key: (g) => g.context_switches_per_second, show: plain, wide: true},
+  {title: 'Exits', key: (g) => g.exits_total, show: count, wide: true, hint: 'since the exporter started'},
   {title: 'Oldest', key: (g) => g.age, show: age, wide: true},
 ];
 
 const state = {groups: [], shown: [], sort: 2, descending: true, filter: '', open: null, focused: null};
-const rows = []; // the ones in the table, used again for other groups
+const rows = []; // table rows, reused for other groups
 
 function cell(tag, text, className) {
   const e = document.createElement(tag);
@@ -84,12 +83,12 @@ function sortBy(i) {
   arrange();
 }
 
-// arrange sorts and filters. What is not known comes last either way.
+// arrange sorts and filters. Unknown values are last in both directions.
 function arrange() {
   const key = columns[state.sort].key;
-  const wanted = state.filter.toLowerCase();
+  const text = state.filter.toLowerCase();
   const sign = state.descending ? -1 : 1;
-  state.shown = state.groups.filter((g) => g.label.toLowerCase().includes(wanted));
+  state.shown = state.groups.filter((g) => g.label.toLowerCase().includes(text));
   state.shown.sort((a, b) => {
     const x = key(a), y = key(b);
     if (x === undefined || y === undefined) {
@@ -107,8 +106,8 @@ function arrange() {
 }
 
 function spark(values) {
-  const most = Math.max(...values, 0.001);
-  return values.map((v, i) => `${i ? 'L' : 'M'}${(90 * (i + 60 - values.length) / 59).toFixed(1)} ${(19 - 18 * v / most).toFixed(1)}`).join('');
+  const max = Math.max(...values, 0.001);
+  return values.map((v, i) => `${i ? 'L' : 'M'}${(90 * (i + 60 - values.length) / 59).toFixed(1)} ${(19 - 18 * v / max).toFixed(1)}`).join('');
 }
 
 function newRow() {
@@ -138,7 +137,7 @@ function fillRow(tr, g) {
   columns.forEach((c, i) => {
     const td = tr.children[i];
     if (c.spark) {
-      td.firstChild.firstChild.setAttribute('d', g.history && g.history.length > 1 ? spark(g.history) : '');
+      td.firstChild.firstChild.setAttribute('d', g.cpu_ratio_history && g.cpu_ratio_history.length > 1 ? spark(g.cpu_ratio_history) : '');
       return;
     }
     const target = i === 0 ? td.firstChild : td;
@@ -149,8 +148,7 @@ function fillRow(tr, g) {
   });
 }
 
-// draw fills the table with the rows that can be seen, and with room in the place
-// of the others.
+// draw fills the table with the visible rows, and with padding for the others.
 function draw() {
   const box = byId('scroll'), body = byId('rows');
   const first = Math.max(0, Math.min(Math.floor(box.scrollTop / rowHeight) - overscan, state.shown.length));
@@ -166,13 +164,13 @@ function draw() {
     tr.append(td);
     return tr;
   };
-  const wanted = [pad(first), ...visible, pad(state.shown.length - last)];
-  const same = body.children.length === wanted.length && visible.every((tr, i) => body.children[i + 1] === tr);
+  const content = [pad(first), ...visible, pad(state.shown.length - last)];
+  const same = body.children.length === content.length && visible.every((tr, i) => body.children[i + 1] === tr);
   if (same) {
-    body.firstChild.replaceWith(wanted[0]);
-    body.lastChild.replaceWith(wanted[wanted.length - 1]);
+    body.firstChild.replaceWith(content[0]);
+    body.lastChild.replaceWith(content[content.length - 1]);
   } else {
-    body.replaceChildren(...wanted);
+    body.replaceChildren(...content);
   }
 }
 
@@ -182,39 +180,40 @@ function fact(name, value, bad) {
   return div;
 }
 
+const secondsSince = (timestamp) => Date.now() / 1000 - timestamp;
+
 function showHealth(report) {
   const e = report.exporter;
-  byId('build').textContent = `${e.version}${e.revision ? ' ' + e.revision.slice(0, 12) : ''}`;
+  byId('build').textContent = `Version ${e.version || 'unknown'}${e.revision ? ' (' + e.revision.slice(0, 12) + ')' : ''}`;
   byId('health').replaceChildren(
     fact('Source', e.source || unknown),
-    fact('Up for', age((Date.now() - Date.parse(e.start)) / 1000)),
-    fact('Last scrape', `${(1000 * e.scrape_seconds).toFixed(1)} ms${e.scrape_partial ? ', cut short' : ''}`, e.scrape_partial),
-    fact('Memory shares', e.smaps_budget_seconds > 0 ? `${1000 * e.smaps_budget_seconds} ms a scrape at most` : 'off'),
-    fact('Processes', plain(report.groups.reduce((n, g) => n + g.procs, 0))),
-    fact('Not readable', String(e.unreadable), e.unreadable > 0),
-    fact('Not answering', String(e.blocked), e.blocked > 0),
-    fact('Lost events', String(e.lost_events), e.lost_events > 0),
-    fact('Configuration', e.config_reloaded ? `loaded ${age((Date.now() - Date.parse(e.config_time)) / 1000)} ago` : 'last reload failed', !e.config_reloaded),
+    fact('Uptime', age(secondsSince(e.process_start_time_seconds))),
+    fact('Last scrape', `${(1000 * e.scrape_duration_seconds).toFixed(1)} ms${e.scrape_partial ? ', partial' : ''}`, e.scrape_partial),
+    fact('Proportional memory', e.smaps_budget_seconds > 0 ? `at most ${1000 * e.smaps_budget_seconds} ms per scrape` : 'off'),
+    fact('Processes', plain(report.groups.reduce((n, g) => n + g.num_procs, 0))),
+    fact('Unreadable', String(e.unreadable_procs), e.unreadable_procs > 0),
+    fact('Unresponsive', String(e.unresponsive_processes), e.unresponsive_processes > 0),
+    fact('Lost exit events', String(e.lost_exit_events_total), e.lost_exit_events_total > 0),
+    fact('Configuration', e.config_last_reload_successful ? `loaded ${age(secondsSince(e.config_last_reload_success_timestamp_seconds))} ago` : 'last reload failed', !e.config_last_reload_successful),
   );
-  byId('problem').textContent = e.scrape_success ? '' : `Processes cannot be read${e.error ? ': ' + e.error : ''}.`;
+  byId('problem').textContent = e.scrape_success ? '' : `Cannot read processes${e.error ? ': ' + e.error : ''}.`;
 }
 
-function take(report) {
-  const now = Date.parse(report.time);
+function showReport(report) {
   for (const g of report.groups) {
     const labels = Object.entries(g.labels || {}).map(([k, v]) => `${k}=${v}`).join(' ');
-    g.label = labels ? `${g.name}  ${labels}` : g.name;
-    if (g.oldest_start) g.age = (now - Date.parse(g.oldest_start)) / 1000;
+    g.label = labels ? `${g.group}  ${labels}` : g.group;
+    if (g.oldest_start_time_seconds) g.age = report.timestamp_seconds - g.oldest_start_time_seconds;
   }
   state.groups = report.groups;
   showHealth(report);
   arrange();
 }
 
-async function ask(query) {
+async function fetchReport(query) {
   const response = await fetch('api/v1/groups' + query, {cache: 'no-store'});
   if (response.status === 404) return null;
-  if (!response.ok) throw new Error(`the exporter says ${response.status} ${response.statusText}`);
+  if (!response.ok) throw new Error(`status ${response.status} ${response.statusText}`);
   return response.json();
 }
 
@@ -223,14 +222,14 @@ let timer = 0;
 async function refresh() {
   clearTimeout(timer);
   try {
-    const report = await ask('');
+    const report = await fetchReport('');
     performance.mark('update-begins');
-    take(report);
+    showReport(report);
     performance.measure('update', 'update-begins');
     if (state.open) await showDetail();
     document.body.dataset.updates = Number(document.body.dataset.updates || 0) + 1;
   } catch (err) {
-    byId('problem').textContent = `No news: ${err.message}. The table shows what was last known.`;
+    byId('problem').textContent = `Update failed: ${err.message}. The table shows the previous values.`;
   }
   if (!document.hidden) timer = setTimeout(refresh, refreshMillis);
 }
@@ -252,46 +251,56 @@ function table(head, lines) {
   return t;
 }
 
+const ruleText = (r) => `${r.position}: ${r.name}${r.line ? ` (line ${r.line})` : ''}`;
+
 async function showDetail() {
   const name = state.open;
-  const report = await ask('?group=' + encodeURIComponent(name));
+  const report = await fetchReport('?group=' + encodeURIComponent(name));
   if (state.open !== name) return;
   const body = byId('detail-body');
   if (!report) {
-    body.replaceChildren(cell('p', 'The group is gone.'));
+    body.replaceChildren(cell('p', 'The group does not exist any more.'));
     return;
   }
   const parts = [];
   for (const g of report.groups) {
     if (g.labels) parts.push(cell('h3', Object.entries(g.labels).map(([k, v]) => `${k}=${v}`).join(' ')));
-    parts.push(cell('p', g.rule ? `Rule ${g.rule}` : 'No rule of the configuration in force made this group.'));
-    if (g.expect) parts.push(cell('p', `${g.procs} processes, expected ${g.expect.min} to ${g.expect.max ?? 'any number'}`));
-    const memory = [['Resident', g.resident_bytes], ['Proportional', g.pss_bytes], ['Unique', g.uss_bytes], ['Swapped', g.swap_bytes]];
-    const limit = g.fd_ratio === undefined ? unknown : `${percent(g.fd_ratio)} of its limit`;
-    parts.push(table(['Open files', ''], [['All', g.fds === undefined ? unknown : count(g.fds)], ['The process next to its limit', limit]]));
+    parts.push(cell('p', g.rule ? `Rule ${ruleText(g.rule)}` : 'No rule of the current configuration created this group.'));
+    if (g.expected_min_procs !== undefined) {
+      parts.push(cell('p', `${g.num_procs} processes, expected ${g.expected_min_procs} to ${g.expected_max_procs ?? 'any number'}`));
+    }
+    const limit = g.worst_fd_ratio === undefined ? unknown : `${percent(g.worst_fd_ratio)} of its limit`;
+    const files = g.open_filedesc === undefined ? unknown : count(g.open_filedesc);
+    parts.push(table(['Open files', ''], [['All', files], ['Process closest to its limit', limit]]));
+    const memory = [['Resident', g.resident_bytes], ['Proportional', g.proportional_bytes], ['Unique', g.unique_bytes],
+      ['Swapped', g.swapped_bytes], ['Virtual', g.virtual_bytes]];
     const lines = memory.map(([k, v]) => [k, v === undefined ? unknown : bytes(v)]);
-    if (g.smaps_age_seconds !== undefined) lines.push(['Shares were read', `${age(g.smaps_age_seconds)} ago at most`]);
+    if (g.smaps_age_seconds !== undefined) lines.push(['Maximum age of proportional and unique', age(g.smaps_age_seconds)]);
     parts.push(table(['Memory', ''], lines));
     if (g.states) parts.push(table(['State', 'Threads'], Object.entries(g.states).map(([k, v]) => [k, String(v)])));
-    if (g.thread_names) {
-      const order = g.thread_names.sort((a, b) => (b.cpu || 0) - (a.cpu || 0)).slice(0, 100);
-      parts.push(table(['Thread', 'Count', 'CPU'], order.map((t) => [t.name, String(t.count), t.cpu === undefined ? unknown : percent(t.cpu)])));
+    if (g.threads) {
+      const order = g.threads.sort((a, b) => (b.cpu_ratio || 0) - (a.cpu_ratio || 0)).slice(0, 100);
+      const cpu = (t) => t.cpu_ratio === undefined ? unknown : percent(t.cpu_ratio);
+      parts.push(table(['Thread name', 'Count', 'CPU'], order.map((t) => [t.threadname, String(t.thread_count), cpu(t)])));
     }
-    if (g.wchans) parts.push(table(['Sleeps in', 'Threads'], Object.entries(g.wchans).sort((a, b) => b[1] - a[1]).map(([k, v]) => [k, String(v)])));
-    if (g.exit_codes) parts.push(table(['Ended by', 'Code', 'Processes'], g.exit_codes.map((e) => [e.reason, e.code, String(e.count)])));
+    if (g.threads_wchan) {
+      const order = Object.entries(g.threads_wchan).sort((a, b) => b[1] - a[1]);
+      parts.push(table(['Wait channel', 'Threads'], order.map(([k, v]) => [k, String(v)])));
+    }
+    if (g.exits) parts.push(table(['Exit reason', 'Code', 'Processes'], g.exits.map((e) => [e.reason, e.code, String(e.exits_total)])));
   }
   body.replaceChildren(...parts);
 }
 
 async function open(g) {
-  state.open = g.name;
-  byId('detail-name').textContent = g.name;
-  byId('detail-body').replaceChildren(cell('p', 'Looking …'));
+  state.open = g.group;
+  byId('detail-name').textContent = g.group;
+  byId('detail-body').replaceChildren(cell('p', 'Loading …'));
   byId('detail').showModal();
   try {
     await showDetail();
   } catch (err) {
-    byId('detail-body').replaceChildren(cell('p', `No news: ${err.message}.`));
+    byId('detail-body').replaceChildren(cell('p', `Request failed: ${err.message}.`));
   }
 }
 
