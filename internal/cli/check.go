@@ -28,7 +28,7 @@ func checkCommand() command {
 		CommandLine: config.CommandLine{
 			Command: "check",
 			Args:    "[FILE]",
-			Help:    "Check a rule file and show what each rule matches. Status 1 after a warning or error.",
+			Help:    "Check a rule file and try it on this machine. Exits 1 after a warning or error.",
 			Groups:  append([]config.FlagGroup{{Title: "Check", Add: flags}}, config.RuleFlags()...),
 		},
 		run: func(ctx context.Context, s *config.Settings, args []string, w io.Writer) error {

@@ -43,6 +43,9 @@ func TestUsage(t *testing.T) {
 func TestCommandHelp(t *testing.T) {
 	for _, c := range commands() {
 		_, want, _ := runArgs(t, "help", c.Command)
+		if strings.Contains(want, "= ") {
+			t.Errorf("help %s: got a flag without a placeholder, want one: %s", c.Command, want)
+		}
 		if !strings.HasPrefix(want, "usage: process_exporter "+c.Command+" ") || !strings.Contains(want, c.Help) {
 			t.Errorf("help %s: got %q, want its usage", c.Command, want)
 		}

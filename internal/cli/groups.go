@@ -63,9 +63,9 @@ func groupsCommand() command {
 	var pause time.Duration
 	flags := func(app *kingpin.Application, _ *config.Settings) {
 		app.Flag("json", "Print JSON.").BoolVar(&asJSON)
-		app.Flag("sort", "Sort key: name, procs, threads, cpu, rss, fds or io.").Default("cpu").
+		app.Flag("sort", "Sort key: name, procs, threads, cpu, rss, fds or io.").PlaceHolder("KEY").Default("cpu").
 			EnumVar(&order, "name", "procs", "threads", "cpu", "rss", "fds", "io")
-		app.Flag("pause", "Interval for CPU and I/O rates. 0s omits them.").Default("1s").DurationVar(&pause)
+		app.Flag("pause", "Interval for CPU and I/O rates. 0s omits them.").PlaceHolder("DURATION").Default("1s").DurationVar(&pause)
 	}
 	return command{
 		CommandLine: config.CommandLine{

@@ -48,20 +48,20 @@ func addRuleFlags(app *kingpin.Application, s *Settings) {
 	app.Flag("recheck", "Match unmatched processes at each scrape. Changes are noticed without it.").
 		BoolVar(&s.Recheck)
 	app.Flag("recheck-with-time-limit", "Like --recheck, but only while a process is younger than this. 0s is off.").
-		Default("0s").DurationVar(&s.RecheckLimit)
+		PlaceHolder("DURATION").Default("0s").DurationVar(&s.RecheckLimit)
 	app.Flag("remove-empty-groups", "Remove a group and its counters when its last process exits.").
 		BoolVar(&s.RemoveEmptyGroups)
 	app.Flag("max-groups", "Limit of groups that processes name; others are _other. 0 is no limit.").
-		Default("2000").IntVar(&s.MaxGroups)
+		PlaceHolder("N").Default("2000").IntVar(&s.MaxGroups)
 	app.Flag("max-thread-names", "Limit of thread names in all groups; others are _other. 0 is no limit.").
-		Default("20000").IntVar(&s.MaxThreadNames)
+		PlaceHolder("N").Default("20000").IntVar(&s.MaxThreadNames)
 }
 
 func addSourceFlags(app *kingpin.Application, s *Settings) {
 	app.Flag("procfs", "Mount point of the proc file system.").
-		Default("/proc").StringVar(&s.ProcFS)
+		PlaceHolder("DIR").Default("/proc").StringVar(&s.ProcFS)
 	app.Flag("source", "Process data source: bpf (cheaper, sees every exit), procfs, or auto.").
-		Default("auto").EnumVar(&s.Source, "auto", "bpf", "procfs")
+		PlaceHolder("auto|bpf|procfs").Default("auto").EnumVar(&s.Source, "auto", "bpf", "procfs")
 	app.Flag("threads", "Export metrics per thread name.").
 		Default("true").BoolVar(&s.Threads)
 }
@@ -70,24 +70,24 @@ func addMemoryFlags(app *kingpin.Application, s *Settings) {
 	app.Flag("gather-smaps", "Export proportional memory, which the kernel computes per process.").
 		Default("true").BoolVar(&s.Smaps)
 	app.Flag("smaps.budget", "CPU time per scrape for reading proportional memory. 0 disables it.").
-		Default("50ms").DurationVar(&s.SmapsBudget)
+		PlaceHolder("DURATION").Default("50ms").DurationVar(&s.SmapsBudget)
 	app.Flag("smaps.max-rss", "Resident memory above which proportional memory is not read. 0 is no limit.").
-		Default("8GiB").BytesVar(&s.SmapsMaxRSS)
+		PlaceHolder("BYTES").Default("8GiB").BytesVar(&s.SmapsMaxRSS)
 }
 
 func addWebFlags(app *kingpin.Application, s *Settings) {
 	s.Web = kingpinflag.AddFlags(app, ":9256")
-	setHelp(app, "web.listen-address", "Listen address; repeatable. Examples: :9256, [::1]:9256, vsock://:9256.")
-	setHelp(app, "web.config.file", "File with TLS and authentication settings, in exporter-toolkit format.")
-	setHelp(app, "web.systemd-socket", "Use systemd sockets instead of listen addresses (Linux only).")
+	setHelp(app, "web.listen-address", "ADDRESS", "Listen address; repeatable. Examples: :9256, [::1]:9256, vsock://:9256.")
+	setHelp(app, "web.config.file", "FILE", "File with TLS and authentication settings, in exporter-toolkit format.")
+	setHelp(app, "web.systemd-socket", "", "Use systemd sockets instead of listen addresses (Linux only).")
 	app.Flag("web.telemetry-path", "Path of the metrics.").
-		Default("/metrics").StringVar(&s.TelemetryPath)
+		PlaceHolder("PATH").Default("/metrics").StringVar(&s.TelemetryPath)
 	app.Flag("web.disable-exporter-metrics", "Omit metrics about the exporter itself (go_*, process_*, promhttp_*).").
 		BoolVar(&s.DisableExporterMetrics)
 	app.Flag("web.max-requests", "Limit of concurrent scrapes; others get status 503. 0 is no limit.").
-		Default("128").IntVar(&s.MaxRequests)
+		PlaceHolder("N").Default("128").IntVar(&s.MaxRequests)
 	app.Flag("web.max-connections", "Limit of connections. A new one closes the one that is idle longest.").
-		Default("128").IntVar(&s.MaxConnections)
+		PlaceHolder("N").Default("128").IntVar(&s.MaxConnections)
 	app.Flag("web.pprof-address", "Loopback address for Go profiles under /debug/pprof/. Off by default.").
 		PlaceHolder("ADDRESS").StringVar(&s.PprofAddress)
 	app.Flag("web.enable-lifecycle", "Enable POST /-/reload, which reloads the configuration like SIGHUP.").
@@ -96,14 +96,14 @@ func addWebFlags(app *kingpin.Application, s *Settings) {
 
 func addLogFlags(app *kingpin.Application, s *Settings) {
 	promslogflag.AddFlags(app, &s.Log)
-	setHelp(app, "log.level", "Lowest level of log lines: debug, info, warn or error.")
-	setHelp(app, "log.format", "Format of log lines: logfmt or json.")
+	setHelp(app, "log.level", "LEVEL", "Lowest level of log lines: debug, info, warn or error.")
+	setHelp(app, "log.format", "FORMAT", "Format of log lines: logfmt or json.")
 	app.Flag("debug", "Same as --log.level=debug.").BoolVar(&s.Debug)
 }
 
 func addSandboxFlags(app *kingpin.Application, s *Settings) {
 	app.Flag("sandbox", "Privileges to drop after startup: auto, strict (keeps CAP_PERFMON), or off.").
-		Default("auto").EnumVar(&s.Sandbox, "auto", "strict", "off")
+		PlaceHolder("auto|strict|off").Default("auto").EnumVar(&s.Sandbox, "auto", "strict", "off")
 }
 
 func addOneShotFlags(app *kingpin.Application, s *Settings) {
@@ -112,10 +112,12 @@ func addOneShotFlags(app *kingpin.Application, s *Settings) {
 	app.Flag("health-check", "Check the exporter that runs with the same flags, for containers.").
 		BoolVar(&s.HealthCheck)
 	app.Flag("once-to-stdout-delay", "Scrape twice with this delay and print the second scrape. 0s is off.").
-		Default("0s").DurationVar(&s.OnceDelay)
+		PlaceHolder("DURATION").Default("0s").DurationVar(&s.OnceDelay)
 	app.Flag("man", "Print a short manual.").BoolVar(&s.Manual)
 	app.Flag("version", "Print the version.").BoolVar(&s.Version)
 }
 
-// setHelp replaces the help of a flag that a library defines.
-func setHelp(app *kingpin.Application, flag, help string) { app.GetFlag(flag).Help(help) }
+// setHelp replaces the placeholder and the help of a flag that a library defines.
+func setHelp(app *kingpin.Application, flag, placeholder, help string) {
+	app.GetFlag(flag).PlaceHolder(placeholder).Help(help)
+}

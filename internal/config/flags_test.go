@@ -61,6 +61,9 @@ process_exporter --config.path=rules.yaml --web.listen-address=127.0.0.1:9256
 func TestFlagHelp(t *testing.T) {
 	for _, g := range Serve().Groups {
 		for _, f := range g.flags() {
+			if !f.IsBoolFlag() && f.PlaceHolder == "" {
+				t.Errorf("--%s: got no placeholder, want one", f.Name)
+			}
 			if len(f.Help) > 80 || !strings.HasSuffix(f.Help, ".") {
 				t.Errorf("--%s: got %d characters of help %q, want at most 80 and a period", f.Name, len(f.Help), f.Help)
 			}
@@ -68,7 +71,7 @@ func TestFlagHelp(t *testing.T) {
 	}
 }
 
-// TestUsage checks that the help contains each flag once, on a line of its own.
+// TestUsage checks that exactly one line of the help describes each flag.
 func TestUsage(t *testing.T) {
 	usage := Serve().Usage("Commands:\n  check\n")
 	lines := strings.Split(usage, "\n")

@@ -45,10 +45,8 @@ func flagSyntax(f *kingpin.FlagModel) string {
 		return "--[no-]" + f.Name
 	case f.IsBoolFlag():
 		return "--" + f.Name
-	case f.PlaceHolder != "":
-		return "--" + f.Name + "=" + f.PlaceHolder
 	}
-	return "--" + f.Name + "=VALUE"
+	return "--" + f.Name + "=" + f.PlaceHolder
 }
 
 // defaultText returns the default in parentheses, "" for flags without one.

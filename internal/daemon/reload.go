@@ -12,8 +12,8 @@ import (
 )
 
 // handleReloads reloads the rules for each signal until the process ends. It
-// runs in a goroutine of its own, so that a rule file on an unresponsive file
-// system does not delay a stop.
+// runs in a separate goroutine, so that a rule file on an unresponsive file system
+// does not delay a stop.
 func (e *Exporter) handleReloads(signals <-chan os.Signal) {
 	for range signals {
 		_ = e.reload() // logs the error
