@@ -105,7 +105,7 @@ func Default() *Config {
 		selectors: []selector{&regexpSelector{
 			regexpKind: regexpKinds[0], all: true, regexps: []*regexp.Regexp{regexp.MustCompile(".+")},
 		}},
-		name: name,
+		nameTemplate: name,
 	}}}
 }
 

@@ -115,10 +115,10 @@ func (d *decoder) rule(n *yaml.Node) (*Rule, error) {
 	if len(r.selectors) == 0 {
 		return nil, d.fail(at, nil, "the rule has no selector; give it comm, exe or cmdline, such as cmdline: ['.+']")
 	}
-	if r.name, r.Template, err = d.name(keys["name"], r); err != nil {
+	if r.nameTemplate, r.Template, err = d.name(keys["name"], r); err != nil {
 		return nil, err
 	}
-	r.Name, r.Static = r.name.text, r.name.static
+	r.Name, r.Static = r.nameTemplate.text, r.nameTemplate.static
 	return r, d.options(at, keys, r)
 }
 
@@ -293,7 +293,7 @@ func (d *decoder) name(n *yaml.Node, r *Rule) (*nameTemplate, string, error) {
 		return t, defaultTemplate, err
 	}
 	t, err := d.template(n, "name", text, r)
-	if err == nil && slices.Contains(Reserved, text) {
+	if err == nil && slices.Contains(ReservedNames, text) {
 		err = d.fail(n, nil, "the name %s is reserved for processes above a group limit; choose another", text)
 	}
 	return t, text, err

@@ -43,8 +43,8 @@ func ValidLabel(name string) string {
 // the thread name limit.
 const OtherName = "_other"
 
-// Reserved are group names that no rule and no process can use.
-var Reserved = []string{OtherName}
+// ReservedNames are group names that no rule and no process can use.
+var ReservedNames = []string{OtherName}
 
 // maxGroupName limits a group name, in bytes. Every series of the group contains it.
 const maxGroupName = 1024

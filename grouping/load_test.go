@@ -14,66 +14,69 @@ import (
 	"github.com/seed57308aee/process_exporter/platform"
 )
 
+// javaConfig puts the process java into the group j.
+const javaConfig = "process_names:\n- {name: j, comm: [java]}\n"
+
+var acceptedConfigs = []struct {
+	name, text, want string // want is the group of the process java
+	warnings         []string
+}{
+	{name: "empty file", text: "", want: noGroup},
+	{name: "only a comment", text: "# nothing\n", want: noGroup},
+	{name: "empty document", text: "---\n", want: noGroup},
+	{name: "null", text: "process_names:\n", want: noGroup},
+	{name: "empty list", text: "process_names: []\n", want: noGroup},
+	{name: "one rule", text: javaConfig, want: "j"},
+	{name: "BOM", text: "\uFEFF" + javaConfig, want: "j"},
+	{name: "CRLF line ends", text: strings.ReplaceAll(javaConfig, "\n", "\r\n"), want: "j"},
+	{name: "JSON", text: `{"process_names":[{"name":"{{.Comm}}","cmdline":[".+"]}]}`, want: "java"},
+	{name: "JSON with tabs and BOM", text: "\uFEFF{\n\t\"process_names\": [\n\t\t{\"comm\": [\"ja\\u0076a\"]}\n\t]\n}\n", want: "java"},
+	{name: "anchor in a rule",
+		text: "process_names:\n- {name: a, comm: &c [sh]}\n- {name: b, exe: *c}\n- {name: c, cmdline: &d [java]}\n", want: "c"},
+	{name: "anchors of all kinds", text: "x-all: &all [&rule {name: &n j, comm: &c [&java java]}]\nprocess_names: *all\n", want: "j"},
+	{name: "merge", text: "x-base: &base {comm: [java], name: base}\nprocess_names:\n- {<<: *base, name: own}\n", want: "own"},
+	{name: "merge after", text: "x-base: &base {comm: [java], name: base}\nprocess_names:\n- {name: own, <<: *base}\n", want: "own"},
+	{name: "merge list", text: "x-a: &a {name: a}\nx-b: &b {comm: [java], name: b}\nprocess_names:\n- <<: [*a, *b]\n", want: "a"},
+	{name: "merge at the top", text: "x-a: &a {process_names: [{name: a, comm: [java]}]}\n<<: *a\n", want: "a"},
+	{name: "merge of the same mapping", text: "process_names:\n- &a {comm: [java], name: a, <<: *a}\n", want: "a"},
+	{name: "nested merges", text: mergeBomb(), want: "j"},
+	{name: "two documents", text: javaConfig + "---\n" + strings.ReplaceAll(javaConfig, "j,", "k,"), want: "j",
+		warnings: []string{"3: only the first document"}},
+	{name: "broken second document", text: javaConfig + "---\n[\n", want: "j", warnings: []string{"only the first document"}},
+	{name: "empty first document", text: "---\n---\n" + javaConfig, want: noGroup, warnings: []string{"only the first document"}},
+	{name: "misspelled key", text: strings.ReplaceAll(javaConfig, "names", "name"), want: noGroup,
+		warnings: []string{`1: unknown key "process_name", did you mean "process_names"?`}},
+	{name: "unknown key in a rule", text: "process_names:\n- comm: [java]\n  name: j\n  Cmdline: [x]\n  processes: {}\n", want: "j",
+		warnings: []string{`4: unknown key "Cmdline", did you mean "cmdline"?`, `5: unknown key "processes"; the keys here are name`}},
+	{name: "key with x-", text: "x-mine: 1\n" + javaConfig, want: "j"},
+	{name: "duplicate key in a rule", text: "process_names:\n- comm: [sh]\n  name: j\n  comm: [java]\n", want: "j",
+		warnings: []string{`4: key "comm" is given twice`}},
+	{name: "duplicate key of the file", text: javaConfig + "process_names: []\n", want: noGroup,
+		warnings: []string{`3: key "process_names" is given twice`}},
+	{name: "one warning for a repeated rule", text: "process_names:\n- &r {comm: [java], name: j, foo: 1}\n- *r\n", want: "j",
+		warnings: []string{`2: unknown key "foo"`, "3: the rule is never reached"}},
+	{name: "empty item", text: "process_names:\n- name: j\n  cmdline:\n  -\n", want: "j",
+		warnings: []string{"4: an item of cmdline is empty"}},
+	{name: "long name", text: "process_names:\n- comm: [process-exporter]\n", want: noGroup,
+		warnings: []string{`2: comm "process-exporter" is longer than 15 bytes, to which Linux truncates process names; write process-exporte`}},
+	{name: "long name of a kernel thread", text: "process_names:\n- comm: [ext4-rsv-conversion, ext4-rsv-conver, kworker/0:1-events]\n",
+		want: noGroup},
+	{name: "unknown field", text: "process_names:\n- comm: [java]\n  name: pre-{{.Bogus}}-post\n", want: "pre-",
+		warnings: []string{`3: name template "pre-{{.Bogus}}-post" fails: `}},
+	{name: "unknown capture", text: "process_names:\n- cmdline: ['(?P<a>j)']\n  name: '{{.Matches.b}}'\n", want: "<no value>",
+		warnings: []string{`prints <no value>`}},
+	{name: "a string is a list with one item", text: "process_names:\n- name: j\n  comm: java\n", want: "j"},
+	{name: "an expression is a list with one item", text: "process_names:\n- name: j\n  cmdline: ^jav\n", want: "j"},
+	{name: "template that requires cgroups", text: "process_names:\n- comm: [java]\n  name: '{{index .Cgroups 0}}'\n", want: "/a.scope"},
+	{name: "template with optional cgroups", text: "process_names:\n- comm: [java]\n  name: '{{with .Cgroups}}{{index . 0}}{{end}}'\n",
+		want: "/a.scope"},
+	{name: "template that requires a long capture",
+		text: "process_names:\n- cmdline: ['(?P<a>j.*)']\n  name: '{{slice .Matches.a 0 3}}'\n", want: "jav"},
+	{name: "template that requires a long name", text: "process_names:\n- comm: [java]\n  name: '{{slice .Comm 0 4}}'\n", want: "java"},
+}
+
 func TestParseAccepts(t *testing.T) {
-	const java = "process_names:\n- {name: j, comm: [java]}\n"
-	tests := []struct {
-		name, text, want string // want is the group of the process java
-		warnings         []string
-	}{
-		{name: "empty file", text: "", want: noGroup},
-		{name: "only a comment", text: "# nothing\n", want: noGroup},
-		{name: "empty document", text: "---\n", want: noGroup},
-		{name: "null", text: "process_names:\n", want: noGroup},
-		{name: "empty list", text: "process_names: []\n", want: noGroup},
-		{name: "one rule", text: java, want: "j"},
-		{name: "BOM", text: "\uFEFF" + java, want: "j"},
-		{name: "CRLF line ends", text: strings.ReplaceAll(java, "\n", "\r\n"), want: "j"},
-		{name: "JSON", text: `{"process_names":[{"name":"{{.Comm}}","cmdline":[".+"]}]}`, want: "java"},
-		{name: "JSON with tabs and BOM", text: "\uFEFF{\n\t\"process_names\": [\n\t\t{\"comm\": [\"ja\\u0076a\"]}\n\t]\n}\n", want: "java"},
-		{name: "anchor in a rule",
-			text: "process_names:\n- {name: a, comm: &c [sh]}\n- {name: b, exe: *c}\n- {name: c, cmdline: &d [java]}\n", want: "c"},
-		{name: "anchors of all kinds", text: "x-all: &all [&rule {name: &n j, comm: &c [&java java]}]\nprocess_names: *all\n", want: "j"},
-		{name: "merge", text: "x-base: &base {comm: [java], name: base}\nprocess_names:\n- {<<: *base, name: own}\n", want: "own"},
-		{name: "merge after", text: "x-base: &base {comm: [java], name: base}\nprocess_names:\n- {name: own, <<: *base}\n", want: "own"},
-		{name: "merge list", text: "x-a: &a {name: a}\nx-b: &b {comm: [java], name: b}\nprocess_names:\n- <<: [*a, *b]\n", want: "a"},
-		{name: "merge at the top", text: "x-a: &a {process_names: [{name: a, comm: [java]}]}\n<<: *a\n", want: "a"},
-		{name: "merge of the same mapping", text: "process_names:\n- &a {comm: [java], name: a, <<: *a}\n", want: "a"},
-		{name: "nested merges", text: mergeBomb(), want: "j"},
-		{name: "two documents", text: java + "---\n" + strings.ReplaceAll(java, "j,", "k,"), want: "j",
-			warnings: []string{"3: only the first document"}},
-		{name: "broken second document", text: java + "---\n[\n", want: "j", warnings: []string{"only the first document"}},
-		{name: "empty first document", text: "---\n---\n" + java, want: noGroup, warnings: []string{"only the first document"}},
-		{name: "misspelled key", text: strings.ReplaceAll(java, "names", "name"), want: noGroup,
-			warnings: []string{`1: unknown key "process_name", did you mean "process_names"?`}},
-		{name: "unknown key in a rule", text: "process_names:\n- comm: [java]\n  name: j\n  Cmdline: [x]\n  processes: {}\n", want: "j",
-			warnings: []string{`4: unknown key "Cmdline", did you mean "cmdline"?`, `5: unknown key "processes"; the keys here are name`}},
-		{name: "key with x-", text: "x-mine: 1\n" + java, want: "j"},
-		{name: "duplicate key in a rule", text: "process_names:\n- comm: [sh]\n  name: j\n  comm: [java]\n", want: "j",
-			warnings: []string{`4: key "comm" is given twice`}},
-		{name: "duplicate key of the file", text: java + "process_names: []\n", want: noGroup,
-			warnings: []string{`3: key "process_names" is given twice`}},
-		{name: "one warning for a repeated rule", text: "process_names:\n- &r {comm: [java], name: j, foo: 1}\n- *r\n", want: "j",
-			warnings: []string{`2: unknown key "foo"`, "3: the rule is never reached"}},
-		{name: "empty item", text: "process_names:\n- name: j\n  cmdline:\n  -\n", want: "j",
-			warnings: []string{"4: an item of cmdline is empty"}},
-		{name: "long name", text: "process_names:\n- comm: [process-exporter]\n", want: noGroup,
-			warnings: []string{`2: comm "process-exporter" is longer than 15 bytes, to which Linux truncates process names; write process-exporte`}},
-		{name: "long name of a kernel thread", text: "process_names:\n- comm: [ext4-rsv-conversion, ext4-rsv-conver, kworker/0:1-events]\n",
-			want: noGroup},
-		{name: "unknown field", text: "process_names:\n- comm: [java]\n  name: pre-{{.Bogus}}-post\n", want: "pre-",
-			warnings: []string{`3: name template "pre-{{.Bogus}}-post" fails: `}},
-		{name: "unknown capture", text: "process_names:\n- cmdline: ['(?P<a>j)']\n  name: '{{.Matches.b}}'\n", want: "<no value>",
-			warnings: []string{`prints <no value>`}},
-		{name: "a string is a list with one item", text: "process_names:\n- name: j\n  comm: java\n", want: "j"},
-		{name: "an expression is a list with one item", text: "process_names:\n- name: j\n  cmdline: ^jav\n", want: "j"},
-		{name: "template that requires cgroups", text: "process_names:\n- comm: [java]\n  name: '{{index .Cgroups 0}}'\n", want: "/a.scope"},
-		{name: "template with optional cgroups", text: "process_names:\n- comm: [java]\n  name: '{{with .Cgroups}}{{index . 0}}{{end}}'\n",
-			want: "/a.scope"},
-		{name: "template that requires a long capture",
-			text: "process_names:\n- cmdline: ['(?P<a>j.*)']\n  name: '{{slice .Matches.a 0 3}}'\n", want: "jav"},
-		{name: "template that requires a long name", text: "process_names:\n- comm: [java]\n  name: '{{slice .Comm 0 4}}'\n", want: "java"},
-	}
-	for _, tt := range tests {
+	for _, tt := range acceptedConfigs {
 		t.Run(tt.name, func(t *testing.T) {
 			c := mustParse(t, tt.text)
 			if got := groupOf(c, process("java", "java")); got != tt.want {

@@ -28,9 +28,9 @@ type Rule struct {
 	threads  override
 	smaps    override
 
-	selectors []selector // at least one, the cheapest ones first
-	name      *nameTemplate
-	labels    []labelTemplate
+	selectors    []selector // at least one, the cheapest ones first
+	nameTemplate *nameTemplate
+	labels       []labelTemplate
 }
 
 // An Expect is the expected number of processes in a group.
@@ -91,7 +91,7 @@ func (r *Rule) assign(c *candidate, labels int) Match {
 	if r.Ignore {
 		return Match{Rule: r}
 	}
-	m := r.name.group(c)
+	m := r.nameTemplate.group(c)
 	m.Rule = r
 	if labels > 0 {
 		m.Labels = make([]string, labels)
@@ -123,7 +123,7 @@ func (r *Rule) permanent(labels int) (m Match, ok bool) {
 }
 
 func (r *Rule) needs() platform.IdentityFields {
-	fields := r.name.needs
+	fields := r.nameTemplate.needs
 	for _, sel := range r.selectors {
 		fields |= sel.needs()
 	}

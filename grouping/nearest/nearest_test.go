@@ -13,7 +13,7 @@ func TestNearest(t *testing.T) {
 		want        string
 	}{
 		{name: "missing letter", typed: "process_name", known: keys, want: "process_names"},
-		{name: "swapped letters", typed: "proces_snames", known: keys, want: "process_names"},
+		{name: "swapped letters", typed: "process_nmaes", known: keys, want: "process_names"},
 		{name: "dash", typed: "process-names", known: keys, want: "process_names"},
 		{name: "upper case", typed: "Comm", known: keys, want: "comm"},
 		{name: "plural", typed: "exes", known: keys, want: "exe"},
@@ -44,7 +44,7 @@ func TestDistance(t *testing.T) {
 		{"abc", "", 3},
 		{"abc", "abc", 0},
 		{"kitten", "sitting", 3},
-		{"listen-adress", "listen-address", 1},
+		{"listen-addrss", "listen-address", 1},
 		{"ab", "ba", 2},
 	}
 	for _, tt := range tests {

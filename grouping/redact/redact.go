@@ -34,7 +34,10 @@ var (
 		`(?:[^/\s@:]*:[^/\s]*@|[^/\s@:]*:(?:[0-9]*[^0-9/\s@][^\s@]*)@)|(https?://)[^/\s@:]+@`)
 )
 
-const whitespace = " \t\n\f\r"
+const (
+	whitespace       = " \t\n\f\r"
+	nestedSeparators = `,;&"'}])` // end a value in a URL, a list or JSON
+)
 
 // Secrets returns text with every secret that it recognizes replaced by [Mask].
 // It recognizes the values of keys such as password and API_KEY, authorization
@@ -58,8 +61,11 @@ func redactValues(text string) string {
 			break
 		}
 		prefix, value := text[:at[1]], text[at[1]:]
-		nested := at[2] < at[3] || at[6] < at[7] || strings.IndexByte(`?&;,{[("'`, text[at[0]]) >= 0
-		n := valueLen(value, nested)
+		separators := ""
+		if at[2] < at[3] || at[6] < at[7] || strings.IndexByte(`?&;,{[("'`, text[at[0]]) >= 0 {
+			separators = nestedSeparators
+		}
+		n := valueLen(value, separators)
 		if at[4] >= 0 && (strings.HasPrefix(value, "-") || strings.HasPrefix(text[at[4]:], "--no-")) {
 			n = 0 // a flag without a value, followed by another flag
 		}
@@ -76,16 +82,16 @@ func redactValues(text string) string {
 	return out.String()
 }
 
-// valueLen returns the length of the value at the beginning of text. The value
-// ends at white space. A value nested in a URL, a list or JSON also ends at their
-// separators. Quotes include these characters in the value.
-func valueLen(text string, nested bool) int {
+// valueLen returns the length of the value at the beginning of text. The value ends
+// at white space or at one of separators. Quotes include these characters in the
+// value.
+func valueLen(text, separators string) int {
 	n, ends, quoted := 0, whitespace, strings.HasPrefix(text, `"`) || strings.HasPrefix(text, "'")
 	if quoted {
 		n = quotedLen(text)
 	}
-	if nested && (n > 0 || !quoted) {
-		ends += `,;&"'}])`
+	if n > 0 || !quoted {
+		ends += separators
 	}
 	if end := strings.IndexAny(text[n:], ends); end >= 0 {
 		return n + end

@@ -283,7 +283,7 @@ func checkGroups(t *testing.T, body io.Reader, names []hostile) {
 			groups[name] = true
 		}
 	}
-	for _, reserved := range grouping.Reserved {
+	for _, reserved := range grouping.ReservedNames {
 		if groups[reserved] {
 			t.Errorf("a process has taken the name %q", reserved)
 		}
