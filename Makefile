@@ -119,10 +119,11 @@ soak:
 
 # What is too much, or too long, for every change. It needs a machine with
 # nothing else to do.
-CHAOS := TestAbuse|TestGuessing|TestBlocked|TestLockedEpoll|TestHeadlessProcesses|TestStop|TestSecondStop
-CHAOS := $(CHAOS)|TestShortReads|TestForgedCommandLines|TestManyProcesses|TestExtremes|TestBareThreads|TestHugeMemory|TestMappingIsNotHeldUp
-CHAOS := $(CHAOS)|TestForkStorm|TestLossUnderLoad|TestLoadIsSeen|TestRecycledPID|TestExecTurns|TestManyUsers|TestManyThreadNames
-CHAOS := $(CHAOS)|TestStartRefusesFiles|TestReloadRefusesFiles|TestLittleMemory|TestLogOfUnreadable
+CHAOS := TestHostileClients|TestPasswordGuessing|TestUnresponsive(Processes|OnceKnown)|TestLockedEpollFdinfo|TestZombieLeaders
+CHAOS := $(CHAOS)|TestStop|TestSecondSIGTERM|TestShortReads|TestHugeCommandLines|TestManyProcesses|TestLargeCounts|TestThreadFileReadTime
+CHAOS := $(CHAOS)|TestHugeMemory|TestSmapsReadsDoNotDelayMmap|TestForkStorm|TestLostExitEventsUnderLoad|TestLoadIsCounted|TestPIDReuse
+CHAOS := $(CHAOS)|TestRepeatedExec|TestManyUsers|TestManyThreadNames|TestStartRejectsInvalidConfig|TestReloadRejectsInvalidConfig
+CHAOS := $(CHAOS)|TestAddressSpaceLimit|TestCgroupMemoryLimit|TestLogRateLimit|TestConcurrentScrapesShareWalks
 chaos:
 	PROCESS_EXPORTER_CHAOS=1 go test -count 1 -v -timeout 60m -run '^($(CHAOS))' ./test/e2e
 	PROCESS_EXPORTER_CHAOS=1 go test -count 1 -v -run Recycled ./platform

@@ -52,7 +52,7 @@ func TestWalksOfRecycled(t *testing.T) {
 				t.Fatalf("got %+v after %+v", after.ID, before.ID)
 			}
 			id, err := src.Identify(context.Background(), &after, IdentityArgs)
-			title := fmt.Sprintf("recycled %d %d", kind, now.Number)
+			title := fmt.Sprintf("pidreuse %d %d", kind, now.Number)
 			if err != nil || len(id.Args) != 1 || id.Args[0] != title {
 				t.Fatalf("got arguments %q and error %v, want %q", id.Args, err, title)
 			}

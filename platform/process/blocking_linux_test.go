@@ -86,7 +86,7 @@ func TestDeafFileSystem(t *testing.T) {
 
 func TestLockedEpoll(t *testing.T) {
 	wantFuse(t)
-	server := startChild(t, nil, "victims=epoll,1,"+filepath.Join(t.TempDir(), "file"))
+	server := startChild(t, nil, "unresponsive=epoll,1,"+filepath.Join(t.TempDir(), "file"))
 	children := must[[]*Process](t)(server.Children())
 	t.Cleanup(func() { CloseAll(children) })
 	fds := must[[]int](t)(children[0].shared.handle.numbers(make([]byte, 4096), "fd"))

@@ -18,7 +18,7 @@ type child struct {
 	*testenv.Child
 }
 
-// startChild starts testdata/odd, waits until it is ready, and opens it. change,
+// startChild starts testdata/edgecase, waits until it is ready, and opens it. change,
 // unless nil, alters the command before the start.
 func startChild(t testing.TB, change func(*exec.Cmd), verbs ...string) *child {
 	t.Helper()

@@ -133,7 +133,7 @@ func TestDeletedProgram(t *testing.T) {
 
 func TestProgramInMemory(t *testing.T) {
 	p := startChild(t, nil, "reexec=x")
-	wantEqual(t, "exe", must[string](t)(p.Exe()), "/memfd:odd")
+	wantEqual(t, "exe", must[string](t)(p.Exe()), "/memfd:edgecase")
 }
 
 func TestDeletedDirectory(t *testing.T) {

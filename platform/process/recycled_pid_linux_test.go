@@ -144,7 +144,7 @@ func readRecycled(t *testing.T, p *Process) (birth int, complete bool) {
 		args, err = p.Cmdline()
 	}
 	if err == nil && len(args) > 0 && ok {
-		if words := strings.Fields(args[0]); len(words) == 3 && words[0] == "recycled" {
+		if words := strings.Fields(args[0]); len(words) == 3 && words[0] == "pidreuse" {
 			birth, _ = strconv.Atoi(words[2])
 		}
 	}
@@ -163,7 +163,7 @@ func readRecycled(t *testing.T, p *Process) (birth int, complete bool) {
 	if !ok || len(args) == 0 || fds == 0 { // on its way in, or out
 		return birth, false
 	}
-	want := fmt.Sprintf("recycled %d %d", kind, birth)
+	want := fmt.Sprintf("pidreuse %d %d", kind, birth)
 	if args[0] != want || fds != kind+4 || limit.Soft != uint64(1000*(kind+4)) {
 		t.Errorf("a process called %q has arguments %q, %d files and a limit of %d", name, args, fds, limit.Soft)
 	}

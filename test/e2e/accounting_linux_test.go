@@ -14,32 +14,32 @@ import (
 
 // swarmSize is how many processes TestAccounting lets live, unless the
 // environment says otherwise in SWARM.
-const swarmSize = 2400
+const shortLivedCount = 2400
 
 // TestAccounting has thousands of processes live and end between the scrapes of
 // a real Prometheus. With programs in the kernel none is missed: what they used
 // is what the kernel charged their parent, and every end is told. What /proc
 // shows of them is logged.
 func TestAccounting(t *testing.T) {
-	onlyLinux(t)
+	requireLinux(t)
 	if testing.Short() {
 		t.Skip("it starts thousands of processes")
 	}
-	server := need(t, "prometheus")
-	needBPF(t)
-	size := swarmSize
-	if text := os.Getenv("SWARM"); text != "" {
+	server := requireProgram(t, "prometheus")
+	requireBPF(t)
+	size := shortLivedCount
+	if text := os.Getenv("SHORT_LIVED_PROCESSES"); text != "" {
 		var err error
 		if size, err = strconv.Atoi(text); err != nil {
 			t.Fatal(err)
 		}
 	}
-	rules := writeFile(t, "rules.yaml", "process_names:\n  - name: \"acct-{{.Matches.name}}\"\n    cmdline: ['swarm-(?P<name>\\w+)$']\n")
+	rules := writeFile(t, "rules.yaml", "process_names:\n  - name: \"acct-{{.Matches.name}}\"\n    cmdline: ['shortlived-(?P<name>\\w+)$']\n")
 	kernel := startExporter(t, "--source=bpf", "-config.path", rules)
 	proc := startExporter(t, "--source=procfs", "-config.path", rules)
 	api := startPrometheus(t, server, strings.TrimPrefix(kernel.URL, "http://"), 5*time.Second)
 	other := startPrometheus(t, server, strings.TrimPrefix(proc.URL, "http://"), 5*time.Second)
-	charged := runSwarms(t, map[string]int{"one": size / 2, "two": size - size/2})
+	charged := runShortLived(t, map[string]int{"one": size / 2, "two": size - size/2})
 	for group, cpu := range charged {
 		count := size / 2
 		label := fmt.Sprintf(`{groupname="acct-%s"}`, group)
@@ -79,13 +79,13 @@ func TestAccounting(t *testing.T) {
 
 // runSwarms runs a swarm for every name, and returns what each was charged for
 // its processes.
-func runSwarms(t *testing.T, counts map[string]int) map[string]time.Duration {
+func runShortLived(t *testing.T, counts map[string]int) map[string]time.Duration {
 	t.Helper()
-	program := filepath.Join(filepath.Dir(binary), "swarm")
-	if out, err := exec.Command("go", "build", "-o", program, "./testdata/swarm").CombinedOutput(); err != nil {
+	program := filepath.Join(filepath.Dir(binary), "shortlived")
+	if out, err := exec.Command("go", "build", "-o", program, "./testdata/shortlived").CombinedOutput(); err != nil {
 		t.Fatalf("go build: %v\n%s", err, out)
 	}
-	dir, err := os.MkdirTemp(".", "swarm") // on a disk, which /tmp may not be
+	dir, err := os.MkdirTemp(".", "shortlived") // on a disk, which /tmp may not be
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -98,7 +98,7 @@ func runSwarms(t *testing.T, counts map[string]int) map[string]time.Duration {
 			out, err := exec.Command(program, name, strconv.Itoa(count), filepath.Join(dir, name)).Output()
 			nanos, bad := strconv.ParseInt(strings.TrimSpace(string(out)), 10, 64)
 			if err != nil || bad != nil {
-				t.Errorf("swarm %s said %q: %v", name, out, err)
+				t.Errorf("shortlived %s printed %q: %v", name, out, err)
 			}
 			mu.Lock()
 			defer mu.Unlock()

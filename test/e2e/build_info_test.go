@@ -9,7 +9,7 @@ import (
 // TestBuildInfo holds trap 82: the labels that dashboards take their variables
 // from.
 func TestBuildInfo(t *testing.T) {
-	onlyLinux(t)
+	requireLinux(t)
 	line := regexp.MustCompile(`(?m)^process_exporter_build_info\{(.*)\} 1$`).FindStringSubmatch(startExporter(t).Scrape())
 	if line == nil {
 		t.Fatal("no process_exporter_build_info")

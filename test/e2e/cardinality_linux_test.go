@@ -26,7 +26,7 @@ func statOf(t *testing.T, path string) (st procfs.Stat) {
 
 // startLimited starts an exporter with limits on names, which are the default with
 // make chaos.
-func startLimited(t *testing.T, source, rules string, limits ...string) *running {
+func startWithLimits(t *testing.T, source, rules string, limits ...string) *instance {
 	t.Helper()
 	path, err := plainBinary()
 	if err != nil {
@@ -37,13 +37,13 @@ func startLimited(t *testing.T, source, rules string, limits ...string) *running
 		args = append(args, limits...)
 	}
 	r := startCommand(t, exec.Command(path, args...))
-	r.URL = r.firstAddress()
+	r.URL = r.waitForURL()
 	return r
 }
 
 // wantModest wants an answer of no more than 8 MiB, and an exporter of no more than
 // 128.
-func wantModest(t *testing.T, r *running, text string) {
+func checkSize(t *testing.T, r *instance, text string) {
 	t.Helper()
 	memory := statusKB(t, r.PID, "VmHWM")
 	t.Logf("an answer of %d KiB, memory of %d KiB at most", len(text)>>10, memory)
@@ -59,7 +59,7 @@ func wantModest(t *testing.T, r *running, text string) {
 // as may be have one, those that were there first among them, and all others are
 // added up, to the last page fault.
 func TestManyUsers(t *testing.T) {
-	onlyLinux(t)
+	requireLinux(t)
 	if os.Geteuid() != 0 {
 		t.Skip("only root becomes somebody else")
 	}
@@ -70,12 +70,12 @@ func TestManyUsers(t *testing.T) {
 		}
 		const early, first, firstEarly = 20, 100_000, 90_000
 		allowPIDs(t, count)
-		r := startLimited(t, source, "process_names: [{name: 'user {{.Username}}', comm: crowd}]\n", "--max-groups="+strconv.Itoa(limit))
+		r := startWithLimits(t, source, "process_names: [{name: 'user {{.Username}}', comm: manyprocs}]\n", "--max-groups="+strconv.Itoa(limit))
 		last := make(sampleSet)
 		last.follow(t, r.Scrape())
-		startCrowd(t, "users", early, firstEarly)
+		startManyProcs(t, "users", early, firstEarly)
 		last.follow(t, r.Scrape())
-		many := startCrowd(t, "users", count, first)
+		many := startManyProcs(t, "users", count, first)
 		last.follow(t, r.Scrape())
 		text := r.Scrape()
 		series := last.follow(t, text)
@@ -120,7 +120,7 @@ func TestManyUsers(t *testing.T) {
 			t.Errorf("got %v processes without room, want %v", got, others)
 		}
 		t.Logf("%d groups, %v processes and %v page faults of others", groups, others, faults)
-		wantModest(t, r, text)
+		checkSize(t, r, text)
 	})
 }
 
@@ -139,14 +139,14 @@ func procUID(t *testing.T, pid int) (uid int) {
 // a name of its own. As many names as may be are told, and all other threads are
 // added up, to the last page fault.
 func TestManyThreadNames(t *testing.T) {
-	onlyLinux(t)
+	requireLinux(t)
 	eachSource(t, func(t *testing.T, source string) {
 		procs, threads, inGroup, inAll := 2, 250, 1_000, 100
 		if chaos {
 			procs, threads, inAll = 5, 10_000, 20_000
 		}
 		allowPIDs(t, procs*threads)
-		r := startLimited(t, source, "process_names: [{name: '{{.Comm}}', comm: [crowd0, crowd1, crowd2, crowd3, crowd4]}, {name: early, cmdline: 'workload early$'}]\n",
+		r := startWithLimits(t, source, "process_names: [{name: '{{.Comm}}', comm: [manyprocs0, manyprocs1, manyprocs2, manyprocs3, manyprocs4]}, {name: early, cmdline: 'workload early$'}]\n",
 			"--max-thread-names="+strconv.Itoa(inAll))
 		early := startWorker(t, "early")
 		early.do("thread first 0")
@@ -157,7 +157,7 @@ func TestManyThreadNames(t *testing.T) {
 			value, found = series[fmt.Sprintf("namedprocess_namegroup_thread_count{groupname=%q,threadname=%q}", group, thread)]
 			return value, found
 		}
-		many := startCrowd(t, "named", procs, threads)
+		many := startManyProcs(t, "named", procs, threads)
 		last.follow(t, r.Scrape())
 		text := r.Scrape()
 		series := last.follow(t, text)
@@ -212,6 +212,6 @@ func TestManyThreadNames(t *testing.T) {
 			t.Errorf("got %v threads without room, want %v", got, others)
 		}
 		t.Logf("%d names, %v other threads", names, others)
-		wantModest(t, r, text)
+		checkSize(t, r, text)
 	})
 }

@@ -56,16 +56,16 @@ func bundle(t *testing.T, capabilities []string, args ...string) (dir string) {
 }
 
 // startContainer starts the exporter in a container. The test ends it.
-func startContainer(t *testing.T, capabilities []string, args ...string) *running {
+func startContainer(t *testing.T, capabilities []string, args ...string) *instance {
 	t.Helper()
-	runc := need(t, "runc")
+	runc := requireProgram(t, "runc")
 	dir := bundle(t, capabilities, args...)
 	state := filepath.Join(dir, "state")
 	name := fmt.Sprintf("process-exporter-test-%d", os.Getpid())
 	r := startCommand(t, exec.Command(runc, "--root", state, "run", "--bundle", dir, name))
 	t.Cleanup(func() { _ = exec.Command(runc, "--root", state, "delete", "--force", name).Run() })
 	eventually(t, "a listener", func() bool {
-		r.mustRun()
+		r.checkRunning()
 		return len(r.addresses()) > 0
 	}, func() string { return strings.Join(r.Log(), "\n") })
 	r.URL = "http://" + r.addresses()[0]
@@ -75,8 +75,8 @@ func startContainer(t *testing.T, capabilities []string, args ...string) *runnin
 // TestContainer sees the processes of the machine from inside a container, by
 // the kernel's programs if it has the capabilities, and from /proc without.
 func TestContainer(t *testing.T) {
-	onlyLinux(t)
-	needBPF(t)
+	requireLinux(t)
+	requireBPF(t)
 	if os.Getuid() != 0 {
 		t.Skip("only root can run containers")
 	}

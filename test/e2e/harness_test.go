@@ -62,24 +62,24 @@ func buildAndTest(m *testing.M) int {
 
 // patience is how long a test waits for something that takes milliseconds
 // unless the machine is very busy.
-const patience = 30 * time.Second
+const testTimeout = 30 * time.Second
 
 // eventually polls until ok, and fails the test if that never comes; instead may
 // tell what came.
-func eventually(t *testing.T, what string, ok func() bool, instead ...func() string) {
+func eventually(t *testing.T, what string, ok func() bool, got ...func() string) {
 	t.Helper()
-	for deadline := time.Now().Add(patience); !ok(); time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(testTimeout); !ok(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(deadline) {
-			for _, tell := range instead {
+			for _, tell := range got {
 				what += ": got " + tell()
 			}
-			t.Fatalf("waited %v in vain for %s", patience, what)
+			t.Fatalf("waited %v in vain for %s", testTimeout, what)
 		}
 	}
 }
 
 // A running is an exporter that serves.
-type running struct {
+type instance struct {
 	URL     string // of the first listener, without a slash at the end
 	PID     int
 	Client  *http.Client
@@ -94,11 +94,11 @@ type running struct {
 
 // startExporter starts the exporter on a free port and waits until it is
 // ready. It is stopped at the end of the test, if the test does not stop it.
-func startExporter(t *testing.T, args ...string) *running {
+func startExporter(t *testing.T, args ...string) *instance {
 	t.Helper()
-	r := launch(t, withListener(args)...)
+	r := startListening(t, withListener(args)...)
 	eventually(t, "readiness of "+strings.Join(args, " "), func() bool {
-		r.mustRun()
+		r.checkRunning()
 		response, err := r.Client.Get(r.URL + readyPath)
 		if err != nil {
 			return false
@@ -120,11 +120,11 @@ func withListener(args []string) []string {
 }
 
 // launch starts the exporter and waits until it listens.
-func launch(t *testing.T, args ...string) *running {
+func startListening(t *testing.T, args ...string) *instance {
 	t.Helper()
 	r := startCommand(t, exec.Command(binary, args...))
 	eventually(t, "a listener of "+strings.Join(args, " "), func() bool {
-		r.mustRun()
+		r.checkRunning()
 		return len(r.addresses()) > 0
 	})
 	r.URL = "http://" + r.addresses()[0]
@@ -132,11 +132,11 @@ func launch(t *testing.T, args ...string) *running {
 }
 
 // startCommand starts a command that becomes an exporter, and collects its log.
-func startCommand(t *testing.T, command *exec.Cmd) *running {
+func startCommand(t *testing.T, command *exec.Cmd) *instance {
 	t.Helper()
-	r := &running{
+	r := &instance{
 		t: t, command: command, exited: make(chan struct{}),
-		Client: &http.Client{Timeout: patience, Transport: &http.Transport{DisableKeepAlives: true}},
+		Client: &http.Client{Timeout: testTimeout, Transport: &http.Transport{DisableKeepAlives: true}},
 	}
 	stderr, err := command.StderrPipe()
 	if err != nil {
@@ -159,7 +159,7 @@ func startCommand(t *testing.T, command *exec.Cmd) *running {
 	t.Cleanup(func() {
 		_ = command.Process.Kill() // it may be gone already
 		<-r.exited
-		if len(grep(r.Log(), "DATA RACE")) > 0 {
+		if len(linesWith(r.Log(), "DATA RACE")) > 0 {
 			t.Error("the race detector has found something")
 		}
 		if t.Failed() {
@@ -172,7 +172,7 @@ func startCommand(t *testing.T, command *exec.Cmd) *running {
 var listening = regexp.MustCompile(`msg="Listening on" address=(\S+)`)
 
 // closeLog breaks the pipe that the exporter logs to.
-func (r *running) closeLog() {
+func (r *instance) closeLog() {
 	r.t.Helper()
 	if err := r.stderr.Close(); err != nil {
 		r.t.Fatal(err)
@@ -180,7 +180,7 @@ func (r *running) closeLog() {
 }
 
 // addresses returns what the exporter says it listens on.
-func (r *running) addresses() []string {
+func (r *instance) addresses() []string {
 	var out []string
 	for _, line := range r.Log() {
 		if m := listening.FindStringSubmatch(line); m != nil {
@@ -191,14 +191,14 @@ func (r *running) addresses() []string {
 }
 
 // Log returns the lines that the exporter has logged so far.
-func (r *running) Log() []string {
+func (r *instance) Log() []string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return slices.Clone(r.log)
 }
 
 // waitForLog waits for a line that contains all of texts and returns it.
-func (r *running) waitForLog(texts ...string) string {
+func (r *instance) waitForLog(texts ...string) string {
 	r.t.Helper()
 	found := ""
 	eventually(r.t, "the log line "+strings.Join(texts, " "), func() bool {
@@ -213,7 +213,7 @@ func (r *running) waitForLog(texts ...string) string {
 }
 
 // mustRun fails the test if the exporter has exited.
-func (r *running) mustRun() {
+func (r *instance) checkRunning() {
 	r.t.Helper()
 	select {
 	case <-r.exited:
@@ -223,7 +223,7 @@ func (r *running) mustRun() {
 }
 
 // Get requests a path and returns the answer and its body.
-func (r *running) Get(path string) (*http.Response, string) {
+func (r *instance) Get(path string) (*http.Response, string) {
 	r.t.Helper()
 	request, err := http.NewRequest(http.MethodGet, r.URL+path, nil)
 	if err != nil {
@@ -232,7 +232,7 @@ func (r *running) Get(path string) (*http.Response, string) {
 	return r.do(request)
 }
 
-func (r *running) do(request *http.Request) (*http.Response, string) {
+func (r *instance) do(request *http.Request) (*http.Response, string) {
 	r.t.Helper()
 	response, err := r.Client.Do(request)
 	if err != nil {
@@ -247,7 +247,7 @@ func (r *running) do(request *http.Request) (*http.Response, string) {
 }
 
 // Scrape returns the metrics in the text format.
-func (r *running) Scrape() string {
+func (r *instance) Scrape() string {
 	r.t.Helper()
 	response, body := r.Get("/metrics")
 	if response.StatusCode != http.StatusOK {
@@ -257,7 +257,7 @@ func (r *running) Scrape() string {
 }
 
 // Signal sends a signal to the exporter.
-func (r *running) Signal(sig syscall.Signal) {
+func (r *instance) Signal(sig syscall.Signal) {
 	r.t.Helper()
 	if err := r.command.Process.Signal(sig); err != nil {
 		r.t.Fatal(err)
@@ -265,25 +265,25 @@ func (r *running) Signal(sig syscall.Signal) {
 }
 
 // Stop asks the exporter to stop, waits, and returns its exit status.
-func (r *running) Stop() int {
+func (r *instance) Stop() int {
 	r.t.Helper()
 	r.Signal(syscall.SIGTERM)
 	return r.Wait()
 }
 
 // Wait waits until the exporter exits by itself and returns its exit status.
-func (r *running) Wait() int {
+func (r *instance) Wait() int {
 	r.t.Helper()
 	select {
 	case <-r.exited:
-	case <-time.After(patience):
-		r.t.Fatalf("the exporter still runs after %v", patience)
+	case <-time.After(testTimeout):
+		r.t.Fatalf("the exporter still runs after %v", testTimeout)
 	}
 	return r.command.ProcessState.ExitCode()
 }
 
 // grep returns the lines that contain a text.
-func grep(lines []string, text string) (found []string) {
+func linesWith(lines []string, text string) (found []string) {
 	for _, line := range lines {
 		if strings.Contains(line, text) {
 			found = append(found, line)
@@ -293,7 +293,7 @@ func grep(lines []string, text string) (found []string) {
 }
 
 // finish runs the binary to its end and returns what it printed.
-func finish(t *testing.T, args ...string) (stdout, stderr string, status int) {
+func runToExit(t *testing.T, args ...string) (stdout, stderr string, status int) {
 	t.Helper()
 	var out, errs bytes.Buffer
 	command := exec.CommandContext(t.Context(), binary, args...)
@@ -316,11 +316,11 @@ func writeFile(t *testing.T, name, text string) string {
 
 // groupOfAll is a configuration that puts each process with a command line into
 // the group of this name.
-func groupOfAll(name string) string {
+func oneGroup(name string) string {
 	return "process_names:\n  - name: " + name + "\n    cmdline: ['.+']\n"
 }
 
-func onlyLinux(t *testing.T) {
+func requireLinux(t *testing.T) {
 	t.Helper()
 	if runtime.GOOS != "linux" {
 		t.Skip("processes can only be read on Linux")

@@ -13,7 +13,7 @@ import (
 
 // TestHealthCheck asks running exporters with the flags that they run with.
 func TestHealthCheck(t *testing.T) {
-	onlyLinux(t)
+	requireLinux(t)
 	dir := t.TempDir()
 	writeCertificate(t, dir)
 	tests := []struct {
@@ -34,12 +34,12 @@ func TestHealthCheck(t *testing.T) {
 				}
 				args = append(args, "--web.config.file="+path)
 			}
-			r := launch(t, args...)
-			if stdout, stderr, status := finish(t, append(args, "--health-check")...); status != 0 || !strings.Contains(stdout, tt.want) {
+			r := startListening(t, args...)
+			if stdout, stderr, status := runToExit(t, append(args, "--health-check")...); status != 0 || !strings.Contains(stdout, tt.want) {
 				t.Errorf("got status %d, output %q %q, want %q", status, stdout, stderr, tt.want)
 			}
 			r.Stop()
-			if stdout, stderr, status := finish(t, append(args, "--health-check")...); status != 1 || stdout != "" || !strings.Contains(stderr, "--health-check") {
+			if stdout, stderr, status := runToExit(t, append(args, "--health-check")...); status != 1 || stdout != "" || !strings.Contains(stderr, "--health-check") {
 				t.Errorf("after its end: got status %d, output %q %q", status, stdout, stderr)
 			}
 		})
@@ -47,9 +47,9 @@ func TestHealthCheck(t *testing.T) {
 }
 
 // TestWatchdog counts signs of life. Without WATCHDOG_USEC there are none,
-// which TestNotify shows.
+// which TestSystemdNotify shows.
 func TestWatchdog(t *testing.T) {
-	onlyLinux(t)
+	requireLinux(t)
 	path := filepath.Join(t.TempDir(), "notify")
 	socket, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: path, Net: "unixgram"})
 	if err != nil {
@@ -60,7 +60,7 @@ func TestWatchdog(t *testing.T) {
 	command.Env = append(os.Environ(), "NOTIFY_SOCKET="+path, "WATCHDOG_USEC=20000")
 	r := startCommand(t, command)
 	for signs := 0; signs < 5; {
-		if err := socket.SetReadDeadline(time.Now().Add(patience)); err != nil {
+		if err := socket.SetReadDeadline(time.Now().Add(testTimeout)); err != nil {
 			t.Fatal(err)
 		}
 		buf := make([]byte, 1024)

@@ -35,7 +35,7 @@ const loadCount = 100_000
 func eachRate(t *testing.T, test func(t *testing.T, d time.Duration, at rate)) {
 	for _, at := range []rate{2_000, loadRate} {
 		t.Run(strconv.Itoa(int(at)), func(t *testing.T) {
-			d := timeOf(t)
+			d := loadDuration(t)
 			if chaos {
 				d = time.Second * time.Duration(1+loadCount*5/4/int(at))
 			}
@@ -45,9 +45,9 @@ func eachRate(t *testing.T, test func(t *testing.T, d time.Duration, at rate)) {
 }
 
 // expectReached fails a test whose load was less than it is meant to be.
-func (at rate) expectReached(t *testing.T, got tempo) {
+func (at rate) checkRate(t *testing.T, got loadResult) {
 	t.Helper()
-	if timed && got.perSecond() < 0.8*float64(at) {
+	if checkTimes && got.perSecond() < 0.8*float64(at) {
 		t.Errorf("got %.0f processes a second, want at least four fifths of %d", got.perSecond(), at)
 	}
 }
@@ -56,7 +56,7 @@ func (at rate) expectReached(t *testing.T, got tempo) {
 type load struct {
 	t       *testing.T
 	spawn   string // testdata/spawn/spawn.c
-	program string // testdata/spawn/nothing.c
+	program string // testdata/spawn/exitnow.c
 
 	exporter string // see plainBinary
 
@@ -65,16 +65,16 @@ type load struct {
 
 func newLoad(t *testing.T) *load {
 	t.Helper()
-	compiler := need(t, "cc")
+	compiler := requireProgram(t, "cc")
 	exporter, err := plainBinary()
 	if err != nil {
 		t.Fatal(err)
 	}
 	dir := t.TempDir()
-	l := &load{t: t, spawn: filepath.Join(dir, "spawn"), program: filepath.Join(dir, "nothing"), exporter: exporter}
+	l := &load{t: t, spawn: filepath.Join(dir, "spawn"), program: filepath.Join(dir, "exitnow"), exporter: exporter}
 	for _, args := range [][]string{
 		{"-O2", "-o", l.spawn, "testdata/spawn/spawn.c"},
-		{"-O2", "-static", "-nostdlib", "-ffreestanding", "-fno-stack-protector", "-o", l.program, "testdata/spawn/nothing.c"},
+		{"-O2", "-static", "-nostdlib", "-ffreestanding", "-fno-stack-protector", "-o", l.program, "testdata/spawn/exitnow.c"},
 	} {
 		if out, err := exec.Command(compiler, args...).CombinedOutput(); err != nil {
 			t.Fatalf("%s %q: %v\n%s", compiler, args, err, out)
@@ -85,16 +85,16 @@ func newLoad(t *testing.T) *load {
 
 // rules put the processes of the load into a group, and nobody else's.
 func (l *load) rules() string {
-	return "process_names:\n- {name: nothing, cmdline: ['^" + regexp.QuoteMeta(l.program) + "$']}\n"
+	return "process_names:\n- {name: exitnow, cmdline: ['^" + regexp.QuoteMeta(l.program) + "$']}\n"
 }
 
 // watch starts an exporter that takes what the load starts.
-func (l *load) watch() *running {
+func (l *load) watch() *instance {
 	l.t.Helper()
 	config := writeFile(l.t, "rules.yaml", l.rules())
 	r := startCommand(l.t, exec.Command(l.exporter, "--source=bpf", "--web.listen-address=127.0.0.1:0", "-config.path", config))
 	eventually(l.t, "a listener", func() bool {
-		r.mustRun()
+		r.checkRunning()
 		return len(r.addresses()) > 0
 	})
 	r.URL = "http://" + r.addresses()[0]
@@ -106,19 +106,19 @@ func (l *load) watch() *running {
 }
 
 // A tempo is how many processes lived, and for how long they were started.
-type tempo struct {
+type loadResult struct {
 	count int
 	took  time.Duration
 	busy  time.Duration // from the start of each process to its end, added up
 }
 
-func (p tempo) perSecond() float64 { return float64(p.count) / p.took.Seconds() }
+func (p loadResult) perSecond() float64 { return float64(p.count) / p.took.Seconds() }
 
 // each returns how many microseconds a process lived.
-func (p tempo) each() float64 { return 1e6 * p.busy.Seconds() / float64(p.count) }
+func (p loadResult) each() float64 { return 1e6 * p.busy.Seconds() / float64(p.count) }
 
 // run starts processes on every CPU.
-func (l *load) run(d time.Duration, at rate) (all tempo) {
+func (l *load) run(d time.Duration, at rate) (all loadResult) {
 	l.t.Helper()
 	var mu sync.Mutex
 	var wg sync.WaitGroup
@@ -145,7 +145,7 @@ func (l *load) run(d time.Duration, at rate) (all tempo) {
 }
 
 // timeOf returns how long a part of a test takes.
-func timeOf(t *testing.T) time.Duration {
+func loadDuration(t *testing.T) time.Duration {
 	t.Helper()
 	text := os.Getenv("LOAD")
 	if text == "" {
@@ -184,7 +184,7 @@ func cpuTime(t *testing.T, pid int) (used time.Duration) {
 
 // endsOf returns how many processes the exporter has told the end of, in all
 // groups, and how many it has lost.
-func endsOf(t *testing.T, series sampleSet) (told, lost int) {
+func exitTotals(t *testing.T, series sampleSet) (told, lost int) {
 	t.Helper()
 	for key, value := range series {
 		if strings.HasPrefix(key, "namedprocess_namegroup_exits_total{") {
@@ -195,10 +195,10 @@ func endsOf(t *testing.T, series sampleSet) (told, lost int) {
 }
 
 // expectEnds waits until so many processes are told of or counted as lost.
-func expectEnds(t *testing.T, r *running, last sampleSet, want int) (told, lost int) {
+func waitForExits(t *testing.T, r *instance, last sampleSet, want int) (told, lost int) {
 	t.Helper()
 	eventually(t, "every end of a process", func() bool {
-		told, lost = endsOf(t, last.follow(t, r.Scrape()))
+		told, lost = exitTotals(t, last.follow(t, r.Scrape()))
 		return told+lost >= want
 	}, func() string { return fmt.Sprintf("%d told of and %d lost of %d", told, lost, want) })
 	return told, lost
@@ -206,43 +206,43 @@ func expectEnds(t *testing.T, r *running, last sampleSet, want int) (told, lost 
 
 // expectNoLoss is expectEnds where none may be lost, or few on a busy machine.
 // Those that others lose count as well.
-func expectNoLoss(t *testing.T, r *running, want int) {
+func checkNoLostExits(t *testing.T, r *instance, want int) {
 	t.Helper()
-	told, lost := expectEnds(t, r, make(sampleSet), want)
-	if told > want || lost > want/10 || timed && lost > 0 {
+	told, lost := waitForExits(t, r, make(sampleSet), want)
+	if told > want || lost > want/10 || checkTimes && lost > 0 {
 		t.Errorf("got %d ends of %d processes, and %d lost", told, want, lost)
 	}
 }
 
-// TestLoadIsSeen counts every process of a machine that starts some or as many as it
+// TestLoadIsCounted counts every process of a machine that starts some or as many as it
 // can, and logs what that costs. LOAD=10s make test takes its time for it.
-func TestLoadIsSeen(t *testing.T) {
-	onlyLinux(t)
-	needBPF(t)
+func TestLoadIsCounted(t *testing.T) {
+	requireLinux(t)
+	requireBPF(t)
 	l := newLoad(t)
-	eachRate(t, l.isSeen)
+	eachRate(t, l.testCounted)
 }
 
-func (l *load) isSeen(t *testing.T, d time.Duration, at rate) {
-	accountPrograms(t)
+func (l *load) testCounted(t *testing.T, d time.Duration, at rate) {
+	enableBPFStats(t)
 	r := l.watch()
 	defer r.Stop()
 	before := cpuTime(t, r.PID)
 	done := l.run(d, at)
-	inKernel := programTime(t, r.PID)
-	expectNoLoss(t, r, done.count)
-	at.expectReached(t, done)
+	inKernel := bpfRunTime(t, r.PID)
+	checkNoLostExits(t, r, done.count)
+	at.checkRate(t, done)
 	used := cpuTime(t, r.PID) - before
 	share := used.Seconds() / done.took.Seconds()
 	each := 1e6 * inKernel.Seconds() / float64(done.count)
 	t.Logf("the programs inside the kernel took %.2f of the %.1f microseconds that each process lived, %.2f %%", each, done.each(), 100*each/done.each())
 	t.Logf("%d processes, %.0f per second, cost %.2f %% of a core, %.1f microseconds each; at 10,000 that is %.1f %%",
 		done.count, done.perSecond(), 100*share, 1e6*used.Seconds()/float64(done.count), 1e6*used.Seconds()/float64(done.count))
-	expectSmall(t, r)
+	checkPeakMemory(t, r)
 }
 
 // accountPrograms has the kernel take the time of its programs while the test runs.
-func accountPrograms(t *testing.T) {
+func enableBPFStats(t *testing.T) {
 	t.Helper()
 	const path = "/proc/sys/kernel/bpf_stats_enabled"
 	was, err := os.ReadFile(path)
@@ -260,10 +260,10 @@ func accountPrograms(t *testing.T) {
 	})
 }
 
-var programRuns = regexp.MustCompile(`(?s)prog_id:\t(\d+)\n.*run_time_ns:\t(\d+)\n`)
+var bpfProgramStats = regexp.MustCompile(`(?s)prog_id:\t(\d+)\n.*run_time_ns:\t(\d+)\n`)
 
 // programTime returns the time that the programs of a process have run.
-func programTime(t *testing.T, pid int) (all time.Duration) {
+func bpfRunTime(t *testing.T, pid int) (all time.Duration) {
 	t.Helper()
 	files, err := filepath.Glob(fmt.Sprintf("/proc/%d/fdinfo/*", pid))
 	if err != nil {
@@ -275,7 +275,7 @@ func programTime(t *testing.T, pid int) (all time.Duration) {
 		if err != nil {
 			continue // closed meanwhile
 		}
-		if m := programRuns.FindSubmatch(text); m != nil && !counted[string(m[1])] {
+		if m := bpfProgramStats.FindSubmatch(text); m != nil && !counted[string(m[1])] {
 			counted[string(m[1])] = true
 			nanos, err := strconv.ParseInt(string(m[2]), 10, 64)
 			if err != nil {
@@ -290,14 +290,14 @@ func programTime(t *testing.T, pid int) (all time.Duration) {
 // expectSmall fails if the exporter ever had more memory than it may: 40 MiB, and
 // a page for each process that others have on this machine. Where it has to wait for
 // a CPU, what it has not handled yet piles up, so that it may have half as much again.
-func expectSmall(t *testing.T, r *running) {
+func checkPeakMemory(t *testing.T, r *instance) {
 	t.Helper()
-	neighbours, err := filepath.Glob("/proc/[0-9]*")
+	neighbors, err := filepath.Glob("/proc/[0-9]*")
 	if err != nil {
 		t.Fatal(err)
 	}
-	most := 40<<10 + 4*len(neighbours) // KiB
-	if !timed {
+	most := 40<<10 + 4*len(neighbors) // KiB
+	if !checkTimes {
 		most += 20 << 10
 	}
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", r.PID))
@@ -309,7 +309,7 @@ func expectSmall(t *testing.T, r *running) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if t.Logf("the exporter has had %.1f MiB at most", float64(peak)/1024); peak > most && !raced {
+	if t.Logf("the exporter has had %.1f MiB at most", float64(peak)/1024); peak > most && !raceDetector {
 		t.Errorf("got a peak of %d KiB, want at most %d", peak, most)
 	}
 }
@@ -319,9 +319,9 @@ func expectSmall(t *testing.T, r *running) {
 // several times over; the exporter takes them by itself, forgets none and does
 // not grow.
 func TestLoadWithoutScrapes(t *testing.T) {
-	onlyLinux(t)
-	needBPF(t)
-	d := 3 * timeOf(t)
+	requireLinux(t)
+	requireBPF(t)
+	d := 3 * loadDuration(t)
 	if text := os.Getenv("LOAD_ALONE"); text != "" {
 		var err error
 		if d, err = time.ParseDuration(text); err != nil {
@@ -333,23 +333,23 @@ func TestLoadWithoutScrapes(t *testing.T) {
 	before := cpuTime(t, r.PID)
 	done := l.run(d, loadRate)
 	used := cpuTime(t, r.PID) - before
-	expectNoLoss(t, r, done.count)
+	checkNoLostExits(t, r, done.count)
 	t.Logf("%.0f processes per second for %v cost %.2f %% of a core", done.perSecond(), d, 100*used.Seconds()/done.took.Seconds())
-	expectSmall(t, r)
+	checkPeakMemory(t, r)
 }
 
-// TestLoadIsNotSlowed logs how much longer a process takes from its start to its
+// TestLoadOverhead logs how much longer a process takes from its start to its
 // end while the exporter watches, by pairs of runs with and without it: at the
 // rate of the other tests, and where every CPU has nothing else to do and the
 // exporter takes its own time from the load. LOAD_PAIRS says how many.
-func TestLoadIsNotSlowed(t *testing.T) {
-	onlyLinux(t)
-	needBPF(t)
+func TestLoadOverhead(t *testing.T) {
+	requireLinux(t)
+	requireBPF(t)
 	pairs, err := strconv.Atoi(os.Getenv("LOAD_PAIRS"))
 	if err != nil {
 		t.Skip("only with LOAD_PAIRS, the number of pairs of runs")
 	}
-	d, l := timeOf(t), newLoad(t)
+	d, l := loadDuration(t), newLoad(t)
 	for _, at := range []rate{loadRate, 0} {
 		var ratios []float64
 		for i := range pairs {
@@ -367,7 +367,7 @@ func TestLoadIsNotSlowed(t *testing.T) {
 
 // pair runs the load with an exporter that watches and without one, in this
 // order or the other.
-func (l *load) pair(d time.Duration, at rate, watchedFirst bool) (with, without tempo) {
+func (l *load) pair(d time.Duration, at rate, watchedFirst bool) (with, without loadResult) {
 	watched := func() {
 		r := l.watch()
 		defer r.Stop()

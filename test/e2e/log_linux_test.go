@@ -25,7 +25,7 @@ const (
 
 // startWithLog starts an exporter whose log goes to a file that nobody reads. It
 // listens on a socket that is handed to it, for it cannot say which.
-func startWithLog(t *testing.T, stderr *os.File, args ...string) (command *exec.Cmd, r *running) {
+func startWithStderr(t *testing.T, stderr *os.File, args ...string) (command *exec.Cmd, r *instance) {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -43,12 +43,12 @@ func startWithLog(t *testing.T, stderr *os.File, args ...string) (command *exec.
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = command.Process.Kill() })
-	r = &running{t: t, command: command, URL: "http://" + listener.Addr().String(), PID: command.Process.Pid, Client: &http.Client{Timeout: patience, Transport: &http.Transport{DisableKeepAlives: true}}}
+	r = &instance{t: t, command: command, URL: "http://" + listener.Addr().String(), PID: command.Process.Pid, Client: &http.Client{Timeout: testTimeout, Transport: &http.Transport{DisableKeepAlives: true}}}
 	return command, r
 }
 
-// TestLogSinks runs with logs of which none takes a line.
-func TestLogSinks(t *testing.T) {
+// TestBlockedLogs runs with logs of which none takes a line.
+func TestBlockedLogs(t *testing.T) {
 	full := func() (*os.File, func()) {
 		var fds [2]int
 		if err := unix.Pipe2(fds[:], unix.O_CLOEXEC); err != nil {
@@ -86,7 +86,7 @@ func TestLogSinks(t *testing.T) {
 			stderr, release := open()
 			defer release()
 			defer stderr.Close()
-			command, r := startWithLog(t, stderr, "--log.level=debug", "-config.path", writeFile(t, "c.yml", groupOfAll("all")))
+			command, r := startWithStderr(t, stderr, "--log.level=debug", "-config.path", writeFile(t, "c.yml", oneGroup("all")))
 			r.Scrape() // signals are heeded now
 			for range 2 * maxQueued / 8 {
 				r.Signal(syscall.SIGHUP)

@@ -14,9 +14,9 @@ import (
 	"testing"
 )
 
-var pageShots = flag.String("page-shots", "", "directory for pictures of the page")
+var pageScreenshots = flag.String("page-shots", "", "directory for pictures of the page")
 
-// A pageTask is what testdata/page/look.mjs is told.
+// A pageTask is what testdata/page/browser.mjs is told.
 type pageTask struct {
 	URL        string `json:"url"` // ends in a slash
 	User       string `json:"user,omitempty"`
@@ -50,12 +50,12 @@ func pageModules(t *testing.T) string {
 func (task pageTask) look(t *testing.T) {
 	t.Helper()
 	modules := pageModules(t)
-	task.Chromium = need(t, "chromium")
+	task.Chromium = requireProgram(t, "chromium")
 	text, err := json.Marshal(task)
 	if err != nil {
 		t.Fatal(err)
 	}
-	command := exec.Command(need(t, "node"), "testdata/page/look.mjs", string(text))
+	command := exec.Command(requireProgram(t, "node"), "testdata/page/browser.mjs", string(text))
 	command.Env = append(os.Environ(), "PAGE_MODULES="+modules)
 	out, err := command.CombinedOutput()
 	if err != nil {
@@ -77,7 +77,7 @@ func (task pageTask) look(t *testing.T) {
 }
 
 // startSpinner starts a process that never sleeps.
-func startSpinner(t *testing.T, name string) {
+func startBusy(t *testing.T, name string) {
 	t.Helper()
 	text, err := os.ReadFile("/bin/sh")
 	if err != nil {
@@ -100,25 +100,25 @@ func startSpinner(t *testing.T, name string) {
 // TestPage uses the page as people do: in a browser, alone, behind a proxy that
 // serves it below a path of its own, and with TLS and a password.
 func TestPage(t *testing.T) {
-	onlyLinux(t)
+	requireLinux(t)
 	pageModules(t)
 	for range 3 {
-		startNamed(t, "steady")
+		startIdleProcess(t, "steady")
 	}
-	startNamed(t, "<img onerror=x>")
-	startSpinner(t, "spinner")
+	startIdleProcess(t, "<img onerror=x>")
+	startBusy(t, "spinner")
 	config := writeFile(t, "c.yml", "process_names:\n  - name: '{{.Comm}}'\n    cmdline: ['.+']\n")
 	task := pageTask{Steady: "steady", Busy: "spinner"}
 
 	t.Run("alone", func(t *testing.T) {
 		r := startExporter(t, "--config.path", config)
 		task := task
-		task.URL, task.Everything, task.Shots = r.firstAddress()+"/", true, *pageShots
+		task.URL, task.Everything, task.Shots = r.waitForURL()+"/", true, *pageScreenshots
 		task.look(t)
 	})
 	t.Run("below a path", func(t *testing.T) {
 		r := startExporter(t, "--config.path", config)
-		target, err := url.Parse(r.firstAddress())
+		target, err := url.Parse(r.waitForURL())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -136,9 +136,9 @@ func TestPage(t *testing.T) {
 		if err := os.WriteFile(web, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		r := launch(t, withListener([]string{"--config.path", config, "--web.config.file", web})...)
+		r := startListening(t, withListener([]string{"--config.path", config, "--web.config.file", web})...)
 		task := task
-		task.URL, task.User, task.Password = strings.Replace(r.firstAddress(), "http:", "https:", 1)+"/", "alice", password
+		task.URL, task.User, task.Password = strings.Replace(r.waitForURL(), "http:", "https:", 1)+"/", "alice", password
 		task.look(t)
 	})
 }

@@ -20,7 +20,7 @@ import (
 
 // need skips a test that needs a program which is not there. Where it must be
 // there, as in CI, that is a failure.
-func need(t *testing.T, program string) string {
+func requireProgram(t *testing.T, program string) string {
 	t.Helper()
 	path, err := exec.LookPath(program)
 	switch {
@@ -36,7 +36,7 @@ func need(t *testing.T, program string) string {
 
 // needBPF skips a test where the kernel takes no programs. In CI, where root runs
 // the tests, that is a failure unless the kernel lacks what it takes.
-func needBPF(t *testing.T) {
+func requireBPF(t *testing.T) {
 	t.Helper()
 	out, err := exec.Command(binary, "--source=bpf", "--once-to-stdout-delay=1ns").CombinedOutput()
 	if err == nil {
@@ -96,7 +96,7 @@ func (s sampleSet) value(t *testing.T, name string) float64 {
 }
 
 // groupsOf keeps the series of the groups whose name begins with prefix.
-func (s sampleSet) groupsOf(prefix string) sampleSet {
+func (s sampleSet) seriesOfGroups(prefix string) sampleSet {
 	out := make(sampleSet)
 	for key, v := range s {
 		if strings.Contains(key, `groupname="`+prefix) {
@@ -116,7 +116,7 @@ func (s sampleSet) cpu(group string) float64 {
 func startPeer(t *testing.T, args ...string) (scrape func() string) {
 	t.Helper()
 	address := freeAddress(t)
-	command := exec.Command(need(t, "prometheus-process-exporter"), append(args, "-web.listen-address", address)...)
+	command := exec.Command(requireProgram(t, "prometheus-process-exporter"), append(args, "-web.listen-address", address)...)
 	if err := command.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -124,7 +124,7 @@ func startPeer(t *testing.T, args ...string) (scrape func() string) {
 		_ = command.Process.Kill()
 		_ = command.Wait()
 	})
-	r := &running{t: t, URL: "http://" + address, Client: &http.Client{Timeout: patience}}
+	r := &instance{t: t, URL: "http://" + address, Client: &http.Client{Timeout: testTimeout}}
 	eventually(t, "the peer", func() bool {
 		response, err := r.Client.Get(r.URL + "/metrics")
 		if err != nil {
@@ -156,23 +156,23 @@ func (d difference) covers(key string) bool {
 // the same processes, and compares every series. What differs must stand in
 // the list, and what the workload is known to have done must show.
 func TestPeer(t *testing.T) {
-	onlyLinux(t)
-	t.Run("procfs", func(t *testing.T) { besidePeer(t, "procfs", nil, nil) })
+	requireLinux(t)
+	t.Run("procfs", func(t *testing.T) { compareWithPeer(t, "procfs", nil, nil) })
 	t.Run("bpf", func(t *testing.T) {
-		needBPF(t)
+		requireBPF(t)
 		// The kernel counts to the end of a process, the peer to its last look.
 		var ended []difference
 		for _, name := range []string{"cpu_seconds_total{", "context_switches_total{", "minor_page_faults_total{", "major_page_faults_total{"} {
 			ended = append(ended, difference{"63", name, "side-old"})
 		}
 		// The kernel has nanoseconds, the peer whole ticks of each thread.
-		besidePeer(t, "bpf", map[string]float64{"cpu_seconds_total{": 0.011, "thread_cpu_seconds_total{": 0.031}, ended)
+		compareWithPeer(t, "bpf", map[string]float64{"cpu_seconds_total{": 0.011, "thread_cpu_seconds_total{": 0.031}, ended)
 	})
 }
 
 // besidePeer compares this exporter, with one source, with the peer. Values of
 // the series that begin as near says may be that far apart.
-func besidePeer(t *testing.T, source string, near map[string]float64, ended []difference) {
+func compareWithPeer(t *testing.T, source string, near map[string]float64, ended []difference) {
 	config := writeFile(t, "rules.yaml", peerRules)
 	old, plain := startWorker(t, "old"), startWorker(t, "plain")
 	old.do("thread named 0")
@@ -188,14 +188,14 @@ func besidePeer(t *testing.T, source string, near map[string]float64, ended []di
 	compare(t, peer, ours.Scrape, near, nil)
 
 	got, _ := parseMetrics(t, ours.Scrape())
-	known := got.groupsOf("side-old")
+	known := got.seriesOfGroups("side-old")
 	if v := known[`write_bytes_total{groupname="side-old"}`]; v < 3<<20 || v > 3<<20+1<<17 { // the file system adds a little of its own
 		t.Errorf("got %v bytes written, want a little over %d", v, 3<<20)
 	}
 	if v := known.cpu("side-old"); v < 0.28 || v > 0.6 {
 		t.Errorf("got %v CPU seconds of a process that used 0.3", v)
 	}
-	if v := known[`open_filedesc{groupname="side-old"}`] - got.groupsOf("side-plain")[`open_filedesc{groupname="side-plain"}`]; v != 25 {
+	if v := known[`open_filedesc{groupname="side-old"}`] - got.seriesOfGroups("side-plain")[`open_filedesc{groupname="side-plain"}`]; v != 25 {
 		t.Errorf("got %v more file descriptors than the process that opened none, want 25", v)
 	}
 	if v := known[`thread_count{groupname="side-old",threadname="named"}`]; v != 2 {
@@ -209,7 +209,7 @@ func besidePeer(t *testing.T, source string, near map[string]float64, ended []di
 	late.do("cpu 200")
 	compare(t, peer, ours.Scrape, near, []difference{{"62", "thread_", "side-late"}})
 	got, _ = parseMetrics(t, ours.Scrape())
-	if v := got.groupsOf("side-late").cpu("side-late"); v < 0.18 || v > 0.4 {
+	if v := got.seriesOfGroups("side-late").cpu("side-late"); v < 0.18 || v > 0.4 {
 		t.Errorf("got %v CPU seconds of a process that used 0.2", v)
 	}
 
@@ -218,13 +218,13 @@ func besidePeer(t *testing.T, source string, near map[string]float64, ended []di
 	old.end()
 	compare(t, peer, ours.Scrape, near, append(ended, difference{"55", "oldest_start_time_seconds{", "side-old"}, difference{"62", "thread_", "side-late"}))
 	got, _ = parseMetrics(t, ours.Scrape())
-	if v := got.groupsOf("side-old")[`write_bytes_total{groupname="side-old"}`]; v != before {
+	if v := got.seriesOfGroups("side-old")[`write_bytes_total{groupname="side-old"}`]; v != before {
 		t.Errorf("got %v bytes written after the process has gone, want %v", v, before)
 	}
 }
 
 // always lists what differs at any time.
-var always = []difference{
+var permanentDifferences = []difference{
 	{"60", "states{", ""},        // the peer counts the main thread twice
 	{"61", "threads_wchan{", ""}, // likewise
 }
@@ -240,7 +240,7 @@ func compare(t *testing.T, peer, ours func() string, near map[string]float64, al
 	eventually(t, "agreement", func() bool {
 		theirs, theirTypes := parseMetrics(t, peer())
 		mine, myTypes := parseMetrics(t, ours())
-		wrong = disagreements(theirs.groupsOf("side-"), mine.groupsOf("side-"), near, append(also, always...))
+		wrong = disagreements(theirs.seriesOfGroups("side-"), mine.seriesOfGroups("side-"), near, append(also, permanentDifferences...))
 		for name, kind := range theirTypes {
 			if strings.HasPrefix(name, "namedprocess_") && myTypes[name] != kind {
 				wrong = append(wrong, fmt.Sprintf("%s is a %v, want a %v", name, myTypes[name], kind))
@@ -254,7 +254,7 @@ func compare(t *testing.T, peer, ours func() string, near map[string]float64, al
 }
 
 // newFamilies are those that the peer does not have.
-var newFamilies = []string{
+var familiesOfThisExporter = []string{
 	"unreadable_procs", "smaps_age_seconds", "group_changes_total", "expected_min_procs", "expected_max_procs", "starts_total", "exits_total", "oom_kills_total", "cpu_wait_seconds_total", "block_io_wait_seconds_total",
 }
 
@@ -272,7 +272,7 @@ func disagreements(theirs, ours sampleSet, near map[string]float64, listed []dif
 	}
 	for key := range ours {
 		_, ok := theirs[key]
-		isNew := strings.Contains(key, `memtype="unique"`) || slices.ContainsFunc(newFamilies, func(name string) bool { return strings.HasPrefix(key, name+"{") })
+		isNew := strings.Contains(key, `memtype="unique"`) || slices.ContainsFunc(familiesOfThisExporter, func(name string) bool { return strings.HasPrefix(key, name+"{") })
 		if !ok && !isNew && !strings.HasPrefix(key, "threads_wchan{") {
 			wrong = append(wrong, "only here: "+key)
 		}

@@ -20,10 +20,10 @@ import (
 var updatePermissions = flag.Bool("update-permissions", false, "write what each set of capabilities sees into docs/permissions.md")
 
 // A sight is a column of the table, and the text of a sample that shows it.
-type sight struct{ column, sample string }
+type visibleData struct{ column, sample string }
 
 // sights are what the exporter may see of a process of another user.
-var sights = []sight{
+var visibleDataColumns = []visibleData{
 	{"CPU, states, start", `namedprocess_namegroup_cpu_seconds_total{groupname="aim",mode="user"}`},
 	{"resident, swap", `namedprocess_namegroup_memory_bytes{groupname="aim",memtype="resident"}`},
 	{"open files", `namedprocess_namegroup_open_filedesc{groupname="aim"}`},
@@ -35,7 +35,7 @@ var sights = []sight{
 }
 
 // A mode is a way to run the exporter that docs/permissions.md speaks of.
-type mode struct {
+type runMode struct {
 	user         string
 	capabilities []uintptr // of root, all that it has
 	source       string
@@ -44,40 +44,40 @@ type mode struct {
 }
 
 const (
-	aPtrace  = uintptr(unix.CAP_SYS_PTRACE)
-	aSearch  = uintptr(unix.CAP_DAC_READ_SEARCH)
-	aPerfmon = uintptr(unix.CAP_PERFMON)
-	aBPF     = uintptr(unix.CAP_BPF)
+	capPtrace  = uintptr(unix.CAP_SYS_PTRACE)
+	capSearch  = uintptr(unix.CAP_DAC_READ_SEARCH)
+	capPerfmon = uintptr(unix.CAP_PERFMON)
+	capBPF     = uintptr(unix.CAP_BPF)
 )
 
-func modes() []mode {
-	return []mode{
+func runModes() []runMode {
+	return []runMode{
 		{"a user", nil, "procfs", "auto", nil},
-		{"a user", []uintptr{aPerfmon}, "procfs", "auto", nil},
-		{"a user", []uintptr{aPerfmon}, "procfs", "strict", nil},
-		{"a user", []uintptr{aPtrace, aSearch}, "procfs", "auto", nil},
-		{"a user", []uintptr{aPtrace, aSearch}, "procfs", "strict", nil},
-		{"a user", []uintptr{aBPF, aPerfmon}, "bpf", "auto", nil},
-		{"a user", []uintptr{aBPF, aPerfmon, aPtrace, aSearch}, "bpf", "auto", nil},
+		{"a user", []uintptr{capPerfmon}, "procfs", "auto", nil},
+		{"a user", []uintptr{capPerfmon}, "procfs", "strict", nil},
+		{"a user", []uintptr{capPtrace, capSearch}, "procfs", "auto", nil},
+		{"a user", []uintptr{capPtrace, capSearch}, "procfs", "strict", nil},
+		{"a user", []uintptr{capBPF, capPerfmon}, "bpf", "auto", nil},
+		{"a user", []uintptr{capBPF, capPerfmon, capPtrace, capSearch}, "bpf", "auto", nil},
 		{"root", nil, "procfs", "auto", nil},
-		{"root", []uintptr{aPtrace, aSearch}, "procfs", "auto", nil},
-		{"root", all, "procfs", "off", nil},
-		{"root", all, "procfs", "auto", nil},
-		{"root", all, "procfs", "strict", nil},
-		{"root", all, "bpf", "off", nil},
-		{"root", all, "bpf", "auto", nil},
-		{"root", all, "bpf", "auto", []string{"--no-threads"}},
-		{"root", all, "bpf", "auto", []string{"--no-threads", "--no-gather-smaps"}},
-		{"root", all, "bpf", "strict", nil},
+		{"root", []uintptr{capPtrace, capSearch}, "procfs", "auto", nil},
+		{"root", allCapabilities, "procfs", "off", nil},
+		{"root", allCapabilities, "procfs", "auto", nil},
+		{"root", allCapabilities, "procfs", "strict", nil},
+		{"root", allCapabilities, "bpf", "off", nil},
+		{"root", allCapabilities, "bpf", "auto", nil},
+		{"root", allCapabilities, "bpf", "auto", []string{"--no-threads"}},
+		{"root", allCapabilities, "bpf", "auto", []string{"--no-threads", "--no-gather-smaps"}},
+		{"root", allCapabilities, "bpf", "strict", nil},
 	}
 }
 
 // all stands for every capability.
-var all = []uintptr{unix.CAP_LAST_CAP + 1}
+var allCapabilities = []uintptr{unix.CAP_LAST_CAP + 1}
 
-var capabilityNames = map[uintptr]string{aPtrace: "sys_ptrace", aSearch: "dac_read_search", aPerfmon: "perfmon", aBPF: "bpf", all[0]: "all"}
+var capabilityNames = map[uintptr]string{capPtrace: "sys_ptrace", capSearch: "dac_read_search", capPerfmon: "perfmon", capBPF: "bpf", allCapabilities[0]: "all"}
 
-func (m mode) given() string {
+func (m runMode) given() string {
 	var names []string
 	for _, c := range m.capabilities {
 		names = append(names, "`"+strings.ToUpper(capabilityNames[c])+"`")
@@ -88,28 +88,28 @@ func (m mode) given() string {
 	return strings.ReplaceAll(strings.Join(names, " "), "`ALL`", "all")
 }
 
-func (m mode) line() string {
+func (m runMode) line() string {
 	return "`" + strings.Join(append([]string{"--source=" + m.source, "--sandbox=" + m.sandbox}, m.flags...), " ") + "`"
 }
 
 // command returns how to start the exporter in this mode.
-func (m mode) command(t *testing.T, args ...string) *exec.Cmd {
+func (m runMode) command(t *testing.T, args ...string) *exec.Cmd {
 	t.Helper()
-	program := everybodysCopy(t)
+	program := executableCopy(t)
 	args = append(append(args, "--source="+m.source, "--sandbox="+m.sandbox), m.flags...)
 	if m.user != "root" {
 		command := exec.Command(program, args...)
-		command.SysProcAttr = nobody(m.capabilities...)
+		command.SysProcAttr = unprivileged(m.capabilities...)
 		return command
 	}
-	if slices.Equal(m.capabilities, all) {
+	if slices.Equal(m.capabilities, allCapabilities) {
 		return exec.Command(program, args...)
 	}
 	bounding := "-all"
 	for _, c := range m.capabilities {
 		bounding += ",+" + capabilityNames[c]
 	}
-	setpriv := need(t, "setpriv")
+	setpriv := requireProgram(t, "setpriv")
 	return exec.Command(setpriv, append([]string{"--inh-caps=-all", "--bounding-set=" + bounding, "--", program}, args...)...)
 }
 
@@ -117,7 +117,7 @@ func (m mode) command(t *testing.T, args ...string) *exec.Cmd {
 // of, beside a process of another user, and compares what it sees, which
 // capabilities it keeps, and how it is locked up, with the table there.
 func TestPermissions(t *testing.T) {
-	onlyLinux(t)
+	requireLinux(t)
 	if os.Getuid() != 0 {
 		t.Skip("only root can become somebody else")
 	}
@@ -127,21 +127,21 @@ func TestPermissions(t *testing.T) {
 	if platform.SmapsNeedsPtrace() {
 		t.Skip("the documented table is that of newer kernels")
 	}
-	config := startAim(t)
+	config := startTarget(t)
 	var table strings.Builder
 	table.WriteString("| Run as | Given | Flags | Holds | Layers |")
-	for _, s := range sights {
+	for _, s := range visibleDataColumns {
 		table.WriteString(" " + s.column + " |")
 	}
-	table.WriteString("\n|---|---|---|---|---" + strings.Repeat("|---", len(sights)) + "|\n")
-	for _, m := range modes() {
+	table.WriteString("\n|---|---|---|---|---" + strings.Repeat("|---", len(visibleDataColumns)) + "|\n")
+	for _, m := range runModes() {
 		r := startReady(t, m.command(t, withListener([]string{"--config.path=" + config})...))
 		r.Scrape() // threads count from the first on
 		text := r.Scrape()
 		m.checkStatus(t, r.PID)
 		m.checkMissing(t, r.PID, text)
-		fmt.Fprintf(&table, "| %s | %s | %s | %s | %s |", m.user, m.given(), m.line(), holds(t, r.PID), layersIn(text))
-		for _, s := range sights {
+		fmt.Fprintf(&table, "| %s | %s | %s | %s | %s |", m.user, m.given(), m.line(), heldCapabilities(t, r.PID), sandboxLayers(text))
+		for _, s := range visibleDataColumns {
 			table.WriteString(" " + map[bool]string{true: "yes", false: "no"}[strings.Contains(text, s.sample)] + " |")
 		}
 		table.WriteString("\n")
@@ -153,21 +153,21 @@ func TestPermissions(t *testing.T) {
 	comparePermissions(t, table.String())
 }
 
-var capEff = regexp.MustCompile(`(?m)^CapEff:\t([0-9a-f]{16})$`)
+var capEffLine = regexp.MustCompile(`(?m)^CapEff:\t([0-9a-f]{16})$`)
 
 // holds names the capabilities that a process has in effect.
-func holds(t *testing.T, pid int) string {
+func heldCapabilities(t *testing.T, pid int) string {
 	t.Helper()
 	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
 		t.Fatal(err)
 	}
 	var bits uint64
-	if _, err := fmt.Sscanf(string(capEff.FindSubmatch(status)[1]), "%x", &bits); err != nil {
+	if _, err := fmt.Sscanf(string(capEffLine.FindSubmatch(status)[1]), "%x", &bits); err != nil {
 		t.Fatal(err)
 	}
 	var names []string
-	for _, c := range []uintptr{aBPF, aPerfmon, aPtrace, aSearch} {
+	for _, c := range []uintptr{capBPF, capPerfmon, capPtrace, capSearch} {
 		if bits>>c&1 != 0 {
 			names = append(names, "`"+strings.ToUpper(capabilityNames[c])+"`")
 			bits &^= 1 << c
@@ -190,7 +190,7 @@ var statusLine = regexp.MustCompile(`(?m)^(Cap\w\w\w|NoNewPrivs|Seccomp):\t(\w+)
 // or is ambient; root's bounding set has nothing else; no program could gain rights;
 // a filter is in force. A user cannot change a bounding set, and no_new_privs makes it
 // no matter. Without the sandbox all is as it was given.
-func (m mode) checkStatus(t *testing.T, pid int) {
+func (m runMode) checkStatus(t *testing.T, pid int) {
 	t.Helper()
 	threads, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/status", pid))
 	if err != nil || len(threads) < 2 {
@@ -204,7 +204,7 @@ func (m mode) checkStatus(t *testing.T, pid int) {
 		if m.user != "root" && m.sandbox != "off" {
 			m.checkOwner(t, thread)
 		}
-		got := rightsIn(text)
+		got := statusFields(text)
 		want := map[string]string{"CapPrm": got["CapEff"], "CapInh": none, "CapAmb": none, "NoNewPrivs": "1", "Seccomp": "2"}
 		if m.user == "root" {
 			want["CapBnd"] = got["CapEff"]
@@ -214,7 +214,7 @@ func (m mode) checkStatus(t *testing.T, pid int) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			want = rightsIn(own)
+			want = statusFields(own)
 		}
 		for field, value := range want {
 			if got[field] != value {
@@ -226,15 +226,15 @@ func (m mode) checkStatus(t *testing.T, pid int) {
 
 // protected are the data that take capabilities, by the page, and the columns of
 // the table that show them.
-var protected = []struct {
+var protectedData = []struct {
 	data, column string
 	takes        []uintptr
 	off          string // the flag with which they are not wanted
 	file         string // that is not readable without; "" where the kernel answers as if nobody waited
 }{
-	{"io", "I/O", []uintptr{aPtrace, aSearch}, "", "io"},
-	{"proportional_memory", "PSS, USS", []uintptr{aPerfmon}, "--no-gather-smaps", "smaps"},
-	{"wait_channels", "wait channels", []uintptr{aPtrace}, "--no-threads", ""},
+	{"io", "I/O", []uintptr{capPtrace, capSearch}, "", "io"},
+	{"proportional_memory", "PSS, USS", []uintptr{capPerfmon}, "--no-gather-smaps", "smaps"},
+	{"wait_channels", "wait channels", []uintptr{capPtrace}, "--no-threads", ""},
 }
 
 var capabilityMissing = regexp.MustCompile(`(?m)^namedprocess_exporter_capability_missing{capability="(\w+)",data="([^"]+)"} 1$`)
@@ -242,16 +242,16 @@ var capabilityMissing = regexp.MustCompile(`(?m)^namedprocess_exporter_capabilit
 // checkMissing compares what the exporter says that it cannot read for want of a
 // capability with what a scrape lacks: each capability that the data take and that
 // is not held is named, and nothing else.
-func (m mode) checkMissing(t *testing.T, pid int, text string) {
+func (m runMode) checkMissing(t *testing.T, pid int, text string) {
 	t.Helper()
 	var got, want []string
 	for _, match := range capabilityMissing.FindAllStringSubmatch(text, -1) {
 		got = append(got, match[1]+" for "+match[2])
 	}
-	held := holds(t, pid)
-	for _, d := range protected {
-		at := slices.IndexFunc(sights, func(s sight) bool { return s.column == d.column })
-		lacks := !strings.Contains(text, sights[at].sample) && !slices.Contains(m.flags, d.off)
+	held := heldCapabilities(t, pid)
+	for _, d := range protectedData {
+		at := slices.IndexFunc(visibleDataColumns, func(s visibleData) bool { return s.column == d.column })
+		lacks := !strings.Contains(text, visibleDataColumns[at].sample) && !slices.Contains(m.flags, d.off)
 		if told := strings.Contains(text, `namedprocess_namegroup_unreadable_procs{file="`+d.file+`",groupname="aim"}`); d.file != "" && told != lacks {
 			t.Errorf("%+v: got %v that %s is unreadable, want %v", m, told, d.file, lacks)
 		}
@@ -270,7 +270,7 @@ func (m mode) checkMissing(t *testing.T, pid int, text string) {
 
 // checkOwner holds that a file of a process that is a user's belongs to root, which
 // is how the kernel keeps others of that user out of one that is not dumpable.
-func (m mode) checkOwner(t *testing.T, path string) {
+func (m runMode) checkOwner(t *testing.T, path string) {
 	t.Helper()
 	info, err := os.Stat(path)
 	if os.IsNotExist(err) {
@@ -284,7 +284,7 @@ func (m mode) checkOwner(t *testing.T, path string) {
 	}
 }
 
-func rightsIn(status []byte) map[string]string {
+func statusFields(status []byte) map[string]string {
 	rights := make(map[string]string)
 	for _, line := range statusLine.FindAllStringSubmatch(string(status), -1) {
 		rights[line[1]] = line[2]
@@ -296,7 +296,7 @@ func rightsIn(status []byte) map[string]string {
 const none = "0000000000000000"
 
 // layersIn names the layers of the sandbox that a scrape tells of.
-func layersIn(text string) string {
+func sandboxLayers(text string) string {
 	var names []string
 	for _, match := range regexp.MustCompile(`namedprocess_exporter_sandbox{layer="(\w+)"} 1`).FindAllStringSubmatch(text, -1) {
 		names = append(names, match[1])
@@ -312,9 +312,9 @@ func layersIn(text string) string {
 
 // startAim starts a process of another user with several threads, which is an
 // exporter, and returns a configuration that knows it.
-func startAim(t *testing.T) (config string) {
+func startTarget(t *testing.T) (config string) {
 	t.Helper()
-	command := exec.Command(everybodysCopy(t), withListener([]string{"--source=procfs", "--sandbox=off", "--web.telemetry-path=/aim"})...)
+	command := exec.Command(executableCopy(t), withListener([]string{"--source=procfs", "--sandbox=off", "--web.telemetry-path=/aim"})...)
 	command.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65533, Gid: 65533}}
 	startReady(t, command)
 	config = filepath.Join(filepath.Dir(command.Path), "rules.yaml") // where all may read it

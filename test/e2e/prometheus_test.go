@@ -14,7 +14,7 @@ import (
 )
 
 // watched is for how long Prometheus scrapes in TestPrometheus.
-const watched = time.Minute
+const prometheusDuration = time.Minute
 
 // dashboardQueries are what the dashboards and alerts that people have for this
 // exporter ask, in our own words, with their variables filled in. Each must
@@ -73,18 +73,18 @@ up{job="process-exporter"}
 // TestPrometheus lets a real Prometheus scrape this exporter while processes
 // come and go.
 func TestPrometheus(t *testing.T) {
-	onlyLinux(t)
+	requireLinux(t)
 	if testing.Short() {
-		t.Skipf("it watches for %v", watched)
+		t.Skipf("it watches for %v", prometheusDuration)
 	}
-	server := need(t, "prometheus")
+	server := requireProgram(t, "prometheus")
 	rules := writeFile(t, "rules.yaml", "process_names:\n  - name: \"prom-{{.Matches.name}}\"\n    cmdline: ['workload (?P<name>\\S+)$']\n")
 	steady := startWorker(t, "steady")
 	steady.do("thread one 0")
 	exporter := startExporter(t, "-config.path", rules)
 	api := startPrometheus(t, server, strings.TrimPrefix(exporter.URL, "http://"), time.Second)
 
-	for end := time.Now().Add(watched); time.Now().Before(end); {
+	for end := time.Now().Add(prometheusDuration); time.Now().Before(end); {
 		churn(t, steady)
 	}
 	startWorker(t, "gone").end() // seen or not, its group may be empty

@@ -13,26 +13,26 @@ import (
 func eachSource(t *testing.T, test func(t *testing.T, source string)) {
 	t.Run("procfs", func(t *testing.T) { test(t, "--source=procfs") })
 	t.Run("bpf", func(t *testing.T) {
-		needBPF(t)
+		requireBPF(t)
 		test(t, "--source=bpf")
 	})
 }
 
-// followed are the rules of TestFollowsProcesses, for processes that carry a
+// followed are the rules of TestGroupChanges, for processes that carry a
 // token which no other has.
-const followed = `process_names:
+const groupChangeRules = `process_names:
 - {name: titled, cmdline: 'title-TOKEN'}
 - {name: renamed, comm: renTOKEN}
 - {name: execed, cmdline: '--execed=TOKEN'}
 - {name: "user {{.Username}}", cmdline: '--id=TOKEN', user: "65534"}
-- {name: moved, cmdline: '--id=TOKEN', cgroup: '/disguise-'}
+- {name: moved, cmdline: '--id=TOKEN', cgroup: '/identity-'}
 - {name: slept, cmdline: '^sleep-TOKEN'}
 - {name: first, cmdline: '--id=TOKEN'}
 `
 
 // groupIs waits until a process that carries the token of a test is the only one
 // in a group.
-func groupIs(t *testing.T, r *running, group string) {
+func waitForGroup(t *testing.T, r *instance, group string) {
 	t.Helper()
 	var got map[string]float64
 	eventually(t, "a process in group "+group, func() bool {
@@ -47,29 +47,32 @@ func groupIs(t *testing.T, r *running, group string) {
 	}, func() string { return fmt.Sprint(got) })
 }
 
-// TestFollowsProcesses has real processes change all that rules look at. Each is
+// TestGroupChanges has real processes change all that rules look at. Each is
 // found in its new group, and no counter of the old one falls.
-func TestFollowsProcesses(t *testing.T) {
-	onlyLinux(t)
+func TestGroupChanges(t *testing.T) {
+	requireLinux(t)
 	eachSource(t, func(t *testing.T, source string) {
 		token := strconv.Itoa(os.Getpid()) + source[len("--source="):][:1]
-		rules := writeFile(t, "rules.yaml", strings.ReplaceAll(followed, "TOKEN", token))
+		rules := writeFile(t, "rules.yaml", strings.ReplaceAll(groupChangeRules, "TOKEN", token))
 		r := startExporter(t, source, "--children=false", "-config.path", rules)
 		tests := []struct {
 			name string
-			do   func(t *testing.T, d *disguised) (group string)
+			do   func(t *testing.T, d *identityChanger) (group string)
 		}{
-			{"exec", func(_ *testing.T, d *disguised) string { d.become("other", "x", "--execed="+token); return "execed" }},
-			{"rename", func(_ *testing.T, d *disguised) string { d.do("name ren%s", token); return "renamed" }},
-			{"title", func(_ *testing.T, d *disguised) string { d.do("title title-%s", token); return "titled" }},
-			{"user", func(t *testing.T, d *disguised) string {
+			{"exec", func(_ *testing.T, d *identityChanger) string {
+				d.become("other", "x", "--execed="+token)
+				return "execed"
+			}},
+			{"rename", func(_ *testing.T, d *identityChanger) string { d.do("name ren%s", token); return "renamed" }},
+			{"title", func(_ *testing.T, d *identityChanger) string { d.do("title title-%s", token); return "titled" }},
+			{"user", func(t *testing.T, d *identityChanger) string {
 				if os.Geteuid() != 0 {
 					t.Skip("only root becomes somebody else")
 				}
 				d.do("user 65534")
 				return "user nobody"
 			}},
-			{"control group", func(t *testing.T, d *disguised) string {
+			{"control group", func(t *testing.T, d *identityChanger) string {
 				dir := makeCgroup(t)
 				if dir == "" {
 					t.Skip("no control group can be made here")
@@ -81,12 +84,12 @@ func TestFollowsProcesses(t *testing.T) {
 		}
 		for _, tt := range tests {
 			t.Run(tt.name, func(t *testing.T) {
-				d := startDisguise(t, "--id="+token, strings.Repeat("x", 100))
+				d := startIdentityChange(t, "--id="+token, strings.Repeat("x", 100))
 				defer d.end()
-				groupIs(t, r, "first")
+				waitForGroup(t, r, "first")
 				before, _ := parseMetrics(t, r.Scrape())
 				group := tt.do(t, d)
-				groupIs(t, r, group)
+				waitForGroup(t, r, group)
 				after, _ := parseMetrics(t, r.Scrape())
 				for key, was := range before {
 					// Threads are told by name as long as there are some.
@@ -105,12 +108,12 @@ func TestFollowsProcesses(t *testing.T) {
 // TestForkBeforeExec has a process seen between fork and exec, when it still
 // looks like its parent. It must not stay where the parent is.
 func TestForkBeforeExec(t *testing.T) {
-	onlyLinux(t)
+	requireLinux(t)
 	eachSource(t, func(t *testing.T, source string) {
 		token := "f" + strconv.Itoa(os.Getpid()) + source[len("--source="):][:1]
-		rules := writeFile(t, "rules.yaml", strings.ReplaceAll(followed, "TOKEN", token))
+		rules := writeFile(t, "rules.yaml", strings.ReplaceAll(groupChangeRules, "TOKEN", token))
 		r := startExporter(t, source, "-config.path", rules)
-		d := startDisguise(t, "--id="+token)
+		d := startIdentityChange(t, "--id="+token)
 		d.fork("/bin/sleep", "sleep-"+token, "600")
 		procs := func(group string) float64 {
 			series, _ := parseMetrics(t, r.Scrape())
@@ -124,7 +127,7 @@ func TestForkBeforeExec(t *testing.T) {
 
 // TestCommands runs the commands that look at rules, on a real process.
 func TestCommands(t *testing.T) {
-	onlyLinux(t)
+	requireLinux(t)
 	token := "c" + strconv.Itoa(os.Getpid())
 	rules := writeFile(t, "rules.yaml", `process_names:
 - name: nothing
@@ -134,7 +137,7 @@ func TestCommands(t *testing.T) {
   not: {user: nobody}
   labels: {who: "{{.Username}}"}
 `)
-	d := startDisguise(t, "--id="+token)
+	d := startIdentityChange(t, "--id="+token)
 	child := d.fork("/bin/sleep", "sleep", "600")
 	d.do("release")
 	eventually(t, "the child has become another program", func() bool { return procText(t, child, "comm") == "sleep" })
@@ -146,12 +149,12 @@ func TestCommands(t *testing.T) {
 		want   []string
 	}{
 		{"explain", []string{"explain", "--config.path", rules, strconv.Itoa(d.pid())}, 0, []string{
-			"process " + strconv.Itoa(d.pid()) + " (disguise)", "rule 1, " + rules + ":2", `FAIL comm      want "no-such-process"; got "disguise"`,
+			"process " + strconv.Itoa(d.pid()) + " (identitychange)", "rule 1, " + rules + ":2", `FAIL comm      want "no-such-process"; got "identitychange"`,
 			"captured id = \"" + token + `"`, `=> in group "job ` + token + `" {who="`, "because rule 2 is the first that matches"}},
 		{"explain a child", []string{"explain", "-config.path=" + rules, strconv.Itoa(child)}, 0, []string{
-			`in group "job ` + token + `" of its ancestor disguise (` + strconv.Itoa(d.pid()) + ")", "children: false in rule 2"}},
+			`in group "job ` + token + `" of its ancestor identitychange (` + strconv.Itoa(d.pid()) + ")", "children: false in rule 2"}},
 		{"explain a child on its own", []string{"explain", "-children=false", "-config.path", rules, strconv.Itoa(child)}, 0, []string{"=> in no group, because no rule matches"}},
-		{"explain by name", []string{"explain", "-config.path", rules, "disguise"}, 0, []string{"process " + strconv.Itoa(d.pid())}},
+		{"explain by name", []string{"explain", "-config.path", rules, "identitychange"}, 0, []string{"process " + strconv.Itoa(d.pid())}},
 		{"explain as JSON", []string{"explain", "--json", "-config.path", rules, strconv.Itoa(child)}, 0, []string{`"Group": "job ` + token + `"`, `"InheritedFrom": {`}},
 		{"explain nobody", []string{"explain", "no-such-process"}, 1, []string{"no process no-such-process"}},
 		{"explain without a process", []string{"explain"}, 1, []string{"missing process"}},
@@ -171,7 +174,7 @@ func TestCommands(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			stdout, stderr, status := finish(t, tt.args...)
+			stdout, stderr, status := runToExit(t, tt.args...)
 			if status != tt.status {
 				t.Errorf("got status %d, want %d; stderr: %s", status, tt.status, stderr)
 			}

@@ -21,10 +21,10 @@ import (
 
 // canary is how all words begin that nobody may read anywhere. What follows it
 // tells where one that got out came from.
-const canary = "S3cr3t-"
+const secretPrefix = "S3cr3t-"
 
 // secretive are rules that look for the words, and show what they find.
-const secretive = `process_names:
+const secretRules = `process_names:
 - {name: 'masked {{.Matches.all}}', cmdline: ['^sleep-masked(?P<all>.*S3cr.*)']}
 - {name: '{{.Comm}}', cmdline: ['S3cr', '.+']}
 - {name: other, cmdline: ['.+']}
@@ -33,13 +33,13 @@ const secretive = `process_names:
 // startSecretive starts processes that have the words in their arguments and in
 // their environment: one whose arguments are in no name, and one whose are, so
 // that they have to be told to be secrets.
-func startSecretive(t *testing.T) {
+func startSecretProcesses(t *testing.T) {
 	t.Helper()
-	t.Setenv("CANARY", canary+"environment")
+	t.Setenv("CANARY", secretPrefix+"environment")
 	for _, args := range [][]string{
-		{"sh", "-c", "read end", "sh", canary + "argument", "/run/" + canary + "path"},
-		{"sleep-masked", "-c", "read end", "--password=" + canary + "flag", "DB_PASS=" + canary + "assigned",
-			"https://alice:" + canary + "userinfo@host/x?token=" + canary + "query&x=1", "Authorization: Bearer " + canary + "bearer"},
+		{"sh", "-c", "read end", "sh", secretPrefix + "argument", "/run/" + secretPrefix + "path"},
+		{"sleep-masked", "-c", "read end", "--password=" + secretPrefix + "flag", "DB_PASS=" + secretPrefix + "assigned",
+			"https://alice:" + secretPrefix + "userinfo@host/x?token=" + secretPrefix + "query&x=1", "Authorization: Bearer " + secretPrefix + "bearer"},
 	} {
 		shell := exec.Command("sh")
 		shell.Args = args
@@ -59,28 +59,28 @@ func startSecretive(t *testing.T) {
 
 // A guarded is an exporter that asks for a password, and everything that it has
 // answered so far.
-type guarded struct {
-	*running
+type protectedExporter struct {
+	*instance
 	command *exec.Cmd
 	log     *os.File
 	told    map[string]string // by what was asked
 }
 
 // startGuarded starts an exporter that knows one user, alice, and her password.
-func startGuarded(t *testing.T, webConfig string, args ...string) *guarded {
+func startProtected(t *testing.T, webConfig string, args ...string) *protectedExporter {
 	t.Helper()
 	log, err := os.Create(filepath.Join(t.TempDir(), "log"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { log.Close() })
-	args = append(args, "--web.enable-lifecycle", "--config.path", writeFile(t, "c.yml", secretive), "--web.config.file", webConfig)
-	command, r := startWithLog(t, log, args...)
-	return &guarded{r, command, log, make(map[string]string)}
+	args = append(args, "--web.enable-lifecycle", "--config.path", writeFile(t, "c.yml", secretRules), "--web.config.file", webConfig)
+	command, r := startWithStderr(t, log, args...)
+	return &protectedExporter{r, command, log, make(map[string]string)}
 }
 
 // ask sends a request, as alice if there is a password, and keeps the answer.
-func (g *guarded) ask(method, target, password string, want int) string {
+func (g *protectedExporter) ask(method, target, password string, want int) string {
 	g.t.Helper()
 	u, err := url.Parse(g.URL + target)
 	if err != nil {
@@ -93,8 +93,8 @@ func (g *guarded) ask(method, target, password string, want int) string {
 	if err != nil {
 		g.t.Fatal(err)
 	}
-	request.Header.Set("Referer", "http://host/"+canary+"referer")
-	request.Header.Set("User-Agent", canary+"agent")
+	request.Header.Set("Referer", "http://host/"+secretPrefix+"referer")
+	request.Header.Set("User-Agent", secretPrefix+"agent")
 	response, err := g.Client.Do(request)
 	if err != nil {
 		g.t.Fatal(err)
@@ -112,7 +112,7 @@ func (g *guarded) ask(method, target, password string, want int) string {
 }
 
 // say sends what may be no request, and keeps what comes back.
-func (g *guarded) say(text string) {
+func (g *protectedExporter) say(text string) {
 	g.t.Helper()
 	conn := g.dial()
 	if _, err := io.WriteString(conn, text); err != nil {
@@ -123,13 +123,13 @@ func (g *guarded) say(text string) {
 	_ = conn.Close()
 }
 
-// TestSecretsStayInside gives processes, the exporter itself, its configuration
+// TestSecretsAreNotExposed gives processes, the exporter itself, its configuration
 // and its clients words that nobody may read: neither in what it answers to
 // whomever, nor in its log at any level, nor in the traces of a crash.
-func TestSecretsStayInside(t *testing.T) {
-	onlyLinux(t)
-	const right, wrong = canary + "password", canary + "guess"
-	startSecretive(t)
+func TestSecretsAreNotExposed(t *testing.T) {
+	requireLinux(t)
+	const right, wrong = secretPrefix + "password", secretPrefix + "guess"
+	startSecretProcesses(t)
 	hash, err := bcrypt.GenerateFromPassword([]byte(right), bcrypt.MinCost)
 	if err != nil {
 		t.Fatal(err)
@@ -142,18 +142,18 @@ func TestSecretsStayInside(t *testing.T) {
 	} {
 		t.Run(strings.Join(flags, " "), func(t *testing.T) {
 			webConfig := writeFile(t, "web.yml", "basic_auth_users: {alice: '"+string(hash)+"'}\n")
-			g := startGuarded(t, webConfig, flags...)
+			g := startProtected(t, webConfig, flags...)
 			for range 2 {
 				text := g.ask("GET", "/metrics", right, 200)
 				for _, want := range []string{`num_procs{groupname="sh"} `, `num_procs{groupname="masked  -c read end --password=*** DB_PASS=*** https://***@host/x?token=***&x=1 Authorization: Bearer ***"}`} {
 					if !strings.Contains(text, want) {
-						t.Errorf("got no %s in %q", want, grep(strings.Split(text, "\n"), "_num_procs"))
+						t.Errorf("got no %s in %q", want, linesWith(strings.Split(text, "\n"), "_num_procs"))
 					}
 				}
 			}
-			const query = "?token=" + canary + "query"
-			for _, path := range []string{healthyPath, readyPath, reloadPath, "/page.js", "/page.css", "/api/v1/groups", "/", "/metrics", pprofPath, "/" + canary + "path"} {
-				want := map[string]int{reloadPath: 405, pprofPath: 404, "/" + canary + "path": 404}[path]
+			const query = "?token=" + secretPrefix + "query"
+			for _, path := range []string{healthyPath, readyPath, reloadPath, "/page.js", "/page.css", "/api/v1/groups", "/", "/metrics", pprofPath, "/" + secretPrefix + "path"} {
+				want := map[string]int{reloadPath: 405, pprofPath: 404, "/" + secretPrefix + "path": 404}[path]
 				if want == 0 {
 					want = 200
 				}
@@ -168,19 +168,19 @@ func TestSecretsStayInside(t *testing.T) {
 			host := strings.TrimPrefix(g.URL, "http://")
 			for _, text := range []string{
 				"GET http://alice:" + right + "@" + host + "/metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
-				"GET /" + canary + "version HTTP/9.9\r\n\r\n",
-				canary + "garbage\r\n\r\n",
-				"GET / HTTP/1.1\r\nHost: " + canary + "host\r\n" + canary + " header: 1\r\n\r\n",
-				"GET / HTTP/1.1\r\nHost: x\r\nX: " + strings.Repeat(canary, 4000) + "\r\n\r\n",
+				"GET /" + secretPrefix + "version HTTP/9.9\r\n\r\n",
+				secretPrefix + "garbage\r\n\r\n",
+				"GET / HTTP/1.1\r\nHost: " + secretPrefix + "host\r\n" + secretPrefix + " header: 1\r\n\r\n",
+				"GET / HTTP/1.1\r\nHost: x\r\nX: " + strings.Repeat(secretPrefix, 4000) + "\r\n\r\n",
 			} {
 				g.say(text)
 			}
 			if slices.Contains(flags, "-debug") || slices.Contains(flags, "--log.level=error") { // each takes a second
-				g.breakConfig(webConfig, right)
+				g.writeInvalidWebConfig(webConfig, right)
 			}
 			g.crash()
 			for where, text := range g.told {
-				for _, secret := range []string{canary, string(hash)} {
+				for _, secret := range []string{secretPrefix, string(hash)} {
 					if at := strings.Index(text, secret); at >= 0 {
 						t.Errorf("%s: a secret is there: %.100q", where, text[max(0, at-30):])
 					}
@@ -190,10 +190,10 @@ func TestSecretsStayInside(t *testing.T) {
 	}
 }
 
-// TestSecretsOfNameMapping has names of command lines without a file of rules.
-func TestSecretsOfNameMapping(t *testing.T) {
-	onlyLinux(t)
-	startSecretive(t)
+// TestSecretsInNameMapping has names of command lines without a file of rules.
+func TestSecretsInNameMapping(t *testing.T) {
+	requireLinux(t)
+	startSecretProcesses(t)
 	r := startExporter(t, "--source=procfs", "--log.level=debug", "--namemapping=sh,(--password=.*)")
 	const want = `num_procs{groupname="sh:--password=*** DB_PASS=*** https://***@host/x?token=***&x=1 Authorization: Bearer ***"} 1`
 	var text string
@@ -209,7 +209,7 @@ func TestSecretsOfNameMapping(t *testing.T) {
 		"the page":    page,
 		"the log":     strings.Join(r.Log(), "\n"),
 	} {
-		if at := strings.Index(text, canary); at >= 0 {
+		if at := strings.Index(text, secretPrefix); at >= 0 {
 			t.Errorf("%s: a secret is there: %.100q", where, text[max(0, at-30):])
 		}
 	}
@@ -217,9 +217,9 @@ func TestSecretsOfNameMapping(t *testing.T) {
 
 // breakConfig has a password where its hash should be, as a slip in an editor, and
 // waits until the log tells of it.
-func (g *guarded) breakConfig(path, password string) {
+func (g *protectedExporter) writeInvalidWebConfig(path, password string) {
 	g.t.Helper()
-	if err := os.WriteFile(path, []byte("basic_auth_users: "+canary+"plain\n"), 0o600); err != nil {
+	if err := os.WriteFile(path, []byte("basic_auth_users: "+secretPrefix+"plain\n"), 0o600); err != nil {
 		g.t.Fatal(err)
 	}
 	eventually(g.t, "the broken web configuration to be noticed", func() bool {
@@ -230,7 +230,7 @@ func (g *guarded) breakConfig(path, password string) {
 
 // crash makes the exporter end as a fault in it would, and keeps its log with the
 // traces.
-func (g *guarded) crash() {
+func (g *protectedExporter) crash() {
 	g.t.Helper()
 	g.Signal(syscall.SIGQUIT)
 	if err := g.command.Wait(); g.command.ProcessState.ExitCode() != 2 {
@@ -241,7 +241,7 @@ func (g *guarded) crash() {
 	}
 }
 
-func (g *guarded) logged() string {
+func (g *protectedExporter) logged() string {
 	g.t.Helper()
 	text, err := os.ReadFile(g.log.Name())
 	if err != nil {
@@ -250,10 +250,10 @@ func (g *guarded) logged() string {
 	return string(text)
 }
 
-// TestSecretsOfBrokenFiles has a password in a web configuration whose author
+// TestSecretsInInvalidFiles has a password in a web configuration whose author
 // made a mistake, and in the address of another exporter.
-func TestSecretsOfBrokenFiles(t *testing.T) {
-	onlyLinux(t)
+func TestSecretsInInvalidFiles(t *testing.T) {
+	requireLinux(t)
 	web := func(text string) []string {
 		return []string{"--web.listen-address=127.0.0.1:0", "--web.config.file", writeFile(t, "web.yml", text)}
 	}
@@ -274,15 +274,15 @@ func TestSecretsOfBrokenFiles(t *testing.T) {
 		"nobody there":     {"top", "--once", "--url=http://alice:S3cr3t-@127.0.0.1:1"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			stdout, stderr, status := finish(t, args...)
+			stdout, stderr, status := runToExit(t, args...)
 			if status != 1 || strings.Count(stderr, "\n") != 1 {
 				t.Errorf("got status %d and %q, want 1 and one line", status, stderr)
 			}
-			if strings.Contains(stdout+stderr, canary) {
+			if strings.Contains(stdout+stderr, secretPrefix) {
 				t.Errorf("the password is in %q", stdout+stderr)
 			}
 			if strings.HasPrefix(args[0], "--web") {
-				if stdout, _, status = finish(t, append(args, "--config.check")...); status != 1 || strings.Contains(stdout, canary) {
+				if stdout, _, status = runToExit(t, append(args, "--config.check")...); status != 1 || strings.Contains(stdout, secretPrefix) {
 					t.Errorf("the check ends with %d and says %q", status, stdout)
 				}
 			}

@@ -24,7 +24,7 @@ const soakRate = 500
 // No scrape fails, and after a third of the time the exporter takes no more than it
 // has taken till then, but for a MiB of memory an hour.
 func TestSoak(t *testing.T) {
-	onlyLinux(t)
+	requireLinux(t)
 	if os.Getenv("SOAK") == "" {
 		t.Skip("only with SOAK, the time that it takes, as make soak has it")
 	}
@@ -40,7 +40,7 @@ func TestSoak(t *testing.T) {
 	t.Cleanup(func() { _ = births.Process.Kill(); _ = births.Wait() })
 	rules := writeFile(t, "rules.yaml", soakRules)
 	r := startCommand(t, exec.Command(l.exporter, "--web.listen-address=127.0.0.1:0", "-config.path", rules))
-	eventually(t, "a listener", func() bool { r.mustRun(); return len(r.addresses()) > 0 })
+	eventually(t, "a listener", func() bool { r.checkRunning(); return len(r.addresses()) > 0 })
 	r.URL = "http://" + r.addresses()[0]
 	ctx, cancel := context.WithTimeout(t.Context(), limit)
 	defer cancel()
@@ -51,9 +51,9 @@ func TestSoak(t *testing.T) {
 	all.Go(func() { every(ctx, 100*time.Millisecond, func(int) { hangUp(r.addresses()[0]) }) })
 	all.Go(func() { every(ctx, 10*time.Second, func(i int) { r.reloadSoak(rules, i) }) })
 
-	var early, late burden
-	scrapes := everySecond(limit, func(passed time.Duration) {
-		now := r.burden(t)
+	var early, late usage
+	scrapes := onceASecond(limit, func(passed time.Duration) {
+		now := r.usage(t)
 		switch part := passed.Seconds() / limit.Seconds(); {
 		case part > 1./6 && part < 1./3:
 			early = early.max(now)
@@ -70,20 +70,20 @@ func TestSoak(t *testing.T) {
 		t.Errorf("got %d scrapes, want %d", scrapes, want)
 	}
 	most := early.memoryKB + int(1024*max(1, limit.Hours())) // in a shorter time the heap breathes as much
-	if late.memoryKB > most && !raced || late.goroutines > early.goroutines+4 || late.threads > early.threads+2 || late.fds > early.fds+4 {
+	if late.memoryKB > most && !raceDetector || late.goroutines > early.goroutines+4 || late.threads > early.threads+2 || late.fds > early.fds+4 {
 		t.Errorf("got %v at last, and %v before", late, early)
 	}
 }
 
 // everySecond calls do in each second of a time, with how much of it has passed, and
 // returns how often it did. A call that comes late is made up for, but not for long.
-func everySecond(limit time.Duration, do func(passed time.Duration)) (calls int) {
+func onceASecond(limit time.Duration, do func(passed time.Duration)) (calls int) {
 	begun, tick := time.Now(), time.NewTicker(100*time.Millisecond)
 	defer tick.Stop()
 	for calls < int(limit.Seconds()) {
 		<-tick.C
 		switch passed := time.Since(begun); {
-		case passed > limit+patience:
+		case passed > limit+testTimeout:
 			return calls
 		case passed >= time.Duration(calls)*time.Second:
 			do(passed)
@@ -128,7 +128,7 @@ func hangUp(address string) {
 	_ = conn.Close()
 }
 
-func (r *running) reloadSoak(rules string, i int) {
+func (r *instance) reloadSoak(rules string, i int) {
 	text := soakRules
 	if i%3 == 2 {
 		text = strings.Replace(text, "}", "", 1)

@@ -14,15 +14,15 @@ import (
 	"time"
 )
 
-// TestStopAtAnyMoment sends SIGTERM at random moments of scrapes. Each scrape gets
+// TestStopDuringScrapes sends SIGTERM at random moments of scrapes. Each scrape gets
 // its whole answer or, if the exporter did not take its connection any more, none
 // at all, and the exporter exits with 0.
-func TestStopAtAnyMoment(t *testing.T) {
-	onlyLinux(t)
-	eachSource(t, stopAtAnyMoment)
+func TestStopDuringScrapes(t *testing.T) {
+	requireLinux(t)
+	eachSource(t, testStopDuringScrapes)
 }
 
-func stopAtAnyMoment(t *testing.T, source string) {
+func testStopDuringScrapes(t *testing.T, source string) {
 	rounds := 4
 	if chaos {
 		rounds = 100
@@ -34,7 +34,7 @@ func stopAtAnyMoment(t *testing.T, source string) {
 		var signalled atomic.Bool
 		var wg sync.WaitGroup
 		for range 3 {
-			wg.Go(func() { all.scrapeUntilGone(t, r, &signalled) })
+			wg.Go(func() { all.scrapeUntilExit(t, r, &signalled) })
 		}
 		moment := 5*time.Millisecond + rand.N(30*time.Millisecond)
 		<-time.After(moment)
@@ -44,7 +44,7 @@ func stopAtAnyMoment(t *testing.T, source string) {
 		took := time.Since(start)
 		worst = max(worst, took)
 		wg.Wait()
-		if status != 0 || timed && took > 5*time.Second {
+		if status != 0 || checkTimes && took > 5*time.Second {
 			t.Errorf("round %d, after %v: got exit status %d in %v", i, moment, status, took)
 		}
 	}
@@ -66,7 +66,7 @@ type outcomes struct {
 
 // scrapeUntilGone scrapes until the exporter takes no connection any more, which
 // it has to before the signal. No answer may be cut.
-func (o *outcomes) scrapeUntilGone(t *testing.T, r *running, signalled *atomic.Bool) {
+func (o *outcomes) scrapeUntilExit(t *testing.T, r *instance, signalled *atomic.Bool) {
 	for {
 		before := !signalled.Load()
 		begun, err := r.scrapeWhole()
@@ -92,7 +92,7 @@ func (o *outcomes) scrapeUntilGone(t *testing.T, r *running, signalled *atomic.B
 
 // scrapeWhole scrapes once, and returns whether an answer began, and what is wrong
 // with it.
-func (r *running) scrapeWhole() (begun bool, err error) {
+func (r *instance) scrapeWhole() (begun bool, err error) {
 	request, err := http.NewRequest(http.MethodGet, r.URL+"/metrics", nil)
 	if err != nil {
 		return false, err
@@ -111,14 +111,14 @@ func (r *running) scrapeWhole() (begun bool, err error) {
 	return true, err
 }
 
-// TestSecondStop has a client that does not finish its request hold up the end of
+// TestSecondSIGTERM has a client that does not finish its request hold up the end of
 // the exporter, which a second SIGTERM does not wait for.
-func TestSecondStop(t *testing.T) {
-	onlyLinux(t)
-	eachSource(t, secondStop)
+func TestSecondSIGTERM(t *testing.T) {
+	requireLinux(t)
+	eachSource(t, testSecondSIGTERM)
 }
 
-func secondStop(t *testing.T, source string) {
+func testSecondSIGTERM(t *testing.T, source string) {
 	rounds := 2
 	if chaos {
 		rounds = 20
@@ -126,9 +126,9 @@ func secondStop(t *testing.T, source string) {
 	var worst time.Duration
 	for range rounds {
 		r := startSource(t, strings.TrimPrefix(source, "--source="))
-		before := r.holdings().connections
+		before := r.resources().connections
 		fmt.Fprint(r.dial(), "GET /metrics HTTP/1.1\r\n")
-		eventually(t, "the connection", func() bool { return r.holdings().connections > before })
+		eventually(t, "the connection", func() bool { return r.resources().connections > before })
 		r.Signal(syscall.SIGTERM)
 		r.waitForLog("stopping")
 		start := time.Now()
@@ -141,7 +141,7 @@ func secondStop(t *testing.T, source string) {
 		r.waitForLog("second signal")
 	}
 	t.Logf("%d rounds: ended in %v at most", rounds, worst)
-	if timed && worst > 100*time.Millisecond {
+	if checkTimes && worst > 100*time.Millisecond {
 		t.Error("that is too slow")
 	}
 }

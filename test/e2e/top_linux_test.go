@@ -23,7 +23,7 @@ type screen struct {
 
 func newScreen(t *testing.T) *screen {
 	t.Helper()
-	s := &screen{t: t, tmux: need(t, "tmux"), socket: filepath.Join(t.TempDir(), "tmux")}
+	s := &screen{t: t, tmux: requireProgram(t, "tmux"), socket: filepath.Join(t.TempDir(), "tmux")}
 	s.do("new-session", "-d", "-x", "100", "-y", "20", "env", "PS1=prompt> ", "ENV=", "TERM=screen", "sh")
 	t.Cleanup(func() { _ = exec.Command(s.tmux, "-S", s.socket, "kill-server").Run() }) // it may have ended
 	s.wait("the prompt", "prompt>")
@@ -76,20 +76,20 @@ func (s *screen) waitForShell() {
 	eventually(s.t, "the end of the program", func() bool { return s.child() == "" }, s.look)
 }
 
-func configOfTop(t *testing.T) string {
+func topConfig(t *testing.T) string {
 	return writeFile(t, "c.yml", "process_names:\n  - name: '{{.Comm}}'\n    comm: [topone, toptwo, topspin]\n")
 }
 
 // TestTop uses the terminal as people do. Afterwards it must be as it was.
 func TestTop(t *testing.T) {
-	onlyLinux(t)
-	startNamed(t, "topone")
-	startNamed(t, "topone")
-	startNamed(t, "toptwo")
-	startSpinner(t, "topspin")
+	requireLinux(t)
+	startIdleProcess(t, "topone")
+	startIdleProcess(t, "topone")
+	startIdleProcess(t, "toptwo")
+	startBusy(t, "topspin")
 	s := newScreen(t)
 	s.keys("stty -a > "+s.socket+".before", "Enter")
-	s.keys("echo before; "+binary+" top --interval 1s --source procfs --config.path "+configOfTop(t), "Enter")
+	s.keys("echo before; "+binary+" top --interval 1s --source procfs --config.path "+topConfig(t), "Enter")
 	seen := s.wait("the table", "GROUP", "vCPU%", "topone", "toptwo", "topspin", "4 processes, 3 groups", "!prompt>")
 	s.wait("rates", "topspin", "!–")
 	if lines := strings.Split(s.look(), "\n"); !strings.HasPrefix(lines[2], "topspin") {
@@ -120,7 +120,7 @@ func TestTop(t *testing.T) {
 	s.keys("stty -a > "+s.socket+".after; echo done", "Enter")
 	s.wait("an echo", "done")
 	eventually(t, "the settings of the terminal", func() bool { _, err := os.Stat(s.socket + ".after"); return err == nil })
-	before, after := settingsOf(t, s.socket+".before"), settingsOf(t, s.socket+".after")
+	before, after := sttySettings(t, s.socket+".before"), sttySettings(t, s.socket+".after")
 	if before != after {
 		t.Errorf("the terminal was\n%s\nand is\n%s", before, after)
 	}
@@ -130,7 +130,7 @@ func TestTop(t *testing.T) {
 }
 
 // settingsOf returns what stty said, without the size.
-func settingsOf(t *testing.T, path string) string {
+func sttySettings(t *testing.T, path string) string {
 	t.Helper()
 	text, err := os.ReadFile(path)
 	if err != nil {
@@ -143,12 +143,12 @@ func settingsOf(t *testing.T, path string) string {
 	return rest
 }
 
-// TestTopEndsWell ends it by a signal: the terminal is as it was, too.
-func TestTopEndsWell(t *testing.T) {
-	onlyLinux(t)
-	startNamed(t, "topone")
+// TestTopOnSIGTERM ends it by a signal: the terminal is as it was, too.
+func TestTopOnSIGTERM(t *testing.T) {
+	requireLinux(t)
+	startIdleProcess(t, "topone")
 	s := newScreen(t)
-	s.keys(binary+" top --interval 1s --source procfs --config.path "+configOfTop(t), "Enter")
+	s.keys(binary+" top --interval 1s --source procfs --config.path "+topConfig(t), "Enter")
 	s.wait("the table", "topone", "GROUP")
 	pid, err := strconv.Atoi(s.child())
 	if err != nil {
@@ -165,21 +165,21 @@ func TestTopEndsWell(t *testing.T) {
 
 // TestTopOnce prints the groups of this machine, and those of an exporter.
 func TestTopOnce(t *testing.T) {
-	onlyLinux(t)
-	startNamed(t, "topone")
-	startNamed(t, "topone")
-	config := configOfTop(t)
+	requireLinux(t)
+	startIdleProcess(t, "topone")
+	startIdleProcess(t, "topone")
+	config := topConfig(t)
 	r := startExporter(t, "--config.path", config)
 	for _, args := range [][]string{
 		{"top", "--once", "--interval=1s", "--source=procfs", "--config.path", config},
 		{"top", "--once", "--interval=1s", "--url", r.URL},
 	} {
-		stdout, stderr, status := finish(t, args...)
+		stdout, stderr, status := runToExit(t, args...)
 		if status != 0 || !strings.Contains(stdout, "topone") || !strings.Contains(stdout, "2 processes, 1 group ") {
 			t.Errorf("%q: got %d, %s%s", args, status, stdout, stderr)
 		}
 		args[1] = "--json"
-		stdout, stderr, status = finish(t, args...)
+		stdout, stderr, status = runToExit(t, args...)
 		var report webui.Report
 		if err := json.Unmarshal([]byte(stdout), &report); status != 0 || err != nil {
 			t.Fatalf("%q: got %d, %v, %s%s", args, status, err, stdout, stderr)
@@ -190,7 +190,7 @@ func TestTopOnce(t *testing.T) {
 	}
 }
 
-func TestTopRefuses(t *testing.T) {
+func TestTopErrors(t *testing.T) {
 	for _, tt := range []struct {
 		args []string
 		want string
@@ -200,18 +200,18 @@ func TestTopRefuses(t *testing.T) {
 		{[]string{"--url=localhost:9256"}, "use a URL such as http://localhost:9256"},
 		{[]string{"--url=http://127.0.0.1:1"}, "no response from http://127.0.0.1:1/api/v1/groups"},
 	} {
-		stdout, stderr, status := finish(t, append([]string{"top", "--once"}, tt.args...)...)
+		stdout, stderr, status := runToExit(t, append([]string{"top", "--once"}, tt.args...)...)
 		if status != 1 || stdout != "" || !strings.Contains(stderr, tt.want) || strings.Count(stderr, "\n") != 1 {
 			t.Errorf("%q: got %d, %q, %q, want one line with %q", tt.args, status, stdout, stderr, tt.want)
 		}
 	}
 	web := writeFile(t, "web.yml", fmt.Sprintf("basic_auth_users: {alice: '%s'}\n", passwordHash))
-	r := launch(t, withListener([]string{"--web.config.file", web})...)
-	if _, stderr, status := finish(t, "top", "--once", "--url", r.URL); status != 1 || !strings.Contains(stderr, "requires a password") {
+	r := startListening(t, withListener([]string{"--web.config.file", web})...)
+	if _, stderr, status := runToExit(t, "top", "--once", "--url", r.URL); status != 1 || !strings.Contains(stderr, "requires a password") {
 		t.Errorf("got %d, %q", status, stderr)
 	}
 	with := strings.Replace(r.URL, "http://", "http://alice:"+strings.ReplaceAll(password, " ", "%20")+"@", 1)
-	if stdout, stderr, status := finish(t, "top", "--once", "--interval=1s", "--url", with); status != 0 {
+	if stdout, stderr, status := runToExit(t, "top", "--once", "--interval=1s", "--url", with); status != 0 {
 		t.Errorf("got %d, %q, %q", status, stdout, stderr)
 	}
 }

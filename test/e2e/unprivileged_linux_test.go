@@ -10,14 +10,14 @@ import (
 	"testing"
 )
 
-// TestPrivilegeIsNotNeeded starts the exporter as an ordinary user: it leaves
+// TestUnprivilegedExporter starts the exporter as an ordinary user: it leaves
 // out what it cannot read and says so once.
-func TestPrivilegeIsNotNeeded(t *testing.T) {
-	onlyLinux(t)
+func TestUnprivilegedExporter(t *testing.T) {
+	requireLinux(t)
 	if os.Getuid() != 0 {
 		t.Skip("only root can become somebody else")
 	}
-	r := startAs(t, nobody())
+	r := startAs(t, unprivileged())
 	scrape := r.Scrape()
 	if !strings.Contains(scrape, `namedprocess_namegroup_unreadable_procs{file="io",`) {
 		t.Error("no process is said to hide its io")
@@ -37,24 +37,24 @@ func TestPrivilegeIsNotNeeded(t *testing.T) {
 }
 
 // nobody is an ordinary user with these capabilities and no others.
-func nobody(capabilities ...uintptr) *syscall.SysProcAttr {
+func unprivileged(capabilities ...uintptr) *syscall.SysProcAttr {
 	return &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}, AmbientCaps: capabilities}
 }
 
 // startAs starts the exporter as somebody else, and waits until it is ready.
-func startAs(t *testing.T, who *syscall.SysProcAttr, args ...string) *running {
+func startAs(t *testing.T, who *syscall.SysProcAttr, args ...string) *instance {
 	t.Helper()
-	command := exec.Command(everybodysCopy(t), withListener(args)...)
+	command := exec.Command(executableCopy(t), withListener(args)...)
 	command.SysProcAttr = who
 	return startReady(t, command)
 }
 
 // startReady starts the exporter by a command, and waits until it is ready.
-func startReady(t *testing.T, command *exec.Cmd) *running {
+func startReady(t *testing.T, command *exec.Cmd) *instance {
 	t.Helper()
 	r := startCommand(t, command)
 	eventually(t, "readiness", func() bool {
-		r.mustRun()
+		r.checkRunning()
 		if len(r.addresses()) == 0 {
 			return false
 		}
@@ -69,7 +69,7 @@ func startReady(t *testing.T, command *exec.Cmd) *running {
 }
 
 // everybodysCopy returns a copy of the exporter that every user may run.
-func everybodysCopy(t *testing.T) string {
+func executableCopy(t *testing.T) string {
 	t.Helper()
 	text, err := os.ReadFile(binary)
 	if err != nil {

@@ -21,7 +21,7 @@ import (
 )
 
 // ChildVariable is the environment variable that holds the path of the program
-// testdata/odd if it is built already.
+// testdata/edgecase if it is built already.
 const ChildVariable = "TESTENV_CHILD"
 
 // buildDir holds the programs that [Main] removes at the end.
@@ -65,14 +65,14 @@ func isDir(path string) bool {
 	return err == nil && info.IsDir()
 }
 
-// ChildProgram builds testdata/odd once and returns the path of the program.
+// ChildProgram builds testdata/edgecase once and returns the path of the program.
 var ChildProgram = sync.OnceValues(func() (string, error) {
 	if path := os.Getenv(ChildVariable); path != "" {
 		return path, nil
 	}
 	path := filepath.Join(buildDir, "odd")
 	build := exec.Command("go", "build", "-buildvcs=false", "-o", path, ".")
-	build.Dir = testdata("odd")
+	build.Dir = testdata("edgecase")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0") // needs no libraries in a chroot
 	if out, err := build.CombinedOutput(); err != nil {
 		return "", errors.New(string(out) + err.Error())
@@ -96,7 +96,7 @@ func CopyChildProgram(t testing.TB, path string) {
 	}
 }
 
-// A Child is a running instance of testdata/odd.
+// A Child is a running instance of testdata/edgecase.
 type Child struct {
 	Cmd    *exec.Cmd
 	Stdin  io.WriteCloser

@@ -28,7 +28,7 @@ func Rounds(few, many int) int {
 }
 
 // A Recycler starts one child after another, all with the same PID: see
-// testdata/recycle.
+// testdata/pidreuse.
 type Recycler struct {
 	t   testing.TB
 	in  io.Writer
@@ -44,7 +44,7 @@ type RecycledChild struct {
 
 var recycleProgram = sync.OnceValues(func() (string, error) {
 	path := filepath.Join(buildDir, "recycle")
-	if out, err := exec.Command("cc", "-O2", "-o", path, filepath.Join(testdata("recycle"), "recycle.c")).CombinedOutput(); err != nil {
+	if out, err := exec.Command("cc", "-O2", "-o", path, filepath.Join(testdata("pidreuse"), "pidreuse.c")).CombinedOutput(); err != nil {
 		return "", errors.New(string(out) + err.Error())
 	}
 	return path, nil
@@ -88,7 +88,7 @@ func StartRecycler(t testing.TB) *Recycler {
 	return r
 }
 
-// Do runs a command of testdata/recycle and returns the child that it leaves.
+// Do runs a command of testdata/pidreuse and returns the child that it leaves.
 func (r *Recycler) Do(format string, args ...any) RecycledChild {
 	r.t.Helper()
 	c, err := r.Try(format, args...)

@@ -1,0 +1,108 @@
+package e2e
+
+import (
+	"net"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// TestStartupErrors starts the exporter with what cannot work. Each time it has to
+// give up with one line that says what to do, and not with a stack of them.
+func TestStartupErrors(t *testing.T) {
+	requireLinux(t)
+	busy, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer busy.Close()
+	badConfig := writeFile(t, "bad.yml", "process_names:\n  - comm: {bash}\n")
+	badWeb := writeFile(t, "web.yml", "basic_auth_userz: {}\n")
+	free := "-web.listen-address=127.0.0.1:0"
+	tests := []struct {
+		name string
+		args []string
+		want []string // all in the one line
+	}{
+		{"trap 33", []string{"-threads", "false", "-procnames", "app"}, []string{`unexpected argument "false"`, "-threads=false"}},
+		{"trap 38", []string{"-config.path", "f", "-procnames", "x"}, []string{"-config.path cannot be used with -namemapping or -procnames"}},
+		{"unknown flag", []string{"-treads=false"}, []string{"-treads", "-threads"}},
+		{"no configuration", []string{free, "-config.path=/nonexistent/c.yml"}, []string{"--config.path", "/nonexistent/c.yml"}},
+		{"bad configuration", []string{free, "-config.path", badConfig}, []string{"bad.yml:2"}},
+		{"bad mapping", []string{free, "-namemapping=java"}, []string{"--namemapping"}},
+		{"no procfs", []string{free, "-procfs=/nonexistent"}, []string{"--procfs=/nonexistent"}},
+		{"procfs is a file", []string{free, "-procfs", badConfig}, []string{"--procfs", "bad.yml"}},
+		{"procfs is none", []string{free, "-procfs", t.TempDir()}, []string{"--procfs"}},
+		{"port in use", []string{"-web.listen-address", busy.Addr().String()}, []string{busy.Addr().String(), "in use", "--web.listen-address"}},
+		{"one of two ports in use", []string{free, "-web.listen-address", busy.Addr().String()}, []string{busy.Addr().String(), "in use"}},
+		{"bad address", []string{"-web.listen-address=localhost"}, []string{"localhost", "--web.listen-address"}},
+		{"bad port of a virtual machine", []string{"-web.listen-address=vsock://x"}, []string{"vsock://:9256"}},
+		{"no web configuration", []string{free, "-web.config.file=/nonexistent/w.yml"}, []string{"--web.config.file=/nonexistent/w.yml"}},
+		{"bad web configuration", []string{free, "-web.config.file", badWeb}, []string{"--web.config.file", "basic_auth_userz"}},
+		{"no socket", []string{"-web.systemd-socket"}, []string{"--web.systemd-socket", ".socket"}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			stdout, stderr, status := runToExit(t, tt.args...)
+			if status != 1 || stdout != "" {
+				t.Errorf("got status %d and on stdout %q", status, stdout)
+			}
+			if strings.Count(stderr, "\n") != 1 || !strings.HasSuffix(stderr, "\n") {
+				t.Errorf("got not one line but %q", stderr)
+			}
+			for _, want := range append(tt.want, program+": ") {
+				if !strings.Contains(stderr, want) {
+					t.Errorf("got %q, want it to name %q", stderr, want)
+				}
+			}
+		})
+	}
+}
+
+// TestInformationFlags is about the flags that print something and exit.
+//
+// Trap 40 is among them.
+func TestInformationFlags(t *testing.T) {
+	good := writeFile(t, "good.yml", oneGroup("x"))
+	typo := writeFile(t, "typo.yml", "process_name:\n  - name: x\n    cmdline: ['.+']\n")
+	bad := writeFile(t, "bad.yml", "process_names:\n  - comm: {bash}\n")
+	web := writeFile(t, "web.yml", "nonsense: 1\n")
+	tests := []struct {
+		name   string
+		args   []string
+		status int
+		want   []string
+		lines  int // 0 is any number
+	}{
+		{"-h", []string{"-h"}, 0, []string{"--config.path", "--[no-]threads", "--web.listen-address"}, 0},
+		{"--help", []string{"--help"}, 0, []string{"--config.path"}, 0},
+		{"-help", []string{"-help"}, 0, []string{"--config.path"}, 0},
+		{"-version", []string{"-version"}, 0, []string{program + ", version", "go version:"}, 0},
+		{"--version", []string{"--version"}, 0, []string{program + ", version"}, 0},
+		{"-version=true", []string{"-version=true"}, 0, []string{program + ", version"}, 0},
+		{"-man", []string{"-man"}, 0, []string{"process_names:", "--config.path", "docs/configuration.md"}, 0},
+		{"--man", []string{"--man"}, 0, []string{"process_names:"}, 0},
+		{"check, good", []string{"--config.check", "-config.path", good}, 0, []string{"good"}, 1},
+		{"check, default", []string{"-config.check"}, 0, []string{"good"}, 1},
+		{"check, doubtful", []string{"-config.check", "-config.path", typo}, 1, []string{filepath.Base(typo) + ":1", "process_names"}, 1},
+		{"check, bad", []string{"-config.check", "-config.path", bad}, 1, []string{filepath.Base(bad) + ":2"}, 1},
+		{"check, both bad", []string{"-config.check", "-config.path", bad, "-web.config.file", web}, 1, []string{"bad.yml:2", "web.yml", "nonsense"}, 2},
+		{"check, bad mapping", []string{"-config.check", "-namemapping=java"}, 1, []string{"--namemapping"}, 1},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			stdout, stderr, status := runToExit(t, tt.args...)
+			if status != tt.status || stderr != "" {
+				t.Errorf("got status %d and on stderr %q, want status %d", status, stderr, tt.status)
+			}
+			if n := strings.Count(stdout, "\n"); tt.lines != 0 && n != tt.lines {
+				t.Errorf("got %d lines, want %d:\n%s", n, tt.lines, stdout)
+			}
+			for _, want := range tt.want {
+				if !strings.Contains(stdout, want) {
+					t.Errorf("got no %q in:\n%s", want, stdout)
+				}
+			}
+		})
+	}
+}

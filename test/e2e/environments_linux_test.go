@@ -1,0 +1,365 @@
+package e2e
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/seed57308aee/process_exporter/platform"
+	"github.com/seed57308aee/process_exporter/testdata/proctree"
+)
+
+// asRoot skips a test that has to mount something.
+func requireRoot(t *testing.T) {
+	t.Helper()
+	if os.Getuid() != 0 {
+		t.Skip("only root can mount a process file system")
+	}
+}
+
+// TestEnvironments starts the exporter where /proc is not what it uses to be.
+// Each time it tells what is, or that it cannot, but never success with nothing.
+// The scripts run in a mount namespace of their own; $1 is an empty directory.
+func TestEnvironments(t *testing.T) {
+	requireRoot(t)
+	const whole = "namedprocess_exporter_scrape_success 1\n"
+	const failed = "namedprocess_exporter_scrape_success 0\n"
+	const sleeper = `namedprocess_namegroup_num_procs{groupname="sleeper"} 1`
+	const procfsOnly = `namedprocess_exporter_source{source="procfs"} 1`
+	const unprivileged = "setpriv --reuid=65534 --regid=65534 --clear-groups --inh-caps=-all "
+	tests := []struct {
+		name, before, prefix string
+		procfs               string // "" is $1
+		want, not            []string
+	}{
+		{"hidepid=2", "mount -t proc -o hidepid=2 proc $1", unprivileged, "", []string{failed, "namedprocess_exporter_proc_visibility 0\n"}, []string{sleeper}},
+		{"hidepid=1", "mount -t proc -o hidepid=1 proc $1", unprivileged, "", []string{failed, "namedprocess_exporter_proc_visibility 0\n"}, []string{sleeper}},
+		{"hidepid=4", "mount -t proc -o hidepid=4 proc $1", unprivileged, "", []string{failed, "namedprocess_exporter_proc_visibility 0\n"}, []string{sleeper}},
+		{"hidepid=2 as root", "mount -t proc -o hidepid=2 proc $1", "", "", []string{whole, sleeper}, nil},
+		{"subset=pid", "mount -t proc -o subset=pid proc $1", unprivileged, "", []string{whole, sleeper}, nil},
+		{"a namespace without processes", "unshare -p -f mount -t proc proc $1", "", "", []string{failed}, []string{"namedprocess_namegroup_num_procs{"}},
+		{"no /proc", "mount --move /proc $1 || { mount --rbind /proc $1 && umount -l /proc; }", "", "", []string{whole, sleeper}, nil},
+		{"another namespace", ":", "unshare -p -f --kill-child ", "/proc", []string{whole, sleeper}, nil},
+		{"its own namespace", ":", "unshare -p -f --kill-child --mount-proc ", "/proc", []string{whole}, []string{sleeper}},
+		{"64 files", "ulimit -n 64", "", "/proc", []string{whole, sleeper}, nil},
+		{"read-only", "mount -t proc -o ro proc $1", "", "", []string{whole, sleeper}, nil},
+		{"a user namespace", ":", "unshare -U ", "/proc", []string{whole, sleeper, procfsOnly}, nil},
+		{"root of a user namespace", ":", "unshare -U -r ", "/proc", []string{whole, sleeper, procfsOnly}, nil},
+		{"a control group namespace", ":", "unshare -C ", "/proc", []string{whole, sleeper}, nil},
+		{"a time namespace", ":", "unshare --time --boottime 100000 ", "/proc", []string{whole, sleeper}, nil},
+	}
+	startIdleProcess(t, "sleeper")
+	for _, source := range []string{"procfs", "auto"} {
+		for _, tt := range tests {
+			t.Run(source+"/"+tt.name, func(t *testing.T) {
+				r := startInMountNamespace(t, tt.before, tt.prefix, source, tt.procfs)
+				r.waitForScrape(tt.want, tt.not)
+				if strings.Contains(tt.name, "hidepid") && len(tt.not) > 0 && len(linesWith(r.Log(), "hidepid")) != 1 {
+					t.Errorf("got %q, want one line about hidepid", r.Log())
+				}
+			})
+		}
+	}
+}
+
+// startWhere starts the exporter behind prefix, after a script has prepared a mount
+// namespace; $1 is an empty directory, and the process file system unless it says
+// otherwise.
+func startInMountNamespace(t *testing.T, before, prefix, source, procfs string) *instance {
+	t.Helper()
+	dir := worldReadableDir(t)
+	if procfs == "" {
+		procfs = dir
+	}
+	script := fmt.Sprintf("set -e; %s; exec %s %s --source=%s --procfs=%s --web.listen-address=127.0.0.1:0", before, prefix, executableCopy(t), source, procfs)
+	r := startCommand(t, exec.Command("unshare", "-m", "--propagation=private", "sh", "-c", script, "sh", dir))
+	r.URL = r.waitForURL()
+	return r
+}
+
+// waitForScrape waits for a scrape with all that is wanted, and nothing else.
+func (r *instance) waitForScrape(want, not []string) {
+	r.t.Helper()
+	eventually(r.t, "the right answer", func() bool {
+		body := r.Scrape()
+		for _, text := range want {
+			if !strings.Contains(body, text) {
+				return false
+			}
+		}
+		for _, text := range not {
+			if strings.Contains(body, text) {
+				return false
+			}
+		}
+		return true
+	}, r.Scrape)
+}
+
+// TestHidepidWithBPF has a user whom the kernel's programs tell of everybody,
+// and the process file system only of himself, or of all after all.
+func TestHidepidWithBPF(t *testing.T) {
+	requireRoot(t)
+	if _, err := os.Stat("/sys/kernel/btf/vmlinux"); err != nil {
+		t.Skip("this kernel does not describe its types, which the source bpf takes")
+	}
+	if platform.SmapsNeedsPtrace() {
+		t.Skip("this kernel may take more capabilities")
+	}
+	const bpf = `namedprocess_exporter_source{source="bpf"} 1`
+	const sleeper = `namedprocess_namegroup_num_procs{groupname="sleeper"} 1`
+	const unprivileged = "setpriv --reuid=65534 --regid=65534 --clear-groups --inh-caps=-all,+bpf,+perfmon --ambient-caps=-all,+bpf,+perfmon "
+	hidden := []string{bpf, "namedprocess_exporter_scrape_success 0\n", "namedprocess_exporter_proc_visibility 0\n"}
+	shown := []string{bpf, "namedprocess_exporter_scrape_success 1\n", "namedprocess_exporter_proc_visibility 1\n", sleeper}
+	startIdleProcess(t, "sleeper")
+	for options, want := range map[string][]string{"hidepid=1": hidden, "hidepid=2": hidden, "hidepid=4": hidden, "hidepid=2,gid=65534": shown, "hidepid=0": shown} {
+		t.Run(options, func(t *testing.T) {
+			r := startInMountNamespace(t, "mount -t proc -o "+options+" proc $1", unprivileged, "bpf", "")
+			r.waitForScrape(want, nil)
+			if got := len(linesWith(r.Log(), "hidepid")) == 1; got != strings.Contains(want[1], "success 0") {
+				t.Errorf("got %v that one line is about hidepid: %q", got, r.Log())
+			}
+		})
+	}
+}
+
+// TestProcUnmounted takes the process file system away from under a running exporter. It
+// goes on with what it holds open, or says that it sees nothing, but never that there
+// is nothing.
+func TestProcUnmounted(t *testing.T) {
+	requireRoot(t)
+	nsenter := requireProgram(t, "nsenter")
+	startIdleProcess(t, "sleeper")
+	const sleeper = `namedprocess_namegroup_num_procs{groupname="sleeper"} 1`
+	for _, source := range []string{"procfs", "auto"} {
+		t.Run(source, func(t *testing.T) {
+			dir := worldReadableDir(t)
+			script := `mount -t proc proc "$1" && exec "$0" --source=` + source + ` --procfs="$1" --web.listen-address=127.0.0.1:0`
+			r := startCommand(t, exec.Command("unshare", "-m", "--propagation=private", "sh", "-c", script, binary, dir))
+			r.URL = r.waitForURL()
+			last := make(sampleSet)
+			last.follow(t, r.Scrape())
+			for _, enter := range [][]string{{"umount", "-l", dir}, {"umount", "-l", "/proc"}} {
+				if out, err := exec.Command(nsenter, append([]string{"-m", "-t", strconv.Itoa(r.PID)}, enter...)...).CombinedOutput(); err != nil {
+					t.Fatalf("%v: %s", err, out)
+				}
+				for range 3 {
+					body := r.Scrape()
+					switch series := last.follow(t, body); {
+					case series["namedprocess_exporter_scrape_success{}"] == 0:
+					case !strings.Contains(body, sleeper):
+						t.Errorf("after %q: a success without what is there: %q", enter, linesWith(strings.Split(body, "\n"), "num_procs"))
+					}
+				}
+			}
+			if status := r.Stop(); status != 0 {
+				t.Errorf("got exit status %d", status)
+			}
+		})
+	}
+}
+
+// TestPIDNamespaceEnds ends the PID namespace whose processes a running exporter reads.
+// An empty process file system is no success.
+func TestPIDNamespaceEnds(t *testing.T) {
+	requireRoot(t)
+	dir := worldReadableDir(t)
+	script := `exec 3>&1; mkfifo "$1/hold"; mkdir "$1/proc"
+unshare -p -f --kill-child sh -c 'mount -t proc proc "$0/proc"; read end <"$0/hold"' "$1" 3>&- &
+until test -e "$1/proc/1"; do :; done
+exec "$0" --source=procfs --procfs="$1/proc" --web.listen-address=127.0.0.1:0 --config.path="$1/rules.yaml"`
+	if err := os.WriteFile(filepath.Join(dir, "rules.yaml"), []byte(oneGroup("all")), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	r := startCommand(t, exec.Command("unshare", "-m", "--propagation=private", "sh", "-c", script, binary, dir))
+	r.URL = r.waitForURL()
+	last := make(sampleSet)
+	eventually(t, "the processes of the namespace", func() bool {
+		series := last.follow(t, r.Scrape())
+		return series["namedprocess_exporter_scrape_success{}"] == 1 && series[`namedprocess_namegroup_num_procs{groupname="all"}`] == 1
+	})
+	hold, err := os.OpenFile(filepath.Join(dir, "hold"), os.O_WRONLY, 0)
+	if err := errors.Join(err, hold.Close()); err != nil { // the end of its first process
+		t.Fatal(err)
+	}
+	eventually(t, "a scrape that says that it failed", func() bool {
+		series := last.follow(t, r.Scrape())
+		procs := series[`namedprocess_namegroup_num_procs{groupname="all"}`]
+		if ok := series["namedprocess_exporter_scrape_success{}"] == 1; ok && procs == 0 {
+			t.Fatal("nothing is there, and that is a success")
+		} else if ok {
+			return false
+		}
+		return true
+	})
+	if status := r.Stop(); status != 0 {
+		t.Errorf("got exit status %d", status)
+	}
+}
+
+// emptyDirectory returns a directory that every user may look into, and that goes
+// with all that is in it at the end of the test.
+func worldReadableDir(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("/tmp", "procfs")
+	if err := errors.Join(err, os.Chmod(dir, 0o755)); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	return dir
+}
+
+// TestUnexpectedProcEntries has files and odd names beside the directories of processes, as
+// file systems that stand in for /proc may.
+func TestUnexpectedProcEntries(t *testing.T) {
+	requireLinux(t)
+	for _, source := range []string{"procfs", "auto"} {
+		tree := proctree.New(t, 1000)
+		for pid := 10; pid < 20; pid++ {
+			tree.Set(proctree.Process{PID: pid, Comm: "p", Args: []string{"x"}, Start: 5})
+		}
+		at := func(name string) string { return filepath.Join(tree.Root, name) }
+		for _, name := range []string{"21", "023", "24x", "x25", "-26", "+27", " 28", "29\n", "99999999999999999999", "4294967297", "0", "１２", "\xff", "3 0", "1e1", "0x1f"} {
+			if err := os.WriteFile(at(name), []byte("noise"), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for _, name := range []string{"41", "42a", "-43", "044", "0000000000000000010", "99999999999999999998", "4294967306", "18446744073709551626"} {
+			if err := os.Mkdir(at(name), 0o700); err != nil {
+				t.Fatal(err)
+			}
+		}
+		err := errors.Join(os.Symlink("/nonexistent", at("51")), os.Symlink("10", at("52x")), os.Symlink("55", at("55")), unix.Mkfifo(at("53"), 0o600))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := startExporter(t, "--source="+source, "--procfs", tree.Root, "--config.path", writeFile(t, "c.yml", oneGroup("all")))
+		for range 3 {
+			series, _ := parseMetrics(t, r.Scrape())
+			if got, ok := series[`namedprocess_namegroup_num_procs{groupname="all"}`], series["namedprocess_exporter_scrape_success{}"]; got != 10 || ok != 1 {
+				t.Errorf("%s: got %v processes, success %v, want 10", source, got, ok)
+			}
+		}
+		if lines := linesWith(r.Log(), "level=ERROR"); len(lines) > 0 {
+			t.Errorf("got %q", lines)
+		}
+	}
+}
+
+// TestProcessLimit forbids the exporter to have a second thread, without which no
+// program in Go gets to its own functions, and then lets it have some.
+func TestProcessLimit(t *testing.T) {
+	requireRoot(t)
+	startIdleProcess(t, "sleeper")
+	bash := requireProgram(t, "bash")
+	for _, limit := range []string{"1", "64"} {
+		t.Run(limit, func(t *testing.T) {
+			const user = "65531" // of whom there is nobody else
+			command := exec.Command(bash, "-c", `ulimit -u `+limit+`; exec setpriv --reuid=`+user+` --regid=`+user+` --clear-groups --inh-caps=-all "$0" "$@"`,
+				executablePlainCopy(t), "--source=procfs", "--web.listen-address=127.0.0.1:0")
+			r := startCommand(t, command)
+			if !r.waitForStart() {
+				r.checkStartupError()
+				return
+			}
+			if body := r.Scrape(); !strings.Contains(body, "namedprocess_exporter_scrape_success 1\n") || !strings.Contains(body, `num_procs{groupname="sleeper"} 1`) {
+				t.Errorf("got %.500s", body)
+			}
+		})
+	}
+}
+
+// TestSuspendedExporter stops the exporter for a while, as a debugger or a frozen control group
+// does. It goes on as if nothing had been.
+func TestSuspendedExporter(t *testing.T) {
+	requireLinux(t)
+	worker := startWorker(t, "while-stopped")
+	r := startExporter(t, "--config.path", writeFile(t, "c.yml", "process_names:\n- {name: worker, cmdline: while-stopped}\n"))
+	last := make(sampleSet)
+	before := last.follow(t, r.Scrape()).cpuSeconds("worker")
+	r.Signal(unix.SIGSTOP)
+	worker.do("cpu 100")
+	answered := make(chan string)
+	go func() { answered <- r.Scrape() }()
+	r.Signal(unix.SIGCONT)
+	series := last.follow(t, <-answered)
+	if got := series.cpuSeconds("worker") - before; got < 0.08 || got > 5 || series["namedprocess_exporter_scrape_success{}"] != 1 {
+		t.Errorf("got %v s of CPU, want 0.1", got)
+	}
+}
+
+// firstAddress waits until the exporter listens.
+func (r *instance) waitForURL() string {
+	r.t.Helper()
+	eventually(r.t, "a listener", func() bool { r.checkRunning(); return len(r.addresses()) > 0 })
+	return "http://" + r.addresses()[0]
+}
+
+// startNamed starts a process of this name that waits for the end of the test.
+func startIdleProcess(t *testing.T, name string) *exec.Cmd {
+	t.Helper()
+	text, err := os.ReadFile("/bin/cat")
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), name)
+	if err := os.WriteFile(path, text, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	command := exec.Command(path)
+	in, err := command.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := command.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = in.Close(); _ = command.Wait() }) // it ends as it should
+	return command
+}
+
+// TestFileDescriptorLimit has more clients than there are files. Walks go on, and no
+// process seems to be gone.
+func TestFileDescriptorLimit(t *testing.T) {
+	requireLinux(t)
+	startIdleProcess(t, "sleeper")
+	r := startCommand(t, exec.Command("sh", "-c", `ulimit -n 64; exec "$0" "$@"`, binary, "--web.listen-address=127.0.0.1:0", "--source=procfs"))
+	r.URL = r.waitForURL()
+	for range 200 {
+		r.dial()
+	}
+	for range 5 {
+		body := r.Scrape()
+		if !strings.Contains(body, "namedprocess_exporter_scrape_success 1\n") || !strings.Contains(body, `num_procs{groupname="sleeper"} 1`) {
+			t.Errorf("got %.500s", body)
+		}
+	}
+	if lines := linesWith(r.Log(), "too many open files"); len(lines) > 0 {
+		t.Errorf("got %q", lines)
+	}
+}
+
+// TestStartTimeInTimeNamespace holds that a process keeps its age where the
+// machine seems to have booted at another time.
+func TestStartTimeInTimeNamespace(t *testing.T) {
+	requireRoot(t)
+	startIdleProcess(t, "sleeper")
+	for _, source := range []string{"procfs", "auto"} {
+		r := startCommand(t, exec.Command("unshare", "--time", "--boottime", "100000", binary, "--web.listen-address=127.0.0.1:0", "--source="+source))
+		r.URL = r.waitForURL()
+		metrics, _ := parseMetrics(t, r.Scrape())
+		got := metrics[`namedprocess_namegroup_oldest_start_time_seconds{groupname="sleeper"}`]
+		if age := float64(time.Now().Unix()) - got; age < -2 || age > 60 {
+			t.Errorf("%s: got an age of %v s of a process just started", source, age)
+		}
+		_ = r.Stop()
+	}
+}

@@ -1,0 +1,276 @@
+package e2e
+
+import (
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/prometheus/common/expfmt"
+	"github.com/prometheus/common/model"
+)
+
+// invocations are command lines of packages, charts and articles, of this exporter
+// and of its predecessor.
+var invocations = []struct {
+	name string
+	args []string
+}{
+	{"nothing", nil},
+	{"deb and rpm", []string{"--config.path", "/etc/process-exporter/all.yaml", "--web.listen-address=:9256"}},
+	{"Debian", []string{"-config.path", "/etc/process-exporter/all.yaml"}},
+	{"Debian without a file", []string{"-procnames", "bash,sshd", "-children=false"}},
+	{"Helm", []string{"-config.path=/etc/process-exporter/all.yaml", "-procfs=/host/proc"}},
+	{"Helm with a port", []string{"-web.listen-address=:9256", "-procfs=/host/proc", "-config.path=/etc/process-exporter/all.yaml"}},
+	{"Ansible", []string{"--config.path=/etc/process-exporter/all.yaml", "--web.listen-address=0.0.0.0:9256", "--web.config.file=/etc/process-exporter/web.yml"}},
+	{"NixOS", []string{"--web.listen-address", "0.0.0.0:9256", "--config.path", "/etc/process-exporter/config.json"}},
+	{"container", []string{"--procfs", "/host/proc", "-config.path", "/etc/process-exporter/all.yaml"}},
+	{"node_exporter's habits", []string{"--no-threads", "--log.level=warn", "--web.disable-exporter-metrics", "--web.max-requests=5", "--web.telemetry-path=/m"}},
+	{"every switch", []string{"-children=false", "-threads=false", "-gather-smaps=false", "-recheck", "-remove-empty-groups", "-debug"}},
+	{"trap 34", []string{"-namemapping", `java,-jar\s+([^/]+).jar`}},
+	{"trap 35", []string{"-namemapping", `java,-Dname=(\S+)`, "-procnames", "java"}},
+	{"trap 37", []string{"-namemapping", "upstart,(--user)", "-procnames", "upstart:-user"}},
+	{"time limit", []string{"-recheck-with-time-limit=1m30s"}},
+	{"two listeners", []string{"--web.listen-address=:9256", "--web.listen-address=0.0.0.0:9256"}},
+}
+
+// TestKnownCommandLines starts the exporter with each command line known from the
+// wild. Only paths and ports that a test must not use are replaced.
+//
+// Trap 83 is among them, and trap 39, no flags at all; each ends with trap 79,
+// SIGTERM.
+func TestKnownCommandLines(t *testing.T) {
+	requireLinux(t)
+	dir := t.TempDir()
+	for name, text := range map[string]string{
+		"all.yaml":    oneGroup("'{{.Comm}}'"),
+		"config.json": `{"process_names": [{"name": "{{.Comm}}", "cmdline": [".+"]}]}`,
+		"web.yml":     "http_server_config:\n  http2: false\n",
+	} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	here := strings.NewReplacer("/etc/process-exporter", dir, "/host/proc", "/proc", "0.0.0.0:9256", "127.0.0.1:0", ":9256", "127.0.0.1:0")
+	for _, tt := range invocations {
+		t.Run(tt.name, func(t *testing.T) {
+			var args []string
+			for _, arg := range tt.args {
+				args = append(args, here.Replace(arg))
+			}
+			if slices.Contains(args, "--log.level=warn") { // the address is logged below that
+				args = append(args, "--log.level=info")
+			}
+			r := startExporter(t, args...)
+			path := "/metrics"
+			if slices.Contains(args, "--web.telemetry-path=/m") {
+				path = "/m"
+			}
+			if response, body := r.Get(path); response.StatusCode != http.StatusOK || !strings.Contains(body, "process_exporter_build_info{") {
+				t.Errorf("got %s: %.300s", response.Status, body)
+			}
+			if status := r.Stop(); status != 0 {
+				t.Errorf("got exit status %d of SIGTERM", status)
+			}
+		})
+	}
+}
+
+// Traps 74 and 75: unknown paths are not the landing page, profiles are not
+// served unless asked for.
+func TestEndpoints(t *testing.T) {
+	requireLinux(t)
+	r := startExporter(t)
+	tests := []struct {
+		method, path string
+		want         int
+		body         string // is in the answer
+	}{
+		{"GET", "/", 200, `href="metrics"`},
+		{"GET", "/metrics", 200, "namedprocess_namegroup_num_procs{"},
+		{"HEAD", "/metrics", 200, ""},
+		{"GET", "/-/healthy", 200, "Healthy"},
+		{"HEAD", "/-/healthy", 200, ""},
+		{"GET", "/-/ready", 200, "Ready"},
+		{"GET", "/nope", 404, ""},
+		{"HEAD", "/nope", 404, ""},
+		{"POST", "/nope", 404, ""},
+		{"GET", "/metrics/", 404, ""},
+		{"GET", "/debug/pprof/", 404, ""},
+		{"GET", "/debug/pprof/cmdline", 404, ""},
+		{"POST", "/metrics", 405, ""},
+		{"PUT", "/-/ready", 405, ""},
+		{"DELETE", "/", 405, ""},
+		{"TRACE", "/metrics", 405, ""},
+	}
+	for _, tt := range tests {
+		t.Run(tt.method+tt.path, func(t *testing.T) {
+			request, err := http.NewRequest(tt.method, r.URL+tt.path, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			response, body := r.do(request)
+			if response.StatusCode != tt.want || !strings.Contains(body, tt.body) {
+				t.Errorf("got %s: %.300s, want %d with %q", response.Status, body, tt.want, tt.body)
+			}
+			if allow := response.Header.Get("Allow"); (allow == "GET, HEAD") != (tt.want == 405) {
+				t.Errorf("got Allow: %q", allow)
+			}
+		})
+	}
+	_, page := r.Get("/")
+	for _, link := range []string{healthyPath, readyPath} {
+		if !strings.Contains(page, `href="`+strings.TrimPrefix(link, "/")+`"`) { // for a proxy may serve it below another path
+			t.Errorf("got no link to %s on the landing page", link)
+		}
+	}
+	if strings.Contains(page, pprofPath) {
+		t.Error("got a link to profiles that are not served")
+	}
+}
+
+func TestMetricsAtRootPath(t *testing.T) {
+	requireLinux(t)
+	r := startExporter(t, "-web.telemetry-path=/")
+	if _, body := r.Get("/"); !strings.Contains(body, "process_exporter_build_info{") {
+		t.Errorf("got no metrics at /: %.300s", body)
+	}
+	for path, want := range map[string]int{"/metrics": 404, "/debug/pprof/": 404} {
+		if response, _ := r.Get(path); response.StatusCode != want {
+			t.Errorf("%s: got %s, want %d", path, response.Status, want)
+		}
+	}
+}
+
+// TestResponseParses reads a whole answer with the client library's parser,
+// which refuses families and series that come twice.
+func TestResponseParses(t *testing.T) {
+	requireLinux(t)
+	r := startExporter(t)
+	response, body := r.Get("/metrics")
+	if got := response.Header.Get("Content-Type"); !strings.HasPrefix(got, "text/plain; version=0.0.4") {
+		t.Errorf("got Content-Type %q", got)
+	}
+	parser := expfmt.NewTextParser(model.UTF8Validation)
+	families, err := parser.TextToMetricFamilies(strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{
+		"namedprocess_namegroup_num_procs", "go_goroutines", "process_open_fds",
+		"promhttp_metric_handler_requests_total", "promhttp_metric_handler_errors_total",
+		"namedprocess_exporter_config_last_reload_successful",
+		"namedprocess_exporter_config_last_reload_success_timestamp_seconds",
+	} {
+		if families[name] == nil {
+			t.Errorf("got no %s", name)
+		}
+	}
+	var labels []string
+	for _, pair := range families["process_exporter_build_info"].GetMetric()[0].GetLabel() {
+		labels = append(labels, pair.GetName())
+	}
+	if want := []string{"branch", "goarch", "goos", "goversion", "revision", "tags", "version"}; !slices.Equal(labels, want) {
+		t.Errorf("got build_info with labels %q, want %q", labels, want)
+	}
+	if n := strings.Count(body, "# TYPE namedprocess_namegroup_num_procs "); n != 1 {
+		t.Errorf("got %d headers of one family", n)
+	}
+}
+
+// Trap 78: SIGHUP.
+func TestReload(t *testing.T) {
+	requireLinux(t)
+	path := writeFile(t, "config.yml", oneGroup("before"))
+	r := startExporter(t, "-config.path", path)
+	if body := r.Scrape(); !strings.Contains(body, `num_procs{groupname="before"}`) {
+		t.Fatalf("got no group of the first configuration:\n%.2000s", body)
+	}
+	rewrite := func(text string) {
+		t.Helper()
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		r.Signal(syscall.SIGHUP)
+	}
+
+	rewrite("process_names:\n  - comm: {bash}\n")
+	r.waitForLog("level=ERROR", "reload failed", "config.yml:2")
+	body := r.Scrape()
+	for _, want := range []string{`num_procs{groupname="before"}`, "namedprocess_exporter_config_last_reload_successful 0"} {
+		if !strings.Contains(body, want) {
+			t.Errorf("got no %s after a bad configuration", want)
+		}
+	}
+
+	rewrite(oneGroup("after"))
+	eventually(t, "the group of the new configuration", func() bool {
+		body = r.Scrape()
+		return strings.Contains(body, `num_procs{groupname="after"}`)
+	})
+	if !strings.Contains(body, "namedprocess_exporter_config_last_reload_successful 1") {
+		t.Error("got no success of the last reload")
+	}
+	if status := r.Stop(); status != 0 {
+		t.Errorf("got exit status %d", status)
+	}
+}
+
+func TestReloadWithoutFile(t *testing.T) {
+	requireLinux(t)
+	r := startExporter(t)
+	r.Signal(syscall.SIGHUP)
+	r.waitForLog("ignored reload")
+	r.Scrape()
+}
+
+// TestDescriptorLeak scrapes so often that a leak of one per scrape shows.
+func TestDescriptorLeak(t *testing.T) {
+	requireLinux(t)
+	r := startExporter(t)
+	count := func() int {
+		entries, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", r.PID))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(entries)
+	}
+	r.Scrape()
+	before := count()
+	for range 5 {
+		r.Scrape()
+	}
+	// The server closes a connection a moment after its client has.
+	eventually(t, "the files that were open before", func() bool { return count() <= before })
+}
+
+// TestClosedLog closes the pipe that the log goes to, as a log collector that
+// dies does. The reload makes the exporter write to it.
+func TestClosedLog(t *testing.T) {
+	requireLinux(t)
+	r := startExporter(t)
+	r.closeLog()
+	for range 3 {
+		r.Signal(syscall.SIGHUP)
+		r.Scrape()
+	}
+	r.checkRunning()
+}
+
+func TestOnceToStdout(t *testing.T) {
+	requireLinux(t)
+	stdout, stderr, status := runToExit(t, "-once-to-stdout-delay", "10ms", "-config.path", writeFile(t, "c.yml", oneGroup("everything")))
+	if status != 0 || stderr != "" {
+		t.Fatalf("got status %d: %s", status, stderr)
+	}
+	for _, want := range []string{`namedprocess_namegroup_num_procs{groupname="everything"}`, "go_goroutines", "process_open_fds", "promhttp_metric_handler_requests_total"} {
+		if !regexp.MustCompile(`(?m)^` + regexp.QuoteMeta(want)).MatchString(stdout) {
+			t.Errorf("got no %s", want)
+		}
+	}
+}

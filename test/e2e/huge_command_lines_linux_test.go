@@ -1,0 +1,121 @@
+package e2e
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+// TestHugeCommandLines has processes whose command lines seem to be of 16 GiB,
+// which takes no memory, and some of which really have megabytes of letters. They
+// are in the group of their first word, and neither the exporter's memory nor the
+// time of a scrape grows with them.
+func TestHugeCommandLines(t *testing.T) {
+	requireLinux(t)
+	for _, source := range []string{"procfs", "bpf"} {
+		t.Run(source, func(t *testing.T) {
+			if source == "bpf" {
+				requireBPF(t)
+			}
+			testHugeCommandLines(t, source)
+		})
+	}
+}
+
+func testHugeCommandLines(t *testing.T, source string) {
+	count := 5
+	if chaos {
+		count = 50
+	}
+	token := fmt.Sprintf("f%d", os.Getpid())
+	rules := fmt.Sprintf("process_names:\n- {name: forged, comm: [%s], cmdline: ['^forged']}\n- {name: '{{.ExeBase}}', cmdline: ['.+']}\n", token)
+	r := startSource(t, source, "--config.path", writeFile(t, "c.yml", rules))
+	for range 20 { // until it has its size
+		r.Scrape()
+	}
+	for range count {
+		startEdgeCase(t, "name=plain")
+	}
+	plain := r.checkTimes(12)
+	before := r.resources().residentKB
+	for i := range count {
+		letters := 4096
+		if i%10 == 0 {
+			letters = 1 << 20 // more than is read
+		}
+		startEdgeCase(t, "name="+token, fmt.Sprintf("forge=%d,%d", int64(16<<30), letters))
+	}
+	forged := r.checkTimes(12)
+	grown := r.resources().residentKB - before
+	want, body := fmt.Sprintf(`num_procs{groupname="forged"} %d`+"\n", count), ""
+	eventually(t, want, func() bool { body = r.Scrape(); return strings.Contains(body, want) },
+		func() string {
+			return fmt.Sprintf("%q", linesWith(strings.Split(body, "\n"), `num_procs{groupname="forged"`))
+		})
+	t.Logf("%d plain processes: %v, median %v; as many forged: %v, median %v; RSS %+d KiB", count, plain[:3], median(plain), forged[:3], median(forged), grown)
+	if checkTimes && (grown > 4<<10 || median(forged) > median(plain)+10*time.Millisecond) {
+		t.Error("that is too slow or too much")
+	}
+}
+
+// timed scrapes so many times and returns how long each took.
+func (r *instance) checkTimes(scrapes int) (times []time.Duration) {
+	r.t.Helper()
+	for range scrapes {
+		start := time.Now()
+		r.Scrape()
+		times = append(times, time.Since(start))
+	}
+	return times
+}
+
+func median(times []time.Duration) time.Duration {
+	return slices.Sorted(slices.Values(times))[len(times)/2]
+}
+
+// startSource starts the exporter that users run, with one source.
+func startSource(t *testing.T, source string, args ...string) *instance {
+	t.Helper()
+	path, err := plainBinary()
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := startCommand(t, exec.Command(path, append(args, "--source="+source, "--web.listen-address=127.0.0.1:0")...))
+	r.URL = r.waitForURL()
+	return r
+}
+
+// startOddly starts a program of testdata/edgecase and waits until it is ready.
+func startEdgeCase(t *testing.T, verbs ...string) *exec.Cmd {
+	t.Helper()
+	path, err := buildEdgeCase()
+	if err != nil {
+		t.Fatal(err)
+	}
+	command := exec.Command(path, verbs...)
+	in, err := command.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := command.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := command.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = in.Close()
+		_ = command.Process.Kill()
+		_ = command.Wait()
+	})
+	line := make([]byte, len("ready\n"))
+	if n, err := out.Read(line); string(line[:n]) != "ready\n" {
+		t.Fatalf("%q said %q, error %v", verbs, line[:n], err)
+	}
+	return command
+}

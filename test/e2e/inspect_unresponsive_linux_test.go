@@ -1,0 +1,164 @@
+package e2e
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/seed57308aee/process_exporter/internal/cli/inspect"
+	"github.com/seed57308aee/process_exporter/platform/process"
+)
+
+// blockedFacets are those that need the memory map of a process.
+var unresponsiveAttributes = []string{"cmdline", "environ", "map_paths", "memory_footprint", "memory_maps", "memory_maps_ext"}
+
+// startBlocked starts a process whose memory map nobody can read for as long as
+// the test runs.
+func startUnresponsiveChild(t *testing.T) int {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		t.Skip("only root can mount a file system")
+	}
+	if _, err := os.Stat("/dev/fuse"); err != nil {
+		t.Skipf("no file systems in user space: %v", err)
+	}
+	dir := t.TempDir()
+	program := filepath.Join(dir, "edgecase")
+	build := exec.Command("go", "build", "-buildvcs=false", "-o", program, "./testdata/edgecase")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	server := exec.Command(program, "fuse=write,"+filepath.Join(dir, "file"))
+	stdin, err1 := server.StdinPipe()
+	stdout, err2 := server.StdoutPipe()
+	if err := errors.Join(err1, err2, server.Start()); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { // which sets the process free
+		_ = stdin.Close()
+		_ = server.Process.Kill()
+		_ = server.Wait()
+	})
+	if line, err := bufio.NewReader(stdout).ReadString('\n'); err != nil || line != "ready\n" {
+		t.Fatalf("got %q, error %v", line, err)
+	}
+	parent, err := process.Open(server.Process.Pid)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer parent.Close()
+	children, err := parent.Children()
+	if err != nil || len(children) != 1 {
+		t.Fatalf("got children %v, error %v, want one", children, err)
+	}
+	defer process.CloseAll(children)
+	eventually(t, "the process waits", func() bool {
+		status, err := children[0].Status()
+		return err == nil && status == process.StatusDiskSleep
+	})
+	return children[0].PID()
+}
+
+// inspectBlocked runs the program, which has to end on its own.
+func inspectUnresponsive(t *testing.T, pid int, args ...string) (stdout string) {
+	t.Helper()
+	cmd := exec.Command(binary, append([]string{"inspect", "--timeout", "300ms", strconv.Itoa(pid)}, args...)...)
+	var errs strings.Builder
+	cmd.Stderr = &errs
+	out, err := cmd.Output()
+	exit := new(exec.ExitError)
+	if !errors.As(err, &exit) || exit.ExitCode() != 1 {
+		t.Errorf("%q: got error %v, want status 1", args, err)
+	}
+	if text := errs.String(); strings.Count(text, "\n") != 1 || !strings.Contains(text, strconv.Itoa(pid)+" (cmdline, environ, ") {
+		t.Errorf("%q: got %q on stderr, want one line with the process and what it does not answer", args, text)
+	}
+	return string(out)
+}
+
+// TestInspectUnresponsive has everything shown that can be read, and the rest marked.
+func TestInspectUnresponsive(t *testing.T) {
+	pid := startUnresponsiveChild(t)
+	text := inspectUnresponsive(t, pid)
+	for line := range strings.Lines(text) {
+		fields := strings.Fields(line)
+		blocked := slices.Contains(unresponsiveAttributes, fields[0])
+		if marked := strings.Contains(line, "does not answer"); marked != blocked {
+			t.Errorf("got line %q, want it marked %v", line, blocked)
+		}
+	}
+	for _, want := range []string{"disk-sleep", "io_counters", "open_files", "cpu_times"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("%s is not in the report\n%s", want, text)
+		}
+	}
+
+	var document struct {
+		Processes []struct{ Attrs map[string]any }
+	}
+	if err := json.Unmarshal([]byte(inspectUnresponsive(t, pid, "--json")), &document); err != nil {
+		t.Fatal(err)
+	}
+	for name, value := range document.Processes[0].Attrs {
+		failed, _ := value.(map[string]any)
+		if blocked := slices.Contains(unresponsiveAttributes, name); blocked != (failed["error"] == "DoesNotAnswer") {
+			t.Errorf("%s: got %v", name, value)
+		}
+	}
+	checkAllAttributes(t, document.Processes[0].Attrs)
+}
+
+func checkAllAttributes(t *testing.T, attrs map[string]any) {
+	t.Helper()
+	for _, name := range inspect.Attrs() {
+		if _, ok := attrs[name]; !ok {
+			t.Errorf("%s is missing", name)
+		}
+	}
+}
+
+// TestInspectWatchUnresponsive reports a process that does not answer again and
+// again. What waits for it is no more in the end than after the first time.
+func TestInspectWatchUnresponsive(t *testing.T) {
+	pid := startUnresponsiveChild(t)
+	cmd := exec.Command(binary, "inspect", "--timeout", "100ms", "--watch", "10ms", "--attrs", "pid,cmdline,environ", strconv.Itoa(pid))
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = cmd.Process.Kill(); _ = cmd.Wait() }()
+	threads, reports := 0, 0
+	for lines := bufio.NewScanner(out); reports < 6 && lines.Scan(); {
+		if !strings.Contains(lines.Text(), "environ") {
+			continue
+		}
+		reports++
+		p, err := process.Open(cmd.Process.Pid)
+		if err != nil {
+			t.Fatal(err)
+		}
+		now, err := p.NumThreads()
+		p.Close()
+		switch {
+		case err != nil:
+			t.Fatal(err)
+		case reports == 2: // all threads that a report takes are there
+			threads = now
+		case threads > 0 && now > threads+2:
+			t.Errorf("report %d: got %d threads, want about the %d of the second", reports, now, threads)
+		}
+	}
+	if reports < 6 {
+		t.Errorf("got %d reports", reports)
+	}
+}

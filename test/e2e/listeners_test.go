@@ -1,0 +1,277 @@
+package e2e
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
+	"fmt"
+	"math/big"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// password fits the hash, which has the least cost that bcrypt knows.
+const (
+	password     = "open sesame"
+	passwordHash = "$2a$04$WLF0lXfnmiwQVdu3ULcfiOb4NfbCvdHm9S83eeBX1rtGdl1IqMa.i"
+)
+
+// TestTLSAndPasswordOnTwoListeners would fail with one server for both: the
+// race detector, with which the exporter under test is built, reports the
+// races of its start.
+//
+// Trap 80: the web configuration file.
+func TestTLSAndPasswordOnTwoListeners(t *testing.T) {
+	requireLinux(t)
+	dir := t.TempDir()
+	pool := writeCertificate(t, dir)
+	config := filepath.Join(dir, "web.yml")
+	text := "tls_server_config: {cert_file: cert.pem, key_file: key.pem}\nbasic_auth_users: {alice: '" + passwordHash + "'}\n"
+	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	r := startListening(t, "-web.config.file", config, "-web.listen-address=127.0.0.1:0", "-web.listen-address=127.0.0.1:0")
+	eventually(t, "two listeners", func() bool { return len(r.addresses()) == 2 })
+	r.Client.Transport = &http.Transport{DisableKeepAlives: true, TLSClientConfig: &tls.Config{RootCAs: pool}}
+	for _, address := range r.addresses() {
+		for _, tt := range []struct {
+			user, password string
+			want           int
+		}{
+			{"alice", password, http.StatusOK},
+			{"alice", "guess", http.StatusUnauthorized},
+			{"", "", http.StatusUnauthorized},
+		} {
+			request, err := http.NewRequest(http.MethodGet, "https://"+address+"/metrics", nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if tt.user != "" {
+				request.SetBasicAuth(tt.user, tt.password)
+			}
+			if response, _ := r.do(request); response.StatusCode != tt.want {
+				t.Errorf("%s as %q with %q: got %s, want %d", address, tt.user, tt.password, response.Status, tt.want)
+			}
+		}
+	}
+	if status := r.Stop(); status != 0 {
+		t.Errorf("got exit status %d", status)
+	}
+}
+
+// writeCertificate writes cert.pem and key.pem and returns who trusts them.
+func writeCertificate(t *testing.T, dir string) *x509.CertPool {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1),
+		NotBefore:    time.Now().Add(-time.Hour),
+		NotAfter:     time.Now().Add(24 * time.Hour),
+		IPAddresses:  []net.IP{net.IPv4(127, 0, 0, 1)},
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	private, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cert := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
+	for name, text := range map[string][]byte{
+		"cert.pem": cert,
+		"key.pem":  pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private}),
+	} {
+		if err := os.WriteFile(filepath.Join(dir, name), text, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	pool := x509.NewCertPool()
+	pool.AppendCertsFromPEM(cert)
+	return pool
+}
+
+// TestSystemdSocket passes a socket the way systemd does: as file 3, with the
+// number of files and the process that they are for in the environment.
+func TestSystemdSocket(t *testing.T) {
+	requireLinux(t)
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	socket, err := listener.(*net.TCPListener).File()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer socket.Close()
+	command := exec.Command("sh", "-c", `LISTEN_FDS=1 LISTEN_PID=$$ exec "$0" "$@"`, binary, "-web.systemd-socket")
+	command.ExtraFiles = []*os.File{socket}
+	r := startCommand(t, command)
+	r.URL = "http://" + listener.Addr().String()
+	if body := r.Scrape(); !strings.Contains(body, "process_exporter_build_info{") {
+		t.Errorf("got %.300s", body)
+	}
+	eventually(t, "the address in the log", func() bool { return len(r.addresses()) > 0 })
+	if got := r.addresses(); len(got) != 1 || got[0] != listener.Addr().String() {
+		t.Errorf("listens on %q, want %s", got, listener.Addr())
+	}
+	if status := r.Stop(); status != 0 {
+		t.Errorf("got exit status %d", status)
+	}
+}
+
+// A manager plays systemd, to which a service tells its state.
+type notifySocket struct {
+	path   string
+	socket *net.UnixConn
+	t      *testing.T
+}
+
+// listenAsManager returns a manager whose socket, which every user may write to, is
+// in dir. It ends with the test.
+func listenNotify(t *testing.T, dir string) *notifySocket {
+	t.Helper()
+	path := filepath.Join(dir, "notify")
+	socket, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: path, Net: "unixgram"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { socket.Close() })
+	if err := os.Chmod(path, 0o777); err != nil {
+		t.Fatal(err)
+	}
+	return &notifySocket{path, socket, t}
+}
+
+// expect waits for the next message, which has to begin so.
+func (m *notifySocket) expect(want string) {
+	m.t.Helper()
+	buf := make([]byte, 1024)
+	if err := m.socket.SetReadDeadline(time.Now().Add(testTimeout)); err != nil {
+		m.t.Fatal(err)
+	}
+	n, err := m.socket.Read(buf)
+	if got := string(buf[:n]); err != nil || !strings.HasPrefix(got, want) {
+		m.t.Fatalf("got %q and error %v, want %q", got, err, want)
+	}
+}
+
+// TestSystemdNotify plays systemd waiting for what the service says about itself.
+func TestSystemdNotify(t *testing.T) {
+	requireLinux(t)
+	m := listenNotify(t, t.TempDir())
+	command := exec.Command(binary, "-web.listen-address=127.0.0.1:0", "-config.path", writeFile(t, "c.yml", oneGroup("x")))
+	command.Env = append(os.Environ(), "NOTIFY_SOCKET="+m.path)
+	r := startCommand(t, command)
+	m.expect("READY=1")
+	r.Signal(syscall.SIGHUP)
+	m.expect("RELOADING=1\nMONOTONIC_USEC=")
+	m.expect("READY=1")
+	r.Signal(syscall.SIGTERM)
+	m.expect("STOPPING=1")
+	if status := r.Wait(); status != 0 {
+		t.Errorf("got exit status %d", status)
+	}
+}
+
+// TestCertificateReload serves TLS while the files of the certificate are
+// first broken and then replaced.
+func TestCertificateReload(t *testing.T) {
+	requireLinux(t)
+	dir := t.TempDir()
+	old := writeCertificate(t, dir)
+	config := filepath.Join(dir, "web.yml")
+	if err := os.WriteFile(config, []byte("tls_server_config: {cert_file: cert.pem, key_file: key.pem}\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	r := startListening(t, "-web.config.file", config, "-web.listen-address=127.0.0.1:0")
+	r.URL = strings.Replace(r.URL, "http:", "https:", 1)
+	with := &http.Transport{DisableKeepAlives: true, ForceAttemptHTTP2: true, TLSClientConfig: &tls.Config{RootCAs: old}}
+	r.Client.Transport = with
+	if response, _ := r.Get("/-/healthy"); response.ProtoMajor != 2 || response.StatusCode != http.StatusOK {
+		t.Fatalf("got %s %s", response.Proto, response.Status)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "cert.pem"), []byte("not a certificate"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the broken certificate to be noticed", func() bool {
+		return strings.Contains(r.Scrape(), "namedprocess_exporter_web_config_last_reload_successful 0")
+	})
+	r.waitForLog("cannot reload web configuration")
+	next := writeCertificate(t, dir)
+	eventually(t, "the new certificate", func() bool {
+		r.Client.Transport = &http.Transport{DisableKeepAlives: true, TLSClientConfig: &tls.Config{RootCAs: next}}
+		response, err := r.Client.Get(r.URL + "/-/healthy")
+		return err == nil && response.Body.Close() == nil
+	})
+	if !strings.Contains(r.Scrape(), "namedprocess_exporter_web_config_last_reload_successful 1") {
+		t.Error("the metric does not say that all is well again")
+	}
+}
+
+// TestSecondSignal stops an exporter that is busy with a request which takes
+// longer than anybody wants to wait: a profile of a minute.
+func TestSecondSignal(t *testing.T) {
+	requireLinux(t)
+	r := startExporter(t, "-web.pprof-address=127.0.0.1:0")
+	metrics := r.URL
+	if response, _ := r.Get(pprofPath); response.StatusCode != http.StatusNotFound {
+		t.Errorf("got %s of profiles beside the metrics", response.Status)
+	}
+	r.URL = r.profiles()
+	if response, _ := r.Get("/metrics"); response.StatusCode != http.StatusNotFound {
+		t.Errorf("got %s of metrics beside the profiles", response.Status)
+	}
+	fmt.Fprint(r.dial(), "GET /debug/pprof/profile?seconds=60 HTTP/1.1\r\nHost: x\r\n\r\n")
+	eventually(t, "the profile to begin", func() bool {
+		_, stacks := r.Get("/debug/pprof/goroutine?debug=2")
+		return strings.Contains(stacks, "net/http/pprof.Profile(")
+	})
+	r.URL = metrics
+	r.Signal(syscall.SIGTERM)
+	r.waitForLog("stopping")
+	r.Signal(syscall.SIGHUP) // asks for no stop
+	r.Signal(syscall.SIGINT)
+	if status := r.Wait(); status != 1 {
+		t.Errorf("got exit status %d, want 1", status)
+	}
+	r.waitForLog("second signal")
+}
+
+// profiles returns where the exporter serves its profiles.
+func (r *instance) profiles() string {
+	r.t.Helper()
+	_, url, found := strings.Cut(r.waitForLog("serving profiles"), "url=")
+	if !found {
+		r.t.Fatal("the log does not name the address")
+	}
+	return strings.TrimSuffix(url, pprofPath)
+}
+
+// dial opens a connection to the exporter that ends with the test.
+func (r *instance) dial() net.Conn {
+	r.t.Helper()
+	ctx, cancel := context.WithTimeout(r.t.Context(), testTimeout)
+	defer cancel()
+	conn, err := new(net.Dialer).DialContext(ctx, "tcp", strings.TrimPrefix(r.URL, "http://"))
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	r.t.Cleanup(func() { conn.Close() })
+	return conn
+}

@@ -1,0 +1,84 @@
+package e2e
+
+import (
+	"os"
+	"regexp"
+	"slices"
+	"testing"
+	"time"
+)
+
+var logTime = regexp.MustCompile(`^time=(\S+) `)
+
+// busiestMinute returns how many lines the exporter has logged at most within any
+// minute.
+func (r *instance) maxLinesInAMinute() (most int) {
+	r.t.Helper()
+	var times []time.Time
+	for _, line := range r.Log() {
+		match := logTime.FindStringSubmatch(line)
+		if match == nil {
+			r.t.Errorf("a line without a time: %q", line)
+			continue
+		}
+		at, err := time.Parse(time.RFC3339Nano, match[1])
+		if err != nil {
+			r.t.Fatal(err)
+		}
+		times = append(times, at)
+	}
+	slices.SortFunc(times, time.Time.Compare)
+	first := 0
+	for i, at := range times {
+		for at.Sub(times[first]) >= time.Minute {
+			first++
+		}
+		most = max(most, i-first+1)
+	}
+	return most
+}
+
+// TestLogRateLimit runs the exporter as a user beside many processes of root, of
+// each of which it may not read some files. Its log, which tells all that it can,
+// stays short, and no scrape takes long for it.
+func TestLogRateLimit(t *testing.T) {
+	requireLinux(t)
+	if os.Getuid() != 0 {
+		t.Skip("only root can become somebody else")
+	}
+	count, scrapes := manyProcsCount(), 20
+	if chaos {
+		scrapes = 100
+	}
+	allowPIDs(t, count)
+	command, config := unprivilegedExporter(t, "-debug")
+	if err := os.WriteFile(config, []byte(manyProcsRules), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	asUser, requireRoot := command(), command()
+	requireRoot.SysProcAttr = nil
+	user, root := startReady(t, asUser), startReady(t, requireRoot)
+	startManyProcs(t, "processes", count)
+	for _, r := range []*instance{user, root} {
+		r.checkManyProcs(count)
+	}
+	begun := time.Now()
+	var times [2][]time.Duration
+	for len(times[0]) < scrapes || chaos && time.Since(begun) < 90*time.Second {
+		times[0] = append(times[0], user.checkTimes(1)...)
+		times[1] = append(times[1], root.checkTimes(1)...)
+	}
+	series, _ := parseMetrics(t, user.Scrape())
+	if got := series[`namedprocess_namegroup_unreadable_procs{file="io",groupname="manyprocs"}`]; got < float64(count) {
+		t.Errorf("got %v processes whose io is unreadable, want %d", got, count)
+	}
+	for i, r := range []*instance{user, root} {
+		if lines := r.maxLinesInAMinute(); lines > maxLinesPerMinute {
+			t.Errorf("got %d lines in a minute: %q", lines, r.Log())
+		}
+		t.Logf("%s: %d scrapes in %v, median %v, worst %v; %d lines of log", []string{"user", "root"}[i], len(times[i]), time.Since(begun).Round(time.Second), median(times[i]), slices.Max(times[i]), len(r.Log()))
+	}
+	if chaos && (median(times[0]) > 2*median(times[1]) || slices.Max(times[0]) > 2*slices.Max(times[1])) {
+		t.Error("that is too slow")
+	}
+}

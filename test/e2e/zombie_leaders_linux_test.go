@@ -1,0 +1,116 @@
+package e2e
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// belongings is what processes have, by the names of metrics.
+type expectedTotals map[string]float64
+
+// addLiving adds what the files of a living thread show of its process, whose main
+// thread has exited, and what the process itself has used.
+func (h expectedTotals) addProcess(t *testing.T, pid int) {
+	t.Helper()
+	threads, err := os.ReadDir(fmt.Sprintf("/proc/%d/task", pid))
+	if err != nil || len(threads) < 2 {
+		t.Fatalf("got threads %v: %v", threads, err)
+	}
+	living := ""
+	for _, thread := range threads {
+		if thread.Name() != strconv.Itoa(pid) {
+			living = fmt.Sprintf("/proc/%d/task/%s/", pid, thread.Name())
+		}
+	}
+	rollup := readText(t, living+"smaps_rollup")
+	fds, err := os.ReadDir(living + "fd")
+	if err != nil {
+		t.Fatal(err)
+	}
+	stat := statOf(t, strconv.Itoa(pid))
+	if stat.State != 'Z' {
+		t.Fatalf("the main thread is in state %c", stat.State)
+	}
+	number := func(words []string, at int) float64 {
+		n, err := strconv.ParseFloat(words[at], 64)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	page := float64(os.Getpagesize())
+	statm := strings.Fields(readText(t, living+"statm"))
+	h["memory_bytes,resident"] += number(statm, 1) * page
+	h["memory_bytes,virtual"] += number(statm, 0) * page
+	_, pss, _ := strings.Cut(rollup, "\nPss:")
+	h["memory_bytes,proportionalResident"] += number(strings.Fields(pss), 0) * 1024
+	h["open_filedesc"] += float64(len(fds))
+	h["cpu"] += float64(stat.UserTicks+stat.SystemTicks) / 100
+	h["num_procs"]++
+	h["num_threads"] += float64(len(threads))
+}
+
+func readText(t *testing.T, path string) string {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+// TestZombieLeaders has processes whose main thread has exited, which look like
+// zombies though they hold memory and files and have used CPU time. They get their
+// group by a command line that their own directory does not show any more.
+func TestZombieLeaders(t *testing.T) {
+	requireLinux(t)
+	eachSource(t, func(t *testing.T, source string) {
+		token := filepath.Base(t.TempDir()) + strconv.Itoa(os.Getpid())
+		rules := "process_names:\n- {name: headless, cmdline: 'exitmain=" + token + "'}\n- {name: others, cmdline: .+}\n"
+		r := startSource(t, strings.TrimPrefix(source, "--source="), "--config.path", writeFile(t, "rules.yaml", rules))
+		r.Scrape()
+		count := 4
+		if chaos {
+			count = 20
+		}
+		var pids []int
+		for range count {
+			pids = append(pids, startEdgeCase(t, "map=anonymous,8388608", "busy", "threads=3", "exitmain="+token).Process.Pid)
+		}
+		var report string
+		eventually(t, "what the processes have", func() bool {
+			text := r.Scrape()
+			want := make(expectedTotals)
+			for _, pid := range pids {
+				want.addProcess(t, pid)
+			}
+			series, _ := parseMetrics(t, text)
+			const group = `{groupname="headless"`
+			got := expectedTotals{
+				"cpu": series["namedprocess_namegroup_cpu_seconds_total"+group+`,mode="user"}`] + series["namedprocess_namegroup_cpu_seconds_total"+group+`,mode="system"}`],
+			}
+			for what := range want {
+				if name, memory, is := strings.Cut(what, ","); is {
+					got[what] = series["namedprocess_namegroup_"+name+group+`,memtype="`+memory+`"}`]
+				} else if what != "cpu" {
+					got[what] = series["namedprocess_namegroup_"+name+group+"}"]
+				}
+			}
+			report = fmt.Sprintf("got %v\nwant %v\n%q", got, want, linesWith(strings.Split(text, "\n"), "unreadable_procs"+group))
+			for what, value := range want {
+				slack := 0.05 * value
+				if what == "cpu" {
+					slack += float64(count) * 0.02 // a clock tick for user and one for system
+				}
+				if got[what] < value-slack || got[what] > value+slack {
+					return false
+				}
+			}
+			return series["namedprocess_namegroup_unreadable_procs"+group+`,file="smaps"}`]+series["namedprocess_namegroup_unreadable_procs"+group+`,file="fd"}`] == 0
+		}, func() string { return report })
+	})
+}

@@ -1,0 +1,66 @@
+//go:build linux
+
+package main
+
+import (
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+	"syscall"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// execNothing runs this program again with no argument at all, not even its
+// name, and with one variable. Kernels since 5.18 put an empty argument there.
+func execNothing(string) error {
+	path, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	program, err := syscall.BytePtrFromString(path)
+	if err != nil {
+		return err
+	}
+	variable, err := syscall.BytePtrFromString("ONLY=variable")
+	if err != nil {
+		return err
+	}
+	arguments, environ := [1]*byte{}, [2]*byte{variable, nil}
+	_, _, errno := syscall.RawSyscall(syscall.SYS_EXECVE, uintptr(unsafe.Pointer(program)),
+		uintptr(unsafe.Pointer(&arguments)), uintptr(unsafe.Pointer(&environ)))
+	return errno
+}
+
+// execLater runs this program again in a time namespace where the machine was
+// booted that many seconds earlier.
+func execLater(seconds string) error {
+	if err := unix.Unshare(unix.CLONE_NEWTIME); err != nil {
+		return err
+	}
+	if err := os.WriteFile("/proc/self/timens_offsets", []byte("boottime "+seconds+" 0\n"), 0); err != nil {
+		return err
+	}
+	path, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	return syscall.Exec(path, []string{"edgecase"}, os.Environ())
+}
+
+// beScheduled takes a policy of the kernel and a priority, such as "1,10".
+func beScheduled(as string) error {
+	policy, priority, _ := strings.Cut(as, ",")
+	number, err := strconv.Atoi(policy)
+	if err != nil {
+		return err
+	}
+	rank, err := strconv.Atoi(priority)
+	if err != nil {
+		return fmt.Errorf("priority: %w", err)
+	}
+	attr := unix.SchedAttr{Size: unix.SizeofSchedAttr, Policy: uint32(number), Priority: uint32(rank)}
+	return unix.SchedSetAttr(0, &attr, 0)
+}

@@ -1,0 +1,189 @@
+//go:build linux
+
+// Command odd becomes a process that is hard to read, says "ready" on standard
+// output, and stays until its standard input ends. Its arguments say what to do,
+// in order, such as "name=a b" or "threads=100".
+package main
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"runtime"
+	"strconv"
+	"strings"
+	"syscall"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// init keeps main on the first thread, of which the kernel tells most of what
+// it tells of a process.
+func init() { runtime.LockOSThread() }
+
+func main() {
+	// The title is written over the arguments, and so goes into what they say.
+	var words []string
+	for _, arg := range os.Args[min(1, len(os.Args)):] {
+		words = append(words, strings.Clone(arg))
+	}
+	for _, word := range words {
+		verb, value, _ := strings.Cut(word, "=")
+		if do, ok := verbs()[verb]; ok {
+			if err := do(value); err != nil {
+				fmt.Println(word, err)
+				os.Exit(1)
+			}
+		}
+	}
+	fmt.Println("ready")
+	io.Copy(io.Discard, os.Stdin)
+}
+
+func verbs() map[string]func(value string) error {
+	return map[string]func(string) error{
+		"name":         setName,
+		"title":        setTitle,
+		"threads":      startThreads,
+		"threadname":   startNamedThread,
+		"exitmain":     exitMainThread,
+		"chdir":        os.Chdir,
+		"rmdir":        func(string) error { dir, err := os.Getwd(); return either(err, func() error { return os.Remove(dir) }) },
+		"owners":       setOwners,
+		"listen":       listen,
+		"chroot":       syscall.Chroot,
+		"busy":         beBusy,
+		"write":        writeFile,
+		"reexec":       reexec,
+		"noargs":       execNothing,
+		"newtime":      execLater,
+		"scheduled":    beScheduled,
+		"map":          mapMemory,
+		"await":        await,
+		"spin":         spin,
+		"nest":         nest,
+		"environ":      setEnviron,
+		"read":         readZeros,
+		"unix":         listenUnix,
+		"fuse":         serveFuse,
+		"hold":         holdFuse,
+		"forge":        forge,
+		"unresponsive": startUnresponsive,
+		"waiter":       becomeWaiter,
+	}
+}
+
+func either(err error, then func() error) error {
+	if err != nil {
+		return err
+	}
+	return then()
+}
+
+func setName(name string) error {
+	bytes := append([]byte(name), 0)
+	return unix.Prctl(unix.PR_SET_NAME, uintptr(unsafe.Pointer(&bytes[0])), 0, 0, 0)
+}
+
+// setTitle writes over the arguments, all the room they take and, as programs
+// do that want room, the NULs between them.
+func setTitle(title string) error {
+	first, last := os.Args[0], os.Args[len(os.Args)-1]
+	start := uintptr(unsafe.Pointer(unsafe.StringData(first)))
+	end := uintptr(unsafe.Pointer(unsafe.StringData(last))) + uintptr(len(last)) + 1
+	room := unsafe.Slice(unsafe.StringData(first), end-start)
+	clear(room)
+	copy(room[:len(room)-1], title)
+	return nil
+}
+
+func startThreads(n string) error {
+	count, err := strconv.Atoi(n)
+	for range count {
+		go holdThread("")
+	}
+	return err
+}
+
+func startNamedThread(name string) error {
+	go holdThread(name)
+	return nil
+}
+
+// holdThread keeps a thread of its own busy for a moment and then asleep.
+func holdThread(name string) {
+	runtime.LockOSThread()
+	if name != "" {
+		if setName(name) != nil {
+			return
+		}
+		_ = beBusy("")
+	}
+	var fds [2]int
+	if syscall.Pipe(fds[:]) == nil {
+		_, _ = syscall.Read(fds[0], make([]byte, 1)) // blocks the thread, which a channel would not
+	}
+}
+
+// exitMainThread ends this thread while the others go on.
+func exitMainThread(string) error {
+	go func() {
+		fmt.Println("ready")
+		io.Copy(io.Discard, os.Stdin)
+		os.Exit(0)
+	}()
+	syscall.RawSyscall(syscall.SYS_EXIT, 0, 0, 0)
+	return nil
+}
+
+// setOwners takes real, effective and saved users, with the same groups plus
+// one.
+func setOwners(list string) error {
+	var ids [3]int
+	if _, err := fmt.Sscanf(list, "%d,%d,%d", &ids[0], &ids[1], &ids[2]); err != nil {
+		return err
+	}
+	return either(syscall.Setresgid(ids[0]+1, ids[1]+1, ids[2]+1), func() error {
+		return syscall.Setresuid(ids[0], ids[1], ids[2])
+	})
+}
+
+var listeners []net.Listener // keeps them from being collected
+
+func listen(address string) error {
+	l, err := net.Listen("tcp4", address)
+	listeners = append(listeners, l)
+	return err
+}
+
+// beBusy takes a fifth of a second of this thread's CPU.
+func beBusy(string) error {
+	var usage syscall.Rusage
+	for usage.Utime.Nano()+usage.Stime.Nano() < 200e6 {
+		const rusageThread = 1
+		if err := syscall.Getrusage(rusageThread, &usage); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func writeFile(path string) error { return os.WriteFile(path, make([]byte, 1<<20), 0o600) }
+
+// reexec runs this program again from memory, without a file.
+func reexec(args string) error {
+	fd, err := unix.MemfdCreate("edgecase", 0)
+	if err != nil {
+		return err
+	}
+	program, err := os.ReadFile("/proc/self/exe")
+	if err != nil {
+		return err
+	}
+	if _, err := syscall.Write(fd, program); err != nil {
+		return err
+	}
+	return syscall.Exec(fmt.Sprintf("/proc/self/fd/%d", fd), []string{"edgecase", args}, os.Environ())
+}
