@@ -2,23 +2,22 @@ package procfs
 
 import "bytes"
 
-// AppendCgroupPaths appends to dst the path of each line of a cgroup file: one
-// for each hierarchy of version 1, and one for version 2. It splits a line at
-// its first two colons only, since a path may hold more. A line without two of
-// them is skipped, and so is a last line that has lost its end, because half a
-// path names another cgroup.
+// AppendCgroupPaths appends to dst the path in each line of /proc/PID/cgroup: one
+// for each hierarchy of cgroup v1, and one for cgroup v2. It splits a line at its
+// first two colons, because a path may contain colons. It skips lines with fewer
+// colons and a truncated last line, whose path would name another cgroup.
 func AppendCgroupPaths(dst []string, text []byte) []string {
 	for {
-		line, rest, whole := nextLine(text)
-		if !whole {
+		line, rest, complete := nextLine(text)
+		if !complete {
 			return dst
 		}
 		text = rest
-		_, line, found := cutColon(line) // number of the hierarchy
+		_, line, found := cutColon(line) // hierarchy ID
 		if !found {
 			continue
 		}
-		if _, path, found := cutColon(line); found { // its controllers
+		if _, path, found := cutColon(line); found { // controllers
 			dst = append(dst, string(path))
 		}
 	}

@@ -45,8 +45,8 @@ func TestAppendCgroupPathsCopies(t *testing.T) {
 	}
 }
 
-// TestAppendCgroupPathsAllocs counts one allocation for each path, and none for
-// what is skipped.
+// TestAppendCgroupPathsAllocs requires one allocation for each path, and none for
+// skipped lines.
 func TestAppendCgroupPathsAllocs(t *testing.T) {
 	text, dst := []byte("0::/a.scope\nmalformed\n1:cpu:/b.scope\n0::/cut"), make([]string, 0, 4)
 	if n := testing.AllocsPerRun(100, func() { AppendCgroupPaths(dst, text) }); n != 2 {
@@ -59,8 +59,8 @@ func BenchmarkAppendCgroupPaths(b *testing.B) {
 	benchmark(b, text, func() error { AppendCgroupPaths(dst, text); return nil })
 }
 
-// FuzzAppendCgroupPaths asserts that every path is the end of a line, and that
-// paths survive being printed again.
+// FuzzAppendCgroupPaths checks that every path is the end of a line, and
+// that printed paths are parsed to the same paths.
 func FuzzAppendCgroupPaths(f *testing.F) {
 	f.Add([]byte("0::/a:b\n"))
 	f.Add(fixture(f, "linux-6.18/cgroup"))
@@ -69,12 +69,12 @@ func FuzzAppendCgroupPaths(f *testing.F) {
 		var printed strings.Builder
 		for _, path := range got {
 			if !bytes.Contains(text, []byte(":"+path+"\n")) {
-				t.Errorf("got path %q that ends no line of %q", path, text)
+				t.Errorf("got path %q, want the end of a line of %q", path, text)
 			}
 			printed.WriteString("1:cpu:" + path + "\n")
 		}
 		if again := AppendCgroupPaths(nil, []byte(printed.String())); !slices.Equal(again, got) {
-			t.Errorf("got %q of %q, want %q", again, printed.String(), got)
+			t.Errorf("got %q for %q, want %q", again, printed.String(), got)
 		}
 	})
 }

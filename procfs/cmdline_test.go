@@ -2,6 +2,7 @@ package procfs
 
 import (
 	"bytes"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -56,8 +57,8 @@ func BenchmarkAppendArgs(b *testing.B) {
 	benchmark(b, text, func() error { AppendArgs(dst, text); return nil })
 }
 
-// FuzzAppendArgs asserts that the arguments are the text without the NULs at
-// its end.
+// FuzzAppendArgs checks that the joined arguments are the text without
+// trailing NULs.
 func FuzzAppendArgs(f *testing.F) {
 	f.Add([]byte("foo\x00\x00bar\x00\x00"))
 	f.Fuzz(func(t *testing.T, text []byte) {
@@ -66,7 +67,54 @@ func FuzzAppendArgs(f *testing.F) {
 			t.Errorf("got %q, want the parts of %q", got, want)
 		}
 		if (len(got) == 0) != (len(text) == 0) {
-			t.Errorf("got %d arguments of %d bytes", len(got), len(text))
+			t.Errorf("got %d arguments from %d bytes, want at most one per byte", len(got), len(text))
+		}
+	})
+}
+
+func TestAppendArgsOrTitle(t *testing.T) {
+	tests := []struct {
+		name, text string
+		want       []string
+	}{
+		{"kernel thread", "", nil},
+		{"usual", "foo\x00bar\x00", []string{"foo", "bar"}},
+		{"empty argument at the end", "foo\x00bar\x00\x00", []string{"foo", "bar", ""}},
+		{"only an empty argument", "\x00", []string{""}},
+		{"title with blanks", "foo bar ", []string{"foo", "bar"}},
+		{"title with two spaces at the end", "foo bar  ", []string{"foo", "bar", ""}},
+		{"one argument with a space", "foo bar\x00", []string{"foo bar"}},
+		{"padded title", "nginx: master\x00\x00\x00", []string{"nginx: master", "", ""}},
+		{"line breaks", "a\r\nb\x00c\r\x00", []string{"a\r\nb", "c\r"}},
+		{"not UTF-8", "\xff\x00", []string{"\xff"}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			if got := AppendArgsOrTitle(nil, []byte(tt.text)); !reflect.DeepEqual(got, tt.want) {
+				t.Errorf("got %q, want %q", got, tt.want)
+			}
+		})
+	}
+}
+
+// FuzzAppendArgsOrTitle checks that the joined strings are the text.
+func FuzzAppendArgsOrTitle(f *testing.F) {
+	f.Add([]byte("foo\x00bar\x00"))
+	f.Add([]byte("foo bar"))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		args := AppendArgsOrTitle(nil, text)
+		if len(text) == 0 {
+			if args != nil {
+				t.Errorf("got %q for empty text, want none", args)
+			}
+			return
+		}
+		separator := "\x00"
+		if text[len(text)-1] != 0 {
+			separator = " "
+		}
+		if got := strings.Join(args, separator); got != string(text) && got+separator != string(text) {
+			t.Errorf("got %q, want %q", got, text)
 		}
 	})
 }

@@ -1,25 +1,24 @@
-// Package procfs turns the text that Linux serves under /proc into Go values.
+// Package procfs reads the files of Linux under /proc and parses their text.
 //
-// The parsers take bytes and fill a caller's struct: they keep nothing between
-// calls, allocate nothing unless they fail or their comment says so, log
-// nothing and know nothing of metrics. They build and are tested on every
-// operating system; only files named *_linux.go make system calls.
+// The parsers take bytes and fill a struct of the caller. They keep no state,
+// do not allocate unless they fail or their comment says so, do not log, and do
+// not depend on metrics. They build and are tested on every operating system;
+// only files named *_linux.go make system calls.
 //
 // # Missing is not zero
 //
-// A kernel may be too old for a line, be built without it, or hide it for a
-// process that has no memory of its own. Structs whose lines come and go name
-// those that were really read in a Have set; fields outside of it are zero and
-// mean nothing.
+// A kernel may be too old for a line, be built without it, or omit it for a
+// process without memory. Structs with optional lines have a Have set of the
+// lines that were read. The other fields are zero and have no meaning.
 //
 // # Errors
 //
-// The failed read of a file is a [*ReadError]. It matches [ErrGone] if the
-// process has exited, [ErrAccessDenied] if the kernel refuses the reader, and
-// [ErrTooLarge] if there is more text than anybody needs.
+// A failed read of a file returns a [*ReadError]. It matches [ErrGone] if the
+// process has exited, [ErrAccessDenied] if the kernel denies access, and
+// [ErrTooLarge] if the file exceeds the size limit.
 //
-// Text that a parser does not understand is a [*ParseError], and the caller's
-// struct is then as it was. The kernel ends every line with a newline, so a
-// line that lacks it has lost its end: where its key is known that is an error
-// too, because a number without its last digits looks like any other number.
+// Unexpected text returns a [*ParseError] and leaves the caller's struct
+// unchanged. The kernel ends every line with a newline. A line without it is
+// truncated, and this is an error if the key of the line is known: a number
+// that has lost its last digits is still a valid number.
 package procfs

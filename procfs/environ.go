@@ -2,16 +2,15 @@ package procfs
 
 import "bytes"
 
-// ParseEnviron returns the variables that the text of an environ file holds,
-// each ended by a NUL. It stops at an empty one, behind which a process may
-// have written anything, and skips those that name no variable. Of several
-// with one name the last counts. One that lacks its NUL has lost its end, and
-// is left out. The strings are copies.
+// ParseEnviron returns the NUL-terminated variables of /proc/PID/environ. It stops
+// at an empty entry, because a process may have overwritten the text after it. It
+// skips entries without a name and a truncated last entry without NUL. The last of
+// several entries with the same name is used. The strings are copies.
 func ParseEnviron(text []byte) map[string]string {
 	vars := make(map[string]string)
 	for {
-		entry, rest, whole := bytes.Cut(text, nul)
-		if !whole || len(entry) == 0 {
+		entry, rest, complete := bytes.Cut(text, nul)
+		if !complete || len(entry) == 0 {
 			return vars
 		}
 		text = rest

@@ -32,13 +32,14 @@ func TestParseEnviron(t *testing.T) {
 	}
 }
 
-// FuzzParseEnviron asserts that no name is empty or holds what ends it.
+// FuzzParseEnviron checks that no name is empty or contains "=" or NUL, and that
+// no value contains NUL.
 func FuzzParseEnviron(f *testing.F) {
 	f.Add([]byte("A=1\x00=\x00B\x00\x00"))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		for name, value := range ParseEnviron(text) {
 			if name == "" || strings.ContainsAny(name, "=\x00") || strings.Contains(value, "\x00") {
-				t.Errorf("got %q=%q", name, value)
+				t.Errorf("got name %q and value %q, want no separators in them", name, value)
 			}
 		}
 	})

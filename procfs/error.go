@@ -6,23 +6,23 @@ import (
 	"syscall"
 )
 
-// Sentinels that a [*ReadError] matches by [errors.Is].
+// Errors that a [*ReadError] matches with [errors.Is].
 var (
-	// ErrGone says that the process has exited.
+	// ErrGone matches if the process has exited.
 	ErrGone = errors.New("process is gone")
-	// ErrAccessDenied says that the process lives and the kernel lets us not
-	// look: a missing capability, another user, or a security module.
+	// ErrAccessDenied matches if the process exists and the kernel denies access,
+	// because of its user, a missing capability or a security module.
 	ErrAccessDenied = errors.New("access denied")
-	// ErrTooLarge says that a file has more text than is read of it. A process
-	// can let its command line and its environment seem to be gigabytes without
-	// having the memory.
-	ErrTooLarge = errors.New("too much text")
+	// ErrTooLarge matches if a file exceeds the size limit of the method. With
+	// prctl(PR_SET_MM) a process can make its command line and environment
+	// gigabytes long without using that memory.
+	ErrTooLarge = errors.New("file is too large")
 )
 
-// A ReadError records a failed read of one file of one process.
+// A ReadError reports a failed read of one file of one process.
 type ReadError struct {
 	PID  int
-	File string // below /proc/PID, such as "task/7/stat"; "" is /proc/PID itself
+	File string // relative to /proc/PID, such as "task/7/stat"; "" for /proc/PID itself
 	Err  error
 }
 
@@ -36,10 +36,9 @@ func (e *ReadError) Error() string {
 // Unwrap returns the error of the system call.
 func (e *ReadError) Unwrap() error { return e.Err }
 
-// Is reports whether target is the sentinel of this error. ESRCH always means
-// that the process is gone. ENOENT means it only of what every process has, its
-// directory and stat; of another file it may say that this kernel was built
-// without it.
+// Is reports whether target is the error value for this system call error. ESRCH
+// always means that the process is gone. ENOENT means it only for the directory
+// and stat, which every process has; the kernel may be built without other files.
 func (e *ReadError) Is(target error) bool {
 	switch target {
 	case ErrGone:
@@ -48,24 +47,24 @@ func (e *ReadError) Is(target error) bool {
 	case ErrAccessDenied:
 		return errors.Is(e.Err, syscall.EACCES) || errors.Is(e.Err, syscall.EPERM)
 	case ErrTooLarge:
-		return errors.Is(e.Err, syscall.EFBIG) // which no read returns
+		return errors.Is(e.Err, syscall.EFBIG) // set by this package; read(2) of a procfs file does not return it
 	}
 	return false
 }
 
-// A ParseError records text that is not what the kernel documents.
+// A ParseError reports text that does not have the documented format.
 type ParseError struct {
-	File  string // the kernel's name of it, such as "status"
-	Field string // the line's key or the field's name in proc(5); "" if none was found
-	Text  string // what stands in its place, cut to 64 bytes
+	File  string // such as "status"
+	Field string // key of the line, or field name in proc(5); "" if unknown
+	Text  string // the unexpected text, truncated to 64 bytes
 }
 
 func (e *ParseError) Error() string {
 	return fmt.Sprintf("procfs: parse %s, field %q: unexpected text %q", e.File, e.Field, e.Text)
 }
 
-// newParseError copies what it keeps, for the reader's buffer lives on.
+// newParseError copies the text, because the buffer of the reader is reused.
 func newParseError(file, field string, text []byte) *ParseError {
-	const enough = 64 // a hostile or huge file must not flood a log
-	return &ParseError{File: file, Field: field, Text: string(text[:min(len(text), enough)])}
+	const maxText = 64 // a hostile file must not flood the log
+	return &ParseError{File: file, Field: field, Text: string(text[:min(len(text), maxText)])}
 }

@@ -41,7 +41,7 @@ func TestReadErrorIs(t *testing.T) {
 				t.Errorf("got denied %v, want %v", got, tt.denied)
 			}
 			if !errors.Is(err, tt.err) {
-				t.Errorf("got no %v in the chain of %v", tt.err, err)
+				t.Errorf("got %v, want an error that wraps %v", err, tt.err)
 			}
 		})
 	}
@@ -66,10 +66,10 @@ func TestErrorText(t *testing.T) {
 	}
 }
 
-func TestParseErrorCopiesAndCuts(t *testing.T) {
+func TestParseErrorTruncatesText(t *testing.T) {
 	text := []byte(strings.Repeat("a", 100))
 	err := newParseError("io", "rchar", text)
-	text[0] = 'b' // the reader's buffer lives on
+	text[0] = 'b' // the buffer of the reader is reused
 	if want := strings.Repeat("a", 64); err.Text != want {
 		t.Errorf("got %q, want %q", err.Text, want)
 	}

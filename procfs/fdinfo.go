@@ -1,18 +1,18 @@
 package procfs
 
-// FDInfo is what /proc/PID/fdinfo/FD says of every open file.
+// FDInfo holds the lines of /proc/PID/fdinfo/FD that every open file has.
 type FDInfo struct {
 	Position int64  // bytes from the start of the file
-	Flags    uint64 // those of open(2)
+	Flags    uint64 // of open(2)
 }
 
-// ParseFDInfo fills dst from the text of an fdinfo file. Both lines must be
-// there; others are skipped.
+// ParseFDInfo fills dst from the text of /proc/PID/fdinfo/FD. Both lines are
+// required. It ignores other lines.
 func ParseFDInfo(text []byte, dst *FDInfo) error {
 	var got FDInfo
 	var position, flags bool
 	for len(text) > 0 {
-		line, rest, whole := nextLine(text)
+		line, rest, complete := nextLine(text)
 		text = rest
 		key, value := cutKey(line)
 		var ok bool
@@ -24,7 +24,7 @@ func ParseFDInfo(text []byte, dst *FDInfo) error {
 		default:
 			continue
 		}
-		if !ok || !whole {
+		if !ok || !complete {
 			return newParseError("fdinfo", string(key), value)
 		}
 	}
@@ -35,7 +35,7 @@ func ParseFDInfo(text []byte, dst *FDInfo) error {
 	return nil
 }
 
-// setPosition parses an offset, which a driver may let be below zero.
+// setPosition parses a file offset. Some drivers report negative offsets.
 func setPosition(to *int64, value []byte) bool {
 	value = trimBlanks(value)
 	negative := len(value) > 0 && value[0] == '-'

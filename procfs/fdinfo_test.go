@@ -16,7 +16,7 @@ func TestParseFDInfo(t *testing.T) {
 		{"no octal digit", "pos:\t0\nflags:\t08\n", FDInfo{}, "flags"},
 		{"no flags", "pos:\t0\n", FDInfo{}, ""},
 		{"empty", "", FDInfo{}, ""},
-		{"cut short", "pos:\t0\nflags:\t01", FDInfo{}, "flags"},
+		{"truncated", "pos:\t0\nflags:\t01", FDInfo{}, "flags"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -34,13 +34,14 @@ func TestParseFDInfoAllocs(t *testing.T) {
 	wantNoAllocs(t, func() error { return ParseFDInfo(text, dst) })
 }
 
-// FuzzParseFDInfo asserts that no text makes ParseFDInfo fail and yet answer.
+// FuzzParseFDInfo checks that ParseFDInfo never panics and never returns a value
+// with an error.
 func FuzzParseFDInfo(f *testing.F) {
 	f.Add([]byte("pos:\t-1\nflags:\t0100002\n"))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		var got FDInfo
 		if err := ParseFDInfo(text, &got); err != nil && got != (FDInfo{}) {
-			t.Errorf("got %+v beside error %v", got, err)
+			t.Errorf("got %+v and error %v, want no value with an error", got, err)
 		}
 	})
 }

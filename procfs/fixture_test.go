@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// fixture returns text that a kernel served, such as "linux-6.18/stat".
+// fixture returns a file of testdata, such as "linux-6.18/stat".
 func fixture(t testing.TB, name string) []byte {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join("testdata", filepath.FromSlash(name)))
@@ -47,7 +47,7 @@ func wantNoAllocs(t *testing.T, parse func() error) {
 	}
 }
 
-// benchmark measures parse over text of this length.
+// benchmark measures parse, which reads text.
 func benchmark(b *testing.B, text []byte, parse func() error) {
 	b.Helper()
 	b.ReportAllocs()
@@ -59,8 +59,8 @@ func benchmark(b *testing.B, text []byte, parse func() error) {
 	}
 }
 
-// cutsOf calls check with every proper beginning of text.
-func cutsOf(text []byte, check func(cut []byte)) {
+// forEachPrefix calls check with every proper prefix of text.
+func forEachPrefix(text []byte, check func(prefix []byte)) {
 	for n := range len(text) {
 		check(text[:n:n])
 	}

@@ -5,8 +5,9 @@ import (
 	"math"
 )
 
-// ParseBootTime returns when the host booted, in seconds after 1970, from the
-// text of /proc/stat. A container's own file system may hide that line.
+// ParseBootTime returns the boot time of the host, in seconds since the Unix
+// epoch, from the btime line of /proc/stat. In a container that line may be
+// missing.
 func ParseBootTime(text []byte) (seconds uint64, err error) {
 	const key = "btime "
 	at := text
@@ -17,32 +18,31 @@ func ParseBootTime(text []byte) (seconds uint64, err error) {
 		}
 		at = at[i+1:]
 	}
-	line, _, whole := nextLine(at[len(key):])
+	line, _, complete := nextLine(at[len(key):])
 	seconds, ok := parseUint(line)
-	if !ok || !whole {
+	if !ok || !complete {
 		return 0, newParseError("stat", "btime", line)
 	}
 	return seconds, nil
 }
 
-// ParseUptime returns for how long the host has been up, in hundredths of a
-// second, from the text of /proc/uptime. It takes its first number, which may
-// have any number of decimals; those after the second are cut off.
+// ParseUptime returns the uptime of the host, in hundredths of a second, from the
+// first number of /proc/uptime. It ignores decimals after the second.
 func ParseUptime(text []byte) (centiseconds uint64, err error) {
-	line, _, whole := nextLine(text)
+	line, _, complete := nextLine(text)
 	number, rest := nextField(line)
 	digits, decimals, point := bytes.Cut(number, []byte("."))
 	n, ok := parseUint(digits)
 	fraction, good := parseDecimals(decimals)
 	ok = ok && (good || !point)
-	if !ok || n > (math.MaxUint64-fraction)/100 || !whole && len(rest) == 0 {
+	if !ok || n > (math.MaxUint64-fraction)/100 || !complete && len(rest) == 0 {
 		return 0, newParseError("uptime", "", text)
 	}
 	return n*100 + fraction, nil
 }
 
-// parseDecimals returns the hundredths that stand behind a decimal point. There
-// must be a digit.
+// parseDecimals returns the hundredths of a fraction, given its digits after the
+// decimal point. There must be at least one digit.
 func parseDecimals(digits []byte) (hundredths uint64, ok bool) {
 	for _, c := range digits {
 		if c < '0' || c > '9' {

@@ -97,34 +97,34 @@ func BenchmarkParseUptime(b *testing.B) {
 	benchmark(b, text, func() error { _, err := ParseUptime(text); return err })
 }
 
-// FuzzParseBootTime asserts that no text makes ParseBootTime panic or fail and
-// yet answer, and that its answer survives being printed again.
+// FuzzParseBootTime checks that ParseBootTime never panics, never returns a value with an
+// error, and parses its printed result to the same value.
 func FuzzParseBootTime(f *testing.F) {
 	f.Add(fixture(f, "linux-6.18/host_stat"))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		got, err := ParseBootTime(text)
 		if err != nil && got != 0 {
-			t.Errorf("got %d beside error %v", got, err)
+			t.Errorf("got %d and error %v, want no value with an error", got, err)
 		}
 		again, againErr := ParseBootTime(fmt.Appendf(nil, "cpu 1\nbtime %d\n", got))
 		if againErr != nil || again != got {
-			t.Errorf("got %d, error %v, want %d", again, againErr, got)
+			t.Errorf("got %d and error %v, want %d", again, againErr, got)
 		}
 	})
 }
 
-// FuzzParseUptime asserts that no text makes ParseUptime panic or fail and yet
-// answer, and that its answer survives being printed again.
+// FuzzParseUptime checks that ParseUptime never panics, never returns a value with an
+// error, and parses its printed result to the same value.
 func FuzzParseUptime(f *testing.F) {
 	f.Add([]byte("158.34 312.00\n"))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		got, err := ParseUptime(text)
 		if err != nil && got != 0 {
-			t.Errorf("got %d beside error %v", got, err)
+			t.Errorf("got %d and error %v, want no value with an error", got, err)
 		}
 		again, againErr := ParseUptime(fmt.Appendf(nil, "%d.%02d 0.00\n", got/100, got%100))
 		if againErr != nil || again != got {
-			t.Errorf("got %d, error %v, want %d", again, againErr, got)
+			t.Errorf("got %d and error %v, want %d", again, againErr, got)
 		}
 	})
 }

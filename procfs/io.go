@@ -1,21 +1,22 @@
 package procfs
 
-// IO is what /proc/PID/io and /proc/PID/task/TID/io say, in bytes unless the
-// name says otherwise. That of a process includes its threads that have exited.
+// IO holds the values of /proc/PID/io or /proc/PID/task/TID/io. They are in bytes,
+// except the numbers of system calls. The values of a process include threads
+// that have exited.
 type IO struct {
-	ReadChars, WriteChars       uint64 // passed to and from system calls, whatever the kind of file
+	ReadChars, WriteChars       uint64 // passed to read and write system calls, for any kind of file
 	ReadSyscalls, WriteSyscalls uint64 // number of calls
 	ReadBytes                   uint64 // fetched from storage
-	WriteBytes                  uint64 // to be sent to storage
-	CancelledWriteBytes         uint64 // part of WriteBytes truncated before it was sent, by whoever wrote it
+	WriteBytes                  uint64 // to be written to storage
+	CancelledWriteBytes         uint64 // part of WriteBytes that was truncated before it was written
 	Have                        IOField
 }
 
 // IOField is a set of the lines of an io file.
 type IOField uint8
 
-// The lines of an io file. Kernels have all of them or, if built without
-// CONFIG_TASK_IO_ACCOUNTING, no such file.
+// The lines of an io file. A kernel without CONFIG_TASK_IO_ACCOUNTING has no io
+// files.
 const (
 	IOReadChars IOField = 1 << iota
 	IOWriteChars
@@ -28,19 +29,18 @@ const (
 	IOAll IOField = 1<<iota - 1
 )
 
-// ParseIO fills dst from the text of an io file. It skips lines whose key it
-// does not know.
+// ParseIO fills dst from the text of an io file. It ignores unknown keys.
 func ParseIO(text []byte, dst *IO) error {
 	var got IO
 	for len(text) > 0 {
-		line, rest, whole := nextLine(text)
+		line, rest, complete := nextLine(text)
 		text = rest
 		key, value := cutKey(line)
 		to, bit := got.field(key)
 		if bit == 0 {
 			continue
 		}
-		if !setUint(to, value) || !whole {
+		if !setUint(to, value) || !complete {
 			return newParseError("io", string(key), value)
 		}
 		got.Have |= bit
@@ -49,7 +49,7 @@ func ParseIO(text []byte, dst *IO) error {
 	return nil
 }
 
-// field returns where the number behind a key belongs, and its bit.
+// field returns the field for a key and its bit, or nil and 0.
 func (o *IO) field(key []byte) (*uint64, IOField) {
 	switch string(key) {
 	case "rchar":

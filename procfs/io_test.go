@@ -49,8 +49,8 @@ func BenchmarkParseIO(b *testing.B) {
 	benchmark(b, text, func() error { return ParseIO(text, dst) })
 }
 
-// FuzzParseIO asserts that no text makes ParseIO panic or fail and yet answer,
-// and that what it understands survives being printed again.
+// FuzzParseIO checks that ParseIO never panics, never returns a value with an
+// error, and parses its printed result to the same value.
 func FuzzParseIO(f *testing.F) {
 	f.Add(fixture(f, "linux-6.18/io"))
 	f.Add([]byte("read_bytes: 1\nwrite_bytes: x\n"))
@@ -58,7 +58,7 @@ func FuzzParseIO(f *testing.F) {
 		var got, again IO
 		if err := ParseIO(text, &got); err != nil {
 			if got != (IO{}) {
-				t.Errorf("got %+v beside error %v", got, err)
+				t.Errorf("got %+v and error %v, want no value with an error", got, err)
 			}
 			return
 		}
@@ -66,7 +66,7 @@ func FuzzParseIO(f *testing.F) {
 			got.ReadChars, got.WriteChars, got.ReadSyscalls, got.WriteSyscalls, got.ReadBytes, got.WriteBytes, got.CancelledWriteBytes)
 		err := ParseIO([]byte(printed), &again)
 		if got.Have = IOAll; err != nil || again != got {
-			t.Errorf("got %+v, error %v of %q, want %+v", again, err, printed, got)
+			t.Errorf("got %+v and error %v for %q, want %+v", again, err, printed, got)
 		}
 	})
 }

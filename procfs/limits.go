@@ -5,16 +5,16 @@ import (
 	"math"
 )
 
-// Unlimited is the value of a limit that is none.
+// Unlimited is the value of a limit that is not set.
 const Unlimited = math.MaxUint64
 
-// A Limit is how much of a resource a process may use.
+// A Limit is a resource limit of a process, see getrlimit(2).
 type Limit struct {
 	Soft uint64 // enforced
-	Hard uint64 // what the process may raise Soft to
+	Hard uint64 // maximum to which the process may raise Soft
 }
 
-// Limits is what /proc/PID/limits says.
+// Limits holds the values of /proc/PID/limits.
 type Limits struct {
 	CPU            Limit // seconds
 	FileSize       Limit // bytes
@@ -22,14 +22,14 @@ type Limits struct {
 	Stack          Limit // bytes
 	Core           Limit // bytes
 	RSS            Limit // bytes; not enforced
-	Processes      Limit // threads of the user
-	OpenFiles      Limit // one more than the greatest file descriptor
+	Processes      Limit // number of threads of the user
+	OpenFiles      Limit // maximum file descriptor plus 1
 	LockedMemory   Limit // bytes
 	AddressSpace   Limit // bytes
 	FileLocks      Limit // not enforced
-	PendingSignals Limit // signals of the user
-	MsgQueue       Limit // bytes of the user
-	Nice           Limit // n allows nice values down to 20 - n
+	PendingSignals Limit // number of queued signals of the user
+	MsgQueue       Limit // bytes, for the user
+	Nice           Limit // a value n permits nice values down to 20 - n
 	RTPriority     Limit
 	RTTime         Limit // microseconds; since 2.6.25
 	Have           LimitField
@@ -58,13 +58,13 @@ const (
 	LimitRTTime
 )
 
-// ParseLimits fills dst from the text of a limits file. It skips the heading
-// and limits it does not know.
+// ParseLimits fills dst from the text of a limits file. It ignores the header and
+// unknown limits.
 func ParseLimits(text []byte, dst *Limits) error {
-	const nameWidth = 25 // of the first column; names hold spaces and are padded with them
+	const nameWidth = 25 // of the first column; names contain spaces and are padded with spaces
 	var got Limits
 	for len(text) > 0 {
-		line, rest, whole := nextLine(text)
+		line, rest, complete := nextLine(text)
 		text = rest
 		width := min(nameWidth, len(line))
 		name, values := bytes.TrimRight(line[:width], " "), line[width:]
@@ -74,7 +74,7 @@ func ParseLimits(text []byte, dst *Limits) error {
 		}
 		soft, units := nextField(values)
 		hard, _ := nextField(units)
-		if !setLimit(&to.Soft, soft) || !setLimit(&to.Hard, hard) || !whole {
+		if !setLimit(&to.Soft, soft) || !setLimit(&to.Hard, hard) || !complete {
 			return newParseError("limits", string(name), values)
 		}
 		got.Have |= bit
@@ -92,7 +92,7 @@ func setLimit(to *uint64, value []byte) bool {
 	return setUint(to, value)
 }
 
-// field returns the limit that has this name, and its bit.
+// field returns the limit with this name and its bit, or nil and 0.
 func (l *Limits) field(name []byte) (*Limit, LimitField) {
 	switch string(name) {
 	case "Max cpu time":
@@ -129,4 +129,15 @@ func (l *Limits) field(name []byte) (*Limit, LimitField) {
 		return &l.RTTime, LimitRTTime
 	}
 	return nil, 0
+}
+
+// At returns the limit with bit 1<<k in Have, or the zero Limit if k is out of
+// range.
+func (l *Limits) At(k int) Limit {
+	all := [...]*Limit{&l.CPU, &l.FileSize, &l.Data, &l.Stack, &l.Core, &l.RSS, &l.Processes, &l.OpenFiles,
+		&l.LockedMemory, &l.AddressSpace, &l.FileLocks, &l.PendingSignals, &l.MsgQueue, &l.Nice, &l.RTPriority, &l.RTTime}
+	if k < 0 || k >= len(all) {
+		return Limit{}
+	}
+	return *all[k]
 }

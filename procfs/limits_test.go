@@ -65,8 +65,8 @@ func BenchmarkParseLimits(b *testing.B) {
 	benchmark(b, text, func() error { return ParseLimits(text, dst) })
 }
 
-// FuzzParseLimits asserts that no text makes ParseLimits panic or fail and yet
-// answer, and that what it understands survives being printed again.
+// FuzzParseLimits checks that ParseLimits never panics, never returns a value with an
+// error, and parses its printed result to the same value.
 func FuzzParseLimits(f *testing.F) {
 	f.Add(fixture(f, "linux-6.18/limits"))
 	names := []string{"cpu time", "file size", "data size", "stack size", "core file size", "resident set",
@@ -76,7 +76,7 @@ func FuzzParseLimits(f *testing.F) {
 		var got, again Limits
 		if err := ParseLimits(text, &got); err != nil {
 			if got != (Limits{}) {
-				t.Errorf("got %+v beside error %v", got, err)
+				t.Errorf("got %+v and error %v, want no value with an error", got, err)
 			}
 			return
 		}
@@ -91,7 +91,32 @@ func FuzzParseLimits(f *testing.F) {
 			}
 		}
 		if err := ParseLimits([]byte(printed.String()), &again); err != nil || again != got {
-			t.Errorf("got %+v, error %v of %q, want %+v", again, err, printed.String(), got)
+			t.Errorf("got %+v and error %v for %q, want %+v", again, err, printed.String(), got)
 		}
 	})
+}
+
+func TestLimitsAt(t *testing.T) {
+	var l Limits
+	if err := ParseLimits(fixture(t, "linux-6.18/limits"), &l); err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		name string
+		bit  LimitField
+		want Limit
+	}{
+		{"first", LimitCPU, l.CPU}, {"stack", LimitStack, l.Stack}, {"files", LimitOpenFiles, l.OpenFiles}, {"last", LimitRTTime, l.RTTime},
+	} {
+		k := 0
+		for tt.bit>>k != 1 {
+			k++
+		}
+		if got := l.At(k); got != tt.want {
+			t.Errorf("%s: got %+v, want %+v", tt.name, got, tt.want)
+		}
+	}
+	if got := l.At(16); got != (Limit{}) {
+		t.Errorf("got %+v for an index out of range, want the zero Limit", got)
+	}
 }

@@ -9,11 +9,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// What a [Reader] lists: processes, threads, and entries of any directory.
-
-// AppendPIDs appends the PIDs of all processes to dst, ascending.
+// AppendPIDs appends the PIDs of all processes to dst in ascending order.
 func (r *Reader) AppendPIDs(dst []int) ([]int, error) {
-	r.nameHost(".")
+	r.setHostPath(".")
 	dst, errno := r.appendNumbers(dst)
 	if errno != 0 {
 		return dst, &ReadError{Err: errno}
@@ -21,20 +19,21 @@ func (r *Reader) AppendPIDs(dst []int) ([]int, error) {
 	return dst, nil
 }
 
-// An Entry is what the listing of the process file system says of a process.
+// An Entry is the directory entry of a process in /proc.
 type Entry struct {
 	PID int
 
-	// Inode is that of its directory. Linux gives each process one of its own, and
-	// keeps it until the process is reaped or memory is short: of two processes
-	// with the same PID it differs. It is 1 where the kernel had no memory for it.
+	// Inode is the inode of /proc/PID. It differs between two processes with the
+	// same PID. The kernel keeps it until the process is reaped or the inode is
+	// evicted under memory pressure. It is 1 if the kernel could not allocate an
+	// inode.
 	Inode uint64
 }
 
-// AppendProcesses appends an Entry for every process to dst, ascending by PID. It
-// costs what AppendPIDs costs.
+// AppendProcesses appends an Entry for every process to dst, in ascending order
+// of PID. It makes the same system calls as AppendPIDs.
 func (r *Reader) AppendProcesses(dst []Entry) ([]Entry, error) {
-	r.nameHost(".")
+	r.setHostPath(".")
 	from := len(dst)
 	errno := r.list(func(name []byte, inode uint64) {
 		if n, ok := parseID(name); ok {
@@ -51,9 +50,9 @@ func (r *Reader) AppendProcesses(dst []Entry) ([]Entry, error) {
 	return dst, nil
 }
 
-// AppendTIDs appends the thread ids of a process to dst, ascending.
+// AppendTIDs appends the thread IDs of a process to dst in ascending order.
 func (r *Reader) AppendTIDs(dst []int, pid int) ([]int, error) {
-	r.name(pid, "task")
+	r.setPath(pid, "task")
 	dst, errno := r.appendNumbers(dst)
 	if errno != 0 {
 		return dst, &ReadError{PID: pid, File: "task", Err: errno}
@@ -61,8 +60,8 @@ func (r *Reader) AppendTIDs(dst []int, pid int) ([]int, error) {
 	return dst, nil
 }
 
-// appendNumbers appends the names in the directory r.path names that are
-// numbers. The kernel lists them ascending, but a copy of /proc may not.
+// appendNumbers appends the numeric names in the directory at r.path. procfs
+// lists them in ascending order; a copy in files may not.
 func (r *Reader) appendNumbers(dst []int) ([]int, syscall.Errno) {
 	from := len(dst)
 	sorted := true
@@ -82,15 +81,15 @@ func (r *Reader) appendNumbers(dst []int) ([]int, syscall.Errno) {
 	return dst, errno
 }
 
-// parseID parses the name of the directory of a process or thread, in front of
-// which the kernel writes no zeros.
+// parseID parses a directory name that is a PID or thread ID without leading
+// zeros.
 func parseID(name []byte) (id int, ok bool) {
 	n, ok := parseUint(name)
 	return int(n), ok && name[0] != '0' && n <= 1<<30
 }
 
-// list calls each with the name of every entry of the directory r.path names,
-// but "." and "..", and with its inode.
+// list calls each with the name and inode of every entry of the directory at
+// r.path whose name does not begin with a dot.
 func (r *Reader) list(each func(name []byte, inode uint64)) syscall.Errno {
 	fd, errno := r.open(unix.O_RDONLY | unix.O_DIRECTORY | unix.O_CLOEXEC)
 	if errno != 0 {

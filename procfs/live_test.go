@@ -10,8 +10,8 @@ import (
 	"testing"
 )
 
-// liveFile reads one file of a live process. It returns nil if the process has
-// exited, the kernel refuses, or it was built without such a file.
+// liveFile reads one file of a running process. It returns nil if the process has
+// exited, the kernel denies access, or the kernel lacks the file.
 func liveFile(t *testing.T, pid int, file string) []byte {
 	t.Helper()
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/%s", pid, file))
@@ -25,10 +25,10 @@ func liveFile(t *testing.T, pid int, file string) []byte {
 	return nil
 }
 
-// TestLive parses every process of the running kernel.
+// TestLive parses the files of every process of the running kernel.
 func TestLive(t *testing.T) {
 	if runtime.GOOS != "linux" {
-		t.Skip("no /proc on", runtime.GOOS)
+		t.Skip("requires Linux, runs on", runtime.GOOS)
 	}
 	dirs, err := filepath.Glob("/proc/[1-9]*")
 	if err != nil || len(dirs) == 0 {
@@ -39,13 +39,13 @@ func TestLive(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		liveNumbers(t, pid)
-		liveWords(t, pid)
+		checkLiveNumbers(t, pid)
+		checkLiveStrings(t, pid)
 	}
 }
 
-// liveNumbers parses the files of numbers of one process.
-func liveNumbers(t *testing.T, pid int) {
+// checkLiveNumbers parses the files with numbers of one process.
+func checkLiveNumbers(t *testing.T, pid int) {
 	t.Helper()
 	var stat Stat
 	var status Status
@@ -69,7 +69,7 @@ func liveNumbers(t *testing.T, pid int) {
 		}
 	}
 	if stat.PID != 0 && stat.PID != pid {
-		t.Errorf("got process %d of directory %d", stat.PID, pid)
+		t.Errorf("got PID %d from /proc/%d/stat", stat.PID, pid)
 	}
 	const all = StatusState | StatusUIDs | StatusGIDs | StatusThreads | StatusSwitches
 	if status.Have != 0 && status.Have&all != all {
@@ -77,8 +77,8 @@ func liveNumbers(t *testing.T, pid int) {
 	}
 }
 
-// liveWords parses the files of words of one process.
-func liveWords(t *testing.T, pid int) {
+// checkLiveStrings parses the files with strings of one process.
+func checkLiveStrings(t *testing.T, pid int) {
 	t.Helper()
 	for _, path := range AppendCgroupPaths(nil, liveFile(t, pid, "cgroup")) {
 		if path == "" || path[0] != '/' {
@@ -86,15 +86,14 @@ func liveWords(t *testing.T, pid int) {
 		}
 	}
 	if wchan := ParseWChan(liveFile(t, pid, "wchan")); len(wchan) > 128 {
-		t.Errorf("process %d: got wait channel %q, want a function", pid, wchan)
+		t.Errorf("process %d: got wait channel %q, want a function name", pid, wchan)
 	}
 }
 
-// TestLiveSelf compares what the parsers say of this process with what it
-// knows of itself.
+// TestLiveSelf compares parsed values of this process with those of system calls.
 func TestLiveSelf(t *testing.T) {
 	if runtime.GOOS != "linux" {
-		t.Skip("no /proc on", runtime.GOOS)
+		t.Skip("requires Linux, runs on", runtime.GOOS)
 	}
 	pid := os.Getpid()
 	var stat Stat
@@ -133,7 +132,7 @@ func TestLiveSelf(t *testing.T) {
 // TestLiveHost parses the files of the running kernel that describe the host.
 func TestLiveHost(t *testing.T) {
 	if runtime.GOOS != "linux" {
-		t.Skip("no /proc on", runtime.GOOS)
+		t.Skip("requires Linux, runs on", runtime.GOOS)
 	}
 	read := func(name string) []byte {
 		text, err := os.ReadFile("/proc/" + name)
@@ -143,13 +142,13 @@ func TestLiveHost(t *testing.T) {
 		return text
 	}
 	if boot, err := ParseBootTime(read("stat")); err != nil || boot == 0 {
-		t.Errorf("got boot time %d, error %v", boot, err)
+		t.Errorf("got boot time %d and error %v, want a positive time", boot, err)
 	}
 	if uptime, err := ParseUptime(read("uptime")); err != nil || uptime == 0 {
-		t.Errorf("got uptime %d, error %v", uptime, err)
+		t.Errorf("got uptime %d and error %v, want a positive time", uptime, err)
 	}
 	var mem Meminfo
 	if err := ParseMeminfo(read("meminfo"), &mem); err != nil || mem.TotalBytes <= mem.FreeBytes {
-		t.Errorf("got %+v, error %v", mem, err)
+		t.Errorf("got %+v and error %v, want more total than free memory", mem, err)
 	}
 }

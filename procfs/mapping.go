@@ -5,15 +5,15 @@ import (
 	"math"
 )
 
-// A Mapping is one block of /proc/PID/smaps: a range of addresses, and what of
-// it is in memory. It is of no use to compare it with the sums of [Smaps] later,
-// for memory moves all the time.
+// A Mapping is one block of /proc/PID/smaps: an address range and its memory use.
+// Its values cannot be compared with sums in [Smaps] that were read at another
+// time.
 type Mapping struct {
 	Start, End uint64 // addresses
 	Perms      string // such as "r-xp"
 	Offset     uint64 // in the file, bytes
 	Inode      uint64 // of the file, 0 if there is none
-	Path       string // as the kernel shows it: of a file, such as "[heap]", or ""
+	Path       string // of a file, or a name such as "[heap]", or ""
 
 	SizeBytes         uint64
 	RSSBytes          uint64
@@ -27,19 +27,18 @@ type Mapping struct {
 	SwapBytes         uint64
 }
 
-// AppendMappings appends the blocks in the text of an smaps file to dst. It
-// skips lines whose key it does not know. Words of the struct are copies. On
-// error dst is returned as it was; a block that ends before its Swap, the last
-// size of interest, is one.
+// AppendMappings appends the blocks of an smaps file to dst. It ignores unknown
+// keys. The strings are copies. On error it returns dst unchanged. A block without
+// a Swap line, the last that is parsed, is truncated and causes an error.
 func AppendMappings(dst []Mapping, text []byte) ([]Mapping, error) {
 	got := dst
-	ended := true // the block, with its Swap
+	ended := true // the current block has had its Swap line
 	for len(text) > 0 {
-		line, rest, whole := nextLine(text)
+		line, rest, complete := nextLine(text)
 		text = rest
 		key, value, isKey := cutSmapsKey(line)
 		switch {
-		case !whole:
+		case !complete:
 			return dst, newParseError("smaps", "", line)
 		case !isKey:
 			var m Mapping
@@ -51,7 +50,7 @@ func AppendMappings(dst []Mapping, text []byte) ([]Mapping, error) {
 			}
 			got, ended = append(got, m), false
 		case len(got) == len(dst):
-			return dst, newParseError("smaps", string(key), value) // of no block
+			return dst, newParseError("smaps", string(key), value) // before the first heading
 		default:
 			to := got[len(got)-1].size(key)
 			if to != nil && !setKB(to, value) {
@@ -66,8 +65,8 @@ func AppendMappings(dst []Mapping, text []byte) ([]Mapping, error) {
 	return got, nil
 }
 
-// cutSmapsKey splits a line whose first word ends in a colon. A heading never
-// does: its first word is a range of addresses.
+// cutSmapsKey splits a line whose first field ends with a colon. ok is false for
+// a heading, whose first field is an address range.
 func cutSmapsKey(line []byte) (key, value []byte, ok bool) {
 	word, rest := nextField(line)
 	if len(word) == 0 || word[len(word)-1] != ':' {
@@ -76,7 +75,7 @@ func cutSmapsKey(line []byte) (key, value []byte, ok bool) {
 	return word[:len(word)-1], rest, true
 }
 
-// size returns where the number behind a key belongs, nil if nowhere.
+// size returns the field for a key, or nil.
 func (m *Mapping) size(key []byte) *uint64 {
 	switch string(key) {
 	case "Size":
@@ -107,8 +106,8 @@ func (m *Mapping) size(key []byte) *uint64 {
 //
 //	7f0c-7f0d r-xp 00001000 fe:00 1234    /lib/a file.so
 //
-// The path is the rest of the line and may hold anything but a newline, which
-// the kernel writes as \012.
+// The path is the rest of the line. It may contain any byte except a newline,
+// which the kernel escapes as \012.
 func (m *Mapping) parseHeading(line []byte) bool {
 	addresses, rest := nextField(line)
 	perms, rest := nextField(rest)
@@ -124,7 +123,7 @@ func (m *Mapping) parseHeading(line []byte) bool {
 	return true
 }
 
-// setHex parses what the kernel prints with %x.
+// setHex parses a hexadecimal number without prefix.
 func setHex(to *uint64, digits []byte) bool {
 	if len(digits) == 0 || len(digits) > 16 {
 		return false
@@ -144,8 +143,8 @@ func setHex(to *uint64, digits []byte) bool {
 	return true
 }
 
-// Add adds the sizes of o to those of m. Sums that do not fit stay at the
-// greatest number.
+// Add adds the sizes of o to those of m. A sum that overflows is set to
+// math.MaxUint64.
 func (m *Mapping) Add(o *Mapping) {
 	for _, pair := range [...]struct{ to, from *uint64 }{
 		{&m.SizeBytes, &o.SizeBytes}, {&m.RSSBytes, &o.RSSBytes}, {&m.PSSBytes, &o.PSSBytes},

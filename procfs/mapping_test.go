@@ -36,7 +36,7 @@ func TestAppendMappings(t *testing.T) {
 		{"bad size", "1-2 r--p 0 0:0 0 \nRss: x kB\n", nil, "Rss"},
 		{"bad address", "1-g r--p 0 0:0 0 \n", nil, "address"},
 		{"backwards", "2-1 r--p 0 0:0 0 \n", nil, "address"},
-		{"cut short", "1-2 r--p 0 0:0 0 /lib", nil, ""},
+		{"truncated", "1-2 r--p 0 0:0 0 /lib", nil, ""},
 		{"without its end", "1-2 r--p 0 0:0 0 \nRss: 5 kB\n", nil, "Swap"},
 		{"without its end before another", "1-2 r--p 0 0:0 0 \nRss: 5 kB\n" + oldBlock, nil, "Swap"},
 	}
@@ -51,8 +51,8 @@ func TestAppendMappings(t *testing.T) {
 	}
 }
 
-// TestAppendMappingsAddsUp compares with the sums of the same text.
-func TestAppendMappingsAddsUp(t *testing.T) {
+// TestAppendMappingsSums compares the sums with those of ParseSmaps.
+func TestAppendMappingsSums(t *testing.T) {
 	text := fixture(t, "linux-6.18/smaps")
 	list, err := AppendMappings(nil, text)
 	if err != nil {
@@ -68,7 +68,7 @@ func TestAppendMappingsAddsUp(t *testing.T) {
 	}
 	if len(list) < 10 || got.RSSBytes != want.RSSBytes || got.PSSBytes != want.PSSBytes || got.SwapBytes != want.SwapBytes ||
 		got.PrivateCleanBytes+got.PrivateDirtyBytes != want.USSBytes {
-		t.Errorf("got %+v of %d mappings, want %+v", got, len(list), want)
+		t.Errorf("got %+v from %d mappings, want %+v", got, len(list), want)
 	}
 }
 
@@ -86,15 +86,15 @@ func BenchmarkAppendMappings(b *testing.B) {
 	benchmark(b, text, func() (err error) { list, err = AppendMappings(list[:0], text); return err })
 }
 
-// FuzzAppendMappings asserts that what was there stays, and that an error comes
-// without an answer.
+// FuzzAppendMappings checks that AppendMappings keeps the given elements, and
+// appends none with an error.
 func FuzzAppendMappings(f *testing.F) {
 	f.Add([]byte(oldBlock))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		before := oldMapping()
 		got, err := AppendMappings([]Mapping{before}, text)
 		if len(got) == 0 || got[0] != before || err != nil && len(got) != 1 {
-			t.Errorf("got %+v, error %v", got, err)
+			t.Errorf("got %+v and error %v, want the given element first, and only it with an error", got, err)
 		}
 	})
 }

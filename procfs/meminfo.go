@@ -1,10 +1,10 @@
 package procfs
 
-// Meminfo is what /proc/meminfo says of the memory of the host.
+// Meminfo holds values of /proc/meminfo.
 type Meminfo struct {
 	TotalBytes     uint64
 	FreeBytes      uint64
-	AvailableBytes uint64 // for new processes, without swapping; since 3.14
+	AvailableBytes uint64 // for new processes without swapping; since Linux 3.14
 	SwapTotalBytes uint64
 	SwapFreeBytes  uint64
 	Have           MeminfoField
@@ -22,19 +22,18 @@ const (
 	MeminfoSwapFree
 )
 
-// ParseMeminfo fills dst from the text of /proc/meminfo. It skips lines whose
-// key it does not know.
+// ParseMeminfo fills dst from the text of /proc/meminfo. It ignores unknown keys.
 func ParseMeminfo(text []byte, dst *Meminfo) error {
 	var got Meminfo
 	for len(text) > 0 {
-		line, rest, whole := nextLine(text)
+		line, rest, complete := nextLine(text)
 		text = rest
 		key, value := cutKey(line)
 		to, bit := got.field(key)
 		if bit == 0 {
 			continue
 		}
-		if !setKB(to, value) || !whole {
+		if !setKB(to, value) || !complete {
 			return newParseError("meminfo", string(key), value)
 		}
 		got.Have |= bit
@@ -43,7 +42,7 @@ func ParseMeminfo(text []byte, dst *Meminfo) error {
 	return nil
 }
 
-// field returns where the size behind a key belongs, and its bit.
+// field returns the field for a key and its bit, or nil and 0.
 func (m *Meminfo) field(key []byte) (*uint64, MeminfoField) {
 	switch string(key) {
 	case "MemTotal":

@@ -48,15 +48,15 @@ func BenchmarkParseMeminfo(b *testing.B) {
 	benchmark(b, text, func() error { return ParseMeminfo(text, dst) })
 }
 
-// FuzzParseMeminfo asserts that no text makes ParseMeminfo panic or fail and yet
-// answer, and that what it understands survives being printed again.
+// FuzzParseMeminfo checks that ParseMeminfo never panics, never returns a value with an
+// error, and parses its printed result to the same value.
 func FuzzParseMeminfo(f *testing.F) {
 	f.Add(fixture(f, "linux-6.18/meminfo"))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		var got, again Meminfo
 		if err := ParseMeminfo(text, &got); err != nil {
 			if got != (Meminfo{}) {
-				t.Errorf("got %+v beside error %v", got, err)
+				t.Errorf("got %+v and error %v, want no value with an error", got, err)
 			}
 			return
 		}
@@ -67,7 +67,7 @@ func FuzzParseMeminfo(f *testing.F) {
 			}
 		}
 		if err := ParseMeminfo([]byte(printed.String()), &again); err != nil || again != got {
-			t.Errorf("got %+v, error %v of %q, want %+v", again, err, printed.String(), got)
+			t.Errorf("got %+v and error %v for %q, want %+v", again, err, printed.String(), got)
 		}
 	})
 }

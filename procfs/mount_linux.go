@@ -10,20 +10,19 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A Mount is a process file system held open, so that every read is relative
-// to one mount whatever is mounted over its path later. It may be shared by
-// any number of Readers.
+// A Mount is an open procfs root directory. All reads are relative to it, even
+// if something else is mounted over its path later. Readers may share a Mount.
 type Mount struct {
-	dir     *os.File
-	fd      int  // that of dir
-	real    bool // the kernel's own procfs, not a copy of one
-	sizedFD bool // the size of a PID/fd directory is the number of its entries
-	open    bool // no hidepid, which makes every open look at the process
-	ownPIDs bool // PIDs here are those that system calls of this process take
+	dir       *os.File
+	fd        int  // of dir
+	isProcfs  bool // the file system type is procfs, not a copy in files
+	sizedFD   bool // st_size of /proc/PID/fd is the number of open files, Linux 6.2
+	noHidePID bool // mounted without hidepid, which adds a ptrace access check to each open
+	ownPIDs   bool // PIDs in this mount are valid in system calls of this process
 }
 
-// Open opens the process file system mounted at root. It must be a directory
-// that holds a stat file with a btime line; the error says what is amiss.
+// Open opens the procfs mounted at root. Unless root is a procfs, it must have a
+// stat file with a btime line. The error states what is wrong.
 func Open(root string) (*Mount, error) {
 	dir, err := os.OpenFile(root, unix.O_DIRECTORY, 0)
 	if err != nil {
@@ -32,11 +31,11 @@ func Open(root string) (*Mount, error) {
 	m := &Mount{dir: dir, fd: int(dir.Fd())}
 	var fs unix.Statfs_t
 	if err := unix.Fstatfs(m.fd, &fs); err == nil {
-		m.real = fs.Type == unix.PROC_SUPER_MAGIC
+		m.isProcfs = fs.Type == unix.PROC_SUPER_MAGIC
 	}
 	text, err := os.ReadFile(filepath.Join(root, "stat"))
 	switch {
-	case err != nil && m.real: // mounted with subset=pid, which hides all but processes
+	case err != nil && m.isProcfs: // subset=pid hides all files outside process directories
 	case err != nil:
 		err = fmt.Errorf("procfs: %s is not a process file system: %w", root, err)
 	default:
@@ -44,37 +43,37 @@ func Open(root string) (*Mount, error) {
 			err = fmt.Errorf("procfs: %s is not a process file system: %w", root, err)
 		}
 	}
-	if err != nil && !m.real {
+	if err != nil && !m.isProcfs {
 		_ = dir.Close()
 		return nil, err
 	}
-	m.sizedFD = m.real && kernelAtLeast(6, 2)
-	m.open = m.real && !hidesPIDs()
-	m.ownPIDs = m.real && ownNamespace(root)
+	m.sizedFD = m.isProcfs && kernelAtLeast(6, 2)
+	m.noHidePID = m.isProcfs && !anyHidePID()
+	m.ownPIDs = m.isProcfs && ownNamespace(root)
 	return m, nil
 }
 
-// SizedFDs reports whether the number of a process's open files is known without
-// listing them, which may wait.
+// SizedFDs reports whether the number of open files of a process is available
+// without listing them (Linux 6.2). Listing may block.
 func (m *Mount) SizedFDs() bool { return m.sizedFD }
 
-// Close closes the mount. Readers of it must not be used any more, nor may it open a
-// Process.
+// Close closes the mount. Its Readers and its Process method must not be used
+// afterwards.
 func (m *Mount) Close() error { return m.dir.Close() }
 
-// Real reports whether this is the kernel's own file system, whose numbers
-// belong to the running machine, and not a copy of one.
-func (m *Mount) IsProcfs() bool { return m.real }
+// IsProcfs reports whether the mount is a procfs of the running kernel, and not
+// a copy in files.
+func (m *Mount) IsProcfs() bool { return m.isProcfs }
 
-// OwnPIDs reports whether PIDs found here name the same processes in system
-// calls, such as prlimit(2). They do not where the mount belongs to another
-// PID namespace, as a host's does inside a container.
+// OwnPIDs reports whether PIDs of this mount are valid in system calls such as
+// prlimit(2). They are not if the mount belongs to another PID namespace, such
+// as the procfs of the host inside a container.
 func (m *Mount) OwnPIDs() bool { return m.ownPIDs }
 
-// rawCalls says which system calls for a file return without waiting for
-// anything that the process, or a file system it uses, can hold up. Those may
-// be raw: Go's scheduler is not told of them, which saves a tenth of a walk. Of
-// a call that may wait it has to know, or it would wait as well.
+// rawCalls is the set of system calls on a file that cannot block on the
+// process or on a file system that it uses. They can be raw system calls, which
+// do not notify the Go scheduler. This makes a walk 10 % faster. A blocking raw
+// call would block all goroutines of its P.
 type rawCalls uint8
 
 const (
@@ -82,11 +81,11 @@ const (
 	rawRead
 )
 
-// raw returns the raw calls for a file of one record. To read stat, io or wchan
-// waits for a process in execve(2); whatever walks its memory waits for that,
-// some already to open it.
-func (m *Mount) raw(file string) rawCalls {
-	if !m.open {
+// rawCallsFor returns the raw calls for a single-record file. Reading stat, io
+// or wchan can block while the process is in execve(2). So can files that read
+// the memory of the process, some of them already in open.
+func (m *Mount) rawCallsFor(file string) rawCalls {
+	if !m.noHidePID {
 		return 0
 	}
 	switch file {
@@ -98,16 +97,16 @@ func (m *Mount) raw(file string) rawCalls {
 	return 0
 }
 
-// hidesPIDs reports whether a procfs is mounted so that processes hide from
-// other users. Any will do: what is at stake is speed.
-func hidesPIDs() bool {
+// anyHidePID reports whether any procfs in this mount namespace has the hidepid
+// option. It need not be this Mount: the result only affects speed.
+func anyHidePID() bool {
 	text, err := os.ReadFile("/proc/self/mountinfo")
 	return err != nil || strings.Contains(string(text), "hidepid=")
 }
 
-// ownNamespace reports whether the mount at root numbers processes as this
-// process's own PID namespace does: then "self" names us by the PID that we
-// know, and our status shows no second number from a nested namespace.
+// ownNamespace reports whether the procfs at root belongs to the PID namespace
+// of this process. Then "self" links to the result of getpid(2), and NSpid in
+// its status file has no second PID of a nested namespace.
 func ownNamespace(root string) bool {
 	self, err := os.Readlink(filepath.Join(root, "self"))
 	if err != nil || self != strconv.Itoa(os.Getpid()) {
@@ -121,7 +120,7 @@ func ownNamespace(root string) bool {
 	return ParseStatus(text, &st) == nil && st.NSPIDs <= 1
 }
 
-// kernelAtLeast reports whether the running kernel calls itself at least
+// kernelAtLeast reports whether uname(2) returns a release of at least
 // major.minor.
 func kernelAtLeast(major, minor int) bool {
 	var u unix.Utsname

@@ -11,46 +11,47 @@ import (
 )
 
 const (
-	// maxWhole bounds what [Process.ReadAll] reads. It is beyond the smaps file
-	// of a process with as many mappings as the kernel allows by default.
-	maxWhole = 256 << 20
+	// maxProcessFile is the size limit of [Process.ReadAll]. It exceeds the smaps
+	// file of a process with 65,530 mappings, the default of vm.max_map_count.
+	maxProcessFile = 256 << 20
 
-	// maxWords bounds it for the arguments and the environment, for which
-	// execve(2) takes 6 MiB in all. What seems to be more was forged.
-	maxWords = 8 << 20
+	// maxProcessArgs is the limit for cmdline and environ. execve(2) accepts at
+	// most 6 MiB of arguments and environment together; longer text was set by
+	// prctl(PR_SET_MM).
+	maxProcessArgs = 8 << 20
 )
 
-// mostOf returns how many bytes of a file are read.
-func mostOf(file string) int {
+// sizeLimit returns the maximum size of a file for [Process.ReadAll].
+func sizeLimit(file string) int {
 	if file == "cmdline" || file == "environ" {
-		return maxWords
+		return maxProcessArgs
 	}
-	return maxWhole
+	return maxProcessFile
 }
 
-// A Process is the directory of one process, held open. Whatever is read below
-// it is of that process and no other: after its death every method fails with
-// an error that matches [ErrGone], whoever has its PID then. Its methods may be
-// called from several goroutines, but for Close.
+// A Process is the open directory /proc/PID of one process. Its methods read
+// only that process: after the process is reaped they return an error that
+// matches [ErrGone], even if its PID is reused. The methods except Close may be
+// called concurrently.
 type Process struct {
-	mount *Mount
-	fd    int
-	pid   int
-	path  bool // the descriptor only names the directory, since we may not list it
-	kept  keptFiles
-	room  *atomic.Int32 // how many more files may be kept open; nil is none
+	mount    *Mount
+	fd       int
+	pid      int
+	pathOnly bool // fd was opened with O_PATH, because listing is not permitted
+	cache    fileCache
+	fdBudget *atomic.Int32 // number of files that may still be kept open; nil for none
 }
 
 // Process opens the directory of the process that has this PID now. It keeps
-// files open that are read again and again, while room, which may be shared by
-// any number of processes, is above 0. Without room it keeps none.
-func (m *Mount) Process(pid int, room *atomic.Int32) (*Process, error) {
+// files open that are read repeatedly while fdBudget, which processes may share,
+// is above 0. If fdBudget is nil, it keeps no files open.
+func (m *Mount) Process(pid int, fdBudget *atomic.Int32) (*Process, error) {
 	const flags = unix.O_DIRECTORY | unix.O_CLOEXEC
-	p := &Process{mount: m, pid: pid, room: room}
+	p := &Process{mount: m, pid: pid, fdBudget: fdBudget}
 	name := strconv.Itoa(pid)
 	fd, err := openat(m.fd, name, unix.O_RDONLY|flags)
 	if err == unix.EACCES || err == unix.EPERM { // hidepid=1
-		p.path = true
+		p.pathOnly = true
 		fd, err = openat(m.fd, name, unix.O_PATH|flags)
 	}
 	if err != 0 {
@@ -60,62 +61,61 @@ func (m *Mount) Process(pid int, room *atomic.Int32) (*Process, error) {
 	return p, nil
 }
 
-// Close closes the directory.
+// Close closes the directory and all cached files.
 func (p *Process) Close() {
-	p.kept.close(p)
+	p.cache.close(p)
 	closeFD(p.fd)
 }
 
-// FD returns the descriptor of the directory. System calls take it for a pidfd
-// unless NameOnly says that they do not.
+// FD returns the descriptor of the directory. System calls accept it as a pidfd
+// unless PathOnly is true.
 func (p *Process) FD() int { return p.fd }
 
-// NameOnly reports whether the descriptor only names the directory, because
-// the kernel lets us not list it.
-func (p *Process) PathOnly() bool { return p.path }
+// PathOnly reports whether the descriptor was opened with O_PATH, because the
+// kernel does not permit listing the directory.
+func (p *Process) PathOnly() bool { return p.pathOnly }
 
-// Dup returns the same process under a descriptor of its own.
+// Dup returns the same process with a duplicate of the descriptor.
 func (p *Process) Dup() (*Process, error) {
 	fd, err := unix.FcntlInt(uintptr(p.fd), unix.F_DUPFD_CLOEXEC, 0)
 	if err != nil {
 		return nil, &ReadError{PID: p.pid, Err: err}
 	}
-	return &Process{mount: p.mount, fd: fd, pid: p.pid, path: p.path, room: p.room}, nil
+	return &Process{mount: p.mount, fd: fd, pid: p.pid, pathOnly: p.pathOnly, fdBudget: p.fdBudget}, nil
 }
 
-// Read returns the text of a file of one record, as [Reader.Read] does. It
-// reads into buf, or into a larger one if the text needs it. A file that is read
-// again and again may stay open.
+// Read returns the text of a single-record file, as [Reader.Read] does. It reads
+// into buf, or into a larger buffer if needed. It may keep the file open.
 func (p *Process) Read(buf []byte, file string) ([]byte, error) {
-	if text, errno, ok := p.kept.text(p, buf[:cap(buf)], file); ok {
-		return text, p.failed(file, errno)
+	if text, errno, ok := p.cache.read(p, buf[:cap(buf)], file); ok {
+		return text, p.readError(file, errno)
 	}
 	r := p.reader(buf, file)
-	text, errno := r.slurp(record)
-	return text, p.failed(file, errno)
+	text, errno := r.readFile(singleRecord)
+	return text, p.readError(file, errno)
 }
 
-// ReadAll returns the text of a file of any length. It reads into buf, or into
-// a larger one if the text needs it. More than 256 MiB, or than 8 MiB of cmdline
-// and environ, is an error that matches [ErrTooLarge].
+// ReadAll returns the text of a file of any length. It reads into buf, or into a
+// larger buffer if needed. If the file exceeds 256 MiB, or 8 MiB for cmdline and
+// environ, the error matches [ErrTooLarge].
 func (p *Process) ReadAll(buf []byte, file string) ([]byte, error) {
 	fd, errno := openat(p.fd, file, unix.O_RDONLY|unix.O_CLOEXEC)
 	if errno != 0 {
-		return nil, p.failed(file, errno)
+		return nil, p.readError(file, errno)
 	}
 	defer closeFD(fd)
-	most := mostOf(file)
+	limit := sizeLimit(file)
 	buf = buf[:0]
 	for {
 		if len(buf) == cap(buf) {
 			buf = slices.Grow(buf, max(4096, len(buf)))
 		}
 		n, errno := read(fd, buf[len(buf):cap(buf)])
-		if errno == 0 && len(buf)+n > most {
+		if errno == 0 && len(buf)+n > limit {
 			errno = unix.EFBIG
 		}
 		if errno != 0 {
-			return nil, p.failed(file, errno)
+			return nil, p.readError(file, errno)
 		}
 		if n == 0 {
 			return buf, nil
@@ -124,8 +124,8 @@ func (p *Process) ReadAll(buf []byte, file string) ([]byte, error) {
 	}
 }
 
-// AppendNumbers appends the entries of a directory that are numbers, such as
-// those of fd and task, ascending. It reads into buf.
+// AppendNumbers appends the numeric entries of a directory, such as fd and task,
+// in ascending order. It uses buf for the system calls.
 func (p *Process) AppendNumbers(dst []int, buf []byte, dir string) ([]int, error) {
 	from := len(dst)
 	r := p.reader(buf, dir)
@@ -135,11 +135,11 @@ func (p *Process) AppendNumbers(dst []int, buf []byte, dir string) ([]int, error
 		}
 	})
 	slices.Sort(dst[from:])
-	return dst, p.failed(dir, errno)
+	return dst, p.readError(dir, errno)
 }
 
-// Link returns what a symbolic link says. It reads into buf, or into a larger
-// one if the text needs it.
+// ReadLink returns the target of a symbolic link. It reads into buf, or into a
+// larger buffer if needed.
 func (p *Process) ReadLink(buf []byte, file string) ([]byte, error) {
 	buf = buf[:cap(buf)]
 	for {
@@ -154,26 +154,27 @@ func (p *Process) ReadLink(buf []byte, file string) ([]byte, error) {
 	}
 }
 
-// CountFDs returns how many file descriptors the process has open, as
-// [Reader.CountFDs] does.
+// CountFDs returns the number of open file descriptors, as [Reader.CountFDs]
+// does.
 func (p *Process) CountFDs(buf []byte) (int, error) {
 	r := p.reader(buf, "fd")
 	if p.mount.sizedFD {
 		size, errno := r.size()
-		return int(size), p.failed("fd", errno)
+		return int(size), p.readError("fd", errno)
 	}
 	fds, err := p.AppendNumbers(nil, buf, "fd")
 	return len(fds), err
 }
 
-// Gone reports whether the process has exited and was waited for.
+// Gone reports whether the process has exited and has been reaped.
 func (p *Process) Gone() bool {
 	var info unix.Stat_t
 	err := unix.Fstatat(p.fd, "stat", &info, unix.AT_SYMLINK_NOFOLLOW)
 	return err == unix.ESRCH || err == unix.ENOENT
 }
 
-// reader returns a Reader of one file below the directory. It does not escape.
+// reader returns a Reader of one file in the directory. The result does not
+// escape to the heap.
 func (p *Process) reader(buf []byte, file string) Reader {
 	buf = buf[:cap(buf)]
 	if len(buf) == 0 {
@@ -182,7 +183,8 @@ func (p *Process) reader(buf []byte, file string) Reader {
 	return Reader{mount: p.mount, at: p.fd, buf: buf, path: append(append(make([]byte, 0, 64), file...), 0)}
 }
 
-func (p *Process) failed(file string, errno syscall.Errno) error {
+// readError returns a [*ReadError], or nil if errno is 0.
+func (p *Process) readError(file string, errno syscall.Errno) error {
 	if errno == 0 {
 		return nil
 	}

@@ -10,8 +10,8 @@ import (
 	"testing"
 )
 
-// TestProcessOutlivesNothing reads a child before and after its death.
-func TestProcessOutlivesNothing(t *testing.T) {
+// TestProcessGone reads files of a child before and after its exit.
+func TestProcessGone(t *testing.T) {
 	m, err := Open("/proc")
 	if err != nil {
 		t.Fatal(err)
@@ -28,13 +28,13 @@ func TestProcessOutlivesNothing(t *testing.T) {
 	defer p.Close()
 	buf := make([]byte, 8) // smaller than any file
 	if text, err := p.Read(buf, "stat"); err != nil || !bytes.HasSuffix(text, []byte("\n")) {
-		t.Errorf("got %q, error %v", text, err)
+		t.Errorf("got %q and error %v, want a line", text, err)
 	}
 	if text, err := p.ReadAll(buf, "status"); err != nil || !bytes.Contains(text, []byte("voluntary_ctxt_switches")) {
-		t.Errorf("got %q, error %v", text, err)
+		t.Errorf("got %q and error %v, want the whole file", text, err)
 	}
 	if link, err := p.ReadLink(buf, "exe"); err != nil || link[0] != '/' || p.Gone() {
-		t.Errorf("got exe %q, error %v, gone %v", link, err, p.Gone())
+		t.Errorf("got exe %q, error %v and gone %v, want an absolute path of a live process", link, err, p.Gone())
 	}
 	if err := errors.Join(child.Process.Kill(), ignoreExit(child.Wait())); err != nil {
 		t.Fatal(err)
@@ -48,7 +48,7 @@ func TestProcessOutlivesNothing(t *testing.T) {
 		}
 	}
 	if !p.Gone() {
-		t.Error("got a process that is not gone")
+		t.Error("got gone false after the exit, want true")
 	}
 }
 
@@ -59,7 +59,7 @@ func ignoreExit(err error) error {
 	return err
 }
 
-func TestProcessCountsFDs(t *testing.T) {
+func TestProcessCountFDs(t *testing.T) {
 	m, err := Open("/proc")
 	if err != nil {
 		t.Fatal(err)
@@ -73,22 +73,22 @@ func TestProcessCountsFDs(t *testing.T) {
 	buf := make([]byte, 4096)
 	fds, err := p.AppendNumbers(nil, buf, "fd")
 	if err != nil || !slices.Contains(fds, 0) || !slices.IsSorted(fds) {
-		t.Fatalf("got %v, error %v", fds, err)
+		t.Fatalf("got %v and error %v, want sorted descriptors with 0", fds, err)
 	}
 	sized, err := p.CountFDs(buf)
 	if err != nil {
 		t.Fatal(err)
 	}
-	m.sizedFD = false // as before Linux 6.2; the listing itself holds one more open
+	m.sizedFD = false // as before Linux 6.2; the listing opens one more descriptor
 	listed, err := p.CountFDs(buf)
 	if err != nil || listed != len(fds) || sized > listed || sized < listed-1 {
 		t.Errorf("got %d by size, %d by listing, error %v, want %d", sized, listed, err, len(fds))
 	}
 }
 
-// TestProcessKeepsFiles reads more often than files are opened, and finds the
-// process gone all the same.
-func TestProcessKeepsFiles(t *testing.T) {
+// TestProcessCachesFiles requires that cached files detect the exit of the process,
+// and that the descriptor budget is respected.
+func TestProcessCachesFiles(t *testing.T) {
 	m, err := Open("/proc")
 	if err != nil {
 		t.Fatal(err)
@@ -98,25 +98,25 @@ func TestProcessKeepsFiles(t *testing.T) {
 	if err := child.Start(); err != nil {
 		t.Fatal(err)
 	}
-	var room atomic.Int32
-	room.Store(2)
-	p, err := m.Process(child.Process.Pid, &room)
+	var budget atomic.Int32
+	budget.Store(2)
+	p, err := m.Process(child.Process.Pid, &budget)
 	if err != nil {
 		t.Fatal(err)
 	}
 	buf := make([]byte, 4096)
 	for range 3 {
-		for _, file := range []string{"stat", "statm", "status"} { // for one there is no room
+		for _, file := range []string{"stat", "statm", "status"} { // the budget does not allow the third
 			if text, err := p.Read(buf, file); err != nil || len(text) == 0 {
-				t.Errorf("%s: got %q, error %v", file, text, err)
+				t.Errorf("%s: got %q and error %v, want text", file, text, err)
 			}
 		}
 		if text, err := p.Read(make([]byte, 16), "stat"); err != nil || !bytes.HasSuffix(text, []byte("\n")) {
-			t.Errorf("with a small buffer: got %q, error %v", text, err)
+			t.Errorf("small buffer: got %q and error %v, want a line", text, err)
 		}
 	}
-	if left := room.Load(); left != 0 {
-		t.Errorf("got room for %d files, want none", left)
+	if left := budget.Load(); left != 0 {
+		t.Errorf("got a remaining budget of %d, want 0", left)
 	}
 	if err := errors.Join(child.Process.Kill(), ignoreExit(child.Wait())); err != nil {
 		t.Fatal(err)
@@ -127,7 +127,7 @@ func TestProcessKeepsFiles(t *testing.T) {
 		}
 	}
 	p.Close()
-	if left := room.Load(); left != 2 {
-		t.Errorf("got room for %d files after Close, want 2", left)
+	if left := budget.Load(); left != 2 {
+		t.Errorf("got a remaining budget of %d after Close, want 2", left)
 	}
 }

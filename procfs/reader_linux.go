@@ -10,39 +10,39 @@ import (
 )
 
 const (
-	// maxText bounds what is read of one file.
-	maxText = 4 << 20
+	// maxFile is the size limit of a file.
+	maxFile = 4 << 20
 
-	// maxStart bounds it where the start will do: a process can make its command
-	// line 16 GiB long without owning the memory, and whatever is read of it goes
-	// through regular expressions. The longest argument that execve(2) takes is
-	// as long.
-	maxStart = 128 << 10
+	// maxPrefix is the number of bytes that ReadPrefix reads. A process can make
+	// its command line 16 GiB long without using that memory, and regular
+	// expressions are matched against the text. It equals MAX_ARG_STRLEN, the
+	// longest argument of execve(2).
+	maxPrefix = 128 << 10
 
-	// keepText is how large a buffer a Reader keeps. One process with huge files
-	// must not cost their size for ever.
-	keepText = 256 << 10
+	// maxKeptBuffer is the buffer size above which a Reader shrinks its buffer
+	// before the next read.
+	maxKeptBuffer = 256 << 10
 )
 
-// A Reader reads files below a [Mount] with three system calls each, into one
-// buffer. It serves one goroutine. What its methods return is valid until the
-// next call of any of them.
+// A Reader reads files of a [Mount] with three system calls each, into one
+// buffer. It is not safe for concurrent use. The bytes that a method returns are
+// valid until the next call of any method.
 type Reader struct {
 	mount *Mount
 	buf   []byte
-	at    int    // the directory that path starts at
-	path  []byte // the name being opened, ended by a NUL
+	at    int    // directory descriptor that path is relative to
+	path  []byte // file name for the next system call, with a terminating NUL
 	info  unix.Statx_t
-	raw   rawCalls // which calls for the file being read may be raw
+	raw   rawCalls // for the file that is being read
 
-	dir   int // the open directory of process dirOf
-	dirOf int // 0 is none
+	dirFD  int // open directory of process dirPID
+	dirPID int // 0 for none
 
-	tasks   int // the open task directory of process tasksOf
-	tasksOf int // 0 is none
+	taskFD  int // open task directory of process taskPID
+	taskPID int // 0 for none
 
-	through   int // the thread whose files are read in the place of its process's
-	throughOf int // 0 is none
+	viaTID int // thread whose files are read instead of those of process viaPID
+	viaPID int // 0 for none
 }
 
 // NewReader returns a Reader of m.
@@ -55,17 +55,17 @@ func NewReader(m *Mount) *Reader {
 // reads by PID, it may go to another.
 func (r *Reader) OpenProcess(pid int) error {
 	r.CloseProcess()
-	r.raw = r.mount.raw("stat")
+	r.raw = r.mount.rawCallsFor("stat")
 	fd, err := r.openDir(pid, "")
 	if r.raw = 0; err == nil {
-		r.dir, r.dirOf = fd, pid
+		r.dirFD, r.dirPID = fd, pid
 	}
 	return err
 }
 
-// openDir opens a directory of a process to find others below it.
+// openDir opens a directory of a process with O_PATH.
 func (r *Reader) openDir(pid int, name string) (fd int, err error) {
-	r.name(pid, name)
+	r.setPath(pid, name)
 	fd, errno := r.open(unix.O_PATH | unix.O_DIRECTORY | unix.O_CLOEXEC)
 	if errno != 0 {
 		return -1, &ReadError{PID: pid, File: name, Err: errno}
@@ -73,32 +73,32 @@ func (r *Reader) openDir(pid int, name string) (fd int, err error) {
 	return fd, nil
 }
 
-// Leave ends what Enter began.
+// CloseProcess closes the directory that OpenProcess opened.
 func (r *Reader) CloseProcess() {
-	if r.dirOf != 0 {
-		closeFD(r.dir)
-		r.dirOf = 0
+	if r.dirPID != 0 {
+		closeFD(r.dirFD)
+		r.dirPID = 0
 	}
 }
 
-// Inode returns the inode of the directory that was entered, as an [Entry] has it,
-// or 0 if it is not to be known.
+// DirInode returns the inode of the directory that OpenProcess opened, as in
+// [Entry], or 0 if it is unknown.
 func (r *Reader) DirInode() uint64 {
-	r.at, r.path = r.dir, append(r.path[:0], 0)
+	r.at, r.path = r.dirFD, append(r.path[:0], 0)
 	const flags = unix.AT_EMPTY_PATH
-	if r.dirOf == 0 || r.statx(flags, unix.STATX_INO) != 0 {
+	if r.dirPID == 0 || r.statx(flags, unix.STATX_INO) != 0 {
 		return 0
 	}
 	return r.info.Ino
 }
 
-// Read returns the text of /proc/PID/file, a file of one record such as stat,
-// status or io: the kernel hands such a record over in one piece, so that a
-// read which leaves room in the buffer and ends with a line has seen its end.
+// Read returns the text of /proc/PID/file, a single-record file such as stat,
+// status or io. The kernel returns a record in one piece: a read that does not
+// fill the buffer and ends with a newline has reached the end of the file.
 func (r *Reader) Read(pid int, file string) ([]byte, error) {
-	r.name(pid, file)
-	r.raw = r.mount.raw(file)
-	text, errno := r.slurp(record)
+	r.setPath(pid, file)
+	r.raw = r.mount.rawCallsFor(file)
+	text, errno := r.readFile(singleRecord)
 	r.raw = 0
 	if errno != 0 {
 		return nil, &ReadError{PID: pid, File: file, Err: errno}
@@ -107,31 +107,31 @@ func (r *Reader) Read(pid int, file string) ([]byte, error) {
 }
 
 // ReadAll returns the text of /proc/PID/file, a file of many records such as
-// smaps. More than 4 MiB is an error that matches [ErrTooLarge], for the sums of
-// a part would be wrong.
+// smaps. If the file exceeds 4 MiB, the error matches [ErrTooLarge], because
+// sums of a part would be wrong.
 func (r *Reader) ReadAll(pid int, file string) ([]byte, error) {
-	return r.readPart(pid, file, whole)
+	return r.readExtent(pid, file, wholeFile)
 }
 
-// ReadStart returns the text of /proc/PID/file, a file of any length such as
-// cmdline. What is past 128 KiB is cut off.
+// ReadPrefix returns the first 128 KiB of /proc/PID/file, a file of any length
+// such as cmdline.
 func (r *Reader) ReadPrefix(pid int, file string) ([]byte, error) {
-	return r.readPart(pid, file, start)
+	return r.readExtent(pid, file, filePrefix)
 }
 
-func (r *Reader) readPart(pid int, file string, part extent) ([]byte, error) {
-	r.name(pid, file)
-	text, errno := r.slurp(part)
+func (r *Reader) readExtent(pid int, file string, part extent) ([]byte, error) {
+	r.setPath(pid, file)
+	text, errno := r.readFile(part)
 	if errno != 0 {
 		return nil, &ReadError{PID: pid, File: file, Err: errno}
 	}
 	return text, nil
 }
 
-// ReadLink returns what the link /proc/PID/file, such as exe, leads to. A path
-// of more than 4095 bytes is cut off, as the kernel knows no longer ones.
+// ReadLink returns the target of the link /proc/PID/file, such as exe. The
+// kernel returns at most PATH_MAX-1 = 4095 bytes.
 func (r *Reader) ReadLink(pid int, file string) ([]byte, error) {
-	r.name(pid, file)
+	r.setPath(pid, file)
 	n, errno := r.readLink()
 	if errno != 0 {
 		return nil, &ReadError{PID: pid, File: file, Err: errno}
@@ -140,11 +140,11 @@ func (r *Reader) ReadLink(pid int, file string) ([]byte, error) {
 }
 
 // ReadTask returns the text of /proc/PID/task/TID/file, as Read does. The PID
-// in its error is the thread's.
+// of its [*ReadError] is the thread ID.
 func (r *Reader) ReadTask(pid, tid int, file string) ([]byte, error) {
-	r.raw = r.mount.raw(file)
-	r.nameTask(pid, tid, file)
-	text, errno := r.slurp(record)
+	r.raw = r.mount.rawCallsFor(file)
+	r.setTaskPath(pid, tid, file)
+	text, errno := r.readFile(singleRecord)
 	r.raw = 0
 	if errno != 0 {
 		return nil, &ReadError{PID: tid, File: file, Err: errno}
@@ -152,47 +152,47 @@ func (r *Reader) ReadTask(pid, tid int, file string) ([]byte, error) {
 	return text, nil
 }
 
-// EnterTasks makes ReadTask find the threads of a process sooner, until
-// LeaveTasks. It is for many reads in a row.
+// OpenTasks opens the task directory of a process, which shortens the path
+// lookups of ReadTask until CloseTasks.
 func (r *Reader) OpenTasks(pid int) error {
 	r.CloseTasks()
 	fd, err := r.openDir(pid, "task")
 	if err == nil {
-		r.tasks, r.tasksOf = fd, pid
+		r.taskFD, r.taskPID = fd, pid
 	}
 	return err
 }
 
-// LeaveTasks ends what EnterTasks began.
+// CloseTasks closes the directory that OpenTasks opened.
 func (r *Reader) CloseTasks() {
-	if r.tasksOf != 0 {
-		closeFD(r.tasks)
-		r.tasksOf = 0
+	if r.taskPID != 0 {
+		closeFD(r.taskFD)
+		r.taskPID = 0
 	}
 }
 
-// Through makes the other methods read, of the process pid, the files of one of its
-// threads instead, until it is called with a pid of 0. When the main thread has
-// exited before others, the kernel still shows there the memory, the descriptors and
-// the words of the process, and not in its own directory.
-func (r *Reader) ReadViaThread(pid, tid int) { r.throughOf, r.through = pid, tid }
+// ReadViaThread makes the other methods read the files of thread tid instead of
+// those of process pid, until it is called with a pid of 0. After the
+// thread-group leader has exited before other threads, /proc/PID shows no memory,
+// descriptors or arguments, but /proc/PID/task/TID of a live thread does.
+func (r *Reader) ReadViaThread(pid, tid int) { r.viaPID, r.viaTID = pid, tid }
 
-// ReadHost returns the text of /proc/file, which belongs to no process.
+// ReadHost returns the text of /proc/file, such as uptime.
 func (r *Reader) ReadHost(file string) ([]byte, error) {
-	r.nameHost(file)
-	text, errno := r.slurp(whole)
+	r.setHostPath(file)
+	text, errno := r.readFile(wholeFile)
 	if errno != 0 {
 		return nil, &ReadError{File: file, Err: errno}
 	}
 	return text, nil
 }
 
-// CountFDs returns how many file descriptors a process has open. From Linux
-// 6.2 on this needs no privilege and its cost does not grow with their number;
-// before, the directory is listed, which takes CAP_DAC_READ_SEARCH for the
-// processes of others.
+// CountFDs returns the number of open file descriptors of a process. Since Linux
+// 6.2 it is the size of /proc/PID/fd, which needs no privilege and constant
+// time. Older kernels need a listing of the directory, which requires
+// CAP_DAC_READ_SEARCH for processes of other users.
 func (r *Reader) CountFDs(pid int) (uint64, error) {
-	r.name(pid, "fd")
+	r.setPath(pid, "fd")
 	if r.mount.sizedFD {
 		size, errno := r.size()
 		if errno != 0 {
@@ -208,38 +208,39 @@ func (r *Reader) CountFDs(pid int) (uint64, error) {
 	return count, nil
 }
 
-// Alive reports whether the process still has a directory. It tells a process
-// that exited from a file that this kernel does not have: by path, both are ENOENT.
+// Alive reports whether the process still has a directory. It distinguishes a
+// process that has exited from a file that this kernel lacks: for a path, both
+// are ENOENT.
 func (r *Reader) Alive(pid int) bool {
-	r.name(pid, "stat")
+	r.setPath(pid, "stat")
 	fd, errno := r.open(unix.O_PATH | unix.O_CLOEXEC)
 	if errno != 0 {
-		// Trouble of ours, such as a limit on open files, says nothing of it.
+		// Other errors, such as EMFILE, do not depend on the process.
 		return errno != unix.ENOENT && errno != unix.ESRCH
 	}
 	closeFD(fd)
 	return true
 }
 
-// name sets r.at and r.path to a file of a process.
-func (r *Reader) name(pid int, file string) {
-	p := r.begin(pid)
-	if pid == r.throughOf {
+// setPath sets r.at and r.path to a file of a process.
+func (r *Reader) setPath(pid int, file string) {
+	p := r.pathPrefix(pid)
+	if pid == r.viaPID {
 		p = append(p, "task/"...)
-		p = strconv.AppendInt(p, int64(r.through), 10)
+		p = strconv.AppendInt(p, int64(r.viaTID), 10)
 		p = append(p, '/')
 	}
 	p = append(p, file...)
 	r.path = append(p, 0)
 }
 
-// nameTask sets them to a file of a thread.
-func (r *Reader) nameTask(pid, tid int, file string) {
+// setTaskPath sets r.at and r.path to a file of a thread.
+func (r *Reader) setTaskPath(pid, tid int, file string) {
 	var p []byte
-	if pid == r.tasksOf {
-		r.at, p = r.tasks, r.path[:0]
+	if pid == r.taskPID {
+		r.at, p = r.taskFD, r.path[:0]
 	} else {
-		p = append(r.begin(pid), "task/"...)
+		p = append(r.pathPrefix(pid), "task/"...)
 	}
 	p = strconv.AppendInt(p, int64(tid), 10)
 	p = append(p, '/')
@@ -247,45 +248,45 @@ func (r *Reader) nameTask(pid, tid int, file string) {
 	r.path = append(p, 0)
 }
 
-// nameHost sets them to a file of no process.
-func (r *Reader) nameHost(file string) {
+// setHostPath sets r.at and r.path to a file in the root of the mount.
+func (r *Reader) setHostPath(file string) {
 	r.at, r.path = r.mount.fd, append(append(r.path[:0], file...), 0)
 }
 
-// begin returns what the names of the files of a process begin with.
-func (r *Reader) begin(pid int) []byte {
-	if pid == r.dirOf {
-		r.at = r.dir
+// pathPrefix sets r.at and returns the start of the path of a file of a process.
+func (r *Reader) pathPrefix(pid int) []byte {
+	if pid == r.dirPID {
+		r.at = r.dirFD
 		return r.path[:0]
 	}
 	r.at = r.mount.fd
 	return append(strconv.AppendInt(r.path[:0], int64(pid), 10), '/')
 }
 
-// An extent is how much of a file is read.
+// An extent says how much of a file to read.
 type extent uint8
 
 const (
-	record extent = iota // one piece of text, as long as it is
-	whole                // until nothing comes, and no more than maxText
-	start                // likewise no more than maxStart, but more is no error
+	singleRecord extent = iota // a file that one read returns completely
+	wholeFile                  // until read returns 0 bytes; at most maxFile, more is an error
+	filePrefix                 // at most maxPrefix, more is ignored
 )
 
-// slurp reads the file r.path names. A file of one record needs no second read
-// to see its end, unless the first stops in the middle of a line, as that of a
-// file system in user space may that hands out less than it has. It is then read
-// until nothing comes, as all others are.
-func (r *Reader) slurp(part extent) ([]byte, syscall.Errno) {
-	if len(r.buf) > keepText {
-		r.buf = make([]byte, keepText)
+// readFile reads the file at r.path. A single-record file needs no second read
+// to find its end, unless the first ends within a line. This happens on FUSE
+// file systems, which may return short reads. The file is then read until read
+// returns 0 bytes.
+func (r *Reader) readFile(part extent) ([]byte, syscall.Errno) {
+	if len(r.buf) > maxKeptBuffer {
+		r.buf = make([]byte, maxKeptBuffer)
 	}
 	fd, errno := r.open(unix.O_RDONLY | unix.O_CLOEXEC)
 	if errno != 0 {
 		return nil, errno
 	}
-	n, most := 0, maxText
-	if part == start {
-		most = maxStart
+	n, limit := 0, maxFile
+	if part == filePrefix {
+		limit = maxPrefix
 	}
 	for {
 		var got int
@@ -299,26 +300,26 @@ func (r *Reader) slurp(part extent) ([]byte, syscall.Errno) {
 			return nil, errno
 		}
 		n += got
-		if got == 0 || part == record && n == got && n < len(r.buf) && endsLine(r.buf[:n]) {
+		if got == 0 || part == singleRecord && n == got && n < len(r.buf) && endsWithNewline(r.buf[:n]) {
 			break
 		}
-		if n > most {
-			if n = most; part != start {
+		if n > limit {
+			if n = limit; part != filePrefix {
 				errno = unix.EFBIG
 			}
 			break
 		}
 		if n == len(r.buf) {
-			r.buf = slices.Grow(r.buf, min(n, most+1-n))
-			r.buf = r.buf[:min(cap(r.buf), most+1)]
+			r.buf = slices.Grow(r.buf, min(n, limit+1-n))
+			r.buf = r.buf[:min(cap(r.buf), limit+1)]
 		}
 	}
 	closeFD(fd)
 	return r.buf[:n], errno
 }
 
-// The system calls below take the NUL-ended path as bytes, since those of the
-// unix package copy a string for each call.
+// The system calls below take the path as bytes with a terminating NUL, because
+// those of package unix copy a string for each call.
 
 func (r *Reader) open(flags int) (fd int, errno syscall.Errno) {
 	for {
@@ -336,19 +337,20 @@ func (r *Reader) open(flags int) (fd int, errno syscall.Errno) {
 
 func (r *Reader) readLink() (n int, errno syscall.Errno) {
 	const maxPath = 4096
-	p, _, errno := syscall.Syscall6(unix.SYS_READLINKAT, uintptr(r.at), uintptr(unsafe.Pointer(&r.path[0])), uintptr(unsafe.Pointer(&r.buf[0])), maxPath, 0, 0)
+	p, _, errno := syscall.Syscall6(unix.SYS_READLINKAT, uintptr(r.at), uintptr(unsafe.Pointer(&r.path[0])),
+		uintptr(unsafe.Pointer(&r.buf[0])), maxPath, 0, 0)
 	return int(p), errno
 }
 
-// size returns the size of the file r.path names, which the kernel's own
-// procfs tells at once.
+// size returns st_size of the file at r.path.
 func (r *Reader) size() (uint64, syscall.Errno) {
 	errno := r.statx(0, unix.STATX_SIZE)
 	return r.info.Size, errno
 }
 
 func (r *Reader) statx(flags, mask int) syscall.Errno {
-	_, _, errno := syscall.RawSyscall6(unix.SYS_STATX, uintptr(r.at), uintptr(unsafe.Pointer(&r.path[0])), uintptr(flags), uintptr(mask), uintptr(unsafe.Pointer(&r.info)), 0)
+	_, _, errno := syscall.RawSyscall6(unix.SYS_STATX, uintptr(r.at), uintptr(unsafe.Pointer(&r.path[0])),
+		uintptr(flags), uintptr(mask), uintptr(unsafe.Pointer(&r.info)), 0)
 	return errno
 }
 

@@ -8,9 +8,9 @@ import (
 	"testing"
 )
 
-// TestReaderEnters reads processes that were entered and others, and one whose PID
-// a new process seems to have, in a tree that the test rearranges.
-func TestReaderEnters(t *testing.T) {
+// TestOpenProcess reads an open process, whose PID is then reused, and others. The
+// processes are directories that the test renames.
+func TestOpenProcess(t *testing.T) {
 	root := t.TempDir()
 	write := func(dir, name string) {
 		for _, file := range []string{"7/stat", "7/task/8/stat", "9/stat"} {
@@ -50,7 +50,7 @@ func TestReaderEnters(t *testing.T) {
 		wantText(want, text, err)
 	}
 	if r.DirInode() != 0 {
-		t.Error("got an inode of nothing")
+		t.Error("got an inode without an open process, want 0")
 	}
 	if err := r.OpenProcess(7); err != nil {
 		t.Fatal(err)
@@ -73,18 +73,18 @@ func TestReaderEnters(t *testing.T) {
 	text, err := r.ReadHost("stat")
 	wantText("btime 1\n", text, err)
 	if pids, err := r.AppendPIDs(nil); len(pids) != 2 || err != nil {
-		t.Errorf("got PIDs %v and error %v", pids, err)
+		t.Errorf("got PIDs %v and error %v, want 2", pids, err)
 	}
 	r.CloseProcess()
 	read("new 7/stat\n", 7)
 	readTask("new 7/task/8/stat\n")
 	if err := r.OpenProcess(10); !errors.Is(err, ErrGone) || r.DirInode() != 0 {
-		t.Errorf("entered process 10: %v, inode %d", err, r.DirInode())
+		t.Errorf("missing process: got error %v and inode %d, want ErrGone and 0", err, r.DirInode())
 	}
 }
 
-// TestReaderEntersLiving enters a process, which then exits.
-func TestReaderEntersLiving(t *testing.T) {
+// TestOpenProcessExit opens a process, which then exits.
+func TestOpenProcessExit(t *testing.T) {
 	cmd := exec.Command("sleep", "1000")
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -98,12 +98,12 @@ func TestReaderEntersLiving(t *testing.T) {
 	defer mount.Close()
 	r := NewReader(mount)
 	defer r.CloseProcess()
-	enter := func() {
+	open := func() {
 		if err := r.OpenProcess(pid); err != nil {
 			t.Fatal(err)
 		}
 	}
-	enter()
+	open()
 	listed, err := r.AppendProcesses(nil)
 	if err != nil {
 		t.Fatal(err)
@@ -114,21 +114,21 @@ func TestReaderEntersLiving(t *testing.T) {
 		}
 	}
 	if fds, err := r.CountFDs(pid); err != nil || fds == 0 {
-		t.Errorf("got %d files and error %v", fds, err)
+		t.Errorf("got %d descriptors and error %v, want some", fds, err)
 	}
 	if exe, err := r.ReadLink(pid, "exe"); err != nil || exe[0] != '/' {
-		t.Errorf("got program %q and error %v", exe, err)
+		t.Errorf("got exe %q and error %v, want an absolute path", exe, err)
 	}
 	if !r.Alive(pid) {
-		t.Error("a living process counts as gone")
+		t.Error("got alive false for a live process, want true")
 	}
-	if n := testing.AllocsPerRun(100, func() { enter(); _, _ = r.Read(pid, "stat"); r.DirInode(); r.CloseProcess() }); n != 0 {
-		t.Errorf("got %v allocations", n)
+	if n := testing.AllocsPerRun(100, func() { open(); _, _ = r.Read(pid, "stat"); r.DirInode(); r.CloseProcess() }); n != 0 {
+		t.Errorf("got %v allocations, want 0", n)
 	}
-	enter()
+	open()
 	_ = cmd.Process.Kill()
 	_ = cmd.Wait()
 	if _, err := r.Read(pid, "stat"); !errors.Is(err, ErrGone) || r.Alive(pid) {
-		t.Errorf("got error %v of a process that exited", err)
+		t.Errorf("got error %v and alive %v after the exit, want ErrGone and false", err, r.Alive(pid))
 	}
 }

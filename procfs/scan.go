@@ -5,9 +5,9 @@ import (
 	"math"
 )
 
-// nextLine returns the first line of text without its newline, and what
-// follows it. A line that text ends in the middle of is not whole.
-func nextLine(text []byte) (line, rest []byte, whole bool) {
+// nextLine returns the first line of text without its newline, and the text
+// after it. complete is false if the line has no newline.
+func nextLine(text []byte) (line, rest []byte, complete bool) {
 	i := bytes.IndexByte(text, '\n')
 	if i < 0 {
 		return text, nil, false
@@ -15,12 +15,14 @@ func nextLine(text []byte) (line, rest []byte, whole bool) {
 	return text[:i], text[i+1:], true
 }
 
-// endsLine reports whether text ends with a line, and not in the middle of one.
-func endsLine(text []byte) bool { return text[len(text)-1] == '\n' }
+// endsWithNewline reports whether text, which must not be empty, ends with a
+// newline.
+func endsWithNewline(text []byte) bool { return text[len(text)-1] == '\n' }
 
-// cutKey splits a line at its first colon; without one, all of it is the key.
+// cutKey splits a line at its first colon. Without a colon, the whole line is the
+// key.
 func cutKey(line []byte) (key, value []byte) {
-	// Keys are a few bytes long: a loop beats the call of bytes.IndexByte.
+	// Keys are short: a loop is faster than a call of bytes.IndexByte.
 	for i, c := range line {
 		if c == ':' {
 			return line[:i], line[i+1:]
@@ -29,10 +31,10 @@ func cutKey(line []byte) (key, value []byte) {
 	return line, nil
 }
 
-// isBlank reports whether c separates the words of a line.
+// isBlank reports whether c separates the fields of a line.
 func isBlank(c byte) bool { return c == ' ' || c == '\t' }
 
-// trimBlanks returns text without the blanks that it starts with.
+// trimBlanks returns text without leading blanks.
 func trimBlanks(text []byte) []byte {
 	for len(text) > 0 && isBlank(text[0]) {
 		text = text[1:]
@@ -40,8 +42,8 @@ func trimBlanks(text []byte) []byte {
 	return text
 }
 
-// nextField returns the first word of text, empty if there is none, and what
-// follows it.
+// nextField returns the first field of text, which may be empty, and the text
+// after it.
 func nextField(text []byte) (field, rest []byte) {
 	text = trimBlanks(text)
 	for i, c := range text {
@@ -52,7 +54,7 @@ func nextField(text []byte) (field, rest []byte) {
 	return text, nil
 }
 
-// countFields returns how many words stand on a line.
+// countFields returns the number of fields of a line.
 func countFields(line []byte) int {
 	n := 0
 	for field, rest := nextField(line); len(field) > 0; field, rest = nextField(rest) {
@@ -61,12 +63,12 @@ func countFields(line []byte) int {
 	return n
 }
 
-// maxDigits is the length of the greatest uint64. The kernel writes no leading
-// zeros, so what is longer does not fit.
+// maxDigits is the number of digits of math.MaxUint64. The kernel writes no
+// leading zeros, so that longer numbers do not fit into 64 bits.
 const maxDigits = 20
 
-// parseUint returns the number that digits are. It refuses everything else: no
-// digits, signs, blanks, and numbers beyond 64 bits.
+// parseUint parses a decimal number. ok is false for an empty string, signs,
+// blanks and numbers above 64 bits.
 func parseUint(digits []byte) (n uint64, ok bool) {
 	if len(digits) == 0 || len(digits) > maxDigits {
 		return 0, false
@@ -84,24 +86,23 @@ func parseUint(digits []byte) (n uint64, ok bool) {
 	return n, true
 }
 
-// The set functions parse one value, the text behind a key, into *to. They
-// report whether the value is a number that fits and nothing else; *to is
-// undefined if it is not.
+// The set functions parse one value, the text after a key, into *to. They return
+// false if the value is not a number in range; *to is then undefined.
 
 func setUint(to *uint64, value []byte) (ok bool) {
 	*to, ok = parseUint(trimBlanks(value))
 	return ok
 }
 
-// setInt accepts what the kernel keeps in an int and never prints below zero.
+// setInt accepts the non-negative values of a C int.
 func setInt(to *int, value []byte) bool {
 	n, ok := parseUint(trimBlanks(value))
 	*to = int(n)
 	return ok && n <= math.MaxInt32
 }
 
-// setKB parses a size such as "   1234 kB" and stores its bytes. What the
-// kernel calls kB is 1024 bytes.
+// setKB parses a size such as "   1234 kB" and stores it in bytes. The kernel
+// writes kB for 1024 bytes.
 func setKB(to *uint64, value []byte) bool {
 	const unit = " kB"
 	end := len(value) - len(unit)
@@ -113,8 +114,8 @@ func setKB(to *uint64, value []byte) bool {
 	return ok && n <= math.MaxUint64>>10
 }
 
-// setFields parses numbers that blanks separate. There must be as many as
-// there are places for them.
+// setFields parses blank-separated numbers. It returns false unless there is
+// exactly one for each destination.
 func setFields(line []byte, to ...*uint64) bool {
 	for _, to := range to {
 		field, rest := nextField(line)

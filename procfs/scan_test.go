@@ -90,8 +90,8 @@ func TestSetInt(t *testing.T) {
 	}
 }
 
-// FuzzParseUint asserts that parseUint agrees with strconv on all it accepts,
-// and accepts all that strconv does except leading zeros beyond 20 digits.
+// FuzzParseUint checks that parseUint returns what strconv returns, except for
+// numbers of more than 20 digits with leading zeros.
 func FuzzParseUint(f *testing.F) {
 	f.Add("18446744073709551615")
 	f.Add("18446744073709551616")
@@ -99,7 +99,7 @@ func FuzzParseUint(f *testing.F) {
 		want, err := strconv.ParseUint(text, 10, 64)
 		got, ok := parseUint([]byte(text))
 		if ok != (err == nil && len(text) <= maxDigits) || ok && got != want {
-			t.Errorf("got %d, %v of %q, want %d, %v", got, ok, text, want, err)
+			t.Errorf("got %d, %v for %q, want %d, %v", got, ok, text, want, err)
 		}
 	})
 }

@@ -46,21 +46,21 @@ func BenchmarkParseSchedstat(b *testing.B) {
 	benchmark(b, text, func() error { return ParseSchedstat(text, dst) })
 }
 
-// FuzzParseSchedstat asserts that no text makes ParseSchedstat panic or fail and
-// yet answer, and that what it understands survives being printed again.
+// FuzzParseSchedstat checks that ParseSchedstat never panics, never returns a value with an
+// error, and parses its printed result to the same value.
 func FuzzParseSchedstat(f *testing.F) {
 	f.Add(fixture(f, "linux-6.18/schedstat"))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		var got, again Schedstat
 		if err := ParseSchedstat(text, &got); err != nil {
 			if got != (Schedstat{}) {
-				t.Errorf("got %+v beside error %v", got, err)
+				t.Errorf("got %+v and error %v, want no value with an error", got, err)
 			}
 			return
 		}
 		printed := fmt.Sprintln(got.RunNanoseconds, got.WaitNanoseconds, got.Slices)
 		if err := ParseSchedstat([]byte(printed), &again); err != nil || again != got {
-			t.Errorf("got %+v, error %v of %q, want %+v", again, err, printed, got)
+			t.Errorf("got %+v and error %v for %q, want %+v", again, err, printed, got)
 		}
 	})
 }

@@ -2,19 +2,19 @@ package procfs
 
 import "math"
 
-// Smaps sums the memory of all mappings of a process. It is exact where the
-// resident set of [Statm] is not.
+// Smaps holds the memory sums over all mappings of a process. Unlike the resident
+// set in [Statm] it is exact.
 type Smaps struct {
 	RSSBytes     uint64
 	PSSBytes     uint64 // each page divided by the number of processes that map it
-	USSBytes     uint64 // pages that no other process maps, huge pages too
+	USSBytes     uint64 // pages that no other process maps, including hugetlb pages
 	SwapBytes    uint64
-	SwapPSSBytes uint64 // as PSSBytes, of what is swapped out; since 4.3
+	SwapPSSBytes uint64 // as PSSBytes, for swapped pages; since Linux 4.3
 	Have         SmapsField
 }
 
-// SmapsField is a set of the sums in [Smaps]. It is empty for a process without
-// memory of its own, whose smaps file is empty.
+// SmapsField is a set of the sums in [Smaps]. It is empty for a kernel thread or
+// zombie, whose smaps file is empty.
 type SmapsField uint8
 
 // The sums of an smaps file.
@@ -27,19 +27,19 @@ const (
 )
 
 // ParseSmaps fills dst from the text of an smaps_rollup file, which has one
-// block of lines, or of an smaps file, which has one for each mapping. It skips
-// the headings of blocks and keys it does not know, such as parts of a sum. A
-// block that lacks Swap, which every kernel writes behind what is summed up, has
-// lost its end; that whole blocks are missing, nothing in the text tells.
+// block, or of an smaps file, which has one block for each mapping. It ignores
+// headings and unknown keys. A block without a Swap line, which every kernel
+// writes after the other sums, is truncated and causes an error. Missing blocks
+// cannot be detected.
 func ParseSmaps(text []byte, dst *Smaps) error {
 	var got Smaps
-	var open bool             // in a block, before its Swap
-	var swaps, swapShares int // which a kernel writes in every block, or nowhere
+	var open bool             // within a block, before its Swap line
+	var swaps, swapShares int // lines; a kernel writes SwapPss in every block or in none
 	for len(text) > 0 {
-		line, rest, whole := nextLine(text)
+		line, rest, complete := nextLine(text)
 		text = rest
 		if len(line) == 0 || line[0] != 'R' && line[0] != 'P' && line[0] != 'S' {
-			continue // smaps files are long, and few of their lines are wanted
+			continue // skip most lines early: smaps files are long
 		}
 		key, value := cutKey(line)
 		to, bit := got.sum(key)
@@ -47,7 +47,7 @@ func ParseSmaps(text []byte, dst *Smaps) error {
 			continue
 		}
 		var n uint64
-		if !setKB(&n, value) || !whole || n > math.MaxUint64-*to {
+		if !setKB(&n, value) || !complete || n > math.MaxUint64-*to {
 			return newParseError("smaps", string(key), value)
 		}
 		*to += n
@@ -68,7 +68,7 @@ func ParseSmaps(text []byte, dst *Smaps) error {
 	return nil
 }
 
-// sum returns the sum that the line with this key belongs to, and its bit.
+// sum returns the sum for a key and its bit, or nil and 0.
 func (s *Smaps) sum(key []byte) (*uint64, SmapsField) {
 	switch string(key) {
 	case "Rss":

@@ -10,7 +10,7 @@ const smapsAll = SmapsRSS | SmapsPSS | SmapsUSS | SmapsSwap | SmapsSwapPSS
 
 func TestParseSmaps(t *testing.T) {
 	rollup := Smaps{RSSBytes: 64676 << 10, PSSBytes: 63218 << 10, USSBytes: (2920 + 60032) << 10, Have: smapsAll}
-	// The sum of mappings rounds each of them down to a kB; the rollup only once.
+	// smaps rounds each mapping down to 1 kB; smaps_rollup rounds only the sum.
 	smaps := rollup
 	smaps.PSSBytes = 63208 << 10
 	old := Smaps{RSSBytes: 168 << 10, PSSBytes: 138 << 10, USSBytes: 108 << 10, SwapBytes: 16 << 10, Have: smapsAll &^ SmapsSwapPSS}
@@ -66,8 +66,8 @@ func BenchmarkParseSmaps(b *testing.B) {
 	}
 }
 
-// FuzzParseSmaps asserts that no text makes ParseSmaps panic or fail and yet
-// answer, and that what it understands survives being printed again.
+// FuzzParseSmaps checks that ParseSmaps never panics, never returns a value with an
+// error, and parses its printed result to the same value.
 func FuzzParseSmaps(f *testing.F) {
 	f.Add(fixture(f, "linux-6.18/smaps_rollup"))
 	f.Add(fixture(f, "linux-3.10/smaps"))
@@ -75,7 +75,7 @@ func FuzzParseSmaps(f *testing.F) {
 		var got, again Smaps
 		if err := ParseSmaps(text, &got); err != nil {
 			if got != (Smaps{}) {
-				t.Errorf("got %+v beside error %v", got, err)
+				t.Errorf("got %+v and error %v, want no value with an error", got, err)
 			}
 			return
 		}
@@ -86,7 +86,7 @@ func FuzzParseSmaps(f *testing.F) {
 			}
 		}
 		if err := ParseSmaps([]byte(printed.String()), &again); err != nil || again != got {
-			t.Errorf("got %+v, error %v of %q, want %+v", again, err, printed.String(), got)
+			t.Errorf("got %+v and error %v for %q, want %+v", again, err, printed.String(), got)
 		}
 	})
 }

@@ -9,21 +9,21 @@ import (
 // An InetSocket is one line of /proc/PID/net/tcp, tcp6, udp or udp6.
 type InetSocket struct {
 	Local, Remote netip.AddrPort
-	State         uint8 // as in include/net/tcp_states.h: 1 is established, 10 listens
+	State         uint8 // as in include/net/tcp_states.h: 1 is ESTABLISHED, 10 is LISTEN
 	Inode         uint64
 }
 
-// AppendInetSockets appends the sockets in the text of a tcp, tcp6, udp or udp6
-// file to dst. A socket without an inode, such as one in TIME_WAIT, belongs to
-// no process any more and is left out. On error dst is returned as it was.
+// AppendInetSockets appends the sockets of a tcp, tcp6, udp or udp6 file to dst.
+// It omits sockets without an inode, such as those in TIME_WAIT, which belong to
+// no process. On error it returns dst unchanged.
 func AppendInetSockets(dst []InetSocket, text []byte) ([]InetSocket, error) {
 	got := dst
-	_, text, _ = nextLine(text) // the heading
+	_, text, _ = nextLine(text) // the header
 	for len(text) > 0 {
-		line, rest, whole := nextLine(text)
+		line, rest, complete := nextLine(text)
 		text = rest
 		var s InetSocket
-		if !whole || !s.parse(line) {
+		if !complete || !s.parse(line) {
 			return dst, newParseError("net", "inode", line)
 		}
 		if s.Inode != 0 {
@@ -33,7 +33,7 @@ func AppendInetSockets(dst []InetSocket, text []byte) ([]InetSocket, error) {
 	return got, nil
 }
 
-// parse reads: number, local address, remote address, state, queues, timers,
+// parse parses a line: number, local address, remote address, state, queues, timers,
 // retransmits, uid, timeout, inode.
 func (s *InetSocket) parse(line []byte) bool {
 	_, line = nextField(line)
@@ -53,8 +53,7 @@ func (s *InetSocket) parse(line []byte) bool {
 }
 
 // setAddrPort parses an address such as 0100007F:0016. The kernel prints each
-// 32-bit word of an address as a number of its own byte order, and the port as
-// a plain number.
+// 32-bit word of an address in host byte order, and the port as a number.
 func setAddrPort(to *netip.AddrPort, text []byte) bool {
 	words, digits, found := bytes.Cut(text, []byte(":"))
 	var port uint64
@@ -86,26 +85,26 @@ func setAddrPort(to *netip.AddrPort, text []byte) bool {
 type UnixSocket struct {
 	Type  int // as in socket(2): 1 stream, 2 datagram, 5 sequenced packets
 	Inode uint64
-	Path  string // "@" first for an abstract one; "" for one without a name
+	Path  string // begins with "@" for an abstract socket; "" for an unnamed socket
 }
 
-// AppendUnixSockets appends the sockets in the text of a unix file to dst. The
-// path is the rest of its line. A path may hold newlines, and what stands
-// behind one looks like another line: what is not a socket is skipped.
+// AppendUnixSockets appends the sockets of a unix file to dst. The path is the
+// rest of its line. A path may contain newlines, so that a part of it looks like
+// another line: lines that are not a socket are skipped.
 func AppendUnixSockets(dst []UnixSocket, text []byte) []UnixSocket {
-	_, text, _ = nextLine(text) // the heading
+	_, text, _ = nextLine(text) // the header
 	for len(text) > 0 {
-		line, rest, whole := nextLine(text)
+		line, rest, complete := nextLine(text)
 		text = rest
 		var s UnixSocket
-		if whole && s.parse(line) {
+		if complete && s.parse(line) {
 			dst = append(dst, s)
 		}
 	}
 	return dst
 }
 
-// parse reads: kernel address, references, protocol, flags, type, state, inode,
+// parse parses a line: kernel address, references, protocol, flags, type, state, inode,
 // path.
 func (s *UnixSocket) parse(line []byte) bool {
 	address, line := nextField(line)
@@ -123,7 +122,7 @@ func (s *UnixSocket) parse(line []byte) bool {
 		return false
 	}
 	s.Type = int(n)
-	if len(line) > 0 { // one space, and the path may begin with another
+	if len(line) > 0 { // skip one space; the path may begin with another
 		s.Path = string(line[1:])
 	}
 	return true

@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// kernelWords prints an address as the kernel does on this machine.
-func kernelWords(a netip.AddrPort) string {
+// formatAddr formats an address as the kernel does, in host byte order.
+func formatAddr(a netip.AddrPort) string {
 	text := ""
 	raw := a.Addr().AsSlice()
 	for ; len(raw) > 0; raw = raw[4:] {
@@ -22,7 +22,7 @@ const inetHeading = "  sl  local_address rem_address   st tx_queue rx_queue tr t
 
 func inetLine(local, remote netip.AddrPort, state string, inode uint64) string {
 	return fmt.Sprintf("   0: %s %s %s 00000000:00000000 00:00000000 00000000     0        0 %d 1 0000000000000000 100 0 0 10 0\n",
-		kernelWords(local), kernelWords(remote), state, inode)
+		formatAddr(local), formatAddr(remote), state, inode)
 }
 
 func TestAppendInetSockets(t *testing.T) {
@@ -41,7 +41,7 @@ func TestAppendInetSockets(t *testing.T) {
 		{"without a process", inetHeading + inetLine(v4, v4, "06", 0), nil, "none"},
 		{"short address", inetHeading + "0: 0100007:0016 0:0 0A a b c d e 7\n", nil, "inode"},
 		{"no inode", inetHeading + "0: 0100007F:0016 00000000:0000 0A\n", nil, "inode"},
-		{"cut short", inetHeading + good + good[:len(good)-1], nil, "inode"},
+		{"truncated", inetHeading + good + good[:len(good)-1], nil, "inode"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -69,7 +69,7 @@ func TestAppendUnixSockets(t *testing.T) {
 		{"newline in the name", heading + start + "0001 01 9 /a\nb: c\n" + start + "0001 01 10\n",
 			[]UnixSocket{{1, 9, "/a"}, {1, 10, ""}}},
 		{"malformed", heading + "garbage\n", nil},
-		{"cut short", heading + start + "0001 01 16", nil},
+		{"truncated", heading + start + "0001 01 16", nil},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -80,32 +80,32 @@ func TestAppendUnixSockets(t *testing.T) {
 	}
 }
 
-// FuzzAppendInetSockets asserts that an error comes without an answer, and
-// that every socket has an owner.
+// FuzzAppendInetSockets checks that AppendInetSockets returns no sockets with
+// an error, and only sockets with an inode.
 func FuzzAppendInetSockets(f *testing.F) {
 	f.Add([]byte(inetHeading + inetLine(netip.MustParseAddrPort("1.2.3.4:5"), netip.MustParseAddrPort("[::1]:6"), "0A", 7)))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		got, err := AppendInetSockets(nil, text)
 		if err != nil && got != nil {
-			t.Errorf("got %+v beside error %v", got, err)
+			t.Errorf("got %+v and error %v, want no value with an error", got, err)
 		}
 		for _, s := range got {
 			if s.Inode == 0 || !s.Local.IsValid() || !s.Remote.IsValid() {
-				t.Errorf("got %+v", s)
+				t.Errorf("got %+v, want a socket with an inode", s)
 			}
 		}
 	})
 }
 
-// FuzzAppendUnixSockets asserts that no text makes it panic or fill a path with
-// what ends a line.
+// FuzzAppendUnixSockets checks that AppendUnixSockets never panics, and that no
+// path contains a newline.
 func FuzzAppendUnixSockets(f *testing.F) {
 	f.Add([]byte("h\n0: 2 0 0 0001 01 9 /run/a b\n"))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		for _, s := range AppendUnixSockets(nil, text) {
 			for _, c := range []byte(s.Path) {
 				if c == '\n' {
-					t.Errorf("got %q", s.Path)
+					t.Errorf("got path %q, want no newline", s.Path)
 				}
 			}
 		}

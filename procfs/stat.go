@@ -6,51 +6,51 @@ import (
 	"strings"
 )
 
-// Stat is what /proc/PID/stat and /proc/PID/task/TID/stat say. Ticks are those
-// of user space, 100 a second nearly everywhere. The kernel prints zeros for
-// StackStart, ArgStart and ArgEnd to readers that may not trace the process.
+// Stat holds the values of /proc/PID/stat or /proc/PID/task/TID/stat. Ticks are
+// in USER_HZ, which is 100 per second on most architectures. StackStart, ArgStart
+// and ArgEnd are 0 if the reader may not ptrace the process.
 type Stat struct {
 	PID   int
-	Comm  []byte // the name the process gave itself; points into the text, any bytes may be in it
-	State byte   // R, S, D, Z, T, t, I, X and what else kernels had
+	Comm  []byte // name of the thread; may contain any bytes; points into the text
+	State byte   // such as R, S, D, Z, T, t, I, X
 
 	PPID    int
-	PGRP    int   // -1 of a process that is being reaped
-	Session int   // likewise
-	TTY     int32 // device number of the terminal, 0 for none; printed signed
+	PGRP    int   // -1 for a process that is being reaped
+	Session int   // -1 for a process that is being reaped
+	TTY     int32 // device number of the controlling terminal, 0 for none; signed in the text
 	Flags   uint64
 
 	MinorFaults, ChildMinorFaults uint64
 	MajorFaults, ChildMajorFaults uint64
 
 	UserTicks, SystemTicks           uint64
-	ChildUserTicks, ChildSystemTicks uint64 // of children that were waited for
+	ChildUserTicks, ChildSystemTicks uint64 // of children that have been reaped
 
-	Priority      int // below 0 for real-time policies
+	Priority      int // negative for real-time policies
 	Nice          int
-	Threads       int    // 0 of a process that is being reaped
-	StartTicks    uint64 // after boot; with PID, names a process for good
+	Threads       int    // 0 for a process that is being reaped
+	StartTicks    uint64 // since boot; identifies a process together with PID
 	VirtualBytes  uint64
 	ResidentPages uint64
 
 	StackStart   uint64 // address
-	CPU          int    // where it ran last; since 2.2
-	BlockIOTicks uint64 // time spent waiting for block I/O; since 2.6.18, 0 unless delay accounting is on
-	ArgStart     uint64 // address of the command line; since 3.5
+	CPU          int    // that it last ran on; since Linux 2.2
+	BlockIOTicks uint64 // time waiting for block I/O; since Linux 2.6.18; 0 without delay accounting
+	ArgStart     uint64 // address of the command line; since Linux 3.5
 	ArgEnd       uint64
 }
 
-// Numbers of the fields of stat in the order of proc(5), counted from 1.
+// Field numbers of stat as in proc(5), which counts from 1.
 const (
 	firstNumber  = 4 // 1 to 3 are pid, comm and state
 	lastRequired = 24
 	lastWanted   = 49
 
-	// These three sets have bit k set for field k.
+	// In these sets, bit k is field k.
 	nonNegative uint64 = 1<<4 | 1<<9 | 1<<10 | 1<<11 | 1<<12 | 1<<13 | 1<<14 | 1<<15 |
 		1<<20 | 1<<22 | 1<<23 | 1<<28 | 1<<39 | 1<<42 | 1<<48 | 1<<49
-	narrow  uint64 = 1<<4 | 1<<5 | 1<<6 | 1<<7 | 1<<18 | 1<<19 | 1<<20 | 1<<39 // an int in the kernel
-	floored uint64 = 1<<16 | 1<<17 | 1<<24                                     // unsigned, but old kernels print them signed
+	narrow  uint64 = 1<<4 | 1<<5 | 1<<6 | 1<<7 | 1<<18 | 1<<19 | 1<<20 | 1<<39 // int in the kernel
+	floored uint64 = 1<<16 | 1<<17 | 1<<24                                     // unsigned, but signed in old kernels
 
 	statNames = "pid comm state ppid pgrp session tty_nr tpgid flags minflt cminflt majflt cmajflt utime stime " +
 		"cutime cstime priority nice num_threads itrealvalue starttime vsize rss rsslim startcode endcode " +
@@ -58,14 +58,14 @@ const (
 		"rt_priority policy delayacct_blkio_ticks guest_time cguest_time start_data end_data start_brk arg_start arg_end"
 )
 
-// statNumbers holds fields 4 to 49 under their own numbers, signed ones as two's
-// complement.
+// statNumbers holds fields 4 to 49, indexed by field number. Signed fields are in
+// two's complement.
 type statNumbers [lastWanted + 1]uint64
 
-// ParseStat fills dst from the text of a stat file. All fields up to the
-// resident set must be there; those that older kernels lack are zero, and those
-// after the last one in [Stat] are not looked at. The name ends at the last
-// closing parenthesis, for it may hold others, spaces and newlines.
+// ParseStat fills dst from the text of a stat file. All fields up to the resident
+// set are required. Fields that an older kernel lacks are 0. Fields after the last
+// one in [Stat] are ignored. The name ends at the last closing parenthesis,
+// because it may contain parentheses, spaces and newlines.
 func ParseStat(text []byte, dst *Stat) error {
 	open := bytes.IndexByte(text, '(')
 	if open < 1 || text[open-1] != ' ' {
@@ -84,7 +84,7 @@ func ParseStat(text []byte, dst *Stat) error {
 		return statError(1, text)
 	}
 	if tail[len(tail)-1] != '\n' {
-		return newParseError("stat", "", tail) // it has lost its end
+		return newParseError("stat", "", tail) // truncated
 	}
 	var f statNumbers
 	if bad, at := f.parse(tail[3:]); bad != 0 {
@@ -95,9 +95,9 @@ func ParseStat(text []byte, dst *Stat) error {
 	return nil
 }
 
-// lastParenthesis returns the index of the last ")" of text, or -1. It goes
-// forward, as bytes.IndexByte looks at many bytes at once, and
-// bytes.LastIndexByte at one.
+// lastParenthesis returns the index of the last ")" of text, or -1. It searches
+// forward, because bytes.IndexByte uses vector instructions and
+// bytes.LastIndexByte does not.
 func lastParenthesis(text []byte) int {
 	last := -1
 	for {
@@ -111,14 +111,14 @@ func lastParenthesis(text []byte) int {
 
 func isLetter(c byte) bool { return 'a' <= c|0x20 && c|0x20 <= 'z' }
 
-// statError says that field number k of stat is not as it should be.
+// statError returns a [*ParseError] for field k of stat.
 func statError(k int, at []byte) error {
 	return newParseError("stat", strings.Fields(statNames)[k-1], at)
 }
 
-// parse reads numbers separated by single spaces and ended by the newline that
-// is the last byte of text. It returns 0, or the number of the first field that
-// is wrong and the text there.
+// parse parses numbers that are separated by single spaces and terminated by a
+// newline at the end of text. It returns 0, or the number of the first invalid
+// field and the text of it.
 func (f *statNumbers) parse(text []byte) (bad int, at []byte) {
 	k, start, n, negative := firstNumber, 0, uint64(0), false
 	for i, c := range text {
@@ -152,19 +152,19 @@ func (f *statNumbers) parse(text []byte) (bad int, at []byte) {
 	return 0, nil
 }
 
-// fit returns what field number k is stored as, and whether it can be that.
+// fit returns the stored value of field k, and whether it is in range.
 func fit(k int, n uint64, negative bool) (uint64, bool) {
-	bit, most := uint64(1)<<k, uint64(math.MaxUint64)
+	bit, limit := uint64(1)<<k, uint64(math.MaxUint64)
 	switch {
 	case narrow&bit != 0:
-		most = math.MaxInt32
+		limit = math.MaxInt32
 	case negative:
-		most = math.MaxInt64
+		limit = math.MaxInt64
 	}
 	switch {
 	case !negative:
-		return n, n <= most
-	case nonNegative&bit != 0 || n > most+1:
+		return n, n <= limit
+	case nonNegative&bit != 0 || n > limit+1:
 		return 0, false
 	case floored&bit != 0:
 		return 0, true
@@ -172,7 +172,7 @@ func fit(k int, n uint64, negative bool) (uint64, bool) {
 	return -n, true
 }
 
-// assign copies the fields that [Stat] has.
+// assign copies the fields of [Stat].
 func (s *Stat) assign(f *statNumbers) {
 	s.PPID, s.PGRP, s.Session = int(int64(f[4])), int(int64(f[5])), int(int64(f[6]))
 	s.TTY = int32(f[7])

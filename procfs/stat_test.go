@@ -8,9 +8,8 @@ import (
 	"testing"
 )
 
-// oldStatTail follows the name in the format of Linux 2.6.32, which ends at
-// field 44. Its threads are being counted while one of them exits: some sums are
-// below zero.
+// oldStatTail is the text after the name in the format of Linux 2.6.32, which ends
+// at field 44. Some sums are negative, as while a thread exits.
 const oldStatTail = " S 1 900 -1 34817 900 4202560 11 12 13 14 15 16 -17 -18 -2 -5 3 0 2021 22 -24 4294967295 " +
 	"25 26 28 29 30 0 0 0 0 18446744071579000000 0 0 17 1 0 0 42 43 44\n"
 
@@ -51,7 +50,7 @@ func TestParseStat(t *testing.T) {
 		{"name is newline", "77 (\n)" + oldStatTail, oldStat("\n")},
 		{"name is not UTF-8", "77 (\xff\xc0\x80)" + oldStatTail, oldStat("\xff\xc0\x80")},
 		{"long name of a worker", "77 (kworker/u9:1-events_unbound)" + oldStatTail, oldStat("kworker/u9:1-events_unbound")},
-		{"ends at rss", "77 (cron)" + cutAfter(oldStatTail, 22) + "\n", func() Stat {
+		{"ends at rss", "77 (cron)" + firstFields(oldStatTail, 22) + "\n", func() Stat {
 			s := oldStat("cron")
 			s.StackStart, s.CPU, s.BlockIOTicks = 0, 0, 0
 			return s
@@ -70,8 +69,8 @@ func TestParseStat(t *testing.T) {
 	}
 }
 
-// cutAfter returns the first n words of text.
-func cutAfter(text string, n int) string {
+// firstFields returns the first n fields of text.
+func firstFields(text string, n int) string {
 	return " " + strings.Join(strings.Fields(text)[:n], " ")
 }
 
@@ -130,8 +129,8 @@ func TestParseStatErrors(t *testing.T) {
 		{"fraction", with(22, "1.5"), "starttime"},
 		{"empty field", with(23, ""), "vsize"},
 		{"newline inside", with(23, "1\n2"), "vsize"},
-		{"too few", "77 (cron)" + cutAfter(oldStatTail, 21) + "\n", "rss"},
-		{"space at end", "77 (cron)" + cutAfter(oldStatTail, 22) + " \n", "rsslim"},
+		{"too few", "77 (cron)" + firstFields(oldStatTail, 21) + "\n", "rss"},
+		{"space at end", "77 (cron)" + firstFields(oldStatTail, 22) + " \n", "rsslim"},
 		{"cpu overflows", with(39, "2147483648"), "processor"},
 		{"no newline", strings.TrimSuffix(with(1, "77"), "\n"), ""},
 	}
@@ -140,17 +139,17 @@ func TestParseStatErrors(t *testing.T) {
 			got := Stat{PID: 5}
 			wantParseError(t, ParseStat([]byte(tt.text), &got), "stat", tt.field)
 			if !reflect.DeepEqual(got, Stat{PID: 5}) {
-				t.Errorf("got %+v beside an error, want what was there", got)
+				t.Errorf("got %+v with an error, want it unchanged", got)
 			}
 		})
 	}
 }
 
-func TestParseStatCut(t *testing.T) {
-	cutsOf(fixture(t, "linux-6.18/stat"), func(cut []byte) {
+func TestParseStatTruncated(t *testing.T) {
+	forEachPrefix(fixture(t, "linux-6.18/stat"), func(cut []byte) {
 		var got Stat
 		if err := ParseStat(cut, &got); err == nil || got.PID != 0 {
-			t.Errorf("got %+v, error %v of %q, want an error alone", got, err, cut)
+			t.Errorf("got %+v and error %v for %q, want only an error", got, err, cut)
 		}
 	})
 }
@@ -165,7 +164,7 @@ func BenchmarkParseStat(b *testing.B) {
 	benchmark(b, text, func() error { return ParseStat(text, dst) })
 }
 
-// render is what the kernel prints of s, with 0 for what [Stat] lacks.
+// render formats s as the kernel does, with 0 for fields that [Stat] lacks.
 func (s *Stat) render() []byte {
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "%d (%s) %c %d %d %d %d 0 %d", s.PID, s.Comm, s.State, s.PPID, s.PGRP, s.Session, s.TTY, s.Flags)
@@ -177,8 +176,8 @@ func (s *Stat) render() []byte {
 	return b.Bytes()
 }
 
-// FuzzParseStat asserts that no text makes ParseStat panic or fail and yet
-// answer, and that what it understands survives being printed again.
+// FuzzParseStat checks that ParseStat never panics, never returns a value with an
+// error, and parses its printed result to the same value.
 func FuzzParseStat(f *testing.F) {
 	f.Add(fixture(f, "linux-6.18/stat"))
 	f.Add(fixture(f, "linux-6.18/kthread_stat"))
@@ -187,12 +186,12 @@ func FuzzParseStat(f *testing.F) {
 		var got, again Stat
 		if err := ParseStat(text, &got); err != nil {
 			if !reflect.DeepEqual(got, Stat{}) {
-				t.Errorf("got %+v beside error %v", got, err)
+				t.Errorf("got %+v and error %v, want no value with an error", got, err)
 			}
 			return
 		}
 		if err := ParseStat(got.render(), &again); err != nil || !reflect.DeepEqual(again, got) {
-			t.Errorf("got %+v, error %v of %q, want %+v", again, err, got.render(), got)
+			t.Errorf("got %+v and error %v for %q, want %+v", again, err, got.render(), got)
 		}
 	})
 }

@@ -46,21 +46,21 @@ func BenchmarkParseStatm(b *testing.B) {
 	benchmark(b, text, func() error { return ParseStatm(text, dst) })
 }
 
-// FuzzParseStatm asserts that no text makes ParseStatm panic or fail and yet
-// answer, and that what it understands survives being printed again.
+// FuzzParseStatm checks that ParseStatm never panics, never returns a value with an
+// error, and parses its printed result to the same value.
 func FuzzParseStatm(f *testing.F) {
 	f.Add(fixture(f, "linux-6.18/statm"))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		var got, again Statm
 		if err := ParseStatm(text, &got); err != nil {
 			if got != (Statm{}) {
-				t.Errorf("got %+v beside error %v", got, err)
+				t.Errorf("got %+v and error %v, want no value with an error", got, err)
 			}
 			return
 		}
 		printed := fmt.Sprintln(got.Size, got.Resident, got.Shared, got.Text, got.Lib, got.Data, got.Dirty)
 		if err := ParseStatm([]byte(printed), &again); err != nil || again != got {
-			t.Errorf("got %+v, error %v of %q, want %+v", again, err, printed, got)
+			t.Errorf("got %+v and error %v for %q, want %+v", again, err, printed, got)
 		}
 	})
 }

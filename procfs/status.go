@@ -5,34 +5,34 @@ import (
 	"math"
 )
 
-// Status is what /proc/PID/status and /proc/PID/task/TID/status say.
+// Status holds values of /proc/PID/status or /proc/PID/task/TID/status.
 type Status struct {
 	State  byte      // as in [Stat]
 	UIDs   [4]uint32 // real, effective, saved, file system
-	GIDs   [4]uint32 // likewise
-	NSPIDs int       // in how many nested PID namespaces, ours included, it has a PID; since 4.1
+	GIDs   [4]uint32 // in the same order
+	NSPIDs int       // number of PIDs, one for each nested PID namespace; since Linux 4.1
 
 	Threads int
 
-	// What follows up to HugetlbBytes describes the memory of the process.
-	// Kernel threads and zombies have none, and lack the lines.
+	// The fields up to HugetlbBytes describe the memory of the process. Kernel
+	// threads and zombies lack these lines.
 	PeakVirtualBytes, VirtualBytes   uint64
 	PeakResidentBytes, ResidentBytes uint64
-	ResidentAnonBytes                uint64 // since 4.5, as the next two
+	ResidentAnonBytes                uint64 // since Linux 4.5, like the next two
 	ResidentFileBytes                uint64
 	ResidentShmemBytes               uint64
-	SwapBytes                        uint64 // without shared memory; since 2.6.34
-	HugetlbBytes                     uint64 // not part of ResidentBytes; since 4.4
+	SwapBytes                        uint64 // without shared memory; since Linux 2.6.34
+	HugetlbBytes                     uint64 // not part of ResidentBytes; since Linux 4.4
 
-	VoluntarySwitches, NonvoluntarySwitches uint64 // context switches; of the one thread only
+	VoluntarySwitches, NonvoluntarySwitches uint64 // context switches of this thread only
 
-	Have StatusField // which lines there were
+	Have StatusField // lines that were read
 }
 
 // StatusField is a set of the lines of a status file.
 type StatusField uint32
 
-// The lines of a status file, and those that come together.
+// The lines of a status file, and sets of lines.
 const (
 	StatusState StatusField = 1 << iota
 	StatusUIDs
@@ -56,20 +56,20 @@ const (
 	StatusSwitches = StatusVoluntarySwitches | StatusNonvoluntarySwitches
 )
 
-// ParseStatus fills dst from the text of a status file. It skips lines whose
-// key it does not know. A key stands at the start of a line, where no process
-// can put one: the kernel escapes the newlines of a process's name here.
+// ParseStatus fills dst from the text of a status file. It ignores unknown keys. A
+// process cannot forge a line with its name, because the kernel escapes newlines
+// in it.
 func ParseStatus(text []byte, dst *Status) error {
 	var got Status
 	for len(text) > 0 {
-		line, rest, whole := nextLine(text)
+		line, rest, complete := nextLine(text)
 		text = rest
 		if len(line) == 0 || !startsStatusKey(line[0]) {
-			continue // most lines are not wanted
+			continue // skip most lines early
 		}
 		key, value := cutKey(line)
 		bit, ok := got.set(key, value)
-		if bit != 0 && (!ok || !whole) {
+		if bit != 0 && (!ok || !complete) {
 			return newParseError("status", string(key), value)
 		}
 		got.Have |= bit
@@ -78,22 +78,22 @@ func ParseStatus(text []byte, dst *Status) error {
 	return nil
 }
 
-// ParseStatusFields is ParseStatus for who wants some of the lines, and leaves the
-// others alone: who reads thousands of processes needs five of sixty. A line that
-// comes sooner than the kernel writes it is not found.
+// ParseStatusFields is like [ParseStatus], but parses only the lines in want. This
+// is faster: a walk needs 5 of about 60 lines. It expects the lines in the order of
+// the kernel.
 func ParseStatusFields(text []byte, want StatusField, dst *Status) error {
 	var got Status
 	for _, l := range statusLines {
 		if want&l.bit == 0 {
 			continue
 		}
-		found := lineWith(text, l.start)
+		found := fromLine(text, l.start)
 		if found == nil {
 			continue
 		}
-		line, rest, whole := nextLine(found)
+		line, rest, complete := nextLine(found)
 		key, value := cutKey(line)
-		if _, ok := got.set(key, value); !ok || !whole {
+		if _, ok := got.set(key, value); !ok || !complete {
 			return newParseError("status", string(key), value)
 		}
 		got.Have |= l.bit
@@ -103,10 +103,9 @@ func ParseStatusFields(text []byte, want StatusField, dst *Status) error {
 	return nil
 }
 
-// lineWith returns text from the first line on that starts so, nil if there is
-// none. The name of the process, which the first line has, may hold anything but
-// a newline.
-func lineWith(text, start []byte) []byte {
+// fromLine returns text from the first line that begins with start, or nil. start
+// may also occur within the name of the process in the first line.
+func fromLine(text, start []byte) []byte {
 	for from := 0; ; {
 		at := bytes.Index(text[from:], start)
 		if at < 0 {
@@ -119,8 +118,7 @@ func lineWith(text, start []byte) []byte {
 	}
 }
 
-// statusLines are the lines in the order in which the kernel writes them, and how
-// each starts.
+// statusLines holds the start of each line, in the order of the kernel.
 var statusLines = [...]struct {
 	bit   StatusField
 	start []byte
@@ -143,7 +141,7 @@ var statusLines = [...]struct {
 	{StatusNonvoluntarySwitches, []byte("nonvoluntary_ctxt_switches:")},
 }
 
-// startsStatusKey reports whether one of the keys that set knows starts with c.
+// startsStatusKey reports whether a key of Status.set starts with c.
 func startsStatusKey(c byte) bool {
 	switch c {
 	case 'S', 'U', 'G', 'N', 'T', 'V', 'R', 'H', 'v', 'n':
@@ -152,8 +150,8 @@ func startsStatusKey(c byte) bool {
 	return false
 }
 
-// set stores the value of one line. It returns the line's bit, 0 for one of no
-// interest, and whether the value is what the kernel prints.
+// set stores the value of one line. It returns the bit of the line, or 0 for an
+// unknown key, and whether the value is valid.
 func (s *Status) set(key, value []byte) (bit StatusField, ok bool) {
 	switch string(key) {
 	case "State":
@@ -193,7 +191,7 @@ func (s *Status) set(key, value []byte) (bit StatusField, ok bool) {
 	return 0, true
 }
 
-// setState takes the letter of a value such as "S (sleeping)".
+// setState parses the letter of a value such as "S (sleeping)".
 func setState(to *byte, value []byte) bool {
 	letter, _ := nextField(value)
 	if len(letter) != 1 || !isLetter(letter[0]) {
@@ -214,4 +212,23 @@ func setOwners(to *[4]uint32, value []byte) bool {
 		to[i], value = uint32(n), rest
 	}
 	return len(trimBlanks(value)) == 0
+}
+
+// ParseTGID returns the thread-group ID, which is the PID of the process, from the
+// text of a status file.
+func ParseTGID(text []byte) (int, error) {
+	for len(text) > 0 {
+		line, rest, complete := nextLine(text)
+		text = rest
+		key, value := cutKey(line)
+		if string(key) != "Tgid" {
+			continue
+		}
+		var pid int
+		if !setInt(&pid, value) || !complete {
+			return 0, newParseError("status", "Tgid", value)
+		}
+		return pid, nil
+	}
+	return 0, newParseError("status", "Tgid", nil)
 }

@@ -79,30 +79,31 @@ func TestParseStatusErrors(t *testing.T) {
 			got := Status{Threads: 5}
 			wantParseError(t, ParseStatus([]byte(tt.text), &got), "status", tt.field)
 			if got != (Status{Threads: 5}) {
-				t.Errorf("got %+v beside an error, want what was there", got)
+				t.Errorf("got %+v with an error, want it unchanged", got)
 			}
 		})
 	}
 }
 
-// TestParseStatusCut checks that a text which has lost its end never yields
-// another number than the whole text.
-func TestParseStatusCut(t *testing.T) {
+// TestParseStatusTruncated checks that a truncated text never yields another
+// number than the complete text.
+func TestParseStatusTruncated(t *testing.T) {
 	text := fixture(t, "linux-3.10/status")
 	var whole Status
 	if err := ParseStatus(text, &whole); err != nil {
 		t.Fatal(err)
 	}
-	cutsOf(text, func(cut []byte) {
+	forEachPrefix(text, func(cut []byte) {
 		var got Status
 		if ParseStatus(cut, &got) != nil {
 			return
 		}
-		// Completed by the rest of the lines, it must be the whole again.
+		// Together with the remaining lines, it must equal the complete result.
 		rest := text[bytes.LastIndexByte(cut, '\n')+1:]
 		var tail Status
 		if err := ParseStatus(rest, &tail); err != nil || got.Have&tail.Have != 0 || got.Have|tail.Have != whole.Have {
-			t.Errorf("got lines %b of the first %d bytes and %b of the rest, error %v", got.Have, len(cut), tail.Have, err)
+			t.Errorf("got lines %b from the first %d bytes, %b from the rest and error %v, want all values of the complete text",
+				got.Have, len(cut), tail.Have, err)
 		}
 	})
 }
@@ -112,9 +113,9 @@ func TestParseStatusAllocs(t *testing.T) {
 	wantNoAllocs(t, func() error { return ParseStatus(text, dst) })
 }
 
-// TestParseStatusOf compares with what ParseStatus makes of the same text, for
-// each line alone and for those that are read together.
-func TestParseStatusOf(t *testing.T) {
+// TestParseStatusFields compares with ParseStatus, for each line alone and for
+// sets of lines that a walk reads.
+func TestParseStatusFields(t *testing.T) {
 	const all = StatusNonvoluntarySwitches<<1 - 1
 	wants := []StatusField{0, all, StatusState | StatusSwitches, StatusUIDs | StatusSwap | StatusSwitches}
 	for bit := StatusField(1); bit < all; bit <<= 1 {
@@ -129,26 +130,31 @@ func TestParseStatusOf(t *testing.T) {
 		for _, want := range wants {
 			var got, again Status
 			if err := ParseStatusFields(text, want, &got); err != nil || got.Have != whole.Have&want {
-				t.Errorf("%s: got %b, error %v, want %b", name, got.Have, err, whole.Have&want)
+				t.Errorf("%s: got %b and error %v, want %b", name, got.Have, err, whole.Have&want)
 			}
 			part := whole
 			part.Have &= want
 			if err := ParseStatus(part.render(), &again); err != nil || got != again {
-				t.Errorf("%s: got %+v, want %+v (%v)", name, got, again, err)
+				t.Errorf("%s: got %+v, want %+v (error %v)", name, got, again, err)
 			}
 			wantNoAllocs(t, func() error { return ParseStatusFields(text, want, &got) })
 		}
 	}
-	for _, text := range []string{"Name:\tState:\tS\nState:\t7\n", "\nState:\tS", "\nvoluntary_ctxt_switches:\tx\n", "\nState:\tS (x)\nvoluntary_ctxt_switches:\t1\nnonvoluntary_ctxt_switches:\t2"} {
+	for _, text := range []string{
+		"Name:\tState:\tS\nState:\t7\n",
+		"\nState:\tS",
+		"\nvoluntary_ctxt_switches:\tx\n",
+		"\nState:\tS (x)\nvoluntary_ctxt_switches:\t1\nnonvoluntary_ctxt_switches:\t2",
+	} {
 		got := Status{Threads: 9}
 		var bad *ParseError
 		if err := ParseStatusFields([]byte(text), StatusState|StatusSwitches, &got); !errors.As(err, &bad) || got != (Status{Threads: 9}) {
-			t.Errorf("%q: got %+v, error %v, want a ParseError and nothing else", text, got, err)
+			t.Errorf("%q: got %+v and error %v, want only a ParseError", text, got, err)
 		}
 	}
 }
 
-func BenchmarkParseStatusOf(b *testing.B) {
+func BenchmarkParseStatusFields(b *testing.B) {
 	text, dst := fixture(b, "linux-6.18/status"), new(Status)
 	benchmark(b, text, func() error { return ParseStatusFields(text, StatusUIDs|StatusSwap|StatusSwitches, dst) })
 }
@@ -158,7 +164,7 @@ func BenchmarkParseStatus(b *testing.B) {
 	benchmark(b, text, func() error { return ParseStatus(text, dst) })
 }
 
-// render prints the lines that s has as the kernel does.
+// render formats the lines in s.Have as the kernel does.
 func (s *Status) render() []byte {
 	var b bytes.Buffer
 	line := func(bit StatusField, format string, args ...any) {
@@ -186,25 +192,58 @@ func (s *Status) render() []byte {
 	return b.Bytes()
 }
 
-// FuzzParseStatus asserts that no text makes ParseStatus panic or fail and yet
-// answer, and that what it understands survives being printed again.
+// FuzzParseStatus checks that ParseStatus never panics, never returns a value with an
+// error, and parses its printed result to the same value.
 func FuzzParseStatus(f *testing.F) {
 	f.Add(fixture(f, "linux-6.18/status"))
 	f.Add(fixture(f, "linux-3.10/status"))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		var got, again Status
 		if err := ParseStatusFields(text, StatusNonvoluntarySwitches<<1-1, &got); err != nil && got != (Status{}) {
-			t.Errorf("got %+v of some lines beside error %v", got, err)
+			t.Errorf("ParseStatusFields: got %+v and error %v, want no value with an error", got, err)
 		}
 		got = Status{}
 		if err := ParseStatus(text, &got); err != nil {
 			if got != (Status{}) {
-				t.Errorf("got %+v beside error %v", got, err)
+				t.Errorf("got %+v and error %v, want no value with an error", got, err)
 			}
 			return
 		}
 		if err := ParseStatus(got.render(), &again); err != nil || again != got {
-			t.Errorf("got %+v, error %v of %q, want %+v", again, err, got.render(), got)
+			t.Errorf("got %+v and error %v for %q, want %+v", again, err, got.render(), got)
+		}
+	})
+}
+
+func TestParseTGID(t *testing.T) {
+	tests := []struct {
+		name, text string
+		want       int
+		bad        string
+	}{
+		{"6.18", string(fixture(t, "linux-6.18/status")), 6322, "none"},
+		{"name contains the key", "Name:\tTgid:\t9\nTgid:\t7\n", 7, "none"},
+		{"missing", "Name:\tx\n", 0, "Tgid"},
+		{"truncated", "Tgid:\t7", 0, "Tgid"},
+		{"no number", "Tgid:\tx\n", 0, "Tgid"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			got, err := ParseTGID([]byte(tt.text))
+			wantParseError(t, err, "status", tt.bad)
+			if got != tt.want {
+				t.Errorf("got %d, want %d", got, tt.want)
+			}
+		})
+	}
+}
+
+// FuzzParseTGID checks that ParseTGID never returns a value with an error.
+func FuzzParseTGID(f *testing.F) {
+	f.Add([]byte("Tgid:\t7\n"))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		if got, err := ParseTGID(text); err != nil && got != 0 || got < 0 {
+			t.Errorf("got %d and error %v, want no negative value and no value with an error", got, err)
 		}
 	})
 }

@@ -37,15 +37,15 @@ func BenchmarkParseWChan(b *testing.B) {
 	benchmark(b, text, func() error { ParseWChan(text); return nil })
 }
 
-// FuzzParseWChan asserts that the result is a trimmed part of the text, and
-// that parsing it again changes nothing.
+// FuzzParseWChan checks that the result is a trimmed part of the text, and
+// that parsing the result returns it unchanged.
 func FuzzParseWChan(f *testing.F) {
 	f.Add([]byte("do_wait\n"))
 	f.Add([]byte("0"))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		got := ParseWChan(text)
 		if !bytes.Contains(text, got) || string(got) == "0" || !bytes.Equal(ParseWChan(got), got) {
-			t.Errorf("got %q of %q", got, text)
+			t.Errorf("got %q for %q, want a trimmed part of it", got, text)
 		}
 	})
 }
