@@ -16,113 +16,182 @@ import (
 
 var update = flag.Bool("update", false, "write docs/troubleshooting.md")
 
-// A complaint is something that users wonder about, and what the commands say.
-type complaint struct {
-	title  string
-	says   string // what is seen, in a sentence or two
-	config string // "" runs without a file
-	procs  []proctree.Process
-	args   []string // of the command
-	remedy string
+// A problem is a section of the page: what a user sees, a command that shows the
+// cause, and the remedy.
+type problem struct {
+	title   string
+	symptom string
+	config  string
+	procs   []proctree.Process
+	args    []string
+	remedy  string
 }
 
-// someProcess returns a process of root, in the system's own control group.
-func someProcess(pid, ppid int, comm string, args ...string) proctree.Process {
+// newProcess returns a process of root, in the cgroup of init.
+func newProcess(pid, ppid int, comm string, args ...string) proctree.Process {
 	return proctree.Process{PID: pid, PPID: ppid, Comm: comm, Args: args, Start: 1000, Cgroup: "0::/init.scope\n"}
 }
 
-// unitOf returns p in a unit of systemd, as a user.
-func unitOf(p proctree.Process, unit string, uid uint32) proctree.Process {
+// inUnit returns p in a systemd unit, with this user ID.
+func inUnit(p proctree.Process, unit string, uid uint32) proctree.Process {
 	p.Cgroup, p.UIDs = "0::/system.slice/"+unit+"\n", [4]uint32{uid, uid, uid, uid}
 	return p
 }
 
-func complaints() []complaint {
-	explain := func(what string) []string { return []string{"explain", "--config.path", "config.yaml", what} }
+func problems() []problem {
+	explain := func(target string) []string { return []string{"explain", "--config.path", "config.yaml", target} }
 	nginx := []proctree.Process{
-		unitOf(someProcess(700, 1, "nginx", "nginx: master process /usr/sbin/nginx"), "nginx.service", 0),
-		unitOf(someProcess(701, 700, "nginx", "nginx: worker process"), "nginx.service", 4033),
+		inUnit(newProcess(700, 1, "nginx", "nginx: master process /usr/sbin/nginx"), "nginx.service", 0),
+		inUnit(newProcess(701, 700, "nginx", "nginx: worker process"), "nginx.service", 4033),
 	}
 	nginx[0].Exe, nginx[1].Exe = "/usr/sbin/nginx", "/usr/sbin/nginx"
-	java := unitOf(someProcess(800, 1, "java", "/usr/bin/java", "-Xmx2g", "-jar", "/opt/shop/shop.jar"), "shop.service", 4077)
+	java := inUnit(newProcess(800, 1, "java", "/usr/bin/java", "-Xmx2g", "-jar", "/opt/shop/shop.jar"), "shop.service", 4077)
 	java.Exe = "/usr/lib/jvm/21/bin/java"
-	return []complaint{
-		{"A group has no processes, or is not there", "The service was up, and its group shows 0 or is missing.",
-			"process_names:\n- name: redis\n  comm: redis-server\n", nil, []string{"groups", "--config.path", "config.yaml", "--pause=0s"},
-			"A rule with a fixed name has its group from the first scrape, so that 0 really means that nothing runs. `explain` finds no process to explain then. " +
-				"A name with fields, such as `{{.Comm}}`, makes a group only when there is a process. To be alerted, give the rule `expect: {min: 1}`."},
-		{"The name is longer than 15 characters", "`comm` never matches, although `ps -ef` shows the name.",
-			"process_names:\n- name: me\n  comm: process-exporter\n", []proctree.Process{someProcess(600, 1, "process-exporte", "/usr/bin/process-exporter")}, explain("600"),
-			"Linux keeps 15 bytes of a name. `check` warns of longer ones. Write `process-exporte`, or select by `exe`."},
-		{"exe does not find a running program", "Workers that rewrite their command line are not in the group of their master.",
-			"process_names:\n- name: nginx\n  exe: nginx\n", nginx, explain("701"),
-			"`exe` is the first word of the command line, which for this worker is the sentence `nginx: worker process`. Select by `comm: nginx`, by the file that it runs, `exe_path: /usr/sbin/nginx`, or by `unit: nginx.service`."},
-		{"A regular expression does not match", "It works in a tester, but not here.",
-			"process_names:\n- name: shop\n  cmdline: '^java .*shop\\.jar$'\n", []proctree.Process{java}, explain("800"),
-			"What the expression sees is all arguments, joined by single spaces, the first with its directory. Leave the `^` away, or write `exe: java` and an expression for the rest."},
-		{"exe: ['.+'] wants nothing", "A rule that should catch everything catches nothing.",
-			"process_names:\n- name: '{{.Comm}}'\n  exe: ['.+']\n", []proctree.Process{java}, explain("java"),
-			"Only `cmdline` and `cgroup` hold regular expressions. A rule for everything is `cmdline: '.+'`."},
-		{"A group has members that it should not have", "A shell that somebody has opened counts as sshd.",
-			"process_names:\n- name: sshd\n  comm: sshd\n", []proctree.Process{someProcess(900, 1, "sshd", "sshd: bob@pts/0"), someProcess(901, 900, "bash", "-bash")}, explain("901"),
-			"A process that no rule wants joins the group of its nearest ancestor that has one. `children: false` turns that off for a rule, `--children=false` for all; or give the shells a rule of their own."},
-		{"A program started by a script is in the wrong group", "`sh start.sh` executes redis, and redis stays with the shells, or in no group.",
-			"process_names:\n- name: redis\n  comm: redis-server\n- name: shells\n  comm: [sh, bash]\n", []proctree.Process{someProcess(850, 1, "sh", "/bin/sh", "/opt/start.sh"), someProcess(851, 850, "redis-server", "redis-server *:6379")}, explain("851"),
-			"It does not stay there: a process that becomes another program, is renamed, or changes its user or control group, is looked at again at the next scrape, without `--recheck`."},
-		{"Another rule was faster", "A rule further down wants the process, too.",
-			"process_names:\n- name: '{{.Comm}}'\n  cmdline: '.+'\n- name: shop\n  cmdline: 'shop\\.jar'\n", []proctree.Process{java}, explain("800"),
-			"The first rule that wants a process decides. Put the special ones before the general ones; `check` warns of rules that are never reached."},
-		{"Something has to be left out", "RE2 has no lookahead, so an expression cannot exclude.",
-			"process_names:\n- name: java\n  exe: java\n  not:\n    cmdline: '-jar \\S*/shop\\.jar'\n", []proctree.Process{java}, explain("800"),
-			"`not` takes any selector, and each entry under it refuses. With `ignore: true` a whole rule keeps processes out of all groups."},
-		{"User names are numbers", "`{{.Username}}` gives 4077 instead of a name.",
-			"process_names:\n- name: '{{.Comm}} of {{.Username}}'\n  user: shop\n", []proctree.Process{java}, explain("800"),
-			"The user is not in the `/etc/passwd` that the exporter sees, as in a container. Mount that of the host, or select by number: `user: '4077'`."},
-		{"A kernel thread is in no group", "`kworker` and its likes do not show up under `cmdline: '.+'`.",
-			"process_names:\n- name: '{{.Comm}}'\n  cmdline: '.+'\n", []proctree.Process{{PID: 30, PPID: 2, Comm: "kworker/0:1-events", Flags: 0x200000, Start: 100}}, explain("30"),
-			"It has no command line. `cmdline: '.*'` or `comm: kthreadd`, whose children they are, wants them. In `namedprocess_unmatched_procs` they are counted."},
-		{"What did the name template see?", "The group should be called after the jar, not after java.",
-			"process_names:\n- name: '{{.App | default .ExeBase}} in {{.Unit}}'\n  exe: java\n  labels: {user: '{{.Username}}'}\n", []proctree.Process{java}, explain("800"),
-			"`explain` prints everything that templates can use, also what no rule looks at."},
+	return []problem{
+		{
+			title:   "A group has no processes or is missing",
+			symptom: "The service is running, but its group shows 0 or is missing.",
+			config:  "process_names:\n- name: redis\n  comm: redis-server\n",
+			args:    []string{"groups", "--config.path", "config.yaml", "--pause=0s"},
+			remedy: "A rule with a fixed name has a group from the first scrape, so 0 means that no process matches. " +
+				"A name with template fields, such as `{{.Comm}}`, creates a group only for a matching process. For an alert, add `expect: {min: 1}` to the rule.",
+		},
+		{
+			title:   "The name is longer than 15 characters",
+			symptom: "`comm` never matches, although `ps -ef` shows the name.",
+			config:  "process_names:\n- name: me\n  comm: process-exporter\n",
+			procs:   []proctree.Process{newProcess(600, 1, "process-exporte", "/usr/bin/process-exporter")},
+			args:    explain("600"),
+			remedy:  "Linux keeps 15 bytes of a name. `check` warns about longer names. Use `comm: process-exporte`, or select by `exe`.",
+		},
+		{
+			title:   "exe does not match a running program",
+			symptom: "Worker processes that change their command line are not in the group of their main process.",
+			config:  "process_names:\n- name: nginx\n  exe: nginx\n",
+			procs:   nginx,
+			args:    explain("701"),
+			remedy: "`exe` is the first argument of the command line, here `nginx: worker process`. " +
+				"Select by name (`comm: nginx`), by executable (`exe_path: /usr/sbin/nginx`) or by unit (`unit: nginx.service`).",
+		},
+		{
+			title:   "A regular expression does not match",
+			symptom: "The expression works in a tester, but not in a rule.",
+			config:  "process_names:\n- name: shop\n  cmdline: '^java .*shop\\.jar$'\n",
+			procs:   []proctree.Process{java},
+			args:    explain("800"),
+			remedy: "The expression is compared with all arguments, joined by single spaces. The first argument includes its directory. " +
+				"Remove the `^`, or use `exe: java` and an expression for the other arguments.",
+		},
+		{
+			title:   "exe: ['.+'] matches nothing",
+			symptom: "A rule for all processes matches none.",
+			config:  "process_names:\n- name: '{{.Comm}}'\n  exe: ['.+']\n",
+			procs:   []proctree.Process{java},
+			args:    explain("java"),
+			remedy:  "Only `cmdline` and `cgroup` are regular expressions. Use `cmdline: '.+'` to match all processes with a command line.",
+		},
+		{
+			title:   "A group has unexpected processes",
+			symptom: "A login shell is in the group sshd.",
+			config:  "process_names:\n- name: sshd\n  comm: sshd\n",
+			procs:   []proctree.Process{newProcess(900, 1, "sshd", "sshd: bob@pts/0"), newProcess(901, 900, "bash", "-bash")},
+			args:    explain("901"),
+			remedy: "A process that no rule matches joins the group of its nearest grouped ancestor. " +
+				"To exclude such processes, use `children: false` in the rule or `--children=false` for all rules, or add a rule for the shells.",
+		},
+		{
+			title:   "A program that a script starts is in the wrong group",
+			symptom: "`sh start.sh` executes redis, but redis stays in the group of the shells.",
+			config:  "process_names:\n- name: redis\n  comm: redis-server\n- name: shells\n  comm: [sh, bash]\n",
+			procs:   []proctree.Process{newProcess(850, 1, "sh", "/bin/sh", "/opt/start.sh"), newProcess(851, 850, "redis-server", "redis-server *:6379")},
+			args:    explain("851"),
+			remedy: "The group changes at the next scrape. A process that executes another program, or changes its name, user or cgroup, is matched again. " +
+				"`--recheck` is not necessary.",
+		},
+		{
+			title:   "An earlier rule matches",
+			symptom: "A later rule also matches the process.",
+			config:  "process_names:\n- name: '{{.Comm}}'\n  cmdline: '.+'\n- name: shop\n  cmdline: 'shop\\.jar'\n",
+			procs:   []proctree.Process{java},
+			args:    explain("800"),
+			remedy:  "The first rule that matches determines the group. Put specific rules before general rules. `check` warns about rules that are never reached.",
+		},
+		{
+			title:   "Exclude processes from a rule",
+			symptom: "RE2 has no lookahead, so a regular expression cannot exclude text.",
+			config:  "process_names:\n- name: java\n  exe: java\n  not:\n    cmdline: '-jar \\S*/shop\\.jar'\n",
+			procs:   []proctree.Process{java},
+			args:    explain("800"),
+			remedy:  "`not` accepts all selectors, and each of its entries excludes processes. A rule with `ignore: true` excludes its processes from all groups.",
+		},
+		{
+			title:   "User names are numbers",
+			symptom: "`{{.Username}}` is 4077 instead of a name.",
+			config:  "process_names:\n- name: '{{.Comm}} of {{.Username}}'\n  user: shop\n",
+			procs:   []proctree.Process{java},
+			args:    explain("800"),
+			remedy: "The user is not in the `/etc/passwd` of the exporter, for example in a container. " +
+				"Mount the file of the host, or select by number: `user: '4077'`.",
+		},
+		{
+			title:   "A kernel thread is in no group",
+			symptom: "`cmdline: '.+'` does not match `kworker` and other kernel threads.",
+			config:  "process_names:\n- name: '{{.Comm}}'\n  cmdline: '.+'\n",
+			procs:   []proctree.Process{{PID: 30, PPID: 2, Comm: "kworker/0:1-events", Flags: 0x200000, Start: 100}},
+			args:    explain("30"),
+			remedy: "A kernel thread has no command line. `cmdline: '.*'` matches it, and so does `comm: kthreadd`, the parent of all kernel threads. " +
+				"`namedprocess_unmatched_procs` counts processes without a group.",
+		},
+		{
+			title:   "Find the template field for a group name",
+			symptom: "The group should have the name of the jar file, not `java`.",
+			config:  "process_names:\n- name: '{{.App | default .ExeBase}} in {{.Unit}}'\n  exe: java\n  labels: {user: '{{.Username}}'}\n",
+			procs:   []proctree.Process{java},
+			args:    explain("800"),
+			remedy:  "`explain` prints all values that templates can use, also those that no rule compares.",
+		},
 	}
 }
 
-// troubleshooting returns the manual's page. The commands run on trees that look
-// like /proc, so that their answers are always the same.
+// troubleshooting returns the text of the page. The commands run on copies of
+// /proc, so that their output is always the same.
 func troubleshooting(t *testing.T) string {
 	t.Helper()
 	local := time.Local
 	time.Local = time.UTC
 	defer func() { time.Local = local }()
 	var b strings.Builder
-	b.WriteString(`# Troubleshooting: why is this process where it is?
+	b.WriteString(`# Troubleshooting
 
-This page is made by ` + "`make generate`" + `, which runs every command that it shows.
+` + "```sh" + `
+process_exporter explain --config.path config.yaml nginx   # why is a process in this group?
+process_exporter check config.yaml                         # is the file valid, and what do its rules match?
+process_exporter groups --config.path config.yaml          # what do the groups use?
+` + "```" + `
 
-Ask. ` + "`process_exporter explain PID|NAME...`" + ` tells of a process what every rule wants and sees, whose child it is, and where
-that puts it. It takes the flags of the exporter, needs none that runs, and changes nothing. ` + "`check`" + ` tells what is wrong
-with a file and how many processes each rule wants here, ` + "`groups`" + ` what the groups use. [configuration.md](configuration.md)
-describes the rules. Run them as root to see other users' processes as the exporter does.
+These commands accept the flags of the exporter, need no running exporter and change nothing. Run them as root to read the
+processes of other users. [configuration.md](configuration.md) describes the rules. ` + "`make generate`" + ` writes this page, with the output of all commands.
 
 `)
-	for _, c := range complaints() {
+	for _, p := range problems() {
 		t.Chdir(t.TempDir())
 		tree := proctree.New(t, 100_000)
-		tree.Set(append([]proctree.Process{unitOf(someProcess(1, 0, "systemd", "/sbin/init"), "init.scope", 0)}, c.procs...)...)
-		if err := os.WriteFile("config.yaml", []byte(c.config), 0o600); err != nil {
+		tree.Set(append([]proctree.Process{inUnit(newProcess(1, 0, "systemd", "/sbin/init"), "init.scope", 0)}, p.procs...)...)
+		if err := os.WriteFile("config.yaml", []byte(p.config), 0o600); err != nil {
 			t.Fatal(err)
 		}
 		var stdout, stderr bytes.Buffer
-		if status := run(context.Background(), append(c.args, "--procfs", tree.Root), &stdout, &stderr); status != 0 {
-			t.Fatalf("%s: got status %d: %s", c.title, status, &stderr)
+		if status := run(context.Background(), append(p.args, "--procfs", tree.Root), &stdout, &stderr); status != 0 {
+			t.Fatalf("%s: got status %d: %s", p.title, status, &stderr)
 		}
 		fmt.Fprintf(&b, "## %s\n\n%s\n\n```yaml\n%s```\n\n```console\n$ process_exporter %s\n%s```\n\n%s\n\n",
-			c.title, c.says, c.config, strings.Join(c.args, " "), &stdout, c.remedy)
+			p.title, p.symptom, p.config, strings.Join(p.args, " "), &stdout, p.remedy)
 	}
 	return strings.TrimRight(b.String(), "\n") + "\n"
 }
 
-// TestTroubleshooting holds the page against what the commands say.
+// TestTroubleshooting compares docs/troubleshooting.md with the output of the
+// commands.
 func TestTroubleshooting(t *testing.T) {
 	file, err := filepath.Abs("../../docs/troubleshooting.md")
 	if err != nil {
@@ -136,6 +205,6 @@ func TestTroubleshooting(t *testing.T) {
 	}
 	got, err := os.ReadFile(file)
 	if err != nil || string(got) != want {
-		t.Errorf("docs/troubleshooting.md differs from what the commands say, error %v; run `make generate`", err)
+		t.Errorf("docs/troubleshooting.md differs from the output, error %v; run `make generate`", err)
 	}
 }
