@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bytes"
+	"encoding/json"
 	"os"
 	"os/exec"
 	"strconv"
@@ -146,5 +147,41 @@ func TestConfigCheck(t *testing.T) {
 func TestVersion(t *testing.T) {
 	if status, out, _ := runArgs(t, "--version"); status != 0 || !strings.HasPrefix(out, config.Program+", version ") {
 		t.Errorf("got status %d, %q, want 0 and the version", status, out)
+	}
+}
+
+// TestGroupsVocabulary checks that the JSON of groups and of top has the same
+// fields, except those that need a running exporter.
+func TestGroupsVocabulary(t *testing.T) {
+	requireLinux(t)
+	fields := func(list any) map[string]bool {
+		names := make(map[string]bool)
+		for _, group := range list.([]any) {
+			for name := range group.(map[string]any) {
+				names[name] = true
+			}
+		}
+		return names
+	}
+	var groups, report any
+	_, out, _ := runArgs(t, "groups", "--json", "--pause=1s")
+	if err := json.Unmarshal([]byte(out), &groups); err != nil {
+		t.Fatal(err)
+	}
+	_, out, _ = runArgs(t, "top", "--json", "--interval=1s", "--source=procfs")
+	if err := json.Unmarshal([]byte(out), &report); err != nil {
+		t.Fatal(err)
+	}
+	got, want := fields(groups), fields(report.(map[string]any)["groups"])
+	delete(want, "cpu_ratio_history")
+	for name := range want {
+		if !got[name] {
+			t.Errorf("got no field %s of groups, want the fields of top", name)
+		}
+	}
+	for _, name := range []string{"group", "num_procs", "cpu_ratio", "resident_bytes", "read_bytes_per_second", "oldest_start_time_seconds"} {
+		if !got[name] || !want[name] {
+			t.Errorf("got groups %v, top %v, want %s in both", got, want, name)
+		}
 	}
 }

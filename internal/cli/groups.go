@@ -16,40 +16,24 @@ import (
 	"github.com/seed57308aee/process_exporter/grouping"
 	"github.com/seed57308aee/process_exporter/internal/cli/inspect"
 	"github.com/seed57308aee/process_exporter/internal/config"
-	"github.com/seed57308aee/process_exporter/platform"
+	"github.com/seed57308aee/process_exporter/internal/webui"
 )
 
-// A groupRow is a group as "process_exporter groups" tells it. A pointer is nil
-// where the value could not be read of any process.
-type groupRow struct {
-	Name      string            `json:"groupname"`
-	Labels    map[string]string `json:"labels,omitempty"`
-	Procs     int               `json:"num_procs"`
-	Threads   *int              `json:"num_threads"`
-	CPU       *float64          `json:"cpu_usage_ratio"` // cores, during the pause
-	Resident  *uint64           `json:"resident_bytes"`
-	PSS       *uint64           `json:"proportional_bytes"`
-	FDs       *uint64           `json:"open_filedesc"`
-	ReadRate  *float64          `json:"read_bytes_per_second"`
-	WriteRate *float64          `json:"write_bytes_per_second"`
-	Oldest    *int64            `json:"oldest_start_time_seconds"`
-	Rule      int               `json:"rule,omitempty"`
-}
-
-// sortKeys are what groups can be sorted by, the most first but for names.
-var sortKeys = map[string]func(a, b *groupRow) int{
-	"name":    func(a, b *groupRow) int { return 0 },
-	"procs":   func(a, b *groupRow) int { return cmp.Compare(b.Procs, a.Procs) },
-	"threads": func(a, b *groupRow) int { return cmp.Compare(known(b.Threads), known(a.Threads)) },
-	"cpu":     func(a, b *groupRow) int { return cmp.Compare(known(b.CPU), known(a.CPU)) },
-	"rss":     func(a, b *groupRow) int { return cmp.Compare(known(b.Resident), known(a.Resident)) },
-	"fds":     func(a, b *groupRow) int { return cmp.Compare(known(b.FDs), known(a.FDs)) },
-	"io": func(a, b *groupRow) int {
-		return cmp.Compare(known(b.ReadRate)+known(b.WriteRate), known(a.ReadRate)+known(a.WriteRate))
+// groupOrders are the values of --sort. All but name are descending.
+var groupOrders = map[string]func(a, b *webui.Group) int{
+	"name":    func(a, b *webui.Group) int { return 0 }, // the Tracker sorts by name
+	"procs":   func(a, b *webui.Group) int { return cmp.Compare(b.Procs, a.Procs) },
+	"threads": func(a, b *webui.Group) int { return cmp.Compare(orZero(b.Threads), orZero(a.Threads)) },
+	"cpu":     func(a, b *webui.Group) int { return cmp.Compare(orZero(b.CPU), orZero(a.CPU)) },
+	"rss":     func(a, b *webui.Group) int { return cmp.Compare(orZero(b.ResidentBytes), orZero(a.ResidentBytes)) },
+	"fds":     func(a, b *webui.Group) int { return cmp.Compare(orZero(b.OpenFDs), orZero(a.OpenFDs)) },
+	"io": func(a, b *webui.Group) int {
+		return cmp.Compare(orZero(b.ReadBytes)+orZero(b.WriteBytes), orZero(a.ReadBytes)+orZero(a.WriteBytes))
 	},
 }
 
-func known[T any](v *T) (zero T) {
+// orZero returns the value of v, 0 if it is unknown.
+func orZero[T any](v *T) (zero T) {
 	if v == nil {
 		return zero
 	}
@@ -77,29 +61,30 @@ func groupsCommand() command {
 			if err := refuseArgs(args); err != nil {
 				return err
 			}
-			rows, err := measure(ctx, s, max(pause, 0))
+			groups, err := measureGroups(ctx, s, max(pause, 0))
 			if err != nil {
 				return err
 			}
-			slices.SortStableFunc(rows, func(a, b groupRow) int { return sortKeys[order](&a, &b) })
+			slices.SortStableFunc(groups, func(a, b webui.Group) int { return groupOrders[order](&a, &b) })
 			if asJSON {
 				enc := json.NewEncoder(w)
 				enc.SetIndent("", "  ")
-				return enc.Encode(rows)
+				return enc.Encode(groups)
 			}
-			return printGroups(w, rows)
+			return printGroups(w, groups)
 		},
 	}
 }
 
-// measure returns the groups by name, after two looks at all processes.
-func measure(ctx context.Context, s *config.Settings, pause time.Duration) ([]groupRow, error) {
-	v, err := groupProcesses(ctx, s)
+// measureGroups returns the groups by name. Rates are those during the pause. A
+// group that appears during the pause, or a pause of 0, has no rates.
+func measureGroups(ctx context.Context, s *config.Settings, pause time.Duration) ([]webui.Group, error) {
+	g, err := groupProcesses(ctx, s)
 	if err != nil {
 		return nil, err
 	}
-	defer func() { _ = v.close() }()
-	before, err := v.tracker.Update(ctx)
+	defer func() { _ = g.close() }()
+	before, err := g.tracker.Update(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -111,110 +96,65 @@ func measure(ctx context.Context, s *config.Settings, pause time.Duration) ([]gr
 		case <-ctx.Done():
 			return nil, ctx.Err()
 		}
-		if after, err = v.tracker.Update(ctx); err != nil {
+		if after, err = g.tracker.Update(ctx); err != nil {
 			return nil, err
 		}
 	}
-	was := make(map[string]*grouping.Group, len(before))
+	seconds := time.Since(start).Seconds()
+	previous := make(map[string]*grouping.Group, len(before))
 	for i := range before {
-		was[before[i].Key()] = &before[i]
+		previous[before[i].Key()] = &before[i]
 	}
-	rows := make([]groupRow, len(after))
+	groups := make([]webui.Group, len(after))
 	for i := range after {
-		rows[i] = rowOf(&after[i], v.tracker.LabelNames())
-		if pause > 0 {
-			rows[i].rates(&after[i], was[after[i].Key()], time.Since(start).Seconds())
+		groups[i] = webui.NewGroup(&after[i], g.tracker.LabelNames())
+		if old := previous[after[i].Key()]; old != nil && pause > 0 {
+			groups[i].SetRates(old, &after[i], seconds)
 		}
 	}
-	return rows, nil
+	return groups, nil
 }
 
-func rowOf(g *grouping.Group, labels []string) groupRow {
-	row := groupRow{Name: g.Name, Procs: g.Procs}
-	for i, name := range labels {
-		if g.Labels[i] != "" {
-			if row.Labels == nil {
-				row.Labels = make(map[string]string)
-			}
-			row.Labels[name] = g.Labels[i]
-		}
-	}
-	if g.Known&platform.FieldMemory != 0 {
-		row.Threads, row.Resident = &g.NumThreads, &g.ResidentBytes
-	}
-	if g.Known&platform.FieldSmaps != 0 {
-		row.PSS = &g.PSSBytes
-	}
-	if g.Known&platform.FieldFDs != 0 {
-		row.FDs = &g.FDs
-	}
-	if g.Procs > 0 {
-		row.Oldest = &g.OldestStart
-	}
-	if g.Rule != nil {
-		row.Rule = g.Rule.Position
-	}
-	return row
-}
-
-// rates fills in what changed since was, which is nil for a new group.
-func (row *groupRow) rates(now, was *grouping.Group, seconds float64) {
-	var none grouping.Group
-	if was == nil {
-		was = &none
-	}
-	rate := func(field platform.Fields, now, was uint64) *float64 {
-		if row.Procs > 0 && field != 0 {
-			v := float64(now-was) / seconds
-			return &v
-		}
-		return nil
-	}
-	row.CPU = rate(now.Counted&platform.FieldStat, now.UserNanos+now.SystemNanos, was.UserNanos+was.SystemNanos)
-	if row.CPU != nil {
-		*row.CPU /= 1e9
-	}
-	row.ReadRate = rate(now.Counted&platform.FieldIO, now.ReadBytes, was.ReadBytes)
-	row.WriteRate = rate(now.Counted&platform.FieldIO, now.WriteBytes, was.WriteBytes)
-}
-
-// printGroups prints a table for people. A dash is what could not be read.
-func printGroups(w io.Writer, rows []groupRow) error {
+// printGroups prints a table. Unknown values are dashes.
+func printGroups(w io.Writer, groups []webui.Group) error {
 	out := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(out, "PROCS\tTHREADS\tCPU\tRSS\tPSS\tFDS\tREAD/S\tWRITE/S\tRULE\t  GROUP")
-	for i := range rows {
-		r := &rows[i]
+	for i := range groups {
+		g := &groups[i]
 		rule := "-"
-		if r.Rule > 0 {
-			rule = fmt.Sprint(r.Rule)
+		if g.Rule != nil {
+			rule = fmt.Sprint(g.Rule.Position)
 		}
-		fmt.Fprintf(out, "%d\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t  %s\n", r.Procs, text(r.Threads, "%d"), text(r.CPU, "%.3f"),
-			size(r.Resident), size(r.PSS), text(r.FDs, "%d"), size(r.ReadRate), size(r.WriteRate), rule, inspect.Printable(r.title()))
+		fmt.Fprintf(out, "%d\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t  %s\n",
+			g.Procs, orDash(g.Threads, "%d"), orDash(g.CPU, "%.3f"), bytesOrDash(g.ResidentBytes), bytesOrDash(g.ProportionalBytes),
+			orDash(g.OpenFDs, "%d"), bytesOrDash(g.ReadBytes), bytesOrDash(g.WriteBytes), rule, inspect.Printable(nameWithLabels(g)))
 	}
 	return out.Flush()
 }
 
-// title is the name of the group with its labels.
-func (row *groupRow) title() string {
+// nameWithLabels returns the name of the group, and its labels in braces.
+func nameWithLabels(g *webui.Group) string {
 	var labels []string
-	for name, value := range row.Labels {
-		labels = append(labels, fmt.Sprintf("%s=%q", name, value))
+	for name, value := range g.Labels {
+		if value != "" {
+			labels = append(labels, fmt.Sprintf("%s=%q", name, value))
+		}
 	}
 	if labels == nil {
-		return row.Name
+		return g.Name
 	}
 	slices.Sort(labels)
-	return row.Name + "{" + strings.Join(labels, ",") + "}"
+	return g.Name + "{" + strings.Join(labels, ",") + "}"
 }
 
-func text[T any](v *T, format string) string {
+func orDash[T any](v *T, format string) string {
 	if v == nil {
 		return "-"
 	}
 	return fmt.Sprintf(format, *v)
 }
 
-func size[T uint64 | float64](v *T) string {
+func bytesOrDash[T uint64 | float64](v *T) string {
 	if v == nil {
 		return "-"
 	}

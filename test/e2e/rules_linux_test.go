@@ -160,7 +160,7 @@ func TestCommands(t *testing.T) {
 		{"explain without a process", []string{"explain"}, 1, []string{"missing process"}},
 		{"explain with a bad file", []string{"explain", "-config.path", filepath.Join(t.TempDir(), "none"), "1"}, 1, []string{"cannot be opened"}},
 		{"groups", []string{"groups", "--pause=10ms", "--sort=name", "-config.path", rules}, 0, []string{"PROCS", "job " + token + "{who="}},
-		{"groups as JSON", []string{"groups", "--pause=0s", "--json", "-config.path", rules}, 0, []string{`"groupname": "job ` + token + `"`, `"num_procs": 2`, `"groupname": "nothing"`}},
+		{"groups as JSON", []string{"groups", "--pause=0s", "--json", "-config.path", rules}, 0, []string{`"group": "job ` + token + `"`, `"num_procs": 2`, `"group": "nothing"`}},
 		{"groups of what", []string{"groups", "x"}, 1, []string{`unexpected argument "x"`}},
 		{"groups by what", []string{"groups", "--sort=x"}, 1, []string{"--sort", "cpu"}},
 		{"check", []string{"check", rules}, 0, []string{"matches no process of this machine", "job {{.Matches.id}}", "The configuration is valid."}},
