@@ -46,11 +46,15 @@ var allowedImports = map[string][]string{
 	"internal/webui": {module + "/internal/httpgzip", module + "/collector", module + "/grouping", module + "/platform", "github.com/prometheus/common/version"},
 	"internal/webserver": {
 		module + "/internal/httpgzip",
-		"github.com/coreos/go-systemd/v22/activation", "github.com/mdlayher/vsock", "github.com/prometheus",
+		"github.com/coreos/go-systemd/v22/activation", "github.com/mdlayher/vsock",
+		"github.com/prometheus/client_golang", "github.com/prometheus/exporter-toolkit/web",
 		"go.yaml.in/yaml/v3", "golang.org/x/crypto/bcrypt", "golang.org/x/time/rate",
 	},
 
-	"collector": {module + "/internal/httpgzip", module + "/grouping", module + "/platform", "github.com/prometheus/client_golang", "github.com/prometheus/client_model"},
+	"collector": {
+		module + "/internal/httpgzip", module + "/grouping", module + "/platform",
+		"github.com/prometheus/client_golang", "github.com/prometheus/client_model", "github.com/prometheus/common/expfmt",
+	},
 	"grouping": {
 		module + "/platform", module + "/grouping/appname", module + "/grouping/nearest", module + "/grouping/redact",
 		"go.yaml.in/yaml/v3",

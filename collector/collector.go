@@ -92,7 +92,7 @@ func (c *Collector) descs(labels []string) []*prometheus.Desc {
 }
 
 // Describe implements [prometheus.Collector]. A registry refuses what comes later
-// with other labels, as after a reload; [Collector.For] needs none.
+// with other labels, as after a reload; [Collector.Gatherer] needs none.
 func (c *Collector) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range c.descs(c.tracker.LabelNames()) {
 		ch <- d
@@ -130,7 +130,7 @@ func (m metric) Write(out *dto.Metric) error {
 // For returns the metrics of a scrape that waits for the walk no longer than
 // ctx. They need no registry: there are many, and a registry looks each time
 // whether all of them are well formed and different, which the tests do once.
-func (c *Collector) For(ctx context.Context) prometheus.Gatherer {
+func (c *Collector) Gatherer(ctx context.Context) prometheus.Gatherer {
 	return prometheus.GathererFunc(func() ([]*dto.MetricFamily, error) {
 		var out []*dto.MetricFamily
 		for _, f := range c.families(c.join(ctx)) {
@@ -145,7 +145,7 @@ func (c *Collector) For(ctx context.Context) prometheus.Gatherer {
 // Stream hands the families of a scrape to use, by name. It waits for the walk no
 // longer than ctx. A family is use's until it returns, so that a scrape takes no
 // more memory than its largest family; an error of use ends it.
-func (c *Collector) Stream(ctx context.Context, use func(*dto.MetricFamily) error) error {
+func (c *Collector) EachFamily(ctx context.Context, use func(*dto.MetricFamily) error) error {
 	w := c.join(ctx)
 	c.building.Lock()
 	defer c.building.Unlock()

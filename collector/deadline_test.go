@@ -202,7 +202,7 @@ func TestExpiredDeadlineIsNoReadError(t *testing.T) {
 		if <-walk.done; !walk.health.Incomplete {
 			t.Fatal("got a complete walk after its deadline")
 		}
-		fams, err := f.c.For(late).Gather()
+		fams, err := f.c.Gatherer(late).Gather()
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -238,7 +238,7 @@ func TestPartialScrapes(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			src.onWalk, src.err = tt.onWalk, tt.err
-			fams, err := c.For(context.Background()).Gather()
+			fams, err := c.Gatherer(context.Background()).Gather()
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -257,7 +257,7 @@ func TestConcurrentScrapes(t *testing.T) {
 		wg.Go(func() {
 			for range 20 {
 				ctx, cancel := context.WithTimeout(context.Background(), time.Duration(1+i*i*40)*time.Millisecond)
-				if _, err := f.c.For(ctx).Gather(); err != nil {
+				if _, err := f.c.Gatherer(ctx).Gather(); err != nil {
 					t.Error(err)
 				}
 				cancel()

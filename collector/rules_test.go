@@ -203,7 +203,7 @@ func TestReloadChangesLabels(t *testing.T) {
 	}
 	f := newFixture(t, setup{config: "- {name: g, comm: [g], labels: {who: '{{.Username}}'}}", opts: withChildren}, as(10, 77777, 100), as(11, 88888, 100))
 	scrape := func() map[string]float64 {
-		families, err := f.c.For(context.Background()).Gather()
+		families, err := f.c.Gatherer(context.Background()).Gather()
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -11,11 +11,11 @@ import (
 	"github.com/seed57308aee/process_exporter/grouping"
 )
 
-// StreamText does what [Collector.Stream] does, in the text format of Prometheus:
+// StreamText does what [Collector.EachFamily] does, in the text format of Prometheus:
 // use gets the name of a family and its lines. To write them straight from the
 // groups takes a quarter of the time of building families first, and leaves next
 // to nothing for the garbage collector.
-func (c *Collector) StreamText(ctx context.Context, use func(name string, lines []byte) error) error {
+func (c *Collector) EachText(ctx context.Context, use func(name string, lines []byte) error) error {
 	w := c.join(ctx)
 	c.building.Lock()
 	defer c.building.Unlock()

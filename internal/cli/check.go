@@ -112,7 +112,7 @@ func printRuleMatches(ctx context.Context, s *config.Settings, w io.Writer) erro
 		return err
 	}
 	defer func() { _ = g.close() }()
-	families, err := collector.New(collector.Options{Tracker: g.tracker, Logger: slog.New(slog.DiscardHandler)}).For(ctx).Gather()
+	families, err := collector.New(collector.Options{Tracker: g.tracker, Logger: slog.New(slog.DiscardHandler)}).Gatherer(ctx).Gather()
 	if err != nil {
 		return err
 	}

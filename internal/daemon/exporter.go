@@ -30,7 +30,7 @@ type Exporter struct {
 	rules    config.Rules // those of the start
 	tracker  *grouping.Tracker
 	groups   *collector.Collector
-	metrics  *exposition
+	metrics  *metrics
 	web      *webserver.WebConfig
 
 	sandboxMetrics sandboxMetrics
@@ -75,7 +75,7 @@ func New(s *config.Settings, log *slog.Logger) (*Exporter, error) {
 	}
 	e.groups.Watch(func(v collector.View) { e.checkSource(platform.Kind(v.Health.Source)) })
 	permanent := slices.Concat(e.reloads.collectors(), []prometheus.Collector{web.Collector()}, e.sandboxMetrics.collectors())
-	e.metrics = newExposition(s, log, e.groups, permanent)
+	e.metrics = newMetrics(s, log, e.groups, permanent)
 	return e, nil
 }
 
@@ -102,7 +102,9 @@ func Validate(s *config.Settings) error {
 }
 
 // Gatherer returns the metrics of one scrape, which ends with ctx.
-func (e *Exporter) Gatherer(ctx context.Context) prometheus.Gatherer { return e.metrics.gatherer(ctx) }
+func (e *Exporter) Gatherer(ctx context.Context) prometheus.Gatherer {
+	return e.metrics.rendered.Gatherer(ctx)
+}
 
 // describe sets the fields of x about this run.
 func (e *Exporter) describe(x *webui.Exporter) {

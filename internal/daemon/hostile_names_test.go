@@ -180,7 +180,7 @@ func TestHostileNames(t *testing.T) {
 	parser := startParser(t)
 	s := parse(t, "--max-groups=0", "--max-thread-names=0", "--remove-empty-groups", "--web.disable-exporter-metrics")
 	log := promslog.NewNopLogger()
-	sources, handlers := make([]*crowd, len(hostileKinds)), make([]*exposition, len(hostileKinds))
+	sources, handlers := make([]*crowd, len(hostileKinds)), make([]*metrics, len(hostileKinds))
 	for i, k := range hostileKinds {
 		rules, err := grouping.Parse("names.yaml", []byte("process_names: ["+k.rules+"]\n"))
 		if err != nil {
@@ -188,7 +188,7 @@ func TestHostileNames(t *testing.T) {
 		}
 		sources[i] = &crowd{first: 10}
 		tracker := NewTracker(s, sources[i], config.Rules{Matcher: rules})
-		handlers[i] = newExposition(s, log, collector.New(collector.Options{Tracker: tracker, Logger: log}), nil)
+		handlers[i] = newMetrics(s, log, collector.New(collector.Options{Tracker: tracker, Logger: log}), nil)
 	}
 	random := rand.New(rand.NewPCG(1, 2))
 	series, kind := 0, 0
@@ -205,18 +205,18 @@ func TestHostileNames(t *testing.T) {
 }
 
 // checkHostile scrapes in each format and returns the number of series.
-func checkHostile(t *testing.T, metrics *exposition, parser *answerParser, names []hostile) int {
+func checkHostile(t *testing.T, handler *metrics, parser *answerParser, names []hostile) int {
 	t.Helper()
 	text, before := 0, 0
 	eventually(t, "the names of all", func() bool { // for which a busy machine takes several scrapes
-		contentType, body := scrapeAs(t, metrics, expfmt.TypeTextPlain)
+		contentType, body := scrapeAs(t, handler, expfmt.TypeTextPlain)
 		text, before = parser.count(t, contentType, body), text
 		return text == before
 	})
-	contentType, body := scrapeAs(t, metrics, expfmt.TypeProtoDelim)
+	contentType, body := scrapeAs(t, handler, expfmt.TypeProtoDelim)
 	checkGroups(t, strings.NewReader(body), names)
 	proto := parser.count(t, contentType, body)
-	contentType, body = asOpenMetrics(t, metrics)
+	contentType, body = asOpenMetrics(t, handler)
 	open := parser.count(t, contentType, body)
 	if text != proto || text != open {
 		t.Errorf("got %d series as text, %d as protobuf, %d as OpenMetrics", text, proto, open)
@@ -240,9 +240,9 @@ func scrapeAs(t *testing.T, metrics http.Handler, format expfmt.FormatType) (con
 
 // asOpenMetrics returns the same in a format that the exporter does not offer,
 // since it would rename four counters that have no _total; proxies translate to it.
-func asOpenMetrics(t *testing.T, metrics *exposition) (contentType, body string) {
+func asOpenMetrics(t *testing.T, handler *metrics) (contentType, body string) {
 	t.Helper()
-	families, err := metrics.gatherer(t.Context()).Gather()
+	families, err := handler.rendered.Gatherer(t.Context()).Gather()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -95,7 +95,7 @@ func (e *Exporter) logSource() {
 // firstWalk reads all processes once, which sets the base of their counters, and
 // then reports readiness.
 func (e *Exporter) firstWalk(ctx context.Context, routes *mux) {
-	if _, err := e.metrics.gatherer(ctx).Gather(); err != nil {
+	if _, err := e.metrics.rendered.Gatherer(ctx).Gather(); err != nil {
 		e.log.Error("errors during the first walk", "err", err)
 	}
 	if ctx.Err() == nil {

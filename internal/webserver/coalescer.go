@@ -17,15 +17,27 @@ import (
 // uses as much memory as the response is long.
 const maxRenders = 2
 
-// A Renderer writes the response to r, in the format that [FormatOf] returns.
-// It uses gzip if [httpgzip.Accepted] is true for the header of r.
+// A Renderer writes the response to r before ctx ends. It uses gzip if
+// [httpgzip.Accepted] is true for the header of r.
 type Renderer func(ctx context.Context, w http.ResponseWriter, r *http.Request)
+
+// CoalescerOptions are the settings of a Coalescer.
+type CoalescerOptions struct {
+	Logger      *slog.Logger
+	MaxRequests int // requests that wait for a response at a time, 0 for no limit
+	Render      Renderer
+
+	// Variant returns the variant of the response that a request with these
+	// headers selects, such as a content type. It must have few distinct values.
+	Variant func(http.Header) string
+}
 
 // A Coalescer is an [http.Handler] that renders one response for all concurrent
 // requests with the same requestKey. A burst of scrapes costs one walk and one
 // render, and a client that reads slowly does not delay others.
 type Coalescer struct {
 	render   Renderer
+	variant  func(http.Header) string
 	log      *slog.Logger
 	waiting  semaphore     // requests that wait for their response
 	renders  chan struct{} // semaphore of size maxRenders
@@ -48,7 +60,7 @@ func (c *Coalescer) find(key requestKey) *response {
 		return res
 	}
 	for other, res := range c.inFlight {
-		if other.format == key.format && other.gzip == key.gzip && other.deadline >= key.deadline {
+		if other.variant == key.variant && other.gzip == key.gzip && other.deadline >= key.deadline {
 			return res
 		}
 	}
@@ -65,11 +77,10 @@ type response struct {
 	refs   int // the goroutine that renders it, and the requests that use it
 }
 
-// NewCoalescer returns a Coalescer that calls render. At most maxRequests
-// requests wait for a response at a time; 0 means no limit.
-func NewCoalescer(log *slog.Logger, maxRequests int, render Renderer) *Coalescer {
+// NewCoalescer returns a Coalescer that calls o.Render.
+func NewCoalescer(o CoalescerOptions) *Coalescer {
 	return &Coalescer{
-		render: render, log: log, waiting: newSemaphore(maxRequests),
+		render: o.Render, variant: o.Variant, log: o.Logger, waiting: newSemaphore(o.MaxRequests),
 		renders: make(chan struct{}, maxRenders), inFlight: make(map[requestKey]*response),
 	}
 }
@@ -94,7 +105,7 @@ func (c *Coalescer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // await returns the complete response to r, or nil if the client disconnects
 // first. The caller must call release.
 func (c *Coalescer) await(r *http.Request) *response {
-	key := newRequestKey(r.Header)
+	key := newRequestKey(c.variant(r.Header), r.Header)
 	c.mu.Lock()
 	res := c.find(key)
 	if res == nil {

@@ -15,13 +15,23 @@ import (
 
 func newScrape() *http.Request { return httptest.NewRequest(http.MethodGet, "/metrics", nil) }
 
+// newTestCoalescer returns a Coalescer without limit and with one variant per
+// Accept header.
+func newTestCoalescer(render Renderer) *Coalescer {
+	return NewCoalescer(CoalescerOptions{
+		Logger:  slog.New(slog.DiscardHandler),
+		Render:  render,
+		Variant: func(h http.Header) string { return h.Get("Accept") },
+	})
+}
+
 // TestConcurrentRequestsShareOneResponse sends requests while a response is
 // being rendered.
 func TestConcurrentRequestsShareOneResponse(t *testing.T) {
 	const requests = 50
 	var renders atomic.Int32
 	release := make(chan struct{})
-	c := NewCoalescer(slog.New(slog.DiscardHandler), 0, func(_ context.Context, w http.ResponseWriter, _ *http.Request) {
+	c := newTestCoalescer(func(_ context.Context, w http.ResponseWriter, _ *http.Request) {
 		renders.Add(1)
 		<-release
 		_, _ = w.Write([]byte("all"))
@@ -59,7 +69,7 @@ func TestConcurrentRequestsShareOneResponse(t *testing.T) {
 func TestBufferReuse(t *testing.T) {
 	text1, text2 := strings.Repeat("first", 100), strings.Repeat("other", 100)
 	text := text1
-	c := NewCoalescer(slog.New(slog.DiscardHandler), 0, func(_ context.Context, w http.ResponseWriter, _ *http.Request) {
+	c := newTestCoalescer(func(_ context.Context, w http.ResponseWriter, _ *http.Request) {
 		_, _ = w.Write([]byte(text))
 	})
 	first := c.await(newScrape())
@@ -84,7 +94,7 @@ func TestBufferReuse(t *testing.T) {
 }
 
 func TestPanicIsStatus500(t *testing.T) {
-	c := NewCoalescer(slog.New(slog.DiscardHandler), 0, func(_ context.Context, w http.ResponseWriter, _ *http.Request) {
+	c := newTestCoalescer(func(_ context.Context, w http.ResponseWriter, _ *http.Request) {
 		_, _ = w.Write([]byte("half"))
 		panic("broken")
 	})
@@ -100,7 +110,7 @@ func TestPanicIsStatus500(t *testing.T) {
 // must not be rejected.
 func TestDeadlinesOfConcurrentRequests(t *testing.T) {
 	release := make(chan struct{})
-	c := NewCoalescer(slog.New(slog.DiscardHandler), 0, func(ctx context.Context, w http.ResponseWriter, _ *http.Request) {
+	c := newTestCoalescer(func(ctx context.Context, w http.ResponseWriter, _ *http.Request) {
 		select {
 		case <-release:
 			_, _ = io.WriteString(w, "all")
@@ -141,7 +151,7 @@ func TestDeadlinesOfConcurrentRequests(t *testing.T) {
 // TestDeadlineBeforeRender requires status 503 if all render slots are in use
 // until the deadline.
 func TestDeadlineBeforeRender(t *testing.T) {
-	c := NewCoalescer(slog.New(slog.DiscardHandler), 0, func(context.Context, http.ResponseWriter, *http.Request) {
+	c := newTestCoalescer(func(context.Context, http.ResponseWriter, *http.Request) {
 		t.Error("got a render, want none")
 	})
 	for range cap(c.renders) {

@@ -7,21 +7,19 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/prometheus/common/expfmt"
-
 	"github.com/seed57308aee/process_exporter/internal/httpgzip"
 )
 
 // A requestKey holds everything that a response depends on. It has few distinct
 // values, so that clients cannot defeat coalescing by varying their headers.
 type requestKey struct {
-	format   expfmt.Format
+	variant  string // the result of CoalescerOptions.Variant
 	gzip     bool
 	deadline time.Duration // rounded down by roundDown
 }
 
-func newRequestKey(h http.Header) requestKey {
-	return requestKey{format: FormatOf(h), gzip: httpgzip.Accepted(h), deadline: roundDown(scrapeTimeout(h))}
+func newRequestKey(variant string, h http.Header) requestKey {
+	return requestKey{variant: variant, gzip: httpgzip.Accepted(h), deadline: roundDown(scrapeTimeout(h))}
 }
 
 // roundDown keeps the three most significant bits of d. This leaves few distinct
@@ -29,11 +27,6 @@ func newRequestKey(h http.Header) requestKey {
 func roundDown(d time.Duration) time.Duration {
 	shift := max(0, bits.Len64(uint64(d))-3)
 	return d >> shift << shift
-}
-
-// FormatOf returns the exposition format that the Accept header h selects.
-func FormatOf(h http.Header) expfmt.Format {
-	return expfmt.NegotiateAccept(h, expfmt.DefaultAcceptedFormats()...)
 }
 
 // TimeoutHeader is the request header in which Prometheus sends its scrape

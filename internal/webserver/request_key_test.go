@@ -43,8 +43,7 @@ func TestFewRequestKeys(t *testing.T) {
 		h := http.Header{}
 		h.Set("Accept-Encoding", "x"+text)
 		h.Set(TimeoutHeader, text[:1]+".0"+text[:1])
-		h.Set("Accept", "text/plain;q=0."+text[:1])
-		keys[newRequestKey(h)] = true
+		keys[newRequestKey("text/plain", h)] = true
 	}
 	if len(keys) > 16 {
 		t.Errorf("got %d distinct keys, want at most 16", len(keys))

@@ -17,30 +17,30 @@ import (
 	"github.com/seed57308aee/process_exporter/internal/webserver"
 )
 
-// slowGroups is a groupCollector whose scrapes take until release is closed or
+// slowGroups is a [collector.Groups] whose scrapes take until release is closed or
 // their context ends.
 type slowGroups struct {
 	entered chan struct{}
 	release chan struct{}
 }
 
-func (s slowGroups) Stream(ctx context.Context, use func(*dto.MetricFamily) error) error {
-	families, err := s.For(ctx).Gather()
+func (s slowGroups) EachFamily(ctx context.Context, use func(*dto.MetricFamily) error) error {
+	families, err := s.Gatherer(ctx).Gather()
 	for _, mf := range families {
 		err = errors.Join(err, use(mf))
 	}
 	return err
 }
 
-func (s slowGroups) StreamText(ctx context.Context, use func(string, []byte) error) error {
-	return s.Stream(ctx, func(mf *dto.MetricFamily) error {
+func (s slowGroups) EachText(ctx context.Context, use func(string, []byte) error) error {
+	return s.EachFamily(ctx, func(mf *dto.MetricFamily) error {
 		var lines bytes.Buffer
 		_, err := expfmt.MetricFamilyToText(&lines, mf)
 		return errors.Join(err, use(mf.GetName(), lines.Bytes()))
 	})
 }
 
-func (s slowGroups) For(ctx context.Context) prometheus.Gatherer {
+func (s slowGroups) Gatherer(ctx context.Context) prometheus.Gatherer {
 	one := prometheus.NewGauge(prometheus.GaugeOpts{Name: "slow_seconds", Help: "Always one."})
 	one.Set(1)
 	registry := prometheus.NewRegistry()
@@ -55,10 +55,10 @@ func (s slowGroups) For(ctx context.Context) prometheus.Gatherer {
 	})
 }
 
-func newSlow(t *testing.T, args ...string) (slowGroups, *exposition) {
+func newSlow(t *testing.T, args ...string) (slowGroups, *metrics) {
 	t.Helper()
 	groups := slowGroups{make(chan struct{}, 10), make(chan struct{})}
-	return groups, newExposition(parse(t, args...), slog.New(slog.DiscardHandler), groups, nil)
+	return groups, newMetrics(parse(t, args...), slog.New(slog.DiscardHandler), groups, nil)
 }
 
 func scrapeWith(h http.Handler, timeout string) *httptest.ResponseRecorder {

@@ -1,0 +1,38 @@
+package daemon
+
+import (
+	"log/slog"
+	"net/http"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	versioncollector "github.com/prometheus/client_golang/prometheus/collectors/version"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/seed57308aee/process_exporter/collector"
+	"github.com/seed57308aee/process_exporter/internal/config"
+	"github.com/seed57308aee/process_exporter/internal/webserver"
+)
+
+// metrics serve the metrics of groups and of the exporter.
+type metrics struct {
+	http.Handler // coalesces scrapes
+	rendered     *collector.Handler
+}
+
+// newMetrics returns the metrics of groups, the build information, and the
+// permanent metrics. --web.disable-exporter-metrics disables all others.
+func newMetrics(s *config.Settings, log *slog.Logger, groups collector.Groups, permanent []prometheus.Collector) *metrics {
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(versioncollector.NewCollector(config.Program))
+	registry.MustRegister(permanent...)
+	m := &metrics{rendered: collector.NewHandler(groups, registry, log)}
+	m.Handler = webserver.NewCoalescer(webserver.CoalescerOptions{
+		Logger: log, MaxRequests: s.MaxRequests, Render: m.rendered.Render, Variant: collector.FormatOf,
+	})
+	if !s.DisableExporterMetrics {
+		registry.MustRegister(collectors.NewGoCollector(), newOwnProcess(), m.rendered.Errors())
+		m.Handler = promhttp.InstrumentMetricHandler(registry, m.Handler)
+	}
+	return m
+}
