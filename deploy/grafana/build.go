@@ -2,15 +2,15 @@ package grafana
 
 import "strings"
 
-// The selectors of the variables. Every selector of every expression begins
+// Selectors of the dashboard variables. Every selector in an expression begins
 // with one of them.
 const (
 	onInstance = `job=~"$job",instance=~"$instance"`
 	inGroup    = onInstance + `,groupname=~"$groupname"`
 )
 
-// promql fills in the variables: I stands for the selector of an instance, G
-// for that of a group, R for the range of a rate.
+// promql expands {I} to the instance selector, {G} to the group selector and
+// [R] to the rate interval.
 func promql(expr string) string {
 	return strings.NewReplacer(
 		"{I}", "{"+onInstance+"}", "{I,", "{"+onInstance+",",
@@ -21,7 +21,7 @@ func promql(expr string) string {
 
 var prometheus = &source{Type: "prometheus", UID: "${datasource}"}
 
-// newDashboard returns one without panels.
+// newDashboard returns a dashboard without panels.
 func newDashboard(uid, title, description string) Dashboard {
 	return Dashboard{
 		UID: uid, Title: title, Description: description,
@@ -38,7 +38,7 @@ func newDashboard(uid, title, description string) Dashboard {
 	}
 }
 
-// labelVariable is a choice among the values of a label.
+// labelVariable returns a variable with the values of a label.
 func labelVariable(name, label, metric string) Variable {
 	return Variable{
 		Name: name, Label: label, Type: "query", Datasource: prometheus,
@@ -48,10 +48,10 @@ func labelVariable(name, label, metric string) Variable {
 	}
 }
 
-// A query is an expression and what its series are called.
+// A query is an expression and the legend of its series.
 type query struct{ expr, legend string }
 
-// A look is what one panel adds to what all share.
+// A look holds the properties of one panel that differ between panels.
 type look struct {
 	title, description, unit string
 	width, height            int

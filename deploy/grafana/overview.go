@@ -1,12 +1,12 @@
 package grafana
 
-// Overview goes from the fleet over the host to the group and its threads.
+// Overview returns the dashboard of all hosts, groups and threads.
 func Overview() Dashboard {
 	d := newDashboard("process-exporter-overview", "Process exporter / Overview",
-		"What groups of processes use, from the fleet down to threads, and how the exporter itself is.")
+		"Resource usage of process groups, from all hosts down to threads, and the state of the exporter.")
 	d.overviewFleet()
 	d.overviewGroups()
-	d.overviewEnds()
+	d.overviewExits()
 	d.overviewLimits()
 	d.overviewThreads()
 	d.overviewHealth()
@@ -14,27 +14,27 @@ func Overview() Dashboard {
 }
 
 func (d *Dashboard) overviewFleet() {
-	d.row("Fleet and hosts")
-	d.number(look{title: "Hosts", unit: "short", description: "Exporters that answered the last scrape.",
+	d.row("All hosts")
+	d.number(look{title: "Hosts", unit: "short", description: "Exporters whose last scrape succeeded.",
 		queries: []query{{promql(`sum(up{I})`), "hosts"}}}, -1)
-	d.number(look{title: "Hosts down", unit: "short", description: "Exporters that did not answer the last scrape.",
+	d.number(look{title: "Hosts down", unit: "short", description: "Exporters whose last scrape failed.",
 		queries: []query{{promql(`count(up{I}) - sum(up{I})`), "down"}}}, 1)
 	d.number(look{title: "Processes", unit: "short", description: "Processes in groups.",
 		queries: []query{{promql(`sum(namedprocess_namegroup_num_procs{G})`), "processes"}}}, -1)
-	d.number(look{title: "CPU", unit: "short", description: "Cores that groups keep busy.",
+	d.number(look{title: "CPU", unit: "short", description: "CPU cores used by all groups.",
 		queries: []query{{promql(`sum(rate(namedprocess_namegroup_cpu_seconds_total{G}[R]))`), "cores"}}}, -1)
-	d.number(look{title: "Memory", unit: "bytes", description: "Resident memory, with pages that processes share counted once for each.",
+	d.number(look{title: "Memory", unit: "bytes", description: "Resident memory. Shared pages count once for each process.",
 		queries: []query{{promql(`sum(namedprocess_namegroup_memory_bytes{G,memtype="resident"})`), "resident"}}}, -1)
-	d.number(look{title: "Killed for lack of memory", unit: "short", description: "Processes that the kernel killed for lack of memory in the last hour. Only with the source bpf.",
+	d.number(look{title: "OOM kills", unit: "short", description: "Processes killed by the OOM killer in the last hour. Only with the source bpf.",
 		queries: []query{{promql(`sum(increase(namedprocess_namegroup_oom_kills_total{G}[1h]))`), "kills"}}}, 1)
 
-	d.graph(look{title: "CPU by host", unit: "short", description: "Cores that the groups of a host keep busy; the ten busiest hosts.",
+	d.graph(look{title: "CPU by host", unit: "short", description: "CPU cores used by the groups of a host; the top ten hosts.",
 		queries: []query{{promql(`topk(10, sum by (instance) (rate(namedprocess_namegroup_cpu_seconds_total{G}[R])))`), "{{instance}}"}}})
-	d.graph(look{title: "Memory by host", unit: "bytes", description: "Resident memory of the groups of a host; the ten with the most.",
+	d.graph(look{title: "Memory by host", unit: "bytes", description: "Resident memory of the groups of a host; the top ten hosts.",
 		queries: []query{{promql(`topk(10, sum by (instance) (namedprocess_namegroup_memory_bytes{G,memtype="resident"}))`), "{{instance}}"}}})
-	d.graph(look{title: "CPU that no rule covers", unit: "percentunit", description: "The part of all CPU time that processes in no group use. Where it is high, the rules miss something.",
+	d.graph(look{title: "CPU of unmatched processes", unit: "percentunit", description: "Share of the CPU time used by processes in no group. A high value means that rules are missing.",
 		queries: []query{{promql(`rate(namedprocess_unmatched_cpu_seconds_total{I}[R]) / on (job, instance) (rate(namedprocess_unmatched_cpu_seconds_total{I}[R]) + on (job, instance) sum by (job, instance) (rate(namedprocess_namegroup_cpu_seconds_total{I}[R])))`), "{{instance}}"}}})
-	d.table(look{title: "Hosts", unit: "short", width: 24, height: 6, description: "What the groups of each host use now."},
+	d.table(look{title: "Hosts", unit: "short", width: 24, height: 6, description: "Current usage of the groups of each host."},
 		column{promql(`sum by (instance) (rate(namedprocess_namegroup_cpu_seconds_total{G}[R]))`), "CPU cores", "short"},
 		column{promql(`sum by (instance) (namedprocess_namegroup_memory_bytes{G,memtype="resident"})`), "Resident memory", "bytes"},
 		column{promql(`sum by (instance) (namedprocess_namegroup_num_procs{G})`), "Processes", "short"},
@@ -45,13 +45,13 @@ func (d *Dashboard) overviewFleet() {
 
 func (d *Dashboard) overviewGroups() {
 	d.row("Groups")
-	d.stack(look{title: "Top groups by CPU", unit: "short", description: "Cores kept busy, by the ten groups that use most.",
+	d.stack(look{title: "Top groups by CPU", unit: "short", description: "CPU cores used; the top ten groups.",
 		queries: []query{{promql(`topk(10, sum by (groupname) (rate(namedprocess_namegroup_cpu_seconds_total{G}[R])))`), "{{groupname}}"}}})
-	d.stack(look{title: "Top groups by memory", unit: "bytes", description: "Proportional memory (PSS): what processes share is divided by its users, so that the sum is what is really in use. Where it cannot be read the graph is empty.",
+	d.stack(look{title: "Top groups by memory", unit: "bytes", description: "PSS: shared pages are divided among the processes that share them, so groups add up. Empty if smaps_rollup cannot be read.",
 		queries: []query{{promql(`topk(10, sum by (groupname) (namedprocess_namegroup_memory_bytes{G,memtype="proportionalResident"}))`), "{{groupname}}"}}})
-	d.stack(look{title: "Top groups by storage I/O", unit: "Bps", description: "Bytes fetched from and sent to storage, by the ten groups that move most.",
+	d.stack(look{title: "Top groups by storage I/O", unit: "Bps", description: "Bytes read from and written to storage; the top ten groups.",
 		queries: []query{{promql(`topk(10, sum by (groupname) (rate(namedprocess_namegroup_read_bytes_total{G}[R]) + rate(namedprocess_namegroup_write_bytes_total{G}[R])))`), "{{groupname}}"}}})
-	d.table(look{title: "Groups", unit: "short", width: 24, height: 9, description: "What each group uses now, summed over the chosen hosts."},
+	d.table(look{title: "Groups", unit: "short", width: 24, height: 9, description: "Current usage of each group, summed over the selected hosts."},
 		column{promql(`sum by (groupname) (rate(namedprocess_namegroup_cpu_seconds_total{G}[R]))`), "CPU cores", "short"},
 		column{promql(`sum by (groupname) (namedprocess_namegroup_memory_bytes{G,memtype="resident"})`), "Resident memory", "bytes"},
 		column{promql(`sum by (groupname) (namedprocess_namegroup_num_procs{G})`), "Processes", "short"},
@@ -62,23 +62,23 @@ func (d *Dashboard) overviewGroups() {
 		column{promql(`time() - min by (groupname) (namedprocess_namegroup_oldest_start_time_seconds{G})`), "Oldest process", "s"})
 }
 
-func (d *Dashboard) overviewEnds() {
-	d.row("Starts and ends")
-	d.stack(look{title: "Processes started", unit: "ops", description: "Processes that joined a group, by the ten groups that start most. Only with the source bpf.",
+func (d *Dashboard) overviewExits() {
+	d.row("Starts and exits")
+	d.stack(look{title: "Processes started", unit: "ops", description: "Processes that started per second; the top ten groups. Only with the source bpf.",
 		queries: []query{{promql(`topk(10, sum by (groupname) (rate(namedprocess_namegroup_starts_total{G}[R])))`), "{{groupname}}"}}})
-	d.stack(look{title: "Processes that failed", unit: "short", description: "Ends with a status other than 0 or by a signal in the last ten minutes, by group. Only with the source bpf.",
+	d.stack(look{title: "Processes that failed", unit: "short", description: "Exits with a status other than 0 or by a signal in the last ten minutes. Only with the source bpf.",
 		queries: []query{{promql(`topk(10, sum by (groupname, reason, code) (increase(namedprocess_namegroup_exits_total{G,code!="0"}[10m])))`), "{{groupname}} {{reason}} {{code}}"}}})
-	d.graph(look{title: "Restarts", unit: "short", description: "How often in the last ten minutes the oldest process of a group was another one. It tells of restarts with any source.",
+	d.graph(look{title: "Restarts", unit: "short", description: "Changes of the oldest process of a group in the last ten minutes. Works with both sources.",
 		queries: []query{{promql(`topk(10, changes(namedprocess_namegroup_oldest_start_time_seconds{G}[10m]))`), "{{groupname}} {{instance}}"}}})
 }
 
 func (d *Dashboard) overviewLimits() {
 	d.row("Limits")
-	d.graph(look{title: "File descriptors", unit: "percentunit", description: "Open file descriptors by their limit, of the process that comes closest to it; the ten worst groups. At 100 % a process fails to open files.",
+	d.graph(look{title: "File descriptors", unit: "percentunit", description: "Highest ratio of open file descriptors to the limit of one process; the top ten groups. At 100 % a process cannot open files.",
 		queries: []query{{promql(`topk(10, max by (groupname, instance) (namedprocess_namegroup_worst_fd_ratio{G}))`), "{{groupname}} {{instance}}"}}})
-	d.graph(look{title: "Stuck and dead threads", unit: "short", description: "Threads in uninterruptible sleep, most likely waiting for storage, and zombies, whose parent does not wait for them.",
+	d.graph(look{title: "Threads in uninterruptible sleep, and zombies", unit: "short", description: "Threads in uninterruptible sleep usually wait for storage. A zombie has exited, but its parent has not waited for it.",
 		queries: []query{{promql(`sum by (state) (namedprocess_namegroup_states{G,state=~"Waiting|Zombie"})`), "{{state}}"}}})
-	d.table(look{title: "Expected processes", unit: "short", width: 8, height: 8, description: "Groups whose rule says how many processes they should have."},
+	d.table(look{title: "Expected processes", unit: "short", width: 8, height: 8, description: "Groups whose rule has expect."},
 		column{promql(`namedprocess_namegroup_num_procs{G} and namedprocess_namegroup_expected_min_procs{G}`), "Processes", "short"},
 		column{promql(`namedprocess_namegroup_expected_min_procs{G}`), "At least", "short"},
 		column{promql(`namedprocess_namegroup_expected_max_procs{G}`), "At most", "short"})
@@ -86,37 +86,37 @@ func (d *Dashboard) overviewLimits() {
 
 func (d *Dashboard) overviewThreads() {
 	d.row("Threads")
-	d.graph(look{title: "Threads by state", unit: "short", description: "What threads do. Running ones want a CPU.",
+	d.graph(look{title: "Threads by state", unit: "short", description: "Threads by state. Running includes threads that wait for a CPU.",
 		queries: []query{{promql(`sum by (state) (namedprocess_namegroup_states{G})`), "{{state}}"}}})
-	d.stack(look{title: "Top threads by CPU", unit: "short", description: "Cores kept busy by threads of one name, of processes with at least two; the ten busiest names.",
+	d.stack(look{title: "Top threads by CPU", unit: "short", description: "CPU cores used by thread name, in processes with at least two threads; the top ten names.",
 		queries: []query{{promql(`topk(10, sum by (groupname, threadname) (rate(namedprocess_namegroup_thread_cpu_seconds_total{G}[R])))`), "{{groupname}} {{threadname}}"}}})
-	d.graph(look{title: "Top groups by threads", unit: "short", description: "Threads, by the ten groups that have most.",
+	d.graph(look{title: "Top groups by threads", unit: "short", description: "Number of threads; the top ten groups.",
 		queries: []query{{promql(`topk(10, sum by (groupname) (namedprocess_namegroup_num_threads{G}))`), "{{groupname}}"}}})
 }
 
 func (d *Dashboard) overviewHealth() {
 	d.row("Exporter")
-	d.graph(look{title: "Duration of scrapes", unit: "s", description: "How long a scrape took for Prometheus, and for the walk over the processes alone.",
+	d.graph(look{title: "Scrape duration", unit: "s", description: "Duration of the scrape as measured by Prometheus, and of the walk over all processes.",
 		queries: []query{{promql(`max by (instance) (scrape_duration_seconds{I})`), "{{instance}} scrape"},
 			{promql(`max by (instance) (namedprocess_exporter_scrape_duration_seconds{I})`), "{{instance}} walk"}}})
-	d.graph(look{title: "CPU of the exporter", unit: "percentunit", description: "The exporter's own CPU time, 100 % is one core.",
+	d.graph(look{title: "CPU of the exporter", unit: "percentunit", description: "CPU time of the exporter; 100 % is one core.",
 		queries: []query{{promql(`sum by (instance) (rate(process_cpu_seconds_total{I}[R]))`), "{{instance}}"}}})
-	d.graph(look{title: "Memory of the exporter", unit: "bytes", description: "The exporter's own resident memory.",
+	d.graph(look{title: "Memory of the exporter", unit: "bytes", description: "Resident memory of the exporter.",
 		queries: []query{{promql(`sum by (instance) (process_resident_memory_bytes{I})`), "{{instance}}"}}})
-	d.graph(look{title: "Series", unit: "short", description: "Samples in a scrape: what a host costs Prometheus.",
+	d.graph(look{title: "Series", unit: "short", description: "Samples per scrape.",
 		queries: []query{{promql(`max by (instance) (scrape_samples_scraped{I})`), "{{instance}}"}}})
-	d.graph(look{title: "Incomplete", unit: "short", description: "What the exporter could not see: processes that block, processes without a name, files it may not read, scrapes cut short.",
+	d.graph(look{title: "Missing data", unit: "short", description: "Unresponsive processes, unidentified processes, unreadable files and incomplete scrapes.",
 		queries: []query{
-			{promql(`sum by (instance) (namedprocess_exporter_unresponsive_processes{I})`), "{{instance}} blocked"},
+			{promql(`sum by (instance) (namedprocess_exporter_unresponsive_processes{I})`), "{{instance}} unresponsive"},
 			{promql(`sum by (instance) (namedprocess_exporter_unidentified_processes{I})`), "{{instance}} unidentified"},
 			{promql(`sum by (instance, file) (namedprocess_namegroup_unreadable_procs{G})`), "{{instance}} unreadable {{file}}"},
-			{promql(`1 - min by (instance) (namedprocess_exporter_scrape_success{I})`), "{{instance}} cut short"},
+			{promql(`1 - min by (instance) (namedprocess_exporter_scrape_success{I})`), "{{instance}} incomplete"},
 		}})
-	d.graph(look{title: "Errors", unit: "short", description: "Errors of the last ten minutes: scrapes without any process, ends that the kernel could not tell of, names beyond the limit.",
+	d.graph(look{title: "Errors", unit: "short", description: "Errors in the last ten minutes: failed scrapes, lost exit events, names above the limit, failed reloads.",
 		queries: []query{
 			{promql(`sum by (instance) (increase(namedprocess_scrape_errors{I}[10m]))`), "{{instance}} scrapes"},
-			{promql(`sum by (instance) (increase(namedprocess_exporter_lost_exit_events_total{I}[10m]))`), "{{instance}} lost events"},
-			{promql(`sum by (instance) (increase(namedprocess_exporter_group_limit_hits_total{I}[10m]))`), "{{instance}} groups beyond limit"},
-			{promql(`1 - min by (instance) (namedprocess_exporter_config_last_reload_successful{I})`), "{{instance}} configuration refused"},
+			{promql(`sum by (instance) (increase(namedprocess_exporter_lost_exit_events_total{I}[10m]))`), "{{instance}} lost exit events"},
+			{promql(`sum by (instance) (increase(namedprocess_exporter_group_limit_hits_total{I}[10m]))`), "{{instance}} groups above limit"},
+			{promql(`1 - min by (instance) (namedprocess_exporter_config_last_reload_successful{I})`), "{{instance}} reload failed"},
 		}})
 }

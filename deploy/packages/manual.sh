@@ -1,6 +1,6 @@
 #!/bin/sh
-# Prints the manual page process-exporter(8). Its flags are those of
-# docs/flags.md, which is made from the code.
+# Prints the manual page process-exporter(8). The flags come from the generated
+# docs/flags.md.
 set -eu
 cd "$(dirname "$0")/../.."
 cat <<'HEAD'
@@ -9,7 +9,7 @@ cat <<'HEAD'
 .Os
 .Sh NAME
 .Nm process-exporter
-.Nd Prometheus exporter of what groups of processes use
+.Nd Prometheus exporter for process groups
 .Sh SYNOPSIS
 .Nm
 .Op Ar flags

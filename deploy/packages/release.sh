@@ -1,8 +1,7 @@
 #!/usr/bin/env bash
-# Builds what a release consists of into a directory: tarballs, packages, bills
-# of materials, checksums. Two runs on the same commit yield the same bytes, on
-# any machine: no clock, no path and no user name goes in. With SIGNING_KEY, an
-# OpenSSH key, the checksums are signed.
+# Builds a release: tarballs, packages, bills of materials, checksums. Two runs
+# on the same commit give the same bytes on any machine: the output contains no
+# time, path or user name. SIGNING_KEY, an OpenSSH key, signs the checksums.
 #
 #   deploy/packages/release.sh [DIRECTORY [ARCHITECTURE...]]
 set -euo pipefail
@@ -20,8 +19,8 @@ SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct)}
 SOURCE_DATE=$(date -u -d "@$SOURCE_DATE_EPOCH" +%Y-%m-%dT%H:%M:%SZ)
 export VERSION SOURCE_DATE_EPOCH TZ=UTC LC_ALL=C CGO_ENABLED=0 GOFLAGS=-mod=readonly
 
-# The standard library is part of what is released: its fixes are those that
-# go.mod asks for, whatever this machine has.
+# The release contains the standard library: use the Go version of go.mod, not
+# the one on this machine.
 export GOTOOLCHAIN=${GOTOOLCHAIN:-$(sed -n 's/^toolchain //p' ../../go.mod)}
 
 info=github.com/prometheus/common/version
@@ -38,10 +37,10 @@ sbom=${CYCLONEDX:-$work/cyclonedx-gomod}
 
 ./manual.sh | sed "s/\\\$Mdocdate\\\$/$(date -u -d "@$SOURCE_DATE_EPOCH" '+%B %-d, %Y')/" | gzip -9n >"$work/process-exporter.8.gz"
 
-# An apk holds the age of its scripts.
+# An apk contains the modification times of its scripts.
 touch -d "@$SOURCE_DATE_EPOCH" scripts/*
 
-# The packages' names of an architecture, where they differ from Go's.
+# Architecture names of the package formats that differ from Go's.
 package_arch() {
 	case "$1" in armv7) echo arm7 ;; *) echo "$1" ;; esac
 }

@@ -1,7 +1,7 @@
 #!/bin/bash
-# Runs inside a booted systemd: installs the package, uses the service as an
-# administrator would, and writes one line for each step to /out/steps. The
-# first step that fails ends it.
+# Runs inside a booted systemd. Installs the package, uses the service as an
+# administrator would, and writes a line per step to /out/steps. Stops at the
+# first step that fails.
 exec >/out/log 2>&1
 set -x
 trap 'echo "line $LINENO failed" >>/out/steps; journalctl --no-pager -n 80 -u process-exporter -u process-exporter-activated; sync; exit 1' ERR
@@ -15,10 +15,10 @@ asks() { scrape && grep -q "^namedprocess_exporter_source{source=\"$1\"} 1" /out
 value() { sed -n "s/^$1 //p" /out/metrics; }
 ip link set lo up 2>/dev/null || true
 
-# The shell code of the pages, in their order: block PAGE NUMBER.
+# Runs the shell code of a page: block PAGE NUMBER.
 block() { cat "/out/blocks/$1.$2"; bash -ex "/out/blocks/$1.$2"; }
 layers() { for layer in "$@"; do grep -qx "namedprocess_exporter_sandbox{layer=\"$layer\"} 1" /out/metrics || return 1; done; }
-dpkg() { command dpkg --force-depends "$@"; } # this system lists none of what is installed
+dpkg() { command dpkg --force-depends "$@"; } # the package database of this system is empty
 export -f dpkg
 
 cp /packages/old.deb /packages/process-exporter_0.1.0_linux_amd64.deb

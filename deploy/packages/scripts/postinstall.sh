@@ -1,7 +1,7 @@
 #!/bin/sh
-# Starts the service after the first installation; after an upgrade, starts the
-# new one only where the old one ran. A unit that somebody disabled or masked
-# stays so. Without systemd, as in an image, there is nothing to do.
+# Starts the service after the first installation. After an upgrade, restarts it
+# only if it ran. A disabled or masked unit stays so. Does nothing without
+# systemd.
 #
 # Debian calls this with "configure" and the old version, empty at first;
 # rpm with the number of versions installed; apk with the new version.

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Stops the service before it is removed, and leaves it alone in an upgrade.
+# Stops the service before a removal, but not during an upgrade.
 set -e
 [ -d /run/systemd/system ] || exit 0
 case "$1" in
