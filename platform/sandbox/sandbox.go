@@ -1,23 +1,23 @@
-// Package sandbox takes from the running program what it does not need any
-// more: capabilities, and the right to start programs, to write files and to
-// open connections.
+// Package sandbox drops privileges that the running program no longer needs:
+// capabilities, and permission to start programs, to write files and to open
+// connections.
 //
-// It is entered once, when everything is open that takes a right, and holds for
-// all threads until the program ends. What the kernel does not offer is told to
-// the caller and left out.
+// A program enters the sandbox once, after it has opened everything that needs
+// privileges. The sandbox applies to all threads and cannot be left. Layers that
+// the kernel does not support are skipped and reported to the caller.
 package sandbox
 
-// Options says what the program still needs.
+// Options are the privileges that the program keeps.
 type Options struct {
-	Keep     []Capability // no others are held from then on
-	Landlock bool         // only Readable may be opened. Costs the files of other processes that tracing rights guard
-	Readable []string     // directories, and all below them
+	Keep     []Capability // all others are dropped
+	Landlock bool         // permit only Readable to be opened; also denies /proc files that need ptrace access
+	Readable []string     // directories, including everything below them
 }
 
-// A Capability is one of capabilities(7), by its number.
+// A Capability is the number of a capability, see capabilities(7).
 type Capability uint
 
-// The capabilities that reading processes may take.
+// Capabilities that reading processes may require.
 const (
 	DACReadSearch Capability = 2
 	SysPtrace     Capability = 19
@@ -25,7 +25,7 @@ const (
 	BPF           Capability = 39
 )
 
-// String returns the name of the capability.
+// String returns the name of one of the capabilities above.
 func (c Capability) String() string {
 	switch c {
 	case DACReadSearch:
@@ -37,24 +37,24 @@ func (c Capability) String() string {
 	case BPF:
 		return "CAP_BPF"
 	}
-	return "another capability"
+	return "unknown capability"
 }
 
-// A Report says what came of it.
+// A Report is the result of [Enter].
 type Report struct {
-	Held    []Capability // of those to be kept, what the program has
-	Layers  []string     // of [Layers], what is in force
-	Missing []error      // what the kernel refused or lacks
+	Held    []Capability // the part of Options.Keep that the program has
+	Layers  []string     // the part of [Layers] that is active
+	Missing []error      // one for each layer that the kernel refuses or lacks
 }
 
-// Layers returns the names of all that a sandbox is made of.
+// Layers returns the names of all layers of the sandbox.
 func Layers() []string {
 	return []string{"capabilities", "no_new_privs", "undumpable", "landlock", "seccomp"}
 }
 
-// Enter enters the sandbox. It does as much as the kernel allows.
+// Enter enters the sandbox. It activates each layer that the kernel supports.
 func Enter(o Options) Report { return enter(o) }
 
-// Held returns those of all that the program has in effect. Where the system
-// knows no capabilities, nobody lacks one: it returns all.
+// Held returns the capabilities of all that are in the effective set of the
+// program. On systems without capabilities it returns all.
 func Held(all ...Capability) []Capability { return held(all) }

@@ -12,36 +12,36 @@ import (
 	"kernel.org/pub/linux/libs/security/libcap/psx"
 )
 
-// lastCapability is above all that there are; the kernel refuses numbers that
-// it does not know.
+// lastCapability is the highest possible capability number. The kernel rejects
+// numbers above CAP_LAST_CAP.
 const lastCapability = 63
 
-// enter takes one layer after the other. The order matters: a filter of system
-// calls needs no_new_privs, and would keep Landlock from opening its
+// enter activates the layers in order. The seccomp filter is last: it requires
+// no_new_privs, and denies system calls that Landlock needs to open its
 // directories.
 func enter(o Options) Report {
 	var r Report
 	r.Held = held(o.Keep)
-	if err := threadsKnown(); err != nil {
+	if err := checkThreads(); err != nil {
 		r.Missing = []error{fmt.Errorf("sandbox: %w", err)}
 		return r
 	}
 	layers := []struct {
-		name string
-		take func() error
-		skip bool
+		name  string
+		enter func() error
+		skip  bool
 	}{
 		{"capabilities", func() error { return drop(r.Held) }, false},
-		{"no_new_privs", func() error { return everyThread(unix.SYS_PRCTL, unix.PR_SET_NO_NEW_PRIVS, 1, 0) }, false},
+		{"no_new_privs", func() error { return onAllThreads(unix.SYS_PRCTL, unix.PR_SET_NO_NEW_PRIVS, 1, 0) }, false},
 		{"undumpable", func() error { return unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0) }, false},
-		{"landlock", func() error { return restrict(o.Readable) }, !o.Landlock},
-		{"seccomp", filterCalls, false},
+		{"landlock", func() error { return restrictFiles(o.Readable) }, !o.Landlock},
+		{"seccomp", installFilter, false},
 	}
 	for _, l := range layers {
 		if l.skip {
 			continue
 		}
-		if err := l.take(); err != nil {
+		if err := l.enter(); err != nil {
 			r.Missing = append(r.Missing, fmt.Errorf("sandbox: %s: %w", l.name, err))
 			continue
 		}
@@ -50,10 +50,10 @@ func enter(o Options) Report {
 	return r
 }
 
-// everyThread makes a system call on every thread, since rights belong to
-// threads and Go moves work between them. Some calls want the arguments beyond
-// their own to be zero.
-func everyThread(call, a, b, c uintptr) error {
+// onAllThreads makes a system call on every thread, because privileges belong to
+// threads, and goroutines move between threads. The remaining arguments are 0, as
+// some calls require.
+func onAllThreads(call, a, b, c uintptr) error {
 	if _, _, errno := psx.Syscall6(call, a, b, c, 0, 0, 0); errno != 0 {
 		return errno
 	}
@@ -74,37 +74,37 @@ func held(all []Capability) (have []Capability) {
 	return have
 }
 
-// drop gives up all capabilities but those to be kept, also those that a program
-// which we started could come by.
+// drop drops all capabilities except keep, also from the bounding and ambient sets
+// that programs started by this process would inherit.
 func drop(keep []Capability) error {
 	for c := uintptr(0); c <= lastCapability; c++ {
 		if !slices.Contains(keep, Capability(c)) {
-			// Without CAP_SETPCAP it is refused; nobody starts programs anyway.
-			_ = everyThread(unix.SYS_PRCTL, unix.PR_CAPBSET_DROP, c, 0)
+			// Fails without CAP_SETPCAP. This is acceptable: seccomp denies execve(2).
+			_ = onAllThreads(unix.SYS_PRCTL, unix.PR_CAPBSET_DROP, c, 0)
 		}
 	}
-	_ = everyThread(unix.SYS_PRCTL, unix.PR_CAP_AMBIENT, unix.PR_CAP_AMBIENT_CLEAR_ALL, 0) // since 4.3
+	_ = onAllThreads(unix.SYS_PRCTL, unix.PR_CAP_AMBIENT, unix.PR_CAP_AMBIENT_CLEAR_ALL, 0) // since Linux 4.3
 	header := &unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
 	data := new([2]unix.CapUserData)
 	for _, c := range keep {
 		data[c/32].Effective |= 1 << (c % 32)
 		data[c/32].Permitted |= 1 << (c % 32)
 	}
-	// Numbers keep nothing alive or in its place: what they point to must not be
-	// on a stack, which moves when it grows.
+	// A uintptr does not keep its target alive, and stacks move when they grow:
+	// pinning forces the structs to the heap.
 	var pins runtime.Pinner
 	defer pins.Unpin()
 	pins.Pin(header)
 	pins.Pin(data)
-	err := everyThread(unix.SYS_CAPSET, uintptr(unsafe.Pointer(header)), uintptr(unsafe.Pointer(data)), 0)
-	if err != nil && holdsJust(data) {
-		return nil // somebody's filter refuses the call, but left us no more than this
+	err := onAllThreads(unix.SYS_CAPSET, uintptr(unsafe.Pointer(header)), uintptr(unsafe.Pointer(data)), 0)
+	if err != nil && holdsExactly(data) {
+		return nil // an outer seccomp filter denies capset(2), but no other capabilities are held
 	}
 	return err
 }
 
-// holdsJust reports whether these are the capabilities that are held already.
-func holdsJust(want *[2]unix.CapUserData) bool {
+// holdsExactly reports whether the effective and permitted sets are those of want.
+func holdsExactly(want *[2]unix.CapUserData) bool {
 	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
 	var have [2]unix.CapUserData
 	if unix.Capget(&header, &have[0]) != nil {
@@ -118,10 +118,11 @@ func holdsJust(want *[2]unix.CapUserData) bool {
 	return true
 }
 
-// restrict lets nothing be opened but what is below some directories, and that
-// only for reading. Kernels that know less of Landlock do less; one that knows
-// nothing of it is an error.
-func restrict(readable []string) error {
+// restrictFiles permits only the directories in readable to be opened, for reading,
+// and everything below them. It uses the features of the Landlock ABI that the
+// kernel has, up to version 7. It returns an error if the kernel has no Landlock
+// (before Linux 5.13, or disabled).
+func restrictFiles(readable []string) error {
 	if abi, _, errno := unix.Syscall(unix.SYS_LANDLOCK_CREATE_RULESET, 0, 0, unix.LANDLOCK_CREATE_RULESET_VERSION); errno != 0 {
 		return errno
 	} else if abi == 0 {

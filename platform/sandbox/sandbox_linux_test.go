@@ -22,99 +22,103 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// inside is set in the process that enters a sandbox, since there is no way
-// back. It says what for.
-const inside = "SANDBOX_TEST"
+// modeVariable is the environment variable with the mode of a child process. A
+// child enters the sandbox, because a process cannot leave it.
+const modeVariable = "SANDBOX_TEST"
 
-// outside is for a process that enters none, to compare with.
-const outside = "outside"
+// Modes of a child process.
+const (
+	modeNone     = "none" // without a sandbox, for comparison
+	modePlain    = "plain"
+	modeLandlock = "landlock"
+	modeKeep     = "keep" // keeps two capabilities
+)
 
 func TestMain(m *testing.M) {
-	if what := os.Getenv(inside); what != "" {
-		live(what)
+	if mode := os.Getenv(modeVariable); mode != "" {
+		runAsChild(mode)
 	}
 	os.Exit(m.Run())
 }
 
-// A finding is what came of one attempt.
-type finding struct {
-	Refused bool
-	Err     string
+// An outcome is the result of one operation.
+type outcome struct {
+	Denied bool // with EPERM or EACCES
+	Err    string
 }
 
-// A life is what a process found in its sandbox.
-type life struct {
-	Layers   []string
-	Missing  []string
-	Attempts map[string]finding
-	Status   string // of /proc/self/status
-	Dumpable int    // what prctl(PR_GET_DUMPABLE) says
+// A childReport is the result of a child process.
+type childReport struct {
+	Layers     []string
+	Missing    []string
+	Operations map[string]outcome
+	Status     string // /proc/self/status
+	Dumpable   int    // result of prctl(PR_GET_DUMPABLE), -1 on error
 }
 
-// live enters a sandbox, tries everything, tells, and ends.
-func live(what string) {
+// runAsChild enters the sandbox, tries all operations, prints a report and exits.
+func runAsChild(mode string) {
 	dir := os.Getenv("SANDBOX_DIR")
-	attempts := make(map[string]func() error)
-	attemptCalls(attempts)
-	if what == outside {
-		tell(life{Attempts: try(attempts), Dumpable: dumpable()})
+	operations := make(map[string]func() error)
+	addSyscalls(operations)
+	if mode == modeNone {
+		printAndExit(childReport{Operations: try(operations), Dumpable: dumpable()})
 	}
-	maps.Copy(attempts, deeds(dir))
+	maps.Copy(operations, otherOperations(dir))
 	started := make(chan int)
-	for range 4 { // threads that are there before
+	for range 4 { // threads that exist before the sandbox
 		go func() { started <- unix.Gettid() }()
 		<-started
 	}
-	o := Options{Landlock: what == "landlock", Readable: []string{"/proc", dir, "/etc"}}
-	if strings.HasPrefix(what, "keep") {
+	o := Options{Landlock: mode == modeLandlock, Readable: []string{"/proc", dir, "/etc"}}
+	if mode == modeKeep {
 		o.Keep = []Capability{Perfmon, SysPtrace}
 	}
-	r := Enter(o)
-	l := life{Layers: r.Layers}
-	for _, err := range r.Missing {
-		l.Missing = append(l.Missing, err.Error())
+	entered := Enter(o)
+	r := childReport{Layers: entered.Layers}
+	for _, err := range entered.Missing {
+		r.Missing = append(r.Missing, err.Error())
 	}
-	l.Attempts = try(attempts)
+	r.Operations = try(operations)
 	status, _ := os.ReadFile("/proc/self/status")
-	l.Status, l.Dumpable = string(status), dumpable()
-	tell(l)
+	r.Status, r.Dumpable = string(status), dumpable()
+	printAndExit(r)
 }
 
-// dumpable returns -1 if the kernel does not say.
 func dumpable() int {
-	is, err := unix.PrctlRetInt(unix.PR_GET_DUMPABLE, 0, 0, 0, 0)
+	n, err := unix.PrctlRetInt(unix.PR_GET_DUMPABLE, 0, 0, 0, 0)
 	if err != nil {
 		return -1
 	}
-	return is
+	return n
 }
 
-// tell tells the test what came of it, and ends.
-func tell(l life) {
-	_ = json.NewEncoder(os.Stdout).Encode(l)
+func printAndExit(r childReport) {
+	_ = json.NewEncoder(os.Stdout).Encode(r)
 	os.Exit(0)
 }
 
-// try makes all attempts at once, on threads that were there before or not.
-func try(attempts map[string]func() error) map[string]finding {
-	found := make(map[string]finding)
+// try runs all operations concurrently, on threads that existed before the
+// sandbox and on new ones.
+func try(operations map[string]func() error) map[string]outcome {
+	results := make(map[string]outcome)
 	var all sync.WaitGroup
 	var mu sync.Mutex
-	for name, attempt := range attempts {
+	for name, operation := range operations {
 		all.Go(func() {
-			err := attempt()
+			err := operation()
 			mu.Lock()
 			defer mu.Unlock()
-			found[name] = finding{errors.Is(err, fs.ErrPermission), fmt.Sprint(err)}
+			results[name] = outcome{errors.Is(err, fs.ErrPermission), fmt.Sprint(err)}
 		})
 	}
 	all.Wait()
-	return found
+	return results
 }
 
-// deeds are what must fail inside, and some that must not, whose names begin
-// with "may".
-func deeds(dir string) map[string]func() error {
+// otherOperations returns operations that the sandbox must deny, and some that it
+// must permit, whose names begin with "may".
+func otherOperations(dir string) map[string]func() error {
 	path := filepath.Join(dir, "file")
 	open := func(path string, flags int) func() error {
 		return func() error {
@@ -136,16 +140,16 @@ func deeds(dir string) map[string]func() error {
 	accepted := func() error { return listener.(*net.TCPListener).SetDeadline(time.Unix(1, 0)) }
 	return map[string]func() error{
 		"open for writing":  open(path, os.O_WRONLY),
-		"open for both":     open(path, os.O_RDWR),
+		"open read-write":   open(path, os.O_RDWR),
 		"create":            open(path+"2", os.O_CREATE|os.O_WRONLY),
 		"append":            open(path, os.O_APPEND|os.O_WRONLY),
 		"truncate":          func() error { return os.Truncate(path, 0) },
 		"remove":            func() error { return os.Remove(path) },
 		"rename":            func() error { return os.Rename(path, path+"3") },
-		"make a directory":  func() error { return os.Mkdir(path+"4", 0o700) },
-		"own memory":        open("/proc/self/mem", os.O_RDWR),
+		"mkdir":             func() error { return os.Mkdir(path+"4", 0o700) },
+		"write own memory":  open("/proc/self/mem", os.O_RDWR),
 		"exec":              func() error { return syscall.Exec("/bin/true", []string{"true"}, nil) },
-		"start":             func() error { return exec.Command("/bin/true").Run() },
+		"start program":     func() error { return exec.Command("/bin/true").Run() },
 		"ptrace":            func() error { return unix.PtraceAttach(os.Getppid()) },
 		"socket":            func() error { _, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM, 0); return err },
 		"bind":              func() error { return unix.Bind(socket, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}) },
@@ -153,8 +157,8 @@ func deeds(dir string) map[string]func() error {
 		"signal":            func() error { return unix.Kill(os.Getppid(), 0) },
 		"namespace":         func() error { return unix.Unshare(unix.CLONE_NEWUSER) },
 		"mount":             func() error { return unix.Mount("none", dir, "tmpfs", 0, "") },
-		"another user":      func() error { return unix.Setresuid(1, 1, 1) },
-		"memory of another": func() error { return readMemory(os.Getppid()) },
+		"change user":       func() error { return unix.Setresuid(1, 1, 1) },
+		"read other memory": func() error { return readMemory(os.Getppid()) },
 		"be dumpable":       func() error { return unix.Prctl(unix.PR_SET_DUMPABLE, 1, 0, 0, 0) },
 		"may read":          open(path, os.O_RDONLY),
 		"may list":          func() error { _, err := os.ReadDir("/proc"); return err },
@@ -169,7 +173,8 @@ func readMemory(pid int) error {
 	return err
 }
 
-func send(t *testing.T, what string, attr *syscall.SysProcAttr) life {
+// runChild runs a copy of the test binary in a mode.
+func runChild(t *testing.T, mode string, attr *syscall.SysProcAttr) childReport {
 	t.Helper()
 	dir, err := os.MkdirTemp("/tmp", "sandbox")
 	if err != nil {
@@ -181,66 +186,70 @@ func send(t *testing.T, what string, attr *syscall.SysProcAttr) life {
 		t.Fatal(err)
 	}
 	copied := filepath.Join(dir, "test")
-	if err := errors.Join(os.Chmod(dir, 0o777), os.WriteFile(copied, program, 0o755), os.WriteFile(filepath.Join(dir, "file"), nil, 0o666), os.Chmod(filepath.Join(dir, "file"), 0o666)); err != nil {
+	file := filepath.Join(dir, "file")
+	err = errors.Join(os.Chmod(dir, 0o777), os.WriteFile(copied, program, 0o755), os.WriteFile(file, nil, 0o666), os.Chmod(file, 0o666))
+	if err != nil {
 		t.Fatal(err)
 	}
 	command := exec.Command(copied)
-	command.Env = append(os.Environ(), inside+"="+what, "SANDBOX_DIR="+dir)
+	command.Env = append(os.Environ(), modeVariable+"="+mode, "SANDBOX_DIR="+dir)
 	command.SysProcAttr = attr
 	command.Stderr = os.Stderr
 	out, err := command.Output()
 	if err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
-	var l life
-	if err := json.Unmarshal(out, &l); err != nil {
+	var r childReport
+	if err := json.Unmarshal(out, &r); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
-	return l
+	return r
 }
 
-// somebodies are who tries it.
-func somebodies(t *testing.T) map[string]*syscall.SysProcAttr {
+// testUsers returns the attributes of child processes: the current user and, for
+// root, also an unprivileged user.
+func testUsers(t *testing.T) map[string]*syscall.SysProcAttr {
 	t.Helper()
 	if os.Getuid() != 0 {
-		t.Log("only root can become somebody else")
-		return map[string]*syscall.SysProcAttr{"ourselves": nil}
+		t.Log("running as another user requires root")
+		return map[string]*syscall.SysProcAttr{"current user": nil}
 	}
-	nobody := &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
-	return map[string]*syscall.SysProcAttr{"ourselves": nil, "nobody": nobody}
+	unprivileged := &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
+	return map[string]*syscall.SysProcAttr{"current user": nil, "unprivileged": unprivileged}
 }
 
-// TestInside tries what a program that was taken over would try, as root and as
-// somebody else.
-func TestInside(t *testing.T) {
-	for _, what := range []string{"plain", "landlock", "keep"} {
-		for name, attr := range somebodies(t) {
-			t.Run(what+"/"+name, func(t *testing.T) {
-				l := send(t, what, attr)
-				if len(l.Attempts) < len(calls) {
-					t.Errorf("got %d attempts, want those of %d calls and more", len(l.Attempts), len(calls))
+// TestSandbox tries operations of a compromised program, as the current and as
+// an unprivileged user.
+func TestSandbox(t *testing.T) {
+	for _, mode := range []string{modePlain, modeLandlock, modeKeep} {
+		for name, attr := range testUsers(t) {
+			t.Run(mode+"/"+name, func(t *testing.T) {
+				r := runChild(t, mode, attr)
+				if len(r.Operations) <= len(deniedSyscalls) {
+					t.Errorf("got %d operations, want more than %d", len(r.Operations), len(deniedSyscalls))
 				}
-				if slices.ContainsFunc(l.Missing, func(s string) bool { return strings.Contains(s, "landlock") }) {
-					t.Logf("this kernel has no Landlock: %q", l.Missing)
-				} else if len(l.Missing) > 0 {
-					t.Errorf("got no %q", l.Missing)
+				if slices.ContainsFunc(r.Missing, func(s string) bool { return strings.Contains(s, "landlock") }) {
+					t.Logf("this kernel has no Landlock: %q", r.Missing)
+				} else if len(r.Missing) > 0 {
+					t.Errorf("got missing layers %q, want none", r.Missing)
 				}
-				for attempt, got := range l.Attempts {
-					if may := strings.HasPrefix(attempt, "may"); got.Refused == may || may && got.Err != "<nil>" {
-						t.Errorf("%s: got %s", attempt, got.Err)
+				for operation, got := range r.Operations {
+					if may := strings.HasPrefix(operation, "may"); got.Denied == may || may && got.Err != "<nil>" {
+						t.Errorf("%s: got error %s, want permitted %v", operation, got.Err, may)
 					}
 				}
-				if l.Dumpable != 0 {
-					t.Errorf("got dumpable %d, want 0: others of its user may look into it", l.Dumpable)
+				if r.Dumpable != 0 {
+					t.Errorf("got dumpable %d, want 0, so that processes of the same user cannot ptrace it", r.Dumpable)
 				}
-				want := map[string]string{"NoNewPrivs": "1", "Seccomp": "2", "CapEff": "0000000000000000", "CapPrm": "0000000000000000", "CapAmb": "0000000000000000"}
-				if what == "keep" && attr == nil && os.Getuid() == 0 {
+				const none = "0000000000000000"
+				want := map[string]string{"NoNewPrivs": "1", "Seccomp": "2", "CapEff": none, "CapPrm": none, "CapAmb": none}
+				if mode == modeKeep && attr == nil && os.Getuid() == 0 {
 					want["CapEff"] = fmt.Sprintf("%016x", 1<<SysPtrace|1<<uint64(Perfmon))
 					want["CapPrm"], want["CapBnd"] = want["CapEff"], want["CapEff"]
 				}
 				for key, value := range want {
-					if !strings.Contains(l.Status, key+":\t"+value+"\n") {
-						t.Errorf("want %s %s in:\n%s", key, value, l.Status)
+					if !strings.Contains(r.Status, key+":\t"+value+"\n") {
+						t.Errorf("got no %s %s, want it in:\n%s", key, value, r.Status)
 					}
 				}
 			})
@@ -248,11 +257,12 @@ func TestInside(t *testing.T) {
 	}
 }
 
-// TestFilterIsWhole holds that no jump leads out of the filter.
-func TestFilterIsWhole(t *testing.T) {
-	for i, step := range callFilter() {
-		if step.Code&0x07 == unix.BPF_JMP && i+1+int(max(step.Jt, step.Jf)) >= len(callFilter()) {
-			t.Errorf("step %d jumps out of the filter", i)
+// TestFilterJumps requires that each jump target is within the filter.
+func TestFilterJumps(t *testing.T) {
+	f := newFilter()
+	for i, step := range f {
+		if target := i + 1 + int(max(step.Jt, step.Jf)); step.Code&0x07 == unix.BPF_JMP && target >= len(f) {
+			t.Errorf("instruction %d: got jump target %d, want below %d", i, target, len(f))
 		}
 	}
 }

@@ -9,7 +9,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// filterCalls has no table of the system calls of this machine.
-func filterCalls() error {
-	return fmt.Errorf("filter of system calls on %s: %w", runtime.GOARCH, unix.ENOTSUP)
+// installFilter returns an error: there is no system call table for this
+// architecture.
+func installFilter() error {
+	return fmt.Errorf("not supported on %s: %w", runtime.GOARCH, unix.ENOTSUP)
 }

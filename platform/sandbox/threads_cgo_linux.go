@@ -8,11 +8,11 @@ import (
 	"strconv"
 )
 
-// threadsKnown returns an error where system calls cannot be made on all threads.
-// A program with C finds its threads in /proc, and may not go on without.
-func threadsKnown() error {
+// checkThreads returns an error if system calls cannot be made on all threads. With
+// cgo, package psx lists the threads in /proc, and aborts the program if it cannot.
+func checkThreads() error {
 	if self, err := os.Readlink("/proc/self"); err != nil || self != strconv.Itoa(os.Getpid()) {
-		return errors.New("there is no /proc that shows our own threads; build with CGO_ENABLED=0, which needs none")
+		return errors.New("/proc does not show the threads of this process; mount it, or build with CGO_ENABLED=0")
 	}
 	return nil
 }

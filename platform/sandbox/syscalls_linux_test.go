@@ -1,0 +1,135 @@
+//go:build amd64 || arm64
+
+package sandbox
+
+import (
+	"os"
+	"runtime"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+// Arguments that are invalid for every call.
+const (
+	badFD    = ^uintptr(0)
+	allFlags = uintptr(1<<32 - 1)
+)
+
+// deniedSyscalls holds system calls with their number and arguments. The kernel
+// rejects these arguments before it checks permissions. Without the filter, each
+// call has no effect and no error EPERM or EACCES, also for an unprivileged user.
+var deniedSyscalls = map[string][]uintptr{
+	"execveat":             {unix.SYS_EXECVEAT, badFD},
+	"process_madvise":      {unix.SYS_PROCESS_MADVISE, badFD, 0, 0, 0, allFlags},
+	"pidfd_getfd":          {unix.SYS_PIDFD_GETFD, badFD},
+	"pidfd_send_signal":    {unix.SYS_PIDFD_SEND_SIGNAL, badFD},
+	"rt_sigqueueinfo":      {unix.SYS_RT_SIGQUEUEINFO, 1},
+	"rt_tgsigqueueinfo":    {unix.SYS_RT_TGSIGQUEUEINFO, 1, 1},
+	"tkill":                {unix.SYS_TKILL},
+	"kcmp":                 {unix.SYS_KCMP, 1<<31 - 1, 1<<31 - 1},
+	"socketpair":           {unix.SYS_SOCKETPAIR, 1 << 20},
+	"listen":               {unix.SYS_LISTEN, badFD},
+	"truncate":             {unix.SYS_TRUNCATE},
+	"ftruncate":            {unix.SYS_FTRUNCATE, badFD},
+	"fallocate":            {unix.SYS_FALLOCATE, badFD},
+	"unlinkat":             {unix.SYS_UNLINKAT, badFD, 0, allFlags},
+	"renameat2":            {unix.SYS_RENAMEAT2, badFD, 0, badFD, 0, allFlags},
+	"mkdirat":              {unix.SYS_MKDIRAT, badFD},
+	"linkat":               {unix.SYS_LINKAT, badFD, 0, badFD, 0, allFlags},
+	"symlinkat":            {unix.SYS_SYMLINKAT, 0, badFD},
+	"mknodat":              {unix.SYS_MKNODAT, badFD, 0, unix.S_IFIFO},
+	"fchmod":               {unix.SYS_FCHMOD, badFD},
+	"fchmodat":             {unix.SYS_FCHMODAT, badFD},
+	"fchmodat2":            {unix.SYS_FCHMODAT2, badFD, 0, 0, allFlags},
+	"fchown":               {unix.SYS_FCHOWN, badFD},
+	"fchownat":             {unix.SYS_FCHOWNAT, badFD, 0, 0, 0, allFlags},
+	"utimensat":            {unix.SYS_UTIMENSAT, badFD, 0, 0, allFlags},
+	"setxattr":             {unix.SYS_SETXATTR},
+	"lsetxattr":            {unix.SYS_LSETXATTR},
+	"fsetxattr":            {unix.SYS_FSETXATTR, badFD},
+	"setxattrat":           {unix.SYS_SETXATTRAT, badFD},
+	"removexattr":          {unix.SYS_REMOVEXATTR},
+	"lremovexattr":         {unix.SYS_LREMOVEXATTR},
+	"fremovexattr":         {unix.SYS_FREMOVEXATTR, badFD},
+	"removexattrat":        {unix.SYS_REMOVEXATTRAT, badFD, 0, allFlags},
+	"file_setattr":         {unix.SYS_FILE_SETATTR, badFD, 0, 0, 0, allFlags},
+	"open_tree":            {unix.SYS_OPEN_TREE, badFD, 0, allFlags},
+	"open_tree_attr":       {unix.SYS_OPEN_TREE_ATTR, badFD, 0, allFlags},
+	"fsconfig":             {unix.SYS_FSCONFIG, badFD},
+	"mount_setattr":        {unix.SYS_MOUNT_SETATTR, badFD, 0, allFlags},
+	"setns":                {unix.SYS_SETNS, badFD},
+	"setuid":               {unix.SYS_SETUID, badFD},
+	"setgid":               {unix.SYS_SETGID, badFD},
+	"setreuid":             {unix.SYS_SETREUID, badFD, badFD},
+	"setregid":             {unix.SYS_SETREGID, badFD, badFD},
+	"setresgid":            {unix.SYS_SETRESGID, badFD, badFD, badFD},
+	"io_uring_setup":       {unix.SYS_IO_URING_SETUP, 1},
+	"userfaultfd":          {unix.SYS_USERFAULTFD, 1 | 1<<30}, // 1 is UFFD_USER_MODE_ONLY, which needs no privilege
+	"perf_event_open":      {unix.SYS_PERF_EVENT_OPEN, 0, 0, 0, badFD, allFlags},
+	"memfd_create":         {unix.SYS_MEMFD_CREATE, 0, allFlags},
+	"memfd_secret":         {unix.SYS_MEMFD_SECRET, allFlags},
+	"add_key":              {unix.SYS_ADD_KEY},
+	"request_key":          {unix.SYS_REQUEST_KEY},
+	"keyctl":               {unix.SYS_KEYCTL, 1 << 20},
+	"adjtimex":             {unix.SYS_ADJTIMEX},
+	"clock_adjtime":        {unix.SYS_CLOCK_ADJTIME},
+	"clock_settime":        {unix.SYS_CLOCK_SETTIME},
+	"quotactl_fd":          {unix.SYS_QUOTACTL_FD, badFD},
+	"setrlimit":            {unix.SYS_SETRLIMIT, unix.RLIMIT_CORE},
+	"prlimit64, new limit": {unix.SYS_PRLIMIT64, 0, unix.RLIMIT_CORE, 8},
+	"prlimit64, high half": {unix.SYS_PRLIMIT64, 0, unix.RLIMIT_CORE, 1 << 32}, // like an address in the Go heap
+	"bpf, load program":    {unix.SYS_BPF, unix.BPF_PROG_LOAD, 0, 1 << 20},
+	"bpf, create map":      {unix.SYS_BPF, unix.BPF_MAP_CREATE, 0, 1 << 20},
+	"bpf, attach":          {unix.SYS_BPF, unix.BPF_LINK_CREATE, 0, 1 << 20},
+}
+
+// deniedSyscallsAMD64 holds calls that arm64 lacks, by number, because package unix
+// does not define them for arm64.
+var deniedSyscallsAMD64 = map[string][]uintptr{
+	"rename": {82}, "mkdir": {83}, "rmdir": {84}, "creat": {85}, "link": {86}, "unlink": {87}, "symlink": {88}, "chmod": {90}, "chown": {92},
+	"lchown": {94}, "utime": {132}, "mknod": {133, 0, unix.S_IFIFO}, "utimes": {235}, "futimesat": {261, badFD},
+	"renameat": {264, badFD, 0, badFD},
+}
+
+// addSyscalls adds the denied system calls of this architecture to operations.
+func addSyscalls(operations map[string]func() error) {
+	add := func(calls map[string][]uintptr) {
+		for name, args := range calls {
+			var a [7]uintptr
+			copy(a[:], args)
+			operations[name+"(2)"] = func() error {
+				if _, _, errno := unix.Syscall6(a[0], a[1], a[2], a[3], a[4], a[5], a[6]); errno != 0 {
+					return errno
+				}
+				return nil
+			}
+		}
+	}
+	add(deniedSyscalls)
+	if runtime.GOARCH == "amd64" {
+		add(deniedSyscallsAMD64)
+	}
+}
+
+// TestWithoutSandbox requires that no system call of deniedSyscalls fails with a
+// permission error without the filter. So in TestSandbox it is the filter that
+// denies them.
+func TestWithoutSandbox(t *testing.T) {
+	status, err := os.ReadFile("/proc/self/status")
+	if err != nil || !strings.Contains(string(status), "Seccomp:\t0\n") {
+		t.Skip("this process already has a seccomp filter")
+	}
+	for name, attr := range testUsers(t) {
+		r := runChild(t, modeNone, attr)
+		if r.Dumpable != 1 {
+			t.Errorf("%s: got dumpable %d, want 1", name, r.Dumpable)
+		}
+		for operation, got := range r.Operations {
+			if got.Denied {
+				t.Errorf("%s, %s: got error %s, want no permission error", name, operation, got.Err)
+			}
+		}
+	}
+}
