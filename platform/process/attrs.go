@@ -5,17 +5,17 @@ import (
 	"fmt"
 )
 
-// An Attr names something that a [Process] tells of itself. The names are those
-// of psutil's methods, where it has such a method.
+// An Attr names a value of a [Process], by the name of its psutil method if there
+// is one.
 type Attr string
 
-// An attribute is a row of the table of attributes.
+// An attribute is one row of the attribute table.
 type attribute struct {
 	name Attr
 	read func(*Process) (any, error)
 }
 
-// row makes a row of a method.
+// row returns the row that reads an attribute with a method.
 func row[T any](name Attr, method func(*Process) (T, error)) attribute {
 	return attribute{name, func(p *Process) (any, error) {
 		v, err := method(p)
@@ -26,7 +26,7 @@ func row[T any](name Attr, method func(*Process) (T, error)) attribute {
 	}}
 }
 
-// attributes returns the table, cheapest and most wanted first.
+// attributes returns the attribute table in the order of Attrs.
 func attributes() []attribute {
 	return []attribute{
 		row("pid", func(p *Process) (int, error) { return p.PID(), nil }),
@@ -67,9 +67,9 @@ func attributes() []attribute {
 		row("net_connections", func(p *Process) ([]Connection, error) { return p.Connections(ConnectionAll) }),
 		row("rlimits", (*Process).Rlimits),
 		row("parent", (*Process).parentPID),
-		row("parents", func(p *Process) ([]int, error) { return numbersOf(p.Parents()) }),
-		row("children", func(p *Process) ([]int, error) { return numbersOf(p.Children()) }),
-		row("children_recursive", func(p *Process) ([]int, error) { return numbersOf(p.Descendants()) }),
+		row("parents", func(p *Process) ([]int, error) { return pidsOf(p.Parents()) }),
+		row("children", func(p *Process) ([]int, error) { return pidsOf(p.Children()) }),
+		row("children_recursive", func(p *Process) ([]int, error) { return pidsOf(p.Descendants()) }),
 		row("is_running", func(p *Process) (bool, error) { return p.Running(), nil }),
 	}
 }
@@ -83,22 +83,22 @@ func Attrs() []Attr {
 	return names
 }
 
-// Attr reads one attribute. Its type is that of the method's answer; relatives
-// are PIDs, and the parent of a process that has none is 0.
+// Attr reads one attribute. The value has the result type of the method. Relatives
+// are PIDs; the parent of a process without one is 0. An unknown name is an error
+// that matches [ErrInvalid].
 func (p *Process) Attr(name Attr) (any, error) {
 	for _, a := range attributes() {
 		if a.name == name {
 			return a.read(p)
 		}
 	}
-	return nil, p.failure(fmt.Sprintf("attribute %q", name), ErrInvalid)
+	return nil, p.wrap(fmt.Sprintf("attribute %q", name), ErrInvalid)
 }
 
-// AsMap reads attributes at one moment, all of them if none is named. The value
-// of what is kept from us, went with the memory of a zombie, or is more than any
-// process has, is denied. What
-// this system does not have is left out, unless it was named: that is an error,
-// as is a process that has gone.
+// AsMap reads attributes with [Process.Oneshot]: those named, or all. An attribute
+// that fails with [ErrAccessDenied], [ErrZombie] or [ErrTooLarge] has the value
+// denied. Without names AsMap omits unsupported attributes; a named one is an
+// error, and so is a process that is gone. Its psutil counterpart is as_dict.
 func (p *Process) AsMap(denied any, names ...Attr) (map[Attr]any, error) {
 	named := len(names) > 0
 	if !named {
@@ -121,7 +121,7 @@ func (p *Process) AsMap(denied any, names ...Attr) (map[Attr]any, error) {
 	return all, nil
 }
 
-// Rlimits returns all limits that there are.
+// Rlimits returns the limits of all resources that the kernel has.
 func (p *Process) Rlimits() (map[Resource]Limit, error) {
 	limits := make(map[Resource]Limit)
 	for _, r := range Resources() {
@@ -145,8 +145,8 @@ func (p *Process) parentPID() (int, error) {
 	return parent.PID(), parent.Close()
 }
 
-// numbersOf closes processes and returns their PIDs.
-func numbersOf(all []*Process, err error) ([]int, error) {
+// pidsOf closes processes and returns their PIDs.
+func pidsOf(all []*Process, err error) ([]int, error) {
 	if err != nil {
 		return nil, err
 	}

@@ -11,10 +11,10 @@ import (
 	"github.com/seed57308aee/process_exporter/procfs"
 )
 
-// ConnectionKind is a set of kinds of sockets.
+// ConnectionKind is a set of socket kinds.
 type ConnectionKind uint8
 
-// The kinds of sockets, and their usual sets.
+// The socket kinds and their unions.
 const (
 	ConnectionTCP4 ConnectionKind = 1 << iota
 	ConnectionTCP6
@@ -30,7 +30,7 @@ const (
 	ConnectionAll   = ConnectionInet | ConnectionUnix
 )
 
-// ParseConnectionKind returns the kind that psutil gives this name.
+// ParseConnectionKind returns the kind with this psutil name, such as "inet4".
 func ParseConnectionKind(name string) (ConnectionKind, error) {
 	switch name {
 	case "all":
@@ -56,13 +56,13 @@ func ParseConnectionKind(name string) (ConnectionKind, error) {
 	case "unix":
 		return ConnectionUnix, nil
 	}
-	return 0, fmt.Errorf("platform: connection kind %q: %w", name, ErrInvalid)
+	return 0, fmt.Errorf("process: connection kind %q: %w", name, ErrInvalid)
 }
 
-// A ConnStatus is the state of a TCP connection, as the kernel numbers it.
+// A ConnStatus is the state of a TCP connection: a TCP_* constant of the kernel.
 type ConnStatus uint8
 
-// The states of a TCP connection. ConnNone is that of all other sockets.
+// The states of a TCP connection. Other sockets have ConnNone.
 const (
 	ConnNone ConnStatus = iota
 	ConnEstablished
@@ -78,7 +78,7 @@ const (
 	ConnClosing
 )
 
-// String returns the word that psutil uses, "NONE" for a state unknown to it.
+// String returns the psutil name of the state, or "NONE" for an unknown one.
 func (s ConnStatus) String() string {
 	names := [...]string{"NONE", "ESTABLISHED", "SYN_SENT", "SYN_RECV", "FIN_WAIT1", "FIN_WAIT2", "TIME_WAIT",
 		"CLOSE", "CLOSE_WAIT", "LAST_ACK", "LISTEN", "CLOSING"}
@@ -88,34 +88,37 @@ func (s ConnStatus) String() string {
 	return names[s]
 }
 
-// The types of sockets, as socket(2) numbers them on most machines.
+// The socket types of socket(2).
 const (
 	SocketStream    = 1
 	SocketDatagram  = 2
 	SocketSeqPacket = 5
 )
 
-// A Connection is a socket that a process has open.
+// A Connection is an open socket of a process.
 type Connection struct {
 	FD   int
-	Kind ConnectionKind // one of them
-	Type int            // SocketStream and so on
+	Kind ConnectionKind // a single kind
+	Type int            // such as SocketStream
 
-	// Local and Remote are the addresses of an Internet socket. They are not
-	// valid where the socket has none.
+	// Local and Remote are the addresses of an IPv4 or IPv6 socket. They are
+	// invalid if the socket has none.
 	Local, Remote netip.AddrPort
-	// Path is the name of a UNIX socket, "@" first for an abstract one, "" for
-	// none.
+	// Path is the address of a UNIX socket: "@" first if it is abstract, "" if it
+	// is unnamed.
 	Path   string
 	Status ConnStatus
 }
 
-// socketFiles are the files with sockets, in the order of their answers.
-var socketFiles = [...]struct {
-	kind ConnectionKind
-	file string
-	typ  int
-}{
+// A socketFile is a file below /proc/PID that lists sockets.
+type socketFile struct {
+	kind       ConnectionKind
+	file       string
+	socketType int // 0 if the file has the type of each socket
+}
+
+// socketFiles lists the files with sockets, in the order of the results.
+var socketFiles = [...]socketFile{
 	{ConnectionTCP4, "net/tcp", SocketStream},
 	{ConnectionTCP6, "net/tcp6", SocketStream},
 	{ConnectionUDP4, "net/udp", SocketDatagram},
@@ -123,14 +126,15 @@ var socketFiles = [...]struct {
 	{ConnectionUnix, "net/unix", 0},
 }
 
-// Connections returns the sockets of these kinds that the process has open, by
-// ascending descriptor, in whatever network namespace the process is. A TCP
-// socket that neither listens nor ever connected is not among them, nor are
-// sockets that the kernel keeps no list of by kind.
+// Connections returns the open sockets of these kinds, ascending by descriptor, in
+// the network namespace of the process. It reads /proc/PID/fd and /proc/PID/net,
+// which requires the same user or CAP_SYS_PTRACE. It omits TCP sockets that neither
+// listen nor were ever connected, and sockets of other families. Its psutil
+// counterpart is net_connections.
 func (p *Process) Connections(kinds ConnectionKind) ([]Connection, error) {
 	const op = "connections"
 	if kinds == 0 || kinds&^ConnectionAll != 0 {
-		return nil, p.failure(op, ErrInvalid)
+		return nil, p.wrap(op, ErrInvalid)
 	}
 	fds, err := p.sockets(op)
 	if err != nil || len(fds) == 0 {
@@ -141,7 +145,7 @@ func (p *Process) Connections(kinds ConnectionKind) ([]Connection, error) {
 		if kinds&from.kind == 0 {
 			continue
 		}
-		if found, err = p.appendConnections(found, op, from.kind, from.file, from.typ, fds); err != nil {
+		if found, err = p.appendConnections(found, op, from, fds); err != nil {
 			return nil, err
 		}
 	}
@@ -149,8 +153,7 @@ func (p *Process) Connections(kinds ConnectionKind) ([]Connection, error) {
 	return found, nil
 }
 
-// sockets returns the descriptors of every socket that the process has open, by
-// its inode.
+// sockets returns the descriptors of all open sockets by inode.
 func (p *Process) sockets(op string) (map[uint64][]int, error) {
 	fds := make(map[uint64][]int)
 	err := p.eachFD(op, func(h handle, buf []byte, fd int) error {
@@ -168,48 +171,50 @@ func (p *Process) sockets(op string) (map[uint64][]int, error) {
 	return fds, err
 }
 
-// appendConnections appends those sockets of one file that are open under fds.
-func (p *Process) appendConnections(dst []Connection, op string, kind ConnectionKind, file string, typ int, fds map[uint64][]int) ([]Connection, error) {
-	text, err := p.wholeText(op, file)
-	if errors.Is(err, ErrUnsupported) { // a kernel without IPv6, say
+// appendConnections appends the sockets of one file whose inode is in fds.
+func (p *Process) appendConnections(dst []Connection, op string, from socketFile, fds map[uint64][]int) ([]Connection, error) {
+	text, err := p.readAll(op, from.file)
+	if errors.Is(err, ErrUnsupported) { // such as a kernel without IPv6
 		return dst, nil
 	}
 	if err != nil {
 		return nil, err
 	}
-	defer p.done(text)
-	if kind == ConnectionUnix {
+	defer p.putBuffer(text)
+	if from.kind == ConnectionUnix {
 		for _, s := range procfs.AppendUnixSockets(nil, *text) {
 			for _, fd := range fds[s.Inode] {
-				dst = append(dst, Connection{FD: fd, Kind: kind, Type: s.Type, Path: s.Path})
+				dst = append(dst, Connection{FD: fd, Kind: from.kind, Type: s.Type, Path: s.Path})
 			}
 		}
 		return dst, nil
 	}
 	sockets, err := procfs.AppendInetSockets(nil, *text)
 	if err != nil {
-		return nil, p.failure(op, err)
+		return nil, p.wrap(op, err)
 	}
 	for _, s := range sockets {
 		for _, fd := range fds[s.Inode] {
 			dst = append(dst, Connection{
-				FD: fd, Kind: kind, Type: typ, Local: bound(s.Local), Remote: bound(s.Remote), Status: tcpStatus(kind, s.State),
+				FD: fd, Kind: from.kind, Type: from.socketType, Local: validAddr(s.Local), Remote: validAddr(s.Remote),
+				Status: tcpStatus(from.kind, s.State),
 			})
 		}
 	}
 	return dst, nil
 }
 
-// bound returns no address where a socket has none: port 0 says so.
-func bound(a netip.AddrPort) netip.AddrPort {
+// validAddr returns the address, or the zero value if the port is 0, which means
+// that the socket has no address.
+func validAddr(a netip.AddrPort) netip.AddrPort {
 	if a.Port() == 0 {
 		return netip.AddrPort{}
 	}
 	return a
 }
 
-// tcpStatus returns the state of a TCP socket. The kernel puts numbers behind
-// other sockets too, which mean nothing.
+// tcpStatus returns the state of a TCP socket, and ConnNone for other sockets, whose
+// state numbers have no meaning.
 func tcpStatus(kind ConnectionKind, state uint8) ConnStatus {
 	if kind&ConnectionTCP == 0 || ConnStatus(state) > ConnClosing {
 		return ConnNone

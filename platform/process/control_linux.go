@@ -8,28 +8,20 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// ioprioWhoProcess says that ioprio_get(2) and ioprio_set(2) mean a thread.
+// ioprioWhoProcess selects one thread in ioprio_get(2) and ioprio_set(2).
 const ioprioWhoProcess = 1
 
-// number returns the PID for system calls, if it means the same to them.
-func (h *linuxHandle) number() (int, error) {
-	if !h.own {
-		return 0, ErrUnsupported
-	}
-	return h.pid, nil
-}
-
 func (h *linuxHandle) nice() (int, error) {
-	pid, err := h.number()
+	pid, err := h.syscallPID()
 	if err != nil {
 		return 0, err
 	}
 	raw, err := unix.Getpriority(unix.PRIO_PROCESS, pid)
-	return 20 - raw, err // the kernel's own answer is never below 1, which would be an error
+	return 20 - raw, err // the system call returns 1 to 40, since a negative result is an error
 }
 
 func (h *linuxHandle) setNice(n int) error {
-	pid, err := h.number()
+	pid, err := h.syscallPID()
 	if err != nil {
 		return err
 	}
@@ -37,7 +29,7 @@ func (h *linuxHandle) setNice(n int) error {
 }
 
 func (h *linuxHandle) ioPriority() (int, error) {
-	pid, err := h.number()
+	pid, err := h.syscallPID()
 	if err != nil {
 		return 0, err
 	}
@@ -49,7 +41,7 @@ func (h *linuxHandle) ioPriority() (int, error) {
 }
 
 func (h *linuxHandle) setIOPriority(packed int) error {
-	pid, err := h.number()
+	pid, err := h.syscallPID()
 	if err != nil {
 		return err
 	}
@@ -59,7 +51,7 @@ func (h *linuxHandle) setIOPriority(packed int) error {
 	return nil
 }
 
-// resourceNumbers are the kernel's, which some architectures number otherwise.
+// resourceNumbers holds the RLIMIT_* numbers, which differ between architectures.
 var resourceNumbers = [resourceCount]int{
 	ResourceCPU: unix.RLIMIT_CPU, ResourceFSize: unix.RLIMIT_FSIZE, ResourceData: unix.RLIMIT_DATA,
 	ResourceStack: unix.RLIMIT_STACK, ResourceCore: unix.RLIMIT_CORE, ResourceRSS: unix.RLIMIT_RSS,
@@ -70,7 +62,7 @@ var resourceNumbers = [resourceCount]int{
 }
 
 func (h *linuxHandle) limit(r Resource) (Limit, error) {
-	pid, err := h.number()
+	pid, err := h.syscallPID()
 	if err != nil {
 		return Limit{}, err
 	}
@@ -80,16 +72,16 @@ func (h *linuxHandle) limit(r Resource) (Limit, error) {
 }
 
 func (h *linuxHandle) setLimit(r Resource, to Limit) error {
-	pid, err := h.number()
+	pid, err := h.syscallPID()
 	if err != nil {
 		return err
 	}
-	return orInvalid(unix.Prlimit(pid, resourceNumbers[r], &unix.Rlimit{Cur: to.Soft, Max: to.Hard}, nil))
+	return invalidArgument(unix.Prlimit(pid, resourceNumbers[r], &unix.Rlimit{Cur: to.Soft, Max: to.Hard}, nil))
 }
 
-// affinity asks with more room until the kernel's mask fits.
+// affinity doubles the buffer until the CPU mask of the kernel fits.
 func (h *linuxHandle) affinity() ([]int, error) {
-	pid, err := h.number()
+	pid, err := h.syscallPID()
 	if err != nil {
 		return nil, err
 	}
@@ -102,81 +94,81 @@ func (h *linuxHandle) affinity() ([]int, error) {
 		if errno != 0 {
 			return nil, errno
 		}
-		return cpusOf(mask[:n]), nil
+		return cpusInMask(mask[:n]), nil
 	}
 }
 
-// cpusOf returns the bits of a mask of the kernel's words.
-func cpusOf(mask []byte) []int {
+// cpusInMask returns the numbers of the bits that are set in a CPU mask.
+func cpusInMask(mask []byte) []int {
 	const word = unsafe.Sizeof(uintptr(0))
 	var cpus []int
 	for k := range len(mask) * 8 {
-		if mask[byteOf(k, word)]>>(k%8)&1 != 0 {
+		if mask[maskByte(k, word)]>>(k%8)&1 != 0 {
 			cpus = append(cpus, k)
 		}
 	}
 	return cpus
 }
 
-// byteOf returns which byte of a mask holds bit k. Within a word, the order is
-// that of the machine.
-func byteOf(k int, word uintptr) int {
+// maskByte returns the index of the byte of a CPU mask that holds bit k. A mask is
+// an array of words in the byte order of the machine.
+func maskByte(k int, word uintptr) int {
 	at, one := k/8, uint16(1)
-	if *(*byte)(unsafe.Pointer(&one)) == 0 { // the greatest byte comes first
+	if *(*byte)(unsafe.Pointer(&one)) == 0 { // big endian
 		at ^= int(word) - 1
 	}
 	return at
 }
 
 func (h *linuxHandle) setAffinity(cpus []int) error {
-	pid, err := h.number()
+	pid, err := h.syscallPID()
 	if err != nil {
 		return err
 	}
 	mask := make([]byte, maxCPUs/8)
 	for i := range mask {
 		if len(cpus) == 0 {
-			mask[i] = 0xff // the kernel takes out what is not there or not allowed
+			mask[i] = 0xff // the kernel clears CPUs that do not exist or are not allowed
 		}
 	}
 	for _, cpu := range cpus {
-		mask[byteOf(cpu, unsafe.Sizeof(uintptr(0)))] |= 1 << (cpu % 8)
+		mask[maskByte(cpu, unsafe.Sizeof(uintptr(0)))] |= 1 << (cpu % 8)
 	}
 	_, _, errno := unix.Syscall(unix.SYS_SCHED_SETAFFINITY, uintptr(pid), uintptr(len(mask)), uintptr(unsafe.Pointer(&mask[0])))
 	if errno != 0 {
-		return orInvalid(errno)
+		return invalidArgument(errno)
 	}
 	return nil
 }
 
-// orInvalid names the error by which the kernel refuses an argument.
-func orInvalid(err error) error {
+// invalidArgument returns ErrInvalid in place of EINVAL.
+func invalidArgument(err error) error {
 	if errors.Is(err, syscall.EINVAL) {
 		return ErrInvalid
 	}
 	return err
 }
 
-// signal sends a signal through the open directory, which the kernel takes for
-// the process itself. Where it does not, because we may not list the directory
-// or it is a thread's, a pidfd is as good: if the process is there after that
-// was opened, both are of the same process.
+// signal sends a signal through the open directory, which pidfd_send_signal(2)
+// accepts as a pidfd. It does not accept the directory of a thread, or one that
+// this process may not list. Then signal opens a pidfd: if the process exists
+// afterwards, the pidfd belongs to it.
 func (h *linuxHandle) signal(s syscall.Signal) error {
 	err := unix.EBADF
 	if !h.PathOnly() {
 		err = asErrno(unix.PidfdSendSignal(h.FD(), unix.Signal(s), nil, 0))
 	}
 	switch {
-	case err == unix.EBADF && h.own:
-		err = h.signalNumber(s)
-	case err == unix.ENOSYS && h.own: // before Linux 5.1
+	case err == unix.EBADF && h.ownPIDs:
+		err = h.signalByPID(s)
+	case err == unix.ENOSYS && h.ownPIDs: // before Linux 5.1
 		err = h.kill(s)
 	}
 	switch err {
 	case 0:
 		return nil
 	case unix.EINVAL:
-		if !h.own { // of a PID namespace above ours
+		if !h.ownPIDs { // the process is in a PID namespace above this one
 			return ErrUnsupported
 		}
 		return ErrInvalid
@@ -184,13 +176,14 @@ func (h *linuxHandle) signal(s syscall.Signal) error {
 	return err
 }
 
-func (h *linuxHandle) signalNumber(s syscall.Signal) syscall.Errno {
+// signalByPID sends a signal through a new pidfd.
+func (h *linuxHandle) signalByPID(s syscall.Signal) syscall.Errno {
 	fd, err := unix.PidfdOpen(h.pid, 0)
 	if err == nil {
 		defer unix.Close(fd)
 	}
 	switch {
-	case h.gone(): // that it is matters more than why there was no pidfd
+	case h.gone(): // takes precedence over the error of pidfd_open
 		return unix.ESRCH
 	case err == unix.ENOSYS: // before Linux 5.3
 		return h.kill(s)
@@ -200,8 +193,7 @@ func (h *linuxHandle) signalNumber(s syscall.Signal) syscall.Errno {
 	return asErrno(unix.PidfdSendSignal(fd, unix.Signal(s), nil, 0))
 }
 
-// kill sends a signal to the number of the process, if that is there the moment
-// before.
+// kill sends a signal to the PID if the process exists immediately before.
 func (h *linuxHandle) kill(s syscall.Signal) syscall.Errno {
 	if h.gone() {
 		return unix.ESRCH
@@ -209,7 +201,7 @@ func (h *linuxHandle) kill(s syscall.Signal) syscall.Errno {
 	return asErrno(unix.Kill(h.pid, s))
 }
 
-// asErrno returns the number of an error of a system call.
+// asErrno returns the errno of a system call error, or 0.
 func asErrno(err error) syscall.Errno {
 	var errno syscall.Errno
 	if err != nil && !errors.As(err, &errno) {

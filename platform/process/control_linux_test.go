@@ -115,7 +115,7 @@ func TestRlimitsAgree(t *testing.T) {
 	}
 	p := must[*Process](t)(self.Dup())
 	defer p.Close()
-	p.shared.handle.(*linuxHandle).own = false // as of a host's file system in a container
+	p.shared.handle.(*linuxHandle).ownPIDs = false // as of a host's file system in a container
 	for r, want := range limits {
 		wantEqual(t, r.String()+" of the file", must[Limit](t)(p.Rlimit(r)), want)
 	}

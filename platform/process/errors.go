@@ -4,31 +4,30 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"syscall"
 
 	"github.com/seed57308aee/process_exporter/procfs"
 )
 
-// Sentinels that a [*Error] matches by [errors.Is], beside [ErrGone],
-// [ErrAccessDenied] and [ErrTooLarge].
+// Sentinels that an [*Error] matches with [errors.Is].
 var (
-	// ErrGone matches the error of reading a process that has exited.
+	// ErrGone means that the process has exited and was reaped.
 	ErrGone = procfs.ErrGone
-	// ErrAccessDenied matches the error of a read or a system call for which this
-	// process lacks permission.
-	ErrAccessDenied = procfs.ErrAccessDenied
-	// ErrTooLarge matches the error of reading a command line or an environment
-	// of more than 8 MiB, or another file of more than 256 MiB.
-	ErrTooLarge = procfs.ErrTooLarge
-	// ErrZombie says that the process has exited and only waits for its parent
-	// to take note: what was asked for went with its memory. It matches ErrGone
-	// too, so that callers who care ask for ErrZombie first.
+	// ErrZombie means that the process has exited and is not reaped: the value was
+	// released with its memory. It matches ErrGone too, so test for ErrZombie first.
 	ErrZombie error = zombieError{}
-	// ErrTimeout says that a wait ended before its process did.
+	// ErrAccessDenied means that the kernel denied the operation: a capability is
+	// missing, the process belongs to another user, or a security module refused.
+	ErrAccessDenied = procfs.ErrAccessDenied
+	// ErrTooLarge means that the text of a file is longer than the read limit. A
+	// process can make its command line and environment appear to be gigabytes.
+	ErrTooLarge = procfs.ErrTooLarge
+	// ErrTimeout means that a wait ended before the process did.
 	ErrTimeout = errors.New("timed out")
-	// ErrUnsupported says that this operating system, this kernel, or the
-	// process file system in use does not have what was asked for.
+	// ErrUnsupported means that the operating system, the kernel or the mounted
+	// process file system lacks the value or the operation.
 	ErrUnsupported = errors.ErrUnsupported
-	// ErrInvalid says that an argument can never be right.
+	// ErrInvalid means that an argument is never valid.
 	ErrInvalid = fs.ErrInvalid
 )
 
@@ -36,16 +35,16 @@ type zombieError struct{}
 
 func (zombieError) Error() string { return "process is a zombie" }
 
-// Is makes a zombie count as gone.
+// Is makes ErrZombie match ErrGone.
 func (zombieError) Is(target error) bool { return target == ErrGone }
 
-// A Error says what failed on which process.
+// An Error records a failed operation on a process.
 type Error struct {
 	PID  int
-	Name string // of its main thread when it was opened; "" if that was not readable
-	Op   string // what was asked for, such as "environ" or "set nice"
-	Kind error  // one of the sentinels, or nil for another trouble
-	Err  error  // the cause; nil if Kind says it all
+	Name string // of the main thread when the process was opened; "" if unknown
+	Op   string // the operation, such as "environ" or "set nice"
+	Kind error  // one of the sentinels, or nil
+	Err  error  // the cause; nil if Kind is enough
 }
 
 func (e *Error) Error() string {
@@ -55,14 +54,14 @@ func (e *Error) Error() string {
 	}
 	switch {
 	case e.Kind == nil:
-		return fmt.Sprintf("platform: %s of process %s: %v", e.Op, process, e.Err)
+		return fmt.Sprintf("process: %s of process %s: %v", e.Op, process, e.Err)
 	case e.Err == nil:
-		return fmt.Sprintf("platform: %s of process %s: %v", e.Op, process, e.Kind)
+		return fmt.Sprintf("process: %s of process %s: %v", e.Op, process, e.Kind)
 	}
-	return fmt.Sprintf("platform: %s of process %s: %v: %v", e.Op, process, e.Kind, e.Err)
+	return fmt.Sprintf("process: %s of process %s: %v: %v", e.Op, process, e.Kind, e.Err)
 }
 
-// Unwrap returns what the error matches: the sentinel and the cause.
+// Unwrap returns the sentinel and the cause.
 func (e *Error) Unwrap() []error {
 	var all []error
 	for _, err := range [...]error{e.Kind, e.Err} {
@@ -71,4 +70,53 @@ func (e *Error) Unwrap() []error {
 		}
 	}
 	return all
+}
+
+// wrap returns the Error of an operation on p. ESRCH and ENOENT mean that the
+// process is gone only if it is: files that need the memory of a process return
+// them for kernel threads and zombies too.
+func (p *Process) wrap(op string, err error) error {
+	e := &Error{PID: p.shared.id.PID, Name: p.shared.name, Op: op, Err: err}
+	var known *Error
+	switch {
+	case errors.As(err, &known):
+		e.Kind, e.Err = known.Kind, known.Err
+	case errors.Is(err, syscall.EACCES), errors.Is(err, syscall.EPERM):
+		e.Kind = ErrAccessDenied
+	case errors.Is(err, ErrUnsupported), errors.Is(err, ErrInvalid):
+		e.Kind, e.Err = kindOf(err), nil
+	case errors.Is(err, ErrTooLarge):
+		e.Kind, e.Err = ErrTooLarge, nil
+	case errors.Is(err, syscall.ESRCH), errors.Is(err, syscall.ENOENT):
+		e.Kind = p.missingKind()
+	case errors.Is(err, ErrGone), errors.Is(err, ErrAccessDenied):
+		e.Kind, e.Err = kindOf(err), nil
+	}
+	return e
+}
+
+// kindOf returns the most specific sentinel that err matches, or nil.
+func kindOf(err error) error {
+	for _, kind := range [...]error{ErrZombie, ErrGone, ErrAccessDenied, ErrTooLarge, ErrTimeout, ErrUnsupported, ErrInvalid} {
+		if errors.Is(err, kind) {
+			return kind
+		}
+	}
+	return nil
+}
+
+// missingKind returns why a file of the process does not exist.
+func (p *Process) missingKind() error {
+	s := p.shared
+	if s.handle.gone() {
+		return ErrGone
+	}
+	state, err := p.state()
+	switch {
+	case err == nil && (state == 'Z' || state == 'X'):
+		return ErrZombie
+	case s.handle.gone(): // it exited after the first check
+		return ErrGone
+	}
+	return ErrUnsupported
 }

@@ -136,10 +136,10 @@ func TestDeepTree(t *testing.T) {
 	if len(below) != depth {
 		t.Fatalf("got %d descendants, want %d", len(below), depth)
 	}
-	wantEqual(t, "children", len(must[[]int](t)(numbersOf(top.Children()))), 1)
+	wantEqual(t, "children", len(must[[]int](t)(pidsOf(top.Children()))), 1)
 	var deepest []int // its parents
 	for _, p := range below {
-		if up := must[[]int](t)(numbersOf(p.Parents())); len(up) > len(deepest) {
+		if up := must[[]int](t)(pidsOf(p.Parents())); len(up) > len(deepest) {
 			deepest = up
 		}
 	}

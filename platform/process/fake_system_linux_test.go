@@ -134,17 +134,17 @@ func TestYoungerParent(t *testing.T) {
 	wantEqual(t, "parent that is not there", must[int](t)(openIn(t, table, 11).parentPID()), 0)
 	wantEqual(t, "parent of the same moment", must[int](t)(openIn(t, table, 12).parentPID()), 11)
 	for pid, want := range map[int][]int{11: {12}, 12: {13}, 20: {21}} {
-		if got := must[[]int](t)(numbersOf(openIn(t, table, pid).Children())); !slices.Equal(got, want) {
+		if got := must[[]int](t)(pidsOf(openIn(t, table, pid).Children())); !slices.Equal(got, want) {
 			t.Errorf("got children %v of %d, want %v", got, pid, want)
 		}
 	}
-	if got := must[[]int](t)(numbersOf(openIn(t, table, 11).Descendants())); !slices.Equal(got, []int{12, 13}) {
+	if got := must[[]int](t)(pidsOf(openIn(t, table, 11).Descendants())); !slices.Equal(got, []int{12, 13}) {
 		t.Errorf("got descendants %v, want each once", got)
 	}
-	if got := must[[]int](t)(numbersOf(openIn(t, table, 20).Descendants())); !slices.Equal(got, []int{21}) {
+	if got := must[[]int](t)(pidsOf(openIn(t, table, 20).Descendants())); !slices.Equal(got, []int{21}) {
 		t.Errorf("got descendants %v in a circle", got)
 	}
-	if got := must[[]int](t)(numbersOf(openIn(t, table, 20).Parents())); len(got) != 1 || got[0] != 21 {
+	if got := must[[]int](t)(pidsOf(openIn(t, table, 20).Parents())); len(got) != 1 || got[0] != 21 {
 		t.Errorf("got parents %v in a circle", got)
 	}
 }
@@ -174,15 +174,15 @@ func TestArgumentsThatCannotBeRight(t *testing.T) {
 	wantEqual(t, "terminal that is not there", must[*Table](t)(systemTable()).system.terminal(0xfff00), "")
 }
 
-// TestWordsOfErrors are read by people: which process, and what of it.
-func TestWordsOfErrors(t *testing.T) {
+// TestErrorText checks the text of an Error.
+func TestErrorText(t *testing.T) {
 	for _, tt := range []struct {
 		err  Error
 		want string
 	}{
-		{Error{PID: 7, Name: "a\nb", Op: "exe", Kind: ErrAccessDenied, Err: syscall.EACCES}, `platform: exe of process 7 ("a\nb"): ` + fmt.Sprint(ErrAccessDenied) + ": permission denied"},
-		{Error{PID: 7, Op: "exe", Kind: ErrZombie}, "platform: exe of process 7: process is a zombie"},
-		{Error{PID: 7, Op: "exe", Err: syscall.EIO}, "platform: exe of process 7: input/output error"},
+		{Error{PID: 7, Name: "a\nb", Op: "exe", Kind: ErrAccessDenied, Err: syscall.EACCES}, `process: exe of process 7 ("a\nb"): ` + fmt.Sprint(ErrAccessDenied) + ": permission denied"},
+		{Error{PID: 7, Op: "exe", Kind: ErrZombie}, "process: exe of process 7: process is a zombie"},
+		{Error{PID: 7, Op: "exe", Err: syscall.EIO}, "process: exe of process 7: input/output error"},
 	} {
 		wantEqual(t, "error", tt.err.Error(), tt.want)
 	}

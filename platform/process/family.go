@@ -6,8 +6,8 @@ import (
 	"slices"
 )
 
-// PPID returns the PID of the parent, 0 if there is none that we can see. It
-// changes when the parent exits.
+// PPID returns the PID of the parent, or 0 if no parent is visible. It changes when
+// the parent exits. It reads /proc/PID/stat.
 func (p *Process) PPID() (int, error) {
 	stat, err := p.stat("ppid")
 	if err != nil {
@@ -16,8 +16,7 @@ func (p *Process) PPID() (int, error) {
 	return stat.PPID, nil
 }
 
-// Parent returns the parent, which the caller closes, or nil if there is none
-// that we can see.
+// Parent returns the parent, or nil if no parent is visible. The caller closes it.
 func (p *Process) Parent() (*Process, error) {
 	ppid, err := p.PPID()
 	if err != nil || ppid == 0 {
@@ -25,30 +24,30 @@ func (p *Process) Parent() (*Process, error) {
 	}
 	parent, err := p.shared.table.Open(ppid)
 	if errors.Is(err, ErrGone) {
-		return nil, nil //nolint:nilnil // to have no parent is an answer
+		return nil, nil //nolint:nilnil // no parent is not an error
 	}
 	if err != nil {
 		return nil, err
 	}
-	// The PID of a parent that exited since we asked for its number may have gone
-	// to another. That one is younger, or at least p is no child of it.
-	if parent.ID().Start > p.ID().Start || !p.childOf(ppid) {
+	// If the parent exited after the read of its PID, another process may have that
+	// PID. It started later than p, or p is not its child.
+	if parent.ID().Start > p.ID().Start || !p.hasParent(ppid) {
 		_ = parent.Close()
 		return nil, nil //nolint:nilnil // as above
 	}
 	return parent, nil
 }
 
-// childOf reports whether the process that has this PID now is the parent. A
-// process has another parent before the PID of its own can go to anybody.
-func (p *Process) childOf(ppid int) bool {
-	fresh := &Process{shared: p.shared} // a view remembers
-	now, err := fresh.PPID()
+// hasParent reports whether the PID of the parent is ppid now. The kernel assigns a
+// new parent to a process before the PID of the old one can be reused.
+func (p *Process) hasParent(ppid int) bool {
+	uncached := &Process{shared: p.shared}
+	now, err := uncached.PPID()
 	return err == nil && now == ppid
 }
 
-// Parents returns the parent, its parent and so on, the nearest first. The
-// caller closes them; [CloseAll] helps.
+// Parents returns the ancestors, starting with the parent. The caller closes them,
+// with [CloseAll] for example.
 func (p *Process) Parents() ([]*Process, error) {
 	var all []*Process
 	for at := p; ; {
@@ -68,27 +67,27 @@ func (p *Process) Parents() ([]*Process, error) {
 	}
 }
 
-// Children returns the processes that have this one for a parent, ascending by
-// PID. The caller closes them; [CloseAll] helps.
+// Children returns the child processes, ascending by PID. It reads /proc/PID/stat
+// of every process. The caller closes the children, with [CloseAll] for example.
 func (p *Process) Children() ([]*Process, error) {
 	const op = "children"
-	byParent, err := p.offspring(op)
+	byParent, err := p.relationsByParent(op)
 	if err != nil {
 		return nil, err
 	}
-	return p.openKin(op, byParent[p.PID()])
+	return p.openRelations(op, byParent[p.PID()])
 }
 
-// Descendants returns the children, their children and so on, ascending by PID.
-// Where a process in between has exited, those below it have another parent and
-// are not found. The caller closes them; [CloseAll] helps.
+// Descendants returns the children, their children and so on, ascending by PID. A
+// process whose parent has exited has another parent, so it is not found. The
+// caller closes the result. Its psutil counterpart is children(recursive=True).
 func (p *Process) Descendants() ([]*Process, error) {
 	const op = "descendants"
-	byParent, err := p.offspring(op)
+	byParent, err := p.relationsByParent(op)
 	if err != nil {
 		return nil, err
 	}
-	var found []kinship
+	var found []relation
 	seen := map[int]bool{p.PID(): true}
 	for next := []ID{p.ID()}; len(next) > 0; next = next[1:] {
 		for _, child := range byParent[next[0].PID] {
@@ -99,50 +98,49 @@ func (p *Process) Descendants() ([]*Process, error) {
 			}
 		}
 	}
-	return p.openKin(op, found)
+	return p.openRelations(op, found)
 }
 
-// offspring returns all processes by the PID of their parents. The process
-// itself must live before and after.
-func (p *Process) offspring(op string) (map[int][]kinship, error) {
+// relationsByParent returns all processes by the PID of their parent. It fails if
+// p is gone before or after the reads.
+func (p *Process) relationsByParent(op string) (map[int][]relation, error) {
 	h, err := p.acquire(op)
 	if err != nil {
 		return nil, err
 	}
 	defer p.release()
-	all, err := p.shared.table.system.kin()
+	all, err := p.shared.table.system.relations()
 	if err != nil {
-		return nil, p.failure(op, err)
+		return nil, p.wrap(op, err)
 	}
 	if h.gone() {
-		return nil, p.failure(op, ErrGone)
+		return nil, p.wrap(op, ErrGone)
 	}
-	byParent := make(map[int][]kinship)
-	for _, k := range all {
-		byParent[k.ppid] = append(byParent[k.ppid], k)
+	byParent := make(map[int][]relation)
+	for _, r := range all {
+		byParent[r.ppid] = append(byParent[r.ppid], r)
 	}
 	return byParent, nil
 }
 
-// openKin opens the processes of a family. One that has exited meanwhile, that
-// has another parent now, or that is older than its parent and therefore none of
-// it, is left out.
-func (p *Process) openKin(op string, family []kinship) ([]*Process, error) {
-	slices.SortFunc(family, func(a, b kinship) int { return cmp.Compare(a.id.PID, b.id.PID) })
+// openRelations opens descendants of p. It omits a process that has exited, that
+// has another parent by now, or that started before p.
+func (p *Process) openRelations(op string, relations []relation) ([]*Process, error) {
+	slices.SortFunc(relations, func(a, b relation) int { return cmp.Compare(a.id.PID, b.id.PID) })
 	var open []*Process
-	for _, k := range family {
-		if k.id.Start < p.ID().Start {
+	for _, r := range relations {
+		if r.id.Start < p.ID().Start {
 			continue
 		}
-		child, err := p.shared.table.Open(k.id.PID)
+		child, err := p.shared.table.Open(r.id.PID)
 		if errors.Is(err, ErrGone) {
 			continue
 		}
 		if err != nil {
 			CloseAll(open)
-			return nil, p.failure(op, err)
+			return nil, p.wrap(op, err)
 		}
-		if child.ID().Start != k.id.Start || !child.childOf(k.ppid) {
+		if child.ID().Start != r.id.Start || !child.hasParent(r.ppid) {
 			_ = child.Close()
 			continue
 		}
@@ -151,9 +149,9 @@ func (p *Process) openKin(op string, family []kinship) ([]*Process, error) {
 	return open, nil
 }
 
-// CloseAll closes processes.
+// CloseAll closes processes. It ignores processes that are closed already.
 func CloseAll(all []*Process) {
 	for _, p := range all {
-		_ = p.Close() // fails only if it is closed already
+		_ = p.Close()
 	}
 }

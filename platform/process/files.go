@@ -9,8 +9,7 @@ import (
 	"github.com/seed57308aee/process_exporter/procfs"
 )
 
-// The flags of open(2) that say what a file is open for, which are the same on
-// all architectures of Linux.
+// Access mode flags of open(2). They are the same on all Linux architectures.
 const (
 	accessMode = 3
 	writeOnly  = 1
@@ -23,14 +22,15 @@ type OpenFile struct {
 	Path     string
 	FD       int
 	Position int64  // bytes from the start
-	Mode     string // as of fopen(3): r, w, a, r+ or a+; "" for neither reading nor writing
-	Flags    uint64 // those of open(2)
-	Deleted  bool   // the file no longer has that path
+	Mode     string // of fopen(3): r, w, a, r+ or a+; "" if neither readable nor writable
+	Flags    uint64 // of open(2)
+	Deleted  bool   // the path no longer leads to the file
 }
 
-// OpenFiles returns the regular files that the process has open, by ascending
-// descriptor. Those that were deleted are among them, for they still take up
-// storage, and so are those of other mount namespaces.
+// OpenFiles returns the open regular files of the process, ascending by descriptor.
+// It includes deleted files, which still use storage, and files of other mount
+// namespaces. It reads /proc/PID/fd and fdinfo and requires the same user or
+// CAP_SYS_PTRACE.
 func (p *Process) OpenFiles() ([]OpenFile, error) {
 	const op = "open files"
 	var files []OpenFile
@@ -44,19 +44,19 @@ func (p *Process) OpenFiles() ([]OpenFile, error) {
 	return files, err
 }
 
-// openFile returns what a descriptor has open, or no path if that is no
+// openFile returns the file of a descriptor. Its Path is empty if it is not a
 // regular file.
 func (p *Process) openFile(h handle, buf []byte, fd int) (OpenFile, error) {
 	link := fmt.Sprintf("fd/%d", fd)
-	what, err := h.stat(link)
-	if err != nil || !what.regular {
+	target, err := h.stat(link)
+	if err != nil || !target.regular {
 		return OpenFile{}, err
 	}
 	text, err := h.link(buf, link)
 	if err != nil || len(text) == 0 || text[0] != '/' {
 		return OpenFile{}, err
 	}
-	name, deleted := p.undeleted(h, link, text)
+	name, deleted := p.trimDeleted(h, link, text)
 	text, err = h.read(buf, fmt.Sprintf("fdinfo/%d", fd))
 	if err != nil {
 		return OpenFile{}, err
@@ -70,7 +70,7 @@ func (p *Process) openFile(h handle, buf []byte, fd int) (OpenFile, error) {
 	}, nil
 }
 
-// openMode returns the mode of fopen(3) that open(2) with these flags means.
+// openMode converts flags of open(2) to a mode of fopen(3).
 func openMode(flags uint64) string {
 	appends := flags&appendOnly != 0
 	switch access := flags & accessMode; {
@@ -88,33 +88,34 @@ func openMode(flags uint64) string {
 	return ""
 }
 
-// eachFD calls use with every descriptor of the process. One that is closed
-// meanwhile, or whose path is longer than a page, is passed over.
+// eachFD calls use for every descriptor of the process. It skips a descriptor that
+// is closed during the call, or whose path is longer than a page.
 func (p *Process) eachFD(op string, use func(h handle, buf []byte, fd int) error) error {
 	h, err := p.acquire(op)
 	if err != nil {
 		return err
 	}
 	defer p.release()
-	buf := p.shared.table.buffers.Get().(*[]byte)
-	defer p.done(buf)
+	buf := p.getBuffer()
+	defer p.putBuffer(buf)
 	fds, err := h.numbers(*buf, "fd")
 	if err != nil {
-		return p.failure(op, err)
+		return p.wrap(op, err)
 	}
 	for _, fd := range fds {
 		err := use(h, *buf, fd)
-		if err != nil && !fdGone(err) {
-			return p.failure(op, err)
+		if err != nil && !isFDGone(err) {
+			return p.wrap(op, err)
 		}
 	}
 	if h.gone() {
-		return p.failure(op, syscall.ESRCH)
+		return p.wrap(op, syscall.ESRCH)
 	}
 	return nil
 }
 
-func fdGone(err error) bool {
+// isFDGone reports whether the error of a descriptor can be ignored.
+func isFDGone(err error) bool {
 	for _, errno := range [...]error{syscall.ENOENT, syscall.ESRCH, syscall.EINVAL, syscall.ENAMETOOLONG} {
 		if errors.Is(err, errno) {
 			return true
@@ -123,8 +124,7 @@ func fdGone(err error) bool {
 	return false
 }
 
-// socketInode returns the number of the socket that a link such as
-// "socket:[123]" leads to.
+// socketInode returns the inode in a link such as "socket:[123]".
 func socketInode(link []byte) (inode string, ok bool) {
 	inode, ok = strings.CutPrefix(string(link), "socket:[")
 	if !ok {
@@ -132,3 +132,25 @@ func socketInode(link []byte) (inode string, ok bool) {
 	}
 	return strings.CutSuffix(inode, "]")
 }
+
+// NumFDs returns the open file descriptor count of the process. Since Linux 6.2 it
+// reads the size of /proc/PID/fd, which every user can read. Before, it lists the
+// directory, which requires the same user or CAP_SYS_PTRACE.
+func (p *Process) NumFDs() (int, error) {
+	const op = "num fds"
+	h, err := p.acquire(op)
+	if err != nil {
+		return 0, err
+	}
+	defer p.release()
+	buf := p.getBuffer()
+	defer p.putBuffer(buf)
+	n, err := h.countFDs(*buf)
+	if err != nil {
+		return 0, p.wrap(op, err)
+	}
+	return n, nil
+}
+
+// NumHandles fails with [ErrUnsupported]: only Windows has handles.
+func (p *Process) NumHandles() (int, error) { return 0, p.wrap("num handles", ErrUnsupported) }

@@ -77,13 +77,13 @@ func TestOddCommandLines(t *testing.T) {
 		args []string
 		want []string
 	}{
-		{"spaces", []string{"odd", "a b", " "}, nil},
+		{"spaces", []string{"edgecase", "a b", " "}, nil},
 		{"argv[0] with a space", []string{"my program"}, nil},
-		{"empty at the end", []string{"odd", "a", "", ""}, nil},
-		{"line breaks", []string{"odd", "a\r\nb\rc"}, nil},
-		{"not UTF-8", []string{"odd", "\xff\xfe"}, nil},
-		{"huge", []string{"odd", huge, huge}, nil},
-		{"title", []string{"odd", "title=short", strings.Repeat("p", 20)}, append([]string{"short"}, make([]string, 30)...)},
+		{"empty at the end", []string{"edgecase", "a", "", ""}, nil},
+		{"line breaks", []string{"edgecase", "a\r\nb\rc"}, nil},
+		{"not UTF-8", []string{"edgecase", "\xff\xfe"}, nil},
+		{"huge", []string{"edgecase", huge, huge}, nil},
+		{"title", []string{"edgecase", "title=short", strings.Repeat("p", 20)}, append([]string{"short"}, make([]string, 30)...)},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

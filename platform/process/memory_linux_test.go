@@ -137,7 +137,7 @@ func TestNoArguments(t *testing.T) {
 	}
 	wantEqual(t, "arguments", len(words), len(raw))
 	wantEqual(t, "all of them", strings.Join(words, "+"), "")
-	wantEqual(t, "name", must[string](t)(p.Name()), "odd")
+	wantEqual(t, "name", must[string](t)(p.Name()), "edgecase")
 	wantEqual(t, "exe", must[string](t)(p.Exe()), must[string](t)(testenv.ChildProgram()))
 	variables := must[map[string]string](t)(p.Environ())
 	if len(variables) != 1 || variables["ONLY"] != "variable" {
@@ -154,5 +154,5 @@ func TestErasedCommandLine(t *testing.T) {
 	wantEqual(t, "name", must[string](t)(p.Name()), filepath.Base(path)[:maxComm])
 	q := startChild(t, nil, "title=")
 	wantEqual(t, "arguments", strings.Join(must[[]string](t)(q.Cmdline()), ""), "")
-	wantEqual(t, "name", must[string](t)(q.Name()), "odd")
+	wantEqual(t, "name", must[string](t)(q.Name()), "edgecase")
 }

@@ -180,7 +180,7 @@ func TestOnlyProcesses(t *testing.T) {
 	for name, method := range map[string]func(*Process) ([]*Process, error){
 		"children": (*Process).Children, "descendants": (*Process).Descendants, "parents": (*Process).Parents,
 	} {
-		got, want := must[[]int](t)(numbersOf(method(self))), must[[]int](t)(numbersOf(method(usual)))
+		got, want := must[[]int](t)(pidsOf(method(self))), must[[]int](t)(pidsOf(method(usual)))
 		if !slices.Equal(got, want) || len(got) == 0 {
 			t.Errorf("%s: got %v, want %v", name, got, want)
 		}

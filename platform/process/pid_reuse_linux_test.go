@@ -33,7 +33,7 @@ func everyMethod(p *Process) map[string]func() error {
 		"terminate":         p.Terminate,
 		"kill":              p.Kill,
 		"signal 0":          func() error { return p.SendSignal(syscall.Signal(0)) },
-		"signal by numbers": func() error { return p.shared.handle.(*linuxHandle).signalNumberError() },
+		"signal by numbers": func() error { return p.shared.handle.(*linuxHandle).signalByPIDError() },
 	}
 	for _, name := range Attrs() {
 		switch name {
@@ -45,10 +45,10 @@ func everyMethod(p *Process) map[string]func() error {
 	return calls
 }
 
-// signalNumberError is the way that signals take without the open directory.
-func (h *linuxHandle) signalNumberError() error {
-	if errno := h.signalNumber(0); errno != 0 {
-		return (&Process{shared: &shared{handle: h}}).failure("signal", errno)
+// signalByPIDError is the way that signals take without the open directory.
+func (h *linuxHandle) signalByPIDError() error {
+	if errno := h.signalByPID(0); errno != 0 {
+		return (&Process{shared: &shared{handle: h}}).wrap("signal", errno)
 	}
 	return nil
 }

@@ -5,14 +5,15 @@ import (
 	"syscall"
 )
 
-// SendSignal sends a signal to the process. Never to another: the kernel is
-// given the open directory, not a number. A zombie takes signals without
-// effect.
+// SendSignal sends a signal to the process. It uses pidfd_send_signal(2) with the
+// open directory, so the signal never reaches another process. Before Linux 5.1 it
+// uses kill(2) after a check, which leaves a race with PID reuse. A zombie ignores
+// signals. SendSignal requires the same user or CAP_KILL.
 func (p *Process) SendSignal(s os.Signal) error {
 	const op = "send signal"
 	number, ok := s.(syscall.Signal)
 	if !ok || number < 0 {
-		return p.failure(op, ErrInvalid)
+		return p.wrap(op, ErrInvalid)
 	}
 	h, err := p.acquire(op)
 	if err != nil {
@@ -20,13 +21,13 @@ func (p *Process) SendSignal(s os.Signal) error {
 	}
 	defer p.release()
 	if err := h.signal(number); err != nil {
-		return p.failure(op, err)
+		return p.wrap(op, err)
 	}
 	return nil
 }
 
-// Terminate asks the process to exit, with SIGTERM.
+// Terminate sends SIGTERM.
 func (p *Process) Terminate() error { return p.SendSignal(syscall.SIGTERM) }
 
-// Kill ends the process, with SIGKILL.
+// Kill sends SIGKILL.
 func (p *Process) Kill() error { return p.SendSignal(syscall.SIGKILL) }

@@ -4,8 +4,8 @@ package process
 
 import "syscall"
 
-// Suspend stops the process, with SIGSTOP.
+// Suspend sends SIGSTOP.
 func (p *Process) Suspend() error { return p.SendSignal(syscall.SIGSTOP) }
 
-// Resume lets a stopped process go on, with SIGCONT.
+// Resume sends SIGCONT.
 func (p *Process) Resume() error { return p.SendSignal(syscall.SIGCONT) }

@@ -1,7 +1,7 @@
 package process
 
 // Suspend fails with [ErrUnsupported]: Windows has no such signal.
-func (p *Process) Suspend() error { return p.failure("suspend", ErrUnsupported) }
+func (p *Process) Suspend() error { return p.wrap("suspend", ErrUnsupported) }
 
 // Resume fails with [ErrUnsupported]: Windows has no such signal.
-func (p *Process) Resume() error { return p.failure("resume", ErrUnsupported) }
+func (p *Process) Resume() error { return p.wrap("resume", ErrUnsupported) }

@@ -20,7 +20,7 @@ func TestZombie(t *testing.T) {
 	p := startZombie(t)
 	wantEqual(t, "running", p.Running(), true)
 	wantEqual(t, "exists", must[bool](t)(Exists(p.PID())), true)
-	wantEqual(t, "name", must[string](t)(p.Name()), "odd")
+	wantEqual(t, "name", must[string](t)(p.Name()), "edgecase")
 	wantEqual(t, "ppid", must[int](t)(p.PPID()), os.Getpid())
 	wantEqual(t, "threads", must[int](t)(p.NumThreads()), 1)
 	wantEqual(t, "fds", must[int](t)(p.NumFDs()), 0)
@@ -38,7 +38,7 @@ func TestZombie(t *testing.T) {
 			t.Errorf("%s: got error %v, want one that matches ErrZombie and ErrGone", name, err)
 		}
 		var pe *Error
-		if !errors.As(err, &pe) || pe.PID != p.PID() || pe.Name != "odd" || pe.Op != name {
+		if !errors.As(err, &pe) || pe.PID != p.PID() || pe.Name != "edgecase" || pe.Op != name {
 			t.Errorf("%s: got %+v", name, pe)
 		}
 	}

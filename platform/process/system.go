@@ -6,55 +6,54 @@ import (
 	"time"
 )
 
-// A system is what a [Table] asks of the operating system. It is the one seam
-// below which code differs between systems, and at which tests put a kernel of
-// their own. All methods may be called from several goroutines. Errors wrap the
-// [syscall.Errno] that the kernel gave.
+// A system is the operating system below a [Table]. All code that differs between
+// systems implements it, and tests replace it. Its methods are safe for concurrent
+// use. Errors wrap the [syscall.Errno] of the kernel.
 type system interface {
 	open(pid int) (handle, error)
 	pids() ([]int, error)
-	kin() ([]kinship, error)               // of all processes
-	bootTime() time.Time                   // by the wall clock as it is now
-	nanos(ticks uint64) time.Duration      // what clock ticks last
-	memory() (bytes uint64, err error)     // of the machine
-	terminal(device uint32) (path string)  // "" if there is none such
-	sameFile(path string, like entry) bool // whether path leads to that very file
+	relations() ([]relation, error)       // of all processes
+	bootTime() time.Time                  // by the wall clock as it is set now
+	nanos(ticks uint64) time.Duration     // converts clock ticks
+	memory() (bytes uint64, err error)    // of the machine
+	terminal(device uint32) (path string) // "" if there is no such terminal
+	sameFile(path string, as fileID) bool // whether path leads to the same inode
 	exists(path string) bool
 	pageBytes() uint64
 	close() error
 }
 
-// kinship is what a process says of its descent.
-type kinship struct {
+// A relation is a process and its parent.
+type relation struct {
 	id   ID
 	ppid int
 }
 
-// An entry is what a path below /proc/PID leads to.
-type entry struct {
+// A fileID identifies the file that a path below /proc/PID leads to.
+type fileID struct {
 	device, inode uint64
 	regular       bool
 }
 
-// A handle is one process held open. Methods fail with an error that wraps
-// ESRCH once it is gone, whoever has its PID then.
+// A handle is one open process. After the process is reaped its methods fail with
+// an error that wraps ESRCH, even if the PID is in use again.
 type handle interface {
-	read(buf []byte, file string) ([]byte, error)    // a file of one record
+	read(buf []byte, file string) ([]byte, error)    // a file that one read returns whole
 	readAll(buf []byte, file string) ([]byte, error) // a file of any length
 	numbers(buf []byte, dir string) ([]int, error)
 	link(buf []byte, file string) ([]byte, error)
-	stat(file string) (entry, error)
+	stat(file string) (fileID, error)
 	countFDs(buf []byte) (int, error)
 	gone() bool
-	serial() (uint64, error) // see ID; what is not told is 0
+	serial() (uint64, error) // ID.Serial; 0 if the kernel has none
 	dup() (handle, error)
 	close()
 	control
 }
 
-// A control is what the kernel does to, or tells of, a process by its number
-// only. Where the file system in use numbers processes unlike our own system
-// calls, every method fails with [ErrUnsupported].
+// A control reads and changes a process through system calls that take a PID. If
+// the PIDs of the mounted process file system differ from those of system calls,
+// every method fails with [ErrUnsupported].
 type control interface {
 	nice() (int, error)
 	setNice(n int) error
@@ -66,7 +65,7 @@ type control interface {
 	setAffinity(cpus []int) error
 	signal(s syscall.Signal) error
 
-	// wait returns when the process has exited and was waited for, by us if it
-	// is our child, or when ctx ends.
+	// wait returns when the process has exited and was reaped, or when ctx ends.
+	// It reaps the process if that is a child of this one.
 	wait(ctx context.Context) (ExitStatus, error)
 }

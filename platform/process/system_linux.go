@@ -8,7 +8,6 @@ import (
 	"strconv"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -17,17 +16,17 @@ import (
 	"github.com/seed57308aee/process_exporter/procfs"
 )
 
-// maxKept is how many files of processes stay open beside their directories. It
-// is small beside the usual limit of 1024.
-const maxKept = 256
+// maxOpenFiles is how many files of processes a Table keeps open for repeated
+// reads. It is small compared to the usual descriptor limit of 1024.
+const maxOpenFiles = 256
 
-// linux is the system of a process file system.
-type linux struct {
-	mount *procfs.Mount
-	page  uint64
-	room  atomic.Int32 // how many files of processes may yet be kept open
+// A linuxSystem reads a process file system.
+type linuxSystem struct {
+	mount     *procfs.Mount
+	page      uint64       // bytes
+	fileSlots atomic.Int32 // how many more files may be kept open
 
-	mu     sync.Mutex // guards the rest
+	mu     sync.Mutex // guards the fields below
 	reader *procfs.Reader
 	clock  host.Clock
 }
@@ -38,47 +37,48 @@ func openSystem(root string) (system, error) {
 	}
 	mount, err := procfs.Open(root)
 	if err != nil {
-		return nil, fmt.Errorf("platform: %w", err)
+		return nil, fmt.Errorf("process: %w", err)
 	}
-	l := &linux{
+	l := &linuxSystem{
 		mount: mount, page: uint64(os.Getpagesize()), reader: procfs.NewReader(mount), clock: host.NewClock(mount),
 	}
-	l.room.Store(maxKept)
+	l.fileSlots.Store(maxOpenFiles)
 	return l, nil
 }
 
-func (l *linux) close() error { return l.mount.Close() }
+func (l *linuxSystem) close() error { return l.mount.Close() }
 
-func (l *linux) pageBytes() uint64 { return l.page }
+func (l *linuxSystem) pageBytes() uint64 { return l.page }
 
-func (l *linux) nanos(ticks uint64) time.Duration { return time.Duration(l.clock.Nanos(ticks)) }
+func (l *linuxSystem) nanos(ticks uint64) time.Duration { return time.Duration(l.clock.Nanos(ticks)) }
 
-// bootTime looks at the clock first, which may have been set since.
-func (l *linux) bootTime() time.Time {
+// bootTime updates the clock first, because the wall clock may have been set.
+func (l *linuxSystem) bootTime() time.Time {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.clock.Update(l.reader)
 	return l.clock.BootTime()
 }
 
-func (l *linux) pids() ([]int, error) {
+func (l *linuxSystem) pids() ([]int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	pids, err := l.reader.AppendPIDs(nil)
 	if err != nil {
-		return nil, fmt.Errorf("platform: cannot list processes: %w", err)
+		return nil, fmt.Errorf("process: cannot list processes: %w", err)
 	}
 	return pids, nil
 }
 
-func (l *linux) kin() ([]kinship, error) {
+func (l *linuxSystem) relations() ([]relation, error) {
 	pids, err := l.pids()
 	if err != nil {
 		return nil, err
 	}
-	// One process may not answer, and must not keep the lock from all others.
+	// A separate reader, so that an unresponsive process does not block callers
+	// that need the mutex.
 	reader := procfs.NewReader(l.mount)
-	family := make([]kinship, 0, len(pids))
+	all := make([]relation, 0, len(pids))
 	for _, pid := range pids {
 		text, err := reader.Read(pid, "stat")
 		if errors.Is(err, procfs.ErrGone) {
@@ -91,14 +91,14 @@ func (l *linux) kin() ([]kinship, error) {
 		if err != nil {
 			return nil, err
 		}
-		family = append(family, kinship{id: ID{PID: st.PID, Start: st.StartTicks}, ppid: st.PPID})
+		all = append(all, relation{id: ID{PID: st.PID, Start: st.StartTicks}, ppid: st.PPID})
 	}
-	return family, nil
+	return all, nil
 }
 
-// memory returns the memory of the machine. A file system mounted with
-// subset=pid does not tell, but the kernel does.
-func (l *linux) memory() (uint64, error) {
+// memory returns MemTotal of /proc/meminfo. A mount with subset=pid lacks that
+// file; sysinfo(2) replaces it.
+func (l *linuxSystem) memory() (uint64, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if text, err := l.reader.ReadHost("meminfo"); err == nil {
@@ -109,36 +109,36 @@ func (l *linux) memory() (uint64, error) {
 	}
 	var info unix.Sysinfo_t
 	if err := unix.Sysinfo(&info); err != nil {
-		return 0, fmt.Errorf("platform: memory of the machine: %w", err)
+		return 0, fmt.Errorf("process: memory of the machine: %w", err)
 	}
 	return uint64(info.Totalram) * uint64(info.Unit), nil
 }
 
-// The device numbers of terminals (Documentation/admin-guide/devices.txt).
+// Device numbers of terminals (Documentation/admin-guide/devices.txt).
 const (
-	majorConsole  = 4 // consoles, and from minor 64 on serial lines
-	majorTerminal = 136
-	firstSerial   = 64
+	majorConsole = 4 // consoles; serial lines from minor 64 on
+	majorPTY     = 136
+	firstSerial  = 64
 )
 
-// terminal finds the file of a terminal by its number, and looks for it where
-// the number does not tell its name.
-func (l *linux) terminal(device uint32) string {
+// terminal returns the path of a terminal device. It checks the usual path of the
+// device number first and then searches /dev.
+func (l *linuxSystem) terminal(device uint32) string {
 	major, minor := device>>8&0xfff, device&0xff|device>>12&^uint32(0xff)
-	likely := ""
+	usual := ""
 	switch {
-	case major == majorTerminal:
-		likely = "/dev/pts/" + strconv.Itoa(int(minor))
+	case major == majorPTY:
+		usual = "/dev/pts/" + strconv.Itoa(int(minor))
 	case major == majorConsole && minor < firstSerial:
-		likely = "/dev/tty" + strconv.Itoa(int(minor))
+		usual = "/dev/tty" + strconv.Itoa(int(minor))
 	case major == majorConsole:
-		likely = "/dev/ttyS" + strconv.Itoa(int(minor-firstSerial))
+		usual = "/dev/ttyS" + strconv.Itoa(int(minor-firstSerial))
 	}
-	if likely != "" && isDevice(likely, major, minor) {
-		return likely
+	if usual != "" && isDevice(usual, major, minor) {
+		return usual
 	}
 	for _, pattern := range [...]string{"/dev/tty*", "/dev/pts/*"} {
-		names, _ := filepath.Glob(pattern) // fails only for a bad pattern
+		names, _ := filepath.Glob(pattern) // fails only for a malformed pattern
 		for _, name := range names {
 			if isDevice(name, major, minor) {
 				return name
@@ -154,111 +154,39 @@ func isDevice(path string, major, minor uint32) bool {
 	return err == nil && info.Mode&unix.S_IFMT == unix.S_IFCHR && info.Rdev == unix.Mkdev(major, minor)
 }
 
-func (l *linux) exists(path string) bool {
-	_, err := statNow(unix.AT_FDCWD, path)
+func (l *linuxSystem) exists(path string) bool {
+	_, err := statCached(unix.AT_FDCWD, path)
 	return err == nil
 }
 
-func (l *linux) sameFile(path string, like entry) bool {
-	is, err := statNow(unix.AT_FDCWD, path)
-	return err == nil && is.device == like.device && is.inode == like.inode
+func (l *linuxSystem) sameFile(path string, as fileID) bool {
+	is, err := statCached(unix.AT_FDCWD, path)
+	return err == nil && is.device == as.device && is.inode == as.inode
 }
 
-// statNow takes the kernel's word for a file, as it knows it now. It does not
-// ask the server of a network file system, or of one in user space: one that
-// does not answer would hold us beyond SIGKILL.
-func statNow(dir int, path string) (entry, error) {
+// statCached returns the attributes that the kernel has cached. It sends no
+// request to the server of a network or user-space file system: a server that
+// does not respond would block this program beyond SIGKILL. Before Linux 4.11, or
+// where a filter blocks statx(2), it uses fstatat(2).
+func statCached(dir int, path string) (fileID, error) {
 	const flags, mask = unix.AT_STATX_DONT_SYNC, unix.STATX_TYPE | unix.STATX_INO
 	var x unix.Statx_t
 	err := unix.Statx(dir, path, flags, mask, &x)
 	if err == nil {
-		return entry{device: unix.Mkdev(x.Dev_major, x.Dev_minor), inode: x.Ino, regular: x.Mode&unix.S_IFMT == unix.S_IFREG}, nil
+		return fileID{device: unix.Mkdev(x.Dev_major, x.Dev_minor), inode: x.Ino, regular: x.Mode&unix.S_IFMT == unix.S_IFREG}, nil
 	}
 	if !errors.Is(err, unix.ENOSYS) && !errors.Is(err, unix.EPERM) {
-		return entry{}, err
+		return fileID{}, err
 	}
-	var info unix.Stat_t // before Linux 4.11, or where it is filtered
-	err = unix.Fstatat(dir, path, &info, 0)
-	return entry{device: uint64(info.Dev), inode: info.Ino, regular: info.Mode&unix.S_IFMT == unix.S_IFREG}, err
-}
-
-func (l *linux) open(pid int) (handle, error) {
-	dir, err := l.mount.Process(pid, &l.room)
-	if err != nil {
-		return nil, err
-	}
-	return &linuxHandle{Process: dir, pid: pid, own: l.mount.OwnPIDs()}, nil
-}
-
-// linuxHandle is the directory of a process held open.
-type linuxHandle struct {
-	*procfs.Process
-	pid int
-	own bool // the number means the same to system calls
-}
-
-func (h *linuxHandle) read(buf []byte, file string) ([]byte, error) {
-	text, err := h.Read(buf, file)
-	if err == nil && len(text) == 0 && file == "stat" { // exited between open and read
-		return nil, syscall.ESRCH
-	}
-	return text, err
-}
-
-func (h *linuxHandle) readAll(buf []byte, file string) ([]byte, error) { return h.ReadAll(buf, file) }
-
-func (h *linuxHandle) numbers(buf []byte, dir string) ([]int, error) {
-	return h.AppendNumbers(nil, buf, dir)
-}
-
-func (h *linuxHandle) link(buf []byte, file string) ([]byte, error) { return h.ReadLink(buf, file) }
-
-func (h *linuxHandle) stat(file string) (entry, error) {
-	is, err := statNow(h.FD(), file)
-	if err != nil {
-		err = &procfs.ReadError{PID: h.pid, File: file, Err: err}
-	}
-	return is, err
-}
-
-func (h *linuxHandle) countFDs(buf []byte) (int, error) { return h.CountFDs(buf) }
-
-func (h *linuxHandle) gone() bool { return h.Gone() }
-
-// serial returns the number of the inode that the kernel has for the process in
-// pidfs, since Linux 6.9. Before, all pidfds share one, and there are none of
-// threads.
-func (h *linuxHandle) serial() (uint64, error) {
-	const ofThread = unix.O_EXCL // PIDFD_THREAD, linux/pidfd.h
-	pid, err := h.number()
-	if err != nil {
-		return 0, nil
-	}
-	fd, err := unix.PidfdOpen(pid, ofThread)
-	switch {
-	case errors.Is(err, unix.ESRCH), host.ResourceExhausted(err):
-		return 0, err
-	case err != nil: // there is no such call or flag, or a filter is before it
-		return 0, nil
-	}
-	defer unix.Close(fd)
-	var fs unix.Statfs_t
 	var info unix.Stat_t
-	if err := unix.Fstatfs(fd, &fs); err != nil || fs.Type != unix.PID_FS_MAGIC {
-		return 0, nil
-	}
-	if err := unix.Fstat(fd, &info); err != nil {
-		return 0, nil
-	}
-	return info.Ino, nil
+	err = unix.Fstatat(dir, path, &info, 0)
+	return fileID{device: uint64(info.Dev), inode: info.Ino, regular: info.Mode&unix.S_IFMT == unix.S_IFREG}, err
 }
 
-func (h *linuxHandle) dup() (handle, error) {
-	twin, err := h.Dup()
+func (l *linuxSystem) open(pid int) (handle, error) {
+	dir, err := l.mount.Process(pid, &l.fileSlots)
 	if err != nil {
 		return nil, err
 	}
-	return &linuxHandle{Process: twin, pid: h.pid, own: h.own}, nil
+	return &linuxHandle{Process: dir, pid: pid, ownPIDs: l.mount.OwnPIDs()}, nil
 }
-
-func (h *linuxHandle) close() { h.Close() }

@@ -10,20 +10,20 @@ import (
 	"github.com/seed57308aee/process_exporter/procfs"
 )
 
-// A Table is a process file system held open, in which [Process] values are
-// found. The package's functions use the one at /proc; a Table is for another
-// place, such as a host's file system inside a container. There, what takes a
-// system call by number fails with [ErrUnsupported], for the numbers differ.
-// Its methods may be called from several goroutines. Processes opened from a
-// Table must not be used after it was closed, but to close them.
+// A Table is an open process file system. The functions of this package use the one
+// at /proc. A Table opens another one, such as the /proc of a host inside a
+// container. If its PIDs differ from those of system calls, methods that need such
+// a call fail with [ErrUnsupported]. Its methods are safe for concurrent use. After
+// Close, processes of the Table can only be closed.
 type Table struct {
 	system  system
 	buffers sync.Pool // of *[]byte
 	users   host.UserNames
 }
 
-// OpenTable opens the process file system that o names. On systems that this
-// package does not know, the error matches [ErrUnsupported].
+// OpenTable opens the process file system at root; "" is /proc. On systems other
+// than Linux the error matches [ErrUnsupported]. Its psutil counterpart is
+// PROCFS_PATH.
 func OpenTable(root string) (*Table, error) {
 	s, err := openSystem(root)
 	if err != nil {
@@ -33,14 +33,14 @@ func OpenTable(root string) (*Table, error) {
 }
 
 func newTable(s system) *Table {
-	const usual = 16 << 10 // nearly every file of a process is smaller
+	const bufferBytes = 16 << 10 // more than nearly every file of a process
 	return &Table{
 		system:  s,
-		buffers: sync.Pool{New: func() any { b := make([]byte, usual); return &b }},
+		buffers: sync.Pool{New: func() any { b := make([]byte, bufferBytes); return &b }},
 	}
 }
 
-// Close gives back what t holds open.
+// Close closes the process file system.
 func (t *Table) Close() error { return t.system.close() }
 
 // PIDs returns the PIDs of all processes, ascending.
@@ -55,13 +55,15 @@ func PIDs() ([]int, error) {
 	return t.PIDs()
 }
 
-// BootTime returns when the machine booted, by the clock as it is now.
+// BootTime returns when the machine booted, by the wall clock as it is set now.
 func (t *Table) BootTime() time.Time { return t.system.bootTime() }
 
-// MemoryBytes returns how much memory the machine has.
+// MemoryBytes returns the memory of the machine in bytes: MemTotal of
+// /proc/meminfo.
 func (t *Table) MemoryBytes() (uint64, error) { return t.system.memory() }
 
-// Exists reports whether a process has this PID. A thread's number is none.
+// Exists reports whether a process has this PID. A thread ID of another thread than
+// the main one is not a PID.
 func (t *Table) Exists(pid int) (bool, error) {
 	if pid <= 0 {
 		return false, nil
@@ -74,7 +76,7 @@ func (t *Table) Exists(pid int) (bool, error) {
 		return false, err
 	}
 	defer p.Close()
-	main, err := p.mainThread()
+	main, err := p.threadGroup()
 	switch {
 	case err == nil:
 		return main == pid, nil
@@ -84,7 +86,8 @@ func (t *Table) Exists(pid int) (bool, error) {
 	return t.listed(pid)
 }
 
-// listed looks for a process that hides everything but its existence.
+// listed reports whether a PID is in the listing, for a process that hides its
+// files.
 func (t *Table) listed(pid int) (bool, error) {
 	pids, err := t.PIDs()
 	for _, other := range pids {
@@ -95,7 +98,8 @@ func (t *Table) listed(pid int) (bool, error) {
 	return false, err
 }
 
-// Exists reports whether a process has this PID. A thread's number is none.
+// Exists reports whether a process has this PID, as [Table.Exists] does. Its psutil
+// counterpart is pid_exists.
 func Exists(pid int) (bool, error) {
 	t, err := systemTable()
 	if err != nil {
@@ -104,24 +108,24 @@ func Exists(pid int) (bool, error) {
 	return t.Exists(pid)
 }
 
-// mainThread returns the PID of the process that p is a thread of.
-func (p *Process) mainThread() (int, error) {
+// threadGroup returns the PID of the thread group that p belongs to.
+func (p *Process) threadGroup() (int, error) {
 	const op = "thread group"
-	text, err := p.text(op, "status")
+	text, err := p.readFile(op, "status")
 	if err != nil {
 		return 0, err
 	}
-	defer p.done(text)
+	defer p.putBuffer(text)
 	pid, err := procfs.ParseTGID(*text)
 	if err != nil {
-		return 0, p.failure(op, err)
+		return 0, p.wrap(op, err)
 	}
 	return pid, nil
 }
 
-// All yields every process, ascending by PID. One that exits before its
-// turn is left out. The Process is closed when the loop goes on: [Process.Dup]
-// keeps it. An error ends the loop, and comes with a nil Process.
+// All iterates over all processes, ascending by PID. It omits processes that exit
+// before they are opened. It closes each Process after its iteration; use
+// [Process.Dup] to keep one. An error ends the iteration, with a nil Process.
 func (t *Table) All() iter.Seq2[*Process, error] {
 	return func(yield func(*Process, error) bool) {
 		pids, err := t.PIDs()
@@ -139,7 +143,7 @@ func (t *Table) All() iter.Seq2[*Process, error] {
 				return
 			}
 			more := yield(p, nil)
-			_ = p.Close() // fails if the loop has closed it, which it may
+			_ = p.Close() // the loop may have closed it
 			if !more {
 				return
 			}
@@ -147,7 +151,8 @@ func (t *Table) All() iter.Seq2[*Process, error] {
 	}
 }
 
-// All yields every process of this machine, as [Table.All] does.
+// All iterates over all processes of this machine, as [Table.All] does. Its psutil
+// counterpart is process_iter.
 func All() iter.Seq2[*Process, error] {
 	return func(yield func(*Process, error) bool) {
 		t, err := systemTable()

@@ -8,16 +8,16 @@ import (
 	"syscall"
 )
 
-// An ExitStatus is how a process ended. It is Known only to the parent, and
-// only once: if somebody else in this program has waited for the child, such as
-// os/exec, nothing is known here.
+// An ExitStatus is the exit status of a process. Only the parent can read it, and
+// only once. It is not Known if the process is not a child, or if other code of this
+// program, such as os/exec, has reaped it.
 type ExitStatus struct {
 	Known  bool
-	Code   int            // what the process returned, if no signal ended it
-	Signal syscall.Signal // what ended it, or 0
+	Code   int            // exit code, if no signal ended the process
+	Signal syscall.Signal // signal that ended the process, or 0
 }
 
-// String tells the status in words.
+// String describes the status.
 func (s ExitStatus) String() string {
 	switch {
 	case !s.Known:
@@ -28,13 +28,13 @@ func (s ExitStatus) String() string {
 	return fmt.Sprintf("exited with code %d", s.Code)
 }
 
-// Wait waits until the process has exited and was waited for: by this call, if
-// it is a child of ours, or else by its parent. If ctx ends before that, the
-// error matches [ErrTimeout] and that of ctx. A ctx that has ended already makes
-// it look once. The answer is kept, so that Wait may be called again. To be
-// stopped or continued does not end the wait.
+// Wait waits until the process has exited and was reaped. It reaps a child of this
+// process itself; another process is reaped by its parent. If ctx ends first, the
+// error matches [ErrTimeout] and the error of ctx. With an ended ctx, Wait checks
+// once. Further calls return the same status. Stopping or continuing the process
+// does not end the wait.
 //
-// To wait for a child takes its exit status away from os/exec.
+// After Wait has reaped a child, os/exec cannot read its exit status.
 func (p *Process) Wait(ctx context.Context) (ExitStatus, error) {
 	const op = "wait"
 	h, err := p.acquire(op)
@@ -48,11 +48,11 @@ func (p *Process) Wait(ctx context.Context) (ExitStatus, error) {
 	status, err := h.wait(ctx)
 	switch {
 	case err == nil:
-		return p.keepStatus(status), nil
+		return p.storeStatus(status), nil
 	case ctx.Err() == nil:
-		return ExitStatus{}, p.failure(op, err)
+		return ExitStatus{}, p.wrap(op, err)
 	}
-	if known := p.exitStatus(); known != nil { // another call saw it end
+	if known := p.exitStatus(); known != nil { // a concurrent call read the status
 		return *known, nil
 	}
 	return ExitStatus{}, &Error{PID: p.PID(), Name: p.shared.name, Op: op, Kind: ErrTimeout, Err: context.Cause(ctx)}
@@ -65,8 +65,9 @@ func (p *Process) exitStatus() *ExitStatus {
 	return s.status
 }
 
-// keepStatus keeps how the process ended. Of several waits only one learns it.
-func (p *Process) keepStatus(status ExitStatus) ExitStatus {
+// storeStatus stores the exit status. Of several concurrent waits only one gets a
+// Known status.
+func (p *Process) storeStatus(status ExitStatus) ExitStatus {
 	s := p.shared
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -76,12 +77,11 @@ func (p *Process) keepStatus(status ExitStatus) ExitStatus {
 	return *s.status
 }
 
-// WaitAll waits for several processes until ctx ends. It returns those that are
-// gone, in the order in which they went, and those that are not, in the order
-// given; one that is given twice counts once. each, unless it is nil, is called
-// with every process that is gone, one after the other. That ctx ends is no
-// error; the error is that of processes that could not be waited for, which
-// count as alive.
+// WaitAll waits for processes until ctx ends. It returns the exited processes in the
+// order of their exit, and the live ones in the order of all. Duplicates count once.
+// WaitAll calls each, unless nil, for every exited process, one after the other. An
+// ended ctx is not an error. A process that cannot be waited for counts as alive,
+// and its error is part of err. The psutil counterpart is wait_procs.
 func WaitAll(ctx context.Context, all []*Process, each func(*Process, ExitStatus)) (gone, alive []*Process, err error) {
 	type result struct {
 		p      *Process

@@ -11,7 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// How long a wait that has to look again and again pauses: ever longer.
+// Pauses between polls. Each is twice as long as the one before.
 const (
 	firstPause = 100 * time.Microsecond
 	lastPause  = 40 * time.Millisecond
@@ -23,8 +23,8 @@ func (h *linuxHandle) wait(ctx context.Context) (ExitStatus, error) {
 		defer pidfd.Close()
 		awaitExit(ctx, pidfd)
 	}
-	// A child of ours is waited for; another process's child stays a zombie
-	// until that waits for it.
+	// Reap a child of this process. The child of another process stays a zombie
+	// until its parent reaps it.
 	for pause := firstPause; ; pause = min(2*pause, lastPause) {
 		status, done := h.reap(pidfd)
 		if done || h.gone() {
@@ -40,11 +40,12 @@ func (h *linuxHandle) wait(ctx context.Context) (ExitStatus, error) {
 	}
 }
 
-// pidfd returns a descriptor that becomes readable when the process exits, nil
-// where the kernel has none to give. It is of the right process if that is there
-// after it was opened; if not, there is nothing to wait for.
+// pidfd returns a descriptor that becomes readable when the process exits, or nil
+// if pidfd_open(2) fails (it exists since Linux 5.3, PIDFD_NONBLOCK since 5.10). If
+// the process exists after the call, the pidfd belongs to it; if not, there is
+// nothing to wait for.
 func (h *linuxHandle) pidfd() *os.File {
-	pid, err := h.number()
+	pid, err := h.syscallPID()
 	if err != nil {
 		return nil
 	}
@@ -59,9 +60,9 @@ func (h *linuxHandle) pidfd() *os.File {
 	return os.NewFile(uintptr(fd), "pidfd")
 }
 
-// awaitExit waits until a pidfd is readable or ctx ends. A goroutine waits
-// there, and no thread. If it cannot, it returns at once and the caller looks
-// again and again.
+// awaitExit waits until a pidfd is readable or ctx ends. It uses the network poller
+// of the runtime, so it blocks no thread. If that fails it returns at once, and the
+// caller polls.
 func awaitExit(ctx context.Context, pidfd *os.File) {
 	conn, err := pidfd.SyscallConn()
 	if err != nil {
@@ -75,17 +76,17 @@ func awaitExit(ctx context.Context, pidfd *os.File) {
 	})
 }
 
-// How a child ended, in siginfo_t.
+// Values of si_code for SIGCHLD.
 const (
 	childExited = 1
 	childKilled = 2
-	childDumped = 3 // killed, and left a core
+	childDumped = 3 // killed with a core dump
 )
 
-// reap waits for the process if it is a child of ours that has exited. The
-// number of a child is its own until somebody has waited for it.
+// reap reaps the process if it is a child that has exited. The PID of a child is not
+// reused before the child is reaped.
 func (h *linuxHandle) reap(pidfd *os.File) (status ExitStatus, done bool) {
-	if !h.own || h.gone() {
+	if !h.ownPIDs || h.gone() {
 		return ExitStatus{}, false
 	}
 	kind, id := unix.P_PID, h.pid
@@ -103,8 +104,8 @@ func (h *linuxHandle) reap(pidfd *os.File) (status ExitStatus, done bool) {
 	return exitStatus(&info), true
 }
 
-// exitStatus takes from siginfo_t what of it the unix package does not name: the
-// status stands behind PID and UID, in the part that is aligned like a pointer.
+// exitStatus reads si_status, which package unix does not name. It follows si_pid
+// and si_uid in the union of siginfo_t, which has the alignment of a pointer.
 func exitStatus(info *unix.Siginfo) ExitStatus {
 	const word = unsafe.Sizeof(uintptr(0))
 	const at = (3*4+word-1)/word*word + 2*4

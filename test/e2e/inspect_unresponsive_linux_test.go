@@ -90,7 +90,7 @@ func TestInspectUnresponsive(t *testing.T) {
 	for line := range strings.Lines(text) {
 		fields := strings.Fields(line)
 		blocked := slices.Contains(unresponsiveAttributes, fields[0])
-		if marked := strings.Contains(line, "does not answer"); marked != blocked {
+		if marked := strings.Contains(line, "(unresponsive)"); marked != blocked {
 			t.Errorf("got line %q, want it marked %v", line, blocked)
 		}
 	}
@@ -108,7 +108,7 @@ func TestInspectUnresponsive(t *testing.T) {
 	}
 	for name, value := range document.Processes[0].Attrs {
 		failed, _ := value.(map[string]any)
-		if blocked := slices.Contains(unresponsiveAttributes, name); blocked != (failed["error"] == "DoesNotAnswer") {
+		if blocked := slices.Contains(unresponsiveAttributes, name); blocked != (failed["error"] == "Unresponsive") {
 			t.Errorf("%s: got %v", name, value)
 		}
 	}

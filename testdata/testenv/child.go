@@ -70,7 +70,7 @@ var ChildProgram = sync.OnceValues(func() (string, error) {
 	if path := os.Getenv(ChildVariable); path != "" {
 		return path, nil
 	}
-	path := filepath.Join(buildDir, "odd")
+	path := filepath.Join(buildDir, "edgecase")
 	build := exec.Command("go", "build", "-buildvcs=false", "-o", path, ".")
 	build.Dir = testdata("edgecase")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0") // needs no libraries in a chroot

@@ -19,19 +19,19 @@ import (
 	"github.com/seed57308aee/process_exporter/platform/process"
 )
 
-// Format is the version of the layout of the JSON document.
+// Format is the version of the JSON document layout.
 const Format = 1
 
-// writeJSON writes one document of all processes. One that is gone is an entry
-// with an error, not a failure, for processes come and go; one that does not
-// answer is both.
+// writeJSON writes one document with all processes. A process that is gone is an
+// entry with an error. An unresponsive process also makes writeJSON fail, after it
+// has written the document.
 func (r *Report) writeJSON(w io.Writer, pids []int) error {
 	processes := []any{}
-	var silent error
+	var unresponsive error
 	for _, pid := range pids {
 		entry, err := r.entry(pid)
 		processes = append(processes, entry)
-		silent = errors.Join(silent, err)
+		unresponsive = errors.Join(unresponsive, err)
 	}
 	text := appendJSON(nil, object{
 		{"format", Format},
@@ -47,7 +47,7 @@ func (r *Report) writeJSON(w io.Writer, pids []int) error {
 	if _, err := w.Write(indented.Bytes()); err != nil {
 		return err
 	}
-	return silent
+	return unresponsive
 }
 
 func describeSystem() object {
@@ -57,53 +57,52 @@ func describeSystem() object {
 	}
 }
 
-// entry returns what is told of one process, and an error if some of it does
-// not answer.
+// entry returns the entry of one process, and an error if attributes are missing
+// because the process is unresponsive.
 func (r *Report) entry(pid int) (object, error) {
-	chosen := r.chosen()
-	answers, err := r.asker.ask(pid, attrsOf(chosen))
+	selected := r.selected()
+	results, err := r.reader.read(pid, sourcesOf(selected))
 	if err != nil {
-		entry := append(object{{"pid", pid}}, failureObject(err)...)
+		entry := append(object{{"pid", pid}}, errorObject(err)...)
 		if !errors.Is(err, ErrUnresponsive) {
 			err = nil
 		}
 		return entry, err
 	}
 	var attrs object
-	for _, f := range chosen {
-		value, err := answers[f.attr].value, answers[f.attr].err
+	for _, a := range selected {
+		value, err := results[a.source].value, results[a.source].err
 		switch {
 		case err != nil:
-			attrs = append(attrs, field{f.name, failureObject(err)})
-		case f.name == "environ" && !r.ShowEnviron:
-			attrs = append(attrs, field{f.name, withheld(value.(map[string]string))})
+			attrs = append(attrs, member{a.name, errorObject(err)})
+		case a.name == "environ" && !r.ShowEnviron:
+			attrs = append(attrs, member{a.name, environNames(value.(map[string]string))})
 		default:
-			attrs = append(attrs, field{f.name, f.value(value)})
+			attrs = append(attrs, member{a.name, a.convert(value)})
 		}
 	}
-	return object{{"pid", pid}, {"attrs", attrs}}, unanswered(pid, chosen, answers)
+	return object{{"pid", pid}, {"attrs", attrs}}, unresponsiveError(pid, selected, results)
 }
 
-func attrsOf(facets []facet) []process.Attr {
-	var attrs []process.Attr
-	for _, f := range facets {
-		attrs = append(attrs, f.attr)
+func sourcesOf(attrs []attribute) []process.Attr {
+	var sources []process.Attr
+	for _, a := range attrs {
+		sources = append(sources, a.source)
 	}
-	return attrs
+	return sources
 }
 
-// chosen returns the facets that are asked for.
-func (r *Report) chosen() []facet {
+// selected returns the attributes of --attrs, or all.
+func (r *Report) selected() []attribute {
 	if len(r.Attrs) == 0 {
-		return facets()
+		return attributes()
 	}
-	return slices.DeleteFunc(facets(), func(f facet) bool { return !slices.Contains(r.Attrs, f.name) })
+	return slices.DeleteFunc(attributes(), func(a attribute) bool { return !slices.Contains(r.Attrs, a.name) })
 }
 
-// withheld stands in the place of an environment whose values are not shown. It
-// is like an error, for there is no environment to compare with another, and
-// yet none happened.
-func withheld(vars map[string]string) object {
+// environNames replaces an environment whose values are hidden. It has the form of
+// an error with the value null, so that programs do not compare it.
+func environNames(vars map[string]string) object {
 	var names []string
 	for name := range vars {
 		names = append(names, name)
@@ -112,9 +111,9 @@ func withheld(vars map[string]string) object {
 	return object{{"error", nil}, {"withheld_names", names}}
 }
 
-// failureObject names an error as psutil does, which has no name for a process
-// that does not answer, but waits.
-func failureObject(err error) object {
+// errorObject returns an error by the name of the psutil exception. Unresponsive and
+// TooLarge have no psutil counterpart.
+func errorObject(err error) object {
 	for _, known := range [...]struct {
 		kind error
 		name string
@@ -122,7 +121,7 @@ func failureObject(err error) object {
 		{process.ErrZombie, "ZombieProcess"}, {process.ErrGone, "NoSuchProcess"},
 		{process.ErrAccessDenied, "AccessDenied"}, {process.ErrTimeout, "TimeoutExpired"},
 		{process.ErrUnsupported, "NotImplemented"}, {process.ErrInvalid, "ValueError"},
-		{ErrUnresponsive, "DoesNotAnswer"}, {process.ErrTooLarge, "TooLarge"},
+		{ErrUnresponsive, "Unresponsive"}, {process.ErrTooLarge, "TooLarge"},
 	} {
 		if errors.Is(err, known.kind) {
 			return object{{"error", known.name}}
@@ -135,9 +134,8 @@ func failureObject(err error) object {
 	return object{{"error", "RuntimeError"}}
 }
 
-// appendJSON appends v in the spelling of Python's json module, with a blank
-// behind commas and colons and all but ASCII escaped: lists that have no order
-// of their own are sorted by it.
+// appendJSON appends v in the format of Python's json module: a space after commas
+// and colons, and only ASCII characters. Unordered lists are sorted by this text.
 func appendJSON(dst []byte, v any) []byte {
 	switch v := v.(type) {
 	case nil:
@@ -153,7 +151,7 @@ func appendJSON(dst []byte, v any) []byte {
 	case []int:
 		return appendList(dst, len(v), func(dst []byte, i int) []byte { return strconv.AppendInt(dst, int64(v[i]), 10) })
 	case float64:
-		if math.IsNaN(v) || math.IsInf(v, 0) { // JSON has no word for them
+		if math.IsNaN(v) || math.IsInf(v, 0) { // JSON cannot represent them
 			return append(dst, "null"...)
 		}
 		return strconv.AppendFloat(dst, v, 'f', -1, 64)
@@ -188,8 +186,8 @@ func appendObject(dst []byte, o object) []byte {
 	return append(dst, '}')
 }
 
-// appendText appends text, or an object where it is not UTF-8: the bytes that a
-// process chose are to arrive as they are.
+// appendText appends a string, or an object with base64 text if it is not UTF-8, so
+// that the reader can recover the bytes.
 func appendText(dst []byte, s string) []byte {
 	if !utf8.ValidString(s) {
 		return appendObject(dst, object{{"b64", base64.StdEncoding.EncodeToString([]byte(s))}})
@@ -221,8 +219,8 @@ func appendText(dst []byte, s string) []byte {
 	return append(dst, '"')
 }
 
-// sortByPythonJSON sorts a list by the text of its entries: that of all but
-// their last field where these are objects.
+// sortByPythonJSON sorts a list by the JSON text of its entries. The text of an
+// object excludes its last member.
 func sortByPythonJSON(list []any) {
 	key := func(v any) string {
 		o, ok := v.(object)

@@ -1,8 +1,8 @@
-// Package inspect tells all that there is to know about a few processes, as text
-// for people or as JSON with the names and units of psutil.
+// Package inspect reports all attributes of single processes, as text or as JSON
+// with the names and units of psutil.
 //
-// It looks at processes as the user who runs it, and waits for none longer than
-// it is told: what a process does not answer by then is marked.
+// It reads processes with the permissions of its user, and with a timeout for each
+// process. It marks the attributes that it could not read within the timeout.
 package inspect
 
 import (
@@ -18,54 +18,54 @@ import (
 	"github.com/seed57308aee/process_exporter/platform/process"
 )
 
-// A Report says what to tell of which processes, and how.
+// A Report selects processes, attributes and the output format.
 type Report struct {
-	Targets     []string      // PIDs, lists of them with commas, or names
-	Attrs       []string      // what to tell, of Attrs; none is all
-	JSON        bool          // one document for programs
-	ShowEnviron bool          // the values of environment variables, too
-	Watch       time.Duration // again after every such time; 0 reports once
-	Timeout     time.Duration // for the answers of one process
-	Colour      bool          // for a terminal
-	By          string        // who made it, for the document
+	Targets     []string      // PIDs, comma-separated PIDs, or names
+	Attrs       []string      // names from Attrs; all if empty
+	JSON        bool          // write one JSON document, not text
+	ShowEnviron bool          // show the values of environment variables
+	Watch       time.Duration // interval of repeated reports; 0 reports once
+	Timeout     time.Duration // for the reads of one process
+	Colour      bool          // use terminal escape sequences
+	By          string        // name and version of the program, for the JSON document
 
-	asker *asker
+	reader *reader
 }
 
-// Validate returns what cannot be reported as asked.
+// Validate returns an error if the Report is invalid.
 func (r *Report) Validate() error {
 	switch {
 	case len(r.Targets) == 0:
-		return errors.New("no process is named: write a PID or a name")
+		return errors.New("missing argument: PID or process name")
 	case r.Watch < 0:
-		return fmt.Errorf("invalid value %q for --watch: a pause cannot be negative", r.Watch)
+		return fmt.Errorf("invalid value %q for --watch: must not be negative", r.Watch)
 	case r.Timeout <= 0:
-		return fmt.Errorf("invalid value %q for --timeout: it takes some time to answer", r.Timeout)
+		return fmt.Errorf("invalid value %q for --timeout: must be greater than 0", r.Timeout)
 	}
 	for _, name := range r.Attrs {
-		if !slices.ContainsFunc(facets(), func(f facet) bool { return f.name == name }) {
-			return fmt.Errorf("invalid value %q for --attrs: there are %s", name, strings.Join(Attrs(), ", "))
+		if !slices.ContainsFunc(attributes(), func(a attribute) bool { return a.name == name }) {
+			return fmt.Errorf("invalid value %q for --attrs: want one of %s", name, strings.Join(Attrs(), ", "))
 		}
 	}
 	return nil
 }
 
-// Run writes the report, and with Watch again and again until ctx ends.
+// Run writes the report. With Watch it repeats until ctx ends.
 func (r *Report) Run(ctx context.Context, w io.Writer) error {
-	r.asker = newAsker(r.Timeout)
+	r.reader = newReader(r.Timeout)
 	if r.Watch == 0 {
 		return r.report(w)
 	}
 	return r.repeat(ctx, w)
 }
 
-// repeat reports again and again. A process that does not answer may do so the
-// next time; any other trouble ends it.
+// repeat writes a report at every interval. It continues after an unresponsive
+// process, which may respond later, and ends after any other error.
 func (r *Report) repeat(ctx context.Context, w io.Writer) error {
 	ticker := time.NewTicker(r.Watch)
 	defer ticker.Stop()
 	for {
-		if r.Colour { // to the top left corner, and wipe the screen
+		if r.Colour { // cursor to the top left, clear the screen
 			if _, err := io.WriteString(w, "\x1b[H\x1b[2J"); err != nil {
 				return err
 			}
@@ -94,8 +94,8 @@ func (r *Report) report(w io.Writer) error {
 	return r.writeText(w, pids)
 }
 
-// pids returns the processes that the targets name. A number is taken as it
-// is, whether or not there is such a process.
+// pids returns the PIDs of the targets. It does not check whether a process with a
+// given PID exists.
 func (r *Report) pids() ([]int, error) {
 	var pids []int
 	var names []string
@@ -119,26 +119,27 @@ func (r *Report) pids() ([]int, error) {
 	return slices.Compact(pids), nil
 }
 
-// pidsNamed returns the processes with one of these names. Each must be there.
+// pidsNamed returns the PIDs of the processes with one of these names. A name
+// without a process is an error.
 func (r *Report) pidsNamed(names []string) ([]int, error) {
 	all, err := process.PIDs()
 	if err != nil {
 		return nil, err
 	}
 	var pids []int
-	var silent error
+	var unresponsive error
 	missing := make(map[string]bool)
 	for _, name := range names {
 		missing[name] = true
 	}
 	for _, pid := range all {
-		answers, err := r.asker.ask(pid, []process.Attr{"name"})
+		results, err := r.reader.read(pid, []process.Attr{"name"})
 		if err == nil {
-			err = answers["name"].err
+			err = results["name"].err
 		}
-		switch name := answers["name"].value; {
+		switch name := results["name"].value; {
 		case errors.Is(err, ErrUnresponsive):
-			silent = errors.Join(silent, fmt.Errorf("%w: %d", ErrUnresponsive, pid))
+			unresponsive = errors.Join(unresponsive, fmt.Errorf("%w: %d", ErrUnresponsive, pid))
 		case err == nil && slices.Contains(names, name.(string)):
 			pids = append(pids, pid)
 			delete(missing, name.(string))
@@ -146,7 +147,7 @@ func (r *Report) pidsNamed(names []string) ([]int, error) {
 	}
 	for _, name := range names {
 		if missing[name] {
-			return nil, errors.Join(fmt.Errorf("no process is called %q", name), silent)
+			return nil, errors.Join(fmt.Errorf("no process has the name %q", name), unresponsive)
 		}
 	}
 	return pids, nil

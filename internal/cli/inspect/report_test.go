@@ -23,13 +23,13 @@ func TestAppendJSON(t *testing.T) {
 	}
 }
 
-func TestWordsForPeople(t *testing.T) {
+func TestTextFormat(t *testing.T) {
 	for _, tt := range []struct{ name, got, want string }{
 		{"bytes", BytesText(1023), "1023 B"},
 		{"more bytes", BytesText(1536), "1.5 KiB"},
 		{"most bytes", BytesText(1<<64 - 1), "16.0 EiB"},
 		{"escapes", Printable("a\x1b[2Jb"), `a\x1b[2Jb`},
-		{"words", quoteWords([]string{"a", "b c", ""}), `a "b c" ""`},
+		{"arguments", quoteArgs([]string{"a", "b c", ""}), `a "b c" ""`},
 	} {
 		if tt.got != tt.want {
 			t.Errorf("%s: got %q, want %q", tt.name, tt.got, tt.want)

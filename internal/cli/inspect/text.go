@@ -18,27 +18,27 @@ const (
 	plain = "\x1b[0m"
 )
 
-// mostLines is how many entries of a list people want to see; --json and
-// --attrs tell all.
-const mostLines = 20
+// maxListLines is how many entries of a list a report prints. --json and --attrs
+// print all.
+const maxListLines = 20
 
-// writeText writes a report for people. All processes are tried; if one could
-// not be read, or did not answer in full, that is the error.
+// writeText writes the text report of all processes. It continues after an error and
+// returns all errors of processes that it could not read completely.
 func (r *Report) writeText(w io.Writer, pids []int) error {
 	var failed error
-	facets := r.shown()
+	attrs := r.shown()
 	for i, pid := range pids {
-		answers, err := r.asker.ask(pid, attrsOf(facets))
+		results, err := r.reader.read(pid, sourcesOf(attrs))
 		if err != nil {
 			failed = errors.Join(failed, err)
 			continue
 		}
-		failed = errors.Join(failed, unanswered(pid, facets, answers))
+		failed = errors.Join(failed, unresponsiveError(pid, attrs, results))
 		var b strings.Builder
 		if i > 0 {
 			b.WriteByte('\n')
 		}
-		r.describe(&b, facets, answers)
+		r.writeProcess(&b, attrs, results)
 		if _, err := io.WriteString(w, b.String()); err != nil {
 			return err
 		}
@@ -46,29 +46,29 @@ func (r *Report) writeText(w io.Writer, pids []int) error {
 	return failed
 }
 
-// shown returns the facets that people are shown: unless they ask for others,
-// those that belong to a section.
-func (r *Report) shown() []facet {
-	facets := r.chosen()
+// shown returns the attributes of a text report: the names of --attrs, or all that
+// belong to a section.
+func (r *Report) shown() []attribute {
+	attrs := r.selected()
 	if len(r.Attrs) > 0 {
-		return facets
+		return attrs
 	}
-	return slices.DeleteFunc(facets, func(f facet) bool { return f.section == "" })
+	return slices.DeleteFunc(attrs, func(a attribute) bool { return a.section == "" })
 }
 
-// describe writes the report on one process, section by section.
-func (r *Report) describe(b *strings.Builder, facets []facet, answers map[process.Attr]reply) {
+// writeProcess writes the report of one process by section.
+func (r *Report) writeProcess(b *strings.Builder, attrs []attribute, results map[process.Attr]result) {
 	section := ""
-	for _, f := range facets {
-		if f.section != section && len(r.Attrs) == 0 {
-			section = f.section
+	for _, a := range attrs {
+		if a.section != section && len(r.Attrs) == 0 {
+			section = a.section
 			fmt.Fprintf(b, "%s\n", r.paint(bold, strings.ToUpper(section)))
 		}
-		if err := answers[f.attr].err; err != nil {
-			r.line(b, f.name, r.paint(faint, reasonOf(err)))
+		if err := results[a.source].err; err != nil {
+			r.writeLine(b, a.name, r.paint(faint, errorText(err)))
 			continue
 		}
-		r.write(b, f.name, r.humanValue(f, answers[f.attr].value))
+		r.writeValue(b, a.name, r.textValue(a, results[a.source].value))
 	}
 }
 
@@ -79,8 +79,8 @@ func (r *Report) paint(colour, text string) string {
 	return colour + text + plain
 }
 
-// reasonOf tells in a few words why there is no value.
-func reasonOf(err error) string {
+// errorText returns the text in place of a value that could not be read.
+func errorText(err error) string {
 	switch {
 	case errors.Is(err, process.ErrZombie):
 		return "- (zombie)"
@@ -89,17 +89,17 @@ func reasonOf(err error) string {
 	case errors.Is(err, process.ErrAccessDenied):
 		return "- (access denied)"
 	case errors.Is(err, process.ErrUnsupported):
-		return "- (not known here)"
+		return "- (not supported)"
 	case errors.Is(err, ErrUnresponsive):
-		return "- (does not answer)"
+		return "- (unresponsive)"
 	case errors.Is(err, process.ErrTooLarge):
-		return "- (more than any process has)"
+		return "- (too large)"
 	}
 	return "- (" + strings.Join(strings.Fields(err.Error()), " ") + ")"
 }
 
-// humanValue returns what people are shown of a facet.
-func (r *Report) humanValue(f facet, value any) any {
+// textValue returns the value of an attribute for the text report.
+func (r *Report) textValue(a attribute, value any) any {
 	switch v := value.(type) {
 	case time.Time:
 		return fmt.Sprintf("%s (%s ago)", v.Local().Format("2006-01-02 15:04:05"), time.Since(v).Round(time.Second))
@@ -107,72 +107,73 @@ func (r *Report) humanValue(f facet, value any) any {
 		shown := environ(v).(object)
 		for i := range shown {
 			if !r.ShowEnviron {
-				shown[i].value = "(hidden, --show-environ shows it)"
+				shown[i].value = "(hidden; use --show-environ)"
 			}
 		}
 		return shown
 	case float64:
 		return fmt.Sprintf("%.2f %%", v)
 	case []string:
-		return quoteWords(v)
+		return quoteArgs(v)
 	}
-	return f.value(value)
+	return a.convert(value)
 }
 
-// quoteWords writes a command line so that its arguments can be told apart.
-func quoteWords(words []string) string {
-	quoted := make([]string, len(words))
-	for i, word := range words {
-		quoted[i] = word
-		if word == "" || strings.ContainsFunc(word, func(r rune) bool { return unicode.IsSpace(r) || r == '"' || r == '\'' }) {
-			quoted[i] = fmt.Sprintf("%q", word)
+// quoteArgs joins command line arguments. It quotes empty arguments and those with
+// spaces or quotes.
+func quoteArgs(args []string) string {
+	quoted := make([]string, len(args))
+	for i, arg := range args {
+		quoted[i] = arg
+		if arg == "" || strings.ContainsFunc(arg, func(r rune) bool { return unicode.IsSpace(r) || r == '"' || r == '\'' }) {
+			quoted[i] = fmt.Sprintf("%q", arg)
 		}
 	}
 	return strings.Join(quoted, " ")
 }
 
-// line writes one aligned line.
-func (r *Report) line(b *strings.Builder, name, text string) {
+// writeLine writes one aligned line.
+func (r *Report) writeLine(b *strings.Builder, name, text string) {
 	const width = 25
 	fmt.Fprintf(b, "  %-*s %s\n", width, name, text)
 }
 
-// write writes a value: what is small on one line, a list on many.
-func (r *Report) write(b *strings.Builder, name string, value any) {
+// writeValue writes a small value on one line, and a list on several lines.
+func (r *Report) writeValue(b *strings.Builder, name string, value any) {
 	switch v := value.(type) {
 	case object:
 		if len(v) > 0 && len(v) <= 7 && name != "environ" {
-			r.line(b, name, flat(name, v))
+			r.writeLine(b, name, flat(name, v))
 			return
 		}
-		r.line(b, name, fmt.Sprintf("%d", len(v)))
+		r.writeLine(b, name, fmt.Sprintf("%d", len(v)))
 		for _, f := range v {
-			r.line(b, "  "+Printable(f.name), scalar(f.name, f.value))
+			r.writeLine(b, "  "+Printable(f.name), scalar(f.name, f.value))
 		}
 	case []any:
-		r.line(b, name, fmt.Sprintf("%d", len(v)))
-		r.list(b, v)
+		r.writeLine(b, name, fmt.Sprintf("%d", len(v)))
+		r.writeList(b, v)
 	default:
-		r.line(b, name, scalar(name, v))
+		r.writeLine(b, name, scalar(name, v))
 	}
 }
 
-// list writes the entries of a list, the first ones if there are many.
-func (r *Report) list(b *strings.Builder, v []any) {
+// writeList writes the entries of a list, up to maxListLines.
+func (r *Report) writeList(b *strings.Builder, v []any) {
 	for i, entry := range v {
-		if i == mostLines && len(r.Attrs) == 0 {
-			r.line(b, "", fmt.Sprintf("... and %d more", len(v)-i))
+		if i == maxListLines && len(r.Attrs) == 0 {
+			r.writeLine(b, "", fmt.Sprintf("... and %d more", len(v)-i))
 			return
 		}
 		if o, ok := entry.(object); ok {
-			r.line(b, "", flat("", o))
+			r.writeLine(b, "", flat("", o))
 		} else {
-			r.line(b, "", scalar("", entry))
+			r.writeLine(b, "", scalar("", entry))
 		}
 	}
 }
 
-// flat writes an object on one line.
+// flat returns an object on one line.
 func flat(name string, o object) string {
 	parts := make([]string, len(o))
 	for i, f := range o {
@@ -185,7 +186,7 @@ func flat(name string, o object) string {
 	return strings.Join(parts, ", ")
 }
 
-// scalar writes one value with the unit that its name tells.
+// scalar returns one value with its unit, which it derives from the name.
 func scalar(name string, v any) string {
 	switch v := v.(type) {
 	case nil:
@@ -213,7 +214,7 @@ func scalar(name string, v any) string {
 	return fmt.Sprint(v)
 }
 
-// BytesText writes a size in the largest unit that it has one of.
+// BytesText returns a size in bytes, with one decimal in the largest unit that fits.
 func BytesText(n uint64) string {
 	units := []string{"B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"}
 	size, unit := float64(n), 0
@@ -227,7 +228,7 @@ func BytesText(n uint64) string {
 	return fmt.Sprintf("%.1f %s", size, units[unit])
 }
 
-// Printable escapes what would move the cursor of a terminal or colour it.
+// Printable escapes non-printable characters, which could control a terminal.
 func Printable(s string) string {
 	if !slices.ContainsFunc([]rune(s), func(r rune) bool { return !unicode.IsPrint(r) }) {
 		return s

@@ -10,63 +10,63 @@ import (
 	"github.com/seed57308aee/process_exporter/platform/process"
 )
 
-// A facet is one line of a report on a process, in the order of reports.
-type facet struct {
-	name    string // as psutil calls it, with the unit
-	section string // of the report for people; "" leaves it out there
-	attr    process.Attr
-	value   func(any) any // from what the platform answers to what is printed
+// An attribute is one row of a report, in the order of reports.
+type attribute struct {
+	name    string // of psutil, with the unit
+	section string // of the text report; "" omits the row there
+	source  process.Attr
+	convert func(any) any // from the value of source to the printed value
 }
 
-// An object is a JSON object whose fields keep their order for people.
-type object []field
+// An object is a JSON object with ordered members.
+type object []member
 
-type field struct {
+type member struct {
 	name  string
 	value any
 }
 
-func same(v any) any { return v }
+func unchanged(v any) any { return v }
 
-// facets returns the table of what reports tell.
-func facets() []facet {
-	return []facet{
-		{"pid", "process", "pid", same},
-		{"name", "process", "name", same},
+// attributes returns the table of all attributes of a report.
+func attributes() []attribute {
+	return []attribute{
+		{"pid", "process", "pid", unchanged},
+		{"name", "process", "name", unchanged},
 		{"status", "process", "status", func(v any) any { return v.(process.Status).String() }},
-		{"is_running", "", "is_running", same},
+		{"is_running", "", "is_running", unchanged},
 		{"create_time_seconds", "process", "create_time", createTime},
-		{"exe", "process", "exe", same},
-		{"cmdline", "process", "cmdline", same},
-		{"cwd", "process", "cwd", same},
+		{"exe", "process", "exe", unchanged},
+		{"cmdline", "process", "cmdline", unchanged},
+		{"cwd", "process", "cwd", unchanged},
 		{"terminal", "process", "terminal", orNull[string]},
-		{"username", "owner", "username", same},
+		{"username", "owner", "username", unchanged},
 		{"uids", "owner", "uids", owners},
 		{"gids", "owner", "gids", owners},
-		{"ppid", "family", "ppid", same},
+		{"ppid", "family", "ppid", unchanged},
 		{"parent", "", "parent", orNull[int]},
-		{"parents", "family", "parents", same},
-		{"children", "family", "children", same},
-		{"children_recursive", "", "children_recursive", same},
+		{"parents", "family", "parents", unchanged},
+		{"children", "family", "children", unchanged},
+		{"children_recursive", "", "children_recursive", unchanged},
 		{"cpu_times", "cpu", "cpu_times", cpuTimes},
-		{"cpu_affinity", "cpu", "cpu_affinity", same},
-		{"cpu_num", "cpu", "cpu_num", same},
-		{"nice", "cpu", "nice", same},
+		{"cpu_affinity", "cpu", "cpu_affinity", unchanged},
+		{"cpu_num", "cpu", "cpu_num", unchanged},
+		{"nice", "cpu", "nice", unchanged},
 		{"num_ctx_switches", "cpu", "num_ctx_switches", switches},
 		{"memory_info", "memory", "memory_info", memoryInfo},
 		{"memory_info_ex", "memory", "memory_info_ex", memoryInfoEx},
 		{"memory_footprint", "memory", "memory_footprint", footprint},
-		{"memory_percent", "memory", "memory_percent", same},
+		{"memory_percent", "memory", "memory_percent", unchanged},
 		{"page_faults", "memory", "page_faults", pageFaults},
 		{"memory_maps", "", "memory_maps", mapsByPath},
 		{"memory_maps_ext", "", "memory_maps_ext", mapsByAddress},
 		{"map_paths", "", "memory_maps", mapPaths},
 		{"io_counters", "storage", "io_counters", ioCounters},
 		{"ionice", "storage", "ionice", ioNice},
-		{"num_threads", "threads", "num_threads", same},
+		{"num_threads", "threads", "num_threads", unchanged},
 		{"thread_ids", "", "threads", threadIDs},
 		{"threads", "threads", "threads", threads},
-		{"num_fds", "files", "num_fds", same},
+		{"num_fds", "files", "num_fds", unchanged},
 		{"open_files", "files", "open_files", openFiles},
 		{"connections", "connections", "net_connections", connections},
 		{"rlimits", "limits", "rlimits", rlimits},
@@ -74,25 +74,25 @@ func facets() []facet {
 	}
 }
 
-// Attrs returns the names of all that a report can tell.
+// Attrs returns the names of all attributes.
 func Attrs() []string {
 	var names []string
-	for _, f := range facets() {
-		names = append(names, f.name)
+	for _, a := range attributes() {
+		names = append(names, a.name)
 	}
 	return names
 }
 
-// orNull returns what a process has none of as nil.
+// orNull returns nil in place of the zero value.
 func orNull[T comparable](v any) any {
-	var none T
-	if v.(T) == none {
+	var zero T
+	if v.(T) == zero {
 		return nil
 	}
 	return v
 }
 
-// createTime is in hundredths of a second, which is all that the kernel tells.
+// createTime returns seconds with two decimals, the resolution of the kernel.
 func createTime(v any) any {
 	t := v.(time.Time)
 	return math.Round(float64(t.Unix())*100+float64(t.Nanosecond())/1e7) / 100
@@ -166,7 +166,7 @@ func mapsByAddress(v any) any {
 	return list
 }
 
-// mapPaths sorts like the oracle: by the JSON text of a path.
+// mapPaths returns the mapped paths in the order of their JSON text.
 func mapPaths(v any) any {
 	paths := []any{}
 	for _, m := range v.([]process.MemoryMap) {
@@ -205,7 +205,7 @@ func threads(v any) any {
 	return list
 }
 
-// openFiles leaves out files that were deleted, for these have no path.
+// openFiles omits deleted files, as psutil does, because they have no path.
 func openFiles(v any) any {
 	list := []any{}
 	for _, f := range v.([]process.OpenFile) {
@@ -218,7 +218,7 @@ func openFiles(v any) any {
 	return list
 }
 
-// The address families of socket(2), as psutil prints them.
+// The address families of socket(2), in the output of psutil.
 const (
 	familyUnix  = 1
 	familyInet  = 2
@@ -252,7 +252,7 @@ func endpoint(a netip.AddrPort) []any {
 	return []any{a.Addr().String(), int(a.Port())}
 }
 
-// rlimits prints no limit as -1.
+// rlimits returns -1 for no limit, as psutil does.
 func rlimits(v any) any {
 	limits := v.(map[process.Resource]process.Limit)
 	var list object
@@ -264,7 +264,7 @@ func rlimits(v any) any {
 	}
 	for _, r := range process.Resources() {
 		if l, ok := limits[r]; ok {
-			list = append(list, field{r.String(), []any{number(l.Soft), number(l.Hard)}})
+			list = append(list, member{r.String(), []any{number(l.Soft), number(l.Hard)}})
 		}
 	}
 	return list
@@ -274,8 +274,8 @@ func environ(v any) any {
 	list := object{}
 	vars := v.(map[string]string)
 	for name, value := range vars {
-		list = append(list, field{name, value})
+		list = append(list, member{name, value})
 	}
-	slices.SortFunc(list, func(a, b field) int { return strings.Compare(a.name, b.name) })
+	slices.SortFunc(list, func(a, b member) int { return strings.Compare(a.name, b.name) })
 	return list
 }

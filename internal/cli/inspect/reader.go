@@ -1,0 +1,145 @@
+package inspect
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/seed57308aee/process_exporter/platform/process"
+)
+
+// ErrUnresponsive matches the error of a process, or of some of its attributes, that
+// could not be read within the timeout.
+var ErrUnresponsive = errors.New("process is unresponsive")
+
+// A reader reads attributes with a timeout. A read of some files of a process blocks
+// while the process holds a lock, possibly forever, and cannot be interrupted. So a
+// goroutine reads each attribute, and the reader abandons late reads.
+type reader struct {
+	timeout time.Duration // per process
+
+	mu      sync.Mutex // guards pending
+	pending map[request]bool
+}
+
+// A request identifies a read in progress. The reader does not start it again before
+// it ends, so repeated reports do not add goroutines.
+type request struct {
+	pid  int
+	attr process.Attr // "" opens the process
+}
+
+// A result is the value of an attribute.
+type result struct {
+	value any
+	err   error
+}
+
+func newReader(timeout time.Duration) *reader {
+	return &reader{timeout: timeout, pending: make(map[request]bool)}
+}
+
+// start calls read in a goroutine and returns the channel that receives its result.
+// The channel is nil if an earlier read of the same request is in progress.
+func start[T any](r *reader, req request, read func() T) <-chan T {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.pending[req] {
+		return nil
+	}
+	r.pending[req] = true
+	done := make(chan T, 1) // the goroutine must not block if the read is abandoned
+	go func() {
+		value := read()
+		r.mu.Lock()
+		delete(r.pending, req)
+		r.mu.Unlock()
+		done <- value
+	}()
+	return done
+}
+
+// receive returns the result of start, if it arrives before ctx ends.
+func receive[T any](ctx context.Context, done <-chan T) (value T, ok bool) {
+	if done == nil {
+		return value, false
+	}
+	select {
+	case value = <-done:
+		return value, true
+	case <-ctx.Done():
+	}
+	select {
+	case value = <-done: // arrived together with the end of ctx
+		return value, true
+	default:
+		return value, false
+	}
+}
+
+// read reads attributes of a process. An attribute that is late has an error that
+// matches ErrUnresponsive. So has the process if opening it is late.
+func (r *reader) read(pid int, attrs []process.Attr) (map[process.Attr]result, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), r.timeout)
+	defer cancel()
+	p, err := r.open(ctx, pid)
+	if err != nil {
+		return nil, err
+	}
+	defer p.Close() // takes effect when the last goroutine ends
+	view := p.Oneshot()
+	started := make(map[process.Attr]<-chan result)
+	for _, attr := range attrs {
+		if _, ok := started[attr]; !ok {
+			started[attr] = start(r, request{pid, attr}, func() result {
+				value, err := view.Attr(attr)
+				return result{value, err}
+			})
+		}
+	}
+	results := make(map[process.Attr]result)
+	for attr, done := range started {
+		res, ok := receive(ctx, done)
+		if !ok {
+			res.err = ErrUnresponsive
+		}
+		results[attr] = res
+	}
+	return results, nil
+}
+
+// open opens a process. The garbage collector closes one that is opened too late.
+func (r *reader) open(ctx context.Context, pid int) (*process.Process, error) {
+	type opened struct {
+		p   *process.Process
+		err error
+	}
+	o, ok := receive(ctx, start(r, request{pid: pid}, func() opened {
+		p, err := process.Open(pid)
+		return opened{p, err}
+	}))
+	if !ok {
+		return nil, fmt.Errorf("%w: %d", ErrUnresponsive, pid)
+	}
+	return o.p, o.err
+}
+
+// unresponsiveError returns the error that names the attributes that are missing
+// because their reads are late, or nil.
+func unresponsiveError(pid int, attrs []attribute, results map[process.Attr]result) error {
+	var names []string
+	for _, a := range attrs {
+		if errors.Is(results[a.source].err, ErrUnresponsive) {
+			names = append(names, a.name)
+		}
+	}
+	if len(names) == 0 {
+		return nil
+	}
+	slices.Sort(names)
+	return fmt.Errorf("%w: %d (%s)", ErrUnresponsive, pid, strings.Join(names, ", "))
+}

@@ -1,0 +1,108 @@
+package process
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"sync"
+	"time"
+)
+
+// CPUTimes is the CPU time of a process, including its exited threads.
+type CPUTimes struct {
+	User, System                 time.Duration
+	ChildrenUser, ChildrenSystem time.Duration // of reaped children
+	IOWait                       time.Duration // wait for block devices; 0 unless sysctl kernel.task_delayacct is set
+}
+
+// CPUTimes returns the CPU time of the process, with the resolution of a clock tick
+// (10 ms). It reads /proc/PID/stat.
+func (p *Process) CPUTimes() (CPUTimes, error) {
+	stat, err := p.stat("cpu times")
+	if err != nil {
+		return CPUTimes{}, err
+	}
+	nanos := p.shared.table.system.nanos
+	return CPUTimes{
+		User:           nanos(stat.UserTicks),
+		System:         nanos(stat.SystemTicks),
+		ChildrenUser:   nanos(stat.ChildUserTicks),
+		ChildrenSystem: nanos(stat.ChildSystemTicks),
+		IOWait:         nanos(stat.BlockIOTicks),
+	}, nil
+}
+
+// A cpuMeter holds the last measurement of CPUPercent.
+type cpuMeter struct {
+	mu    sync.Mutex // guards the fields below
+	valid bool
+	at    time.Time
+	used  time.Duration
+}
+
+// CPUPercent returns the CPU use since the last call on p or one of its views, in
+// percent of one CPU. The first call returns 0. Its psutil counterpart is
+// cpu_percent(None).
+func (p *Process) CPUPercent() (float64, error) {
+	times, err := p.CPUTimes()
+	if err != nil {
+		return 0, err
+	}
+	now, used := time.Now(), times.User+times.System
+	m := &p.shared.cpu
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	percent := 0.0
+	if m.valid {
+		percent = busyPercent(used-m.used, now.Sub(m.at))
+	}
+	m.valid, m.at, m.used = true, now, used
+	return percent, nil
+}
+
+// CPUPercentOver measures the CPU use during an interval, in percent of one CPU. If
+// ctx ends first, the error matches the error of ctx. Its psutil counterpart is
+// cpu_percent(interval).
+func (p *Process) CPUPercentOver(ctx context.Context, interval time.Duration) (float64, error) {
+	const op = "cpu percent"
+	if interval <= 0 {
+		return 0, p.wrap(op, ErrInvalid)
+	}
+	uncached := &Process{shared: p.shared} // a view would return one value twice
+	before, err := uncached.CPUTimes()
+	if err != nil {
+		return 0, err
+	}
+	start := time.Now()
+	timer := time.NewTimer(interval)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return 0, p.wrap(op, fmt.Errorf("interrupted: %w", ctx.Err()))
+	case <-timer.C:
+	}
+	after, err := uncached.CPUTimes()
+	if err != nil {
+		return 0, err
+	}
+	return busyPercent(after.User+after.System-before.User-before.System, time.Since(start)), nil
+}
+
+// busyPercent returns busy in percent of wall, rounded to one decimal because the
+// kernel counts in hundredths of a second.
+func busyPercent(busy, wall time.Duration) float64 {
+	if wall <= 0 || busy <= 0 {
+		return 0
+	}
+	return math.Round(float64(busy)/float64(wall)*1000) / 10
+}
+
+// CPUNum returns the CPU on which the main thread ran last. It reads
+// /proc/PID/stat.
+func (p *Process) CPUNum() (int, error) {
+	stat, err := p.stat("cpu num")
+	if err != nil {
+		return 0, err
+	}
+	return stat.CPU, nil
+}

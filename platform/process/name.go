@@ -1,0 +1,117 @@
+package process
+
+import (
+	"bytes"
+	"errors"
+	"path"
+	"strings"
+	"syscall"
+
+	"github.com/seed57308aee/process_exporter/procfs"
+)
+
+// maxComm is the greatest length of a thread name in bytes: TASK_COMM_LEN - 1.
+const maxComm = 15
+
+// Name returns the name of the main thread: the base name of the program unless the
+// process renamed itself. It reads /proc/PID/stat. The kernel truncates names to 15
+// bytes; Name completes such a name from the command line if that starts with it.
+func (p *Process) Name() (string, error) {
+	const op = "name"
+	stat, err := p.stat(op)
+	if err != nil {
+		return "", err
+	}
+	name := string(stat.Comm)
+	if len(name) < maxComm {
+		return name, nil
+	}
+	args, err := p.cmdline(op)
+	switch {
+	case errors.Is(err, ErrAccessDenied), errors.Is(err, ErrZombie), errors.Is(err, ErrTooLarge):
+	case err != nil:
+		return "", err
+	case len(args) > 0:
+		if full := path.Base(args[0]); strings.HasPrefix(full, name) {
+			return full, nil
+		}
+	}
+	return name, nil
+}
+
+// Cmdline returns the command line arguments, as the process was started or as it
+// has overwritten them. It reads /proc/PID/cmdline. The result includes empty
+// arguments. A process title without a trailing NUL is split at spaces. A kernel
+// thread has no arguments. More than 8 MiB, which execve(2) does not accept, is an
+// error that matches [ErrTooLarge].
+func (p *Process) Cmdline() ([]string, error) { return p.cmdline("cmdline") }
+
+func (p *Process) cmdline(op string) ([]string, error) {
+	text, err := p.cmdlineText(op)
+	if err != nil {
+		return nil, err
+	}
+	defer p.putBuffer(text)
+	return procfs.AppendArgsOrTitle(nil, *text), nil
+}
+
+// CmdlineRaw returns the text of /proc/PID/cmdline: each argument ends with a NUL.
+// More than 8 MiB is an error that matches [ErrTooLarge].
+func (p *Process) CmdlineRaw() ([]byte, error) {
+	text, err := p.cmdlineText("cmdline")
+	if err != nil {
+		return nil, err
+	}
+	defer p.putBuffer(text)
+	return bytes.Clone(*text), nil
+}
+
+// cmdlineText reads the command line. It is empty for a zombie and for a process
+// that erased it; the state distinguishes them.
+func (p *Process) cmdlineText(op string) (*[]byte, error) {
+	text, err := p.readAll(op, "cmdline")
+	if err != nil {
+		return nil, err
+	}
+	if len(*text) > 0 {
+		return text, nil
+	}
+	if err := p.checkZombie(op); err != nil {
+		p.putBuffer(text)
+		return nil, err
+	}
+	return text, nil
+}
+
+// checkZombie returns ErrZombie if the process is a zombie.
+func (p *Process) checkZombie(op string) error {
+	h, err := p.acquire(op)
+	if err != nil {
+		return err
+	}
+	defer p.release()
+	state, err := p.state()
+	switch {
+	case h.gone():
+		return p.wrap(op, syscall.ESRCH)
+	case err == nil && (state == 'Z' || state == 'X'):
+		return p.wrap(op, &Error{Kind: ErrZombie})
+	}
+	return nil
+}
+
+// Environ returns the environment with which the process was started, by name. It
+// reads /proc/PID/environ, which requires the same user or CAP_SYS_PTRACE. It is
+// empty for a kernel thread. More than 8 MiB is an error that matches
+// [ErrTooLarge].
+func (p *Process) Environ() (map[string]string, error) {
+	text, err := p.readAll("environ", "environ")
+	switch {
+	case errors.Is(err, ErrUnsupported): // it has no memory and is not a zombie: a kernel thread
+		return map[string]string{}, nil
+	case err != nil:
+		return nil, err
+	}
+	defer p.putBuffer(text)
+	return procfs.ParseEnviron(*text), nil
+}

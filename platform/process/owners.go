@@ -1,0 +1,53 @@
+package process
+
+import "github.com/seed57308aee/process_exporter/procfs"
+
+// Terminal returns the path of the controlling terminal, or "" if there is none. It
+// reads the device number in /proc/PID/stat.
+func (p *Process) Terminal() (string, error) {
+	stat, err := p.stat("terminal")
+	if err != nil || stat.TTY == 0 {
+		return "", err
+	}
+	return p.shared.table.system.terminal(uint32(stat.TTY)), nil
+}
+
+// Owners holds the user IDs or the group IDs of a process.
+type Owners struct{ Real, Effective, Saved uint32 }
+
+// UIDs returns the user IDs of the process. It reads /proc/PID/status.
+func (p *Process) UIDs() (Owners, error) {
+	const op = "uids"
+	st, err := p.status(op)
+	if err != nil {
+		return Owners{}, err
+	}
+	return p.owners(op, st.UIDs, st.Have&procfs.StatusUIDs != 0)
+}
+
+// GIDs returns the group IDs of the process. It reads /proc/PID/status.
+func (p *Process) GIDs() (Owners, error) {
+	const op = "gids"
+	st, err := p.status(op)
+	if err != nil {
+		return Owners{}, err
+	}
+	return p.owners(op, st.GIDs, st.Have&procfs.StatusGIDs != 0)
+}
+
+func (p *Process) owners(op string, ids [4]uint32, have bool) (Owners, error) {
+	if !have {
+		return Owners{}, p.wrap(op, ErrUnsupported)
+	}
+	return Owners{Real: ids[0], Effective: ids[1], Saved: ids[2]}, nil
+}
+
+// Username returns the name of the real user, or the decimal user ID if the user
+// has no name.
+func (p *Process) Username() (string, error) {
+	uids, err := p.UIDs()
+	if err != nil {
+		return "", err
+	}
+	return p.shared.table.users.Name(uids.Real), nil
+}

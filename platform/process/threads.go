@@ -1,0 +1,80 @@
+package process
+
+import (
+	"errors"
+	"fmt"
+	"syscall"
+	"time"
+
+	"github.com/seed57308aee/process_exporter/procfs"
+)
+
+// NumThreads returns the thread count of the process. It reads /proc/PID/stat.
+func (p *Process) NumThreads() (int, error) {
+	stat, err := p.stat("num threads")
+	if err != nil {
+		return 0, err
+	}
+	return stat.Threads, nil
+}
+
+// A Thread is one thread of a process and its CPU time.
+type Thread struct {
+	TID          int
+	Name         string
+	User, System time.Duration
+}
+
+// Threads returns the threads of the process, ascending by TID. It omits threads
+// that exit during the call. It reads /proc/PID/task/TID/stat.
+func (p *Process) Threads() ([]Thread, error) {
+	var threads []Thread
+	nanos := p.shared.table.system.nanos
+	err := p.eachThread("threads", "stat", func(tid int, text []byte) error {
+		var st procfs.Stat
+		if err := procfs.ParseStat(text, &st); err != nil {
+			return err
+		}
+		threads = append(threads, Thread{
+			TID: tid, Name: string(st.Comm), User: nanos(st.UserTicks), System: nanos(st.SystemTicks),
+		})
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return threads, nil
+}
+
+// eachThread calls use with the text of a file of every thread.
+func (p *Process) eachThread(op, file string, use func(tid int, text []byte) error) error {
+	h, err := p.acquire(op)
+	if err != nil {
+		return err
+	}
+	defer p.release()
+	buf := p.getBuffer()
+	defer p.putBuffer(buf)
+	tids, err := h.numbers(*buf, "task")
+	if err != nil {
+		return p.wrap(op, err)
+	}
+	read := 0
+	for _, tid := range tids {
+		text, err := h.read(*buf, fmt.Sprintf("task/%d/%s", tid, file))
+		if errors.Is(err, syscall.ENOENT) || errors.Is(err, syscall.ESRCH) {
+			continue
+		}
+		if err == nil {
+			err = use(tid, text)
+		}
+		if err != nil {
+			return p.wrap(op, err)
+		}
+		read++
+	}
+	if read == 0 || h.gone() {
+		return p.wrap(op, syscall.ESRCH)
+	}
+	return nil
+}
