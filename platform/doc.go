@@ -1,14 +1,18 @@
-// Package platform reads the processes of a machine: what each uses, as a
-// [Sample], and what each is called, as an [Identity].
+// Package platform reads the processes of a machine: the resources that each uses,
+// as a [Sample], and its names, as an [Identity].
 //
-// A [Source] reads all processes at once, into a [Snapshot] that its caller
-// owns and hands to every walk. The package keeps no totals, knows nothing of
-// groups or metrics, and invents nothing: a value is there only where Have says
-// that it was read.
+// A [Source] reads all processes in one walk, into a [Snapshot] that the caller owns
+// and passes to every walk. There are two sources: procfs reads /proc, bpf reads kernel
+// structures with BPF programs. The package keeps no totals and knows neither groups nor
+// metrics.
+//
+// # Missing is not zero
+//
+// A value of a Sample is valid only if its part is in Have.
 //
 // # Errors
 //
-// A process that exits while it is read is left out without an error. An error
-// about one process matches [ErrGone], [ErrAccessDenied] or [ErrUnresponsive]. On
-// systems other than Linux [Open] fails with [errors.ErrUnsupported].
+// A walk omits a process that exits while it is read, without an error. An error about
+// one process matches [ErrGone], [ErrAccessDenied] or [ErrUnresponsive]. On systems other
+// than Linux, [Open] returns an error that matches [errors.ErrUnsupported].
 package platform

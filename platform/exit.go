@@ -2,15 +2,29 @@ package platform
 
 import "strconv"
 
-// The reasons for an exit.
+// An Exit describes a process that was reaped. The Sample holds the resources that all its
+// threads have used until then. ExecID, Comm, PPID and EUID are those at the exit of its
+// last thread.
+type Exit struct {
+	Sample
+	Status            uint32 // wait status, see wait(2)
+	OOMKilled         bool   // killed by the kernel because of lack of memory
+	PeakResidentBytes uint64
+	EventLost         bool // the exit event was lost, see LostExitEvents: only the counters are known
+
+	// Args is the command line in the format of /proc/PID/cmdline: a NUL byte follows
+	// each argument. Only the first 2 KiB are kept.
+	Args []byte
+}
+
+// The reasons of an exit.
 const (
-	ReasonExited = "exited" // by itself, with a status
+	ReasonExited = "exited" // with a status
 	ReasonKilled = "killed" // by a signal
-	ReasonDumped = "dumped" // by a signal, and left a core file
+	ReasonDumped = "dumped" // by a signal, with a core dump
 )
 
-// Reason returns why the process ended, and the status or the name of the
-// signal.
+// Reason returns why the process exited, and the status or the name of the signal.
 func (e *Exit) Reason() (reason, code string) {
 	signal := e.Status & 0x7f
 	switch {
@@ -22,8 +36,8 @@ func (e *Exit) Reason() (reason, code string) {
 	return ReasonKilled, signalName(int(signal))
 }
 
-// signalNames are the signals of Linux by number, as signal(7) has them for all
-// architectures that the kernel tells of exits on.
+// signalNames are the names of the signals by number, from signal(7). They are the same on all
+// architectures on which the source bpf runs.
 var signalNames = [...]string{
 	1: "SIGHUP", 2: "SIGINT", 3: "SIGQUIT", 4: "SIGILL", 5: "SIGTRAP", 6: "SIGABRT", 7: "SIGBUS", 8: "SIGFPE", 9: "SIGKILL",
 	10: "SIGUSR1", 11: "SIGSEGV", 12: "SIGUSR2", 13: "SIGPIPE", 14: "SIGALRM", 15: "SIGTERM", 16: "SIGSTKFLT", 17: "SIGCHLD",
@@ -31,10 +45,10 @@ var signalNames = [...]string{
 	26: "SIGVTALRM", 27: "SIGPROF", 28: "SIGWINCH", 29: "SIGIO", 30: "SIGPWR", 31: "SIGSYS",
 }
 
-// signalName returns SIGKILL for 9, and the distance from SIGRTMIN for those
-// that have no name.
+// signalName returns the name of a signal, such as SIGKILL. Real-time signals are named
+// relative to SIGRTMIN.
 func signalName(n int) string {
-	const sigRTMin = 34 // the first that a C library leaves to programs
+	const sigRTMin = 34 // of the C library: it reserves signals 32 and 33
 	switch {
 	case n < len(signalNames):
 		return signalNames[n]

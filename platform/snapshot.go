@@ -1,96 +1,64 @@
 package platform
 
 import (
-	"slices"
 	"sort"
+	"time"
 )
 
-// begin lines the Samples up for a new walk over pids, which ascend. The Sample
-// of a process that was there last time is what the walk compares with until it
-// takes its place; a process that is new has a blank one.
+// A Snapshot holds the result of a walk. Its owner passes the same Snapshot to every
+// walk, which reuses its memory and compares the processes with those of the last walk.
+type Snapshot struct {
+	Samples []Sample // one per live process, ascending by PID
+
+	Now            uint64 // start of the walk, in clock ticks after boot
+	TicksPerSecond uint64
+	BootTime       time.Time // boot time of the machine; it does not follow small clock steps
+	Hidden         int       // processes that have no Sample because they could never be read
+	HidePID        bool      // the process file system hides processes of other users (hidepid)
+	Unresponsive   int       // processes that were skipped because a read of their files blocks
+	Partial        bool      // the deadline ended the walk early: the remaining Samples have no measurement
+
+	Source         string // kind of the source: "procfs" or "bpf"
+	Exits          []Exit // processes reaped since the last walk, in that order, if the Source reports them
+	LostExitEvents uint64 // since the start, exit events dropped because the ring buffer was full
+
+	// Both sources use the fields below.
+
+	walks     uint64    // number of walks so far
+	arenas    [2][]Task // memory of Sample.Tasks, of this walk and of the last one
+	arena     int       // index in arenas of this walk
+	newArenas int       // number of following walks that allocate a new arena
+}
+
+// begin prepares the Samples for a walk over pids, which ascend. A process of the last
+// walk keeps its Sample until the walk replaces it. A new process has a blank Sample.
 func (s *Snapshot) begin(pids []int) {
 	s.walks++
-	s.turn = 1 - s.turn
-	if s.renew > 0 {
-		// A reader that hangs may still look at the old memory, whenever the
-		// kernel lets it go on: it is left to that reader.
-		s.renew--
-		s.tasks[s.turn] = nil
+	s.arena = 1 - s.arena
+	if s.newArenas > 0 {
+		// An abandoned worker may still read the old memory when its read returns.
+		s.newArenas--
+		s.arenas[s.arena] = nil
 	}
-	s.tasks[s.turn] = s.tasks[s.turn][:0]
+	s.arenas[s.arena] = s.arenas[s.arena][:0]
 	s.Hidden, s.HidePID, s.Unresponsive, s.Partial = 0, false, 0, false
-
-	at := 0
-	s.Samples = slices.DeleteFunc(s.Samples, func(old Sample) bool {
-		for at < len(pids) && pids[at] < old.PID {
-			at++
-		}
-		return at == len(pids) || pids[at] != old.PID
-	})
-	known := s.Samples
-	if cap(s.Samples) < len(pids) { // once, and with little to spare
-		s.Samples = make([]Sample, 0, len(pids)+len(pids)/32)
-	}
-	s.Samples = s.Samples[:len(pids)]
-	// From the end, so that none is overwritten before it has moved.
-	for i := len(pids) - 1; i >= 0; i-- {
-		if last := len(known) - 1; last >= 0 && known[last].PID == pids[i] {
-			s.Samples[i] = known[last]
-			known = known[:last]
-		} else {
-			s.Samples[i] = Sample{ID: ID{PID: pids[i]}}
-		}
-	}
+	s.Samples = alignByPID(s.Samples, pids, samplePID, func(pid int) Sample { return Sample{ID: ID{PID: pid}} })
 }
 
-// finish takes out what was dropped.
-func (s *Snapshot) finish() {
-	s.Samples = slices.DeleteFunc(s.Samples, func(p Sample) bool { return p.PID == 0 })
+func samplePID(s *Sample) int { return s.PID }
+
+// finish deletes the Samples that remove has marked.
+func (s *Snapshot) finish() { s.Samples = deleteWithoutPID(s.Samples, samplePID) }
+
+// remove marks the Sample at index i for finish.
+func (s *Snapshot) remove(i int) { s.Samples[i] = Sample{} }
+
+// storeTasks copies the Tasks of a Sample to the memory of the Snapshot.
+func (s *Snapshot) storeTasks(sample *Sample) {
+	sample.Tasks = appendToArena(&s.arenas[s.arena], sample.Tasks)
 }
 
-// put makes a copy of sample, and of its tasks, the one at index i.
-func (s *Snapshot) put(i int, sample *Sample) {
-	s.keepTasks(sample)
-	s.Samples[i] = *sample
-}
-
-// drop makes finish take out the Sample at index i.
-func (s *Snapshot) drop(i int) { s.Samples[i] = Sample{} }
-
-func (s *Snapshot) keepTasks(sample *Sample) {
-	if len(sample.Tasks) == 0 {
-		sample.Tasks = nil
-		return
-	}
-	arena := s.tasks[s.turn]
-	from := len(arena)
-	arena = append(arena, sample.Tasks...)
-	sample.Tasks = arena[from:len(arena):len(arena)]
-	s.tasks[s.turn] = arena
-}
-
-// hold keeps the place of a process that could not be read, so that nobody
-// takes it for dead. One that was never read has no identity to hold.
-func (s *Snapshot) hold(i int) {
-	if p := &s.Samples[i]; p.blank() {
-		s.drop(i)
-	} else {
-		*p = p.unread()
-	}
-}
-
-// blank reports whether nothing was ever read about the process.
-func (s *Sample) blank() bool { return s.Have|s.Lost == 0 }
-
-// unread returns s as it stands for a process about which nothing was read.
-func (s *Sample) unread() Sample {
-	held := *s
-	held.Have, held.Lost, held.Skipped, held.Tasks = 0, held.Want|FieldStat, 0, nil
-	held.pulse = pulse{}
-	return held
-}
-
-// Index returns where in Samples the process of a PID stands, or -1.
+// Index returns the index in Samples of the process with a PID, or -1.
 func (s *Snapshot) Index(pid int) int {
 	at := sort.Search(len(s.Samples), func(i int) bool { return s.Samples[i].PID >= pid })
 	if at == len(s.Samples) || s.Samples[at].PID != pid {
@@ -99,10 +67,66 @@ func (s *Snapshot) Index(pid int) int {
 	return at
 }
 
-// A pulse is what tells whether a process or thread has run.
-type pulse struct {
-	beat  uint64 // CPU clock or schedstat, read before all other files; 0 if unknown
-	pages uint32 // resident, of the process: 16 TiB of them
-	still bool   // it slept through the last walk; not of processes with a clock
-	runs  uint8  // between how many walks in a row its main thread has run, at most restless
+// alignByPID returns one item per PID of pids: the item of old with that PID, or
+// blank(pid). Both lists ascend by PID. It reuses the memory of old.
+func alignByPID[T any](old []T, pids []int, pidOf func(*T) int, blank func(pid int) T) []T {
+	n, at := 0, 0
+	for i := range old {
+		pid := pidOf(&old[i])
+		for at < len(pids) && pids[at] < pid {
+			at++
+		}
+		if at < len(pids) && pids[at] == pid {
+			if n != i {
+				old[n] = old[i]
+			}
+			n++
+		}
+	}
+	clear(old[n:])
+	known, items := old[:n], old
+	if cap(items) < len(pids) { // with a small reserve, so that this is rare
+		items = make([]T, 0, len(pids)+len(pids)/32)
+	}
+	items = items[:len(pids)]
+	// Backwards, so that no item is overwritten before it has moved.
+	for i := len(pids) - 1; i >= 0; i-- {
+		last := len(known) - 1
+		if last < 0 || pidOf(&known[last]) != pids[i] {
+			items[i] = blank(pids[i])
+			continue
+		}
+		if &items[i] != &known[last] {
+			items[i] = known[last]
+		}
+		known = known[:last]
+	}
+	return items
+}
+
+// deleteWithoutPID deletes the items whose PID is 0.
+func deleteWithoutPID[T any](items []T, pidOf func(*T) int) []T {
+	n := 0
+	for i := range items {
+		if pidOf(&items[i]) == 0 {
+			continue
+		}
+		if n != i {
+			items[n] = items[i]
+		}
+		n++
+	}
+	clear(items[n:])
+	return items[:n]
+}
+
+// appendToArena copies items to the end of an arena and returns the copy, or nil if there
+// are no items.
+func appendToArena[T any](arena *[]T, items []T) []T {
+	if len(items) == 0 {
+		return nil
+	}
+	from := len(*arena)
+	*arena = append(*arena, items...)
+	return (*arena)[from:len(*arena):len(*arena)]
 }

@@ -1,0 +1,113 @@
+package platform
+
+// An ID identifies a process until the next boot. A PID alone does not: the kernel
+// reuses the PID of a process that has been reaped.
+type ID struct {
+	PID   int
+	Start uint64 // clock ticks after boot
+
+	// Serial distinguishes processes that had the same PID in one clock tick, which is
+	// a hundredth of a second. It is comparable only between IDs of the same source:
+	//   - source bpf: start time in nanoseconds after boot
+	//   - source procfs: number of processes seen before with the same PID and Start
+	Serial uint64
+}
+
+// Fields is a set of the parts of a [Sample]. A part is a group of values that are read
+// together.
+type Fields uint16
+
+// The parts of a Sample. FieldStat is missing only if the kernel hides the process or if
+// the process is unresponsive. In the latter case FieldMemory, FieldFDs and FieldFDLimit
+// may still be present.
+const (
+	FieldStat      Fields = 1 << iota // CPU, faults, memory, thread count: /proc/PID/stat
+	FieldStatus                       // swap, effective user, context switches of the leader: /proc/PID/status
+	FieldIO                           // bytes read and written: /proc/PID/io
+	FieldFDs                          // open file descriptors: /proc/PID/fd
+	FieldFDLimit                      // soft limit of open file descriptors: prlimit(2) or /proc/PID/limits
+	FieldWChan                        // kernel function in which a thread sleeps: /proc/PID/wchan
+	FieldSmaps                        // proportional and unique memory: /proc/PID/smaps_rollup
+	FieldTasks                        // state and context switches of every thread: /proc/PID/task
+	FieldTaskUsage                    // name, CPU, faults, I/O of every thread: /proc/PID/task
+	FieldSwitches                     // the context switches are the sum of all threads, including exited ones
+	FieldRunWait                      // time spent waiting for a CPU
+	FieldBlockWait                    // time spent waiting for block devices
+	FieldMemory                       // memory, thread count and state from status and statm, if FieldStat is missing
+)
+
+// A Sample holds the measurements of one process in one walk. A value is valid only if
+// its part is in Have: a value that could not be read is unknown, not zero.
+type Sample struct {
+	ID
+	PPID int
+
+	// Want holds the parts to read in the next walk. The owner of the Snapshot sets it.
+	// A walk copies it from the previous Sample of the same ID. It is 0 for a new
+	// process, of which the walk reads only stat.
+	Want Fields
+	Have Fields // parts that were read
+	Lost Fields // wanted parts that exist but could not be read
+
+	// Skipped holds wanted parts that were not read on purpose, such as FieldSmaps of a
+	// process above [Options.SmapsMaxRSS].
+	Skipped Fields
+
+	Comm   string // name of the leader
+	State  byte   // R, S, D, Z, T and so on
+	Kernel bool   // kernel thread: it has no memory, command line or open files of its own
+	EUID   uint32 // part of FieldStatus
+	ExecID uint64 // changes at execve(2), and when the process moves its arguments in memory
+	Cgroup uint64 // ID of the cgroup (v2), or 0 if the source does not read it
+
+	UserNanos, SystemNanos   uint64 // CPU time of all threads, including exited ones
+	MinorFaults, MajorFaults uint64
+	Threads                  int
+	VirtualBytes             uint64
+	ResidentBytes            uint64
+
+	SwapBytes                               uint64
+	VoluntarySwitches, NonvoluntarySwitches uint64 // of the leader only, unless Have contains FieldSwitches
+
+	// Sum of all threads, including threads that exited since the source was opened.
+	RunWaitNanos, BlockWaitNanos uint64
+
+	ReadBytes, WriteBytes uint64 // read from and written to storage
+	FDs                   uint64 // open file descriptors
+	FDLimit               uint64 // soft RLIMIT_NOFILE; math.MaxUint64 is unlimited
+	WChan                 string // kernel function in which the leader sleeps, "" if it runs
+
+	PSSBytes, SwapPSSBytes, USSBytes uint64
+	SmapsTicks                       uint64 // time of the last read of FieldSmaps, in clock ticks after boot
+
+	// Tasks holds all threads including the leader, ascending by TID. It is empty for a
+	// process with one thread, and valid until the next walk.
+	Tasks []Task
+}
+
+// A Task holds the measurements of one thread of a process with at least two threads.
+type Task struct {
+	TID   int
+	State byte
+	Have  Fields // subset of FieldStatus, FieldWChan, FieldTaskUsage and FieldIO
+
+	VoluntarySwitches, NonvoluntarySwitches uint64
+	WChan                                   string
+
+	Comm                     string
+	Start                    uint64 // clock ticks after boot; 0 without FieldTaskUsage
+	UserNanos, SystemNanos   uint64
+	MinorFaults, MajorFaults uint64
+	ReadBytes, WriteBytes    uint64
+}
+
+// blank reports whether nothing was ever read about the process.
+func (s *Sample) blank() bool { return s.Have|s.Lost == 0 }
+
+// unread returns the Sample of a process of which this walk read nothing: identity and
+// Want of s, and no measurement.
+func (s *Sample) unread() Sample {
+	u := *s
+	u.Have, u.Lost, u.Skipped, u.Tasks = 0, s.Want|FieldStat, 0, nil
+	return u
+}

@@ -1,0 +1,215 @@
+//go:build amd64 || arm64
+
+package platform
+
+import (
+	"cmp"
+
+	"github.com/seed57308aee/process_exporter/platform/bpf"
+)
+
+// A processKey identifies a process in exit events, which have no PID of our PID
+// namespace: the process has lost it by then.
+type processKey struct {
+	tgid  uint32
+	start uint64 // nanoseconds after boot
+}
+
+// An exitLog turns exit events into Exits. A process exits in two steps: its last thread
+// exits, when the kernel still knows its names, and its parent reaps it, after which its
+// counters are final. A process between the two steps is pending.
+type exitLog struct {
+	times   *timeConverter
+	page    uint64 // bytes
+	batch   bpf.Batch
+	pending map[processKey]*pendingExit
+	zombies map[ID]*pendingExit // index of pending, nil until it is needed
+
+	exits        []Exit         // reaped since the last walk
+	reported     []*pendingExit // parallel to exits
+	keepReported bool           // the last walk failed, so that its exits were not delivered
+	free         []*pendingExit // for reuse
+}
+
+// A pendingExit holds what is known about a process that has exited, or has called execve.
+type pendingExit struct {
+	Exit
+	exited   uint64 // clock ticks after boot; 0 if the process has only called execve
+	updated  uint64 // time of the last event, in clock ticks after boot
+	lastComm string // Comm of the process that used the memory before; most names are repeated
+}
+
+func newExitLog(times *timeConverter, page uint64) exitLog {
+	return exitLog{times: times, page: page, pending: make(map[processKey]*pendingExit)}
+}
+
+// takeExits reads the exit events since the last walk.
+func (b *bpfSource) takeExits(snap *Snapshot) (err error) {
+	l := &b.exitLog
+	l.begin()
+	if l.batch, err = b.programs.Events().Take(l.batch); err != nil {
+		return err
+	}
+	for l.batch.Next() {
+		if r := l.batch.IdentityRecord(); r != nil {
+			l.addIdentity(r, snap.Now)
+		} else if r := l.batch.FreeRecord(); r != nil {
+			l.addFree(r)
+		}
+	}
+	snap.LostExitEvents, err = b.programs.LostEvents()
+	return err
+}
+
+// begin prepares the log for the events of the next walk.
+func (l *exitLog) begin() {
+	l.zombies = nil
+	if l.keepReported {
+		return
+	}
+	l.exits = l.exits[:0]
+	l.free = append(l.free, l.reported[:min(len(l.reported), maxFreeExits-len(l.free))]...)
+	clear(l.reported)
+	l.reported = l.reported[:0]
+}
+
+// addIdentity stores the identity of a process until it is reaped. On kernels before 6.16
+// an exiting process has no command line any more: that of its last execve remains.
+func (l *exitLog) addIdentity(r *bpf.IdentityRecord, now uint64) {
+	key := processKey{r.Tgid, r.Start}
+	e := l.pending[key]
+	if e == nil {
+		e = l.newPending()
+		l.pending[key] = e
+	}
+	if r.ArgsLen > 0 || e.ExecID != r.ExecId+1 {
+		e.Args = e.Args[:0]
+		for _, c := range r.Args[:r.ArgsLen] {
+			e.Args = append(e.Args, byte(c))
+		}
+	}
+	e.ID = l.times.id(r.Pid, r.Start)
+	e.PPID, e.EUID, e.ExecID, e.Cgroup = int(r.Ppid), r.Uid, r.ExecId+1, r.Cgroup
+	e.Comm = commString(&r.Comm, cmp.Or(e.Comm, e.lastComm))
+	e.updated = now
+	if r.Kind == bpf.KindExit {
+		e.exited = now
+		e.setFinalUsage(&r.Usage, r.Flags)
+		e.Status, e.OOMKilled, e.PeakResidentBytes = r.ExitCode, r.OomKilled != 0, r.PeakRss*l.page
+	}
+}
+
+// setFinalUsage sets the counters of an exited process.
+func (e *Exit) setFinalUsage(u *bpf.Usage, flags uint32) {
+	e.State = 'X'
+	e.Have = FieldStat | FieldStatus
+	e.setUsage(u, flags, nil)
+}
+
+// addFree reports a process that was reaped.
+func (l *exitLog) addFree(r *bpf.FreeRecord) {
+	key := processKey{r.Tgid, r.Start}
+	e := l.pending[key]
+	if e == nil { // it exited before the programs were loaded, the event was lost, or it has expired
+		e = l.newPending()
+		e.ID = l.times.id(int32(r.Tgid), r.Start)
+	}
+	delete(l.pending, key)
+	e.ExecID, e.EventLost = r.ExecId+1, r.Flags&bpf.EventLost != 0
+	e.setFinalUsage(&r.Usage, r.Flags)
+	e.Status, e.OOMKilled, e.PeakResidentBytes = r.ExitCode, r.OomKilled != 0, r.PeakRss*l.page
+	l.report(e)
+}
+
+// maxFreeExits is the maximum number of pendingExits that are kept for reuse.
+const maxFreeExits = 4096
+
+// newPending returns a pendingExit, with the memory of a reported one if possible.
+func (l *exitLog) newPending() *pendingExit {
+	last := len(l.free) - 1
+	if last < 0 {
+		return new(pendingExit)
+	}
+	e := l.free[last]
+	l.free[last] = nil
+	l.free = l.free[:last]
+	*e = pendingExit{Exit: Exit{Args: e.Args[:0]}, lastComm: cmp.Or(e.Comm, e.lastComm)}
+	return e
+}
+
+// report adds a process to the Exits. Its memory is reused after the next walk, until which
+// the Exits are valid.
+func (l *exitLog) report(e *pendingExit) {
+	l.exits = append(l.exits, e.Exit)
+	l.reported = append(l.reported, e)
+}
+
+// exitTimeoutTicks is the time in clock ticks that the log waits for the FreeRecord of a
+// process that no longer exists. The kernel frees tasks with low priority: a few in a
+// thousand records come later or, if dropped, never.
+const exitTimeoutTicks = 200
+
+// expireExits reports the processes whose FreeRecord did not arrive in time, with the
+// counters that they had when their last thread exited.
+func (b *bpfSource) expireExits(snap *Snapshot) {
+	l := &b.exitLog
+	for key, e := range l.pending {
+		if e.exited == 0 || snap.Now < e.exited+exitTimeoutTicks || snap.contains(e.ID) { // running, recent or a zombie
+			continue
+		}
+		delete(l.pending, key)
+		l.report(e)
+		if b.programs != nil {
+			b.programs.Forget(key.tgid, key.start)
+		}
+	}
+	snap.Exits = l.exits
+	l.expireRunning(snap)
+}
+
+// expireRunning deletes the identities of processes that have called execve and whose exit
+// event was lost. Processes that have exited stay: on a machine with thousands of exits per
+// second the kernel reaps them late. Recent entries stay too: the exit event of such a
+// process may come next.
+func (l *exitLog) expireRunning(snap *Snapshot) {
+	if len(l.pending) < 1024+2*len(snap.Samples) {
+		return
+	}
+	for key, e := range l.pending {
+		if e.exited == 0 && snap.Now >= e.updated+exitTimeoutTicks && !snap.contains(e.ID) {
+			delete(l.pending, key)
+		}
+	}
+}
+
+// contains reports whether the Snapshot has a Sample of a process.
+func (s *Snapshot) contains(id ID) bool {
+	at := s.Index(id.PID)
+	return at >= 0 && s.Samples[at].ID == id
+}
+
+// zombie returns the Exit of a process that has exited and is not reaped, or nil. There may
+// be thousands of them.
+func (l *exitLog) zombie(id ID) *Exit {
+	if l.zombies == nil {
+		l.zombies = make(map[ID]*pendingExit, len(l.pending))
+		for _, e := range l.pending {
+			l.zombies[e.ID] = e
+		}
+	}
+	if e := l.zombies[id]; e != nil {
+		return &e.Exit
+	}
+	return nil
+}
+
+// ExitIdentity implements Source.
+func (b *bpfSource) ExitIdentity(e *Exit, want IdentityFields) Identity {
+	id := b.procfsSource.ExitIdentity(e, want)
+	if want&IdentityCgroups != 0 {
+		if path, ok := b.cgroups.path(e.Cgroup); ok {
+			id.Cgroups = []string{path}
+		}
+	}
+	return id
+}

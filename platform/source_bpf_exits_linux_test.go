@@ -1,0 +1,159 @@
+//go:build amd64 || arm64
+
+package platform
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+
+	"github.com/seed57308aee/process_exporter/platform/bpf"
+)
+
+// An eventReplay passes exit events to a bpfSource without BPF programs.
+type eventReplay struct {
+	src  *bpfSource
+	log  *exitLog
+	snap Snapshot
+}
+
+func newEventReplay() *eventReplay {
+	src := &bpfSource{times: timeConverter{tickNanos: 1}}
+	src.exitLog = newExitLog(&src.times, 1)
+	return &eventReplay{src: src, log: &src.exitLog, snap: Snapshot{Now: 1}}
+}
+
+// identity replays an IdentityRecord whose command line is comm.
+func (r *eventReplay) identity(kind uint32, tgid uint32, start uint64, comm string, runtime uint64) {
+	e := &bpf.IdentityRecord{Kind: kind, Pid: int32(tgid), Tgid: tgid, Start: start}
+	for i := range comm {
+		e.Comm[i], e.Args[i] = int8(comm[i]), int8(comm[i])
+	}
+	e.ArgsLen, e.Usage.Runtime = uint32(len(comm)), runtime
+	r.log.addIdentity(e, r.snap.Now)
+}
+
+// free replays a FreeRecord.
+func (r *eventReplay) free(tgid uint32, start, runtime uint64) {
+	r.log.addFree(&bpf.FreeRecord{Tgid: tgid, Start: start, Usage: bpf.Usage{Runtime: runtime}})
+}
+
+// freeLost replays the FreeRecord of a process whose IdentityRecord was dropped.
+func (r *eventReplay) freeLost(tgid uint32, start, runtime uint64) {
+	r.log.addFree(&bpf.FreeRecord{Tgid: tgid, Start: start, Flags: bpf.EventLost, Usage: bpf.Usage{Runtime: runtime}})
+}
+
+// TestExitEventSequences checks that each process is reported once, whichever events are
+// missing.
+func TestExitEventSequences(t *testing.T) {
+	tests := []struct {
+		name   string
+		replay func(*eventReplay)
+		want   []string // name, arguments and nanoseconds of every exit
+	}{
+		{"complete", func(r *eventReplay) {
+			r.identity(bpf.KindExit, 7, 1, "a", 10)
+			r.free(7, 1, 12)
+		}, []string{"a a 12"}},
+		{"execve before", func(r *eventReplay) {
+			r.identity(bpf.KindExec, 7, 1, "a", 0)
+			r.identity(bpf.KindExec, 7, 1, "b", 0)
+			r.identity(bpf.KindExit, 7, 1, "c", 10)
+			r.free(7, 1, 12)
+		}, []string{"c c 12"}},
+		{"no command line at exit", func(r *eventReplay) {
+			r.identity(bpf.KindExec, 7, 1, "a", 0)
+			r.log.addIdentity(&bpf.IdentityRecord{Kind: bpf.KindExit, Pid: 7, Tgid: 7, Start: 1, Comm: [16]int8{'b'}}, 0)
+			r.free(7, 1, 12)
+		}, []string{"b a 12"}},
+		{"exited before the programs were loaded", func(r *eventReplay) { r.free(7, 1, 12) }, []string{"  12"}},
+		{"identity lost", func(r *eventReplay) { r.freeLost(7, 1, 12) }, []string{"  12 lost"}},
+		{"exit identity lost", func(r *eventReplay) {
+			r.identity(bpf.KindExec, 7, 1, "a", 0)
+			r.freeLost(7, 1, 12)
+		}, []string{"a a 12 lost"}},
+		{"PID reused", func(r *eventReplay) {
+			r.identity(bpf.KindExit, 7, 1, "a", 10)
+			r.identity(bpf.KindExit, 7, 2, "b", 20)
+			r.free(7, 1, 12)
+			r.free(7, 2, 22)
+		}, []string{"a a 12", "b b 22"}},
+		{"zombie", func(r *eventReplay) {
+			r.identity(bpf.KindExit, 7, 1, "a", 10)
+			r.snap.Samples = []Sample{{ID: r.src.times.id(7, 1), State: 'Z'}}
+			r.snap.Now += exitTimeoutTicks
+		}, nil},
+		{"PID reused within a clock tick", func(r *eventReplay) {
+			r.src.times.tickNanos = 10
+			r.identity(bpf.KindExit, 7, 11, "a", 10)
+			r.snap.Samples = []Sample{{ID: r.src.times.id(7, 12), State: 'S'}}
+			r.snap.Now += exitTimeoutTicks
+		}, []string{"a a 10"}},
+		{"free record lost", func(r *eventReplay) {
+			r.identity(bpf.KindExit, 7, 1, "a", 10)
+			r.snap.Now += exitTimeoutTicks
+		}, []string{"a a 10"}},
+		{"free record late", func(r *eventReplay) {
+			r.identity(bpf.KindExit, 7, 1, "a", 10)
+			r.snap.Now += exitTimeoutTicks
+			r.src.expireExits(&r.snap)
+			r.free(7, 1, 12) // without a name it belongs to no group
+		}, []string{"a a 10", "  12"}},
+		{"running", func(r *eventReplay) {
+			r.identity(bpf.KindExec, 7, 1, "a", 0)
+			r.snap.Now += exitTimeoutTicks
+		}, nil},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			r := newEventReplay()
+			// The content of reused memory must not appear.
+			r.log.free = []*pendingExit{{Exit: Exit{Sample: Sample{Comm: "old", UserNanos: 99}, Args: []byte("old")}}}
+			tt.replay(r)
+			r.src.expireExits(&r.snap)
+			var got []string
+			for i := range r.snap.Exits {
+				e := &r.snap.Exits[i]
+				text := fmt.Sprintf("%s %s %d", e.Comm, e.Args, e.UserNanos+e.SystemNanos)
+				if e.EventLost {
+					text += " lost"
+				}
+				got = append(got, text)
+			}
+			if !slices.Equal(got, tt.want) {
+				t.Errorf("got %q, want %q", got, tt.want)
+			}
+		})
+	}
+}
+
+// TestPendingExitsAreBounded checks that identities whose exit event was lost are deleted.
+func TestPendingExitsAreBounded(t *testing.T) {
+	r := newEventReplay()
+	r.snap.Samples = []Sample{{ID: r.src.times.id(1, 1)}}
+	for i := range uint32(5000) {
+		r.identity(bpf.KindExec, 1+i, 1, "a", 0)
+		r.src.expireExits(&r.snap)
+	}
+	if n := len(r.log.pending); n != 5000 {
+		t.Errorf("got %d recent identities, want 5000", n)
+	}
+	r.snap.Now += exitTimeoutTicks
+	for i := range uint32(3000) { // exited, reaped soon
+		r.identity(bpf.KindExit, 10_000+i, 1, "b", 1)
+	}
+	r.src.expireExits(&r.snap)
+	for i := range uint32(3000) {
+		r.free(10_000+i, 1, 2)
+	}
+	r.src.expireExits(&r.snap)
+	if n := len(r.snap.Exits); n != 3000 || r.snap.Exits[0].Comm != "b" {
+		t.Errorf("got %d exits, the first of %q, want 3000 of \"b\"", n, r.snap.Exits[0].Comm)
+	}
+	if n := len(r.log.pending); n > 1100 {
+		t.Errorf("got %d identities with one live process, want at most 1100", n)
+	}
+	if r.log.pending[processKey{1, 1}] == nil {
+		t.Error("the identity of the live process was deleted")
+	}
+}

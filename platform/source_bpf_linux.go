@@ -1,0 +1,287 @@
+//go:build amd64 || arm64
+
+package platform
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"runtime/debug"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/seed57308aee/process_exporter/platform/bpf"
+	"github.com/seed57308aee/process_exporter/platform/internal/host"
+	"github.com/seed57308aee/process_exporter/procfs"
+)
+
+// A bpfSource reads processes with BPF programs. From /proc it reads only names, and
+// values that require a look at the memory or the stack of a process. If the programs fail,
+// it continues as a procfsSource.
+type bpfSource struct {
+	*procfsSource
+	programs *bpf.Programs // nil after they failed
+	scanner  bpf.Scanner
+	failed   atomic.Bool // programs is nil; any goroutine may read it
+	ready    <-chan struct{}
+	times    timeConverter
+	cgroups  cgroupPaths
+	exitLog  exitLog
+
+	// Result of the last scan, ascending by ID, and memory to assemble it.
+	scanned   []int          // PIDs
+	processes []*bpf.Process // in the memory of scanner, parallel to scanned
+	threads   []*bpf.Thread  // in the memory of scanner
+	prev      Sample
+	groups    []threadGroup
+	wchans    wchanSchedule
+	reads     []procRead
+}
+
+// A timeConverter converts kernel times in nanoseconds to the clock ticks of /proc.
+type timeConverter struct {
+	tickNanos uint64 // length of a clock tick in nanoseconds
+	offset    int64  // offset of the boot time clock in our time namespace, in nanoseconds
+}
+
+func (c *timeConverter) ticks(nanos uint64) uint64 {
+	return uint64(int64(nanos)+c.offset) / c.tickNanos
+}
+
+// id returns the ID of a process that started at a number of nanoseconds after boot.
+func (c *timeConverter) id(pid int32, start uint64) ID {
+	return ID{PID: int(pid), Start: c.ticks(start), Serial: start}
+}
+
+// openBPF loads the programs. proc is the source for reads of /proc.
+func openBPF(proc *procfsSource) (Source, error) {
+	if !proc.mount.IsProcfs() || !proc.mount.OwnPIDs() {
+		return nil, errors.New("the process file system does not belong to the PID namespace of this process")
+	}
+	programs, err := bpf.Load(bpf.Options{})
+	if bpf.IsDenied(err) {
+		return nil, fmt.Errorf("requires CAP_BPF and CAP_PERFMON, or CAP_SYS_ADMIN: %w", err)
+	}
+	if err != nil {
+		return nil, err
+	}
+	b := &bpfSource{
+		procfsSource: proc, programs: programs, ready: programs.Events().Ready(),
+		cgroups: cgroupPaths{mount: cgroupMount},
+		times:   timeConverter{tickNanos: uint64(time.Second) / proc.clock.TicksPerSecond(), offset: bootTimeOffset()},
+	}
+	b.exitLog = newExitLog(&b.times, proc.page)
+	if err := b.selfTest(); err != nil {
+		return nil, errors.Join(err, programs.Close())
+	}
+	debug.FreeOSMemory() // frees the BTF types of the kernel, about 10 MiB
+	return b, nil
+}
+
+// selfTest scans all processes once and compares the own process with /proc.
+func (b *bpfSource) selfTest() error {
+	reader := procfs.NewReader(b.mount)
+	text, err := reader.Read(os.Getpid(), "stat")
+	if err != nil {
+		return err
+	}
+	var st procfs.Stat
+	if err := procfs.ParseStat(text, &st); err != nil {
+		return err
+	}
+	if err := b.scan(); err != nil {
+		return err
+	}
+	at, found := slices.BinarySearch(b.scanned, os.Getpid())
+	if !found {
+		return errors.New("the BPF programs do not report this process")
+	}
+	own := b.sample(b.processes[at], nil)
+	if own.Start != st.StartTicks || own.PPID != st.PPID || own.Comm != string(st.Comm) {
+		return fmt.Errorf("the BPF programs and /proc disagree about this process: %q started at tick %d, in /proc %q at tick %d",
+			own.Comm, own.Start, st.Comm, st.StartTicks)
+	}
+	return nil
+}
+
+// Kind implements Source.
+func (b *bpfSource) Kind() (Kind, error) {
+	if b.programs == nil {
+		return KindProcfs, b.bpfError
+	}
+	return KindBPF, nil
+}
+
+// ExitsPending implements Source.
+func (b *bpfSource) ExitsPending() <-chan struct{} {
+	if b.failed.Load() {
+		return nil
+	}
+	return b.ready
+}
+
+// Close implements Source.
+func (b *bpfSource) Close() error {
+	if b.programs == nil {
+		return b.procfsSource.Close()
+	}
+	return errors.Join(b.programs.Close(), b.procfsSource.Close())
+}
+
+// Walk implements Source.
+func (b *bpfSource) Walk(ctx context.Context, snap *Snapshot) error {
+	if b.programs == nil {
+		return b.procfsSource.Walk(ctx, snap)
+	}
+	b.startClock(snap)
+	// Exits are taken before the scan. A process that was reaped before is not in the scan,
+	// and one that is reaped later is in the exits of the next walk: no process is in both.
+	err := b.takeExits(snap)
+	if err == nil {
+		err = b.readAll(snap)
+	}
+	if b.exitLog.keepReported = err != nil; err != nil && host.ResourceExhausted(err) {
+		return fmt.Errorf("platform: %w", err) // the programs still work
+	}
+	if err != nil {
+		b.failed.Store(true)
+		b.bpfError = errors.Join(err, b.programs.Close())
+		b.programs = nil
+		return b.procfsSource.Walk(ctx, snap)
+	}
+	snap.Source = string(KindBPF)
+	b.expireExits(snap)
+	b.runReads(ctx, snap, true)
+	return nil
+}
+
+// Complete implements Source.
+func (b *bpfSource) Complete(ctx context.Context, snap *Snapshot) {
+	if b.programs == nil {
+		b.procfsSource.Complete(ctx, snap)
+		return
+	}
+	b.states.attach(snap)
+	b.reads = b.reads[:0]
+	for i := range snap.Samples {
+		s := &snap.Samples[i]
+		if s.Want&^(s.Have|s.Lost|s.Skipped)&(FieldSmaps|FieldWChan) != 0 {
+			b.planReads(s, nil, i)
+		}
+	}
+	b.runReads(ctx, snap, false)
+}
+
+// Identify implements Source. /proc has no names of a zombie, but its exit event has.
+func (b *bpfSource) Identify(ctx context.Context, s *Sample, want IdentityFields) (Identity, error) {
+	if s.State == 'Z' {
+		if e := b.exitLog.zombie(s.ID); e != nil {
+			return b.ExitIdentity(e, want), nil
+		}
+	}
+	id, err := b.procfsSource.Identify(ctx, s, want)
+	if last := len(id.Cgroups) - 1; err == nil && last >= 0 { // the line of cgroup v2 is the last one
+		b.cgroups.add(s.Cgroup, id.Cgroups[last])
+	}
+	return id, err
+}
+
+// readAll fills snap with all processes, and plans what to read from /proc.
+func (b *bpfSource) readAll(snap *Snapshot) error {
+	if err := b.scan(); err != nil {
+		return err
+	}
+	hidePID, err := b.hidePID()
+	if err != nil {
+		return err
+	}
+	snap.begin(b.scanned)
+	b.states.begin(snap, b.scanned)
+	snap.HidePID = hidePID
+	b.groups, b.reads = b.groups[:0], b.reads[:0]
+	b.wchans = wchanSchedule{walk: snap.walks}
+	for i, p := range b.processes {
+		prev, s, state := &b.prev, &snap.Samples[i], &b.states.processes[i]
+		if *prev = *s; prev.blank() || prev.Serial != p.Start {
+			prev, *state = nil, processState{pid: s.PID}
+		}
+		state.activity, state.threads = activity{}, nil
+		*s = b.sample(p, prev)
+		if p.Threads > 1 { // assignThreads completes it
+			b.groups = append(b.groups, newThreadGroup(i, p, prev))
+			continue
+		}
+		s.setUsage(&p.Usage, p.Flags, prev)
+		b.planReads(s, prev, i)
+	}
+	b.assignThreads(snap)
+	return nil
+}
+
+// hidePID reports whether the process file system hides processes of other users. The
+// programs report them, but their names are in /proc, and a process without readable names
+// looks as if it had just exited. PID 1 exists in every PID namespace, and a read of its
+// status never blocks.
+func (b *bpfSource) hidePID() (bool, error) {
+	_, err := b.reader.Read(1, "status")
+	if err != nil && host.ResourceExhausted(err) {
+		return false, err
+	}
+	return errors.Is(err, procfs.ErrAccessDenied) || errors.Is(err, fs.ErrNotExist), nil
+}
+
+// exitDead is EXIT_DEAD (linux/sched.h), the exit state of a task that is being reaped. Both
+// the task and its process may have its counters, which the exit event has exactly.
+const exitDead = 0x10
+
+// scan reads the records of the task iterator.
+func (b *bpfSource) scan() error {
+	b.scanned, b.processes, b.threads = b.scanned[:0], b.processes[:0], b.threads[:0]
+	if err := b.programs.ScanTasks(&b.scanner); err != nil {
+		return err
+	}
+	defer b.scanner.Stop()
+	for b.scanner.Scan() {
+		if t := b.scanner.Thread(); t != nil {
+			b.threads = append(b.threads, t)
+			continue
+		}
+		p := b.scanner.Process()
+		if p.ExitState == exitDead {
+			continue
+		}
+		if n := len(b.scanned); n > 0 && b.scanned[n-1] >= int(p.Pid) {
+			return fmt.Errorf("the BPF programs report process %d after %d", p.Pid, b.scanned[n-1])
+		}
+		b.scanned = append(b.scanned, int(p.Pid))
+		b.processes = append(b.processes, p)
+	}
+	if err := b.scanner.Err(); err != nil {
+		return err
+	}
+	if len(b.scanned) == 0 {
+		return errors.New("the BPF programs report no process")
+	}
+	return nil
+}
+
+// bootTimeOffset returns the offset of the boot time clock in the time namespace of this
+// process, in nanoseconds.
+func bootTimeOffset() int64 {
+	text, err := os.ReadFile("/proc/self/timens_offsets")
+	if err != nil {
+		return 0
+	}
+	for line := range strings.Lines(string(text)) {
+		var clock string
+		var seconds, nanos int64
+		if n, _ := fmt.Sscan(line, &clock, &seconds, &nanos); n == 3 && clock == "boottime" {
+			return seconds*int64(time.Second) + nanos
+		}
+	}
+	return 0
+}

@@ -1,0 +1,235 @@
+//go:build amd64 || arm64
+
+package platform
+
+import (
+	"context"
+	"errors"
+
+	"github.com/seed57308aee/process_exporter/procfs"
+)
+
+// The BPF programs report neither where a thread sleeps, which requires its stack, nor
+// proportional memory, which requires a walk over its page tables. Both are read from
+// /proc: the first for some of the threads that have run, the second within its budget.
+
+// A procRead is a planned read of one part of a process or thread from /proc.
+type procRead struct {
+	sample int    // index of the process
+	task   int    // index in Tasks, or -1 for the process
+	part   Fields // FieldSmaps or FieldWChan
+	known  bool   // FieldSmaps: the Sample has the values of an earlier read
+}
+
+// A wchanSchedule selects the threads whose wchan is read again in a walk.
+type wchanSchedule struct {
+	walk  uint64
+	reads int
+}
+
+// A walk of the source bpf reads the wchan of the first bpfWChanReadsPerWalk sleeping
+// threads that have run, and of the others every bpfWChanInterval walks. That is less than
+// in a walk of the source procfs, whose other reads cost much more.
+const (
+	bpfWChanReadsPerWalk = 16
+	bpfWChanInterval     = 128
+)
+
+// due reports whether to read the wchan of a thread again.
+func (c *wchanSchedule) due(tid int, state byte) bool {
+	if state == 'D' || c.reads < bpfWChanReadsPerWalk || (uint64(tid)+c.walk)%bpfWChanInterval == 0 {
+		c.reads++
+		return true
+	}
+	return false
+}
+
+// planReads plans the reads of the process at index i. prev is its Sample of the last walk,
+// or nil.
+func (b *bpfSource) planReads(s, prev *Sample, i int) {
+	lacks := s.Want &^ (s.Have | s.Lost | s.Skipped)
+	if lacks&FieldSmaps != 0 {
+		b.planSmaps(s, prev, i)
+	}
+	if lacks&FieldWChan != 0 {
+		b.planWChan(s, prev, i)
+	}
+}
+
+// planSmaps copies the known values of FieldSmaps, and plans a read if they may have changed
+// or are due.
+func (b *bpfSource) planSmaps(s, prev *Sample, i int) {
+	state := &b.states.processes[i].smaps
+	known := prev != nil && prev.Have&FieldSmaps != 0 && prev.ExecID == s.ExecID &&
+		(prev.State != 'Z' || zombieLeader(prev)) && (s.State != 'Z' || zombieLeader(s))
+	if known {
+		s.PSSBytes, s.SwapPSSBytes, s.USSBytes, s.SmapsTicks = prev.PSSBytes, prev.SwapPSSBytes, prev.USSBytes, prev.SmapsTicks
+		state.stale = state.stale || memoryChanged(s, prev)
+	} else {
+		*state = smapsState{}
+	}
+	due := (uint64(s.PID)+b.wchans.walk)%refreshInterval == 0
+	if s.Kernel || known && !state.stale && !due && b.smapsBudget > 0 {
+		s.Have |= FieldSmaps
+		return
+	}
+	b.reads = append(b.reads, procRead{i, -1, FieldSmaps, known})
+}
+
+// planWChan plans the reads of wchan for the threads of a process.
+func (b *bpfSource) planWChan(s, prev *Sample, i int) {
+	s.Have |= FieldWChan
+	states := b.states.processes[i].threads
+	for t := range s.Tasks {
+		task := &s.Tasks[t]
+		switch known := task.Have&FieldWChan != 0; {
+		case task.State == 'R' || task.State == 'Z':
+			task.WChan = ""
+			task.Have |= FieldWChan
+		case known && !states[t].ranSinceWChan, known && !b.wchans.due(task.TID, task.State):
+		default:
+			b.reads = append(b.reads, procRead{i, t, FieldWChan, false})
+		}
+	}
+	if len(s.Tasks) > 0 || s.State == 'R' || s.State == 'Z' {
+		return
+	}
+	if prev != nil && prev.Have&FieldWChan != 0 && len(prev.Tasks) == 0 {
+		still := stillSleeping(s.State, prev.State) &&
+			s.VoluntarySwitches == prev.VoluntarySwitches && s.NonvoluntarySwitches == prev.NonvoluntarySwitches
+		if still || !b.wchans.due(s.PID, s.State) {
+			s.WChan = prev.WChan
+			return
+		}
+	}
+	b.reads = append(b.reads, procRead{i, -1, FieldWChan, false})
+}
+
+// runReads runs the planned reads. newWalk starts a new budget for FieldSmaps.
+func (b *bpfSource) runReads(ctx context.Context, snap *Snapshot, newWalk bool) {
+	for next := 0; next < len(b.reads); {
+		w := b.worker()
+		if w == nil || ctx.Err() != nil {
+			snap.Partial = true
+			return
+		}
+		from := next
+		finished := b.run(ctx, w, func(w *worker) { w.runReads(snap, b.reads, from, newWalk) })
+		if next, _ = w.progress(); !finished { // a read of the process at next blocks
+			b.reads[next].setLost(snap)
+			b.reads = append([]procRead(nil), b.reads...) // the abandoned worker keeps the old list
+			b.states.replaceArenas()
+			next++
+		} else if next < len(b.reads) { // deadline
+			snap.Partial = true
+			break
+		}
+	}
+	snap.Unresponsive = b.quarantine.size()
+}
+
+// setLost records that the part could not be read.
+func (r *procRead) setLost(snap *Snapshot) {
+	s := &snap.Samples[r.sample]
+	s.Lost |= r.part
+	s.Have &^= r.part
+}
+
+// runReads runs the planned reads[from:].
+func (w *worker) runReads(snap *Snapshot, reads []procRead, from int, newWalk bool) {
+	w.start(from)
+	w.walkNumber, w.walkStart = snap.walks, snap.Now
+	if newWalk && from == 0 {
+		w.read.smapsTime = 0
+		w.smapsFirst = int(w.src.smapsFirstPID.Swap(0))
+	}
+	for i := from; i < len(reads) && !w.deadline.Load(); i++ {
+		item := reads[i]
+		s, tid := &w.read.sample, 0
+		if !w.commit(i, func() {
+			w.src.states.load(item.sample, s)
+			if item.task >= 0 {
+				tid = s.Tasks[item.task].TID
+			}
+		}) {
+			return
+		}
+		w.setCurrent(s.PID, 0)
+		if w.skips(s.PID, 0) {
+			if !w.commit(i+1, func() { item.setLost(snap) }) {
+				return
+			}
+			continue
+		}
+		wchan := ""
+		if item.part == FieldWChan {
+			wchan = w.readWChanOf(&s.Sample, tid)
+		} else {
+			w.readSmapsOf(s, item.known)
+		}
+		if !w.commit(i+1, func() { item.apply(w.src, snap, s, wchan) }) {
+			return
+		}
+	}
+}
+
+// readSmapsOf reads FieldSmaps if it is due. If known is set, s has the values of an earlier
+// read. Another process may have got the PID since the scan: stat is read last and must
+// have the same start time.
+func (w *worker) readSmapsOf(s *procfsSample, known bool) {
+	var prev *procfsSample
+	if known {
+		prev = &w.read.prev
+		*prev = *s
+		prev.Have |= FieldSmaps
+	}
+	w.findLiveThread(&s.Sample)
+	w.updateSmaps(s, prev)
+	if (s.Have|s.Lost)&FieldSmaps == 0 || s.state.smaps.walk != uint32(w.walkNumber) || s.Kernel {
+		return
+	}
+	switch err := w.readStat(s.PID); {
+	case errors.Is(err, procfs.ErrGone), err == nil && w.read.stat.StartTicks != s.Start:
+		s.Have &^= FieldSmaps
+		s.Lost &^= FieldSmaps
+	case err != nil:
+		s.Have &^= FieldSmaps
+		s.Lost |= FieldSmaps
+	}
+}
+
+// readWChanOf reads the wchan of a thread; a tid of 0 is the leader.
+func (w *worker) readWChanOf(s *Sample, tid int) string {
+	id := s.PID
+	if tid != 0 {
+		id = tid // /proc/TID is not listed, but is cheaper to open than /proc/PID/task/TID
+	}
+	text, err := w.reader.Read(id, "wchan")
+	if err != nil {
+		if !threadGone(err) {
+			s.Lost |= FieldWChan
+		}
+		return ""
+	}
+	return w.internWChan(text)
+}
+
+// apply stores the result of a read. s is the Sample with it.
+func (r *procRead) apply(src *procfsSource, snap *Snapshot, s *procfsSample, wchan string) {
+	to := &snap.Samples[r.sample]
+	switch {
+	case r.part == FieldSmaps:
+		to.PSSBytes, to.SwapPSSBytes, to.USSBytes, to.SmapsTicks = s.PSSBytes, s.SwapPSSBytes, s.USSBytes, s.SmapsTicks
+		src.states.processes[r.sample].smaps = s.state.smaps
+		to.Have |= s.Have & FieldSmaps
+		to.Lost |= s.Lost & FieldSmaps
+		to.Skipped |= s.Skipped & FieldSmaps
+	case s.Lost&FieldWChan != 0:
+		r.setLost(snap)
+	case r.task >= 0:
+		to.Tasks[r.task].WChan = wchan
+		to.Tasks[r.task].Have |= FieldWChan
+	default:
+		to.WChan = wchan
+	}
+}

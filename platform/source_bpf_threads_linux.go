@@ -1,0 +1,158 @@
+//go:build amd64 || arm64
+
+package platform
+
+import (
+	"slices"
+	"sort"
+
+	"github.com/seed57308aee/process_exporter/platform/bpf"
+)
+
+// A threadGroup assembles the Sample of a process with several threads.
+type threadGroup struct {
+	sample        int    // index
+	found         int    // threads
+	old           []Task // of the last walk
+	usage         bpf.Usage
+	flags         uint32
+	exitedRuntime uint64 // runtime of the exited threads when the process was read
+	incomplete    bool   // a thread was not added
+
+	prev  Sample // of the last walk
+	known bool   // prev is valid
+}
+
+func newThreadGroup(sample int, p *bpf.Process, prev *Sample) threadGroup {
+	g := threadGroup{sample: sample, usage: p.Usage, flags: p.Flags, exitedRuntime: p.ExitedRuntime}
+	if prev != nil {
+		g.prev, g.known, g.old = *prev, true, prev.Tasks
+	}
+	return g
+}
+
+// assignThreads adds every thread to its process, and sums the usage. Threads ascend by
+// TID: those of one process are in order, but not always adjacent. A first pass counts
+// them, a second one stores each in the memory of its process.
+func (b *bpfSource) assignThreads(snap *Snapshot) {
+	at := -1
+	groupOf := func(t *bpf.Thread) int {
+		if at < 0 || snap.Samples[b.groups[at].sample].PID != int(t.Pid) {
+			at = sort.Search(len(b.groups), func(i int) bool { return snap.Samples[b.groups[i].sample].PID >= int(t.Pid) })
+			if at == len(b.groups) || snap.Samples[b.groups[at].sample].PID != int(t.Pid) {
+				at = -1 // the process got its second thread after it was read
+			}
+		}
+		return at
+	}
+	for _, t := range b.threads {
+		if at := groupOf(t); at >= 0 {
+			b.groups[at].found++
+		}
+	}
+	arena := slices.Grow(snap.arenas[snap.arena][:0], len(b.threads))
+	states, from := slices.Grow(b.states.arenas[b.states.arena][:0], len(b.threads)), 0
+	for i := range b.groups {
+		g := &b.groups[i]
+		snap.Samples[g.sample].Tasks = arena[from : from : from+g.found]
+		b.states.processes[g.sample].threads = states[from : from : from+g.found]
+		from += g.found
+	}
+	for _, t := range b.threads {
+		if at := groupOf(t); at >= 0 {
+			g := &b.groups[at]
+			s, state := &snap.Samples[g.sample], &b.states.processes[g.sample]
+			g.add(t, s.PID)
+			start := b.times.ticks(t.Start)
+			task, ran := b.task(t, start, g.lastTask(t, start))
+			s.Tasks, state.threads = append(s.Tasks, task), append(state.threads, threadState{ranSinceWChan: ran})
+		}
+	}
+	snap.arenas[snap.arena], b.states.arenas[b.states.arena] = arena[:from], states[:from]
+	for i := range b.groups {
+		b.finishGroup(snap, &b.groups[i])
+	}
+}
+
+// finishGroup completes the Sample of a process whose threads were all added.
+func (b *bpfSource) finishGroup(snap *Snapshot, g *threadGroup) {
+	s := &snap.Samples[g.sample]
+	var prev *Sample
+	if g.known {
+		prev = &g.prev
+	}
+	s.setUsage(&g.usage, g.flags, prev)
+	if g.known && prev.Have&FieldSwitches != 0 && (g.incomplete || g.found < s.Threads) {
+		s.keepHighest(prev)
+	}
+	if len(s.Tasks) < 2 { // the other threads have exited
+		s.Tasks, b.states.processes[g.sample].threads = nil, nil
+	}
+	b.planReads(s, prev, g.sample)
+}
+
+// add adds the usage of a thread other than the leader, which the process record contains.
+// No thread counts twice: a thread with a lower TID is read before its process and may have
+// exited in between, so that its usage is also among that of the exited threads. It is left
+// out if any thread has exited in between.
+func (g *threadGroup) add(t *bpf.Thread, pid int) {
+	switch {
+	case int(t.Tid) == pid:
+		return
+	case int(t.Tid) < pid && t.ExitedRuntime != g.exitedRuntime:
+		g.incomplete = true
+		return
+	}
+	u := &g.usage
+	u.Utime += t.Usage.Utime
+	u.Stime += t.Usage.Stime
+	u.Runtime += t.Usage.Runtime
+	u.MinorFaults += t.Usage.MinorFaults
+	u.MajorFaults += t.Usage.MajorFaults
+	u.Voluntary += t.Usage.Voluntary
+	u.Nonvoluntary += t.Usage.Nonvoluntary
+	u.ReadBytes += t.Usage.ReadBytes
+	u.WriteBytes += t.Usage.WriteBytes
+	u.RunDelay += t.Usage.RunDelay
+	u.BlockDelay += t.Usage.BlockDelay
+}
+
+// lastTask returns the Task of the thread in the last walk, or nil. start is its start time
+// in clock ticks after boot.
+func (g *threadGroup) lastTask(t *bpf.Thread, start uint64) *Task {
+	for len(g.old) > 0 && g.old[0].TID < int(t.Tid) {
+		g.old = g.old[1:]
+	}
+	if len(g.old) > 0 && g.old[0].TID == int(t.Tid) && g.old[0].Start == start {
+		return &g.old[0]
+	}
+	return nil
+}
+
+// task converts a thread record to a Task. old is the Task of the same thread in the last
+// walk, or nil. ran reports whether the thread has run since its WChan was read.
+func (b *bpfSource) task(r *bpf.Thread, start uint64, old *Task) (task Task, ran bool) {
+	task = Task{
+		TID:               int(r.Tid),
+		State:             stateLetter(r.State, r.ExitState),
+		Have:              FieldStatus | FieldTaskUsage | usageFields(r.Flags)&FieldIO,
+		VoluntarySwitches: r.Usage.Voluntary, NonvoluntarySwitches: r.Usage.Nonvoluntary,
+		Start:       start,
+		MinorFaults: r.Usage.MinorFaults, MajorFaults: r.Usage.MajorFaults,
+		ReadBytes: r.Usage.ReadBytes, WriteBytes: r.Usage.WriteBytes,
+	}
+	if old == nil {
+		task.UserNanos, task.SystemNanos = cpuTimes(&r.Usage, 0, 0)
+		task.Comm = commString(&r.Comm, "")
+		return task, false
+	}
+	task.UserNanos, task.SystemNanos = cpuTimes(&r.Usage, old.UserNanos, old.SystemNanos)
+	task.Comm = commString(&r.Comm, old.Comm)
+	if old.Have&FieldWChan != 0 {
+		task.WChan = old.WChan
+		task.Have |= FieldWChan
+		ran = task.VoluntarySwitches != old.VoluntarySwitches || task.NonvoluntarySwitches != old.NonvoluntarySwitches ||
+			!stillSleeping(task.State, old.State)
+	}
+	return task, ran
+}

@@ -1,0 +1,212 @@
+package platform
+
+import (
+	"os"
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/seed57308aee/process_exporter/procfs"
+)
+
+// Most threads of a machine sleep between two walks. A thread that has not run has used
+// no CPU time, no faults, no context switches and no I/O. The activity marker of a process
+// shows whether any of its threads has run. It is read before all other values.
+//
+// The marker is the CPU clock of the process: the CPU time in nanoseconds of all its
+// threads, including exited ones. clock_gettime(2) returns it to every user, at a fiftieth
+// of the cost of the files. To sleep, to start and to exit all take CPU time. If the
+// clock has not changed, the process has the same threads in the same places. The clock
+// of a thread that runs during the call may lag by one scheduler tick; its values then
+// belong to the next walk.
+//
+// The clock of a process that ran between all of the last walks is not read: its leader
+// has switched each time. The clock is read again once the leader has slept.
+//
+// In another PID namespace the clock is not available. There the marker is a hash of the
+// schedstat of each thread: the time that it ran and waited, and how often. It is read only
+// for processes and threads that slept during the last walk. Everywhere it is also the
+// marker of the sleeping threads of a process that has run.
+//
+// Other processes can change a sleeping process: take its memory, which its statm shows,
+// change its limits, open files in a shared descriptor table, and freeze it. The full
+// read every refreshInterval walks finds all but the first. It would also find a process
+// with the same PID and, by chance, the same clock.
+
+// refreshInterval is the number of walks after which an idle process is read in full.
+const refreshInterval = 16
+
+// alwaysActive is the number of walks in a row in which a process has run after which it
+// is expected to run before the next one.
+const alwaysActive = 4
+
+// An activity shows whether a process has run between two walks.
+type activity struct {
+	// marker is the CPU clock of the process plus 1, or a hash of its schedstat. It is
+	// read before all other values; 0 if unknown.
+	marker uint64
+
+	residentPages uint32 // resident memory, up to 16 TiB
+	idle          bool   // it slept during the last walk; used only without CPU clock
+	activeWalks   uint8  // walks in a row in which the leader has run, at most alwaysActive
+}
+
+// A threadActivity shows whether a thread has run between two walks.
+type threadActivity struct {
+	marker uint64 // hash of its schedstat, read before all other values; 0 if unknown
+	idle   bool   // it slept during the last walk
+}
+
+// cpuClock returns the CPU time in nanoseconds of all threads of a process, including
+// exited ones, plus 1. It returns 0 if the kernel does not provide it.
+func cpuClock(pid int) uint64 {
+	const cpuClockSched = 2 // CPUCLOCK_SCHED, combined with the complement of the PID (linux/posix-timers.h)
+	var t unix.Timespec
+	_, _, errno := unix.RawSyscall(unix.SYS_CLOCK_GETTIME, uintptr(^pid<<3|cpuClockSched), uintptr(unsafe.Pointer(&t)), 0)
+	if errno != 0 {
+		return 0
+	}
+	return uint64(t.Nano()) + 1
+}
+
+// hasPreciseCPUClock reports whether CPU clocks have a resolution of nanoseconds. On
+// machines whose only clock is the timer interrupt, they do not change for milliseconds.
+func hasPreciseCPUClock() bool {
+	pid := os.Getpid()
+	first := cpuClock(pid)
+	for range 1000 { // half a millisecond
+		if now := cpuClock(pid); now != first {
+			return first != 0 && now-first < uint64(time.Millisecond)
+		}
+	}
+	return false
+}
+
+// schedstatHash returns a hash of schedstat. A kernel without it shows zeros, for which the
+// hash is 0.
+func schedstatHash(st *procfs.Schedstat) uint64 {
+	if st.Slices == 0 {
+		return 0
+	}
+	const multiplier = 0x9e3779b97f4a7c15 // 2^64 / golden ratio
+	n := st.RunNanoseconds
+	n = (n ^ n>>29) * multiplier
+	n = (n ^ n>>32 ^ st.WaitNanoseconds) * multiplier
+	n = (n ^ n>>29 ^ st.Slices) * multiplier
+	return n | 1
+}
+
+// readActivity returns the activity of a process with its current marker. It is called
+// before all other reads, so that all values are at least as new as the marker.
+func (w *worker) readActivity(pid int, prev *procfsSample) (now activity) {
+	switch {
+	case prev != nil && prev.state.activity.activeWalks >= alwaysActive:
+	case w.src.cpuClocks:
+		now.marker = cpuClock(pid)
+	case prev != nil && prev.state.activity.idle:
+		now.marker = w.schedstatMarker(w.reader.Read(pid, "schedstat"))
+	}
+	return now
+}
+
+// unchanged reports whether a process has not changed since the last walk. If so, it
+// copies the Sample of that walk. It sets the resident pages of now if it reads them.
+func (w *worker) unchanged(prev *procfsSample, now *activity) bool {
+	last := &prev.state.activity
+	if now.marker == 0 || now.marker != last.marker || prev.Want&^(prev.Have|prev.Lost|prev.Skipped) != 0 {
+		return false
+	}
+	if prev.Want != 0 && !prev.Kernel && prev.State != 'Z' { // its memory is needed
+		text, err := w.reader.Read(prev.PID, "statm")
+		if err != nil || procfs.ParseStatm(text, &w.read.statm) != nil {
+			return false
+		}
+		now.residentPages = uint32(w.read.statm.Resident)
+		if now.residentPages != last.residentPages {
+			return false
+		}
+	}
+	if w.refreshDue(prev.PID) || !w.src.cpuClocks && !w.threadsUnchanged(prev) {
+		return false
+	}
+	w.read.sample = *prev
+	w.read.sample.state.activity.activeWalks = 0
+	return true
+}
+
+// refreshDue reports whether this walk reads a process or thread in full even if it is
+// idle.
+func (w *worker) refreshDue(id int) bool { return (uint64(id)+w.walkNumber)%refreshInterval == 0 }
+
+// threadsUnchanged reports whether a process has the same threads as in the last walk, and
+// none of them has run since.
+func (w *worker) threadsUnchanged(prev *procfsSample) bool {
+	if len(prev.Tasks) == 0 {
+		return true
+	}
+	var err error
+	if w.read.tids, err = w.reader.AppendTIDs(w.read.tids[:0], prev.PID); err != nil || len(w.read.tids) != len(prev.state.threads) {
+		return false
+	}
+	for i := range prev.Tasks {
+		tid, old := prev.Tasks[i].TID, &prev.state.threads[i].activity
+		if tid != w.read.tids[i] || !old.idle || old.marker == 0 || w.threadMarker(prev.PID, tid) != old.marker {
+			return false
+		}
+	}
+	return true
+}
+
+// threadMarker returns the marker of one thread, 0 if unknown.
+func (w *worker) threadMarker(pid, tid int) uint64 {
+	return w.schedstatMarker(w.reader.ReadTask(pid, tid, "schedstat"))
+}
+
+func (w *worker) schedstatMarker(text []byte, err error) uint64 {
+	if err != nil || procfs.ParseSchedstat(text, &w.read.sched) != nil {
+		return 0
+	}
+	return schedstatHash(&w.read.sched)
+}
+
+// updateActivity sets idle and activeWalks after a full read. They only decide whether the
+// next walk reads the marker.
+func (w *worker) updateActivity(s, prev *procfsSample) {
+	a := &s.state.activity
+	known := prev != nil && s.Have&prev.Have&FieldStatus != 0
+	switched := known && (s.VoluntarySwitches != prev.VoluntarySwitches || s.NonvoluntarySwitches != prev.NonvoluntarySwitches)
+	if switched {
+		a.activeWalks = min(prev.state.activity.activeWalks+1, alwaysActive)
+	}
+	a.idle = w.src.schedstatCounts && known && !switched && s.State != 'R' && s.State == prev.State && s.Lost == 0 && prev.Lost == 0 &&
+		s.Want == prev.Want && s.ExecID == prev.ExecID && len(s.Tasks) == len(prev.Tasks)
+	for i := range s.state.threads {
+		a.idle = a.idle && s.state.threads[i].activity.idle
+	}
+}
+
+// threadIdle reports whether a thread slept during the walk. old is the same thread in the
+// last walk, or zero.
+func (w *worker) threadIdle(t, old *Task) bool {
+	return w.src.schedstatCounts && t.TID == old.TID && t.State != 'R' && t.State == old.State && t.Have == old.Have &&
+		t.VoluntarySwitches == old.VoluntarySwitches && t.NonvoluntarySwitches == old.NonvoluntarySwitches
+}
+
+// A walk reads the wchan of the first wchanReadsPerWalk sleeping threads that have run, and
+// of the others every wchanInterval walks.
+const (
+	wchanReadsPerWalk = 32
+	wchanInterval     = 64
+)
+
+// readsWChan reports whether to read the wchan of a thread that has run since it was read.
+// A thread in an uninterruptible sleep is always read. The reads of all others would cost
+// a fifth of all reads, and most threads return to the same function.
+func (w *worker) readsWChan(id int, now, before byte, known bool) bool {
+	if !known || now != before || now == 'D' || w.read.wchanReads < wchanReadsPerWalk || (uint64(id)+w.walkNumber)%wchanInterval == 0 {
+		w.read.wchanReads++
+		return true
+	}
+	return false
+}

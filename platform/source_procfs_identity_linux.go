@@ -1,0 +1,186 @@
+package platform
+
+import (
+	"context"
+	"errors"
+	"hash/maphash"
+	"io/fs"
+	"strings"
+
+	"github.com/seed57308aee/process_exporter/procfs"
+)
+
+// identify reads the names of a process. The process may have exited and another may have
+// its PID: stat is read last and must have the same start time. A process that became a
+// zombie since the walk has no command line, and counts as gone. inode is that of its
+// directory, 0 if unknown.
+func (w *worker) identify(target Sample, inode uint64, want IdentityFields) (Identity, error) {
+	id := Identity{ID: target.ID}
+	w.setCurrent(target.PID, inode)
+	if err := w.reader.OpenProcess(target.PID); err != nil {
+		return id, err
+	}
+	defer w.reader.CloseProcess()
+	if inode != 0 && inodesDiffer(inode, w.reader.DirInode()) {
+		return id, procfs.ErrGone
+	}
+	err := w.readIdentity(&target, want, func(field IdentityFields, text []byte) {
+		switch field {
+		case IdentityArgs:
+			id.Args = procfs.AppendArgs(nil, text)
+		case IdentityUser:
+			id.EUID = w.read.status.UIDs[1]
+		case IdentityCgroups:
+			id.Cgroups = procfs.AppendCgroupPaths(nil, text)
+		case IdentityExe:
+			id.Exe = strings.TrimSuffix(string(text), deletedSuffix)
+		}
+	})
+	if err == nil {
+		err = w.verifySame(&target)
+	}
+	id.Comm, id.Fingerprint = string(w.read.stat.Comm), w.fingerprint()
+	return id, err
+}
+
+// deletedSuffix is the suffix that the kernel appends to the path of a deleted file, as
+// after an upgrade of its package.
+const deletedSuffix = " (deleted)"
+
+// readIdentity reads the wanted names of a process and adds them to the hash
+// w.read.identity. If use is not nil, it calls use with the text of each file. It does not
+// verify that the PID still belongs to the process.
+func (w *worker) readIdentity(target *Sample, want IdentityFields, use func(IdentityFields, []byte)) error {
+	w.read.hasUser = false
+	hash := &w.read.identity
+	hash.Reset()
+	add := func(field IdentityFields, text []byte, err error) error {
+		if err != nil {
+			return ignoreMissing(err)
+		}
+		if field == IdentityUser {
+			if err := procfs.ParseStatus(text, &w.read.status); err != nil {
+				return err
+			}
+			if w.read.status.Have&procfs.StatusUIDs == 0 {
+				return errIncomplete
+			}
+			w.read.hasUser = true
+			maphash.WriteComparable(hash, w.read.status.UIDs[1])
+		} else {
+			_, _ = hash.Write(text) // never fails
+		}
+		_ = hash.WriteByte(byte(field)) // separates the fields
+		if use != nil {
+			use(field, text)
+		}
+		return nil
+	}
+	if w.findLiveThread(target); w.read.liveThread != 0 {
+		w.reader.ReadViaThread(target.PID, w.read.liveThread)
+		defer w.reader.ReadViaThread(0, 0)
+	}
+	if want&IdentityArgs != 0 && !target.Kernel {
+		text, err := w.reader.ReadPrefix(target.PID, "cmdline")
+		if err := add(IdentityArgs, text, err); err != nil {
+			return err
+		}
+	}
+	if want&IdentityUser != 0 {
+		text, err := w.reader.Read(target.PID, "status")
+		if err := add(IdentityUser, text, err); err != nil {
+			return err
+		}
+	}
+	if want&IdentityCgroups != 0 {
+		// A short read cannot be detected from the text, so read to the end.
+		text, err := w.reader.ReadAll(target.PID, "cgroup")
+		if err := add(IdentityCgroups, text, err); err != nil {
+			return err
+		}
+	}
+	if want&IdentityExe != 0 && !target.Kernel {
+		text, err := w.reader.ReadLink(target.PID, "exe")
+		if err := add(IdentityExe, text, err); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// fingerprint returns the hash of the names that readIdentity has read. It is never 0.
+func (w *worker) fingerprint() uint64 { return max(w.read.identity.Sum64(), 1) }
+
+// verifySame reads the stat of a process. It returns ErrGone if the PID belongs to another
+// process, or if the process has become a zombie.
+func (w *worker) verifySame(target *Sample) error {
+	if err := w.readStat(target.PID); err != nil {
+		return err
+	}
+	if w.read.stat.StartTicks != target.Start || exiting(&w.read.stat) && target.State != 'Z' && !target.Kernel {
+		return procfs.ErrGone
+	}
+	return nil
+}
+
+// readStat reads the stat of a process into w.read.stat.
+func (w *worker) readStat(pid int) error {
+	text, err := w.reader.Read(pid, "stat")
+	if err != nil {
+		return err
+	}
+	return procfs.ParseStat(text, &w.read.stat)
+}
+
+// ignoreMissing returns nil if err means that access to a file is denied or that the
+// kernel lacks it: the name then stays empty. It returns other errors.
+func ignoreMissing(err error) error {
+	if errors.Is(err, procfs.ErrAccessDenied) || errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
+}
+
+// Fingerprints implements Source.
+func (s *procfsSource) Fingerprints(ctx context.Context, snap *Snapshot, at []int, want IdentityFields, fingerprints []uint64) {
+	s.lastFingerprints = append(s.lastFingerprints[:0], fingerprints...)
+	clear(fingerprints)
+	for next := 0; next < len(at); {
+		w := s.worker()
+		if w == nil || ctx.Err() != nil {
+			return
+		}
+		from := next
+		finished := s.run(ctx, w, func(w *worker) { w.fingerprints(snap, at, from, want, fingerprints) })
+		if next, _ = w.progress(); finished {
+			return
+		}
+		next++ // the process is unresponsive
+	}
+}
+
+// fingerprints computes the fingerprints of the processes at[from:]. An unchanged
+// fingerprint belongs to the same process: no other file has to be read to verify it.
+func (w *worker) fingerprints(snap *Snapshot, at []int, from int, want IdentityFields, fingerprints []uint64) {
+	w.start(from)
+	target := &w.read.prev.Sample
+	for i := from; i < len(at) && !w.deadline.Load(); i++ {
+		now, last, inode := uint64(0), uint64(0), uint64(0)
+		if !w.commit(i, func() {
+			*target, last = snap.Samples[at[i]], w.src.lastFingerprints[i]
+			inode = w.src.states.inode(target.PID)
+		}) {
+			return
+		}
+		w.setCurrent(target.PID, inode)
+		if !w.skips(target.PID, 0) && w.readIdentity(target, want, nil) == nil {
+			now = w.fingerprint()
+		}
+		if now != 0 && now != last && w.verifySame(target) != nil {
+			now = 0
+		}
+		if !w.commit(i+1, func() { fingerprints[i] = now }) {
+			return
+		}
+	}
+}

@@ -1,0 +1,247 @@
+package platform
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"hash/maphash"
+	"os"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"github.com/seed57308aee/process_exporter/platform/internal/host"
+	"github.com/seed57308aee/process_exporter/procfs"
+)
+
+// A procfsSource reads processes from a process file system.
+type procfsSource struct {
+	mount *procfs.Mount
+	clock host.Clock
+	page  uint64 // bytes
+
+	cpuClocks       bool // the CPU clock of a process shows whether one of its threads has run
+	someNeverBlock  bool // status, statm and the size of fd never block: the mount is the kernel's
+	schedstatCounts bool // schedstat shows whether a thread has run
+
+	smapsBudget   time.Duration
+	smapsMaxRSS   uint64
+	smapsFirstPID atomic.Int64 // PID from which the next walk continues to read smaps again
+
+	bpfError error // why BPF is not in use although it was allowed
+
+	reader *procfs.Reader // for files that never block
+
+	pids      []int
+	listed    []procfs.Entry // parallel to pids
+	resumePID int            // PID at which the deadline ended the last walk, 0 if it did not
+	idle      *worker        // worker for the next call, nil after one was abandoned
+	users     host.UserNames
+	seed      maphash.Seed // of all hashes that are compared
+
+	lastFingerprints []uint64 // copy of the argument of Fingerprints
+
+	states     stateTable
+	quarantine quarantine
+
+	nonBlocking nonBlockingStats
+}
+
+func open(o Options) (Source, error) {
+	proc, err := openProcfs(o)
+	if err != nil {
+		return nil, err
+	}
+	if o.Kind != KindAuto && o.Kind != KindBPF {
+		return proc, nil
+	}
+	source, err := openBPF(proc)
+	switch {
+	case err == nil:
+		return source, nil
+	case o.Kind == KindAuto:
+		proc.bpfError = err
+		return proc, nil
+	}
+	_ = proc.Close() // read only
+	return nil, fmt.Errorf("platform: source %s: %w", KindBPF, err)
+}
+
+func openProcfs(o Options) (*procfsSource, error) {
+	if o.Root == "" {
+		o.Root = "/proc"
+	}
+	mount, err := procfs.Open(o.Root)
+	if err != nil {
+		return nil, err
+	}
+	s := &procfsSource{
+		mount: mount,
+		clock: host.NewClock(mount),
+
+		reader:      procfs.NewReader(mount),
+		smapsBudget: o.SmapsBudget,
+		smapsMaxRSS: o.SmapsMaxRSS,
+
+		page: uint64(os.Getpagesize()),
+		seed: maphash.MakeSeed(),
+	}
+	s.quarantine.processes = make(map[*worker]unresponsiveProcess)
+	s.someNeverBlock = mount.IsProcfs()
+	s.cpuClocks = mount.IsProcfs() && mount.OwnPIDs() && hasPreciseCPUClock()
+	// The PID of this process is unknown in another PID namespace. That the kernel
+	// lacks schedstat is assumed only where the test is possible.
+	s.schedstatCounts = !mount.IsProcfs() || newWorker(s).threadMarker(os.Getpid(), os.Getpid()) != 0 || !mount.OwnPIDs()
+	return s, nil
+}
+
+// Kind implements Source.
+func (s *procfsSource) Kind() (Kind, error) { return KindProcfs, s.bpfError }
+
+// ExitsPending implements Source: /proc does not report exits.
+func (s *procfsSource) ExitsPending() <-chan struct{} { return nil }
+
+// Close implements Source.
+func (s *procfsSource) Close() error { return s.mount.Close() }
+
+// worker returns a worker, or nil if too many reads block already.
+func (s *procfsSource) worker() *worker {
+	if s.idle == nil {
+		if s.quarantine.size() >= maxBlockedReads {
+			return nil
+		}
+		s.idle = newWorker(s)
+	}
+	return s.idle
+}
+
+// startClock sets the start time of a walk.
+func (s *procfsSource) startClock(snap *Snapshot) {
+	s.clock.Update(s.reader)
+	snap.BootTime, snap.TicksPerSecond, snap.Now = s.clock.BootTime(), s.clock.TicksPerSecond(), s.clock.Now(s.reader)
+}
+
+// Walk implements Source.
+func (s *procfsSource) Walk(ctx context.Context, snap *Snapshot) error {
+	s.startClock(snap)
+	var err error
+	if s.listed, err = s.reader.AppendProcesses(s.listed[:0]); err != nil {
+		return fmt.Errorf("platform: cannot list processes: %w", err)
+	}
+	s.pids = s.pids[:0]
+	for i := range s.listed {
+		s.pids = append(s.pids, s.listed[i].PID)
+	}
+	if len(s.pids) == 0 {
+		return errors.New("platform: the process file system contains no process")
+	}
+	snap.begin(s.pids)
+	s.states.begin(snap, s.pids)
+	snap.Source, snap.Exits = string(KindProcfs), nil
+	snap.HidePID = s.mount.IsProcfs() && s.pids[0] != 1
+	// Start with the processes that the last walk did not reach before its deadline.
+	first, _ := slices.BinarySearch(s.pids, s.resumePID)
+	s.resumePID = 0
+	smapsFirst := int(s.smapsFirstPID.Swap(0))
+	if err = s.walkRange(ctx, snap, first, len(s.pids), smapsFirst); err == nil {
+		err = s.walkRange(ctx, snap, 0, first, smapsFirst)
+	} else {
+		for i := range first {
+			s.states.keepUnread(i)
+		}
+	}
+	s.states.finish()
+	snap.Unresponsive += s.quarantine.size()
+	if err != nil {
+		return fmt.Errorf("platform: %w", err)
+	}
+	return nil
+}
+
+// walkRange reads the processes s.pids[next:end]. It keeps the Samples of processes that
+// it does not reach. It reads smaps again from the PID smapsFirst on.
+func (s *procfsSource) walkRange(ctx context.Context, snap *Snapshot, next, end, smapsFirst int) (err error) {
+	for err == nil && next < end && ctx.Err() == nil {
+		w := s.worker()
+		if w == nil {
+			break
+		}
+		from := next
+		w.smapsFirst = smapsFirst
+		finished := s.run(ctx, w, func(w *worker) { w.walk(snap, s.listed[:end], from) })
+		if next, err = w.progress(); !finished { // a read of the process at next blocks
+			s.keepUnresponsive(snap, next)
+			s.states.replaceArenas()
+			next++
+		}
+	}
+	if next < end {
+		snap.Partial = true
+		if s.resumePID == 0 {
+			s.resumePID = s.pids[next]
+		}
+	}
+	for ; next < end; next++ {
+		if err != nil || ctx.Err() != nil {
+			s.states.keepUnread(next)
+		} else { // too many reads block
+			s.keepUnresponsive(snap, next)
+		}
+	}
+	return err
+}
+
+// Complete implements Source.
+func (s *procfsSource) Complete(ctx context.Context, snap *Snapshot) {
+	s.states.attach(snap)
+	for next := 0; next < len(snap.Samples); {
+		w := s.worker()
+		if w == nil || ctx.Err() != nil {
+			snap.Partial = true
+			return
+		}
+		from := next
+		finished := s.run(ctx, w, func(w *worker) { w.complete(snap, from) })
+		if next, _ = w.progress(); !finished {
+			snap.Samples[next].Lost |= snap.Samples[next].Want
+			s.states.processes[next].activity = activity{}
+			s.states.replaceArenas()
+			next++
+		}
+	}
+}
+
+// Identify implements Source.
+func (s *procfsSource) Identify(ctx context.Context, sample *Sample, want IdentityFields) (Identity, error) {
+	w := s.worker()
+	if w == nil || w.skips(sample.PID, 0) {
+		return Identity{}, fmt.Errorf("platform: identify process %d: %w", sample.PID, ErrUnresponsive)
+	}
+	target, inode := *sample, s.states.inode(sample.PID)
+	var id Identity
+	var err error
+	if !s.run(ctx, w, func(w *worker) { id, err = w.identify(target, inode, want) }) {
+		return Identity{}, fmt.Errorf("platform: identify process %d: %w", target.PID, ErrUnresponsive)
+	}
+	if err != nil {
+		return Identity{}, fmt.Errorf("platform: identify process %d: %w", target.PID, err)
+	}
+	id.StartTime = s.clock.Time(target.Start)
+	if w.read.hasUser {
+		id.Username = s.users.Name(id.EUID)
+	}
+	return id, nil
+}
+
+// ExitIdentity implements Source. It does not resolve the cgroup: /proc does not report
+// exits.
+func (s *procfsSource) ExitIdentity(e *Exit, want IdentityFields) Identity {
+	id := Identity{ID: e.ID, Comm: e.Comm, StartTime: s.clock.Time(e.Start), EUID: e.EUID}
+	if want&IdentityArgs != 0 {
+		id.Args = procfs.AppendArgs(nil, e.Args)
+	}
+	if want&IdentityUser != 0 {
+		id.Username = s.users.Name(e.EUID)
+	}
+	return id
+}

@@ -1,0 +1,73 @@
+package platform
+
+import (
+	"errors"
+
+	"github.com/seed57308aee/process_exporter/procfs"
+)
+
+// The leader of a process may exit before its other threads. The files of the process
+// then describe a zombie, without memory, descriptors and command line. The files of any
+// live thread of it have them, so these are read instead. CPU time and I/O of the process
+// are still correct in its own files, which sum all threads.
+
+// zombieLeader reports whether only the leader of the process has exited.
+func zombieLeader(s *Sample) bool { return s.State == 'Z' && s.Threads > 1 }
+
+// errNoLiveThread is the error of reading a process with a zombie leader if no live thread
+// was found.
+var errNoLiveThread = errors.New("the leader has exited and no live thread was found")
+
+// findLiveThread sets w.read.liveThread to a live thread of a process with a zombie leader,
+// and reads its stat into w.read.stat. For other processes it sets 0.
+func (w *worker) findLiveThread(s *Sample) {
+	w.read.liveThread = 0
+	if !zombieLeader(s) {
+		return
+	}
+	var err error
+	if w.read.tids, err = w.reader.AppendTIDs(w.read.tids[:0], s.PID); err != nil {
+		return
+	}
+	for _, tid := range w.read.tids {
+		text, err := w.reader.ReadTask(s.PID, tid, "stat")
+		if err == nil && procfs.ParseStat(text, &w.read.stat) == nil && !exiting(&w.read.stat) {
+			w.read.liveThread = tid
+			return
+		}
+	}
+}
+
+// readLiveThreadMemory sets the memory of a process with a zombie leader.
+func (w *worker) readLiveThreadMemory(s *Sample) {
+	if w.findLiveThread(s); w.read.liveThread != 0 {
+		s.VirtualBytes, s.ResidentBytes = w.read.stat.VirtualBytes, w.read.stat.ResidentPages*w.src.page
+	}
+}
+
+// readLiveThreadSwap sets the swap of a process with a zombie leader. Its context switches
+// are still those of the leader.
+func (w *worker) readLiveThreadSwap(s *Sample) error {
+	if w.read.liveThread == 0 {
+		return nil
+	}
+	return w.viaLiveThread(s.PID, func() error {
+		text, err := w.reader.Read(s.PID, "status")
+		if err == nil {
+			err = procfs.ParseStatusFields(text, procfs.StatusSwap, &w.read.status)
+		}
+		s.SwapBytes = w.read.status.SwapBytes
+		return err
+	})
+}
+
+// viaLiveThread calls read while the reader opens the files of the live thread in place of
+// those of the process.
+func (w *worker) viaLiveThread(pid int, read func() error) error {
+	if w.read.liveThread == 0 {
+		return errNoLiveThread
+	}
+	w.reader.ReadViaThread(pid, w.read.liveThread)
+	defer w.reader.ReadViaThread(0, 0)
+	return read()
+}

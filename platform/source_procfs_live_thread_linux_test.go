@@ -1,0 +1,40 @@
+package platform
+
+import (
+	"os"
+	"testing"
+
+	"github.com/seed57308aee/process_exporter/testdata/proctree"
+)
+
+// TestZombieLeader reads a process whose leader has exited while another thread lives. The
+// memory and files are those of that thread, unless it exits too. A zombie process has
+// closed its files.
+func TestZombieLeader(t *testing.T) {
+	thread := proctree.Thread{TID: 11, Comm: "w", Start: 6, State: "R"}
+	tests := []struct {
+		name       string
+		process    proctree.Process
+		have, lost Fields
+		fds, rss   uint64
+	}{
+		{"alive", proctree.Process{FDs: 3, RSS: 7, Threads: []proctree.Thread{thread}}, FieldFDs, 0, 3, 7},
+		{"zombie leader", proctree.Process{FDs: 3, RSS: 7, Threads: []proctree.Thread{thread}, MainThread: proctree.Thread{State: "Z"}}, FieldFDs, 0, 3, 7},
+		{"all threads exiting", proctree.Process{RSS: 7, Threads: []proctree.Thread{{TID: 11, Comm: "w", Start: 6, State: "Z"}}, MainThread: proctree.Thread{State: "Z"}}, 0, FieldFDs, 0, 0},
+		{"zombie", proctree.Process{State: "Z"}, FieldFDs, 0, 0, 0},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			tt.process.PID, tt.process.Comm, tt.process.Start = 10, "c", 5
+			tree := proctree.New(t, 1000)
+			tree.Set(tt.process)
+			src := openSource(t, tree.Root)
+			var snap Snapshot
+			walk(t, src, &snap, everything)
+			s := snap.Samples[0]
+			if s.Have&FieldFDs != tt.have || s.Lost&FieldFDs != tt.lost || s.FDs != tt.fds || s.ResidentBytes != tt.rss*uint64(os.Getpagesize()) {
+				t.Errorf("got Have %b, Lost %b, FDs %d, %d bytes, want %b, %b, %d, %d pages", s.Have, s.Lost, s.FDs, s.ResidentBytes, tt.have, tt.lost, tt.fds, tt.rss)
+			}
+		})
+	}
+}

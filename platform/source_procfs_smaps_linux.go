@@ -1,0 +1,118 @@
+package platform
+
+import (
+	"errors"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/seed57308aee/process_exporter/platform/internal/host"
+	"github.com/seed57308aee/process_exporter/procfs"
+)
+
+// updateSmaps sets the proportional and unique memory of a process. To compute it the
+// kernel walks the page tables of the process, which cannot map memory meanwhile. Each
+// process is read when it is first seen. Later reads are limited by a budget of CPU time
+// per walk: the next walk continues where the budget was exhausted, and processes that
+// take long are read less often. Between reads a process keeps its last values.
+func (w *worker) updateSmaps(s, prev *procfsSample) {
+	known := prev != nil && prev.Have&FieldSmaps != 0 && prev.ExecID == s.ExecID && (prev.State != 'Z' || zombieLeader(&prev.Sample))
+	s.state.smaps.stale = known && (prev.state.smaps.stale || memoryChanged(&s.Sample, &prev.Sample))
+	switch {
+	case s.Kernel:
+		s.Have |= FieldSmaps
+		return
+	case s.State == 'Z' && !zombieLeader(&s.Sample):
+		// It has released its memory, so that 0 is correct. The file could not be read
+		// either, which counts as a partial error.
+		s.Have |= FieldSmaps
+		s.Lost |= FieldSmaps
+		return
+	case w.src.smapsMaxRSS > 0 && s.ResidentBytes > w.src.smapsMaxRSS:
+		s.Skipped |= FieldSmaps
+		return
+	case known && !w.smapsDue(prev.PID, prev.state.smaps, s.state.smaps.stale):
+		s.PSSBytes, s.SwapPSSBytes, s.USSBytes, s.SmapsTicks = prev.PSSBytes, prev.SwapPSSBytes, prev.USSBytes, prev.SmapsTicks
+		s.state.smaps.cost, s.state.smaps.walk = prev.state.smaps.cost, prev.state.smaps.walk
+		s.Have |= FieldSmaps
+		return
+	}
+	start := threadCPUTime()
+	var err error
+	if zombieLeader(&s.Sample) {
+		err = w.viaLiveThread(s.PID, func() error { return w.readSmaps(&s.Sample) })
+	} else {
+		err = w.readSmaps(&s.Sample)
+	}
+	if !errors.Is(err, syscall.ESRCH) || !w.processExiting(s.PID) {
+		w.setResult(s, FieldSmaps, err)
+	}
+	s.SmapsTicks = w.walkStart
+	s.state.smaps = smapsState{cost: threadCPUTime() - start, walk: uint32(w.walkNumber)}
+	if known {
+		w.read.smapsTime += s.state.smaps.cost
+	}
+}
+
+// memoryChanged reports whether a process has faulted, or gained or lost memory. If not, its
+// proportional memory changes only with that of processes that share pages with it.
+func memoryChanged(s, prev *Sample) bool {
+	return s.ResidentBytes != prev.ResidentBytes || s.MinorFaults != prev.MinorFaults || s.MajorFaults != prev.MajorFaults
+}
+
+// smapsDue reports whether this walk reads smaps again. A process whose memory has not
+// changed is due only every refreshInterval walks.
+func (w *worker) smapsDue(pid int, last smapsState, stale bool) bool {
+	budget := w.src.smapsBudget
+	if budget == 0 {
+		return true
+	}
+	age := int64(uint32(w.walkNumber) - last.walk) // walks
+	if pid < w.smapsFirst || !stale && !w.refreshDue(pid) && age < refreshInterval {
+		return false
+	}
+	// A read that takes an eighth of the budget is due in every walk, a read that takes
+	// the whole budget in every eighth.
+	if age < int64(8*last.cost/budget) {
+		return false
+	}
+	if w.read.smapsTime+last.cost > budget && w.read.smapsTime > 0 {
+		w.src.smapsFirstPID.CompareAndSwap(0, int64(pid))
+		return false
+	}
+	return true
+}
+
+// readSmaps reads smaps_rollup, or smaps on kernels before 4.14, which lack it.
+func (w *worker) readSmaps(s *Sample) error {
+	text, err := w.reader.ReadAll(s.PID, "smaps_rollup")
+	if errors.Is(err, syscall.ENOENT) {
+		text, err = w.reader.ReadAll(s.PID, "smaps")
+	}
+	if err != nil {
+		return err
+	}
+	m := &w.read.smaps
+	if err := procfs.ParseSmaps(text, m); err != nil {
+		return err
+	}
+	s.PSSBytes, s.SwapPSSBytes, s.USSBytes = m.PSSBytes, m.SwapPSSBytes, m.USSBytes
+	return nil
+}
+
+// processExiting reports whether a process is exiting and has released its memory since
+// it was listed. That is not an error of the read. A zombie leader alone does not count.
+func (w *worker) processExiting(pid int) bool {
+	text, err := w.reader.Read(pid, "stat")
+	if err != nil {
+		return false
+	}
+	var st procfs.Stat
+	return procfs.ParseStat(text, &st) == nil && exiting(&st) && st.Threads <= 1
+}
+
+// threadCPUTime returns the CPU time of the calling thread.
+func threadCPUTime() time.Duration {
+	return host.GetTime(unix.CLOCK_THREAD_CPUTIME_ID)
+}
