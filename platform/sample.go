@@ -55,7 +55,7 @@ type Sample struct {
 
 	Comm   string // name of the leader
 	State  byte   // R, S, D, Z, T and so on
-	Kernel bool   // kernel thread: it has no memory, command line or open files of its own
+	Kernel bool   // kernel thread: without user memory, command line and open files
 	EUID   uint32 // part of FieldStatus
 	ExecID uint64 // changes at execve(2), and when the process moves its arguments in memory
 	Cgroup uint64 // ID of the cgroup (v2), or 0 if the source does not read it

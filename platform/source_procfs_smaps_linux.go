@@ -12,7 +12,7 @@ import (
 )
 
 // updateSmaps sets the proportional and unique memory of a process. To compute it the
-// kernel walks the page tables of the process, which cannot map memory meanwhile. Each
+// kernel walks the page tables of the process, and blocks its mmap calls during that. Each
 // process is read when it is first seen. Later reads are limited by a budget of CPU time
 // per walk: the next walk continues where the budget was exhausted, and processes that
 // take long are read less often. Between reads a process keeps its last values.
