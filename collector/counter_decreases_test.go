@@ -13,43 +13,123 @@ func decreasesOf(counter string) string {
 
 // TestCounterDecreases checks that a lower value counts as a decrease, except after
 // execve(2), a read error or a reuse of the PID.
-func TestCounterDecreases(t *testing.T) {
-	cpu, faults, io, switches := decreasesOf("cpu"), decreasesOf("faults"), decreasesOf("io"), decreasesOf("switches")
-	all := func(n uint64) proctree.Process {
-		return processG(func(p *proctree.Process) {
-			p.UTime, p.STime, p.MinFlt, p.ReadBytes, p.WriteBytes, p.Voluntary = n, n, n, n, n, n
-		})
-	}
-	none := map[string]float64{cpu: 0, faults: 0, io: 0, switches: 0}
-	at := func(change func(p *proctree.Process), p proctree.Process) proctree.Process { change(&p); return p }
-	executed := func(p *proctree.Process) { p.StackStart = 4096 }
-	denied := func(files ...string) proctree.Process { // with zero in the other counters
-		return processG(func(p *proctree.Process) { p.UTime, p.STime, p.MinFlt, p.Broken = 20, 20, 20, files })
-	}
-	worker := func(main, worker uint64) proctree.Process {
-		return gWithThreads(proctree.Thread{Voluntary: main}, proctree.Thread{TID: 11, Comm: "w", Start: 11, Voluntary: worker})
-	}
-	runScenarios(t, []scenario{
-		{"counters increase or do not change", setup{config: groupG, opts: withChildren}, []proctree.Process{all(10)}, []step{
-			{set(all(20)), none}, {nil, none}}},
-		{"bytes read", setup{config: groupG, opts: withChildren}, []proctree.Process{all(10)}, []step{
-			{set(at(func(p *proctree.Process) { p.ReadBytes = 9 }, all(10))), map[string]float64{cpu: 0, faults: 0, io: 1, switches: 0}}}},
-		{"value stays lower", setup{config: groupG, opts: withChildren}, []proctree.Process{all(10)}, []step{
-			{set(at(func(p *proctree.Process) { p.ReadBytes, p.MinFlt = 5, 5 }, all(10))), map[string]float64{io: 1, faults: 1}},
-			{set(at(func(p *proctree.Process) { p.ReadBytes, p.MinFlt = 7, 7 }, all(10))), map[string]float64{io: 1, faults: 1}},
-			{set(all(11)), map[string]float64{io: 1, faults: 1}},
-			{set(at(func(p *proctree.Process) { p.ReadBytes, p.Voluntary = 5, 5 }, all(11))), map[string]float64{io: 2, faults: 1, switches: 1}}}},
-		{"process in no group", setup{config: groupG, opts: withChildren}, []proctree.Process{withComm("x", all(10))}, []step{
-			{set(at(func(p *proctree.Process) { p.Comm, p.UTime, p.STime = "x", 30, 9 }, all(10))), map[string]float64{cpu: 1}}}},
-		{"thread other than the main thread", setup{config: groupG, opts: withChildren}, []proctree.Process{worker(10, 10)}, []step{
-			{set(worker(10, 9)), map[string]float64{switches: 1}}}},
-		{"execve in another thread", setup{config: groupG, opts: withChildren}, []proctree.Process{worker(10, 5)}, []step{
-			{set(at(executed, processG(func(p *proctree.Process) { p.Voluntary = 5 }))), none}, {nil, none}}},
-		{"execve in a thread that no walk has seen", setup{config: groupG, opts: withChildren}, []proctree.Process{all(10)}, []step{
-			{set(at(func(p *proctree.Process) { p.StackStart, p.Voluntary = 4096, 1 }, all(10))), none}, {nil, none}}},
-		{"unreadable files", setup{config: groupG, opts: withChildren}, []proctree.Process{all(10)}, []step{
-			{set(denied("io", "status")), none}, {set(denied("stat", "io", "status")), none}, {set(at(func(p *proctree.Process) { p.UTime, p.STime, p.MinFlt = 20, 20, 20 }, all(11))), none}}},
-		{"PID is reused", setup{config: groupG, opts: withChildren}, []proctree.Process{all(10)}, []step{
-			{set(born(all(1))), none}}},
+func TestCounterDecreases(t *testing.T) { runScenarios(t, counterDecreaseScenarios) }
+
+var (
+	cpuDecreases    = decreasesOf("cpu")
+	faultDecreases  = decreasesOf("faults")
+	ioDecreases     = decreasesOf("io")
+	switchDecreases = decreasesOf("switches")
+	noDecreases     = map[string]float64{cpuDecreases: 0, faultDecreases: 0, ioDecreases: 0, switchDecreases: 0}
+)
+
+func usingAll(n uint64) proctree.Process {
+	return processG(func(p *proctree.Process) {
+		p.UTime, p.STime, p.MinFlt, p.ReadBytes, p.WriteBytes, p.Voluntary = n, n, n, n, n, n
 	})
+}
+
+func setExecuted(p *proctree.Process) { p.StackStart = 4096 }
+
+func deniedFiles(files ...string) proctree.Process { // with zero in the other counters
+	return processG(func(p *proctree.Process) { p.UTime, p.STime, p.MinFlt, p.Broken = 20, 20, 20, files })
+}
+
+func withWorker(main, worker uint64) proctree.Process {
+	return gWithThreads(proctree.Thread{Voluntary: main}, proctree.Thread{TID: 11, Comm: "w", Start: 11, Voluntary: worker})
+}
+
+var counterDecreaseScenarios = []scenario{
+	{
+		name:  "counters increase or do not change",
+		setup: setup{config: groupG, opts: withChildren},
+		first: []proctree.Process{usingAll(10)},
+		steps: []step{
+			{set(usingAll(20)), noDecreases},
+			{nil, noDecreases},
+		},
+	},
+	{
+		name:  "bytes read",
+		setup: setup{config: groupG, opts: withChildren},
+		first: []proctree.Process{usingAll(10)},
+		steps: []step{
+			{
+				set(edited(usingAll(10), func(p *proctree.Process) { p.ReadBytes = 9 })),
+				map[string]float64{cpuDecreases: 0, faultDecreases: 0, ioDecreases: 1, switchDecreases: 0},
+			},
+		},
+	},
+	{
+		name:  "value stays lower",
+		setup: setup{config: groupG, opts: withChildren},
+		first: []proctree.Process{usingAll(10)},
+		steps: []step{
+			{
+				set(edited(usingAll(10), func(p *proctree.Process) { p.ReadBytes, p.MinFlt = 5, 5 })),
+				map[string]float64{ioDecreases: 1, faultDecreases: 1},
+			},
+			{
+				set(edited(usingAll(10), func(p *proctree.Process) { p.ReadBytes, p.MinFlt = 7, 7 })),
+				map[string]float64{ioDecreases: 1, faultDecreases: 1},
+			},
+			{set(usingAll(11)), map[string]float64{ioDecreases: 1, faultDecreases: 1}},
+			{
+				set(edited(usingAll(11), func(p *proctree.Process) { p.ReadBytes, p.Voluntary = 5, 5 })),
+				map[string]float64{ioDecreases: 2, faultDecreases: 1, switchDecreases: 1},
+			},
+		},
+	},
+	{
+		name:  "process in no group",
+		setup: setup{config: groupG, opts: withChildren},
+		first: []proctree.Process{withComm("x", usingAll(10))},
+		steps: []step{
+			{set(edited(usingAll(10), func(p *proctree.Process) { p.Comm, p.UTime, p.STime = "x", 30, 9 })), map[string]float64{cpuDecreases: 1}},
+		},
+	},
+	{
+		name:  "thread other than the main thread",
+		setup: setup{config: groupG, opts: withChildren},
+		first: []proctree.Process{withWorker(10, 10)},
+		steps: []step{
+			{set(withWorker(10, 9)), map[string]float64{switchDecreases: 1}},
+		},
+	},
+	{
+		name:  "execve in another thread",
+		setup: setup{config: groupG, opts: withChildren},
+		first: []proctree.Process{withWorker(10, 5)},
+		steps: []step{
+			{set(edited(processG(func(p *proctree.Process) { p.Voluntary = 5 }), setExecuted)), noDecreases},
+			{nil, noDecreases},
+		},
+	},
+	{
+		name:  "execve in a thread that no walk has seen",
+		setup: setup{config: groupG, opts: withChildren},
+		first: []proctree.Process{usingAll(10)},
+		steps: []step{
+			{set(edited(usingAll(10), func(p *proctree.Process) { p.StackStart, p.Voluntary = 4096, 1 })), noDecreases},
+			{nil, noDecreases},
+		},
+	},
+	{
+		name:  "unreadable files",
+		setup: setup{config: groupG, opts: withChildren},
+		first: []proctree.Process{usingAll(10)},
+		steps: []step{
+			{set(deniedFiles("io", "status")), noDecreases},
+			{set(deniedFiles("stat", "io", "status")), noDecreases},
+			{set(edited(usingAll(11), func(p *proctree.Process) { p.UTime, p.STime, p.MinFlt = 20, 20, 20 })), noDecreases},
+		},
+	},
+	{
+		name:  "PID is reused",
+		setup: setup{config: groupG, opts: withChildren},
+		first: []proctree.Process{usingAll(10)},
+		steps: []step{
+			{set(born(usingAll(1))), noDecreases},
+		},
+	},
 }

@@ -48,114 +48,346 @@ func gWithThreads(ths ...proctree.Thread) proctree.Process {
 	})
 }
 
-func TestTrapCounters(t *testing.T) {
-	init := proc(1, 0, "init", "init")
-	cpu := seriesG("cpu_seconds_total", "mode", "user")
-	voluntary := seriesG("context_switches_total", "ctxswitchtype", "voluntary")
-	thread := func(metric, name string, more ...string) string {
-		return seriesG(metric, append([]string{"threadname", name}, more...)...)
+func TestTrapCounters(t *testing.T) { runScenarios(t, trapCounterScenarios) }
+
+var userSecondsG = seriesG("cpu_seconds_total", "mode", "user")
+var voluntaryG = seriesG("context_switches_total", "ctxswitchtype", "voluntary")
+var withoutGCThread = gWithThreads(proctree.Thread{}, proctree.Thread{TID: 20, Comm: "app", Start: 20})
+
+func withThreeSwitches(a, b, c uint64) proctree.Process {
+	ths := []proctree.Thread{{Voluntary: a}, {TID: 11, Comm: "w", Start: 11, Voluntary: b}, {TID: 12, Comm: "w", Start: 12, Voluntary: c}}
+	if c == 0 {
+		ths = ths[:2]
 	}
-	born := func(p proctree.Process) proctree.Process { p.Start = uptime + 50; return p }
-	switches := func(a, b, c uint64) proctree.Process {
-		ths := []proctree.Thread{{Voluntary: a}, {TID: 11, Comm: "w", Start: 11, Voluntary: b}, {TID: 12, Comm: "w", Start: 12, Voluntary: c}}
-		if c == 0 {
-			ths = ths[:2]
-		}
-		return gWithThreads(ths...)
-	}
-	gc := func(tid int, ticks uint64) proctree.Process {
-		return gWithThreads(proctree.Thread{}, proctree.Thread{TID: 20, Comm: "app", Start: 20}, proctree.Thread{TID: tid, Comm: "GC", Start: uint64(tid), UTime: ticks})
-	}
-	noGC := gWithThreads(proctree.Thread{}, proctree.Thread{TID: 20, Comm: "app", Start: 20})
-	io := func(n uint64, broken ...string) proctree.Process {
-		return processG(func(p *proctree.Process) { p.ReadBytes, p.Broken = n, broken })
-	}
-	tests := []struct {
-		name  string
-		setup setup
-		first []proctree.Process
-		steps []step
-	}{
-		{"usage before the first walk does not count", setup{config: groupG, opts: withChildren}, []proctree.Process{gWithCPU(500)}, []step{
-			{set(gWithCPU(500)), map[string]float64{cpu: 0}}, {set(gWithCPU(700)), map[string]float64{cpu: 2}}}},
-		{"usage of a process that starts later counts in full", setup{config: groupG, opts: withChildren}, []proctree.Process{init}, []step{
-			{set(born(gWithCPU(300))), map[string]float64{cpu: 3, seriesG("num_procs"): 1}}, {remove(10), map[string]float64{cpu: 3, seriesG("num_procs"): 0}}}},
-		{"empty group keeps its counters", setup{config: groupG, opts: withChildren},
-			[]proctree.Process{gWithThreads(proctree.Thread{WChan: "futex_wait"}, proctree.Thread{TID: 11, Comm: "w", Start: 11, WChan: "futex_wait"})}, []step{
-				{set(gWithThreads(proctree.Thread{UTime: 40, WChan: "futex_wait"}, proctree.Thread{TID: 11, Comm: "w", Start: 11, WChan: "futex_wait"})),
-					map[string]float64{cpu: 0.4, thread("thread_count", "w"): 1, seriesG("threads_wchan", "wchan", "futex_wait"): 2}},
-				{remove(10), map[string]float64{cpu: 0.4, seriesG("num_procs"): 0, seriesG("memory_bytes", "memtype", "resident"): 0, seriesG("open_filedesc"): 0, seriesG("states", "state", "Sleeping"): 0,
-					seriesG("num_threads"): 0, seriesG("worst_fd_ratio"): 0, thread("thread_count", "w"): absent, thread("thread_cpu_seconds_total", "w", "mode", "user"): absent, seriesG("threads_wchan", "wchan", "futex_wait"): absent,
-					seriesG("memory_bytes", "memtype", "proportionalResident"): 0, seriesG("oldest_start_time_seconds"): absent}}}},
-		{"-remove-empty-groups drops the counters", setup{config: groupG, opts: grouping.Options{RemoveEmpty: true}}, []proctree.Process{gWithCPU(500)}, []step{
-			{set(gWithCPU(700)), map[string]float64{cpu: 2}}, {remove(10), map[string]float64{cpu: absent, seriesG("num_procs"): absent}}, {set(gWithCPU(800)), map[string]float64{cpu: 0, seriesG("num_procs"): 1}}}},
-		{"context switches of an exited thread stay", setup{config: groupG, opts: withChildren, noThreads: true}, []proctree.Process{switches(10, 20, 1000)}, []step{
-			{set(switches(12, 25, 1100)), map[string]float64{voluntary: 107}}, {set(switches(13, 25, 0)), map[string]float64{voluntary: 108}}, {set(switches(13, 26, 0)), map[string]float64{voluntary: 109}}}},
-		{"context switches of an exited thread stay, with thread metrics", setup{config: groupG, opts: withChildren}, []proctree.Process{switches(10, 20, 1000)}, []step{
-			{set(switches(12, 25, 1100)), map[string]float64{voluntary: 107}}, {set(switches(13, 26, 0)), map[string]float64{voluntary: 109, thread("thread_context_switches_total", "w", "ctxswitchtype", "voluntary"): 106}}}},
-		{"io becomes unreadable", setup{config: groupG, opts: withChildren}, []proctree.Process{io(1000)}, []step{
-			{set(io(1500)), map[string]float64{seriesG("read_bytes_total"): 500}}, {set(io(1500, "io")), map[string]float64{seriesG("read_bytes_total"): 500, seriesG("unreadable_procs", "file", "io"): 1}},
-			{set(io(1600)), map[string]float64{seriesG("read_bytes_total"): 600, seriesG("unreadable_procs", "file", "io"): absent}}}},
-		{"limits unreadable once", setup{config: groupG, opts: withChildren}, []proctree.Process{init}, []step{
-			{set(born(gWithCPU(50))), map[string]float64{cpu: 0.5}},
-			{set(processG(func(p *proctree.Process) { p.UTime, p.Start, p.Broken = 60, uptime+50, []string{"limits"} })), map[string]float64{cpu: 0.6, seriesG("num_procs"): 1, seriesG("worst_fd_ratio"): absent, seriesG("unreadable_procs", "file", "limits"): 1}},
-			{set(born(gWithCPU(60))), map[string]float64{cpu: 0.6, seriesG("num_procs"): 1}}}},
-		{"stat unreadable once", setup{config: groupG, opts: withChildren}, []proctree.Process{init}, []step{
-			{set(born(gWithCPU(50))), map[string]float64{cpu: 0.5}},
-			{set(processG(func(p *proctree.Process) { p.Broken = []string{"stat"} })), map[string]float64{cpu: 0.5, seriesG("num_procs"): 1, seriesG("memory_bytes", "memtype", "resident"): absent, seriesG("unreadable_procs", "file", "stat"): 1, "namedprocess_scrape_procread_errors": 1}},
-			{set(born(gWithCPU(60))), map[string]float64{cpu: 0.6, seriesG("num_procs"): 1}}}},
-		{"main thread counts once", setup{config: groupG, opts: withChildren}, []proctree.Process{
-			gWithThreads(proctree.Thread{State: "S", WChan: "futex_wait"}, proctree.Thread{TID: 11, Comm: "w", State: "S", Start: 11, WChan: "futex_wait"}, proctree.Thread{TID: 12, Comm: "w", State: "R", Start: 12})}, []step{
-			{nil, map[string]float64{seriesG("num_threads"): 3, seriesG("states", "state", "Sleeping"): 2, seriesG("states", "state", "Running"): 1, seriesG("states", "state", "Zombie"): 0, seriesG("states", "state", "Waiting"): 0,
-				seriesG("states", "state", "Other"): 0, seriesG("threads_wchan", "wchan", "futex_wait"): 2}}}},
-		{"thread name returns with its counters", setup{config: groupG, opts: withChildren}, []proctree.Process{gc(30, 0)}, []step{
-			{set(gc(30, 4)), map[string]float64{thread("thread_cpu_seconds_total", "GC", "mode", "user"): 0.04}},
-			{set(noGC), map[string]float64{thread("thread_cpu_seconds_total", "GC", "mode", "user"): absent}},
-			{set(gc(31, 100)), map[string]float64{thread("thread_cpu_seconds_total", "GC", "mode", "user"): 1.04}},
-			{set(gc(31, 150)), map[string]float64{thread("thread_cpu_seconds_total", "GC", "mode", "user"): 1.54}}}},
-		{"process of one thread has no thread series", setup{config: groupG, opts: withChildren}, []proctree.Process{gWithCPU(1)}, []step{
-			{nil, map[string]float64{seriesG("num_threads"): 1, thread("thread_count", "g"): absent}}}},
-		{"descriptor limit of 0 has no ratio", setup{config: groupG, opts: withChildren}, []proctree.Process{processG(func(p *proctree.Process) { p.FDs, p.FDLimit = 4, "0" })}, []step{
-			{nil, map[string]float64{seriesG("open_filedesc"): 4, seriesG("worst_fd_ratio"): 0}}}},
-		{"unlimited descriptors", setup{config: groupG, opts: withChildren}, []proctree.Process{processG(func(p *proctree.Process) { p.FDs, p.FDLimit = 4, "unlimited" })}, []step{
-			{nil, map[string]float64{seriesG("worst_fd_ratio"): 4.0 / math.MaxUint64}}}},
-		{"unreadable fd directory", setup{config: groupG, opts: withChildren}, []proctree.Process{processG(func(p *proctree.Process) { p.Broken = []string{"fd"} })}, []step{
-			{nil, map[string]float64{seriesG("open_filedesc"): absent, seriesG("worst_fd_ratio"): absent, seriesG("unreadable_procs", "file", "fd"): 1, "namedprocess_scrape_partial_errors": 2}}}},
-		{"smaps disabled", setup{config: groupG, opts: withChildren, noSmaps: true}, []proctree.Process{gWithCPU(1)}, []step{
-			{nil, map[string]float64{seriesG("memory_bytes", "memtype", "proportionalResident"): absent, seriesG("memory_bytes", "memtype", "proportionalSwapped"): absent, seriesG("memory_bytes", "memtype", "unique"): absent, seriesG("memory_bytes", "memtype", "resident"): 0}}}},
-		{"unreadable smaps", setup{config: groupG, opts: withChildren}, []proctree.Process{processG(func(p *proctree.Process) { p.Broken = []string{"smaps_rollup"} })}, []step{
-			{nil, map[string]float64{seriesG("memory_bytes", "memtype", "proportionalResident"): absent, seriesG("unreadable_procs", "file", "smaps"): 1, "namedprocess_scrape_partial_errors": 2}}}},
-		{"thread metrics disabled", setup{config: groupG, opts: withChildren, noThreads: true}, []proctree.Process{switches(1, 2, 3)}, []step{
-			{nil, map[string]float64{thread("thread_count", "w"): absent, seriesG("num_threads"): 3, seriesG("states", "state", "Sleeping"): 3, voluntary: 0}}}},
-		{"running thread has no wait channel", setup{config: groupG, opts: withChildren}, []proctree.Process{gWithCPU(1)}, []step{
-			{nil, map[string]float64{seriesG("threads_wchan", "wchan", "0"): absent, seriesG("threads_wchan", "wchan", ""): absent}}}},
-		{"memory units", setup{config: groupG, opts: withChildren}, []proctree.Process{processG(func(p *proctree.Process) {
+	return gWithThreads(ths...)
+}
+
+func withGCThread(tid int, ticks uint64) proctree.Process {
+	return gWithThreads(
+		proctree.Thread{},
+		proctree.Thread{TID: 20, Comm: "app", Start: 20},
+		proctree.Thread{TID: tid, Comm: "GC", Start: uint64(tid), UTime: ticks},
+	)
+}
+
+func withReads(n uint64, broken ...string) proctree.Process {
+	return processG(func(p *proctree.Process) { p.ReadBytes, p.Broken = n, broken })
+}
+
+var trapCounterScenarios = []scenario{
+	{
+		name:  "usage before the first walk does not count",
+		setup: setup{config: groupG, opts: withChildren},
+		first: []proctree.Process{gWithCPU(500)},
+		steps: []step{
+			{set(gWithCPU(500)), map[string]float64{userSecondsG: 0}},
+			{set(gWithCPU(700)), map[string]float64{userSecondsG: 2}},
+		},
+	},
+	{
+		name:  "usage of a process that starts later counts in full",
+		setup: setup{config: groupG, opts: withChildren},
+		first: []proctree.Process{initProcess},
+		steps: []step{
+			{set(born(gWithCPU(300))), map[string]float64{userSecondsG: 3, seriesG("num_procs"): 1}},
+			{remove(10), map[string]float64{userSecondsG: 3, seriesG("num_procs"): 0}},
+		},
+	},
+	{
+		name:  "empty group keeps its counters",
+		setup: setup{config: groupG, opts: withChildren},
+		first: []proctree.Process{
+			gWithThreads(proctree.Thread{WChan: "futex_wait"}, proctree.Thread{TID: 11, Comm: "w", Start: 11, WChan: "futex_wait"}),
+		},
+		steps: []step{
+			{
+				set(
+					gWithThreads(proctree.Thread{UTime: 40, WChan: "futex_wait"}, proctree.Thread{TID: 11, Comm: "w", Start: 11, WChan: "futex_wait"}),
+				),
+				map[string]float64{userSecondsG: 0.4, threadSeriesG("thread_count", "w"): 1, seriesG("threads_wchan", "wchan", "futex_wait"): 2},
+			},
+			{
+				remove(10),
+				map[string]float64{
+					userSecondsG:         0.4,
+					seriesG("num_procs"): 0,
+					seriesG("memory_bytes", "memtype", "resident"):                 0,
+					seriesG("open_filedesc"):                                       0,
+					seriesG("states", "state", "Sleeping"):                         0,
+					seriesG("num_threads"):                                         0,
+					seriesG("worst_fd_ratio"):                                      0,
+					threadSeriesG("thread_count", "w"):                             absent,
+					threadSeriesG("thread_cpu_seconds_total", "w", "mode", "user"): absent,
+					seriesG("threads_wchan", "wchan", "futex_wait"):                absent,
+					seriesG("memory_bytes", "memtype", "proportionalResident"):     0,
+					seriesG("oldest_start_time_seconds"):                           absent,
+				},
+			},
+		},
+	},
+	{
+		name:  "-remove-empty-groups drops the counters",
+		setup: setup{config: groupG, opts: grouping.Options{RemoveEmpty: true}},
+		first: []proctree.Process{gWithCPU(500)},
+		steps: []step{
+			{set(gWithCPU(700)), map[string]float64{userSecondsG: 2}},
+			{remove(10), map[string]float64{userSecondsG: absent, seriesG("num_procs"): absent}},
+			{set(gWithCPU(800)), map[string]float64{userSecondsG: 0, seriesG("num_procs"): 1}},
+		},
+	},
+	{
+		name:  "context switches of an exited thread stay",
+		setup: setup{config: groupG, opts: withChildren, noThreads: true},
+		first: []proctree.Process{withThreeSwitches(10, 20, 1000)},
+		steps: []step{
+			{set(withThreeSwitches(12, 25, 1100)), map[string]float64{voluntaryG: 107}},
+			{set(withThreeSwitches(13, 25, 0)), map[string]float64{voluntaryG: 108}},
+			{set(withThreeSwitches(13, 26, 0)), map[string]float64{voluntaryG: 109}},
+		},
+	},
+	{
+		name:  "context switches of an exited thread stay, with thread metrics",
+		setup: setup{config: groupG, opts: withChildren},
+		first: []proctree.Process{withThreeSwitches(10, 20, 1000)},
+		steps: []step{
+			{set(withThreeSwitches(12, 25, 1100)), map[string]float64{voluntaryG: 107}},
+			{
+				set(withThreeSwitches(13, 26, 0)),
+				map[string]float64{voluntaryG: 109, threadSeriesG("thread_context_switches_total", "w", "ctxswitchtype", "voluntary"): 106},
+			},
+		},
+	},
+	{
+		name:  "io becomes unreadable",
+		setup: setup{config: groupG, opts: withChildren},
+		first: []proctree.Process{withReads(1000)},
+		steps: []step{
+			{set(withReads(1500)), map[string]float64{seriesG("read_bytes_total"): 500}},
+			{set(withReads(1500, "io")), map[string]float64{seriesG("read_bytes_total"): 500, seriesG("unreadable_procs", "file", "io"): 1}},
+			{set(withReads(1600)), map[string]float64{seriesG("read_bytes_total"): 600, seriesG("unreadable_procs", "file", "io"): absent}},
+		},
+	},
+	{
+		name:  "limits unreadable once",
+		setup: setup{config: groupG, opts: withChildren},
+		first: []proctree.Process{initProcess},
+		steps: []step{
+			{set(born(gWithCPU(50))), map[string]float64{userSecondsG: 0.5}},
+			{
+				set(processG(func(p *proctree.Process) { p.UTime, p.Start, p.Broken = 60, uptime+50, []string{"limits"} })),
+				map[string]float64{
+					userSecondsG:                                  0.6,
+					seriesG("num_procs"):                          1,
+					seriesG("worst_fd_ratio"):                     absent,
+					seriesG("unreadable_procs", "file", "limits"): 1,
+				},
+			},
+			{set(born(gWithCPU(60))), map[string]float64{userSecondsG: 0.6, seriesG("num_procs"): 1}},
+		},
+	},
+	{
+		name:  "stat unreadable once",
+		setup: setup{config: groupG, opts: withChildren},
+		first: []proctree.Process{initProcess},
+		steps: []step{
+			{set(born(gWithCPU(50))), map[string]float64{userSecondsG: 0.5}},
+			{
+				set(processG(func(p *proctree.Process) { p.Broken = []string{"stat"} })),
+				map[string]float64{
+					userSecondsG:         0.5,
+					seriesG("num_procs"): 1,
+					seriesG("memory_bytes", "memtype", "resident"): absent,
+					seriesG("unreadable_procs", "file", "stat"):    1,
+					"namedprocess_scrape_procread_errors":          1,
+				},
+			},
+			{set(born(gWithCPU(60))), map[string]float64{userSecondsG: 0.6, seriesG("num_procs"): 1}},
+		},
+	},
+	{
+		name:  "main thread counts once",
+		setup: setup{config: groupG, opts: withChildren},
+		first: []proctree.Process{
+			gWithThreads(
+				proctree.Thread{State: "S", WChan: "futex_wait"},
+				proctree.Thread{TID: 11, Comm: "w", State: "S", Start: 11, WChan: "futex_wait"},
+				proctree.Thread{TID: 12, Comm: "w", State: "R", Start: 12},
+			)},
+		steps: []step{
+			{
+				nil,
+				map[string]float64{
+					seriesG("num_threads"):                          3,
+					seriesG("states", "state", "Sleeping"):          2,
+					seriesG("states", "state", "Running"):           1,
+					seriesG("states", "state", "Zombie"):            0,
+					seriesG("states", "state", "Waiting"):           0,
+					seriesG("states", "state", "Other"):             0,
+					seriesG("threads_wchan", "wchan", "futex_wait"): 2,
+				},
+			},
+		},
+	},
+	{
+		name:  "thread name returns with its counters",
+		setup: setup{config: groupG, opts: withChildren},
+		first: []proctree.Process{withGCThread(30, 0)},
+		steps: []step{
+			{set(withGCThread(30, 4)), map[string]float64{threadSeriesG("thread_cpu_seconds_total", "GC", "mode", "user"): 0.04}},
+			{set(withoutGCThread), map[string]float64{threadSeriesG("thread_cpu_seconds_total", "GC", "mode", "user"): absent}},
+			{set(withGCThread(31, 100)), map[string]float64{threadSeriesG("thread_cpu_seconds_total", "GC", "mode", "user"): 1.04}},
+			{set(withGCThread(31, 150)), map[string]float64{threadSeriesG("thread_cpu_seconds_total", "GC", "mode", "user"): 1.54}},
+		},
+	},
+	{
+		name:  "process of one thread has no thread series",
+		setup: setup{config: groupG, opts: withChildren},
+		first: []proctree.Process{gWithCPU(1)},
+		steps: []step{
+			{nil, map[string]float64{seriesG("num_threads"): 1, threadSeriesG("thread_count", "g"): absent}},
+		},
+	},
+	{
+		name:  "descriptor limit of 0 has no ratio",
+		setup: setup{config: groupG, opts: withChildren},
+		first: []proctree.Process{processG(func(p *proctree.Process) { p.FDs, p.FDLimit = 4, "0" })},
+		steps: []step{
+			{nil, map[string]float64{seriesG("open_filedesc"): 4, seriesG("worst_fd_ratio"): 0}},
+		},
+	},
+	{
+		name:  "unlimited descriptors",
+		setup: setup{config: groupG, opts: withChildren},
+		first: []proctree.Process{processG(func(p *proctree.Process) { p.FDs, p.FDLimit = 4, "unlimited" })},
+		steps: []step{
+			{nil, map[string]float64{seriesG("worst_fd_ratio"): 4.0 / math.MaxUint64}},
+		},
+	},
+	{
+		name:  "unreadable fd directory",
+		setup: setup{config: groupG, opts: withChildren},
+		first: []proctree.Process{processG(func(p *proctree.Process) { p.Broken = []string{"fd"} })},
+		steps: []step{
+			{
+				nil,
+				map[string]float64{
+					seriesG("open_filedesc"):                  absent,
+					seriesG("worst_fd_ratio"):                 absent,
+					seriesG("unreadable_procs", "file", "fd"): 1,
+					"namedprocess_scrape_partial_errors":      2,
+				},
+			},
+		},
+	},
+	{
+		name:  "smaps disabled",
+		setup: setup{config: groupG, opts: withChildren, noSmaps: true},
+		first: []proctree.Process{gWithCPU(1)},
+		steps: []step{
+			{
+				nil,
+				map[string]float64{
+					seriesG("memory_bytes", "memtype", "proportionalResident"): absent,
+					seriesG("memory_bytes", "memtype", "proportionalSwapped"):  absent,
+					seriesG("memory_bytes", "memtype", "unique"):               absent,
+					seriesG("memory_bytes", "memtype", "resident"):             0,
+				},
+			},
+		},
+	},
+	{
+		name:  "unreadable smaps",
+		setup: setup{config: groupG, opts: withChildren},
+		first: []proctree.Process{processG(func(p *proctree.Process) { p.Broken = []string{"smaps_rollup"} })},
+		steps: []step{
+			{
+				nil,
+				map[string]float64{
+					seriesG("memory_bytes", "memtype", "proportionalResident"): absent,
+					seriesG("unreadable_procs", "file", "smaps"):               1,
+					"namedprocess_scrape_partial_errors":                       2,
+				},
+			},
+		},
+	},
+	{
+		name:  "thread metrics disabled",
+		setup: setup{config: groupG, opts: withChildren, noThreads: true},
+		first: []proctree.Process{withThreeSwitches(1, 2, 3)},
+		steps: []step{
+			{
+				nil,
+				map[string]float64{
+					threadSeriesG("thread_count", "w"):     absent,
+					seriesG("num_threads"):                 3,
+					seriesG("states", "state", "Sleeping"): 3,
+					voluntaryG:                             0,
+				},
+			},
+		},
+	},
+	{
+		name:  "running thread has no wait channel",
+		setup: setup{config: groupG, opts: withChildren},
+		first: []proctree.Process{gWithCPU(1)},
+		steps: []step{
+			{nil, map[string]float64{seriesG("threads_wchan", "wchan", "0"): absent, seriesG("threads_wchan", "wchan", ""): absent}},
+		},
+	},
+	{
+		name:  "memory units",
+		setup: setup{config: groupG, opts: withChildren},
+		first: []proctree.Process{processG(func(p *proctree.Process) {
 			p.RSS, p.VSize, p.SwapKB, p.PSSKB, p.SwapPSSKB, p.USSKB = 100, 1<<20, 8, 200, 4, 120
-		})}, []step{
-			{nil, map[string]float64{seriesG("memory_bytes", "memtype", "resident"): 100 * pageSize, seriesG("memory_bytes", "memtype", "virtual"): 1 << 20, seriesG("memory_bytes", "memtype", "swapped"): 8192,
-				seriesG("memory_bytes", "memtype", "proportionalResident"): 204800, seriesG("memory_bytes", "memtype", "proportionalSwapped"): 4096, seriesG("memory_bytes", "memtype", "unique"): 122880}}}},
-		{"name with parentheses", setup{config: `- {name: g, comm: ["a) R 1 (b"]}`, opts: withChildren}, []proctree.Process{proc(10, 1, "a) R 1 (b", "x")}, []step{
-			{nil, map[string]float64{seriesG("num_procs"): 1, seriesG("states", "state", "Sleeping"): 1}}}},
-		{"zombie stays in its group", setup{config: "- {name: g, cmdline: [g]}", opts: withChildren}, []proctree.Process{processG(func(p *proctree.Process) { p.RSS, p.StackStart = 100, 4096 })}, []step{
-			{set(processG(func(p *proctree.Process) { p.Args, p.State = nil, "Z" })), map[string]float64{seriesG("num_procs"): 1, seriesG("states", "state", "Zombie"): 1, seriesG("memory_bytes", "memtype", "resident"): 0,
-				seriesG("memory_bytes", "memtype", "proportionalResident"): 0, "namedprocess_scrape_partial_errors": 1, seriesG("unreadable_procs", "file", "smaps"): absent}}}},
-		{"kernel counter decreases", setup{config: groupG, opts: withChildren}, []proctree.Process{io(1000)}, []step{
-			{set(io(1500)), map[string]float64{seriesG("read_bytes_total"): 500}}, {set(io(700)), map[string]float64{seriesG("read_bytes_total"): 500}}, {set(io(1600)), map[string]float64{seriesG("read_bytes_total"): 600}}}},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			f := newFixture(t, tt.setup, append(tt.first, init)...)
-			for i, s := range tt.steps {
-				if s.change != nil {
-					s.change(f)
-				}
-				f.want(f.scrape(), s.want)
-				if t.Failed() {
-					t.Fatalf("at step %d", i)
-				}
-			}
-		})
-	}
+		})},
+		steps: []step{
+			{
+				nil,
+				map[string]float64{
+					seriesG("memory_bytes", "memtype", "resident"):             100 * pageSize,
+					seriesG("memory_bytes", "memtype", "virtual"):              1 << 20,
+					seriesG("memory_bytes", "memtype", "swapped"):              8192,
+					seriesG("memory_bytes", "memtype", "proportionalResident"): 204800,
+					seriesG("memory_bytes", "memtype", "proportionalSwapped"):  4096,
+					seriesG("memory_bytes", "memtype", "unique"):               122880,
+				},
+			},
+		},
+	},
+	{
+		name:  "name with parentheses",
+		setup: setup{config: `- {name: g, comm: ["a) R 1 (b"]}`, opts: withChildren},
+		first: []proctree.Process{proc(10, 1, "a) R 1 (b", "x")},
+		steps: []step{
+			{nil, map[string]float64{seriesG("num_procs"): 1, seriesG("states", "state", "Sleeping"): 1}},
+		},
+	},
+	{
+		name:  "zombie stays in its group",
+		setup: setup{config: "- {name: g, cmdline: [g]}", opts: withChildren},
+		first: []proctree.Process{processG(func(p *proctree.Process) { p.RSS, p.StackStart = 100, 4096 })},
+		steps: []step{
+			{
+				set(processG(func(p *proctree.Process) { p.Args, p.State = nil, "Z" })),
+				map[string]float64{seriesG("num_procs"): 1, seriesG("states", "state", "Zombie"): 1, seriesG("memory_bytes", "memtype", "resident"): 0,
+					seriesG(
+						"memory_bytes",
+						"memtype",
+						"proportionalResident",
+					): 0, "namedprocess_scrape_partial_errors": 1, seriesG("unreadable_procs", "file", "smaps"): absent},
+			},
+		},
+	},
+	{
+		name:  "kernel counter decreases",
+		setup: setup{config: groupG, opts: withChildren},
+		first: []proctree.Process{withReads(1000)},
+		steps: []step{
+			{set(withReads(1500)), map[string]float64{seriesG("read_bytes_total"): 500}},
+			{set(withReads(700)), map[string]float64{seriesG("read_bytes_total"): 500}},
+			{set(withReads(1600)), map[string]float64{seriesG("read_bytes_total"): 600}},
+		},
+	},
 }
 
 func TestTrapTwoScrapers(t *testing.T) {
@@ -177,9 +409,15 @@ func TestTrapTwoScrapers(t *testing.T) {
 
 // TestTrapNamesNotUTF8 checks names of processes and threads that are not UTF-8.
 func TestTrapNamesNotUTF8(t *testing.T) {
-	a, b := gWithThreads(proctree.Thread{}, proctree.Thread{TID: 11, Comm: "caf\xe9", Start: 11}), gWithThreads(proctree.Thread{}, proctree.Thread{TID: 21, Comm: "q\"\n\\", Start: 21})
+	a, b := gWithThreads(
+		proctree.Thread{},
+		proctree.Thread{TID: 11, Comm: "caf\xe9", Start: 11},
+	), gWithThreads(proctree.Thread{}, proctree.Thread{TID: 21, Comm: "q\"\n\\", Start: 21})
 	a.Comm, b.Comm, b.PID = "caf\xe9", "caf\xe8", 20
-	f := newFixture(t, setup{config: "- {name: '{{.Comm}}', comm: [\"caf\\xE9\"]}\n- {name: '{{.Comm}}', cmdline: ['.']}", opts: withChildren}, a, b)
+	f := newFixture(t, setup{
+		config: "- {name: '{{.Comm}}', comm: [\"caf\\xE9\"]}\n- {name: '{{.Comm}}', cmdline: ['.']}",
+		opts:   withChildren,
+	}, a, b)
 	got := f.scrape()
 	names := 0
 	for key := range got {

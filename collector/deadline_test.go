@@ -30,7 +30,14 @@ func (c *fakeSource) Walk(_ context.Context, snap *platform.Snapshot) error {
 	snap.Samples, snap.Partial, snap.HidePID, snap.Unresponsive = nil, false, false, 0
 	snap.Now, snap.TicksPerSecond = 1e6, 100
 	for pid := 1; pid <= c.size; pid++ {
-		snap.Samples = append(snap.Samples, platform.Sample{ID: platform.ID{PID: pid, Start: 1}, Have: platform.FieldStat, State: 'S', Comm: "g", Threads: 1, Want: want[pid]})
+		snap.Samples = append(snap.Samples, platform.Sample{
+			ID:      platform.ID{PID: pid, Start: 1},
+			Have:    platform.FieldStat,
+			State:   'S',
+			Comm:    "g",
+			Threads: 1,
+			Want:    want[pid],
+		})
 	}
 	if c.onWalk != nil {
 		c.onWalk(snap)
@@ -91,7 +98,8 @@ func TestIdentificationStopsAtDeadline(t *testing.T) {
 	}
 	groups, err := tr.Update(context.Background())
 	if err != nil || len(groups) != 1 || groups[0].Procs != size || tr.Health().Incomplete {
-		t.Errorf("got groups %+v, error %v, Incomplete %v of the next update, want one group with all processes", groups, err, tr.Health().Incomplete)
+		t.Errorf("got groups %+v, error %v, Incomplete %v of the next update, want one group with all processes",
+			groups, err, tr.Health().Incomplete)
 	}
 }
 
@@ -181,7 +189,10 @@ func TestScrapeAfterShortenedWalk(t *testing.T) {
 			snap.Partial = true
 		}
 	}}
-	c := New(Options{Tracker: grouping.NewTracker(src, rules(t, groupG), grouping.Options{}), Logger: slog.New(slog.NewTextHandler(io.Discard, nil))})
+	c := New(Options{
+		Tracker: grouping.NewTracker(src, rules(t, groupG), grouping.Options{}),
+		Logger:  slog.New(slog.NewTextHandler(io.Discard, nil)),
+	})
 	if _, mine := c.begin(context.Background()); !mine {
 		t.Fatal("got a running walk, want none")
 	}
@@ -243,7 +254,10 @@ func TestPartialScrapes(t *testing.T) {
 				t.Fatal(err)
 			}
 			f := &fixture{t: t}
-			f.want(flatten(fams), map[string]float64{"namedprocess_exporter_scrape_success": tt.success, "namedprocess_exporter_scrape_partial": tt.partial})
+			f.want(flatten(fams), map[string]float64{
+				"namedprocess_exporter_scrape_success": tt.success,
+				"namedprocess_exporter_scrape_partial": tt.partial,
+			})
 		})
 	}
 }
@@ -251,7 +265,10 @@ func TestPartialScrapes(t *testing.T) {
 // TestConcurrentScrapes is for the race detector: scrapes with deadlines shorter and
 // longer than a walk, reloads and changing processes.
 func TestConcurrentScrapes(t *testing.T) {
-	f := newFixture(t, setup{config: "- {name: '{{.Comm}}', cmdline: ['.']}", opts: grouping.Options{Children: true, Recheck: true, RemoveEmpty: true}}, initProcess, gWithCPU(1))
+	f := newFixture(t, setup{
+		config: "- {name: '{{.Comm}}', cmdline: ['.']}",
+		opts:   grouping.Options{Children: true, Recheck: true, RemoveEmpty: true},
+	}, initProcess, gWithCPU(1))
 	var wg sync.WaitGroup
 	for i := range 6 {
 		wg.Go(func() {

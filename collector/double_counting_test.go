@@ -61,56 +61,101 @@ const (
 
 // TestNoDoubleCounting checks that usage counts once if counters do not change,
 // decrease, or include usage that was counted or that is from before the first walk.
-func TestNoDoubleCounting(t *testing.T) {
-	cpu := seriesG("cpu_seconds_total", "mode", "user")
-	mainCPU := threadSeriesG("thread_cpu_seconds_total", "g", "mode", "user")
-	voluntary := seriesG("context_switches_total", "ctxswitchtype", "voluntary")
-	ticks := func(inUser, inSystem uint64) proctree.Process {
-		p := born(gWithCPU(inUser))
-		p.STime = inSystem
-		return p
-	}
-	reads := func(broken ...string) proctree.Process {
-		p := gWithThreads(proctree.Thread{}, proctree.Thread{TID: 11, Comm: "w", Start: 11, ReadBytes: 1e9})
-		p.ReadBytes, p.Broken = 1e9, broken
-		return p
-	}
-	busy := func(comm string, n uint64) proctree.Process {
-		return processG(func(p *proctree.Process) { p.Comm, p.ReadBytes, p.Voluntary, p.UTime = comm, n, n, n })
-	}
-	switches := func(main, worker uint64) proctree.Process {
-		return gWithThreads(proctree.Thread{Voluntary: main}, proctree.Thread{TID: 11, Comm: "w", Start: 11, Voluntary: worker})
-	}
-	// alone is the process after execve(2) in its thread 11, which gets the TID of
-	// the main thread.
-	alone := func(n uint64) proctree.Process {
-		return processG(func(p *proctree.Process) { p.Voluntary, p.StackStart = n, 4096 })
-	}
-	hidden := func(p proctree.Process) proctree.Process { p.Broken = []string{"status"}; return p }
-	runScenarios(t, []scenario{
-		{"thread usage before the process joins the group", setup{config: groupsAG, opts: withChildren}, nil, []step{
+func TestNoDoubleCounting(t *testing.T) { runScenarios(t, doubleCountingScenarios) }
+
+var mainThreadSecondsG = threadSeriesG("thread_cpu_seconds_total", "g", "mode", "user")
+
+func bornWithCPU(inUser, inSystem uint64) proctree.Process {
+	p := born(gWithCPU(inUser))
+	p.STime = inSystem
+	return p
+}
+
+func threadReads(broken ...string) proctree.Process {
+	p := gWithThreads(proctree.Thread{}, proctree.Thread{TID: 11, Comm: "w", Start: 11, ReadBytes: 1e9})
+	p.ReadBytes, p.Broken = 1e9, broken
+	return p
+}
+
+func busyProcess(comm string, n uint64) proctree.Process {
+	return processG(func(p *proctree.Process) { p.Comm, p.ReadBytes, p.Voluntary, p.UTime = comm, n, n, n })
+}
+
+// afterExec is the process after execve(2) in its thread 11, which gets the TID of
+// the main thread.
+func afterExec(n uint64) proctree.Process {
+	return processG(func(p *proctree.Process) { p.Voluntary, p.StackStart = n, 4096 })
+}
+
+func hiddenStatus(p proctree.Process) proctree.Process { p.Broken = []string{"status"}; return p }
+
+var doubleCountingScenarios = []scenario{
+	{
+		name:  "thread usage before the process joins the group",
+		setup: setup{config: groupsAG, opts: withChildren},
+		steps: []step{
 			{set(born(withComm("a", gWithCPU(1000)))), map[string]float64{`cpu_seconds_total{groupname="a",mode="user"}`: 10}},
-			{set(born(gWithCPU(1000))), map[string]float64{cpu: 0}},
-			{set(born(gWithThreads(proctree.Thread{UTime: 1000}, proctree.Thread{TID: 11, Comm: "w", Start: uptime + 60}))), map[string]float64{cpu: 0, mainCPU: 0}}}},
-		{"thread io before io of the process is readable", setup{config: groupG, opts: withChildren}, []proctree.Process{reads("io")}, []step{
-			{set(reads()), map[string]float64{seriesG("read_bytes_total"): 0, threadSeriesG("thread_io_bytes_total", "w", "iomode", "read"): 0}}}},
-		{"usage while in no group", setup{config: groupG, opts: withChildren}, []proctree.Process{busy("g", 100)}, []step{
-			{set(busy("x", 200)), nil}, {set(busy("x", 5000)), nil},
-			{set(busy("g", 5000)), map[string]float64{cpu: 0, seriesG("read_bytes_total"): 0, voluntary: 0}},
-			{set(busy("g", 5100)), map[string]float64{cpu: 1, seriesG("read_bytes_total"): 100, voluntary: 100}}}},
-		{"user time decreases and system time increases", setup{config: groupG, opts: withChildren}, nil, []step{
-			{set(ticks(1000, 500)), map[string]float64{cpu: 10}}, {set(ticks(999, 501)), map[string]float64{cpu: 10}},
-			{set(ticks(999, 501)), map[string]float64{cpu: 10}}, {set(ticks(1001, 501)), map[string]float64{cpu: 10.01}}}},
-		{"thread that calls execve keeps its context switches", setup{config: groupG, opts: withChildren}, []proctree.Process{switches(10, 0)}, []step{
-			{set(switches(10, 100_000)), map[string]float64{voluntary: 100_000}},
-			{set(alone(100_001)), map[string]float64{voluntary: 100_000}}, // the switches before this walk are unknown
-			{set(alone(100_009)), map[string]float64{voluntary: 100_008}}}},
-		{"thread that calls execve, status unreadable at first", setup{config: groupG, opts: withChildren}, []proctree.Process{switches(10, 0)}, []step{
-			{set(switches(10, 100_000)), map[string]float64{voluntary: 100_000}},
-			{set(hidden(alone(100_001))), map[string]float64{voluntary: 100_000}},
-			{set(alone(100_002)), map[string]float64{voluntary: 100_000}},
-			{set(alone(100_009)), map[string]float64{voluntary: 100_007}}}},
-	})
+			{set(born(gWithCPU(1000))), map[string]float64{userSecondsG: 0}},
+			{
+				set(born(gWithThreads(proctree.Thread{UTime: 1000}, proctree.Thread{TID: 11, Comm: "w", Start: uptime + 60}))),
+				map[string]float64{userSecondsG: 0, mainThreadSecondsG: 0},
+			},
+		},
+	},
+	{
+		name:  "thread io before io of the process is readable",
+		setup: setup{config: groupG, opts: withChildren},
+		first: []proctree.Process{threadReads("io")},
+		steps: []step{
+			{
+				set(threadReads()),
+				map[string]float64{seriesG("read_bytes_total"): 0, threadSeriesG("thread_io_bytes_total", "w", "iomode", "read"): 0},
+			},
+		},
+	},
+	{
+		name:  "usage while in no group",
+		setup: setup{config: groupG, opts: withChildren},
+		first: []proctree.Process{busyProcess("g", 100)},
+		steps: []step{
+			{set(busyProcess("x", 200)), nil},
+			{set(busyProcess("x", 5000)), nil},
+			{set(busyProcess("g", 5000)), map[string]float64{userSecondsG: 0, seriesG("read_bytes_total"): 0, voluntaryG: 0}},
+			{set(busyProcess("g", 5100)), map[string]float64{userSecondsG: 1, seriesG("read_bytes_total"): 100, voluntaryG: 100}},
+		},
+	},
+	{
+		name:  "user time decreases and system time increases",
+		setup: setup{config: groupG, opts: withChildren},
+		steps: []step{
+			{set(bornWithCPU(1000, 500)), map[string]float64{userSecondsG: 10}},
+			{set(bornWithCPU(999, 501)), map[string]float64{userSecondsG: 10}},
+			{set(bornWithCPU(999, 501)), map[string]float64{userSecondsG: 10}},
+			{set(bornWithCPU(1001, 501)), map[string]float64{userSecondsG: 10.01}},
+		},
+	},
+	{
+		name:  "thread that calls execve keeps its context switches",
+		setup: setup{config: groupG, opts: withChildren},
+		first: []proctree.Process{withWorker(10, 0)},
+		steps: []step{
+			{set(withWorker(10, 100_000)), map[string]float64{voluntaryG: 100_000}},
+			{set(afterExec(100_001)), map[string]float64{voluntaryG: 100_000}},
+			// the switches before this walk are unknown
+			{set(afterExec(100_009)), map[string]float64{voluntaryG: 100_008}},
+		},
+	},
+	{
+		name:  "thread that calls execve, status unreadable at first",
+		setup: setup{config: groupG, opts: withChildren},
+		first: []proctree.Process{withWorker(10, 0)},
+		steps: []step{
+			{set(withWorker(10, 100_000)), map[string]float64{voluntaryG: 100_000}},
+			{set(hiddenStatus(afterExec(100_001))), map[string]float64{voluntaryG: 100_000}},
+			{set(afterExec(100_002)), map[string]float64{voluntaryG: 100_000}},
+			{set(afterExec(100_009)), map[string]float64{voluntaryG: 100_007}},
+		},
+	},
 }
 
 // TestSecondThreadStartsRepeatedly checks a process that mostly has one thread. The
@@ -129,41 +174,80 @@ func TestSecondThreadStartsRepeatedly(t *testing.T) {
 
 // TestReadErrorsKeepProcess checks that a process with unreadable files stays in its
 // group, and that unknown values are not exported as 0.
-func TestReadErrorsKeepProcess(t *testing.T) {
-	cpu := seriesG("cpu_seconds_total", "mode", "user")
-	blind := born(gWithCPU(500))
-	blind.Broken = []string{"stat"}
-	open := func(pid, fds int, broken string) proctree.Process {
-		return processG(func(p *proctree.Process) { p.PID, p.FDs, p.Broken = pid, fds, []string{broken} })
-	}
-	// dead returns a process whose main thread has the given state.
-	dead := func(state string) proctree.Process {
-		p := gWithThreads(proctree.Thread{State: state}, proctree.Thread{TID: 11, Comm: "w", Start: 11, State: "R"})
-		p.FDs = 100
-		return p
-	}
-	lives := born(gWithCPU(10))
-	lives.StackStart = 4096
-	exits := born(gWithCPU(300)) // it has released its memory and is not a zombie yet
-	exits.Args, exits.State, exits.Flags = nil, "D", 4
-	later := func(f *fixture) { f.Uptime(uptime + 60); f.Set(lives) }
-	runScenarios(t, []scenario{
-		{"walk without processes", setup{config: groupG, opts: withChildren}, nil, []step{
-			{set(born(gWithCPU(500))), map[string]float64{cpu: 5}},
+func TestReadErrorsKeepProcess(t *testing.T) { runScenarios(t, readErrorScenarios) }
+
+var hiddenStat = edited(born(gWithCPU(500)), func(p *proctree.Process) { p.Broken = []string{"stat"} })
+var beforeExit = edited(born(gWithCPU(10)), func(p *proctree.Process) { p.StackStart = 4096 })
+var duringExit = edited(born(gWithCPU(300)), func(p *proctree.Process) { p.Args, p.State, p.Flags = nil, "D", 4 })
+
+func withDescriptors(pid, fds int, broken string) proctree.Process {
+	return processG(func(p *proctree.Process) { p.PID, p.FDs, p.Broken = pid, fds, []string{broken} })
+}
+
+// withLeaderState returns a process whose main thread has the given state.
+func withLeaderState(state string) proctree.Process {
+	p := gWithThreads(proctree.Thread{State: state}, proctree.Thread{TID: 11, Comm: "w", Start: 11, State: "R"})
+	p.FDs = 100
+	return p
+}
+
+// duringExit has released its memory and is not a zombie yet.
+func setBeforeExit(f *fixture) { f.Uptime(uptime + 60); f.Set(beforeExit) }
+
+var readErrorScenarios = []scenario{
+	{
+		name:  "walk without processes",
+		setup: setup{config: groupG, opts: withChildren},
+		steps: []step{
+			{set(born(gWithCPU(500))), map[string]float64{userSecondsG: 5}},
 			{remove(1, 10), map[string]float64{"namedprocess_exporter_scrape_success": 0, "namedprocess_scrape_errors": 1}},
-			{set(initProcess, blind), map[string]float64{seriesG("num_procs"): 1, cpu: 5}},
-			{set(born(gWithCPU(500))), map[string]float64{seriesG("num_procs"): 1, cpu: 5}}}},
-		{"stat unreadable from the start", setup{config: groupG, opts: withChildren}, []proctree.Process{open(10, 0, "stat")}, []step{
-			{nil, map[string]float64{"namedprocess_scrape_procread_errors": 2, seriesG("num_procs"): 0}}}},
-		{"ratio needs descriptors and limit of the same process", setup{config: groupG, opts: withChildren}, []proctree.Process{open(10, 4, "fd"), open(20, 1000, "limits")}, []step{
-			{nil, map[string]float64{seriesG("worst_fd_ratio"): absent, seriesG("unreadable_procs", "file", "fd"): 1, seriesG("unreadable_procs", "file", "limits"): 1}}}},
-		{"zombie leader with open files", setup{config: groupG, opts: withChildren}, []proctree.Process{dead("S")}, []step{
+			{set(initProcess, hiddenStat), map[string]float64{seriesG("num_procs"): 1, userSecondsG: 5}},
+			{set(born(gWithCPU(500))), map[string]float64{seriesG("num_procs"): 1, userSecondsG: 5}},
+		},
+	},
+	{
+		name:  "stat unreadable from the start",
+		setup: setup{config: groupG, opts: withChildren},
+		first: []proctree.Process{withDescriptors(10, 0, "stat")},
+		steps: []step{
+			{nil, map[string]float64{"namedprocess_scrape_procread_errors": 2, seriesG("num_procs"): 0}},
+		},
+	},
+	{
+		name:  "ratio needs descriptors and limit of the same process",
+		setup: setup{config: groupG, opts: withChildren},
+		first: []proctree.Process{withDescriptors(10, 4, "fd"), withDescriptors(20, 1000, "limits")},
+		steps: []step{
+			{
+				nil,
+				map[string]float64{
+					seriesG("worst_fd_ratio"):                     absent,
+					seriesG("unreadable_procs", "file", "fd"):     1,
+					seriesG("unreadable_procs", "file", "limits"): 1,
+				},
+			},
+		},
+	},
+	{
+		name:  "zombie leader with open files",
+		setup: setup{config: groupG, opts: withChildren},
+		first: []proctree.Process{withLeaderState("S")},
+		steps: []step{
 			{nil, map[string]float64{seriesG("open_filedesc"): 100}},
-			{set(dead("Z")), map[string]float64{seriesG("open_filedesc"): 100, seriesG("unreadable_procs", "file", "fd"): absent, seriesG("num_procs"): 1}}}},
-		{"young process exits", setup{config: argsG, opts: withChildren}, nil, []step{
-			{later, map[string]float64{seriesG("num_procs"): 1}},
-			{set(exits), map[string]float64{seriesG("num_procs"): 1, cpu: 3, seriesG("group_changes_total"): 0}}}},
-	})
+			{
+				set(withLeaderState("Z")),
+				map[string]float64{seriesG("open_filedesc"): 100, seriesG("unreadable_procs", "file", "fd"): absent, seriesG("num_procs"): 1},
+			},
+		},
+	},
+	{
+		name:  "young process exits",
+		setup: setup{config: argsG, opts: withChildren},
+		steps: []step{
+			{setBeforeExit, map[string]float64{seriesG("num_procs"): 1}},
+			{set(duringExit), map[string]float64{seriesG("num_procs"): 1, userSecondsG: 3, seriesG("group_changes_total"): 0}},
+		},
+	},
 }
 
 // TestThreadsFollowGroupChange checks that the threads of a process that leaves its
@@ -178,7 +262,11 @@ func TestThreadsFollowGroupChange(t *testing.T) {
 			f.Set(two("x"))
 			f.scrape()
 			f.Set(two("g"))
-			f.want(f.scrape(), map[string]float64{seriesG("num_procs"): 1, threadSeriesG("thread_count", "w"): 1, `thread_count{groupname="a",threadname="w"}`: absent})
+			f.want(f.scrape(), map[string]float64{
+				seriesG("num_procs"):                         1,
+				threadSeriesG("thread_count", "w"):           1,
+				`thread_count{groupname="a",threadname="w"}`: absent,
+			})
 		})
 	}
 }

@@ -34,10 +34,22 @@ func TestTrapChildren(t *testing.T) {
 		want   map[string]float64
 	}{
 		{"child has a lower PID than its ancestors", "- {name: g, comm: [sup]}",
-			[]proctree.Process{proc(1, 0, "init", "init"), proc(100, 1, "sup", "sup"), proc(101, 100, "sh", "sh"), proc(102, 101, "sleep", "sleep"), startedAt(103, proc(50, 102, "x", "x"))},
+			[]proctree.Process{
+				proc(1, 0, "init", "init"),
+				proc(100, 1, "sup", "sup"),
+				proc(101, 100, "sh", "sh"),
+				proc(102, 101, "sleep", "sleep"),
+				startedAt(103, proc(50, 102, "x", "x")),
+			},
 			map[string]float64{"g": 4}},
 		{"rule for PID 1 covers all user processes and no kernel thread", systemd,
-			[]proctree.Process{proc(1, 0, "systemd", "systemd"), proc(2, 0, "kthreadd"), proc(3, 2, "ksoftirqd/0"), proc(9, 1, "a", "a"), proc(10, 9, "b", "b")},
+			[]proctree.Process{
+				proc(1, 0, "systemd", "systemd"),
+				proc(2, 0, "kthreadd"),
+				proc(3, 2, "ksoftirqd/0"),
+				proc(9, 1, "a", "a"),
+				proc(10, 9, "b", "b"),
+			},
 			map[string]float64{"systemd": 3}},
 		{"rule for kthreadd covers all kernel threads", "- {name: k, comm: [kthreadd]}",
 			[]proctree.Process{proc(1, 0, "systemd", "systemd"), proc(2, 0, "kthreadd"), proc(3, 2, "ksoftirqd/0"), proc(4, 2, "rcu")},
@@ -58,7 +70,8 @@ func TestTrapChildren(t *testing.T) {
 
 func TestTrapChildrenStayAfterParentExits(t *testing.T) {
 	f := newFixture(t, setup{config: "- {name: g, comm: [sup]}", opts: withChildren},
-		proc(1, 0, "init", "init"), proc(100, 1, "sup", "sup"), proc(101, 100, "sh", "sh"), proc(102, 101, "sleep", "sleep"), startedAt(103, proc(50, 102, "x", "x")))
+		proc(1, 0, "init", "init"), proc(100, 1, "sup", "sup"), proc(101, 100, "sh", "sh"),
+		proc(102, 101, "sleep", "sleep"), startedAt(103, proc(50, 102, "x", "x")))
 	f.Remove(100)
 	f.Set(proc(101, 1, "sh", "sh"))
 	f.want(f.scrape(), map[string]float64{seriesG("num_procs"): 3})
@@ -92,7 +105,8 @@ func TestTrapExec(t *testing.T) {
 		{"exec from one group to another", "- {name: '{{.Comm}}', cmdline: ['.+']}", withChildren,
 			proc(10, 1, "bash", "bash"), executed(proc(10, 1, ""), "redis", "redis"), map[string]float64{"bash": 0, "redis": 1}},
 		{"exec of a program with the same name", "- {name: 'py:{{.Matches.s}}', cmdline: ['python (?P<s>\\S+)']}", withChildren,
-			proc(10, 1, "python", "python", "a.py"), executed(proc(10, 1, ""), "python", "python", "b.py"), map[string]float64{"py:a.py": 0, "py:b.py": 1}},
+			proc(10, 1, "python", "python", "a.py"), executed(proc(10, 1, ""), "python", "python", "b.py"),
+			map[string]float64{"py:a.py": 0, "py:b.py": 1}},
 		{"rename without exec", java, withChildren,
 			proc(10, 1, "launcher", "x"), proc(10, 1, "java", "x"), map[string]float64{"java": 1}},
 		{"match within the recheck limit", java, grouping.Options{Children: true, RecheckLimit: time.Hour},
@@ -152,7 +166,10 @@ func TestTrapReusedPID(t *testing.T) {
 }
 
 func TestTrapForkBeforeExec(t *testing.T) {
-	f := newFixture(t, setup{config: "- {name: g, cmdline: ['^parent']}\n- {name: child, comm: [child]}", opts: withChildren}, proc(10, 1, "parent", "parent"))
+	f := newFixture(t, setup{
+		config: "- {name: g, cmdline: ['^parent']}\n- {name: child, comm: [child]}",
+		opts:   withChildren,
+	}, proc(10, 1, "parent", "parent"))
 	forked := proc(11, 10, "parent", "parent")
 	forked.Start, forked.Flags = uptime+5, 0x40
 	f.Set(forked)
@@ -185,7 +202,10 @@ func TestTrapClockSteps(t *testing.T) {
 		t.Run(strconv.FormatInt(step, 10), func(t *testing.T) {
 			old := proc(10, 1, "old", "old")
 			old.UTime = 5000
-			f := newFixture(t, setup{config: "- {name: old, comm: [old]}\n- {name: g, comm: [g]}", opts: withChildren}, proc(1, 0, "init", "init"), old)
+			f := newFixture(t, setup{
+				config: "- {name: old, comm: [old]}\n- {name: g, comm: [g]}",
+				opts:   withChildren,
+			}, proc(1, 0, "init", "init"), old)
 			f.scrape()
 			p := proc(11, 1, "g", "g")
 			p.Start, p.UTime = uptime+1, 700

@@ -18,14 +18,25 @@ func TestUnidentifiedParent(t *testing.T) {
 	}
 	const byArgs = "- {name: g, cmdline: [sup]}"
 	runScenarios(t, []scenario{
-		{"without a grouped grandparent", setup{config: byArgs, opts: withChildren}, []proctree.Process{unidentified(1), proc(11, 10, "x", "x")}, []step{
-			{nil, map[string]float64{seriesG("num_procs"): 0, "namedprocess_exporter_unidentified_processes": 1}},
-			{set(proc(10, 1, "sup", "sup")), nil},
-			{nil, map[string]float64{seriesG("num_procs"): 2, "namedprocess_exporter_unidentified_processes": 0}}}},
-		{"with a grouped grandparent", setup{config: byArgs + "\n- {name: top, cmdline: [top]}", opts: withChildren},
-			[]proctree.Process{proc(9, 1, "top", "top"), unidentified(9), proc(11, 10, "x", "x")}, []step{
+		{
+			name:  "without a grouped grandparent",
+			setup: setup{config: byArgs, opts: withChildren},
+			first: []proctree.Process{unidentified(1), proc(11, 10, "x", "x")},
+			steps: []step{
+				{nil, map[string]float64{seriesG("num_procs"): 0, "namedprocess_exporter_unidentified_processes": 1}},
+				{set(proc(10, 1, "sup", "sup")), nil},
+				{nil, map[string]float64{seriesG("num_procs"): 2, "namedprocess_exporter_unidentified_processes": 0}},
+			},
+		},
+		{
+			name:  "with a grouped grandparent",
+			setup: setup{config: byArgs + "\n- {name: top, cmdline: [top]}", opts: withChildren},
+			first: []proctree.Process{proc(9, 1, "top", "top"), unidentified(9), proc(11, 10, "x", "x")},
+			steps: []step{
 				{set(proc(10, 9, "sup", "sup")), nil},
-				{nil, map[string]float64{seriesG("num_procs"): 2, `num_procs{groupname="top"}`: 1}}}},
+				{nil, map[string]float64{seriesG("num_procs"): 2, `num_procs{groupname="top"}`: 1}},
+			},
+		},
 	})
 }
 
@@ -42,10 +53,32 @@ func TestRecheckLimitAppliesToExec(t *testing.T) {
 	hour := func(f *fixture) { f.Uptime(uptime + 3600_00) }
 	noProcess := map[string]float64{seriesG("num_procs"): 0}
 	runScenarios(t, []scenario{
-		{"exec long after the limit", setup{config: groupG, opts: limit}, []proctree.Process{shell(100)}, []step{{hour, noProcess}, {becomes(100), noProcess}}},
-		{"exec before the first walk after the limit", setup{config: groupG, opts: limit}, []proctree.Process{shell(800)}, []step{
-			{func(f *fixture) { hour(f); becomes(800)(f) }, noProcess}, {nil, noProcess}}},
-		{"exec before the limit", setup{config: groupG, opts: limit}, []proctree.Process{shell(100)}, []step{{becomes(100), map[string]float64{seriesG("num_procs"): 1}}}},
+		{
+			name:  "exec long after the limit",
+			setup: setup{config: groupG, opts: limit},
+			first: []proctree.Process{shell(100)},
+			steps: []step{
+				{hour, noProcess},
+				{becomes(100), noProcess},
+			},
+		},
+		{
+			name:  "exec before the first walk after the limit",
+			setup: setup{config: groupG, opts: limit},
+			first: []proctree.Process{shell(800)},
+			steps: []step{
+				{func(f *fixture) { hour(f); becomes(800)(f) }, noProcess},
+				{nil, noProcess},
+			},
+		},
+		{
+			name:  "exec before the limit",
+			setup: setup{config: groupG, opts: limit},
+			first: []proctree.Process{shell(100)},
+			steps: []step{
+				{becomes(100), map[string]float64{seriesG("num_procs"): 1}},
+			},
+		},
 	})
 }
 

@@ -131,7 +131,10 @@ func (s *machine) writeFiles(a *machineProcess) {
 	p.ReadBytes, p.WriteBytes, p.Voluntary, p.Nonvol = a.shown(bytesRead), a.shown(bytesWritten), a.shown(voluntary), a.shown(nonvoluntary)
 	p.MainThread = proctree.Thread{UTime: p.UTime, STime: p.STime, Voluntary: p.Voluntary, Nonvol: p.Nonvol}
 	for _, th := range a.threads {
-		p.Threads = append(p.Threads, proctree.Thread{TID: th.id, Comm: "t" + strconv.Itoa(th.id%3), Start: th.start, Voluntary: th.counted[0] + th.pending[0], Nonvol: th.counted[1] + th.pending[1]})
+		p.Threads = append(p.Threads, proctree.Thread{
+			TID: th.id, Comm: "t" + strconv.Itoa(th.id%3), Start: th.start,
+			Voluntary: th.counted[0] + th.pending[0], Nonvol: th.counted[1] + th.pending[1],
+		})
 	}
 	if p.State == "Z" {
 		p.Args = nil
@@ -152,7 +155,7 @@ func (s *machine) countPending() {
 		}
 		for c := range a.pending {
 			switch {
-			case a.lowered[c], c >= bytesRead && c < voluntary && !a.readable("io"), c >= voluntary && !a.readable("status"):
+			case a.lowered[c] || !a.readable(fileOf(c)):
 				continue
 			case c >= voluntary && a.mainThreadReplaced: // the switches before this scrape are unknown
 			case a.countFromStart || a.seen:
@@ -164,19 +167,36 @@ func (s *machine) countPending() {
 			a.mainThreadReplaced = false
 		}
 		if len(a.threads) == 0 || a.readable("task") {
-			for _, th := range a.threads {
-				for i := range th.pending {
-					if th.seen || a.countFromStart || a.tasksSeen {
-						to.counted[voluntary+i] += float64(th.pending[i])
-					}
-					th.counted[i], th.pending[i] = th.counted[i]+th.pending[i], 0
-				}
-				th.seen = true
-			}
-			a.tasksSeen, a.severalSeen = true, len(a.threads) > 0
+			a.countThreads(to)
 		}
 		a.seen = true
 	}
+}
+
+// countThreads moves the pending context switches of all threads to the expected
+// counters.
+func (a *machineProcess) countThreads(to *expectation) {
+	for _, th := range a.threads {
+		for i := range th.pending {
+			if th.seen || a.countFromStart || a.tasksSeen {
+				to.counted[voluntary+i] += float64(th.pending[i])
+			}
+			th.counted[i], th.pending[i] = th.counted[i]+th.pending[i], 0
+		}
+		th.seen = true
+	}
+	a.tasksSeen, a.severalSeen = true, len(a.threads) > 0
+}
+
+// fileOf returns the file in /proc/PID of a counter.
+func fileOf(counter int) string {
+	switch counter {
+	case bytesRead, bytesWritten:
+		return "io"
+	case voluntary, nonvoluntary:
+		return "status"
+	}
+	return "stat"
 }
 
 // event makes one random event happen. It reports whether a scrape must follow for the
@@ -337,7 +357,10 @@ func (s *machine) finish() {
 // decreases at any event, and in the end each counter has the exact usage.
 func TestRandomEvents(t *testing.T) {
 	count, seed := randomMachines, uint64(time.Now().UnixNano())
-	for name, to := range map[string]func(uint64){"RANDOM_MACHINES": func(n uint64) { count = int(n) }, "RANDOM_SEED": func(n uint64) { seed = n }} {
+	for name, to := range map[string]func(uint64){
+		"RANDOM_MACHINES": func(n uint64) { count = int(n) },
+		"RANDOM_SEED":     func(n uint64) { seed = n },
+	} {
 		if text := os.Getenv(name); text != "" {
 			n, err := strconv.ParseUint(text, 10, 64)
 			if err != nil {

@@ -32,86 +32,255 @@ func reload(t *testing.T, config string) func(*fixture) {
 }
 
 // TestGroupsWithoutProcesses checks the groups of rules that match no process.
-func TestGroupsWithoutProcesses(t *testing.T) {
-	runScenarios(t, []scenario{
-		{"static name", setup{config: groupG, opts: withChildren}, nil, []step{
-			{nil, map[string]float64{seriesG("num_procs"): 0, seriesG("cpu_seconds_total", "mode", "user"): 0, seriesG("memory_bytes", "memtype", "resident"): 0, seriesG("oldest_start_time_seconds"): absent, seriesG("expected_min_procs"): absent}},
-			{set(born(gWithCPU(50))), map[string]float64{seriesG("num_procs"): 1, seriesG("cpu_seconds_total", "mode", "user"): 0.5}}}},
-		{"name from a template", setup{config: "- {name: '{{.Comm}}', comm: [g]}", opts: withChildren}, nil, []step{
-			{nil, map[string]float64{seriesG("num_procs"): absent}}}},
-		{"expect with min and max", setup{config: "- {name: g, comm: [g], expect: {min: 2, max: 4}}", opts: withChildren}, nil, []step{
-			{nil, map[string]float64{seriesG("num_procs"): 0, seriesG("expected_min_procs"): 2, seriesG("expected_max_procs"): 4}}}},
-		{"expect without max", setup{config: "- {name: g, comm: [g], expect: {}}", opts: withChildren}, []proctree.Process{gWithCPU(1)}, []step{
-			{nil, map[string]float64{seriesG("num_procs"): 1, seriesG("expected_min_procs"): 1, seriesG("expected_max_procs"): absent}}}},
-		{"removed when empty", setup{config: groupG, opts: grouping.Options{RemoveEmpty: true}}, nil, []step{
-			{nil, map[string]float64{seriesG("num_procs"): absent}}}},
-		{"expect prevents removal", setup{config: "- {name: g, comm: [g], expect: {min: 1}}", opts: grouping.Options{RemoveEmpty: true}}, nil, []step{
-			{nil, map[string]float64{seriesG("num_procs"): 0, seriesG("expected_min_procs"): 1}}}},
-		{"ignored", setup{config: "- {comm: [g], ignore: true}", opts: withChildren}, []proctree.Process{gWithCPU(1)}, []step{
-			{nil, map[string]float64{seriesG("num_procs"): absent, "namedprocess_unmatched_procs": 2, `namedprocess_rule_matched_procs{name="{{.ExeBase}}",rule="1"}`: 1}}}},
-		{"labels from a template", setup{config: "- {name: g, comm: [g], labels: {who: '{{.Username}}', zone: z}}", opts: withChildren}, nil, []step{
+func TestGroupsWithoutProcesses(t *testing.T) { runScenarios(t, emptyGroupScenarios) }
+
+var emptyGroupScenarios = []scenario{
+	{
+		name:  "static name",
+		setup: setup{config: groupG, opts: withChildren},
+		steps: []step{
+			{
+				nil,
+				map[string]float64{
+					seriesG("num_procs"):                           0,
+					seriesG("cpu_seconds_total", "mode", "user"):   0,
+					seriesG("memory_bytes", "memtype", "resident"): 0,
+					seriesG("oldest_start_time_seconds"):           absent,
+					seriesG("expected_min_procs"):                  absent,
+				},
+			},
+			{set(born(gWithCPU(50))), map[string]float64{seriesG("num_procs"): 1, seriesG("cpu_seconds_total", "mode", "user"): 0.5}},
+		},
+	},
+	{
+		name:  "name from a template",
+		setup: setup{config: "- {name: '{{.Comm}}', comm: [g]}", opts: withChildren},
+		steps: []step{
+			{nil, map[string]float64{seriesG("num_procs"): absent}},
+		},
+	},
+	{
+		name:  "expect with min and max",
+		setup: setup{config: "- {name: g, comm: [g], expect: {min: 2, max: 4}}", opts: withChildren},
+		steps: []step{
+			{nil, map[string]float64{seriesG("num_procs"): 0, seriesG("expected_min_procs"): 2, seriesG("expected_max_procs"): 4}},
+		},
+	},
+	{
+		name:  "expect without max",
+		setup: setup{config: "- {name: g, comm: [g], expect: {}}", opts: withChildren},
+		first: []proctree.Process{gWithCPU(1)},
+		steps: []step{
+			{nil, map[string]float64{seriesG("num_procs"): 1, seriesG("expected_min_procs"): 1, seriesG("expected_max_procs"): absent}},
+		},
+	},
+	{
+		name:  "removed when empty",
+		setup: setup{config: groupG, opts: grouping.Options{RemoveEmpty: true}},
+		steps: []step{
+			{nil, map[string]float64{seriesG("num_procs"): absent}},
+		},
+	},
+	{
+		name:  "expect prevents removal",
+		setup: setup{config: "- {name: g, comm: [g], expect: {min: 1}}", opts: grouping.Options{RemoveEmpty: true}},
+		steps: []step{
+			{nil, map[string]float64{seriesG("num_procs"): 0, seriesG("expected_min_procs"): 1}},
+		},
+	},
+	{
+		name:  "ignored",
+		setup: setup{config: "- {comm: [g], ignore: true}", opts: withChildren},
+		first: []proctree.Process{gWithCPU(1)},
+		steps: []step{
+			{
+				nil,
+				map[string]float64{
+					seriesG("num_procs"):           absent,
+					"namedprocess_unmatched_procs": 2,
+					`namedprocess_rule_matched_procs{name="{{.ExeBase}}",rule="1"}`: 1,
+				},
+			},
+		},
+	},
+	{
+		name:  "labels from a template",
+		setup: setup{config: "- {name: g, comm: [g], labels: {who: '{{.Username}}', zone: z}}", opts: withChildren},
+		steps: []step{
 			{nil, map[string]float64{seriesG("num_procs", "who", "", "zone", "z"): 0}},
-			{set(processG(func(p *proctree.Process) { p.UIDs = [4]uint32{77777, 77777} })), map[string]float64{seriesG("num_procs", "who", "77777", "zone", "z"): 1, seriesG("num_procs", "who", "", "zone", "z"): absent}}}},
-	})
+			{
+				set(processG(func(p *proctree.Process) { p.UIDs = [4]uint32{77777, 77777} })),
+				map[string]float64{seriesG("num_procs", "who", "77777", "zone", "z"): 1, seriesG("num_procs", "who", "", "zone", "z"): absent},
+			},
+		},
+	},
 }
 
 // TestGroupChanges checks processes whose user, cgroup or command line changes without
 // execve(2).
-func TestGroupChanges(t *testing.T) {
-	const byUser = "- {name: 'u{{.Username}}', comm: [g]}"
-	const byCgroup = "- {name: g, cgroup: ['/g']}\n- {name: h, cgroup: ['/h']}"
-	const byTitle = "- {name: g, cmdline: [busy]}\n- {name: h, cmdline: [idle]}"
-	as := func(uid uint32, ticks uint64) proctree.Process {
-		return processG(func(p *proctree.Process) { p.UIDs, p.UTime, p.Voluntary = [4]uint32{uid, uid}, ticks, ticks })
-	}
-	inCgroup := func(path string) proctree.Process {
-		return processG(func(p *proctree.Process) { p.Cgroup = "0::" + path + "\n" })
-	}
-	title := func(text string, ticks uint64) proctree.Process {
-		return processG(func(p *proctree.Process) { p.Args, p.UTime, p.Voluntary = []string{text}, ticks, ticks })
-	}
-	cpu := func(group string) string { return seriesOf("cpu_seconds_total", group, "mode", "user") }
-	runScenarios(t, []scenario{
-		{"user changes", setup{config: byUser, opts: withChildren}, []proctree.Process{as(77777, 100)}, []step{
-			{set(as(77777, 200)), map[string]float64{cpu("u77777"): 1}},
-			{set(as(88888, 300)), map[string]float64{cpu("u77777"): 1, cpu("u88888"): 1, seriesOf("num_procs", "u77777"): 0, seriesOf("num_procs", "u88888"): 1, seriesOf("group_changes_total", "u88888"): 1}}}},
-		{"cgroup changes", setup{config: byCgroup, opts: withChildren}, []proctree.Process{inCgroup("/g")}, []step{
+func TestGroupChanges(t *testing.T) { runScenarios(t, groupChangeScenarios) }
+
+const rulesByUser = "- {name: 'u{{.Username}}', comm: [g]}"
+const rulesByCgroup = "- {name: g, cgroup: ['/g']}\n- {name: h, cgroup: ['/h']}"
+const rulesByTitle = "- {name: g, cmdline: [busy]}\n- {name: h, cmdline: [idle]}"
+
+func ofUser(uid uint32, ticks uint64) proctree.Process {
+	return processG(func(p *proctree.Process) { p.UIDs, p.UTime, p.Voluntary = [4]uint32{uid, uid}, ticks, ticks })
+}
+
+func inCgroup(path string) proctree.Process {
+	return processG(func(p *proctree.Process) { p.Cgroup = "0::" + path + "\n" })
+}
+
+func titled(text string, ticks uint64) proctree.Process {
+	return processG(func(p *proctree.Process) { p.Args, p.UTime, p.Voluntary = []string{text}, ticks, ticks })
+}
+
+func userSecondsOf(group string) string { return seriesOf("cpu_seconds_total", group, "mode", "user") }
+
+var groupChangeScenarios = []scenario{
+	{
+		name:  "user changes",
+		setup: setup{config: rulesByUser, opts: withChildren},
+		first: []proctree.Process{ofUser(77777, 100)},
+		steps: []step{
+			{set(ofUser(77777, 200)), map[string]float64{userSecondsOf("u77777"): 1}},
+			{
+				set(ofUser(88888, 300)),
+				map[string]float64{
+					userSecondsOf("u77777"):                   1,
+					userSecondsOf("u88888"):                   1,
+					seriesOf("num_procs", "u77777"):           0,
+					seriesOf("num_procs", "u88888"):           1,
+					seriesOf("group_changes_total", "u88888"): 1,
+				},
+			},
+		},
+	},
+	{
+		name:  "cgroup changes",
+		setup: setup{config: rulesByCgroup, opts: withChildren},
+		first: []proctree.Process{inCgroup("/g")},
+		steps: []step{
 			{nil, map[string]float64{seriesOf("num_procs", "g"): 1, seriesOf("num_procs", "h"): 0}},
 			{func(f *fixture) { // an idle process is revalidated at one of 64 scrapes
 				f.Set(inCgroup("/h"))
 				for range 64 {
 					f.scrape()
 				}
-			}, map[string]float64{seriesOf("num_procs", "g"): 0, seriesOf("num_procs", "h"): 1, seriesOf("group_changes_total", "h"): 1}}}},
-		{"command line changes", setup{config: byTitle, opts: withChildren}, []proctree.Process{title("busy", 100)}, []step{
-			{set(title("busy", 200)), map[string]float64{cpu("g"): 1}},
-			{set(title("idle", 300)), map[string]float64{cpu("g"): 1, cpu("h"): 1, seriesOf("num_procs", "h"): 1}},
-			{set(title("neither", 400)), map[string]float64{cpu("g"): 1, cpu("h"): 1, seriesOf("num_procs", "h"): 0, "namedprocess_unmatched_cpu_seconds_total": 1, "namedprocess_unmatched_procs": 2}},
-			{set(title("busy", 500)), map[string]float64{cpu("g"): 2, cpu("h"): 1, "namedprocess_unmatched_cpu_seconds_total": 1}}}},
-	})
+			}, map[string]float64{seriesOf("num_procs", "g"): 0, seriesOf("num_procs", "h"): 1, seriesOf("group_changes_total", "h"): 1}},
+		},
+	},
+	{
+		name:  "command line changes",
+		setup: setup{config: rulesByTitle, opts: withChildren},
+		first: []proctree.Process{titled("busy", 100)},
+		steps: []step{
+			{set(titled("busy", 200)), map[string]float64{userSecondsOf("g"): 1}},
+			{set(titled("idle", 300)), map[string]float64{userSecondsOf("g"): 1, userSecondsOf("h"): 1, seriesOf("num_procs", "h"): 1}},
+			{
+				set(titled("neither", 400)),
+				map[string]float64{
+					userSecondsOf("g"):                         1,
+					userSecondsOf("h"):                         1,
+					seriesOf("num_procs", "h"):                 0,
+					"namedprocess_unmatched_cpu_seconds_total": 1,
+					"namedprocess_unmatched_procs":             2,
+				},
+			},
+			{
+				set(titled("busy", 500)),
+				map[string]float64{userSecondsOf("g"): 2, userSecondsOf("h"): 1, "namedprocess_unmatched_cpu_seconds_total": 1},
+			},
+		},
+	},
 }
 
 // TestRuleOptions checks options of rules that differ from the flags.
-func TestRuleOptions(t *testing.T) {
-	child := proc(11, 10, "helper", "helper")
-	grandchild := proc(12, 11, "helper", "helper")
-	two := gWithThreads(proctree.Thread{}, proctree.Thread{TID: 11, Comm: "w", Start: 11})
-	pss := edited(gWithCPU(1), func(p *proctree.Process) { p.PSSKB = 100 })
-	count := threadSeriesG("thread_count", "w")
-	shared := seriesG("memory_bytes", "memtype", "proportionalResident")
-	runScenarios(t, []scenario{
-		{"children join", setup{config: groupG, opts: withChildren}, []proctree.Process{gWithCPU(1), child, grandchild}, []step{{nil, map[string]float64{seriesG("num_procs"): 3}}}},
-		{"rule without children", setup{config: "- {name: g, comm: [g], children: false}", opts: withChildren}, []proctree.Process{gWithCPU(1), child, grandchild}, []step{{nil, map[string]float64{seriesG("num_procs"): 1}}}},
-		{"one rule with children", setup{config: "- {name: g, comm: [g], children: true}\n- {name: o, comm: [o]}"}, []proctree.Process{gWithCPU(1), child, grandchild, proc(20, 1, "o", "o"), proc(30, 20, "x", "x")}, []step{
-			{nil, map[string]float64{seriesG("num_procs"): 3, seriesOf("num_procs", "o"): 1}}}},
-		{"children of an ignored process", setup{config: "- {comm: [g], ignore: true}\n- {name: i, comm: [init]}", opts: withChildren}, []proctree.Process{gWithCPU(1), child, proc(30, 1, "x", "x")}, []step{
-			{nil, map[string]float64{seriesOf("num_procs", "i"): 2}}}},
-		{"threads by name", setup{config: groupG, opts: withChildren}, []proctree.Process{two}, []step{{nil, map[string]float64{count: 1}}}},
-		{"rule without threads", setup{config: "- {name: g, comm: [g], threads: false}", opts: withChildren}, []proctree.Process{two}, []step{{nil, map[string]float64{count: absent, seriesG("num_threads"): 2, seriesG("states", "state", "Sleeping"): 2}}}},
-		{"one rule with threads", setup{config: "- {name: g, comm: [g], threads: true}", opts: withChildren, noThreads: true}, []proctree.Process{two}, []step{{nil, nil}, {nil, map[string]float64{count: 1}}}},
-		{"rule without smaps", setup{config: "- {name: g, comm: [g], smaps: false}", opts: withChildren}, []proctree.Process{pss}, []step{{nil, map[string]float64{shared: absent, seriesG("memory_bytes", "memtype", "resident"): 0}}}},
-		{"one rule with smaps", setup{config: "- {name: g, comm: [g], smaps: true}", opts: withChildren, noSmaps: true}, []proctree.Process{pss}, []step{{nil, nil}, {nil, map[string]float64{shared: 102400}}}},
-	})
+func TestRuleOptions(t *testing.T) { runScenarios(t, ruleOptionScenarios) }
+
+var helperChild = proc(11, 10, "helper", "helper")
+var helperGrandchild = proc(12, 11, "helper", "helper")
+var twoThreads = gWithThreads(proctree.Thread{}, proctree.Thread{TID: 11, Comm: "w", Start: 11})
+var withPSS = edited(gWithCPU(1), func(p *proctree.Process) { p.PSSKB = 100 })
+var workerCount = threadSeriesG("thread_count", "w")
+var proportionalBytes = seriesG("memory_bytes", "memtype", "proportionalResident")
+
+var ruleOptionScenarios = []scenario{
+	{
+		name:  "children join",
+		setup: setup{config: groupG, opts: withChildren},
+		first: []proctree.Process{gWithCPU(1), helperChild, helperGrandchild},
+		steps: []step{
+			{nil, map[string]float64{seriesG("num_procs"): 3}},
+		},
+	},
+	{
+		name:  "rule without children",
+		setup: setup{config: "- {name: g, comm: [g], children: false}", opts: withChildren},
+		first: []proctree.Process{gWithCPU(1), helperChild, helperGrandchild},
+		steps: []step{
+			{nil, map[string]float64{seriesG("num_procs"): 1}},
+		},
+	},
+	{
+		name:  "one rule with children",
+		setup: setup{config: "- {name: g, comm: [g], children: true}\n- {name: o, comm: [o]}"},
+		first: []proctree.Process{gWithCPU(1), helperChild, helperGrandchild, proc(20, 1, "o", "o"), proc(30, 20, "x", "x")},
+		steps: []step{
+			{nil, map[string]float64{seriesG("num_procs"): 3, seriesOf("num_procs", "o"): 1}},
+		},
+	},
+	{
+		name:  "children of an ignored process",
+		setup: setup{config: "- {comm: [g], ignore: true}\n- {name: i, comm: [init]}", opts: withChildren},
+		first: []proctree.Process{gWithCPU(1), helperChild, proc(30, 1, "x", "x")},
+		steps: []step{
+			{nil, map[string]float64{seriesOf("num_procs", "i"): 2}},
+		},
+	},
+	{
+		name:  "threads by name",
+		setup: setup{config: groupG, opts: withChildren},
+		first: []proctree.Process{twoThreads},
+		steps: []step{
+			{nil, map[string]float64{workerCount: 1}},
+		},
+	},
+	{
+		name:  "rule without threads",
+		setup: setup{config: "- {name: g, comm: [g], threads: false}", opts: withChildren},
+		first: []proctree.Process{twoThreads},
+		steps: []step{
+			{nil, map[string]float64{workerCount: absent, seriesG("num_threads"): 2, seriesG("states", "state", "Sleeping"): 2}},
+		},
+	},
+	{
+		name:  "one rule with threads",
+		setup: setup{config: "- {name: g, comm: [g], threads: true}", opts: withChildren, noThreads: true},
+		first: []proctree.Process{twoThreads},
+		steps: []step{
+			{nil, nil},
+			{nil, map[string]float64{workerCount: 1}},
+		},
+	},
+	{
+		name:  "rule without smaps",
+		setup: setup{config: "- {name: g, comm: [g], smaps: false}", opts: withChildren},
+		first: []proctree.Process{withPSS},
+		steps: []step{
+			{nil, map[string]float64{proportionalBytes: absent, seriesG("memory_bytes", "memtype", "resident"): 0}},
+		},
+	},
+	{
+		name:  "one rule with smaps",
+		setup: setup{config: "- {name: g, comm: [g], smaps: true}", opts: withChildren, noSmaps: true},
+		first: []proctree.Process{withPSS},
+		steps: []step{
+			{nil, nil},
+			{nil, map[string]float64{proportionalBytes: 102400}},
+		},
+	},
 }
 
 // TestTop checks the metrics of the two processes with the highest usage out of four.
@@ -129,34 +298,68 @@ func TestTop(t *testing.T) {
 		f.Uptime(uptime + 200)
 		f.Set(one(10, 100, 1), one(11, 300, 2), one(12, 200, 3), one(13, 100, 4))
 	}
-	runScenarios(t, []scenario{{"two of four", setup{config: "- {name: g, comm: [g], top: 2}", opts: withChildren}, []proctree.Process{one(10, 100, 1), one(11, 100, 2), one(12, 100, 3), one(13, 100, 4)}, []step{
-		{nil, map[string]float64{cpu("11"): absent, rss("13"): 4 * pageSize, rss("12"): 3 * pageSize, rss("11"): absent}},
-		{later, map[string]float64{cpu("11"): 1, cpu("12"): 0.5, cpu("10"): absent, cpu("13"): absent, rss("13"): 4 * pageSize}},
-		{remove(11), map[string]float64{cpu("11"): absent, cpu("12"): absent, rss("12"): 3 * pageSize}},
-	}}})
+	runScenarios(t, []scenario{{
+		name:  "two of four",
+		setup: setup{config: "- {name: g, comm: [g], top: 2}", opts: withChildren},
+		first: []proctree.Process{one(10, 100, 1), one(11, 100, 2), one(12, 100, 3), one(13, 100, 4)},
+		steps: []step{
+			{nil, map[string]float64{cpu("11"): absent, rss("13"): 4 * pageSize, rss("12"): 3 * pageSize, rss("11"): absent}},
+			{later, map[string]float64{cpu("11"): 1, cpu("12"): 0.5, cpu("10"): absent, cpu("13"): absent, rss("13"): 4 * pageSize}},
+			{remove(11), map[string]float64{cpu("11"): absent, cpu("12"): absent, rss("12"): 3 * pageSize}},
+		},
+	}})
 }
 
 // TestGroupLimit checks that processes above the limits of groups are counted in the
 // group _other.
 func TestGroupLimit(t *testing.T) {
-	const config = "- {name: fixed, comm: [fixed]}\n- {name: 'few {{.Comm}}', comm: [f1, f2, f3], max_groups: 2}\n- {name: '{{.Comm}}', cmdline: ['.+']}"
+	const config = "- {name: fixed, comm: [fixed]}\n" +
+		"- {name: 'few {{.Comm}}', comm: [f1, f2, f3], max_groups: 2}\n" +
+		"- {name: '{{.Comm}}', cmdline: ['.+']}"
 	used := func(pid int, comm string, ticks uint64) proctree.Process {
 		return edited(proc(pid, 1, comm, comm), func(p *proctree.Process) { p.UTime, p.Start = ticks, uptime+1 })
 	}
 	cpu := func(group string) string { return seriesOf("cpu_seconds_total", group, "mode", "user") }
-	runScenarios(t, []scenario{{"names", setup{config: config, opts: grouping.Options{Children: true, MaxGroups: 4}}, nil, []step{
-		{set(used(30, "f1", 1), used(31, "f2", 2), used(32, "f3", 4)), map[string]float64{seriesOf("num_procs", "few f1"): 1, seriesOf("num_procs", "few f2"): 1, seriesOf("num_procs", "_other"): 1, cpu("_other"): 0.04, "namedprocess_exporter_group_limit_hits_total": 1}},
-		{set(used(33, "a", 8), used(34, "b", 16)), map[string]float64{seriesOf("num_procs", "a"): 1, seriesOf("num_procs", "b"): absent, seriesOf("num_procs", "_other"): 2, cpu("_other"): 0.20, "namedprocess_exporter_group_limit_hits_total": 2}},
-		{set(used(35, "fixed", 32)), map[string]float64{seriesOf("num_procs", "fixed"): 1, seriesOf("num_procs", "_other"): 2}}, // a permanent group does not count
-		{set(used(36, "_other", 64)), map[string]float64{seriesOf("num_procs", "_other"): 3, seriesOf("num_procs", "\uFFFD5fother"): absent}},
-		{remove(30, 33), map[string]float64{seriesOf("num_procs", "few f1"): 0, cpu("few f1"): 0.01}},
-		{set(used(40, "f1", 128), used(41, "c", 256)), map[string]float64{seriesOf("num_procs", "few f1"): 1, seriesOf("num_procs", "_other"): 4, cpu("few f1"): 1.29}}, // a known group can be joined at the limit
-		// A group without processes for a day is removed when another group is created.
-		{func(f *fixture) {
-			f.Uptime(uptime + 25*3600*100)
-			f.Set(executed(used(41, "c", 256), "d", "d"))
-		}, map[string]float64{seriesOf("num_procs", "a"): absent, seriesOf("num_procs", "d"): 1, seriesOf("num_procs", "_other"): 3}},
-	}}})
+	runScenarios(t, []scenario{{
+		name:  "names",
+		setup: setup{config: config, opts: grouping.Options{Children: true, MaxGroups: 4}},
+		steps: []step{
+			{
+				set(used(30, "f1", 1), used(31, "f2", 2), used(32, "f3", 4)),
+				map[string]float64{
+					seriesOf("num_procs", "few f1"):                1,
+					seriesOf("num_procs", "few f2"):                1,
+					seriesOf("num_procs", "_other"):                1,
+					cpu("_other"):                                  0.04,
+					"namedprocess_exporter_group_limit_hits_total": 1,
+				},
+			},
+			{
+				set(used(33, "a", 8), used(34, "b", 16)),
+				map[string]float64{
+					seriesOf("num_procs", "a"):                     1,
+					seriesOf("num_procs", "b"):                     absent,
+					seriesOf("num_procs", "_other"):                2,
+					cpu("_other"):                                  0.20,
+					"namedprocess_exporter_group_limit_hits_total": 2,
+				},
+			},
+			{set(used(35, "fixed", 32)), map[string]float64{seriesOf("num_procs", "fixed"): 1, seriesOf("num_procs", "_other"): 2}},
+			// a permanent group does not count
+			{set(used(36, "_other", 64)), map[string]float64{seriesOf("num_procs", "_other"): 3, seriesOf("num_procs", "\uFFFD5fother"): absent}},
+			{remove(30, 33), map[string]float64{seriesOf("num_procs", "few f1"): 0, cpu("few f1"): 0.01}},
+			{
+				set(used(40, "f1", 128), used(41, "c", 256)),
+				map[string]float64{seriesOf("num_procs", "few f1"): 1, seriesOf("num_procs", "_other"): 4, cpu("few f1"): 1.29},
+			},
+			// a known group can be joined at the limit
+			// A group without processes for a day is removed when another group is created.
+			{func(f *fixture) {
+				f.Uptime(uptime + 25*3600*100)
+				f.Set(executed(used(41, "c", 256), "d", "d"))
+			}, map[string]float64{seriesOf("num_procs", "a"): absent, seriesOf("num_procs", "d"): 1, seriesOf("num_procs", "_other"): 3}},
+		},
+	}})
 }
 
 // TestThreadNameLimit checks that threads above the limit of names are counted in _other.
@@ -167,28 +370,64 @@ func TestThreadNameLimit(t *testing.T) {
 		p.Threads = append(p.Threads, proctree.Thread{TID: tid, Comm: fmt.Sprint("w", tid), Start: uint64(tid)})
 	}
 	limit := grouping.Options{Children: true, MaxThreadNames: 4}
-	runScenarios(t, []scenario{{"threads", setup{config: groupG, opts: limit}, []proctree.Process{p}, []step{
-		{nil, map[string]float64{threadSeriesG("thread_count", "w13"): 1, threadSeriesG("thread_count", "w14"): absent, threadSeriesG("thread_count", "_other"): 6, "namedprocess_exporter_thread_name_limit_hits_total": 6}}}}})
+	runScenarios(t, []scenario{{
+		name:  "threads",
+		setup: setup{config: groupG, opts: limit},
+		first: []proctree.Process{p},
+		steps: []step{
+			{
+				nil,
+				map[string]float64{
+					threadSeriesG("thread_count", "w13"):                 1,
+					threadSeriesG("thread_count", "w14"):                 absent,
+					threadSeriesG("thread_count", "_other"):              6,
+					"namedprocess_exporter_thread_name_limit_hits_total": 6,
+				},
+			},
+		},
+	}})
 }
 
 // TestReloadKeepsCounters checks counters of groups after a change of the rules.
 func TestReloadKeepsCounters(t *testing.T) {
 	cpu := seriesG("cpu_seconds_total", "mode", "user")
 	runScenarios(t, []scenario{
-		{"same group of another rule", setup{config: groupG, opts: withChildren}, []proctree.Process{gWithCPU(100)}, []step{
-			{set(gWithCPU(200)), map[string]float64{cpu: 1}},
-			{reload(t, "- {name: g, cmdline: ['^g']}"), map[string]float64{cpu: 1, seriesG("num_procs"): 1}},
-			{set(gWithCPU(300)), map[string]float64{cpu: 2}}}},
-		{"group without a rule", setup{config: groupG, opts: withChildren}, []proctree.Process{gWithCPU(100)}, []step{
-			{set(gWithCPU(200)), map[string]float64{cpu: 1}},
-			{reload(t, "- {name: h, comm: [g]}"), map[string]float64{cpu: 1, seriesG("num_procs"): 0, seriesOf("num_procs", "h"): 1}},
-			{set(gWithCPU(300)), map[string]float64{cpu: 1, seriesOf("cpu_seconds_total", "h", "mode", "user"): 1}}}},
-		{"group that never had a process", setup{config: groupG, opts: withChildren}, nil, []step{
-			{nil, map[string]float64{seriesG("num_procs"): 0}},
-			{reload(t, "- {name: h, comm: [h]}"), map[string]float64{seriesG("num_procs"): absent, seriesOf("num_procs", "h"): 0}}}},
-		{"expect changes", setup{config: "- {name: g, comm: [g], expect: {min: 1}}", opts: withChildren}, nil, []step{
-			{reload(t, "- {name: g, comm: [g], expect: {min: 3}}"), map[string]float64{seriesG("expected_min_procs"): 3}},
-			{reload(t, groupG), map[string]float64{seriesG("expected_min_procs"): absent, seriesG("num_procs"): 0}}}},
+		{
+			name:  "same group of another rule",
+			setup: setup{config: groupG, opts: withChildren},
+			first: []proctree.Process{gWithCPU(100)},
+			steps: []step{
+				{set(gWithCPU(200)), map[string]float64{cpu: 1}},
+				{reload(t, "- {name: g, cmdline: ['^g']}"), map[string]float64{cpu: 1, seriesG("num_procs"): 1}},
+				{set(gWithCPU(300)), map[string]float64{cpu: 2}},
+			},
+		},
+		{
+			name:  "group without a rule",
+			setup: setup{config: groupG, opts: withChildren},
+			first: []proctree.Process{gWithCPU(100)},
+			steps: []step{
+				{set(gWithCPU(200)), map[string]float64{cpu: 1}},
+				{reload(t, "- {name: h, comm: [g]}"), map[string]float64{cpu: 1, seriesG("num_procs"): 0, seriesOf("num_procs", "h"): 1}},
+				{set(gWithCPU(300)), map[string]float64{cpu: 1, seriesOf("cpu_seconds_total", "h", "mode", "user"): 1}},
+			},
+		},
+		{
+			name:  "group that never had a process",
+			setup: setup{config: groupG, opts: withChildren},
+			steps: []step{
+				{nil, map[string]float64{seriesG("num_procs"): 0}},
+				{reload(t, "- {name: h, comm: [h]}"), map[string]float64{seriesG("num_procs"): absent, seriesOf("num_procs", "h"): 0}},
+			},
+		},
+		{
+			name:  "expect changes",
+			setup: setup{config: "- {name: g, comm: [g], expect: {min: 1}}", opts: withChildren},
+			steps: []step{
+				{reload(t, "- {name: g, comm: [g], expect: {min: 3}}"), map[string]float64{seriesG("expected_min_procs"): 3}},
+				{reload(t, groupG), map[string]float64{seriesG("expected_min_procs"): absent, seriesG("num_procs"): 0}},
+			},
+		},
 	})
 }
 
@@ -201,7 +440,10 @@ func TestReloadChangesLabels(t *testing.T) {
 			p.MainThread.UTime, p.Threads = ticks, []proctree.Thread{{TID: pid + 1000, Comm: "w", UTime: 0, Start: 11}}
 		})
 	}
-	f := newFixture(t, setup{config: "- {name: g, comm: [g], labels: {who: '{{.Username}}'}}", opts: withChildren}, as(10, 77777, 100), as(11, 88888, 100))
+	f := newFixture(t, setup{
+		config: "- {name: g, comm: [g], labels: {who: '{{.Username}}'}}",
+		opts:   withChildren,
+	}, as(10, 77777, 100), as(11, 88888, 100))
 	scrape := func() map[string]float64 {
 		families, err := f.c.Gatherer(context.Background()).Gather()
 		if err != nil {
@@ -210,15 +452,28 @@ func TestReloadChangesLabels(t *testing.T) {
 		return flatten(families)
 	}
 	f.Set(as(10, 77777, 200), as(11, 88888, 300))
-	f.want(scrape(), map[string]float64{seriesG("cpu_seconds_total", "mode", "user", "who", "77777"): 1, seriesG("cpu_seconds_total", "mode", "user", "who", "88888"): 2})
+	f.want(scrape(), map[string]float64{
+		seriesG("cpu_seconds_total", "mode", "user", "who", "77777"): 1,
+		seriesG("cpu_seconds_total", "mode", "user", "who", "88888"): 2,
+	})
 
 	reload(t, "- {name: g, comm: [g]}")(f)
-	f.want(scrape(), map[string]float64{seriesG("cpu_seconds_total", "mode", "user"): 3, seriesG("num_procs"): 2, threadSeriesG("thread_count", "w"): 2, threadSeriesG("thread_cpu_seconds_total", "g", "mode", "user"): 3})
+	f.want(scrape(), map[string]float64{
+		seriesG("cpu_seconds_total", "mode", "user"):                   3,
+		seriesG("num_procs"):                                           2,
+		threadSeriesG("thread_count", "w"):                             2,
+		threadSeriesG("thread_cpu_seconds_total", "g", "mode", "user"): 3,
+	})
 
 	reload(t, "- {name: g, comm: [g], labels: {zone: z}}")(f)
 	f.Set(as(10, 77777, 300), as(11, 88888, 300))
 	got := scrape()
-	f.want(got, map[string]float64{seriesG("cpu_seconds_total", "mode", "user", "zone", "z"): 1, seriesG("num_procs", "zone", "z"): 2, seriesG("cpu_seconds_total", "mode", "user", "zone", ""): 3, seriesG("num_procs", "zone", ""): 0})
+	f.want(got, map[string]float64{
+		seriesG("cpu_seconds_total", "mode", "user", "zone", "z"): 1,
+		seriesG("num_procs", "zone", "z"):                         2,
+		seriesG("cpu_seconds_total", "mode", "user", "zone", ""):  3,
+		seriesG("num_procs", "zone", ""):                          0,
+	})
 	for key := range got {
 		if strings.Contains(key, `groupname="`) && !strings.Contains(key, `zone="`) {
 			t.Errorf("got %s without the new label", key)

@@ -11,8 +11,7 @@ import (
 // TestAccountExits replays walks and exits. Usage counts once, and usage from before
 // the first walk does not count.
 func TestAccountExits(t *testing.T) {
-	const old, young = 10, 1150 // start in ticks after boot: before and after the first walk
-	init := liveSample(1, 1, "init", 1, 0)
+	init := initSample
 	before := walkStep{live: []platform.Sample{init}}
 	job := func(seconds uint64) platform.Sample { return liveSample(7, young, "job", 1, seconds) }
 	only := func(exits ...platform.Exit) walkStep {

@@ -21,7 +21,10 @@ func TestUpdateAllocs(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer src.Close()
-	tr := NewTracker(src, Default(), Options{Children: true, Fields: platform.FieldStat | platform.FieldStatus | platform.FieldIO | platform.FieldTasks})
+	tr := NewTracker(src, Default(), Options{
+		Children: true,
+		Fields:   platform.FieldStat | platform.FieldStatus | platform.FieldIO | platform.FieldTasks,
+	})
 	update := func() {
 		groups, err := tr.Update(context.Background())
 		if err != nil || len(groups) != 1 || groups[0].Procs != processes {

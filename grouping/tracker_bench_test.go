@@ -47,7 +47,10 @@ func benchmarkTracker(b *testing.B, exits int) *Tracker {
 	if err != nil {
 		b.Fatal(err)
 	}
-	tr := NewTracker(src, rules, Options{Children: true, Fields: platform.FieldStat | platform.FieldStatus | platform.FieldIO | platform.FieldTasks | platform.FieldTaskUsage})
+	tr := NewTracker(src, rules, Options{
+		Children: true,
+		Fields:   platform.FieldStat | platform.FieldStatus | platform.FieldIO | platform.FieldTasks | platform.FieldTaskUsage,
+	})
 	if _, err := tr.Update(context.Background()); err != nil {
 		b.Fatal(err)
 	}
