@@ -6,13 +6,12 @@ import (
 	"testing"
 )
 
-// TestBuildInfo holds trap 82: the labels that dashboards take their variables
-// from.
+// TestBuildInfo checks the labels that dashboards use as variables.
 func TestBuildInfo(t *testing.T) {
 	requireLinux(t)
 	line := regexp.MustCompile(`(?m)^process_exporter_build_info\{(.*)\} 1$`).FindStringSubmatch(startExporter(t).Scrape())
 	if line == nil {
-		t.Fatal("no process_exporter_build_info")
+		t.Fatal("got no process_exporter_build_info")
 	}
 	var names []string
 	for _, pair := range regexp.MustCompile(`(\w+)="`).FindAllStringSubmatch(line[1], -1) {

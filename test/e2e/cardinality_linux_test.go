@@ -11,7 +11,7 @@ import (
 	"github.com/seed57308aee/process_exporter/procfs"
 )
 
-// statOf returns the stat of a process or thread, by its path below /proc.
+// statOf returns the stat fields of a process or thread. path is relative to /proc.
 func statOf(t *testing.T, path string) (st procfs.Stat) {
 	t.Helper()
 	text, err := os.ReadFile("/proc/" + path + "/stat")
@@ -24,8 +24,8 @@ func statOf(t *testing.T, path string) (st procfs.Stat) {
 	return st
 }
 
-// startLimited starts an exporter with limits on names, which are the default with
-// make chaos.
+// startWithLimits starts an exporter with limits on the number of groups or thread names. With make
+// chaos the limits are the defaults.
 func startWithLimits(t *testing.T, source, rules string, limits ...string) *instance {
 	t.Helper()
 	path, err := plainBinary()
@@ -41,27 +41,27 @@ func startWithLimits(t *testing.T, source, rules string, limits ...string) *inst
 	return r
 }
 
-// wantModest wants an answer of no more than 8 MiB, and an exporter of no more than
-// 128.
+// checkSize fails the test if the response is larger than 8 MiB, or the exporter used more than 128
+// MiB.
 func checkSize(t *testing.T, r *instance, text string) {
 	t.Helper()
 	memory := statusKB(t, r.PID, "VmHWM")
-	t.Logf("an answer of %d KiB, memory of %d KiB at most", len(text)>>10, memory)
+	t.Logf("response %d KiB, peak memory %d KiB", len(text)>>10, memory)
 	if len(text) > 8<<20 {
-		t.Errorf("got an answer of %d bytes", len(text))
+		t.Errorf("got a response of %d bytes, want at most 8 MiB", len(text))
 	}
 	if memory > 128<<10 {
-		t.Errorf("got %d KiB of memory", memory)
+		t.Errorf("got a peak of %d KiB of memory, want at most 128 MiB", memory)
 	}
 }
 
-// TestManyUsers has processes of thousands of users, who make a group each. As many
-// as may be have one, those that were there first among them, and all others are
-// added up, to the last page fault.
+// TestManyUsers starts processes of thousands of users, with one group each. The groups that existed
+// first keep their names up to the group limit. All other processes are summed in the group _other, to
+// the last page fault.
 func TestManyUsers(t *testing.T) {
 	requireLinux(t)
 	if os.Geteuid() != 0 {
-		t.Skip("only root becomes somebody else")
+		t.Skip("requires root: changes the user of processes")
 	}
 	eachSource(t, func(t *testing.T, source string) {
 		count, limit := 200, 50
@@ -72,13 +72,13 @@ func TestManyUsers(t *testing.T) {
 		allowPIDs(t, count)
 		r := startWithLimits(t, source, "process_names: [{name: 'user {{.Username}}', comm: manyprocs}]\n", "--max-groups="+strconv.Itoa(limit))
 		last := make(sampleSet)
-		last.follow(t, r.Scrape())
+		last.update(t, r.Scrape())
 		startManyProcs(t, "users", early, firstEarly)
-		last.follow(t, r.Scrape())
+		last.update(t, r.Scrape())
 		many := startManyProcs(t, "users", count, first)
-		last.follow(t, r.Scrape())
+		last.update(t, r.Scrape())
 		text := r.Scrape()
-		series := last.follow(t, text)
+		series := last.update(t, text)
 
 		of := func(metric, group string) (value float64, found bool) {
 			value, found = series[fmt.Sprintf("namedprocess_namegroup_%s{groupname=%q}", metric, group)]
@@ -91,11 +91,11 @@ func TestManyUsers(t *testing.T) {
 			}
 		}
 		if groups != limit+1 {
-			t.Errorf("got %d groups, want %d and that of the others", groups, limit)
+			t.Errorf("got %d groups, want %d and the group _other", groups, limit)
 		}
 		for i := range early {
 			if got, _ := of("num_procs", fmt.Sprintf("user %d", firstEarly+i)); got != 1 {
-				t.Errorf("got %v processes of user %d, who was there first", got, firstEarly+i)
+				t.Errorf("got %v processes of user %d, which was seen first, want 1", got, firstEarly+i)
 			}
 		}
 		var others, faults float64
@@ -105,21 +105,21 @@ func TestManyUsers(t *testing.T) {
 				others++
 				faults += float64(statOf(t, strconv.Itoa(pid)).MinorFaults)
 			} else if got != 1 {
-				t.Errorf("got %v processes of user %d", got, uid)
+				t.Errorf("got %v processes of user %d, want 1", got, uid)
 			}
 		}
-		if want := float64(count + early + 1 - limit); others != want { // root has one too
-			t.Errorf("%v users have no group, want %v", others, want)
+		if want := float64(count + early + 1 - limit); others != want { // and the parent, which belongs to root
+			t.Errorf("got %v users without a group, want %v", others, want)
 		}
 		for metric, want := range map[string]float64{"num_procs": others, "num_threads": others, "minor_page_faults_total": faults} {
 			if got, _ := of(metric, "_other"); got != want {
-				t.Errorf("%s of the others: got %v, want %v", metric, got, want)
+				t.Errorf("%s of group _other: got %v, want %v", metric, got, want)
 			}
 		}
 		if got := series["namedprocess_exporter_group_limit_hits_total{}"]; got != others {
-			t.Errorf("got %v processes without room, want %v", got, others)
+			t.Errorf("got %v group limit hits, want %v", got, others)
 		}
-		t.Logf("%d groups, %v processes and %v page faults of others", groups, others, faults)
+		t.Logf("%d groups; group _other has %v processes and %v page faults", groups, others, faults)
 		checkSize(t, r, text)
 	})
 }
@@ -131,13 +131,13 @@ func procUID(t *testing.T, pid int) (uid int) {
 			return uid
 		}
 	}
-	t.Fatalf("process %d has no user", pid)
+	t.Fatalf("process %d has no Uid line in its status", pid)
 	return 0
 }
 
-// TestManyThreadNames has a few processes of thousands of threads, each of which has
-// a name of its own. As many names as may be are told, and all other threads are
-// added up, to the last page fault.
+// TestManyThreadNames starts a few processes with thousands of threads, each with its own name. Names
+// are exported up to the limit. All other threads are summed under the name _other, to the last page
+// fault.
 func TestManyThreadNames(t *testing.T) {
 	requireLinux(t)
 	eachSource(t, func(t *testing.T, source string) {
@@ -152,19 +152,19 @@ func TestManyThreadNames(t *testing.T) {
 		early.do("thread first 0")
 		early.do("thread second 0")
 		last := make(sampleSet)
-		last.follow(t, r.Scrape())
+		last.update(t, r.Scrape())
 		of := func(series sampleSet, group, thread string) (value float64, found bool) {
 			value, found = series[fmt.Sprintf("namedprocess_namegroup_thread_count{groupname=%q,threadname=%q}", group, thread)]
 			return value, found
 		}
 		many := startManyProcs(t, "named", procs, threads)
-		last.follow(t, r.Scrape())
+		last.update(t, r.Scrape())
 		text := r.Scrape()
-		series := last.follow(t, text)
+		series := last.update(t, text)
 
 		for _, name := range []string{"first", "second"} {
 			if got, _ := of(series, "early", name); got != 1 {
-				t.Errorf("got %v threads called %s, which was there first", got, name)
+				t.Errorf("got %v threads named %s, which was seen first, want 1", got, name)
 			}
 		}
 		names, earlyNames, others := 0, 0, 0.
@@ -189,29 +189,29 @@ func TestManyThreadNames(t *testing.T) {
 					without++
 					faults += float64(st.MinorFaults)
 				} else if got != 1 {
-					t.Errorf("got %v threads called %s", got, st.Comm)
+					t.Errorf("got %v threads named %s, want 1", got, st.Comm)
 				}
 			}
 			if got, _ := of(series, group, "_other"); got != without || len(tasks) != threads {
-				t.Errorf("%s: got %v other threads, want %v of %d", group, got, without, len(tasks))
+				t.Errorf("%s: got %v threads named _other, want %v of %d", group, got, without, len(tasks))
 			}
 			key := fmt.Sprintf("namedprocess_namegroup_thread_minor_page_faults_total{groupname=%q,threadname=\"_other\"}", group)
 			if got := series[key]; got != faults {
-				t.Errorf("%s: got %v page faults of other threads, want %v", group, got, faults)
+				t.Errorf("%s: got %v page faults of threads named _other, want %v", group, got, faults)
 			}
 			if got := len(tasks) - int(without); got > inGroup {
-				t.Errorf("%s: got %d names, want %d at most", group, got, inGroup)
+				t.Errorf("%s: got %d names, want at most %d", group, got, inGroup)
 			}
 			others += without
 		}
-		// Each group has _other besides, which counts as one.
+		// The name _other of each group counts as one name.
 		if most := min(inAll, procs*inGroup+earlyNames); names > most || names < most-procs {
-			t.Errorf("got %d names, want as many as there may be, %d", names, most)
+			t.Errorf("got %d names, want the limit, %d", names, most)
 		}
 		if got := series["namedprocess_exporter_thread_name_limit_hits_total{}"]; got != others {
-			t.Errorf("got %v threads without room, want %v", got, others)
+			t.Errorf("got %v thread name limit hits, want %v", got, others)
 		}
-		t.Logf("%d names, %v other threads", names, others)
+		t.Logf("%d names, %v threads named _other", names, others)
 		checkSize(t, r, text)
 	})
 }

@@ -11,20 +11,20 @@ import (
 	"time"
 )
 
-// churnScrapes is the environment variable that says how many scrapes
-// TestChurn makes. make bench sets it to 1000.
+// churnScrapesVariable is the environment variable with the number of scrapes of TestChurn. make bench
+// sets it to 1000.
 const churnScrapesVariable = "CHURN_SCRAPES"
 
-// churnRate is how many processes a second are born and die meanwhile.
+// churnRate is the number of processes that start and exit per second.
 const churnRate = 200
 
-// TestChurn scrapes while 200 processes a second are born and die. After a tenth
-// of the scrapes the exporter takes no more than it has taken till then. They
-// live in a PID namespace of their own, so that no neighbor adds to them.
+// TestChurn scrapes while 200 processes per second start and exit. The peak resource usage of the last
+// tenth of the scrapes must not exceed that of the first tenth. Exporter and processes run in their
+// own PID namespace, without other processes.
 func TestChurn(t *testing.T) {
 	requireLinux(t)
 	if os.Getuid() != 0 {
-		t.Skip("only root can make PID namespaces")
+		t.Skip("requires root: creates PID namespaces")
 	}
 	scrapes := 100
 	if n, err := strconv.Atoi(os.Getenv(churnScrapesVariable)); err == nil {
@@ -44,7 +44,7 @@ func TestChurn(t *testing.T) {
 func scrapeChurn(t *testing.T, r *instance, scrapes int) {
 	t.Helper()
 	var early, late usage
-	pause := time.NewTicker(20 * time.Millisecond) // so that births come in between
+	pause := time.NewTicker(20 * time.Millisecond) // lets processes start between scrapes
 	defer pause.Stop()
 	for i := range scrapes {
 		now := r.usage(t)
@@ -56,31 +56,30 @@ func scrapeChurn(t *testing.T, r *instance, scrapes int) {
 		}
 		<-pause.C
 	}
-	t.Logf("%d scrapes, %d births a second: at most %v at first and %v at last", scrapes, churnRate, early, late)
-	// The heap breathes, and a scrape opens a file or a connection at a time.
+	t.Logf("%d scrapes, %d starts per second: peak of the first scrapes %v, of the last %v", scrapes, churnRate, early, late)
+	// The heap size varies, and a scrape opens one file or connection at a time.
 	if !raceDetector && late.memoryKB > early.memoryKB+early.memoryKB/8+1024 || late.goroutines > early.goroutines+2 || late.fds > early.fds+2 {
-		t.Errorf("got %v after %d scrapes, and %v in the first ones", late, scrapes, early)
+		t.Errorf("got %v after %d scrapes, want about %v as in the first scrapes", late, scrapes, early)
 	}
 }
 
-// startAlone starts the exporter in a PID namespace with nobody but processes
-// that are born and die.
+// startAlone starts the exporter in a PID namespace that contains only the processes that start and
+// exit.
 func (l *load) startAlone(t *testing.T, source string) *instance {
 	t.Helper()
 	return startInNamespace(t, fmt.Sprintf("%s %s 100000 %d & exec %s --source=%s --web.listen-address=127.0.0.1:0", l.spawn, l.program, churnRate, l.exporter, source))
 }
 
-// startInNamespace runs a script, which becomes the exporter, in a PID namespace of
-// its own.
+// startInNamespace runs a script in its own PID namespace. The script executes the exporter.
 func startInNamespace(t *testing.T, script string) *instance {
 	t.Helper()
 	r := startCommand(t, exec.Command("unshare", "--pid", "--fork", "--mount-proc", "--kill-child", "sh", "-c", script))
 	r.URL = r.waitForURL()
-	r.PID = children(t, r.PID)[0] // the first process inside
+	r.PID = children(t, r.PID)[0] // PID 1 of the namespace
 	return r
 }
 
-// A burden is what the exporter puts on the machine.
+// A usage is the resource usage of the exporter.
 type usage struct{ memoryKB, goroutines, threads, fds int }
 
 func (f usage) String() string {
@@ -97,17 +96,17 @@ var (
 	openLine      = regexp.MustCompile(`(?m)^process_open_fds (\S+)`)
 )
 
-// burden scrapes, which must be a success, and returns what the exporter takes.
+// usage scrapes once and returns the resource usage of the exporter.
 func (r *instance) usage(t *testing.T) usage {
 	t.Helper()
 	text := r.Scrape()
 	if !strings.Contains(text, "\nnamedprocess_exporter_scrape_success 1\n") {
-		t.Error("a scrape was no success")
+		t.Error("got a failed scrape")
 	}
 	number := func(line *regexp.Regexp) int {
 		found := line.FindStringSubmatch(text)
 		if found == nil {
-			t.Fatalf("nothing matches %v", line)
+			t.Fatalf("got no line that matches %v", line)
 		}
 		n, err := strconv.ParseFloat(found[1], 64)
 		if err != nil {

@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// TestStartupErrors starts the exporter with what cannot work. Each time it has to
-// give up with one line that says what to do, and not with a stack of them.
+// TestStartupErrors starts the exporter with invalid arguments. The exporter must exit with one line
+// that names the problem and the remedy.
 func TestStartupErrors(t *testing.T) {
 	requireLinux(t)
 	busy, err := net.Listen("tcp", "127.0.0.1:0")
@@ -22,7 +22,7 @@ func TestStartupErrors(t *testing.T) {
 	tests := []struct {
 		name string
 		args []string
-		want []string // all in the one line
+		want []string // substrings of the error line
 	}{
 		{"trap 33", []string{"-threads", "false", "-procnames", "app"}, []string{`unexpected argument "false"`, "-threads=false"}},
 		{"trap 38", []string{"-config.path", "f", "-procnames", "x"}, []string{"-config.path cannot be used with -namemapping or -procnames"}},
@@ -45,23 +45,21 @@ func TestStartupErrors(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			stdout, stderr, status := runToExit(t, tt.args...)
 			if status != 1 || stdout != "" {
-				t.Errorf("got status %d and on stdout %q", status, stdout)
+				t.Errorf("got status %d and stdout %q, want 1 and nothing", status, stdout)
 			}
 			if strings.Count(stderr, "\n") != 1 || !strings.HasSuffix(stderr, "\n") {
-				t.Errorf("got not one line but %q", stderr)
+				t.Errorf("got stderr %q, want one line", stderr)
 			}
 			for _, want := range append(tt.want, program+": ") {
 				if !strings.Contains(stderr, want) {
-					t.Errorf("got %q, want it to name %q", stderr, want)
+					t.Errorf("got %q, want it to contain %q", stderr, want)
 				}
 			}
 		})
 	}
 }
 
-// TestInformationFlags is about the flags that print something and exit.
-//
-// Trap 40 is among them.
+// TestInformationFlags checks the flags that print information and exit.
 func TestInformationFlags(t *testing.T) {
 	good := writeFile(t, "good.yml", oneGroup("x"))
 	typo := writeFile(t, "typo.yml", "process_name:\n  - name: x\n    cmdline: ['.+']\n")
@@ -72,7 +70,7 @@ func TestInformationFlags(t *testing.T) {
 		args   []string
 		status int
 		want   []string
-		lines  int // 0 is any number
+		lines  int // 0: any number
 	}{
 		{"-h", []string{"-h"}, 0, []string{"--config.path", "--[no-]threads", "--web.listen-address"}, 0},
 		{"--help", []string{"--help"}, 0, []string{"--config.path"}, 0},

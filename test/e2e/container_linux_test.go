@@ -11,11 +11,11 @@ import (
 	"testing"
 )
 
-// kernelCapabilities are those that the source bpf takes without root.
+// kernelCapabilities are the capabilities that the bpf source requires without root.
 var kernelCapabilities = []string{"CAP_BPF", "CAP_PERFMON", "CAP_SYS_PTRACE", "CAP_DAC_READ_SEARCH"}
 
-// bundle writes what runc needs to run the exporter, alone in a file system of
-// its own, with the PID namespace and the network of the machine.
+// bundle writes an OCI bundle that runs the exporter in an otherwise empty root file system, with the
+// PID and network namespaces of the host.
 func bundle(t *testing.T, capabilities []string, args ...string) (dir string) {
 	t.Helper()
 	dir = t.TempDir()
@@ -26,7 +26,7 @@ func bundle(t *testing.T, capabilities []string, args ...string) (dir string) {
 		}
 	}
 	build := exec.Command("go", "build", "-o", filepath.Join(root, "process_exporter"), ".")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0") // the file system holds nothing else
+	build.Env = append(os.Environ(), "CGO_ENABLED=0") // static: the root file system contains no libraries
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("go build: %v\n%s", err, out)
 	}
@@ -55,7 +55,7 @@ func bundle(t *testing.T, capabilities []string, args ...string) (dir string) {
 	return dir
 }
 
-// startContainer starts the exporter in a container. The test ends it.
+// startContainer starts the exporter in a container, which the test cleanup deletes.
 func startContainer(t *testing.T, capabilities []string, args ...string) *instance {
 	t.Helper()
 	runc := requireProgram(t, "runc")
@@ -72,31 +72,31 @@ func startContainer(t *testing.T, capabilities []string, args ...string) *instan
 	return r
 }
 
-// TestContainer sees the processes of the machine from inside a container, by
-// the kernel's programs if it has the capabilities, and from /proc without.
+// TestContainer reads the processes of the host from a container: with bpf if the container has the
+// capabilities, otherwise with procfs.
 func TestContainer(t *testing.T) {
 	requireLinux(t)
 	requireBPF(t)
 	if os.Getuid() != 0 {
-		t.Skip("only root can run containers")
+		t.Skip("requires root: runs containers")
 	}
 	outside := startWorker(t, "outside")
 	outside.do("open 5")
 	for source, capabilities := range map[string][]string{"bpf": kernelCapabilities, "procfs": {}} {
 		t.Run(source, func(t *testing.T) {
 			r := startContainer(t, capabilities)
-			eventually(t, "the processes of the machine", func() bool {
+			eventually(t, "the processes of the host", func() bool {
 				got, _ := parseMetrics(t, r.Scrape())
 				return got[`namedprocess_namegroup_num_procs{groupname="outside"}`] >= 1 &&
 					got[`namedprocess_exporter_source{source="`+source+`"}`] == 1
 			}, func() string { return strings.Join(r.Log(), "\n") })
 			line := r.waitForLog(`msg="reading processes"`, "source="+source)
 			if named := strings.Contains(line, "CAP_BPF"); named != (source == "procfs") {
-				t.Errorf("got %q, which should name the capabilities only where they are missing", line)
+				t.Errorf("got %q, want the missing capabilities named only for procfs", line)
 			}
 			r.Signal(syscall.SIGTERM)
 			if status := r.Wait(); status != 0 {
-				t.Errorf("got exit status %d", status)
+				t.Errorf("got exit status %d, want 0", status)
 			}
 		})
 	}

@@ -12,13 +12,13 @@ import (
 	"time"
 )
 
-// distinctNames is how many processes of different names TestDistinctNames
-// starts, unless the environment says otherwise in NAMES.
+// distinctNames is the number of processes with different names in TestDistinctNames. The environment
+// variable NAMES overrides it.
 const distinctNames = 6000
 
-// TestDistinctNames has a user start thousands of processes, each under a name of
-// its own. Series and memory stay within their limits, all that the processes
-// used is in the sums, and groups that were there keep their place.
+// TestDistinctNames starts thousands of processes, each with its own name. The number of series and
+// the memory stay within their limits, the sums include the usage of every process, and existing
+// groups remain.
 func TestDistinctNames(t *testing.T) {
 	requireLinux(t)
 	requireBPF(t)
@@ -36,7 +36,7 @@ func TestDistinctNames(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	dir := t.TempDir() // its name is in every command line
+	dir := t.TempDir() // its name is part of every command line
 	rules := writeFile(t, "rules.yaml", "process_names:\n- {name: bystander, cmdline: 'bystander$'}\n- {name: 'n {{.Comm}}', cmdline: '"+dir+"'}\n")
 	const limit = 2000
 	r := startCommand(t, exec.Command(path, "--web.listen-address=127.0.0.1:0", "--source=bpf", "--children=false", "-config.path", rules))
@@ -57,7 +57,7 @@ func TestDistinctNames(t *testing.T) {
 		}
 		return sum
 	}
-	eventually(t, "the ends of all", func() bool {
+	eventually(t, "all exit events", func() bool {
 		series, _ = parseMetrics(t, r.Scrape())
 		return sum("exits_total") == float64(names)
 	}, func() string { return fmt.Sprintf("%v of %d", sum("exits_total"), names) })
@@ -72,40 +72,40 @@ func TestDistinctNames(t *testing.T) {
 		t.Errorf("got %d groups of %d names, want between %d and %d", groups, names, want, limit+2)
 	}
 	if got := series.value(t, "namedprocess_exporter_group_limit_hits_total"); names > limit && got != float64(names-limit) {
-		t.Errorf("got %v processes without room, want %d", got, names-limit)
+		t.Errorf("got %v group limit hits, want %d", got, names-limit)
 	}
 	if got := sum("starts_total"); got != float64(names) {
 		t.Errorf("got %v starts, want %d", got, names)
 	}
-	// A process that is waited for before its last thread has left its CPU is
-	// charged for the last microseconds when it is reaped, and not before.
+	// A process that is reaped before its last thread has left its CPU is charged for its last
+	// microseconds when it is reaped.
 	if got := sum("cpu_seconds_total"); got < 0.99*charged.Seconds() || got > 1.005*charged.Seconds() {
-		t.Errorf("got %v CPU seconds, want the %v that the kernel charged", got, charged.Seconds())
+		t.Errorf("got %v CPU seconds, want the charged %v", got, charged.Seconds())
 	}
 	if got := series.value(t, "namedprocess_exporter_lost_exit_events_total"); got != 0 {
-		t.Errorf("got %v lost events", got)
+		t.Errorf("got %v lost exit events, want 0", got)
 	}
 	if got := series.cpuSeconds("bystander"); got < 0.015 {
-		t.Errorf("got %v CPU seconds of a process that used 0.02 meanwhile", got)
+		t.Errorf("got %v CPU seconds of a process that used 0.02 during the test", got)
 	}
 	peak := statusKB(t, r.PID, "VmHWM")
-	t.Logf("%d names: %d groups, %d series, %d KiB at most, %v CPU", names, groups, len(series), peak, charged)
+	t.Logf("%d names: %d groups, %d series, peak memory %d KiB, %v CPU", names, groups, len(series), peak, charged)
 	if peak > 60<<10 && !raceDetector {
-		t.Errorf("got %d KiB of memory at most, want no more than 60 MiB", peak)
+		t.Errorf("got a peak of %d KiB of memory, want at most 60 MiB", peak)
 	}
 	if n := len(r.Log()); n > 12 {
-		t.Errorf("got %d lines of log:\n%s", n, strings.Join(r.Log(), "\n"))
+		t.Errorf("got %d log lines, want at most 12:\n%s", n, strings.Join(r.Log(), "\n"))
 	}
 }
 
-// cpuOf returns the CPU time of a group.
+// cpuSeconds returns the user and system CPU time of a group.
 func (s sampleSet) cpuSeconds(group string) float64 {
 	return s[fmt.Sprintf(`namedprocess_namegroup_cpu_seconds_total{groupname=%q,mode="user"}`, group)] +
 		s[fmt.Sprintf(`namedprocess_namegroup_cpu_seconds_total{groupname=%q,mode="system"}`, group)]
 }
 
-// startNames starts processes one after the other, with a scrape now and then,
-// and returns the CPU time that they were charged for.
+// startNames runs processes one after another, scrapes after every thousand, and returns the CPU time
+// that they were charged.
 func startNames(t *testing.T, r *instance, dir string, names int) (charged time.Duration) {
 	t.Helper()
 	program, err := exec.LookPath("true")
@@ -132,7 +132,7 @@ func startNames(t *testing.T, r *instance, dir string, names int) (charged time.
 	return charged
 }
 
-// statusKB returns a number from the status of a process.
+// statusKB returns the number of a line of /proc/PID/status.
 func statusKB(t *testing.T, pid int, key string) (n int) {
 	t.Helper()
 	word := statusWord(t, pid, key)
@@ -143,7 +143,7 @@ func statusKB(t *testing.T, pid int, key string) (n int) {
 	return n
 }
 
-// statusWord returns the first word of a line in the status of a process.
+// statusWord returns the first word of a line of /proc/PID/status.
 func statusWord(t *testing.T, pid int, key string) (word string) {
 	t.Helper()
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
@@ -152,13 +152,13 @@ func statusWord(t *testing.T, pid int, key string) (word string) {
 	}
 	_, rest, found := strings.Cut(string(text), "\n"+key+":")
 	if _, err := fmt.Sscan(rest, &word); err != nil || !found {
-		t.Fatalf("no %s in the status of process %d: %v", key, pid, err)
+		t.Fatalf("got no %s in the status of process %d: %v", key, pid, err)
 	}
 	return word
 }
 
-// TestReloadUnderLoad reloads a hundred times while ten clients scrape. No scrape
-// fails, and none sees a counter fall.
+// TestReloadUnderLoad reloads 100 times while ten clients scrape. No scrape fails, and no counter
+// decreases.
 func TestReloadUnderLoad(t *testing.T) {
 	requireLinux(t)
 	const scrapers, reloads = 10, 100
@@ -167,7 +167,7 @@ func TestReloadUnderLoad(t *testing.T) {
 		"process_names:\n- {name: busy, cmdline: 'workload busy$'}\n- {name: '{{.Comm}}', cmdline: .+}\n",
 		"process_names:\n- {name: busy, comm: busy}\n- {name: 'x{{.Comm}}', cmdline: .+}\n",
 		"process_names:\n- {name: busy, cmdline: 'workload (?P<n>busy)$', expect: {min: 1}, top: 2}\n",
-		"process_names: {\n", // bad: the one before stays
+		"process_names: {\n", // invalid: the previous configuration stays in use
 	}
 	write := func(i int) {
 		if err := os.WriteFile(path+".new", []byte(configs[i%len(configs)]), 0o600); err != nil {
@@ -199,7 +199,7 @@ func TestReloadUnderLoad(t *testing.T) {
 	}
 	close(stop)
 	wg.Wait()
-	// On a busy machine its files may not have answered for a while.
+	// On a busy machine the reads of its files can be delayed.
 	var got float64
 	eventually(t, "the CPU time of a process that used half a second", func() bool {
 		series, _ := parseMetrics(t, r.Scrape())
@@ -208,8 +208,8 @@ func TestReloadUnderLoad(t *testing.T) {
 	}, func() string { return fmt.Sprint(got) })
 }
 
-// scrapeUntil scrapes until stop is closed, and compares each answer with the one
-// before.
+// scrapeUntil scrapes until stop is closed, and compares the counters of each response with the
+// previous one.
 func scrapeUntil(t *testing.T, r *instance, stop <-chan struct{}) {
 	var before sampleSet
 	for {
@@ -220,11 +220,11 @@ func scrapeUntil(t *testing.T, r *instance, stop <-chan struct{}) {
 		}
 		now, _ := parseMetrics(t, r.Scrape())
 		if now.value(t, "namedprocess_exporter_scrape_success") != 1 {
-			t.Error("a scrape failed")
+			t.Error("got a failed scrape")
 		}
 		for key, was := range before {
 			if v, ok := now[key]; ok && v < was && strings.Contains(key, "_total") && strings.HasPrefix(key, "namedprocess_") {
-				t.Errorf("%s fell from %v to %v", key, was, v)
+				t.Errorf("%s decreased from %v to %v", key, was, v)
 			}
 		}
 		before = now

@@ -17,17 +17,17 @@ import (
 	"github.com/seed57308aee/process_exporter/testdata/proctree"
 )
 
-// asRoot skips a test that has to mount something.
+// requireRoot skips a test that mounts a file system if it does not run as root.
 func requireRoot(t *testing.T) {
 	t.Helper()
 	if os.Getuid() != 0 {
-		t.Skip("only root can mount a process file system")
+		t.Skip("requires root: mounts procfs")
 	}
 }
 
-// TestEnvironments starts the exporter where /proc is not what it uses to be.
-// Each time it tells what is, or that it cannot, but never success with nothing.
-// The scripts run in a mount namespace of their own; $1 is an empty directory.
+// TestEnvironments starts the exporter with restricted or unusual mounts of /proc and in several
+// namespaces. It must report the processes or a failed scrape, but never a successful scrape without
+// processes. The scripts run in their own mount namespace; $1 is an empty directory.
 func TestEnvironments(t *testing.T) {
 	requireRoot(t)
 	const whole = "namedprocess_exporter_scrape_success 1\n"
@@ -37,7 +37,7 @@ func TestEnvironments(t *testing.T) {
 	const unprivileged = "setpriv --reuid=65534 --regid=65534 --clear-groups --inh-caps=-all "
 	tests := []struct {
 		name, before, prefix string
-		procfs               string // "" is $1
+		procfs               string // "": $1
 		want, not            []string
 	}{
 		{"hidepid=2", "mount -t proc -o hidepid=2 proc $1", unprivileged, "", []string{failed, "namedprocess_exporter_proc_visibility 0\n"}, []string{sleeper}},
@@ -70,9 +70,9 @@ func TestEnvironments(t *testing.T) {
 	}
 }
 
-// startWhere starts the exporter behind prefix, after a script has prepared a mount
-// namespace; $1 is an empty directory, and the process file system unless it says
-// otherwise.
+// startInMountNamespace runs a script in a new mount namespace and then starts the exporter with a
+// command prefix. $1 of the script is an empty directory, which is also the --procfs of the exporter
+// unless procfs is set.
 func startInMountNamespace(t *testing.T, before, prefix, source, procfs string) *instance {
 	t.Helper()
 	dir := worldReadableDir(t)
@@ -85,10 +85,10 @@ func startInMountNamespace(t *testing.T, before, prefix, source, procfs string) 
 	return r
 }
 
-// waitForScrape waits for a scrape with all that is wanted, and nothing else.
+// waitForScrape waits for a response that contains all of want and none of not.
 func (r *instance) waitForScrape(want, not []string) {
 	r.t.Helper()
-	eventually(r.t, "the right answer", func() bool {
+	eventually(r.t, "the expected response", func() bool {
 		body := r.Scrape()
 		for _, text := range want {
 			if !strings.Contains(body, text) {
@@ -104,15 +104,15 @@ func (r *instance) waitForScrape(want, not []string) {
 	}, r.Scrape)
 }
 
-// TestHidepidWithBPF has a user whom the kernel's programs tell of everybody,
-// and the process file system only of himself, or of all after all.
+// TestHidepidWithBPF runs the bpf source as a user who sees all processes through bpf, but only its
+// own or all processes in /proc.
 func TestHidepidWithBPF(t *testing.T) {
 	requireRoot(t)
 	if _, err := os.Stat("/sys/kernel/btf/vmlinux"); err != nil {
-		t.Skip("this kernel does not describe its types, which the source bpf takes")
+		t.Skip("the bpf source requires a kernel with BTF")
 	}
 	if platform.SmapsNeedsPtrace() {
-		t.Skip("this kernel may take more capabilities")
+		t.Skip("this kernel can require more capabilities")
 	}
 	const bpf = `namedprocess_exporter_source{source="bpf"} 1`
 	const sleeper = `namedprocess_namegroup_num_procs{groupname="sleeper"} 1`
@@ -125,15 +125,14 @@ func TestHidepidWithBPF(t *testing.T) {
 			r := startInMountNamespace(t, "mount -t proc -o "+options+" proc $1", unprivileged, "bpf", "")
 			r.waitForScrape(want, nil)
 			if got := len(linesWith(r.Log(), "hidepid")) == 1; got != strings.Contains(want[1], "success 0") {
-				t.Errorf("got %v that one line is about hidepid: %q", got, r.Log())
+				t.Errorf("got one log line about hidepid: %v, want the opposite: %q", got, r.Log())
 			}
 		})
 	}
 }
 
-// TestProcUnmounted takes the process file system away from under a running exporter. It
-// goes on with what it holds open, or says that it sees nothing, but never that there
-// is nothing.
+// TestProcUnmounted unmounts /proc while the exporter runs. The exporter continues with its open
+// directory or reports a failed scrape, but never a successful scrape without processes.
 func TestProcUnmounted(t *testing.T) {
 	requireRoot(t)
 	nsenter := requireProgram(t, "nsenter")
@@ -146,29 +145,29 @@ func TestProcUnmounted(t *testing.T) {
 			r := startCommand(t, exec.Command("unshare", "-m", "--propagation=private", "sh", "-c", script, binary, dir))
 			r.URL = r.waitForURL()
 			last := make(sampleSet)
-			last.follow(t, r.Scrape())
+			last.update(t, r.Scrape())
 			for _, enter := range [][]string{{"umount", "-l", dir}, {"umount", "-l", "/proc"}} {
 				if out, err := exec.Command(nsenter, append([]string{"-m", "-t", strconv.Itoa(r.PID)}, enter...)...).CombinedOutput(); err != nil {
 					t.Fatalf("%v: %s", err, out)
 				}
 				for range 3 {
 					body := r.Scrape()
-					switch series := last.follow(t, body); {
+					switch series := last.update(t, body); {
 					case series["namedprocess_exporter_scrape_success{}"] == 0:
 					case !strings.Contains(body, sleeper):
-						t.Errorf("after %q: a success without what is there: %q", enter, linesWith(strings.Split(body, "\n"), "num_procs"))
+						t.Errorf("after %q: got a successful scrape without the process: %q", enter, linesWith(strings.Split(body, "\n"), "num_procs"))
 					}
 				}
 			}
 			if status := r.Stop(); status != 0 {
-				t.Errorf("got exit status %d", status)
+				t.Errorf("got exit status %d, want 0", status)
 			}
 		})
 	}
 }
 
-// TestPIDNamespaceEnds ends the PID namespace whose processes a running exporter reads.
-// An empty process file system is no success.
+// TestPIDNamespaceEnds ends the PID namespace that the exporter reads. A scrape of the empty procfs
+// must fail.
 func TestPIDNamespaceEnds(t *testing.T) {
 	requireRoot(t)
 	dir := worldReadableDir(t)
@@ -183,30 +182,29 @@ exec "$0" --source=procfs --procfs="$1/proc" --web.listen-address=127.0.0.1:0 --
 	r.URL = r.waitForURL()
 	last := make(sampleSet)
 	eventually(t, "the processes of the namespace", func() bool {
-		series := last.follow(t, r.Scrape())
+		series := last.update(t, r.Scrape())
 		return series["namedprocess_exporter_scrape_success{}"] == 1 && series[`namedprocess_namegroup_num_procs{groupname="all"}`] == 1
 	})
 	hold, err := os.OpenFile(filepath.Join(dir, "hold"), os.O_WRONLY, 0)
-	if err := errors.Join(err, hold.Close()); err != nil { // the end of its first process
+	if err := errors.Join(err, hold.Close()); err != nil { // ends the first process of the namespace
 		t.Fatal(err)
 	}
-	eventually(t, "a scrape that says that it failed", func() bool {
-		series := last.follow(t, r.Scrape())
+	eventually(t, "a failed scrape", func() bool {
+		series := last.update(t, r.Scrape())
 		procs := series[`namedprocess_namegroup_num_procs{groupname="all"}`]
 		if ok := series["namedprocess_exporter_scrape_success{}"] == 1; ok && procs == 0 {
-			t.Fatal("nothing is there, and that is a success")
+			t.Fatal("got a successful scrape without processes")
 		} else if ok {
 			return false
 		}
 		return true
 	})
 	if status := r.Stop(); status != 0 {
-		t.Errorf("got exit status %d", status)
+		t.Errorf("got exit status %d, want 0", status)
 	}
 }
 
-// emptyDirectory returns a directory that every user may look into, and that goes
-// with all that is in it at the end of the test.
+// worldReadableDir returns a directory that every user can read. It is removed at the end of the test.
 func worldReadableDir(t *testing.T) string {
 	t.Helper()
 	dir, err := os.MkdirTemp("/tmp", "procfs")
@@ -217,8 +215,8 @@ func worldReadableDir(t *testing.T) string {
 	return dir
 }
 
-// TestUnexpectedProcEntries has files and odd names beside the directories of processes, as
-// file systems that stand in for /proc may.
+// TestUnexpectedProcEntries adds files and directories with names that are not PIDs to a copy of
+// /proc.
 func TestUnexpectedProcEntries(t *testing.T) {
 	requireLinux(t)
 	for _, source := range []string{"procfs", "auto"} {
@@ -245,24 +243,24 @@ func TestUnexpectedProcEntries(t *testing.T) {
 		for range 3 {
 			series, _ := parseMetrics(t, r.Scrape())
 			if got, ok := series[`namedprocess_namegroup_num_procs{groupname="all"}`], series["namedprocess_exporter_scrape_success{}"]; got != 10 || ok != 1 {
-				t.Errorf("%s: got %v processes, success %v, want 10", source, got, ok)
+				t.Errorf("%s: got %v processes, success %v, want 10 and success 1", source, got, ok)
 			}
 		}
 		if lines := linesWith(r.Log(), "level=ERROR"); len(lines) > 0 {
-			t.Errorf("got %q", lines)
+			t.Errorf("got %q, want no errors", lines)
 		}
 	}
 }
 
-// TestProcessLimit forbids the exporter to have a second thread, without which no
-// program in Go gets to its own functions, and then lets it have some.
+// TestProcessLimit limits the exporter to one thread, with which the Go runtime cannot start, and to
+// 64.
 func TestProcessLimit(t *testing.T) {
 	requireRoot(t)
 	startIdleProcess(t, "sleeper")
 	bash := requireProgram(t, "bash")
 	for _, limit := range []string{"1", "64"} {
 		t.Run(limit, func(t *testing.T) {
-			const user = "65531" // of whom there is nobody else
+			const user = "65531" // no other process runs as this user
 			command := exec.Command(bash, "-c", `ulimit -u `+limit+`; exec setpriv --reuid=`+user+` --regid=`+user+` --clear-groups --inh-caps=-all "$0" "$@"`,
 				executablePlainCopy(t), "--source=procfs", "--web.listen-address=127.0.0.1:0")
 			r := startCommand(t, command)
@@ -271,39 +269,39 @@ func TestProcessLimit(t *testing.T) {
 				return
 			}
 			if body := r.Scrape(); !strings.Contains(body, "namedprocess_exporter_scrape_success 1\n") || !strings.Contains(body, `num_procs{groupname="sleeper"} 1`) {
-				t.Errorf("got %.500s", body)
+				t.Errorf("got %.500s, want a successful scrape with the sleeper", body)
 			}
 		})
 	}
 }
 
-// TestSuspendedExporter stops the exporter for a while, as a debugger or a frozen control group
-// does. It goes on as if nothing had been.
+// TestSuspendedExporter stops the exporter with SIGSTOP for a while. It must count the CPU time that
+// was used during the stop.
 func TestSuspendedExporter(t *testing.T) {
 	requireLinux(t)
 	worker := startWorker(t, "while-stopped")
 	r := startExporter(t, "--config.path", writeFile(t, "c.yml", "process_names:\n- {name: worker, cmdline: while-stopped}\n"))
 	last := make(sampleSet)
-	before := last.follow(t, r.Scrape()).cpuSeconds("worker")
+	before := last.update(t, r.Scrape()).cpuSeconds("worker")
 	r.Signal(unix.SIGSTOP)
 	worker.do("cpu 100")
 	answered := make(chan string)
 	go func() { answered <- r.Scrape() }()
 	r.Signal(unix.SIGCONT)
-	series := last.follow(t, <-answered)
+	series := last.update(t, <-answered)
 	if got := series.cpuSeconds("worker") - before; got < 0.08 || got > 5 || series["namedprocess_exporter_scrape_success{}"] != 1 {
-		t.Errorf("got %v s of CPU, want 0.1", got)
+		t.Errorf("got %v CPU seconds, want 0.1", got)
 	}
 }
 
-// firstAddress waits until the exporter listens.
+// waitForURL waits until the exporter listens, and returns its URL.
 func (r *instance) waitForURL() string {
 	r.t.Helper()
 	eventually(r.t, "a listener", func() bool { r.checkRunning(); return len(r.addresses()) > 0 })
 	return "http://" + r.addresses()[0]
 }
 
-// startNamed starts a process of this name that waits for the end of the test.
+// startIdleProcess starts a process with this name that sleeps until the end of the test.
 func startIdleProcess(t *testing.T, name string) *exec.Cmd {
 	t.Helper()
 	text, err := os.ReadFile("/bin/cat")
@@ -322,12 +320,12 @@ func startIdleProcess(t *testing.T, name string) *exec.Cmd {
 	if err := command.Start(); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = in.Close(); _ = command.Wait() }) // it ends as it should
+	t.Cleanup(func() { _ = in.Close(); _ = command.Wait() }) // exits at the end of its input
 	return command
 }
 
-// TestFileDescriptorLimit has more clients than there are files. Walks go on, and no
-// process seems to be gone.
+// TestFileDescriptorLimit opens more connections than the exporter has file descriptors. Scrapes
+// continue, and no process is missing.
 func TestFileDescriptorLimit(t *testing.T) {
 	requireLinux(t)
 	startIdleProcess(t, "sleeper")
@@ -339,16 +337,16 @@ func TestFileDescriptorLimit(t *testing.T) {
 	for range 5 {
 		body := r.Scrape()
 		if !strings.Contains(body, "namedprocess_exporter_scrape_success 1\n") || !strings.Contains(body, `num_procs{groupname="sleeper"} 1`) {
-			t.Errorf("got %.500s", body)
+			t.Errorf("got %.500s, want a successful scrape with the sleeper", body)
 		}
 	}
 	if lines := linesWith(r.Log(), "too many open files"); len(lines) > 0 {
-		t.Errorf("got %q", lines)
+		t.Errorf("got %q, want no errors", lines)
 	}
 }
 
-// TestStartTimeInTimeNamespace holds that a process keeps its age where the
-// machine seems to have booted at another time.
+// TestStartTimeInTimeNamespace checks the start time of a process when the exporter runs in a time
+// namespace with a boot time offset.
 func TestStartTimeInTimeNamespace(t *testing.T) {
 	requireRoot(t)
 	startIdleProcess(t, "sleeper")
@@ -358,7 +356,7 @@ func TestStartTimeInTimeNamespace(t *testing.T) {
 		metrics, _ := parseMetrics(t, r.Scrape())
 		got := metrics[`namedprocess_namegroup_oldest_start_time_seconds{groupname="sleeper"}`]
 		if age := float64(time.Now().Unix()) - got; age < -2 || age > 60 {
-			t.Errorf("%s: got an age of %v s of a process just started", source, age)
+			t.Errorf("%s: got an age of %v s for a process that has just started", source, age)
 		}
 		_ = r.Stop()
 	}

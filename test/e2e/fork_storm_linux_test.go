@@ -10,9 +10,9 @@ import (
 	"time"
 )
 
-// TestForkStorm has thousands of processes a second live and die beside a thousand
-// that sleep, while the exporter is scraped. None of that counts as an error, no
-// counter falls, and no memory stays with it.
+// TestForkStorm starts and reaps thousands of processes per second next to a thousand sleeping
+// processes, while the exporter is scraped. Scrapes report no errors, no counter decreases, and the
+// exporter frees its memory.
 func TestForkStorm(t *testing.T) {
 	requireLinux(t)
 	const sleeping = 1_000
@@ -21,13 +21,13 @@ func TestForkStorm(t *testing.T) {
 		warm, storm, pause = 5*time.Second, time.Minute, time.Second
 	}
 	l := newLoad(t)
-	longer := l.of("#!/bin/sh\nsleep 0.02\n") // so that walks meet it, and it ends before all of it is read
+	longer := l.withScript("#!/bin/sh\nsleep 0.02\n") // lives long enough to be found by a walk, and exits during its reads
 	eachSource(t, func(t *testing.T, source string) {
-		crowd := startManyProcs(t, "processes", sleeping)
-		rules := fmt.Sprintf("process_names:\n- {name: storm, cmdline: ['^(/bin/sh )?(%s|%s)$']}\n- {name: manyprocs, cmdline: ['^%s ']}\n", l.program, longer.program, crowd.Path)
+		procs := startManyProcs(t, "processes", sleeping)
+		rules := fmt.Sprintf("process_names:\n- {name: storm, cmdline: ['^(/bin/sh )?(%s|%s)$']}\n- {name: manyprocs, cmdline: ['^%s ']}\n", l.program, longer.program, procs.Path)
 		r := startCommand(t, exec.Command(l.exporter, source, "--children=false", "--web.listen-address=127.0.0.1:0", "--config.path", writeFile(t, "rules.yaml", rules)))
 		r.URL = r.waitForURL()
-		s := &stormTest{instance: r, walks: source == "--source=bpf", loads: map[*load]rate{l: loadRate, longer: loadRate / 20}, last: make(sampleSet)}
+		s := &stormTest{instance: r, backgroundWalks: source == "--source=bpf", loads: map[*load]rate{l: loadRate, longer: loadRate / 20}, last: make(sampleSet)}
 		s.scrape(t)
 		first := s.during(t, warm, pause)
 		before := statusKB(t, r.PID, "VmRSS")
@@ -39,16 +39,16 @@ func TestForkStorm(t *testing.T) {
 		}
 		s.scrape(t)
 		after := statusKB(t, r.PID, "VmRSS")
-		t.Logf("%d processes, %.0f a second: %d scrapes, %v of CPU; %d KiB before, %d after", main.count, main.perSecond(), scrapes, used, before, after)
+		t.Logf("%d processes, %.0f per second: %d scrapes, %v of CPU time; memory %d KiB before, %d KiB after", main.count, main.perSecond(), scrapes, used, before, after)
 		if after > before+8<<10 && !raceDetector {
-			t.Errorf("got %d KiB of memory after the storm, and %d before", after, before)
+			t.Errorf("got %d KiB of memory after the storm, want about the %d KiB before it", after, before)
 		}
 		loadRate.checkRate(t, main)
 	})
 }
 
-// of returns a load of a script.
-func (l *load) of(script string) *load {
+// withScript returns a load that runs a script.
+func (l *load) withScript(script string) *load {
 	l.t.Helper()
 	other := *l
 	other.program = filepath.Join(filepath.Dir(l.program), "script")
@@ -58,17 +58,17 @@ func (l *load) of(script string) *load {
 	return &other
 }
 
-// A stormy is an exporter that is scraped while processes come and go.
+// A stormTest is an exporter that is scraped while processes start and exit.
 type stormTest struct {
 	*instance
-	walks   bool // by itself, between scrapes
-	loads   map[*load]rate
-	last    sampleSet // of each counter
-	before  sampleSet // the answer before
-	scrapes int
+	backgroundWalks bool // the source also walks between scrapes
+	loads           map[*load]rate
+	last            sampleSet // last value of each counter
+	before          sampleSet // previous response
+	scrapes         int
 }
 
-// during scrapes while the loads run.
+// during runs the loads and scrapes until they end.
 func (s *stormTest) during(t *testing.T, d, pause time.Duration) (all loadResult) {
 	t.Helper()
 	done := make(chan loadResult)
@@ -89,33 +89,33 @@ func (s *stormTest) during(t *testing.T, d, pause time.Duration) (all loadResult
 	return all
 }
 
-// scrape scrapes once. All sleepers are there, and nothing counts as an error.
+// scrape scrapes once and checks that all sleeping processes are counted and no errors are reported.
 func (s *stormTest) scrape(t *testing.T) {
 	t.Helper()
 	s.scrapes++
-	series := s.last.follow(t, s.Scrape())
+	series := s.last.update(t, s.Scrape())
 	defer func() { s.before = series }()
 	if s.before == nil {
 		return
 	}
-	if got := series[manyProcsSeries]; got != 1_001 { // with the one that started them
-		t.Errorf("scrape %d: got %v processes that sleep, want 1,001", s.scrapes, got)
+	if got := series[manyProcsSeries]; got != 1_001 { // includes the parent of the others
+		t.Errorf("scrape %d: got %v sleeping processes, want 1,001", s.scrapes, got)
 	}
-	// The memory of a zombie counts as a partial error, as it always has. One that
-	// is met between its end and its parent's wait has a group by its last words. With
-	// bpf there are walks that nobody asked for, of which only the sum is told.
+	// The unreadable memory of a zombie counts as a partial error, as in the predecessor. A zombie
+	// that its parent has not reaped yet belongs to the group of its last identity. With bpf there are
+	// also walks between scrapes, which the counters include.
 	zombies := series[`namedprocess_namegroup_states{groupname="storm",state="Zombie"}`]
 	for name, want := range map[string]float64{"namedprocess_scrape_errors": 0, "namedprocess_scrape_procread_errors": 0, "namedprocess_scrape_partial_errors": zombies} {
-		if got := series.value(t, name) - s.before.value(t, name); got != want && !(s.walks && name == "namedprocess_scrape_partial_errors" && got > want) {
+		if got := series.value(t, name) - s.before.value(t, name); got != want && !(s.backgroundWalks && name == "namedprocess_scrape_partial_errors" && got > want) {
 			t.Errorf("scrape %d: got %v more of %s, want %v", s.scrapes, got, name, want)
 		}
 	}
 	if series.value(t, "namedprocess_exporter_scrape_success") != 1 {
-		t.Errorf("scrape %d was no success", s.scrapes)
+		t.Errorf("scrape %d failed", s.scrapes)
 	}
 	for key, value := range series {
 		if strings.HasPrefix(key, "namedprocess_namegroup_unreadable_procs{") && value != 0 {
-			t.Errorf("scrape %d: got %s %v", s.scrapes, key, value)
+			t.Errorf("scrape %d: got %s %v, want 0", s.scrapes, key, value)
 		}
 	}
 }

@@ -19,7 +19,7 @@ import (
 	"time"
 )
 
-// Paths and names that users depend on.
+// Names and paths of the public interface.
 const (
 	program     = "process_exporter"
 	healthyPath = "/-/healthy"
@@ -28,13 +28,13 @@ const (
 	pprofPath   = "/debug/pprof/"
 )
 
-// binary is the exporter as users run it, built once with the race detector.
+// binary is the path of the exporter, built once with the race detector.
 var binary string
 
 func TestMain(m *testing.M) { os.Exit(buildAndTest(m)) }
 
 func buildAndTest(m *testing.M) int {
-	// Paths in the tests are relative to the root of the module.
+	// Paths in the tests are relative to the module root.
 	if err := os.Chdir("../.."); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
@@ -51,8 +51,8 @@ func buildAndTest(m *testing.M) int {
 		fmt.Fprintf(os.Stderr, "go build: %v\n%s", err, out)
 		return 1
 	}
-	// A race makes the exit status of the exporter 66. Without the second word
-	// each of the many that the tests start would linger for a second.
+	// A data race makes the exporter exit with status 66. Without atexit_sleep_ms each exporter would
+	// sleep for a second at its exit.
 	if err := os.Setenv("GORACE", "halt_on_error=1 atexit_sleep_ms=0"); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
@@ -60,12 +60,11 @@ func buildAndTest(m *testing.M) int {
 	return m.Run()
 }
 
-// patience is how long a test waits for something that takes milliseconds
-// unless the machine is very busy.
+// testTimeout bounds the wait for something that takes milliseconds on an idle machine.
 const testTimeout = 30 * time.Second
 
-// eventually polls until ok, and fails the test if that never comes; instead may
-// tell what came.
+// eventually polls until ok returns true, and fails the test after testTimeout. The functions in got
+// describe the last state.
 func eventually(t *testing.T, what string, ok func() bool, got ...func() string) {
 	t.Helper()
 	for deadline := time.Now().Add(testTimeout); !ok(); time.Sleep(5 * time.Millisecond) {
@@ -73,14 +72,14 @@ func eventually(t *testing.T, what string, ok func() bool, got ...func() string)
 			for _, tell := range got {
 				what += ": got " + tell()
 			}
-			t.Fatalf("waited %v in vain for %s", testTimeout, what)
+			t.Fatalf("timed out after %v waiting for %s", testTimeout, what)
 		}
 	}
 }
 
-// A running is an exporter that serves.
+// An instance is a running exporter.
 type instance struct {
-	URL     string // of the first listener, without a slash at the end
+	URL     string // of the first listener, without a trailing slash
 	PID     int
 	Client  *http.Client
 	t       *testing.T
@@ -92,8 +91,8 @@ type instance struct {
 	log []string
 }
 
-// startExporter starts the exporter on a free port and waits until it is
-// ready. It is stopped at the end of the test, if the test does not stop it.
+// startExporter starts the exporter on a free port and waits until it is ready. The test cleanup stops
+// it.
 func startExporter(t *testing.T, args ...string) *instance {
 	t.Helper()
 	r := startListening(t, withListener(args)...)
@@ -109,7 +108,7 @@ func startExporter(t *testing.T, args ...string) *instance {
 	return r
 }
 
-// withListener adds a listener of its own to args that name none.
+// withListener adds a listener on a free port unless args contain one.
 func withListener(args []string) []string {
 	for _, arg := range args {
 		if strings.Contains(arg, "web.listen-address") || strings.Contains(arg, "web.systemd-socket") {
@@ -119,7 +118,7 @@ func withListener(args []string) []string {
 	return append(slices.Clone(args), "--web.listen-address=127.0.0.1:0")
 }
 
-// launch starts the exporter and waits until it listens.
+// startListening starts the exporter and waits until it listens.
 func startListening(t *testing.T, args ...string) *instance {
 	t.Helper()
 	r := startCommand(t, exec.Command(binary, args...))
@@ -131,7 +130,7 @@ func startListening(t *testing.T, args ...string) *instance {
 	return r
 }
 
-// startCommand starts a command that becomes an exporter, and collects its log.
+// startCommand starts a command that executes the exporter, and collects its log.
 func startCommand(t *testing.T, command *exec.Cmd) *instance {
 	t.Helper()
 	r := &instance{
@@ -153,14 +152,14 @@ func startCommand(t *testing.T, command *exec.Cmd) *instance {
 			r.log = append(r.log, lines.Text())
 			r.mu.Unlock()
 		}
-		_ = command.Wait() // the state says how it went
+		_ = command.Wait() // the ProcessState has the result
 		close(r.exited)
 	}()
 	t.Cleanup(func() {
-		_ = command.Process.Kill() // it may be gone already
+		_ = command.Process.Kill() // it may have exited
 		<-r.exited
 		if len(linesWith(r.Log(), "DATA RACE")) > 0 {
-			t.Error("the race detector has found something")
+			t.Error("the race detector reported a data race")
 		}
 		if t.Failed() {
 			t.Logf("log of the exporter:\n%s", strings.Join(r.Log(), "\n"))
@@ -171,7 +170,7 @@ func startCommand(t *testing.T, command *exec.Cmd) *instance {
 
 var listening = regexp.MustCompile(`msg="Listening on" address=(\S+)`)
 
-// closeLog breaks the pipe that the exporter logs to.
+// closeLog closes the pipe that the exporter logs to.
 func (r *instance) closeLog() {
 	r.t.Helper()
 	if err := r.stderr.Close(); err != nil {
@@ -179,7 +178,7 @@ func (r *instance) closeLog() {
 	}
 }
 
-// addresses returns what the exporter says it listens on.
+// addresses returns the listen addresses in the log.
 func (r *instance) addresses() []string {
 	var out []string
 	for _, line := range r.Log() {
@@ -190,14 +189,14 @@ func (r *instance) addresses() []string {
 	return out
 }
 
-// Log returns the lines that the exporter has logged so far.
+// Log returns the log lines so far.
 func (r *instance) Log() []string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return slices.Clone(r.log)
 }
 
-// waitForLog waits for a line that contains all of texts and returns it.
+// waitForLog waits for a log line that contains all texts, and returns it.
 func (r *instance) waitForLog(texts ...string) string {
 	r.t.Helper()
 	found := ""
@@ -212,7 +211,7 @@ func (r *instance) waitForLog(texts ...string) string {
 	return found
 }
 
-// mustRun fails the test if the exporter has exited.
+// checkRunning fails the test if the exporter has exited.
 func (r *instance) checkRunning() {
 	r.t.Helper()
 	select {
@@ -222,7 +221,7 @@ func (r *instance) checkRunning() {
 	}
 }
 
-// Get requests a path and returns the answer and its body.
+// Get returns the response to a GET request, and its body.
 func (r *instance) Get(path string) (*http.Response, string) {
 	r.t.Helper()
 	request, err := http.NewRequest(http.MethodGet, r.URL+path, nil)
@@ -264,25 +263,25 @@ func (r *instance) Signal(sig syscall.Signal) {
 	}
 }
 
-// Stop asks the exporter to stop, waits, and returns its exit status.
+// Stop sends SIGTERM, waits, and returns the exit status.
 func (r *instance) Stop() int {
 	r.t.Helper()
 	r.Signal(syscall.SIGTERM)
 	return r.Wait()
 }
 
-// Wait waits until the exporter exits by itself and returns its exit status.
+// Wait waits until the exporter exits, and returns its exit status.
 func (r *instance) Wait() int {
 	r.t.Helper()
 	select {
 	case <-r.exited:
 	case <-time.After(testTimeout):
-		r.t.Fatalf("the exporter still runs after %v", testTimeout)
+		r.t.Fatalf("the exporter did not exit within %v", testTimeout)
 	}
 	return r.command.ProcessState.ExitCode()
 }
 
-// grep returns the lines that contain a text.
+// linesWith returns the lines that contain text.
 func linesWith(lines []string, text string) (found []string) {
 	for _, line := range lines {
 		if strings.Contains(line, text) {
@@ -292,7 +291,7 @@ func linesWith(lines []string, text string) (found []string) {
 	return found
 }
 
-// finish runs the binary to its end and returns what it printed.
+// runToExit runs the binary until it exits, and returns its output and exit status.
 func runToExit(t *testing.T, args ...string) (stdout, stderr string, status int) {
 	t.Helper()
 	var out, errs bytes.Buffer
@@ -304,7 +303,7 @@ func runToExit(t *testing.T, args ...string) (stdout, stderr string, status int)
 	return out.String(), errs.String(), command.ProcessState.ExitCode()
 }
 
-// writeFile writes a file of this test and returns its path.
+// writeFile writes a file to a temporary directory and returns its path.
 func writeFile(t *testing.T, name, text string) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), name)
@@ -314,8 +313,7 @@ func writeFile(t *testing.T, name, text string) string {
 	return path
 }
 
-// groupOfAll is a configuration that puts each process with a command line into
-// the group of this name.
+// oneGroup returns a configuration that assigns every process with a command line to one group.
 func oneGroup(name string) string {
 	return "process_names:\n  - name: " + name + "\n    cmdline: ['.+']\n"
 }
@@ -323,6 +321,6 @@ func oneGroup(name string) string {
 func requireLinux(t *testing.T) {
 	t.Helper()
 	if runtime.GOOS != "linux" {
-		t.Skip("processes can only be read on Linux")
+		t.Skip("requires Linux: reads processes")
 	}
 }

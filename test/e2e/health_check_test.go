@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// TestHealthCheck asks running exporters with the flags that they run with.
+// TestHealthCheck runs --health-check with the flags of a running exporter.
 func TestHealthCheck(t *testing.T) {
 	requireLinux(t)
 	dir := t.TempDir()
@@ -40,14 +40,14 @@ func TestHealthCheck(t *testing.T) {
 			}
 			r.Stop()
 			if stdout, stderr, status := runToExit(t, append(args, "--health-check")...); status != 1 || stdout != "" || !strings.Contains(stderr, "--health-check") {
-				t.Errorf("after its end: got status %d, output %q %q", status, stdout, stderr)
+				t.Errorf("after the exporter exited: got status %d, output %q %q", status, stdout, stderr)
 			}
 		})
 	}
 }
 
-// TestWatchdog counts signs of life. Without WATCHDOG_USEC there are none,
-// which TestSystemdNotify shows.
+// TestWatchdog counts WATCHDOG=1 messages. TestSystemdNotify checks that there are none without
+// WATCHDOG_USEC.
 func TestWatchdog(t *testing.T) {
 	requireLinux(t)
 	path := filepath.Join(t.TempDir(), "notify")
@@ -59,7 +59,7 @@ func TestWatchdog(t *testing.T) {
 	command := exec.Command(binary, "--web.listen-address=127.0.0.1:0")
 	command.Env = append(os.Environ(), "NOTIFY_SOCKET="+path, "WATCHDOG_USEC=20000")
 	r := startCommand(t, command)
-	for signs := 0; signs < 5; {
+	for messages := 0; messages < 5; {
 		if err := socket.SetReadDeadline(time.Now().Add(testTimeout)); err != nil {
 			t.Fatal(err)
 		}
@@ -69,11 +69,11 @@ func TestWatchdog(t *testing.T) {
 			t.Fatal(err)
 		}
 		if string(buf[:n]) == "WATCHDOG=1" {
-			signs++
+			messages++
 		}
 	}
 	r.Signal(syscall.SIGTERM)
 	if status := r.Wait(); status != 0 {
-		t.Errorf("got exit status %d", status)
+		t.Errorf("got exit status %d, want 0", status)
 	}
 }

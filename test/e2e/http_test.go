@@ -15,8 +15,8 @@ import (
 	"github.com/prometheus/common/model"
 )
 
-// invocations are command lines of packages, charts and articles, of this exporter
-// and of its predecessor.
+// invocations are command lines from packages, charts and articles for this exporter and its
+// predecessor.
 var invocations = []struct {
 	name string
 	args []string
@@ -39,11 +39,8 @@ var invocations = []struct {
 	{"two listeners", []string{"--web.listen-address=:9256", "--web.listen-address=0.0.0.0:9256"}},
 }
 
-// TestKnownCommandLines starts the exporter with each command line known from the
-// wild. Only paths and ports that a test must not use are replaced.
-//
-// Trap 83 is among them, and trap 39, no flags at all; each ends with trap 79,
-// SIGTERM.
+// TestKnownCommandLines starts the exporter with each command line in use. Only paths and ports are
+// replaced. Each instance must exit with status 0 on SIGTERM.
 func TestKnownCommandLines(t *testing.T) {
 	requireLinux(t)
 	dir := t.TempDir()
@@ -63,7 +60,7 @@ func TestKnownCommandLines(t *testing.T) {
 			for _, arg := range tt.args {
 				args = append(args, here.Replace(arg))
 			}
-			if slices.Contains(args, "--log.level=warn") { // the address is logged below that
+			if slices.Contains(args, "--log.level=warn") { // the listen address is logged at level info
 				args = append(args, "--log.level=info")
 			}
 			r := startExporter(t, args...)
@@ -75,21 +72,21 @@ func TestKnownCommandLines(t *testing.T) {
 				t.Errorf("got %s: %.300s", response.Status, body)
 			}
 			if status := r.Stop(); status != 0 {
-				t.Errorf("got exit status %d of SIGTERM", status)
+				t.Errorf("got exit status %d on SIGTERM, want 0", status)
 			}
 		})
 	}
 }
 
-// Traps 74 and 75: unknown paths are not the landing page, profiles are not
-// served unless asked for.
+// TestEndpoints checks status codes: unknown paths do not show the landing page, and profiles are not
+// served by default.
 func TestEndpoints(t *testing.T) {
 	requireLinux(t)
 	r := startExporter(t)
 	tests := []struct {
 		method, path string
 		want         int
-		body         string // is in the answer
+		body         string // a substring of the body
 	}{
 		{"GET", "/", 200, `href="metrics"`},
 		{"GET", "/metrics", 200, "namedprocess_namegroup_num_procs{"},
@@ -119,18 +116,18 @@ func TestEndpoints(t *testing.T) {
 				t.Errorf("got %s: %.300s, want %d with %q", response.Status, body, tt.want, tt.body)
 			}
 			if allow := response.Header.Get("Allow"); (allow == "GET, HEAD") != (tt.want == 405) {
-				t.Errorf("got Allow: %q", allow)
+				t.Errorf("got Allow: %q, want it only with status 405", allow)
 			}
 		})
 	}
 	_, page := r.Get("/")
 	for _, link := range []string{healthyPath, readyPath} {
-		if !strings.Contains(page, `href="`+strings.TrimPrefix(link, "/")+`"`) { // for a proxy may serve it below another path
+		if !strings.Contains(page, `href="`+strings.TrimPrefix(link, "/")+`"`) { // relative: a proxy can serve the page below another path
 			t.Errorf("got no link to %s on the landing page", link)
 		}
 	}
 	if strings.Contains(page, pprofPath) {
-		t.Error("got a link to profiles that are not served")
+		t.Error("got a link to profiles, which are not served")
 	}
 }
 
@@ -147,8 +144,8 @@ func TestMetricsAtRootPath(t *testing.T) {
 	}
 }
 
-// TestResponseParses reads a whole answer with the client library's parser,
-// which refuses families and series that come twice.
+// TestResponseParses parses a response with the parser of the client library, which rejects duplicate
+// families and series.
 func TestResponseParses(t *testing.T) {
 	requireLinux(t)
 	r := startExporter(t)
@@ -179,11 +176,11 @@ func TestResponseParses(t *testing.T) {
 		t.Errorf("got build_info with labels %q, want %q", labels, want)
 	}
 	if n := strings.Count(body, "# TYPE namedprocess_namegroup_num_procs "); n != 1 {
-		t.Errorf("got %d headers of one family", n)
+		t.Errorf("got %d TYPE lines of one family, want 1", n)
 	}
 }
 
-// Trap 78: SIGHUP.
+// TestReload reloads an invalid and a valid configuration with SIGHUP.
 func TestReload(t *testing.T) {
 	requireLinux(t)
 	path := writeFile(t, "config.yml", oneGroup("before"))
@@ -204,7 +201,7 @@ func TestReload(t *testing.T) {
 	body := r.Scrape()
 	for _, want := range []string{`num_procs{groupname="before"}`, "namedprocess_exporter_config_last_reload_successful 0"} {
 		if !strings.Contains(body, want) {
-			t.Errorf("got no %s after a bad configuration", want)
+			t.Errorf("got no %s after reloading an invalid configuration", want)
 		}
 	}
 
@@ -214,10 +211,10 @@ func TestReload(t *testing.T) {
 		return strings.Contains(body, `num_procs{groupname="after"}`)
 	})
 	if !strings.Contains(body, "namedprocess_exporter_config_last_reload_successful 1") {
-		t.Error("got no success of the last reload")
+		t.Error("got no namedprocess_exporter_config_last_reload_successful 1")
 	}
 	if status := r.Stop(); status != 0 {
-		t.Errorf("got exit status %d", status)
+		t.Errorf("got exit status %d, want 0", status)
 	}
 }
 
@@ -229,7 +226,7 @@ func TestReloadWithoutFile(t *testing.T) {
 	r.Scrape()
 }
 
-// TestDescriptorLeak scrapes so often that a leak of one per scrape shows.
+// TestDescriptorLeak scrapes several times and compares the number of open file descriptors.
 func TestDescriptorLeak(t *testing.T) {
 	requireLinux(t)
 	r := startExporter(t)
@@ -245,12 +242,12 @@ func TestDescriptorLeak(t *testing.T) {
 	for range 5 {
 		r.Scrape()
 	}
-	// The server closes a connection a moment after its client has.
-	eventually(t, "the files that were open before", func() bool { return count() <= before })
+	// The server closes a connection shortly after the client does.
+	eventually(t, "the initial number of file descriptors", func() bool { return count() <= before })
 }
 
-// TestClosedLog closes the pipe that the log goes to, as a log collector that
-// dies does. The reload makes the exporter write to it.
+// TestClosedLog closes the reading end of the log pipe, as a log collector that crashes does. The
+// reload makes the exporter write to it.
 func TestClosedLog(t *testing.T) {
 	requireLinux(t)
 	r := startExporter(t)
@@ -266,7 +263,7 @@ func TestOnceToStdout(t *testing.T) {
 	requireLinux(t)
 	stdout, stderr, status := runToExit(t, "-once-to-stdout-delay", "10ms", "-config.path", writeFile(t, "c.yml", oneGroup("everything")))
 	if status != 0 || stderr != "" {
-		t.Fatalf("got status %d: %s", status, stderr)
+		t.Fatalf("got status %d and stderr %s, want 0 and nothing", status, stderr)
 	}
 	for _, want := range []string{`namedprocess_namegroup_num_procs{groupname="everything"}`, "go_goroutines", "process_open_fds", "promhttp_metric_handler_requests_total"} {
 		if !regexp.MustCompile(`(?m)^` + regexp.QuoteMeta(want)).MatchString(stdout) {

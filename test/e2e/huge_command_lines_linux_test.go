@@ -10,10 +10,9 @@ import (
 	"time"
 )
 
-// TestHugeCommandLines has processes whose command lines seem to be of 16 GiB,
-// which takes no memory, and some of which really have megabytes of letters. They
-// are in the group of their first word, and neither the exporter's memory nor the
-// time of a scrape grows with them.
+// TestHugeCommandLines starts processes whose command lines appear to have 16 GiB, without using
+// memory, and some with a megabyte of data. They belong to the group of their first argument. Neither
+// the memory of the exporter nor the scrape duration grows.
 func TestHugeCommandLines(t *testing.T) {
 	requireLinux(t)
 	for _, source := range []string{"procfs", "bpf"} {
@@ -34,36 +33,36 @@ func testHugeCommandLines(t *testing.T, source string) {
 	token := fmt.Sprintf("f%d", os.Getpid())
 	rules := fmt.Sprintf("process_names:\n- {name: forged, comm: [%s], cmdline: ['^forged']}\n- {name: '{{.ExeBase}}', cmdline: ['.+']}\n", token)
 	r := startSource(t, source, "--config.path", writeFile(t, "c.yml", rules))
-	for range 20 { // until it has its size
+	for range 20 { // lets the memory of the exporter grow to its usual size
 		r.Scrape()
 	}
 	for range count {
 		startEdgeCase(t, "name=plain")
 	}
-	plain := r.checkTimes(12)
+	plain := r.timeScrapes(12)
 	before := r.resources().residentKB
 	for i := range count {
 		letters := 4096
 		if i%10 == 0 {
-			letters = 1 << 20 // more than is read
+			letters = 1 << 20 // exceeds the read limit
 		}
 		startEdgeCase(t, "name="+token, fmt.Sprintf("forge=%d,%d", int64(16<<30), letters))
 	}
-	forged := r.checkTimes(12)
+	forged := r.timeScrapes(12)
 	grown := r.resources().residentKB - before
 	want, body := fmt.Sprintf(`num_procs{groupname="forged"} %d`+"\n", count), ""
 	eventually(t, want, func() bool { body = r.Scrape(); return strings.Contains(body, want) },
 		func() string {
 			return fmt.Sprintf("%q", linesWith(strings.Split(body, "\n"), `num_procs{groupname="forged"`))
 		})
-	t.Logf("%d plain processes: %v, median %v; as many forged: %v, median %v; RSS %+d KiB", count, plain[:3], median(plain), forged[:3], median(forged), grown)
+	t.Logf("%d plain processes: %v, median %v; as many with huge command lines: %v, median %v; RSS %+d KiB", count, plain[:3], median(plain), forged[:3], median(forged), grown)
 	if checkTimes && (grown > 4<<10 || median(forged) > median(plain)+10*time.Millisecond) {
-		t.Error("that is too slow or too much")
+		t.Error("got too much memory, or scrapes that are too slow")
 	}
 }
 
-// timed scrapes so many times and returns how long each took.
-func (r *instance) checkTimes(scrapes int) (times []time.Duration) {
+// timeScrapes scrapes several times and returns the duration of each scrape.
+func (r *instance) timeScrapes(scrapes int) (times []time.Duration) {
 	r.t.Helper()
 	for range scrapes {
 		start := time.Now()
@@ -77,7 +76,7 @@ func median(times []time.Duration) time.Duration {
 	return slices.Sorted(slices.Values(times))[len(times)/2]
 }
 
-// startSource starts the exporter that users run, with one source.
+// startSource starts the exporter without the race detector, with one source.
 func startSource(t *testing.T, source string, args ...string) *instance {
 	t.Helper()
 	path, err := plainBinary()
@@ -89,7 +88,7 @@ func startSource(t *testing.T, source string, args ...string) *instance {
 	return r
 }
 
-// startOddly starts a program of testdata/edgecase and waits until it is ready.
+// startEdgeCase starts testdata/edgecase and waits until it is ready.
 func startEdgeCase(t *testing.T, verbs ...string) *exec.Cmd {
 	t.Helper()
 	path, err := buildEdgeCase()
@@ -115,7 +114,7 @@ func startEdgeCase(t *testing.T, verbs ...string) *exec.Cmd {
 	})
 	line := make([]byte, len("ready\n"))
 	if n, err := out.Read(line); string(line[:n]) != "ready\n" {
-		t.Fatalf("%q said %q, error %v", verbs, line[:n], err)
+		t.Fatalf("%q: got line %q, error %v, want ready", verbs, line[:n], err)
 	}
 	return command
 }

@@ -12,7 +12,7 @@ import (
 	"testing"
 )
 
-// buildDisguise builds testdata/identitychange, once for all tests.
+// buildIdentityChange builds testdata/identitychange once.
 var buildIdentityChange = sync.OnceValues(func() (string, error) {
 	path := filepath.Join(filepath.Dir(binary), "identitychange")
 	out, err := exec.Command("go", "build", "-o", path, "./testdata/identitychange").CombinedOutput()
@@ -22,46 +22,43 @@ var buildIdentityChange = sync.OnceValues(func() (string, error) {
 	return path, nil
 })
 
-// A disguised is a process that becomes another when it is told to: see
-// testdata/identitychange for what it can be told.
+// An identityChanger is an instance of testdata/identitychange: a process that changes its name,
+// arguments, user, cgroup or executable on command.
 type identityChanger struct {
 	*worker
-	program string // its path
+	program string // path of the executable
 }
 
-// startDisguise starts one with these arguments, which tell as much about it as
-// those of any program. It ends with the test.
+// startIdentityChange starts testdata/identitychange with these arguments. The test cleanup ends it.
 func startIdentityChange(t *testing.T, args ...string) *identityChanger {
 	t.Helper()
 	path, err := buildIdentityChange()
 	if err != nil {
 		t.Fatal(err)
 	}
-	path = executableFor(t, path) // also once it has given up root
+	path = executableFor(t, path) // it executes itself again after it has changed its user
 	return &identityChanger{startWorkerOf(t, exec.Command(path, args...)), path}
 }
 
 func (d *identityChanger) pid() int { return d.command.Process.Pid }
 
-// become has the process execute itself under another name, with these arguments
-// from the first on. It obeys on.
-func (d *identityChanger) become(name string, args ...string) {
+// execAs makes the process execute itself under another name. args start with argv[0].
+func (d *identityChanger) execAs(name string, args ...string) {
 	d.t.Helper()
 	path := filepath.Join(filepath.Dir(d.program), name)
 	if err := os.Symlink(d.program, path); err != nil && !errors.Is(err, os.ErrExist) {
 		d.t.Fatal(err)
 	}
-	d.tell("exec %s %s", path, strings.Join(args, " "))
+	d.send("exec %s %s", path, strings.Join(args, " "))
 	d.expect("ready")
 }
 
-// fork starts a child that waits for "release" to become the program, and returns
-// its PID.
+// fork starts a child that executes the program when "release" is sent, and returns its PID.
 func (d *identityChanger) fork(program string, args ...string) (pid int) {
 	d.t.Helper()
-	d.tell("fork %s %s", program, strings.Join(args, " "))
+	d.send("fork %s %s", program, strings.Join(args, " "))
 	if !d.out.Scan() {
-		d.t.Fatal("the process has ended")
+		d.t.Fatal("the process has exited")
 	}
 	if _, err := fmt.Sscanf(d.out.Text(), "child %d", &pid); err != nil {
 		d.t.Fatalf("got %q: %v", d.out.Text(), err)
@@ -70,14 +67,14 @@ func (d *identityChanger) fork(program string, args ...string) (pid int) {
 	return pid
 }
 
-func (d *identityChanger) tell(format string, args ...any) {
+func (d *identityChanger) send(format string, args ...any) {
 	d.t.Helper()
 	if _, err := fmt.Fprintf(d.in, format+"\n", args...); err != nil {
 		d.t.Fatal(err)
 	}
 }
 
-// procText returns a file of a process with blanks for its NULs.
+// procText returns a file of a process, with spaces instead of NUL bytes.
 func procText(t *testing.T, pid int, file string) string {
 	t.Helper()
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/%s", pid, file))
@@ -87,8 +84,8 @@ func procText(t *testing.T, pid int, file string) string {
 	return string(bytes.TrimSpace(bytes.ReplaceAll(text, []byte{0}, []byte(" "))))
 }
 
-// TestIdentityChangeProgram asserts that a disguise works, since the tests that count on it
-// could not tell an exporter that sees no change from a process that has none.
+// TestIdentityChangeProgram checks the helper program itself: other tests could not distinguish an
+// exporter that misses a change from a process that did not change.
 func TestIdentityChangeProgram(t *testing.T) {
 	d := startIdentityChange(t, "--room", strings.Repeat("x", 100))
 	want := func(pid int, file, text string) {
@@ -103,7 +100,7 @@ func TestIdentityChangeProgram(t *testing.T) {
 	d.do("title %s", "gunicorn: master [shop]")
 	want(d.pid(), "cmdline", "gunicorn: master [shop]")
 
-	d.become("later", "argv0", "-x")
+	d.execAs("later", "argv0", "-x")
 	want(d.pid(), "comm", "later")
 	want(d.pid(), "cmdline", "argv0 -x")
 
@@ -117,11 +114,11 @@ func TestIdentityChangeProgram(t *testing.T) {
 
 func TestIdentityChangeProgramAsRoot(t *testing.T) {
 	if os.Geteuid() != 0 {
-		t.Skip("only root becomes somebody else")
+		t.Skip("requires root: changes the user")
 	}
 	d := startIdentityChange(t)
 	if dir := makeCgroup(t); dir != "" {
-		// The process is out of the group before it is removed.
+		// The process must exit before its cgroup can be removed.
 		t.Cleanup(func() { d.end(); removeCgroup(t, dir) })
 		d.do("cgroup %s", dir)
 		if got := procText(t, d.pid(), "cgroup"); !strings.Contains(got, "/"+filepath.Base(dir)) {
@@ -132,14 +129,13 @@ func TestIdentityChangeProgramAsRoot(t *testing.T) {
 	if got := procText(t, d.pid(), "status"); !strings.Contains(got, "Uid:\t65534\t65534\t65534\t65534\n") {
 		t.Errorf("status: got %q, want user 65534", got)
 	}
-	d.become("nobody", "nobody")
+	d.execAs("nobody", "nobody")
 	if got := procText(t, d.pid(), "comm"); got != "nobody" {
 		t.Errorf("comm: got %q, want nobody", got)
 	}
 }
 
-// makeCgroup makes a control group in the hierarchy of systemd or the only one,
-// or returns "" where that cannot be.
+// makeCgroup creates a cgroup in the systemd or unified hierarchy, or returns "" if that fails.
 func makeCgroup(t *testing.T) string {
 	t.Helper()
 	var failed error
@@ -152,13 +148,13 @@ func makeCgroup(t *testing.T) string {
 			return dir
 		}
 	}
-	t.Logf("no control group is tested: %v", failed)
+	t.Logf("cgroups are not tested: %v", failed)
 	return ""
 }
 
 func removeCgroup(t *testing.T, dir string) {
 	t.Helper()
 	if err := os.Remove(dir); err != nil {
-		t.Errorf("control group: %v", err)
+		t.Errorf("cgroup: %v", err)
 	}
 }

@@ -15,19 +15,18 @@ import (
 	"testing"
 )
 
-// What the comparison with psutil needs. The program that compares is not part
-// of this repository; where it is missing, the tests of package platform hold
-// the truths that it would find.
+// The comparison with psutil requires a script that is not part of this repository. Without it, the
+// tests of platform/process check known values.
 const (
 	psutilScript = "../shared/oracle/psutil_oracle.py"
-	python       = "/usr/bin/python3" // Debian's, which has Debian's psutil
+	python       = "/usr/bin/python3" // Debian's Python has Debian's psutil
 )
 
-// A deviation is an answer in which psutil is known to be wrong.
+// A knownDifference is an attribute for which psutil is known to be wrong.
 type knownDifference struct {
 	attr    string
 	reason  string
-	differs *regexp.Regexp // how the comparison words it
+	differs *regexp.Regexp // matches the message of the comparison
 }
 
 func knownDifferences(t *testing.T) []knownDifference {
@@ -43,18 +42,17 @@ func knownDifferences(t *testing.T) []knownDifference {
 	var known []knownDifference
 	for _, row := range rows {
 		if row[2] == "" {
-			t.Errorf("%s deviates without a reason", row[0])
+			t.Errorf("%s: got a known difference without a reason", row[0])
 		}
 		known = append(known, knownDifference{attr: row[0], reason: row[2], differs: regexp.MustCompile(row[3])})
 	}
 	return known
 }
 
-// psutilLine matches a line of the comparison: process, attribute, and why.
+// psutilLine matches a line of the comparison: PID, attribute, message.
 var psutilLine = regexp.MustCompile(`^ *(\d+) (\S+) +(.*)$`)
 
-// psutilDiffers returns those of one comparison that are not known, by process
-// and attribute.
+// psutilDiffers returns the unknown differences of one comparison, by PID and attribute.
 func psutilDiffers(t *testing.T, known []knownDifference, program string, as *syscall.Credential) map[string]string {
 	t.Helper()
 	cmd := exec.Command(python, psutilScript, "compare", "all", "--", program, "inspect", "--json", "--show-environ", "{pids}")
@@ -67,7 +65,7 @@ func psutilDiffers(t *testing.T, known []knownDifference, program string, as *sy
 	}
 	lines := strings.Split(strings.TrimSpace(string(out)), "\n")
 	if !strings.HasSuffix(lines[len(lines)-1], "difference(s)") {
-		t.Fatalf("the comparison did not end: %v\n%s", err, stderr.String())
+		t.Fatalf("the comparison did not finish: %v\n%s", err, stderr.String())
 	}
 	found := make(map[string]string)
 	for _, line := range lines {
@@ -75,7 +73,7 @@ func psutilDiffers(t *testing.T, known []knownDifference, program string, as *sy
 		if m == nil {
 			continue
 		}
-		if m[1] == strconv.Itoa(os.Getpid()) { // we do not stand still while we compare
+		if m[1] == strconv.Itoa(os.Getpid()) { // the test itself changes during the comparison
 			continue
 		}
 		if !isKnown(known, m[2], m[3]) {
@@ -94,13 +92,12 @@ func isKnown(known []knownDifference, attr, why string) bool {
 	return false
 }
 
-// TestInspectMatchesPsutil compares all that both tell of all processes of
-// this machine. Processes change while they are looked at, so that a difference
-// counts only if it is there each time, and in open files only if it is the
-// same: somebody who keeps writing is somewhere else at each look.
+// TestInspectMatchesPsutil compares all attributes of all processes with psutil. Processes change
+// between the reads, so a difference counts only if every comparison has it. A difference in open
+// files must also stay the same.
 func TestInspectMatchesPsutil(t *testing.T) {
 	if _, err := os.Stat(psutilScript); err != nil {
-		t.Skipf("the program that compares is not here: %v", err)
+		t.Skipf("the comparison script is not installed: %v", err)
 	}
 	if err := exec.Command(python, "-c", "import psutil").Run(); err != nil {
 		if os.Getenv("CI") == "true" {
@@ -113,7 +110,7 @@ func TestInspectMatchesPsutil(t *testing.T) {
 	t.Run("as we are", func(t *testing.T) { checkDifferences(t, known, program, nil) })
 	t.Run("as nobody", func(t *testing.T) {
 		if os.Geteuid() != 0 {
-			t.Skip("only root can become somebody else")
+			t.Skip("requires root: changes the user")
 		}
 		checkDifferences(t, known, program, &syscall.Credential{Uid: 65534, Gid: 65534})
 	})
@@ -140,7 +137,7 @@ func checkDifferences(t *testing.T, known []knownDifference, program string, as 
 	}
 }
 
-// forEverybody returns a copy of a program that every user may run.
+// executableFor returns a copy of a program that every user can execute.
 func executableFor(t *testing.T, program string) string {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "inspect")

@@ -16,18 +16,18 @@ import (
 	"github.com/seed57308aee/process_exporter/platform/process"
 )
 
-// blockedFacets are those that need the memory map of a process.
+// unresponsiveAttributes are the attributes that need the memory map of a process.
 var unresponsiveAttributes = []string{"cmdline", "environ", "map_paths", "memory_footprint", "memory_maps", "memory_maps_ext"}
 
-// startBlocked starts a process whose memory map nobody can read for as long as
-// the test runs.
+// startUnresponsiveChild starts a process whose memory map stays locked until the end of the test. It
+// returns its PID.
 func startUnresponsiveChild(t *testing.T) int {
 	t.Helper()
 	if os.Geteuid() != 0 {
-		t.Skip("only root can mount a file system")
+		t.Skip("requires root: mounts a file system")
 	}
 	if _, err := os.Stat("/dev/fuse"); err != nil {
-		t.Skipf("no file systems in user space: %v", err)
+		t.Skipf("requires /dev/fuse: %v", err)
 	}
 	dir := t.TempDir()
 	program := filepath.Join(dir, "edgecase")
@@ -41,7 +41,7 @@ func startUnresponsiveChild(t *testing.T) int {
 	if err := errors.Join(err1, err2, server.Start()); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { // which sets the process free
+	t.Cleanup(func() { // which unlocks the memory map
 		_ = stdin.Close()
 		_ = server.Process.Kill()
 		_ = server.Wait()
@@ -56,17 +56,17 @@ func startUnresponsiveChild(t *testing.T) int {
 	defer parent.Close()
 	children, err := parent.Children()
 	if err != nil || len(children) != 1 {
-		t.Fatalf("got children %v, error %v, want one", children, err)
+		t.Fatalf("got children %v, error %v, want one child", children, err)
 	}
 	defer process.CloseAll(children)
-	eventually(t, "the process waits", func() bool {
+	eventually(t, "the process to block", func() bool {
 		status, err := children[0].Status()
 		return err == nil && status == process.StatusDiskSleep
 	})
 	return children[0].PID()
 }
 
-// inspectBlocked runs the program, which has to end on its own.
+// inspectUnresponsive runs the inspect command, which must time out by itself.
 func inspectUnresponsive(t *testing.T, pid int, args ...string) (stdout string) {
 	t.Helper()
 	cmd := exec.Command(binary, append([]string{"inspect", "--timeout", "300ms", strconv.Itoa(pid)}, args...)...)
@@ -78,12 +78,12 @@ func inspectUnresponsive(t *testing.T, pid int, args ...string) (stdout string) 
 		t.Errorf("%q: got error %v, want status 1", args, err)
 	}
 	if text := errs.String(); strings.Count(text, "\n") != 1 || !strings.Contains(text, strconv.Itoa(pid)+" (cmdline, environ, ") {
-		t.Errorf("%q: got %q on stderr, want one line with the process and what it does not answer", args, text)
+		t.Errorf("%q: got %q on stderr, want one line with the process and its unreadable attributes", args, text)
 	}
 	return string(out)
 }
 
-// TestInspectUnresponsive has everything shown that can be read, and the rest marked.
+// TestInspectUnresponsive shows all attributes that can be read, and marks the others.
 func TestInspectUnresponsive(t *testing.T) {
 	pid := startUnresponsiveChild(t)
 	text := inspectUnresponsive(t, pid)
@@ -91,12 +91,12 @@ func TestInspectUnresponsive(t *testing.T) {
 		fields := strings.Fields(line)
 		blocked := slices.Contains(unresponsiveAttributes, fields[0])
 		if marked := strings.Contains(line, "(unresponsive)"); marked != blocked {
-			t.Errorf("got line %q, want it marked %v", line, blocked)
+			t.Errorf("got line %q, want it marked: %v", line, blocked)
 		}
 	}
 	for _, want := range []string{"disk-sleep", "io_counters", "open_files", "cpu_times"} {
 		if !strings.Contains(text, want) {
-			t.Errorf("%s is not in the report\n%s", want, text)
+			t.Errorf("got no %s in the report\n%s", want, text)
 		}
 	}
 
@@ -119,13 +119,13 @@ func checkAllAttributes(t *testing.T, attrs map[string]any) {
 	t.Helper()
 	for _, name := range inspect.Attrs() {
 		if _, ok := attrs[name]; !ok {
-			t.Errorf("%s is missing", name)
+			t.Errorf("got no attribute %s", name)
 		}
 	}
 }
 
-// TestInspectWatchUnresponsive reports a process that does not answer again and
-// again. What waits for it is no more in the end than after the first time.
+// TestInspectWatchUnresponsive reports an unresponsive process repeatedly. The number of blocked
+// threads must not grow.
 func TestInspectWatchUnresponsive(t *testing.T) {
 	pid := startUnresponsiveChild(t)
 	cmd := exec.Command(binary, "inspect", "--timeout", "100ms", "--watch", "10ms", "--attrs", "pid,cmdline,environ", strconv.Itoa(pid))
@@ -152,13 +152,13 @@ func TestInspectWatchUnresponsive(t *testing.T) {
 		switch {
 		case err != nil:
 			t.Fatal(err)
-		case reports == 2: // all threads that a report takes are there
+		case reports == 2: // all threads of one report are blocked
 			threads = now
 		case threads > 0 && now > threads+2:
-			t.Errorf("report %d: got %d threads, want about the %d of the second", reports, now, threads)
+			t.Errorf("report %d: got %d threads, want about %d as in the second report", reports, now, threads)
 		}
 	}
 	if reports < 6 {
-		t.Errorf("got %d reports", reports)
+		t.Errorf("got %d reports, want 6", reports)
 	}
 }

@@ -17,27 +17,27 @@ import (
 	"time"
 )
 
-// A badFile is a configuration that has to be refused.
+// An invalidFile is a configuration file that must be rejected.
 type invalidFile struct {
-	name string
-	put  func(path string) error // makes the file
-	line int                     // that a message names, 0 where the whole file is the trouble
-	want string                  // what a message says, or what it tells to do
+	name   string
+	create func(path string) error // creates the file
+	line   int                     // in the message, 0 if it concerns the whole file
+	want   string                  // a substring of the message
 }
 
-// badText is a file with a text that has to be refused.
+// invalidText returns a file with invalid contents.
 func invalidText(name, text string, line int, want string) invalidFile {
 	return invalidFile{name, func(path string) error { return os.WriteFile(path, []byte(text), 0o644) }, line, want}
 }
 
-// badLink is a symbolic link to what no configuration can be.
+// invalidLink returns a symbolic link to something that is not a regular file.
 func invalidLink(to, want string) invalidFile {
 	return invalidFile{"a link to " + to, func(path string) error { return os.Symlink(to, path) }, 0, want}
 }
 
 const rulePrefix = "process_names:\n- comm: [java]\n  "
 
-// badTexts are files that make no sense to us.
+// invalidTexts returns files with invalid contents.
 func invalidTexts() []invalidFile {
 	const invalid, megabyte = "not valid YAML", 1 << 20
 	return []invalidFile{
@@ -108,7 +108,7 @@ func invalidTexts() []invalidFile {
 	}
 }
 
-// badObjects are no files, or no files that can be read.
+// unreadableFiles returns files that cannot be read, and objects that are not regular files.
 func unreadableFiles() []invalidFile {
 	const irregular = "is not a regular file; give the path of a YAML file"
 	return []invalidFile{
@@ -134,7 +134,7 @@ func unreadableFiles() []invalidFile {
 		invalidLink("/proc/self/mem", "cannot be"),
 		invalidLink("/proc/kmsg", "cannot be"),
 		invalidLink("/nonexistent", "no such file"),
-		invalidLink("config.yaml", "too many levels"), // itself
+		invalidLink("config.yaml", "too many levels"), // a link to itself
 		invalidLink("/etc/passwd/config.yaml", "not a directory"),
 		invalidLink("/", irregular),
 	}
@@ -143,20 +143,20 @@ func unreadableFiles() []invalidFile {
 func compressed(text string) string {
 	var b bytes.Buffer
 	z := gzip.NewWriter(&b)
-	_, _ = io.WriteString(z, text) // into memory
+	_, _ = io.WriteString(z, text) // cannot fail
 	_ = z.Close()
 	return b.String()
 }
 
-// place makes the file where another may be.
-func (f invalidFile) place(t *testing.T, path string) {
+// install replaces path with the file.
+func (f invalidFile) install(t *testing.T, path string) {
 	t.Helper()
-	if err := errors.Join(os.RemoveAll(path), f.put(path)); err != nil {
+	if err := errors.Join(os.RemoveAll(path), f.create(path)); err != nil {
 		t.Fatal(err)
 	}
 }
 
-// check reports what is wrong with a message about the file.
+// check checks the error message about the file.
 func (f invalidFile) check(t *testing.T, path, message string) {
 	t.Helper()
 	want := path + ": "
@@ -167,13 +167,12 @@ func (f invalidFile) check(t *testing.T, path, message string) {
 		t.Errorf("got %.600q, want %q and %q in it", message, want, f.want)
 	}
 	if n := len(message); n > 1000 || strings.Count(message, "\n") != 1 || !strings.HasSuffix(message, "\n") {
-		t.Errorf("got a message of %d bytes and %d lines", n, strings.Count(message, "\n"))
+		t.Errorf("got a message of %d bytes and %d lines, want one line of at most 1000 bytes", n, strings.Count(message, "\n"))
 	}
 }
 
-// everybodysExporter returns how to start the exporter that users run, and a path
-// for its configuration, as an ordinary user: with root's rights it could read all
-// files.
+// unprivilegedExporter returns a function that starts the exporter without the race detector, as a
+// user that is not root, and the path of its configuration. Root could read every file.
 func unprivilegedExporter(t *testing.T, args ...string) (command func() *exec.Cmd, config string) {
 	t.Helper()
 	program := executablePlainCopy(t)
@@ -187,8 +186,8 @@ func unprivilegedExporter(t *testing.T, args ...string) (command func() *exec.Cm
 	}, config
 }
 
-// everybodysPlainCopy returns a copy, which every user may run, of the exporter that
-// users run.
+// executablePlainCopy returns a copy of the exporter without the race detector that every user can
+// execute.
 func executablePlainCopy(t *testing.T) string {
 	t.Helper()
 	plain, err := plainBinary()
@@ -203,43 +202,42 @@ func executablePlainCopy(t *testing.T) string {
 	return program
 }
 
-// atOnce fails the test if something that is refused took longer than a second.
-func checkRejectTime(t *testing.T, begun time.Time) {
+// checkRejectTime fails the test under make chaos if it took longer than a second to reject a file.
+func checkRejectTime(t *testing.T, start time.Time) {
 	t.Helper()
-	if took := time.Since(begun); chaos && took > time.Second {
-		t.Errorf("it took %v", took)
+	if took := time.Since(start); chaos && took > time.Second {
+		t.Errorf("got %v, want at most a second", took)
 	}
 }
 
-// TestStartRejectsInvalidConfig starts the exporter with every file that it has to refuse.
+// TestStartRejectsInvalidConfig starts the exporter with every invalid file.
 func TestStartRejectsInvalidConfig(t *testing.T) {
 	requireLinux(t)
 	command, config := unprivilegedExporter(t)
 	for _, f := range append(invalidTexts(), unreadableFiles()...) {
 		t.Run(f.name, func(t *testing.T) {
-			f.place(t, config)
+			f.install(t, config)
 			c := command()
 			var stdout, stderr bytes.Buffer
 			c.Stdout, c.Stderr = &stdout, &stderr
-			begun := time.Now()
+			start := time.Now()
 			if err := c.Start(); err != nil {
 				t.Fatal(err)
 			}
 			late := time.AfterFunc(testTimeout, func() { _ = c.Process.Kill() })
-			_ = c.Wait() // the state says how it went
+			_ = c.Wait() // the ProcessState has the result
 			late.Stop()
-			checkRejectTime(t, begun)
+			checkRejectTime(t, start)
 			if status := c.ProcessState.ExitCode(); status != 1 || stdout.Len() > 0 {
-				t.Errorf("got status %d and on standard output %q", status, stdout.String())
+				t.Errorf("got status %d and stdout %q, want 1 and nothing", status, stdout.String())
 			}
 			f.check(t, config, stderr.String())
 		})
 	}
 }
 
-// TestReloadRejectsInvalidConfig puts every such file into the place of the one that a
-// running exporter has read: by SIGHUP and over HTTP it is refused, and what was in
-// force goes on as if nothing were.
+// TestReloadRejectsInvalidConfig replaces the configuration of a running exporter with every invalid
+// file. Reloads with SIGHUP and over HTTP reject it, and the previous configuration stays in use.
 func TestReloadRejectsInvalidConfig(t *testing.T) {
 	requireLinux(t)
 	command, config := unprivilegedExporter(t, "--web.enable-lifecycle", "--no-threads")
@@ -255,31 +253,31 @@ func TestReloadRejectsInvalidConfig(t *testing.T) {
 	notifySocket.expect("READY=1")
 	r.Scrape()
 	work()
-	kept, _ := r.idleSeries()
-	if kept.cpu("kept") == 0 {
-		t.Fatalf("got no counters to be kept: %v", kept)
+	before, _ := r.idleSeries()
+	if before.cpu("kept") == 0 {
+		t.Fatalf("got no counters of the idle process: %v", before)
 	}
 	stop, stopped := make(chan struct{}), make(chan struct{})
 	go func() { defer close(stopped); scrapeUntil(t, r, stop) }()
 	for _, f := range append(invalidTexts(), unreadableFiles()...) {
 		t.Run(f.name, func(t *testing.T) {
-			f.place(t, config)
-			begun := time.Now()
+			f.install(t, config)
+			start := time.Now()
 			r.Signal(syscall.SIGHUP)
 			notifySocket.expect("RELOADING=1")
 			notifySocket.expect("READY=1")
-			checkRejectTime(t, begun)
+			checkRejectTime(t, start)
 			now, successful := r.idleSeries()
 			if successful {
-				t.Error("the metric says that the file was good")
+				t.Error("got a successful reload of an invalid file")
 			}
-			for key, want := range kept {
-				if got, shown := now[key]; got != want || !shown {
-					t.Errorf("%s is %v, and was %v", key, got, want)
+			for key, want := range before {
+				if got, exported := now[key]; got != want || !exported {
+					t.Errorf("%s: got %v, want the previous value %v", key, got, want)
 				}
 			}
 			if status, text := r.postReload(); status != http.StatusInternalServerError {
-				t.Errorf("got status %d: %s", status, text)
+				t.Errorf("got status %d, want 500: %s", status, text)
 			} else {
 				f.check(t, config, text)
 			}
@@ -289,22 +287,21 @@ func TestReloadRejectsInvalidConfig(t *testing.T) {
 	}
 	close(stop)
 	<-stopped
-	invalidText("good", good, 0, "").place(t, config)
+	invalidText("good", good, 0, "").install(t, config)
 	if status, text := r.postReload(); status != http.StatusOK {
-		t.Errorf("got status %d of a good file: %s", status, text)
+		t.Errorf("got status %d for a valid file: %s", status, text)
 	}
 	if body := r.Scrape(); !strings.Contains(body, "namedprocess_exporter_config_last_reload_successful 1\n") {
-		t.Error("the metric does not say that all is well again")
+		t.Error("got no namedprocess_exporter_config_last_reload_successful 1")
 	}
 	for _, line := range linesWith(r.Log(), "reload failed") {
 		if !strings.Contains(line, config) || len(line) > 1000 {
-			t.Errorf("got a line of %d bytes in the log: %.300s", len(line), line)
+			t.Errorf("got a log line of %d bytes: %.300s", len(line), line)
 		}
 	}
 }
 
-// startKept starts a process that uses some CPU when it is told to, and from then on
-// nothing at all.
+// startIdle starts a process that uses some CPU time when work is called, and sleeps afterwards.
 func startIdle(t *testing.T) (work func()) {
 	t.Helper()
 	shell := exec.Command("sh", "-c", "read begin; i=0; while [ $i -lt 100000 ]; do i=$((i+1)); done; echo done; read end")
@@ -320,7 +317,7 @@ func startIdle(t *testing.T) (work func()) {
 	if err := shell.Start(); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = in.Close(); _ = shell.Wait() }) // reading to the end is an error for it
+	t.Cleanup(func() { _ = in.Close(); _ = shell.Wait() }) // the shell exits with an error at the end of its input
 	return func() {
 		t.Helper()
 		if _, err := io.WriteString(in, "\n"); err != nil {
@@ -329,25 +326,25 @@ func startIdle(t *testing.T) (work func()) {
 		if _, err := io.ReadFull(out, make([]byte, len("done\n"))); err != nil {
 			t.Fatal(err)
 		}
-		eventually(t, "its last sleep", func() bool { return strings.Contains(procText(t, shell.Process.Pid, "stat"), ") S ") })
+		eventually(t, "the shell to sleep", func() bool { return strings.Contains(procText(t, shell.Process.Pid, "stat"), ") S ") })
 	}
 }
 
-// keptSeries returns the series that a file which is refused must not change, those
-// of a process that does nothing meanwhile, and what is said of the last reload.
-func (r *instance) idleSeries() (kept sampleSet, successful bool) {
+// idleSeries returns the counters of the idle process, which a rejected file must not change, and
+// whether the last reload was successful.
+func (r *instance) idleSeries() (before sampleSet, successful bool) {
 	r.t.Helper()
 	series, _ := parseMetrics(r.t, r.Scrape())
-	kept = make(sampleSet)
+	before = make(sampleSet)
 	for key, v := range series.seriesOfGroups("kept") {
 		if strings.Contains(key, "_total{") || strings.HasPrefix(key, "num_procs{") {
-			kept[key] = v
+			before[key] = v
 		}
 	}
-	return kept, series["namedprocess_exporter_config_last_reload_successful{}"] == 1
+	return before, series["namedprocess_exporter_config_last_reload_successful{}"] == 1
 }
 
-// postReload asks for a reload over HTTP.
+// postReload requests a reload over HTTP.
 func (r *instance) postReload() (status int, text string) {
 	r.t.Helper()
 	request, err := http.NewRequest(http.MethodPost, r.URL+reloadPath, nil)
@@ -358,22 +355,21 @@ func (r *instance) postReload() (status int, text string) {
 	return response.StatusCode, text
 }
 
-// TestConfigWarnings holds that files which the predecessor takes still work: what
-// they lack is said, not refused.
+// TestConfigWarnings checks that files which the predecessor accepts still work, with a warning.
 func TestConfigWarnings(t *testing.T) {
 	requireLinux(t)
 	const good = "process_names:\n- {name: all, cmdline: .+}\n"
 	command, config := unprivilegedExporter(t, "--once-to-stdout-delay=1ms")
 	rules, limit := 1000, testTimeout
 	if chaos {
-		rules, limit = 28_000, 10*time.Second // as many as there is room for
+		rules, limit = 28_000, 10*time.Second // close to the size limit
 	}
 	var many strings.Builder
 	many.WriteString("process_names:\n- {comm: [a0], name: x}\n")
 	for i := range rules {
 		fmt.Fprintf(&many, "- {comm: [a%d], name: b}\n", i)
 	}
-	for _, tt := range []struct{ name, text, want string }{ // want is a part of the warning, if there is one
+	for _, tt := range []struct{ name, text, want string }{ // want is part of the warning, "" for none
 		{"many rules", many.String(), ":3:3: the rule is never reached"},
 		{"empty", "", ""},
 		{"only a comment", "# nothing\n", ""},
@@ -387,25 +383,25 @@ func TestConfigWarnings(t *testing.T) {
 		{"an unknown key of a megabyte", good + "? " + strings.Repeat("k", 1<<20-64) + "\n: 1\n", "unknown key"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			invalidText("", tt.text, 0, "").place(t, config)
+			invalidText("", tt.text, 0, "").install(t, config)
 			c := command()
 			var stdout, stderr bytes.Buffer
 			c.Stdout, c.Stderr = &stdout, &stderr
-			begun := time.Now()
+			start := time.Now()
 			if err := c.Run(); err != nil || !strings.Contains(stdout.String(), "namedprocess_exporter_scrape_success 1\n") {
-				t.Errorf("got %v, %.300q and %.300q", err, stdout.String(), stderr.String())
+				t.Errorf("got error %v, stdout %.300q and stderr %.300q", err, stdout.String(), stderr.String())
 			}
-			if took := time.Since(begun); took > limit {
-				t.Errorf("it took %v", took)
+			if took := time.Since(start); took > limit {
+				t.Errorf("got %v, want a shorter time", took)
 			}
 			check := command()
 			check.Args = append(check.Args, "--config.check")
-			told, err := check.Output()
-			if (err == nil) != (tt.want == "") || !bytes.Contains(told, []byte(tt.want)) {
-				t.Errorf("the check says %.600q, error %v, want %q", told, err, tt.want)
+			output, err := check.Output()
+			if (err == nil) != (tt.want == "") || !bytes.Contains(output, []byte(tt.want)) {
+				t.Errorf("got %.600q from the check, error %v, want %q", output, err, tt.want)
 			}
-			if longest := len(bytes.Split(told, []byte("\n"))[0]); longest > 1000 {
-				t.Errorf("the check says a line of %d bytes", longest)
+			if longest := len(bytes.Split(output, []byte("\n"))[0]); longest > 1000 {
+				t.Errorf("got a line of %d bytes from the check, want at most 1000", longest)
 			}
 		})
 	}

@@ -11,15 +11,15 @@ import (
 	"time"
 )
 
-// An extreme is much of one kind, in numbers for make chaos and otherwise.
+// A countCase is a large number of one kind of object, with counts for make chaos (full) and for other
+// runs (small).
 type countCase struct {
-	kind        string // of testdata/manyprocs
+	kind        string // argument of testdata/manyprocs
 	full, small []int
-	want        func(counts []int) map[string]float64 // of the group, by name and labels
+	want        func(counts []int) map[string]float64 // values of the group, by metric and labels
 }
 
-// extremes are the machines of TestLargeCounts. The process that starts a crowd is
-// one of its group.
+// countCases are the cases of TestLargeCounts. The parent process belongs to the group.
 var countCases = []countCase{
 	{"zombies", []int{10_000}, []int{500}, func(n []int) map[string]float64 {
 		return map[string]float64{"num_procs": float64(n[0] + 1), `states,state="Zombie"`: float64(n[0]), `states,state="Sleeping"`: 1}
@@ -29,15 +29,14 @@ var countCases = []countCase{
 		return map[string]float64{"num_procs": float64(n[0] + 1), "num_threads": threads, `states,state="Sleeping"`: threads}
 	}},
 	{"files", []int{50, maxFiles(20_000)}, []int{2, 1_000}, func(n []int) map[string]float64 {
-		return map[string]float64{"num_procs": float64(n[0] + 1), "open_filedesc": float64(n[0]*n[1] + 5)} // a pipe, and three
+		return map[string]float64{"num_procs": float64(n[0] + 1), "open_filedesc": float64(n[0]*n[1] + 5)} // a pipe, and three standard streams
 	}},
 	{"chain", []int{5_000}, []int{500}, func(n []int) map[string]float64 {
 		return map[string]float64{"num_procs": float64(n[0] + 1), `states,state="Sleeping"`: float64(n[0] + 1)}
 	}},
 }
 
-// most returns how many files a process may have open, a million at most, and so
-// much as a default where that is not known.
+// maxFiles returns the limit of open files of a process, at most a million, or usual if it is unknown.
 func maxFiles(usual int) int {
 	var limit syscall.Rlimit
 	if syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit) != nil {
@@ -46,28 +45,28 @@ func maxFiles(usual int) int {
 	return int(min(limit.Max, 1_000_000))
 }
 
-// TestLargeCounts has crowds of zombies, of threads, of open files, and of children
-// of children. All are counted, and none is an error.
+// TestLargeCounts starts many zombies, threads, open files and nested children. All are counted,
+// without errors.
 func TestLargeCounts(t *testing.T) {
 	requireLinux(t)
 	for _, e := range countCases {
 		t.Run(e.kind, func(t *testing.T) {
-			eachSource(t, func(t *testing.T, source string) { e.try(t, strings.TrimPrefix(source, "--source=")) })
+			eachSource(t, func(t *testing.T, source string) { e.run(t, strings.TrimPrefix(source, "--source=")) })
 		})
 	}
 }
 
-// TestThreadFileReadTime logs what the system calls alone take that tell of many threads,
-// to hold beside what TestLargeCounts logs: when they are met, and once more.
+// TestThreadFileReadTime logs the time of the bare system calls that read the files of many threads,
+// twice, for comparison with TestLargeCounts.
 func TestThreadFileReadTime(t *testing.T) {
 	requireLinux(t)
 	if !chaos {
-		t.Skip("only with PROCESS_EXPORTER_CHAOS, for it measures time")
+		t.Skip("set PROCESS_EXPORTER_CHAOS: measures time")
 	}
 	counts := []int{5, 10_000}
 	allowPIDs(t, counts[0]*counts[1])
 	pids := children(t, startManyProcs(t, "threads", counts...).Process.Pid)
-	room := make([]byte, 1<<16)
+	buffer := make([]byte, 1<<16)
 	for range 2 {
 		start, threads := time.Now(), 0
 		for _, pid := range pids {
@@ -85,7 +84,7 @@ func TestThreadFileReadTime(t *testing.T) {
 					if err != nil {
 						t.Fatal(err)
 					}
-					if _, err := syscall.Read(fd, room); err != nil {
+					if _, err := syscall.Read(fd, buffer); err != nil {
 						t.Fatal(err)
 					}
 					_ = syscall.Close(fd)
@@ -98,7 +97,7 @@ func TestThreadFileReadTime(t *testing.T) {
 	}
 }
 
-func (e *countCase) try(t *testing.T, source string) {
+func (e *countCase) run(t *testing.T, source string) {
 	counts := e.small
 	if chaos {
 		counts = e.full
@@ -120,30 +119,30 @@ func (e *countCase) try(t *testing.T, source string) {
 		defer func() { times = append(times, time.Since(start)) }()
 		return r.Scrape()
 	}
-	before := last.follow(t, scrape())
-	eventually(t, "all to sleep", func() bool { // a thread that has been started may still wait for its turn
-		before = last.follow(t, scrape())
-		return maps.Equal(e.of(before, counts), e.want(counts))
-	}, func() string { return fmt.Sprint(e.of(before, counts)) })
+	before := last.update(t, scrape())
+	eventually(t, "all threads to sleep", func() bool { // a new thread may still wait for a CPU
+		before = last.update(t, scrape())
+		return maps.Equal(e.values(before, counts), e.want(counts))
+	}, func() string { return fmt.Sprint(e.values(before, counts)) })
 	for range 5 {
 		text := scrape()
-		series := last.follow(t, text)
-		if got, want := e.of(series, counts), e.want(counts); !maps.Equal(got, want) {
+		series := last.update(t, text)
+		if got, want := e.values(series, counts), e.want(counts); !maps.Equal(got, want) {
 			t.Errorf("got %v, want %v", got, want)
 		}
 		e.wantNoErrors(t, text, before, series, counts)
 		before = series
 	}
 	t.Logf("%s %v: %v", e.kind, counts, times)
-	// The first reads all there is of them, which takes /proc longer for 50,000
-	// threads: see TestThreadFileReadTime.
+	// The first scrape reads all files, which takes long for 50,000 threads: see
+	// TestThreadFileReadTime.
 	if worst := slices.Max(times[1:]); checkTimes && worst > time.Second {
-		t.Errorf("a scrape took %v", worst)
+		t.Errorf("got a scrape of %v, want at most a second", worst)
 	}
 }
 
-// of returns what there is of all that the extreme wants.
-func (e *countCase) of(series sampleSet, counts []int) map[string]float64 {
+// values returns the current values of the expected series.
+func (e *countCase) values(series sampleSet, counts []int) map[string]float64 {
 	got := make(map[string]float64)
 	for what := range e.want(counts) {
 		name, labels, found := strings.Cut(what, ",")
@@ -155,13 +154,13 @@ func (e *countCase) of(series sampleSet, counts []int) map[string]float64 {
 	return got
 }
 
-// wantNoErrors fails the test if something could not be read. The memory of a
-// zombie counts as a partial error, as it always has, and as nothing else.
+// wantNoErrors fails the test if a file of the group was unreadable. The unreadable memory of a zombie
+// counts as a partial error, as in the predecessor.
 func (e *countCase) wantNoErrors(t *testing.T, text string, before, now sampleSet, counts []int) {
 	t.Helper()
 	for _, line := range linesWith(strings.Split(text, "\n"), "unreadable_procs{") {
 		if strings.Contains(line, `"manyprocs"`) {
-			t.Errorf("got %s", line)
+			t.Errorf("got %s, want 0", line)
 		}
 	}
 	partial := 0.
@@ -170,10 +169,10 @@ func (e *countCase) wantNoErrors(t *testing.T, text string, before, now sampleSe
 	}
 	for name, maxFiles := range map[string]float64{"namedprocess_scrape_errors": 0, "namedprocess_scrape_procread_errors": 0, "namedprocess_scrape_partial_errors": partial} {
 		if got := now.value(t, name) - before.value(t, name); got > maxFiles {
-			t.Errorf("got %v more of %s, want %v", got, name, maxFiles)
+			t.Errorf("got %v more of %s, want at most %v", got, name, maxFiles)
 		}
 	}
 	if now.value(t, "namedprocess_exporter_scrape_success") != 1 {
-		t.Error("a scrape was no success")
+		t.Error("got a failed scrape")
 	}
 }

@@ -21,17 +21,14 @@ import (
 	"time"
 )
 
-// password fits the hash, which has the least cost that bcrypt knows.
+// password matches passwordHash, which has the lowest bcrypt cost.
 const (
 	password     = "open sesame"
 	passwordHash = "$2a$04$WLF0lXfnmiwQVdu3ULcfiOb4NfbCvdHm9S83eeBX1rtGdl1IqMa.i"
 )
 
-// TestTLSAndPasswordOnTwoListeners would fail with one server for both: the
-// race detector, with which the exporter under test is built, reports the
-// races of its start.
-//
-// Trap 80: the web configuration file.
+// TestTLSAndPasswordOnTwoListeners serves two addresses with one web configuration. The race detector
+// would report data races if both listeners shared one server.
 func TestTLSAndPasswordOnTwoListeners(t *testing.T) {
 	requireLinux(t)
 	dir := t.TempDir()
@@ -70,7 +67,7 @@ func TestTLSAndPasswordOnTwoListeners(t *testing.T) {
 	}
 }
 
-// writeCertificate writes cert.pem and key.pem and returns who trusts them.
+// writeCertificate writes cert.pem and key.pem, and returns a pool that trusts the certificate.
 func writeCertificate(t *testing.T, dir string) *x509.CertPool {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -105,8 +102,8 @@ func writeCertificate(t *testing.T, dir string) *x509.CertPool {
 	return pool
 }
 
-// TestSystemdSocket passes a socket the way systemd does: as file 3, with the
-// number of files and the process that they are for in the environment.
+// TestSystemdSocket passes a socket as systemd does: as file descriptor 3, with LISTEN_FDS and
+// LISTEN_PID in the environment.
 func TestSystemdSocket(t *testing.T) {
 	requireLinux(t)
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -124,26 +121,25 @@ func TestSystemdSocket(t *testing.T) {
 	r := startCommand(t, command)
 	r.URL = "http://" + listener.Addr().String()
 	if body := r.Scrape(); !strings.Contains(body, "process_exporter_build_info{") {
-		t.Errorf("got %.300s", body)
+		t.Errorf("got %.300s, want metrics", body)
 	}
 	eventually(t, "the address in the log", func() bool { return len(r.addresses()) > 0 })
 	if got := r.addresses(); len(got) != 1 || got[0] != listener.Addr().String() {
-		t.Errorf("listens on %q, want %s", got, listener.Addr())
+		t.Errorf("got listeners %q, want %s", got, listener.Addr())
 	}
 	if status := r.Stop(); status != 0 {
 		t.Errorf("got exit status %d", status)
 	}
 }
 
-// A manager plays systemd, to which a service tells its state.
+// A notifySocket receives the state messages of a service, as systemd does.
 type notifySocket struct {
 	path   string
 	socket *net.UnixConn
 	t      *testing.T
 }
 
-// listenAsManager returns a manager whose socket, which every user may write to, is
-// in dir. It ends with the test.
+// listenNotify returns a notifySocket in dir that every user can write to. The test cleanup closes it.
 func listenNotify(t *testing.T, dir string) *notifySocket {
 	t.Helper()
 	path := filepath.Join(dir, "notify")
@@ -158,7 +154,7 @@ func listenNotify(t *testing.T, dir string) *notifySocket {
 	return &notifySocket{path, socket, t}
 }
 
-// expect waits for the next message, which has to begin so.
+// expect waits for the next message, which must start with want.
 func (m *notifySocket) expect(want string) {
 	m.t.Helper()
 	buf := make([]byte, 1024)
@@ -171,7 +167,7 @@ func (m *notifySocket) expect(want string) {
 	}
 }
 
-// TestSystemdNotify plays systemd waiting for what the service says about itself.
+// TestSystemdNotify checks the messages that the exporter sends to systemd.
 func TestSystemdNotify(t *testing.T) {
 	requireLinux(t)
 	m := listenNotify(t, t.TempDir())
@@ -189,8 +185,7 @@ func TestSystemdNotify(t *testing.T) {
 	}
 }
 
-// TestCertificateReload serves TLS while the files of the certificate are
-// first broken and then replaced.
+// TestCertificateReload replaces the certificate of a running exporter, first with an invalid file.
 func TestCertificateReload(t *testing.T) {
 	requireLinux(t)
 	dir := t.TempDir()
@@ -201,15 +196,15 @@ func TestCertificateReload(t *testing.T) {
 	}
 	r := startListening(t, "-web.config.file", config, "-web.listen-address=127.0.0.1:0")
 	r.URL = strings.Replace(r.URL, "http:", "https:", 1)
-	with := &http.Transport{DisableKeepAlives: true, ForceAttemptHTTP2: true, TLSClientConfig: &tls.Config{RootCAs: old}}
-	r.Client.Transport = with
+	transport := &http.Transport{DisableKeepAlives: true, ForceAttemptHTTP2: true, TLSClientConfig: &tls.Config{RootCAs: old}}
+	r.Client.Transport = transport
 	if response, _ := r.Get("/-/healthy"); response.ProtoMajor != 2 || response.StatusCode != http.StatusOK {
-		t.Fatalf("got %s %s", response.Proto, response.Status)
+		t.Fatalf("got %s %s, want HTTP/2 and 200", response.Proto, response.Status)
 	}
 	if err := os.WriteFile(filepath.Join(dir, "cert.pem"), []byte("not a certificate"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "the broken certificate to be noticed", func() bool {
+	eventually(t, "the failed reload", func() bool {
 		return strings.Contains(r.Scrape(), "namedprocess_exporter_web_config_last_reload_successful 0")
 	})
 	r.waitForLog("cannot reload web configuration")
@@ -220,32 +215,31 @@ func TestCertificateReload(t *testing.T) {
 		return err == nil && response.Body.Close() == nil
 	})
 	if !strings.Contains(r.Scrape(), "namedprocess_exporter_web_config_last_reload_successful 1") {
-		t.Error("the metric does not say that all is well again")
+		t.Error("got no namedprocess_exporter_web_config_last_reload_successful 1")
 	}
 }
 
-// TestSecondSignal stops an exporter that is busy with a request which takes
-// longer than anybody wants to wait: a profile of a minute.
+// TestSecondSignal stops an exporter during a long request, a CPU profile of a minute.
 func TestSecondSignal(t *testing.T) {
 	requireLinux(t)
 	r := startExporter(t, "-web.pprof-address=127.0.0.1:0")
 	metrics := r.URL
 	if response, _ := r.Get(pprofPath); response.StatusCode != http.StatusNotFound {
-		t.Errorf("got %s of profiles beside the metrics", response.Status)
+		t.Errorf("got %s for profiles at the address of the metrics, want 404", response.Status)
 	}
 	r.URL = r.profiles()
 	if response, _ := r.Get("/metrics"); response.StatusCode != http.StatusNotFound {
-		t.Errorf("got %s of metrics beside the profiles", response.Status)
+		t.Errorf("got %s for metrics at the address of the profiles, want 404", response.Status)
 	}
 	fmt.Fprint(r.dial(), "GET /debug/pprof/profile?seconds=60 HTTP/1.1\r\nHost: x\r\n\r\n")
-	eventually(t, "the profile to begin", func() bool {
+	eventually(t, "the profile to start", func() bool {
 		_, stacks := r.Get("/debug/pprof/goroutine?debug=2")
 		return strings.Contains(stacks, "net/http/pprof.Profile(")
 	})
 	r.URL = metrics
 	r.Signal(syscall.SIGTERM)
 	r.waitForLog("stopping")
-	r.Signal(syscall.SIGHUP) // asks for no stop
+	r.Signal(syscall.SIGHUP) // does not count as a second stop signal
 	r.Signal(syscall.SIGINT)
 	if status := r.Wait(); status != 1 {
 		t.Errorf("got exit status %d, want 1", status)
@@ -253,17 +247,17 @@ func TestSecondSignal(t *testing.T) {
 	r.waitForLog("second signal")
 }
 
-// profiles returns where the exporter serves its profiles.
+// profiles returns the URL of the profiles.
 func (r *instance) profiles() string {
 	r.t.Helper()
 	_, url, found := strings.Cut(r.waitForLog("serving profiles"), "url=")
 	if !found {
-		r.t.Fatal("the log does not name the address")
+		r.t.Fatal("got no address of the profiles in the log")
 	}
 	return strings.TrimSuffix(url, pprofPath)
 }
 
-// dial opens a connection to the exporter that ends with the test.
+// dial opens a connection to the exporter. The test cleanup closes it.
 func (r *instance) dial() net.Conn {
 	r.t.Helper()
 	ctx, cancel := context.WithTimeout(r.t.Context(), testTimeout)

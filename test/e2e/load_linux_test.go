@@ -16,22 +16,21 @@ import (
 	"time"
 )
 
-// loadTime is how long each part of the tests under load takes, unless the
-// environment says otherwise in LOAD.
-const loadTime = 2 * time.Second
+// defaultLoadDuration is the duration of each part of a load test. The environment variable LOAD
+// overrides it.
+const defaultLoadDuration = 2 * time.Second
 
-// A rate is how many processes a second the tests let live and die, if the machine
-// can; 0 is as many as it can.
+// A rate is the number of processes per second that a load starts; 0 is unlimited.
 type rate int
 
-// loadRate is the rate of most tests.
+// loadRate is the usual rate.
 const loadRate rate = 10_000
 
-// loadCount is how many processes live and die at each rate of make chaos.
+// loadCount is the number of processes at each rate of make chaos.
 const loadCount = 100_000
 
-// eachRate runs a test for a moderate and a high rate. It is told for how long, so
-// that loadCount processes end in make chaos if the rate is reached to four fifths.
+// eachRate runs a test with a moderate and a high rate. With make chaos the duration is long enough
+// for loadCount processes at 80 % of the rate.
 func eachRate(t *testing.T, test func(t *testing.T, d time.Duration, at rate)) {
 	for _, at := range []rate{2_000, loadRate} {
 		t.Run(strconv.Itoa(int(at)), func(t *testing.T) {
@@ -44,15 +43,15 @@ func eachRate(t *testing.T, test func(t *testing.T, d time.Duration, at rate)) {
 	}
 }
 
-// expectReached fails a test whose load was less than it is meant to be.
+// checkRate fails the test if the load was slower than 80 % of its rate.
 func (at rate) checkRate(t *testing.T, got loadResult) {
 	t.Helper()
 	if checkTimes && got.perSecond() < 0.8*float64(at) {
-		t.Errorf("got %.0f processes a second, want at least four fifths of %d", got.perSecond(), at)
+		t.Errorf("got %.0f processes per second, want at least 80 %% of %d", got.perSecond(), at)
 	}
 }
 
-// A load is a program that starts processes as fast as it is told.
+// A load starts processes at a rate.
 type load struct {
 	t       *testing.T
 	spawn   string // testdata/spawn/spawn.c
@@ -60,7 +59,7 @@ type load struct {
 
 	exporter string // see plainBinary
 
-	enter []string // the command that runs the load in a PID namespace, if it is to
+	nsenter []string // prefix that runs the load in another PID namespace
 }
 
 func newLoad(t *testing.T) *load {
@@ -83,12 +82,12 @@ func newLoad(t *testing.T) *load {
 	return l
 }
 
-// rules put the processes of the load into a group, and nobody else's.
+// rules returns a configuration that groups only the processes of the load.
 func (l *load) rules() string {
 	return "process_names:\n- {name: exitnow, cmdline: ['^" + regexp.QuoteMeta(l.program) + "$']}\n"
 }
 
-// watch starts an exporter that takes what the load starts.
+// watch starts an exporter with the bpf source that counts the processes of the load.
 func (l *load) watch() *instance {
 	l.t.Helper()
 	config := writeFile(l.t, "rules.yaml", l.rules())
@@ -105,25 +104,25 @@ func (l *load) watch() *instance {
 	return r
 }
 
-// A tempo is how many processes lived, and for how long they were started.
+// A loadResult is the number of processes that a load started, and the time that this took.
 type loadResult struct {
 	count int
 	took  time.Duration
-	busy  time.Duration // from the start of each process to its end, added up
+	busy  time.Duration // sum of the lifetimes of all processes
 }
 
 func (p loadResult) perSecond() float64 { return float64(p.count) / p.took.Seconds() }
 
-// each returns how many microseconds a process lived.
-func (p loadResult) each() float64 { return 1e6 * p.busy.Seconds() / float64(p.count) }
+// microsPerProcess returns the mean lifetime of a process in microseconds.
+func (p loadResult) microsPerProcess() float64 { return 1e6 * p.busy.Seconds() / float64(p.count) }
 
-// run starts processes on every CPU.
+// run starts processes on every CPU for a duration.
 func (l *load) run(d time.Duration, at rate) (all loadResult) {
 	l.t.Helper()
 	var mu sync.Mutex
 	var wg sync.WaitGroup
 	for range runtime.NumCPU() {
-		args := append(slices.Clone(l.enter), l.spawn, l.program, strconv.Itoa(int(d.Seconds())))
+		args := append(slices.Clone(l.nsenter), l.spawn, l.program, strconv.Itoa(int(d.Seconds())))
 		if at > 0 {
 			args = append(args, strconv.Itoa(int(at)/runtime.NumCPU()))
 		}
@@ -131,7 +130,7 @@ func (l *load) run(d time.Duration, at rate) (all loadResult) {
 			out, err := exec.Command(args[0], args[1:]...).Output()
 			var count, nanos, busy int
 			if _, bad := fmt.Sscan(string(out), &count, &nanos, &busy); err != nil || bad != nil {
-				l.t.Errorf("spawn said %q: %v", out, err)
+				l.t.Errorf("spawn: got output %q, error %v", out, err)
 			}
 			mu.Lock()
 			defer mu.Unlock()
@@ -144,7 +143,7 @@ func (l *load) run(d time.Duration, at rate) (all loadResult) {
 	return all
 }
 
-// timeOf returns how long a part of a test takes.
+// loadDuration returns the duration of each part of a load test.
 func loadDuration(t *testing.T) time.Duration {
 	t.Helper()
 	text := os.Getenv("LOAD")
@@ -152,16 +151,16 @@ func loadDuration(t *testing.T) time.Duration {
 		if testing.Short() {
 			t.Skip("it starts thousands of processes")
 		}
-		return loadTime
+		return defaultLoadDuration
 	}
 	d, err := time.ParseDuration(text)
 	if err != nil || d < time.Second {
-		t.Fatalf("LOAD=%s is no time of at least a second: %v", text, err)
+		t.Fatalf("LOAD=%s is not a duration of at least a second: %v", text, err)
 	}
 	return d
 }
 
-// cpuTime returns the CPU time that all threads of a process have used.
+// cpuTime returns the CPU time of all threads of a process.
 func cpuTime(t *testing.T, pid int) (used time.Duration) {
 	t.Helper()
 	threads, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/schedstat", pid))
@@ -182,40 +181,40 @@ func cpuTime(t *testing.T, pid int) (used time.Duration) {
 	return used
 }
 
-// endsOf returns how many processes the exporter has told the end of, in all
-// groups, and how many it has lost.
-func exitTotals(t *testing.T, series sampleSet) (told, lost int) {
+// exitTotals returns the number of exits that the exporter counted in all groups, and the number of
+// lost exit events.
+func exitTotals(t *testing.T, series sampleSet) (counted, lost int) {
 	t.Helper()
 	for key, value := range series {
 		if strings.HasPrefix(key, "namedprocess_namegroup_exits_total{") {
-			told += int(value)
+			counted += int(value)
 		}
 	}
-	return told, int(series.value(t, "namedprocess_exporter_lost_exit_events_total"))
+	return counted, int(series.value(t, "namedprocess_exporter_lost_exit_events_total"))
 }
 
-// expectEnds waits until so many processes are told of or counted as lost.
-func waitForExits(t *testing.T, r *instance, last sampleSet, want int) (told, lost int) {
+// waitForExits waits until counted and lost exits reach want.
+func waitForExits(t *testing.T, r *instance, last sampleSet, want int) (counted, lost int) {
 	t.Helper()
-	eventually(t, "every end of a process", func() bool {
-		told, lost = exitTotals(t, last.follow(t, r.Scrape()))
-		return told+lost >= want
-	}, func() string { return fmt.Sprintf("%d told of and %d lost of %d", told, lost, want) })
-	return told, lost
+	eventually(t, "all exit events", func() bool {
+		counted, lost = exitTotals(t, last.update(t, r.Scrape()))
+		return counted+lost >= want
+	}, func() string { return fmt.Sprintf("%d told of and %d lost of %d", counted, lost, want) })
+	return counted, lost
 }
 
-// expectNoLoss is expectEnds where none may be lost, or few on a busy machine.
-// Those that others lose count as well.
+// checkNoLostExits waits for the exits and fails the test if events were lost, or more than a tenth of
+// them on a busy machine. Lost events of other processes count too.
 func checkNoLostExits(t *testing.T, r *instance, want int) {
 	t.Helper()
-	told, lost := waitForExits(t, r, make(sampleSet), want)
-	if told > want || lost > want/10 || checkTimes && lost > 0 {
-		t.Errorf("got %d ends of %d processes, and %d lost", told, want, lost)
+	counted, lost := waitForExits(t, r, make(sampleSet), want)
+	if counted > want || lost > want/10 || checkTimes && lost > 0 {
+		t.Errorf("got %d exits of %d processes and %d lost events", counted, want, lost)
 	}
 }
 
-// TestLoadIsCounted counts every process of a machine that starts some or as many as it
-// can, and logs what that costs. LOAD=10s make test takes its time for it.
+// TestLoadIsCounted checks that every process of a load is counted, and logs the cost. Set LOAD=10s
+// for longer measurements.
 func TestLoadIsCounted(t *testing.T) {
 	requireLinux(t)
 	requireBPF(t)
@@ -228,20 +227,20 @@ func (l *load) testCounted(t *testing.T, d time.Duration, at rate) {
 	r := l.watch()
 	defer r.Stop()
 	before := cpuTime(t, r.PID)
-	done := l.run(d, at)
+	ran := l.run(d, at)
 	inKernel := bpfRunTime(t, r.PID)
-	checkNoLostExits(t, r, done.count)
-	at.checkRate(t, done)
+	checkNoLostExits(t, r, ran.count)
+	at.checkRate(t, ran)
 	used := cpuTime(t, r.PID) - before
-	share := used.Seconds() / done.took.Seconds()
-	each := 1e6 * inKernel.Seconds() / float64(done.count)
-	t.Logf("the programs inside the kernel took %.2f of the %.1f microseconds that each process lived, %.2f %%", each, done.each(), 100*each/done.each())
+	share := used.Seconds() / ran.took.Seconds()
+	each := 1e6 * inKernel.Seconds() / float64(ran.count)
+	t.Logf("the BPF programs took %.2f of the %.1f microseconds that each process lived, %.2f %%", each, ran.microsPerProcess(), 100*each/ran.microsPerProcess())
 	t.Logf("%d processes, %.0f per second, cost %.2f %% of a core, %.1f microseconds each; at 10,000 that is %.1f %%",
-		done.count, done.perSecond(), 100*share, 1e6*used.Seconds()/float64(done.count), 1e6*used.Seconds()/float64(done.count))
+		ran.count, ran.perSecond(), 100*share, 1e6*used.Seconds()/float64(ran.count), 1e6*used.Seconds()/float64(ran.count))
 	checkPeakMemory(t, r)
 }
 
-// accountPrograms has the kernel take the time of its programs while the test runs.
+// enableBPFStats makes the kernel measure the run time of BPF programs during the test.
 func enableBPFStats(t *testing.T) {
 	t.Helper()
 	const path = "/proc/sys/kernel/bpf_stats_enabled"
@@ -250,7 +249,7 @@ func enableBPFStats(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err := os.WriteFile(path, []byte("1"), 0); err != nil {
-		t.Logf("the kernel takes no time of its programs: %v", err)
+		t.Logf("the kernel cannot measure BPF programs: %v", err)
 		return
 	}
 	t.Cleanup(func() {
@@ -262,18 +261,18 @@ func enableBPFStats(t *testing.T) {
 
 var bpfProgramStats = regexp.MustCompile(`(?s)prog_id:\t(\d+)\n.*run_time_ns:\t(\d+)\n`)
 
-// programTime returns the time that the programs of a process have run.
+// bpfRunTime returns the run time of the BPF programs of a process.
 func bpfRunTime(t *testing.T, pid int) (all time.Duration) {
 	t.Helper()
 	files, err := filepath.Glob(fmt.Sprintf("/proc/%d/fdinfo/*", pid))
 	if err != nil {
 		t.Fatal(err)
 	}
-	counted := make(map[string]bool) // a program may have several descriptors
+	counted := make(map[string]bool) // a program can have several file descriptors
 	for _, name := range files {
 		text, err := os.ReadFile(name)
 		if err != nil {
-			continue // closed meanwhile
+			continue // it has been closed
 		}
 		if m := bpfProgramStats.FindSubmatch(text); m != nil && !counted[string(m[1])] {
 			counted[string(m[1])] = true
@@ -287,9 +286,9 @@ func bpfRunTime(t *testing.T, pid int) (all time.Duration) {
 	return all
 }
 
-// expectSmall fails if the exporter ever had more memory than it may: 40 MiB, and
-// a page for each process that others have on this machine. Where it has to wait for
-// a CPU, what it has not handled yet piles up, so that it may have half as much again.
+// checkPeakMemory fails the test if the exporter used more than 40 MiB, plus a page for each process
+// of the machine. If it has to wait for a CPU, unprocessed events accumulate, so the limit is 20 MiB
+// higher without make chaos.
 func checkPeakMemory(t *testing.T, r *instance) {
 	t.Helper()
 	neighbors, err := filepath.Glob("/proc/[0-9]*")
@@ -309,15 +308,14 @@ func checkPeakMemory(t *testing.T, r *instance) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if t.Logf("the exporter has had %.1f MiB at most", float64(peak)/1024); peak > most && !raceDetector {
+	if t.Logf("peak memory of the exporter: %.1f MiB", float64(peak)/1024); peak > most && !raceDetector {
 		t.Errorf("got a peak of %d KiB, want at most %d", peak, most)
 	}
 }
 
-// TestLoadWithoutScrapes lets processes live and die while nobody scrapes, for
-// three parts of time, or for LOAD_ALONE. The events fill the kernel's buffer
-// several times over; the exporter takes them by itself, forgets none and does
-// not grow.
+// TestLoadWithoutScrapes starts processes without scrapes for three times the load duration, or for
+// LOAD_ALONE. The events fill the ring buffer several times. The exporter reads them in the
+// background, loses none, and its memory does not grow.
 func TestLoadWithoutScrapes(t *testing.T) {
 	requireLinux(t)
 	requireBPF(t)
@@ -331,53 +329,51 @@ func TestLoadWithoutScrapes(t *testing.T) {
 	l := newLoad(t)
 	r := l.watch()
 	before := cpuTime(t, r.PID)
-	done := l.run(d, loadRate)
+	ran := l.run(d, loadRate)
 	used := cpuTime(t, r.PID) - before
-	checkNoLostExits(t, r, done.count)
-	t.Logf("%.0f processes per second for %v cost %.2f %% of a core", done.perSecond(), d, 100*used.Seconds()/done.took.Seconds())
+	checkNoLostExits(t, r, ran.count)
+	t.Logf("%.0f processes per second for %v cost %.2f %% of a core", ran.perSecond(), d, 100*used.Seconds()/ran.took.Seconds())
 	checkPeakMemory(t, r)
 }
 
-// TestLoadOverhead logs how much longer a process takes from its start to its
-// end while the exporter watches, by pairs of runs with and without it: at the
-// rate of the other tests, and where every CPU has nothing else to do and the
-// exporter takes its own time from the load. LOAD_PAIRS says how many.
+// TestLoadOverhead logs how much longer a process lives while the exporter runs, in pairs of runs with
+// and without it: at the usual rate, and at an unlimited rate, where exporter and load compete for the
+// CPUs. LOAD_PAIRS is the number of pairs.
 func TestLoadOverhead(t *testing.T) {
 	requireLinux(t)
 	requireBPF(t)
 	pairs, err := strconv.Atoi(os.Getenv("LOAD_PAIRS"))
 	if err != nil {
-		t.Skip("only with LOAD_PAIRS, the number of pairs of runs")
+		t.Skip("set LOAD_PAIRS to the number of pairs of runs")
 	}
 	d, l := loadDuration(t), newLoad(t)
 	for _, at := range []rate{loadRate, 0} {
 		var ratios []float64
 		for i := range pairs {
 			a, b := l.pair(d, at, i%2 == 0)
-			ratio := a.each()/b.each() - 1
+			ratio := a.microsPerProcess()/b.microsPerProcess() - 1
 			ratios = append(ratios, ratio)
-			t.Logf("with it %.0f per second, %.1f microseconds each; without %.0f, %.1f: %.1f %%",
-				a.perSecond(), a.each(), b.perSecond(), b.each(), 100*ratio)
+			t.Logf("with the exporter %.0f per second, %.1f microseconds each; without %.0f, %.1f: %.1f %%",
+				a.perSecond(), a.microsPerProcess(), b.perSecond(), b.microsPerProcess(), 100*ratio)
 		}
 		slices.Sort(ratios)
-		t.Logf("slowed by %.1f %%, the median of %d pairs, asked for %d per second (0 is all that there can be)",
+		t.Logf("overhead %.1f %%, the median of %d pairs, at %d per second (0: unlimited)",
 			100*ratios[len(ratios)/2], pairs, at)
 	}
 }
 
-// pair runs the load with an exporter that watches and without one, in this
-// order or the other.
+// pair runs the load with and without an exporter, in the given order.
 func (l *load) pair(d time.Duration, at rate, watchedFirst bool) (with, without loadResult) {
-	watched := func() {
+	withExporter := func() {
 		r := l.watch()
 		defer r.Stop()
 		with = l.run(d, at)
 	}
 	if watchedFirst {
-		watched()
+		withExporter()
 		return with, l.run(d, at)
 	}
 	without = l.run(d, at)
-	watched()
+	withExporter()
 	return with, without
 }

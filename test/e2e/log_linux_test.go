@@ -17,14 +17,14 @@ import (
 	"github.com/seed57308aee/process_exporter/testdata/proctree"
 )
 
-// Limits of the log: lines a minute, and lines that wait for a slow sink.
+// Limits of the log: lines per minute, and lines that wait for a slow writer.
 const (
 	maxLinesPerMinute = 60
 	maxQueued         = 256
 )
 
-// startWithLog starts an exporter whose log goes to a file that nobody reads. It
-// listens on a socket that is handed to it, for it cannot say which.
+// startWithStderr starts an exporter that logs to a file that the test does not read. It listens on a
+// socket that it inherits, because its address cannot be read from the log.
 func startWithStderr(t *testing.T, stderr *os.File, args ...string) (command *exec.Cmd, r *instance) {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -47,7 +47,7 @@ func startWithStderr(t *testing.T, stderr *os.File, args ...string) (command *ex
 	return command, r
 }
 
-// TestBlockedLogs runs with logs of which none takes a line.
+// TestBlockedLogs runs the exporter with logs that accept no line.
 func TestBlockedLogs(t *testing.T) {
 	full := func() (*os.File, func()) {
 		var fds [2]int
@@ -57,8 +57,8 @@ func TestBlockedLogs(t *testing.T) {
 		if err := unix.SetNonblock(fds[1], true); err != nil {
 			t.Fatal(err)
 		}
-		for junk := make([]byte, 4096); ; {
-			if _, err := unix.Write(fds[1], junk); err != nil {
+		for block := make([]byte, 4096); ; {
+			if _, err := unix.Write(fds[1], block); err != nil {
 				break
 			}
 		}
@@ -87,25 +87,25 @@ func TestBlockedLogs(t *testing.T) {
 			defer release()
 			defer stderr.Close()
 			command, r := startWithStderr(t, stderr, "--log.level=debug", "-config.path", writeFile(t, "c.yml", oneGroup("all")))
-			r.Scrape() // signals are heeded now
+			r.Scrape() // the exporter handles signals now
 			for range 2 * maxQueued / 8 {
 				r.Signal(syscall.SIGHUP)
 			}
 			for range 5 {
 				if body := r.Scrape(); !strings.Contains(body, `num_procs{groupname="all"}`) {
-					t.Errorf("got %.300s", body)
+					t.Errorf("got %.300s, want the group", body)
 				}
 			}
 			r.Signal(syscall.SIGTERM)
 			if err := command.Wait(); err != nil {
-				t.Errorf("got %v of SIGTERM, want exit status 0", err)
+				t.Errorf("got %v on SIGTERM, want exit status 0", err)
 			}
 		})
 	}
 }
 
-// TestStopFinishesScrape sends SIGTERM while a scrape waits for a process that
-// does not answer. The answer has to be whole.
+// TestStopFinishesScrape sends SIGTERM while a scrape waits for an unresponsive process. The response
+// must be complete.
 func TestStopFinishesScrape(t *testing.T) {
 	rounds := 3
 	if chaos {
@@ -121,31 +121,31 @@ func TestStopFinishesScrape(t *testing.T) {
 		if err := errors.Join(os.Remove(path), unix.Mkfifo(path, 0o600)); err != nil {
 			t.Fatal(err)
 		}
-		answer := make(chan string)
+		body := make(chan string)
 		go func() {
 			response, err := r.Client.Get(r.URL + "/metrics")
 			if err != nil {
-				answer <- err.Error()
+				body <- err.Error()
 				return
 			}
 			defer response.Body.Close()
 			text, err := io.ReadAll(response.Body)
 			if err != nil {
-				answer <- err.Error()
+				body <- err.Error()
 				return
 			}
-			answer <- string(text)
+			body <- string(text)
 		}()
-		plug := -1
-		eventually(t, "the scrape to meet the process", func() bool {
+		writer := -1
+		eventually(t, "the scrape to open the file", func() bool {
 			fd, err := unix.Open(path, unix.O_WRONLY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
-			plug = fd
+			writer = fd
 			return err == nil
 		})
 		status := r.Stop()
-		_ = unix.Close(plug)
-		if text := <-answer; status != 0 || !strings.Contains(text, `num_procs{groupname="p"} 10`) || !strings.Contains(text, "namedprocess_exporter_scrape_success") {
-			t.Errorf("got exit status %d and the answer %.300q", status, text)
+		_ = unix.Close(writer)
+		if text := <-body; status != 0 || !strings.Contains(text, `num_procs{groupname="p"} 10`) || !strings.Contains(text, "namedprocess_exporter_scrape_success") {
+			t.Errorf("got exit status %d and response %.300q, want 0 and all processes", status, text)
 		}
 	}
 }

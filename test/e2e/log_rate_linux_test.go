@@ -10,15 +10,14 @@ import (
 
 var logTime = regexp.MustCompile(`^time=(\S+) `)
 
-// busiestMinute returns how many lines the exporter has logged at most within any
-// minute.
+// maxLinesInAMinute returns the largest number of log lines within 60 seconds.
 func (r *instance) maxLinesInAMinute() (most int) {
 	r.t.Helper()
 	var times []time.Time
 	for _, line := range r.Log() {
 		match := logTime.FindStringSubmatch(line)
 		if match == nil {
-			r.t.Errorf("a line without a time: %q", line)
+			r.t.Errorf("got a line without a time: %q", line)
 			continue
 		}
 		at, err := time.Parse(time.RFC3339Nano, match[1])
@@ -38,13 +37,12 @@ func (r *instance) maxLinesInAMinute() (most int) {
 	return most
 }
 
-// TestLogRateLimit runs the exporter as a user beside many processes of root, of
-// each of which it may not read some files. Its log, which tells all that it can,
-// stays short, and no scrape takes long for it.
+// TestLogRateLimit runs the exporter as a user next to many processes of root, whose files it cannot
+// all read. The debug log stays within its rate limit, and scrapes do not slow down.
 func TestLogRateLimit(t *testing.T) {
 	requireLinux(t)
 	if os.Getuid() != 0 {
-		t.Skip("only root can become somebody else")
+		t.Skip("requires root: changes the user")
 	}
 	count, scrapes := manyProcsCount(), 20
 	if chaos {
@@ -65,20 +63,20 @@ func TestLogRateLimit(t *testing.T) {
 	begun := time.Now()
 	var times [2][]time.Duration
 	for len(times[0]) < scrapes || chaos && time.Since(begun) < 90*time.Second {
-		times[0] = append(times[0], user.checkTimes(1)...)
-		times[1] = append(times[1], root.checkTimes(1)...)
+		times[0] = append(times[0], user.timeScrapes(1)...)
+		times[1] = append(times[1], root.timeScrapes(1)...)
 	}
 	series, _ := parseMetrics(t, user.Scrape())
 	if got := series[`namedprocess_namegroup_unreadable_procs{file="io",groupname="manyprocs"}`]; got < float64(count) {
-		t.Errorf("got %v processes whose io is unreadable, want %d", got, count)
+		t.Errorf("got %v processes with unreadable io, want %d", got, count)
 	}
 	for i, r := range []*instance{user, root} {
 		if lines := r.maxLinesInAMinute(); lines > maxLinesPerMinute {
-			t.Errorf("got %d lines in a minute: %q", lines, r.Log())
+			t.Errorf("got %d lines in a minute, want at most 60: %q", lines, r.Log())
 		}
-		t.Logf("%s: %d scrapes in %v, median %v, worst %v; %d lines of log", []string{"user", "root"}[i], len(times[i]), time.Since(begun).Round(time.Second), median(times[i]), slices.Max(times[i]), len(r.Log()))
+		t.Logf("%s: %d scrapes in %v, median %v, slowest %v; %d log lines", []string{"user", "root"}[i], len(times[i]), time.Since(begun).Round(time.Second), median(times[i]), slices.Max(times[i]), len(r.Log()))
 	}
 	if chaos && (median(times[0]) > 2*median(times[1]) || slices.Max(times[0]) > 2*slices.Max(times[1])) {
-		t.Error("that is too slow")
+		t.Error("got scrapes twice as slow as those of root")
 	}
 }

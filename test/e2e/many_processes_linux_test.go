@@ -24,7 +24,7 @@ var buildManyProcs = sync.OnceValues(func() (string, error) {
 	return path, nil
 })
 
-// startCrowd starts what testdata/manyprocs/manyprocs.c knows, which is all called crowd.
+// startManyProcs starts testdata/manyprocs. All its processes are called manyprocs.
 func startManyProcs(t *testing.T, kind string, counts ...int) *exec.Cmd {
 	t.Helper()
 	requireProgram(t, "cc")
@@ -44,27 +44,27 @@ func startManyProcs(t *testing.T, kind string, counts ...int) *exec.Cmd {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var said strings.Builder
-	command.Stderr = &said
+	var stderr strings.Builder
+	command.Stderr = &stderr
 	if err := command.Start(); err != nil {
 		t.Fatal(err)
 	}
 	lines := bufio.NewScanner(out)
 	ready := lines.Scan() && lines.Text() == "ready"
 	t.Cleanup(func() {
-		_ = in.Close() // it ends all of them, and then itself
+		_ = in.Close() // ends the children and the program
 		if !ready {
 			_ = command.Process.Kill()
 		}
 		_ = command.Wait()
 	})
 	if !ready {
-		t.Fatalf("manyprocs %s %v: %s", kind, counts, said.String())
+		t.Fatalf("manyprocs %s %v: %s", kind, counts, stderr.String())
 	}
 	return command
 }
 
-// children returns the PIDs of a process's children.
+// children returns the PIDs of the children of a process.
 func children(t *testing.T, pid int) (pids []int) {
 	t.Helper()
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", pid, pid))
@@ -81,8 +81,7 @@ func children(t *testing.T, pid int) (pids []int) {
 	return pids
 }
 
-// allowPIDs lets the machine have so many processes and threads until the end of
-// the test.
+// allowPIDs raises kernel.pid_max until the end of the test, if it is too low for count processes.
 func allowPIDs(t *testing.T, count int) {
 	t.Helper()
 	const path = "/proc/sys/kernel/pid_max"
@@ -94,7 +93,7 @@ func allowPIDs(t *testing.T, count int) {
 		return
 	}
 	if err := os.WriteFile(path, []byte(strconv.Itoa(4*count)), 0); err != nil {
-		t.Skipf("no room for %d processes: %v", count, err)
+		t.Skipf("kernel.pid_max is too low for %d processes: %v", count, err)
 	}
 	t.Cleanup(func() {
 		if err := os.WriteFile(path, text, 0); err != nil {
@@ -108,9 +107,9 @@ const (
 	manyProcsSeries = `namedprocess_namegroup_num_procs{groupname="manyprocs"}`
 )
 
-// TestManyProcesses has more processes appear than can be read in the time that a
-// scrape has. Each scrape answers in time, with what there is, and the next goes
-// on, until all are there; no counter falls.
+// TestManyProcesses starts more processes than the scrape timeout allows to read. Each scrape responds
+// in time with partial results, the next scrape continues, and finally all processes are counted. No
+// counter decreases.
 func TestManyProcesses(t *testing.T) {
 	requireLinux(t)
 	eachSource(t, func(t *testing.T, source string) {
@@ -125,40 +124,40 @@ func TestManyProcesses(t *testing.T) {
 		r := startSource(t, strings.TrimPrefix(source, "--source="), "--config.path", writeFile(t, "rules.yaml", manyProcsRules))
 		r.Scrape()
 		startManyProcs(t, "processes", count)
-		var told []string
+		var results []string
 		var worst time.Duration
 		last, procs := make(sampleSet), 0.
-		rhythm := time.NewTicker(interval) // of the scraper: without one, scrapes take turns with pauses
-		defer rhythm.Stop()
+		ticker := time.NewTicker(interval) // scrape interval; scrapes without pauses are rate limited
+		defer ticker.Stop()
 		for i := 0; procs < float64(count+1) || i < 10; i++ {
-			<-rhythm.C
+			<-ticker.C
 			text, took := r.scrapeWithin(timeout)
-			series := last.follow(t, text)
-			now, shown := series[manyProcsSeries]
-			whole := series.value(t, "namedprocess_exporter_scrape_success") == 1
-			told = append(told, fmt.Sprintf("%v %v %v", took.Round(time.Millisecond), now, whole))
+			series := last.update(t, text)
+			now, exported := series[manyProcsSeries]
+			complete := series.value(t, "namedprocess_exporter_scrape_success") == 1
+			results = append(results, fmt.Sprintf("%v %v %v", took.Round(time.Millisecond), now, complete))
 			worst = max(worst, took)
 			switch {
-			case whole && now != float64(count+1), shown && now < procs:
-				t.Errorf("scrape %d: got %v processes, whole %v, and %v before", i, now, whole, procs)
-			case shown: // otherwise not even a part was there in time
+			case complete && now != float64(count+1), exported && now < procs:
+				t.Errorf("scrape %d: got %v processes, complete %v, and %v in the previous scrape", i, now, complete, procs)
+			case exported: // otherwise even partial results were not ready in time
 				procs = now
 			}
 			if i > 300 {
-				t.Fatalf("got %v processes after %d scrapes", procs, i)
+				t.Fatalf("got %v processes after %d scrapes, want all", procs, i)
 			}
 		}
-		if text, _ := r.scrapeWithin("20"); last.follow(t, text).value(t, "namedprocess_exporter_scrape_success") != 1 {
-			t.Error("a scrape that has time is not whole")
+		if text, _ := r.scrapeWithin("20"); last.update(t, text).value(t, "namedprocess_exporter_scrape_success") != 1 {
+			t.Error("got an incomplete scrape with a timeout of 20 s")
 		}
-		t.Logf("time, processes, and whether that is all: %s", strings.Join(told, ", "))
+		t.Logf("duration, processes, complete: %s", strings.Join(results, ", "))
 		if checkTimes && worst > 900*time.Millisecond {
-			t.Errorf("the slowest took %v", worst)
+			t.Errorf("got a scrape of %v, want at most 900 ms", worst)
 		}
 	})
 }
 
-// scrapeWithin scrapes as Prometheus does that waits so many seconds.
+// scrapeWithin scrapes with the timeout header that Prometheus sends.
 func (r *instance) scrapeWithin(seconds string) (text string, took time.Duration) {
 	r.t.Helper()
 	request, err := http.NewRequest(http.MethodGet, r.URL+"/metrics", nil)
@@ -169,7 +168,7 @@ func (r *instance) scrapeWithin(seconds string) (text string, took time.Duration
 	start := time.Now()
 	response, text := r.do(request)
 	if response.StatusCode != http.StatusOK {
-		r.t.Fatalf("got %s", response.Status)
+		r.t.Fatalf("got %s, want 200", response.Status)
 	}
 	return text, time.Since(start)
 }

@@ -9,34 +9,32 @@ import (
 	"testing"
 )
 
-// ours are the lines of a stack that are of this program.
+// ownStackFrame matches stack frames of this module or its dependencies.
 var ownStackFrame = regexp.MustCompile(`(?m)^(main\.|github\.com/)`)
 
-// refusesCleanly holds that an exporter which gave up at its start says why in one
-// line. Where there is too little for the runtime of Go, which says so in many, none
-// of our functions has run.
+// checkStartupError checks that an exporter that failed to start printed one error line. If the Go
+// runtime failed, it prints many lines, without frames of this module.
 func (r *instance) checkStartupError() {
 	r.t.Helper()
 	status, log := r.Wait(), r.Log()
 	text := strings.Join(log, "\n")
 	switch {
 	case status == 0 || len(log) == 0:
-		r.t.Errorf("got exit status %d with %q", status, text)
+		r.t.Errorf("got exit status %d and log %q, want an error", status, text)
 	case strings.Contains(text, "fatal error: "):
 		if ownStackFrame.MatchString(text) {
-			r.t.Errorf("got a crash of ours: %.3000s", text)
+			r.t.Errorf("got a stack trace of this module: %.3000s", text)
 		}
 	case len(log) != 1 || !strings.HasPrefix(text, program+": "):
-		r.t.Errorf("got not one line but %.3000q", text)
+		r.t.Errorf("got %.3000q, want one line", text)
 	}
-	r.t.Logf("refuses: %.200s", log[0])
+	r.t.Logf("error: %.200s", log[0])
 }
 
-// decided waits until an exporter listens or has exited, and reports whether it
-// listens.
+// waitForStart waits until the exporter listens or exits, and reports whether it listens.
 func (r *instance) waitForStart() bool {
 	r.t.Helper()
-	eventually(r.t, "a decision", func() bool {
+	eventually(r.t, "the exporter to listen or exit", func() bool {
 		select {
 		case <-r.exited:
 			return true
@@ -51,19 +49,18 @@ func (r *instance) waitForStart() bool {
 	return true
 }
 
-// scrapeCrowd wants each of some scrapes to be whole and to have all processes of a
-// crowd.
+// checkManyProcs scrapes ten times and checks that all processes are counted.
 func (r *instance) checkManyProcs(count int) {
 	r.t.Helper()
 	for range 10 {
 		series, _ := parseMetrics(r.t, r.Scrape())
 		if got := series[manyProcsSeries]; got < float64(count+1) || series["namedprocess_exporter_scrape_success{}"] != 1 {
-			r.t.Errorf("got %v processes, success %v, want %d or more", got, series["namedprocess_exporter_scrape_success{}"], count+1)
+			r.t.Errorf("got %v processes, success %v, want %d or more and success 1", got, series["namedprocess_exporter_scrape_success{}"], count+1)
 		}
 	}
 }
 
-// crowdSize is how many processes the tests of little memory have.
+// manyProcsCount returns the number of processes in the tests of memory limits.
 func manyProcsCount() int {
 	if chaos {
 		return 10_000
@@ -71,8 +68,8 @@ func manyProcsCount() int {
 	return 500
 }
 
-// TestAddressSpaceLimit limits the address space to so much that the exporter lives, and
-// to so little that no program in Go does.
+// TestAddressSpaceLimit limits the address space: the exporter runs with 1 GB, and fails with an error
+// line or a Go runtime error below that.
 func TestAddressSpaceLimit(t *testing.T) {
 	requireLinux(t)
 	path, err := plainBinary()
@@ -82,18 +79,18 @@ func TestAddressSpaceLimit(t *testing.T) {
 	allowPIDs(t, manyProcsCount())
 	for _, tt := range []struct {
 		kilobytes string
-		lives     bool
+		starts    bool
 	}{{"1000000", true}, {"600000", false}, {"262144", false}, {"100000", false}} {
 		t.Run(tt.kilobytes, func(t *testing.T) {
 			r := startCommand(t, exec.Command("sh", "-c", `ulimit -v `+tt.kilobytes+`; exec "$0" "$@"`, path,
 				"--web.listen-address=127.0.0.1:0", "--source=procfs", "--config.path", writeFile(t, "rules.yaml", manyProcsRules)))
-			switch lives := r.waitForStart(); {
-			case lives:
+			switch starts := r.waitForStart(); {
+			case starts:
 				r.Scrape()
 				startManyProcs(t, "processes", manyProcsCount())
 				r.checkManyProcs(manyProcsCount())
-			case tt.lives:
-				t.Errorf("it gives up: %.3000q", r.Log())
+			case tt.starts:
+				t.Errorf("the exporter did not start: %.3000q", r.Log())
 			default:
 				r.checkStartupError()
 			}
@@ -101,8 +98,8 @@ func TestAddressSpaceLimit(t *testing.T) {
 	}
 }
 
-// TestCgroupMemoryLimit runs the exporter in a control group of 64 MiB beside many
-// processes. The kernel must not have to kill it.
+// TestCgroupMemoryLimit runs the exporter in a cgroup with 64 MiB of memory next to many processes.
+// The OOM killer must not end it.
 func TestCgroupMemoryLimit(t *testing.T) {
 	requireLinux(t)
 	path, err := plainBinary()
@@ -116,7 +113,7 @@ func TestCgroupMemoryLimit(t *testing.T) {
 			"--web.listen-address=127.0.0.1:0", "--config.path", writeFile(t, "rules.yaml", manyProcsRules)))
 		r.URL = r.waitForURL()
 		if inside := procText(t, r.PID, "cgroup"); !strings.Contains(inside, "/"+filepath.Base(group)) {
-			t.Fatalf("it is in %q", inside)
+			t.Fatalf("got cgroup %q, want the new one", inside)
 		}
 		r.Scrape()
 		startManyProcs(t, "processes", manyProcsCount())
@@ -126,7 +123,7 @@ func TestCgroupMemoryLimit(t *testing.T) {
 			if text, err := os.ReadFile(filepath.Join(group, file)); err == nil {
 				t.Logf("%s: %s", file, strings.Join(strings.Fields(string(text)), " "))
 				if killed := regexp.MustCompile(`oom_kill [1-9]`).FindString(string(text)); killed != "" {
-					t.Errorf("the kernel killed: %s", killed)
+					t.Errorf("the OOM killer ended a process: %s", killed)
 				}
 			}
 		}

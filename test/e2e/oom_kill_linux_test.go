@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// memoryGroup returns a new control group whose processes may have so many bytes, or
-// skips the test where root cannot make one.
+// memoryGroup returns a new cgroup with a memory limit in bytes, or skips the test if root cannot
+// create one.
 func memoryGroup(t *testing.T, bytes int) (dir string) {
 	t.Helper()
 	const root = "/sys/fs/cgroup"
@@ -20,33 +20,33 @@ func memoryGroup(t *testing.T, bytes int) (dir string) {
 	}
 	dir, err := os.MkdirTemp(dir, "process_exporter_test_")
 	if err != nil {
-		t.Skipf("no control group can be made: %v", err)
+		t.Skipf("cannot create a cgroup: %v", err)
 	}
 	t.Cleanup(func() { _ = os.Remove(dir) })
 	if err := os.WriteFile(filepath.Join(dir, limit), []byte(strconv.Itoa(bytes)), 0); err != nil {
-		t.Skipf("no control group can limit memory: %v", err)
+		t.Skipf("cannot limit the memory of a cgroup: %v", err)
 	}
-	_ = os.WriteFile(filepath.Join(dir, "memory.swap.max"), []byte("0"), 0) // where there is swap
+	_ = os.WriteFile(filepath.Join(dir, "memory.swap.max"), []byte("0"), 0) // for machines with swap
 	return dir
 }
 
-// TestOOMKill counts a process that the kernel killed for lack of memory, once,
-// in its group, and none that somebody else killed.
+// TestOOMKill counts a process that the OOM killer ended once, in its group, and does not count other
+// killed processes.
 func TestOOMKill(t *testing.T) {
 	requireLinux(t)
 	requireBPF(t)
 	group := memoryGroup(t, 16<<20)
 	config := writeFile(t, "rules.yaml", "process_names:\n  - name: \"{{.Matches.name}}\"\n    cmdline: ['oom-(?P<name>\\w+)']\n")
 	r := startExporter(t, "--source=bpf", "-config.path", config)
-	// tail keeps its last line, and this one never ends. The limit on its
-	// addresses is for kernels that do not count its memory.
+	// tail keeps its last line in memory, and this line never ends. ulimit is for kernels that do not
+	// limit the memory of the cgroup.
 	eater := exec.Command("bash", "-c", `echo $$ >"$0/cgroup.procs" && ulimit -v 1048576 && exec -a oom-eater tail /dev/zero`, group)
 	if err := eater.Run(); err == nil || !strings.Contains(err.Error(), "killed") {
-		t.Skipf("the kernel did not kill what takes too much memory: %v", err)
+		t.Skipf("the OOM killer did not end the process: %v", err)
 	}
 	other := exec.Command("bash", "-c", "kill -KILL $$", "oom-other")
 	if err := other.Run(); err == nil {
-		t.Fatal("a process killed itself and lives")
+		t.Fatal("got no error from a process that killed itself")
 	}
 	want := map[string]float64{
 		`namedprocess_namegroup_oom_kills_total{groupname="eater"}`:                            1,
@@ -55,7 +55,7 @@ func TestOOMKill(t *testing.T) {
 		`namedprocess_namegroup_exits_total{code="SIGKILL",groupname="other",reason="killed"}`: 1,
 	}
 	var got sampleSet
-	eventually(t, "two ends", func() bool {
+	eventually(t, "two exit events", func() bool {
 		got, _ = parseMetrics(t, r.Scrape())
 		return got[`namedprocess_namegroup_exits_total{code="SIGKILL",groupname="eater",reason="killed"}`] > 0 &&
 			got[`namedprocess_namegroup_exits_total{code="SIGKILL",groupname="other",reason="killed"}`] > 0

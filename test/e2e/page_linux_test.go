@@ -16,19 +16,19 @@ import (
 
 var pageScreenshots = flag.String("page-shots", "", "directory for pictures of the page")
 
-// A pageTask is what testdata/page/browser.mjs is told.
+// A pageTask is the argument of testdata/page/browser.mjs.
 type pageTask struct {
-	URL        string `json:"url"` // ends in a slash
+	URL        string `json:"url"` // ends with a slash
 	User       string `json:"user,omitempty"`
 	Password   string `json:"password,omitempty"`
 	Chromium   string `json:"chromium"`
-	Steady     string `json:"steady"` // a group in which nothing changes
-	Busy       string `json:"busy"`   // a group of a process that never sleeps
+	Steady     string `json:"steady"` // a group of idle processes
+	Busy       string `json:"busy"`   // a group of a process that uses CPU time all the time
 	Everything bool   `json:"everything"`
 	Shots      string `json:"shots,omitempty"`
 }
 
-// pageModules returns where testdata/prerequisites.sh puts the modules of
+// pageModules returns the directory where testdata/prerequisites.sh installs the npm modules of
 // testdata/page.
 func pageModules(t *testing.T) string {
 	t.Helper()
@@ -46,8 +46,8 @@ func pageModules(t *testing.T) string {
 	return dir
 }
 
-// look lets a browser do what task says.
-func (task pageTask) look(t *testing.T) {
+// run runs the task in a browser.
+func (task pageTask) run(t *testing.T) {
 	t.Helper()
 	modules := pageModules(t)
 	task.Chromium = requireProgram(t, "chromium")
@@ -72,11 +72,11 @@ func (task pageTask) look(t *testing.T) {
 		t.Fatal(err)
 	}
 	if chaos && (measured.Paint > 1000 || measured.Update > 100) {
-		t.Error("that is too slow")
+		t.Error("got a page that is too slow")
 	}
 }
 
-// startSpinner starts a process that never sleeps.
+// startBusy starts a process that uses CPU time all the time.
 func startBusy(t *testing.T, name string) {
 	t.Helper()
 	text, err := os.ReadFile("/bin/sh")
@@ -97,8 +97,8 @@ func startBusy(t *testing.T, name string) {
 	})
 }
 
-// TestPage uses the page as people do: in a browser, alone, behind a proxy that
-// serves it below a path of its own, and with TLS and a password.
+// TestPage opens the page in a browser: directly, behind a proxy that serves it below a path, and with
+// TLS and a password.
 func TestPage(t *testing.T) {
 	requireLinux(t)
 	pageModules(t)
@@ -114,7 +114,7 @@ func TestPage(t *testing.T) {
 		r := startExporter(t, "--config.path", config)
 		task := task
 		task.URL, task.Everything, task.Shots = r.waitForURL()+"/", true, *pageScreenshots
-		task.look(t)
+		task.run(t)
 	})
 	t.Run("below a path", func(t *testing.T) {
 		r := startExporter(t, "--config.path", config)
@@ -126,7 +126,7 @@ func TestPage(t *testing.T) {
 		defer proxy.Close()
 		task := task
 		task.URL = proxy.URL + "/hosts/one/"
-		task.look(t)
+		task.run(t)
 	})
 	t.Run("TLS and a password", func(t *testing.T) {
 		dir := t.TempDir()
@@ -139,6 +139,6 @@ func TestPage(t *testing.T) {
 		r := startListening(t, withListener([]string{"--config.path", config, "--web.config.file", web})...)
 		task := task
 		task.URL, task.User, task.Password = strings.Replace(r.waitForURL(), "http:", "https:", 1)+"/", "alice", password
-		task.look(t)
+		task.run(t)
 	})
 }

@@ -18,8 +18,8 @@ import (
 	"github.com/prometheus/common/model"
 )
 
-// need skips a test that needs a program which is not there. Where it must be
-// there, as in CI, that is a failure.
+// requireProgram returns the path of a program. It skips the test if the program is not installed, or
+// fails it if CI=true.
 func requireProgram(t *testing.T, program string) string {
 	t.Helper()
 	path, err := exec.LookPath(program)
@@ -34,8 +34,8 @@ func requireProgram(t *testing.T, program string) string {
 	return ""
 }
 
-// needBPF skips a test where the kernel takes no programs. In CI, where root runs
-// the tests, that is a failure unless the kernel lacks what it takes.
+// requireBPF skips a test if the bpf source cannot be used. With CI=true, as root on a kernel with
+// BTF, that is a failure.
 func requireBPF(t *testing.T) {
 	t.Helper()
 	out, err := exec.Command(binary, "--source=bpf", "--once-to-stdout-delay=1ns").CombinedOutput()
@@ -46,10 +46,10 @@ func requireBPF(t *testing.T) {
 	if os.Getenv("CI") == "true" && os.Geteuid() == 0 && noTypes == nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	t.Skipf("the kernel takes no programs here: %s", out)
+	t.Skipf("the bpf source is not available: %s", out)
 }
 
-// freeAddress returns an address of this machine that nobody listens on.
+// freeAddress returns a loopback address with a free port.
 func freeAddress(t *testing.T) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -60,7 +60,7 @@ func freeAddress(t *testing.T) string {
 	return l.Addr().String()
 }
 
-// A sampleSet is what a scrape says: values by name and labels, in order.
+// A sampleSet holds the values of a scrape by metric name and sorted labels.
 type sampleSet map[string]float64
 
 func parseMetrics(t *testing.T, text string) (sampleSet, map[string]dto.MetricType) {
@@ -85,17 +85,17 @@ func parseMetrics(t *testing.T, text string) (sampleSet, map[string]dto.MetricTy
 	return values, types
 }
 
-// value returns the one sample of a family without labels, which must be there.
+// value returns the sample of a family without labels. The test fails if it is missing.
 func (s sampleSet) value(t *testing.T, name string) float64 {
 	t.Helper()
 	v, ok := s[name+"{}"]
 	if !ok {
-		t.Fatalf("there is no %s", name)
+		t.Fatalf("got no %s", name)
 	}
 	return v
 }
 
-// groupsOf keeps the series of the groups whose name begins with prefix.
+// seriesOfGroups returns the series of the groups whose name starts with prefix.
 func (s sampleSet) seriesOfGroups(prefix string) sampleSet {
 	out := make(sampleSet)
 	for key, v := range s {
@@ -111,8 +111,7 @@ func (s sampleSet) cpu(group string) float64 {
 	return s[`cpu_seconds_total{groupname="`+group+`",mode="user"}`] + s[`cpu_seconds_total{groupname="`+group+`",mode="system"}`]
 }
 
-// startPeer starts the exporter that this one succeeds, and waits until it
-// serves.
+// startPeer starts the predecessor and waits until it serves.
 func startPeer(t *testing.T, args ...string) (scrape func() string) {
 	t.Helper()
 	address := freeAddress(t)
@@ -125,7 +124,7 @@ func startPeer(t *testing.T, args ...string) (scrape func() string) {
 		_ = command.Wait()
 	})
 	r := &instance{t: t, URL: "http://" + address, Client: &http.Client{Timeout: testTimeout}}
-	eventually(t, "the peer", func() bool {
+	eventually(t, "the predecessor", func() bool {
 		response, err := r.Client.Get(r.URL + "/metrics")
 		if err != nil {
 			return false
@@ -140,38 +139,38 @@ const peerRules = `process_names:
     cmdline: ['workload (?P<name>\S+)$']
 `
 
-// A difference is a series whose value here is right and differs from the
-// peer's: a row marked F of docs/migration.md.
+// A difference is a series with a value that deliberately differs from the predecessor: a row with the
+// mark F in docs/migration.md.
 type difference struct {
 	trap  string
 	key   string // prefix of the series
-	group string // only in this group, if not ""
+	group string // "" for every group
 }
 
 func (d difference) covers(key string) bool {
 	return strings.HasPrefix(key, d.key) && (d.group == "" || strings.Contains(key, `groupname="`+d.group+`"`))
 }
 
-// TestPeer runs the peer beside this exporter, with the same configuration over
-// the same processes, and compares every series. What differs must stand in
-// the list, and what the workload is known to have done must show.
+// TestPeer runs the predecessor next to this exporter, with the same configuration and processes, and
+// compares every series. Only listed differences are allowed, and the known work of the processes must
+// be counted.
 func TestPeer(t *testing.T) {
 	requireLinux(t)
 	t.Run("procfs", func(t *testing.T) { compareWithPeer(t, "procfs", nil, nil) })
 	t.Run("bpf", func(t *testing.T) {
 		requireBPF(t)
-		// The kernel counts to the end of a process, the peer to its last look.
+		// The kernel counts up to the exit of a process, the predecessor up to its last walk.
 		var ended []difference
 		for _, name := range []string{"cpu_seconds_total{", "context_switches_total{", "minor_page_faults_total{", "major_page_faults_total{"} {
 			ended = append(ended, difference{"63", name, "side-old"})
 		}
-		// The kernel has nanoseconds, the peer whole ticks of each thread.
+		// The kernel measures nanoseconds, the predecessor whole ticks of each thread.
 		compareWithPeer(t, "bpf", map[string]float64{"cpu_seconds_total{": 0.011, "thread_cpu_seconds_total{": 0.031}, ended)
 	})
 }
 
-// besidePeer compares this exporter, with one source, with the peer. Values of
-// the series that begin as near says may be that far apart.
+// compareWithPeer compares this exporter, with one source, with the predecessor. near holds the
+// allowed difference by prefix of the series.
 func compareWithPeer(t *testing.T, source string, near map[string]float64, ended []difference) {
 	config := writeFile(t, "rules.yaml", peerRules)
 	old, plain := startWorker(t, "old"), startWorker(t, "plain")
@@ -189,55 +188,52 @@ func compareWithPeer(t *testing.T, source string, near map[string]float64, ended
 
 	got, _ := parseMetrics(t, ours.Scrape())
 	known := got.seriesOfGroups("side-old")
-	if v := known[`write_bytes_total{groupname="side-old"}`]; v < 3<<20 || v > 3<<20+1<<17 { // the file system adds a little of its own
-		t.Errorf("got %v bytes written, want a little over %d", v, 3<<20)
+	if v := known[`write_bytes_total{groupname="side-old"}`]; v < 3<<20 || v > 3<<20+1<<17 { // the file system adds some
+		t.Errorf("got %v bytes written, want slightly more than %d", v, 3<<20)
 	}
 	if v := known.cpu("side-old"); v < 0.28 || v > 0.6 {
-		t.Errorf("got %v CPU seconds of a process that used 0.3", v)
+		t.Errorf("got %v CPU seconds, want 0.3", v)
 	}
 	if v := known[`open_filedesc{groupname="side-old"}`] - got.seriesOfGroups("side-plain")[`open_filedesc{groupname="side-plain"}`]; v != 25 {
-		t.Errorf("got %v more file descriptors than the process that opened none, want 25", v)
+		t.Errorf("got %v more file descriptors than the other process, want 25", v)
 	}
 	if v := known[`thread_count{groupname="side-old",threadname="named"}`]; v != 2 {
-		t.Errorf("got %v threads of that name, want 2", v)
+		t.Errorf("got %v threads with that name, want 2", v)
 	}
 
-	// A process born later counts in full. The peer tells when by the wall
-	// clock, and needs some distance.
+	// A process that starts later counts from its start. The predecessor compares start times with the
+	// wall clock, which requires some distance.
 	eventually(t, "two seconds", func() bool { return time.Since(started) > 2500*time.Millisecond })
 	late := startWorker(t, "late")
 	late.do("cpu 200")
 	compare(t, peer, ours.Scrape, near, []difference{{"62", "thread_", "side-late"}})
 	got, _ = parseMetrics(t, ours.Scrape())
 	if v := got.seriesOfGroups("side-late").cpu("side-late"); v < 0.18 || v > 0.4 {
-		t.Errorf("got %v CPU seconds of a process that used 0.2", v)
+		t.Errorf("got %v CPU seconds, want 0.2", v)
 	}
 
-	// A process that exits keeps its group's counters.
+	// A process that exits keeps its part of the counters.
 	before := known[`write_bytes_total{groupname="side-old"}`]
 	old.end()
 	compare(t, peer, ours.Scrape, near, append(ended, difference{"55", "oldest_start_time_seconds{", "side-old"}, difference{"62", "thread_", "side-late"}))
 	got, _ = parseMetrics(t, ours.Scrape())
 	if v := got.seriesOfGroups("side-old")[`write_bytes_total{groupname="side-old"}`]; v != before {
-		t.Errorf("got %v bytes written after the process has gone, want %v", v, before)
+		t.Errorf("got %v bytes written after the process exited, want %v", v, before)
 	}
 }
 
-// always lists what differs at any time.
+// permanentDifferences lists the series that always differ.
 var permanentDifferences = []difference{
-	{"60", "states{", ""},        // the peer counts the main thread twice
+	{"60", "states{", ""},        // the predecessor counts the main thread twice
 	{"61", "threads_wchan{", ""}, // likewise
 }
 
-// compare scrapes both exporters until they agree, and fails if that never
-// comes: processes that wind down need a moment, and the peer reads a little
-// earlier or later.
-//
-// Trap 81: the types are the same too.
+// compare scrapes both exporters until they agree, because the two exporters read the processes at
+// slightly different times. Types must be the same, too.
 func compare(t *testing.T, peer, ours func() string, near map[string]float64, also []difference) {
 	t.Helper()
 	var wrong []string
-	eventually(t, "agreement", func() bool {
+	eventually(t, "agreement with the predecessor", func() bool {
 		theirs, theirTypes := parseMetrics(t, peer())
 		mine, myTypes := parseMetrics(t, ours())
 		wrong = disagreements(theirs.seriesOfGroups("side-"), mine.seriesOfGroups("side-"), near, append(also, permanentDifferences...))
@@ -253,7 +249,7 @@ func compare(t *testing.T, peer, ours func() string, near map[string]float64, al
 	})
 }
 
-// newFamilies are those that the peer does not have.
+// familiesOfThisExporter are the families that the predecessor does not have.
 var familiesOfThisExporter = []string{
 	"unreadable_procs", "smaps_age_seconds", "group_changes_total", "expected_min_procs", "expected_max_procs", "starts_total", "exits_total", "oom_kills_total", "cpu_wait_seconds_total", "block_io_wait_seconds_total",
 }

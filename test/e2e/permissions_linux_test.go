@@ -19,10 +19,10 @@ import (
 
 var updatePermissions = flag.Bool("update-permissions", false, "write what each set of capabilities sees into docs/permissions.md")
 
-// A sight is a column of the table, and the text of a sample that shows it.
+// A visibleData is a column of the table, and the sample that proves it.
 type visibleData struct{ column, sample string }
 
-// sights are what the exporter may see of a process of another user.
+// visibleDataColumns are the data that the exporter can read of a process of another user.
 var visibleDataColumns = []visibleData{
 	{"CPU, states, start", `namedprocess_namegroup_cpu_seconds_total{groupname="aim",mode="user"}`},
 	{"resident, swap", `namedprocess_namegroup_memory_bytes{groupname="aim",memtype="resident"}`},
@@ -34,13 +34,13 @@ var visibleDataColumns = []visibleData{
 	{"exits", `namedprocess_namegroup_starts_total{groupname="aim"}`},
 }
 
-// A mode is a way to run the exporter that docs/permissions.md speaks of.
+// A runMode is one of the ways to run the exporter in docs/permissions.md.
 type runMode struct {
 	user         string
-	capabilities []uintptr // of root, all that it has
+	capabilities []uintptr // as root: the bounding set
 	source       string
 	sandbox      string
-	flags        []string // further ones
+	flags        []string // additional flags
 }
 
 const (
@@ -72,12 +72,12 @@ func runModes() []runMode {
 	}
 }
 
-// all stands for every capability.
+// allCapabilities means every capability.
 var allCapabilities = []uintptr{unix.CAP_LAST_CAP + 1}
 
 var capabilityNames = map[uintptr]string{capPtrace: "sys_ptrace", capSearch: "dac_read_search", capPerfmon: "perfmon", capBPF: "bpf", allCapabilities[0]: "all"}
 
-func (m runMode) given() string {
+func (m runMode) capabilityList() string {
 	var names []string
 	for _, c := range m.capabilities {
 		names = append(names, "`"+strings.ToUpper(capabilityNames[c])+"`")
@@ -88,11 +88,11 @@ func (m runMode) given() string {
 	return strings.ReplaceAll(strings.Join(names, " "), "`ALL`", "all")
 }
 
-func (m runMode) line() string {
+func (m runMode) flagList() string {
 	return "`" + strings.Join(append([]string{"--source=" + m.source, "--sandbox=" + m.sandbox}, m.flags...), " ") + "`"
 }
 
-// command returns how to start the exporter in this mode.
+// command returns the command that starts the exporter in this mode.
 func (m runMode) command(t *testing.T, args ...string) *exec.Cmd {
 	t.Helper()
 	program := executableCopy(t)
@@ -113,19 +113,18 @@ func (m runMode) command(t *testing.T, args ...string) *exec.Cmd {
 	return exec.Command(setpriv, append([]string{"--inh-caps=-all", "--bounding-set=" + bounding, "--", program}, args...)...)
 }
 
-// TestPermissions runs the exporter in each way that docs/permissions.md speaks
-// of, beside a process of another user, and compares what it sees, which
-// capabilities it keeps, and how it is locked up, with the table there.
+// TestPermissions runs the exporter in each mode of docs/permissions.md next to a process of another
+// user. It compares visible data, held capabilities and sandbox layers with the table of the page.
 func TestPermissions(t *testing.T) {
 	requireLinux(t)
 	if os.Getuid() != 0 {
-		t.Skip("only root can become somebody else")
+		t.Skip("requires root: changes the user")
 	}
 	if _, err := os.Stat("/sys/kernel/btf/vmlinux"); err != nil {
-		t.Skip("this kernel does not describe its types, which the source bpf takes")
+		t.Skip("the bpf source requires a kernel with BTF")
 	}
 	if platform.SmapsNeedsPtrace() {
-		t.Skip("the documented table is that of newer kernels")
+		t.Skip("the documented table is for newer kernels")
 	}
 	config := startTarget(t)
 	var table strings.Builder
@@ -136,11 +135,11 @@ func TestPermissions(t *testing.T) {
 	table.WriteString("\n|---|---|---|---|---" + strings.Repeat("|---", len(visibleDataColumns)) + "|\n")
 	for _, m := range runModes() {
 		r := startReady(t, m.command(t, withListener([]string{"--config.path=" + config})...))
-		r.Scrape() // threads count from the first on
+		r.Scrape() // threads are exported from the second scrape on
 		text := r.Scrape()
 		m.checkStatus(t, r.PID)
 		m.checkMissing(t, r.PID, text)
-		fmt.Fprintf(&table, "| %s | %s | %s | %s | %s |", m.user, m.given(), m.line(), heldCapabilities(t, r.PID), sandboxLayers(text))
+		fmt.Fprintf(&table, "| %s | %s | %s | %s | %s |", m.user, m.capabilityList(), m.flagList(), heldCapabilities(t, r.PID), sandboxLayers(text))
 		for _, s := range visibleDataColumns {
 			table.WriteString(" " + map[bool]string{true: "yes", false: "no"}[strings.Contains(text, s.sample)] + " |")
 		}
@@ -155,7 +154,7 @@ func TestPermissions(t *testing.T) {
 
 var capEffLine = regexp.MustCompile(`(?m)^CapEff:\t([0-9a-f]{16})$`)
 
-// holds names the capabilities that a process has in effect.
+// heldCapabilities returns the effective capabilities of a process.
 func heldCapabilities(t *testing.T, pid int) string {
 	t.Helper()
 	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
@@ -182,14 +181,14 @@ func heldCapabilities(t *testing.T, pid int) string {
 	return strings.Join(names, " ")
 }
 
-// statusLine finds what the kernel says of the rights of a process or thread.
+// statusLine matches the credentials in /proc/PID/status.
 var statusLine = regexp.MustCompile(`(?m)^(Cap\w\w\w|NoNewPrivs|Seccomp):\t(\w+)$`)
 
-// checkStatus compares what each thread of the exporter may do with what the page
-// says of the layers: nothing beyond what is in effect is permitted, can be inherited
-// or is ambient; root's bounding set has nothing else; no program could gain rights;
-// a filter is in force. A user cannot change a bounding set, and no_new_privs makes it
-// no matter. Without the sandbox all is as it was given.
+// checkStatus compares the credentials of each thread of the exporter with the documented sandbox: the
+// permitted set equals the effective set; the inheritable and ambient sets are empty; the bounding set
+// of root equals the effective set; no_new_privs is set; a seccomp filter is active. Only root can
+// change the bounding set, which no_new_privs makes irrelevant. With --sandbox=off the credentials are
+// those of the test.
 func (m runMode) checkStatus(t *testing.T, pid int) {
 	t.Helper()
 	threads, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/status", pid))
@@ -198,7 +197,7 @@ func (m runMode) checkStatus(t *testing.T, pid int) {
 	}
 	for _, thread := range threads {
 		text, err := os.ReadFile(thread)
-		if os.IsNotExist(err) { // it has ended since
+		if os.IsNotExist(err) { // it has exited
 			continue
 		}
 		if m.user != "root" && m.sandbox != "off" {
@@ -224,13 +223,12 @@ func (m runMode) checkStatus(t *testing.T, pid int) {
 	}
 }
 
-// protected are the data that take capabilities, by the page, and the columns of
-// the table that show them.
+// protectedData lists the data that require capabilities, and their columns in the table.
 var protectedData = []struct {
 	data, column string
-	takes        []uintptr
-	off          string // the flag with which they are not wanted
-	file         string // that is not readable without; "" where the kernel answers as if nobody waited
+	capabilities []uintptr
+	off          string // flag that disables the data
+	file         string // that is unreadable without the capabilities; "" if the kernel returns an empty value instead of an error
 }{
 	{"io", "I/O", []uintptr{capPtrace, capSearch}, "", "io"},
 	{"proportional_memory", "PSS, USS", []uintptr{capPerfmon}, "--no-gather-smaps", "smaps"},
@@ -239,9 +237,8 @@ var protectedData = []struct {
 
 var capabilityMissing = regexp.MustCompile(`(?m)^namedprocess_exporter_capability_missing{capability="(\w+)",data="([^"]+)"} 1$`)
 
-// checkMissing compares what the exporter says that it cannot read for want of a
-// capability with what a scrape lacks: each capability that the data take and that
-// is not held is named, and nothing else.
+// checkMissing compares the metric of missing capabilities with the data that a scrape lacks: each
+// required capability that the exporter does not hold is reported, and no other.
 func (m runMode) checkMissing(t *testing.T, pid int, text string) {
 	t.Helper()
 	var got, want []string
@@ -251,12 +248,12 @@ func (m runMode) checkMissing(t *testing.T, pid int, text string) {
 	held := heldCapabilities(t, pid)
 	for _, d := range protectedData {
 		at := slices.IndexFunc(visibleDataColumns, func(s visibleData) bool { return s.column == d.column })
-		lacks := !strings.Contains(text, visibleDataColumns[at].sample) && !slices.Contains(m.flags, d.off)
-		if told := strings.Contains(text, `namedprocess_namegroup_unreadable_procs{file="`+d.file+`",groupname="aim"}`); d.file != "" && told != lacks {
-			t.Errorf("%+v: got %v that %s is unreadable, want %v", m, told, d.file, lacks)
+		missing := !strings.Contains(text, visibleDataColumns[at].sample) && !slices.Contains(m.flags, d.off)
+		if reported := strings.Contains(text, `namedprocess_namegroup_unreadable_procs{file="`+d.file+`",groupname="aim"}`); d.file != "" && reported != missing {
+			t.Errorf("%+v: got unreadable %v for %s, want %v", m, reported, d.file, missing)
 		}
-		for _, c := range d.takes {
-			if name := strings.ToUpper(capabilityNames[c]); lacks && !strings.Contains(held, name) {
+		for _, c := range d.capabilities {
+			if name := strings.ToUpper(capabilityNames[c]); missing && !strings.Contains(held, name) {
 				want = append(want, "CAP_"+name+" for "+d.data)
 			}
 		}
@@ -268,8 +265,8 @@ func (m runMode) checkMissing(t *testing.T, pid int, text string) {
 	}
 }
 
-// checkOwner holds that a file of a process that is a user's belongs to root, which
-// is how the kernel keeps others of that user out of one that is not dumpable.
+// checkOwner checks that a /proc file of an unprivileged exporter belongs to root. The kernel does
+// that for a process that is not dumpable, to protect it from other processes of its user.
 func (m runMode) checkOwner(t *testing.T, path string) {
 	t.Helper()
 	info, err := os.Stat(path)
@@ -292,10 +289,10 @@ func statusFields(status []byte) map[string]string {
 	return rights
 }
 
-// none is what the kernel writes of an empty set of capabilities.
+// none is an empty capability set in /proc/PID/status.
 const none = "0000000000000000"
 
-// layersIn names the layers of the sandbox that a scrape tells of.
+// sandboxLayers describes the active sandbox layers in a scrape.
 func sandboxLayers(text string) string {
 	var names []string
 	for _, match := range regexp.MustCompile(`namedprocess_exporter_sandbox{layer="(\w+)"} 1`).FindAllStringSubmatch(text, -1) {
@@ -310,21 +307,21 @@ func sandboxLayers(text string) string {
 	return "all but Landlock"
 }
 
-// startAim starts a process of another user with several threads, which is an
-// exporter, and returns a configuration that knows it.
+// startTarget starts a process of another user with several threads, which is an exporter, and returns
+// a configuration that groups it.
 func startTarget(t *testing.T) (config string) {
 	t.Helper()
 	command := exec.Command(executableCopy(t), withListener([]string{"--source=procfs", "--sandbox=off", "--web.telemetry-path=/aim"})...)
 	command.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65533, Gid: 65533}}
 	startReady(t, command)
-	config = filepath.Join(filepath.Dir(command.Path), "rules.yaml") // where all may read it
+	config = filepath.Join(filepath.Dir(command.Path), "rules.yaml") // every user can read it there
 	if err := os.WriteFile(config, []byte("process_names: [{name: aim, cmdline: ['path=/aim']}]\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	return config
 }
 
-// comparePermissions compares the table in docs/permissions.md with what was seen.
+// comparePermissions compares the table in docs/permissions.md with the measured one.
 func comparePermissions(t *testing.T, table string) {
 	t.Helper()
 	const page, begin, end = "docs/permissions.md", "<!-- begin: what is seen -->\n", "<!-- end: what is seen -->"
@@ -335,13 +332,13 @@ func comparePermissions(t *testing.T, table string) {
 	before, rest, found := strings.Cut(string(text), begin)
 	documented, after, ends := strings.Cut(rest, end)
 	if !found || !ends {
-		t.Fatalf("%s: no %q and %q", page, begin, end)
+		t.Fatalf("%s: got no %q and %q", page, begin, end)
 	}
 	if documented == table {
 		return
 	}
 	if !*updatePermissions {
-		t.Errorf("%s: documents\n%s\nwe saw\n%s\nrun go test ./test/e2e -run TestPermissions -update-permissions if it should", page, documented, table)
+		t.Errorf("%s: got\n%s\nwant the measured table\n%s\nto update: go test ./test/e2e -run TestPermissions -update-permissions", page, documented, table)
 		return
 	}
 	if err := os.WriteFile(page, []byte(before+begin+table+end+after), 0o644); err != nil {

@@ -13,12 +13,11 @@ import (
 	dto "github.com/prometheus/client_model/go"
 )
 
-// watched is for how long Prometheus scrapes in TestPrometheus.
+// prometheusDuration is how long Prometheus scrapes in TestPrometheus.
 const prometheusDuration = time.Minute
 
-// dashboardQueries are what the dashboards and alerts that people have for this
-// exporter ask, in our own words, with their variables filled in. Each must
-// have an answer. Alerts stand without their thresholds.
+// dashboardQueries are queries of published dashboards and alerts for this exporter, reworded, with
+// values for their variables. Each must return a result. Alerts are without their thresholds.
 var dashboardQueries = strings.Split(strings.TrimSpace(`
 namedprocess_namegroup_num_procs{groupname=~"prom-.*"}
 sum(namedprocess_namegroup_num_procs)
@@ -70,12 +69,11 @@ scrape_duration_seconds{job="process-exporter"}
 up{job="process-exporter"}
 `), "\n")
 
-// TestPrometheus lets a real Prometheus scrape this exporter while processes
-// come and go.
+// TestPrometheus scrapes the exporter with a real Prometheus while processes start and exit.
 func TestPrometheus(t *testing.T) {
 	requireLinux(t)
 	if testing.Short() {
-		t.Skipf("it watches for %v", prometheusDuration)
+		t.Skipf("takes %v", prometheusDuration)
 	}
 	server := requireProgram(t, "prometheus")
 	rules := writeFile(t, "rules.yaml", "process_names:\n  - name: \"prom-{{.Matches.name}}\"\n    cmdline: ['workload (?P<name>\\S+)$']\n")
@@ -87,7 +85,7 @@ func TestPrometheus(t *testing.T) {
 	for end := time.Now().Add(prometheusDuration); time.Now().Before(end); {
 		churn(t, steady)
 	}
-	startWorker(t, "gone").end() // seen or not, its group may be empty
+	startWorker(t, "gone").end() // its group may be empty: a scrape can miss the process
 	gone := startWorker(t, "emptied")
 	api.eventually(`namedprocess_namegroup_num_procs{groupname="prom-emptied"} == 1`)
 	gone.end()
@@ -102,20 +100,20 @@ func TestPrometheus(t *testing.T) {
 			continue
 		}
 		if len(api.query(name)) == 0 {
-			t.Errorf("Prometheus has no %s", name)
+			t.Errorf("got no %s in Prometheus", name)
 		}
 		for _, reset := range api.query("resets(" + name + "[3m]) > 0") {
-			t.Errorf("%s fell: %v", name, reset)
+			t.Errorf("%s has a counter reset: %v", name, reset)
 		}
 	}
 	for _, q := range dashboardQueries {
 		if len(api.query(q)) == 0 {
-			t.Errorf("no answer to %s", q)
+			t.Errorf("got no result of %s", q)
 		}
 	}
 }
 
-// churn starts a process that works and exits, and a thread that does.
+// churn starts a process that works and exits, and a thread that works and exits.
 func churn(t *testing.T, steady *worker) {
 	short := startWorker(t, "short")
 	short.do("thread passing 5")
@@ -127,13 +125,13 @@ func churn(t *testing.T, steady *worker) {
 	short.end()
 }
 
-// A prometheusAPI asks a running Prometheus.
+// A prometheusAPI queries a running Prometheus.
 type prometheusAPI struct {
 	t   *testing.T
 	url string
 }
 
-// startPrometheus starts a Prometheus that scrapes target at every interval.
+// startPrometheus starts a Prometheus that scrapes target at an interval.
 func startPrometheus(t *testing.T, program, target string, interval time.Duration) prometheusAPI {
 	t.Helper()
 	config := writeFile(t, "prometheus.yml", fmt.Sprintf(`
@@ -163,13 +161,13 @@ scrape_configs:
 	return api
 }
 
-// A promSeries is one series of the result of a query.
+// A promSeries is one series of a query result.
 type promSeries struct {
 	Metric map[string]string
 	Value  [2]any
 }
 
-// query returns what Prometheus answers now.
+// query returns the result of an instant query.
 func (p prometheusAPI) query(q string) []promSeries {
 	p.t.Helper()
 	response, err := http.Get(p.url + "/api/v1/query?query=" + url.QueryEscape(q))

@@ -12,7 +12,7 @@ import (
 	"testing"
 )
 
-// buildTurns builds testdata/execloop, with the links that it is called by.
+// buildExecLoop builds testdata/execloop, and the symbolic links that it executes.
 var buildExecLoop = sync.OnceValues(func() (string, error) {
 	path := filepath.Join(filepath.Dir(binary), "execloop")
 	if out, err := exec.Command("cc", "-O2", "-pthread", "-o", path, "testdata/execloop/execloop.c").CombinedOutput(); err != nil {
@@ -21,9 +21,9 @@ var buildExecLoop = sync.OnceValues(func() (string, error) {
 	return path, errors.Join(os.Symlink(path, path+".0"), os.Symlink(path, path+".1"))
 })
 
-// TestRepeatedExec has a process become another program again and again, by its main
-// thread and by another, under another name or with another argument only. One
-// scrape after each finds it in the group of the other, and no counter falls.
+// TestRepeatedExec makes a process execute another program repeatedly, from its main thread or another
+// thread, with another name or only another argument. The next scrape must find it in the other group,
+// and no counter decreases.
 func TestRepeatedExec(t *testing.T) {
 	requireLinux(t)
 	requireProgram(t, "cc")
@@ -41,40 +41,40 @@ func TestRepeatedExec(t *testing.T) {
 		w := startWorkerOf(t, exec.Command(path, token, "0"))
 		r := startSource(t, strings.TrimPrefix(source, "--source="), "--children=false", "--config.path", rules)
 		last := make(sampleSet)
-		missed := 0
-		look := func(turn int) {
+		incomplete := 0
+		check := func(number int) {
 			t.Helper()
-			series := last.follow(t, r.Scrape())
-			if !series.isWhole() {
-				missed++
+			series := last.update(t, r.Scrape())
+			if !series.isComplete() {
+				incomplete++
 				return
 			}
-			procs := func(turn int) float64 {
-				return series[fmt.Sprintf(`namedprocess_namegroup_num_procs{groupname="program %d"}`, turn)]
+			procs := func(number int) float64 {
+				return series[fmt.Sprintf(`namedprocess_namegroup_num_procs{groupname="program %d"}`, number)]
 			}
-			switch right := procs(turn) == 1 && procs(1-turn) == 0; {
-			case !right && series.isExcused():
-				missed++
+			switch right := procs(number) == 1 && procs(1-number) == 0; {
+			case !right && series.hasUnresponsive():
+				incomplete++
 			case !right:
-				t.Fatalf("got %v and %v processes in the two groups, want one in turn %d", procs(0), procs(1), turn)
+				t.Fatalf("got %v and %v processes in the two groups, want one in group %d", procs(0), procs(1), number)
 			}
 		}
-		look(0)
+		check(0)
 		for i := 1; i <= execs; i++ {
 			if _, err := w.in.Write([]byte{"mtMTtmTM"[i%8]}); err != nil {
 				t.Fatal(err)
 			}
 			w.expect("ready")
-			if look(i % 2); t.Failed() {
-				t.Fatalf("after %d times", i)
+			if check(i % 2); t.Failed() {
+				t.Fatalf("after %d executions", i)
 			}
 		}
-		moves := last.sumOf("group_changes_total", "program ")
-		if moves != float64(execs) && missed == 0 {
-			t.Errorf("got %v moves from group to group, want %d", moves, execs)
+		changes := last.sumOf("group_changes_total", "program ")
+		if changes != float64(execs) && incomplete == 0 {
+			t.Errorf("got %v group changes, want %d", changes, execs)
 		}
-		t.Logf("%d times another program, %v moves seen, %d scrapes were not whole", execs, moves, missed)
-		if missed > execs/2 {
+		t.Logf("%d executions, %v group changes, %d incomplete scrapes", execs, changes, incomplete)
+		if incomplete > execs/2 {
 			t.Skip("this machine is too slow")
 		}
 	})

@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// eachSource runs a test for every way to read processes that there is here.
+// eachSource runs a test with every available process source.
 func eachSource(t *testing.T, test func(t *testing.T, source string)) {
 	t.Run("procfs", func(t *testing.T) { test(t, "--source=procfs") })
 	t.Run("bpf", func(t *testing.T) {
@@ -18,8 +18,7 @@ func eachSource(t *testing.T, test func(t *testing.T, source string)) {
 	})
 }
 
-// followed are the rules of TestGroupChanges, for processes that carry a
-// token which no other has.
+// groupChangeRules are the rules of TestGroupChanges. TOKEN is replaced by a unique word.
 const groupChangeRules = `process_names:
 - {name: titled, cmdline: 'title-TOKEN'}
 - {name: renamed, comm: renTOKEN}
@@ -30,8 +29,8 @@ const groupChangeRules = `process_names:
 - {name: first, cmdline: '--id=TOKEN'}
 `
 
-// groupIs waits until a process that carries the token of a test is the only one
-// in a group.
+// waitForGroup waits until a process with the unique word of the test is the only one, in the given
+// group.
 func waitForGroup(t *testing.T, r *instance, group string) {
 	t.Helper()
 	var got map[string]float64
@@ -47,8 +46,8 @@ func waitForGroup(t *testing.T, r *instance, group string) {
 	}, func() string { return fmt.Sprint(got) })
 }
 
-// TestGroupChanges has real processes change all that rules look at. Each is
-// found in its new group, and no counter of the old one falls.
+// TestGroupChanges changes every property of a process that rules match. The process moves to its new
+// group, and no counter of the old group decreases.
 func TestGroupChanges(t *testing.T) {
 	requireLinux(t)
 	eachSource(t, func(t *testing.T, source string) {
@@ -60,14 +59,14 @@ func TestGroupChanges(t *testing.T) {
 			do   func(t *testing.T, d *identityChanger) (group string)
 		}{
 			{"exec", func(_ *testing.T, d *identityChanger) string {
-				d.become("other", "x", "--execed="+token)
+				d.execAs("other", "x", "--execed="+token)
 				return "execed"
 			}},
 			{"rename", func(_ *testing.T, d *identityChanger) string { d.do("name ren%s", token); return "renamed" }},
 			{"title", func(_ *testing.T, d *identityChanger) string { d.do("title title-%s", token); return "titled" }},
 			{"user", func(t *testing.T, d *identityChanger) string {
 				if os.Geteuid() != 0 {
-					t.Skip("only root becomes somebody else")
+					t.Skip("requires root: changes the user")
 				}
 				d.do("user 65534")
 				return "user nobody"
@@ -75,7 +74,7 @@ func TestGroupChanges(t *testing.T) {
 			{"control group", func(t *testing.T, d *identityChanger) string {
 				dir := makeCgroup(t)
 				if dir == "" {
-					t.Skip("no control group can be made here")
+					t.Skip("cannot create a cgroup")
 				}
 				t.Cleanup(func() { d.end(); removeCgroup(t, dir) })
 				d.do("cgroup %s", dir)
@@ -92,21 +91,21 @@ func TestGroupChanges(t *testing.T) {
 				waitForGroup(t, r, group)
 				after, _ := parseMetrics(t, r.Scrape())
 				for key, was := range before {
-					// Threads are told by name as long as there are some.
+					// A thread name is exported while a thread has it.
 					if now, ok := after[key]; strings.Contains(key, "_total{") && now < was && (ok || !strings.Contains(key, "threadname=")) {
-						t.Errorf("%s fell from %v to %v", key, was, now)
+						t.Errorf("%s decreased from %v to %v", key, was, now)
 					}
 				}
 				if key := fmt.Sprintf("namedprocess_namegroup_group_changes_total{groupname=%q}", group); after[key] != 1 {
-					t.Errorf("got %v moves to group %s, want 1", after[key], group)
+					t.Errorf("got %v group changes to %s, want 1", after[key], group)
 				}
 			})
 		}
 	})
 }
 
-// TestForkBeforeExec has a process seen between fork and exec, when it still
-// looks like its parent. It must not stay where the parent is.
+// TestForkBeforeExec scrapes a process between fork and exec, when its command line is that of its
+// parent. After the exec it must move to its own group.
 func TestForkBeforeExec(t *testing.T) {
 	requireLinux(t)
 	eachSource(t, func(t *testing.T, source string) {
@@ -119,13 +118,13 @@ func TestForkBeforeExec(t *testing.T) {
 			series, _ := parseMetrics(t, r.Scrape())
 			return series[fmt.Sprintf("namedprocess_namegroup_num_procs{groupname=%q}", group)]
 		}
-		eventually(t, "both in the parent's group", func() bool { return procs("first") == 2 })
+		eventually(t, "both processes in the group of the parent", func() bool { return procs("first") == 2 })
 		d.do("release")
 		eventually(t, "the child in its own group", func() bool { return procs("first") == 1 && procs("slept") == 1 })
 	})
 }
 
-// TestCommands runs the commands that look at rules, on a real process.
+// TestCommands runs the subcommands that use rules, on a real process.
 func TestCommands(t *testing.T) {
 	requireLinux(t)
 	token := "c" + strconv.Itoa(os.Getpid())
@@ -140,7 +139,7 @@ func TestCommands(t *testing.T) {
 	d := startIdentityChange(t, "--id="+token)
 	child := d.fork("/bin/sleep", "sleep", "600")
 	d.do("release")
-	eventually(t, "the child has become another program", func() bool { return procText(t, child, "comm") == "sleep" })
+	eventually(t, "the exec of the child", func() bool { return procText(t, child, "comm") == "sleep" })
 
 	tests := []struct {
 		name   string
@@ -184,7 +183,7 @@ func TestCommands(t *testing.T) {
 				}
 			}
 			if strings.Count(stderr, "\n") > 1 {
-				t.Errorf("got more than a line of errors:\n%s", stderr)
+				t.Errorf("got more than one line on stderr:\n%s", stderr)
 			}
 		})
 	}

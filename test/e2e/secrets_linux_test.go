@@ -19,20 +19,18 @@ import (
 	"github.com/seed57308aee/process_exporter/internal/webui"
 )
 
-// canary is how all words begin that nobody may read anywhere. What follows it
-// tells where one that got out came from.
+// secretPrefix is the start of every secret in the tests. The rest of a secret names its origin.
 const secretPrefix = "S3cr3t-"
 
-// secretive are rules that look for the words, and show what they find.
+// secretRules match the secrets and use them in group names.
 const secretRules = `process_names:
 - {name: 'masked {{.Matches.all}}', cmdline: ['^sleep-masked(?P<all>.*S3cr.*)']}
 - {name: '{{.Comm}}', cmdline: ['S3cr', '.+']}
 - {name: other, cmdline: ['.+']}
 `
 
-// startSecretive starts processes that have the words in their arguments and in
-// their environment: one whose arguments are in no name, and one whose are, so
-// that they have to be told to be secrets.
+// startSecretProcesses starts processes with secrets in their arguments and environment. The arguments
+// of one are used in its group name, so that they must be masked.
 func startSecretProcesses(t *testing.T) {
 	t.Helper()
 	t.Setenv("CANARY", secretPrefix+"environment")
@@ -52,21 +50,20 @@ func startSecretProcesses(t *testing.T) {
 		}
 		t.Cleanup(func() {
 			_ = in.Close()
-			_ = shell.Wait() // reading to the end is an error for it
+			_ = shell.Wait() // the shell exits with an error at the end of its input
 		})
 	}
 }
 
-// A guarded is an exporter that asks for a password, and everything that it has
-// answered so far.
+// A protectedExporter is an exporter with a password, and everything that it has sent.
 type protectedExporter struct {
 	*instance
 	command *exec.Cmd
 	log     *os.File
-	told    map[string]string // by what was asked
+	outputs map[string]string // by request
 }
 
-// startGuarded starts an exporter that knows one user, alice, and her password.
+// startProtected starts an exporter with the user alice.
 func startProtected(t *testing.T, webConfig string, args ...string) *protectedExporter {
 	t.Helper()
 	log, err := os.Create(filepath.Join(t.TempDir(), "log"))
@@ -79,8 +76,8 @@ func startProtected(t *testing.T, webConfig string, args ...string) *protectedEx
 	return &protectedExporter{r, command, log, make(map[string]string)}
 }
 
-// ask sends a request, as alice if there is a password, and keeps the answer.
-func (g *protectedExporter) ask(method, target, password string, want int) string {
+// request sends a request, as alice if password is not "", and records the response.
+func (g *protectedExporter) request(method, target, password string, want int) string {
 	g.t.Helper()
 	u, err := url.Parse(g.URL + target)
 	if err != nil {
@@ -107,25 +104,24 @@ func (g *protectedExporter) ask(method, target, password string, want int) strin
 	if response.StatusCode != want {
 		g.t.Errorf("%s %s: got %s, want %d", method, target, response.Status, want)
 	}
-	g.told[fmt.Sprintf("answer %d to %s %s", response.StatusCode, method, target)] += string(text)
+	g.outputs[fmt.Sprintf("answer %d to %s %s", response.StatusCode, method, target)] += string(text)
 	return string(text)
 }
 
-// say sends what may be no request, and keeps what comes back.
-func (g *protectedExporter) say(text string) {
+// sendRaw sends bytes that need not be a valid request, and records the response.
+func (g *protectedExporter) sendRaw(text string) {
 	g.t.Helper()
 	conn := g.dial()
 	if _, err := io.WriteString(conn, text); err != nil {
 		g.t.Fatal(err)
 	}
-	answer, _ := io.ReadAll(conn) // it may be reset when all has been said
-	g.told[fmt.Sprintf("answer to %.40q", text)] += string(answer)
+	response, _ := io.ReadAll(conn) // the connection can be reset at the end
+	g.outputs[fmt.Sprintf("answer to %.40q", text)] += string(response)
 	_ = conn.Close()
 }
 
-// TestSecretsAreNotExposed gives processes, the exporter itself, its configuration
-// and its clients words that nobody may read: neither in what it answers to
-// whomever, nor in its log at any level, nor in the traces of a crash.
+// TestSecretsAreNotExposed gives secrets to processes, to the exporter, its configuration and its
+// clients. No response, no log at any level and no crash trace may contain them.
 func TestSecretsAreNotExposed(t *testing.T) {
 	requireLinux(t)
 	const right, wrong = secretPrefix + "password", secretPrefix + "guess"
@@ -144,7 +140,7 @@ func TestSecretsAreNotExposed(t *testing.T) {
 			webConfig := writeFile(t, "web.yml", "basic_auth_users: {alice: '"+string(hash)+"'}\n")
 			g := startProtected(t, webConfig, flags...)
 			for range 2 {
-				text := g.ask("GET", "/metrics", right, 200)
+				text := g.request("GET", "/metrics", right, 200)
 				for _, want := range []string{`num_procs{groupname="sh"} `, `num_procs{groupname="masked  -c read end --password=*** DB_PASS=*** https://***@host/x?token=***&x=1 Authorization: Bearer ***"}`} {
 					if !strings.Contains(text, want) {
 						t.Errorf("got no %s in %q", want, linesWith(strings.Split(text, "\n"), "_num_procs"))
@@ -157,13 +153,13 @@ func TestSecretsAreNotExposed(t *testing.T) {
 				if want == 0 {
 					want = 200
 				}
-				g.ask("GET", path+query, right, want)
-				g.ask("GET", path+query, "", 401)
+				g.request("GET", path+query, right, want)
+				g.request("GET", path+query, "", 401)
 			}
-			g.ask("GET", webui.GroupsPath+"?group=sh", right, 200)
-			g.ask("GET", "/metrics", wrong, 401)
-			g.ask("TRACE", "/metrics"+query, right, 405)
-			g.ask("POST", reloadPath, right, 200)
+			g.request("GET", webui.GroupsPath+"?group=sh", right, 200)
+			g.request("GET", "/metrics", wrong, 401)
+			g.request("TRACE", "/metrics"+query, right, 405)
+			g.request("POST", reloadPath, right, 200)
 			g.Signal(syscall.SIGHUP)
 			host := strings.TrimPrefix(g.URL, "http://")
 			for _, text := range []string{
@@ -173,16 +169,16 @@ func TestSecretsAreNotExposed(t *testing.T) {
 				"GET / HTTP/1.1\r\nHost: " + secretPrefix + "host\r\n" + secretPrefix + " header: 1\r\n\r\n",
 				"GET / HTTP/1.1\r\nHost: x\r\nX: " + strings.Repeat(secretPrefix, 4000) + "\r\n\r\n",
 			} {
-				g.say(text)
+				g.sendRaw(text)
 			}
 			if slices.Contains(flags, "-debug") || slices.Contains(flags, "--log.level=error") { // each takes a second
 				g.writeInvalidWebConfig(webConfig, right)
 			}
 			g.crash()
-			for where, text := range g.told {
+			for where, text := range g.outputs {
 				for _, secret := range []string{secretPrefix, string(hash)} {
 					if at := strings.Index(text, secret); at >= 0 {
-						t.Errorf("%s: a secret is there: %.100q", where, text[max(0, at-30):])
+						t.Errorf("%s: got a secret: %.100q", where, text[max(0, at-30):])
 					}
 				}
 			}
@@ -190,14 +186,14 @@ func TestSecretsAreNotExposed(t *testing.T) {
 	}
 }
 
-// TestSecretsInNameMapping has names of command lines without a file of rules.
+// TestSecretsInNameMapping uses command lines as group names without a configuration file.
 func TestSecretsInNameMapping(t *testing.T) {
 	requireLinux(t)
 	startSecretProcesses(t)
 	r := startExporter(t, "--source=procfs", "--log.level=debug", "--namemapping=sh,(--password=.*)")
 	const want = `num_procs{groupname="sh:--password=*** DB_PASS=*** https://***@host/x?token=***&x=1 Authorization: Bearer ***"} 1`
 	var text string
-	eventually(t, "the group with its secrets masked", func() bool {
+	eventually(t, "the group with masked secrets", func() bool {
 		text = r.Scrape()
 		return strings.Contains(text, want)
 	}, r.Scrape)
@@ -210,38 +206,37 @@ func TestSecretsInNameMapping(t *testing.T) {
 		"the log":     strings.Join(r.Log(), "\n"),
 	} {
 		if at := strings.Index(text, secretPrefix); at >= 0 {
-			t.Errorf("%s: a secret is there: %.100q", where, text[max(0, at-30):])
+			t.Errorf("%s: got a secret: %.100q", where, text[max(0, at-30):])
 		}
 	}
 }
 
-// breakConfig has a password where its hash should be, as a slip in an editor, and
-// waits until the log tells of it.
+// writeInvalidWebConfig writes a password instead of its hash, as a user might by mistake, and waits
+// until it is logged.
 func (g *protectedExporter) writeInvalidWebConfig(path, password string) {
 	g.t.Helper()
 	if err := os.WriteFile(path, []byte("basic_auth_users: "+secretPrefix+"plain\n"), 0o600); err != nil {
 		g.t.Fatal(err)
 	}
-	eventually(g.t, "the broken web configuration to be noticed", func() bool {
-		return strings.Contains(g.ask("GET", "/metrics", password, 200), "namedprocess_exporter_web_config_last_reload_successful 0")
+	eventually(g.t, "the failed reload of the web configuration", func() bool {
+		return strings.Contains(g.request("GET", "/metrics", password, 200), "namedprocess_exporter_web_config_last_reload_successful 0")
 	})
-	eventually(g.t, "the log to tell of it", func() bool { return strings.Contains(g.logged(), "cannot reload web configuration") })
+	eventually(g.t, "the failed reload in the log", func() bool { return strings.Contains(g.logText(), "cannot reload web configuration") })
 }
 
-// crash makes the exporter end as a fault in it would, and keeps its log with the
-// traces.
+// crash ends the exporter with SIGQUIT and records its log with the stack traces.
 func (g *protectedExporter) crash() {
 	g.t.Helper()
 	g.Signal(syscall.SIGQUIT)
 	if err := g.command.Wait(); g.command.ProcessState.ExitCode() != 2 {
-		g.t.Errorf("got %v of SIGQUIT, want exit status 2", err)
+		g.t.Errorf("got %v on SIGQUIT, want exit status 2", err)
 	}
-	if g.told["log"] = g.logged(); !strings.Contains(g.told["log"], "goroutine ") {
-		g.t.Errorf("got no traces in %.2000s", g.told["log"])
+	if g.outputs["log"] = g.logText(); !strings.Contains(g.outputs["log"], "goroutine ") {
+		g.t.Errorf("got no stack traces in %.2000s", g.outputs["log"])
 	}
 }
 
-func (g *protectedExporter) logged() string {
+func (g *protectedExporter) logText() string {
 	g.t.Helper()
 	text, err := os.ReadFile(g.log.Name())
 	if err != nil {
@@ -250,8 +245,8 @@ func (g *protectedExporter) logged() string {
 	return string(text)
 }
 
-// TestSecretsInInvalidFiles has a password in a web configuration whose author
-// made a mistake, and in the address of another exporter.
+// TestSecretsInInvalidFiles has passwords in invalid web configurations and in URLs of another
+// exporter.
 func TestSecretsInInvalidFiles(t *testing.T) {
 	requireLinux(t)
 	web := func(text string) []string {
@@ -276,14 +271,14 @@ func TestSecretsInInvalidFiles(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			stdout, stderr, status := runToExit(t, args...)
 			if status != 1 || strings.Count(stderr, "\n") != 1 {
-				t.Errorf("got status %d and %q, want 1 and one line", status, stderr)
+				t.Errorf("got status %d and stderr %q, want 1 and one line", status, stderr)
 			}
 			if strings.Contains(stdout+stderr, secretPrefix) {
-				t.Errorf("the password is in %q", stdout+stderr)
+				t.Errorf("got the password in %q", stdout+stderr)
 			}
 			if strings.HasPrefix(args[0], "--web") {
 				if stdout, _, status = runToExit(t, append(args, "--config.check")...); status != 1 || strings.Contains(stdout, secretPrefix) {
-					t.Errorf("the check ends with %d and says %q", status, stdout)
+					t.Errorf("got exit status %d and output %q from the check", status, stdout)
 				}
 			}
 		})

@@ -7,10 +7,9 @@ import (
 	"time"
 )
 
-// TestShortReads has the running exporter get a byte at a time of each file below
-// /proc, or some, while it walks beside processes that sleep. All is read to its
-// end, or counts as unreadable where a piece ends with a line: no counter falls
-// and no process is lost, to its group either.
+// TestShortReads limits each read below /proc of the running exporter to a few bytes. Files are read
+// to their end, or count as unreadable if a piece ends at a line break. No counter decreases, and no
+// process leaves its group.
 func TestShortReads(t *testing.T) {
 	requireLinux(t)
 	f := startWithFaults(t, "procfs")
@@ -23,12 +22,12 @@ func TestShortReads(t *testing.T) {
 	}
 }
 
-// firstLine is shorter than the first line of any file. A first piece that is
-// longer may end with a line, as the file's end does, if the PIDs in it fit.
+// shortestFirstLine is shorter than the first line of every file. A longer piece can end at a line
+// break, like a complete file.
 const shortestFirstLine = 8
 
-// shorten lets reads be short, scrapes, stops that, and looks whether all is well
-// again.
+// testShortReads limits the size of reads, scrapes, ends the limit, and checks that the exporter
+// recovers.
 func (f *faultTest) testShortReads(t *testing.T, size int) {
 	f.set(t, faultPlan{bytes: size})
 	start, unreadable := time.Now(), 0.
@@ -45,10 +44,10 @@ func (f *faultTest) testShortReads(t *testing.T, size int) {
 	}
 	t.Logf("5 scrapes in %v; %v files unreadable", time.Since(start), unreadable)
 	if unreadable != 0 && size < shortestFirstLine {
-		t.Errorf("got %v files unreadable", unreadable)
+		t.Errorf("got %v unreadable files, want 0", unreadable)
 	}
-	if met := f.set(t, faultPlan{}); met == 0 {
-		t.Error("no read was short")
+	if shortened := f.set(t, faultPlan{}); shortened == 0 {
+		t.Error("no read was shortened")
 	}
 	f.checkRecovered(t)
 }

@@ -15,22 +15,21 @@ import (
 	"time"
 )
 
-// soakRate is how many processes a second are born and die meanwhile.
+// soakRate is the number of processes that start and exit per second.
 const soakRate = 500
 
-// TestSoak scrapes every second for as long as the environment says in SOAK, while
-// processes are born and die, some under names of their own, clients hang up, and
-// the configuration is read again every ten seconds, every third time a broken one.
-// No scrape fails, and after a third of the time the exporter takes no more than it
-// has taken till then, but for a MiB of memory an hour.
+// TestSoak scrapes every second for the duration in SOAK, while processes start and exit, some with
+// unique names, clients abort requests, and the configuration is reloaded every ten seconds, every
+// third time with an invalid file. No scrape fails, and after a third of the duration the resource
+// usage does not grow by more than a MiB of memory per hour.
 func TestSoak(t *testing.T) {
 	requireLinux(t)
 	if os.Getenv("SOAK") == "" {
-		t.Skip("only with SOAK, the time that it takes, as make soak has it")
+		t.Skip("set SOAK to a duration, or run make soak")
 	}
 	limit, err := time.ParseDuration(os.Getenv("SOAK"))
 	if err != nil || limit < 30*time.Second {
-		t.Fatalf("SOAK=%s is no time of at least half a minute: %v", os.Getenv("SOAK"), err)
+		t.Fatalf("SOAK=%s is not a duration of at least 30 seconds: %v", os.Getenv("SOAK"), err)
 	}
 	l := newLoad(t)
 	births := exec.Command(l.spawn, l.program, "1000000000", strconv.Itoa(soakRate))
@@ -65,18 +64,18 @@ func TestSoak(t *testing.T) {
 		}
 	})
 	cancel()
-	t.Logf("%d scrapes in %v, none failed: at most %v in the second sixth of the time and %v in the last", scrapes, limit, early, late)
+	t.Logf("%d scrapes in %v, none failed: peak in the second sixth of the duration %v, in the last sixth %v", scrapes, limit, early, late)
 	if want := int(limit.Seconds()); scrapes != want {
 		t.Errorf("got %d scrapes, want %d", scrapes, want)
 	}
-	most := early.memoryKB + int(1024*max(1, limit.Hours())) // in a shorter time the heap breathes as much
+	most := early.memoryKB + int(1024*max(1, limit.Hours())) // in less than an hour the heap size varies as much
 	if late.memoryKB > most && !raceDetector || late.goroutines > early.goroutines+4 || late.threads > early.threads+2 || late.fds > early.fds+4 {
-		t.Errorf("got %v at last, and %v before", late, early)
+		t.Errorf("got %v in the last sixth, want about %v as before", late, early)
 	}
 }
 
-// everySecond calls do in each second of a time, with how much of it has passed, and
-// returns how often it did. A call that comes late is made up for, but not for long.
+// onceASecond calls do once per second until limit, with the time since the start. It returns the
+// number of calls. Late calls are made up for, within testTimeout.
 func onceASecond(limit time.Duration, do func(passed time.Duration)) (calls int) {
 	begun, tick := time.Now(), time.NewTicker(100*time.Millisecond)
 	defer tick.Stop()
@@ -95,7 +94,7 @@ func onceASecond(limit time.Duration, do func(passed time.Duration)) (calls int)
 
 const soakRules = "process_names: [{name: '{{.Comm}}', cmdline: ['.+']}]\n"
 
-// every calls do until ctx ends, with the number of the call.
+// every calls do periodically until ctx ends, with the number of the call.
 func every(ctx context.Context, pause time.Duration, do func(i int)) {
 	ticker := time.NewTicker(pause)
 	defer ticker.Stop()
@@ -109,20 +108,20 @@ func every(ctx context.Context, pause time.Duration, do func(i int)) {
 	}
 }
 
-// runAs runs a program under a name of its own.
+// runAs runs a program with a unique name.
 func runAs(dir string, i int) {
 	link := filepath.Join(dir, fmt.Sprintf("soak%d", i))
 	if program, err := exec.LookPath("true"); err == nil && os.Symlink(program, link) == nil {
-		_ = exec.Command(link).Run() // one that fails is a process as well
+		_ = exec.Command(link).Run() // a program that fails is a process too
 		_ = os.Remove(link)
 	}
 }
 
-// hangUp asks for the metrics and does not wait for the answer.
+// hangUp requests the metrics and closes the connection.
 func hangUp(address string) {
 	conn, err := net.Dial("tcp", address)
 	if err != nil {
-		return // the connections may be used up for a moment
+		return // the connection limit may be reached
 	}
 	_, _ = conn.Write([]byte("GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n"))
 	_ = conn.Close()
@@ -133,6 +132,6 @@ func (r *instance) reloadSoak(rules string, i int) {
 	if i%3 == 2 {
 		text = strings.Replace(text, "}", "", 1)
 	}
-	_ = os.WriteFile(rules, []byte(text), 0o600) // the one before stays in force
+	_ = os.WriteFile(rules, []byte(text), 0o600) // an invalid file leaves the previous one in use
 	_ = r.command.Process.Signal(syscall.SIGHUP)
 }

@@ -14,26 +14,25 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// tolerances say how far the two sources may be apart, and why.
+// tolerances hold the allowed differences between the two sources.
 var tolerances = map[string]float64{
-	// One counts ticks of 10 ms and drops what is less, for each process and
-	// thread, the other nanoseconds.
+	// procfs counts whole ticks of 10 ms for each process and thread, bpf nanoseconds.
 	"cpu_seconds_total":        0.011 * 3,
 	"thread_cpu_seconds_total": 0.011 * 3,
-	// The counters of each CPU are added up now or in a moment.
+	// The kernel sums its per-CPU counters at different times.
 	"memory_bytes": 64 * 4096 * 3,
-	// One looks a little later at what works.
+	// The sources read a running process at different times.
 	"thread_context_switches_total": 10,
-	// A thread that is renamed has faults under both names, by when it was seen.
+	// The page faults of a renamed thread are split between both names by the time of the walk.
 	"thread_minor_page_faults_total": 10,
 	// Whole seconds.
 	"oldest_start_time_seconds": 1,
-	// Each tells how long ago it looked itself.
+	// Each exporter reports the age of its own reads.
 	"smaps_age_seconds": math.Inf(1),
 }
 
-// TestSourcesAgree has two exporters, one for each source, look at the same
-// processes, which compute, write, start and end threads and end.
+// TestSourcesAgree compares two exporters, one for each source, on the same processes, which compute,
+// write, start threads and exit.
 func TestSourcesAgree(t *testing.T) {
 	requireLinux(t)
 	requireBPF(t)
@@ -42,8 +41,8 @@ func TestSourcesAgree(t *testing.T) {
 	for range 5 {
 		threaded.do("thread one 0")
 	}
-	proc := startExporter(t, "--source=procfs", "-config.path", rules)
-	kernel := startExporter(t, "--source=bpf", "-config.path", rules)
+	procfs := startExporter(t, "--source=procfs", "-config.path", rules)
+	bpf := startExporter(t, "--source=bpf", "-config.path", rules)
 	for range 3 {
 		busy.do("cpu 100")
 		writer.do("write %d", 1<<20)
@@ -51,63 +50,63 @@ func TestSourcesAgree(t *testing.T) {
 		threaded.do("thread two 30")
 		threaded.do("leave")
 		threaded.do("thread three 10")
-		proc.Scrape()
-		kernel.Scrape()
+		procfs.Scrape()
+		bpf.Scrape()
 	}
 	lived := startWorker(t, "lived")
 	lived.do("cpu 50")
 	lived.do("write %d", 1<<16)
-	sourcesAgree(t, proc, kernel)
+	sourcesAgree(t, procfs, bpf)
 
 	lived.end()
-	eventually(t, "the end of a process", func() bool {
-		now, _ := parseMetrics(t, kernel.Scrape())
+	eventually(t, "the exit event", func() bool {
+		now, _ := parseMetrics(t, bpf.Scrape())
 		return now[`namedprocess_namegroup_exits_total{code="0",groupname="both-lived",reason="exited"}`] == 1
 	})
-	now, _ := parseMetrics(t, kernel.Scrape())
+	now, _ := parseMetrics(t, bpf.Scrape())
 	if got := now[`namedprocess_namegroup_starts_total{groupname="both-lived"}`]; got != 1 {
-		t.Errorf("got %v starts of a process that started once", got)
+		t.Errorf("got %v starts of one process, want 1", got)
 	}
 	if used := lived.command.ProcessState; math.Abs(now.seriesOfGroups("both-lived").cpu("both-lived")-(used.UserTime()+used.SystemTime()).Seconds()) > 0.0001 {
-		t.Errorf("got %v CPU seconds of a process that used %v", now.seriesOfGroups("both-lived").cpu("both-lived"), used.UserTime()+used.SystemTime())
+		t.Errorf("got %v CPU seconds, want %v", now.seriesOfGroups("both-lived").cpu("both-lived"), used.UserTime()+used.SystemTime())
 	}
 }
 
-func sourcesAgree(t *testing.T, proc, kernel *instance) {
+func sourcesAgree(t *testing.T, procfs, bpf *instance) {
 	t.Helper()
 	var wrong []string
 	eventually(t, "agreement of the sources", func() bool {
-		a, _ := parseMetrics(t, proc.Scrape())
-		b, _ := parseMetrics(t, kernel.Scrape())
+		a, _ := parseMetrics(t, procfs.Scrape())
+		b, _ := parseMetrics(t, bpf.Scrape())
 		wrong = nil
-		byProc, byKernel := a.seriesOfGroups("both-"), b.seriesOfGroups("both-")
-		for key, want := range byProc {
+		procfsSeries, bpfSeries := a.seriesOfGroups("both-"), b.seriesOfGroups("both-")
+		for key, want := range procfsSeries {
 			name, _, _ := strings.Cut(key, "{")
-			got, ok := byKernel[key]
+			got, ok := bpfSeries[key]
 			if name == "context_switches_total" && got > want {
-				continue // of threads that ended since the last look, which /proc forgets
+				continue // procfs loses the switches of threads that exited since the last walk
 			}
 			if !ok || math.Abs(got-want) > tolerances[name] {
 				wrong = append(wrong, fmt.Sprintf("%s: %v by the kernel (%v), %v by /proc", key, got, ok, want))
 			}
 		}
-		for key := range byKernel {
+		for key := range bpfSeries {
 			name, _, _ := strings.Cut(key, "{")
-			if _, ok := byProc[key]; !ok && !slices.Contains(familiesOfThisExporter, name) {
+			if _, ok := procfsSeries[key]; !ok && !slices.Contains(familiesOfThisExporter, name) {
 				wrong = append(wrong, "only by the kernel: "+key)
 			}
 		}
 		for _, name := range []string{"starts_total", "cpu_wait_seconds_total", "oom_kills_total"} {
 			key := name + `{groupname="both-busy"}`
-			if _, ok := byProc[key]; ok {
+			if _, ok := procfsSeries[key]; ok {
 				wrong = append(wrong, "/proc cannot tell "+key)
 			}
-			if _, ok := byKernel[key]; !ok {
+			if _, ok := bpfSeries[key]; !ok {
 				wrong = append(wrong, "not by the kernel: "+key)
 			}
 		}
-		if len(byProc) < 50 {
-			wrong = append(wrong, fmt.Sprintf("only %d series", len(byProc)))
+		if len(procfsSeries) < 50 {
+			wrong = append(wrong, fmt.Sprintf("only %d series", len(procfsSeries)))
 		}
 		if len(wrong) > 0 {
 			t.Logf("not yet: %q", wrong)
@@ -116,15 +115,15 @@ func sourcesAgree(t *testing.T, proc, kernel *instance) {
 	})
 }
 
-// TestBPFWithoutRoot takes four capabilities and no more.
+// TestBPFWithoutRoot runs the bpf source with four capabilities.
 func TestBPFWithoutRoot(t *testing.T) {
 	requireLinux(t)
 	requireBPF(t)
 	if os.Getuid() != 0 {
-		t.Skip("only root can become somebody else")
+		t.Skip("requires root: changes the user")
 	}
-	theirs := startWorker(t, "of-root")
-	theirs.do("write 4096")
+	target := startWorker(t, "of-root")
+	target.do("write 4096")
 	config := writeFile(t, "rules.yaml", "process_names:\n  - name: \"{{.Matches.name}}\"\n    cmdline: ['workload (?P<name>\\S+)$']\n")
 	makeReadable(t, config)
 	with := startAs(t, unprivileged(unix.CAP_BPF, unix.CAP_PERFMON, unix.CAP_SYS_PTRACE, unix.CAP_DAC_READ_SEARCH), "-config.path", config)
@@ -141,12 +140,12 @@ func TestBPFWithoutRoot(t *testing.T) {
 		}
 	}
 	if strings.Contains(with.Scrape(), "namedprocess_namegroup_unreadable_procs{") {
-		t.Error("something cannot be read")
+		t.Error("got unreadable processes, want none")
 	}
 
 	without := startAs(t, unprivileged(), "-config.path", config)
 	if got, _ := parseMetrics(t, without.Scrape()); got[`namedprocess_exporter_source{source="procfs"}`] != 1 {
-		t.Error("without capabilities the source is not procfs")
+		t.Error("got another source without capabilities, want procfs")
 	}
 	if line := without.waitForLog(`msg="reading processes"`); !strings.Contains(line, "CAP_BPF") || strings.Count(strings.Join(without.Log(), "\n"), "CAP_BPF") != 1 {
 		t.Errorf("got %q, want one line that names the capabilities", without.Log())
@@ -160,7 +159,7 @@ func TestBPFWithoutRoot(t *testing.T) {
 	}
 }
 
-// readable lets every user read a file.
+// makeReadable lets every user read a file.
 func makeReadable(t *testing.T, path string) {
 	t.Helper()
 	for dir := path; dir != "/tmp" && dir != "/"; dir = dir[:max(1, strings.LastIndexByte(dir, '/'))] {
@@ -170,8 +169,7 @@ func makeReadable(t *testing.T, path string) {
 	}
 }
 
-// TestBPFInPIDNamespace sees the processes of its own PID namespace, by the numbers
-// that they have there.
+// TestBPFInPIDNamespace reads the processes of a PID namespace with the PIDs of that namespace.
 func TestBPFInPIDNamespace(t *testing.T) {
 	requireLinux(t)
 	requireBPF(t)
@@ -188,7 +186,7 @@ func TestBPFInPIDNamespace(t *testing.T) {
 		return len(r.addresses()) > 0
 	})
 	r.URL = "http://" + r.addresses()[0]
-	eventually(t, "the processes inside", func() bool {
+	eventually(t, "the processes of the namespace", func() bool {
 		got, _ := parseMetrics(t, r.Scrape())
 		groups := make(map[string]bool)
 		for key := range got {
@@ -198,37 +196,37 @@ func TestBPFInPIDNamespace(t *testing.T) {
 		}
 		for name := range groups {
 			if number, _, _ := strings.Cut(name, "-"); number == "" || len(number) > 2 {
-				t.Fatalf("%q is none of the few processes inside", name)
+				t.Fatalf("got group %q, want only processes of the namespace", name)
 			}
 		}
 		return groups["1-process_exporte"] && len(groups) == 3
 	})
 }
 
-// TestBPFNeedsProcfsOfItsNamespace reads the /proc that it is given, where that shows the
-// processes of another PID namespace.
+// TestBPFNeedsProcfsOfItsNamespace checks that the exporter uses procfs if /proc shows another PID
+// namespace.
 func TestBPFNeedsProcfsOfItsNamespace(t *testing.T) {
 	requireLinux(t)
 	requireBPF(t)
-	command := exec.Command("unshare", "--pid", "--fork", "--kill-child", binary, "--web.listen-address=127.0.0.1:0") // with the outer /proc
+	command := exec.Command("unshare", "--pid", "--fork", "--kill-child", binary, "--web.listen-address=127.0.0.1:0") // with /proc of the host
 	r := startCommand(t, command)
 	r.waitForLog(`msg="reading processes"`, "source=procfs", "own PID namespace")
 }
 
-// TestBPFObjectsAreReleased of a process that had no time to tidy up.
+// TestBPFObjectsAreReleased checks that SIGKILL leaves no BPF objects in the kernel.
 func TestBPFObjectsAreReleased(t *testing.T) {
 	requireLinux(t)
 	requireBPF(t)
 	requireProgram(t, "bpftool")
 	before := loadedBPFObjects(t)
 	r := startExporter(t, "--source=bpf")
-	eventually(t, "programs of ours", func() bool { return loadedBPFObjects(t) > before })
+	eventually(t, "the BPF programs of the exporter", func() bool { return loadedBPFObjects(t) > before })
 	r.Signal(syscall.SIGKILL)
 	r.Wait()
-	eventually(t, "nothing of ours", func() bool { return loadedBPFObjects(t) <= before })
+	eventually(t, "the release of the BPF objects", func() bool { return loadedBPFObjects(t) <= before })
 }
 
-// loaded counts the programs and maps with our names that the kernel has.
+// loadedBPFObjects returns the number of loaded BPF programs and maps with the names of ours.
 func loadedBPFObjects(t *testing.T) (n int) {
 	t.Helper()
 	ours := []string{"iterate_tasks", "thread_exits", "process_freed", "exited_threads", "identity_buffer", "process_buffer"}

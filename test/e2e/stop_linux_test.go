@@ -14,9 +14,8 @@ import (
 	"time"
 )
 
-// TestStopDuringScrapes sends SIGTERM at random moments of scrapes. Each scrape gets
-// its whole answer or, if the exporter did not take its connection any more, none
-// at all, and the exporter exits with 0.
+// TestStopDuringScrapes sends SIGTERM at random times during scrapes. Each scrape gets a complete
+// response or a refused connection, and the exporter exits with 0.
 func TestStopDuringScrapes(t *testing.T) {
 	requireLinux(t)
 	eachSource(t, testStopDuringScrapes)
@@ -27,14 +26,14 @@ func testStopDuringScrapes(t *testing.T, source string) {
 	if chaos {
 		rounds = 100
 	}
-	var all outcomes
+	var results outcomes
 	var worst time.Duration
 	for i := range rounds {
 		r := startSource(t, strings.TrimPrefix(source, "--source="))
 		var signalled atomic.Bool
 		var wg sync.WaitGroup
 		for range 3 {
-			wg.Go(func() { all.scrapeUntilExit(t, r, &signalled) })
+			wg.Go(func() { results.scrapeUntilExit(t, r, &signalled) })
 		}
 		moment := 5*time.Millisecond + rand.N(30*time.Millisecond)
 		<-time.After(moment)
@@ -45,43 +44,43 @@ func testStopDuringScrapes(t *testing.T, source string) {
 		worst = max(worst, took)
 		wg.Wait()
 		if status != 0 || checkTimes && took > 5*time.Second {
-			t.Errorf("round %d, after %v: got exit status %d in %v", i, moment, status, took)
+			t.Errorf("round %d, after %v: got exit status %d in %v, want 0", i, moment, status, took)
 		}
 	}
-	t.Logf("%d rounds: %d whole answers, in the middle of %d of which the signal came, %d connections not taken, none cut; stopped in %v at most",
-		rounds, all.whole.Load(), all.met.Load(), all.refused.Load(), worst)
-	if all.whole.Load() < int64(rounds) {
-		t.Error("got fewer answers than rounds")
+	t.Logf("%d rounds: %d complete responses, %d of them interrupted by the signal, %d connections refused; stopped within %v",
+		rounds, results.complete.Load(), results.interrupted.Load(), results.refused.Load(), worst)
+	if results.complete.Load() < int64(rounds) {
+		t.Error("got fewer responses than rounds")
 	}
-	if chaos && all.met.Load() < int64(rounds) { // of three scrapes in each
-		t.Error("got fewer scrapes that the signal came in the middle of than rounds")
+	if chaos && results.interrupted.Load() < int64(rounds) { // of three scrapes in each round
+		t.Error("got fewer responses interrupted by the signal than rounds")
 	}
 }
 
-// outcomes counts how scrapes ended.
+// An outcomes counts the results of scrapes.
 type outcomes struct {
-	whole, refused atomic.Int64
-	met            atomic.Int64 // whole answers that the signal came in the middle of
+	complete, refused atomic.Int64
+	interrupted       atomic.Int64 // complete responses during which the signal was sent
 }
 
-// scrapeUntilGone scrapes until the exporter takes no connection any more, which
-// it has to before the signal. No answer may be cut.
+// scrapeUntilExit scrapes until the exporter refuses the connection, which it must not do before the
+// signal. No response may be incomplete.
 func (o *outcomes) scrapeUntilExit(t *testing.T, r *instance, signalled *atomic.Bool) {
 	for {
 		before := !signalled.Load()
-		begun, err := r.scrapeWhole()
+		started, err := r.scrapeComplete()
 		after := signalled.Load()
 		switch {
 		case err == nil:
-			o.whole.Add(1)
+			o.complete.Add(1)
 			if before && after {
-				o.met.Add(1)
+				o.interrupted.Add(1)
 			}
-		case begun:
-			t.Errorf("an answer was cut: %v", err)
+		case started:
+			t.Errorf("got an incomplete response: %v", err)
 			return
 		case !after:
-			t.Errorf("a connection was not taken before the signal: %v", err)
+			t.Errorf("got a refused connection before the signal: %v", err)
 			return
 		default:
 			o.refused.Add(1)
@@ -90,9 +89,9 @@ func (o *outcomes) scrapeUntilExit(t *testing.T, r *instance, signalled *atomic.
 	}
 }
 
-// scrapeWhole scrapes once, and returns whether an answer began, and what is wrong
-// with it.
-func (r *instance) scrapeWhole() (begun bool, err error) {
+// scrapeComplete scrapes once. It returns whether a response started, and an error if it is
+// incomplete.
+func (r *instance) scrapeComplete() (started bool, err error) {
 	request, err := http.NewRequest(http.MethodGet, r.URL+"/metrics", nil)
 	if err != nil {
 		return false, err
@@ -111,8 +110,8 @@ func (r *instance) scrapeWhole() (begun bool, err error) {
 	return true, err
 }
 
-// TestSecondSIGTERM has a client that does not finish its request hold up the end of
-// the exporter, which a second SIGTERM does not wait for.
+// TestSecondSIGTERM stops an exporter while a client has sent half a request. The second SIGTERM must
+// not wait for the client.
 func TestSecondSIGTERM(t *testing.T) {
 	requireLinux(t)
 	eachSource(t, testSecondSIGTERM)
@@ -140,8 +139,8 @@ func testSecondSIGTERM(t *testing.T, source string) {
 		}
 		r.waitForLog("second signal")
 	}
-	t.Logf("%d rounds: ended in %v at most", rounds, worst)
+	t.Logf("%d rounds: exited within %v", rounds, worst)
 	if checkTimes && worst > 100*time.Millisecond {
-		t.Error("that is too slow")
+		t.Error("got an exit that took too long")
 	}
 }

@@ -17,10 +17,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// faults are errors that system calls of a walk are made to return: to every
-// call, or to one of so many. EACCES and ENOENT are none: they answer that a file
-// is kept from us, or that the kernel has none, and what a process is called is
-// only looked at again by turns. EINTR to every call would be tried for ever.
+// faults are the errors that system calls of a walk return, for one of every n calls. EACCES and
+// ENOENT of openat are not used: they mean that a file is protected or does not exist, and the
+// exporter repeats such reads rarely. EINTR for every call would be retried forever.
 var faults = []struct {
 	call   string
 	number int
@@ -39,7 +38,7 @@ var faults = []struct {
 	{"clock_gettime", unix.SYS_CLOCK_GETTIME, "EINVAL EPERM", []int{1, 3}},
 }
 
-// deadly reports whether an error of a call says that a process, or /proc, is gone.
+// meansExit reports whether an error means that a process, or /proc, does not exist any more.
 func meansExit(call int, errno syscall.Errno) bool {
 	switch call {
 	case unix.SYS_OPENAT, unix.SYS_READ, unix.SYS_PREAD64, unix.SYS_GETDENTS64:
@@ -48,8 +47,8 @@ func meansExit(call int, errno syscall.Errno) bool {
 	return false
 }
 
-// tells reports whether something cannot be read after an error of a call. After
-// others it is tried again, or found out in another way, or a process counts as gone.
+// isReported reports whether an error makes a file unreadable. After other errors the exporter
+// retries, uses another file, or considers the process exited.
 func isReported(call int, errno syscall.Errno) bool {
 	switch call {
 	case unix.SYS_OPENAT, unix.SYS_READ, unix.SYS_GETDENTS64:
@@ -58,7 +57,7 @@ func isReported(call int, errno syscall.Errno) bool {
 	return false
 }
 
-// numberOf returns the number of an error.
+// errnoOf returns the error number of a name.
 func errnoOf(name string) syscall.Errno {
 	for n := range syscall.Errno(133) {
 		if unix.ErrnoName(n) == name {
@@ -68,9 +67,9 @@ func errnoOf(name string) syscall.Errno {
 	panic("no error is called " + name)
 }
 
-// TestSyscallFaults has system calls of the running exporter fail while it walks beside
-// twenty processes that sleep. No counter falls, none of the processes is gone
-// unless an error says so, and when the faults stop all is as it was before.
+// TestSyscallFaults makes system calls of the exporter fail next to twenty sleeping processes. No
+// counter decreases, processes disappear only after errors that mean an exit, and all values return
+// when the faults end.
 func TestSyscallFaults(t *testing.T) {
 	requireLinux(t)
 	f := startWithFaults(t, "procfs")
@@ -80,8 +79,8 @@ func TestSyscallFaults(t *testing.T) {
 				p := faultPlan{every: every}
 				p.add(fault.number, errnoOf(name))
 				t.Run(fmt.Sprintf("%s/%s/%d", fault.call, name, every), func(t *testing.T) {
-					if met, told := f.try(t, p); isReported(fault.number, errnoOf(name)) && met > 0 && !told {
-						t.Errorf("%d calls failed, and no metric says so", met)
+					if injected, reported := f.run(t, p); isReported(fault.number, errnoOf(name)) && injected > 0 && !reported {
+						t.Errorf("%d calls failed without a metric that reports it", injected)
 					}
 				})
 			}
@@ -89,9 +88,8 @@ func TestSyscallFaults(t *testing.T) {
 	}
 }
 
-// TestSyscallFaultsAtRandom has calls of some kinds fail with errors of some kinds, and
-// reads be short, as the number of each plan decides. FAULTS=10000 tries as many
-// for each source.
+// TestSyscallFaultsAtRandom combines failing system calls, errors and short reads by the seed of each
+// plan. FAULTS=10000 runs that many plans for each source.
 func TestSyscallFaultsAtRandom(t *testing.T) {
 	requireLinux(t)
 	plans := 60
@@ -103,29 +101,29 @@ func TestSyscallFaultsAtRandom(t *testing.T) {
 	}
 	eachSource(t, func(t *testing.T, source string) {
 		f := startWithFaults(t, strings.TrimPrefix(source, "--source="))
-		met := 0
+		injected := 0
 		for seed := range plans {
 			p := randomFaults(uint64(seed))
 			t.Run(strconv.Itoa(seed), func(t *testing.T) {
-				failed, _ := f.try(t, p)
-				met += failed
+				failed, _ := f.run(t, p)
+				injected += failed
 			})
 			if t.Failed() {
 				t.Fatalf("plan %d is %+v", seed, p)
 			}
 		}
-		if t.Logf("%d plans: %d calls failed or were cut short", plans, met); met == 0 {
-			t.Error("no call was met")
+		if t.Logf("%d plans: %d calls failed or were shortened", plans, injected); injected == 0 {
+			t.Error("no call failed")
 		}
 	})
 }
 
-// A plan says which calls fail, or are short, and how many of them.
+// A faultPlan says which calls fail or are shortened, and how many.
 type faultPlan struct {
 	seed         uint64
 	every, bytes int
-	faults       []string // the numbers of a call and of an error
-	meansExit    bool     // some error says that a process is gone
+	faults       []string // system call and error numbers
+	meansExit    bool     // an error means that a process has exited
 }
 
 func (p *faultPlan) add(call int, errno syscall.Errno) {
@@ -134,14 +132,14 @@ func (p *faultPlan) add(call int, errno syscall.Errno) {
 }
 
 func randomFaults(seed uint64) faultPlan {
-	chance := rand.New(rand.NewPCG(seed, 0))
-	p := faultPlan{seed: seed, every: []int{1, 2, 3, 5, 10, 30, 100}[chance.IntN(7)]}
-	if chance.IntN(3) == 0 {
-		p.bytes = []int{50, 100, 300, 1000}[chance.IntN(4)]
+	random := rand.New(rand.NewPCG(seed, 0))
+	p := faultPlan{seed: seed, every: []int{1, 2, 3, 5, 10, 30, 100}[random.IntN(7)]}
+	if random.IntN(3) == 0 {
+		p.bytes = []int{50, 100, 300, 1000}[random.IntN(4)]
 	}
-	for range 1 + chance.IntN(4) {
-		fault := faults[chance.IntN(len(faults))]
-		name := strings.Fields(fault.errors)[chance.IntN(len(strings.Fields(fault.errors)))]
+	for range 1 + random.IntN(4) {
+		fault := faults[random.IntN(len(faults))]
+		name := strings.Fields(fault.errors)[random.IntN(len(strings.Fields(fault.errors)))]
 		if name == "EINTR" {
 			p.every = max(p.every, 2)
 		}
@@ -155,22 +153,22 @@ const (
 	targetProcs  = `namedprocess_namegroup_num_procs{groupname="aim"}`
 )
 
-// A faulty is an exporter whose system calls fail as planned, beside processes
-// that sleep in a group called aim.
+// A faultTest is an exporter whose system calls fail by plan, next to sleeping processes in the group
+// target.
 type faultTest struct {
 	*instance
-	control *os.File // of testdata/syscallfaults
-	answers *bufio.Reader
+	control *os.File // socket to testdata/syscallfaults
+	replies *bufio.Reader
 	before  sampleSet // without faults
-	last    sampleSet // of each counter
+	last    sampleSet // last value of each counter
 
-	troubles sampleSet // what has been said of them
+	errorTotals sampleSet // last value of each error counter
 }
 
 func startWithFaults(t *testing.T, source string) *faultTest {
 	t.Helper()
 	if os.Getuid() != 0 {
-		t.Skip("only root can make the calls of another fail")
+		t.Skip("requires root: makes system calls of another process fail")
 	}
 	program := filepath.Join(t.TempDir(), "syscallfaults")
 	if out, err := exec.Command(requireProgram(t, "cc"), "-O2", "-o", program, "testdata/syscallfaults/syscallfaults.c").CombinedOutput(); err != nil {
@@ -196,8 +194,8 @@ func startWithFaults(t *testing.T, source string) *faultTest {
 	command.ExtraFiles = []*os.File{theirs}
 	r := startCommand(t, command)
 	r.URL = r.waitForURL()
-	f := &faultTest{instance: r, control: ours, answers: bufio.NewReader(ours), last: make(sampleSet), troubles: make(sampleSet)}
-	eventually(t, "all sleepers", func() bool { f.before = f.scrape(t); return f.before[targetProcs] == sleeperCount })
+	f := &faultTest{instance: r, control: ours, replies: bufio.NewReader(ours), last: make(sampleSet), errorTotals: make(sampleSet)}
+	eventually(t, "all sleeping processes", func() bool { f.before = f.scrape(t); return f.before[targetProcs] == sleeperCount })
 	f.reportsError(f.before)
 	t.Cleanup(func() {
 		for _, line := range r.Log() {
@@ -221,9 +219,8 @@ func startSleeper(t *testing.T, token string) {
 	})
 }
 
-// set has the calls of the exporter go by p, and returns how many have failed or
-// were short by the plan before.
-func (f *faultTest) set(t *testing.T, p faultPlan) (met int) {
+// set starts a plan and returns the number of calls that failed or were shortened by the previous one.
+func (f *faultTest) set(t *testing.T, p faultPlan) (injected int) {
 	t.Helper()
 	f.checkRunning()
 	if err := f.control.SetDeadline(time.Now().Add(testTimeout)); err != nil {
@@ -232,85 +229,82 @@ func (f *faultTest) set(t *testing.T, p faultPlan) (met int) {
 	if _, err := fmt.Fprintln(f.control, p.seed, p.every, p.bytes, strings.Join(p.faults, " ")); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := fmt.Fscanln(f.answers, &met); err != nil {
+	if _, err := fmt.Fscanln(f.replies, &injected); err != nil {
 		t.Fatal(err)
 	}
-	return met
+	return injected
 }
 
-// try scrapes by a plan, ends that, and looks whether all is well again. It
-// returns how many calls the plan has met, and whether a metric tells of trouble.
-func (f *faultTest) try(t *testing.T, p faultPlan) (met int, told bool) {
+// run scrapes with a plan, ends it, and checks that the exporter recovers. It returns the number of
+// injected faults, and whether a metric reported an error.
+func (f *faultTest) run(t *testing.T, p faultPlan) (injected int, reported bool) {
 	f.set(t, p)
 	for range 4 {
 		series := f.scrape(t)
 		if procs := series[targetProcs]; procs != sleeperCount && !p.meansExit && series["namedprocess_exporter_scrape_success{}"] == 1 {
-			t.Errorf("%v of %d processes are left, and no error says that one is gone", procs, sleeperCount)
+			t.Errorf("got %v of %d processes, without an error that means an exit", procs, sleeperCount)
 		}
-		told = told || f.reportsError(series)
+		reported = reported || f.reportsError(series)
 	}
-	met = f.set(t, faultPlan{})
+	injected = f.set(t, faultPlan{})
 	f.checkRecovered(t)
-	return met, told
+	return injected, reported
 }
 
-// tellsTrouble reports whether a metric says that something was not read, and keeps
-// what those of the whole exporter said.
-func (f *faultTest) reportsError(series sampleSet) (told bool) {
-	told = series["namedprocess_exporter_scrape_success{}"] == 0
+// reportsError reports whether a metric shows that something was unreadable. It records the error
+// counters.
+func (f *faultTest) reportsError(series sampleSet) (reported bool) {
+	reported = series["namedprocess_exporter_scrape_success{}"] == 0
 	for key, value := range series {
 		switch {
 		case strings.HasPrefix(key, "namedprocess_namegroup_unreadable_procs{"):
-			told = told || value > 0
+			reported = reported || value > 0
 		case strings.HasPrefix(key, "namedprocess_scrape_"):
-			told = told || value > f.troubles[key]
-			f.troubles[key] = value
+			reported = reported || value > f.errorTotals[key]
+			f.errorTotals[key] = value
 		}
 	}
-	return told
+	return reported
 }
 
-// wellAgain looks whether all is as it was before, after two scrapes. On a machine
-// so busy that our own program is late to answer for a call, a reader may have been
-// given up for it, and comes back when that answers.
+// checkRecovered compares two scrapes in a row with those before the faults. On a busy machine the
+// helper program responds late, so that a read counts as blocked for some time.
 func (f *faultTest) checkRecovered(t *testing.T) {
 	t.Helper()
 	var series sampleSet
-	calm := 0
-	eventually(t, "two scrapes without a reader that waits", func() bool {
+	inARow := 0
+	eventually(t, "two scrapes without unresponsive processes", func() bool {
 		if series = f.scrape(t); series["namedprocess_exporter_unresponsive_processes{}"] == 0 {
-			calm++
+			inARow++
 		} else {
-			calm = 0
+			inARow = 0
 		}
-		return calm == 2
+		return inARow == 2
 	})
 	for key, want := range f.before {
 		if got, shown := series[key]; strings.Contains(key, `groupname="aim"`) && (!shown || got != want) && !mayVary(key) {
-			t.Errorf("afterwards: %s: got %v, want %v", key, got, want)
+			t.Errorf("after the faults: %s: got %v, want %v", key, got, want)
 		}
 	}
 	if series.value(t, "namedprocess_exporter_scrape_success") != 1 {
-		t.Error("afterwards: the scrape failed")
+		t.Error("after the faults: got a failed scrape")
 	}
 }
 
-// varies reports whether a series may differ although the processes sleep: they
-// share pages with others, what could not be read is counted, and so is a process
-// that left its group while its words could not be read.
+// mayVary reports whether a series can change although the processes sleep: they share pages with
+// other processes, and counters of unreadable files and group changes keep their increments.
 func mayVary(key string) bool {
 	return strings.Contains(key, "proportional") || strings.Contains(key, `"unique"`) || strings.Contains(key, "unreadable") || strings.Contains(key, "regroups") || strings.Contains(key, "smaps_age")
 }
 
-// scrape returns the answer to a scrape. No counter of it has fallen.
+// scrape returns the samples of a scrape, and checks that no counter decreased.
 func (f *faultTest) scrape(t *testing.T) sampleSet {
 	t.Helper()
-	return f.last.follow(t, f.Scrape())
+	return f.last.update(t, f.Scrape())
 }
 
-// follow returns the samples of an answer, and keeps the counters in last, but for
-// those about Go and HTTP. None may be below what it was.
-func (last sampleSet) follow(t *testing.T, text string) sampleSet {
+// update parses a response, checks that no counter of the exporter decreased, and stores the counters.
+func (last sampleSet) update(t *testing.T, text string) sampleSet {
 	t.Helper()
 	series, kinds := parseMetrics(t, text)
 	for key, value := range series {
@@ -319,7 +313,7 @@ func (last sampleSet) follow(t *testing.T, text string) sampleSet {
 			continue
 		}
 		if value < last[key] {
-			t.Errorf("%s fell from %v to %v", key, last[key], value)
+			t.Errorf("%s decreased from %v to %v", key, last[key], value)
 		}
 		last[key] = value
 	}

@@ -14,7 +14,7 @@ import (
 	"github.com/seed57308aee/process_exporter/internal/webui"
 )
 
-// A screen is a terminal that a test types into and looks at.
+// A screen is a terminal in tmux that a test types into and reads.
 type screen struct {
 	t      *testing.T
 	tmux   string
@@ -25,7 +25,7 @@ func newScreen(t *testing.T) *screen {
 	t.Helper()
 	s := &screen{t: t, tmux: requireProgram(t, "tmux"), socket: filepath.Join(t.TempDir(), "tmux")}
 	s.do("new-session", "-d", "-x", "100", "-y", "20", "env", "PS1=prompt> ", "ENV=", "TERM=screen", "sh")
-	t.Cleanup(func() { _ = exec.Command(s.tmux, "-S", s.socket, "kill-server").Run() }) // it may have ended
+	t.Cleanup(func() { _ = exec.Command(s.tmux, "-S", s.socket, "kill-server").Run() }) // it may have exited
 	s.wait("the prompt", "prompt>")
 	return s
 }
@@ -39,16 +39,16 @@ func (s *screen) do(args ...string) string {
 	return string(out)
 }
 
-func (s *screen) look() string { return s.do("capture-pane", "-p") }
+func (s *screen) text() string { return s.do("capture-pane", "-p") }
 
 func (s *screen) keys(keys ...string) { s.do(append([]string{"send-keys"}, keys...)...) }
 
-// wait waits until the screen shows all texts, and none that begins with "!".
+// wait waits until the screen shows all texts, and none of those that start with "!".
 func (s *screen) wait(what string, texts ...string) string {
 	s.t.Helper()
 	var seen string
 	eventually(s.t, what, func() bool {
-		seen = s.look()
+		seen = s.text()
 		for _, text := range texts {
 			if bad, not := strings.CutPrefix(text, "!"); strings.Contains(seen, bad) == not {
 				return false
@@ -59,7 +59,7 @@ func (s *screen) wait(what string, texts ...string) string {
 	return seen
 }
 
-// child returns the PID of the program that the shell runs, or nothing.
+// child returns the PID of the program that the shell runs, or "".
 func (s *screen) child() string {
 	s.t.Helper()
 	shell := strings.TrimSpace(s.do("display-message", "-p", "#{pane_pid}"))
@@ -70,17 +70,17 @@ func (s *screen) child() string {
 	return strings.TrimSpace(string(children))
 }
 
-// waitForShell waits until the program has ended. What is typed before is its own.
+// waitForShell waits until the program has exited. Keys sent before would go to the program.
 func (s *screen) waitForShell() {
 	s.t.Helper()
-	eventually(s.t, "the end of the program", func() bool { return s.child() == "" }, s.look)
+	eventually(s.t, "the exit of the program", func() bool { return s.child() == "" }, s.text)
 }
 
 func topConfig(t *testing.T) string {
 	return writeFile(t, "c.yml", "process_names:\n  - name: '{{.Comm}}'\n    comm: [topone, toptwo, topspin]\n")
 }
 
-// TestTop uses the terminal as people do. Afterwards it must be as it was.
+// TestTop uses the terminal interface. Afterwards the terminal settings must be restored.
 func TestTop(t *testing.T) {
 	requireLinux(t)
 	startIdleProcess(t, "topone")
@@ -92,13 +92,13 @@ func TestTop(t *testing.T) {
 	s.keys("echo before; "+binary+" top --interval 1s --source procfs --config.path "+topConfig(t), "Enter")
 	seen := s.wait("the table", "GROUP", "vCPU%", "topone", "toptwo", "topspin", "4 processes, 3 groups", "!prompt>")
 	s.wait("rates", "topspin", "!–")
-	if lines := strings.Split(s.look(), "\n"); !strings.HasPrefix(lines[2], "topspin") {
-		t.Errorf("the busiest is not on top:\n%s", seen)
+	if lines := strings.Split(s.text(), "\n"); !strings.HasPrefix(lines[2], "topspin") {
+		t.Errorf("got another group than the busiest in the first line:\n%s", seen)
 	}
 	s.keys("p")
-	eventually(t, "most processes first", func() bool { return strings.HasPrefix(strings.Split(s.look(), "\n")[2], "topone") }, s.look)
+	eventually(t, "most processes first", func() bool { return strings.HasPrefix(strings.Split(s.text(), "\n")[2], "topone") }, s.text)
 	s.keys("R")
-	eventually(t, "fewest processes first", func() bool { return !strings.HasPrefix(strings.Split(s.look(), "\n")[2], "topone") }, s.look)
+	eventually(t, "fewest processes first", func() bool { return !strings.HasPrefix(strings.Split(s.text(), "\n")[2], "topone") }, s.text)
 	s.keys("/", "t", "w", "o", "Enter")
 	s.wait("the filter", "filter: two", "toptwo", "(1 shown)", "!topone")
 	s.keys("Enter")
@@ -119,17 +119,17 @@ func TestTop(t *testing.T) {
 	s.wait("what was there before", "before", "prompt>", "!GROUP")
 	s.keys("stty -a > "+s.socket+".after; echo done", "Enter")
 	s.wait("an echo", "done")
-	eventually(t, "the settings of the terminal", func() bool { _, err := os.Stat(s.socket + ".after"); return err == nil })
+	eventually(t, "the terminal settings", func() bool { _, err := os.Stat(s.socket + ".after"); return err == nil })
 	before, after := sttySettings(t, s.socket+".before"), sttySettings(t, s.socket+".after")
 	if before != after {
-		t.Errorf("the terminal was\n%s\nand is\n%s", before, after)
+		t.Errorf("got terminal settings\n%[2]s\nwant\n%[1]s", before, after)
 	}
 	if s.do("display-message", "-p", "#{cursor_flag} #{alternate_on}") != "1 0\n" {
-		t.Error("the cursor is hidden, or the alternate screen is still on")
+		t.Error("the cursor is hidden, or the alternate screen is active")
 	}
 }
 
-// settingsOf returns what stty said, without the size.
+// sttySettings returns the output of stty without the terminal size.
 func sttySettings(t *testing.T, path string) string {
 	t.Helper()
 	text, err := os.ReadFile(path)
@@ -138,12 +138,12 @@ func sttySettings(t *testing.T, path string) string {
 	}
 	_, rest, found := strings.Cut(string(text), "\n")
 	if !found {
-		t.Fatalf("stty said %q", text)
+		t.Fatalf("got %q from stty", text)
 	}
 	return rest
 }
 
-// TestTopOnSIGTERM ends it by a signal: the terminal is as it was, too.
+// TestTopOnSIGTERM ends top with SIGTERM, which must restore the terminal too.
 func TestTopOnSIGTERM(t *testing.T) {
 	requireLinux(t)
 	startIdleProcess(t, "topone")

@@ -10,46 +10,46 @@ import (
 	"testing"
 )
 
-// TestUnprivilegedExporter starts the exporter as an ordinary user: it leaves
-// out what it cannot read and says so once.
+// TestUnprivilegedExporter runs the exporter as a user that is not root. It omits unreadable data and
+// logs the missing capabilities once.
 func TestUnprivilegedExporter(t *testing.T) {
 	requireLinux(t)
 	if os.Getuid() != 0 {
-		t.Skip("only root can become somebody else")
+		t.Skip("requires root: changes the user")
 	}
 	r := startAs(t, unprivileged())
 	scrape := r.Scrape()
 	if !strings.Contains(scrape, `namedprocess_namegroup_unreadable_procs{file="io",`) {
-		t.Error("no process is said to hide its io")
+		t.Error("got no process with unreadable io")
 	}
 	if !strings.Contains(scrape, "namedprocess_exporter_scrape_success 1\n") {
-		t.Error("the scrape is said to have failed")
+		t.Error("got a failed scrape")
 	}
-	said := 0
+	count := 0
 	for _, line := range r.Log() {
 		if strings.Contains(line, "CAP_SYS_PTRACE") || strings.Contains(line, "CAP_DAC_READ_SEARCH") {
-			said++
+			count++
 		}
 	}
-	if said == 0 || said > 2 {
-		t.Errorf("the missing capabilities are named in %d lines, want one or two:\n%s", said, strings.Join(r.Log(), "\n"))
+	if count == 0 || count > 2 {
+		t.Errorf("got the missing capabilities in %d lines, want one or two:\n%s", count, strings.Join(r.Log(), "\n"))
 	}
 }
 
-// nobody is an ordinary user with these capabilities and no others.
+// unprivileged returns the attributes of a user with only these capabilities.
 func unprivileged(capabilities ...uintptr) *syscall.SysProcAttr {
 	return &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}, AmbientCaps: capabilities}
 }
 
-// startAs starts the exporter as somebody else, and waits until it is ready.
-func startAs(t *testing.T, who *syscall.SysProcAttr, args ...string) *instance {
+// startAs starts the exporter as another user, and waits until it is ready.
+func startAs(t *testing.T, attributes *syscall.SysProcAttr, args ...string) *instance {
 	t.Helper()
 	command := exec.Command(executableCopy(t), withListener(args)...)
-	command.SysProcAttr = who
+	command.SysProcAttr = attributes
 	return startReady(t, command)
 }
 
-// startReady starts the exporter by a command, and waits until it is ready.
+// startReady starts a command that executes the exporter, and waits until it is ready.
 func startReady(t *testing.T, command *exec.Cmd) *instance {
 	t.Helper()
 	r := startCommand(t, command)
@@ -68,7 +68,7 @@ func startReady(t *testing.T, command *exec.Cmd) *instance {
 	return r
 }
 
-// everybodysCopy returns a copy of the exporter that every user may run.
+// executableCopy returns a copy of the exporter that every user can execute.
 func executableCopy(t *testing.T) string {
 	t.Helper()
 	text, err := os.ReadFile(binary)

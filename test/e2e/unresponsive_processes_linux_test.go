@@ -18,7 +18,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// victims are processes of which the kernel does not answer every question.
+// An unresponsive is an instance of testdata/edgecase with children of which some /proc files block.
 type unresponsive struct {
 	t       *testing.T
 	command *exec.Cmd
@@ -33,7 +33,7 @@ var buildEdgeCase = sync.OnceValues(func() (string, error) {
 	return path, nil
 })
 
-// buildSharer returns the program that victims of the kind "share" run.
+// buildSharedVM builds the program of the children of the kind "share".
 var buildSharedVM = sync.OnceValues(func() (string, error) {
 	path := filepath.Join(filepath.Dir(binary), "sharedvm")
 	if out, err := exec.Command("cc", "-O2", "-o", path, "testdata/sharedvm/sharedvm.c").CombinedOutput(); err != nil {
@@ -42,7 +42,7 @@ var buildSharedVM = sync.OnceValues(func() (string, error) {
 	return path, nil
 })
 
-// startVictims starts so many of a kind that testdata/edgecase knows.
+// startUnresponsive starts children of a kind that testdata/edgecase implements.
 func startUnresponsive(t *testing.T, kind string, count int) *unresponsive {
 	t.Helper()
 	what := fmt.Sprintf("unresponsive=%s,%d", kind, count)
@@ -57,14 +57,14 @@ func startUnresponsive(t *testing.T, kind string, count int) *unresponsive {
 	return startFuse(t, what, "SHAREDVM="+sharer)
 }
 
-// startOdd starts testdata/edgecase with a file system of its own.
+// startFuse starts testdata/edgecase with its own FUSE file system.
 func startFuse(t *testing.T, what string, environment ...string) *unresponsive {
 	t.Helper()
 	if os.Getuid() != 0 {
-		t.Skip("only root can mount a file system")
+		t.Skip("requires root: mounts a file system")
 	}
 	if f, err := os.OpenFile("/dev/fuse", os.O_RDWR, 0); err != nil {
-		t.Skipf("no file systems in user space: %v", err)
+		t.Skipf("requires /dev/fuse: %v", err)
 	} else if err := f.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -91,26 +91,25 @@ func startFuse(t *testing.T, what string, environment ...string) *unresponsive {
 	}
 	t.Cleanup(func() {
 		_ = in.Close()
-		_ = v.command.Process.Kill() // the kernel ends its children, and what they wait for
+		_ = v.command.Process.Kill() // the kernel then ends the children and their file systems
 		_ = v.command.Wait()
 		_ = os.RemoveAll(dir)
 	})
 	if lines := bufio.NewScanner(out); !lines.Scan() || lines.Text() != "ready" {
-		t.Fatalf("got %q of the victims", lines.Text())
+		t.Fatalf("got line %q, want ready", lines.Text())
 	}
 	return v
 }
 
-// release lets all of them go on.
-func (v *unresponsive) release() {
+// resume unblocks all children.
+func (v *unresponsive) resume() {
 	v.t.Helper()
 	if err := v.command.Process.Signal(syscall.SIGUSR1); err != nil {
 		v.t.Fatal(err)
 	}
 }
 
-// pids returns those of the victims, of their children and of the process that holds
-// them.
+// pids returns the PIDs of the program and of all its descendants.
 func (v *unresponsive) pids() []int {
 	v.t.Helper()
 	pids := []int{v.command.Process.Pid}
@@ -120,14 +119,14 @@ func (v *unresponsive) pids() []int {
 	return pids
 }
 
-// free reports whether nothing keeps any of them.
-func (v *unresponsive) free() bool { return v.waiting() == 0 }
+// allResumed reports whether no process blocks.
+func (v *unresponsive) allResumed() bool { return v.waiting() == 0 }
 
-// waiting returns how many of them wait: in a sleep that no signal ends, or within
-// execve(2), with nothing but a stack for the program to come.
+// waiting returns the number of blocked processes: in an uninterruptible sleep, or within execve(2),
+// when they have only the stack of the new program.
 func (v *unresponsive) waiting() (n int) {
 	for _, pid := range v.pids() {
-		text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid)) // which always answers
+		text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid)) // a read that never blocks
 		if err != nil || waitingState.Match(text) {
 			n++
 		}
@@ -137,11 +136,11 @@ func (v *unresponsive) waiting() (n int) {
 
 var waitingState = regexp.MustCompile(`(?m)^State:\tD|^VmSize:\t +4 kB`)
 
-// cpu returns the seconds that they have used.
+// cpu returns the CPU seconds of all processes.
 func (v *unresponsive) cpu() (seconds float64) {
 	v.t.Helper()
 	for _, pid := range v.pids() {
-		const scheduler = 2 // CPUCLOCK_SCHED, beside the complement of a PID (linux/posix-timers.h)
+		const scheduler = 2 // CPUCLOCK_SCHED, combined with the complement of a PID (linux/posix-timers.h)
 		var used unix.Timespec
 		if err := unix.ClockGettime(int32(^pid<<3|scheduler), &used); err != nil {
 			v.t.Fatal(err)
@@ -151,8 +150,7 @@ func (v *unresponsive) cpu() (seconds float64) {
 	return seconds
 }
 
-// threadsOf returns the number of threads of a process, without asking what may
-// not be answered.
+// threadCount returns the number of threads of a process, without reads that can block.
 func threadCount(t *testing.T, pid int) int {
 	t.Helper()
 	tasks, err := os.ReadDir(fmt.Sprintf("/proc/%d/task", pid))
@@ -162,11 +160,11 @@ func threadCount(t *testing.T, pid int) int {
 	return len(tasks)
 }
 
-// unreadNeighbour matches what says that a file of a neighbor could not be read.
+// unreadableNeighbor matches the metric of an unreadable file of the process neighbor.
 var unreadableNeighbor = regexp.MustCompile(`unreadable_procs\{file="[a-z]+",groupname="neighbor"\} [1-9]`)
 
-// TestUnresponsiveOnceKnown has processes that block when the exporter knows them. They
-// keep their memory, and the rest of the machine is read all the time.
+// TestUnresponsiveOnceKnown blocks processes after the exporter has read them. They keep their memory
+// values, and all other processes are read in every scrape.
 func TestUnresponsiveOnceKnown(t *testing.T) {
 	const count = 20
 	eachSource(t, func(t *testing.T, source string) {
@@ -174,39 +172,39 @@ func TestUnresponsiveOnceKnown(t *testing.T) {
 			for _, rules := range []string{"exe: [edgecase, exe]", "comm: [edgecase, exe]"} {
 				t.Run(kind+" "+rules[:4], func(t *testing.T) {
 					startIdleProcess(t, "neighbor")
-					held := startUnresponsive(t, kind+" later", count)
+					blocked := startUnresponsive(t, kind+" later", count)
 					config := writeFile(t, "c.yml", "process_names:\n- {name: unresponsive, "+rules+"}\n- {name: neighbor, comm: neighbor}\n")
 					r := startSource(t, strings.TrimPrefix(source, "--source="), "--config.path", config)
 					last := make(sampleSet)
 					const procs, unread = `namedprocess_namegroup_num_procs{groupname="unresponsive"}`, `namedprocess_namegroup_unreadable_procs{file="stat",groupname="unresponsive"}`
-					eventually(t, "all of them", func() bool {
-						series := last.follow(t, r.Scrape())
+					eventually(t, "all processes", func() bool {
+						series := last.update(t, r.Scrape())
 						return series[procs] == count+1 && series[unread] == 0
 					})
 					const resident = `namedprocess_namegroup_memory_bytes{groupname="unresponsive",memtype="resident"}`
-					before := last.follow(t, r.Scrape())[resident]
-					if err := held.command.Process.Signal(syscall.SIGUSR2); err != nil {
+					before := last.update(t, r.Scrape())[resident]
+					if err := blocked.command.Process.Signal(syscall.SIGUSR2); err != nil {
 						t.Fatal(err)
 					}
-					eventually(t, "all to wait", func() bool { return held.waiting() == count })
+					eventually(t, "all processes to block", func() bool { return blocked.waiting() == count })
 					for range unresponsiveScrapes {
 						body := r.Scrape()
-						series := last.follow(t, body)
+						series := last.update(t, body)
 						if found := unreadableNeighbor.FindString(body); found != "" || series[`namedprocess_namegroup_num_procs{groupname="neighbor"}`] != 1 {
 							t.Errorf("the neighbor was not read: %q", found)
 						}
-						// Within execve(2) they have given up most of it.
+						// Within execve(2) they have freed most of their memory.
 						if got := series[resident]; series[procs] != count+1 || kind == "mmap" && got < before/2 || got <= 0 || got > before*2 {
-							t.Errorf("got %v victims with %v bytes, want %v", series[procs], got, before)
+							t.Errorf("got %v processes with %v bytes, want %v", series[procs], got, before)
 						}
 					}
 					if threads := threadCount(t, r.PID); threads > 24 {
-						t.Errorf("got %d threads", threads)
+						t.Errorf("got %d threads, want at most 24", threads)
 					}
-					held.release()
-					eventually(t, "all to be free", held.free)
-					eventually(t, "all to be read", func() bool {
-						series := last.follow(t, r.Scrape())
+					blocked.resume()
+					eventually(t, "all processes to resume", blocked.allResumed)
+					eventually(t, "all processes to be read", func() bool {
+						series := last.update(t, r.Scrape())
 						return series[procs] == count+1 && series[unread] == 0 && series["namedprocess_exporter_unresponsive_processes{}"] == 0
 					})
 				})
@@ -215,10 +213,9 @@ func TestUnresponsiveOnceKnown(t *testing.T) {
 	})
 }
 
-// TestUnresponsiveProcesses has many processes that cannot be read, those with their
-// memory locked and those in execve(2), which waits for a file to be closed or for
-// such a lock, from before the exporter starts or since then, for both sources. The
-// rest of the machine must be there all the time.
+// TestUnresponsiveProcesses blocks many processes: with a locked memory map, or within execve(2),
+// which waits for a file to close or for such a lock. They block before the exporter starts or
+// afterwards. All other processes must be read in every scrape.
 func TestUnresponsiveProcesses(t *testing.T) {
 	const config = "process_names:\n  - name: unresponsive\n    exe: [edgecase, exe, sharedvm]\n  - name: '{{.Comm}}'\n    cmdline: ['.+']\n"
 	counts := map[string][]int{"mmap": {200}, "exec": {50}, "share": {50}}
@@ -228,9 +225,9 @@ func TestUnresponsiveProcesses(t *testing.T) {
 	eachSource(t, func(t *testing.T, source string) {
 		for kind, counts := range counts {
 			for _, count := range counts {
-				for _, early := range []bool{true, false} {
-					t.Run(fmt.Sprintf("%d %s/early=%v", count, kind, early), func(t *testing.T) {
-						testUnresponsive(t, strings.TrimPrefix(source, "--source="), kind, count, early, config)
+				for _, blockFirst := range []bool{true, false} {
+					t.Run(fmt.Sprintf("%d %s/early=%v", count, kind, blockFirst), func(t *testing.T) {
+						testUnresponsive(t, strings.TrimPrefix(source, "--source="), kind, count, blockFirst, config)
 					})
 				}
 			}
@@ -238,17 +235,17 @@ func TestUnresponsiveProcesses(t *testing.T) {
 	})
 }
 
-// blockedScrapes is how many scrapes a victim holds out: half a minute of one a
-// second, after the first few.
+// unresponsiveScrapes is the number of scrapes while processes block. With make chaos, half a minute
+// of them are a second apart.
 var unresponsiveScrapes = map[bool]int{false: 12, true: 42}[chaos]
 
-// TestLockedEpollFdinfo has processes whose fdinfo would hold who reads it until they
-// are let go, even beyond SIGKILL, and with it the port. The exporter does not read
-// it: it answers, and when it is killed another one can take its place.
+// TestLockedEpollFdinfo has processes whose fdinfo files block readers, even after SIGKILL, so that
+// the exporter would keep its port. The exporter does not read these files, and can be killed and
+// replaced.
 func TestLockedEpollFdinfo(t *testing.T) {
 	eachSource(t, func(t *testing.T, source string) {
 		const config = "process_names:\n  - {name: unresponsive, exe: [edgecase, exe]}\n"
-		held := startUnresponsive(t, "epoll", 10)
+		blocked := startUnresponsive(t, "epoll", 10)
 		start := func(address string) *instance {
 			path, err := plainBinary()
 			if err != nil {
@@ -260,7 +257,7 @@ func TestLockedEpollFdinfo(t *testing.T) {
 		}
 		wantAll := func(r *instance) {
 			if body := r.Scrape(); !strings.Contains(body, `num_procs{groupname="unresponsive"} 11`) {
-				t.Errorf("got %v", linesWith(strings.Split(body, "\n"), "unresponsive"))
+				t.Errorf("got %v, want 11 processes", linesWith(strings.Split(body, "\n"), "unresponsive"))
 			}
 		}
 		r := start("127.0.0.1:0")
@@ -271,17 +268,17 @@ func TestLockedEpollFdinfo(t *testing.T) {
 		r.Wait()
 		wantAll(start(address))
 		if took := time.Since(killed); chaos && took > time.Second {
-			t.Errorf("the next exporter answered after %v", took)
+			t.Errorf("got a response of the next exporter after %v, want a second", took)
 		}
-		held.release()
+		blocked.resume()
 	})
 }
 
-func testUnresponsive(t *testing.T, source, kind string, count int, early bool, config string) {
+func testUnresponsive(t *testing.T, source, kind string, count int, blockFirst bool, config string) {
 	startIdleProcess(t, "neighbor")
-	var held *unresponsive
-	if early {
-		held = startUnresponsive(t, kind, count)
+	var blocked *unresponsive
+	if blockFirst {
+		blocked = startUnresponsive(t, kind, count)
 	}
 	path, err := plainBinary()
 	if err != nil {
@@ -290,12 +287,12 @@ func testUnresponsive(t *testing.T, source, kind string, count int, early bool, 
 	r := startCommand(t, exec.Command(path, "--source="+source, "--web.listen-address=127.0.0.1:0", "--config.path", writeFile(t, "c.yml", config)))
 	r.URL = r.waitForURL()
 	normal := time.Duration(0)
-	if !early {
+	if !blockFirst {
 		r.Scrape()
 		start := time.Now()
 		r.Scrape()
 		normal = time.Since(start)
-		held = startUnresponsive(t, kind, count)
+		blocked = startUnresponsive(t, kind, count)
 	}
 	startIdleProcess(t, "newcomer")
 	var times []time.Duration
@@ -307,34 +304,34 @@ func testUnresponsive(t *testing.T, source, kind string, count int, early bool, 
 		body := r.Scrape()
 		times = append(times, time.Since(start))
 		for _, name := range []string{"neighbor", "newcomer"} {
-			// The first scrape may share the walk that the start began.
-			if early && i == 0 && name == "newcomer" {
+			// The first scrape can share the walk at the start of the exporter.
+			if blockFirst && i == 0 && name == "newcomer" {
 				continue
 			}
 			if !strings.Contains(body, `num_procs{groupname="`+name+`"} 1`) {
-				t.Errorf("scrape %d lacks %s", i, name)
+				t.Errorf("scrape %d: got no %s", i, name)
 			}
 		}
 		if !strings.Contains(body, "namedprocess_exporter_scrape_success 1\n") {
-			t.Errorf("scrape %d was no success", i)
+			t.Errorf("scrape %d failed", i)
 		}
 	}
 	threads := threadCount(t, r.PID)
-	t.Logf("normal %v, then %v; %d threads", normal, times, threads)
+	t.Logf("duration without blocked processes %v, then %v; %d threads", normal, times, threads)
 	if threads > 24 {
 		t.Errorf("got %d threads, want at most 24", threads)
 	}
 	if checkTimes && times[0] > 500*time.Millisecond {
-		t.Errorf("the first scrape took %v", times[0])
+		t.Errorf("got a first scrape of %v, want at most 500 ms", times[0])
 	}
-	held.release()
-	eventually(t, "all to be free", held.free)
+	blocked.resume()
+	eventually(t, "all processes to resume", blocked.allResumed)
 	all := count + 1
 	if kind == "share" {
 		all += count
 	}
 	scrapes := 0
-	eventually(t, "all to be there again", func() bool {
+	eventually(t, "all processes to be counted again", func() bool {
 		scrapes++
 		body := r.Scrape()
 		return strings.Contains(body, `num_procs{groupname="unresponsive"} `+strconv.Itoa(all)+"\n") &&
@@ -342,30 +339,29 @@ func testUnresponsive(t *testing.T, source, kind string, count int, early bool, 
 	}, func() string { return strings.Join(linesWith(strings.Split(r.Scrape(), "\n"), "unresponsive"), "\n") })
 	series, _ := parseMetrics(t, r.Scrape())
 	const cpu = `namedprocess_namegroup_cpu_seconds_total{groupname="unresponsive",mode=`
-	// They wait for their input, and use nothing any more. Of those that were there
-	// before the exporter it counts what they use from then on, which is little.
-	got, want := series[cpu+`"user"}`]+series[cpu+`"system"}`], held.cpu()
-	if early {
+	// The processes sleep. Those that existed before the exporter count from then on, which is little.
+	got, want := series[cpu+`"user"}`]+series[cpu+`"system"}`], blocked.cpu()
+	if blockFirst {
 		want = 0
 	}
-	// By /proc, up to a tick each of user and system time is not told.
+	// procfs omits up to a tick each of user and system time.
 	if n := float64(all); got > want+0.005*n || got < want-0.02*n {
 		t.Errorf("got %v seconds of CPU of %d processes, want %v", got, all, want)
 	}
 	if chaos {
-		for range 5 { // at the same pace
+		for range 5 { // at the same interval
 			<-time.After(time.Second)
 			start := time.Now()
 			r.Scrape()
 			normal = max(normal, time.Since(start))
 		}
-		// One may have waited for a CPU.
+		// One scrape may have waited for a CPU.
 		if slices.Sort(times[1:]); times[len(times)-2] > normal+50*time.Millisecond {
-			t.Errorf("scrapes took %v, and %v when nothing was in the way", times[len(times)-2:], normal)
+			t.Errorf("got scrapes of %v, want about the usual %v", times[len(times)-2:], normal)
 		}
 		if scrapes > 2 {
-			t.Error("they were not all there after two scrapes")
+			t.Error("got more than two scrapes until all were counted")
 		}
 	}
-	t.Logf("all there after %d scrapes", scrapes)
+	t.Logf("all counted after %d scrapes", scrapes)
 }

@@ -8,11 +8,11 @@ import (
 	"testing"
 )
 
-// TestUnresponsiveWebConfig has the web configuration on a file server that does not answer
-// any more. What it said stays in force, and no request waits for it.
+// TestUnresponsiveWebConfig replaces the web configuration with a file whose file system does not
+// respond. The previous configuration stays in use, and no request waits.
 func TestUnresponsiveWebConfig(t *testing.T) {
-	holder := startFuse(t, "fuse=stat")
-	deaf := fmt.Sprintf("/proc/%d/root%s", children(t, holder.command.Process.Pid)[0], filepath.Join(holder.dir, "f"))
+	server := startFuse(t, "fuse=stat")
+	unresponsivePath := fmt.Sprintf("/proc/%d/root%s", children(t, server.command.Process.Pid)[0], filepath.Join(server.dir, "f"))
 	good := writeFile(t, "good.yml", "http_server_config: {headers: {X-Frame-Options: deny}}\n")
 	path := filepath.Join(t.TempDir(), "web.yml")
 	pointTo := func(file string) {
@@ -35,21 +35,21 @@ func TestUnresponsiveWebConfig(t *testing.T) {
 			}
 			_ = response.Body.Close()
 			if header := response.Header.Get("X-Frame-Options"); response.StatusCode != 200 || header != "deny" {
-				t.Fatalf("got %s and %q", response.Status, header)
+				t.Fatalf("got %s and header %q, want 200 and deny", response.Status, header)
 			}
 			return strings.Contains(strings.Join(r.Log(), "\n"), log)
 		})
 	}
-	pointTo(deaf)
+	pointTo(unresponsivePath)
 	until("timed out reading web configuration")
-	until("timed out reading web configuration")          // once more, as in every scrape from now on
-	if err := holder.command.Process.Kill(); err != nil { // which makes the kernel answer for it
+	until("timed out reading web configuration")          // again: every scrape reads it from now on
+	if err := server.command.Process.Kill(); err != nil { // the kernel then aborts the requests to the file system
 		t.Fatal(err)
 	}
 	until("cannot reload web configuration")
 	pointTo(good)
 	until("reloaded web configuration")
 	if code := r.Stop(); code != 0 {
-		t.Errorf("exit status %d", code)
+		t.Errorf("got exit status %d, want 0", code)
 	}
 }

@@ -18,25 +18,22 @@ import (
 	"github.com/seed57308aee/process_exporter/testdata/proctree"
 )
 
-// chaos is set by `make chaos`: full loads, against the binary that
-// users run, with its promised times. Otherwise loads are small and brief, and
-// only what holds at any speed is asked.
+// chaos is set by make chaos: full loads, with checks of time limits. Otherwise loads are small, and
+// the tests check only results that do not depend on speed.
 var chaos = os.Getenv("PROCESS_EXPORTER_CHAOS") != ""
 
-// chaosTime is how long each kind of abuse goes on then, and guessTime how long
-// passwords are guessed.
+// chaosDuration is the duration of each client load under make chaos, and guessDuration that of
+// password guessing.
 const chaosDuration, guessDuration = 10 * time.Second, time.Minute
 
-// raced is set by PROCESS_EXPORTER_RACE: with the race detector, under the loads of
-// the tests that otherwise do without it. An exporter with it is slow and large, so
-// that nothing is asked about time and memory.
+// raceDetector is set by PROCESS_EXPORTER_RACE, which makes the load tests use the binary with the
+// race detector. Time and memory are then not checked.
 var raceDetector = os.Getenv("PROCESS_EXPORTER_RACE") != ""
 
-// timed says that the promised times and sizes are asked for.
+// checkTimes enables the checks of times and sizes.
 var checkTimes = chaos && !raceDetector
 
-// plainBinary builds the exporter without the race detector, as users have it,
-// unless PROCESS_EXPORTER_RACE asks for it.
+// plainBinary builds the exporter without the race detector, unless PROCESS_EXPORTER_RACE is set.
 var plainBinary = sync.OnceValues(func() (string, error) {
 	if raceDetector {
 		return binary, nil
@@ -50,7 +47,7 @@ var plainBinary = sync.OnceValues(func() (string, error) {
 	return path, nil
 })
 
-// underAbuse starts the exporter that is to be abused.
+// startForClients starts the exporter for a client load.
 func startForClients(t *testing.T, args ...string) *instance {
 	t.Helper()
 	if !chaos {
@@ -66,12 +63,11 @@ func startForClients(t *testing.T, args ...string) *instance {
 	return r
 }
 
-// An abuse is what testdata/hostileclients does to the exporter, and with how many
-// clients.
+// A clientLoad is a kind of client in testdata/hostileclients, and the number of clients.
 type clientLoad struct {
 	kind      string
 	clients   int
-	megabytes int // that the exporter may grow by meanwhile
+	megabytes int // allowed growth of the exporter
 }
 
 var clientLoads = []clientLoad{
@@ -88,9 +84,9 @@ var buildHostileClients = sync.OnceValues(func() (string, error) {
 	return path, nil
 })
 
-// begin starts the clients and returns how to stop them. They run with the
-// least priority, since real ones have machines of their own.
-func (a clientLoad) begin(t *testing.T, address string) (stop func()) {
+// start starts the clients and returns a function that stops them. They run with the lowest priority,
+// because real clients use other machines.
+func (a clientLoad) start(t *testing.T, address string) (stop func()) {
 	t.Helper()
 	path, err := buildHostileClients()
 	if err != nil {
@@ -118,25 +114,25 @@ func (a clientLoad) begin(t *testing.T, address string) (stop func()) {
 	}
 }
 
-// TestHostileClients scrapes beside clients of each hostile kind. Every scrape has to
-// succeed, and afterwards the exporter must be as it was.
+// TestHostileClients scrapes while hostile clients of each kind run. Every scrape must succeed, and
+// afterwards files and memory must be released.
 func TestHostileClients(t *testing.T) {
 	for _, a := range clientLoads {
 		t.Run(a.kind, func(t *testing.T) { scrapeDuring(t, startForClients(t), a, nil) })
 	}
 }
 
-// TestPasswordGuessing has guessers beside a scraper that knows the password.
+// TestPasswordGuessing scrapes with the correct password while other clients guess passwords.
 func TestPasswordGuessing(t *testing.T) {
 	config := writeFile(t, "web.yml", "basic_auth_users: {alice: '"+defaultCostHash+"'}\n")
 	r := startForClientsWithPassword(t, "-web.config.file", config)
 	scrapeDuring(t, r, clientLoad{"guess", 100, 32}, func(request *http.Request) { request.SetBasicAuth("alice", password) })
 }
 
-// usualHash is of the same password, with the cost that tools use.
+// defaultCostHash is a hash of the same password with the default bcrypt cost.
 const defaultCostHash = "$2a$10$Ty.QQ6tfW7FjNkuDcIlqoeTLt/cxLwuYhXEMj9.R6JDBoiQ0xJrAu"
 
-// launchAbused is underAbuse for an exporter that asks for a password.
+// startForClientsWithPassword is like startForClients for an exporter that requires a password.
 func startForClientsWithPassword(t *testing.T, args ...string) *instance {
 	t.Helper()
 	if chaos {
@@ -145,10 +141,10 @@ func startForClientsWithPassword(t *testing.T, args ...string) *instance {
 	return startListening(t, withListener(args)...)
 }
 
-// A holdings is what an exporter holds on to.
+// A resources holds the file descriptors and the memory of an exporter.
 type resources struct {
 	files, connections, residentKB int
-	links                          []string // what the files are
+	links                          []string // targets of the file descriptors
 }
 
 func (r *instance) resources() resources {
@@ -175,7 +171,7 @@ func (r *instance) resources() resources {
 	return f
 }
 
-// scrapeBeside scrapes while something goes on, once before and once after.
+// scrapeDuring scrapes before, during and after a client load.
 func scrapeDuring(t *testing.T, r *instance, a clientLoad, prepare func(*http.Request)) {
 	t.Helper()
 	scrape := func() (time.Duration, error) {
@@ -207,17 +203,17 @@ func scrapeDuring(t *testing.T, r *instance, a clientLoad, prepare func(*http.Re
 	before := r.resources()
 	cpu := r.cpu()
 	start := time.Now()
-	stop := a.begin(t, strings.TrimPrefix(r.URL, "http://"))
+	stop := a.start(t, strings.TrimPrefix(r.URL, "http://"))
 	var times []time.Duration
 	worst := before
-	lasts := time.Second
+	duration := time.Second
 	switch {
 	case chaos && a.kind == "guess":
-		lasts = guessDuration
+		duration = guessDuration
 	case chaos:
-		lasts = chaosDuration
+		duration = chaosDuration
 	}
-	for time.Since(start) < lasts || len(times) < 5 {
+	for time.Since(start) < duration || len(times) < 5 {
 		took, err := scrape()
 		if err != nil {
 			t.Errorf("scrape %d: %v", len(times), err)
@@ -226,49 +222,48 @@ func scrapeDuring(t *testing.T, r *instance, a clientLoad, prepare func(*http.Re
 		now := r.resources()
 		worst.files, worst.connections = max(worst.files, now.files), max(worst.connections, now.connections)
 		worst.residentKB = max(worst.residentKB, now.residentKB)
-		time.Sleep(20 * time.Millisecond) // the rhythm of the scraper
+		time.Sleep(20 * time.Millisecond) // scrape interval
 	}
 	used, passed := r.cpu()-cpu, time.Since(start)
 	stop()
 	ended := time.Now()
-	beside := (used - time.Duration(len(times))*perScrape).Seconds() / passed.Seconds()
+	withoutScrapes := (used - time.Duration(len(times))*perScrape).Seconds() / passed.Seconds()
 	slices.Sort(times)
 	p99 := times[len(times)*99/100]
-	t.Logf("%d scrapes, p50 %v, p99 %v, worst %v; %.0f%% of a core, %.0f%% beside the scrapes; files %d, at worst %d, connections %d; RSS %+d KiB",
-		len(times), times[len(times)/2], p99, times[len(times)-1], 100*used.Seconds()/passed.Seconds(), 100*beside,
+	t.Logf("%d scrapes, p50 %v, p99 %v, slowest %v; %.0f%% of a core, %.0f%% without the scrapes; files %d, peak %d, peak connections %d; RSS %+d KiB",
+		len(times), times[len(times)/2], p99, times[len(times)-1], 100*used.Seconds()/passed.Seconds(), 100*withoutScrapes,
 		before.files, worst.files, worst.connections, worst.residentKB-before.residentKB)
 	if worst.connections-before.connections > 128+1 {
 		t.Errorf("got %d connections, want at most 128", worst.connections-before.connections)
 	}
 	if checkTimes && (p99 > time.Second || worst.residentKB-before.residentKB > a.megabytes<<10 || used > passed) {
-		t.Error("that is too slow or too much")
+		t.Error("got too much time or memory")
 	}
-	// A fifth of a core compares passwords, see internal/webserver/basic_auth.go; what is left
-	// turns away those that wait for no turn.
-	if chaos && a.kind == "guess" && beside > 0.5 {
-		t.Error("guessing takes too much")
+	// Password comparisons use a fifth of a core, see internal/webserver/basic_auth.go. The rest
+	// rejects requests that are not compared.
+	if chaos && a.kind == "guess" && withoutScrapes > 0.5 {
+		t.Error("got too much CPU time for guessed passwords")
 	}
 	after := before
-	eventually(t, "files and memory as before", func() bool {
+	eventually(t, "the initial files and memory", func() bool {
 		after = r.resources()
 		return after.files <= before.files && (!checkTimes || after.residentKB <= before.residentKB+retainedKB)
 	}, func() string {
 		return fmt.Sprintf("%q and %d KiB, want %q and %d KiB", after.links, after.residentKB, before.links, before.residentKB)
 	})
-	if back := time.Since(ended); chaos && back > 10*time.Second {
-		t.Errorf("files and memory were back after %v", back)
+	if recovery := time.Since(ended); chaos && recovery > 10*time.Second {
+		t.Errorf("got the initial files and memory after %v, want 10 s", recovery)
 	} else {
-		t.Logf("files and memory were back after %v", back.Round(time.Millisecond))
+		t.Logf("initial files and memory after %v", recovery.Round(time.Millisecond))
 	}
 }
 
-// stays is how many kilobytes of memory an exporter that was abused may keep, as one
-// does that has been scraped for a while.
+// retainedKB is the memory in kilobytes that an exporter may keep after a client load, as after many
+// scrapes.
 const retainedKB = 8 << 10
 
-// costOf returns the CPU time that the exporter takes for something, where it is to
-// be known well.
-func (r *instance) cpuPerCall(what func() (time.Duration, error)) time.Duration {
+// cpuPerCall returns the CPU time that the exporter uses for a call. It is 0 without make chaos.
+func (r *instance) cpuPerCall(call func() (time.Duration, error)) time.Duration {
 	r.t.Helper()
 	if !chaos {
 		return 0
@@ -276,19 +271,19 @@ func (r *instance) cpuPerCall(what func() (time.Duration, error)) time.Duration 
 	const times = 200
 	before := r.cpu()
 	for range times {
-		if _, err := what(); err != nil {
+		if _, err := call(); err != nil {
 			r.t.Fatal(err)
 		}
 	}
 	return (r.cpu() - before) / times
 }
 
-// TestConcurrentScrapesShareWalks counts the walks that many clients cause. One process of the
-// file system that is read is such that each walk counts it once, as an error.
+// TestConcurrentScrapesShareWalks counts the walks that many clients cause. Each walk counts one
+// unreadable process as an error.
 func TestConcurrentScrapesShareWalks(t *testing.T) {
 	processes := 200
 	if chaos {
-		processes = 3000 // for walks to take long
+		processes = 3000 // makes walks slow
 	}
 	tree := proctree.New(t, 1000)
 	for pid := 2; pid < processes; pid++ {
@@ -301,48 +296,48 @@ func TestConcurrentScrapesShareWalks(t *testing.T) {
 		}
 		t.Run(a.kind, func(t *testing.T) {
 			r := startForClients(t, "--source=procfs", "--procfs", tree.Root)
-			count := func() (walks, answers, took float64) {
+			count := func() (walks, responses, took float64) {
 				series, _ := parseMetrics(t, r.Scrape())
 				return series["namedprocess_scrape_procread_errors{}"], series[`promhttp_metric_handler_requests_total{code="200"}`], series["namedprocess_exporter_scrape_duration_seconds{}"]
 			}
-			walks, answers, _ := count()
+			walks, responses, _ := count()
 			if again, _, _ := count(); again != walks+1 {
-				t.Fatalf("got %v walks counted after %v and one more", again, walks)
+				t.Fatalf("got %v walks, want one more than %v", again, walks)
 			}
 			begun := time.Now()
-			stop := a.begin(t, strings.TrimPrefix(r.URL, "http://"))
-			lasts := time.Second
+			stop := a.start(t, strings.TrimPrefix(r.URL, "http://"))
+			duration := time.Second
 			if chaos {
-				lasts = chaosDuration
+				duration = chaosDuration
 			}
-			var seen, mine float64
-			for time.Since(begun) < lasts || mine < 5 {
+			var walkTime, own float64
+			for time.Since(begun) < duration || own < 5 {
 				_, _, took := count()
-				seen += took
-				mine++
-				time.Sleep(20 * time.Millisecond) // the rhythm of the scraper
+				walkTime += took
+				own++
+				time.Sleep(20 * time.Millisecond) // scrape interval
 			}
-			last, answered, _ := count()
+			last, lastResponses, _ := count()
 			passed := time.Since(begun).Seconds()
 			stop()
-			walks, answers = last-walks, answered-answers
-			busy := walks * seen / mine
-			t.Logf("%.0f walks for %.0f answers in %.1f s; a walk takes %.1f ms, all of them %.2f s", walks, answers, passed, 1e3*seen/mine, busy)
-			if walks > answers+maxUnanswered || a.kind == "burst" && walks > mine+maxUnanswered+(answers-mine)/2 {
-				t.Errorf("got %v walks for %v answers, of which %v are ours", walks, answers, mine)
+			walks, responses = last-walks, lastResponses-responses
+			busy := walks * walkTime / own
+			t.Logf("%.0f walks for %.0f responses in %.1f s; a walk takes %.1f ms, all of them %.2f s", walks, responses, passed, 1e3*walkTime/own, busy)
+			if walks > responses+maxUnanswered || a.kind == "burst" && walks > own+maxUnanswered+(responses-own)/2 {
+				t.Errorf("got %v walks for %v responses, %v of them of this test", walks, responses, own)
 			}
-			// Beyond a second's worth scrapes run for half of the time: serving/pace.go.
+			// Beyond one second, walks may use half of the time: see internal/webserver.
 			if chaos && busy > 1.25+passed/2 {
-				t.Errorf("walks took %.2f s of %.1f", busy, passed)
+				t.Errorf("got %.2f s of walks in %.1f s", busy, passed)
 			}
 		})
 	}
 }
 
-// maxUnanswered is how many walks may be for clients that have hung up, or wait still.
+// maxUnanswered is the number of walks for clients that have disconnected or still wait.
 const maxUnanswered = 4
 
-// cpu returns the CPU time that the exporter has used.
+// cpu returns the CPU time of the exporter.
 func (r *instance) cpu() time.Duration {
 	r.t.Helper()
 	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", r.PID))

@@ -13,7 +13,7 @@ import (
 	"testing"
 )
 
-// buildWorkload builds testdata/workload, once for all tests.
+// buildWorkload builds testdata/workload once.
 var buildWorkload = sync.OnceValues(func() (string, error) {
 	path := filepath.Join(filepath.Dir(binary), "workload")
 	out, err := exec.Command("go", "build", "-o", path, "./testdata/workload").CombinedOutput()
@@ -23,7 +23,7 @@ var buildWorkload = sync.OnceValues(func() (string, error) {
 	return path, nil
 })
 
-// A worker is a process that does the work it is told to.
+// A worker is a helper process that runs commands from its standard input.
 type worker struct {
 	t       *testing.T
 	command *exec.Cmd
@@ -31,8 +31,8 @@ type worker struct {
 	out     *bufio.Scanner
 }
 
-// startWorker starts a worker whose command line holds name, and waits until
-// it listens. It ends with the test.
+// startWorker starts testdata/workload with name as its last argument, and waits until it is ready.
+// The test cleanup ends it.
 func startWorker(t *testing.T, name string) *worker {
 	t.Helper()
 	path, err := buildWorkload()
@@ -42,11 +42,11 @@ func startWorker(t *testing.T, name string) *worker {
 	return startWorkerOf(t, exec.Command(path, name))
 }
 
-// startWorkerOf starts a program that obeys lines as the workload does.
+// startWorkerOf starts a program with the command protocol of testdata/workload.
 func startWorkerOf(t *testing.T, command *exec.Cmd) *worker {
 	t.Helper()
 	w := &worker{t: t, command: command}
-	// Quiet while it waits: no garbage collector, one thread for Go code.
+	// Without garbage collection and with one thread for Go code it uses no CPU time while it waits.
 	w.command.Env = append(os.Environ(), "GOGC=off", "GOMAXPROCS=1")
 	in, err := w.command.StdinPipe()
 	if err != nil {
@@ -73,7 +73,7 @@ func (w *worker) expect(want string) {
 	}
 }
 
-// do tells the worker to do something, and waits until it is done.
+// do sends a command and waits until it is done.
 func (w *worker) do(format string, args ...any) {
 	w.t.Helper()
 	if _, err := fmt.Fprintf(w.in, format+"\n", args...); err != nil {
@@ -82,7 +82,7 @@ func (w *worker) do(format string, args ...any) {
 	w.expect("done")
 }
 
-// end lets the worker exit, and waits for it.
+// end closes the standard input of the worker and waits for its exit.
 func (w *worker) end() {
 	if w.command.ProcessState != nil {
 		return

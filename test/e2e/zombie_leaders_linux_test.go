@@ -9,16 +9,16 @@ import (
 	"testing"
 )
 
-// belongings is what processes have, by the names of metrics.
+// An expectedTotals holds the expected values of a group by metric.
 type expectedTotals map[string]float64
 
-// addLiving adds what the files of a living thread show of its process, whose main
-// thread has exited, and what the process itself has used.
+// addProcess adds the values of a process whose main thread has exited, from the files of a live
+// thread and of the process.
 func (h expectedTotals) addProcess(t *testing.T, pid int) {
 	t.Helper()
 	threads, err := os.ReadDir(fmt.Sprintf("/proc/%d/task", pid))
 	if err != nil || len(threads) < 2 {
-		t.Fatalf("got threads %v: %v", threads, err)
+		t.Fatalf("got threads %v, error %v, want at least 2", threads, err)
 	}
 	living := ""
 	for _, thread := range threads {
@@ -33,7 +33,7 @@ func (h expectedTotals) addProcess(t *testing.T, pid int) {
 	}
 	stat := statOf(t, strconv.Itoa(pid))
 	if stat.State != 'Z' {
-		t.Fatalf("the main thread is in state %c", stat.State)
+		t.Fatalf("got main thread in state %c, want Z", stat.State)
 	}
 	number := func(words []string, at int) float64 {
 		n, err := strconv.ParseFloat(words[at], 64)
@@ -63,9 +63,9 @@ func readText(t *testing.T, path string) string {
 	return string(text)
 }
 
-// TestZombieLeaders has processes whose main thread has exited, which look like
-// zombies though they hold memory and files and have used CPU time. They get their
-// group by a command line that their own directory does not show any more.
+// TestZombieLeaders starts processes whose main thread has exited. They look like zombies, but hold
+// memory and files and have used CPU time. Their group depends on a command line that their own /proc
+// directory does not show any more.
 func TestZombieLeaders(t *testing.T) {
 	requireLinux(t)
 	eachSource(t, func(t *testing.T, source string) {
@@ -82,7 +82,7 @@ func TestZombieLeaders(t *testing.T) {
 			pids = append(pids, startEdgeCase(t, "map=anonymous,8388608", "busy", "threads=3", "exitmain="+token).Process.Pid)
 		}
 		var report string
-		eventually(t, "what the processes have", func() bool {
+		eventually(t, "the values of the processes", func() bool {
 			text := r.Scrape()
 			want := make(expectedTotals)
 			for _, pid := range pids {
@@ -104,7 +104,7 @@ func TestZombieLeaders(t *testing.T) {
 			for what, value := range want {
 				slack := 0.05 * value
 				if what == "cpu" {
-					slack += float64(count) * 0.02 // a clock tick for user and one for system
+					slack += float64(count) * 0.02 // one clock tick each of user and system time
 				}
 				if got[what] < value-slack || got[what] > value+slack {
 					return false
