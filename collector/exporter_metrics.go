@@ -31,10 +31,6 @@ func single(value func(*walk) float64) func(*walk, emit) {
 	return func(w *walk, put emit) { put(value(w), labelValues{}) }
 }
 
-// isPartial reports whether the deadline expired before everything was read. If
-// the walk failed, health belongs to the walk before.
-func (w *walk) isPartial() bool { return w.overdue || w.err == nil && w.health.Incomplete }
-
 // exporterMetrics returns the table of all metrics about scrapes, walks and
 // rules.
 func exporterMetrics() []exporterMetric {

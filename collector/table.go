@@ -10,27 +10,25 @@ import (
 	"github.com/seed57308aee/process_exporter/grouping"
 )
 
-// maxPairs bounds the cache of label pairs. Thread names and wchans can be made
-// up by any user.
+// maxPairs limits the cache of label pairs: any user can choose thread names.
 const maxPairs = 20_000
 
-// A table turns groups into metric families. It serves one goroutine at a time
-// for what it builds of groups; families without groups need no care.
+// A table builds the metric families of walks. It is not safe for concurrent use.
 type table struct {
-	rows []row // by name
+	rows []row // sorted by name
 
-	pairs map[pair]*dto.LabelPair // each label pair once, since nothing changes one
-	cells *cells                  // where the next samples come from
-	reuse *cells                  // of families that somebody is done with before the next is built
-	lines []byte                  // the same, of text
+	pairs   map[pair]*dto.LabelPair // cache of immutable label pairs
+	samples *arena                  // memory of the next samples
+	shared  *arena                  // memory of families that are used one at a time
+	lines   []byte                  // memory of text that is used one family at a time
 }
 
-// A row is a metric family, of groups or of our own work.
+// A row is a metric family of groups or of the exporter.
 type row struct {
 	name, help string
 	kind       prometheus.ValueType
 	labels     []string
-	grouped    bool // with the labels of groups, too
+	grouped    bool // has the labels of groups in addition to labels
 	fill       func(t *table, mf *dto.MetricFamily, w *walk)
 	text       func(dst []byte, w *walk) []byte
 }
@@ -39,7 +37,7 @@ type row struct {
 type pair struct{ name, value string }
 
 func newTable() *table {
-	t := &table{pairs: make(map[pair]*dto.LabelPair), reuse: new(cells)}
+	t := &table{pairs: make(map[pair]*dto.LabelPair), shared: new(arena)}
 	for _, f := range families() {
 		t.rows = append(t.rows, row{f.name, f.help, f.kind, f.labels, true, func(t *table, mf *dto.MetricFamily, w *walk) {
 			for i := range w.groups {
@@ -47,36 +45,38 @@ func newTable() *table {
 			}
 		}, f.appendGroups})
 	}
-	for _, h := range exporterMetrics() {
-		t.rows = append(t.rows, row{h.name, h.help, h.kind, h.labels, false, func(t *table, mf *dto.MetricFamily, w *walk) {
-			if h.always || w.err == nil {
-				h.collect(w, func(value float64, labels labelValues) { mf.Metric = append(mf.Metric, t.plain(&h, value, labels)) })
+	for _, m := range exporterMetrics() {
+		t.rows = append(t.rows, row{m.name, m.help, m.kind, m.labels, false, func(t *table, mf *dto.MetricFamily, w *walk) {
+			if m.always || w.err == nil {
+				m.collect(w, func(value float64, labels labelValues) {
+					mf.Metric = append(mf.Metric, t.exporterSample(&m, value, labels))
+				})
 			}
-		}, h.appendText})
+		}, m.appendText})
 	}
 	slices.SortFunc(t.rows, func(a, b row) int { return strings.Compare(a.name, b.name) })
 	return t
 }
 
-// build returns a family for every row, in order, also those without samples.
-// Those are new at every call.
+// build returns a family for every row, in the order of rows, including families
+// without samples. The families are in new memory.
 func (t *table) build(w *walk) []*dto.MetricFamily {
 	out := make([]*dto.MetricFamily, 0, len(t.rows))
-	t.cells = new(cells)
+	t.samples = new(arena)
 	for i := range t.rows {
 		out = append(out, t.family(i, w, nil))
 	}
 	return out
 }
 
-// each builds one family after the other that has samples, in the same memory:
-// what use is handed is gone when it returns. An error of it ends the whole.
+// each calls use with every family that has samples. All families use the same
+// memory. It stops at the first error of use.
 func (t *table) each(w *walk, use func(*dto.MetricFamily) error) error {
-	t.cells = t.reuse
+	t.samples = t.shared
 	for i := range t.rows {
-		t.reuse.next()
-		mf := t.family(i, w, t.reuse.metrics)
-		t.reuse.metrics = mf.Metric[:0]
+		t.shared.reset()
+		mf := t.family(i, w, t.shared.metrics)
+		t.shared.metrics = mf.Metric[:0]
 		if len(mf.Metric) == 0 {
 			continue
 		}
@@ -87,6 +87,7 @@ func (t *table) each(w *walk, use func(*dto.MetricFamily) error) error {
 	return nil
 }
 
+// family builds the family of row i and appends its samples to metrics.
 func (t *table) family(i int, w *walk, metrics []*dto.Metric) *dto.MetricFamily {
 	r := &t.rows[i]
 	mf := newFamily(r.name, r.help, r.kind)
@@ -95,11 +96,11 @@ func (t *table) family(i int, w *walk, metrics []*dto.Metric) *dto.MetricFamily 
 	return mf
 }
 
-// plain returns a sample that belongs to no group.
-func (t *table) plain(h *exporterMetric, value float64, labels labelValues) *dto.Metric {
-	m := t.cells.take(h.kind, value)
-	for i := range h.labels {
-		m.Label = append(m.Label, &dto.LabelPair{Name: &h.labels[i], Value: &labels[i]})
+// exporterSample returns a sample of a metric of the exporter.
+func (t *table) exporterSample(e *exporterMetric, value float64, labels labelValues) *dto.Metric {
+	m := t.samples.newSample(e.kind, value)
+	for i := range e.labels {
+		m.Label = append(m.Label, &dto.LabelPair{Name: &e.labels[i], Value: &labels[i]})
 	}
 	return m
 }
@@ -112,20 +113,20 @@ func newFamily(name, help string, kind prometheus.ValueType) *dto.MetricFamily {
 	return &dto.MetricFamily{Name: &name, Help: &help, Type: &metricType}
 }
 
-// addGroup adds the samples that a family has of one group.
-func (t *table) addGroup(mf *dto.MetricFamily, f *family, g *grouping.Group, names []string) {
+// addGroup adds the samples of one group to mf. labelNames are the names of
+// g.Labels.
+func (t *table) addGroup(mf *dto.MetricFamily, f *family, g *grouping.Group, labelNames []string) {
 	f.samples(g, func(value float64, labels labelValues) {
-		mf.Metric = append(mf.Metric, t.sample(f, g, names, value, labels))
+		mf.Metric = append(mf.Metric, t.groupSample(f, g, labelNames, value, labels))
 	})
 }
 
-// sample returns a sample of a group with the labels that f has beside those of
-// the group, of which names are the names.
-func (t *table) sample(f *family, g *grouping.Group, names []string, value float64, labels labelValues) *dto.Metric {
-	m := t.cells.take(f.kind, value)
+// groupSample returns a sample of a group with labels sorted by name.
+func (t *table) groupSample(f *family, g *grouping.Group, labelNames []string, value float64, labels labelValues) *dto.Metric {
+	m := t.samples.newSample(f.kind, value)
 	m.Label = append(m.Label, t.pair("groupname", g.Name))
 	for i, value := range g.Labels {
-		m.Label = append(m.Label, t.pair(names[i], value))
+		m.Label = append(m.Label, t.pair(labelNames[i], value))
 	}
 	for i, name := range f.labels {
 		m.Label = append(m.Label, t.pair(name, labels[i]))
@@ -134,6 +135,7 @@ func (t *table) sample(f *family, g *grouping.Group, names []string, value float
 	return m
 }
 
+// pair returns the cached label pair.
 func (t *table) pair(name, value string) *dto.LabelPair {
 	key := pair{name, value}
 	if p := t.pairs[key]; p != nil {

@@ -15,8 +15,8 @@ import (
 	"github.com/seed57308aee/process_exporter/testdata/proctree"
 )
 
-// encode writes families as the client library does.
-func encode(t testing.TB, families []*dto.MetricFamily) string {
+// clientText returns families in the text format of the client library.
+func clientText(t testing.TB, families []*dto.MetricFamily) string {
 	t.Helper()
 	var out bytes.Buffer
 	for _, f := range families {
@@ -30,74 +30,92 @@ func encode(t testing.TB, families []*dto.MetricFamily) string {
 	return out.String()
 }
 
-func texts(t *testing.T, c *Collector, w *walk) (out string) {
+// ourText returns the text of eachText.
+func ourText(t *testing.T, c *Collector, w *walk) (out string) {
 	t.Helper()
-	if err := c.table.eachText(w, func(_ string, lines []byte) error { out += string(lines); return nil }); err != nil {
+	err := c.table.eachText(w, func(_ string, lines []byte) error {
+		out += string(lines)
+		return nil
+	})
+	if err != nil {
 		t.Fatal(err)
 	}
 	return out
 }
 
-func oneByOne(t *testing.T, c *Collector, w *walk) (out string) {
+// familyText returns the families of each in the text format of the client library.
+func familyText(t *testing.T, c *Collector, w *walk) (out string) {
 	t.Helper()
-	if err := c.table.each(w, func(mf *dto.MetricFamily) error { out += encode(t, []*dto.MetricFamily{mf}); return nil }); err != nil {
+	err := c.table.each(w, func(mf *dto.MetricFamily) error {
+		out += clientText(t, []*dto.MetricFamily{mf})
+		return nil
+	})
+	if err != nil {
 		t.Fatal(err)
 	}
 	return out
 }
 
-// TestTexts are what the client library makes of the families.
-func TestTexts(t *testing.T) {
-	odd := "a \"b\" \\ c\nd\xff"
-	f := newFixture(t, setup{config: "- comm: [a]\n- comm: [b]\n"}, proctree.Process{PID: 7, Comm: "a", Threads: []proctree.Thread{{TID: 8, Comm: "t"}}}, proctree.Process{PID: 9, Comm: "b"})
+// TestText compares the text with the text that the client library writes for the
+// same families.
+func TestText(t *testing.T) {
+	special := "a \"b\" \\ c\nd\xff"
+	f := newFixture(t, setup{config: "- comm: [a]\n- comm: [b]\n"},
+		proctree.Process{PID: 7, Comm: "a", Threads: []proctree.Thread{{TID: 8, Comm: "t"}}},
+		proctree.Process{PID: 9, Comm: "b"})
 	c := f.c
 	walk := c.join(context.Background())
-	walk.coverage.Rules[0].Rule = &grouping.Rule{Template: odd}
+	walk.coverage.Rules[0].Rule = &grouping.Rule{Template: special}
 	check := func(what string) {
 		t.Helper()
-		want := encode(t, c.table.build(walk))
-		for how, got := range map[string]string{"text": texts(t, c, walk), "one by one": oneByOne(t, c, walk)} {
+		want := clientText(t, c.table.build(walk))
+		for function, got := range map[string]string{"eachText": ourText(t, c, walk), "each": familyText(t, c, walk)} {
 			if got != want || got == "" {
-				t.Errorf("%s, %s: got\n%s\nwant\n%s", what, how, got, want)
+				t.Errorf("%s, %s: got\n%s\nwant\n%s", what, function, got, want)
 			}
 		}
 	}
-	check("as it is")
+	check("one walk")
 	usage := grouping.Counters{UserNanos: 1, SystemNanos: 1 << 62, ReadBytes: 1_000_000, WriteBytes: math.MaxUint64}
 	walk.groups = []grouping.Group{{
-		Name: odd, ExitsKnown: true, Known: math.MaxUint16, Counted: math.MaxUint16, Procs: 999_999, Counters: usage,
+		Name: special, ExitsKnown: true, Known: math.MaxUint16, Counted: math.MaxUint16, Procs: 999_999, Counters: usage,
 		WorstFDRatio: 1. / 3, SmapsAge: math.NaN(), OldestStart: 1_700_000_000,
-		Threads:    []grouping.Thread{{Name: odd, Counters: usage, Counted: math.MaxUint16}},
-		WChans:     []grouping.WChan{{Name: odd, Count: 3}},
+		Threads:    []grouping.Thread{{Name: special, Counters: usage, Counted: math.MaxUint16}},
+		WChans:     []grouping.WChan{{Name: special, Count: 3}},
 		Exits:      []grouping.Exit{{Reason: "killed", Code: "SIGKILL", Count: 1}},
 		Unreadable: []grouping.UnreadableField{{Field: platform.FieldIO, Procs: 1}},
 	}}
-	check("everything that is odd")
-	walk.labels, walk.groups[0].Labels = []string{"aa", "zz"}, []string{"", odd}
+	check("special values and characters")
+	walk.labels, walk.groups[0].Labels = []string{"aa", "zz"}, []string{"", special}
 	walk.groups[0].Expect = &grouping.Expect{Min: 1, Max: 2}
-	walk.groups[0].TopCPU = []grouping.Member{{PID: 7, Comm: odd, Value: 0.5}}
+	walk.groups[0].TopCPU = []grouping.Member{{PID: 7, Comm: special, Value: 0.5}}
 	check("labels of rules")
 	walk.groups = nil
 	check("no groups")
 	walk.err = context.Canceled
-	check("a failed walk")
+	check("failed walk")
 }
 
-// TestTextValues are those of the client library for any number.
+// TestTextValues compares the text of numbers with the text that the client library
+// writes.
 func TestTextValues(t *testing.T) {
-	for _, v := range []float64{0, 1, 0.1, 1e-9, 999_999, 999_999.5, 1e6, 123_456_789, 1 << 53, 1e21, -1, -17.5, math.MaxFloat64, math.Inf(1), math.Inf(-1), math.NaN()} {
+	values := []float64{
+		0, 1, 0.1, 1e-9, 999_999, 999_999.5, 1e6, 123_456_789, 1 << 53, 1e21, -1, -17.5,
+		math.MaxFloat64, math.Inf(1), math.Inf(-1), math.NaN(),
+	}
+	for _, v := range values {
 		name, kind := "x", dto.MetricType_GAUGE
 		got := string(appendValue([]byte("# TYPE x gauge\nx"), v))
-		want := encode(t, []*dto.MetricFamily{{Name: &name, Type: &kind, Metric: []*dto.Metric{{Gauge: &dto.Gauge{Value: &v}}}}})
+		want := clientText(t, []*dto.MetricFamily{{Name: &name, Type: &kind, Metric: []*dto.Metric{{Gauge: &dto.Gauge{Value: &v}}}}})
 		if got != want {
 			t.Errorf("got %q, want %q", got, want)
 		}
 	}
 }
 
-// TestTextAllocates leaves next to nothing for the garbage collector: what it
-// does leave grows with families, not with groups or threads.
-func TestTextAllocates(t *testing.T) {
+// TestTextAllocations checks that allocations increase with the number of families
+// only, not with groups or threads.
+func TestTextAllocations(t *testing.T) {
 	f := newFixture(t, setup{config: "- comm: [a]\n"}, proctree.Process{PID: 7, Comm: "a"})
 	walk := f.c.join(context.Background())
 	text := func(groups int) float64 {

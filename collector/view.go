@@ -7,29 +7,28 @@ import (
 	"github.com/seed57308aee/process_exporter/grouping"
 )
 
-// A View is what one walk found. Nothing changes it any more.
+// A View is the immutable result of one walk.
 type View struct {
-	Time     time.Time // when the walk ended
-	Took     time.Duration
+	Time     time.Time        // end of the walk
+	Took     time.Duration    // duration of the walk
 	Err      error            // why there are no groups
-	Groups   []grouping.Group // by name
-	Labels   []string         // the names of the labels that groups have beside groupname
+	Groups   []grouping.Group // sorted by name
+	Labels   []string         // label names of groups, without groupname
 	Health   grouping.Health
 	Coverage grouping.Coverage
 }
 
-// Watch hands every walk that ends from now on to see, in their order. It must be
-// called before the first scrape; see must not wait.
-func (c *Collector) Watch(see func(View)) { c.see = append(c.see, see) }
+// Watch calls observe with the result of every walk, in the order of walks. Watch
+// must be called before the first scrape. observe must not block.
+func (c *Collector) Watch(observe func(View)) { c.observers = append(c.observers, observe) }
 
-// Walk waits for the walk that runs, or for one that it starts, but no longer
-// than ctx.
+// Walk waits for the running walk, or for a new one, but not longer than ctx.
 func (c *Collector) Walk(ctx context.Context) { c.join(ctx) }
 
-// show hands a walk that is done to who watches.
-func (c *Collector) show(w *walk) {
-	for _, see := range c.see {
-		see(View{
+// notify calls the observers with a finished walk.
+func (c *Collector) notify(w *walk) {
+	for _, observe := range c.observers {
+		observe(View{
 			Time: time.Now(), Took: w.took, Err: w.err,
 			Groups: w.groups, Labels: w.labels, Health: w.health, Coverage: w.coverage,
 		})

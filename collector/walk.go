@@ -1,0 +1,144 @@
+package collector
+
+import (
+	"context"
+	"time"
+
+	dto "github.com/prometheus/client_model/go"
+
+	"github.com/seed57308aee/process_exporter/grouping"
+)
+
+// A walk is one update of the Tracker. After done is closed, all fields but
+// families are immutable.
+type walk struct {
+	done     chan struct{}
+	groups   []grouping.Group
+	labels   []string // label names of groups, without groupname
+	health   grouping.Health
+	coverage grouping.Coverage
+	failures uint64 // failed walks so far
+	took     time.Duration
+	err      error
+	overdue  bool                // a substitute for a walk that was not finished at the deadline
+	families []*dto.MetricFamily // nil until a scrape needs them
+}
+
+// isPartial reports whether the deadline expired before everything was read. If
+// the walk failed, health belongs to the walk before.
+func (w *walk) isPartial() bool { return w.overdue || w.err == nil && w.health.Incomplete }
+
+// join waits for the running walk, or starts one. If ctx ends first, it returns a
+// substitute without groups and the walk continues for the next scrape. If a
+// shorter deadline of another scrape made the walk incomplete, join starts
+// another walk.
+func (c *Collector) join(ctx context.Context) *walk {
+	w, started := c.begin(ctx)
+	if !c.wait(ctx, w) {
+		return c.overdue(ctx)
+	}
+	if started || !w.health.Incomplete {
+		return w
+	}
+	if w, _ = c.begin(ctx); !c.wait(ctx, w) {
+		return c.overdue(ctx)
+	}
+	return w
+}
+
+// begin returns the running walk, or starts one with the deadline of ctx.
+func (c *Collector) begin(ctx context.Context) (w *walk, started bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.running != nil {
+		return c.running, false
+	}
+	c.running = &walk{done: make(chan struct{})}
+	go c.run(c.running, walkDeadline(ctx))
+	return c.running, true
+}
+
+// wait waits until w is finished. It returns false if ctx ends first.
+func (c *Collector) wait(ctx context.Context, w *walk) bool {
+	select {
+	case <-w.done:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// overdue returns a substitute for a walk that is not finished at the deadline.
+func (c *Collector) overdue(ctx context.Context) *walk {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return &walk{
+		health: c.last.health, coverage: c.last.coverage, labels: c.last.labels, failures: c.last.failures,
+		err: ctx.Err(), overdue: true,
+	}
+}
+
+// Run starts a walk whenever the number of pending exits reaches the limit of the
+// source, until ctx ends. It returns at once if the source has no exit events.
+func (c *Collector) Run(ctx context.Context) {
+	pending := c.tracker.ExitsPending()
+	for pending != nil {
+		select {
+		case <-pending:
+			w, _ := c.begin(ctx)
+			c.wait(ctx, w)
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// walkDeadline returns the deadline of a walk. It leaves a tenth of the time until
+// the deadline of ctx for the response.
+func walkDeadline(ctx context.Context) time.Time {
+	now := time.Now()
+	end, ok := ctx.Deadline()
+	if !ok {
+		return now.Add(DefaultTimeout)
+	}
+	return end.Add(-end.Sub(now) / 10)
+}
+
+// run updates the Tracker. Only one walk runs at a time.
+func (c *Collector) run(w *walk, deadline time.Time) {
+	ctx, cancel := context.WithDeadline(context.Background(), deadline)
+	defer cancel()
+	start := time.Now()
+	w.groups, w.err = c.tracker.Update(ctx)
+	w.took = time.Since(start)
+	w.health, w.coverage, w.labels = c.tracker.Health(), c.tracker.Coverage(), c.tracker.LabelNames()
+	c.logChanges(w)
+	c.mu.Lock()
+	w.failures = c.last.failures
+	if w.err != nil {
+		w.failures++
+	}
+	c.last, c.running = *w, nil
+	c.last.families, c.last.groups = nil, nil
+	c.mu.Unlock()
+	c.notify(w)
+	close(w.done)
+}
+
+// logChanges logs problems of w that the walk before did not have. Only run
+// changes c.last, so that logChanges may read it without the mutex.
+func (c *Collector) logChanges(w *walk) {
+	if w.err != nil {
+		c.log.Error("cannot read processes", "err", w.err)
+	}
+	if w.health.HidePID && !c.last.health.HidePID {
+		c.log.Warn("processes of other users are hidden: mount /proc without hidepid, mount it with gid= of a group of the exporter, or grant CAP_SYS_PTRACE")
+	}
+	if before := c.last.health.Source; before != "" && before != w.health.Source {
+		_, reason := c.tracker.Kind()
+		c.log.Warn("switched process source", "source", w.health.Source, "reason", reason)
+	}
+	if c.last.health.GroupLimitHits == 0 && w.health.GroupLimitHits > 0 {
+		c.log.Warn("reached the limit of groups; processes of further groups count in "+grouping.OtherName, "groups", w.coverage.Groups)
+	}
+}
