@@ -42,8 +42,11 @@ var allowedImports = map[string][]string{
 	},
 	"internal/logging": {"github.com/prometheus/common/promslog"},
 
-	"internal/tui":   {module + "/internal/webui", "github.com/charmbracelet/bubbletea", "github.com/charmbracelet/x/ansi"},
-	"internal/webui": {module + "/internal/httpgzip", module + "/collector", module + "/grouping", module + "/platform", "github.com/prometheus/common/version"},
+	"internal/tui": {module + "/internal/webui", "github.com/charmbracelet/bubbletea", "github.com/charmbracelet/x/ansi"},
+	"internal/webui": {
+		module + "/internal/httpgzip", module + "/collector", module + "/grouping", module + "/platform",
+		"github.com/prometheus/common/version",
+	},
 	"internal/webserver": {
 		module + "/internal/httpgzip",
 		"github.com/coreos/go-systemd/v22/activation", "github.com/mdlayher/vsock",
@@ -70,7 +73,9 @@ var allowedImports = map[string][]string{
 
 // systemCallDirs lists the directories whose files named *_linux.go make system
 // calls. Those of the web server concern only its own sockets.
-var systemCallDirs = []string{"internal/webserver", "platform", "platform/bpf", "platform/internal/host", "platform/process", "platform/sandbox", "procfs"}
+var systemCallDirs = []string{
+	"internal/webserver", "platform", "platform/bpf", "platform/internal/host", "platform/process", "platform/sandbox", "procfs",
+}
 
 // isAllowed reports whether a file may import a package.
 func isAllowed(file, imported string) bool {
@@ -134,7 +139,9 @@ func TestImports(t *testing.T) {
 		if err != nil {
 			return err
 		}
-		if name := entry.Name(); entry.IsDir() && file != "." && (slices.Contains([]string{"testdata", "deploy", "test"}, name) || name[0] == '.') {
+		name := entry.Name()
+		isSkipped := slices.Contains([]string{"testdata", "deploy", "test"}, name) || name[0] == '.'
+		if entry.IsDir() && file != "." && isSkipped {
 			return filepath.SkipDir
 		}
 		if !strings.HasSuffix(file, ".go") || strings.HasSuffix(file, "_test.go") {

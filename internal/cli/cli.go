@@ -36,13 +36,13 @@ func Run(args []string) int {
 		fmt.Fprintf(os.Stderr, "%s: %s\n", config.Program, oneLine(err))
 	}
 	daemon.TuneRuntime()
-	return run(context.Background(), args, os.Stdout, os.Stderr)
+	return execute(context.Background(), args, os.Stdout, os.Stderr)
 }
 
-// run runs a command, or the daemon if args begins with a flag, until it ends or
+// execute runs a command, or the daemon if args begins with a flag, until it ends or
 // ctx does. An error is one line on stderr. A closed stdout is not an error: its
 // reader does not need more output.
-func run(ctx context.Context, args []string, stdout, stderr io.Writer) (status int) {
+func execute(ctx context.Context, args []string, stdout, stderr io.Writer) (status int) {
 	command := config.Program
 	var err error
 	switch {

@@ -199,7 +199,8 @@ func (g *grouped) result(e *grouping.Explanation, s *config.Settings) string {
 	case e.OverLimit:
 		return fmt.Sprintf("in group %q: the group limit is reached; increase --max-groups or max_groups of rule %d", e.Group, e.Rule.Position)
 	case e.InheritedFrom != nil:
-		return fmt.Sprintf("in group %q of its ancestor %s (%d), because no rule matches; children: false in rule %d or --children=false excludes it",
+		return fmt.Sprintf("in group %q of its ancestor %s (%d), because no rule matches; "+
+			"children: false in rule %d or --children=false excludes it",
 			e.Group, printable(e.InheritedFrom.Comm), e.InheritedFrom.PID, e.Rule.Position)
 	case e.Grouped:
 		return fmt.Sprintf("in group %q%s, because rule %d is the first that matches", e.Group, g.formatLabels(e.Labels), e.Rule.Position)

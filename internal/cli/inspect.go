@@ -22,7 +22,8 @@ func inspectCommand() command {
 		app.Flag("json", "Print one JSON document, with the names and units of psutil.").BoolVar(&in.JSON)
 		app.Flag("attrs", "Comma-separated attributes to print, instead of all.").PlaceHolder("NAME,...").StringVar(&attrs)
 		app.Flag("watch", "Print again at this interval, until interrupted.").PlaceHolder("DURATION").DurationVar(&in.Watch)
-		app.Flag("timeout", "Timeout per process. Values that are not read in time are omitted.").PlaceHolder("DURATION").Default("2s").DurationVar(&in.Timeout)
+		app.Flag("timeout", "Timeout per process. Values that are not read in time are omitted.").PlaceHolder("DURATION").
+			Default("2s").DurationVar(&in.Timeout)
 		app.Flag("show-environ", "Print the values of environment variables, which may be secrets.").BoolVar(&in.ShowEnviron)
 	}
 	return command{

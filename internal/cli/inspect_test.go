@@ -15,7 +15,7 @@ import (
 func runArgs(t *testing.T, args ...string) (status int, stdout, stderr string) {
 	t.Helper()
 	var out, errs strings.Builder
-	status = run(t.Context(), args, &out, &errs)
+	status = execute(t.Context(), args, &out, &errs)
 	return status, out.String(), errs.String()
 }
 

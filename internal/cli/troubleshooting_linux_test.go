@@ -38,119 +38,139 @@ func inUnit(p proctree.Process, unit string, uid uint32) proctree.Process {
 	return p
 }
 
-func problems() []problem {
-	explain := func(target string) []string { return []string{"explain", "--config.path", "config.yaml", target} }
-	nginx := []proctree.Process{
+// explain returns the arguments that explain a process.
+func explain(target string) []string {
+	return []string{"explain", "--config.path", "config.yaml", target}
+}
+
+// nginxProcesses returns a main process and a worker.
+func nginxProcesses() []proctree.Process {
+	processes := []proctree.Process{
 		inUnit(newProcess(700, 1, "nginx", "nginx: master process /usr/sbin/nginx"), "nginx.service", 0),
 		inUnit(newProcess(701, 700, "nginx", "nginx: worker process"), "nginx.service", 4033),
 	}
-	nginx[0].Exe, nginx[1].Exe = "/usr/sbin/nginx", "/usr/sbin/nginx"
+	processes[0].Exe, processes[1].Exe = "/usr/sbin/nginx", "/usr/sbin/nginx"
+	return processes
+}
+
+// javaProcess returns a Java service.
+func javaProcess() []proctree.Process {
 	java := inUnit(newProcess(800, 1, "java", "/usr/bin/java", "-Xmx2g", "-jar", "/opt/shop/shop.jar"), "shop.service", 4077)
 	java.Exe = "/usr/lib/jvm/21/bin/java"
-	return []problem{
-		{
-			title:   "A group has no processes or is missing",
-			symptom: "The service is running, but its group shows 0 or is missing.",
-			config:  "process_names:\n- name: redis\n  comm: redis-server\n",
-			args:    []string{"groups", "--config.path", "config.yaml", "--pause=0s"},
-			remedy: "A rule with a fixed name has a group from the first scrape, so 0 means that no process matches. " +
-				"A name with template fields, such as `{{.Comm}}`, creates a group only for a matching process. For an alert, add `expect: {min: 1}` to the rule.",
+	return []proctree.Process{java}
+}
+
+var problems = []problem{
+	{
+		title:   "A group has no processes or is missing",
+		symptom: "The service is running, but its group shows 0 or is missing.",
+		config:  "process_names:\n- name: redis\n  comm: redis-server\n",
+		args:    []string{"groups", "--config.path", "config.yaml", "--pause=0s"},
+		remedy: "A rule with a fixed name has a group from the first scrape, so 0 means that no process matches. " +
+			"A name with template fields, such as `{{.Comm}}`, creates a group only for a matching process. " +
+			"For an alert, add `expect: {min: 1}` to the rule.",
+	},
+	{
+		title:   "The name is longer than 15 characters",
+		symptom: "`comm` never matches, although `ps -ef` shows the name.",
+		config:  "process_names:\n- name: me\n  comm: process-exporter\n",
+		procs:   []proctree.Process{newProcess(600, 1, "process-exporte", "/usr/bin/process-exporter")},
+		args:    explain("600"),
+		remedy:  "Linux keeps 15 bytes of a name. `check` warns about longer names. Use `comm: process-exporte`, or select by `exe`.",
+	},
+	{
+		title:   "exe does not match a running program",
+		symptom: "Worker processes that change their command line are not in the group of their main process.",
+		config:  "process_names:\n- name: nginx\n  exe: nginx\n",
+		procs:   nginxProcesses(),
+		args:    explain("701"),
+		remedy: "`exe` is the first argument of the command line, here `nginx: worker process`. " +
+			"Select by name (`comm: nginx`), by executable (`exe_path: /usr/sbin/nginx`) or by unit (`unit: nginx.service`).",
+	},
+	{
+		title:   "A regular expression does not match",
+		symptom: "The expression works in a tester, but not in a rule.",
+		config:  "process_names:\n- name: shop\n  cmdline: '^java .*shop\\.jar$'\n",
+		procs:   javaProcess(),
+		args:    explain("800"),
+		remedy: "The expression is compared with all arguments, joined by single spaces. The first argument includes its directory. " +
+			"Remove the `^`, or use `exe: java` and an expression for the other arguments.",
+	},
+	{
+		title:   "exe: ['.+'] matches nothing",
+		symptom: "A rule for all processes matches none.",
+		config:  "process_names:\n- name: '{{.Comm}}'\n  exe: ['.+']\n",
+		procs:   javaProcess(),
+		args:    explain("java"),
+		remedy:  "Only `cmdline` and `cgroup` are regular expressions. Use `cmdline: '.+'` to match all processes with a command line.",
+	},
+	{
+		title:   "A group has unexpected processes",
+		symptom: "A login shell is in the group sshd.",
+		config:  "process_names:\n- name: sshd\n  comm: sshd\n",
+		procs:   []proctree.Process{newProcess(900, 1, "sshd", "sshd: bob@pts/0"), newProcess(901, 900, "bash", "-bash")},
+		args:    explain("901"),
+		remedy: "A process that no rule matches joins the group of its nearest grouped ancestor. " +
+			"To exclude such processes, use `children: false` in the rule or `--children=false` for all rules, or add a rule for the shells.",
+	},
+	{
+		title:   "A program that a script starts is in the wrong group",
+		symptom: "`sh start.sh` executes redis, but redis stays in the group of the shells.",
+		config:  "process_names:\n- name: redis\n  comm: redis-server\n- name: shells\n  comm: [sh, bash]\n",
+		procs: []proctree.Process{
+			newProcess(850, 1, "sh", "/bin/sh", "/opt/start.sh"),
+			newProcess(851, 850, "redis-server", "redis-server *:6379"),
 		},
-		{
-			title:   "The name is longer than 15 characters",
-			symptom: "`comm` never matches, although `ps -ef` shows the name.",
-			config:  "process_names:\n- name: me\n  comm: process-exporter\n",
-			procs:   []proctree.Process{newProcess(600, 1, "process-exporte", "/usr/bin/process-exporter")},
-			args:    explain("600"),
-			remedy:  "Linux keeps 15 bytes of a name. `check` warns about longer names. Use `comm: process-exporte`, or select by `exe`.",
-		},
-		{
-			title:   "exe does not match a running program",
-			symptom: "Worker processes that change their command line are not in the group of their main process.",
-			config:  "process_names:\n- name: nginx\n  exe: nginx\n",
-			procs:   nginx,
-			args:    explain("701"),
-			remedy: "`exe` is the first argument of the command line, here `nginx: worker process`. " +
-				"Select by name (`comm: nginx`), by executable (`exe_path: /usr/sbin/nginx`) or by unit (`unit: nginx.service`).",
-		},
-		{
-			title:   "A regular expression does not match",
-			symptom: "The expression works in a tester, but not in a rule.",
-			config:  "process_names:\n- name: shop\n  cmdline: '^java .*shop\\.jar$'\n",
-			procs:   []proctree.Process{java},
-			args:    explain("800"),
-			remedy: "The expression is compared with all arguments, joined by single spaces. The first argument includes its directory. " +
-				"Remove the `^`, or use `exe: java` and an expression for the other arguments.",
-		},
-		{
-			title:   "exe: ['.+'] matches nothing",
-			symptom: "A rule for all processes matches none.",
-			config:  "process_names:\n- name: '{{.Comm}}'\n  exe: ['.+']\n",
-			procs:   []proctree.Process{java},
-			args:    explain("java"),
-			remedy:  "Only `cmdline` and `cgroup` are regular expressions. Use `cmdline: '.+'` to match all processes with a command line.",
-		},
-		{
-			title:   "A group has unexpected processes",
-			symptom: "A login shell is in the group sshd.",
-			config:  "process_names:\n- name: sshd\n  comm: sshd\n",
-			procs:   []proctree.Process{newProcess(900, 1, "sshd", "sshd: bob@pts/0"), newProcess(901, 900, "bash", "-bash")},
-			args:    explain("901"),
-			remedy: "A process that no rule matches joins the group of its nearest grouped ancestor. " +
-				"To exclude such processes, use `children: false` in the rule or `--children=false` for all rules, or add a rule for the shells.",
-		},
-		{
-			title:   "A program that a script starts is in the wrong group",
-			symptom: "`sh start.sh` executes redis, but redis stays in the group of the shells.",
-			config:  "process_names:\n- name: redis\n  comm: redis-server\n- name: shells\n  comm: [sh, bash]\n",
-			procs:   []proctree.Process{newProcess(850, 1, "sh", "/bin/sh", "/opt/start.sh"), newProcess(851, 850, "redis-server", "redis-server *:6379")},
-			args:    explain("851"),
-			remedy: "The group changes at the next scrape. A process that executes another program, or changes its name, user or cgroup, is matched again. " +
-				"`--recheck` is not necessary.",
-		},
-		{
-			title:   "An earlier rule matches",
-			symptom: "A later rule also matches the process.",
-			config:  "process_names:\n- name: '{{.Comm}}'\n  cmdline: '.+'\n- name: shop\n  cmdline: 'shop\\.jar'\n",
-			procs:   []proctree.Process{java},
-			args:    explain("800"),
-			remedy:  "The first rule that matches determines the group. Put specific rules before general rules. `check` warns about rules that are never reached.",
-		},
-		{
-			title:   "Exclude processes from a rule",
-			symptom: "RE2 has no lookahead, so a regular expression cannot exclude text.",
-			config:  "process_names:\n- name: java\n  exe: java\n  not:\n    cmdline: '-jar \\S*/shop\\.jar'\n",
-			procs:   []proctree.Process{java},
-			args:    explain("800"),
-			remedy:  "`not` accepts all selectors, and each of its entries excludes processes. A rule with `ignore: true` excludes its processes from all groups.",
-		},
-		{
-			title:   "User names are numbers",
-			symptom: "`{{.Username}}` is 4077 instead of a name.",
-			config:  "process_names:\n- name: '{{.Comm}} of {{.Username}}'\n  user: shop\n",
-			procs:   []proctree.Process{java},
-			args:    explain("800"),
-			remedy: "The user is not in the `/etc/passwd` of the exporter, for example in a container. " +
-				"Mount the file of the host, or select by number: `user: '4077'`.",
-		},
-		{
-			title:   "A kernel thread is in no group",
-			symptom: "`cmdline: '.+'` does not match `kworker` and other kernel threads.",
-			config:  "process_names:\n- name: '{{.Comm}}'\n  cmdline: '.+'\n",
-			procs:   []proctree.Process{{PID: 30, PPID: 2, Comm: "kworker/0:1-events", Flags: 0x200000, Start: 100}},
-			args:    explain("30"),
-			remedy: "A kernel thread has no command line. `cmdline: '.*'` matches it, and so does `comm: kthreadd`, the parent of all kernel threads. " +
-				"`namedprocess_unmatched_procs` counts processes without a group.",
-		},
-		{
-			title:   "Find the template field for a group name",
-			symptom: "The group should have the name of the jar file, not `java`.",
-			config:  "process_names:\n- name: '{{.App | default .ExeBase}} in {{.Unit}}'\n  exe: java\n  labels: {user: '{{.Username}}'}\n",
-			procs:   []proctree.Process{java},
-			args:    explain("800"),
-			remedy:  "`explain` prints all values that templates can use, also those that no rule compares.",
-		},
-	}
+		args: explain("851"),
+		remedy: "The group changes at the next scrape. " +
+			"A process that executes another program, or changes its name, user or cgroup, is matched again. " +
+			"`--recheck` is not necessary.",
+	},
+	{
+		title:   "An earlier rule matches",
+		symptom: "A later rule also matches the process.",
+		config:  "process_names:\n- name: '{{.Comm}}'\n  cmdline: '.+'\n- name: shop\n  cmdline: 'shop\\.jar'\n",
+		procs:   javaProcess(),
+		args:    explain("800"),
+		remedy: "The first rule that matches determines the group. Put specific rules before general rules. " +
+			"`check` warns about rules that are never reached.",
+	},
+	{
+		title:   "Exclude processes from a rule",
+		symptom: "RE2 has no lookahead, so a regular expression cannot exclude text.",
+		config:  "process_names:\n- name: java\n  exe: java\n  not:\n    cmdline: '-jar \\S*/shop\\.jar'\n",
+		procs:   javaProcess(),
+		args:    explain("800"),
+		remedy: "`not` accepts all selectors, and each of its entries excludes processes. " +
+			"A rule with `ignore: true` excludes its processes from all groups.",
+	},
+	{
+		title:   "User names are numbers",
+		symptom: "`{{.Username}}` is 4077 instead of a name.",
+		config:  "process_names:\n- name: '{{.Comm}} of {{.Username}}'\n  user: shop\n",
+		procs:   javaProcess(),
+		args:    explain("800"),
+		remedy: "The user is not in the `/etc/passwd` of the exporter, for example in a container. " +
+			"Mount the file of the host, or select by number: `user: '4077'`.",
+	},
+	{
+		title:   "A kernel thread is in no group",
+		symptom: "`cmdline: '.+'` does not match `kworker` and other kernel threads.",
+		config:  "process_names:\n- name: '{{.Comm}}'\n  cmdline: '.+'\n",
+		procs:   []proctree.Process{{PID: 30, PPID: 2, Comm: "kworker/0:1-events", Flags: 0x200000, Start: 100}},
+		args:    explain("30"),
+		remedy: "A kernel thread has no command line. " +
+			"`cmdline: '.*'` matches it, and so does `comm: kthreadd`, the parent of all kernel threads. " +
+			"`namedprocess_unmatched_procs` counts processes without a group.",
+	},
+	{
+		title:   "Find the template field for a group name",
+		symptom: "The group should have the name of the jar file, not `java`.",
+		config:  "process_names:\n- name: '{{.App | default .ExeBase}} in {{.Unit}}'\n  exe: java\n  labels: {user: '{{.Username}}'}\n",
+		procs:   javaProcess(),
+		args:    explain("800"),
+		remedy:  "`explain` prints all values that templates can use, also those that no rule compares.",
+	},
 }
 
 // troubleshooting returns the text of the page. The commands run on copies of
@@ -170,10 +190,12 @@ process_exporter groups --config.path config.yaml          # what do the groups 
 ` + "```" + `
 
 These commands accept the flags of the exporter, need no running exporter and change nothing. Run them as root to read the
-processes of other users. [configuration.md](configuration.md) describes the rules. ` + "`make generate`" + ` writes this page, with the output of all commands.
+processes of other users. [configuration.md](configuration.md) describes the rules.
+
+` + "`make generate`" + ` writes this page, with the output of all commands.
 
 `)
-	for _, p := range problems() {
+	for _, p := range problems {
 		t.Chdir(t.TempDir())
 		tree := proctree.New(t, 100_000)
 		tree.Set(append([]proctree.Process{inUnit(newProcess(1, 0, "systemd", "/sbin/init"), "init.scope", 0)}, p.procs...)...)
@@ -181,7 +203,7 @@ processes of other users. [configuration.md](configuration.md) describes the rul
 			t.Fatal(err)
 		}
 		var stdout, stderr bytes.Buffer
-		if status := run(context.Background(), append(p.args, "--procfs", tree.Root), &stdout, &stderr); status != 0 {
+		if status := execute(context.Background(), append(p.args, "--procfs", tree.Root), &stdout, &stderr); status != 0 {
 			t.Fatalf("%s: got status %d: %s", p.title, status, &stderr)
 		}
 		fmt.Fprintf(&b, "## %s\n\n%s\n\n```yaml\n%s```\n\n```console\n$ process_exporter %s\n%s```\n\n%s\n\n",

@@ -62,6 +62,21 @@ func isHelp(arg string) bool {
 	return isFlag(arg) && (name == "h" || name == "help")
 }
 
+// A rawFlag is the text of a flag as the user wrote it.
+type rawFlag struct {
+	dashes, name, value string
+	hasValue            bool // whether it contains "="
+}
+
+func parseRaw(arg string) rawFlag {
+	f := rawFlag{dashes: "-"}
+	if strings.HasPrefix(arg, "--") {
+		f.dashes = "--"
+	}
+	f.name, f.value, f.hasValue = strings.Cut(arg[len(f.dashes):], "=")
+	return f
+}
+
 // readFlag parses the flag at the start of args. It returns how many elements
 // of args the flag uses.
 func readFlag(args []string, kinds map[string]flagKind) (flagArg, int, error) {
@@ -69,55 +84,54 @@ func readFlag(args []string, kinds map[string]flagKind) (flagArg, int, error) {
 	if !isFlag(arg) || arg == "--" {
 		return flagArg{}, 0, unexpectedArg(arg, flagArg{}, kinds)
 	}
-	dashes := "-"
-	if strings.HasPrefix(arg, "--") {
-		dashes = "--"
-	}
-	name, value, hasValue := strings.Cut(arg[len(dashes):], "=")
-	kind, known := kinds[name]
+	f := parseRaw(arg)
+	kind, known := kinds[f.name]
 	switch {
 	case !known:
-		return readNegated(dashes, name, value, hasValue, kinds)
+		negated, err := f.readNegated(kinds)
+		return negated, 1, err
 	case kind == isSwitch:
-		f, err := readSwitch(dashes, name, value, hasValue)
-		return f, 1, err
-	case hasValue:
-		return flagArg{name, "--" + name + "=" + value}, 1, nil
+		on, err := f.readSwitch()
+		return on, 1, err
+	case f.hasValue:
+		return flagArg{f.name, "--" + f.name + "=" + f.value}, 1, nil
 	case len(args) == 1:
 		return flagArg{}, 0, fmt.Errorf("flag %s needs a value: use %s=VALUE", arg, arg)
 	}
-	return flagArg{name, "--" + name + "=" + args[1]}, 2, nil
+	return flagArg{f.name, "--" + f.name + "=" + args[1]}, 2, nil
 }
 
 // readSwitch parses the value of a switch as Go's flag package does.
-func readSwitch(dashes, name, value string, hasValue bool) (flagArg, error) {
+func (f rawFlag) readSwitch() (flagArg, error) {
 	on := true
-	if hasValue {
+	if f.hasValue {
 		var err error
-		if on, err = strconv.ParseBool(value); err != nil {
-			return flagArg{}, fmt.Errorf("invalid value %q for %s%s: use %[2]s%[3]s=true or %[2]s%[3]s=false", value, dashes, name)
+		if on, err = strconv.ParseBool(f.value); err != nil {
+			flag := f.dashes + f.name
+			return flagArg{}, fmt.Errorf("invalid value %q for %s: use %[2]s=true or %[2]s=false", f.value, flag)
 		}
 	}
 	if !on {
-		return flagArg{name, "--no-" + name}, nil
+		return flagArg{f.name, "--no-" + f.name}, nil
 	}
-	return flagArg{name, "--" + name}, nil
+	return flagArg{f.name, "--" + f.name}, nil
 }
 
 // readNegated parses kingpin's --no-name, which disables a switch. Any other
 // name is an unknown flag.
-func readNegated(dashes, name, value string, hasValue bool, kinds map[string]flagKind) (flagArg, int, error) {
-	positive, negated := strings.CutPrefix(name, "no-")
+func (f rawFlag) readNegated(kinds map[string]flagKind) (flagArg, error) {
+	positive, negated := strings.CutPrefix(f.name, "no-")
 	if kind, known := kinds[positive]; negated && known && kind == isSwitch {
-		if hasValue {
-			return flagArg{}, 0, fmt.Errorf("flag %s%s takes no value: use %s%s=true or %[3]s%[4]s=false", dashes, name, dashes, positive)
+		if f.hasValue {
+			flag := f.dashes + positive
+			return flagArg{}, fmt.Errorf("flag %s%s takes no value: use %s=true or %[3]s=false", f.dashes, f.name, flag)
 		}
-		return flagArg{positive, "--no-" + positive}, 1, nil
+		return flagArg{positive, "--no-" + positive}, nil
 	}
-	if flag := suggestFlag(name, value, kinds); flag != "" {
-		return flagArg{}, 0, fmt.Errorf("unknown flag %s%s: did you mean %s%s?", dashes, name, dashes, flag)
+	if flag := suggestFlag(f.name, f.value, kinds); flag != "" {
+		return flagArg{}, fmt.Errorf("unknown flag %s%s: did you mean %s%s?", f.dashes, f.name, f.dashes, flag)
 	}
-	return flagArg{}, 0, fmt.Errorf("unknown flag %s%s: %s lists all flags", dashes, name, HelpFlag)
+	return flagArg{}, fmt.Errorf("unknown flag %s%s: %s lists all flags", f.dashes, f.name, HelpFlag)
 }
 
 // suggestFlag returns the known flag that is most similar to name, "" for none.

@@ -7,52 +7,59 @@ import (
 	"time"
 )
 
+var normalizeTests = []struct {
+	name, args string // separated by spaces
+	want       string
+	wantErr    string
+}{
+	{name: "nothing"},
+	{name: "one dash, equals", args: "-config.path=f", want: "--config.path=f"},
+	{name: "one dash, space", args: "-config.path f", want: "--config.path=f"},
+	{name: "two dashes, equals", args: "--config.path=f", want: "--config.path=f"},
+	{name: "two dashes, space", args: "--config.path f", want: "--config.path=f"},
+	{name: "equals in the value", args: "-namemapping=java,-D=x", want: "--namemapping=java,-D=x"},
+	{name: "value that looks like a flag", args: "-namemapping -jar,(x)", want: "--namemapping=-jar,(x)"},
+	{name: "empty value", args: "-web.config.file=", want: "--web.config.file="},
+	{name: "switch", args: "-recheck", want: "--recheck"},
+	{name: "switch, two dashes", args: "--recheck", want: "--recheck"},
+	{name: "switch on", args: "-recheck=1 -debug=T -children=TRUE", want: "--recheck --debug --children"},
+	{name: "switch off", args: "-threads=false --children=0 -gather-smaps=F", want: "--no-threads --no-children --no-gather-smaps"},
+	{name: "switch off, kingpin", args: "--no-threads -no-children", want: "--no-threads --no-children"},
+	{name: "last flag wins", args: "-procfs=/a -threads=false -procfs /b -threads", want: "--procfs=/b --threads"},
+	{name: "last flag wins, both spellings", args: "--no-threads -threads=true", want: "--threads"},
+	{
+		name: "listen addresses accumulate", args: "-web.listen-address :1 --web.listen-address=:2",
+		want: "--web.listen-address=:1 --web.listen-address=:2",
+	},
+	{name: "end of flags", args: "-debug --", want: "--debug"},
+	{name: "help", args: "-h", want: "--help"},
+	{name: "help among others", args: "-debug -help -zzz", want: "--help"},
+	{name: "version", args: "-version", want: "--version"},
+
+	{
+		name: "switch with a value in the next argument", args: "-threads false -procnames app",
+		wantErr: `unexpected argument "false" after -threads: use -threads=false`,
+	},
+	{name: "argument first", args: "x -debug", wantErr: `unexpected argument "x"`},
+	{name: "argument after a value", args: "-procfs /p x", wantErr: `unexpected argument "x" after -procfs`},
+	{name: "argument after the end of flags", args: "-- x", wantErr: `unexpected argument "--"`},
+	{name: "a dash alone", args: "-debug -", wantErr: `unexpected argument "-"`},
+	{name: "not a boolean", args: "-threads=no", wantErr: `invalid value "no" for -threads: use -threads=true or -threads=false`},
+	{name: "empty boolean", args: "-threads=", wantErr: `invalid value "" for -threads`},
+	{name: "negated with a value", args: "--no-threads=false", wantErr: "--no-threads takes no value"},
+	{name: "negated, no switch", args: "--no-procfs", wantErr: "unknown flag --no-procfs"},
+	{name: "no value", args: "-debug -config.path", wantErr: "flag -config.path needs a value"},
+	{name: "misspelled", args: "-web.listn-address=:1", wantErr: "did you mean -web.listen-address?"},
+	{name: "of another exporter", args: "--config.file=f", wantErr: "did you mean --config.path?"},
+	{name: "of an old version", args: "-once-to-stdout", wantErr: "did you mean -once-to-stdout-delay?"},
+	{name: "short form", args: "-smaps=false", wantErr: "did you mean -gather-smaps?"},
+	{name: "no similar flag", args: "-xyzzy", wantErr: "unknown flag -xyzzy: --help lists all flags"},
+	{name: "hidden flag of kingpin", args: "--completion-bash", wantErr: "unknown flag --completion-bash"},
+}
+
 func TestNormalize(t *testing.T) {
 	kinds := flagKinds(Serve().newApp(new(Settings)))
-	tests := []struct {
-		name, args string // separated by spaces
-		want       string
-		wantErr    string
-	}{
-		{name: "nothing"},
-		{name: "one dash, equals", args: "-config.path=f", want: "--config.path=f"},
-		{name: "one dash, space", args: "-config.path f", want: "--config.path=f"},
-		{name: "two dashes, equals", args: "--config.path=f", want: "--config.path=f"},
-		{name: "two dashes, space", args: "--config.path f", want: "--config.path=f"},
-		{name: "equals in the value", args: "-namemapping=java,-D=x", want: "--namemapping=java,-D=x"},
-		{name: "value that looks like a flag", args: "-namemapping -jar,(x)", want: "--namemapping=-jar,(x)"},
-		{name: "empty value", args: "-web.config.file=", want: "--web.config.file="},
-		{name: "switch", args: "-recheck", want: "--recheck"},
-		{name: "switch, two dashes", args: "--recheck", want: "--recheck"},
-		{name: "switch on", args: "-recheck=1 -debug=T -children=TRUE", want: "--recheck --debug --children"},
-		{name: "switch off", args: "-threads=false --children=0 -gather-smaps=F", want: "--no-threads --no-children --no-gather-smaps"},
-		{name: "switch off, kingpin", args: "--no-threads -no-children", want: "--no-threads --no-children"},
-		{name: "last flag wins", args: "-procfs=/a -threads=false -procfs /b -threads", want: "--procfs=/b --threads"},
-		{name: "last flag wins, both spellings", args: "--no-threads -threads=true", want: "--threads"},
-		{name: "listen addresses accumulate", args: "-web.listen-address :1 --web.listen-address=:2", want: "--web.listen-address=:1 --web.listen-address=:2"},
-		{name: "end of flags", args: "-debug --", want: "--debug"},
-		{name: "help", args: "-h", want: "--help"},
-		{name: "help among others", args: "-debug -help -zzz", want: "--help"},
-		{name: "version", args: "-version", want: "--version"},
-
-		{name: "switch with a value in the next argument", args: "-threads false -procnames app", wantErr: `unexpected argument "false" after -threads: use -threads=false`},
-		{name: "argument first", args: "x -debug", wantErr: `unexpected argument "x"`},
-		{name: "argument after a value", args: "-procfs /p x", wantErr: `unexpected argument "x" after -procfs`},
-		{name: "argument after the end of flags", args: "-- x", wantErr: `unexpected argument "--"`},
-		{name: "a dash alone", args: "-debug -", wantErr: `unexpected argument "-"`},
-		{name: "not a boolean", args: "-threads=no", wantErr: `invalid value "no" for -threads: use -threads=true or -threads=false`},
-		{name: "empty boolean", args: "-threads=", wantErr: `invalid value "" for -threads`},
-		{name: "negated with a value", args: "--no-threads=false", wantErr: "--no-threads takes no value"},
-		{name: "negated, no switch", args: "--no-procfs", wantErr: "unknown flag --no-procfs"},
-		{name: "no value", args: "-debug -config.path", wantErr: "flag -config.path needs a value"},
-		{name: "misspelled", args: "-web.listen-adress=:1", wantErr: "did you mean -web.listen-address?"},
-		{name: "of another exporter", args: "--config.file=f", wantErr: "did you mean --config.path?"},
-		{name: "of an old version", args: "-once-to-stdout", wantErr: "did you mean -once-to-stdout-delay?"},
-		{name: "short form", args: "-smaps=false", wantErr: "did you mean -gather-smaps?"},
-		{name: "no similar flag", args: "-xyzzy", wantErr: "unknown flag -xyzzy: --help lists all flags"},
-		{name: "hidden flag of kingpin", args: "--completion-bash", wantErr: "unknown flag --completion-bash"},
-	}
-	for _, tt := range tests {
+	for _, tt := range normalizeTests {
 		t.Run(tt.name, func(t *testing.T) {
 			got, err := normalize(strings.Fields(tt.args), kinds)
 			if tt.wantErr != "" {
@@ -109,7 +116,9 @@ var invocations = []struct {
 		func(s *Settings) { s.ConfigPath, s.ProcFS = "/etc/process-exporter/all.yaml", "/host/proc" }},
 	{"Helm with a port", []string{"-web.listen-address=:9256", "-procfs=/host/proc", "-config.path=/etc/process-exporter/all.yaml"},
 		func(s *Settings) { s.ConfigPath, s.ProcFS = "/etc/process-exporter/all.yaml", "/host/proc" }},
-	{"Ansible", []string{"--config.path=/etc/process-exporter/all.yaml", "--web.listen-address=0.0.0.0:9256", "--web.config.file=/etc/process-exporter/web.yml"},
+	{"Ansible", []string{
+		"--config.path=/etc/process-exporter/all.yaml", "--web.listen-address=0.0.0.0:9256", "--web.config.file=/etc/process-exporter/web.yml",
+	},
 		func(s *Settings) {
 			s.ConfigPath = "/etc/process-exporter/all.yaml"
 			*s.Web.WebConfigFile = "/etc/process-exporter/web.yml"
@@ -122,7 +131,9 @@ var invocations = []struct {
 		}},
 	{"container", []string{"--procfs", "/host/proc", "-config.path", "/etc/process-exporter/all.yaml"},
 		func(s *Settings) { s.ConfigPath, s.ProcFS = "/etc/process-exporter/all.yaml", "/host/proc" }},
-	{"flags of node_exporter", []string{"--no-threads", "--log.level=warn", "--web.disable-exporter-metrics", "--web.max-requests=5", "--web.telemetry-path=/m"},
+	{"flags of node_exporter", []string{
+		"--no-threads", "--log.level=warn", "--web.disable-exporter-metrics", "--web.max-requests=5", "--web.telemetry-path=/m",
+	},
 		func(s *Settings) {
 			s.Threads, s.DisableExporterMetrics, s.MaxRequests, s.TelemetryPath = false, true, 5, "/m"
 		}},
@@ -186,7 +197,8 @@ func TestDefaults(t *testing.T) {
 	switch {
 	case !s.Children, !s.Threads, !s.Smaps, s.Recheck, s.RemoveEmptyGroups, s.Debug, s.DisableExporterMetrics:
 		t.Errorf("got switches %+v, want the defaults", s)
-	case s.ProcFS != "/proc", s.TelemetryPath != "/metrics", s.MaxRequests != 128, s.MaxConnections != 128, s.PprofAddress != "", s.RecheckLimit != 0, s.OnceDelay != 0:
+	case s.ProcFS != "/proc", s.TelemetryPath != "/metrics", s.MaxRequests != 128, s.MaxConnections != 128, s.PprofAddress != "",
+		s.RecheckLimit != 0, s.OnceDelay != 0:
 		t.Errorf("got values %+v, want the defaults", s)
 	case s.Log.Level.String() != "info", s.Log.Format.String() != "logfmt":
 		t.Errorf("got log level %q and format %q, want info and logfmt", s.Log.Level, s.Log.Format)
@@ -199,8 +211,8 @@ func TestParseInvalid(t *testing.T) {
 		args []string
 		want string
 	}{
-		{"rule file and names", []string{"-config.path", "f", "-procnames", "x"}, "-config.path cannot be used with -namemapping or -procnames"},
-		{"rule file and mapping", []string{"-config.path", "f", "-namemapping", "x,y"}, "-config.path cannot be used with -namemapping or -procnames"},
+		{"rule file and names", []string{"-config.path", "f", "-procnames", "x"}, "-config.path cannot be used with -namemapping"},
+		{"rule file and mapping", []string{"-config.path", "f", "-namemapping", "x,y"}, "cannot be used with -namemapping or -procnames"},
 		{"duration", []string{"-recheck-with-time-limit=5"}, `invalid value "5" for --recheck-with-time-limit`},
 		{"number", []string{"-web.max-requests=many"}, `invalid value "many" for --web.max-requests`},
 		{"level", []string{"-threads=false", "-log.level=loud"}, `invalid value "loud" for --log.level`},

@@ -39,7 +39,8 @@ func flagReference() string {
 process_exporter --config.path=rules.yaml --web.listen-address=127.0.0.1:9256
 ` + "```" + `
 
-- One dash or two, the value after ` + "`=`" + ` or in the next argument: ` + "`-config.path f`" + ` and ` + "`--config.path=f`" + ` are equal.
+- One dash or two, the value after ` + "`=`" + ` or in the next argument:
+  ` + "`-config.path f`" + ` and ` + "`--config.path=f`" + ` are equal.
 - Switches take a value only after ` + "`=`" + `: ` + "`-threads=false`" + `. ` + "`--no-threads`" + ` is equal.
 - If a flag is given twice, the last one counts. ` + "`web.listen-address`" + ` accumulates.
 - An argument that is not a flag is an error.

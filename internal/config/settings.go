@@ -72,7 +72,8 @@ func (s *Settings) validate() error {
 		return fmt.Errorf("invalid value %q for --web.telemetry-path: use a path that starts with a slash, such as /metrics", p)
 	}
 	if s.PprofAddress != "" && !isLoopback(s.PprofAddress) {
-		return fmt.Errorf("invalid value %q for --web.pprof-address: profiles expose memory contents; use a loopback address such as 127.0.0.1:6060", s.PprofAddress)
+		return fmt.Errorf("invalid value %q for --web.pprof-address: profiles expose memory contents; "+
+			"use a loopback address such as 127.0.0.1:6060", s.PprofAddress)
 	}
 	if s.MaxConnections < 1 {
 		return fmt.Errorf("invalid value %d for --web.max-connections: use at least 1", s.MaxConnections)

@@ -33,10 +33,13 @@ func TestFindMissing(t *testing.T) {
 		want   string
 	}{
 		{"both", platform.KindProcfs, all, 0, ptrace, []sandbox.Capability{ptrace, search}, ""},
-		{"none", platform.KindProcfs, all, 0, ptrace, nil, "CAP_SYS_PTRACE (io, proportional_memory, wait_channels), CAP_DAC_READ_SEARCH (io)"},
+		{"none", platform.KindProcfs, all, 0, ptrace, nil,
+			"CAP_SYS_PTRACE (io, proportional_memory, wait_channels), CAP_DAC_READ_SEARCH (io)"},
 		{"ptrace only", platform.KindProcfs, all, 0, ptrace, []sandbox.Capability{ptrace}, "CAP_DAC_READ_SEARCH (io)"},
-		{"read only", platform.KindProcfs, all, 0, ptrace, []sandbox.Capability{search}, "CAP_SYS_PTRACE (io, proportional_memory, wait_channels)"},
-		{"kernel that accepts CAP_PERFMON", platform.KindProcfs, all, 0, perf, nil, "CAP_SYS_PTRACE (io, wait_channels), CAP_DAC_READ_SEARCH (io), CAP_PERFMON (proportional_memory)"},
+		{"read only", platform.KindProcfs, all, 0, ptrace, []sandbox.Capability{search},
+			"CAP_SYS_PTRACE (io, proportional_memory, wait_channels)"},
+		{"kernel that accepts CAP_PERFMON", platform.KindProcfs, all, 0, perf, nil,
+			"CAP_SYS_PTRACE (io, wait_channels), CAP_DAC_READ_SEARCH (io), CAP_PERFMON (proportional_memory)"},
 		{"ptrace implies perfmon", platform.KindBPF, all, 0, perf, []sandbox.Capability{ptrace}, ""},
 		{"I/O by BPF", platform.KindBPF, none, 0, perf, nil, ""},
 		{"executable paths", platform.KindBPF, none, platform.IdentityExe, perf, nil, "CAP_SYS_PTRACE (executable_paths)"},
@@ -100,16 +103,7 @@ func TestCheckCapabilities(t *testing.T) {
 	}
 	for _, step := range steps {
 		step.do()
-		families, err := metrics.Gather()
-		if err != nil {
-			t.Fatal(err)
-		}
-		var got []string
-		for _, f := range families {
-			for _, m := range f.Metric {
-				got = append(got, m.Label[0].GetValue()+": "+m.Label[1].GetValue())
-			}
-		}
+		got := missingLabels(t, metrics)
 		if !slices.Equal(got, step.want) {
 			t.Errorf("%s: got %q missing, want %q", step.name, got, step.want)
 		}
@@ -117,4 +111,19 @@ func TestCheckCapabilities(t *testing.T) {
 			t.Errorf("%s: got %d warnings, want %d, in\n%s", step.name, n, step.warnings, log.String())
 		}
 	}
+}
+
+// missingLabels returns the label values of all series of metrics.
+func missingLabels(t *testing.T, metrics prometheus.Gatherer) (values []string) {
+	t.Helper()
+	families, err := metrics.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range families {
+		for _, m := range f.Metric {
+			values = append(values, m.Label[0].GetValue()+": "+m.Label[1].GetValue())
+		}
+	}
+	return values
 }

@@ -35,38 +35,53 @@ func newOwnProcess() prometheus.Collector {
 }
 
 func ownRows() []ownRow {
-	row := func(name, help string, kind prometheus.ValueType, value func(*process.Process) (float64, error)) ownRow {
-		return ownRow{prometheus.NewDesc("process_"+name, help, nil, nil), kind, value}
-	}
-	limit := func(r process.Resource) func(*process.Process) (float64, error) {
-		return func(p *process.Process) (float64, error) {
-			l, err := p.Rlimit(r)
-			return float64(l.Soft), err
-		}
+	gauge := func(name, help string, value func(*process.Process) (float64, error)) ownRow {
+		return ownRow{prometheus.NewDesc("process_"+name, help, nil, nil), prometheus.GaugeValue, value}
 	}
 	return []ownRow{
-		row("cpu_seconds_total", "Total user and system CPU time spent in seconds.", prometheus.CounterValue, func(p *process.Process) (float64, error) {
-			t, err := p.CPUTimes()
-			return (t.User + t.System).Seconds(), err
-		}),
-		row("open_fds", "Number of open file descriptors.", prometheus.GaugeValue, func(p *process.Process) (float64, error) {
-			n, err := p.NumFDs()
-			return float64(n), err
-		}),
-		row("max_fds", "Maximum number of open file descriptors.", prometheus.GaugeValue, limit(process.ResourceNoFile)),
-		row("virtual_memory_bytes", "Virtual memory size in bytes.", prometheus.GaugeValue, func(p *process.Process) (float64, error) {
-			m, err := p.MemoryInfo()
-			return float64(m.VMS), err
-		}),
-		row("virtual_memory_max_bytes", "Maximum amount of virtual memory available in bytes.", prometheus.GaugeValue, limit(process.ResourceAS)),
-		row("resident_memory_bytes", "Resident memory size in bytes.", prometheus.GaugeValue, func(p *process.Process) (float64, error) {
-			m, err := p.MemoryInfo()
-			return float64(m.RSS), err
-		}),
-		row("start_time_seconds", "Start time of the process since unix epoch in seconds.", prometheus.GaugeValue, func(p *process.Process) (float64, error) {
-			t, err := p.CreateTime()
-			return float64(t.UnixMilli()) / 1e3, err
-		}),
+		{
+			prometheus.NewDesc("process_cpu_seconds_total", "Total user and system CPU time spent in seconds.", nil, nil),
+			prometheus.CounterValue, cpuSeconds,
+		},
+		gauge("open_fds", "Number of open file descriptors.", openFDs),
+		gauge("max_fds", "Maximum number of open file descriptors.", softLimit(process.ResourceNoFile)),
+		gauge("virtual_memory_bytes", "Virtual memory size in bytes.", virtualBytes),
+		gauge("virtual_memory_max_bytes", "Maximum amount of virtual memory available in bytes.", softLimit(process.ResourceAS)),
+		gauge("resident_memory_bytes", "Resident memory size in bytes.", residentBytes),
+		gauge("start_time_seconds", "Start time of the process since unix epoch in seconds.", startTime),
+	}
+}
+
+func cpuSeconds(p *process.Process) (float64, error) {
+	t, err := p.CPUTimes()
+	return (t.User + t.System).Seconds(), err
+}
+
+func openFDs(p *process.Process) (float64, error) {
+	n, err := p.NumFDs()
+	return float64(n), err
+}
+
+func virtualBytes(p *process.Process) (float64, error) {
+	m, err := p.MemoryInfo()
+	return float64(m.VMS), err
+}
+
+func residentBytes(p *process.Process) (float64, error) {
+	m, err := p.MemoryInfo()
+	return float64(m.RSS), err
+}
+
+func startTime(p *process.Process) (float64, error) {
+	t, err := p.CreateTime()
+	return float64(t.UnixMilli()) / 1e3, err
+}
+
+// softLimit returns the function that reads the soft limit of a resource.
+func softLimit(r process.Resource) func(*process.Process) (float64, error) {
+	return func(p *process.Process) (float64, error) {
+		l, err := p.Rlimit(r)
+		return float64(l.Soft), err
 	}
 }
 

@@ -24,16 +24,16 @@ func BenchmarkScrape(b *testing.B) {
 			for pid := 1; pid <= processes; pid++ {
 				tree.Set(proctree.Process{PID: pid, Comm: "c" + strconv.Itoa(pid%50), Args: []string{"c"}, Start: 5})
 			}
-			benchmarkScrape(b, processes, "--procfs="+tree.Root)
+			measureScrapes(b, processes, "--procfs="+tree.Root)
 		})
 		b.Run(fmt.Sprintf("sleeping/%d", processes), func(b *testing.B) {
 			startSleepers(b, processes)
-			benchmarkScrape(b, processes)
+			measureScrapes(b, processes)
 		})
 	}
 }
 
-func benchmarkScrape(b *testing.B, processes int, args ...string) {
+func measureScrapes(b *testing.B, processes int, args ...string) {
 	b.Helper()
 	e, err := New(parse(b, args...), slog.New(slog.DiscardHandler))
 	if err != nil {
@@ -59,7 +59,8 @@ func benchmarkScrape(b *testing.B, processes int, args ...string) {
 // startSleepers starts processes that sleep until the benchmark ends.
 func startSleepers(b *testing.B, processes int) {
 	b.Helper()
-	sleepers := exec.Command("/bin/sh", "-c", `i=0; while [ $i -lt `+strconv.Itoa(processes)+` ]; do sleep 1000000 & i=$((i+1)); done; echo ready; wait`)
+	const script = `i=0; while [ $i -lt $0 ]; do sleep 1000000 & i=$((i+1)); done; echo ready; wait`
+	sleepers := exec.Command("/bin/sh", "-c", script, strconv.Itoa(processes))
 	sleepers.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	out, err := sleepers.StdoutPipe()
 	if err != nil {

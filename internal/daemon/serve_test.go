@@ -41,7 +41,8 @@ func TestVerifierLog(t *testing.T) {
 		}
 		e.logSource()
 		lines := strings.Count(text.String(), "\n")
-		if lines != want || !strings.Contains(text.String(), "not accepted") || strings.Contains(text.String(), "R9") != (level == slog.LevelDebug) {
+		isDebug := level == slog.LevelDebug
+		if lines != want || !strings.Contains(text.String(), "not accepted") || strings.Contains(text.String(), "R9") != isDebug {
 			t.Errorf("%v: got %d lines, want %d: %s", level, lines, want, text.String())
 		}
 	}
