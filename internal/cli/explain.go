@@ -154,12 +154,12 @@ func (g *grouped) formatRule(b *strings.Builder, t *grouping.Trial) {
 	if t.Rule.Line > 0 {
 		position += ":" + strconv.Itoa(t.Rule.Line)
 	}
-	outcome := "does not match"
+	outcome := "no match"
 	switch {
 	case t.Matched && t.Rule.Ignore:
-		outcome = "matches, and ignores the process"
+		outcome = "match, process ignored"
 	case t.Matched:
-		outcome = fmt.Sprintf("matches, group %q", t.Group)
+		outcome = fmt.Sprintf("match, group %q", t.Group)
 	}
 	fmt.Fprintf(b, "rule %d, %s, name %q: %s\n", t.Rule.Position, position, printable(t.Rule.Template), outcome)
 	for _, s := range t.Selectors {
@@ -167,7 +167,7 @@ func (g *grouped) formatRule(b *strings.Builder, t *grouping.Trial) {
 		if s.Matched {
 			result = "pass"
 		}
-		fmt.Fprintf(b, "  %s %-9s want %s; got %s\n", result, s.Key, quoted(s.Entries), quoted(s.Values))
+		fmt.Fprintf(b, "  %s %-9s expects %s; found %s\n", result, s.Key, quoted(s.Entries), quoted(s.Values))
 	}
 	for _, name := range slices.Sorted(maps.Keys(t.Captures)) {
 		fmt.Fprintf(b, "       captured %s = %q\n", name, printable(t.Captures[name]))
@@ -197,25 +197,25 @@ func printable(text string) string {
 func (g *grouped) result(e *grouping.Explanation, s *config.Settings) string {
 	switch {
 	case e.OverLimit:
-		return fmt.Sprintf("in group %q: the group limit is reached; increase --max-groups or max_groups of rule %d", e.Group, e.Rule.Position)
+		return fmt.Sprintf("in group %q: group limit reached; increase --max-groups or max_groups of rule %d", e.Group, e.Rule.Position)
 	case e.InheritedFrom != nil:
-		return fmt.Sprintf("in group %q of its ancestor %s (%d), because no rule matches; "+
+		return fmt.Sprintf("in group %q of its ancestor %s (%d): no rule matches it; "+
 			"children: false in rule %d or --children=false excludes it",
 			e.Group, printable(e.InheritedFrom.Comm), e.InheritedFrom.PID, e.Rule.Position)
 	case e.Grouped:
-		return fmt.Sprintf("in group %q%s, because rule %d is the first that matches", e.Group, g.formatLabels(e.Labels), e.Rule.Position)
+		return fmt.Sprintf("in group %q%s (rule %d, the first match)", e.Group, g.formatLabels(e.Labels), e.Rule.Position)
 	case e.Rule != nil:
-		return fmt.Sprintf("in no group, because rule %d ignores it", e.Rule.Position)
+		return fmt.Sprintf("in no group: ignored by rule %d", e.Rule.Position)
 	}
-	text := "in no group, because no rule matches"
+	text := "in no group: no rule matches it"
 	i := slices.IndexFunc(e.Lineage, func(a grouping.Ancestor) bool { return a.Grouped || a.Ignored })
 	switch {
 	case i >= 0 && e.Lineage[i].Ignored:
-		text += fmt.Sprintf(" and a rule ignores its ancestor %s (%d)", printable(e.Lineage[i].Comm), e.Lineage[i].PID)
+		text += fmt.Sprintf(", and a rule ignores its ancestor %s (%d)", printable(e.Lineage[i].Comm), e.Lineage[i].PID)
 	case i >= 0 && !e.Lineage[i].AcceptsChildren:
-		text += fmt.Sprintf(" and the group of its ancestor %s (%d) excludes children", printable(e.Lineage[i].Comm), e.Lineage[i].PID)
+		text += fmt.Sprintf(", and the group of its ancestor %s (%d) excludes children", printable(e.Lineage[i].Comm), e.Lineage[i].PID)
 	case i < 0 && s.Children:
-		text += " and none of its ancestors is in a group"
+		text += " or any of its ancestors"
 	}
 	return text
 }

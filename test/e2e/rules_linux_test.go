@@ -148,11 +148,11 @@ func TestCommands(t *testing.T) {
 		want   []string
 	}{
 		{"explain", []string{"explain", "--config.path", rules, strconv.Itoa(d.pid())}, 0, []string{
-			"process " + strconv.Itoa(d.pid()) + " (identitychange)", "rule 1, " + rules + ":2", `FAIL comm      want "no-such-process"; got "identitychange"`,
-			"captured id = \"" + token + `"`, `=> in group "job ` + token + `" {who="`, "because rule 2 is the first that matches"}},
+			"process " + strconv.Itoa(d.pid()) + " (identitychange)", "rule 1, " + rules + ":2", `FAIL comm      expects "no-such-process"; found "identitychange"`,
+			"captured id = \"" + token + `"`, `=> in group "job ` + token + `" {who="`, "(rule 2, the first match)"}},
 		{"explain a child", []string{"explain", "-config.path=" + rules, strconv.Itoa(child)}, 0, []string{
 			`in group "job ` + token + `" of its ancestor identitychange (` + strconv.Itoa(d.pid()) + ")", "children: false in rule 2"}},
-		{"explain a child on its own", []string{"explain", "-children=false", "-config.path", rules, strconv.Itoa(child)}, 0, []string{"=> in no group, because no rule matches"}},
+		{"explain a child on its own", []string{"explain", "-children=false", "-config.path", rules, strconv.Itoa(child)}, 0, []string{"=> in no group: no rule matches it"}},
 		{"explain by name", []string{"explain", "-config.path", rules, "identitychange"}, 0, []string{"process " + strconv.Itoa(d.pid())}},
 		{"explain as JSON", []string{"explain", "--json", "-config.path", rules, strconv.Itoa(child)}, 0, []string{`"Group": "job ` + token + `"`, `"InheritedFrom": {`}},
 		{"explain nobody", []string{"explain", "no-such-process"}, 1, []string{"no process no-such-process"}},
