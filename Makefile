@@ -1,15 +1,15 @@
-# make run     serves this machine's processes on :9256, with nothing but Go
-# make build   builds ./process_exporter
-# make test    what a change has to pass
-# make lint    static analysis and the word list
-# make bench   benchmarks, and what the whole program costs where the script for that is at hand
-# make fuzz    fuzzes every target for FUZZTIME each
-# make soak    an hour with everything at once; SOAK=10m for less
-# make chaos   hostile clients and processes at full load, against the promised times
-# make vulns   known vulnerabilities in what the code calls
+# make run       serve the processes of this machine on :9256; needs only Go
+# make build     build ./process_exporter
+# make test      everything that a change must pass
+# make lint      static analysis and the word list
+# make bench     benchmarks, and the cost of the whole program
+# make fuzz      fuzz every target for FUZZTIME
+# make soak      one hour of mixed load; SOAK=10m for less
+# make chaos     hostile clients and processes with full load
+# make vulns     known vulnerabilities that the code can reach
 # make release   tarballs, packages, bills of materials and checksums, in dist/
-# make generate  rewrites generated files
-# make preview   takes the pictures of the dashboards again
+# make generate  rewrite generated files
+# make preview   redraw the pictures of the dashboards
 
 VERSION  ?= $(shell sed -n 's/^## \[\{0,1\}\([0-9][^] ]*\).*/\1/p' CHANGELOG.md | head -n 1)
 REVISION ?= $(shell git rev-parse --verify -q HEAD || echo unknown)
@@ -29,10 +29,8 @@ run:
 build:
 	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o process_exporter .
 
-test:
-	@unformatted=$$(gofmt -l .); [ -z "$$unformatted" ] || { echo "not formatted, run gofmt -w on: $$unformatted"; exit 1; }
+test: lint
 	go mod tidy -diff
-	go vet ./...
 	GOOS=windows go vet ./...
 	GOOS=darwin go vet ./...
 	GOOS=freebsd go vet ./...
@@ -45,18 +43,19 @@ test:
 # product does not depend on them.
 TOOLS := $(CURDIR)/.cache/bin
 lint:
+	@unformatted=$$(gofmt -l .); [ -z "$$unformatted" ] || { echo "not formatted, run gofmt -w on: $$unformatted"; exit 1; }
 	@mkdir -p $(TOOLS)
 	go -C test/lint build -o $(TOOLS)/ . ./words honnef.co/go/tools/cmd/staticcheck github.com/mgechev/revive
 	go -C test/lint vet ./...
 	go -C test/lint test ./...
+	go vet ./...
 	go vet -vettool=$(TOOLS)/lint ./...
 	$(TOOLS)/staticcheck ./...
 	$(TOOLS)/revive -config test/lint/revive.toml -set_exit_status ./...
 	$(TOOLS)/words
 
-# The numbers of the whole program beside the bare system calls of a walk and
-# the program that this one succeeds, with the same rules: without the metrics
-# that cost extra, and as both come.
+# Compares the CPU time of a scrape with bare system calls and with the
+# predecessor, with the same rules. LEAN turns off the expensive metrics.
 RULES     := -config.path deploy/systemd/all.yaml -web.listen-address 127.0.0.1:{port}
 LEAN      := -threads=false -gather-smaps=false
 COSTFLAGS ?= --procs 5000 --busy 100
@@ -74,8 +73,8 @@ bench: build
 	  $(COST) $(COSTFLAGS) "$$@"; \
 	fi
 
-# Built with what a release is built with. The Go team's database comes as a
-# module, since a module proxy is all that many networks let through.
+# Uses the Go version of a release. The vulnerability database comes as a module,
+# so that a module proxy is the only network access.
 vulns: export GOTOOLCHAIN = $(shell sed -n 's/^toolchain //p' go.mod)
 vulns:
 	@database=$$(mktemp -d) && trap 'rm -rf "$$database"' EXIT && \
@@ -84,11 +83,10 @@ vulns:
 	go run golang.org/x/vulndb/cmd/indexdb@latest -vulns "$$module/data/osv" -out "$$database" && \
 	go run golang.org/x/vuln/cmd/govulncheck@latest -db "file://$$database" ./...
 
-# Tarballs, packages, bills of materials and checksums, in dist/.
 release:
 	deploy/packages/release.sh
 
-# Pictures of the dashboards with the data of a few minutes, for people to look at.
+# Draws the dashboards with a few minutes of real data.
 preview:
 	go test ./deploy -run TestPreview -preview "$(CURDIR)/docs"
 
@@ -103,8 +101,8 @@ generate:
 	go test ./test/e2e -run TestPermissions -update-permissions
 	go test ./deploy -run TestContainerProfiles -update-profiles
 
-# One target at a time, since go test -fuzz takes no more. What makes an input
-# interesting is seldom worth the minute that Go takes by default to shorten it.
+# go test -fuzz takes one target at a time. Minimizing an input takes a minute by
+# default, which is rarely useful.
 fuzz:
 	@for package in $$(go list ./...); do \
 	  for target in $$(go test -list '^Fuzz' $$package | grep '^Fuzz'); do \
@@ -112,13 +110,12 @@ fuzz:
 	  done; \
 	done
 
-# An hour with everything at once: births, names, clients that hang up, reloads.
+# Process starts, new names, aborting clients and reloads at the same time.
 SOAK ?= 1h
 soak:
 	SOAK=$(SOAK) go test -v -timeout 25h -run '^TestSoak$$' ./test/e2e
 
-# What is too much, or too long, for every change. It needs a machine with
-# nothing else to do.
+# Tests with loads that are too large for every change. They need a quiet machine.
 CHAOS := TestHostileClients|TestPasswordGuessing|TestUnresponsive(Processes|OnceKnown)|TestLockedEpollFdinfo|TestZombieLeaders
 CHAOS := $(CHAOS)|TestStop|TestSecondSIGTERM|TestShortReads|TestHugeCommandLines|TestManyProcesses|TestLargeCounts|TestThreadFileReadTime
 CHAOS := $(CHAOS)|TestHugeMemory|TestSmapsReadsDoNotDelayMmap|TestForkStorm|TestLostExitEventsUnderLoad|TestLoadIsCounted|TestPIDReuse
@@ -126,4 +123,4 @@ CHAOS := $(CHAOS)|TestRepeatedExec|TestManyUsers|TestManyThreadNames|TestStartRe
 CHAOS := $(CHAOS)|TestAddressSpaceLimit|TestCgroupMemoryLimit|TestLogRateLimit|TestConcurrentScrapesShareWalks
 chaos:
 	PROCESS_EXPORTER_CHAOS=1 go test -count 1 -v -timeout 60m -run '^($(CHAOS))' ./test/e2e
-	PROCESS_EXPORTER_CHAOS=1 go test -count 1 -v -run Recycled ./platform
+	PROCESS_EXPORTER_CHAOS=1 go test -count 1 -v -run PIDReuse ./platform

