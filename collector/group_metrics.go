@@ -45,9 +45,11 @@ func usageFamilies() []family {
 		counterFamily("write_bytes_total", platform.FieldIO,
 			"Bytes written to storage, including pages truncated before writeback (write_bytes of /proc/PID/io).",
 			func(g *grouping.Group) float64 { return float64(g.WriteBytes) }).withNote(needsIO),
-		counterFamily("major_page_faults_total", platform.FieldStat, "Page faults that required a read from storage (majflt of /proc/PID/stat).",
+		counterFamily("major_page_faults_total", platform.FieldStat,
+			"Page faults that required a read from storage (majflt of /proc/PID/stat).",
 			func(g *grouping.Group) float64 { return float64(g.MajorFaults) }),
-		counterFamily("minor_page_faults_total", platform.FieldStat, "Page faults resolved without a read from storage (minflt of /proc/PID/stat).",
+		counterFamily("minor_page_faults_total", platform.FieldStat,
+			"Page faults resolved without a read from storage (minflt of /proc/PID/stat).",
 			func(g *grouping.Group) float64 { return float64(g.MinorFaults) }),
 		{
 			name: namespace + "context_switches_total", kind: counter, labels: []string{"ctxswitchtype"},
@@ -142,7 +144,8 @@ func waitFamilies() []family {
 		counterFamily("block_io_wait_seconds_total", platform.FieldBlockWait,
 			"Time in seconds that threads waited for block devices (blkio_delay of the kernel's delay accounting).",
 			func(g *grouping.Group) float64 { return seconds(g.BlockWaitNanos) }).
-			withNote("Only with the source `bpf` and delay accounting (boot parameter `delayacct`, or `kernel.task_delayacct` set before the processes start)."),
+			withNote("Only with the source `bpf` and delay accounting " +
+				"(boot parameter `delayacct`, or `kernel.task_delayacct` set before the processes start)."),
 	}
 }
 

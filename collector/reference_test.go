@@ -65,8 +65,8 @@ All metrics have the label ` + "`groupname`" + ` and the [labels](configuration.
 			writeFamily(&b, f)
 		}
 	}
-	b.WriteString("\n`resident` memory counts shared pages fully in every process. `proportionalResident` (PSS) divides them by the number of\n" +
-		"processes that share them. `unique` (USS) excludes them.\n")
+	b.WriteString("\n`resident` memory counts shared pages fully in every process. `proportionalResident` (PSS) divides them by the\n" +
+		"number of processes that share them. `unique` (USS) excludes them.\n")
 	b.WriteString("\n## Threads by name\n\nOnly with `-threads` (the default). Only processes with at least two threads count.\n\n" +
 		"| Metric | Type | Further labels | Meaning |\n|---|---|---|---|\n")
 	for _, f := range families() {
@@ -82,11 +82,12 @@ All metrics have the label ` + "`groupname`" + ` and the [labels](configuration.
 	for _, row := range daemonMetrics {
 		writeRow(&b, row[0], "gauge", row[1], row[2], row[3])
 	}
-	b.WriteString("\nIf `scrape_success` is 0 and `scrape_partial` is 0, more time does not help: the processes could not be listed, or `hidepid`\n" +
-		"hides them. An unresponsive process changes neither.\n\n" +
+	b.WriteString("\nIf `scrape_success` is 0 and `scrape_partial` is 0, more time does not help: the processes could not be\n" +
+		"listed, or `hidepid` hides them. An unresponsive process changes neither.\n\n" +
 		"After a counter decrease, the counter of the group keeps its value until the value of the process exceeds its previous\n" +
 		"maximum. With the source `bpf`, a decrease that the exit of a thread causes does not count.\n")
-	b.WriteString("\n`go_*`, `process_*` and `promhttp_*` describe the process of the exporter. `--web.disable-exporter-metrics` disables them.\n")
+	b.WriteString("\n`go_*`, `process_*` and `promhttp_*` describe the process of the exporter.\n" +
+		"`--web.disable-exporter-metrics` disables them.\n")
 	return b.String()
 }
 
@@ -121,7 +122,8 @@ var daemonMetrics = [][4]string{
 		"After a failure the previous configuration stays in use."},
 	{"namedprocess_exporter_capability_missing", "capability; data",
 		"1 for each missing capability and the data of other users' processes that require it.", "See [permissions](permissions.md)."},
-	{"namedprocess_exporter_sandbox", "layer", "Whether a layer of the sandbox is active (1) or not (0).", "See [permissions](permissions.md)."},
+	{"namedprocess_exporter_sandbox", "layer",
+		"Whether a layer of the sandbox is active (1) or not (0).", "See [permissions](permissions.md)."},
 	{"process_exporter_build_info", "branch; goarch; goos; goversion; revision; tags; version", "Always 1.", ""},
 }
 

@@ -132,7 +132,7 @@ func (c *Collector) logChanges(w *walk) {
 		c.log.Error("cannot read processes", "err", w.err)
 	}
 	if w.health.HidePID && !c.last.health.HidePID {
-		c.log.Warn("processes of other users are hidden: mount /proc without hidepid, mount it with gid= of a group of the exporter, or grant CAP_SYS_PTRACE")
+		c.log.Warn("processes of other users are hidden: mount /proc without hidepid, or with gid= of the exporter, or grant CAP_SYS_PTRACE")
 	}
 	if before := c.last.health.Source; before != "" && before != w.health.Source {
 		_, reason := c.tracker.Kind()

@@ -12,12 +12,12 @@ import (
 
 var update = flag.Bool("update", false, "rewrite the dashboards")
 
-// files are the dashboards by the files that they are kept in.
+// files returns the dashboards by file name.
 func files() map[string]Dashboard {
 	return map[string]Dashboard{"overview.json": Overview(), "group.json": Group()}
 }
 
-// TestDashboards asks that the files are what the code makes.
+// TestDashboards compares the files with the dashboards that the code generates.
 func TestDashboards(t *testing.T) {
 	for file, d := range files() {
 		want, err := d.JSON()
@@ -34,13 +34,13 @@ func TestDashboards(t *testing.T) {
 			t.Fatal(err)
 		}
 		if !bytes.Equal(got, want) {
-			t.Errorf("%s is not what the code makes; run make generate", file)
+			t.Errorf("%s differs from the generated dashboard; run make generate", file)
 		}
 	}
 }
 
-// TestVariables holds what lets a dashboard be used with any data source, and
-// for any choice of hosts.
+// TestVariables checks the variables for the data source and for the selection of
+// hosts and groups.
 func TestVariables(t *testing.T) {
 	for file, d := range files() {
 		if d.Editable || d.UID == "" || d.Title == "" {
@@ -59,8 +59,8 @@ func TestVariables(t *testing.T) {
 	}
 }
 
-// TestPanels holds the rules of Grafana's linter for dashboards, and that
-// panels do not lie on top of each other.
+// TestPanels checks the rules of Grafana's dashboard linter, and that panels do not
+// overlap.
 func TestPanels(t *testing.T) {
 	for file, d := range files() {
 		taken := map[[2]int]string{}
@@ -70,8 +70,9 @@ func TestPanels(t *testing.T) {
 			if p.Type == "row" {
 				continue
 			}
-			if p.Title == "" || titles[p.Title] && p.Type == "stat" || p.Description == "" || p.FieldConfig.Defaults.Unit == "" || p.Datasource.UID != "${datasource}" || len(p.Targets) == 0 {
-				t.Errorf("%s: panel %q: lacks a title, a description, a unit, the data source or a query", file, p.Title)
+			if p.Title == "" || titles[p.Title] && p.Type == "stat" || p.Description == "" ||
+				p.FieldConfig.Defaults.Unit == "" || p.Datasource.UID != "${datasource}" || len(p.Targets) == 0 {
+				t.Errorf("%s: panel %q: want a title, a description, a unit, the data source and a query", file, p.Title)
 			}
 			titles[p.Title] = true
 			for _, target := range p.Targets {
@@ -89,7 +90,7 @@ func checkPlace(t *testing.T, taken map[[2]int]string, p Panel) {
 	for x := p.GridPos.X; x < p.GridPos.X+p.GridPos.W; x++ {
 		for y := p.GridPos.Y; y < p.GridPos.Y+p.GridPos.H; y++ {
 			if other := taken[[2]int{x, y}]; other != "" || x >= 24 {
-				t.Fatalf("panel %q lies on %q, or outside", p.Title, other)
+				t.Fatalf("panel %q overlaps %q or is outside of the grid", p.Title, other)
 			}
 			taken[[2]int{x, y}] = p.Title
 		}
@@ -97,27 +98,28 @@ func checkPlace(t *testing.T, taken map[[2]int]string, p Panel) {
 }
 
 var (
-	selector  = regexp.MustCompile(`(\w+)(\{[^}]*\})?`)
-	bareRange = regexp.MustCompile(`\b(rate|irate)\([^[]*\[([^\]]*)\]`)
-	counter   = regexp.MustCompile(`(rate|increase)\((\w+_total|namedprocess_scrape_errors)\{`)
+	metricName = regexp.MustCompile(`^(namedprocess_|process_|scrape_|up$)`)
+	selector   = regexp.MustCompile(`(\w+)(\{[^}]*\})?`)
+	bareRange  = regexp.MustCompile(`\b(rate|irate)\([^[]*\[([^\]]*)\]`)
+	counter    = regexp.MustCompile(`(rate|increase)\((\w+_total|namedprocess_scrape_errors)\{`)
 )
 
-// checkExpr asks of each selector for the variables, of each rate for the
-// interval that Grafana computes, and of each counter for a rate.
+// checkExpr checks that selectors contain the variables, that rates use the
+// interval that Grafana computes, and that counters are in a rate or increase.
 func checkExpr(t *testing.T, where, expr string) {
 	t.Helper()
 	counters := 0
 	for _, m := range selector.FindAllStringSubmatch(expr, -1) {
 		name, labels := m[1], m[2]
-		metric := strings.HasPrefix(name, "namedprocess_") || strings.HasPrefix(name, "process_") || strings.HasPrefix(name, "scrape_") || name == "up"
-		if !metric {
+		if !metricName.MatchString(name) {
 			continue
 		}
 		if !strings.Contains(labels, onInstance) {
-			t.Errorf("%s: %s%s lacks job and instance", where, name, labels)
+			t.Errorf("%s: %s%s has no job and instance", where, name, labels)
 		}
-		if strings.HasPrefix(name, "namedprocess_namegroup_") && !strings.Contains(labels, "groupname=~") && !strings.Contains(expr, "unmatched") {
-			t.Errorf("%s: %s%s lacks the group", where, name, labels)
+		grouped := strings.HasPrefix(name, "namedprocess_namegroup_") && !strings.Contains(expr, "unmatched")
+		if grouped && !strings.Contains(labels, "groupname=~") {
+			t.Errorf("%s: %s%s has no groupname", where, name, labels)
 		}
 		if strings.HasSuffix(name, "_total") || name == "namedprocess_scrape_errors" {
 			counters++
@@ -133,7 +135,7 @@ func checkExpr(t *testing.T, where, expr string) {
 	}
 }
 
-// TestCheckExpr shows that the rules find what they are for.
+// TestCheckExpr checks that checkExpr finds each kind of error.
 func TestCheckExpr(t *testing.T) {
 	for name, expr := range map[string]string{
 		"no instance":     `up{job=~"$job"}`,
@@ -144,7 +146,7 @@ func TestCheckExpr(t *testing.T) {
 		found := &testing.T{}
 		checkExpr(found, name, expr)
 		if !found.Failed() {
-			t.Errorf("%s: found nothing wrong with %s", name, expr)
+			t.Errorf("%s: got no error for %s", name, expr)
 		}
 	}
 }

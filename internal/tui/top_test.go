@@ -41,7 +41,12 @@ func (f *fakeReporter) Detail(context.Context, string) (webui.Report, error) { r
 
 func newModel(width, height int) (*model, *fakeReporter) {
 	f := &fakeReporter{report: sampleReport()}
-	m := &model{ctx: context.Background(), options: Options{Reporter: f, Interval: time.Second}, report: f.report, sorting: sorting{column: columnCPU}}
+	m := &model{
+		ctx:     context.Background(),
+		options: Options{Reporter: f, Interval: time.Second},
+		report:  f.report,
+		sorting: sorting{column: columnCPU},
+	}
 	m.Update(tea.WindowSizeMsg{Width: width, Height: height})
 	m.arrange()
 	return m, f

@@ -28,7 +28,12 @@ type testRecorder struct {
 
 func newTestRecorder() *testRecorder {
 	s := &testRecorder{time: time.Unix(1_000_000, 0)}
-	s.Recorder = &Recorder{describe: func(*Exporter) {}, now: func() time.Time { return s.time }, maxAge: DefaultMaxAge, current: new(snapshot)}
+	s.Recorder = &Recorder{
+		describe: func(*Exporter) {},
+		now:      func() time.Time { return s.time },
+		maxAge:   DefaultMaxAge,
+		current:  new(snapshot),
+	}
 	s.walk = func(context.Context) { s.scrape() }
 	return s
 }
