@@ -26,32 +26,32 @@ import (
 	"github.com/seed57308aee/process_exporter/platform"
 )
 
-// hostileNames is how many names TestHostileNames has, unless the environment
-// says otherwise in HOSTILE_NAMES; at most perRound of them live at a time.
+// hostileNames is the number of names in TestHostileNames. The environment
+// variable HOSTILE_NAMES overrides it. At most namesPerRound exist at a time.
 const (
-	hostileNames = 20_000
-	perRound     = 4_000
+	hostileNames  = 20_000
+	namesPerRound = 4_000
 )
 
-// A crowd is a Source of processes that never lived. One of them has a name of
-// its own as the name of a thread, too.
-type crowd struct {
+// namedSource is a Source of processes with given names. Every 50th process has a
+// thread with the same name.
+type namedSource struct {
 	platform.Source
-	names []hostile
-	first int // PID
+	names []namedIdentity
+	first int // PID of names[0]
 }
 
-// A hostile is the name that a process is to have, and what it is called for it.
-type hostile struct {
+// namedIdentity is a group name, and the identity of a process that gets it.
+type namedIdentity struct {
 	name     string
 	identity platform.Identity
 }
 
-// hostileKinds are the words that a name may come from. ways returns what a process
-// of that name may be called.
-var hostileKinds = []struct {
-	kind, rules string
-	ways        func(r *rand.Rand, name string) platform.Identity
+// nameOrigins are the identity fields that a group name may come from. identify
+// returns an identity that gets the name.
+var nameOrigins = []struct {
+	field, rules string
+	identify     func(r *rand.Rand, name string) platform.Identity
 }{
 	{"comm", "{name: '{{.Comm}}', cmdline: ['(?s).*']}", func(_ *rand.Rand, name string) platform.Identity {
 		return platform.Identity{Comm: name, Args: []string{name}}
@@ -75,7 +75,7 @@ var hostileKinds = []struct {
 	}},
 }
 
-func (c *crowd) Walk(_ context.Context, snap *platform.Snapshot) error {
+func (c *namedSource) Walk(_ context.Context, snap *platform.Snapshot) error {
 	want := make(map[int]platform.Fields, len(snap.Samples))
 	for _, s := range snap.Samples {
 		want[s.PID] = s.Want
@@ -84,45 +84,52 @@ func (c *crowd) Walk(_ context.Context, snap *platform.Snapshot) error {
 	const have = platform.FieldStat | platform.FieldStatus | platform.FieldIO | platform.FieldFDs
 	for i := range c.names {
 		pid, name := c.first+i, c.names[i].identity.Comm
-		s := platform.Sample{ID: platform.ID{PID: pid, Start: 1}, Want: want[pid], Have: have, State: 'S', EUID: uint32(pid), Comm: name, Threads: 1, UserNanos: 1e9, ResidentBytes: 4096}
+		s := platform.Sample{ID: platform.ID{PID: pid, Start: 1}, Want: want[pid], Have: have, State: 'S', EUID: uint32(pid), Comm: name,
+			Threads: 1, UserNanos: 1e9, ResidentBytes: 4096}
 		if i%50 == 0 {
 			const of = platform.FieldStatus | platform.FieldTaskUsage
 			s.Have, s.Threads = s.Have|platform.FieldTasks|platform.FieldTaskUsage, 2
-			s.Tasks = []platform.Task{{TID: pid, State: 'S', Have: of, Comm: "main", Start: 1}, {TID: 1e8 + pid, State: 'S', Have: of, Comm: name, Start: 1}}
+			s.Tasks = []platform.Task{
+				{TID: pid, State: 'S', Have: of, Comm: "main", Start: 1},
+				{TID: 1e8 + pid, State: 'S', Have: of, Comm: name, Start: 1},
+			}
 		}
 		snap.Samples = append(snap.Samples, s)
 	}
 	return nil
 }
 
-func (c *crowd) Complete(context.Context, *platform.Snapshot) {}
+func (c *namedSource) Complete(context.Context, *platform.Snapshot) {}
 
-func (c *crowd) Identify(_ context.Context, s *platform.Sample, _ platform.IdentityFields) (platform.Identity, error) {
+func (c *namedSource) Identify(_ context.Context, s *platform.Sample, _ platform.IdentityFields) (platform.Identity, error) {
 	id := c.names[s.PID-c.first].identity
 	id.ID, id.EUID = s.ID, s.EUID
 	return id, nil
 }
 
-func (c *crowd) Fingerprints(context.Context, *platform.Snapshot, []int, platform.IdentityFields, []uint64) {
+func (c *namedSource) Fingerprints(context.Context, *platform.Snapshot, []int, platform.IdentityFields, []uint64) {
 }
 
-func (c *crowd) ExitIdentity(*platform.Exit, platform.IdentityFields) platform.Identity {
+func (c *namedSource) ExitIdentity(*platform.Exit, platform.IdentityFields) platform.Identity {
 	return platform.Identity{}
 }
 
-func (c *crowd) Kind() (platform.Kind, error) { return platform.KindProcfs, nil }
+func (c *namedSource) Kind() (platform.Kind, error) { return platform.KindProcfs, nil }
 
-func (c *crowd) ExitsPending() <-chan struct{} { return nil }
+func (c *namedSource) ExitsPending() <-chan struct{} { return nil }
 
-// hostileParts are what breaks parsers, terminals, pages and queries.
+// hostileParts are texts that may break parsers, terminals, pages and queries.
 var hostileParts = []string{
-	"", " ", "\n", "\r", "\t", "\\", "\\n", `"`, `\"`, "'", "`", "{", "}", "=", ",", "#", "# HELP x", "# EOF", "\n# EOF\n", "NaN", "+Inf", "1e309",
-	"_other", "__name__", "groupname", "(", ")", ")) S 1 1", "\x1b[2J", "\x1b]0;x\a", "\x00", "\x01", "\x7f", "\x80", "\xff", "\xc0\xaf", "\xed\xa0\x80",
-	"\xf4\x90\x80\x80", "\u2028", "\ufeff", "\ufffd", "\ufffd5f", "\u202e", "é", "e\u0301", "日本", "🦀", "<script>", "&lt;", "{{.Comm}}", "%s", "$1", "../..",
+	"", " ", "\n", "\r", "\t", "\\", "\\n", `"`, `\"`, "'", "`", "{", "}", "=", ",", "#", "# HELP x", "# EOF", "\n# EOF\n",
+	"NaN", "+Inf", "1e309",
+	"_other", "__name__", "groupname", "(", ")", ")) S 1 1", "\x1b[2J", "\x1b]0;x\a",
+	"\x00", "\x01", "\x7f", "\x80", "\xff", "\xc0\xaf", "\xed\xa0\x80",
+	"\xf4\x90\x80\x80", "\u2028", "\ufeff", "\ufffd", "\ufffd5f", "\u202e",
+	"é", "e\u0301", "日本", "🦀", "<script>", "&lt;", "{{.Comm}}", "%s", "$1", "../..",
 }
 
-// hostileName returns a name made from such parts and of any bytes, mostly as
-// short as the kernel has them, sometimes longer than what a label keeps.
+// hostileName returns a name of hostile parts and random bytes. Most are as short
+// as names of the kernel, some are longer than the limit of labels.
 func hostileName(r *rand.Rand) string {
 	var b strings.Builder
 	for range 1 + r.IntN(4) {
@@ -143,21 +150,21 @@ func hostileName(r *rand.Rand) string {
 	return b.String()
 }
 
-// hostileRound returns different names, the hostile parts by themselves first. Those
-// that can be long are now and then of 100 kB that differ in the end.
-func hostileRound(r *rand.Rand, size, kind int) (names []hostile) {
-	ways := hostileKinds[kind].ways
+// hostileRound returns distinct names, starting with the hostile parts. If the
+// field can be long, some names have 100 kB and differ only at their end.
+func hostileRound(r *rand.Rand, size, origin int) (names []namedIdentity) {
+	identify := nameOrigins[origin].identify
 	seen := make(map[string]bool)
 	add := func(name string) {
 		if !seen[name] {
 			seen[name] = true
-			names = append(names, hostile{name, ways(r, name)})
+			names = append(names, namedIdentity{name, identify(r, name)})
 		}
 	}
 	for _, name := range hostileParts {
 		add(name)
 	}
-	for i := 0; kind > 0 && i < 10; i++ {
+	for i := 0; origin > 0 && i < 10; i++ {
 		add(strings.Repeat([]string{"w", "\xff", "é", " "}[i%4], 100_000) + strconv.Itoa(i))
 	}
 	for len(names) < size {
@@ -166,9 +173,9 @@ func hostileRound(r *rand.Rand, size, kind int) (names []hostile) {
 	return names
 }
 
-// TestHostileNames sends names that nobody should have, from all that names are made
-// of, through everything up to the answers in each format, and reads those with the parsers of Prometheus. Each
-// name has a group of its own, and none is the exporter's.
+// TestHostileNames creates groups with invalid and unusual names from each origin,
+// scrapes them in each format, and parses the responses with the parsers of
+// Prometheus. Each name must be a separate group, and none a reserved name.
 func TestHostileNames(t *testing.T) {
 	total := hostileNames
 	if text := os.Getenv("HOSTILE_NAMES"); text != "" {
@@ -180,35 +187,35 @@ func TestHostileNames(t *testing.T) {
 	parser := startParser(t)
 	s := parse(t, "--max-groups=0", "--max-thread-names=0", "--remove-empty-groups", "--web.disable-exporter-metrics")
 	log := promslog.NewNopLogger()
-	sources, handlers := make([]*crowd, len(hostileKinds)), make([]*metrics, len(hostileKinds))
-	for i, k := range hostileKinds {
-		rules, err := grouping.Parse("names.yaml", []byte("process_names: ["+k.rules+"]\n"))
+	sources, handlers := make([]*namedSource, len(nameOrigins)), make([]*metrics, len(nameOrigins))
+	for i, o := range nameOrigins {
+		rules, err := grouping.Parse("names.yaml", []byte("process_names: ["+o.rules+"]\n"))
 		if err != nil {
 			t.Fatal(err)
 		}
-		sources[i] = &crowd{first: 10}
+		sources[i] = &namedSource{first: 10}
 		tracker := NewTracker(s, sources[i], config.Rules{Matcher: rules})
 		handlers[i] = newMetrics(s, log, collector.New(collector.Options{Tracker: tracker, Logger: log}), nil)
 	}
 	random := rand.New(rand.NewPCG(1, 2))
-	series, kind := 0, 0
-	for done := 0; done < total; done += perRound {
-		source := sources[kind]
-		source.names, source.first = hostileRound(random, perRound, kind), source.first+perRound
-		series += checkHostile(t, handlers[kind], parser, source.names)
+	series, origin := 0, 0
+	for done := 0; done < total; done += namesPerRound {
+		source := sources[origin]
+		source.names, source.first = hostileRound(random, namesPerRound, origin), source.first+namesPerRound
+		series += checkHostile(t, handlers[origin], parser, source.names)
 		if t.Failed() {
-			t.Fatalf("names of %s, in the round after %d", hostileKinds[kind].kind, done)
+			t.Fatalf("failed for names from %s, after %d names", nameOrigins[origin].field, done)
 		}
-		kind = (kind + 1) % len(hostileKinds)
+		origin = (origin + 1) % len(nameOrigins)
 	}
-	t.Logf("%d names, %d series read in each of three formats", total, series)
+	t.Logf("%d names, %d series in each of three formats", total, series)
 }
 
 // checkHostile scrapes in each format and returns the number of series.
-func checkHostile(t *testing.T, handler *metrics, parser *answerParser, names []hostile) int {
+func checkHostile(t *testing.T, handler *metrics, parser *responseParser, names []namedIdentity) int {
 	t.Helper()
 	text, before := 0, 0
-	eventually(t, "the names of all", func() bool { // for which a busy machine takes several scrapes
+	eventually(t, "all names", func() bool { // several scrapes on a busy machine
 		contentType, body := scrapeAs(t, handler, expfmt.TypeTextPlain)
 		text, before = parser.count(t, contentType, body), text
 		return text == before
@@ -219,27 +226,27 @@ func checkHostile(t *testing.T, handler *metrics, parser *answerParser, names []
 	contentType, body = asOpenMetrics(t, handler)
 	open := parser.count(t, contentType, body)
 	if text != proto || text != open {
-		t.Errorf("got %d series as text, %d as protobuf, %d as OpenMetrics", text, proto, open)
+		t.Errorf("got %d series as text, %d as protobuf, %d as OpenMetrics, want equal numbers", text, proto, open)
 	}
 	return text
 }
 
-// scrapeAs asks for a format, and returns the type and the text of the answer.
-func scrapeAs(t *testing.T, metrics http.Handler, format expfmt.FormatType) (contentType, body string) {
+// scrapeAs requests a format. It returns the content type and the body.
+func scrapeAs(t *testing.T, handler http.Handler, format expfmt.FormatType) (contentType, body string) {
 	t.Helper()
 	request := httptest.NewRequest(http.MethodGet, "/metrics", nil)
 	request.Header.Set("Accept", string(expfmt.NewFormat(format)))
-	answer := httptest.NewRecorder()
-	metrics.ServeHTTP(answer, request)
-	contentType = answer.Header().Get("Content-Type")
-	if answer.Code != http.StatusOK || expfmt.Format(contentType).FormatType() != format {
-		t.Fatalf("asked for %s: got %d, %s", expfmt.NewFormat(format), answer.Code, contentType)
+	response := httptest.NewRecorder()
+	handler.ServeHTTP(response, request)
+	contentType = response.Header().Get("Content-Type")
+	if response.Code != http.StatusOK || expfmt.Format(contentType).FormatType() != format {
+		t.Fatalf("got %d, %s, want 200, %s", response.Code, contentType, expfmt.NewFormat(format))
 	}
-	return contentType, answer.Body.String()
+	return contentType, response.Body.String()
 }
 
-// asOpenMetrics returns the same in a format that the exporter does not offer,
-// since it would rename four counters that have no _total; proxies translate to it.
+// asOpenMetrics returns the metrics as OpenMetrics. The exporter does not offer
+// this format, which renames four counters without _total, but proxies convert to it.
 func asOpenMetrics(t *testing.T, handler *metrics) (contentType, body string) {
 	t.Helper()
 	families, err := handler.rendered.Gatherer(t.Context()).Gather()
@@ -259,8 +266,8 @@ func asOpenMetrics(t *testing.T, handler *metrics) (contentType, body string) {
 	return string(expfmt.NewFormat(expfmt.TypeOpenMetrics)), text.String()
 }
 
-// checkGroups holds that each name has a group of its own with one process in it.
-func checkGroups(t *testing.T, body io.Reader, names []hostile) {
+// checkGroups checks that each name is a group with one process.
+func checkGroups(t *testing.T, body io.Reader, names []namedIdentity) {
 	t.Helper()
 	decoder := expfmt.NewDecoder(body, expfmt.NewFormat(expfmt.TypeProtoDelim))
 	groups := make(map[string]bool)
@@ -278,29 +285,29 @@ func checkGroups(t *testing.T, body io.Reader, names []hostile) {
 		for _, m := range family.Metric {
 			name := m.Label[0].GetValue()
 			if m.GetGauge().GetValue() != 1 {
-				t.Errorf("group %q has %v processes", name, m.GetGauge().GetValue())
+				t.Errorf("group %q: got %v processes, want 1", name, m.GetGauge().GetValue())
 			}
 			groups[name] = true
 		}
 	}
 	for _, reserved := range grouping.ReservedNames {
 		if groups[reserved] {
-			t.Errorf("a process has taken the name %q", reserved)
+			t.Errorf("got a group with the reserved name %q, want none", reserved)
 		}
 	}
 	if len(groups) != len(names) {
-		t.Errorf("got %d groups of %d names", len(groups), len(names))
+		t.Errorf("got %d groups, want %d", len(groups), len(names))
 	}
 }
 
-// An answerParser is a program that reads answers with Prometheus' own parsers.
-// It is a module of its own, since nothing else of ours needs those.
-type answerParser struct {
+// A responseParser is a program that parses responses with the parsers of
+// Prometheus. It is a separate module, because only this test needs them.
+type responseParser struct {
 	to   io.Writer
 	from *bufio.Reader
 }
 
-func startParser(t *testing.T) *answerParser {
+func startParser(t *testing.T) *responseParser {
 	t.Helper()
 	program := filepath.Join(t.TempDir(), "textparse")
 	build := exec.Command(requireProgram(t, "go"), "build", "-o", program, ".")
@@ -309,7 +316,7 @@ func startParser(t *testing.T) *answerParser {
 		if os.Getenv("CI") == "true" {
 			t.Fatalf("%v: %s", err, out)
 		}
-		t.Skipf("Prometheus' parsers cannot be built here: %s", out)
+		t.Skipf("cannot build the parsers of Prometheus: %s", out)
 	}
 	command := exec.Command(program)
 	command.Stderr = os.Stderr
@@ -325,14 +332,14 @@ func startParser(t *testing.T) *answerParser {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		_ = to.Close() // which ends it
+		_ = to.Close() // ends the program
 		_ = command.Wait()
 	})
-	return &answerParser{to, bufio.NewReader(from)}
+	return &responseParser{to, bufio.NewReader(from)}
 }
 
-// count returns how many series the parser finds in an answer.
-func (p *answerParser) count(t *testing.T, contentType, body string) int {
+// count returns the number of series in a response.
+func (p *responseParser) count(t *testing.T, contentType, body string) int {
 	t.Helper()
 	if _, err := fmt.Fprintf(p.to, "%s\n%d\n%s", contentType, len(body), body); err != nil {
 		t.Fatal(err)

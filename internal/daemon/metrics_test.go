@@ -88,24 +88,25 @@ func TestMaxRequests(t *testing.T) {
 				t.Errorf("got status %d of a second scrape, want %d", second.Code, tt.want)
 			}
 			if retry := second.Header().Get("Retry-After"); (retry != "") != (tt.want == http.StatusServiceUnavailable) {
-				t.Errorf("got Retry-After %q", retry)
+				t.Errorf("got Retry-After %q, want it only with status 503", retry)
 			}
 			close(groups.release)
 			if w := <-first; w.Code != http.StatusOK {
-				t.Errorf("got status %d of the first scrape", w.Code)
+				t.Errorf("got status %d of the first scrape, want 200", w.Code)
 			}
 			if w := scrapeWith(x, ""); w.Code != http.StatusOK {
-				t.Errorf("got status %d of a scrape after both", w.Code)
+				t.Errorf("got status %d of a scrape after both, want 200", w.Code)
 			}
 		})
 	}
 }
 
-// TestDeadlineEndsScrape hangs if the header does not reach the collector.
+// TestDeadlineEndsScrape checks that the scrape timeout header limits a scrape. It
+// hangs if the header does not reach the collector.
 func TestDeadlineEndsScrape(t *testing.T) {
 	_, x := newSlow(t)
 	if w := scrapeWith(x, "0.001"); w.Code != http.StatusOK || !strings.Contains(w.Body.String(), "slow_seconds 1") {
-		t.Errorf("got %d: %s", w.Code, w.Body)
+		t.Errorf("got %d, %s, want 200 and slow_seconds", w.Code, w.Body)
 	}
 }
 
@@ -126,12 +127,12 @@ func TestOwnMetrics(t *testing.T) {
 			body := scrapeWith(x, "").Body.String()
 			for _, name := range own {
 				if strings.Contains(body, "\n"+name) != tt.present {
-					t.Errorf("got %s in the answer: %v, want %v", name, !tt.present, tt.present)
+					t.Errorf("got %s in the response: %v, want %v", name, !tt.present, tt.present)
 				}
 			}
 			for _, name := range always {
 				if !strings.Contains(body, "\n"+name) {
-					t.Errorf("got no %s in the answer", name)
+					t.Errorf("got no %s in the response, want it", name)
 				}
 			}
 		})

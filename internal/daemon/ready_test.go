@@ -58,7 +58,8 @@ func TestReadyAfterFirstWalk(t *testing.T) {
 	if response, body := get(t, url+HealthyPath); response.StatusCode != http.StatusOK {
 		t.Errorf("got %s during the first walk, want 200: %s", response.Status, body)
 	}
-	if response, body := get(t, url+ReadyPath); response.StatusCode != http.StatusServiceUnavailable || response.Header.Get("Retry-After") == "" {
+	response, body := get(t, url+ReadyPath)
+	if response.StatusCode != http.StatusServiceUnavailable || response.Header.Get("Retry-After") == "" {
 		t.Errorf("got %s and %v during the first walk, want 503 and Retry-After: %s", response.Status, response.Header, body)
 	}
 	close(groups.release)
