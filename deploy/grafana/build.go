@@ -51,21 +51,21 @@ func labelVariable(name, label, metric string) Variable {
 // A query is an expression and the legend of its series.
 type query struct{ expr, legend string }
 
-// A look holds the properties of one panel that differ between panels.
-type look struct {
+// A panelSpec holds the properties of one panel that differ between panels.
+type panelSpec struct {
 	title, description, unit string
 	width, height            int
 	queries                  []query
 }
 
-// row begins a new row of panels.
+// row adds the title of a row of panels.
 func (d *Dashboard) row(title string) {
 	open := false
 	d.place(Panel{Type: "row", Title: title, Collapsed: &open}, 24, 1)
 }
 
-// place puts a panel right of the one before, or below where there is no room.
-// The panels of one line are equally high.
+// place appends a panel to the right of the last one, or on the next line if the
+// grid of 24 columns is full. All panels of a line have the same height.
 func (d *Dashboard) place(p Panel, width, height int) {
 	p.ID = len(d.Panels) + 1
 	p.GridPos = GridPos{W: width, H: height}
@@ -79,71 +79,71 @@ func (d *Dashboard) place(p Panel, width, height int) {
 	d.Panels = append(d.Panels, p)
 }
 
-func (d *Dashboard) panel(kind string, l look, defaults Defaults, options any) *Panel {
-	defaults.Unit = l.unit
+func (d *Dashboard) panel(kind string, s panelSpec, defaults Defaults, options any) *Panel {
+	defaults.Unit = s.unit
 	p := Panel{
-		Type: kind, Title: l.title, Description: l.description, Datasource: prometheus, Options: options,
+		Type: kind, Title: s.title, Description: s.description, Datasource: prometheus, Options: options,
 		FieldConfig: &FieldSetup{Defaults: defaults, Overrides: []Override{}},
 	}
-	for i, q := range l.queries {
+	for i, q := range s.queries {
 		p.Targets = append(p.Targets, Target{
 			RefID: string(rune('A' + i)), Datasource: prometheus, Expr: q.expr, LegendFormat: q.legend,
 			Instant: kind != "timeseries", Range: kind == "timeseries",
 		})
 	}
-	d.place(p, l.width, l.height)
+	d.place(p, s.width, s.height)
 	return &d.Panels[len(d.Panels)-1]
 }
 
-// graph is lines over time, from 0.
-func (d *Dashboard) graph(l look) { d.lines(l, nil) }
+// graph adds a panel of lines over time. The axis starts at 0.
+func (d *Dashboard) graph(s panelSpec) { d.lines(s, nil) }
 
-// stack is areas on top of each other, whose sum means something.
-func (d *Dashboard) stack(l look) {
-	d.lines(l, map[string]any{"stacking": map[string]string{"mode": "normal", "group": "A"}, "fillOpacity": 30})
+// stack adds a panel of stacked areas, for values that can be summed.
+func (d *Dashboard) stack(s panelSpec) {
+	d.lines(s, map[string]any{"stacking": map[string]string{"mode": "normal", "group": "A"}, "fillOpacity": 30})
 }
 
-func (d *Dashboard) lines(l look, custom map[string]any) {
+func (d *Dashboard) lines(s panelSpec, custom map[string]any) {
 	zero := 0.0
 	all := map[string]any{"fillOpacity": 8, "lineWidth": 1, "showPoints": "never"}
 	for k, v := range custom {
 		all[k] = v
 	}
-	if l.width == 0 {
-		l.width = 8
+	if s.width == 0 {
+		s.width = 8
 	}
-	if l.height == 0 {
-		l.height = 8
+	if s.height == 0 {
+		s.height = 8
 	}
-	d.panel("timeseries", l, Defaults{Min: &zero, Custom: all}, map[string]any{
+	d.panel("timeseries", s, Defaults{Min: &zero, Custom: all}, map[string]any{
 		"legend":  map[string]any{"displayMode": "list", "placement": "bottom", "showLegend": true},
 		"tooltip": map[string]any{"mode": "multi", "sort": "desc"},
 	})
 }
 
-// number is the value of now. It turns to a colour from bad on; below 0 means
-// that no value is bad.
-func (d *Dashboard) number(l look, bad float64) {
-	l.width, l.height = 4, 4
+// stat adds a panel with the last value. It is green below bad and red from bad on.
+// A negative bad disables the colors.
+func (d *Dashboard) stat(s panelSpec, bad float64) {
+	s.width, s.height = 4, 4
 	steps := []step{{Color: "text"}}
 	if bad >= 0 {
 		steps = []step{{Color: "green"}, {Color: "red", Value: &bad}}
 	}
-	d.panel("stat", l, Defaults{Thresholds: &thresholds{Mode: "absolute", Steps: steps}}, map[string]any{
+	d.panel("stat", s, Defaults{Thresholds: &thresholds{Mode: "absolute", Steps: steps}}, map[string]any{
 		"colorMode": "value", "graphMode": "none", "textMode": "auto",
 		"reduceOptions": map[string]any{"calcs": []string{"lastNotNull"}, "values": false},
 	})
 }
 
-// A column of a table is a query, its heading and its unit.
+// A column is a column of a table: a query, its heading and its unit.
 type column struct{ expr, heading, unit string }
 
-// table has a line for each set of labels and a column for each query.
-func (d *Dashboard) table(l look, columns ...column) {
+// table adds a table with a line for each label set and a column for each query.
+func (d *Dashboard) table(s panelSpec, columns ...column) {
 	rename, exclude := map[string]string{}, map[string]bool{"Time": true, "job": true}
 	var overrides []Override
 	for i, c := range columns {
-		l.queries = append(l.queries, query{expr: c.expr})
+		s.queries = append(s.queries, query{expr: c.expr})
 		value := "Value #" + string(rune('A'+i))
 		rename[value] = c.heading
 		overrides = append(overrides, Override{
@@ -151,7 +151,7 @@ func (d *Dashboard) table(l look, columns ...column) {
 			Properties: []property{{ID: "unit", Value: c.unit}},
 		})
 	}
-	p := d.panel("table", l, Defaults{Custom: map[string]any{"filterable": true}}, map[string]any{
+	p := d.panel("table", s, Defaults{Custom: map[string]any{"filterable": true}}, map[string]any{
 		"showHeader": true, "sortBy": []any{map[string]any{"displayName": columns[0].heading, "desc": true}},
 	})
 	for i := range p.Targets {

@@ -1,9 +1,8 @@
-// Package grafana makes the dashboards that lie beside it as JSON.
+// Package grafana generates the JSON files of the dashboards in this directory.
 //
-// They are written in Go so that what all panels share is written once: the
-// data source, the selectors of the variables, a unit and a description for
-// each. A test compares the JSON with what this package makes; to rewrite it,
-// run
+// Go code avoids repeating the properties that all panels share, such as the
+// data source and the selectors of the variables. A test compares the JSON files
+// with the output of this package. To regenerate them, run
 //
 //	go test ./deploy/grafana -run TestDashboards -update
 package grafana
@@ -14,8 +13,8 @@ import (
 	"fmt"
 )
 
-// A Dashboard is the part of Grafana's model that ours use. Field names are
-// Grafana's.
+// A Dashboard is the subset of the JSON model of Grafana that the dashboards use.
+// Field names are those of Grafana.
 type Dashboard struct {
 	UID           string     `json:"uid"`
 	Title         string     `json:"title"`
@@ -23,7 +22,7 @@ type Dashboard struct {
 	Tags          []string   `json:"tags"`
 	Editable      bool       `json:"editable"`
 	SchemaVersion int        `json:"schemaVersion"`
-	GraphTooltip  int        `json:"graphTooltip"` // 1 is one crosshair in all panels
+	GraphTooltip  int        `json:"graphTooltip"` // 1: shared crosshair in all panels
 	Refresh       string     `json:"refresh"`
 	Time          timeRange  `json:"time"`
 	Templating    Templating `json:"templating"`
@@ -36,12 +35,12 @@ type timeRange struct {
 	To   string `json:"to"`
 }
 
-// Templating holds the variables.
+// Templating holds the variables of a dashboard.
 type Templating struct {
 	List []Variable `json:"list"`
 }
 
-// A Variable is a choice at the top of a dashboard.
+// A Variable is a drop-down list at the top of a dashboard.
 type Variable struct {
 	Name       string  `json:"name"`
 	Label      string  `json:"label"`
@@ -51,7 +50,7 @@ type Variable struct {
 	Multi      bool    `json:"multi"`
 	IncludeAll bool    `json:"includeAll"`
 	AllValue   string  `json:"allValue,omitempty"`
-	Refresh    int     `json:"refresh"` // 2 is whenever the time range changes
+	Refresh    int     `json:"refresh"` // 1: on load; 2: when the time range changes
 	Sort       int     `json:"sort"`
 	Current    any     `json:"current"`
 }
@@ -69,7 +68,7 @@ type link struct {
 	IncludeVars bool     `json:"includeVars"`
 }
 
-// A Panel is a graph, a number, a table, or the title of a row of these.
+// A Panel is a graph, a single value, a table, or the title of a row of panels.
 type Panel struct {
 	ID              int         `json:"id"`
 	Type            string      `json:"type"`
@@ -84,7 +83,7 @@ type Panel struct {
 	Transformations []any       `json:"transformations,omitempty"`
 }
 
-// GridPos is a place on a grid of 24 columns.
+// GridPos is a position and a size on a grid of 24 columns.
 type GridPos struct {
 	H int `json:"h"`
 	W int `json:"w"`
@@ -92,7 +91,7 @@ type GridPos struct {
 	Y int `json:"y"`
 }
 
-// A Target is a query.
+// A Target is a query of a panel.
 type Target struct {
 	RefID        string  `json:"refId"`
 	Datasource   *source `json:"datasource"`
@@ -103,13 +102,13 @@ type Target struct {
 	Format       string  `json:"format,omitempty"`
 }
 
-// FieldSetup says how values look.
+// FieldSetup holds the display options of values.
 type FieldSetup struct {
 	Defaults  Defaults   `json:"defaults"`
 	Overrides []Override `json:"overrides"`
 }
 
-// Defaults are for all fields of a panel.
+// Defaults holds the display options of all fields of a panel.
 type Defaults struct {
 	Unit       string         `json:"unit"`
 	Min        *float64       `json:"min,omitempty"`
@@ -118,7 +117,7 @@ type Defaults struct {
 	Thresholds *thresholds    `json:"thresholds,omitempty"`
 }
 
-// An Override is for the fields of one name.
+// An Override holds the display options of the fields that Matcher selects.
 type Override struct {
 	Matcher    map[string]string `json:"matcher"`
 	Properties []property        `json:"properties"`
@@ -139,11 +138,11 @@ type step struct {
 	Value *float64 `json:"value"`
 }
 
-// JSON returns the dashboard as the file to import.
+// JSON returns the contents of the file to import into Grafana.
 func (d Dashboard) JSON() ([]byte, error) {
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)
-	e.SetEscapeHTML(false) // expressions are full of < and >
+	e.SetEscapeHTML(false) // expressions contain < and >
 	e.SetIndent("", "  ")
 	if err := e.Encode(d); err != nil {
 		return nil, fmt.Errorf("grafana: dashboard %s: %w", d.UID, err)

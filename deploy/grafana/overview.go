@@ -15,32 +15,32 @@ func Overview() Dashboard {
 
 func (d *Dashboard) overviewFleet() {
 	d.row("All hosts")
-	d.number(look{
+	d.stat(panelSpec{
 		title: "Hosts", unit: "short",
 		description: "Exporters whose last scrape succeeded.",
 		queries:     []query{{promql(`sum(up{I})`), "hosts"}},
 	}, -1)
-	d.number(look{
+	d.stat(panelSpec{
 		title: "Hosts down", unit: "short",
 		description: "Exporters whose last scrape failed.",
 		queries:     []query{{promql(`count(up{I}) - sum(up{I})`), "down"}},
 	}, 1)
-	d.number(look{
+	d.stat(panelSpec{
 		title: "Processes", unit: "short",
 		description: "Processes in groups.",
 		queries:     []query{{promql(`sum(namedprocess_namegroup_num_procs{G})`), "processes"}},
 	}, -1)
-	d.number(look{
+	d.stat(panelSpec{
 		title: "CPU", unit: "short",
 		description: "CPU cores used by all groups.",
 		queries:     []query{{promql(`sum(rate(namedprocess_namegroup_cpu_seconds_total{G}[R]))`), "cores"}},
 	}, -1)
-	d.number(look{
+	d.stat(panelSpec{
 		title: "Memory", unit: "bytes",
 		description: "Resident memory. Shared pages count once for each process.",
 		queries:     []query{{promql(`sum(namedprocess_namegroup_memory_bytes{G,memtype="resident"})`), "resident"}},
 	}, -1)
-	d.number(look{
+	d.stat(panelSpec{
 		title: "OOM kills", unit: "short",
 		description: "Processes killed by the OOM killer in the last hour. Only with the source bpf.",
 		queries:     []query{{promql(`sum(increase(namedprocess_namegroup_oom_kills_total{G}[1h]))`), "kills"}},
@@ -50,7 +50,7 @@ func (d *Dashboard) overviewFleet() {
 }
 
 func (d *Dashboard) overviewHosts() {
-	d.graph(look{
+	d.graph(panelSpec{
 		title: "CPU by host", unit: "short",
 		description: "CPU cores used by the groups of a host; the top ten hosts.",
 		queries: []query{{
@@ -58,7 +58,7 @@ func (d *Dashboard) overviewHosts() {
 			"{{instance}}",
 		}},
 	})
-	d.graph(look{
+	d.graph(panelSpec{
 		title: "Memory by host", unit: "bytes",
 		description: "Resident memory of the groups of a host; the top ten hosts.",
 		queries: []query{{
@@ -66,7 +66,7 @@ func (d *Dashboard) overviewHosts() {
 			"{{instance}}",
 		}},
 	})
-	d.graph(look{
+	d.graph(panelSpec{
 		title: "CPU of unmatched processes", unit: "percentunit",
 		description: "Share of the CPU time used by processes in no group. A high value means that rules are missing.",
 		queries: []query{{
@@ -76,7 +76,7 @@ func (d *Dashboard) overviewHosts() {
 			"{{instance}}",
 		}},
 	})
-	d.table(look{
+	d.table(panelSpec{
 		title: "Hosts", unit: "short", width: 24, height: 6,
 		description: "Current usage of the groups of each host.",
 	},
@@ -90,7 +90,7 @@ func (d *Dashboard) overviewHosts() {
 
 func (d *Dashboard) overviewGroups() {
 	d.row("Groups")
-	d.stack(look{
+	d.stack(panelSpec{
 		title: "Top groups by CPU", unit: "short",
 		description: "CPU cores used; the top ten groups.",
 		queries: []query{{
@@ -98,7 +98,7 @@ func (d *Dashboard) overviewGroups() {
 			"{{groupname}}",
 		}},
 	})
-	d.stack(look{
+	d.stack(panelSpec{
 		title: "Top groups by memory", unit: "bytes",
 		description: "PSS: shared pages are divided among the processes that share them, so groups add up. Empty if smaps_rollup cannot be read.",
 		queries: []query{{
@@ -106,7 +106,7 @@ func (d *Dashboard) overviewGroups() {
 			"{{groupname}}",
 		}},
 	})
-	d.stack(look{
+	d.stack(panelSpec{
 		title: "Top groups by storage I/O", unit: "Bps",
 		description: "Bytes read from and written to storage; the top ten groups.",
 		queries: []query{{
@@ -115,7 +115,7 @@ func (d *Dashboard) overviewGroups() {
 			"{{groupname}}",
 		}},
 	})
-	d.table(look{
+	d.table(panelSpec{
 		title: "Groups", unit: "short", width: 24, height: 9,
 		description: "Current usage of each group, summed over the selected hosts.",
 	},
@@ -131,12 +131,12 @@ func (d *Dashboard) overviewGroups() {
 
 func (d *Dashboard) overviewExits() {
 	d.row("Starts and exits")
-	d.stack(look{
+	d.stack(panelSpec{
 		title: "Processes started", unit: "ops",
 		description: "Processes that started per second; the top ten groups. Only with the source bpf.",
 		queries:     []query{{promql(`topk(10, sum by (groupname) (rate(namedprocess_namegroup_starts_total{G}[R])))`), "{{groupname}}"}},
 	})
-	d.stack(look{
+	d.stack(panelSpec{
 		title: "Processes that failed", unit: "short",
 		description: "Exits with a status other than 0 or by a signal in the last ten minutes. Only with the source bpf.",
 		queries: []query{{
@@ -144,7 +144,7 @@ func (d *Dashboard) overviewExits() {
 			"{{groupname}} {{reason}} {{code}}",
 		}},
 	})
-	d.graph(look{
+	d.graph(panelSpec{
 		title: "Restarts", unit: "short",
 		description: "Changes of the oldest process of a group in the last ten minutes. Works with both sources.",
 		queries: []query{{
@@ -156,7 +156,7 @@ func (d *Dashboard) overviewExits() {
 
 func (d *Dashboard) overviewLimits() {
 	d.row("Limits")
-	d.graph(look{
+	d.graph(panelSpec{
 		title: "File descriptors", unit: "percentunit",
 		description: "Highest ratio of open file descriptors to the limit of one process. At 100 % a process cannot open files.",
 		queries: []query{{
@@ -164,12 +164,12 @@ func (d *Dashboard) overviewLimits() {
 			"{{groupname}} {{instance}}",
 		}},
 	})
-	d.graph(look{
+	d.graph(panelSpec{
 		title: "Threads in uninterruptible sleep, and zombies", unit: "short",
 		description: "Threads in uninterruptible sleep usually wait for storage. The parent of a zombie has not reaped it.",
 		queries:     []query{{promql(`sum by (state) (namedprocess_namegroup_states{G,state=~"Waiting|Zombie"})`), "{{state}}"}},
 	})
-	d.table(look{
+	d.table(panelSpec{
 		title: "Expected processes", unit: "short", width: 8, height: 8,
 		description: "Groups whose rule has expect.",
 	},
@@ -180,12 +180,12 @@ func (d *Dashboard) overviewLimits() {
 
 func (d *Dashboard) overviewThreads() {
 	d.row("Threads")
-	d.graph(look{
+	d.graph(panelSpec{
 		title: "Threads by state", unit: "short",
 		description: "Threads by state. Running includes threads that wait for a CPU.",
 		queries:     []query{{promql(`sum by (state) (namedprocess_namegroup_states{G})`), "{{state}}"}},
 	})
-	d.stack(look{
+	d.stack(panelSpec{
 		title: "Top threads by CPU", unit: "short",
 		description: "CPU cores used by thread name, in processes with at least two threads; the top ten names.",
 		queries: []query{{
@@ -193,7 +193,7 @@ func (d *Dashboard) overviewThreads() {
 			"{{groupname}} {{threadname}}",
 		}},
 	})
-	d.graph(look{
+	d.graph(panelSpec{
 		title: "Top groups by threads", unit: "short",
 		description: "Number of threads; the top ten groups.",
 		queries:     []query{{promql(`topk(10, sum by (groupname) (namedprocess_namegroup_num_threads{G}))`), "{{groupname}}"}},
@@ -202,7 +202,7 @@ func (d *Dashboard) overviewThreads() {
 
 func (d *Dashboard) overviewHealth() {
 	d.row("Exporter")
-	d.graph(look{
+	d.graph(panelSpec{
 		title: "Scrape duration", unit: "s",
 		description: "Duration of the scrape as measured by Prometheus, and of the walk over all processes.",
 		queries: []query{
@@ -210,22 +210,22 @@ func (d *Dashboard) overviewHealth() {
 			{promql(`max by (instance) (namedprocess_exporter_scrape_duration_seconds{I})`), "{{instance}} walk"},
 		},
 	})
-	d.graph(look{
+	d.graph(panelSpec{
 		title: "CPU of the exporter", unit: "percentunit",
 		description: "CPU time of the exporter; 100 % is one core.",
 		queries:     []query{{promql(`sum by (instance) (rate(process_cpu_seconds_total{I}[R]))`), "{{instance}}"}},
 	})
-	d.graph(look{
+	d.graph(panelSpec{
 		title: "Memory of the exporter", unit: "bytes",
 		description: "Resident memory of the exporter.",
 		queries:     []query{{promql(`sum by (instance) (process_resident_memory_bytes{I})`), "{{instance}}"}},
 	})
-	d.graph(look{
+	d.graph(panelSpec{
 		title: "Series", unit: "short",
 		description: "Samples per scrape.",
 		queries:     []query{{promql(`max by (instance) (scrape_samples_scraped{I})`), "{{instance}}"}},
 	})
-	d.graph(look{
+	d.graph(panelSpec{
 		title: "Missing data", unit: "short",
 		description: "Unresponsive processes, unidentified processes, unreadable files and incomplete scrapes.",
 		queries: []query{
@@ -235,7 +235,7 @@ func (d *Dashboard) overviewHealth() {
 			{promql(`1 - min by (instance) (namedprocess_exporter_scrape_success{I})`), "{{instance}} incomplete"},
 		},
 	})
-	d.graph(look{
+	d.graph(panelSpec{
 		title: "Errors", unit: "short",
 		description: "Errors in the last ten minutes: failed scrapes, lost exit events, names above the limit, failed reloads.",
 		queries: []query{
