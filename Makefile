@@ -123,4 +123,4 @@ CHAOS := $(CHAOS)|TestRepeatedExec|TestManyUsers|TestManyThreadNames|TestStartRe
 CHAOS := $(CHAOS)|TestAddressSpaceLimit|TestCgroupMemoryLimit|TestLogRateLimit|TestConcurrentScrapesShareWalks
 chaos:
 	PROCESS_EXPORTER_CHAOS=1 go test -count 1 -v -timeout 60m -run '^($(CHAOS))' ./test/e2e
-	PROCESS_EXPORTER_CHAOS=1 go test -count 1 -v -run PIDReuse ./platform
+	PROCESS_EXPORTER_CHAOS=1 go test -count 1 -v -run PIDReuse ./platform ./platform/process

@@ -22,7 +22,7 @@ func testSources(t *testing.T, test func(t *testing.T, src Source)) {
 // clock tick. The second walk must find another process, without values of the first.
 func TestPIDReuseWithinTick(t *testing.T) {
 	testSources(t, func(t *testing.T, src Source) {
-		r := testenv.StartRecycler(t)
+		r := testenv.StartPIDReuse(t)
 		want := testenv.Rounds(20, 2_000)
 		var snap Snapshot
 		sample := func(pid int) Sample {
@@ -75,7 +75,7 @@ func TestPIDReuseWithinTick(t *testing.T) {
 // Sample must be those of one process.
 func TestPIDReuseDuringWalks(t *testing.T) {
 	testSources(t, func(t *testing.T, src Source) {
-		r := testenv.StartRecycler(t)
+		r := testenv.StartPIDReuse(t)
 		count := testenv.Rounds(1_000, 10_000)
 		pid := r.Do("next 0").PID
 		done := make(chan error, 1)
@@ -101,7 +101,7 @@ func TestPIDReuseDuringWalks(t *testing.T) {
 			}
 			s := &snap.Samples[at]
 			const parts = FieldFDs | FieldFDLimit
-			kind, ok := testenv.RecycledKind(s.Comm)
+			kind, ok := testenv.PIDReuseKind(s.Comm)
 			if !ok || s.Have&parts != parts || s.State == 'Z' || s.FDs == 0 { // it has closed its files
 				continue
 			}
@@ -120,7 +120,7 @@ func TestPIDReuseDuringWalks(t *testing.T) {
 // TestListedInodes checks that the inode number of a listed process does not change, and is
 // not that of the next process with its PID.
 func TestListedInodes(t *testing.T) {
-	r := testenv.StartRecycler(t)
+	r := testenv.StartPIDReuse(t)
 	mount, err := procfs.Open("/proc")
 	if err != nil {
 		t.Fatal(err)

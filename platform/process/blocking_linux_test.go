@@ -70,10 +70,10 @@ func TestLockedMemoryMap(t *testing.T) {
 	}
 }
 
-// TestDeafFileSystem has a process with a file open of which nothing can be
+// TestUnresponsiveFileSystem has a process with a file open of which nothing can be
 // learned from its server, and one that keeps an epoll descriptor locked, whose
 // fdinfo would hold who reads it beyond SIGKILL. No method asks for either.
-func TestDeafFileSystem(t *testing.T) {
+func TestUnresponsiveFileSystem(t *testing.T) {
 	held, server := startFuse(t, "stat")
 	files := must[[]OpenFile](t)(held.OpenFiles())
 	at := slices.IndexFunc(files, func(f OpenFile) bool { return filepath.Base(f.Path) == "file" })
@@ -132,9 +132,9 @@ func answersAll(t *testing.T, p *Process) {
 	}
 }
 
-// TestBlockedKin has a process that does not answer at all. To look for children
+// TestChildrenOfUnresponsiveProcess has a process that does not answer at all. To look for children
 // has to wait for it; what concerns other processes does not.
-func TestBlockedKin(t *testing.T) {
+func TestChildrenOfUnresponsiveProcess(t *testing.T) {
 	tree := threeProcesses(t)
 	table := openTable(t, tree.Root)
 	p := openIn(t, table, 10)

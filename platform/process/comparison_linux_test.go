@@ -122,8 +122,8 @@ func TestAgreesWithGetrusage(t *testing.T) {
 	between("major faults", int64(before.Majflt), int64(faults.Major), int64(after.Majflt))
 }
 
-// TestThreadsMakeTheWhole has the times of threads sum up to that of the process.
-func TestThreadsMakeTheWhole(t *testing.T) {
+// TestThreadTimesSum has the times of threads sum up to that of the process.
+func TestThreadTimesSum(t *testing.T) {
 	p := startStopped(t, "busy", "threadname=other")
 	var sum time.Duration
 	threads := must[[]Thread](t)(p.Threads())
@@ -169,8 +169,8 @@ func TestAgreesWithSs(t *testing.T) {
 	}
 }
 
-// TestIOCountersOfSteps has a process write a MiB and then read one.
-func TestIOCountersOfSteps(t *testing.T) {
+// TestIOCounters has a process write a MiB and then read one.
+func TestIOCounters(t *testing.T) {
 	const much, little = 1 << 20, 1 << 12
 	p := startChild(t, nil, "await", "write="+t.TempDir()+"/file", "await", fmt.Sprintf("read=%d", much))
 	before := must[IOCounters](t)(p.IOCounters())
@@ -207,8 +207,8 @@ func isMemory(t *testing.T) bool {
 	return fs.Type == unix.TMPFS_MAGIC
 }
 
-// TestSteps has a process do little, which is seen.
-func TestSteps(t *testing.T) {
+// TestCountersGrow has a process do little, which is seen.
+func TestCountersGrow(t *testing.T) {
 	p := startChild(t, nil, "await", "threads=20", "await", "map=anonymous,16777216")
 	testenv.Eventually(t, func() bool { return statusOf(t, p.Process) == StatusSleeping }) // it may get its step sooner
 	switches := must[ContextSwitches](t)(p.ContextSwitches())
@@ -228,8 +228,8 @@ func TestSteps(t *testing.T) {
 	}
 }
 
-// TestSpinning has a process that never rests, on one CPU.
-func TestSpinning(t *testing.T) {
+// TestBusyProcess has a process that never rests, on one CPU.
+func TestBusyProcess(t *testing.T) {
 	p := startChild(t, nil, "spin")
 	cpus := must[[]int](t)(p.CPUAffinity())
 	cpu := cpus[len(cpus)-1]

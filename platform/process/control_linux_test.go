@@ -100,9 +100,9 @@ func TestSetRlimit(t *testing.T) {
 	}
 }
 
-// TestRlimitsAgree compares the system call with the file that stands in for
+// TestRlimitSources compares the system call with the file that stands in for
 // it where it is forbidden.
-func TestRlimitsAgree(t *testing.T) {
+func TestRlimitSources(t *testing.T) {
 	self := openProcess(t, os.Getpid())
 	limits := must[map[Resource]Limit](t)(self.Rlimits())
 	wantEqual(t, "number", len(limits), resourceCount)
@@ -152,9 +152,9 @@ func TestWaitForChild(t *testing.T) {
 	}
 }
 
-// TestWaitForOthersChild waits for a grandchild, which is gone only when its
+// TestWaitForGrandchild waits for a grandchild, which is gone only when its
 // own parent has waited for it.
-func TestWaitForOthersChild(t *testing.T) {
+func TestWaitForGrandchild(t *testing.T) {
 	cmd := exec.Command("sh", "-c", "sleep 1000 & echo $!; kill -STOP $$; wait $!")
 	out := must[interface{ Read([]byte) (int, error) }](t)(cmd.StdoutPipe())
 	if err := cmd.Start(); err != nil {
@@ -261,7 +261,7 @@ func TestFamily(t *testing.T) {
 	}
 }
 
-func TestProcesses(t *testing.T) {
+func TestAll(t *testing.T) {
 	seen := make(map[int]bool)
 	var kept *Process
 	for p, err := range All() {
@@ -292,8 +292,8 @@ func TestProcesses(t *testing.T) {
 	}
 }
 
-// TestFromManyGoroutines is for the race detector.
-func TestFromManyGoroutines(t *testing.T) {
+// TestConcurrentUse is for the race detector.
+func TestConcurrentUse(t *testing.T) {
 	p := startChild(t, nil)
 	view := p.Oneshot()
 	var all sync.WaitGroup

@@ -52,7 +52,7 @@ func fakeProcess(state string) (*Process, *fakeHandle) {
 	return &Process{shared: &shared{table: newTable(nil), id: ID{PID: 7, Start: 5}, name: "fake", handle: f}}, f
 }
 
-func TestErrorsOfSystemCalls(t *testing.T) {
+func TestSystemCallErrors(t *testing.T) {
 	tests := []struct {
 		name  string
 		state string
@@ -93,7 +93,7 @@ func TestErrorsOfSystemCalls(t *testing.T) {
 	}
 }
 
-func TestFilesThatVanish(t *testing.T) {
+func TestOpenFilesSkipsClosed(t *testing.T) {
 	for _, errno := range []syscall.Errno{syscall.ENOENT, syscall.ESRCH, syscall.EINVAL, syscall.ENAMETOOLONG} {
 		p, f := fakeProcess("S")
 		f.fds = []int{3, 4}
@@ -110,7 +110,7 @@ func TestFilesThatVanish(t *testing.T) {
 	}
 }
 
-func TestThreadsThatVanish(t *testing.T) {
+func TestThreadsSkipsExited(t *testing.T) {
 	p, f := fakeProcess("S")
 	f.fds = []int{7, 8}
 	f.files["task/7/stat"] = fmt.Sprintf(fakeStat, "S")
@@ -130,7 +130,7 @@ func TestThreadsThatVanish(t *testing.T) {
 	}
 }
 
-func TestLimitsWithoutPermission(t *testing.T) {
+func TestRlimitFromFile(t *testing.T) {
 	p, f := fakeProcess("S")
 	f.errs["limit"] = syscall.EPERM
 	f.files["limits"] = "Max open files            1024                 unlimited            files     \n"
@@ -143,8 +143,8 @@ func TestLimitsWithoutPermission(t *testing.T) {
 	}
 }
 
-// TestLimitsOfZombie has kernels that do not answer for a zombie.
-func TestLimitsOfZombie(t *testing.T) {
+// TestRlimitOfZombie has kernels that do not answer for a zombie.
+func TestRlimitOfZombie(t *testing.T) {
 	p, f := fakeProcess("Z")
 	f.errs["limit"] = syscall.ENOSYS
 	if _, err := p.Rlimit(ResourceNoFile); !errors.Is(err, ErrZombie) {
@@ -192,7 +192,7 @@ func TestAsMap(t *testing.T) {
 	}
 }
 
-func TestOpenTableElsewhere(t *testing.T) {
+func TestUnsupportedSystem(t *testing.T) {
 	if runtime.GOOS == "linux" {
 		if _, err := OpenTable(t.TempDir()); err == nil {
 			t.Error("got a table of an empty directory")

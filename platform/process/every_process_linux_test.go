@@ -147,8 +147,8 @@ func TestDeepTree(t *testing.T) {
 	wantEqual(t, "above it", slices.Index(deepest, os.Getpid()), depth)
 }
 
-// TestRewrittenEnviron has a process that wrote over its variables.
-func TestRewrittenEnviron(t *testing.T) {
+// TestOverwrittenEnviron has a process that wrote over its variables.
+func TestOverwrittenEnviron(t *testing.T) {
 	room := func(c *exec.Cmd) { c.Env = []string{"OLD=" + strings.Repeat("x", 100), "PATH=/"} }
 	for _, tt := range []struct {
 		name, text string
@@ -171,9 +171,9 @@ func TestRewrittenEnviron(t *testing.T) {
 	}
 }
 
-// TestOddPaths has bytes in paths that are no text, and words that the kernel
+// TestPathsNotUTF8 has bytes in paths that are no text, and words that the kernel
 // itself uses. In the list of mappings, it writes a line break in another way.
-func TestOddPaths(t *testing.T) {
+func TestPathsNotUTF8(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "fünf \xff\t (deleted)")
 	if err := os.Mkdir(dir, 0o755); err != nil {
 		t.Fatal(err)
@@ -244,8 +244,8 @@ func TestEveryKindOfDescriptor(t *testing.T) {
 	wantEqual(t, "descriptors", with-must[int](t)(self.NumFDs()), len(fds))
 }
 
-// TestUnconnectedSockets has one socket of each kind in another process's eyes.
-func TestUnconnectedSockets(t *testing.T) {
+// TestUnconnectedUDPSockets has one socket of each kind in another process's eyes.
+func TestUnconnectedUDPSockets(t *testing.T) {
 	self := openProcess(t, os.Getpid())
 	for network, want := range map[string]ConnectionKind{"udp4": ConnectionUDP4, "udp6": ConnectionUDP6} {
 		address := map[string]string{"udp4": "127.0.0.1:0", "udp6": "[::1]:0"}[network]
@@ -263,8 +263,8 @@ func TestUnconnectedSockets(t *testing.T) {
 	}
 }
 
-// TestEveryAffinity sets each combination of the first CPUs.
-func TestEveryAffinity(t *testing.T) {
+// TestAffinitySets sets each combination of the first CPUs.
+func TestAffinitySets(t *testing.T) {
 	p := startChild(t, nil)
 	cpus := must[[]int](t)(p.CPUAffinity())
 	cpus = cpus[:min(4, len(cpus))]
@@ -284,8 +284,8 @@ func TestEveryAffinity(t *testing.T) {
 	}
 }
 
-// TestLimitIsLifted sets a limit and takes it back, as far as Hard allows.
-func TestLimitIsLifted(t *testing.T) {
+// TestRaiseSoftLimit sets a limit and takes it back, as far as Hard allows.
+func TestRaiseSoftLimit(t *testing.T) {
 	p := startChild(t, nil)
 	had := must[Limit](t)(p.Rlimit(ResourceFSize))
 	if had.Hard != Unlimited {

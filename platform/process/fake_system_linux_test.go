@@ -13,7 +13,7 @@ import (
 	"github.com/seed57308aee/process_exporter/testdata/proctree"
 )
 
-func TestCommandLineTexts(t *testing.T) {
+func TestCmdlineFormats(t *testing.T) {
 	for _, tt := range []struct {
 		name, text string
 		want       []string
@@ -38,8 +38,8 @@ func TestCommandLineTexts(t *testing.T) {
 	}
 }
 
-// TestLongNameWithoutCommandLine has names that may have been cut short.
-func TestLongNameWithoutCommandLine(t *testing.T) {
+// TestTruncatedNameWithoutCmdline has names that may have been cut short.
+func TestTruncatedNameWithoutCmdline(t *testing.T) {
 	const long = "exactly15bytes!"
 	for _, tt := range []struct {
 		name  string
@@ -64,8 +64,8 @@ func TestLongNameWithoutCommandLine(t *testing.T) {
 	}
 }
 
-// TestWhatThisKernelLacks has files that are not there although the process is.
-func TestWhatThisKernelLacks(t *testing.T) {
+// TestMissingFiles has files that are not there although the process is.
+func TestMissingFiles(t *testing.T) {
 	p, f := fakeProcess("S")
 	for name, method := range map[string]func() (string, error){"exe": p.Exe, "cwd": p.Cwd} {
 		if got, err := method(); got != "" || err != nil {
@@ -88,8 +88,8 @@ func TestWhatThisKernelLacks(t *testing.T) {
 	}
 }
 
-// TestSocketsThatVanish has descriptors without a link, and no IPv6.
-func TestSocketsThatVanish(t *testing.T) {
+// TestConnectionsSkipsClosed has descriptors without a link, and no IPv6.
+func TestConnectionsSkipsClosed(t *testing.T) {
 	p, f := fakeProcess("S")
 	f.fds = []int{3, 4}
 	f.errs["fd/3"] = syscall.ENAMETOOLONG
@@ -102,9 +102,9 @@ func TestSocketsThatVanish(t *testing.T) {
 	}
 }
 
-// TestParentOfBefore has a view that remembers a parent which has exited since, and
+// TestParentPIDReused has a view that remembers a parent which has exited since, and
 // whose PID went to a process that is no younger by the clock.
-func TestParentOfBefore(t *testing.T) {
+func TestParentPIDReused(t *testing.T) {
 	tree := proctree.New(t, 1000)
 	tree.Set(proctree.Process{PID: 11, PPID: 1, Start: 100, Comm: "p"}, proctree.Process{PID: 12, PPID: 11, Start: 100, Comm: "p"})
 	p := openIn(t, openTable(t, tree.Root), 12)
@@ -158,7 +158,7 @@ func TestExistsWithEmptyStatus(t *testing.T) {
 	wantEqual(t, "exists", must[bool](t)(openTable(t, tree.Root).Exists(10)), true)
 }
 
-func TestArgumentsThatCannotBeRight(t *testing.T) {
+func TestInvalidArguments(t *testing.T) {
 	p, _ := fakeProcess("S")
 	_, err1 := p.CPUPercentOver(t.Context(), -1)
 	_, err2 := p.CPUPercentOver(t.Context(), 0)

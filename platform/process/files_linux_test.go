@@ -71,7 +71,7 @@ func openFileAt(t *testing.T, p *Process, fd int) OpenFile {
 	return files[at]
 }
 
-func TestOpenFilesLeavesOutWhatIsNoFile(t *testing.T) {
+func TestOpenFilesOmitsOtherDescriptors(t *testing.T) {
 	r, w, err := os.Pipe()
 	if err != nil {
 		t.Fatal(err)
@@ -182,7 +182,7 @@ func TestUnixConnections(t *testing.T) {
 	}
 }
 
-func TestConnectionsOfAnotherNetwork(t *testing.T) {
+func TestConnectionsInNetworkNamespace(t *testing.T) {
 	testenv.RequireRoot(t)
 	p := startChild(t, func(c *exec.Cmd) { c.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET} }, "listen=0.0.0.0:4242")
 	got := must[[]Connection](t)(p.Connections(ConnectionTCP))

@@ -12,7 +12,7 @@ import (
 	"github.com/seed57308aee/process_exporter/testdata/testenv"
 )
 
-func TestOddNames(t *testing.T) {
+func TestUnusualNames(t *testing.T) {
 	for _, name := range []string{
 		"a b", "a) R 1 (b", "x\ny", "tab\tbed", "\xff\xfe", "))((", "Uid:\t7\t7\t7", "Threads:\t99", " lead", "äöüäöüä",
 	} {
@@ -31,7 +31,7 @@ func TestOddNames(t *testing.T) {
 	}
 }
 
-func TestLongNameIsCompleted(t *testing.T) {
+func TestTruncatedNameIsCompleted(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "a-long-name-äöü-0123456789")
 	testenv.CopyChildProgram(t, path)
 	p := startChild(t, func(c *exec.Cmd) { c.Path, c.Args[0] = path, path })
@@ -40,7 +40,7 @@ func TestLongNameIsCompleted(t *testing.T) {
 	wantEqual(t, "name that argv does not know", must[string](t)(p.Name()), filepath.Base(path)[:maxComm])
 }
 
-func TestOddThread(t *testing.T) {
+func TestThreadName(t *testing.T) {
 	const name = "t) S 1 2"
 	p := startChild(t, nil, "threadname="+name)
 	testenv.Eventually(t, func() bool {
@@ -70,7 +70,7 @@ func TestManyThreads(t *testing.T) {
 	wantEqual(t, "ppid of a thread", must[int](t)(thread.PPID()), os.Getpid())
 }
 
-func TestOddCommandLines(t *testing.T) {
+func TestCmdline(t *testing.T) {
 	huge := strings.Repeat("x", 100_000)
 	tests := []struct {
 		name string
@@ -103,7 +103,7 @@ func TestOddCommandLines(t *testing.T) {
 	}
 }
 
-func TestOddEnviron(t *testing.T) {
+func TestEnviron(t *testing.T) {
 	p := startChild(t, func(c *exec.Cmd) { c.Env = []string{"A=1", "B=x=y\r\n", "C=\xff"} })
 	got := must[map[string]string](t)(p.Environ())
 	if len(got) != 3 || got["A"] != "1" || got["B"] != "x=y\r\n" || got["C"] != "\xff" {
@@ -111,7 +111,7 @@ func TestOddEnviron(t *testing.T) {
 	}
 }
 
-func TestDeletedProgram(t *testing.T) {
+func TestExeDeleted(t *testing.T) {
 	for _, name := range []string{"prog", "prog (deleted)"} {
 		t.Run(name, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), name)
@@ -131,12 +131,12 @@ func TestDeletedProgram(t *testing.T) {
 	}
 }
 
-func TestProgramInMemory(t *testing.T) {
+func TestExeInMemfd(t *testing.T) {
 	p := startChild(t, nil, "reexec=x")
 	wantEqual(t, "exe", must[string](t)(p.Exe()), "/memfd:edgecase")
 }
 
-func TestDeletedDirectory(t *testing.T) {
+func TestCwdDeleted(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "a b\n")
 	if err := os.Mkdir(dir, 0o755); err != nil {
 		t.Fatal(err)
@@ -191,7 +191,7 @@ func TestOwners(t *testing.T) {
 	wantEqual(t, "username", must[string](t)(p.Username()), "1001")
 }
 
-func TestMemoryOfMappings(t *testing.T) {
+func TestMemoryMapsByPath(t *testing.T) {
 	p := startStopped(t)
 	each, sums := must[[]MemoryMap](t)(p.MemoryMaps()), must[[]MemoryMap](t)(p.MemoryMapsByPath())
 	paths := make(map[string]uint64)

@@ -12,9 +12,9 @@ import (
 // no memory.
 const forgedBytes = 16 << 30
 
-// TestForgedWords has a process whose command line and environment seem to be of
+// TestLargeCmdlineAndEnviron has a process whose command line and environment seem to be of
 // 16 GiB. They are refused soon and without their memory; all else is there.
-func TestForgedWords(t *testing.T) {
+func TestLargeCmdlineAndEnviron(t *testing.T) {
 	p := startChild(t, nil, "name=just15bytesLong", fmt.Sprintf("forge=%d,4096", int64(forgedBytes)))
 	reads := map[string]func() error{
 		"cmdline":     func() error { _, err := p.Cmdline(); return err },

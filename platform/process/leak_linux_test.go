@@ -20,9 +20,9 @@ func heldNow(t *testing.T) held {
 	return held{objects: int(m.HeapObjects), fds: len(fds), goroutines: runtime.NumGoroutine()}
 }
 
-// TestNothingGrows calls all that reads again and again, on a process that stays
+// TestNoLeaks calls all that reads again and again, on a process that stays
 // open and on one opened for each round, on views, and on one that is gone.
-func TestNothingGrows(t *testing.T) {
+func TestNoLeaks(t *testing.T) {
 	p, dead := startChild(t, nil), startChild(t, nil)
 	dead.End()
 	round := func(relatives bool) {

@@ -145,9 +145,9 @@ func TestNoArguments(t *testing.T) {
 	}
 }
 
-// TestErasedCommandLine has a title that is all NULs, and a program whose name
+// TestErasedCmdline has a title that is all NULs, and a program whose name
 // could have been cut short, but that has no argument to complete it.
-func TestErasedCommandLine(t *testing.T) {
+func TestErasedCmdline(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "a-long-name-0123456789")
 	testenv.CopyChildProgram(t, path)
 	p := startChild(t, func(c *exec.Cmd) { c.Path = path }, "noargs")

@@ -81,9 +81,9 @@ func aloneAsNobody(t *testing.T, mounts ...string) []string {
 	return dirs
 }
 
-// TestHiddenFiles has a file system that shows the processes of others, but
+// TestHidepid1 has a file system that shows the processes of others, but
 // nothing of them. The parent of this test is root's.
-func TestHiddenFiles(t *testing.T) {
+func TestHidepid1(t *testing.T) {
 	testenv.RequireRoot(t)
 	if !inside(t, syscall.CLONE_NEWNS) {
 		return
@@ -133,9 +133,9 @@ func wantAllTold(t *testing.T, self *Process) {
 	}
 }
 
-// TestHiddenProcesses has a file system that does not show the processes of
+// TestHidepid2 has a file system that does not show the processes of
 // others at all.
-func TestHiddenProcesses(t *testing.T) {
+func TestHidepid2(t *testing.T) {
 	testenv.RequireRoot(t)
 	if !inside(t, syscall.CLONE_NEWNS) {
 		return
@@ -158,9 +158,9 @@ func TestHiddenProcesses(t *testing.T) {
 	wantAllTold(t, self)
 }
 
-// TestOnlyProcesses has a file system without files of the machine. What those
+// TestSubsetPID has a file system without files of the machine. What those
 // would tell, the kernel tells in other ways.
-func TestOnlyProcesses(t *testing.T) {
+func TestSubsetPID(t *testing.T) {
 	testenv.RequireRoot(t)
 	if !inside(t, syscall.CLONE_NEWNS) {
 		return
@@ -194,9 +194,9 @@ func TestOnlyProcesses(t *testing.T) {
 	}
 }
 
-// TestHostFromNamespace sees the file system of a PID namespace above its own,
+// TestHostTableInPIDNamespace sees the file system of a PID namespace above its own,
 // where numbers mean other processes than to system calls.
-func TestHostFromNamespace(t *testing.T) {
+func TestHostTableInPIDNamespace(t *testing.T) {
 	testenv.RequireRoot(t)
 	if !inside(t, syscall.CLONE_NEWPID) {
 		return

@@ -12,9 +12,9 @@ import (
 	"github.com/seed57308aee/process_exporter/testdata/testenv"
 )
 
-// TestOtherNamespaces has a process that is number 1 and user 0 to itself, and
+// TestProcessInNamespaces has a process that is number 1 and user 0 to itself, and
 // another number and user to us.
-func TestOtherNamespaces(t *testing.T) {
+func TestProcessInNamespaces(t *testing.T) {
 	testenv.RequireRoot(t)
 	const uid, gid = 12345, 23456
 	p := startChild(t, func(c *exec.Cmd) {
@@ -51,9 +51,9 @@ func TestOtherNamespaces(t *testing.T) {
 	wantEqual(t, "status", must[ExitStatus](t)(p.Wait(context.Background())), ExitStatus{Known: true, Signal: syscall.SIGKILL})
 }
 
-// TestOtherTime has a process for which the machine was booted a year earlier.
+// TestTimeNamespace has a process for which the machine was booted a year earlier.
 // It is no older for us.
-func TestOtherTime(t *testing.T) {
+func TestTimeNamespace(t *testing.T) {
 	testenv.RequireRoot(t)
 	const namespace = "/proc/self/ns/time"
 	own, err := os.Readlink(namespace)

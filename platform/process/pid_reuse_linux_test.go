@@ -53,7 +53,7 @@ func (h *linuxHandle) signalByPIDError() error {
 	return nil
 }
 
-func TestEveryMethodOfTheGone(t *testing.T) {
+func TestEveryMethodAfterExit(t *testing.T) {
 	p := startChild(t, nil)
 	p.End()
 	wantGone(t, p.Process)

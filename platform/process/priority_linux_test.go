@@ -18,9 +18,9 @@ const (
 	schedIdle = 5
 )
 
-// TestRealTime has processes of other scheduling policies. What they tell of
+// TestSchedulingPolicies has processes of other scheduling policies. What they tell of
 // nice values and usage is as good as of any other.
-func TestRealTime(t *testing.T) {
+func TestSchedulingPolicies(t *testing.T) {
 	testenv.RequireRoot(t)
 	for _, tt := range []struct {
 		name             string

@@ -25,9 +25,9 @@ func stateOf(t *testing.T, pid int) string {
 	return after[:1]
 }
 
-// TestSuspendSeenByOthers asks the kernel's file and ps whether the process has
+// TestSuspendState asks the kernel's file and ps whether the process has
 // stopped and goes on.
-func TestSuspendSeenByOthers(t *testing.T) {
+func TestSuspendState(t *testing.T) {
 	p := startChild(t, nil)
 	for _, step := range []struct {
 		do     func() error
@@ -42,9 +42,9 @@ func TestSuspendSeenByOthers(t *testing.T) {
 	}
 }
 
-// TestSignalsSeenByOthers sends signals, and has the parent ask the kernel what
+// TestSignalExitStatus sends signals, and has the parent ask the kernel what
 // the child has died of.
-func TestSignalsSeenByOthers(t *testing.T) {
+func TestSignalExitStatus(t *testing.T) {
 	for name, tt := range map[string]struct {
 		send func(*Process) error
 		want syscall.Signal

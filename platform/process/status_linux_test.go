@@ -102,7 +102,7 @@ func TestTraced(t *testing.T) {
 	}
 }
 
-func TestProcessStatusString(t *testing.T) {
+func TestStatusString(t *testing.T) {
 	for letter, want := range map[byte]string{
 		'R': "running", 'S': "sleeping", 'D': "disk-sleep", 'T': "stopped", 't': "tracing-stop", 'Z': "zombie", 'X': "dead",
 		'x': "dead", 'K': "wake-kill", 'W': "waking", 'I': "idle", 'P': "parked", '!': "?",
@@ -159,7 +159,7 @@ func TestCreateTime(t *testing.T) {
 	}
 }
 
-func TestUsageGrows(t *testing.T) {
+func TestUsage(t *testing.T) {
 	path := t.TempDir() + "/file"
 	p := startChild(t, nil, "busy", "write="+path)
 	times := must[CPUTimes](t)(p.CPUTimes())

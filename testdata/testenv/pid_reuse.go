@@ -27,38 +27,38 @@ func Rounds(few, many int) int {
 	return few
 }
 
-// A Recycler starts one child after another, all with the same PID: see
+// A PIDReuse starts one child after another, all with the same PID: see
 // testdata/pidreuse.
-type Recycler struct {
+type PIDReuse struct {
 	t   testing.TB
 	in  io.Writer
 	out *bufio.Reader
 }
 
-// A RecycledChild is one child of a Recycler.
-type RecycledChild struct {
+// A PIDReuseChild is one child of a PIDReuse.
+type PIDReuseChild struct {
 	PID    int
 	Tick   uint64 // clock tick of its start
-	Number int    // how many children the Recycler had started by then
+	Number int    // how many children the PIDReuse had started by then
 }
 
-var recycleProgram = sync.OnceValues(func() (string, error) {
-	path := filepath.Join(buildDir, "recycle")
+var pidReuseProgram = sync.OnceValues(func() (string, error) {
+	path := filepath.Join(buildDir, "pidreuse")
 	if out, err := exec.Command("cc", "-O2", "-o", path, filepath.Join(testdata("pidreuse"), "pidreuse.c")).CombinedOutput(); err != nil {
 		return "", errors.New(string(out) + err.Error())
 	}
 	return path, nil
 })
 
-// StartRecycler starts a Recycler with one child. It skips the test without root,
+// StartPIDReuse starts a PIDReuse with one child. It skips the test without root,
 // who alone can choose PIDs, and without a C compiler unless CI is set.
-func StartRecycler(t testing.TB) *Recycler {
+func StartPIDReuse(t testing.TB) *PIDReuse {
 	t.Helper()
 	RequireRoot(t)
 	if _, err := exec.LookPath("cc"); err != nil && os.Getenv("CI") != "true" {
 		t.Skip("cc is not installed")
 	}
-	path, err := recycleProgram()
+	path, err := pidReuseProgram()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -77,19 +77,19 @@ func StartRecycler(t testing.TB) *Recycler {
 		_ = in.Close() // ends the program and its child
 		_ = cmd.Wait()
 		if stderr.Len() > 0 {
-			t.Errorf("got %s on stderr of recycle, want nothing", stderr.String())
+			t.Errorf("got %s on stderr of pidreuse, want nothing", stderr.String())
 		}
 	})
-	r := &Recycler{t, in, bufio.NewReader(out)}
+	r := &PIDReuse{t, in, bufio.NewReader(out)}
 	if line, err := r.out.ReadString('\n'); err != nil || line != "ready\n" {
-		t.Fatalf("got line %q of recycle, error %v, want \"ready\"", line, err)
+		t.Fatalf("got line %q of pidreuse, error %v, want \"ready\"", line, err)
 	}
 	r.Do("next 0")
 	return r
 }
 
 // Do runs a command of testdata/pidreuse and returns the child that it leaves.
-func (r *Recycler) Do(format string, args ...any) RecycledChild {
+func (r *PIDReuse) Do(format string, args ...any) PIDReuseChild {
 	r.t.Helper()
 	c, err := r.Try(format, args...)
 	if err != nil {
@@ -99,7 +99,7 @@ func (r *Recycler) Do(format string, args ...any) RecycledChild {
 }
 
 // Try is like Do, but returns the error. Any goroutine may call it.
-func (r *Recycler) Try(format string, args ...any) (c RecycledChild, err error) {
+func (r *PIDReuse) Try(format string, args ...any) (c PIDReuseChild, err error) {
 	if _, err = fmt.Fprintf(r.in, format+"\n", args...); err != nil {
 		return c, err
 	}
@@ -111,9 +111,9 @@ func (r *Recycler) Try(format string, args ...any) (c RecycledChild, err error) 
 	return c, err
 }
 
-// RecycledKind returns the kind in the name of a recycled child, if the child
+// PIDReuseKind returns the kind in the name of a recycled child, if the child
 // has finished its setup.
-func RecycledKind(comm string) (kind int, ok bool) {
+func PIDReuseKind(comm string) (kind int, ok bool) {
 	digits, ok := strings.CutPrefix(comm, "kind ")
 	if !ok {
 		return 0, false

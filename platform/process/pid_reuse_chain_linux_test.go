@@ -32,10 +32,10 @@ func theSerialsAreTold(t *testing.T, p *Process) {
 	t.Skipf("Linux %d.%d has no pidfs: two processes with one PID within a tick cannot be told apart", major, minor)
 }
 
-// TestRecycledWithinTick gives a PID from one process to the next within a clock
+// TestPIDReuseWithinTick gives a PID from one process to the next within a clock
 // tick, again and again. Each is another, and the one before is gone.
-func TestRecycledWithinTick(t *testing.T) {
-	r := testenv.StartRecycler(t)
+func TestPIDReuseWithinTick(t *testing.T) {
+	r := testenv.StartPIDReuse(t)
 	want := testenv.Rounds(40, 2_000)
 	before := r.Do("fresh 0")
 	last := openProcess(t, before.PID)
@@ -77,11 +77,11 @@ func TestRecycledWithinTick(t *testing.T) {
 	t.Logf("%d processes with one PID, %d of them within the tick of the one before", len(seen), want)
 }
 
-// TestRecycledChain reads processes while their PID goes from one to the next
+// TestPIDReuseChain reads processes while their PID goes from one to the next
 // without a pause. What is read through one Process is of one process, and each
 // has an ID of its own.
-func TestRecycledChain(t *testing.T) {
-	r := testenv.StartRecycler(t)
+func TestPIDReuseChain(t *testing.T) {
+	r := testenv.StartPIDReuse(t)
 	count := testenv.Rounds(1_000, 10_000)
 	first := r.Do("next 0")
 	p := openProcess(t, first.PID)
@@ -136,7 +136,7 @@ func TestRecycledChain(t *testing.T) {
 func readRecycled(t *testing.T, p *Process) (birth int, complete bool) {
 	t.Helper()
 	name, err := p.Name()
-	kind, ok := testenv.RecycledKind(name)
+	kind, ok := testenv.PIDReuseKind(name)
 	var args []string
 	var fds int
 	var limit Limit
