@@ -16,14 +16,14 @@ import (
 	"github.com/seed57308aee/process_exporter/testdata/testenv"
 )
 
-// startFuse starts a process that holds a file of a file system in user space
-// which does not answer: to "write", so that the process holds its memory map
-// locked, or to "stat". It returns that process, and its parent, whose end sets
-// it free.
-func startFuse(t *testing.T, silence string) (held *Process, server *child) {
+// startFuse starts a FUSE server that does not reply to one operation, and a process
+// that has a file of it open. With "write" the process holds its memory map locked;
+// the other operation is "stat". It returns the process and the server. The end of
+// the server unblocks the process.
+func startFuse(t *testing.T, operation string) (blocked *Process, server *child) {
 	t.Helper()
 	wantFuse(t)
-	server = startChild(t, nil, "fuse="+silence+","+filepath.Join(t.TempDir(), "file"))
+	server = startChild(t, nil, "fuse="+operation+","+filepath.Join(t.TempDir(), "file"))
 	children := must[[]*Process](t)(server.Children())
 	t.Cleanup(func() { CloseAll(children) })
 	if len(children) != 1 {
@@ -36,54 +36,55 @@ func wantFuse(t *testing.T) {
 	t.Helper()
 	testenv.RequireRoot(t)
 	if _, err := os.Stat("/dev/fuse"); err != nil {
-		t.Skipf("no file systems in user space: %v", err)
+		t.Skipf("FUSE is not available: %v", err)
 	}
 }
 
-// TestLockedMemoryMap has a process whose memory map nobody can read. What does
-// not need it answers, of a view too, while another call waits for it.
+// TestLockedMemoryMap reads a process with a locked memory map. Attributes that do
+// not need the map are readable, also through a view, while other reads block.
 func TestLockedMemoryMap(t *testing.T) {
-	held, server := startFuse(t, "write")
-	view := held.Oneshot()
-	waits := []Attr{"cmdline", "environ", "memory_footprint", "memory_full_info", "memory_maps", "memory_maps_ext"}
-	ended := make(chan Attr)
-	for _, name := range waits {
-		go func() { _, _ = view.Attr(name); ended <- name }() // which error, or none, depends on who is first
+	blocked, server := startFuse(t, "write")
+	view := blocked.Oneshot()
+	blocking := []Attr{"cmdline", "environ", "memory_footprint", "memory_full_info", "memory_maps", "memory_maps_ext"}
+	done := make(chan Attr)
+	for _, name := range blocking {
+		go func() { _, _ = view.Attr(name); done <- name }() // the error depends on the order of the reads
 	}
 	for _, name := range Attrs() {
-		if name == "num_handles" || slices.Contains(waits, name) {
+		if name == "num_handles" || slices.Contains(blocking, name) {
 			continue
 		}
 		if _, err := view.Attr(name); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	testenv.Eventually(t, func() bool { return statusOf(t, held) == StatusDiskSleep })
+	testenv.Eventually(t, func() bool { return statusOf(t, blocked) == StatusDiskSleep })
 	select {
-	case name := <-ended:
-		t.Errorf("%s did not wait", name)
+	case name := <-done:
+		t.Errorf("%s returned, want it blocked", name)
 	default:
 	}
 	server.End()
-	for range waits {
-		<-ended
+	for range blocking {
+		<-done
 	}
 }
 
-// TestUnresponsiveFileSystem has a process with a file open of which nothing can be
-// learned from its server, and one that keeps an epoll descriptor locked, whose
-// fdinfo would hold who reads it beyond SIGKILL. No method asks for either.
+// TestUnresponsiveFileSystem reads a process with an open file whose FUSE server does
+// not reply to stat. No method sends a request to the server.
 func TestUnresponsiveFileSystem(t *testing.T) {
-	held, server := startFuse(t, "stat")
-	files := must[[]OpenFile](t)(held.OpenFiles())
+	blocked, server := startFuse(t, "stat")
+	files := must[[]OpenFile](t)(blocked.OpenFiles())
 	at := slices.IndexFunc(files, func(f OpenFile) bool { return filepath.Base(f.Path) == "file" })
 	if at < 0 || files[at].Mode != "r+" || files[at].Deleted {
-		t.Errorf("got %+v without the file", files)
+		t.Errorf("got %+v, want the open file in mode r+", files)
 	}
-	answersAll(t, held)
+	wantAllReturn(t, blocked)
 	server.End()
 }
 
+// TestLockedEpoll reads a process with a locked epoll descriptor. A read of its
+// fdinfo blocks beyond SIGKILL, so no method reads it.
 func TestLockedEpoll(t *testing.T) {
 	wantFuse(t)
 	server := startChild(t, nil, "unresponsive=epoll,1,"+filepath.Join(t.TempDir(), "file"))
@@ -100,7 +101,7 @@ func TestLockedEpoll(t *testing.T) {
 	for range len(fds) - 1 {
 		<-read
 	}
-	testenv.Eventually(t, func() bool { // the last one waits, and in a way that no signal ends
+	testenv.Eventually(t, func() bool { // the last reader is in uninterruptible sleep
 		stats, _ := filepath.Glob("/proc/self/task/*/stat")
 		return slices.ContainsFunc(stats, func(path string) bool {
 			text, _ := os.ReadFile(path)
@@ -108,32 +109,32 @@ func TestLockedEpoll(t *testing.T) {
 			return procfs.ParseStat(text, &st) == nil && st.State == 'D'
 		})
 	})
-	answersAll(t, children[0])
+	wantAllReturn(t, children[0])
 	server.End()
 	<-read
 }
 
-// answersAll fails the test if a method of p keeps its caller waiting.
-func answersAll(t *testing.T, p *Process) {
+// wantAllReturn fails the test if a read of an attribute of p blocks.
+func wantAllReturn(t *testing.T, p *Process) {
 	t.Helper()
-	answered := make(chan Attr)
+	returned := make(chan Attr)
 	for _, name := range Attrs() {
-		go func() { _, _ = p.Attr(name); answered <- name }()
+		go func() { _, _ = p.Attr(name); returned <- name }()
 	}
 	missing := Attrs()
-	timeout := time.After(30 * time.Second)
+	timeout := time.After(time.Minute)
 	for len(missing) > 0 {
 		select {
-		case name := <-answered:
+		case name := <-returned:
 			missing = slices.DeleteFunc(missing, func(a Attr) bool { return a == name })
 		case <-timeout:
-			t.Fatalf("no answer to %v", missing)
+			t.Fatalf("got no result for %v, want all attributes", missing)
 		}
 	}
 }
 
-// TestChildrenOfUnresponsiveProcess has a process that does not answer at all. To look for children
-// has to wait for it; what concerns other processes does not.
+// TestChildrenOfUnresponsiveProcess reads a process next to one whose stat file blocks.
+// Only Children, which reads stat of every process, blocks.
 func TestChildrenOfUnresponsiveProcess(t *testing.T) {
 	tree := threeProcesses(t)
 	table := openTable(t, tree.Root)
@@ -142,9 +143,9 @@ func TestChildrenOfUnresponsiveProcess(t *testing.T) {
 	if err := errors.Join(os.Remove(stat), unix.Mkfifo(stat, 0o600)); err != nil {
 		t.Fatal(err)
 	}
-	ended := make(chan error)
-	go func() { _, err := p.Children(); ended <- err }()
-	var writer *os.File // while it is open, what reads has to wait
+	done := make(chan error)
+	go func() { _, err := p.Children(); done <- err }()
+	var writer *os.File // while it is open, the reader blocks
 	testenv.Eventually(t, func() bool {
 		var err error
 		writer, err = os.OpenFile(stat, os.O_WRONLY|unix.O_NONBLOCK, 0)
@@ -154,10 +155,10 @@ func TestChildrenOfUnresponsiveProcess(t *testing.T) {
 	must[[]int](t)(table.PIDs())
 	must[time.Time](t)(p.CreateTime())
 	select {
-	case err := <-ended:
-		t.Errorf("did not wait: %v", err)
+	case err := <-done:
+		t.Errorf("got error %v, want Children blocked", err)
 	default:
 	}
 	_ = writer.Close()
-	<-ended
+	<-done
 }

@@ -18,7 +18,7 @@ import (
 	"github.com/seed57308aee/process_exporter/testdata/testenv"
 )
 
-// TestAgreesWithPs compares with a program that has a parser of its own.
+// TestAgreesWithPs compares with ps, which parses the same files itself.
 func TestAgreesWithPs(t *testing.T) {
 	p := startStopped(t, "map=anonymous,8388608")
 	info := must[MemoryInfo](t)(p.MemoryInfo())
@@ -34,14 +34,15 @@ func TestAgreesWithPs(t *testing.T) {
 	} {
 		wantEqual(t, column, testenv.Output(t, "ps", "-ww", "-o", column+"=", "-p", strconv.Itoa(p.PID())), fmt.Sprint(want))
 	}
-	said := must[uint64](t)(strconv.ParseUint(testenv.Output(t, "ps", "-o", "rss=", "-p", strconv.Itoa(p.PID())), 10, 64))
-	const apart = 1 << 20 // of counters that each CPU keeps a part of
-	if info.RSS < said<<10-apart || info.RSS > said<<10+apart {
-		t.Errorf("got RSS %d, and ps says %d KiB", info.RSS, said)
+	psRSS := must[uint64](t)(strconv.ParseUint(testenv.Output(t, "ps", "-o", "rss=", "-p", strconv.Itoa(p.PID())), 10, 64))
+	const tolerance = 1 << 20 // the kernel batches counters per CPU
+	if info.RSS < psRSS<<10-tolerance || info.RSS > psRSS<<10+tolerance {
+		t.Errorf("got RSS %d, want about %d KiB as in ps", info.RSS, psRSS)
 	}
 }
 
-// TestAgreesWithStatus compares with a file that most methods do not read.
+// TestAgreesWithStatus compares with /proc/PID/status, which most methods do not
+// read.
 func TestAgreesWithStatus(t *testing.T) {
 	p := startStopped(t)
 	fields := make(map[string]string)
@@ -66,12 +67,11 @@ func TestAgreesWithStatus(t *testing.T) {
 	wantEqual(t, "peak of RSS", ex.PeakRSS, kib("VmHWM"))
 	wantEqual(t, "peak of VMS", ex.PeakVMS, kib("VmPeak"))
 	if ex.PeakRSS < kib("VmRSS") || must[MemoryInfo](t)(p.MemoryInfo()).VMS != kib("VmSize") {
-		t.Errorf("got %+v, and %v", ex, fields)
+		t.Errorf("got %+v, want the values of status %v", ex, fields)
 	}
 }
 
-// TestAgreesWithMaps compares sums of all mappings with those that the kernel
-// makes.
+// TestAgreesWithMaps compares the sum of all mappings with the sum of the kernel.
 func TestAgreesWithMaps(t *testing.T) {
 	p := startStopped(t, "threads=3")
 	whole := must[Footprint](t)(p.Footprint())
@@ -82,25 +82,24 @@ func TestAgreesWithMaps(t *testing.T) {
 		sum.USS += m.PrivateClean + m.PrivateDirty
 		sum.PSS += m.PSS
 		if m.RSS > m.Size || m.PSS > m.RSS || m.End-m.Start != m.Size || m.Path[0] != '/' && m.Path[0] != '[' {
-			t.Errorf("got %+v", m)
+			t.Errorf("got mapping %+v, want PSS <= RSS <= Size and a path", m)
 		}
 	}
 	for _, m := range must[[]MemoryMap](t)(p.MemoryMapsByPath()) {
 		if paths[m.Path] {
-			t.Errorf("got %s twice", m.Path)
+			t.Errorf("got path %s twice, want it once", m.Path)
 		}
 		paths[m.Path] = true
 	}
 	wantEqual(t, "USS", whole.USS, sum.USS)
-	if most := sum.PSS + uint64(len(each))<<10; whole.PSS < sum.PSS || whole.PSS > most { // each is rounded down
+	if most := sum.PSS + uint64(len(each))<<10; whole.PSS < sum.PSS || whole.PSS > most { // the kernel rounds each mapping down to 1 KiB
 		t.Errorf("got PSS %d, want from %d to %d", whole.PSS, sum.PSS, most)
 	}
 	lines := must[[]byte](t)(os.ReadFile(fmt.Sprintf("/proc/%d/maps", p.PID())))
-	wantEqual(t, "number", len(each), bytes.Count(lines, []byte("\n")))
+	wantEqual(t, "mappings", len(each), bytes.Count(lines, []byte("\n")))
 }
 
-// TestAgreesWithGetrusage asks for ourselves, between two answers of the system
-// call that has nothing to do with files.
+// TestAgreesWithGetrusage reads this process between two calls of getrusage(2).
 func TestAgreesWithGetrusage(t *testing.T) {
 	self := openProcess(t, os.Getpid())
 	var before, after syscall.Rusage
@@ -117,12 +116,14 @@ func TestAgreesWithGetrusage(t *testing.T) {
 			t.Errorf("%s: got %d, want from %d to %d", what, got, low, high)
 		}
 	}
-	between("CPU", before.Utime.Nano()+before.Stime.Nano()-int64(2*tick), int64(times.User+times.System), after.Utime.Nano()+after.Stime.Nano()+int64(tick))
+	low, high := before.Utime.Nano()+before.Stime.Nano(), after.Utime.Nano()+after.Stime.Nano()
+	between("CPU", low-int64(2*tick), int64(times.User+times.System), high+int64(tick))
 	between("minor faults", int64(before.Minflt), int64(faults.Minor), int64(after.Minflt))
 	between("major faults", int64(before.Majflt), int64(faults.Major), int64(after.Majflt))
 }
 
-// TestThreadTimesSum has the times of threads sum up to that of the process.
+// TestThreadTimesSum checks that the CPU times of the threads sum up to that of the
+// process.
 func TestThreadTimesSum(t *testing.T) {
 	p := startStopped(t, "busy", "threadname=other")
 	var sum time.Duration
@@ -132,11 +133,11 @@ func TestThreadTimesSum(t *testing.T) {
 	}
 	times := must[CPUTimes](t)(p.CPUTimes())
 	if rounded := time.Duration(2*len(threads)) * 10 * time.Millisecond; (times.User + times.System - sum).Abs() > rounded {
-		t.Errorf("got %v of threads, and %+v", sum, times)
+		t.Errorf("got a sum of %v, want about %+v", sum, times)
 	}
 }
 
-// TestAgreesWithSs compares with a program that asks the kernel by netlink.
+// TestAgreesWithSs compares with ss, which uses netlink.
 func TestAgreesWithSs(t *testing.T) {
 	l := must[net.Listener](t)(net.Listen("tcp4", "127.0.0.1:0"))
 	defer l.Close()
@@ -165,14 +166,14 @@ func TestAgreesWithSs(t *testing.T) {
 	slices.Sort(got)
 	slices.Sort(want)
 	if !slices.Equal(got, want) || len(got) < 3 {
-		t.Errorf("got %q, and ss says %q", got, want)
+		t.Errorf("got %q, want %q as in ss, and 3 or more", got, want)
 	}
 }
 
-// TestIOCounters has a process write a MiB and then read one.
+// TestIOCounters starts a child that writes 1 MiB and then reads 1 MiB.
 func TestIOCounters(t *testing.T) {
-	const much, little = 1 << 20, 1 << 12
-	p := startChild(t, nil, "await", "write="+t.TempDir()+"/file", "await", fmt.Sprintf("read=%d", much))
+	const transfer, slack = 1 << 20, 1 << 12
+	p := startChild(t, nil, "await", "write="+t.TempDir()+"/file", "await", fmt.Sprintf("read=%d", transfer))
 	before := must[IOCounters](t)(p.IOCounters())
 	p.Step(t)
 	written := must[IOCounters](t)(p.IOCounters())
@@ -183,10 +184,10 @@ func TestIOCounters(t *testing.T) {
 		grown       uint64
 		least, most uint64
 	}{
-		{"written while writing", written.WriteChars - before.WriteChars, much, much + little},
-		{"read while writing", written.ReadChars - before.ReadChars, 0, little},
-		{"read while reading", read.ReadChars - written.ReadChars, much, much + little},
-		{"written while reading", read.WriteChars - written.WriteChars, 0, little},
+		{"written while writing", written.WriteChars - before.WriteChars, transfer, transfer + slack},
+		{"read while writing", written.ReadChars - before.ReadChars, 0, slack},
+		{"read while reading", read.ReadChars - written.ReadChars, transfer, transfer + slack},
+		{"written while reading", read.WriteChars - written.WriteChars, 0, slack},
 		{"writes", written.WriteCount - before.WriteCount, 1, 100},
 		{"reads", read.ReadCount - written.ReadCount, 1, 1000},
 	} {
@@ -194,10 +195,10 @@ func TestIOCounters(t *testing.T) {
 			t.Errorf("%s: got %d more, want from %d to %d", tt.name, tt.grown, tt.least, tt.most)
 		}
 	}
-	wantEqual(t, "on storage", written.WriteBytes-before.WriteBytes >= much || isMemory(t), true)
+	wantEqual(t, "on storage", written.WriteBytes-before.WriteBytes >= transfer || isMemory(t), true)
 }
 
-// isMemory reports whether temporary files never get to storage.
+// isMemory reports whether temporary files are on tmpfs, which writes to no storage.
 func isMemory(t *testing.T) bool {
 	t.Helper()
 	var fs unix.Statfs_t
@@ -207,28 +208,28 @@ func isMemory(t *testing.T) bool {
 	return fs.Type == unix.TMPFS_MAGIC
 }
 
-// TestCountersGrow has a process do little, which is seen.
+// TestCountersGrow starts a child that creates threads and maps memory in steps.
 func TestCountersGrow(t *testing.T) {
 	p := startChild(t, nil, "await", "threads=20", "await", "map=anonymous,16777216")
-	testenv.Eventually(t, func() bool { return statusOf(t, p.Process) == StatusSleeping }) // it may get its step sooner
+	testenv.Eventually(t, func() bool { return statusOf(t, p.Process) == StatusSleeping }) // otherwise the step may arrive before it blocks
 	switches := must[ContextSwitches](t)(p.ContextSwitches())
 	p.Step(t)
 	testenv.Eventually(t, func() bool { return must[int](t)(p.NumThreads()) > 20 })
 	if got := must[ContextSwitches](t)(p.ContextSwitches()); got.Voluntary <= switches.Voluntary {
-		t.Errorf("got %+v after the process has waited, %+v before", got, switches)
+		t.Errorf("got %+v after the child has blocked, want more than %+v", got, switches)
 	}
 	memory, faults := must[MemoryInfo](t)(p.MemoryInfo()), must[PageFaults](t)(p.PageFaults())
 	p.Step(t)
-	const most = 1 << 20 // of the counters may stand in others
-	if got := must[MemoryInfo](t)(p.MemoryInfo()); got.RSS < memory.RSS+16<<20-most || got.VMS < memory.VMS+16<<20 {
-		t.Errorf("got %+v with 16 MiB more, %+v before", got, memory)
+	const tolerance = 1 << 20 // the kernel batches counters per CPU
+	if got := must[MemoryInfo](t)(p.MemoryInfo()); got.RSS < memory.RSS+16<<20-tolerance || got.VMS < memory.VMS+16<<20 {
+		t.Errorf("got %+v after a mapping of 16 MiB, want 16 MiB more than %+v", got, memory)
 	}
 	if got := must[PageFaults](t)(p.PageFaults()); got.Minor <= faults.Minor {
-		t.Errorf("got %+v after memory was touched, %+v before", got, faults)
+		t.Errorf("got %+v after page faults, want more than %+v", got, faults)
 	}
 }
 
-// TestBusyProcess has a process that never rests, on one CPU.
+// TestBusyProcess starts a child that always runs, on one CPU.
 func TestBusyProcess(t *testing.T) {
 	p := startChild(t, nil, "spin")
 	cpus := must[[]int](t)(p.CPUAffinity())
@@ -239,9 +240,9 @@ func TestBusyProcess(t *testing.T) {
 	testenv.Eventually(t, func() bool {
 		return statusOf(t, p.Process) == StatusRunning && must[int](t)(p.CPUNum()) == cpu
 	})
-	wantEqual(t, "first", must[float64](t)(p.CPUPercent()), 0)
+	wantEqual(t, "first CPUPercent", must[float64](t)(p.CPUPercent()), 0)
 	testenv.Eventually(t, func() bool { return must[float64](t)(p.CPUPercent()) > 0 })
-	testenv.Eventually(t, func() bool { // others may keep it from the CPU for as long
+	testenv.Eventually(t, func() bool { // other programs may use the CPU during an interval
 		return must[float64](t)(p.CPUPercentOver(t.Context(), 200*time.Millisecond)) > 0
 	})
 }

@@ -50,7 +50,7 @@ func TestSetIONice(t *testing.T) {
 			t.Errorf("%v: got error %v, want ErrInvalid", bad, err)
 		}
 	}
-	const hint = 5 << 3 // between level and class, since Linux 6.5
+	const hint = 5 << 3 // between level and class since Linux 6.5
 	if p.shared.handle.setIOPriority(int(IOClassBestEffort)<<ioClassShift|hint|2) == nil {
 		wantEqual(t, "with a hint", must[IOPriority](t)(p.IONice()), IOPriority{IOClassBestEffort, 2})
 	}
@@ -66,8 +66,8 @@ func TestSetCPUAffinity(t *testing.T) {
 		if got := must[[]int](t)(p.CPUAffinity()); !slices.Equal(got, []int{cpu}) {
 			t.Errorf("got %v, want %d", got, cpu)
 		}
-		said := testenv.Output(t, "taskset", "-cp", strconv.Itoa(p.PID()))
-		wantEqual(t, "taskset", said[strings.LastIndex(said, " ")+1:], strconv.Itoa(cpu))
+		output := testenv.Output(t, "taskset", "-cp", strconv.Itoa(p.PID()))
+		wantEqual(t, "taskset", output[strings.LastIndex(output, " ")+1:], strconv.Itoa(cpu))
 	}
 	if err := p.SetCPUAffinity(); err != nil {
 		t.Fatal(err)
@@ -89,8 +89,8 @@ func TestSetRlimit(t *testing.T) {
 			t.Fatal(err)
 		}
 		wantEqual(t, "rlimit", must[Limit](t)(p.Rlimit(ResourceNoFile)), want)
-		said := strings.Fields(testenv.Output(t, "prlimit", "-p", strconv.Itoa(p.PID()), "-n", "-o", "SOFT,HARD", "--noheadings"))
-		wantEqual(t, "prlimit", strings.Join(said, " "), strconv.Itoa(int(want.Soft))+" "+strconv.Itoa(int(want.Hard)))
+		output := strings.Fields(testenv.Output(t, "prlimit", "-p", strconv.Itoa(p.PID()), "-n", "-o", "SOFT,HARD", "--noheadings"))
+		wantEqual(t, "prlimit", strings.Join(output, " "), strconv.Itoa(int(want.Soft))+" "+strconv.Itoa(int(want.Hard)))
 	}
 	if err := p.SetRlimit(ResourceCore, Limit{Soft: 2, Hard: 1}); !errors.Is(err, ErrInvalid) {
 		t.Errorf("soft above hard: got error %v, want ErrInvalid", err)
@@ -100,8 +100,8 @@ func TestSetRlimit(t *testing.T) {
 	}
 }
 
-// TestRlimitSources compares the system call with the file that stands in for
-// it where it is forbidden.
+// TestRlimitSources compares prlimit(2) with /proc/PID/limits, which Rlimit reads if
+// the system call is not permitted.
 func TestRlimitSources(t *testing.T) {
 	self := openProcess(t, os.Getpid())
 	limits := must[map[Resource]Limit](t)(self.Rlimits())
@@ -115,7 +115,7 @@ func TestRlimitSources(t *testing.T) {
 	}
 	p := must[*Process](t)(self.Dup())
 	defer p.Close()
-	p.shared.handle.(*linuxHandle).ownPIDs = false // as of a host's file system in a container
+	p.shared.handle.(*linuxHandle).ownPIDs = false // like the /proc of a host in a container
 	for r, want := range limits {
 		wantEqual(t, r.String()+" of the file", must[Limit](t)(p.Rlimit(r)), want)
 	}
@@ -144,7 +144,7 @@ func TestWaitForChild(t *testing.T) {
 				t.Errorf("got error %v, want ErrTimeout", err)
 			}
 			stdin.Close()
-			for range 2 { // the answer is kept
+			for range 2 { // the second call returns the stored status
 				wantEqual(t, "status", must[ExitStatus](t)(p.Wait(context.Background())), tt.want)
 			}
 			wantEqual(t, "running", p.Running(), false)
@@ -152,8 +152,7 @@ func TestWaitForChild(t *testing.T) {
 	}
 }
 
-// TestWaitForGrandchild waits for a grandchild, which is gone only when its
-// own parent has waited for it.
+// TestWaitForGrandchild waits for a grandchild, which its own parent reaps.
 func TestWaitForGrandchild(t *testing.T) {
 	cmd := exec.Command("sh", "-c", "sleep 1000 & echo $!; kill -STOP $$; wait $!")
 	out := must[interface{ Read([]byte) (int, error) }](t)(cmd.StdoutPipe())
@@ -198,7 +197,7 @@ func TestWaitAll(t *testing.T) {
 	})
 	if err != nil || !slices.Equal(gone, []*Process{first.Process, second.Process}) || !slices.Equal(order, gone) ||
 		!slices.Equal(alive, []*Process{third.Process}) {
-		t.Errorf("got gone %v, alive %v, called for %v, error %v", gone, alive, order, err)
+		t.Errorf("got gone %v, alive %v, callbacks %v, error %v, want two gone and one alive", gone, alive, order, err)
 	}
 }
 
@@ -243,7 +242,7 @@ func TestFamily(t *testing.T) {
 	defer CloseAll(parents)
 	self := openProcess(t, os.Getpid())
 	if len(parents) < 3 || !parents[0].Equal(middle) || !parents[1].Equal(top) || !parents[2].Equal(self) {
-		t.Errorf("got parents %v", parents)
+		t.Errorf("got parents %v, want %v, %v, %v first", parents, middle, top, self)
 	}
 	if err := middle.Kill(); err != nil {
 		t.Fatal(err)
@@ -252,12 +251,12 @@ func TestFamily(t *testing.T) {
 	left := must[[]*Process](t)(top.Descendants())
 	defer CloseAll(left)
 	if slices.ContainsFunc(left, last.Equal) {
-		t.Errorf("got %v although the process in between is gone", left)
+		t.Errorf("got descendants %v, want none below the reaped process", left)
 	}
-	if orphan, err := last.Parent(); err != nil || orphan == nil || orphan.Equal(middle) {
-		t.Errorf("got parent %v of an orphan, error %v", orphan, err)
+	if parent, err := last.Parent(); err != nil || parent == nil || parent.Equal(middle) {
+		t.Errorf("got parent %v, error %v, want a new parent", parent, err)
 	} else {
-		orphan.Close()
+		parent.Close()
 	}
 }
 
@@ -269,7 +268,7 @@ func TestAll(t *testing.T) {
 			t.Fatal(err)
 		}
 		if seen[p.PID()] {
-			t.Errorf("got %v twice", p)
+			t.Errorf("got %v twice, want it once", p)
 		}
 		seen[p.PID()] = true
 		if p.PID() == os.Getpid() {
@@ -277,22 +276,22 @@ func TestAll(t *testing.T) {
 		}
 	}
 	if kept == nil || !seen[os.Getppid()] {
-		t.Fatalf("got %d processes without this one and its parent", len(seen))
+		t.Fatalf("got %d processes, want this one and its parent among them", len(seen))
 	}
 	defer kept.Close()
 	wantEqual(t, "kept", must[int](t)(kept.PPID()), os.Getppid())
 	for range All() {
-		break // a loop that ends early closes what it has
+		break // All closes the current process when the loop ends early
 	}
 	for _, pid := range []int{-1, 0, 1 << 30} {
 		wantEqual(t, strconv.Itoa(pid), must[bool](t)(Exists(pid)), false)
 		if _, err := Open(pid); err == nil {
-			t.Errorf("got process %d", pid)
+			t.Errorf("got process %d, want an error", pid)
 		}
 	}
 }
 
-// TestConcurrentUse is for the race detector.
+// TestConcurrentUse calls methods concurrently, for the race detector.
 func TestConcurrentUse(t *testing.T) {
 	p := startChild(t, nil)
 	view := p.Oneshot()
@@ -318,7 +317,7 @@ func TestConcurrentUse(t *testing.T) {
 		all.Go(func() {
 			status, err := p.Wait(context.Background())
 			if err != nil && !errors.Is(err, os.ErrClosed) || status.Known && status.Signal != syscall.SIGKILL {
-				t.Errorf("got %+v, error %v", status, err)
+				t.Errorf("got %+v, error %v, want SIGKILL or os.ErrClosed", status, err)
 			}
 			p.Close()
 		})

@@ -10,12 +10,12 @@ import (
 	"testing"
 )
 
-// A fakeHandle is a handle of a kernel that tests make up. What a test does not
-// set would crash it.
+// A fakeHandle is a handle with files and errors that a test sets. A method that it
+// does not implement panics.
 type fakeHandle struct {
 	handle
 	files   map[string]string
-	errs    map[string]error // by file, or by what is done
+	errs    map[string]error // by file or operation
 	fds     []int
 	isGone  bool
 	signals []syscall.Signal
@@ -63,12 +63,12 @@ func TestSystemCallErrors(t *testing.T) {
 	}{
 		{"EPERM", "S", syscall.EPERM, false, ErrAccessDenied, ErrGone},
 		{"EACCES", "S", syscall.EACCES, false, ErrAccessDenied, ErrGone},
-		{"ESRCH of the gone", "S", syscall.ESRCH, true, ErrGone, ErrZombie},
-		{"ENOENT of the gone", "S", syscall.ENOENT, true, ErrGone, ErrZombie},
-		{"ESRCH of a zombie", "Z", syscall.ESRCH, false, ErrZombie, ErrAccessDenied},
-		{"a zombie counts as gone", "Z", syscall.ENOENT, false, ErrGone, ErrAccessDenied},
-		{"ENOENT of the living", "S", syscall.ENOENT, false, ErrUnsupported, ErrGone},
-		{"another", "S", syscall.EIO, false, syscall.EIO, ErrGone},
+		{"ESRCH, process gone", "S", syscall.ESRCH, true, ErrGone, ErrZombie},
+		{"ENOENT, process gone", "S", syscall.ENOENT, true, ErrGone, ErrZombie},
+		{"ESRCH, zombie", "Z", syscall.ESRCH, false, ErrZombie, ErrAccessDenied},
+		{"ENOENT, zombie", "Z", syscall.ENOENT, false, ErrGone, ErrAccessDenied},
+		{"ENOENT, process alive", "S", syscall.ENOENT, false, ErrUnsupported, ErrGone},
+		{"other error", "S", syscall.EIO, false, syscall.EIO, ErrGone},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -86,7 +86,7 @@ func TestSystemCallErrors(t *testing.T) {
 					t.Fatalf("got error %v, want one that matches %v and not %v", err, tt.want, tt.not)
 				}
 				if pe.PID != 7 || pe.Name != "fake" || pe.Op != op || !errors.Is(err, tt.errno) {
-					t.Errorf("got %+v", pe)
+					t.Errorf("got %+v, want process 7, name fake, operation %s", pe, op)
 				}
 			}
 		})
@@ -101,7 +101,7 @@ func TestOpenFilesSkipsClosed(t *testing.T) {
 		f.errs["fd/3"] = errno
 		files, err := p.OpenFiles()
 		if err != nil || len(files) != 1 || files[0] != (OpenFile{Path: "/a", FD: 4, Position: 9, Mode: "r+", Flags: 0100002}) {
-			t.Errorf("%v: got %+v, error %v, want the other one", errno, files, err)
+			t.Errorf("%v: got %+v, error %v, want only descriptor 4", errno, files, err)
 		}
 		f.errs["fdinfo/4"] = syscall.EACCES
 		if _, err := p.OpenFiles(); !errors.Is(err, ErrAccessDenied) {
@@ -115,7 +115,7 @@ func TestThreadsSkipsExited(t *testing.T) {
 	f.fds = []int{7, 8}
 	f.files["task/7/stat"] = fmt.Sprintf(fakeStat, "S")
 	if got, err := p.NumThreads(); err != nil || got != 1 {
-		t.Errorf("got %d threads, error %v", got, err)
+		t.Errorf("got %d threads, error %v, want 1", got, err)
 	}
 	f.errs["task/8/stat"] = syscall.EACCES
 	err := p.eachThread("threads", "stat", func(int, []byte) error { return nil })
@@ -136,14 +136,14 @@ func TestRlimitFromFile(t *testing.T) {
 	f.files["limits"] = "Max open files            1024                 unlimited            files     \n"
 	got, err := p.Rlimit(ResourceNoFile)
 	if err != nil || got != (Limit{Soft: 1024, Hard: Unlimited}) {
-		t.Errorf("got %+v, error %v", got, err)
+		t.Errorf("got %+v, error %v, want 1024 and unlimited", got, err)
 	}
 	if _, err := p.Rlimit(ResourceCPU); !errors.Is(err, ErrUnsupported) {
-		t.Errorf("got error %v of a limit that is not there, want ErrUnsupported", err)
+		t.Errorf("got error %v for a missing limit, want ErrUnsupported", err)
 	}
 }
 
-// TestRlimitOfZombie has kernels that do not answer for a zombie.
+// TestRlimitOfZombie simulates kernels whose prlimit(2) fails for a zombie.
 func TestRlimitOfZombie(t *testing.T) {
 	p, f := fakeProcess("Z")
 	f.errs["limit"] = syscall.ENOSYS
@@ -152,7 +152,7 @@ func TestRlimitOfZombie(t *testing.T) {
 	}
 	f.files["limits"] = "Max open files            7                    9                    files     \n"
 	if got, err := p.Rlimit(ResourceNoFile); err != nil || got != (Limit{Soft: 7, Hard: 9}) {
-		t.Errorf("got %+v, error %v, want what the file says", got, err)
+		t.Errorf("got %+v, error %v, want the values of the file", got, err)
 	}
 }
 
@@ -160,16 +160,16 @@ func TestOneshotReadsOnce(t *testing.T) {
 	p, f := fakeProcess("S")
 	view := p.Oneshot()
 	if view.Oneshot() != view {
-		t.Error("a view of a view is another view")
+		t.Error("got another view of a view, want the same")
 	}
 	for range 2 {
 		if ppid, err := view.PPID(); err != nil || ppid != 1 {
-			t.Errorf("got parent %d, error %v", ppid, err)
+			t.Errorf("got parent %d, error %v, want 1", ppid, err)
 		}
 		f.files["stat"] = strings.Replace(f.files["stat"], "S 1 ", "S 2 ", 1)
 	}
 	if ppid, err := p.PPID(); err != nil || ppid != 2 {
-		t.Errorf("got parent %d, error %v of the process itself, want 2", ppid, err)
+		t.Errorf("got parent %d, error %v without the view, want 2", ppid, err)
 	}
 }
 
@@ -178,24 +178,24 @@ func TestAsMap(t *testing.T) {
 	f.errs["io"] = syscall.EACCES
 	all, err := p.AsMap("denied", "ppid", "io_counters")
 	if err != nil || all["ppid"] != 1 || all["io_counters"] != "denied" || len(all) != 2 {
-		t.Errorf("got %v, error %v", all, err)
+		t.Errorf("got %v, error %v, want ppid 1 and io_counters denied", all, err)
 	}
 	if _, err := p.AsMap(nil, "num_handles"); !errors.Is(err, ErrUnsupported) {
-		t.Errorf("named and not supported: got error %v", err)
+		t.Errorf("unsupported: got error %v, want ErrUnsupported", err)
 	}
 	if _, err := p.AsMap(nil, "nonsense"); !errors.Is(err, ErrInvalid) {
-		t.Errorf("unknown: got error %v", err)
+		t.Errorf("unknown: got error %v, want ErrInvalid", err)
 	}
 	f.isGone, f.errs["stat"] = true, syscall.ESRCH
 	if _, err := p.AsMap("denied", "ppid"); !errors.Is(err, ErrGone) {
-		t.Errorf("gone: got error %v", err)
+		t.Errorf("gone: got error %v, want ErrGone", err)
 	}
 }
 
 func TestUnsupportedSystem(t *testing.T) {
 	if runtime.GOOS == "linux" {
 		if _, err := OpenTable(t.TempDir()); err == nil {
-			t.Error("got a table of an empty directory")
+			t.Error("got a table of an empty directory, want an error")
 		}
 		return
 	}
@@ -209,7 +209,7 @@ func TestUnsupportedSystem(t *testing.T) {
 	}
 	for p, err := range All() {
 		if p != nil || !errors.Is(err, ErrUnsupported) {
-			t.Errorf("got %v, error %v", p, err)
+			t.Errorf("got %v, error %v, want ErrUnsupported", p, err)
 		}
 	}
 }

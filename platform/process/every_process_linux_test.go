@@ -18,90 +18,89 @@ import (
 	"github.com/seed57308aee/process_exporter/testdata/testenv"
 )
 
-// TestEveryProcess reads everything of every process of this machine. Whatever
-// these do meanwhile, there is an answer that can be right, or an error that
-// says why not.
+// TestEveryProcess reads all attributes of all processes of this machine. Each has a
+// plausible value, or an error that matches a sentinel.
 func TestEveryProcess(t *testing.T) {
 	for p, err := range All() {
 		if err != nil {
 			t.Fatal(err)
 		}
 		for _, a := range attributes() {
-			if strings.HasPrefix(string(a.name), "children") { // read every process for each
+			if strings.HasPrefix(string(a.name), "children") { // reads every process
 				continue
 			}
 			value, err := a.read(p)
 			switch {
 			case err == nil:
-				wantPossible(t, p, a.name, value)
+				wantPlausible(t, p, a.name, value)
 			case errors.Is(err, ErrGone), errors.Is(err, ErrAccessDenied), a.name == "num_handles":
 			default:
-				t.Errorf("%s of %v: %v", a.name, p, err)
+				t.Errorf("%s of %v: got error %v, want ErrGone or ErrAccessDenied", a.name, p, err)
 			}
 		}
 	}
 }
 
-// wantPossible wants a value that some process may have.
-func wantPossible(t *testing.T, p *Process, name Attr, value any) {
+// wantPlausible checks that a value is in the range of its attribute.
+func wantPlausible(t *testing.T, p *Process, name Attr, value any) {
 	t.Helper()
-	possible := true
+	plausible := true
 	switch v := value.(type) {
 	case int:
 		least := 0
 		if name == "nice" {
 			least = -20
 		}
-		possible = v >= least && v < 1<<30
+		plausible = v >= least && v < 1<<30
 	case string:
 		switch name {
 		case "name", "username":
-			possible = v != ""
+			plausible = v != ""
 		case "cwd":
-			possible = v == "" || strings.HasPrefix(v, "/") || strings.HasPrefix(v, "(unreachable)")
+			plausible = v == "" || strings.HasPrefix(v, "/") || strings.HasPrefix(v, "(unreachable)")
 		case "terminal":
-			possible = v == "" || strings.HasPrefix(v, "/dev/")
+			plausible = v == "" || strings.HasPrefix(v, "/dev/")
 		}
 	case Status:
-		possible = v.String() != "?"
+		plausible = v.String() != "?"
 	case time.Time:
-		possible = v.After(time.Unix(0, 0)) && v.Before(time.Now().Add(2*time.Second))
+		plausible = v.After(time.Unix(0, 0)) && v.Before(time.Now().Add(2*time.Second))
 	case CPUTimes:
-		possible = min(v.User, v.System, v.ChildrenUser, v.ChildrenSystem, v.IOWait) >= 0
+		plausible = min(v.User, v.System, v.ChildrenUser, v.ChildrenSystem, v.IOWait) >= 0
 	case float64:
-		possible = v >= 0 && v < 1e6
+		plausible = v >= 0 && v < 1e6
 	case IOPriority:
-		possible = v.Class >= IOClassNone && v.Class <= IOClassIdle && v.Level >= 0 && v.Level <= 7
+		plausible = v.Class >= IOClassNone && v.Class <= IOClassIdle && v.Level >= 0 && v.Level <= 7
 	case MemoryInfo:
-		possible = v.RSS < 1<<50 && v.Shared <= v.RSS+1<<24
+		plausible = v.RSS < 1<<50 && v.Shared <= v.RSS+1<<24
 	case []Thread:
-		possible = len(v) > 0 && slices.IsSortedFunc(v, func(a, b Thread) int { return a.TID - b.TID })
+		plausible = len(v) > 0 && slices.IsSortedFunc(v, func(a, b Thread) int { return a.TID - b.TID })
 	case map[Resource]Limit:
-		possible = len(v) == resourceCount
+		plausible = len(v) == resourceCount
 	case []OpenFile:
-		possible = !slices.ContainsFunc(v, func(f OpenFile) bool { return f.FD < 0 || f.Position < 0 || f.Path[0] != '/' })
+		plausible = !slices.ContainsFunc(v, func(f OpenFile) bool { return f.FD < 0 || f.Position < 0 || f.Path[0] != '/' })
 	case []MemoryMap:
-		possible = !slices.ContainsFunc(v, func(m MemoryMap) bool { return m.RSS > m.Size || m.Path == "" })
+		plausible = !slices.ContainsFunc(v, func(m MemoryMap) bool { return m.RSS > m.Size || m.Path == "" })
 	}
-	if !possible {
-		t.Errorf("%s of %v: got %v", name, p, value)
+	if !plausible {
+		t.Errorf("%s of %v: got %v, want a plausible value", name, p, value)
 	}
 }
 
-// TestPIDsAgree has three ways to find out which numbers are processes'. What
-// comes or goes while they are asked is asked for again.
+// TestPIDsAgree compares PIDs, Exists and Open. It polls for PIDs of processes that
+// start or exit in between.
 func TestPIDsAgree(t *testing.T) {
 	const last = 3000
 	pids := must[[]int](t)(PIDs())
 	if !slices.IsSorted(pids) || len(slices.Compact(slices.Clone(pids))) != len(pids) {
-		t.Errorf("got %v, want each once and in order", pids)
+		t.Errorf("got %v, want each once and ascending", pids)
 	}
 	for pid := 1; pid <= last; pid++ {
 		p, err := Open(pid)
 		if err == nil {
 			p.Close()
 		} else if !errors.Is(err, ErrGone) {
-			t.Errorf("process %d: %v", pid, err)
+			t.Errorf("process %d: got error %v, want none or ErrGone", pid, err)
 		}
 		if must[bool](t)(Exists(pid)) != slices.Contains(pids, pid) {
 			testenv.Eventually(t, func() bool {
@@ -111,7 +110,8 @@ func TestPIDsAgree(t *testing.T) {
 	}
 }
 
-// TestEveryMethodOfZombie has no method fail in any other way than that.
+// TestEveryMethodOfZombie calls all methods of a zombie: they fail with ErrZombie or
+// not at all.
 func TestEveryMethodOfZombie(t *testing.T) {
 	p := startZombie(t)
 	for name, call := range everyMethod(p.Process) {
@@ -122,12 +122,12 @@ func TestEveryMethodOfZombie(t *testing.T) {
 		}
 	}
 	if pids := must[[]int](t)(PIDs()); !slices.Contains(pids, p.PID()) {
-		t.Errorf("got PIDs %v without the zombie", pids)
+		t.Errorf("got PIDs %v, want %d among them", pids, p.PID())
 	}
-	wantEqual(t, "nice", must[int](t)(p.Nice()), 3) // which everyMethod has set
+	wantEqual(t, "nice", must[int](t)(p.Nice()), 3) // everyMethod sets it
 }
 
-// TestDeepTree has a process that has a child that has a child, and so on.
+// TestDeepTree starts a chain of descendants.
 func TestDeepTree(t *testing.T) {
 	const depth = 30
 	top := startChild(t, nil, "nest=30")
@@ -137,27 +137,27 @@ func TestDeepTree(t *testing.T) {
 		t.Fatalf("got %d descendants, want %d", len(below), depth)
 	}
 	wantEqual(t, "children", len(must[[]int](t)(pidsOf(top.Children()))), 1)
-	var deepest []int // its parents
+	var ancestors []int // of the ancestors descendant
 	for _, p := range below {
-		if up := must[[]int](t)(pidsOf(p.Parents())); len(up) > len(deepest) {
-			deepest = up
+		if pids := must[[]int](t)(pidsOf(p.Parents())); len(pids) > len(ancestors) {
+			ancestors = pids
 		}
 	}
-	wantEqual(t, "the oldest", slices.Index(deepest, top.PID()), depth-1)
-	wantEqual(t, "above it", slices.Index(deepest, os.Getpid()), depth)
+	wantEqual(t, "index of the top", slices.Index(ancestors, top.PID()), depth-1)
+	wantEqual(t, "index of this process", slices.Index(ancestors, os.Getpid()), depth)
 }
 
-// TestOverwrittenEnviron has a process that wrote over its variables.
+// TestOverwrittenEnviron starts children that overwrite their environment.
 func TestOverwrittenEnviron(t *testing.T) {
 	room := func(c *exec.Cmd) { c.Env = []string{"OLD=" + strings.Repeat("x", 100), "PATH=/"} }
 	for _, tt := range []struct {
 		name, text string
 		want       map[string]string
 	}{
-		{"others", "NEW=1,B=,", map[string]string{"NEW": "1", "B": ""}},
+		{"other names", "NEW=1,B=,", map[string]string{"NEW": "1", "B": ""}},
 		{"twice", "NEW=1,NEW=2,", map[string]string{"NEW": "2"}},
 		{"no variables", "junk,=x,NEW=a=b,", map[string]string{"NEW": "a=b"}},
-		{"nothing at all", "", map[string]string{}},
+		{"empty", "", map[string]string{}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			got := must[map[string]string](t)(startChild(t, room, "environ="+tt.text).Environ())
@@ -171,8 +171,8 @@ func TestOverwrittenEnviron(t *testing.T) {
 	}
 }
 
-// TestPathsNotUTF8 has bytes in paths that are no text, and words that the kernel
-// itself uses. In the list of mappings, it writes a line break in another way.
+// TestPathsNotUTF8 uses paths with bytes that are not UTF-8 and with the suffix that
+// the kernel adds to deleted files. The kernel escapes a line break in smaps.
 func TestPathsNotUTF8(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "fünf \xff\t (deleted)")
 	if err := os.Mkdir(dir, 0o755); err != nil {
@@ -189,7 +189,7 @@ func TestPathsNotUTF8(t *testing.T) {
 	}
 	for _, path := range []string{program, strings.ReplaceAll(file, "\n", `\012`)} {
 		if !slices.ContainsFunc(must[[]MemoryMap](t)(p.MemoryMapsByPath()), func(m MemoryMap) bool { return m.Path == path && !m.Deleted }) {
-			t.Errorf("%q is not mapped", path)
+			t.Errorf("got no mapping of %q, want one", path)
 		}
 	}
 }
@@ -202,8 +202,8 @@ func TestChangedDirectory(t *testing.T) {
 	wantEqual(t, "cwd", must[string](t)(p.Cwd()), dir)
 }
 
-// TestEveryKindOfDescriptor has one of each kind open. All count, and of all
-// only regular files are open files and only what has an address a connection.
+// TestEveryKindOfDescriptor opens one descriptor of each kind. All of them count, only
+// regular files are open files, and only listed sockets are connections.
 func TestEveryKindOfDescriptor(t *testing.T) {
 	self := openProcess(t, os.Getpid())
 	var pipe [2]int
@@ -227,7 +227,7 @@ func TestEveryKindOfDescriptor(t *testing.T) {
 	} {
 		fds[name] = must[int](t)(open())
 	}
-	with := must[int](t)(self.NumFDs())
+	before := must[int](t)(self.NumFDs())
 	files, connections := must[[]OpenFile](t)(self.OpenFiles()), must[[]Connection](t)(self.Connections(ConnectionAll))
 	for name, fd := range fds {
 		isFile := slices.ContainsFunc(files, func(f OpenFile) bool { return f.FD == fd })
@@ -241,17 +241,17 @@ func TestEveryKindOfDescriptor(t *testing.T) {
 	for _, fd := range fds {
 		unix.Close(fd)
 	}
-	wantEqual(t, "descriptors", with-must[int](t)(self.NumFDs()), len(fds))
+	wantEqual(t, "closed descriptors", before-must[int](t)(self.NumFDs()), len(fds))
 }
 
-// TestUnconnectedUDPSockets has one socket of each kind in another process's eyes.
+// TestUnconnectedUDPSockets opens an unconnected UDP socket of each family.
 func TestUnconnectedUDPSockets(t *testing.T) {
 	self := openProcess(t, os.Getpid())
 	for network, want := range map[string]ConnectionKind{"udp4": ConnectionUDP4, "udp6": ConnectionUDP6} {
 		address := map[string]string{"udp4": "127.0.0.1:0", "udp6": "[::1]:0"}[network]
 		c, err := net.ListenPacket(network, address)
 		if err != nil {
-			t.Logf("no %s here: %v", network, err)
+			t.Logf("%s is not available: %v", network, err)
 			continue
 		}
 		defer c.Close()
@@ -263,7 +263,7 @@ func TestUnconnectedUDPSockets(t *testing.T) {
 	}
 }
 
-// TestAffinitySets sets each combination of the first CPUs.
+// TestAffinitySets sets every subset of up to four CPUs.
 func TestAffinitySets(t *testing.T) {
 	p := startChild(t, nil)
 	cpus := must[[]int](t)(p.CPUAffinity())
@@ -284,12 +284,12 @@ func TestAffinitySets(t *testing.T) {
 	}
 }
 
-// TestRaiseSoftLimit sets a limit and takes it back, as far as Hard allows.
+// TestRaiseSoftLimit lowers a soft limit and raises it again.
 func TestRaiseSoftLimit(t *testing.T) {
 	p := startChild(t, nil)
 	had := must[Limit](t)(p.Rlimit(ResourceFSize))
 	if had.Hard != Unlimited {
-		t.Skipf("files cannot be of any size here: %+v", had)
+		t.Skipf("RLIMIT_FSIZE has a hard limit: %+v", had)
 	}
 	for _, want := range []Limit{{Soft: 1024, Hard: Unlimited}, {Soft: Unlimited, Hard: Unlimited}} {
 		if err := p.SetRlimit(ResourceFSize, want); err != nil {

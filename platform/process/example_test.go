@@ -24,7 +24,7 @@ func self() *process.Process {
 	return p
 }
 
-// sleeper starts a process to try things on.
+// sleeper starts a process for an example.
 func sleeper() *process.Process {
 	cmd := exec.Command("sleep", "1000")
 	if err := cmd.Start(); err != nil {
@@ -176,7 +176,7 @@ func ExampleWaitAll() {
 	quick.Kill()
 	ctx, cancel := context.WithCancel(context.Background())
 	gone, alive, err := process.WaitAll(ctx, []*process.Process{quick, slow}, func(*process.Process, process.ExitStatus) {
-		cancel() // one is enough
+		cancel() // end WaitAll after the first exit
 	})
 	fmt.Println(len(gone), len(alive), err)
 	slow.Kill()

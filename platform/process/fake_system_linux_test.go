@@ -18,14 +18,14 @@ func TestCmdlineFormats(t *testing.T) {
 		name, text string
 		want       []string
 	}{
-		{"ended", "foo\x00bar\x00", []string{"foo", "bar"}},
-		{"empty at the end", "foo\x00bar\x00\x00", []string{"foo", "bar", ""}},
+		{"NUL-terminated", "foo\x00bar\x00", []string{"foo", "bar"}},
+		{"empty last argument", "foo\x00bar\x00\x00", []string{"foo", "bar", ""}},
 		{"title", "foo bar ", []string{"foo", "bar"}},
-		{"title with more room", "foo bar  ", []string{"foo", "bar", ""}},
-		{"title without room", "foo bar", []string{"foo", "bar"}},
-		{"an only argument is not split", "foo bar\x00", []string{"foo bar"}},
+		{"title with trailing spaces", "foo bar  ", []string{"foo", "bar", ""}},
+		{"title without a space", "foo bar", []string{"foo", "bar"}},
+		{"single argument is not split", "foo bar\x00", []string{"foo bar"}},
 		{"NULs only", "\x00\x00", []string{"", ""}},
-		{"nothing", "", nil},
+		{"empty", "", nil},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			p, f := fakeProcess("S")
@@ -38,7 +38,8 @@ func TestCmdlineFormats(t *testing.T) {
 	}
 }
 
-// TestTruncatedNameWithoutCmdline has names that may have been cut short.
+// TestTruncatedNameWithoutCmdline uses names of 15 bytes without a command line that
+// completes them.
 func TestTruncatedNameWithoutCmdline(t *testing.T) {
 	const long = "exactly15bytes!"
 	for _, tt := range []struct {
@@ -50,7 +51,7 @@ func TestTruncatedNameWithoutCmdline(t *testing.T) {
 	}{
 		{"denied", "S", syscall.EACCES, false, nil},
 		{"zombie", "Z", nil, false, nil},
-		{"gone meanwhile", "S", syscall.ESRCH, true, ErrGone},
+		{"gone", "S", syscall.ESRCH, true, ErrGone},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			p, f := fakeProcess(tt.state)
@@ -64,7 +65,7 @@ func TestTruncatedNameWithoutCmdline(t *testing.T) {
 	}
 }
 
-// TestMissingFiles has files that are not there although the process is.
+// TestMissingFiles reads a live process without optional files.
 func TestMissingFiles(t *testing.T) {
 	p, f := fakeProcess("S")
 	for name, method := range map[string]func() (string, error){"exe": p.Exe, "cwd": p.Cwd} {
@@ -88,22 +89,23 @@ func TestMissingFiles(t *testing.T) {
 	}
 }
 
-// TestConnectionsSkipsClosed has descriptors without a link, and no IPv6.
+// TestConnectionsSkipsClosed uses a descriptor without a link, and no IPv6 files.
 func TestConnectionsSkipsClosed(t *testing.T) {
 	p, f := fakeProcess("S")
 	f.fds = []int{3, 4}
 	f.errs["fd/3"] = syscall.ENAMETOOLONG
 	f.files["fd/4"] = "socket:[77]"
 	const head = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n"
-	f.files["net/tcp"] = head + "   0: 0100007F:1F90 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 77 1 x 100 0 0 10 0\n"
+	f.files["net/tcp"] = head + "   0: 0100007F:1F90 00000000:0000 0A 00000000:00000000 00:00000000 00000000" +
+		"     0        0 77 1 x 100 0 0 10 0\n"
 	got, err := p.Connections(ConnectionTCP)
 	if err != nil || len(got) != 1 || got[0].FD != 4 || got[0].Status != ConnListen {
 		t.Errorf("got %+v, error %v, want one that listens", got, err)
 	}
 }
 
-// TestParentPIDReused has a view that remembers a parent which has exited since, and
-// whose PID went to a process that is no younger by the clock.
+// TestParentPIDReused uses a view that has cached the PID of a parent that has exited
+// and whose PID is in use by a process with the same start time.
 func TestParentPIDReused(t *testing.T) {
 	tree := proctree.New(t, 1000)
 	tree.Set(proctree.Process{PID: 11, PPID: 1, Start: 100, Comm: "p"}, proctree.Process{PID: 12, PPID: 11, Start: 100, Comm: "p"})
@@ -115,24 +117,24 @@ func TestParentPIDReused(t *testing.T) {
 	if err := os.WriteFile(stat, []byte(text), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	wantEqual(t, "parent of before", must[int](t)(view.parentPID()), 0)
+	wantEqual(t, "parent after reuse", must[int](t)(view.parentPID()), 0)
 }
 
-// TestYoungerParent has a process whose parent exited, and gave its PID to a
-// process that is younger than its alleged child.
+// TestYoungerParent uses a process whose parent PID belongs to a process that started
+// later.
 func TestYoungerParent(t *testing.T) {
 	tree := proctree.New(t, 1000)
 	for _, p := range []proctree.Process{
 		{PID: 10, PPID: 11, Start: 100}, {PID: 11, PPID: 1, Start: 200}, {PID: 12, PPID: 11, Start: 200}, {PID: 13, PPID: 12, Start: 300},
-		{PID: 20, PPID: 21, Start: 5}, {PID: 21, PPID: 20, Start: 5}, // of each other, as torn reads have it
+		{PID: 20, PPID: 21, Start: 5}, {PID: 21, PPID: 20, Start: 5}, // a cycle, as inconsistent reads can produce
 	} {
 		p.Comm = "p"
 		tree.Set(p)
 	}
 	table := openTable(t, tree.Root)
 	wantEqual(t, "parent", must[int](t)(openIn(t, table, 10).parentPID()), 0)
-	wantEqual(t, "parent that is not there", must[int](t)(openIn(t, table, 11).parentPID()), 0)
-	wantEqual(t, "parent of the same moment", must[int](t)(openIn(t, table, 12).parentPID()), 11)
+	wantEqual(t, "missing parent", must[int](t)(openIn(t, table, 11).parentPID()), 0)
+	wantEqual(t, "parent with the same start time", must[int](t)(openIn(t, table, 12).parentPID()), 11)
 	for pid, want := range map[int][]int{11: {12}, 12: {13}, 20: {21}} {
 		if got := must[[]int](t)(pidsOf(openIn(t, table, pid).Children())); !slices.Equal(got, want) {
 			t.Errorf("got children %v of %d, want %v", got, pid, want)
@@ -142,14 +144,14 @@ func TestYoungerParent(t *testing.T) {
 		t.Errorf("got descendants %v, want each once", got)
 	}
 	if got := must[[]int](t)(pidsOf(openIn(t, table, 20).Descendants())); !slices.Equal(got, []int{21}) {
-		t.Errorf("got descendants %v in a circle", got)
+		t.Errorf("got descendants %v in a cycle, want 21 once", got)
 	}
 	if got := must[[]int](t)(pidsOf(openIn(t, table, 20).Parents())); len(got) != 1 || got[0] != 21 {
-		t.Errorf("got parents %v in a circle", got)
+		t.Errorf("got parents %v in a cycle, want 21 once", got)
 	}
 }
 
-// TestExistsWithEmptyStatus has a process that is listed but tells nothing.
+// TestExistsWithEmptyStatus uses a listed process with an empty status file.
 func TestExistsWithEmptyStatus(t *testing.T) {
 	tree := threeProcesses(t)
 	if err := os.WriteFile(filepath.Join(tree.Root, "10", "status"), nil, 0o600); err != nil {
@@ -171,7 +173,7 @@ func TestInvalidArguments(t *testing.T) {
 			t.Errorf("%d: got error %v, want ErrInvalid", k+1, err)
 		}
 	}
-	wantEqual(t, "terminal that is not there", must[*Table](t)(systemTable()).system.terminal(0xfff00), "")
+	wantEqual(t, "missing terminal", must[*Table](t)(systemTable()).system.terminal(0xfff00), "")
 }
 
 // TestErrorText checks the text of an Error.
@@ -180,7 +182,8 @@ func TestErrorText(t *testing.T) {
 		err  Error
 		want string
 	}{
-		{Error{PID: 7, Name: "a\nb", Op: "exe", Kind: ErrAccessDenied, Err: syscall.EACCES}, `process: exe of process 7 ("a\nb"): ` + fmt.Sprint(ErrAccessDenied) + ": permission denied"},
+		{Error{PID: 7, Name: "a\nb", Op: "exe", Kind: ErrAccessDenied, Err: syscall.EACCES},
+			`process: exe of process 7 ("a\nb"): ` + fmt.Sprint(ErrAccessDenied) + ": permission denied"},
 		{Error{PID: 7, Op: "exe", Kind: ErrZombie}, "process: exe of process 7: process is a zombie"},
 		{Error{PID: 7, Op: "exe", Err: syscall.EIO}, "process: exe of process 7: input/output error"},
 	} {

@@ -25,7 +25,7 @@ func TestUnusualNames(t *testing.T) {
 			threads := must[[]Thread](t)(p.Threads())
 			wantEqual(t, "threads", must[int](t)(p.NumThreads()), len(threads))
 			if threads[0].TID != p.PID() || threads[0].Name != name {
-				t.Errorf("got main thread %+v", threads[0])
+				t.Errorf("got main thread %+v, want TID %d and name %q", threads[0], p.PID(), name)
 			}
 		})
 	}
@@ -37,7 +37,7 @@ func TestTruncatedNameIsCompleted(t *testing.T) {
 	p := startChild(t, func(c *exec.Cmd) { c.Path, c.Args[0] = path, path })
 	wantEqual(t, "name", must[string](t)(p.Name()), filepath.Base(path))
 	p = startChild(t, func(c *exec.Cmd) { c.Path, c.Args[0] = path, "other" })
-	wantEqual(t, "name that argv does not know", must[string](t)(p.Name()), filepath.Base(path)[:maxComm])
+	wantEqual(t, "name that argv does not complete", must[string](t)(p.Name()), filepath.Base(path)[:maxComm])
 }
 
 func TestThreadName(t *testing.T) {
@@ -62,9 +62,9 @@ func TestManyThreads(t *testing.T) {
 	}
 	all, main := must[ContextSwitches](t)(p.ThreadsContextSwitches()), must[ContextSwitches](t)(p.ContextSwitches())
 	if all.Voluntary < main.Voluntary+200 {
-		t.Errorf("got %+v of all threads, %+v of the main one", all, main)
+		t.Errorf("got %+v of all threads, want 200 more than %+v of the main thread", all, main)
 	}
-	// A thread's number opens it, and is no PID.
+	// Open accepts a thread ID, but Exists does not.
 	thread := openProcess(t, threads[1].TID)
 	wantEqual(t, "exists", must[bool](t)(Exists(threads[1].TID)), false)
 	wantEqual(t, "ppid of a thread", must[int](t)(thread.PPID()), os.Getpid())
@@ -90,8 +90,8 @@ func TestCmdline(t *testing.T) {
 			p := startChild(t, func(c *exec.Cmd) { c.Args = tt.args })
 			got := must[[]string](t)(p.Cmdline())
 			if tt.want != nil {
-				wantEqual(t, "first word", got[0], tt.want[0])
-				wantEqual(t, "the rest", strings.Join(got[1:], ""), "")
+				wantEqual(t, "first argument", got[0], tt.want[0])
+				wantEqual(t, "other arguments", strings.Join(got[1:], ""), "")
 				return
 			}
 			if !slices.Equal(got, tt.args) {
@@ -107,7 +107,7 @@ func TestEnviron(t *testing.T) {
 	p := startChild(t, func(c *exec.Cmd) { c.Env = []string{"A=1", "B=x=y\r\n", "C=\xff"} })
 	got := must[map[string]string](t)(p.Environ())
 	if len(got) != 3 || got["A"] != "1" || got["B"] != "x=y\r\n" || got["C"] != "\xff" {
-		t.Errorf("got %q", got)
+		t.Errorf("got %q, want A, B and C", got)
 	}
 }
 
@@ -122,11 +122,11 @@ func TestExeDeleted(t *testing.T) {
 				t.Fatal(err)
 			}
 			wantEqual(t, "exe after removal", must[string](t)(p.Exe()), path)
-			// Another file with the words that the kernel adds is not it.
+			// A file at the path with the suffix is not the executable.
 			if err := os.WriteFile(path+" (deleted)", nil, 0o600); err != nil {
 				t.Fatal(err)
 			}
-			wantEqual(t, "exe beside a decoy", must[string](t)(p.Exe()), path)
+			wantEqual(t, "exe with another file at the suffixed path", must[string](t)(p.Exe()), path)
 		})
 	}
 }
@@ -157,16 +157,15 @@ func TestChroot(t *testing.T) {
 	wantEqual(t, "exe", must[string](t)(p.Exe()), must[string](t)(testenv.ChildProgram()))
 }
 
-// TestKernelThread relies on number 2, which is one where we see all of the
-// machine.
+// TestKernelThread reads process 2, which is kthreadd outside PID namespaces.
 func TestKernelThread(t *testing.T) {
 	p, err := Open(2)
 	if err != nil {
-		t.Skip("no process 2 here: in a PID namespace of its own")
+		t.Skip("requires kthreadd: this is a PID namespace without process 2")
 	}
 	defer p.Close()
 	if name := must[string](t)(p.Name()); name != "kthreadd" {
-		t.Skipf("process 2 is %s: in a PID namespace of its own", name)
+		t.Skipf("requires kthreadd: process 2 is %s", name)
 	}
 	testenv.RequireRoot(t)
 	wantEqual(t, "exe", must[string](t)(p.Exe()), "")
@@ -203,11 +202,11 @@ func TestMemoryMapsByPath(t *testing.T) {
 		delete(paths, m.Path)
 	}
 	if exe := must[string](t)(p.Exe()); len(paths) != 0 || !slices.ContainsFunc(sums, func(m MemoryMap) bool { return m.Path == exe }) {
-		t.Errorf("paths without a sum: %v; %s is among them: %v", paths, exe, sums)
+		t.Errorf("got %v, want the sums of all paths, also of %v and %s", sums, paths, exe)
 	}
 	full := must[MemoryFullInfo](t)(p.MemoryFullInfo())
 	ex := must[MemoryInfoEx](t)(p.MemoryInfoEx())
 	if full.USS == 0 || full.PSS < full.USS || full.RSS == 0 || full.VMS < full.RSS || ex.PeakRSS < ex.RSSAnon || ex.PeakRSS == 0 {
-		t.Errorf("got %+v, %+v", full, ex)
+		t.Errorf("got %+v, %+v, want consistent memory use", full, ex)
 	}
 }

@@ -7,21 +7,21 @@ import (
 	"testing"
 )
 
-// held is what a program can leak.
-type held struct{ objects, fds, goroutines int }
+// usage counts the resources that this program uses.
+type usage struct{ objects, fds, goroutines int }
 
-func heldNow(t *testing.T) held {
+func currentUsage(t *testing.T) usage {
 	t.Helper()
 	runtime.GC()
-	runtime.GC() // empties what pools keep
+	runtime.GC() // empties sync.Pools
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
 	fds := must[[]os.DirEntry](t)(os.ReadDir("/proc/self/fd"))
-	return held{objects: int(m.HeapObjects), fds: len(fds), goroutines: runtime.NumGoroutine()}
+	return usage{objects: int(m.HeapObjects), fds: len(fds), goroutines: runtime.NumGoroutine()}
 }
 
-// TestNoLeaks calls all that reads again and again, on a process that stays
-// open and on one opened for each round, on views, and on one that is gone.
+// TestNoLeaks reads all attributes many times: of a process that stays open, of one
+// that is opened for each round, of views, and of a reaped process.
 func TestNoLeaks(t *testing.T) {
 	p, dead := startChild(t, nil), startChild(t, nil)
 	dead.End()
@@ -32,14 +32,14 @@ func TestNoLeaks(t *testing.T) {
 			switch a.name {
 			case "num_handles":
 				continue
-			case "parents", "children", "children_recursive": // read every process of the machine
+			case "parents", "children", "children_recursive": // these read every process
 				if !relatives {
 					continue
 				}
 			}
 			for _, q := range []*Process{p.Process, fresh.Oneshot()} {
 				if _, err := a.read(q); err != nil {
-					t.Fatalf("%s: %v", a.name, err)
+					t.Fatalf("%s: got error %v, want none", a.name, err)
 				}
 			}
 			if _, err := a.read(dead.Process); err != nil && !errors.Is(err, ErrGone) {
@@ -48,15 +48,15 @@ func TestNoLeaks(t *testing.T) {
 		}
 	}
 	const rounds = 1000
-	for range 20 { // until files are kept open and buffers are large enough
+	for range 20 { // until files are cached and buffers have grown
 		round(true)
 	}
-	before := heldNow(t)
+	before := currentUsage(t)
 	for k := range rounds {
 		round(k%20 == 0)
 	}
-	after := heldNow(t)
+	after := currentUsage(t)
 	if after.fds > before.fds || after.goroutines > before.goroutines || after.objects > before.objects+rounds/2 {
-		t.Errorf("got %+v after %d rounds, and %+v before", after, rounds, before)
+		t.Errorf("got %+v after %d rounds, want about %+v as before", after, rounds, before)
 	}
 }

@@ -18,38 +18,40 @@ import (
 	"github.com/seed57308aee/process_exporter/testdata/testenv"
 )
 
-// insideVariable names the test that runs again in a child.
-const insideVariable = "PLATFORM_TEST_INSIDE"
+// nestedVariable is the environment variable with the name of the test that a child
+// runs.
+const nestedVariable = "PROCESS_TEST_NESTED"
 
-// inside runs the test again in a child in new namespaces, where it returns
-// true. What the child does to itself ends with it.
-func inside(t *testing.T, namespaces uintptr) bool {
+// runNested runs the test again in a child in new namespaces and returns false. In
+// the child it returns true. So the test can change its own user, mounts or filters.
+func runNested(t *testing.T, namespaces uintptr) bool {
 	t.Helper()
-	if os.Getenv(insideVariable) == t.Name() {
+	if os.Getenv(nestedVariable) == t.Name() {
 		return true
 	}
-	dir := must[string](t)(os.MkdirTemp(testenv.BuildDir(), "inside"))
-	if err := os.Chmod(dir, 0o777|os.ModeSticky); err != nil { // the child may become somebody else
+	dir := must[string](t)(os.MkdirTemp(testenv.BuildDir(), "nested"))
+	if err := os.Chmod(dir, 0o777|os.ModeSticky); err != nil { // the child may change its user
 		t.Fatal(err)
 	}
 	cmd := exec.Command("/proc/self/exe", "-test.v", "-test.run", "^"+regexp.QuoteMeta(t.Name())+"$")
-	cmd.Env = append(os.Environ(), insideVariable+"="+t.Name(), "TMPDIR="+dir, testenv.ChildVariable+"="+must[string](t)(testenv.ChildProgram()))
+	program := must[string](t)(testenv.ChildProgram())
+	cmd.Env = append(os.Environ(), nestedVariable+"="+t.Name(), "TMPDIR="+dir, testenv.ChildVariable+"="+program)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: namespaces}
 	out, err := cmd.CombinedOutput()
 	switch {
 	case errors.Is(err, syscall.EPERM):
-		t.Skipf("no such namespaces here: %v", err)
+		t.Skipf("requires new namespaces: %v", err)
 	case err != nil:
-		t.Fatalf("inside: %v\n%s", err, out)
+		t.Fatalf("nested test: %v\n%s", err, out)
 	case strings.Contains(string(out), "--- SKIP"):
 		t.Skipf("%s", out)
 	case !strings.Contains(string(out), "--- PASS: "+t.Name()):
-		t.Fatalf("the test did not run inside:\n%s", out)
+		t.Fatalf("got output without PASS of the nested test:\n%s", out)
 	}
 	return false
 }
 
-// mountProc mounts a process file system at a new directory.
+// mountProc mounts a process file system with these options at a new directory.
 func mountProc(t *testing.T, options string) string {
 	t.Helper()
 	dir := filepath.Join(os.TempDir(), strings.ReplaceAll(options, "=", "-"))
@@ -62,10 +64,10 @@ func mountProc(t *testing.T, options string) string {
 	return dir
 }
 
-// aloneAsNobody takes the mounts from all others, and then the rights from this
-// process, as far as a change of user does. That also makes its files root's,
-// until it says that others may look at it.
-func aloneAsNobody(t *testing.T, mounts ...string) []string {
+// mountAsNobody mounts process file systems in a private mount namespace and then
+// changes the user to UID 65534. It restores PR_SET_DUMPABLE, because without it the
+// /proc files of this process belong to root.
+func mountAsNobody(t *testing.T, mounts ...string) []string {
 	t.Helper()
 	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
 		t.Fatal(err)
@@ -75,39 +77,39 @@ func aloneAsNobody(t *testing.T, mounts ...string) []string {
 		dirs = append(dirs, mountProc(t, options))
 	}
 	const nobody = 65534
-	if err := errors.Join(syscall.Setgroups(nil), syscall.Setgid(nobody), syscall.Setuid(nobody), unix.Prctl(unix.PR_SET_DUMPABLE, 1, 0, 0, 0)); err != nil {
+	err := errors.Join(syscall.Setgroups(nil), syscall.Setgid(nobody), syscall.Setuid(nobody), unix.Prctl(unix.PR_SET_DUMPABLE, 1, 0, 0, 0))
+	if err != nil {
 		t.Fatal(err)
 	}
 	return dirs
 }
 
-// TestHidepid1 has a file system that shows the processes of others, but
-// nothing of them. The parent of this test is root's.
+// TestHidepid1 uses a mount that lists the processes of other users but denies access
+// to their files. The parent of this test belongs to root.
 func TestHidepid1(t *testing.T) {
 	testenv.RequireRoot(t)
-	if !inside(t, syscall.CLONE_NEWNS) {
+	if !runNested(t, syscall.CLONE_NEWNS) {
 		return
 	}
-	table := openTable(t, aloneAsNobody(t, "hidepid=1")[0])
+	table := openTable(t, mountAsNobody(t, "hidepid=1")[0])
 	pids := must[[]int](t)(table.PIDs())
 	if !slices.Contains(pids, os.Getpid()) || !slices.Contains(pids, os.Getppid()) {
-		t.Errorf("got PIDs %v without this process and its parent", pids)
+		t.Errorf("got PIDs %v, want this process and its parent among them", pids)
 	}
 	other := openIn(t, table, os.Getppid())
 	wantEqual(t, "running", other.Running(), true)
 	wantEqual(t, "exists", must[bool](t)(table.Exists(os.Getppid())), true)
 	wantEqual(t, "name in errors", other.String(), (&Process{shared: &shared{id: ID{PID: os.Getppid()}}}).String())
-	// By system calls, which this does not concern. Whoever is of the same session
-	// may send SIGCONT.
-	told := []string{"nice", "ionice", "cpu_affinity", "resume"}
+	// These use system calls. SIGCONT is permitted within a session.
+	permitted := []string{"nice", "ionice", "cpu_affinity", "resume"}
 	for name, call := range everyMethod(other) {
 		err := call()
 		switch {
-		case slices.Contains(told, name):
+		case slices.Contains(permitted, name):
 			if err != nil {
 				t.Errorf("%s: got error %v, want none", name, err)
 			}
-		case name == "map" && err == nil: // tells what it can
+		case name == "map" && err == nil: // omits or denies attributes
 		case !errors.Is(err, ErrAccessDenied) || errors.Is(err, ErrGone):
 			t.Errorf("%s: got error %v, want ErrAccessDenied", name, err)
 		}
@@ -116,11 +118,11 @@ func TestHidepid1(t *testing.T) {
 	if want := (map[Attr]any{"name": "hidden", "nice": 0, "pid": os.Getppid()}); !maps.Equal(some, want) {
 		t.Errorf("got %v, want %v", some, want)
 	}
-	wantAllTold(t, openIn(t, table, os.Getpid()))
+	wantAllReadable(t, openIn(t, table, os.Getpid()))
 }
 
-// wantAllTold wants everything but relatives, some of whom are hidden.
-func wantAllTold(t *testing.T, self *Process) {
+// wantAllReadable checks all attributes but relatives, some of which are hidden.
+func wantAllReadable(t *testing.T, self *Process) {
 	t.Helper()
 	for _, name := range Attrs() {
 		switch name {
@@ -133,14 +135,13 @@ func wantAllTold(t *testing.T, self *Process) {
 	}
 }
 
-// TestHidepid2 has a file system that does not show the processes of
-// others at all.
+// TestHidepid2 uses a mount that does not list the processes of other users.
 func TestHidepid2(t *testing.T) {
 	testenv.RequireRoot(t)
-	if !inside(t, syscall.CLONE_NEWNS) {
+	if !runNested(t, syscall.CLONE_NEWNS) {
 		return
 	}
-	table := openTable(t, aloneAsNobody(t, "hidepid=2")[0])
+	table := openTable(t, mountAsNobody(t, "hidepid=2")[0])
 	pids := must[[]int](t)(table.PIDs())
 	if !slices.Contains(pids, os.Getpid()) || slices.Contains(pids, os.Getppid()) {
 		t.Errorf("got PIDs %v, want this process among them and not its parent", pids)
@@ -155,69 +156,69 @@ func TestHidepid2(t *testing.T) {
 		t.Errorf("got parent %v, error %v, want none", parent, err)
 	}
 	wantEqual(t, "children", len(must[[]*Process](t)(self.Children())), 0)
-	wantAllTold(t, self)
+	wantAllReadable(t, self)
 }
 
-// TestSubsetPID has a file system without files of the machine. What those
-// would tell, the kernel tells in other ways.
+// TestSubsetPID uses a mount without the files of the machine. The package gets their
+// values from system calls.
 func TestSubsetPID(t *testing.T) {
 	testenv.RequireRoot(t)
-	if !inside(t, syscall.CLONE_NEWNS) {
+	if !runNested(t, syscall.CLONE_NEWNS) {
 		return
 	}
-	root := aloneAsNobody(t, "subset=pid")[0]
+	root := mountAsNobody(t, "subset=pid")[0]
 	if _, err := os.Stat(filepath.Join(root, "stat")); err == nil {
-		t.Fatal("there are files of the machine")
+		t.Fatal("got /stat in a mount with subset=pid, want none")
 	}
 	table := openTable(t, root)
 	child := startChild(t, nil)
-	self, usual := openIn(t, table, os.Getpid()), openProcess(t, os.Getpid())
-	wantEqual(t, "total memory", must[uint64](t)(table.MemoryBytes()), must[uint64](t)(usual.shared.table.MemoryBytes()))
-	apart := must[time.Time](t)(self.CreateTime()).Sub(must[time.Time](t)(usual.CreateTime()))
-	if apart.Abs() > 2*time.Second {
-		t.Errorf("got create times %v apart", apart)
+	self, normal := openIn(t, table, os.Getpid()), openProcess(t, os.Getpid())
+	wantEqual(t, "total memory", must[uint64](t)(table.MemoryBytes()), must[uint64](t)(normal.shared.table.MemoryBytes()))
+	difference := must[time.Time](t)(self.CreateTime()).Sub(must[time.Time](t)(normal.CreateTime()))
+	if difference.Abs() > 2*time.Second {
+		t.Errorf("got create times %v apart, want at most 2s", difference)
 	}
 	for name, method := range map[string]func(*Process) ([]*Process, error){
 		"children": (*Process).Children, "descendants": (*Process).Descendants, "parents": (*Process).Parents,
 	} {
-		got, want := must[[]int](t)(pidsOf(method(self))), must[[]int](t)(pidsOf(method(usual)))
+		got, want := must[[]int](t)(pidsOf(method(self))), must[[]int](t)(pidsOf(method(normal)))
 		if !slices.Equal(got, want) || len(got) == 0 {
 			t.Errorf("%s: got %v, want %v", name, got, want)
 		}
 	}
 	if percent := must[float64](t)(self.MemoryPercent(MemoryRSS)); percent <= 0 {
-		t.Errorf("got %v percent of the memory", percent)
+		t.Errorf("got %v percent of the memory, want more than 0", percent)
 	}
-	wantAllTold(t, self)
+	wantAllReadable(t, self)
 	if err := openIn(t, table, child.PID()).Kill(); err != nil {
 		t.Error(err)
 	}
 }
 
-// TestHostTableInPIDNamespace sees the file system of a PID namespace above its own,
-// where numbers mean other processes than to system calls.
+// TestHostTableInPIDNamespace opens the process file system of the parent PID
+// namespace, whose PIDs differ from those of system calls.
 func TestHostTableInPIDNamespace(t *testing.T) {
 	testenv.RequireRoot(t)
-	if !inside(t, syscall.CLONE_NEWPID) {
+	if !runNested(t, syscall.CLONE_NEWPID) {
 		return
 	}
 	wantEqual(t, "PID in its own namespace", os.Getpid(), 1)
 	table := openTable(t, "/proc")
 	pids := must[[]int](t)(table.PIDs())
-	last := openIn(t, table, pids[0]) // whoever that is, for us it is another
+	first := openIn(t, table, pids[0])
 	for name, err := range map[string]error{
-		"set nice": last.SetNice(0), "set affinity": last.SetCPUAffinity(), "set ionice": last.SetIONice(IOPriority{}),
-		"set rlimit": last.SetRlimit(ResourceCore, Limit{}), "signal": last.SendSignal(syscall.Signal(0)),
+		"set nice": first.SetNice(0), "set affinity": first.SetCPUAffinity(), "set ionice": first.SetIONice(IOPriority{}),
+		"set rlimit": first.SetRlimit(ResourceCore, Limit{}), "signal": first.SendSignal(syscall.Signal(0)),
 	} {
 		if !errors.Is(err, ErrUnsupported) {
 			t.Errorf("%s: got error %v, want ErrUnsupported", name, err)
 		}
 	}
-	if _, err := last.CPUAffinity(); !errors.Is(err, ErrUnsupported) {
+	if _, err := first.CPUAffinity(); !errors.Is(err, ErrUnsupported) {
 		t.Errorf("affinity: got error %v, want ErrUnsupported", err)
 	}
-	wantEqual(t, "limits", len(must[map[Resource]Limit](t)(last.Rlimits())), resourceCount) // from the file
-	if _, err := last.Name(); err != nil {
+	wantEqual(t, "limits", len(must[map[Resource]Limit](t)(first.Rlimits())), resourceCount) // from the file
+	if _, err := first.Name(); err != nil {
 		t.Error(err)
 	}
 }

@@ -11,15 +11,15 @@ import (
 	"github.com/seed57308aee/process_exporter/testdata/testenv"
 )
 
-// The numbers of policies in sched(7).
+// Scheduling policies of sched(7).
 const (
 	schedFIFO = 1
 	schedRR   = 2
 	schedIdle = 5
 )
 
-// TestSchedulingPolicies has processes of other scheduling policies. What they tell of
-// nice values and usage is as good as of any other.
+// TestSchedulingPolicies reads nice values and CPU times of processes with other
+// scheduling policies.
 func TestSchedulingPolicies(t *testing.T) {
 	testenv.RequireRoot(t)
 	for _, tt := range []struct {
@@ -29,26 +29,27 @@ func TestSchedulingPolicies(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			p := startChild(t, nil, "busy", fmt.Sprintf("scheduled=%d,%d", tt.policy, tt.priority))
 			pid := strconv.Itoa(p.PID())
-			if said := testenv.Output(t, "chrt", "-p", pid); !strings.Contains(said, tt.name) || !strings.HasSuffix(said, " "+strconv.Itoa(tt.priority)) {
-				t.Fatalf("chrt said %q, want %s %d", said, tt.name, tt.priority)
+			output := testenv.Output(t, "chrt", "-p", pid)
+			if !strings.Contains(output, tt.name) || !strings.HasSuffix(output, " "+strconv.Itoa(tt.priority)) {
+				t.Fatalf("got %q of chrt, want %s %d", output, tt.name, tt.priority)
 			}
 			wantEqual(t, "nice", must[int](t)(p.Nice()), 0)
-			testenv.Eventually(t, func() bool { return statusOf(t, p.Process) == StatusSleeping }) // SCHED_IDLE waits for its turn first
+			testenv.Eventually(t, func() bool { return statusOf(t, p.Process) == StatusSleeping }) // SCHED_IDLE may get the CPU late
 			if times := must[CPUTimes](t)(p.CPUTimes()); times.User+times.System < 180e6 {
 				t.Errorf("got %+v, want 0.2 s", times)
 			}
-			if err := p.SetNice(5); err != nil { // is kept for when the policy is the usual one again
+			if err := p.SetNice(5); err != nil { // takes effect with SCHED_OTHER
 				t.Fatal(err)
 			}
 			wantEqual(t, "nice after", must[int](t)(p.Nice()), 5)
-			if said := testenv.Output(t, "chrt", "-p", pid); !strings.Contains(said, tt.name) {
-				t.Errorf("chrt said %q after the nice value was set", said)
+			if output := testenv.Output(t, "chrt", "-p", pid); !strings.Contains(output, tt.name) {
+				t.Errorf("got %q of chrt after SetNice, want %s", output, tt.name)
 			}
 		})
 	}
 }
 
-// TestSetNiceBelowZero takes CAP_SYS_NICE, or a limit that allows it.
+// TestSetNiceBelowZero requires CAP_SYS_NICE or an RLIMIT_NICE that permits it.
 func TestSetNiceBelowZero(t *testing.T) {
 	p := startChild(t, nil)
 	err := p.SetNice(-7)
@@ -83,8 +84,7 @@ func TestSetIONiceRealtime(t *testing.T) {
 	wantEqual(t, "ionice(1)", testenv.Output(t, "ionice", "-p", strconv.Itoa(p.PID())), "realtime: prio 3")
 }
 
-// TestSetEveryRlimit lowers each limit of a process, and asks prlimit(1), the
-// kernel's file and the method itself.
+// TestSetEveryRlimit lowers each limit and compares Rlimit with prlimit(1).
 func TestSetEveryRlimit(t *testing.T) {
 	p := startChild(t, nil)
 	pid := strconv.Itoa(p.PID())
@@ -97,16 +97,16 @@ func TestSetEveryRlimit(t *testing.T) {
 			}
 			wantEqual(t, "rlimit", must[Limit](t)(p.Rlimit(r)), want)
 			name := strings.TrimPrefix(r.String(), "RLIMIT_")
-			said := strings.Fields(testenv.Output(t, "prlimit", "-p", pid, "--raw", "--noheadings", "-o", "RESOURCE,SOFT,HARD"))
+			output := strings.Fields(testenv.Output(t, "prlimit", "-p", pid, "--raw", "--noheadings", "-o", "RESOURCE,SOFT,HARD"))
 			found := false
-			for i := 0; i+2 < len(said); i += 3 {
-				if said[i] == name {
+			for i := 0; i+2 < len(output); i += 3 {
+				if output[i] == name {
 					found = true
-					wantEqual(t, "prlimit", said[i+1]+" "+said[i+2], fmt.Sprintf("%d %d", want.Soft, want.Hard))
+					wantEqual(t, "prlimit", output[i+1]+" "+output[i+2], fmt.Sprintf("%d %d", want.Soft, want.Hard))
 				}
 			}
 			if !found {
-				t.Errorf("prlimit does not know %s: %q", name, said)
+				t.Errorf("got %q of prlimit, want %s among them", output, name)
 			}
 			raised := Limit{Soft: want.Soft, Hard: want.Hard + 1}
 			if err := p.SetRlimit(r, raised); err != nil && !errors.Is(err, ErrAccessDenied) {
@@ -116,7 +116,7 @@ func TestSetEveryRlimit(t *testing.T) {
 	}
 }
 
-// TestFileSizeLimit is not only told but enforced.
+// TestFileSizeLimit checks that the kernel enforces a limit.
 func TestFileSizeLimit(t *testing.T) {
 	path := t.TempDir() + "/file"
 	p := startChild(t, nil, "await", "write="+path)
@@ -124,7 +124,7 @@ func TestFileSizeLimit(t *testing.T) {
 		t.Fatal(err)
 	}
 	_ = p.Stdin.Close()
-	_ = p.Cmd.Wait() // fails, since the program cannot write
+	_ = p.Cmd.Wait() // fails because the write fails
 	info, err := os.Stat(path)
 	if err != nil {
 		t.Fatal(err)

@@ -23,8 +23,8 @@ func TestDependencies(t *testing.T) {
 	}
 }
 
-// TestProgramSize builds a stripped program that prints all attributes of its own
-// process, runs it and checks its size.
+// TestProgramSize builds a stripped program that prints all attributes of itself,
+// runs it and checks its size.
 func TestProgramSize(t *testing.T) {
 	const maxBytes = 4_500_000
 	program := filepath.Join(t.TempDir(), "printself")

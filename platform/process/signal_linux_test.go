@@ -17,7 +17,7 @@ import (
 	"github.com/seed57308aee/process_exporter/testdata/testenv"
 )
 
-// stateOf returns the state letter that the kernel's file tells of a process.
+// stateOf returns the state letter in /proc/PID/status.
 func stateOf(t *testing.T, pid int) string {
 	t.Helper()
 	text := string(must[[]byte](t)(os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))))
@@ -25,8 +25,8 @@ func stateOf(t *testing.T, pid int) string {
 	return after[:1]
 }
 
-// TestSuspendState asks the kernel's file and ps whether the process has
-// stopped and goes on.
+// TestSuspendState compares the state after Suspend and Resume with /proc/PID/status
+// and ps.
 func TestSuspendState(t *testing.T) {
 	p := startChild(t, nil)
 	for _, step := range []struct {
@@ -37,13 +37,12 @@ func TestSuspendState(t *testing.T) {
 			t.Fatal(err)
 		}
 		testenv.Eventually(t, func() bool { return stateOf(t, p.PID()) == step.letter })
-		said := testenv.Output(t, "ps", "-o", "stat=", "-p", strconv.Itoa(p.PID()))
-		wantEqual(t, "ps", said[:1], step.letter)
+		output := testenv.Output(t, "ps", "-o", "stat=", "-p", strconv.Itoa(p.PID()))
+		wantEqual(t, "ps", output[:1], step.letter)
 	}
 }
 
-// TestSignalExitStatus sends signals, and has the parent ask the kernel what
-// the child has died of.
+// TestSignalExitStatus sends signals and reads the wait status of the child.
 func TestSignalExitStatus(t *testing.T) {
 	for name, tt := range map[string]struct {
 		send func(*Process) error
@@ -74,37 +73,36 @@ func TestSignalExitStatus(t *testing.T) {
 	}
 }
 
-// forbid makes system calls of this process fail from now on, as old kernels
-// and the filters of containers do.
-func forbid(t *testing.T, calls map[uint32]syscall.Errno) {
+// denySyscalls installs a seccomp filter that makes system calls of this process fail,
+// like an old kernel or the filter of a container.
+func denySyscalls(t *testing.T, calls map[uint32]syscall.Errno) {
 	t.Helper()
-	const accept, refuse = 0x7fff0000, 0x00050000 // SECCOMP_RET_ALLOW, SECCOMP_RET_ERRNO
+	const allow, deny = 0x7fff0000, 0x00050000 // SECCOMP_RET_ALLOW, SECCOMP_RET_ERRNO
 	program := []unix.SockFilter{{Code: unix.BPF_LD | unix.BPF_W | unix.BPF_ABS}}
 	for call, errno := range calls {
 		program = append(program, unix.SockFilter{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, Jf: 1, K: call},
-			unix.SockFilter{Code: unix.BPF_RET | unix.BPF_K, K: refuse | uint32(errno)})
+			unix.SockFilter{Code: unix.BPF_RET | unix.BPF_K, K: deny | uint32(errno)})
 	}
-	program = append(program, unix.SockFilter{Code: unix.BPF_RET | unix.BPF_K, K: accept})
+	program = append(program, unix.SockFilter{Code: unix.BPF_RET | unix.BPF_K, K: allow})
 	filter := unix.SockFprog{Len: uint16(len(program)), Filter: &program[0]}
 	if _, _, errno := syscall.AllThreadsSyscall6(unix.SYS_PRCTL, unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0, 0); errno == syscall.ENOTSUP {
-		if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil { // with C, one thread has to do
+		if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil { // with cgo only this thread can be changed
 			t.Fatal(err)
 		}
 	}
 	const setModeFilter, allThreads = 1, 1
 	if _, _, errno := syscall.Syscall(unix.SYS_SECCOMP, setModeFilter, allThreads, uintptr(unsafe.Pointer(&filter))); errno != 0 {
-		t.Skipf("cannot forbid system calls: %v", errno)
+		t.Skipf("requires seccomp filters: %v", errno)
 	}
 }
 
-// TestWithoutPidfd waits and sends signals where the kernel, or what guards it,
-// does not have the calls for that.
+// TestWithoutPidfd waits and sends signals while pidfd system calls fail.
 func TestWithoutPidfd(t *testing.T) {
-	if !inside(t, 0) {
+	if !runNested(t, 0) {
 		return
 	}
 	running, waited := startChild(t, nil), startChild(t, nil)
-	forbid(t, map[uint32]syscall.Errno{unix.SYS_PIDFD_OPEN: syscall.EPERM, unix.SYS_PIDFD_SEND_SIGNAL: syscall.ENOSYS})
+	denySyscalls(t, map[uint32]syscall.Errno{unix.SYS_PIDFD_OPEN: syscall.EPERM, unix.SYS_PIDFD_SEND_SIGNAL: syscall.ENOSYS})
 	if _, err := unix.PidfdOpen(os.Getpid(), 0); !errors.Is(err, syscall.EPERM) {
 		t.Fatalf("pidfd_open: got error %v, want EPERM", err)
 	}
@@ -116,7 +114,7 @@ func TestWithoutPidfd(t *testing.T) {
 		t.Fatal(err)
 	}
 	wantEqual(t, "status", must[ExitStatus](t)(waited.Wait(context.Background())), ExitStatus{Known: true, Signal: syscall.SIGKILL})
-	wantNoAnswers(t, waited.Process)
+	wantAllGone(t, waited.Process)
 	if err := running.Kill(); err != nil {
 		t.Fatal(err)
 	}

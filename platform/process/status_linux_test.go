@@ -33,13 +33,13 @@ func TestZombie(t *testing.T) {
 		"memory maps": func() error { _, err := p.MemoryMaps(); return err },
 	} {
 		err := method()
-		allowed := os.Geteuid() != 0 && errors.Is(err, ErrAccessDenied) // its files are root's now
+		allowed := os.Geteuid() != 0 && errors.Is(err, ErrAccessDenied) // the files of a zombie belong to root
 		if !allowed && (!errors.Is(err, ErrZombie) || !errors.Is(err, ErrGone)) {
 			t.Errorf("%s: got error %v, want one that matches ErrZombie and ErrGone", name, err)
 		}
 		var pe *Error
 		if !errors.As(err, &pe) || pe.PID != p.PID() || pe.Name != "edgecase" || pe.Op != name {
-			t.Errorf("%s: got %+v", name, pe)
+			t.Errorf("%s: got %+v, want an Error of the operation", name, pe)
 		}
 	}
 	if err := p.SendSignal(syscall.Signal(0)); err != nil {
@@ -47,11 +47,11 @@ func TestZombie(t *testing.T) {
 	}
 	all := must[map[Attr]any](t)(p.AsMap("denied", "cmdline", "status", "pid"))
 	if len(all) != 3 || all["cmdline"] != "denied" || all["status"] != StatusZombie || all["pid"] != p.PID() {
-		t.Errorf("got %v", all)
+		t.Errorf("got %v, want cmdline denied", all)
 	}
 }
 
-// TestZombieLeader has a main thread that has exited while others go on.
+// TestZombieLeader starts a child whose main thread exits while others run.
 func TestZombieLeader(t *testing.T) {
 	p := startChild(t, nil, "exitmain")
 	testenv.Eventually(t, func() bool { return statusOf(t, p.Process) == StatusZombie })
@@ -71,7 +71,7 @@ func TestStopped(t *testing.T) {
 	}
 	testenv.Eventually(t, func() bool { return statusOf(t, p.Process) == StatusStopped })
 	if _, err := p.Wait(ended()); !errors.Is(err, ErrTimeout) {
-		t.Errorf("to be stopped ended the wait with error %v", err)
+		t.Errorf("stopped process: got error %v, want ErrTimeout", err)
 	}
 	if err := p.Resume(); err != nil {
 		t.Fatal(err)
@@ -79,7 +79,7 @@ func TestStopped(t *testing.T) {
 	testenv.Eventually(t, func() bool { return statusOf(t, p.Process) == StatusSleeping })
 }
 
-// ended returns a context that has ended already.
+// ended returns a canceled context.
 func ended() context.Context {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
@@ -87,11 +87,11 @@ func ended() context.Context {
 }
 
 func TestTraced(t *testing.T) {
-	runtime.LockOSThread() // the tracer is a thread
+	runtime.LockOSThread() // ptrace(2) identifies the tracer by its thread
 	defer runtime.UnlockOSThread()
 	o := startChild(t, nil)
 	if err := unix.PtraceSeize(o.PID()); err != nil {
-		t.Skipf("cannot trace a child: %v", err)
+		t.Skipf("requires ptrace of a child: %v", err)
 	}
 	if err := unix.PtraceInterrupt(o.PID()); err != nil {
 		t.Fatal(err)
@@ -114,7 +114,7 @@ func TestStatusString(t *testing.T) {
 func TestTerminals(t *testing.T) {
 	ptmx, err := os.OpenFile("/dev/ptmx", os.O_RDWR|syscall.O_NOCTTY, 0)
 	if err != nil {
-		t.Skipf("no terminals here: %v", err)
+		t.Skipf("requires pseudo terminals: %v", err)
 	}
 	defer ptmx.Close()
 	number := must[int](t)(unix.IoctlGetInt(int(ptmx.Fd()), unix.TIOCGPTN))
@@ -124,7 +124,7 @@ func TestTerminals(t *testing.T) {
 	path := "/dev/pts/" + strconv.Itoa(number)
 	pts, err := os.OpenFile(path, os.O_RDWR|syscall.O_NOCTTY, 0)
 	if err != nil {
-		t.Skipf("no terminals here: %v", err)
+		t.Skipf("requires pseudo terminals: %v", err)
 	}
 	defer pts.Close()
 	with := startChild(t, func(c *exec.Cmd) {
@@ -136,8 +136,8 @@ func TestTerminals(t *testing.T) {
 	wantEqual(t, "no terminal", must[string](t)(without.Terminal()), "")
 }
 
-// TestCreateTime compares with the clock and with ps. The kernel tells in whole
-// seconds when the machine booted, and ps prints whole seconds.
+// TestCreateTime compares with the wall clock and with ps. The boot time of the kernel
+// and the output of ps are in whole seconds.
 func TestCreateTime(t *testing.T) {
 	t.Setenv("LC_ALL", "C")
 	t.Setenv("TZ", "UTC")
@@ -145,17 +145,17 @@ func TestCreateTime(t *testing.T) {
 	p := startChild(t, nil)
 	after := time.Now()
 	created := must[time.Time](t)(p.CreateTime())
-	const apart = 2 * time.Second
-	if created.Before(before.Add(-apart)) || created.After(after.Add(apart)) {
-		t.Errorf("got %v for a process started between %v and %v", created, before, after)
+	const tolerance = 2 * time.Second
+	if created.Before(before.Add(-tolerance)) || created.After(after.Add(tolerance)) {
+		t.Errorf("got %v, want a time between %v and %v", created, before, after)
 	}
-	said := must[time.Time](t)(time.Parse(time.ANSIC, testenv.Output(t, "ps", "-o", "lstart=", "-p", strconv.Itoa(p.PID()))))
-	if created.Sub(said).Abs() > apart {
-		t.Errorf("got %v, and ps says %v", created, said)
+	psTime := must[time.Time](t)(time.Parse(time.ANSIC, testenv.Output(t, "ps", "-o", "lstart=", "-p", strconv.Itoa(p.PID()))))
+	if created.Sub(psTime).Abs() > tolerance {
+		t.Errorf("got %v, want %v as in ps", created, psTime)
 	}
 	own := openProcess(t, os.Getpid())
 	if self := must[time.Time](t)(own.CreateTime()); !self.Before(created) {
-		t.Errorf("got %v for a child and %v for its parent", created, self)
+		t.Errorf("got %v of a child, want a time after %v of its parent", created, self)
 	}
 }
 
@@ -171,12 +171,12 @@ func TestUsage(t *testing.T) {
 		t.Fatal(err)
 	}
 	if io.WriteChars < 1<<20 || io.WriteCount == 0 || io.ReadCount == 0 {
-		t.Errorf("got %+v after a MiB was written", io)
+		t.Errorf("got %+v, want 1 MiB written", io)
 	}
 	before := must[CPUTimes](t)(openProcess(t, os.Getpid()).CPUTimes())
 	p.End()
 	after := must[CPUTimes](t)(openProcess(t, os.Getpid()).CPUTimes())
 	if after.ChildrenUser+after.ChildrenSystem < before.ChildrenUser+before.ChildrenSystem+180e6 {
-		t.Errorf("got %+v after, %+v before waiting for a busy child", after, before)
+		t.Errorf("got %+v, want 0.2 s of children more than %+v", after, before)
 	}
 }
