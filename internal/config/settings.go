@@ -18,7 +18,8 @@ import (
 	"github.com/prometheus/exporter-toolkit/web"
 )
 
-// Program is the name of the program in messages, and its job name in metrics.
+// Program is the name of the program in messages and in the metric
+// process_exporter_build_info.
 const Program = "process_exporter"
 
 // Settings holds the values of the flags.
