@@ -19,7 +19,8 @@ func TestRaise(t *testing.T) {
 		{"permitted in the upper 32", capabilitySet{1: {Permitted: bpf[1]}}, bpf, true},
 		{"effective already", capabilitySet{{Permitted: ptrace[0], Effective: ptrace[0]}}, ptrace, false},
 		{"permitted but unused", capabilitySet{{Permitted: admin[0]}}, [2]uint32{}, false},
-		{"effective stays effective", capabilitySet{{Permitted: admin[0] | ptrace[0], Effective: admin[0]}}, [2]uint32{admin[0] | ptrace[0]}, true},
+		{"effective stays effective",
+			capabilitySet{{Permitted: admin[0] | ptrace[0], Effective: admin[0]}}, [2]uint32{admin[0] | ptrace[0]}, true},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -1,7 +1,6 @@
 package platform
 
 import (
-	"context"
 	"os"
 	"os/exec"
 	"testing"
@@ -44,13 +43,6 @@ func startZombie(t *testing.T) *child {
 func statusOf(t *testing.T, p *process.Process) process.Status {
 	t.Helper()
 	return must[process.Status](t)(p.Status())
-}
-
-// ended returns a context that has ended already.
-func ended() context.Context {
-	ctx, cancel := context.WithCancel(context.Background())
-	cancel()
-	return ctx
 }
 
 // must returns v, and fails the test on an error.

@@ -21,54 +21,62 @@ func testSources(t *testing.T, test func(t *testing.T, src Source)) {
 // TestPIDReuseWithinTick gives a PID to another process between two walks, all within one
 // clock tick. The second walk must find another process, without values of the first.
 func TestPIDReuseWithinTick(t *testing.T) {
-	testSources(t, func(t *testing.T, src Source) {
-		r := testenv.StartPIDReuse(t)
-		want := testenv.Rounds(20, 2_000)
-		var snap Snapshot
-		sample := func(pid int) Sample {
-			walk(t, src, &snap, withoutSmaps)
-			at := snap.Index(pid)
-			if at < 0 {
-				t.Fatalf("process %d is missing", pid)
-			}
-			return snap.Samples[at]
+	testSources(t, testPIDReuseWithinTick)
+}
+
+func testPIDReuseWithinTick(t *testing.T, src Source) {
+	r := testenv.StartPIDReuse(t)
+	want := testenv.Rounds(20, 2_000)
+	var snap Snapshot
+	sample := func(pid int) Sample {
+		walk(t, src, &snap, withoutSmaps)
+		at := snap.Index(pid)
+		if at < 0 {
+			t.Fatalf("process %d is missing", pid)
 		}
-		within, tries := 0, 0
-		for end := time.Now().Add(20 * time.Second); within < want; tries++ {
-			if !testenv.Thorough() && time.Now().After(end) {
-				break // on a busy machine
-			}
-			kind := tries % 7
-			old := r.Do("fresh %d", kind+2)
-			before := sample(old.PID)
-			now := r.Do("next %d", kind)
-			if now.Tick != old.Tick {
-				continue
-			}
-			within++
-			after := sample(now.PID)
-			if after.ID == before.ID || after.Start != before.Start {
-				t.Fatalf("got ID %+v after %+v, want another one with the same start", after.ID, before.ID)
-			}
-			id, err := src.Identify(context.Background(), &after, IdentityArgs)
-			title := fmt.Sprintf("pidreuse %d %d", kind, now.Number)
-			if err != nil || len(id.Args) != 1 || id.Args[0] != title {
-				t.Fatalf("got arguments %q and error %v, want %q", id.Args, err, title)
-			}
-			if after.Comm != fmt.Sprintf("kind %d", kind) || after.FDs != uint64(kind+4) || after.FDLimit != uint64(1000*(kind+4)) {
-				t.Fatalf("got %+v, want kind %d", after, kind)
-			}
-			for range 2 {
-				if again := sample(now.PID); again.ID != after.ID {
-					t.Fatalf("got ID %+v, want %+v as before", again.ID, after.ID)
-				}
+		return snap.Samples[at]
+	}
+	within, tries := 0, 0
+	for end := time.Now().Add(20 * time.Second); within < want; tries++ {
+		if !testenv.Thorough() && time.Now().After(end) {
+			break // on a busy machine
+		}
+		kind := tries % 7
+		old := r.Do("fresh %d", kind+2)
+		before := sample(old.PID)
+		now := r.Do("next %d", kind)
+		if now.Tick != old.Tick {
+			continue
+		}
+		within++
+		after := sample(now.PID)
+		if after.ID == before.ID || after.Start != before.Start {
+			t.Fatalf("got ID %+v after %+v, want another one with the same start", after.ID, before.ID)
+		}
+		checkReusedPID(t, src, &after, kind, now.Number)
+		for range 2 {
+			if again := sample(now.PID); again.ID != after.ID {
+				t.Fatalf("got ID %+v, want %+v as before", again.ID, after.ID)
 			}
 		}
-		t.Logf("%d of %d pairs within one tick", within, tries)
-		if within == 0 {
-			t.Skip("machine too slow for two walks within one clock tick")
-		}
-	})
+	}
+	t.Logf("%d of %d pairs within one tick", within, tries)
+	if within == 0 {
+		t.Skip("machine too slow for two walks within one clock tick")
+	}
+}
+
+// checkReusedPID compares a Sample with the process of a kind and a number.
+func checkReusedPID(t *testing.T, src Source, s *Sample, kind, number int) {
+	t.Helper()
+	id, err := src.Identify(context.Background(), s, IdentityArgs)
+	title := fmt.Sprintf("pidreuse %d %d", kind, number)
+	if err != nil || len(id.Args) != 1 || id.Args[0] != title {
+		t.Fatalf("got arguments %q and error %v, want %q", id.Args, err, title)
+	}
+	if s.Comm != fmt.Sprintf("kind %d", kind) || s.FDs != uint64(kind+4) || s.FDLimit != uint64(1000*(kind+4)) {
+		t.Fatalf("got %+v, want kind %d", s, kind)
+	}
 }
 
 // TestPIDReuseDuringWalks makes walks while a PID is reused many times. All values of a

@@ -94,4 +94,4 @@ type Options struct {
 
 // Open returns the Source of this operating system. On systems without one the error
 // matches [errors.ErrUnsupported].
-func Open(o Options) (Source, error) { return open(o) }
+func Open(o Options) (Source, error) { return newSource(o) }

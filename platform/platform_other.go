@@ -8,6 +8,6 @@ import (
 	"runtime"
 )
 
-func open(Options) (Source, error) {
+func newSource(Options) (Source, error) {
 	return nil, fmt.Errorf("platform: processes on %s: %w", runtime.GOOS, errors.ErrUnsupported)
 }

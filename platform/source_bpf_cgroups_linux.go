@@ -51,7 +51,7 @@ const cgroupMount = "/sys/fs/cgroup"
 // cgroupPath returns the path of a cgroup in the format of /proc/PID/cgroup. ok is false if
 // the cgroup was deleted after its last process exited.
 func cgroupPath(id uint64) (path string, ok bool) {
-	const fileIDKernfs = 0xfe // FILEID_KERNFS, linux/exportfs.h
+	const fileIDKernfs = 0xfe // FILEID_KERNFS
 	root, err := unix.Open(cgroupMount, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return "", false

@@ -43,68 +43,70 @@ func (r *eventReplay) freeLost(tgid uint32, start, runtime uint64) {
 	r.log.addFree(&bpf.FreeRecord{Tgid: tgid, Start: start, Flags: bpf.EventLost, Usage: bpf.Usage{Runtime: runtime}})
 }
 
+// exitEventTests are sequences of exit events in which some are missing.
+var exitEventTests = []struct {
+	name   string
+	replay func(*eventReplay)
+	want   []string // name, arguments and nanoseconds of every exit
+}{
+	{"complete", func(r *eventReplay) {
+		r.identity(bpf.KindExit, 7, 1, "a", 10)
+		r.free(7, 1, 12)
+	}, []string{"a a 12"}},
+	{"execve before", func(r *eventReplay) {
+		r.identity(bpf.KindExec, 7, 1, "a", 0)
+		r.identity(bpf.KindExec, 7, 1, "b", 0)
+		r.identity(bpf.KindExit, 7, 1, "c", 10)
+		r.free(7, 1, 12)
+	}, []string{"c c 12"}},
+	{"no command line at exit", func(r *eventReplay) {
+		r.identity(bpf.KindExec, 7, 1, "a", 0)
+		r.log.addIdentity(&bpf.IdentityRecord{Kind: bpf.KindExit, Pid: 7, Tgid: 7, Start: 1, Comm: [16]int8{'b'}}, 0)
+		r.free(7, 1, 12)
+	}, []string{"b a 12"}},
+	{"exited before the programs were loaded", func(r *eventReplay) { r.free(7, 1, 12) }, []string{"  12"}},
+	{"identity lost", func(r *eventReplay) { r.freeLost(7, 1, 12) }, []string{"  12 lost"}},
+	{"exit identity lost", func(r *eventReplay) {
+		r.identity(bpf.KindExec, 7, 1, "a", 0)
+		r.freeLost(7, 1, 12)
+	}, []string{"a a 12 lost"}},
+	{"PID reused", func(r *eventReplay) {
+		r.identity(bpf.KindExit, 7, 1, "a", 10)
+		r.identity(bpf.KindExit, 7, 2, "b", 20)
+		r.free(7, 1, 12)
+		r.free(7, 2, 22)
+	}, []string{"a a 12", "b b 22"}},
+	{"zombie", func(r *eventReplay) {
+		r.identity(bpf.KindExit, 7, 1, "a", 10)
+		r.snap.Samples = []Sample{{ID: r.src.times.id(7, 1), State: 'Z'}}
+		r.snap.Now += exitTimeoutTicks
+	}, nil},
+	{"PID reused within a clock tick", func(r *eventReplay) {
+		r.src.times.tickNanos = 10
+		r.identity(bpf.KindExit, 7, 11, "a", 10)
+		r.snap.Samples = []Sample{{ID: r.src.times.id(7, 12), State: 'S'}}
+		r.snap.Now += exitTimeoutTicks
+	}, []string{"a a 10"}},
+	{"free record lost", func(r *eventReplay) {
+		r.identity(bpf.KindExit, 7, 1, "a", 10)
+		r.snap.Now += exitTimeoutTicks
+	}, []string{"a a 10"}},
+	{"free record late", func(r *eventReplay) {
+		r.identity(bpf.KindExit, 7, 1, "a", 10)
+		r.snap.Now += exitTimeoutTicks
+		r.src.expireExits(&r.snap)
+		r.free(7, 1, 12) // without a name it belongs to no group
+	}, []string{"a a 10", "  12"}},
+	{"running", func(r *eventReplay) {
+		r.identity(bpf.KindExec, 7, 1, "a", 0)
+		r.snap.Now += exitTimeoutTicks
+	}, nil},
+}
+
 // TestExitEventSequences checks that each process is reported once, whichever events are
 // missing.
 func TestExitEventSequences(t *testing.T) {
-	tests := []struct {
-		name   string
-		replay func(*eventReplay)
-		want   []string // name, arguments and nanoseconds of every exit
-	}{
-		{"complete", func(r *eventReplay) {
-			r.identity(bpf.KindExit, 7, 1, "a", 10)
-			r.free(7, 1, 12)
-		}, []string{"a a 12"}},
-		{"execve before", func(r *eventReplay) {
-			r.identity(bpf.KindExec, 7, 1, "a", 0)
-			r.identity(bpf.KindExec, 7, 1, "b", 0)
-			r.identity(bpf.KindExit, 7, 1, "c", 10)
-			r.free(7, 1, 12)
-		}, []string{"c c 12"}},
-		{"no command line at exit", func(r *eventReplay) {
-			r.identity(bpf.KindExec, 7, 1, "a", 0)
-			r.log.addIdentity(&bpf.IdentityRecord{Kind: bpf.KindExit, Pid: 7, Tgid: 7, Start: 1, Comm: [16]int8{'b'}}, 0)
-			r.free(7, 1, 12)
-		}, []string{"b a 12"}},
-		{"exited before the programs were loaded", func(r *eventReplay) { r.free(7, 1, 12) }, []string{"  12"}},
-		{"identity lost", func(r *eventReplay) { r.freeLost(7, 1, 12) }, []string{"  12 lost"}},
-		{"exit identity lost", func(r *eventReplay) {
-			r.identity(bpf.KindExec, 7, 1, "a", 0)
-			r.freeLost(7, 1, 12)
-		}, []string{"a a 12 lost"}},
-		{"PID reused", func(r *eventReplay) {
-			r.identity(bpf.KindExit, 7, 1, "a", 10)
-			r.identity(bpf.KindExit, 7, 2, "b", 20)
-			r.free(7, 1, 12)
-			r.free(7, 2, 22)
-		}, []string{"a a 12", "b b 22"}},
-		{"zombie", func(r *eventReplay) {
-			r.identity(bpf.KindExit, 7, 1, "a", 10)
-			r.snap.Samples = []Sample{{ID: r.src.times.id(7, 1), State: 'Z'}}
-			r.snap.Now += exitTimeoutTicks
-		}, nil},
-		{"PID reused within a clock tick", func(r *eventReplay) {
-			r.src.times.tickNanos = 10
-			r.identity(bpf.KindExit, 7, 11, "a", 10)
-			r.snap.Samples = []Sample{{ID: r.src.times.id(7, 12), State: 'S'}}
-			r.snap.Now += exitTimeoutTicks
-		}, []string{"a a 10"}},
-		{"free record lost", func(r *eventReplay) {
-			r.identity(bpf.KindExit, 7, 1, "a", 10)
-			r.snap.Now += exitTimeoutTicks
-		}, []string{"a a 10"}},
-		{"free record late", func(r *eventReplay) {
-			r.identity(bpf.KindExit, 7, 1, "a", 10)
-			r.snap.Now += exitTimeoutTicks
-			r.src.expireExits(&r.snap)
-			r.free(7, 1, 12) // without a name it belongs to no group
-		}, []string{"a a 10", "  12"}},
-		{"running", func(r *eventReplay) {
-			r.identity(bpf.KindExec, 7, 1, "a", 0)
-			r.snap.Now += exitTimeoutTicks
-		}, nil},
-	}
-	for _, tt := range tests {
+	for _, tt := range exitEventTests {
 		t.Run(tt.name, func(t *testing.T) {
 			r := newEventReplay()
 			// The content of reused memory must not appear.

@@ -155,7 +155,7 @@ func (b *bpfSource) Walk(ctx context.Context, snap *Snapshot) error {
 	}
 	snap.Source = string(KindBPF)
 	b.expireExits(snap)
-	b.runReads(ctx, snap, true)
+	b.runReads(ctx, snap)
 	return nil
 }
 
@@ -173,7 +173,7 @@ func (b *bpfSource) Complete(ctx context.Context, snap *Snapshot) {
 			b.planReads(s, nil, i)
 		}
 	}
-	b.runReads(ctx, snap, false)
+	b.runReads(ctx, snap)
 }
 
 // Identify implements Source. /proc has no names of a zombie, but its exit event has.

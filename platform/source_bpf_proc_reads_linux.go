@@ -105,8 +105,8 @@ func (b *bpfSource) planWChan(s, prev *Sample, i int) {
 	b.reads = append(b.reads, procRead{i, -1, FieldWChan, false})
 }
 
-// runReads runs the planned reads. newWalk starts a new budget for FieldSmaps.
-func (b *bpfSource) runReads(ctx context.Context, snap *Snapshot, newWalk bool) {
+// runReads runs the planned reads.
+func (b *bpfSource) runReads(ctx context.Context, snap *Snapshot) {
 	for next := 0; next < len(b.reads); {
 		w := b.worker()
 		if w == nil || ctx.Err() != nil {
@@ -114,7 +114,7 @@ func (b *bpfSource) runReads(ctx context.Context, snap *Snapshot, newWalk bool) 
 			return
 		}
 		from := next
-		finished := b.run(ctx, w, func(w *worker) { w.runReads(snap, b.reads, from, newWalk) })
+		finished := b.run(ctx, w, func(w *worker) { w.runReads(snap, b.reads, from) })
 		if next, _ = w.progress(); !finished { // a read of the process at next blocks
 			b.reads[next].setLost(snap)
 			b.reads = append([]procRead(nil), b.reads...) // the abandoned worker keeps the old list
@@ -136,11 +136,11 @@ func (r *procRead) setLost(snap *Snapshot) {
 }
 
 // runReads runs the planned reads[from:].
-func (w *worker) runReads(snap *Snapshot, reads []procRead, from int, newWalk bool) {
+func (w *worker) runReads(snap *Snapshot, reads []procRead, from int) {
 	w.start(from)
-	w.walkNumber, w.walkStart = snap.walks, snap.Now
+	newWalk := w.walkNumber != snap.walks
+	w.setWalk(snap)
 	if newWalk && from == 0 {
-		w.read.smapsTime = 0
 		w.smapsFirst = int(w.src.smapsFirstPID.Swap(0))
 	}
 	for i := from; i < len(reads) && !w.deadline.Load(); i++ {
@@ -165,7 +165,7 @@ func (w *worker) runReads(snap *Snapshot, reads []procRead, from int, newWalk bo
 		if item.part == FieldWChan {
 			wchan = w.readWChanOf(&s.Sample, tid)
 		} else {
-			w.readSmapsOf(s, item.known)
+			w.readSmapsOf(s, item)
 		}
 		if !w.commit(i+1, func() { item.apply(w.src, snap, s, wchan) }) {
 			return
@@ -173,12 +173,11 @@ func (w *worker) runReads(snap *Snapshot, reads []procRead, from int, newWalk bo
 	}
 }
 
-// readSmapsOf reads FieldSmaps if it is due. If known is set, s has the values of an earlier
-// read. Another process may have got the PID since the scan: stat is read last and must
+// readSmapsOf reads FieldSmaps if it is due. Another process may have got the PID since the scan: stat is read last and must
 // have the same start time.
-func (w *worker) readSmapsOf(s *procfsSample, known bool) {
+func (w *worker) readSmapsOf(s *procfsSample, read procRead) {
 	var prev *procfsSample
-	if known {
+	if read.known {
 		prev = &w.read.prev
 		*prev = *s
 		prev.Have |= FieldSmaps

@@ -25,7 +25,8 @@ func TestCPUTimes(t *testing.T) {
 		{"years of CPU time", bpf.Usage{Runtime: 1 << 62, Utime: 1 << 61, Stime: 1 << 61}, 0, 0, 1 << 61, 1 << 61},
 		{"user time does not decrease", bpf.Usage{Runtime: 90 * ms, Utime: 20 * ms, Stime: 40 * ms}, 50 * ms, 0, 50 * ms, 40 * ms},
 		{"system time does not decrease", bpf.Usage{Runtime: 90 * ms, Utime: 20 * ms, Stime: 40 * ms}, 0, 70 * ms, 20 * ms, 70 * ms},
-		{"not below the times in /proc", bpf.Usage{Runtime: 90 * ms, Utime: 20 * ms, Stime: 40 * ms, PrevUtime: 40 * ms, PrevStime: 45 * ms}, 0, 0, 40 * ms, 50 * ms},
+		{"not below the times in /proc",
+			bpf.Usage{Runtime: 90 * ms, Utime: 20 * ms, Stime: 40 * ms, PrevUtime: 40 * ms, PrevStime: 45 * ms}, 0, 0, 40 * ms, 50 * ms},
 		{"runtime below the last times", bpf.Usage{Runtime: 9 * ms, Utime: 20 * ms}, 8 * ms, 4 * ms, 8 * ms, 4 * ms},
 	}
 	for _, tt := range tests {
@@ -102,7 +103,7 @@ func TestSmapsOfReusedPID(t *testing.T) {
 		for _, known := range []bool{false, true} {
 			s := procfsSample{Sample: Sample{ID: ID{PID: 7, Start: start}, State: 'S', Threads: 1, Want: FieldSmaps}}
 			s.state.smaps.stale = true
-			w.readSmapsOf(&s, known)
+			w.readSmapsOf(&s, procRead{known: known})
 			if s.Have != want || s.Lost != 0 {
 				t.Errorf("start %d, known %v: got %+v, want Have %b", start, known, s, want)
 			}

@@ -201,10 +201,11 @@ const (
 )
 
 // readsWChan reports whether to read the wchan of a thread that has run since it was read.
-// A thread in an uninterruptible sleep is always read. The reads of all others would cost
-// a fifth of all reads, and most threads return to the same function.
-func (w *worker) readsWChan(id int, now, before byte, known bool) bool {
-	if !known || now != before || now == 'D' || w.read.wchanReads < wchanReadsPerWalk || (uint64(id)+w.walkNumber)%wchanInterval == 0 {
+// before is its state in the last walk, or 0 if wchan is unknown. A thread in an
+// uninterruptible sleep is always read. The reads of all others would cost a fifth of all
+// reads, and most threads return to the same function.
+func (w *worker) readsWChan(id int, now, before byte) bool {
+	if now != before || now == 'D' || w.read.wchanReads < wchanReadsPerWalk || (uint64(id)+w.walkNumber)%wchanInterval == 0 {
 		w.read.wchanReads++
 		return true
 	}

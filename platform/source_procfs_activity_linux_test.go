@@ -46,52 +46,58 @@ func (s *idleProcess) set(slices, pages int) {
 // to see whether they are read. Then it makes the changes that require a read.
 func TestIdleProcessIsNotRead(t *testing.T) {
 	for _, threads := range []int{1, 3} {
-		t.Run(fmt.Sprintf("%d threads", threads), func(t *testing.T) {
-			tree := proctree.New(t, 1000)
-			p := &idleProcess{t: t, tree: tree, Process: proctree.Process{PID: refreshInterval + 1, Comm: "c", Start: 5, UTime: 1}}
-			for i := 1; i < threads; i++ {
-				p.Threads = append(p.Threads, proctree.Thread{TID: p.PID + refreshInterval*i, Comm: "t", Start: 5})
-			}
-			p.set(1, 10)
-			src := openSource(t, tree.Root)
-			var snap Snapshot
-			userTicks := func() uint64 {
-				t.Helper()
-				walk(t, src, &snap, everything)
-				if len(snap.Samples) != 1 || snap.Samples[0].Have != everything || len(snap.Samples[0].Tasks) != len(p.Threads)+len(p.Threads[:min(1, len(p.Threads))]) {
-					t.Fatalf("got %+v", snap.Samples)
-				}
-				return snap.Samples[0].UserNanos / 1e7
-			}
-			for range 3 { // until it is idle and has a marker
-				userTicks()
-			}
-			p.UTime = 2
-			p.set(1, 10)
-			if got := userTicks(); got != 1 {
-				t.Errorf("got %d ticks of a process that has not run, want 1", got)
-			}
-			p.set(2, 10)
-			if got := userTicks(); got != 2 {
-				t.Errorf("got %d ticks of a process that has run, want 2", got)
-			}
-			for range 3 {
-				userTicks()
-			}
-			p.UTime = 3
-			p.set(2, 9)
-			if got := userTicks(); got != 3 || snap.Samples[0].ResidentBytes != 9*uint64(os.Getpagesize()) {
-				t.Errorf("got %d ticks of a process that lost memory, want 3", got)
-			}
-			p.UTime = 4
-			p.set(2, 9)
-			for range refreshInterval {
-				userTicks()
-			}
-			if got := userTicks(); got != 4 {
-				t.Errorf("got %d ticks after %d walks, want 4", got, refreshInterval)
-			}
-		})
+		t.Run(fmt.Sprintf("%d threads", threads), func(t *testing.T) { testIdleProcess(t, threads) })
+	}
+}
+
+func testIdleProcess(t *testing.T, threads int) {
+	tree := proctree.New(t, 1000)
+	p := &idleProcess{t: t, tree: tree, Process: proctree.Process{PID: refreshInterval + 1, Comm: "c", Start: 5, UTime: 1}}
+	for i := 1; i < threads; i++ {
+		p.Threads = append(p.Threads, proctree.Thread{TID: p.PID + refreshInterval*i, Comm: "t", Start: 5})
+	}
+	tasks := 0
+	if threads > 1 {
+		tasks = threads
+	}
+	p.set(1, 10)
+	src := openSource(t, tree.Root)
+	var snap Snapshot
+	userTicks := func() uint64 {
+		t.Helper()
+		walk(t, src, &snap, everything)
+		if len(snap.Samples) != 1 || snap.Samples[0].Have != everything || len(snap.Samples[0].Tasks) != tasks {
+			t.Fatalf("got %+v", snap.Samples)
+		}
+		return snap.Samples[0].UserNanos / 1e7
+	}
+	for range 3 { // until it is idle and has a marker
+		userTicks()
+	}
+	p.UTime = 2
+	p.set(1, 10)
+	if got := userTicks(); got != 1 {
+		t.Errorf("got %d ticks of a process that has not run, want 1", got)
+	}
+	p.set(2, 10)
+	if got := userTicks(); got != 2 {
+		t.Errorf("got %d ticks of a process that has run, want 2", got)
+	}
+	for range 3 {
+		userTicks()
+	}
+	p.UTime = 3
+	p.set(2, 9)
+	if got := userTicks(); got != 3 || snap.Samples[0].ResidentBytes != 9*uint64(os.Getpagesize()) {
+		t.Errorf("got %d ticks of a process that lost memory, want 3", got)
+	}
+	p.UTime = 4
+	p.set(2, 9)
+	for range refreshInterval {
+		userTicks()
+	}
+	if got := userTicks(); got != 4 {
+		t.Errorf("got %d ticks after %d walks, want 4", got, refreshInterval)
 	}
 }
 

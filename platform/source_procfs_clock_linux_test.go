@@ -57,7 +57,8 @@ func TestClockSteps(t *testing.T) {
 		{"to 1970", []time.Duration{-proctree.BootTime * second}, true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			m := &fakeClocks{tree: proctree.New(t, 100_000), btime: proctree.BootTime, sinceBoot: 1000 * second, at: proctree.BootTime*second + 1000*second}
+			m := &fakeClocks{tree: proctree.New(t, 100_000), btime: proctree.BootTime, sinceBoot: 1000 * second}
+			m.at = proctree.BootTime*second + m.sinceBoot
 			hz := host.TicksPerSecond()
 			m.tree.Set(proctree.Process{PID: 10, Comm: "p", Args: []string{"x"}, Start: uint64(startAfter/second) * hz})
 			src := openSource(t, m.tree.Root).(*procfsSource)

@@ -13,7 +13,8 @@ import (
 
 func TestIdentify(t *testing.T) {
 	tree := proctree.New(t, 1000)
-	tree.Set(proctree.Process{PID: 7, Comm: "c", Args: []string{"/bin/x", "", "a b"}, Start: 150, UIDs: [4]uint32{0, 4242424, 0, 0}, Cgroup: "9:name=systemd:/a:b\n0::/x.scope\n"})
+	tree.Set(proctree.Process{PID: 7, Comm: "c", Args: []string{"/bin/x", "", "a b"}, Start: 150,
+		UIDs: [4]uint32{0, 4242424, 0, 0}, Cgroup: "9:name=systemd:/a:b\n0::/x.scope\n"})
 	src := openSource(t, tree.Root)
 	var snap Snapshot
 	walk(t, src, &snap, FieldStat)
@@ -22,7 +23,8 @@ func TestIdentify(t *testing.T) {
 		t.Fatal(err)
 	}
 	if len(got.Args) != 3 || got.Args[2] != "a b" || got.Comm != "c" || got.EUID != 4242424 || got.Username != "4242424" ||
-		len(got.Cgroups) != 2 || got.Cgroups[0] != "/a:b" || got.Cgroups[1] != "/x.scope" || !got.StartTime.Equal(time.Unix(proctree.BootTime+1, 5e8)) {
+		len(got.Cgroups) != 2 || got.Cgroups[0] != "/a:b" || got.Cgroups[1] != "/x.scope" ||
+		!got.StartTime.Equal(time.Unix(proctree.BootTime+1, 5e8)) {
 		t.Errorf("got %+v", got)
 	}
 	tree.Set(proctree.Process{PID: 7, Comm: "other", Start: 151})

@@ -15,9 +15,11 @@ import (
 // short read may. Every value in Have must be that of the complete file.
 func TestTruncatedFiles(t *testing.T) {
 	tree := proctree.New(t, 1000)
-	process := proctree.Process{PID: 7, PPID: 3, Comm: "c", Args: []string{"x"}, Start: 77, VSize: 8192, RSS: 3, UIDs: [4]uint32{1, 2, 3, 4}, SwapKB: 6,
+	process := proctree.Process{PID: 7, PPID: 3, Comm: "c", Args: []string{"x"}, Start: 77, VSize: 8192, RSS: 3,
+		UIDs: [4]uint32{1, 2, 3, 4}, SwapKB: 6,
 		ReadBytes: 900, WriteBytes: 1000, FDLimit: "11", MainThread: proctree.Thread{Voluntary: 70, Nonvol: 80},
-		Threads: []proctree.Thread{{TID: 9, Comm: "w", Start: 78, UTime: 1, STime: 2, Voluntary: 5, Nonvol: 6, ReadBytes: 7, WriteBytes: 8, WChan: "io_schedule"}}}
+		Threads: []proctree.Thread{{TID: 9, Comm: "w", Start: 78, UTime: 1, STime: 2, Voluntary: 5, Nonvol: 6,
+			ReadBytes: 7, WriteBytes: 8, WChan: "io_schedule"}}}
 	tree.Set(process)
 	want := valuesByPart(t, tree)
 	for _, file := range []string{"status", "io", "limits", "task/9/status", "task/9/io", "task/9/stat"} {

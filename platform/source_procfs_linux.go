@@ -47,7 +47,7 @@ type procfsSource struct {
 	nonBlocking nonBlockingStats
 }
 
-func open(o Options) (Source, error) {
+func newSource(o Options) (Source, error) {
 	proc, err := openProcfs(o)
 	if err != nil {
 		return nil, err

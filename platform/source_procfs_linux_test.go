@@ -77,7 +77,9 @@ func TestOpenRejectsOtherDirectories(t *testing.T) {
 	if err := os.WriteFile(file, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	for name, root := range map[string]string{"missing": "/no/such/place", "file": file, "empty directory": t.TempDir(), "another file system": "/sys"} {
+	for name, root := range map[string]string{
+		"missing": "/no/such/place", "file": file, "empty directory": t.TempDir(), "another file system": "/sys",
+	} {
 		if src, err := Open(Options{Root: root}); err == nil {
 			_ = src.Close()
 			t.Errorf("%s: got no error for %s, want one", name, root)

@@ -11,16 +11,18 @@ import (
 // memory and files are those of that thread, unless it exits too. A zombie process has
 // closed its files.
 func TestZombieLeader(t *testing.T) {
-	thread := proctree.Thread{TID: 11, Comm: "w", Start: 6, State: "R"}
+	threads := []proctree.Thread{{TID: 11, Comm: "w", Start: 6, State: "R"}}
+	exiting := []proctree.Thread{{TID: 11, Comm: "w", Start: 6, State: "Z"}}
+	zombie := proctree.Thread{State: "Z"}
 	tests := []struct {
 		name       string
 		process    proctree.Process
 		have, lost Fields
 		fds, rss   uint64
 	}{
-		{"alive", proctree.Process{FDs: 3, RSS: 7, Threads: []proctree.Thread{thread}}, FieldFDs, 0, 3, 7},
-		{"zombie leader", proctree.Process{FDs: 3, RSS: 7, Threads: []proctree.Thread{thread}, MainThread: proctree.Thread{State: "Z"}}, FieldFDs, 0, 3, 7},
-		{"all threads exiting", proctree.Process{RSS: 7, Threads: []proctree.Thread{{TID: 11, Comm: "w", Start: 6, State: "Z"}}, MainThread: proctree.Thread{State: "Z"}}, 0, FieldFDs, 0, 0},
+		{"alive", proctree.Process{FDs: 3, RSS: 7, Threads: threads}, FieldFDs, 0, 3, 7},
+		{"zombie leader", proctree.Process{FDs: 3, RSS: 7, Threads: threads, MainThread: zombie}, FieldFDs, 0, 3, 7},
+		{"all threads exiting", proctree.Process{RSS: 7, Threads: exiting, MainThread: zombie}, 0, FieldFDs, 0, 0},
 		{"zombie", proctree.Process{State: "Z"}, FieldFDs, 0, 0, 0},
 	}
 	for _, tt := range tests {
@@ -33,7 +35,8 @@ func TestZombieLeader(t *testing.T) {
 			walk(t, src, &snap, everything)
 			s := snap.Samples[0]
 			if s.Have&FieldFDs != tt.have || s.Lost&FieldFDs != tt.lost || s.FDs != tt.fds || s.ResidentBytes != tt.rss*uint64(os.Getpagesize()) {
-				t.Errorf("got Have %b, Lost %b, FDs %d, %d bytes, want %b, %b, %d, %d pages", s.Have, s.Lost, s.FDs, s.ResidentBytes, tt.have, tt.lost, tt.fds, tt.rss)
+				t.Errorf("got Have %b, Lost %b, FDs %d, %d bytes, want %b, %b, %d, %d pages",
+					s.Have, s.Lost, s.FDs, s.ResidentBytes, tt.have, tt.lost, tt.fds, tt.rss)
 			}
 		})
 	}

@@ -11,7 +11,9 @@ import (
 func TestSkipsProcessThatMayBlock(t *testing.T) {
 	tree := proctree.New(t, 1000)
 	const one, other = 1000, 1001
-	for pid, p := range map[int]proctree.Process{10: {}, 11: {UIDs: [4]uint32{one, one, one, one}}, 12: {UIDs: [4]uint32{other, other, other, other}}, 13: {State: "D"}} {
+	for pid, p := range map[int]proctree.Process{
+		10: {}, 11: {UIDs: [4]uint32{one, one, one, one}}, 12: {UIDs: [4]uint32{other, other, other, other}}, 13: {State: "D"},
+	} {
 		p.PID, p.Comm, p.Start, p.RSS = pid, "p", 5, 1
 		tree.Set(p)
 	}

@@ -17,9 +17,14 @@ import (
 // TestSampleHasAllParts compares a Sample with all parts.
 func TestSampleHasAllParts(t *testing.T) {
 	tree := proctree.New(t, 1000)
-	tree.Set(proctree.Process{PID: 7, PPID: 3, Comm: "a) b", Args: []string{"x"}, State: "S", UTime: 150, STime: 25, Start: 77, MinFlt: 4, MajFlt: 5, VSize: 8192, RSS: 3,
-		UIDs: [4]uint32{1, 2, 3, 4}, SwapKB: 6, Voluntary: 70, Nonvol: 80, ReadBytes: 900, WriteBytes: 1000, FDs: 3, FDLimit: "11", WChan: "do_wait", PSSKB: 12, SwapPSSKB: 13, USSKB: 14,
-		Threads: []proctree.Thread{{TID: 9, Comm: "w\xff", Start: 78, State: "D", UTime: 1, STime: 2, MinFlt: 3, MajFlt: 4, Voluntary: 5, Nonvol: 6, ReadBytes: 7, WriteBytes: 8, WChan: "io_schedule"}}})
+	tree.Set(proctree.Process{PID: 7, PPID: 3, Comm: "a) b", Args: []string{"x"}, State: "S", UTime: 150, STime: 25, Start: 77,
+		MinFlt: 4, MajFlt: 5, VSize: 8192, RSS: 3,
+		UIDs: [4]uint32{1, 2, 3, 4}, SwapKB: 6, Voluntary: 70, Nonvol: 80, ReadBytes: 900, WriteBytes: 1000,
+		FDs: 3, FDLimit: "11", WChan: "do_wait",
+		PSSKB: 12, SwapPSSKB: 13, USSKB: 14,
+		Threads: []proctree.Thread{{TID: 9, Comm: "w\xff", Start: 78, State: "D", UTime: 1, STime: 2, MinFlt: 3, MajFlt: 4,
+			Voluntary: 5, Nonvol: 6, ReadBytes: 7, WriteBytes: 8,
+			WChan: "io_schedule"}}})
 	src := openSource(t, tree.Root).(*procfsSource)
 	var snap Snapshot
 	walk(t, src, &snap, everything)
@@ -32,7 +37,8 @@ func TestSampleHasAllParts(t *testing.T) {
 	}
 	const tick = uint64(time.Second / 100)
 	task := s.Tasks[1]
-	want := Task{TID: 9, State: 'D', Have: FieldStatus | FieldWChan | FieldTaskUsage | FieldIO, VoluntarySwitches: 5, NonvoluntarySwitches: 6, WChan: "io_schedule", Comm: "w\xff", Start: 78,
+	want := Task{TID: 9, State: 'D', Have: FieldStatus | FieldWChan | FieldTaskUsage | FieldIO, VoluntarySwitches: 5, NonvoluntarySwitches: 6,
+		WChan: "io_schedule", Comm: "w\xff", Start: 78,
 		UserNanos: tick, SystemNanos: 2 * tick, MinorFaults: 3, MajorFaults: 4, ReadBytes: 7, WriteBytes: 8}
 	if task != want {
 		t.Errorf("got %+v, want %+v", task, want)
@@ -42,14 +48,16 @@ func TestSampleHasAllParts(t *testing.T) {
 		t.Errorf("got smaps of tick %d, walk %d; want 1000, 1", s.SmapsTicks, walk)
 	}
 	s.SmapsTicks = 0
-	all := Sample{ID: ID{PID: 7, Start: 77}, PPID: 3, Want: everything, Have: everything, Comm: "a) b", State: 'S', ExecID: s.ExecID, UserNanos: 150 * tick, SystemNanos: 25 * tick,
+	all := Sample{ID: ID{PID: 7, Start: 77}, PPID: 3, Want: everything, Have: everything, Comm: "a) b", State: 'S',
+		ExecID: s.ExecID, UserNanos: 150 * tick, SystemNanos: 25 * tick,
 		MinorFaults: 4, MajorFaults: 5, Threads: 2, VirtualBytes: 8192, ResidentBytes: 3 * uint64(os.Getpagesize()), SwapBytes: 6144, EUID: 2,
 		ReadBytes: 900, WriteBytes: 1000, FDs: 3, FDLimit: 11, PSSBytes: 12 << 10, SwapPSSBytes: 13 << 10, USSBytes: 14 << 10}
 	if got := describe(s); got != describe(all) {
 		t.Errorf("got  %s\nwant %s", got, describe(all))
 	}
 	if snap.Now != 1000 || snap.BootTime.Unix() != proctree.BootTime || snap.TicksPerSecond != 100 {
-		t.Errorf("got Now %d, BootTime %v, TicksPerSecond %d; want 1000, %d, 100", snap.Now, snap.BootTime, snap.TicksPerSecond, proctree.BootTime)
+		t.Errorf("got Now %d, BootTime %v, TicksPerSecond %d; want 1000, %d, 100",
+			snap.Now, snap.BootTime, snap.TicksPerSecond, proctree.BootTime)
 	}
 }
 
@@ -85,7 +93,8 @@ func TestExecChangesExecID(t *testing.T) {
 	}
 	eventually(t, func() bool { return sample().Comm == "sleep" })
 	if after := sample(); after.ExecID == before.ExecID || after.ID != before.ID {
-		t.Errorf("got ExecID %x after execve and %x before, of %v and %v; want different ones of the same process", after.ExecID, before.ExecID, after.ID, before.ID)
+		t.Errorf("got ExecID %x after execve and %x before, of %v and %v; want different ones of the same process",
+			after.ExecID, before.ExecID, after.ID, before.ID)
 	}
 }
 

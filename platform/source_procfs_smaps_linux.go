@@ -32,7 +32,7 @@ func (w *worker) updateSmaps(s, prev *procfsSample) {
 	case w.src.smapsMaxRSS > 0 && s.ResidentBytes > w.src.smapsMaxRSS:
 		s.Skipped |= FieldSmaps
 		return
-	case known && !w.smapsDue(prev.PID, prev.state.smaps, s.state.smaps.stale):
+	case known && !w.smapsDue(s, prev):
 		s.PSSBytes, s.SwapPSSBytes, s.USSBytes, s.SmapsTicks = prev.PSSBytes, prev.SwapPSSBytes, prev.USSBytes, prev.SmapsTicks
 		s.state.smaps.cost, s.state.smaps.walk = prev.state.smaps.cost, prev.state.smaps.walk
 		s.Have |= FieldSmaps
@@ -63,13 +63,13 @@ func memoryChanged(s, prev *Sample) bool {
 
 // smapsDue reports whether this walk reads smaps again. A process whose memory has not
 // changed is due only every refreshInterval walks.
-func (w *worker) smapsDue(pid int, last smapsState, stale bool) bool {
-	budget := w.src.smapsBudget
+func (w *worker) smapsDue(s, prev *procfsSample) bool {
+	pid, last, budget := prev.PID, prev.state.smaps, w.src.smapsBudget
 	if budget == 0 {
 		return true
 	}
 	age := int64(uint32(w.walkNumber) - last.walk) // walks
-	if pid < w.smapsFirst || !stale && !w.refreshDue(pid) && age < refreshInterval {
+	if pid < w.smapsFirst || !s.state.smaps.stale && !w.refreshDue(pid) && age < refreshInterval {
 		return false
 	}
 	// A read that takes an eighth of the budget is due in every walk, a read that takes

@@ -122,11 +122,14 @@ func (w *worker) readThread(s *Sample, t, old *Task) error {
 	if s.Want&FieldWChan == 0 {
 		return nil
 	}
-	known := old.Have&(FieldWChan|FieldStatus) == FieldWChan|FieldStatus
+	before := byte(0)
+	if old.Have&(FieldWChan|FieldStatus) == FieldWChan|FieldStatus {
+		before = old.State
+	}
 	sameSwitches := t.VoluntarySwitches == old.VoluntarySwitches && t.NonvoluntarySwitches == old.NonvoluntarySwitches
 	switch {
 	case t.State == 'R':
-	case known && stillSleeping(t.State, old.State) && sameSwitches, !w.readsWChan(t.TID, t.State, old.State, known):
+	case stillSleeping(t.State, before) && sameSwitches, !w.readsWChan(t.TID, t.State, before):
 		t.WChan = old.WChan
 	default:
 		text, err := w.reader.ReadTask(s.PID, t.TID, "wchan")
@@ -221,9 +224,12 @@ func (w *worker) readLeaderWChan(s *Sample, prev *procfsSample) error {
 		return nil
 	}
 	if prev != nil && len(prev.Tasks) == 0 {
-		known := prev.Have&FieldWChan != 0 && s.Have&prev.Have&FieldStatus != 0
+		before := byte(0)
+		if prev.Have&FieldWChan != 0 && s.Have&prev.Have&FieldStatus != 0 {
+			before = prev.State
+		}
 		sameSwitches := s.VoluntarySwitches == prev.VoluntarySwitches && s.NonvoluntarySwitches == prev.NonvoluntarySwitches
-		if known && stillSleeping(s.State, prev.State) && sameSwitches || !w.readsWChan(s.PID, s.State, prev.State, known) {
+		if stillSleeping(s.State, before) && sameSwitches || !w.readsWChan(s.PID, s.State, before) {
 			s.WChan = prev.WChan
 			return nil
 		}

@@ -59,40 +59,43 @@ func threeProcesses(t *testing.T) *proctree.Tree {
 // process is read again when the read has returned.
 func TestUnresponsiveProcess(t *testing.T) {
 	for _, file := range []string{"stat", "status", "wchan"} {
-		t.Run(file, func(t *testing.T) {
-			tree := threeProcesses(t)
-			src := openSource(t, tree.Root)
-			var snap Snapshot
-			walk(t, src, &snap, everything)
-			if file == "wchan" { // read only if the process has run
-				tree.Set(proctree.Process{PID: 11, Comm: "p11", Args: []string{"x"}, Start: 11, Voluntary: 7})
-			}
-			blocked := newBlockingFile(t, tree, 11, file)
-			for range 3 { // the first walk finds the process unresponsive, the others skip it
-				if err := src.Walk(context.Background(), &snap); err != nil {
-					t.Fatal(err)
-				}
-				if len(snap.Samples) != 3 || snap.Unresponsive != 1 {
-					t.Fatalf("got %d Samples and %d unresponsive processes, want 3 and 1", len(snap.Samples), snap.Unresponsive)
-				}
-				for i, s := range snap.Samples {
-					if unresponsive := s.PID == 11; unresponsive != (s.Have == 0) || s.ID != (ID{PID: 10 + i, Start: uint64(10 + i)}) || s.Want != everything {
-						t.Errorf("got %+v, want measurements of 10 and 12 only", s)
-					}
-				}
-			}
-			if !blocked.unblock() {
-				t.Fatal("got no blocked read")
-			}
-			tree.Set(proctree.Process{PID: 11, Comm: "p11", Args: []string{"x"}, Start: 11})
-			eventually(t, func() bool {
-				if err := src.Walk(context.Background(), &snap); err != nil {
-					t.Fatal(err)
-				}
-				return snap.Unresponsive == 0 && snap.Samples[1].Have&FieldStatus != 0
-			})
-		})
+		t.Run(file, func(t *testing.T) { testUnresponsiveFile(t, file) })
 	}
+}
+
+func testUnresponsiveFile(t *testing.T, file string) {
+	tree := threeProcesses(t)
+	src := openSource(t, tree.Root)
+	var snap Snapshot
+	walk(t, src, &snap, everything)
+	if file == "wchan" { // read only if the process has run
+		tree.Set(proctree.Process{PID: 11, Comm: "p11", Args: []string{"x"}, Start: 11, Voluntary: 7})
+	}
+	blocked := newBlockingFile(t, tree, 11, file)
+	for range 3 { // the first walk finds the process unresponsive, the others skip it
+		if err := src.Walk(context.Background(), &snap); err != nil {
+			t.Fatal(err)
+		}
+		if len(snap.Samples) != 3 || snap.Unresponsive != 1 {
+			t.Fatalf("got %d Samples and %d unresponsive processes, want 3 and 1", len(snap.Samples), snap.Unresponsive)
+		}
+		for i, s := range snap.Samples {
+			id := ID{PID: 10 + i, Start: uint64(10 + i)}
+			if unresponsive := s.PID == 11; unresponsive != (s.Have == 0) || s.ID != id || s.Want != everything {
+				t.Errorf("got %+v, want measurements of 10 and 12 only", s)
+			}
+		}
+	}
+	if !blocked.unblock() {
+		t.Fatal("got no blocked read")
+	}
+	tree.Set(proctree.Process{PID: 11, Comm: "p11", Args: []string{"x"}, Start: 11})
+	eventually(t, func() bool {
+		if err := src.Walk(context.Background(), &snap); err != nil {
+			t.Fatal(err)
+		}
+		return snap.Unresponsive == 0 && snap.Samples[1].Have&FieldStatus != 0
+	})
 }
 
 // TestIdentifyUnresponsiveProcess checks Identify of an unresponsive process and of another one.
@@ -151,8 +154,10 @@ func TestManyUnresponsiveProcesses(t *testing.T) {
 			if err := src.Walk(context.Background(), &snap); err != nil {
 				t.Fatal(err)
 			}
-			if s := snap.Samples[snap.Index(99)]; s.Have&FieldStat == 0 || snap.Partial || len(snap.Samples) != count+1 || snap.Unresponsive != count {
-				t.Errorf("got %d Samples, %d unresponsive, Partial %v, the other process %+v; want %d, %d, false", len(snap.Samples), snap.Unresponsive, snap.Partial, s, count+1, count)
+			s := snap.Samples[snap.Index(99)]
+			if s.Have&FieldStat == 0 || snap.Partial || len(snap.Samples) != count+1 || snap.Unresponsive != count {
+				t.Errorf("got %d Samples, %d unresponsive, Partial %v, the other process %+v; want %d, %d, false",
+					len(snap.Samples), snap.Unresponsive, snap.Partial, s, count+1, count)
 			}
 			for _, b := range blocked {
 				b.unblock()
@@ -179,7 +184,8 @@ func TestNonBlockingStats(t *testing.T) {
 			t.Fatal(err)
 		}
 		s := snap.Samples[1]
-		if s.Have != FieldMemory || s.ResidentBytes != 3*page || s.SwapBytes != 2048 || s.Threads != 1 || s.State != 'D' || s.Lost != everything || s.Start != 5 {
+		if s.Have != FieldMemory || s.ResidentBytes != 3*page || s.SwapBytes != 2048 ||
+			s.Threads != 1 || s.State != 'D' || s.Lost != everything || s.Start != 5 {
 			t.Errorf("walk %d: got %+v, want FieldMemory", i, s)
 		}
 	}
@@ -203,10 +209,12 @@ func TestMaxBlockedReads(t *testing.T) {
 		t.Fatal(err)
 	}
 	if !snap.Partial || snap.Unresponsive != maxBlockedReads || len(snap.Samples) != maxBlockedReads+2 {
-		t.Errorf("got Partial %v, %d unresponsive, %d Samples; want true, %d, %d", snap.Partial, snap.Unresponsive, len(snap.Samples), maxBlockedReads, maxBlockedReads+2)
+		t.Errorf("got Partial %v, %d unresponsive, %d Samples; want true, %d, %d",
+			snap.Partial, snap.Unresponsive, len(snap.Samples), maxBlockedReads, maxBlockedReads+2)
 	}
 	if err := src.Walk(context.Background(), &snap); err != nil || !snap.Partial || len(snap.Samples) != maxBlockedReads+2 {
-		t.Errorf("got error %v, Partial %v, %d Samples of the next walk; want nil, true, %d", err, snap.Partial, len(snap.Samples), maxBlockedReads+2)
+		t.Errorf("got error %v, Partial %v, %d Samples of the next walk; want nil, true, %d",
+			err, snap.Partial, len(snap.Samples), maxBlockedReads+2)
 	}
 	for _, b := range blocked[:maxBlockedReads] {
 		if !b.unblock() {

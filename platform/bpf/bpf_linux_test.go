@@ -22,9 +22,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// load loads the programs, or skips the test if it cannot. In CI as root that is a failure
+// loadOrSkip loads the programs, or skips the test if it cannot. In CI as root that is a failure
 // unless the kernel lacks BTF.
-func load(t *testing.T, o Options) *Programs {
+func loadOrSkip(t *testing.T, o Options) *Programs {
 	t.Helper()
 	p, err := Load(o)
 	if err != nil {
@@ -53,9 +53,42 @@ func comm(raw [16]int8) string {
 	return string(name)
 }
 
+// scanOwn scans all tasks and returns the own process and the TIDs of its threads. It checks
+// the order of the PIDs.
+func scanOwn(t *testing.T, p *Programs, s *Scanner) (own *Process, threads []int) {
+	t.Helper()
+	if err := p.ScanTasks(s); err != nil {
+		t.Fatal(err)
+	}
+	last := int32(0)
+	for s.Scan() {
+		q := s.Process()
+		if q == nil {
+			if th := s.Thread(); int(th.Pid) == os.Getpid() {
+				threads = append(threads, int(th.Tid))
+			}
+			continue
+		}
+		if q.Pid <= last {
+			t.Errorf("got process %d after %d, want ascending PIDs", q.Pid, last)
+		}
+		if last = q.Pid; int(q.Pid) == os.Getpid() {
+			found := *q
+			own = &found
+		}
+	}
+	if err := s.Err(); err != nil {
+		t.Fatal(err)
+	}
+	if own == nil {
+		t.Fatal("own process not found")
+	}
+	return own, threads
+}
+
 // TestScanTasks finds the own process with all its threads, and all PIDs in order.
 func TestScanTasks(t *testing.T) {
-	p := load(t, Options{})
+	p := loadOrSkip(t, Options{})
 	runtime.LockOSThread() // this thread exists during the whole test
 	var limit unix.Rlimit
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
@@ -63,38 +96,16 @@ func TestScanTasks(t *testing.T) {
 	}
 	var s Scanner
 	for range 2 { // the second iteration reuses memory
-		if err := p.ScanTasks(&s); err != nil {
-			t.Fatal(err)
-		}
-		var own *Process
-		var threads []int
-		last := int32(0)
-		for s.Scan() {
-			if q := s.Process(); q != nil {
-				if q.Pid <= last {
-					t.Errorf("got process %d after %d, want ascending PIDs", q.Pid, last)
-				}
-				if last = q.Pid; int(q.Pid) == os.Getpid() {
-					found := *q
-					own = &found
-				}
-			} else if th := s.Thread(); int(th.Pid) == os.Getpid() {
-				threads = append(threads, int(th.Tid))
-			}
-		}
-		if err := s.Err(); err != nil {
-			t.Fatal(err)
-		}
-		if own == nil {
-			t.Fatal("own process not found")
-		}
+		own, threads := scanOwn(t, p, &s)
 		if own.Ppid != int32(os.Getppid()) || own.Uid != uint32(os.Geteuid()) || own.FdLimit != limit.Cur || own.HasMm != 1 {
-			t.Errorf("got parent %d, user %d, limit %d, want %d, %d, %d: %+v", own.Ppid, own.Uid, own.FdLimit, os.Getppid(), os.Geteuid(), limit.Cur, own)
+			t.Errorf("got parent %d, user %d, limit %d, want %d, %d, %d: %+v",
+				own.Ppid, own.Uid, own.FdLimit, os.Getppid(), os.Geteuid(), limit.Cur, own)
 		}
 		if text, err := os.ReadFile("/proc/self/comm"); err != nil || comm(own.Comm) != strings.TrimSpace(string(text)) {
 			t.Errorf("got comm %q, want %q (%v)", comm(own.Comm), text, err)
 		}
-		if own.RssAnon == 0 || own.RssFile == 0 || own.Virt < own.RssAnon+own.RssFile || own.Usage.Runtime == 0 || own.Usage.MinorFaults == 0 {
+		memory := own.RssAnon > 0 && own.RssFile > 0 && own.Virt >= own.RssAnon+own.RssFile
+		if !memory || own.Usage.Runtime == 0 || own.Usage.MinorFaults == 0 {
 			t.Errorf("got %+v, want memory and CPU time", own)
 		}
 		if !slices.Contains(threads, unix.Gettid()) || len(threads) != int(own.Threads) {
@@ -105,7 +116,7 @@ func TestScanTasks(t *testing.T) {
 
 // TestManyFDs counts more open file descriptors than one read of the bitmap covers.
 func TestManyFDs(t *testing.T) {
-	p := load(t, Options{})
+	p := loadOrSkip(t, Options{})
 	fds := func() (n int) {
 		var s Scanner
 		if err := p.ScanTasks(&s); err != nil {
@@ -192,7 +203,7 @@ func TestExitEvents(t *testing.T) {
 	}
 	for _, legacy := range []bool{false, true} {
 		t.Run("legacy="+strconv.FormatBool(legacy), func(t *testing.T) {
-			p := load(t, Options{LegacyExits: legacy})
+			p := loadOrSkip(t, Options{LegacyExits: legacy})
 			for _, tt := range tests {
 				got := runToExit(t, p, "sh", "-c", tt.script, "name")
 				if want := []string{"sh", "-c", tt.script, "name"}; !slices.Equal(got.args, want) {
@@ -206,7 +217,8 @@ func TestExitEvents(t *testing.T) {
 				}
 			}
 			long := strings.Repeat("x", 3000)
-			if got := runToExit(t, p, "sh", "-c", "exit 0", long); len(got.args) != 4 || got.args[3] != long[:len(got.args[3])] || len(got.args[3]) < 2000 {
+			got := runToExit(t, p, "sh", "-c", "exit 0", long)
+			if len(got.args) != 4 || got.args[3] != long[:len(got.args[3])] || len(got.args[3]) < 2000 {
 				t.Errorf("got %d arguments of a long command line, want 4 with the last one truncated", len(got.args))
 			}
 		})
@@ -216,7 +228,7 @@ func TestExitEvents(t *testing.T) {
 // TestFinalCounters compares the final counters of a process with getrusage(2) of its
 // parent.
 func TestFinalCounters(t *testing.T) {
-	p := load(t, Options{})
+	p := loadOrSkip(t, Options{})
 	command := []string{"-c", "i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done; (i=0; while [ $i -lt 5000 ]; do i=$((i+1)); done)"}
 	var before, after unix.Rusage
 	if err := unix.Getrusage(unix.RUSAGE_CHILDREN, &before); err != nil {
@@ -281,7 +293,7 @@ func TestPendingEventsLimit(t *testing.T) {
 // TestRejectedProgram checks the message of a verifier error, which is one line, and its
 // detail, which is the verifier log.
 func TestRejectedProgram(t *testing.T) {
-	load(t, Options{})
+	loadOrSkip(t, Options{})
 	spec, err := loadTasks()
 	if err != nil {
 		t.Fatal(err)
@@ -311,10 +323,11 @@ func TestRejectedProgram(t *testing.T) {
 func TestOldKernel(t *testing.T) {
 	unknown := fmt.Errorf("program iterate_tasks: %w", &ebpf.VerifierError{Cause: syscall.EINVAL, Log: []string{"invalid func unknown#181"}})
 	err := loadError(unknown, func() error { return fmt.Errorf("bpf_loop: %w", ebpf.ErrNotSupported) })
-	if !errors.Is(err, ebpf.ErrNotSupported) || !strings.Contains(err.Error(), "5.17") || strings.Contains(err.Error(), "\n") || IsDenied(err) {
+	if !errors.Is(err, ebpf.ErrNotSupported) || !strings.Contains(err.Error(), "5.17") || strings.Contains(err.Error(), "\n") ||
+		IsDenied(err) {
 		t.Errorf("got %q, want one line with the version", err)
 	}
-	load(t, Options{})
+	loadOrSkip(t, Options{})
 	if err := haveLoopHelper(); err != nil {
 		t.Errorf("got %v, want nil on a kernel that loads the programs", err)
 	}
@@ -330,9 +343,10 @@ func TestGenerated(t *testing.T) {
 			t.Skip(err)
 		}
 	}
-	load(t, Options{})
+	loadOrSkip(t, Options{})
 	dir := t.TempDir()
-	compile := exec.Command("clang", "-O2", "-g", "-Wall", "-Werror", "-target", "bpfel", "-c", "tasks.bpf.c", "-o", filepath.Join(dir, "tasks.o"))
+	compile := exec.Command("clang", "-O2", "-g", "-Wall", "-Werror", "-target", "bpfel",
+		"-c", "tasks.bpf.c", "-o", filepath.Join(dir, "tasks.o"))
 	if out, err := compile.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
@@ -351,7 +365,8 @@ func TestGenerated(t *testing.T) {
 			continue
 		}
 		var a, b bytes.Buffer
-		if err := errors.Join(program.Instructions.Marshal(&a, program.ByteOrder), other.Instructions.Marshal(&b, other.ByteOrder)); err == nil && !bytes.Equal(a.Bytes(), b.Bytes()) {
+		err := errors.Join(program.Instructions.Marshal(&a, program.ByteOrder), other.Instructions.Marshal(&b, other.ByteOrder))
+		if err == nil && !bytes.Equal(a.Bytes(), b.Bytes()) {
 			t.Logf("program %s differs from the committed object; expected with another version of clang", name)
 		}
 	}

@@ -1,8 +1,8 @@
 // Package bpf reads processes with BPF programs.
 //
 // A task iterator reports all threads of the machine, at a cost of a few microseconds per
-// ten threads: no file is opened and no number is formatted or parsed. Tracepoint programs report the exit and the final counters of each process,
-// however short it lived.
+// ten threads: no file is opened and no number is formatted or parsed. Tracepoint programs
+// report the exit and the final counters of each process, however short it lived.
 //
 // The package requires Linux 5.17 with BTF, and CAP_BPF and CAP_PERFMON (or
 // CAP_SYS_ADMIN) while it loads the programs. The programs stay attached while the file
@@ -12,4 +12,5 @@
 // committed, so that a build needs only Go.
 package bpf
 
-//go:generate go tool bpf2go -go-package bpf -tags linux -target amd64,arm64 -cflags "-O2 -g -Wall -Werror" -type usage -type process_record -type thread_record -type identity_record -type free_record tasks tasks.bpf.c
+//go:generate -command bpf2go go tool bpf2go -go-package bpf -tags linux -target amd64,arm64 -cflags "-O2 -g -Wall -Werror"
+//go:generate bpf2go -type usage -type process_record -type thread_record -type identity_record -type free_record tasks tasks.bpf.c

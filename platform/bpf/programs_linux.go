@@ -51,7 +51,8 @@ func Load(o Options) (*Programs, error) {
 func loadSpec(spec *ebpf.CollectionSpec, o Options) (*Programs, error) {
 	kernel, err := btf.LoadKernelSpec()
 	if err != nil {
-		return nil, fmt.Errorf("bpf: cannot read kernel types from /sys/kernel/btf/vmlinux (requires CONFIG_DEBUG_INFO_BTF; in a container, mount /sys): %w", err)
+		return nil, fmt.Errorf("bpf: cannot read kernel types from /sys/kernel/btf/vmlinux "+
+			"(requires CONFIG_DEBUG_INFO_BTF; in a container, mount /sys): %w", err)
 	}
 	if o.LegacyExits || !hasGroupDead(kernel) {
 		delete(spec.Programs, "thread_exits")
