@@ -69,7 +69,7 @@ func (t *Tracker) account() {
 		case r.identity == identityCurrent: // if it joins a group later, its usage until then does not count
 			d := r.advanceStat(s)
 			r.countFromStart = false
-			t.coverage.UnmatchedNanos += d.UserNanos + d.SystemNanos
+			t.matches.unmatchedNanos += d.UserNanos + d.SystemNanos
 			r.active = r.active || d.UserNanos+d.SystemNanos > 0
 		}
 		if r.decreased|r.decreasedBefore != 0 {
@@ -81,7 +81,9 @@ func (t *Tracker) account() {
 // accountProcess adds the usage of a grouped process since the sample before to its
 // group.
 func (t *Tracker) accountProcess(r *record, s *platform.Sample) {
-	r.resetSwitches(s)
+	if r.executed || r.mainThreadReplaced || (r.have^s.Have)&platform.FieldSwitches != 0 {
+		r.resetSwitches(s)
+	}
 	d := r.advanceStat(s)
 	r.advanceOthers(s, &d)
 	if s.Have&platform.FieldTasks != 0 {
@@ -142,23 +144,22 @@ func (r *record) advanceStat(s *platform.Sample) (d Counters) {
 
 // advanceOthers sets the differences of all other counters of the process in d.
 func (r *record) advanceOthers(s *platform.Sample, d *Counters) {
-	reader := func(field platform.Fields, kind counterSet) counterReader {
-		return counterReader{r.have&field != 0, r.countFromStart, kind, &r.decreased}
-	}
 	if s.Have&platform.FieldIO != 0 {
-		io := reader(platform.FieldIO, ioCounters)
+		io := counterReader{r.have&platform.FieldIO != 0, r.countFromStart, ioCounters, &r.decreased}
 		d.ReadBytes = io.difference(&r.base.ReadBytes, s.ReadBytes)
 		d.WriteBytes = io.difference(&r.base.WriteBytes, s.WriteBytes)
 	}
 	if s.Have&platform.FieldStatus != 0 {
-		switches := reader(platform.FieldStatus, switchCounters)
+		switches := counterReader{r.have&platform.FieldStatus != 0, r.countFromStart, switchCounters, &r.decreased}
 		d.VoluntarySwitches = switches.difference(&r.base.VoluntarySwitches, s.VoluntarySwitches)
 		d.NonvoluntarySwitches = switches.difference(&r.base.NonvoluntarySwitches, s.NonvoluntarySwitches)
 	}
 	if s.Have&platform.FieldRunWait != 0 {
-		d.RunWaitNanos = reader(platform.FieldRunWait, 0).difference(&r.base.RunWaitNanos, s.RunWaitNanos)
+		wait := counterReader{r.have&platform.FieldRunWait != 0, r.countFromStart, 0, &r.decreased}
+		d.RunWaitNanos = wait.difference(&r.base.RunWaitNanos, s.RunWaitNanos)
 	}
 	if s.Have&platform.FieldBlockWait != 0 {
-		d.BlockWaitNanos = reader(platform.FieldBlockWait, 0).difference(&r.base.BlockWaitNanos, s.BlockWaitNanos)
+		wait := counterReader{r.have&platform.FieldBlockWait != 0, r.countFromStart, 0, &r.decreased}
+		d.BlockWaitNanos = wait.difference(&r.base.BlockWaitNanos, s.BlockWaitNanos)
 	}
 }

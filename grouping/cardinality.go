@@ -27,7 +27,7 @@ func (t *Tracker) useMatcher(m Matcher) {
 	t.relabel(labels)
 	t.matcher, t.identityFields, t.labels = m, m.Needs(), labels
 	t.inherits = t.opts.Children
-	t.coverage.setRules(m.Rules())
+	t.matches.setRules(m.Rules())
 	t.limits.byRule = make(map[*Rule]int)
 	for _, g := range t.groups {
 		g.rule, g.expect, g.permanent, g.labelsUnknown = nil, nil, false, false

@@ -1,41 +1,46 @@
 package grouping
 
-// A Coverage counts the processes that rules match and those that they do not.
+// A Coverage counts processes with and without a matching rule.
 type Coverage struct {
 	UnmatchedProcs int    // live processes in no group, including ignored ones
 	UnmatchedNanos uint64 // CPU time of processes in no group, since the start
 	Rules          []RuleMatches
 	Groups         int // known groups
-
-	rules   []*Rule
-	matches map[*Rule]int
 }
 
-// RuleMatches counts the live processes that match a rule, without those that
-// inherited its group.
+// RuleMatches counts the live processes that match a rule. Processes that inherited
+// its group are not counted.
 type RuleMatches struct {
 	*Rule
 	Procs int
 }
 
+// matchCounts is the state of the Tracker for a [Coverage].
+type matchCounts struct {
+	unmatchedProcs int
+	unmatchedNanos uint64
+	rules          []*Rule
+	procs          map[*Rule]int // live processes by the rule that they match
+}
+
 // setRules replaces the rules whose matches are counted.
-func (c *Coverage) setRules(rules []*Rule) {
-	c.rules, c.matches = rules, make(map[*Rule]int, len(rules))
+func (c *matchCounts) setRules(rules []*Rule) {
+	c.rules, c.procs = rules, make(map[*Rule]int, len(rules))
 }
 
 // reset sets the numbers of live processes to 0.
-func (c *Coverage) reset() {
-	c.UnmatchedProcs = 0
-	clear(c.matches)
+func (c *matchCounts) reset() {
+	c.unmatchedProcs = 0
+	clear(c.procs)
 }
 
 // count counts a live process.
-func (c *Coverage) count(r *record) {
+func (c *matchCounts) count(r *record) {
 	if r.group == nil {
-		c.UnmatchedProcs++
+		c.unmatchedProcs++
 	}
 	if r.rule != nil && !r.inherits() {
-		c.matches[r.rule]++
+		c.procs[r.rule]++
 	}
 }
 
@@ -43,11 +48,11 @@ func (c *Coverage) count(r *record) {
 // the result.
 func (t *Tracker) Coverage() Coverage {
 	c := Coverage{
-		UnmatchedProcs: t.coverage.UnmatchedProcs, UnmatchedNanos: t.coverage.UnmatchedNanos, Groups: len(t.groups),
-		Rules: make([]RuleMatches, len(t.coverage.rules)),
+		UnmatchedProcs: t.matches.unmatchedProcs, UnmatchedNanos: t.matches.unmatchedNanos, Groups: len(t.groups),
+		Rules: make([]RuleMatches, len(t.matches.rules)),
 	}
-	for i, r := range t.coverage.rules {
-		c.Rules[i] = RuleMatches{r, t.coverage.matches[r]}
+	for i, r := range t.matches.rules {
+		c.Rules[i] = RuleMatches{r, t.matches.procs[r]}
 	}
 	return c
 }

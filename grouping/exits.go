@@ -111,7 +111,7 @@ func (t *Tracker) identifyExit(r *record, e *platform.Exit) {
 func (t *Tracker) accountExit(r *record, e *platform.Exit) {
 	if r.group == nil {
 		d := r.advanceStat(&e.Sample)
-		t.coverage.UnmatchedNanos += d.UserNanos + d.SystemNanos
+		t.matches.unmatchedNanos += d.UserNanos + d.SystemNanos
 		return
 	}
 	t.accountProcess(r, &e.Sample)

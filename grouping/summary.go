@@ -18,14 +18,14 @@ func (t *Tracker) summarize() []Group {
 		g.oldestStart, g.oldestSmaps = math.MaxUint64, math.MaxUint64
 	}
 	hidden, partial := t.snap.Hidden, 0
-	t.coverage.reset()
+	t.matches.reset()
 	for i := range t.records {
 		r, s := &t.records[i], &t.snap.Samples[i]
 		notReached := s.Have == 0 && t.snap.Partial // at the deadline, which is no read error
 		if s.Have&platform.FieldStat == 0 && !notReached {
 			hidden++
 		}
-		t.coverage.count(r)
+		t.matches.count(r)
 		if r.group == nil {
 			continue
 		}

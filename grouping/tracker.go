@@ -44,7 +44,7 @@ type Tracker struct {
 	groups       map[string]*groupState
 	limits       cardinalityLimits
 	revalidation revalidation
-	coverage     Coverage
+	matches      matchCounts
 	lastWalk     walkInfo
 	firstWalk    uint64 // ticks after boot at which the first walk began
 
