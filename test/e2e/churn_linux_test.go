@@ -70,10 +70,13 @@ func (l *load) startAlone(t *testing.T, source string) *instance {
 	return startInNamespace(t, fmt.Sprintf("%s %s 100000 %d & exec %s --source=%s --web.listen-address=127.0.0.1:0", l.spawn, l.program, churnRate, l.exporter, source))
 }
 
-// startInNamespace runs a script in its own PID namespace. The script executes the exporter.
-func startInNamespace(t *testing.T, script string) *instance {
+// startInNamespace runs a script in its own PID namespace, with files as its descriptors 3 and up. The
+// script executes the exporter.
+func startInNamespace(t *testing.T, script string, files ...*os.File) *instance {
 	t.Helper()
-	r := startCommand(t, exec.Command("unshare", "--pid", "--fork", "--mount-proc", "--kill-child", "sh", "-c", script))
+	command := exec.Command("unshare", "--pid", "--fork", "--mount-proc", "--kill-child", "sh", "-c", script)
+	command.ExtraFiles = files
+	r := startCommand(t, command)
 	r.URL = r.waitForURL()
 	r.PID = children(t, r.PID)[0] // PID 1 of the namespace
 	return r

@@ -37,7 +37,7 @@ func (f *faultTest) testShortReads(t *testing.T, size int) {
 			t.Errorf("got %v of %d processes", procs, sleeperCount)
 		}
 		for key, value := range series {
-			if strings.HasPrefix(key, `namedprocess_namegroup_unreadable_procs{`) && strings.Contains(key, `"aim"`) {
+			if strings.HasPrefix(key, `namedprocess_namegroup_unreadable_procs{`) && strings.Contains(key, `"target"`) {
 				unreadable += value
 			}
 		}

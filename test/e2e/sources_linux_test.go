@@ -6,6 +6,8 @@ import (
 	"math"
 	"os"
 	"os/exec"
+	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"syscall"
@@ -27,7 +29,7 @@ var tolerances = map[string]float64{
 	"thread_minor_page_faults_total": 10,
 	// Whole seconds.
 	"oldest_start_time_seconds": 1,
-	// Each exporter reports the age of its own reads.
+	// The two exporters read smaps at different times.
 	"smaps_age_seconds": math.Inf(1),
 }
 
@@ -213,37 +215,72 @@ func TestBPFNeedsProcfsOfItsNamespace(t *testing.T) {
 	r.waitForLog(`msg="reading processes"`, "source=procfs", "own PID namespace")
 }
 
-// TestBPFObjectsAreReleased checks that SIGKILL leaves no BPF objects in the kernel.
+// TestBPFObjectsAreReleased checks that SIGKILL leaves no BPF objects of the exporter in the kernel.
 func TestBPFObjectsAreReleased(t *testing.T) {
 	requireLinux(t)
 	requireBPF(t)
 	requireProgram(t, "bpftool")
-	before := loadedBPFObjects(t)
 	r := startExporter(t, "--source=bpf")
-	eventually(t, "the BPF programs of the exporter", func() bool { return loadedBPFObjects(t) > before })
+	held := heldBPFObjects(t, r.PID)
+	if loaded := loadedBPFObjects(t); len(held) == 0 || len(common(held, loaded)) != len(held) {
+		t.Fatalf("got BPF objects %v, not all of them in %v", held, loaded)
+	}
 	r.Signal(syscall.SIGKILL)
 	r.Wait()
-	eventually(t, "the release of the BPF objects", func() bool { return loadedBPFObjects(t) <= before })
+	var left []string
+	eventually(t, "the release of the BPF objects", func() bool {
+		left = common(held, loadedBPFObjects(t))
+		return len(left) == 0
+	}, func() string { return fmt.Sprint(left) })
 }
 
-// loadedBPFObjects returns the number of loaded BPF programs and maps with the names of ours.
-func loadedBPFObjects(t *testing.T) (n int) {
+var bpfObjectID = regexp.MustCompile(`(?m)^(prog|map)_id:\t(\d+)$`)
+
+// heldBPFObjects returns the programs and maps for which a process has file descriptors, such as "map 7".
+func heldBPFObjects(t *testing.T, pid int) (held []string) {
 	t.Helper()
-	ours := []string{"iterate_tasks", "thread_exits", "process_freed", "exited_threads", "identity_buffer", "process_buffer"}
+	files, err := filepath.Glob(fmt.Sprintf("/proc/%d/fdinfo/*", pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			continue // it has been closed
+		}
+		for _, match := range bpfObjectID.FindAllStringSubmatch(string(text), -1) {
+			held = append(held, match[1]+" "+match[2])
+		}
+	}
+	slices.Sort(held)
+	return slices.Compact(held)
+}
+
+// loadedBPFObjects returns all BPF programs and maps in the kernel.
+func loadedBPFObjects(t *testing.T) (loaded []string) {
+	t.Helper()
 	for _, kind := range []string{"prog", "map"} {
 		out, err := exec.Command("bpftool", "--json", kind, "show").Output()
 		if err != nil {
 			t.Fatal(err)
 		}
-		var list []struct{ Name string }
+		var list []struct{ ID int }
 		if err := json.Unmarshal(out, &list); err != nil {
 			t.Fatalf("%v: %s", err, out)
 		}
 		for _, item := range list {
-			if slices.ContainsFunc(ours, func(name string) bool { return item.Name != "" && strings.HasPrefix(name, item.Name) }) {
-				n++
-			}
+			loaded = append(loaded, fmt.Sprintf("%s %d", kind, item.ID))
 		}
 	}
-	return n
+	return loaded
+}
+
+// common returns the elements of a that b contains.
+func common(a, b []string) (both []string) {
+	for _, s := range a {
+		if slices.Contains(b, s) {
+			both = append(both, s)
+		}
+	}
+	return both
 }

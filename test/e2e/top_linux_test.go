@@ -43,7 +43,7 @@ func (s *screen) text() string { return s.do("capture-pane", "-p") }
 
 func (s *screen) keys(keys ...string) { s.do(append([]string{"send-keys"}, keys...)...) }
 
-// wait waits until the screen shows all texts, and none of those that start with "!".
+// wait waits until the screen shows all texts, and none that starts with "!".
 func (s *screen) wait(what string, texts ...string) string {
 	s.t.Helper()
 	var seen string

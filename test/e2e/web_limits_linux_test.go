@@ -72,8 +72,8 @@ type clientLoad struct {
 
 var clientLoads = []clientLoad{
 	{"slowloris", 5000, 32}, {"idle", 5000, 32}, {"bodies", 500, 32}, {"slowreaders", 500, 32},
-	{"burst", 2000, 32}, {"aborts", 1000, 32}, {"differently", 200, 64}, {"greedy", 500, 32}, {"reports", 500, 32},
-	{"details", 500, 32}, {"untiring", 100, 32},
+	{"burst", 2000, 32}, {"aborts", 1000, 32}, {"unique", 200, 64}, {"pipelined", 500, 32}, {"reports", 500, 32},
+	{"details", 500, 32}, {"continuous", 100, 32},
 }
 
 var buildHostileClients = sync.OnceValues(func() (string, error) {
@@ -291,7 +291,7 @@ func TestConcurrentScrapesShareWalks(t *testing.T) {
 	}
 	tree.Set(proctree.Process{PID: 1, Comm: "broken", Args: []string{"x"}, Start: 5, Broken: []string{"stat"}})
 	for _, a := range clientLoads {
-		if a.kind != "burst" && a.kind != "aborts" && a.kind != "differently" {
+		if a.kind != "burst" && a.kind != "aborts" && a.kind != "unique" {
 			continue
 		}
 		t.Run(a.kind, func(t *testing.T) {

@@ -13,8 +13,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// execNothing runs this program again with no argument at all, not even its
-// name, and with one variable. Kernels since 5.18 put an empty argument there.
+// execNothing executes this program again without any argument, even without argv[0], and with one
+// environment variable. Since Linux 5.18 the kernel adds an empty argument.
 func execNothing(string) error {
 	path, err := os.Executable()
 	if err != nil {
@@ -34,8 +34,7 @@ func execNothing(string) error {
 	return errno
 }
 
-// execLater runs this program again in a time namespace where the machine was
-// booted that many seconds earlier.
+// execLater executes this program again in a time namespace whose boot time is some seconds earlier.
 func execLater(seconds string) error {
 	if err := unix.Unshare(unix.CLONE_NEWTIME); err != nil {
 		return err
@@ -50,7 +49,7 @@ func execLater(seconds string) error {
 	return syscall.Exec(path, []string{"edgecase"}, os.Environ())
 }
 
-// beScheduled takes a policy of the kernel and a priority, such as "1,10".
+// beScheduled sets a scheduling policy and priority, such as "1,10".
 func beScheduled(as string) error {
 	policy, priority, _ := strings.Cut(as, ",")
 	number, err := strconv.Atoi(policy)

@@ -19,8 +19,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// What the kernel asks of a file system in user space, as <linux/fuse.h>
-// numbers it.
+// Opcodes of FUSE requests, from <linux/fuse.h>.
 const (
 	fuseForget  = 2
 	fuseGetattr = 3
@@ -36,34 +35,33 @@ const (
 
 const fuseFileSize = 4096
 
-// A fuseHeader comes before each question of the kernel.
+// A fuseHeader precedes each FUSE request.
 type fuseHeader struct {
 	Length, Opcode           uint32
 	Unique, Node             uint64
 	User, Group, PID, Unused uint32
 }
 
-// A fuseServer is a file system that is one file, mounted over another. To one
-// kind of question it does not answer, but tells.
+// A fuseServer is a FUSE file system that consists of one file, mounted over another file. It does not
+// respond to requests with the opcode silent, but reports them in blocked.
 type fuseServer struct {
-	fd     int
-	silent uint32
-	asked  chan bool
-	told   bool         // what the file is like, which the kernel has to know once
-	unmet  atomic.Int32 // questions not answered
+	fd             int
+	silent         uint32
+	blocked        chan bool
+	sentAttributes bool         // the attributes of the file were sent; the kernel requires them once
+	unanswered     atomic.Int32 // requests without a response
 
-	mu       sync.Mutex // guards what follows
+	mu       sync.Mutex // guards the fields below
 	pending  []fuseHeader
-	released bool // all questions are answered from now on
+	released bool // the server responds to all requests
 }
 
-// serveFuse mounts such a file system, where only this process and its children
-// see it, and starts a child that holds its file: "write,PATH" has the child
-// wait with its memory map locked, in which no other may look, and "stat,PATH"
-// has nobody learn more of the file that the child has open.
+// serveFuse mounts such a file system in a private mount namespace, and starts a child that opens its
+// file. With "write,PATH" the child blocks with a locked memory map, which no other process can read.
+// With "stat,PATH" no process can read the attributes of the open file.
 func serveFuse(how string) error {
 	silence, path, _ := strings.Cut(how, ",")
-	server := &fuseServer{silent: fuseWrite, asked: make(chan bool, 1)}
+	server := &fuseServer{silent: fuseWrite, blocked: make(chan bool, 1)}
 	if silence == "stat" {
 		server.silent = fuseGetattr
 	}
@@ -86,16 +84,15 @@ func serveFuse(how string) error {
 		return err
 	}
 	if said, err := io.ReadAll(io.LimitReader(out, int64(len("ready\n")))); string(said) != "ready\n" {
-		return fmt.Errorf("the child said %q: %w", said, err)
+		return fmt.Errorf("the child printed %q: %w", said, err)
 	}
 	if silence == "write" {
-		<-server.asked
+		<-server.blocked
 	}
 	return nil
 }
 
-// hideMounts keeps what this thread mounts from now on to itself and the
-// processes that it starts.
+// hideMounts makes further mounts of this thread visible only to this process and its children.
 func hideMounts() error {
 	return errors.Join(unix.Unshare(unix.CLONE_NEWNS), unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""))
 }
@@ -110,14 +107,14 @@ func (s *fuseServer) mount(path string) error {
 }
 
 func (s *fuseServer) serve() {
-	question := make([]byte, 128<<10)
+	request := make([]byte, 128<<10)
 	for {
-		n, err := syscall.Read(s.fd, question)
+		n, err := syscall.Read(s.fd, request)
 		if err != nil {
 			return
 		}
 		var head fuseHeader
-		if binary.Read(bytes.NewReader(question[:n]), binary.NativeEndian, &head) != nil {
+		if binary.Read(bytes.NewReader(request[:n]), binary.NativeEndian, &head) != nil {
 			return
 		}
 		s.answer(&head)
@@ -125,10 +122,10 @@ func (s *fuseServer) serve() {
 }
 
 func (s *fuseServer) answer(head *fuseHeader) {
-	if head.Opcode == s.silent && (s.told || s.silent != fuseGetattr) && s.keep(head) {
-		s.unmet.Add(1)
+	if head.Opcode == s.silent && (s.sentAttributes || s.silent != fuseGetattr) && s.keep(head) {
+		s.unanswered.Add(1)
 		select {
-		case s.asked <- true:
+		case s.blocked <- true:
 		default:
 		}
 		return
@@ -139,11 +136,11 @@ func (s *fuseServer) answer(head *fuseHeader) {
 	case fuseInit:
 		answer = fuseWords(7, 31, 0, 0, 0, 4096, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
 	case fuseGetattr, fuseSetattr:
-		s.told = true
+		s.sentAttributes = true
 		const mode, links = unix.S_IFREG | 0o600, 1
 		valid := uint32(3600)
 		if s.silent == fuseGetattr {
-			valid = 0 // the kernel has to ask again each time
+			valid = 0 // makes the kernel request it every time
 		}
 		answer = fuseWords(valid, 0, 0, 0, 1, 0, fuseFileSize, 0, 8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, mode, links, 0, 0, 0, 4096, 0)
 	case fuseOpen:
@@ -153,7 +150,7 @@ func (s *fuseServer) answer(head *fuseHeader) {
 	case fuseWrite:
 		answer = fuseWords(fuseFileSize, 0)
 	case fuseFlush:
-	case fuseForget, fuseInterrupt: // are not answered
+	case fuseForget, fuseInterrupt: // these have no response
 		return
 	default:
 		errno = syscall.ENOSYS
@@ -163,7 +160,7 @@ func (s *fuseServer) answer(head *fuseHeader) {
 	_, _ = syscall.Write(s.fd, append(reply, answer...))
 }
 
-// keep reports whether a question stays without an answer, until release.
+// keep stores a request that gets no response until release, and reports whether it did.
 func (s *fuseServer) keep(head *fuseHeader) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -173,7 +170,7 @@ func (s *fuseServer) keep(head *fuseHeader) bool {
 	return !s.released
 }
 
-// release answers what was left without an answer.
+// release responds to all stored requests.
 func (s *fuseServer) release() {
 	s.mu.Lock()
 	s.released = true
@@ -192,8 +189,8 @@ func fuseWords(words ...uint32) []byte {
 	return text
 }
 
-// holdFuse is what the child of serveFuse does. To unmap memory that it has
-// written to, the kernel waits until the file system has taken it.
+// holdFuse runs in the child of serveFuse. When memory with modified pages is unmapped, the kernel
+// waits until the file system has written them.
 func holdFuse(how string) error {
 	silence, path, _ := strings.Cut(how, ",")
 	fd, err := syscall.Open(path, syscall.O_RDWR|syscall.O_CLOEXEC, 0)
@@ -202,7 +199,7 @@ func holdFuse(how string) error {
 	}
 	var info syscall.Stat_t
 	if err := syscall.Fstat(fd, &info); err != nil || info.Size != fuseFileSize {
-		return fmt.Errorf("the file has %d bytes: %w", info.Size, err)
+		return fmt.Errorf("got a file of %d bytes: %w", info.Size, err)
 	}
 	if silence != "write" {
 		return nil

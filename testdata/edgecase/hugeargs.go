@@ -12,7 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A memoryMap is what prctl(PR_SET_MM_MAP) takes, struct prctl_mm_map.
+// A memoryMap is struct prctl_mm_map, the argument of prctl(PR_SET_MM_MAP).
 type memoryMap struct {
 	StartCode, EndCode, StartData, EndData, StartBreak, Break uint64
 	StartStack, ArgStart, ArgEnd, EnvStart, EnvEnd            uint64
@@ -20,9 +20,9 @@ type memoryMap struct {
 	AuxvSize, ExeFD                                           uint32
 }
 
-// forge makes the kernel believe that the arguments, and the environment behind
-// them, each take so many bytes: "17179869184,4096" are 16 GiB of which 4096 are
-// letters. The rest is memory that was never touched, and so costs nothing.
+// forge sets the addresses of the arguments and of the environment to large areas: "17179869184,4096"
+// means 16 GiB each, of which 4096 bytes contain letters. The other pages are never touched and use no
+// memory.
 func forge(how string) error {
 	size, letters, _ := strings.Cut(how, ",")
 	bytes, err := strconv.Atoi(size)
@@ -51,7 +51,7 @@ func forge(how string) error {
 	return unix.Prctl(unix.PR_SET_MM, unix.PR_SET_MM_MAP, uintptr(unsafe.Pointer(m)), unsafe.Sizeof(*m), 0)
 }
 
-// ownMap returns the addresses of this process, as its stat tells them.
+// ownMap returns the addresses in /proc/self/stat.
 func ownMap() (*memoryMap, error) {
 	text, err := os.ReadFile("/proc/self/stat")
 	if err != nil {
@@ -59,7 +59,7 @@ func ownMap() (*memoryMap, error) {
 	}
 	fields := strings.Fields(string(text[strings.LastIndexByte(string(text), ')')+1:]))
 	m := &memoryMap{ExeFD: ^uint32(0)}
-	for field, to := range map[int]*uint64{ // as proc(5) numbers them
+	for field, to := range map[int]*uint64{ // field numbers of proc(5)
 		26: &m.StartCode, 27: &m.EndCode, 28: &m.StartStack, 45: &m.StartData, 46: &m.EndData, 47: &m.StartBreak,
 	} {
 		if *to, err = strconv.ParseUint(fields[field-3], 10, 64); err != nil {

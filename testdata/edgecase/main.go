@@ -1,8 +1,8 @@
 //go:build linux
 
-// Command odd becomes a process that is hard to read, says "ready" on standard
-// output, and stays until its standard input ends. Its arguments say what to do,
-// in order, such as "name=a b" or "threads=100".
+// Command edgecase puts itself into a state that is difficult to read, prints "ready", and runs until
+// its standard input ends. Its arguments are verbs that it executes in order, such as "name=a b" or
+// "threads=100".
 package main
 
 import (
@@ -19,12 +19,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// init keeps main on the first thread, of which the kernel tells most of what
-// it tells of a process.
+// init keeps main on the main thread. Many /proc files of a process show only that thread.
 func init() { runtime.LockOSThread() }
 
 func main() {
-	// The title is written over the arguments, and so goes into what they say.
+	// setTitle overwrites os.Args.
 	var words []string
 	for _, arg := range os.Args[min(1, len(os.Args)):] {
 		words = append(words, strings.Clone(arg))
@@ -87,8 +86,7 @@ func setName(name string) error {
 	return unix.Prctl(unix.PR_SET_NAME, uintptr(unsafe.Pointer(&bytes[0])), 0, 0, 0)
 }
 
-// setTitle writes over the arguments, all the room they take and, as programs
-// do that want room, the NULs between them.
+// setTitle overwrites all arguments, including the NUL bytes between them.
 func setTitle(title string) error {
 	first, last := os.Args[0], os.Args[len(os.Args)-1]
 	start := uintptr(unsafe.Pointer(unsafe.StringData(first)))
@@ -112,7 +110,7 @@ func startNamedThread(name string) error {
 	return nil
 }
 
-// holdThread keeps a thread of its own busy for a moment and then asleep.
+// holdThread keeps a thread busy for a moment and then asleep.
 func holdThread(name string) {
 	runtime.LockOSThread()
 	if name != "" {
@@ -123,11 +121,11 @@ func holdThread(name string) {
 	}
 	var fds [2]int
 	if syscall.Pipe(fds[:]) == nil {
-		_, _ = syscall.Read(fds[0], make([]byte, 1)) // blocks the thread, which a channel would not
+		_, _ = syscall.Read(fds[0], make([]byte, 1)) // blocks the thread; a channel would not
 	}
 }
 
-// exitMainThread ends this thread while the others go on.
+// exitMainThread ends the main thread. The other threads continue.
 func exitMainThread(string) error {
 	go func() {
 		fmt.Println("ready")
@@ -138,7 +136,7 @@ func exitMainThread(string) error {
 	return nil
 }
 
-// setOwners takes real, effective and saved users, with the same groups plus
+// setOwners sets the real, effective and saved user IDs, and the group IDs to the same numbers plus
 // one.
 func setOwners(list string) error {
 	var ids [3]int
@@ -150,7 +148,7 @@ func setOwners(list string) error {
 	})
 }
 
-var listeners []net.Listener // keeps them from being collected
+var listeners []net.Listener // keeps them reachable
 
 func listen(address string) error {
 	l, err := net.Listen("tcp4", address)
@@ -158,7 +156,7 @@ func listen(address string) error {
 	return err
 }
 
-// beBusy takes a fifth of a second of this thread's CPU.
+// beBusy uses 0.2 seconds of CPU time on this thread.
 func beBusy(string) error {
 	var usage syscall.Rusage
 	for usage.Utime.Nano()+usage.Stime.Nano() < 200e6 {
@@ -172,7 +170,7 @@ func beBusy(string) error {
 
 func writeFile(path string) error { return os.WriteFile(path, make([]byte, 1<<20), 0o600) }
 
-// reexec runs this program again from memory, without a file.
+// reexec executes this program from a memfd.
 func reexec(args string) error {
 	fd, err := unix.MemfdCreate("edgecase", 0)
 	if err != nil {

@@ -11,11 +11,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// mapped keeps the mappings.
+// mapped keeps the mappings reachable.
 var mapped [][]byte
 
-// mapMemory takes a kind of memory and its bytes, such as "locked,65536", and
-// for a file its path behind them.
+// mapMemory maps memory of a kind and size, such as "locked,65536". The kind "file" is followed by a
+// path.
 func mapMemory(what string) error {
 	kind, rest, _ := strings.Cut(what, ",")
 	number, path, _ := strings.Cut(rest, ",")
@@ -36,13 +36,13 @@ func mapMemory(what string) error {
 		return touch(unix.MAP_SHARED|unix.MAP_ANONYMOUS, write, size)
 	case "huge":
 		return touch(private|unix.MAP_HUGETLB|21<<unix.MAP_HUGE_SHIFT, write, size)
-	case "reserved": // only readable, so that it does not join a neighbour
+	case "reserved": // read-only, so that the kernel does not merge it with another mapping
 		_, err = keep(-1, private|unix.MAP_NORESERVE, unix.PROT_READ, size)
 		return err
 	case "file":
 		return mapFile(path, size)
 	}
-	return fmt.Errorf("no such memory: %q", kind)
+	return fmt.Errorf("unknown kind of memory: %q", kind)
 }
 
 func keep(fd, flags, protection, size int) ([]byte, error) {
@@ -53,7 +53,7 @@ func keep(fd, flags, protection, size int) ([]byte, error) {
 	return memory, err
 }
 
-// touch maps memory and writes to every page of it.
+// touch maps memory and writes to every page.
 func touch(flags, protection, size int) error {
 	memory, err := keep(-1, flags, protection, size)
 	for at := 0; at < len(memory); at += os.Getpagesize() {
@@ -62,7 +62,7 @@ func touch(flags, protection, size int) error {
 	return err
 }
 
-// mapFile maps a new file that is all hole, and writes to its first page.
+// mapFile maps a new sparse file and writes to its first page.
 func mapFile(path string, size int) error {
 	file, err := os.Create(path)
 	if err != nil {

@@ -14,8 +14,7 @@ import (
 	"unsafe"
 )
 
-// await says that it is ready, and goes on when standard input says anything or
-// ends.
+// await prints "ready" and continues at the next byte or the end of standard input.
 func await(string) error {
 	fmt.Println("ready")
 	if _, err := os.Stdin.Read(make([]byte, 1)); err != io.EOF {
@@ -24,7 +23,7 @@ func await(string) error {
 	return nil
 }
 
-// spin says that it is ready and keeps a CPU busy for ever.
+// spin prints "ready" and uses CPU time forever.
 func spin(string) error {
 	fmt.Println("ready")
 	for {
@@ -32,7 +31,7 @@ func spin(string) error {
 	}
 }
 
-// nest has a child that has a child and so on, and is ready when the last is.
+// nest starts a chain of children, and returns when the last one is ready.
 func nest(depth string) error {
 	left, err := strconv.Atoi(depth)
 	if err != nil || left == 0 {
@@ -52,24 +51,23 @@ func nest(depth string) error {
 	return err
 }
 
-// setEnviron writes over the environment that the program was started with, all
-// the room it takes. A comma stands for the NUL behind a variable.
+// setEnviron overwrites the initial environment. A comma represents the NUL byte after a variable.
 func setEnviron(text string) error {
 	size := 0
-	for _, variable := range os.Environ() { // copies of what stands behind the arguments
+	for _, variable := range os.Environ() { // copies of the memory behind the arguments
 		size += len(variable) + 1
 	}
 	last := os.Args[len(os.Args)-1]
 	room := unsafe.Slice((*byte)(unsafe.Add(unsafe.Pointer(unsafe.StringData(last)), len(last)+1)), size)
 	if len(text) > len(room) {
-		return fmt.Errorf("no room for %d bytes in %d", len(text), len(room))
+		return fmt.Errorf("%d bytes do not fit into %d", len(text), len(room))
 	}
 	clear(room)
 	copy(room, strings.ReplaceAll(text, ",", "\x00"))
 	return nil
 }
 
-// readZeros reads so many bytes.
+// readZeros reads bytes from /dev/zero.
 func readZeros(size string) error {
 	n, err := strconv.Atoi(size)
 	if err != nil {
@@ -84,7 +82,7 @@ func readZeros(size string) error {
 	return err
 }
 
-var sockets []io.Closer // keeps them from being collected
+var sockets []io.Closer // keeps them reachable
 
 // listenUnix binds a datagram socket.
 func listenUnix(path string) error {

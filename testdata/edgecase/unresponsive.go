@@ -18,15 +18,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// startUnresponsive takes a kind, a number and a path, such as "mmap,200,/tmp/f". It
-// mounts so many file systems over files by that name and a number, each of which
-// leaves one kind of question unanswered, and starts a child for each that waits
-// for the answer: "mmap" with their memory map locked, so that nobody can read their
-// command lines, "exec" within execve(2), so that not even their stat can be read,
-// "share" likewise with a child of their own, by the program that the variable
-// SHAREDVM names, and "epoll" within epoll_wait(2), so that who reads the fdinfo of
-// that descriptor waits beyond SIGKILL. Those of "mmap later" and "exec later" wait
-// only from SIGUSR2 on. At SIGUSR1 all are answered.
+// startUnresponsive takes a kind, a number and a path, such as "mmap,200,/tmp/f". It mounts that many
+// file systems, each over a file with that path and a number. Each file system leaves one kind of
+// request without a response, and blocks one child. Kinds: "mmap" locks the memory map of the child,
+// so that its command line cannot be read. "exec" blocks the child in execve(2), so that not even its
+// stat can be read. "share" also starts the program in SHAREDVM, whose child shares its memory.
+// "epoll" blocks the child in epoll_wait(2), so that a reader of its fdinfo blocks even after SIGKILL.
+// "mmap later" and "exec later" block at SIGUSR2. SIGUSR1 unblocks all children.
 func startUnresponsive(what string) error {
 	kind, rest, _ := strings.Cut(what, ",")
 	kind, later := strings.CutSuffix(kind, " later")
@@ -39,15 +37,19 @@ func startUnresponsive(what string) error {
 	if err := hideMounts(); err != nil {
 		return err
 	}
+	program, err := os.Executable()
+	if err != nil {
+		return err
+	}
 	var servers []*fuseServer
 	for i := range count {
-		server := &fuseServer{silent: silent, asked: make(chan bool, 1)}
+		server := &fuseServer{silent: silent, blocked: make(chan bool, 1)}
 		own := path + strconv.Itoa(i)
 		if err := server.mount(own); err != nil {
 			return err
 		}
 		go server.serve()
-		child := exec.Command("/proc/self/exe", fmt.Sprintf("waiter=%s,%v,%s", kind, later, own))
+		child := exec.Command(program, fmt.Sprintf("waiter=%s,%v,%s", kind, later, own))
 		if kind == "share" {
 			child = exec.Command(os.Getenv("SHAREDVM"), own)
 		}
@@ -56,7 +58,7 @@ func startUnresponsive(what string) error {
 			return err
 		}
 		if !later {
-			<-server.asked
+			<-server.blocked
 		}
 		if kind == "share" {
 			if err := execSharedVM(child.Process.Pid, in); err != nil {
@@ -83,7 +85,7 @@ func startUnresponsive(what string) error {
 	return nil
 }
 
-// inputs are those of the children, which are closed when nobody has them any more.
+// inputs are the standard inputs of the children. They close when this process exits.
 var inputs []io.Writer
 
 func startWaiter(child *exec.Cmd) (in io.Writer, err error) {
@@ -105,7 +107,7 @@ func startWaiter(child *exec.Cmd) (in io.Writer, err error) {
 	return in, nil
 }
 
-// execSharedVM has the child of a process call execve(2), and waits until it waits.
+// execSharedVM makes the child of a process call execve(2), and waits until it blocks.
 func execSharedVM(pid int, in io.Writer) error {
 	if _, err := in.Write([]byte("x")); err != nil {
 		return err
@@ -123,12 +125,11 @@ func execSharedVM(pid int, in io.Writer) error {
 			return nil
 		}
 	}
-	return fmt.Errorf("process %s does not wait in execve(2)", child)
+	return fmt.Errorf("process %s does not block in execve(2)", child)
 }
 
-// becomeWaiter is what a child of startUnresponsive does. To unmap memory that it has
-// written to, and to close a file at execve(2), the kernel waits for the file
-// system.
+// becomeWaiter runs in a child of startUnresponsive. When modified pages are unmapped, or a file is
+// closed at execve(2), the kernel waits for the file system.
 func becomeWaiter(how string) error {
 	kind, rest, _ := strings.Cut(how, ",")
 	later, path, _ := strings.Cut(rest, ",")
@@ -144,12 +145,16 @@ func becomeWaiter(how string) error {
 		}
 	}
 	if kind == "exec" {
+		program, err := os.Executable()
+		if err != nil {
+			return err
+		}
 		ready()
-		return syscall.Exec("/proc/self/exe", []string{"edgecase", "waits in execve"}, os.Environ())
+		return syscall.Exec(program, []string{"edgecase", "waits in execve"}, os.Environ())
 	}
-	var info syscall.Stat_t // the kernel asks for the size only now
+	var info syscall.Stat_t // the kernel requests the size now
 	if err := syscall.Fstat(fd, &info); err != nil || info.Size != fuseFileSize {
-		return fmt.Errorf("the file has %d bytes: %w", info.Size, err)
+		return fmt.Errorf("got a file of %d bytes: %w", info.Size, err)
 	}
 	memory, err := unix.Mmap(fd, 0, fuseFileSize, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
 	if err != nil {
@@ -165,8 +170,8 @@ func becomeWaiter(how string) error {
 	return err
 }
 
-// waitIntoFile has the kernel write what epoll_wait(2) tells into memory that the
-// file system has to be asked for, for which it keeps the descriptor locked.
+// waitIntoFile makes the kernel write the result of epoll_wait(2) into memory of the file system,
+// while it keeps the epoll descriptor locked.
 func waitIntoFile(memory []byte) error {
 	var fds [2]int
 	if err := unix.Pipe2(fds[:], unix.O_CLOEXEC); err != nil {
@@ -187,7 +192,7 @@ func waitIntoFile(memory []byte) error {
 	return nil
 }
 
-// useCPU uses more CPU time than measures of it are off by.
+// useCPU uses more CPU time than the error of its measurement.
 func useCPU() {
 	var used syscall.Rusage
 	for used.Utime.Nano()+used.Stime.Nano() < int64(12*time.Millisecond) {

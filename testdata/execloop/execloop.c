@@ -1,7 +1,8 @@
-// turns TOKEN TURN: says "ready", and at each byte on its standard input executes
-// itself, by the same path but as TURN 1 if it was 0, and else as 0. An m has the
-// main thread do it, a t another one. An M and a T mean the path with .0 or .1
-// appended, which should be links to it. It ends with its input.
+// execloop TOKEN NUMBER: prints "ready". At each byte on its standard input it
+// executes itself with NUMBER 1 instead of 0, or 0 instead of 1. The byte selects
+// the thread that calls execve(2): m or M the main thread, t or T another thread.
+// M and T execute the path with .0 or .1 appended, which must be symbolic links
+// to this program. It exits at the end of its input.
 #define _GNU_SOURCE
 #include <pthread.h>
 #include <stdio.h>
@@ -9,10 +10,10 @@
 #include <string.h>
 #include <unistd.h>
 
-static char *next[] = { 0, 0, "0", 0 }; // arguments
+static char *next[] = { 0, 0, "0", 0 }; // argv
 static char path[4096];
 
-static void *turn(void *unused)
+static void *execute(void *unused)
 {
 	execv(path, next);
 	perror("execv");
@@ -37,8 +38,8 @@ int main(int argc, char **argv)
 		next[2] = "1";
 	snprintf(path, sizeof path, by == 'M' || by == 'T' ? "%s.%s" : "%s", argv[0], next[2]);
 	if (by == 'm' || by == 'M')
-		turn(0);
-	if (pthread_create(&thread, 0, turn, 0))
+		execute(0);
+	if (pthread_create(&thread, 0, execute, 0))
 		return 1;
 	for (;;)
 		pause();

@@ -1,6 +1,5 @@
-// Command abuser is many clients that use an HTTP server as none should. Its
-// arguments are what they do, how many they are, and the server's address. It
-// ends when its standard input does.
+// Command hostileclients runs many clients that misuse an HTTP server. Its arguments are the kind of
+// client, the number of clients and the address of the server. It exits when its standard input ends.
 package main
 
 import (
@@ -28,9 +27,9 @@ func run(args []string) error {
 	if len(args) != 3 {
 		return fmt.Errorf("got %d arguments, want kind, clients and address", len(args))
 	}
-	attack, ok := attacks[args[0]]
+	client, ok := kinds[args[0]]
 	if !ok {
-		return fmt.Errorf("no such abuse: %q", args[0])
+		return fmt.Errorf("unknown kind of client: %q", args[0])
 	}
 	clients, err := strconv.Atoi(args[1])
 	if err != nil {
@@ -41,7 +40,7 @@ func run(args []string) error {
 	for range clients {
 		all.Go(func() {
 			for ctx.Err() == nil {
-				attack(ctx, args[2])
+				client(ctx, args[2])
 				pause(ctx, time.Second)
 			}
 		})
@@ -66,26 +65,26 @@ const (
 	once    = "GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
 )
 
-var attacks = map[string]func(ctx context.Context, address string){
+var kinds = map[string]func(ctx context.Context, address string){
 	"slowloris": func(ctx context.Context, address string) {
-		say(ctx, address, "GET /metrics HTTP/1.1\r\nHost: x\r\nX-A: ")
+		send(ctx, address, "GET /metrics HTTP/1.1\r\nHost: x\r\nX-A: ")
 	},
-	"idle": func(ctx context.Context, address string) { say(ctx, address, "") },
+	"idle": func(ctx context.Context, address string) { send(ctx, address, "") },
 	"bodies": func(ctx context.Context, address string) {
-		say(ctx, address, "POST /metrics HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\nx")
+		send(ctx, address, "POST /metrics HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\nx")
 	},
-	"burst":       func(ctx context.Context, address string) { say(ctx, address, once+"\r\n") },
-	"greedy":      func(ctx context.Context, address string) { say(ctx, address, strings.Repeat(request, 500)) },
-	"reports":     func(ctx context.Context, address string) { say(ctx, address, strings.Repeat(report, 500)) },
-	"details":     func(ctx context.Context, address string) { say(ctx, address, strings.Repeat(detail, 500)) },
-	"untiring":    askOn,
+	"burst":       func(ctx context.Context, address string) { send(ctx, address, once+"\r\n") },
+	"pipelined":   func(ctx context.Context, address string) { send(ctx, address, strings.Repeat(request, 500)) },
+	"reports":     func(ctx context.Context, address string) { send(ctx, address, strings.Repeat(report, 500)) },
+	"details":     func(ctx context.Context, address string) { send(ctx, address, strings.Repeat(detail, 500)) },
+	"continuous":  requestContinuously,
 	"slowreaders": readSlowly,
 	"aborts":      abort,
-	"differently": askDifferently,
+	"unique":      requestUnique,
 	"guess":       guess,
 }
 
-// dial connects until the context ends.
+// dial connects to the server. The connection closes when ctx ends.
 func dial(ctx context.Context, address string) (conn net.Conn, hangUp func()) {
 	conn, err := new(net.Dialer).DialContext(ctx, "tcp", address)
 	if err != nil {
@@ -95,8 +94,8 @@ func dial(ctx context.Context, address string) (conn net.Conn, hangUp func()) {
 	return conn, func() { stop(); conn.Close() }
 }
 
-// say says something and waits until the server hangs up.
-func say(ctx context.Context, address, text string) {
+// send sends text and reads until the server closes the connection.
+func send(ctx context.Context, address, text string) {
 	conn, hangUp := dial(ctx, address)
 	if conn == nil {
 		return
@@ -106,8 +105,8 @@ func say(ctx context.Context, address, text string) {
 	_, _ = io.Copy(io.Discard, conn)
 }
 
-// askOn asks without a pause, on a connection that it keeps, and reads all it gets.
-func askOn(ctx context.Context, address string) {
+// requestContinuously sends requests without pause on one connection, and reads all responses.
+func requestContinuously(ctx context.Context, address string) {
 	conn, hangUp := dial(ctx, address)
 	if conn == nil {
 		return
@@ -123,7 +122,7 @@ func askOn(ctx context.Context, address string) {
 	_, _ = io.Copy(io.Discard, conn)
 }
 
-// readSlowly asks for many answers, and takes a byte now and then.
+// readSlowly sends many requests and reads one byte from time to time.
 func readSlowly(ctx context.Context, address string) {
 	conn, hangUp := dial(ctx, address)
 	if conn == nil {
@@ -149,13 +148,13 @@ func abort(ctx context.Context, address string) {
 
 var number atomic.Int64
 
-// askDifferently asks for what nobody else has asked for.
-func askDifferently(ctx context.Context, address string) {
+// requestUnique sends a request that differs from all others.
+func requestUnique(ctx context.Context, address string) {
 	n := number.Add(1)
-	say(ctx, address, fmt.Sprintf("%sAccept-Encoding: x%d\r\nX-Prometheus-Scrape-Timeout-Seconds: %f\r\n\r\n", once, n, 0.1+float64(n%1000)/100))
+	send(ctx, address, fmt.Sprintf("%sAccept-Encoding: x%d\r\nX-Prometheus-Scrape-Timeout-Seconds: %f\r\n\r\n", once, n, 0.1+float64(n%1000)/100))
 }
 
-// guess tries a password and hopes for anything but a refusal.
+// guess sends wrong passwords. A response other than 401 or 429 is an error.
 func guess(ctx context.Context, address string) {
 	for ctx.Err() == nil {
 		r, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+address+"/metrics", nil)
@@ -170,7 +169,7 @@ func guess(ctx context.Context, address string) {
 		_, _ = io.Copy(io.Discard, response.Body)
 		_ = response.Body.Close()
 		if response.StatusCode != http.StatusUnauthorized && response.StatusCode != http.StatusTooManyRequests {
-			fmt.Fprintln(os.Stderr, "hostileclients: a guess was answered with", response.Status)
+			fmt.Fprintln(os.Stderr, "hostileclients: got a response to a guessed password:", response.Status)
 			os.Exit(1)
 		}
 		pause(ctx, 20*time.Millisecond)

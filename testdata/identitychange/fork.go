@@ -16,20 +16,20 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A child waits between fork and exec, where os/exec leaves no time.
+// A child waits between fork and exec. With os/exec there is no such pause.
 type child struct {
 	pid   int
-	line  string   // that its program will have, NUL after each argument
-	start *os.File // what is written here lets it go on
-	began *os.File // ends when it has become another program, or exited
+	line  string   // command line of the program, with NUL after each argument
+	start *os.File // a byte written here lets it continue
+	began *os.File // closes at execve or exit
 }
 
 var (
 	waiting []child // for release
-	forked  []int   // PIDs of all children, not waited for before the end
+	forked  []int   // PIDs of all children; reaped at the end
 )
 
-// endChildren leaves no child behind, not even as a zombie.
+// endChildren kills and reaps all children.
 func endChildren() {
 	for _, pid := range forked {
 		_ = unix.Kill(pid, unix.SIGKILL)
@@ -37,7 +37,7 @@ func endChildren() {
 	}
 }
 
-// fork starts a child and says its PID.
+// fork starts a child and prints its PID.
 func fork(line string) error {
 	program, err := newImage(line)
 	if err != nil {
@@ -58,9 +58,8 @@ func fork(line string) error {
 	return errors.Join(unix.Close(start[0]), unix.Close(began[1]))
 }
 
-// forkAndWait returns the PID of a copy of this thread, which lasts for as long
-// as this one. The copy has no other threads, so that nothing of Go's may run in
-// it: it makes system calls and no more.
+// forkAndWait returns the PID of a copy of this thread, which lives as long as this thread. The copy
+// has no other threads, so it must not use the Go runtime: it only makes system calls.
 func forkAndWait(program *image, start [2]int) (int, syscall.Errno) {
 	var word [1]byte
 	pid, _, errno := syscall.RawSyscall6(syscall.SYS_CLONE, uintptr(syscall.SIGCHLD), 0, 0, 0, 0, 0)
@@ -68,7 +67,7 @@ func forkAndWait(program *image, start [2]int) (int, syscall.Errno) {
 		return int(pid), errno
 	}
 	syscall.RawSyscall(syscall.SYS_PRCTL, unix.PR_SET_PDEATHSIG, uintptr(syscall.SIGKILL), 0)
-	syscall.RawSyscall(syscall.SYS_CLOSE, uintptr(start[1]), 0, 0) // or its end would never come
+	syscall.RawSyscall(syscall.SYS_CLOSE, uintptr(start[1]), 0, 0) // otherwise its end would stay open
 	if n, _, _ := syscall.RawSyscall(syscall.SYS_READ, uintptr(start[0]), uintptr(unsafe.Pointer(&word)), 1); n == 1 {
 		_ = program.exec()
 	}
@@ -77,9 +76,8 @@ func forkAndWait(program *image, start [2]int) (int, syscall.Errno) {
 	}
 }
 
-// release returns when the child that was forked last is its program, or is no
-// more. The end of the pipe comes when execve closes files, a little before the
-// process has the arguments of the program.
+// release lets the last child continue, and returns when it executes its program or has exited. execve
+// closes the pipe slightly before the process has its new arguments.
 func release() error {
 	if len(waiting) == 0 {
 		return errors.New("no child waits")
@@ -98,8 +96,8 @@ func release() error {
 	return last.await()
 }
 
-// await returns when the arguments of the child are those of its program. An
-// interpreter has others than the script that names it.
+// await returns when the child has the arguments of its program. A script would have those of its
+// interpreter.
 func (c *child) await() error {
 	proc := fmt.Sprintf("/proc/%d/", c.pid)
 	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); {
@@ -111,5 +109,5 @@ func (c *child) await() error {
 			return err
 		}
 	}
-	return fmt.Errorf("child %d has not become %q", c.pid, c.line)
+	return fmt.Errorf("child %d did not execute %q", c.pid, c.line)
 }

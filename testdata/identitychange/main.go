@@ -1,20 +1,20 @@
 //go:build linux
 
-// Disguise is a process that becomes another, for tests of what exporters make
-// of that. It says "ready", and obeys lines on its standard input:
+// Command identitychange is a process that changes its identity, to test how
+// exporters follow it. It prints "ready" and executes commands from its standard
+// input:
 //
-//	name NAME               renames its first thread
-//	title TEXT              writes over its arguments, as far as there is room
-//	user UID                gives up its user for another, for good
-//	cgroup DIR              moves to a control group
-//	exec PROGRAM ARGS...    becomes another program; ARGS begin with its name
-//	fork PROGRAM ARGS...    starts a child that waits before it does the same
-//	release                 lets the child that was started last go on
+//	name NAME               renames the main thread
+//	title TEXT              overwrites the arguments, within their size
+//	user UID                changes the user and group permanently
+//	cgroup DIR              moves to a cgroup
+//	exec PROGRAM ARGS...    executes another program; ARGS start with argv[0]
+//	fork PROGRAM ARGS...    starts a child that waits before it executes a program
+//	release                 lets the last child continue
 //
-// and answers each with "done" when it is done, after "child PID" if there is
-// one. The answer to exec is the "ready" of this program, if it is that. A child
-// must leave standard input alone. The process ends with its input, and its
-// children end with it.
+// It prints "done" after each command, and "child PID" before that for fork. After
+// exec of this program it prints "ready" instead. A child must not read standard
+// input. The process exits at the end of its input, and ends its children.
 package main
 
 import (
@@ -32,7 +32,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// init keeps main on the first thread, whose name is that of the process.
+// init keeps main on the main thread, whose name is the name of the process.
 func init() { runtime.LockOSThread() }
 
 func main() {
@@ -66,7 +66,7 @@ func obey(verb, rest string) error {
 		if err != nil {
 			return err
 		}
-		_, err = file.WriteString("0") // whoever writes
+		_, err = file.WriteString("0") // 0: the writing process
 		return errors.Join(err, file.Close())
 	case "exec":
 		program, err := newImage(rest)
@@ -79,18 +79,18 @@ func obey(verb, rest string) error {
 	case "release":
 		return release()
 	}
-	return fmt.Errorf("no such command: %s", verb)
+	return fmt.Errorf("unknown command: %s", verb)
 }
 
-// setTitle leaves the NUL behind the last argument: without it, the kernel would
-// take the environment for a part of the title.
+// setTitle keeps the NUL byte after the last argument. Without it, the kernel would treat the
+// environment as part of the title.
 func setTitle(title string) error {
 	first, last := os.Args[0], os.Args[len(os.Args)-1]
 	start := uintptr(unsafe.Pointer(unsafe.StringData(first)))
 	end := uintptr(unsafe.Pointer(unsafe.StringData(last))) + uintptr(len(last))
 	room := unsafe.Slice(unsafe.StringData(first), end-start)
 	if len(title) > len(room) {
-		return fmt.Errorf("no room for %d bytes in %d", len(title), len(room))
+		return fmt.Errorf("%d bytes do not fit into %d", len(title), len(room))
 	}
 	clear(room)
 	copy(room, title)
@@ -108,7 +108,7 @@ func setUser(word string) error {
 	return syscall.Setresuid(uid, uid, uid)
 }
 
-// An image is a program with its arguments, as execve wants them.
+// An image is a program with its arguments and environment, in the form that execve(2) takes.
 type image struct {
 	path      *byte
 	arguments []*byte
@@ -132,7 +132,7 @@ func newImage(line string) (*image, error) {
 	return &image{path, arguments, environ}, err
 }
 
-// exec makes nothing but a system call, so that it may follow a fork.
+// exec makes only one system call, so that it can be used after fork.
 func (i *image) exec() error {
 	_, _, errno := syscall.RawSyscall(syscall.SYS_EXECVE, uintptr(unsafe.Pointer(i.path)),
 		uintptr(unsafe.Pointer(&i.arguments[0])), uintptr(unsafe.Pointer(&i.environ[0])))

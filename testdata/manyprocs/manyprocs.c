@@ -1,18 +1,18 @@
-// crowd KIND COUNT...: becomes many of what an exporter has to read, says "ready"
-// on standard output, and stays until its standard input ends. All are called
-// crowd unless it says otherwise, and end with it.
+// manyprocs KIND COUNT...: starts many objects that an exporter reads, prints
+// "ready", and runs until its standard input ends. All processes are called
+// manyprocs unless noted, and end with it.
 //
-//	crowd processes COUNT      that sleep
-//	crowd zombies COUNT        that nobody waits for
-//	crowd chain COUNT          each the parent of the next, and called link
-//	crowd threads COUNT EACH   so many processes of so many threads
-//	crowd named COUNT EACH     likewise, each thread with a name of its own, and
-//	                           the processes called crowd0, crowd1 and so on
-//	crowd users COUNT FIRST    that belong to the users FIRST and up
-//	crowd files COUNT EACH     so many processes of so many open descriptors
-//	crowd memory COUNT EACH    so many processes that map and touch the same
-//	                           256 MiB so many times each, and go on to map a
-//	                           page now and then; WORST tells how long that takes
+//	manyprocs processes COUNT      sleeping processes
+//	manyprocs zombies COUNT        zombies
+//	manyprocs chain COUNT          each the parent of the next, called link
+//	manyprocs threads COUNT EACH   processes with EACH threads
+//	manyprocs named COUNT EACH     likewise, with a unique name for each thread;
+//	                               the processes are called manyprocs0, manyprocs1 ...
+//	manyprocs users COUNT FIRST    processes of the users FIRST and up
+//	manyprocs files COUNT EACH     processes with EACH open descriptors
+//	manyprocs memory COUNT EACH    processes that map the same 256 MiB EACH times, and
+//	                               then a page from time to time; the file in the
+//	                               variable WORST gets the longest time of a mapping
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <pthread.h>
@@ -33,7 +33,7 @@ static void fail(const char *what)
 	exit(1);
 }
 
-// stay waits for the end, of which the kernel tells those whose parent has gone.
+// stay waits forever. PR_SET_PDEATHSIG ends the process with its parent.
 static void stay(void)
 {
 	for (;;)
@@ -50,14 +50,14 @@ static pid_t child(void)
 	if (pid == 0) {
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		if (getppid() != parent)
-			_exit(1); // it has gone before we said so
+			_exit(1); // the parent exited before prctl
 	}
 	return pid;
 }
 
-static int told[2];
+static int ready_pipe[2];
 
-static void *rest(void *unused)
+static void *sleep_forever(void *unused)
 {
 	stay();
 	return unused;
@@ -71,7 +71,7 @@ static void threads(long count)
 	pthread_attr_init(&attr);
 	pthread_attr_setstacksize(&attr, 16384);
 	while (--count > 0)
-		if (pthread_create(&thread, &attr, rest, 0))
+		if (pthread_create(&thread, &attr, sleep_forever, 0))
 			fail("pthread_create");
 }
 
@@ -83,20 +83,20 @@ static void *named(void *which)
 
 	snprintf(name, sizeof name, "%ld.%ld", number, (long)which);
 	prctl(PR_SET_NAME, name);
-	if (write(told[1], "x", 1) != 1)
+	if (write(ready_pipe[1], "x", 1) != 1)
 		fail("write");
 	stay();
 	return which;
 }
 
-// named_threads returns when all of them have their names.
+// named_threads returns when all threads have their names.
 static void named_threads(long count)
 {
 	pthread_attr_t attr;
 	pthread_t thread;
 	char name[16], c;
 
-	if (pipe(told) < 0)
+	if (pipe(ready_pipe) < 0)
 		fail("pipe");
 	snprintf(name, sizeof name, "manyprocs%ld", number);
 	prctl(PR_SET_NAME, name);
@@ -105,7 +105,7 @@ static void named_threads(long count)
 	for (long i = 1; i < count; i++) {
 		if (pthread_create(&thread, &attr, named, (void *)i))
 			fail("pthread_create");
-		if (read(told[0], &c, 1) != 1)
+		if (read(ready_pipe[0], &c, 1) != 1)
 			fail("read");
 	}
 }
@@ -117,7 +117,7 @@ static void user(long first)
 
 	if (setresuid(uid, uid, uid))
 		fail("setresuid");
-	prctl(PR_SET_PDEATHSIG, SIGKILL); // which was forgotten with the other user
+	prctl(PR_SET_PDEATHSIG, SIGKILL); // the change of the user cleared it
 	if (getppid() != parent)
 		_exit(1);
 }
@@ -129,7 +129,7 @@ static void files(long count)
 	getrlimit(RLIMIT_NOFILE, &limit);
 	limit.rlim_cur = limit.rlim_max;
 	setrlimit(RLIMIT_NOFILE, &limit);
-	for (int fd = 0; fd < count - 1;) // each gets the least number that is free
+	for (int fd = 0; fd < count - 1;) // dup returns the lowest free descriptor
 		if ((fd = dup(0)) < 0)
 			fail("dup");
 }
@@ -152,9 +152,9 @@ static long micros(void)
 	return t.tv_sec * 1000000 + t.tv_nsec / 1000;
 }
 
-// stir maps a page now and then, so that the memory is not what it was. The file
-// that WORST names has how many microseconds that took at most since it was empty.
-static void stir(void)
+// change_map maps a page from time to time, so that the memory map changes. The file in WORST gets the
+// longest duration in microseconds since the file was emptied.
+static void change_map(void)
 {
 	const char *path = getenv("WORST");
 	int fd = path ? open(path, O_RDWR) : -1, pause = path ? 200 : 50000;
@@ -193,7 +193,7 @@ static void nothing(long unused) { (void)unused; }
 static int memory_fd;
 static void map(long times) { memory(memory_fd, times); }
 
-// each has so many children do something, then say so, and stay.
+// each starts children that call a function, report that, and stay.
 static void each(long count, void (*what)(long), long argument)
 {
 	int ready[2];
@@ -208,7 +208,7 @@ static void each(long count, void (*what)(long), long argument)
 			if (write(ready[1], "x", 1) != 1)
 				fail("write");
 			if (what == map)
-				stir();
+				change_map();
 			stay();
 		}
 	for (long i = 0; i < count; i++)
@@ -216,17 +216,16 @@ static void each(long count, void (*what)(long), long argument)
 			fail("read");
 }
 
-// leave is what a child does that nobody waits for.
-static void leave(long count)
+// leave_zombies starts children that exit and are not reaped.
+static void leave_zombies(long count)
 {
 	while (count-- > 0)
 		if (child() == 0)
 			_exit(0);
 }
 
-// link becomes one of a chain, with so many to come, of which the last says that it
-// is there. Each runs the program anew: the memory of a process that was only
-// forked remembers all that it was forked from.
+// link_of starts the next process of a chain; the last one reports that it is there. Each executes the
+// program again: a process that was only forked keeps the memory layout of its ancestors.
 static void link_of(long left, int ready)
 {
 	char more[24], fd[24];
@@ -256,9 +255,9 @@ static void chain(long count)
 		fail("read");
 }
 
-// disperse ends all processes of this group but this one, and waits for them, as
-// the first process of a machine may take its time for.
-static void disperse(void)
+// end_children ends all other processes of this process group and reaps them, because PID 1 can be
+// slow to do so.
+static void end_children(void)
 {
 	signal(SIGTERM, SIG_IGN);
 	kill(0, SIGTERM);
@@ -277,13 +276,13 @@ int main(int argc, char **argv)
 		link_of(count, more);
 		stay();
 	}
-	closefrom(3); // what others have left open
+	closefrom(3); // inherited descriptors
 	setpgid(0, 0);
 	prctl(PR_SET_CHILD_SUBREAPER, 1);
 	if (!strcmp(kind, "processes"))
 		each(count, nothing, 0);
 	else if (!strcmp(kind, "zombies"))
-		leave(count);
+		leave_zombies(count);
 	else if (!strcmp(kind, "chain"))
 		chain(count);
 	else if (!strcmp(kind, "threads"))
@@ -305,6 +304,6 @@ int main(int argc, char **argv)
 	fflush(stdout);
 	while (read(0, &c, 1) > 0)
 		;
-	disperse();
+	end_children();
 	return 0;
 }

@@ -1,6 +1,5 @@
-// look.mjs TASK: opens the exporter's page as TASK (JSON) says, does with it what
-// people do, and fails with the first thing that is not as it should be. Prints
-// what was measured, as JSON.
+// browser.mjs TASK: opens the page of the exporter as described in TASK (JSON), uses it, and fails at
+// the first error. It prints measurements as JSON.
 import assert from 'node:assert/strict';
 import {readFileSync} from 'node:fs';
 import {createRequire} from 'node:module';
@@ -47,7 +46,7 @@ async function open(page) {
   await updates(page, 1);
 }
 
-// The numbers of groups that nothing changes are those of /metrics.
+// Values of idle groups must equal those of /metrics.
 async function compare(page) {
   const metrics = await (await page.request.get(new URL('metrics', task.url).href)).text();
   const value = (metric, labels) => {
@@ -119,8 +118,7 @@ async function accessible(colorScheme) {
   await page.context().close();
 }
 
-// With thousands of groups: the time to the first paint, and that of script for an
-// update.
+// Time to the first paint and script time of an update with thousands of groups.
 async function many(count) {
   const page = await visit();
   await page.route('**/api/v1/groups', async (route) => {

@@ -1,20 +1,20 @@
-// recycle ROOM: has children, one after the other, that all have the same PID, for
-// which it must be root (clone3 with set_tid, since Linux 5.5). It says "ready" and
-// obeys lines on its standard input:
+// pidreuse PADDING: starts children one after another, all with the same PID. It
+// requires root (clone3 with set_tid, since Linux 5.5). It prints "ready" and
+// executes commands from its standard input:
 //
-//	fresh KIND       ends the child there is, waits for a clock tick to begin, and
-//	                 starts one of a kind
+//	fresh KIND       ends the current child, waits for the next clock tick, and
+//	                 starts a child of a kind
 //	next KIND        the same without waiting
-//	chain COUNT OF   so many of the kinds 0 to OF - 1 in turns
-//	end              ends the child
+//	chain COUNT OF   starts COUNT children of the kinds 0 to OF - 1 in turn
+//	end              ends the current child
 //
-// It answers "PID TICK BIRTHS NANOS FAULTS OWN": when the child that it has was born,
-// as /proc shows it, how many were, the CPU time of itself and of those that have
-// ended, the page faults of these, which are more for a higher kind, and its own.
-// What a child has follows from its kind: the number of its open files, KIND and
-// four more, their limit, a thousand times that, its only argument, "recycled KIND
-// BIRTHS", and in the end its name, "kind KIND". ROOM is what is written over. The
-// variable TITLE has another word in the place of "pidreuse".
+// After each command it prints "PID TICK STARTS NANOS FAULTS OWN": start time of the
+// current child as in /proc, number of started children, CPU time of the program and
+// of its reaped children, page faults of the reaped children, which increase with
+// the kind, and its own page faults. The kind of a child determines the number of its
+// open files, KIND plus four, their limit, a thousand times that, its only argument,
+// "pidreuse KIND STARTS", and finally its name, "kind KIND". PADDING is overwritten
+// by that argument. The variable TITLE replaces the word "pidreuse".
 #define _GNU_SOURCE
 #include <errno.h>
 #include <linux/sched.h>
@@ -31,13 +31,13 @@
 #include <unistd.h>
 
 static volatile char pages[16 << 12];
-static char *room; // for the arguments of a child
+static char *title_memory; // memory for the argument of a child
 static size_t size;
 static int ready[2];
 static pid_t pid; // of all children
 static int alive;
-static long births;
-static long long nanos, faults; // of those that have ended
+static long starts;
+static long long nanos, faults; // of the reaped children
 
 static void fail(const char *what)
 {
@@ -83,13 +83,13 @@ static void end(void)
 	alive = 0;
 }
 
-static void be(long kind)
+static void run_child(long kind)
 {
 	struct rlimit limit = { 1000 * (kind + 4), 1000 * (kind + 4) };
 	char name[16];
 
-	memset(room, 0, size);
-	snprintf(room, size, "%s %ld %ld", title, kind, births);
+	memset(title_memory, 0, size);
+	snprintf(title_memory, size, "%s %ld %ld", title, kind, starts);
 	if (setrlimit(RLIMIT_NOFILE, &limit))
 		fail("setrlimit");
 	close(ready[0]);
@@ -113,8 +113,8 @@ static void start(long kind)
 	long child;
 	char c;
 
-	births++;
-	// Somebody else may have the number for a moment.
+	starts++;
+	// Another process can have the PID for a moment.
 	for (int tries = 0; (child = syscall(SYS_clone3, &args, sizeof args)) < 0; tries++) {
 		if (errno != EEXIST || tries > 2000)
 			fail("clone3");
@@ -124,7 +124,7 @@ static void start(long kind)
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		if (getppid() != parent)
 			_exit(1);
-		be(kind);
+		run_child(kind);
 	}
 	if (read(ready[0], &c, 1) != 1)
 		fail("read");
@@ -132,7 +132,7 @@ static void start(long kind)
 	alive = 1;
 }
 
-// tick returns when the child was born.
+// tick returns the start time of the child.
 static long long tick(void)
 {
 	char path[32], text[1024], *at;
@@ -162,8 +162,8 @@ int main(int argc, char **argv)
 	}
 	if (getenv("TITLE"))
 		title = getenv("TITLE");
-	room = argv[0];
-	size = argv[1] + strlen(argv[1]) - argv[0]; // without the last NUL, which says that this is an argument
+	title_memory = argv[0];
+	size = argv[1] + strlen(argv[1]) - argv[0]; // without the last NUL byte, which marks the end of an argument
 	closefrom(3);
 	if (pipe(ready))
 		fail("pipe");
@@ -185,7 +185,7 @@ int main(int argc, char **argv)
 		} else
 			end();
 		getrusage(RUSAGE_SELF, &own);
-		printf("%d %lld %ld %lld %lld %ld\n", pid, tick(), births, nanos + cpu(&own), faults, own.ru_minflt);
+		printf("%d %lld %ld %lld %lld %ld\n", pid, tick(), starts, nanos + cpu(&own), faults, own.ru_minflt);
 		fflush(stdout);
 	}
 	end();

@@ -1,5 +1,5 @@
-// Package proctree writes copies of /proc for tests: the files of processes
-// that never lived, laid out as the kernel does.
+// Package proctree writes copies of /proc for tests: files of processes that do not exist, in the
+// format of the kernel.
 package proctree
 
 import (
@@ -12,32 +12,31 @@ import (
 	"testing"
 )
 
-// BootTime is when the machine of every Tree booted, in Unix seconds.
+// BootTime is the boot time of every Tree, in Unix seconds.
 const BootTime = 1700000000
 
-// A Tree is a directory that looks like /proc.
+// A Tree is a directory with the layout of /proc.
 type Tree struct {
 	Root string
 	t    testing.TB
 }
 
-// A Process is one directory of a Tree. Its zero values are those of a small
-// process that sleeps.
+// A Process is one directory of a Tree. The zero values describe a small sleeping process.
 type Process struct {
 	PID, PPID  int
 	Comm       string
 	Args       []string // nil: an empty command line
-	Cmdline    string   // in the place of Args, byte for byte
+	Cmdline    string   // instead of Args, byte for byte
 	State      string   // "" is S
 	Flags      uint64
-	UTime      uint64 // ticks, as STime and Start
+	UTime      uint64 // ticks, like STime and Start
 	STime      uint64
 	Start      uint64
 	MinFlt     uint64
 	MajFlt     uint64
 	VSize      uint64 // bytes
 	RSS        uint64 // pages
-	StackStart uint64 // change it, and the process called execve
+	StackStart uint64 // a different value means that the process called execve
 	UIDs       [4]uint32
 	SwapKB     uint64
 	Voluntary  uint64
@@ -48,17 +47,17 @@ type Process struct {
 	FDLimit    string // "" is 1024
 	WChan      string // "" is 0
 	Cgroup     string
-	Exe        string // where the link exe leads to, "" has none
+	Exe        string // target of the link exe; "" for none
 	PSSKB      uint64
 	SwapPSSKB  uint64
 	USSKB      uint64
-	Threads    []Thread // beside the main thread; their ids are taken as they are
-	MainThread Thread   // of a process with Threads: what its own task directory says
-	Broken     []string // files that cannot be read
-	Denied     []string // files that nobody may read
+	Threads    []Thread // in addition to the main thread; TIDs are used as given
+	MainThread Thread   // of a process with Threads: the values in its own task directory
+	Broken     []string // files that cannot be read: reading them is an error
+	Denied     []string // files without read permission
 }
 
-// writeOnly is a file that the kernel lets nobody read, not even root.
+// writeOnly is a file that not even root can read.
 const writeOnly = "/proc/sys/vm/compact_memory"
 
 // A Thread is one thread of a Process.
@@ -84,17 +83,17 @@ func New(t testing.TB, uptime uint64) *Tree {
 	return tree
 }
 
-// BootTime sets when the machine seems to have booted, in Unix seconds.
+// BootTime sets the boot time, in Unix seconds.
 func (tr *Tree) BootTime(seconds int64) {
 	tr.file("stat", fmt.Sprintf("cpu  1 2 3 4 5 6 7 8 9 10\nctxt 1\nbtime %d\nprocesses 9\n", seconds))
 }
 
-// Uptime sets for how many ticks the machine is up.
+// Uptime sets the time since boot in ticks.
 func (tr *Tree) Uptime(ticks uint64) {
 	tr.file("uptime", fmt.Sprintf("%d.%02d 0.00\n", ticks/100, ticks%100))
 }
 
-// Remove takes processes away.
+// Remove removes processes.
 func (tr *Tree) Remove(pids ...int) {
 	for _, pid := range pids {
 		if err := os.RemoveAll(filepath.Join(tr.Root, strconv.Itoa(pid))); err != nil {
@@ -103,7 +102,7 @@ func (tr *Tree) Remove(pids ...int) {
 	}
 }
 
-// Set puts processes in the place of those with the same PID.
+// Set replaces the processes with the same PIDs.
 func (tr *Tree) Set(ps ...Process) {
 	tr.t.Helper()
 	for _, p := range ps {
@@ -123,10 +122,10 @@ func (tr *Tree) set(p Process) {
 	tr.file(dir+"/stat", p.stat(main))
 	tr.file(dir+"/status", p.status(main))
 	tr.file(dir+"/io", ioText(p.ReadBytes, p.WriteBytes))
-	tr.file(dir+"/schedstat", "0 0 0\n") // a kernel that keeps no account of it
+	tr.file(dir+"/schedstat", "0 0 0\n") // a kernel without scheduler statistics
 	tr.file(dir+"/comm", p.Comm+"\n")
 	shown := p
-	if main.State == "Z" { // it shows nothing that belongs to all threads, though they live
+	if main.State == "Z" { // a zombie leader shows nothing that belongs to all threads
 		shown = Process{State: "Z"}
 	}
 	tr.memory(dir, shown)
@@ -147,10 +146,10 @@ func (tr *Tree) set(p Process) {
 		if err := os.RemoveAll(path); err != nil {
 			tr.t.Fatal(err)
 		}
-		tr.dir(dir + "/" + file) // to read a directory is an error for everybody, root too
+		tr.dir(dir + "/" + file) // reading a directory is an error, for root too
 		if file == "fd" || file == "task" {
 			_ = os.RemoveAll(path)
-			tr.file(dir+"/"+file, "") // and so is to list a file
+			tr.file(dir+"/"+file, "") // and so is listing a file
 		}
 	}
 	for _, file := range p.Denied {
@@ -161,8 +160,8 @@ func (tr *Tree) set(p Process) {
 	}
 }
 
-// memory writes what shows the memory of a process and its files: into its own
-// directory or into that of one of its threads.
+// memory writes the files with the memory and file descriptors of a process, into its own directory or
+// that of a thread.
 func (tr *Tree) memory(dir string, p Process) {
 	tr.file(dir+"/statm", fmt.Sprintf("%d %d 0 0 0 0 0\n", p.VSize/4096, p.RSS))
 	tr.file(dir+"/cmdline", p.cmdline())

@@ -1,8 +1,8 @@
-// sharer FILE: maps FILE, of a file system that does not answer when it is written
-// to, and has a child that shares its memory. It says "ready", and waits for the file
-// system with its memory map locked. When a byte comes on standard input, the child
-// calls execve(2), which waits for that lock: nobody can read the stat of it then.
-// Both stay until their standard input ends.
+// sharedvm FILE: maps FILE, which is on a file system that does not respond to
+// writes, and starts a child that shares its memory. It prints "ready" and blocks
+// with a locked memory map. At a byte on standard input the child calls execve(2),
+// which waits for that lock, so that its stat cannot be read. Both run until their
+// standard input ends.
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <sched.h>
@@ -18,7 +18,7 @@
 
 extern char **environ;
 
-static char stack[64 << 10];
+static char stack[64 << 10], *program;
 
 static void fail(const char *what)
 {
@@ -49,7 +49,7 @@ static int child(void *unused)
 	(void)unused;
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (read(0, &c, 1) == 1)
-		execve("/proc/self/exe", args, environ);
+		execve(program, args, environ);
 	_exit(1);
 }
 
@@ -63,10 +63,11 @@ int main(int argc, char **argv)
 		await_end();
 		return 0;
 	}
+	program = argv[0];
 	use_cpu();
 	if ((fd = open(argv[1], O_RDWR | O_CLOEXEC)) < 0 || fstat(fd, &info))
 		fail(argv[1]);
-	if (mlockall(MCL_CURRENT)) // what a page fault would wait for is locked soon
+	if (mlockall(MCL_CURRENT)) // a page fault would wait for the locked memory map
 		fail("mlockall");
 	memory = mmap(0, info.st_size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	if (memory == MAP_FAILED)

@@ -1,13 +1,13 @@
 //go:build linux
 
-// Swarm runs many processes that live for 1 to 50 ms, some at a time, and says
-// what the kernel charged it for them:
+// Command shortlived runs many processes that live for 1 to 50 ms, a few at a
+// time, and prints the CPU time in nanoseconds that the kernel charged for them:
 //
-//	swarm NAME COUNT FILE
+//	shortlived NAME COUNT FILE
 //
-// Each is a shell whose last argument is swarm-NAME. One in four exits with 0,
-// with 3, by SIGTERM and by SIGKILL; one in ten writes 8192 bytes to FILE and
-// a number. It prints the CPU time in nanoseconds.
+// Each is a shell whose last argument is shortlived-NAME. A quarter each exit with 0,
+// with 3, by SIGTERM and by SIGKILL. One in ten writes 8192 bytes to FILE plus a
+// number.
 package main
 
 import (
@@ -21,7 +21,7 @@ import (
 	"syscall"
 )
 
-// script counts, perhaps writes, and ends in one of four ways.
+// script counts, writes if $2 is set, and exits as $3 says.
 const script = `i=0; while [ $i -lt $1 ]; do i=$((i+1)); done
 [ -z "$2" ] || printf %8192s x >"$2"
 case $3 in 1) exit 3;; 2) kill -TERM $$;; 3) kill -KILL $$;; esac`

@@ -1,4 +1,4 @@
-// nothing ends at once. It has no library that would have to be loaded.
+// exitnow exits immediately. It loads no library.
 void _start(void)
 {
 #if defined(__x86_64__)

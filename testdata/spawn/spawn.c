@@ -1,7 +1,7 @@
-// spawn PROGRAM SECONDS [PER_SECOND]: starts PROGRAM and waits for its end, over
-// and over for SECONDS, at most PER_SECOND times each second. Prints how many it
-// started, the nanoseconds that passed, and how many of these a process took from
-// its vfork(2) to the end of the wait for it, added up.
+// spawn PROGRAM SECONDS [PER_SECOND]: starts PROGRAM and waits for its exit,
+// repeatedly for SECONDS, at most PER_SECOND times each second. It prints the number
+// of processes, the elapsed nanoseconds, and the sum of the nanoseconds from
+// vfork(2) to waitpid(2) of all processes.
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/wait.h>
@@ -16,8 +16,7 @@ static long long now(void)
 	return t.tv_sec * 1000000000LL + t.tv_nsec;
 }
 
-// wait_until sleeps until what was asked for is due: each pause is long enough
-// not to be lost in the timers of the kernel.
+// wait_until sleeps until due. Short pauses are skipped, because kernel timers would exceed them.
 static void wait_until(long long due)
 {
 	long long left = due - now();

@@ -1,12 +1,13 @@
-// faults PROGRAM ARGUMENTS...: becomes the program, whose system calls a child of
-// it makes fail as it is told. It reads lines from descriptor 3, and answers each
-// with how many calls failed or were cut short under the line before:
+// syscallfaults PROGRAM ARGUMENTS...: executes the program. A child process makes
+// system calls of the program fail (seccomp user notification). It reads plans from
+// descriptor 3, and responds to each with the number of calls that failed or were
+// shortened by the previous plan:
 //
 //	SEED EVERY BYTES CALL:ERROR...
 //
-// One of EVERY calls of the numbers CALL returns one of its ERRORs, by chance that
-// SEED decides; if BYTES is not 0, reads below /proc return as many bytes at most.
-// No call that reads is met but below /proc, and no clock but that of a process.
+// One of EVERY calls with a number CALL returns one of its ERRORs, selected at random
+// from SEED. If BYTES is not 0, reads below /proc return at most that many bytes.
+// Only reads below /proc and clocks of processes are affected.
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
@@ -36,7 +37,7 @@ static struct {
 	unsigned long met;
 } plan;
 
-static int program; // a descriptor of it
+static int program; // pidfd of it
 
 static void fail(const char *what)
 {
@@ -52,7 +53,7 @@ static uint64_t chance(void)
 	return plan.chance;
 }
 
-// listen_here has the calls of this process reported to the descriptor it returns.
+// listen_here reports the system calls of this process to the returned descriptor.
 static int listen_here(void)
 {
 #define MEET(call) BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_##call, 0, 1), BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_USER_NOTIF)
@@ -80,7 +81,7 @@ static int reads(int call)
 	return call == SYS_read || call == SYS_pread64 || call == SYS_getdents64;
 }
 
-// cut_short does a read for the program, of no more than so many bytes.
+// cut_short performs a read for the program, of at most plan.bytes bytes.
 static int cut_short(const struct seccomp_notif *n, struct seccomp_notif_resp *answer)
 {
 	static char piece[1 << 16];
@@ -141,7 +142,7 @@ static void take_line(char *line)
 	dprintf(CONTROL, "%lu\n", met);
 }
 
-// watch answers for the calls of the program until that ends.
+// watch responds to the system calls of the program until it exits.
 static void watch(int listener)
 {
 	struct pollfd ends[] = { { listener, POLLIN, 0 }, { CONTROL, POLLIN, 0 } };
@@ -155,7 +156,7 @@ static void watch(int listener)
 			struct seccomp_notif_resp answer = { 0 };
 
 			if (ioctl(listener, SECCOMP_IOCTL_NOTIF_RECV, &n) < 0)
-				continue; // a signal took it back
+				continue; // a signal interrupted the call
 			answer.id = n.id;
 			answer_to(&n, &answer);
 			ioctl(listener, SECCOMP_IOCTL_NOTIF_SEND, &answer);
@@ -185,8 +186,7 @@ int main(int argc, char **argv)
 	if (watcher < 0)
 		fail("fork");
 	if (watcher == 0) {
-		// Its parent may not call what would wait for this child before it has
-		// fetched the descriptor.
+		// The parent must not make a reported system call before this child has its descriptor.
 		close(pair[1]);
 		if (recv(pair[0], &number, sizeof number, MSG_WAITALL) != sizeof number)
 			return 1;
@@ -203,7 +203,7 @@ int main(int argc, char **argv)
 	fcntl(listener, F_SETFD, FD_CLOEXEC);
 	if (send(pair[1], &listener, sizeof listener, 0) != sizeof listener)
 		fail("send");
-	recv(pair[1], &done, 1, 0); // nothing comes, when it has
+	recv(pair[1], &done, 1, 0); // returns when the child has closed its end
 	execv(argv[1], argv + 1);
 	fail(argv[1]);
 }

@@ -1,6 +1,6 @@
-// Command textparse reads answers to scrapes from its standard input, each as a
-// line of its content type, a line of its length, and its body, with the parsers
-// of Prometheus. For each it prints the number of its series, or what is wrong.
+// Command textparse parses scrape responses with the parsers of Prometheus. Each response on its
+// standard input consists of a line with the content type, a line with the length, and the body. For
+// each it prints the number of series or an error.
 package main
 
 import (
@@ -41,7 +41,7 @@ func main() {
 	}
 }
 
-// count returns how many series an answer has. No two may be the same.
+// count returns the number of series of a response. Duplicate series are an error.
 func count(body []byte, contentType string) (int, error) {
 	parser, err := textparse.New(body, contentType, labels.NewSymbolTable(), textparse.ParserOptions{})
 	if err != nil {
@@ -63,7 +63,7 @@ func count(body []byte, contentType string) (int, error) {
 		var l labels.Labels
 		parser.Labels(&l)
 		if seen[string(text)] {
-			return len(seen), fmt.Errorf("%s comes twice", text)
+			return len(seen), fmt.Errorf("duplicate series %s", text)
 		}
 		seen[string(text)] = true
 	}

@@ -1,15 +1,15 @@
 //go:build linux
 
-// Workload is a process that does known work, for tests that compare what
-// exporters say with what happened. It obeys lines on its standard input:
+// Command workload is a process that does known work, to compare the values of
+// exporters with it. It executes commands from its standard input:
 //
-//	cpu MILLISECONDS   computes for so long, by the kernel's own account
-//	write BYTES        writes so many bytes to a file and has them put on the disk
+//	cpu MILLISECONDS   uses that much CPU time, as measured by the kernel
+//	write BYTES        writes and syncs a file
 //	open N             opens N more file descriptors
-//	thread NAME MS     starts a thread of that name, which computes and then sleeps
-//	leave              lets the thread that was started last exit
+//	thread NAME MS     starts a thread with that name, which uses CPU time and sleeps
+//	leave              ends the last thread
 //
-// and answers each with a line when it is done. It ends with its input.
+// It prints a line after each command, and exits at the end of its input.
 package main
 
 import (
@@ -82,7 +82,7 @@ func number(word string) int {
 	return n
 }
 
-// compute burns CPU until a clock has gone on by some milliseconds.
+// compute uses CPU time until a clock has advanced by some milliseconds.
 func compute(clock int32, ms int) {
 	now := func() time.Duration {
 		var t unix.Timespec
@@ -108,7 +108,7 @@ func write(n int) error {
 	return f.Sync()
 }
 
-// thread never unlocks, so that its thread exits with it.
+// thread keeps its OS thread locked, so that the thread exits with it.
 func thread(name string, ms int, started chan<- struct{}, stop <-chan struct{}) {
 	runtime.LockOSThread()
 	rename(name)
