@@ -59,13 +59,13 @@ func TestGraceFor(t *testing.T) {
 		limit, queued int
 		want          time.Duration
 	}{
-		{1, 0, 500 * time.Millisecond},
-		{1, 4, 100 * time.Millisecond},
-		{2, 4, 200 * time.Millisecond},
-		{128, 0, 500 * time.Millisecond},
-		{128, 127, 500 * time.Millisecond},
-		{128, 255, 250 * time.Millisecond},
-		{128, 4095, 15625 * time.Microsecond},
+		{1, 0, 100 * time.Millisecond},
+		{1, 4, 20 * time.Millisecond},
+		{2, 4, 40 * time.Millisecond},
+		{128, 0, 100 * time.Millisecond},
+		{128, 127, 100 * time.Millisecond},
+		{128, 255, 50 * time.Millisecond},
+		{128, 4095, 3125 * time.Microsecond},
 	}
 	for _, tt := range tests {
 		if got := newConnLimiter(tt.limit, false).graceFor(tt.queued); got != tt.want {

@@ -15,8 +15,8 @@ import (
 	"github.com/prometheus/exporter-toolkit/web"
 )
 
-// Listen opens all listeners that the flags name. On error it closes those that
-// it has opened.
+// Listen opens all listeners that the flags name. On error it closes all that
+// are open.
 func Listen(flags *web.FlagConfig) ([]net.Listener, error) {
 	if *flags.WebSystemdSocket {
 		return systemdListeners()
@@ -58,7 +58,7 @@ func listenOn(address string) (net.Listener, error) {
 
 // vsockPort returns the port of an address such as vsock://:9256. A vsock port
 // has 32 bits. The address has no host, because a process can listen only on the
-// context ID of its own virtual machine.
+// context ID of its virtual machine.
 func vsockPort(address string) (uint32, error) {
 	u, err := url.Parse(address)
 	if err != nil {
