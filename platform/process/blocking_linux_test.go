@@ -137,7 +137,7 @@ func wantAllReturn(t *testing.T, p *Process) {
 // Only Children, which reads stat of every process, blocks.
 func TestChildrenOfUnresponsiveProcess(t *testing.T) {
 	tree := threeProcesses(t)
-	table := openTable(t, tree.Root)
+	table := openTestTable(t, tree.Root)
 	p := openIn(t, table, 10)
 	stat := filepath.Join(tree.Root, "11/stat")
 	if err := errors.Join(os.Remove(stat), unix.Mkfifo(stat, 0o600)); err != nil {

@@ -10,7 +10,7 @@ type PageFaults struct {
 
 // PageFaults returns the page fault counts of the process. It reads /proc/PID/stat.
 func (p *Process) PageFaults() (PageFaults, error) {
-	stat, err := p.stat("page faults")
+	stat, err := p.readStat("page faults")
 	if err != nil {
 		return PageFaults{}, err
 	}
@@ -58,7 +58,7 @@ type ContextSwitches struct {
 // /proc/PID/status. Its psutil counterpart is num_ctx_switches.
 func (p *Process) ContextSwitches() (ContextSwitches, error) {
 	const op = "context switches"
-	st, err := p.status(op)
+	st, err := p.readStatus(op)
 	if err != nil {
 		return ContextSwitches{}, err
 	}

@@ -18,7 +18,7 @@ type CPUTimes struct {
 // CPUTimes returns the CPU time of the process, with the resolution of a clock tick
 // (10 ms). It reads /proc/PID/stat.
 func (p *Process) CPUTimes() (CPUTimes, error) {
-	stat, err := p.stat("cpu times")
+	stat, err := p.readStat("cpu times")
 	if err != nil {
 		return CPUTimes{}, err
 	}
@@ -100,7 +100,7 @@ func busyPercent(busy, wall time.Duration) float64 {
 // CPUNum returns the CPU on which the main thread ran last. It reads
 // /proc/PID/stat.
 func (p *Process) CPUNum() (int, error) {
-	stat, err := p.stat("cpu num")
+	stat, err := p.readStat("cpu num")
 	if err != nil {
 		return 0, err
 	}

@@ -44,47 +44,56 @@ func TestEveryProcess(t *testing.T) {
 // wantPlausible checks that a value is in the range of its attribute.
 func wantPlausible(t *testing.T, p *Process, name Attr, value any) {
 	t.Helper()
-	plausible := true
+	var plausible bool
 	switch v := value.(type) {
 	case int:
-		least := 0
-		if name == "nice" {
-			least = -20
-		}
-		plausible = v >= least && v < 1<<30
+		plausible = v >= 0 && v < 1<<30 || name == "nice" && v >= -20
 	case string:
-		switch name {
-		case "name", "username":
-			plausible = v != ""
-		case "cwd":
-			plausible = v == "" || strings.HasPrefix(v, "/") || strings.HasPrefix(v, "(unreachable)")
-		case "terminal":
-			plausible = v == "" || strings.HasPrefix(v, "/dev/")
-		}
+		plausible = isPlausibleText(name, v)
 	case Status:
 		plausible = v.String() != "?"
 	case time.Time:
 		plausible = v.After(time.Unix(0, 0)) && v.Before(time.Now().Add(2*time.Second))
-	case CPUTimes:
-		plausible = min(v.User, v.System, v.ChildrenUser, v.ChildrenSystem, v.IOWait) >= 0
 	case float64:
 		plausible = v >= 0 && v < 1e6
-	case IOPriority:
-		plausible = v.Class >= IOClassNone && v.Class <= IOClassIdle && v.Level >= 0 && v.Level <= 7
-	case MemoryInfo:
-		plausible = v.RSS < 1<<50 && v.Shared <= v.RSS+1<<24
-	case []Thread:
-		plausible = len(v) > 0 && slices.IsSortedFunc(v, func(a, b Thread) int { return a.TID - b.TID })
 	case map[Resource]Limit:
 		plausible = len(v) == resourceCount
-	case []OpenFile:
-		plausible = !slices.ContainsFunc(v, func(f OpenFile) bool { return f.FD < 0 || f.Position < 0 || f.Path[0] != '/' })
-	case []MemoryMap:
-		plausible = !slices.ContainsFunc(v, func(m MemoryMap) bool { return m.RSS > m.Size || m.Path == "" })
+	default:
+		plausible = isPlausibleStruct(value)
 	}
 	if !plausible {
 		t.Errorf("%s of %v: got %v, want a plausible value", name, p, value)
 	}
+}
+
+func isPlausibleText(name Attr, text string) bool {
+	switch name {
+	case "name", "username":
+		return text != ""
+	case "cwd":
+		return text == "" || strings.HasPrefix(text, "/") || strings.HasPrefix(text, "(unreachable)")
+	case "terminal":
+		return text == "" || strings.HasPrefix(text, "/dev/")
+	}
+	return true
+}
+
+func isPlausibleStruct(value any) bool {
+	switch v := value.(type) {
+	case CPUTimes:
+		return min(v.User, v.System, v.ChildrenUser, v.ChildrenSystem, v.IOWait) >= 0
+	case IOPriority:
+		return v.Class >= IOClassNone && v.Class <= IOClassIdle && v.Level >= 0 && v.Level <= 7
+	case MemoryInfo:
+		return v.RSS < 1<<50 && v.Shared <= v.RSS+1<<24
+	case []Thread:
+		return len(v) > 0 && slices.IsSortedFunc(v, func(a, b Thread) int { return a.TID - b.TID })
+	case []OpenFile:
+		return !slices.ContainsFunc(v, func(f OpenFile) bool { return f.FD < 0 || f.Position < 0 || f.Path[0] != '/' })
+	case []MemoryMap:
+		return !slices.ContainsFunc(v, func(m MemoryMap) bool { return m.RSS > m.Size || m.Path == "" })
+	}
+	return true
 }
 
 // TestPIDsAgree compares PIDs, Exists and Open. It polls for PIDs of processes that

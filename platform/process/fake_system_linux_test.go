@@ -109,7 +109,7 @@ func TestConnectionsSkipsClosed(t *testing.T) {
 func TestParentPIDReused(t *testing.T) {
 	tree := proctree.New(t, 1000)
 	tree.Set(proctree.Process{PID: 11, PPID: 1, Start: 100, Comm: "p"}, proctree.Process{PID: 12, PPID: 11, Start: 100, Comm: "p"})
-	p := openIn(t, openTable(t, tree.Root), 12)
+	p := openIn(t, openTestTable(t, tree.Root), 12)
 	view := p.Oneshot()
 	wantEqual(t, "parent", must[int](t)(view.parentPID()), 11)
 	stat := filepath.Join(tree.Root, "12/stat")
@@ -131,7 +131,7 @@ func TestYoungerParent(t *testing.T) {
 		p.Comm = "p"
 		tree.Set(p)
 	}
-	table := openTable(t, tree.Root)
+	table := openTestTable(t, tree.Root)
 	wantEqual(t, "parent", must[int](t)(openIn(t, table, 10).parentPID()), 0)
 	wantEqual(t, "missing parent", must[int](t)(openIn(t, table, 11).parentPID()), 0)
 	wantEqual(t, "parent with the same start time", must[int](t)(openIn(t, table, 12).parentPID()), 11)
@@ -157,7 +157,7 @@ func TestExistsWithEmptyStatus(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(tree.Root, "10", "status"), nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	wantEqual(t, "exists", must[bool](t)(openTable(t, tree.Root).Exists(10)), true)
+	wantEqual(t, "exists", must[bool](t)(openTestTable(t, tree.Root).Exists(10)), true)
 }
 
 func TestInvalidArguments(t *testing.T) {

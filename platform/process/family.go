@@ -9,7 +9,7 @@ import (
 // PPID returns the PID of the parent, or 0 if no parent is visible. It changes when
 // the parent exits. It reads /proc/PID/stat.
 func (p *Process) PPID() (int, error) {
-	stat, err := p.stat("ppid")
+	stat, err := p.readStat("ppid")
 	if err != nil {
 		return 0, err
 	}

@@ -61,7 +61,7 @@ func openProcess(t testing.TB, pid int) *Process {
 	return p
 }
 
-func openTable(t *testing.T, root string) *Table {
+func openTestTable(t *testing.T, root string) *Table {
 	t.Helper()
 	table := must[*Table](t)(OpenTable(root))
 	t.Cleanup(func() { _ = table.Close() })

@@ -21,7 +21,7 @@ type MemoryInfo struct {
 // is cheap. RSS may be wrong by some pages per CPU, because the kernel batches its
 // updates.
 func (p *Process) MemoryInfo() (MemoryInfo, error) {
-	m, err := p.statm("memory info")
+	m, err := p.readStatm("memory info")
 	if err != nil {
 		return MemoryInfo{}, err
 	}
@@ -43,7 +43,7 @@ type MemoryInfoEx struct {
 // MemoryInfoEx returns further memory use of the process. It reads
 // /proc/PID/status and costs as much as [Process.MemoryInfo].
 func (p *Process) MemoryInfoEx() (MemoryInfoEx, error) {
-	st, err := p.status("memory info ex")
+	st, err := p.readStatus("memory info ex")
 	if err != nil {
 		return MemoryInfoEx{}, err
 	}

@@ -91,7 +91,7 @@ func TestHidepid1(t *testing.T) {
 	if !runNested(t, syscall.CLONE_NEWNS) {
 		return
 	}
-	table := openTable(t, mountAsNobody(t, "hidepid=1")[0])
+	table := openTestTable(t, mountAsNobody(t, "hidepid=1")[0])
 	pids := must[[]int](t)(table.PIDs())
 	if !slices.Contains(pids, os.Getpid()) || !slices.Contains(pids, os.Getppid()) {
 		t.Errorf("got PIDs %v, want this process and its parent among them", pids)
@@ -141,7 +141,7 @@ func TestHidepid2(t *testing.T) {
 	if !runNested(t, syscall.CLONE_NEWNS) {
 		return
 	}
-	table := openTable(t, mountAsNobody(t, "hidepid=2")[0])
+	table := openTestTable(t, mountAsNobody(t, "hidepid=2")[0])
 	pids := must[[]int](t)(table.PIDs())
 	if !slices.Contains(pids, os.Getpid()) || slices.Contains(pids, os.Getppid()) {
 		t.Errorf("got PIDs %v, want this process among them and not its parent", pids)
@@ -170,7 +170,7 @@ func TestSubsetPID(t *testing.T) {
 	if _, err := os.Stat(filepath.Join(root, "stat")); err == nil {
 		t.Fatal("got /stat in a mount with subset=pid, want none")
 	}
-	table := openTable(t, root)
+	table := openTestTable(t, root)
 	child := startChild(t, nil)
 	self, normal := openIn(t, table, os.Getpid()), openProcess(t, os.Getpid())
 	wantEqual(t, "total memory", must[uint64](t)(table.MemoryBytes()), must[uint64](t)(normal.shared.table.MemoryBytes()))
@@ -203,7 +203,7 @@ func TestHostTableInPIDNamespace(t *testing.T) {
 		return
 	}
 	wantEqual(t, "PID in its own namespace", os.Getpid(), 1)
-	table := openTable(t, "/proc")
+	table := openTestTable(t, "/proc")
 	pids := must[[]int](t)(table.PIDs())
 	first := openIn(t, table, pids[0])
 	for name, err := range map[string]error{

@@ -18,7 +18,7 @@ const maxComm = 15
 // bytes; Name completes such a name from the command line if that starts with it.
 func (p *Process) Name() (string, error) {
 	const op = "name"
-	stat, err := p.stat(op)
+	stat, err := p.readStat(op)
 	if err != nil {
 		return "", err
 	}
@@ -26,7 +26,7 @@ func (p *Process) Name() (string, error) {
 	if len(name) < maxComm {
 		return name, nil
 	}
-	args, err := p.cmdline(op)
+	args, err := p.readArgs(op)
 	switch {
 	case errors.Is(err, ErrAccessDenied), errors.Is(err, ErrZombie), errors.Is(err, ErrTooLarge):
 	case err != nil:
@@ -44,9 +44,10 @@ func (p *Process) Name() (string, error) {
 // arguments. A process title without a trailing NUL is split at spaces. A kernel
 // thread has no arguments. More than 8 MiB, which execve(2) does not accept, is an
 // error that matches [ErrTooLarge].
-func (p *Process) Cmdline() ([]string, error) { return p.cmdline("cmdline") }
+func (p *Process) Cmdline() ([]string, error) { return p.readArgs("cmdline") }
 
-func (p *Process) cmdline(op string) ([]string, error) {
+// readArgs returns the command line arguments.
+func (p *Process) readArgs(op string) ([]string, error) {
 	text, err := p.cmdlineText(op)
 	if err != nil {
 		return nil, err

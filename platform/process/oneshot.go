@@ -89,8 +89,8 @@ func (p *Process) putBuffer(buf *[]byte) {
 	}
 }
 
-// stat returns /proc/PID/stat.
-func (p *Process) stat(op string) (*procfs.Stat, error) {
+// readStat returns /proc/PID/stat.
+func (p *Process) readStat(op string) (*procfs.Stat, error) {
 	var cache *cached[procfs.Stat]
 	if p.cache != nil {
 		cache = &p.cache.stat
@@ -102,8 +102,8 @@ func (p *Process) stat(op string) (*procfs.Stat, error) {
 	})
 }
 
-// status returns /proc/PID/status.
-func (p *Process) status(op string) (*procfs.Status, error) {
+// readStatus returns /proc/PID/status.
+func (p *Process) readStatus(op string) (*procfs.Status, error) {
 	var cache *cached[procfs.Status]
 	if p.cache != nil {
 		cache = &p.cache.status
@@ -111,8 +111,8 @@ func (p *Process) status(op string) (*procfs.Status, error) {
 	return parseFile(p, cache, op, "status", procfs.ParseStatus)
 }
 
-// statm returns /proc/PID/statm.
-func (p *Process) statm(op string) (*procfs.Statm, error) {
+// readStatm returns /proc/PID/statm.
+func (p *Process) readStatm(op string) (*procfs.Statm, error) {
 	var cache *cached[procfs.Statm]
 	if p.cache != nil {
 		cache = &p.cache.statm

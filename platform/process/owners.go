@@ -5,7 +5,7 @@ import "github.com/seed57308aee/process_exporter/procfs"
 // Terminal returns the path of the controlling terminal, or "" if there is none. It
 // reads the device number in /proc/PID/stat.
 func (p *Process) Terminal() (string, error) {
-	stat, err := p.stat("terminal")
+	stat, err := p.readStat("terminal")
 	if err != nil || stat.TTY == 0 {
 		return "", err
 	}
@@ -18,28 +18,33 @@ type Owners struct{ Real, Effective, Saved uint32 }
 // UIDs returns the user IDs of the process. It reads /proc/PID/status.
 func (p *Process) UIDs() (Owners, error) {
 	const op = "uids"
-	st, err := p.status(op)
+	st, err := p.readStatus(op)
 	if err != nil {
 		return Owners{}, err
 	}
-	return p.owners(op, st.UIDs, st.Have&procfs.StatusUIDs != 0)
+	if st.Have&procfs.StatusUIDs == 0 {
+		return Owners{}, p.wrap(op, ErrUnsupported)
+	}
+	return newOwners(st.UIDs), nil
 }
 
 // GIDs returns the group IDs of the process. It reads /proc/PID/status.
 func (p *Process) GIDs() (Owners, error) {
 	const op = "gids"
-	st, err := p.status(op)
+	st, err := p.readStatus(op)
 	if err != nil {
 		return Owners{}, err
 	}
-	return p.owners(op, st.GIDs, st.Have&procfs.StatusGIDs != 0)
-}
-
-func (p *Process) owners(op string, ids [4]uint32, have bool) (Owners, error) {
-	if !have {
+	if st.Have&procfs.StatusGIDs == 0 {
 		return Owners{}, p.wrap(op, ErrUnsupported)
 	}
-	return Owners{Real: ids[0], Effective: ids[1], Saved: ids[2]}, nil
+	return newOwners(st.GIDs), nil
+}
+
+// newOwners converts the IDs of a line of status: real, effective, saved and file
+// system.
+func newOwners(ids [4]uint32) Owners {
+	return Owners{Real: ids[0], Effective: ids[1], Saved: ids[2]}
 }
 
 // Username returns the name of the real user, or the decimal user ID if the user

@@ -9,7 +9,7 @@ import (
 // 19. It reads /proc/PID/stat, or uses getpriority(2) if the file is hidden.
 func (p *Process) Nice() (int, error) {
 	const op = "nice"
-	stat, err := p.stat(op)
+	stat, err := p.readStat(op)
 	if err == nil {
 		return stat.Nice, nil
 	}

@@ -95,7 +95,7 @@ func (p *Process) readID(op string) (err error) {
 	if s.id.Serial, err = s.handle.serial(); err != nil {
 		return p.wrap(op, err)
 	}
-	stat, err := p.stat(op)
+	stat, err := p.readStat(op)
 	switch {
 	case err == nil:
 		s.id.Start, s.name = stat.StartTicks, string(stat.Comm)
@@ -201,7 +201,7 @@ func (p *Process) Running() bool {
 // CreateTime returns the start time of the process, by the wall clock as it is
 // set now. Its resolution is one clock tick (10 ms). It reads /proc/PID/stat.
 func (p *Process) CreateTime() (time.Time, error) {
-	stat, err := p.stat("create time")
+	stat, err := p.readStat("create time")
 	if err != nil {
 		return time.Time{}, err
 	}

@@ -51,7 +51,7 @@ func (s Status) String() string {
 
 // Status returns the state of the main thread. It reads /proc/PID/stat.
 func (p *Process) Status() (Status, error) {
-	stat, err := p.stat("status")
+	stat, err := p.readStat("status")
 	if err != nil {
 		return 0, err
 	}

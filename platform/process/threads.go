@@ -11,7 +11,7 @@ import (
 
 // NumThreads returns the thread count of the process. It reads /proc/PID/stat.
 func (p *Process) NumThreads() (int, error) {
-	stat, err := p.stat("num threads")
+	stat, err := p.readStat("num threads")
 	if err != nil {
 		return 0, err
 	}

@@ -34,7 +34,7 @@ func Main(m *testing.M) int {
 	if buildDir, err = os.MkdirTemp("", "testenv"); err == nil {
 		err = os.Chmod(buildDir, 0o755)
 	}
-	defer os.RemoveAll(buildDir)
+	defer func() { _ = os.RemoveAll(buildDir) }()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
