@@ -82,19 +82,19 @@ func (d *decoder) document(text []byte) (*yaml.Node, error) {
 		}
 		d.warn(at, "only the first document of a file is read; move its rules above the ---")
 	}
-	if len(doc.Content) == 0 || isNull(follow(doc.Content[0])) {
+	if len(doc.Content) == 0 || isNull(resolveAlias(doc.Content[0])) {
 		return empty, nil
 	}
-	return follow(doc.Content[0]), nil
+	return resolveAlias(doc.Content[0]), nil
 }
 
 // rule decodes an item of process_names.
 func (d *decoder) rule(n *yaml.Node) (*Rule, error) {
-	if err := d.spend(n, 1); err != nil {
+	if err := d.countNodes(n, 1); err != nil {
 		return nil, err
 	}
 	at := n
-	if n = follow(n); n.Kind != yaml.MappingNode {
+	if n = resolveAlias(n); n.Kind != yaml.MappingNode {
 		return nil, d.fail(at, nil, "a rule is %s, not a mapping; write it as \"- comm: [java]\"", kindOf(n))
 	}
 	keys, err := d.mapping(n, keyNames(ruleKeys))
@@ -217,7 +217,7 @@ func (d *decoder) items(key string, list *yaml.Node) ([]string, []*yaml.Node, er
 	default:
 		return nil, nil, d.fail(list, nil, "%s is %s, not a list; write it as a list: %s: [java]", key, kindOf(list), key)
 	}
-	if err := d.spend(list, len(nodes)); err != nil {
+	if err := d.countNodes(list, len(nodes)); err != nil {
 		return nil, nil, err
 	}
 	var texts []string
@@ -226,7 +226,7 @@ func (d *decoder) items(key string, list *yaml.Node) ([]string, []*yaml.Node, er
 		if err != nil {
 			return nil, nil, err
 		}
-		if isNull(follow(item)) {
+		if isNull(resolveAlias(item)) {
 			d.warn(item, "an item of %s is empty, which means the empty string; write '' or remove it", key)
 		}
 		texts = append(texts, text)
@@ -237,7 +237,7 @@ func (d *decoder) items(key string, list *yaml.Node) ([]string, []*yaml.Node, er
 // text returns the text of a scalar, "" for null.
 func (d *decoder) text(n *yaml.Node, what string) (string, error) {
 	at := n
-	if n = follow(n); n.Kind != yaml.ScalarNode {
+	if n = resolveAlias(n); n.Kind != yaml.ScalarNode {
 		return "", d.fail(at, nil, "%s is %s, not text; put it in quotes if it begins with [ or {", what, kindOf(n))
 	}
 	if isNull(n) {

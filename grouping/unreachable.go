@@ -36,13 +36,13 @@ func (d *decoder) warnUnreachable(rules []*Rule) {
 // selector of r follows from a selector of other.
 func (r *Rule) covers(other *Rule) bool {
 	return !slices.ContainsFunc(r.selectors, func(sel selector) bool {
-		return !slices.ContainsFunc(other.selectors, func(from selector) bool { return follows(sel, from) })
+		return !slices.ContainsFunc(other.selectors, func(from selector) bool { return isImpliedBy(sel, from) })
 	})
 }
 
-// follows reports whether every process that passes the selector from certainly
+// isImpliedBy reports whether every process that passes the selector from certainly
 // passes sel.
-func follows(sel, from selector) bool {
+func isImpliedBy(sel, from selector) bool {
 	switch sel := sel.(type) {
 	case *listSelector:
 		from, ok := from.(*listSelector)

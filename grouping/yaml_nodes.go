@@ -19,8 +19,8 @@ import (
 // Only aliases of aliases exceed it: a few lines of them expand to any number of nodes.
 const maxNodes = maxConfigBytes / 2
 
-// spend adds to the number of decoded nodes. It fails above maxNodes.
-func (d *decoder) spend(at *yaml.Node, nodes int) error {
+// countNodes adds to the number of decoded nodes. It fails above maxNodes.
+func (d *decoder) countNodes(at *yaml.Node, nodes int) error {
 	if d.nodes += nodes; d.nodes > maxNodes {
 		return d.fail(at, nil, "aliases make the file too large; write fewer rules")
 	}
@@ -42,13 +42,13 @@ func (d *decoder) collect(m *yaml.Node, known []string, values map[string]*yaml.
 		return nil
 	}
 	seen[m] = true
-	if err := d.spend(m, len(m.Content)); err != nil {
+	if err := d.countNodes(m, len(m.Content)); err != nil {
 		return err
 	}
 	own := make(map[string]*yaml.Node)
 	var merged []*yaml.Node
 	for i := 0; i+1 < len(m.Content); i += 2 {
-		at, key, value := m.Content[i], follow(m.Content[i]), follow(m.Content[i+1])
+		at, key, value := m.Content[i], resolveAlias(m.Content[i]), resolveAlias(m.Content[i+1])
 		switch {
 		case key.Kind != yaml.ScalarNode:
 			return d.fail(at, nil, "a key is %s, not text; the keys here are %s", kindOf(key), strings.Join(known, ", "))
@@ -82,11 +82,11 @@ func (d *decoder) merge(n *yaml.Node, known []string, values map[string]*yaml.No
 	if n.Kind == yaml.SequenceNode {
 		sources = n.Content
 	}
-	if err := d.spend(n, len(sources)); err != nil {
+	if err := d.countNodes(n, len(sources)); err != nil {
 		return err
 	}
 	for _, source := range sources {
-		m := follow(source)
+		m := resolveAlias(source)
 		if m.Kind != yaml.MappingNode {
 			return d.fail(source, nil, "<< merges %s; give it the alias of a mapping", kindOf(m))
 		}
@@ -180,9 +180,9 @@ func firstBadLine(text []byte) int {
 	return 1
 }
 
-// follow returns the node that an alias refers to, or n itself. The parser never
+// resolveAlias returns the node that an alias refers to, or n itself. The parser never
 // creates an alias of an alias.
-func follow(n *yaml.Node) *yaml.Node {
+func resolveAlias(n *yaml.Node) *yaml.Node {
 	if n.Kind == yaml.AliasNode {
 		return n.Alias
 	}
