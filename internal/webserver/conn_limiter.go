@@ -9,13 +9,15 @@ import (
 
 const (
 	// maxAcceptDelay is the time within which a connection in the accept queue
-	// gets a place if no other connection closes by itself. It is the longest grace
-	// period, and a lower limit of the latency when idle connections use all places. It takes longer with
-	// more than 6 queued connections per place, because of minRequestGrace.
+	// gets a place if no other connection closes by itself. It takes longer with
+	// more than 6 queued connections per place, because of minRequestGrace. It is
+	// also the longest grace period: if idle connections use all places, a new one
+	// waits at least this long.
 	maxAcceptDelay = 100 * time.Millisecond
 
 	// minRequestGrace is the shortest time in which a new client must begin its
-	// request, and then complete it. It exceeds the delays of a busy scheduler.
+	// request, and then complete it. A busy machine needs some of it to notice
+	// that a request has arrived.
 	minRequestGrace = 15 * time.Millisecond
 
 	// minTransferGrace is the shortest time for a TLS round trip and for receiving
@@ -33,11 +35,11 @@ const (
 
 // A connLimiter limits the number of open connections of all listeners. When the
 // limit is reached, it evicts the connection that has been in its state for the
-// longest time beyond its grace period: first connections without a request,
-// then connections that do not read their response. It never evicts a connection whose
-// request is being processed; new connections wait in the accept queue until a
-// request is finished. Under contention each connection is closed after one
-// response, so that its client queues behind the others.
+// longest time beyond its grace period: first connections without a request, then
+// connections that do not read their response. It never evicts a connection whose
+// request is being processed; new connections then wait in the accept queue.
+// Under contention each connection is closed after one response, so that its
+// client queues behind the others.
 type connLimiter struct {
 	limit          int
 	tls            bool
