@@ -33,7 +33,8 @@ func TestAccounting(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	rules := writeFile(t, "rules.yaml", "process_names:\n  - name: \"acct-{{.Matches.name}}\"\n    cmdline: ['shortlived-(?P<name>\\w+)$']\n")
+	rules := writeFile(t, "rules.yaml",
+		"process_names:\n  - name: \"acct-{{.Matches.name}}\"\n    cmdline: ['shortlived-(?P<name>\\w+)$']\n")
 	bpf := startExporter(t, "--source=bpf", "-config.path", rules)
 	procfs := startExporter(t, "--source=procfs", "-config.path", rules)
 	api := startPrometheus(t, server, strings.TrimPrefix(bpf.URL, "http://"), 5*time.Second)

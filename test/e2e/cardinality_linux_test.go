@@ -146,7 +146,9 @@ func TestManyThreadNames(t *testing.T) {
 			procs, threads, inAll = 5, 10_000, 20_000
 		}
 		allowPIDs(t, procs*threads)
-		r := startWithLimits(t, source, "process_names: [{name: '{{.Comm}}', comm: [manyprocs0, manyprocs1, manyprocs2, manyprocs3, manyprocs4]}, {name: early, cmdline: 'workload early$'}]\n",
+		r := startWithLimits(t, source,
+			"process_names: [{name: '{{.Comm}}', comm: [manyprocs0, manyprocs1, manyprocs2, manyprocs3, manyprocs4]}, {name: early, cmdline: "+
+				"'workload early$'}]\n",
 			"--max-thread-names="+strconv.Itoa(inAll))
 		early := startWorker(t, "early")
 		early.do("thread first 0")

@@ -58,7 +58,8 @@ func scrapeChurn(t *testing.T, r *instance, scrapes int) {
 	}
 	t.Logf("%d scrapes, %d starts per second: peak of the first scrapes %v, of the last %v", scrapes, churnRate, early, late)
 	// The heap size varies, and a scrape opens one file or connection at a time.
-	if !raceDetector && late.memoryKB > early.memoryKB+early.memoryKB/8+1024 || late.goroutines > early.goroutines+2 || late.fds > early.fds+2 {
+	if !raceDetector && late.memoryKB > early.memoryKB+early.memoryKB/8+1024 || late.goroutines > early.goroutines+2 ||
+		late.fds > early.fds+2 {
 		t.Errorf("got %v after %d scrapes, want about %v as in the first scrapes", late, scrapes, early)
 	}
 }
@@ -67,7 +68,8 @@ func scrapeChurn(t *testing.T, r *instance, scrapes int) {
 // exit.
 func (l *load) startAlone(t *testing.T, source string) *instance {
 	t.Helper()
-	return startInNamespace(t, fmt.Sprintf("%s %s 100000 %d & exec %s --source=%s --web.listen-address=127.0.0.1:0", l.spawn, l.program, churnRate, l.exporter, source))
+	return startInNamespace(t, fmt.Sprintf("%s %s 100000 %d & exec %s --source=%s --web.listen-address=127.0.0.1:0", l.spawn, l.program,
+		churnRate, l.exporter, source))
 }
 
 // startInNamespace runs a script in its own PID namespace, with files as its descriptors 3 and up. The

@@ -33,7 +33,8 @@ func TestStartupErrors(t *testing.T) {
 		{"no procfs", []string{free, "-procfs=/nonexistent"}, []string{"--procfs=/nonexistent"}},
 		{"procfs is a file", []string{free, "-procfs", badConfig}, []string{"--procfs", "bad.yml"}},
 		{"procfs is none", []string{free, "-procfs", t.TempDir()}, []string{"--procfs"}},
-		{"port in use", []string{"-web.listen-address", busy.Addr().String()}, []string{busy.Addr().String(), "in use", "--web.listen-address"}},
+		{"port in use", []string{"-web.listen-address", busy.Addr().String()},
+			[]string{busy.Addr().String(), "in use", "--web.listen-address"}},
 		{"one of two ports in use", []string{free, "-web.listen-address", busy.Addr().String()}, []string{busy.Addr().String(), "in use"}},
 		{"bad address", []string{"-web.listen-address=localhost"}, []string{"localhost", "--web.listen-address"}},
 		{"bad port of a virtual machine", []string{"-web.listen-address=vsock://x"}, []string{"vsock://:9256"}},
@@ -84,7 +85,8 @@ func TestInformationFlags(t *testing.T) {
 		{"check, default", []string{"-config.check"}, 0, []string{"good"}, 1},
 		{"check, doubtful", []string{"-config.check", "-config.path", typo}, 1, []string{filepath.Base(typo) + ":1", "process_names"}, 1},
 		{"check, bad", []string{"-config.check", "-config.path", bad}, 1, []string{filepath.Base(bad) + ":2"}, 1},
-		{"check, both bad", []string{"-config.check", "-config.path", bad, "-web.config.file", web}, 1, []string{"bad.yml:2", "web.yml", "nonsense"}, 2},
+		{"check, both bad", []string{"-config.check", "-config.path", bad, "-web.config.file", web}, 1,
+			[]string{"bad.yml:2", "web.yml", "nonsense"}, 2},
 		{"check, bad mapping", []string{"-config.check", "-namemapping=java"}, 1, []string{"--namemapping"}, 1},
 	}
 	for _, tt := range tests {

@@ -37,7 +37,8 @@ func TestDistinctNames(t *testing.T) {
 		t.Fatal(err)
 	}
 	dir := t.TempDir() // its name is part of every command line
-	rules := writeFile(t, "rules.yaml", "process_names:\n- {name: bystander, cmdline: 'bystander$'}\n- {name: 'n {{.Comm}}', cmdline: '"+dir+"'}\n")
+	rules := writeFile(t, "rules.yaml",
+		"process_names:\n- {name: bystander, cmdline: 'bystander$'}\n- {name: 'n {{.Comm}}', cmdline: '"+dir+"'}\n")
 	const limit = 2000
 	r := startCommand(t, exec.Command(path, "--web.listen-address=127.0.0.1:0", "--source=bpf", "--children=false", "-config.path", rules))
 	eventually(t, "a listener", func() bool { r.checkRunning(); return len(r.addresses()) > 0 })
@@ -51,7 +52,8 @@ func TestDistinctNames(t *testing.T) {
 	var series sampleSet
 	sum := func(metric string) (sum float64) {
 		for key, v := range series {
-			if strings.HasPrefix(key, "namedprocess_namegroup_"+metric+"{") && (strings.Contains(key, `groupname="n `) || strings.Contains(key, `groupname="_other"`)) {
+			if strings.HasPrefix(key, "namedprocess_namegroup_"+metric+"{") && (strings.Contains(key, `groupname="n `) ||
+				strings.Contains(key, `groupname="_other"`)) {
 				sum += v
 			}
 		}

@@ -40,12 +40,16 @@ func TestEnvironments(t *testing.T) {
 		procfs               string // "": $1
 		want, not            []string
 	}{
-		{"hidepid=2", "mount -t proc -o hidepid=2 proc $1", unprivileged, "", []string{failed, "namedprocess_exporter_proc_visibility 0\n"}, []string{sleeper}},
-		{"hidepid=1", "mount -t proc -o hidepid=1 proc $1", unprivileged, "", []string{failed, "namedprocess_exporter_proc_visibility 0\n"}, []string{sleeper}},
-		{"hidepid=4", "mount -t proc -o hidepid=4 proc $1", unprivileged, "", []string{failed, "namedprocess_exporter_proc_visibility 0\n"}, []string{sleeper}},
+		{"hidepid=2", "mount -t proc -o hidepid=2 proc $1", unprivileged, "", []string{failed, "namedprocess_exporter_proc_visibility 0\n"},
+			[]string{sleeper}},
+		{"hidepid=1", "mount -t proc -o hidepid=1 proc $1", unprivileged, "", []string{failed, "namedprocess_exporter_proc_visibility 0\n"},
+			[]string{sleeper}},
+		{"hidepid=4", "mount -t proc -o hidepid=4 proc $1", unprivileged, "", []string{failed, "namedprocess_exporter_proc_visibility 0\n"},
+			[]string{sleeper}},
 		{"hidepid=2 as root", "mount -t proc -o hidepid=2 proc $1", "", "", []string{whole, sleeper}, nil},
 		{"subset=pid", "mount -t proc -o subset=pid proc $1", unprivileged, "", []string{whole, sleeper}, nil},
-		{"a namespace without processes", "unshare -p -f mount -t proc proc $1", "", "", []string{failed}, []string{"namedprocess_namegroup_num_procs{"}},
+		{"a namespace without processes", "unshare -p -f mount -t proc proc $1", "", "", []string{failed},
+			[]string{"namedprocess_namegroup_num_procs{"}},
 		{"no /proc", "mount --move /proc $1 || { mount --rbind /proc $1 && umount -l /proc; }", "", "", []string{whole, sleeper}, nil},
 		{"another namespace", ":", "unshare -p -f --kill-child ", "/proc", []string{whole, sleeper}, nil},
 		{"its own namespace", ":", "unshare -p -f --kill-child --mount-proc ", "/proc", []string{whole}, []string{sleeper}},
@@ -79,7 +83,8 @@ func startInMountNamespace(t *testing.T, before, prefix, source, procfs string) 
 	if procfs == "" {
 		procfs = dir
 	}
-	script := fmt.Sprintf("set -e; %s; exec %s %s --source=%s --procfs=%s --web.listen-address=127.0.0.1:0", before, prefix, executableCopy(t), source, procfs)
+	script := fmt.Sprintf("set -e; %s; exec %s %s --source=%s --procfs=%s --web.listen-address=127.0.0.1:0", before, prefix,
+		executableCopy(t), source, procfs)
 	r := startCommand(t, exec.Command("unshare", "-m", "--propagation=private", "sh", "-c", script, "sh", dir))
 	r.URL = r.waitForURL()
 	return r
@@ -120,7 +125,8 @@ func TestHidepidWithBPF(t *testing.T) {
 	hidden := []string{bpf, "namedprocess_exporter_scrape_success 0\n", "namedprocess_exporter_proc_visibility 0\n"}
 	shown := []string{bpf, "namedprocess_exporter_scrape_success 1\n", "namedprocess_exporter_proc_visibility 1\n", sleeper}
 	startIdleProcess(t, "sleeper")
-	for options, want := range map[string][]string{"hidepid=1": hidden, "hidepid=2": hidden, "hidepid=4": hidden, "hidepid=2,gid=65534": shown, "hidepid=0": shown} {
+	for options, want := range map[string][]string{"hidepid=1": hidden, "hidepid=2": hidden, "hidepid=4": hidden,
+		"hidepid=2,gid=65534": shown, "hidepid=0": shown} {
 		t.Run(options, func(t *testing.T) {
 			r := startInMountNamespace(t, "mount -t proc -o "+options+" proc $1", unprivileged, "bpf", "")
 			r.waitForScrape(want, nil)
@@ -225,17 +231,20 @@ func TestUnexpectedProcEntries(t *testing.T) {
 			tree.Set(proctree.Process{PID: pid, Comm: "p", Args: []string{"x"}, Start: 5})
 		}
 		at := func(name string) string { return filepath.Join(tree.Root, name) }
-		for _, name := range []string{"21", "023", "24x", "x25", "-26", "+27", " 28", "29\n", "99999999999999999999", "4294967297", "0", "１２", "\xff", "3 0", "1e1", "0x1f"} {
+		for _, name := range []string{"21", "023", "24x", "x25", "-26", "+27", " 28", "29\n", "99999999999999999999", "4294967297", "0", "１２",
+			"\xff", "3 0", "1e1", "0x1f"} {
 			if err := os.WriteFile(at(name), []byte("noise"), 0o600); err != nil {
 				t.Fatal(err)
 			}
 		}
-		for _, name := range []string{"41", "42a", "-43", "044", "0000000000000000010", "99999999999999999998", "4294967306", "18446744073709551626"} {
+		for _, name := range []string{"41", "42a", "-43", "044", "0000000000000000010", "99999999999999999998", "4294967306",
+			"18446744073709551626"} {
 			if err := os.Mkdir(at(name), 0o700); err != nil {
 				t.Fatal(err)
 			}
 		}
-		err := errors.Join(os.Symlink("/nonexistent", at("51")), os.Symlink("10", at("52x")), os.Symlink("55", at("55")), unix.Mkfifo(at("53"), 0o600))
+		err := errors.Join(os.Symlink("/nonexistent", at("51")), os.Symlink("10", at("52x")), os.Symlink("55", at("55")),
+			unix.Mkfifo(at("53"), 0o600))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -261,14 +270,16 @@ func TestProcessLimit(t *testing.T) {
 	for _, limit := range []string{"1", "64"} {
 		t.Run(limit, func(t *testing.T) {
 			const user = "65531" // no other process runs as this user
-			command := exec.Command(bash, "-c", `ulimit -u `+limit+`; exec setpriv --reuid=`+user+` --regid=`+user+` --clear-groups --inh-caps=-all "$0" "$@"`,
+			command := exec.Command(bash, "-c",
+				`ulimit -u `+limit+`; exec setpriv --reuid=`+user+` --regid=`+user+` --clear-groups --inh-caps=-all "$0" "$@"`,
 				executablePlainCopy(t), "--source=procfs", "--web.listen-address=127.0.0.1:0")
 			r := startCommand(t, command)
 			if !r.waitForStart() {
 				r.checkStartupError()
 				return
 			}
-			if body := r.Scrape(); !strings.Contains(body, "namedprocess_exporter_scrape_success 1\n") || !strings.Contains(body, `num_procs{groupname="sleeper"} 1`) {
+			if body := r.Scrape(); !strings.Contains(body, "namedprocess_exporter_scrape_success 1\n") ||
+				!strings.Contains(body, `num_procs{groupname="sleeper"} 1`) {
 				t.Errorf("got %.500s, want a successful scrape with the sleeper", body)
 			}
 		})
@@ -329,7 +340,8 @@ func startIdleProcess(t *testing.T, name string) *exec.Cmd {
 func TestFileDescriptorLimit(t *testing.T) {
 	requireLinux(t)
 	startIdleProcess(t, "sleeper")
-	r := startCommand(t, exec.Command("sh", "-c", `ulimit -n 64; exec "$0" "$@"`, binary, "--web.listen-address=127.0.0.1:0", "--source=procfs"))
+	r := startCommand(t, exec.Command("sh", "-c", `ulimit -n 64; exec "$0" "$@"`, binary, "--web.listen-address=127.0.0.1:0",
+		"--source=procfs"))
 	r.URL = r.waitForURL()
 	for range 200 {
 		r.dial()
@@ -351,7 +363,8 @@ func TestStartTimeInTimeNamespace(t *testing.T) {
 	requireRoot(t)
 	startIdleProcess(t, "sleeper")
 	for _, source := range []string{"procfs", "auto"} {
-		r := startCommand(t, exec.Command("unshare", "--time", "--boottime", "100000", binary, "--web.listen-address=127.0.0.1:0", "--source="+source))
+		r := startCommand(t, exec.Command("unshare", "--time", "--boottime", "100000", binary, "--web.listen-address=127.0.0.1:0",
+			"--source="+source))
 		r.URL = r.waitForURL()
 		metrics, _ := parseMetrics(t, r.Scrape())
 		got := metrics[`namedprocess_namegroup_oldest_start_time_seconds{groupname="sleeper"}`]

@@ -24,10 +24,13 @@ func TestForkStorm(t *testing.T) {
 	longer := l.withScript("#!/bin/sh\nsleep 0.02\n") // lives long enough to be found by a walk, and exits during its reads
 	eachSource(t, func(t *testing.T, source string) {
 		procs := startManyProcs(t, "processes", sleeping)
-		rules := fmt.Sprintf("process_names:\n- {name: storm, cmdline: ['^(/bin/sh )?(%s|%s)$']}\n- {name: manyprocs, cmdline: ['^%s ']}\n", l.program, longer.program, procs.Path)
-		r := startCommand(t, exec.Command(l.exporter, source, "--children=false", "--web.listen-address=127.0.0.1:0", "--config.path", writeFile(t, "rules.yaml", rules)))
+		rules := fmt.Sprintf("process_names:\n- {name: storm, cmdline: ['^(/bin/sh )?(%s|%s)$']}\n- {name: manyprocs, cmdline: ['^%s ']}\n",
+			l.program, longer.program, procs.Path)
+		r := startCommand(t, exec.Command(l.exporter, source, "--children=false", "--web.listen-address=127.0.0.1:0", "--config.path",
+			writeFile(t, "rules.yaml", rules)))
 		r.URL = r.waitForURL()
-		s := &stormTest{instance: r, backgroundWalks: source == "--source=bpf", loads: map[*load]rate{l: loadRate, longer: loadRate / 20}, last: make(sampleSet)}
+		s := &stormTest{instance: r, backgroundWalks: source == "--source=bpf", loads: map[*load]rate{l: loadRate, longer: loadRate / 20},
+			last: make(sampleSet)}
 		s.scrape(t)
 		first := s.during(t, warm, pause)
 		before := statusKB(t, r.PID, "VmRSS")
@@ -39,7 +42,8 @@ func TestForkStorm(t *testing.T) {
 		}
 		s.scrape(t)
 		after := statusKB(t, r.PID, "VmRSS")
-		t.Logf("%d processes, %.0f per second: %d scrapes, %v of CPU time; memory %d KiB before, %d KiB after", main.count, main.perSecond(), scrapes, used, before, after)
+		t.Logf("%d processes, %.0f per second: %d scrapes, %v of CPU time; memory %d KiB before, %d KiB after", main.count, main.perSecond(),
+			scrapes, used, before, after)
 		if after > before+8<<10 && !raceDetector {
 			t.Errorf("got %d KiB of memory after the storm, want about the %d KiB before it", after, before)
 		}
@@ -105,8 +109,10 @@ func (s *stormTest) scrape(t *testing.T) {
 	// that its parent has not reaped yet belongs to the group of its last identity. With bpf there are
 	// also walks between scrapes, which the counters include.
 	zombies := series[`namedprocess_namegroup_states{groupname="storm",state="Zombie"}`]
-	for name, want := range map[string]float64{"namedprocess_scrape_errors": 0, "namedprocess_scrape_procread_errors": 0, "namedprocess_scrape_partial_errors": zombies} {
-		if got := series.value(t, name) - s.before.value(t, name); got != want && !(s.backgroundWalks && name == "namedprocess_scrape_partial_errors" && got > want) {
+	for name, want := range map[string]float64{"namedprocess_scrape_errors": 0, "namedprocess_scrape_procread_errors": 0,
+		"namedprocess_scrape_partial_errors": zombies} {
+		if got := series.value(t, name) - s.before.value(t, name); got != want &&
+			!(s.backgroundWalks && name == "namedprocess_scrape_partial_errors" && got > want) {
 			t.Errorf("scrape %d: got %v more of %s, want %v", s.scrapes, got, name, want)
 		}
 	}

@@ -22,7 +22,8 @@ func TestHealthCheck(t *testing.T) {
 		{name: "plain", want: "got 200"},
 		{"TLS", "tls_server_config: {cert_file: cert.pem, key_file: key.pem}\n", "got 200"},
 		{"password", "basic_auth_users: {prometheus: '" + passwordHash + "'}\n", "got 401"},
-		{"client certificate", "tls_server_config: {cert_file: cert.pem, key_file: key.pem, client_ca_file: cert.pem, client_auth_type: RequireAndVerifyClientCert}\n", "Healthy"},
+		{"client certificate",
+			"tls_server_config: {cert_file: cert.pem, key_file: key.pem, client_ca_file: cert.pem, client_auth_type: RequireAndVerifyClientCert}\n", "Healthy"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -39,7 +40,8 @@ func TestHealthCheck(t *testing.T) {
 				t.Errorf("got status %d, output %q %q, want %q", status, stdout, stderr, tt.want)
 			}
 			r.Stop()
-			if stdout, stderr, status := runToExit(t, append(args, "--health-check")...); status != 1 || stdout != "" || !strings.Contains(stderr, "--health-check") {
+			if stdout, stderr, status := runToExit(t, append(args, "--health-check")...); status != 1 || stdout != "" ||
+				!strings.Contains(stderr, "--health-check") {
 				t.Errorf("after the exporter exited: got status %d, output %q %q", status, stdout, stderr)
 			}
 		})

@@ -27,10 +27,12 @@ var invocations = []struct {
 	{"Debian without a file", []string{"-procnames", "bash,sshd", "-children=false"}},
 	{"Helm", []string{"-config.path=/etc/process-exporter/all.yaml", "-procfs=/host/proc"}},
 	{"Helm with a port", []string{"-web.listen-address=:9256", "-procfs=/host/proc", "-config.path=/etc/process-exporter/all.yaml"}},
-	{"Ansible", []string{"--config.path=/etc/process-exporter/all.yaml", "--web.listen-address=0.0.0.0:9256", "--web.config.file=/etc/process-exporter/web.yml"}},
+	{"Ansible", []string{"--config.path=/etc/process-exporter/all.yaml", "--web.listen-address=0.0.0.0:9256",
+		"--web.config.file=/etc/process-exporter/web.yml"}},
 	{"NixOS", []string{"--web.listen-address", "0.0.0.0:9256", "--config.path", "/etc/process-exporter/config.json"}},
 	{"container", []string{"--procfs", "/host/proc", "-config.path", "/etc/process-exporter/all.yaml"}},
-	{"node_exporter's habits", []string{"--no-threads", "--log.level=warn", "--web.disable-exporter-metrics", "--web.max-requests=5", "--web.telemetry-path=/m"}},
+	{"node_exporter's habits", []string{"--no-threads", "--log.level=warn", "--web.disable-exporter-metrics", "--web.max-requests=5",
+		"--web.telemetry-path=/m"}},
 	{"every switch", []string{"-children=false", "-threads=false", "-gather-smaps=false", "-recheck", "-remove-empty-groups", "-debug"}},
 	{"trap 34", []string{"-namemapping", `java,-jar\s+([^/]+).jar`}},
 	{"trap 35", []string{"-namemapping", `java,-Dname=(\S+)`, "-procnames", "java"}},
@@ -265,7 +267,8 @@ func TestOnceToStdout(t *testing.T) {
 	if status != 0 || stderr != "" {
 		t.Fatalf("got status %d and stderr %s, want 0 and nothing", status, stderr)
 	}
-	for _, want := range []string{`namedprocess_namegroup_num_procs{groupname="everything"}`, "go_goroutines", "process_open_fds", "promhttp_metric_handler_requests_total"} {
+	for _, want := range []string{`namedprocess_namegroup_num_procs{groupname="everything"}`, "go_goroutines", "process_open_fds",
+		"promhttp_metric_handler_requests_total"} {
 		if !regexp.MustCompile(`(?m)^` + regexp.QuoteMeta(want)).MatchString(stdout) {
 			t.Errorf("got no %s", want)
 		}

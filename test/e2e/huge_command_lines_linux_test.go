@@ -31,7 +31,8 @@ func testHugeCommandLines(t *testing.T, source string) {
 		count = 50
 	}
 	token := fmt.Sprintf("f%d", os.Getpid())
-	rules := fmt.Sprintf("process_names:\n- {name: forged, comm: [%s], cmdline: ['^forged']}\n- {name: '{{.ExeBase}}', cmdline: ['.+']}\n", token)
+	rules := fmt.Sprintf("process_names:\n- {name: forged, comm: [%s], cmdline: ['^forged']}\n- {name: '{{.ExeBase}}', cmdline: ['.+']}\n",
+		token)
 	r := startSource(t, source, "--config.path", writeFile(t, "c.yml", rules))
 	for range 20 { // lets the memory of the exporter grow to its usual size
 		r.Scrape()
@@ -55,7 +56,8 @@ func testHugeCommandLines(t *testing.T, source string) {
 		func() string {
 			return fmt.Sprintf("%q", linesWith(strings.Split(body, "\n"), `num_procs{groupname="forged"`))
 		})
-	t.Logf("%d plain processes: %v, median %v; as many with huge command lines: %v, median %v; RSS %+d KiB", count, plain[:3], median(plain), forged[:3], median(forged), grown)
+	t.Logf("%d plain processes: %v, median %v; as many with huge command lines: %v, median %v; RSS %+d KiB", count, plain[:3],
+		median(plain), forged[:3], median(forged), grown)
 	if checkTimes && (grown > 4<<10 || median(forged) > median(plain)+10*time.Millisecond) {
 		t.Error("got too much memory, or scrapes that are too slow")
 	}

@@ -45,7 +45,8 @@ func TestHugeMemory(t *testing.T) {
 			skipped := 0
 			for key, value := range series {
 				var pid int
-				if _, err := fmt.Sscanf(key, `namedprocess_namegroup_memory_bytes{groupname="manyprocs %d",memtype="resident"}`, &pid); err != nil || value < float64(maps)*(256<<20) {
+				if _, err := fmt.Sscanf(key, `namedprocess_namegroup_memory_bytes{groupname="manyprocs %d",memtype="resident"}`, &pid); err != nil ||
+					value < float64(maps)*(256<<20) {
 					continue
 				}
 				skipped++
@@ -129,7 +130,8 @@ func longestMmap(t *testing.T, mappings int) (bare, scraped time.Duration) {
 func (r *instance) smapsOpened(t *testing.T, processes, maps int) (opened []string) {
 	t.Helper()
 	log := filepath.Join(t.TempDir(), "calls")
-	command := exec.Command(requireProgram(t, "strace"), "-f", "-qq", "-y", "-o", log, "-e", "trace=openat,open,openat2", "-p", fmt.Sprint(r.PID))
+	command := exec.Command(requireProgram(t, "strace"), "-f", "-qq", "-y", "-o", log, "-e", "trace=openat,open,openat2", "-p",
+		fmt.Sprint(r.PID))
 	if err := command.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -171,13 +173,15 @@ func testSmapsBudget(t *testing.T, source string, processes, maps int) {
 	r.Scrape()
 	first := r.cpu() - before
 	text := r.Scrape()
-	if series, _ := parseMetrics(t, text); series[`namedprocess_namegroup_memory_bytes{groupname="manyprocs",memtype="proportionalResident"}`] < 255<<20 {
+	if series, _ := parseMetrics(t,
+		text); series[`namedprocess_namegroup_memory_bytes{groupname="manyprocs",memtype="proportionalResident"}`] < 255<<20 {
 		t.Errorf("got proportional memory %q", linesWith(strings.Split(text, "\n"), "proportionalR"))
 	}
 	before = r.cpu()
 	times := r.timeScrapes(scrapes)
 	each := (r.cpu() - before) / time.Duration(scrapes)
-	t.Logf("%d processes of %d GiB: %v of CPU time in the first scrape, then %v in each of %d scrapes; the slowest took %v", processes, maps/4, first, each, scrapes, slices.Max(times))
+	t.Logf("%d processes of %d GiB: %v of CPU time in the first scrape, then %v in each of %d scrapes; the slowest took %v", processes,
+		maps/4, first, each, scrapes, slices.Max(times))
 	if checkTimes && each > budget {
 		t.Error("got more CPU time than the budget")
 	}

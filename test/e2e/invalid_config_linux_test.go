@@ -68,7 +68,8 @@ func invalidTexts() []invalidFile {
 		invalidText("lookahead", "process_names:\n- cmdline: ['a(?!b)']\n", 2, "put the exception under not:"),
 		invalidText("lookbehind", "process_names:\n- cmdline: ['(?<!b)a']\n", 2, "put the exception under not:"),
 		invalidText("a billion repetitions", "process_names:\n- cmdline: ['(((a{1000}){1000}){1000})']\n", 2, "RE2"),
-		invalidText("an expression of a megabyte", "process_names:\n- cmdline: ['"+strings.Repeat("(", megabyte-64)+"']\n", 2, "several rules of the same name"),
+		invalidText("an expression of a megabyte", "process_names:\n- cmdline: ['"+strings.Repeat("(", megabyte-64)+"']\n", 2,
+			"several rules of the same name"),
 		invalidText("a deep expression", "process_names:\n- cmdline: ['"+strings.Repeat("(", megabyte>>3)+"']\n", 2, "RE2"),
 		invalidText("a template of a megabyte", rulePrefix+"name: '"+strings.Repeat("{{", megabyte/2-64)+"'\n", 3, "text/template"),
 		invalidText("a number that is none", rulePrefix+"max_groups: many\n", 3, "write a number"),
@@ -104,7 +105,8 @@ func invalidTexts() []invalidFile {
 		invalidText("mappings in mappings", "process_names: "+strings.Repeat("{", megabyte-64), 1, invalid),
 		invalidText("a word of a megabyte", strings.Repeat("x", megabyte), 1, "begin it with process_names:"),
 		invalidText("too long", oneGroup("x")+strings.Repeat("#", megabyte), 0, "is it the right file?"),
-		invalidText("aliases of aliases", "x-list: &list ["+strings.Repeat("a,", 2000)+"]\nprocess_names:\n"+strings.Repeat("- cmdline: *list\n", 2000), 1, "aliases make the file too large"),
+		invalidText("aliases of aliases", "x-list: &list ["+strings.Repeat("a,",
+			2000)+"]\nprocess_names:\n"+strings.Repeat("- cmdline: *list\n", 2000), 1, "aliases make the file too large"),
 	}
 }
 

@@ -234,7 +234,8 @@ func (l *load) testCounted(t *testing.T, d time.Duration, at rate) {
 	used := cpuTime(t, r.PID) - before
 	share := used.Seconds() / ran.took.Seconds()
 	each := 1e6 * inKernel.Seconds() / float64(ran.count)
-	t.Logf("the BPF programs took %.2f of the %.1f microseconds that each process lived, %.2f %%", each, ran.microsPerProcess(), 100*each/ran.microsPerProcess())
+	t.Logf("the BPF programs took %.2f of the %.1f microseconds that each process lived, %.2f %%", each, ran.microsPerProcess(),
+		100*each/ran.microsPerProcess())
 	t.Logf("%d processes, %.0f per second, cost %.2f %% of a core, %.1f microseconds each; at 10,000 that is %.1f %%",
 		ran.count, ran.perSecond(), 100*share, 1e6*used.Seconds()/float64(ran.count), 1e6*used.Seconds()/float64(ran.count))
 	checkPeakMemory(t, r)

@@ -43,7 +43,8 @@ func startWithStderr(t *testing.T, stderr *os.File, args ...string) (command *ex
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = command.Process.Kill() })
-	r = &instance{t: t, command: command, URL: "http://" + listener.Addr().String(), PID: command.Process.Pid, Client: &http.Client{Timeout: testTimeout, Transport: &http.Transport{DisableKeepAlives: true}}}
+	r = &instance{t: t, command: command, URL: "http://" + listener.Addr().String(), PID: command.Process.Pid,
+		Client: &http.Client{Timeout: testTimeout, Transport: &http.Transport{DisableKeepAlives: true}}}
 	return command, r
 }
 
@@ -144,7 +145,8 @@ func TestStopFinishesScrape(t *testing.T) {
 		})
 		status := r.Stop()
 		_ = unix.Close(writer)
-		if text := <-body; status != 0 || !strings.Contains(text, `num_procs{groupname="p"} 10`) || !strings.Contains(text, "namedprocess_exporter_scrape_success") {
+		if text := <-body; status != 0 || !strings.Contains(text, `num_procs{groupname="p"} 10`) ||
+			!strings.Contains(text, "namedprocess_exporter_scrape_success") {
 			t.Errorf("got exit status %d and response %.300q, want 0 and all processes", status, text)
 		}
 	}

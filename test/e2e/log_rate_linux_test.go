@@ -74,7 +74,8 @@ func TestLogRateLimit(t *testing.T) {
 		if lines := r.maxLinesInAMinute(); lines > maxLinesPerMinute {
 			t.Errorf("got %d lines in a minute, want at most 60: %q", lines, r.Log())
 		}
-		t.Logf("%s: %d scrapes in %v, median %v, slowest %v; %d log lines", []string{"user", "root"}[i], len(times[i]), time.Since(begun).Round(time.Second), median(times[i]), slices.Max(times[i]), len(r.Log()))
+		t.Logf("%s: %d scrapes in %v, median %v, slowest %v; %d log lines", []string{"user", "root"}[i], len(times[i]),
+			time.Since(begun).Round(time.Second), median(times[i]), slices.Max(times[i]), len(r.Log()))
 	}
 	if chaos && (median(times[0]) > 2*median(times[1]) || slices.Max(times[0]) > 2*slices.Max(times[1])) {
 		t.Error("got scrapes twice as slow as those of root")

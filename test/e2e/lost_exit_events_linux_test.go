@@ -18,7 +18,8 @@ import (
 const ringBytes = 2 << 20
 
 // isolatedRules match all processes that exit in the namespace of the load.
-const isolatedRules = "process_names:\n- comm: [exitnow, spawn]\n- {name: 'worker {{.Matches.name}}', cmdline: 'workload (?P<name>\\S+)$'}\n"
+const isolatedRules = "process_names:\n- comm: [exitnow, spawn]\n- {name: 'worker {{.Matches.name}}', cmdline: 'workload " +
+	"(?P<name>\\S+)$'}\n"
 
 // exitEventBytes is the approximate size of an exit event.
 const exitEventBytes = 410
@@ -105,7 +106,8 @@ func newIsolatedLoad(t *testing.T) (*load, *instance) {
 		t.Skip("requires root: creates PID namespaces")
 	}
 	l := newLoad(t)
-	r := startInNamespace(t, fmt.Sprintf("exec %s --source=bpf --web.listen-address=127.0.0.1:0 --config.path %s", l.exporter, writeFile(t, "rules.yaml", isolatedRules)))
+	r := startInNamespace(t, fmt.Sprintf("exec %s --source=bpf --web.listen-address=127.0.0.1:0 --config.path %s", l.exporter,
+		writeFile(t, "rules.yaml", isolatedRules)))
 	l.nsenter = []string{"nsenter", "--pid", "--target", strconv.Itoa(r.PID)}
 	return l, r
 }

@@ -55,7 +55,8 @@ func (r *instance) checkManyProcs(count int) {
 	for range 10 {
 		series, _ := parseMetrics(r.t, r.Scrape())
 		if got := series[manyProcsSeries]; got < float64(count+1) || series["namedprocess_exporter_scrape_success{}"] != 1 {
-			r.t.Errorf("got %v processes, success %v, want %d or more and success 1", got, series["namedprocess_exporter_scrape_success{}"], count+1)
+			r.t.Errorf("got %v processes, success %v, want %d or more and success 1", got, series["namedprocess_exporter_scrape_success{}"],
+				count+1)
 		}
 	}
 }

@@ -215,7 +215,8 @@ func compareWithPeer(t *testing.T, source string, near map[string]float64, ended
 	// A process that exits keeps its part of the counters.
 	before := known[`write_bytes_total{groupname="side-old"}`]
 	old.end()
-	compare(t, peer, ours.Scrape, near, append(ended, difference{"55", "oldest_start_time_seconds{", "side-old"}, difference{"62", "thread_", "side-late"}))
+	compare(t, peer, ours.Scrape, near, append(ended, difference{"55", "oldest_start_time_seconds{", "side-old"},
+		difference{"62", "thread_", "side-late"}))
 	got, _ = parseMetrics(t, ours.Scrape())
 	if v := got.seriesOfGroups("side-old")[`write_bytes_total{groupname="side-old"}`]; v != before {
 		t.Errorf("got %v bytes written after the process exited, want %v", v, before)
@@ -268,7 +269,8 @@ func disagreements(theirs, ours sampleSet, near map[string]float64, listed []dif
 	}
 	for key := range ours {
 		_, ok := theirs[key]
-		isNew := strings.Contains(key, `memtype="unique"`) || slices.ContainsFunc(familiesOfThisExporter, func(name string) bool { return strings.HasPrefix(key, name+"{") })
+		isNew := strings.Contains(key, `memtype="unique"`) || slices.ContainsFunc(familiesOfThisExporter,
+			func(name string) bool { return strings.HasPrefix(key, name+"{") })
 		if !ok && !isNew && !strings.HasPrefix(key, "threads_wchan{") {
 			wrong = append(wrong, "only here: "+key)
 		}

@@ -75,7 +75,8 @@ func runModes() []runMode {
 // allCapabilities means every capability.
 var allCapabilities = []uintptr{unix.CAP_LAST_CAP + 1}
 
-var capabilityNames = map[uintptr]string{capPtrace: "sys_ptrace", capSearch: "dac_read_search", capPerfmon: "perfmon", capBPF: "bpf", allCapabilities[0]: "all"}
+var capabilityNames = map[uintptr]string{capPtrace: "sys_ptrace", capSearch: "dac_read_search", capPerfmon: "perfmon", capBPF: "bpf",
+	allCapabilities[0]: "all"}
 
 func (m runMode) capabilityList() string {
 	var names []string
@@ -139,7 +140,8 @@ func TestPermissions(t *testing.T) {
 		text := r.Scrape()
 		m.checkStatus(t, r.PID)
 		m.checkMissing(t, r.PID, text)
-		fmt.Fprintf(&table, "| %s | %s | %s | %s | %s |", m.user, m.capabilityList(), m.flagList(), heldCapabilities(t, r.PID), sandboxLayers(text))
+		fmt.Fprintf(&table, "| %s | %s | %s | %s | %s |", m.user, m.capabilityList(), m.flagList(), heldCapabilities(t, r.PID),
+			sandboxLayers(text))
 		for _, s := range visibleDataColumns {
 			table.WriteString(" " + map[bool]string{true: "yes", false: "no"}[strings.Contains(text, s.sample)] + " |")
 		}
@@ -249,7 +251,8 @@ func (m runMode) checkMissing(t *testing.T, pid int, text string) {
 	for _, d := range protectedData {
 		at := slices.IndexFunc(visibleDataColumns, func(s visibleData) bool { return s.column == d.column })
 		missing := !strings.Contains(text, visibleDataColumns[at].sample) && !slices.Contains(m.flags, d.off)
-		if reported := strings.Contains(text, `namedprocess_namegroup_unreadable_procs{file="`+d.file+`",groupname="aim"}`); d.file != "" && reported != missing {
+		if reported := strings.Contains(text, `namedprocess_namegroup_unreadable_procs{file="`+d.file+`",groupname="aim"}`); d.file != "" &&
+			reported != missing {
 			t.Errorf("%+v: got unreadable %v for %s, want %v", m, reported, d.file, missing)
 		}
 		for _, c := range d.capabilities {
@@ -338,7 +341,8 @@ func comparePermissions(t *testing.T, table string) {
 		return
 	}
 	if !*updatePermissions {
-		t.Errorf("%s: got\n%s\nwant the measured table\n%s\nto update: go test ./test/e2e -run TestPermissions -update-permissions", page, documented, table)
+		t.Errorf("%s: got\n%s\nwant the measured table\n%s\nto update: go test ./test/e2e -run TestPermissions -update-permissions", page,
+			documented, table)
 		return
 	}
 	if err := os.WriteFile(page, []byte(before+begin+table+end+after), 0o644); err != nil {

@@ -105,7 +105,8 @@ func (s sampleSet) hasUnresponsive() bool {
 func TestPIDReuse(t *testing.T) {
 	eachSource(t, func(t *testing.T, source string) {
 		children := startPIDReuse(t)
-		r := startSource(t, strings.TrimPrefix(source, "--source="), "--children=false", "--config.path", writeFile(t, "rules.yaml", pidReuseRules()))
+		r := startSource(t, strings.TrimPrefix(source, "--source="), "--children=false", "--config.path",
+			writeFile(t, "rules.yaml", pidReuseRules()))
 		swaps := 10
 		if chaos {
 			swaps = 100
@@ -155,7 +156,8 @@ func TestPIDReuse(t *testing.T) {
 		if got != float64(want) && incomplete == 0 {
 			t.Errorf("got %v page faults, want %d", got, want)
 		}
-		t.Logf("%d of %d reuses within a tick, %d scrapes, %d incomplete; %v of %d page faults", withinTick, tries, scrapes, incomplete, got, want)
+		t.Logf("%d of %d reuses within a tick, %d scrapes, %d incomplete; %v of %d page faults", withinTick, tries, scrapes, incomplete, got,
+			want)
 		if withinTick == 0 || scrapes == 0 {
 			t.Skip("this machine is too slow to scrape within a tick")
 		}
@@ -167,7 +169,8 @@ func TestPIDReuse(t *testing.T) {
 func TestPIDReuseChain(t *testing.T) {
 	eachSource(t, func(t *testing.T, source string) {
 		children := startPIDReuse(t)
-		r := startSource(t, strings.TrimPrefix(source, "--source="), "--children=false", "--config.path", writeFile(t, "rules.yaml", pidReuseRules()))
+		r := startSource(t, strings.TrimPrefix(source, "--source="), "--children=false", "--config.path",
+			writeFile(t, "rules.yaml", pidReuseRules()))
 		count := 1_000
 		if chaos {
 			count = 10_000
@@ -214,7 +217,8 @@ func TestPIDReuseChain(t *testing.T) {
 			t.Errorf("got %v starts and %v exits, want %d", starts, exits, count)
 		}
 		for kind := range 10 {
-			if got := series[fmt.Sprintf(`namedprocess_namegroup_exits_total{code="SIGKILL",groupname="kind %d",reason="killed"}`, kind)]; got > float64(count/10) || got < float64(count/10-5) {
+			if got := series[fmt.Sprintf(`namedprocess_namegroup_exits_total{code="SIGKILL",groupname="kind %d",reason="killed"}`,
+				kind)]; got > float64(count/10) || got < float64(count/10-5) {
 				// A child that was seen before it had its name can exit in the group of its parent.
 				t.Errorf("got %v exits of kind %d, want %d", got, kind, count/10)
 			}
@@ -231,6 +235,7 @@ func TestPIDReuseChain(t *testing.T) {
 		if got := sum("cpu_seconds_total"); got < 0.99*cpu || got > 1.1*cpu {
 			t.Errorf("got %v CPU seconds, want the charged %v", got, cpu)
 		}
-		t.Logf("%d scrapes, %v of %v page faults, %v of %v CPU seconds", scrapes, sum("minor_page_faults_total"), faults, sum("cpu_seconds_total"), cpu)
+		t.Logf("%d scrapes, %v of %v page faults, %v of %v CPU seconds", scrapes, sum("minor_page_faults_total"), faults,
+			sum("cpu_seconds_total"), cpu)
 	})
 }

@@ -37,7 +37,8 @@ func TestRepeatedExec(t *testing.T) {
 			execs = 10_000
 		}
 		token := "e" + strconv.Itoa(os.Getpid()) + source[len("--source="):][:1]
-		rules := writeFile(t, "rules.yaml", "process_names:\n- {name: 'program {{.Matches.number}}', cmdline: ['"+token+" (?P<number>[01])$']}\n")
+		rules := writeFile(t, "rules.yaml",
+			"process_names:\n- {name: 'program {{.Matches.number}}', cmdline: ['"+token+" (?P<number>[01])$']}\n")
 		w := startWorkerOf(t, exec.Command(path, token, "0"))
 		r := startSource(t, strings.TrimPrefix(source, "--source="), "--children=false", "--config.path", rules)
 		last := make(sampleSet)

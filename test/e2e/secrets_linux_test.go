@@ -37,7 +37,8 @@ func startSecretProcesses(t *testing.T) {
 	for _, args := range [][]string{
 		{"sh", "-c", "read end", "sh", secretPrefix + "argument", "/run/" + secretPrefix + "path"},
 		{"sleep-masked", "-c", "read end", "--password=" + secretPrefix + "flag", "DB_PASS=" + secretPrefix + "assigned",
-			"https://alice:" + secretPrefix + "userinfo@host/x?token=" + secretPrefix + "query&x=1", "Authorization: Bearer " + secretPrefix + "bearer"},
+			"https://alice:" + secretPrefix + "userinfo@host/x?token=" + secretPrefix + "query&x=1", "Authorization: Bearer " + secretPrefix +
+				"bearer"},
 	} {
 		shell := exec.Command("sh")
 		shell.Args = args
@@ -141,14 +142,16 @@ func TestSecretsAreNotExposed(t *testing.T) {
 			g := startProtected(t, webConfig, flags...)
 			for range 2 {
 				text := g.request("GET", "/metrics", right, 200)
-				for _, want := range []string{`num_procs{groupname="sh"} `, `num_procs{groupname="masked  -c read end --password=*** DB_PASS=*** https://***@host/x?token=***&x=1 Authorization: Bearer ***"}`} {
+				for _, want := range []string{`num_procs{groupname="sh"} `,
+					`num_procs{groupname="masked  -c read end --password=*** DB_PASS=*** https://***@host/x?token=***&x=1 Authorization: Bearer ***"}`} {
 					if !strings.Contains(text, want) {
 						t.Errorf("got no %s in %q", want, linesWith(strings.Split(text, "\n"), "_num_procs"))
 					}
 				}
 			}
 			const query = "?token=" + secretPrefix + "query"
-			for _, path := range []string{healthyPath, readyPath, reloadPath, "/page.js", "/page.css", "/api/v1/groups", "/", "/metrics", pprofPath, "/" + secretPrefix + "path"} {
+			for _, path := range []string{healthyPath, readyPath, reloadPath, "/page.js", "/page.css", "/api/v1/groups", "/", "/metrics",
+				pprofPath, "/" + secretPrefix + "path"} {
 				want := map[string]int{reloadPath: 405, pprofPath: 404, "/" + secretPrefix + "path": 404}[path]
 				if want == 0 {
 					want = 200

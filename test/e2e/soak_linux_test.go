@@ -69,7 +69,8 @@ func TestSoak(t *testing.T) {
 		t.Errorf("got %d scrapes, want %d", scrapes, want)
 	}
 	most := early.memoryKB + int(1024*max(1, limit.Hours())) // in less than an hour the heap size varies as much
-	if late.memoryKB > most && !raceDetector || late.goroutines > early.goroutines+4 || late.threads > early.threads+2 || late.fds > early.fds+4 {
+	if late.memoryKB > most && !raceDetector || late.goroutines > early.goroutines+4 || late.threads > early.threads+2 ||
+		late.fds > early.fds+4 {
 		t.Errorf("got %v in the last sixth, want about %v as before", late, early)
 	}
 }

@@ -149,7 +149,8 @@ func TestBPFWithoutRoot(t *testing.T) {
 	if got, _ := parseMetrics(t, without.Scrape()); got[`namedprocess_exporter_source{source="procfs"}`] != 1 {
 		t.Error("got another source without capabilities, want procfs")
 	}
-	if line := without.waitForLog(`msg="reading processes"`); !strings.Contains(line, "CAP_BPF") || strings.Count(strings.Join(without.Log(), "\n"), "CAP_BPF") != 1 {
+	if line := without.waitForLog(`msg="reading processes"`); !strings.Contains(line, "CAP_BPF") ||
+		strings.Count(strings.Join(without.Log(), "\n"), "CAP_BPF") != 1 {
 		t.Errorf("got %q, want one line that names the capabilities", without.Log())
 	}
 
@@ -180,7 +181,8 @@ func TestBPFInPIDNamespace(t *testing.T) {
 		t.Fatal(err)
 	}
 	config := writeFile(t, "rules.yaml", "process_names:\n  - name: \"{{.PID}}-{{.Comm}}\"\n    cmdline: ['.']\n")
-	script := fmt.Sprintf("sleep 1000 | %s inside & exec %s --source=bpf --web.listen-address=127.0.0.1:0 -config.path %s", path, binary, config)
+	script := fmt.Sprintf("sleep 1000 | %s inside & exec %s --source=bpf --web.listen-address=127.0.0.1:0 -config.path %s", path, binary,
+		config)
 	command := exec.Command("unshare", "--pid", "--fork", "--mount-proc", "--kill-child", "sh", "-c", script)
 	r := startCommand(t, command)
 	eventually(t, "a listener", func() bool {
@@ -210,7 +212,8 @@ func TestBPFInPIDNamespace(t *testing.T) {
 func TestBPFNeedsProcfsOfItsNamespace(t *testing.T) {
 	requireLinux(t)
 	requireBPF(t)
-	command := exec.Command("unshare", "--pid", "--fork", "--kill-child", binary, "--web.listen-address=127.0.0.1:0") // with /proc of the host
+	// with /proc of the host
+	command := exec.Command("unshare", "--pid", "--fork", "--kill-child", binary, "--web.listen-address=127.0.0.1:0")
 	r := startCommand(t, command)
 	r.waitForLog(`msg="reading processes"`, "source=procfs", "own PID namespace")
 }

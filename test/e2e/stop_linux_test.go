@@ -104,7 +104,8 @@ func (r *instance) scrapeComplete() (started bool, err error) {
 	}
 	defer response.Body.Close()
 	body, err := io.ReadAll(response.Body)
-	if text := string(body); err == nil && (response.StatusCode != http.StatusOK || !strings.HasSuffix(text, "\n") || !strings.Contains(text, "\nnamedprocess_exporter_scrape_success ")) {
+	if text := string(body); err == nil && (response.StatusCode != http.StatusOK || !strings.HasSuffix(text, "\n") ||
+		!strings.Contains(text, "\nnamedprocess_exporter_scrape_success ")) {
 		err = fmt.Errorf("%s, %d bytes", response.Status, len(body))
 	}
 	return true, err

@@ -171,7 +171,8 @@ func startWithFaults(t *testing.T, source string) *faultTest {
 		t.Skip("requires root: makes system calls of another process fail")
 	}
 	program := filepath.Join(t.TempDir(), "syscallfaults")
-	if out, err := exec.Command(requireProgram(t, "cc"), "-O2", "-o", program, "testdata/syscallfaults/syscallfaults.c").CombinedOutput(); err != nil {
+	if out, err := exec.Command(requireProgram(t, "cc"), "-O2", "-o", program,
+		"testdata/syscallfaults/syscallfaults.c").CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	path, err := plainBinary()
@@ -187,7 +188,8 @@ func startWithFaults(t *testing.T, source string) *faultTest {
 	t.Cleanup(func() { _ = ours.Close() })
 	defer theirs.Close()
 	rules := writeFile(t, "rules.yaml", "process_names: [{name: target, cmdline: ['^sleep "+token+"$'], user: [root]}]\n")
-	script := fmt.Sprintf("i=0; while [ $i -lt %d ]; do sleep %s & i=$((i+1)); done; exec %s %s --source=%s --web.listen-address=127.0.0.1:0 -config.path %s",
+	script := fmt.Sprintf("i=0; while [ $i -lt %d ]; do sleep %s & i=$((i+1)); done; exec %s %s --source=%s "+
+		"--web.listen-address=127.0.0.1:0 -config.path %s",
 		sleeperCount, token, program, path, source, rules)
 	r := startInNamespace(t, script, theirs)
 	f := &faultTest{instance: r, control: ours, replies: bufio.NewReader(ours), last: make(sampleSet), errorTotals: make(sampleSet)}
@@ -278,7 +280,8 @@ func (f *faultTest) checkRecovered(t *testing.T) {
 // mayVary reports whether a series can change although the processes sleep: they share pages with
 // other processes, and counters of unreadable files and group changes keep their increments.
 func mayVary(key string) bool {
-	return strings.Contains(key, "proportional") || strings.Contains(key, `"unique"`) || strings.Contains(key, "unreadable") || strings.Contains(key, "group_changes") || strings.Contains(key, "smaps_age")
+	return strings.Contains(key, "proportional") || strings.Contains(key, `"unique"`) || strings.Contains(key, "unreadable") ||
+		strings.Contains(key, "group_changes") || strings.Contains(key, "smaps_age")
 }
 
 // scrape returns the samples of a scrape, and checks that no counter decreased.

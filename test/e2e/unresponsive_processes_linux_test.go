@@ -193,7 +193,8 @@ func TestUnresponsiveOnceKnown(t *testing.T) {
 					for range unresponsiveScrapes {
 						body := r.Scrape()
 						series := last.update(t, body)
-						if found := unreadableNeighbor.FindString(body); found != "" || series[`namedprocess_namegroup_num_procs{groupname="neighbor"}`] != 1 {
+						if found := unreadableNeighbor.FindString(body); found != "" ||
+							series[`namedprocess_namegroup_num_procs{groupname="neighbor"}`] != 1 {
 							t.Errorf("the neighbor was not read: %q", found)
 						}
 						// Within execve(2) they have freed most of their memory.
@@ -287,7 +288,8 @@ func testUnresponsive(t *testing.T, source, kind string, count int, blockFirst b
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := startCommand(t, exec.Command(path, "--source="+source, "--web.listen-address=127.0.0.1:0", "--config.path", writeFile(t, "c.yml", config)))
+	r := startCommand(t, exec.Command(path, "--source="+source, "--web.listen-address=127.0.0.1:0", "--config.path",
+		writeFile(t, "c.yml", config)))
 	r.URL = r.waitForURL()
 	normal := time.Duration(0)
 	if !blockFirst {

@@ -230,7 +230,8 @@ func scrapeDuring(t *testing.T, r *instance, a clientLoad, prepare func(*http.Re
 	withoutScrapes := (used - time.Duration(len(times))*perScrape).Seconds() / passed.Seconds()
 	slices.Sort(times)
 	p99 := times[len(times)*99/100]
-	t.Logf("%d scrapes, p50 %v, p99 %v, slowest %v; %.0f%% of a core, %.0f%% without the scrapes; files %d, peak %d, peak connections %d; RSS %+d KiB",
+	t.Logf("%d scrapes, p50 %v, p99 %v, slowest %v; %.0f%% of a core, %.0f%% without the scrapes; files %d, peak %d, peak connections "+
+		"%d; RSS %+d KiB",
 		len(times), times[len(times)/2], p99, times[len(times)-1], 100*used.Seconds()/passed.Seconds(), 100*withoutScrapes,
 		before.files, worst.files, worst.connections, worst.residentKB-before.residentKB)
 	if worst.connections-before.connections > 128+1 {
@@ -322,7 +323,8 @@ func TestConcurrentScrapesShareWalks(t *testing.T) {
 			stop()
 			walks, responses = last-walks, lastResponses-responses
 			busy := walks * walkTime / own
-			t.Logf("%.0f walks for %.0f responses in %.1f s; a walk takes %.1f ms, all of them %.2f s", walks, responses, passed, 1e3*walkTime/own, busy)
+			t.Logf("%.0f walks for %.0f responses in %.1f s; a walk takes %.1f ms, all of them %.2f s", walks, responses, passed,
+				1e3*walkTime/own, busy)
 			if walks > responses+maxUnanswered || a.kind == "burst" && walks > own+maxUnanswered+(responses-own)/2 {
 				t.Errorf("got %v walks for %v responses, %v of them of this test", walks, responses, own)
 			}

@@ -91,7 +91,8 @@ func TestZombieLeaders(t *testing.T) {
 			series, _ := parseMetrics(t, text)
 			const group = `{groupname="headless"`
 			got := expectedTotals{
-				"cpu": series["namedprocess_namegroup_cpu_seconds_total"+group+`,mode="user"}`] + series["namedprocess_namegroup_cpu_seconds_total"+group+`,mode="system"}`],
+				"cpu": series["namedprocess_namegroup_cpu_seconds_total"+group+`,mode="user"}`] +
+					series["namedprocess_namegroup_cpu_seconds_total"+group+`,mode="system"}`],
 			}
 			for what := range want {
 				if name, memory, is := strings.Cut(what, ","); is {

@@ -103,7 +103,8 @@ func (s *fuseServer) mount(path string) error {
 		return err
 	}
 	s.fd = fd
-	return errors.Join(os.WriteFile(path, nil, 0o600), unix.Mount("edgecase", path, "fuse", 0, fmt.Sprintf("fd=%d,rootmode=100600,user_id=0,group_id=0,allow_other", fd)))
+	return errors.Join(os.WriteFile(path, nil, 0o600), unix.Mount("edgecase", path, "fuse", 0,
+		fmt.Sprintf("fd=%d,rootmode=100600,user_id=0,group_id=0,allow_other", fd)))
 }
 
 func (s *fuseServer) serve() {
@@ -210,6 +211,7 @@ func holdFuse(how string) error {
 	}
 	memory[0] = 1
 	fmt.Println("ready")
-	_, err = unix.MmapPtr(-1, 0, unsafe.Pointer(&memory[0]), fuseFileSize, unix.PROT_READ, unix.MAP_FIXED|unix.MAP_PRIVATE|unix.MAP_ANONYMOUS)
+	_, err = unix.MmapPtr(-1, 0, unsafe.Pointer(&memory[0]), fuseFileSize, unix.PROT_READ,
+		unix.MAP_FIXED|unix.MAP_PRIVATE|unix.MAP_ANONYMOUS)
 	return err
 }

@@ -151,7 +151,8 @@ var number atomic.Int64
 // requestUnique sends a request that differs from all others.
 func requestUnique(ctx context.Context, address string) {
 	n := number.Add(1)
-	send(ctx, address, fmt.Sprintf("%sAccept-Encoding: x%d\r\nX-Prometheus-Scrape-Timeout-Seconds: %f\r\n\r\n", once, n, 0.1+float64(n%1000)/100))
+	send(ctx, address, fmt.Sprintf("%sAccept-Encoding: x%d\r\nX-Prometheus-Scrape-Timeout-Seconds: %f\r\n\r\n", once, n,
+		0.1+float64(n%1000)/100))
 }
 
 // guess sends wrong passwords. A response other than 401 or 429 is an error.

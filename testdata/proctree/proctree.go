@@ -166,8 +166,10 @@ func (tr *Tree) memory(dir string, p Process) {
 	tr.file(dir+"/statm", fmt.Sprintf("%d %d 0 0 0 0 0\n", p.VSize/4096, p.RSS))
 	tr.file(dir+"/cmdline", p.cmdline())
 	if p.State != "Z" {
-		tr.file(dir+"/smaps_rollup", fmt.Sprintf("00400000-7fff0000 ---p 00000000 00:00 0 [rollup]\nRss: %d kB\nPss: %d kB\nPrivate_Clean: 0 kB\nPrivate_Dirty: %d kB\nSwap: 0 kB\nSwapPss: %d kB\n",
-			p.PSSKB, p.PSSKB, p.USSKB, p.SwapPSSKB))
+		tr.file(dir+"/smaps_rollup",
+			fmt.Sprintf("00400000-7fff0000 ---p 00000000 00:00 0 [rollup]\nRss: %d kB\nPss: %d kB\nPrivate_Clean: 0 kB\nPrivate_Dirty: %d "+
+				"kB\nSwap: 0 kB\nSwapPss: %d kB\n",
+				p.PSSKB, p.PSSKB, p.USSKB, p.SwapPSSKB))
 	}
 	tr.dir(dir + "/fd")
 	for i := range p.FDs {
@@ -182,7 +184,8 @@ func (tr *Tree) task(p Process, th Thread) {
 	} else if th.TID != p.PID {
 		tr.memory(dir, p)
 	}
-	tr.file(dir+"/stat", statText(th.TID, th.Comm, or(th.State, "S"), p.PPID, p.Flags, th.MinFlt, th.MajFlt, th.UTime, th.STime, 1+len(p.Threads), th.Start, p.VSize, p.RSS, p.StackStart))
+	tr.file(dir+"/stat", statText(th.TID, th.Comm, or(th.State, "S"), p.PPID, p.Flags, th.MinFlt, th.MajFlt, th.UTime, th.STime,
+		1+len(p.Threads), th.Start, p.VSize, p.RSS, p.StackStart))
 	tr.file(dir+"/status", p.statusOf(th))
 	tr.file(dir+"/io", ioText(th.ReadBytes, th.WriteBytes))
 	tr.file(dir+"/schedstat", "0 0 0\n")
@@ -195,11 +198,14 @@ func (p Process) stat(main Thread) string {
 	if main.State == "Z" {
 		p.VSize, p.RSS = 0, 0
 	}
-	return statText(p.PID, p.Comm, or(main.State, "S"), p.PPID, p.Flags, p.MinFlt, p.MajFlt, p.UTime, p.STime, 1+len(p.Threads), p.Start, p.VSize, p.RSS, p.StackStart)
+	return statText(p.PID, p.Comm, or(main.State, "S"), p.PPID, p.Flags, p.MinFlt, p.MajFlt, p.UTime, p.STime, 1+len(p.Threads), p.Start,
+		p.VSize, p.RSS, p.StackStart)
 }
 
-func statText(pid int, comm, state string, ppid int, flags, minflt, majflt, utime, stime uint64, threads int, start, vsize, rss, stack uint64) string {
-	return fmt.Sprintf("%d (%s) %s %d %d %d 0 -1 %d %d 0 %d 0 %d %d 0 0 20 0 %d 0 %d %d %d 18446744073709551615 1 1 %d 0 0 0 0 0 0 0 0 0 17 0 0 0 0 0 0 0 0 0 %d %d 0 0 0\n",
+func statText(pid int, comm, state string, ppid int, flags, minflt, majflt, utime, stime uint64, threads int, start, vsize, rss,
+	stack uint64) string {
+	return fmt.Sprintf("%d (%s) %s %d %d %d 0 -1 %d %d 0 %d 0 %d %d 0 0 20 0 %d 0 %d %d %d 18446744073709551615 1 1 %d 0 0 0 0 0 0 0 0 0 "+
+		"17 0 0 0 0 0 0 0 0 0 %d %d 0 0 0\n",
 		pid, comm, state, ppid, pid, pid, flags, minflt, majflt, utime, stime, threads, start, vsize, rss, stack, stack, stack)
 }
 
@@ -221,7 +227,8 @@ func (p *Process) statusOf(th Thread) string {
 	if p.State != "Z" && th.State != "Z" {
 		fmt.Fprintf(&b, "VmSize:\t%8d kB\nVmRSS:\t%8d kB\nVmSwap:\t%8d kB\n", p.VSize/1024, p.RSS*4, p.SwapKB)
 	}
-	fmt.Fprintf(&b, "Threads:\t%d\nvoluntary_ctxt_switches:\t%d\nnonvoluntary_ctxt_switches:\t%d\n", 1+len(p.Threads), th.Voluntary, th.Nonvol)
+	fmt.Fprintf(&b, "Threads:\t%d\nvoluntary_ctxt_switches:\t%d\nnonvoluntary_ctxt_switches:\t%d\n", 1+len(p.Threads), th.Voluntary,
+		th.Nonvol)
 	return b.String()
 }
 
