@@ -25,9 +25,7 @@ func target(b *testing.B) int {
 	return cmd.Process.Pid
 }
 
-// The common calls: name, CPU, memory, I/O, descriptors and threads.
-
-func BenchmarkOurs(b *testing.B) {
+func BenchmarkRead(b *testing.B) {
 	p, err := process.Open(target(b))
 	if err != nil {
 		b.Fatal(err)
@@ -35,11 +33,11 @@ func BenchmarkOurs(b *testing.B) {
 	defer p.Close()
 	b.ReportAllocs()
 	for b.Loop() {
-		look(b, p)
+		readAll(b, p)
 	}
 }
 
-func BenchmarkOursOneshot(b *testing.B) {
+func BenchmarkReadOneshot(b *testing.B) {
 	p, err := process.Open(target(b))
 	if err != nil {
 		b.Fatal(err)
@@ -47,21 +45,22 @@ func BenchmarkOursOneshot(b *testing.B) {
 	defer p.Close()
 	b.ReportAllocs()
 	for b.Loop() {
-		look(b, p.Oneshot())
+		readAll(b, p.Oneshot())
 	}
 }
 
-func look(b *testing.B, p *process.Process) {
+// readAll reads the common values: name, CPU, memory, I/O, descriptors and threads.
+func readAll(b *testing.B, p *process.Process) {
 	_, err1 := p.Name()
 	_, err2 := p.CPUTimes()
 	_, err3 := p.MemoryInfo()
 	_, err4 := p.IOCounters()
 	_, err5 := p.NumFDs()
 	_, err6 := p.NumThreads()
-	wantNone(b, err1, err2, err3, err4, err5, err6)
+	fatalIf(b, err1, err2, err3, err4, err5, err6)
 }
 
-func BenchmarkTheirs(b *testing.B) {
+func BenchmarkReadGopsutil(b *testing.B) {
 	p, err := gopsutil.NewProcess(int32(target(b)))
 	if err != nil {
 		b.Fatal(err)
@@ -74,11 +73,11 @@ func BenchmarkTheirs(b *testing.B) {
 		_, err4 := p.IOCounters()
 		_, err5 := p.NumFDs()
 		_, err6 := p.NumThreads()
-		wantNone(b, err1, err2, err3, err4, err5, err6)
+		fatalIf(b, err1, err2, err3, err4, err5, err6)
 	}
 }
 
-func wantNone(b *testing.B, errs ...error) {
+func fatalIf(b *testing.B, errs ...error) {
 	for _, err := range errs {
 		if err != nil {
 			b.Fatal(err)
@@ -88,7 +87,7 @@ func wantNone(b *testing.B, errs ...error) {
 
 // These benchmarks open the process for every read, as callers with many processes do.
 
-func BenchmarkOpenOurs(b *testing.B) {
+func BenchmarkOpenAndRead(b *testing.B) {
 	pid := target(b)
 	b.ReportAllocs()
 	for b.Loop() {
@@ -96,14 +95,14 @@ func BenchmarkOpenOurs(b *testing.B) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		look(b, p.Oneshot())
+		readAll(b, p.Oneshot())
 		if err := p.Close(); err != nil {
 			b.Fatal(err)
 		}
 	}
 }
 
-func BenchmarkOpenTheirs(b *testing.B) {
+func BenchmarkOpenAndReadGopsutil(b *testing.B) {
 	pid := target(b)
 	b.ReportAllocs()
 	for b.Loop() {
@@ -117,6 +116,6 @@ func BenchmarkOpenTheirs(b *testing.B) {
 		_, err4 := p.IOCounters()
 		_, err5 := p.NumFDs()
 		_, err6 := p.NumThreads()
-		wantNone(b, err1, err2, err3, err4, err5, err6)
+		fatalIf(b, err1, err2, err3, err4, err5, err6)
 	}
 }
