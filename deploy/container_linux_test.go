@@ -14,26 +14,30 @@ import (
 	"time"
 )
 
-// An engine is podman with storage, runtime and policy of its own.
+// An engine is podman with separate storage, runtime and policy.
 type engine struct {
 	t     *testing.T
 	flags []string
 }
 
-// newEngine prepares the tools; build makes the image.
+// newEngine returns an engine without an image.
 func newEngine(t *testing.T) *engine {
 	t.Helper()
 	if testing.Short() {
-		t.Skip("it builds an image")
+		t.Skip("builds an image")
 	}
 	if os.Getuid() != 0 {
-		t.Skip("containers here take root")
+		t.Skip("containers require root")
 	}
-	need(t, "buildah")
-	need(t, "podman")
-	need(t, "runc")
-	t.Setenv("CONTAINERS_CONF", write(t, "containers.conf", "[engine]\ncgroup_manager=\"cgroupfs\"\nevents_logger=\"none\"\nruntime=\"runc\"\n"))
-	// Storage lives outside of t.TempDir, whose name is too long for sockets.
+	requireProgram(t, "buildah")
+	requireProgram(t, "podman")
+	requireProgram(t, "runc")
+	t.Setenv("CONTAINERS_CONF", write(t, "containers.conf", `[engine]
+cgroup_manager="cgroupfs"
+events_logger="none"
+runtime="runc"
+`))
+	// The path of t.TempDir is too long for Unix sockets.
 	dir, err := os.MkdirTemp(buildDir, "c")
 	if err != nil {
 		t.Fatal(err)
@@ -43,14 +47,14 @@ func newEngine(t *testing.T) *engine {
 
 const image = "localhost/process-exporter"
 
-// build builds the Dockerfile's last stage from programs, by architecture, that
-// were built here: the first stage takes an image from a registry.
+// build builds the last stage of the Dockerfile from programs by architecture. The
+// first stage requires an image from a registry.
 func (e *engine) build(programs map[string]string, options ...string) {
 	e.t.Helper()
 	_, last, found := strings.Cut(read(e.t, "../Dockerfile"), "\nFROM scratch\n")
 	const copied = "COPY --from=build /process-exporter "
 	if !found || !strings.Contains(last, copied) {
-		e.t.Fatal("the Dockerfile's last stage copies no program")
+		e.t.Fatal("the last stage of the Dockerfile copies no program")
 	}
 	last = strings.Replace(last, copied, "ARG TARGETARCH\nCOPY process-exporter-$TARGETARCH ", 1)
 	dockerfile := write(e.t, "Dockerfile", "FROM scratch\n"+last)
@@ -64,9 +68,9 @@ func (e *engine) build(programs map[string]string, options ...string) {
 			e.t.Fatal(err)
 		}
 		if name != "LICENSE" {
-			mustOutput(e.t, need(e.t, "setcap"), fileCapabilities(e.t), filepath.Join(context, name))
+			mustOutput(e.t, requireProgram(e.t, "setcap"), fileCapabilities(e.t), filepath.Join(context, name))
 		}
-		// The history of an image holds a digest of what was copied, with its age.
+		// The history of an image contains a digest of copied files with their times.
 		if err := os.Chtimes(filepath.Join(context, name), age, age); err != nil {
 			e.t.Fatal(err)
 		}
@@ -76,24 +80,22 @@ func (e *engine) build(programs map[string]string, options ...string) {
 	mustOutput(e.t, "buildah", append(append(args, options...), context)...)
 }
 
-// buildHere builds the image for this machine, in the format that has a place
-// for the health check.
+// buildHere builds the image for this machine, in Docker's format, which supports
+// health checks.
 func (e *engine) buildHere() {
 	e.t.Helper()
 	e.build(map[string]string{runtime.GOARCH: exporterPath(e.t)}, "--format", "docker", "-t", image)
 }
 
-// imagePlatforms are what the image is for, as a manifest names them.
+// imagePlatforms are the platforms of the image, sorted.
 var imagePlatforms = []string{"linux/386", "linux/amd64", "linux/arm/v7", "linux/arm64", "linux/ppc64le", "linux/riscv64", "linux/s390x"}
 
-// TestImageOfEveryArchitecture builds one image for all, twice, from the programs
-// of two builds of the release, and reads which platform each part of it is for.
-// It is in the format of the Open Container Initiative: Docker's holds a random
-// host name.
+// TestImageOfEveryArchitecture builds the image for all platforms from two builds of
+// the release, and compares both indexes. It uses the OCI format, because Docker's
+// contains a random host name.
 func TestImageOfEveryArchitecture(t *testing.T) {
 	e := newEngine(t)
-	// The index says what is for which platform, and by which digest of all of its
-	// bytes it is found.
+	// The index contains the platform and the digest of each part.
 	type part struct {
 		Digest   string
 		Platform struct{ OS, Architecture, Variant string }
@@ -101,7 +103,8 @@ func TestImageOfEveryArchitecture(t *testing.T) {
 	var builds [2][]part
 	for i, dir := range releases(t) {
 		name := fmt.Sprintf("localhost/all-%d", i)
-		e.build(releasedPrograms(t, dir), "--format", "oci", "--timestamp", "1700000000", "--platform", strings.Join(imagePlatforms, ","), "--manifest", name)
+		e.build(releasedPrograms(t, dir), "--format", "oci", "--timestamp", "1700000000",
+			"--platform", strings.Join(imagePlatforms, ","), "--manifest", name)
 		var index struct{ Manifests []part }
 		text := mustOutput(t, "buildah", append(slices.Clone(e.flags), "manifest", "inspect", name)...)
 		if err := json.Unmarshal([]byte(text), &index); err != nil {
@@ -124,8 +127,8 @@ func TestImageOfEveryArchitecture(t *testing.T) {
 	}
 }
 
-// releasedPrograms unpacks the program for every platform of the image, by
-// architecture, from the tarballs of a release.
+// releasedPrograms unpacks the programs of a release for all platforms of the image.
+// It returns their paths by architecture.
 func releasedPrograms(t *testing.T, release string) map[string]string {
 	t.Helper()
 	programs := map[string]string{}
@@ -140,7 +143,7 @@ func releasedPrograms(t *testing.T, release string) map[string]string {
 	return programs
 }
 
-// run runs the image and returns what it prints.
+// run runs the image and returns its output.
 func (e *engine) run(options []string, args ...string) string {
 	e.t.Helper()
 	all := append(e.flags, "run", "--rm", "--network", "host", "--pid", "host", "--cap-drop", "all", "--read-only",
@@ -149,25 +152,25 @@ func (e *engine) run(options []string, args ...string) string {
 	return mustOutput(e.t, "podman", all...)
 }
 
-// fileCapabilities are those that the Dockerfile gives the program.
+// fileCapabilities returns the file capabilities that the Dockerfile sets.
 func fileCapabilities(t *testing.T) string {
 	t.Helper()
 	_, rest, found := strings.Cut(read(t, "../Dockerfile"), " setcap ")
 	capabilities, _, ends := strings.Cut(rest, " /process-exporter\n")
 	if !found || !ends || !strings.HasSuffix(capabilities, "+p") {
-		t.Fatalf("the Dockerfile gives no permitted capabilities, but %q", capabilities)
+		t.Fatalf("got file capabilities %q in the Dockerfile, want permitted ones", capabilities)
 	}
 	return capabilities
 }
 
-// startTarget starts a process of a user that no container runs as.
+// startTarget starts a process of a user that no container uses.
 func startTarget(t *testing.T) {
 	t.Helper()
 	program, err := os.ReadFile(mustPath(t, "sleep"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	path := filepath.Join(buildDir, "container-aim")
+	path := filepath.Join(buildDir, "container-target")
 	if err := os.WriteFile(path, program, 0o755); err != nil {
 		t.Fatal(err)
 	}

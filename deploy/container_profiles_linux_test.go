@@ -8,28 +8,28 @@ import (
 	"testing"
 )
 
-var updateProfiles = flag.Bool("update-profiles", false, "write what each container profile sees into docs/permissions.md")
+var updateProfiles = flag.Bool("update-profiles", false, "rewrite the table of container profiles in docs/permissions.md")
 
-// facts are what a profile may see of a process of another user: a column of
-// the table, and the text of a sample that shows it.
-var facts = []struct{ column, sample string }{
-	{"CPU, states", `namedprocess_namegroup_cpu_seconds_total{groupname="container-aim"`},
-	{"resident memory", `namedprocess_namegroup_memory_bytes{groupname="container-aim",memtype="resident"}`},
-	{"open files", `namedprocess_namegroup_open_filedesc{groupname="container-aim"}`},
-	{"I/O", `namedprocess_namegroup_read_bytes_total{groupname="container-aim"}`},
-	{"proportional memory", `namedprocess_namegroup_memory_bytes{groupname="container-aim",memtype="proportionalResident"}`},
+// visibleData are the columns of the table: data of a process of another user, and
+// a sample that a scrape contains if the profile can read the data.
+var visibleData = []struct{ column, sample string }{
+	{"CPU, states", `namedprocess_namegroup_cpu_seconds_total{groupname="container-target"`},
+	{"resident memory", `namedprocess_namegroup_memory_bytes{groupname="container-target",memtype="resident"}`},
+	{"open files", `namedprocess_namegroup_open_filedesc{groupname="container-target"}`},
+	{"I/O", `namedprocess_namegroup_read_bytes_total{groupname="container-target"}`},
+	{"proportional memory", `namedprocess_namegroup_memory_bytes{groupname="container-target",memtype="proportionalResident"}`},
 	{"ends by kernel", `namedprocess_namegroup_oom_kills_total`},
 	{"unreadable", `namedprocess_namegroup_unreadable_procs{`},
 }
 
-// A profile is a way to run the image that docs/kubernetes.md offers.
+// A profile is a set of privileges for the image, as in docs/kubernetes.md.
 type profile struct {
 	name, source string
 	options      []string
 }
 
 func containerProfiles() []profile {
-	user, two := []string{"--user", "65534:65534"}, []string{"--cap-add", "SYS_PTRACE", "--cap-add", "DAC_READ_SEARCH"}
+	user, caps := []string{"--user", "65534:65534"}, []string{"--cap-add", "SYS_PTRACE", "--cap-add", "DAC_READ_SEARCH"}
 	bpf := []string{"--cap-add", "BPF", "--cap-add", "PERFMON", "--security-opt", "seccomp=unconfined"}
 	join := func(lists ...[]string) (all []string) {
 		for _, list := range lists {
@@ -38,32 +38,32 @@ func containerProfiles() []profile {
 		return all
 	}
 	return []profile{
-		{"full", "procfs", join([]string{"--user", "0:0"}, two)},
-		{"basic, both capabilities added", "procfs", join(user, two)},
+		{"full", "procfs", join([]string{"--user", "0:0"}, caps)},
+		{"basic, both capabilities added", "procfs", join(user, caps)},
 		{"basic", "procfs", user},
-		{"bpf", "bpf", join([]string{"--user", "0:0"}, two, bpf)},
+		{"bpf", "bpf", join([]string{"--user", "0:0"}, caps, bpf)},
 	}
 }
 
-// TestContainerProfiles runs the image as it is documented, and compares what
-// each profile sees of a process of another user with the documented table.
+// TestContainerProfiles runs the image with each profile, and compares the data that
+// it can read of a process of another user with the table in docs/permissions.md.
 func TestContainerProfiles(t *testing.T) {
 	e := newEngine(t)
 	e.buildHere()
 	startTarget(t)
 	if _, err := os.Stat("/sys/kernel/btf/vmlinux"); err != nil {
-		unable(t, "the kernel does not describe its types, which the profile bpf takes: %v", err)
+		skipOrFail(t, "the profile bpf requires BTF of the kernel: %v", err)
 	}
 	var table strings.Builder
 	table.WriteString("| Profile |")
-	for _, f := range facts {
+	for _, f := range visibleData {
 		table.WriteString(" " + f.column + " |")
 	}
-	table.WriteString("\n|---" + strings.Repeat("|---", len(facts)) + "|\n")
+	table.WriteString("\n|---" + strings.Repeat("|---", len(visibleData)) + "|\n")
 	for _, p := range containerProfiles() {
-		text := e.run(p.options, "--once-to-stdout-delay=10ms", "--procnames=container-aim", "--source="+p.source)
+		text := e.run(p.options, "--once-to-stdout-delay=10ms", "--procnames=container-target", "--source="+p.source)
 		fmt.Fprintf(&table, "| %s |", p.name)
-		for _, f := range facts {
+		for _, f := range visibleData {
 			table.WriteString(" " + map[bool]string{true: "yes", false: "no"}[strings.Contains(text, f.sample)] + " |")
 		}
 		table.WriteString("\n")
@@ -77,37 +77,37 @@ func TestContainerProfiles(t *testing.T) {
 	})
 }
 
-// TestFileCapabilitiesWithoutAmbient runs the program without ambient
-// capabilities, as in Kubernetes: only those of its file are left to raise.
+// TestFileCapabilitiesWithoutAmbient runs the program without ambient capabilities,
+// as Kubernetes does: it can only raise its file capabilities.
 func TestFileCapabilitiesWithoutAmbient(t *testing.T) {
 	program := exporterPath(t)
 	if os.Getuid() != 0 {
-		t.Skip("to give a file capabilities takes root")
+		t.Skip("setcap requires root")
 	}
 	startTarget(t)
 	copied := buildDir + "/with-capabilities"
 	if err := os.WriteFile(copied, []byte(read(t, program)), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	mustOutput(t, need(t, "setcap"), fileCapabilities(t), copied)
-	once := []string{"--once-to-stdout-delay=10ms", "--procnames=container-aim", "--source=procfs"}
-	const io = `namedprocess_namegroup_read_bytes_total{groupname="container-aim"}`
+	mustOutput(t, requireProgram(t, "setcap"), fileCapabilities(t), copied)
+	once := []string{"--once-to-stdout-delay=10ms", "--procnames=container-target", "--source=procfs"}
+	const io = `namedprocess_namegroup_read_bytes_total{groupname="container-target"}`
 	asNobody := []string{"--reuid=65534", "--regid=65534", "--clear-groups"}
 	for name, tt := range map[string]struct {
 		options []string
-		sees    bool
+		want    bool
 	}{
 		"in the bounding set": {nil, true},
-		"not in it":           {[]string{"--bounding-set=-all"}, false},
+		"not in the set":      {[]string{"--bounding-set=-all"}, false},
 	} {
 		args := append(append(append(append([]string{}, asNobody...), tt.options...), copied), once...)
-		if text := mustOutput(t, need(t, "setpriv"), args...); strings.Contains(text, io) != tt.sees {
-			t.Errorf("%s: reads I/O: %v, want %v\n%s", name, !tt.sees, tt.sees, text)
+		if text := mustOutput(t, requireProgram(t, "setpriv"), args...); strings.Contains(text, io) != tt.want {
+			t.Errorf("%s: got I/O %v, want %v\n%s", name, !tt.want, tt.want, text)
 		}
 	}
 }
 
-// compareTable compares the table in docs/permissions.md with what was seen.
+// compareTable compares table with the table in docs/permissions.md.
 func compareTable(t *testing.T, table string) {
 	t.Helper()
 	const page, begin, end = "../docs/permissions.md", "<!-- begin: what profiles see -->\n", "<!-- end: what profiles see -->"
@@ -121,7 +121,7 @@ func compareTable(t *testing.T, table string) {
 		return
 	}
 	if !*updateProfiles {
-		t.Errorf("%s: documents\n%s\nthe image shows\n%s\nrun go test ./deploy -run TestContainerProfiles -update-profiles if it should", page, documented, table)
+		t.Errorf("%s: got\n%s\nwant\n%s\nto accept it, run go test ./deploy -run TestContainerProfiles -update-profiles", page, table, documented)
 		return
 	}
 	if err := os.WriteFile(page, []byte(before+begin+table+end+after), 0o644); err != nil {

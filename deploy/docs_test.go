@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// A shellBlock is shell code of a document, and who runs it.
+// A shellBlock is shell code of a document, and the test that runs it.
 type shellBlock struct{ page, runner, code string }
 
 var (
@@ -17,7 +17,7 @@ var (
 	runnerNames = regexp.MustCompile(`^run: (try|walk|configuration|image|boot|here)$`)
 )
 
-// shellBlocks returns the shell code of all documents, in their order.
+// shellBlocks returns the shell code of all documents.
 func shellBlocks(t *testing.T) []shellBlock {
 	t.Helper()
 	var all []shellBlock
@@ -29,7 +29,7 @@ func shellBlocks(t *testing.T) []shellBlock {
 	return all
 }
 
-// blocksFor returns the code that a runner runs.
+// blocksFor returns the n blocks of a runner.
 func blocksFor(t *testing.T, runner string, n int) []string {
 	t.Helper()
 	var code []string
@@ -39,33 +39,33 @@ func blocksFor(t *testing.T, runner string, n int) []string {
 		}
 	}
 	if len(code) != n {
-		t.Fatalf("got %d blocks to %s, want %d", len(code), runner, n)
+		t.Fatalf("got %d blocks of %q, want %d", len(code), "run: "+runner, n)
 	}
 	return code
 }
 
-// TestShellBlocksAreRun asks of each block of shell code in the documents that a
-// test here runs it, or that it says why none does.
+// TestShellBlocksAreRun checks that each block of shell code in the documents has
+// a test that runs it, or a reason why none does.
 func TestShellBlocksAreRun(t *testing.T) {
 	all := shellBlocks(t)
 	if len(all) < 14 {
-		t.Errorf("found only %d blocks", len(all))
+		t.Errorf("got %d blocks, want at least 14", len(all))
 	}
 	for _, b := range all {
 		if !runnerNames.MatchString(b.runner) && !strings.HasPrefix(b.runner, "not run: ") {
-			t.Errorf("%s: nobody runs\n%s", b.page, b.code)
+			t.Errorf("%s: no test runs\n%s", b.page, b.code)
 		}
 	}
 }
 
-// copyRepository copies what git knows, and what it would take in.
+// copyRepository copies all files that git tracks or would add.
 func copyRepository(t *testing.T) string {
 	t.Helper()
 	root := filepath.Join(t.TempDir(), "elsewhere")
 	for file := range strings.FieldsSeq(mustOutput(t, "git", "-C", "..", "ls-files", "--cached", "--others", "--exclude-standard")) {
 		text, err := os.ReadFile(filepath.Join("..", file))
 		if os.IsNotExist(err) {
-			continue // removed, and not committed yet
+			continue // deleted, but not committed
 		}
 		info, errStat := os.Stat(filepath.Join("..", file))
 		to := filepath.Join(root, file)
@@ -76,29 +76,30 @@ func copyRepository(t *testing.T) string {
 	return root
 }
 
-// TestImagesOfDocuments keeps pictures small enough for a page to load.
+// TestImagesOfDocuments limits the size of pictures.
 func TestImagesOfDocuments(t *testing.T) {
 	info, err := os.Stat("../docs/dashboard.png")
 	if err != nil {
 		t.Fatal(err)
 	}
 	if info.Size() > 400<<10 {
-		t.Errorf("docs/dashboard.png has %d bytes", info.Size())
+		t.Errorf("docs/dashboard.png: got %d bytes, want at most %d", info.Size(), 400<<10)
 	}
 }
 
-// TestBuildContext asks that .dockerignore lets through every file that the
-// program is made of, those that it embeds too.
+// TestBuildContext checks that .dockerignore includes every source file and
+// embedded file of the program.
 func TestBuildContext(t *testing.T) {
 	lines := strings.Split(read(t, "../.dockerignore"), "\n")
-	const template = `{{if .Module}}{{if .Module.Main}}{{$d := .Dir}}{{range .GoFiles}}{{$d}}/{{.}} {{end}}{{range .EmbedFiles}}{{$d}}/{{.}} {{end}}{{end}}{{end}}`
+	const template = `{{if .Module}}{{if .Module.Main}}{{$d := .Dir}}` +
+		`{{range .GoFiles}}{{$d}}/{{.}} {{end}}{{range .EmbedFiles}}{{$d}}/{{.}} {{end}}{{end}}{{end}}`
 	root, err := filepath.Abs("..")
 	if err != nil {
 		t.Fatal(err)
 	}
 	files := strings.Fields(mustOutput(t, "go", "list", "-deps", "-f", template, ".."))
 	if len(files) < 50 {
-		t.Fatalf("the program is made of %d files only", len(files))
+		t.Fatalf("got %d source files, want at least 50", len(files))
 	}
 	for _, file := range files {
 		name := strings.TrimPrefix(file, root+"/")
@@ -107,7 +108,7 @@ func TestBuildContext(t *testing.T) {
 			want = "!" + top + "/**/*" + filepath.Ext(name)
 		}
 		if !slices.Contains(lines, want) {
-			t.Errorf(".dockerignore keeps %s out; it lacks %s", name, want)
+			t.Errorf(".dockerignore excludes %s, want a line %s", name, want)
 		}
 	}
 }

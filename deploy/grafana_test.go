@@ -15,11 +15,10 @@ import (
 	"time"
 )
 
-// dashboards are the files, below grafana/.
+// dashboards are the files in grafana/.
 var dashboards = []string{"overview.json", "group.json"}
 
-// A dashboard is the part of the file that tests look at. It is read from the
-// file instead of made anew, since the file is what people import.
+// A dashboard is the part of a dashboard file that tests use.
 type dashboard struct {
 	Panels []struct {
 		Title   string
@@ -46,21 +45,20 @@ func TestDashboardNames(t *testing.T) {
 	}
 }
 
-// mayBeEmpty are metrics that a healthy host need not have, with the reason.
+// mayBeEmpty are metrics that a host may not have, with the reason.
 var mayBeEmpty = map[string]string{
-	"namedprocess_namegroup_unreadable_procs":            "absent where everything can be read",
-	"namedprocess_namegroup_block_io_wait_seconds_total": "takes the kernel's delay accounting, which is off by default",
+	"namedprocess_namegroup_unreadable_procs":            "absent if all files can be read",
+	"namedprocess_namegroup_block_io_wait_seconds_total": "requires delay accounting, which is off by default",
 }
 
-// onlyWithBPF are metrics that take the source bpf, for which a kernel or a
-// user may lack what it needs.
+// onlyWithBPF are suffixes of metrics that require the source bpf.
 var onlyWithBPF = []string{"_starts_total", "_exits_total", "_oom_kills_total", "_cpu_wait_seconds_total"}
 
-// TestDashboardData lets a real Prometheus scrape real exporters of real
-// processes, and asks that every query of every panel has an answer.
+// TestDashboardData runs Prometheus, two exporters and processes, and checks that
+// every query of every panel returns series.
 func TestDashboardData(t *testing.T) {
 	s := startScene(t)
-	bpf := s.answer(`namedprocess_exporter_source{source="bpf"}`) > 0
+	bpf := s.seriesCount(`namedprocess_exporter_source{source="bpf"}`) > 0
 	pending := slices.Clone(knownAlerts)
 	for _, file := range dashboards {
 		for _, p := range dashboardOf(t, file).Panels {
@@ -73,12 +71,12 @@ func TestDashboardData(t *testing.T) {
 			}
 		}
 	}
-	for end := time.Now().Add(patience); len(pending) > 0 && time.Now().Before(end); {
-		s.live()
-		pending = slices.DeleteFunc(pending, func(expr string) bool { return s.answer(expr) > 0 })
+	for end := time.Now().Add(testTimeout); len(pending) > 0 && time.Now().Before(end); {
+		s.work()
+		pending = slices.DeleteFunc(pending, func(expr string) bool { return s.seriesCount(expr) > 0 })
 	}
 	for _, expr := range pending {
-		t.Errorf("no answer to %s", expr)
+		t.Errorf("got no series of %s", expr)
 	}
 }
 
@@ -90,14 +88,14 @@ func excused(expr string, bpf bool) string {
 	}
 	for _, suffix := range onlyWithBPF {
 		if !bpf && strings.Contains(expr, suffix) {
-			return "the source is not bpf"
+			return "requires the source bpf"
 		}
 	}
 	return ""
 }
 
-// knownAlerts are what the alerts ask that people copy for the exporter that
-// this one succeeds, in our own words and without their thresholds.
+// knownAlerts are expressions of published alerts for the predecessor, without
+// their thresholds.
 var knownAlerts = []string{
 	`namedprocess_namegroup_num_procs == 0`,
 	`namedprocess_namegroup_memory_bytes{memtype="resident"} > 1`,
@@ -110,8 +108,8 @@ var knownAlerts = []string{
 	`changes(namedprocess_namegroup_oldest_start_time_seconds[5m]) > 0 and namedprocess_namegroup_num_procs > 0`,
 }
 
-// A scene is two exporters, each with rules of its own as if on hosts of their
-// own, processes that they see, and a Prometheus that scrapes both.
+// A scene is two exporters with different rules, processes, and a Prometheus that
+// scrapes both exporters.
 type scene struct {
 	t          *testing.T
 	prometheus string // URL
@@ -119,8 +117,8 @@ type scene struct {
 	rounds     int
 }
 
-// The rules go by arguments: a program that starts threads of other names may
-// give itself one of them.
+// The rules match arguments, because a program can change its name when it starts
+// threads.
 const rulesOfDB = `
 process_names:
   - name: postgres
@@ -144,7 +142,7 @@ process_names:
 
 func startScene(t *testing.T) *scene {
 	t.Helper()
-	server := need(t, "prometheus")
+	server := requireProgram(t, "prometheus")
 	s := &scene{t: t, workers: map[string][]*worker{}}
 	for name, n := range map[string]int{"postgres": 3, "redis": 1, "nginx": 2, "java": 1} {
 		for range n {
@@ -166,13 +164,13 @@ scrape_configs:
 	address := freeAddress(t)
 	start(t, server, "--config.file="+config, "--storage.tsdb.path="+t.TempDir(), "--web.listen-address="+address, "--log.level=error")
 	s.prometheus = "http://" + address
-	eventually(t, "Prometheus", func() bool { return answers(s.prometheus + "/-/ready") })
-	eventually(t, "both targets", func() bool { return s.answer(`sum(up{job=~"$job"}) == 2`) > 0 })
+	eventually(t, "Prometheus", func() bool { return responds(s.prometheus + "/-/ready") })
+	eventually(t, "both targets", func() bool { return s.seriesCount(`sum(up{job=~"$job"}) == 2`) > 0 })
 	return s
 }
 
-// live lets every process do some of what it is for, for about a second.
-func (s *scene) live() {
+// work lets every process do work for about a second.
+func (s *scene) work() {
 	s.rounds++
 	load := 60 + 25*(s.rounds/7%3)
 	for i, w := range s.workers["postgres"] {
@@ -189,13 +187,13 @@ func (s *scene) live() {
 	java.do("thread gc-worker 30")
 	java.do("leave")
 	java.do(fmt.Sprintf("open %d", s.rounds%3))
-	if s.rounds%4 == 1 { // one fails, and its successor starts
+	if s.rounds%4 == 1 { // one process fails, and another one starts
 		s.start("backup").do("cpu 120")
 		s.fail("backup")
 		s.fail("postgres")
 		s.start("postgres")
 	}
-	time.Sleep(200 * time.Millisecond) // as processes do, they rest
+	time.Sleep(200 * time.Millisecond) // idle time
 }
 
 // fail kills the oldest process of a name.
@@ -210,9 +208,9 @@ func (s *scene) start(name string) *worker {
 	return w
 }
 
-// answer returns how many series a query has, with variables as Grafana fills
-// them in.
-func (s *scene) answer(expr string) int {
+// seriesCount returns the number of series of a query, after expansion of the
+// variables.
+func (s *scene) seriesCount(expr string) int {
 	s.t.Helper()
 	expr = strings.NewReplacer("$__rate_interval", "20s", "$job", ".+", "$instance", ".+", "$groupname", ".+").Replace(expr)
 	response, err := http.Get(s.prometheus + "/api/v1/query?query=" + url.QueryEscape(expr))
@@ -230,7 +228,7 @@ func (s *scene) answer(expr string) int {
 	return len(body.Data.Result)
 }
 
-// A worker is a process that does the work it is told to.
+// A worker is a process that does work on request.
 type worker struct {
 	t       *testing.T
 	command *exec.Cmd
@@ -238,7 +236,7 @@ type worker struct {
 	out     *bufio.Scanner
 }
 
-// startWorker starts testdata/workload under a name.
+// startWorker starts testdata/workload with a name.
 func startWorker(t *testing.T, name string) *worker {
 	t.Helper()
 	path := filepath.Join(buildDir, "workload")
@@ -274,11 +272,11 @@ func (w *worker) do(work string) {
 func (w *worker) wait(want string) {
 	w.t.Helper()
 	if !w.out.Scan() || w.out.Text() != want {
-		w.t.Fatalf("the worker says %q, want %q", w.out.Text(), want)
+		w.t.Fatalf("got %q of the worker, want %q", w.out.Text(), want)
 	}
 }
 
-// end kills the worker; to end one that has ended does nothing.
+// end kills the worker. It has no effect on a worker that has exited.
 func (w *worker) end() {
 	_ = w.command.Process.Kill()
 	_ = w.command.Wait()

@@ -6,10 +6,10 @@ import (
 	"testing"
 )
 
-// TestMixin lets jsonnet render the mixin, and Prometheus check what comes out.
+// TestMixin renders the mixin with jsonnet and checks the rules with promtool.
 func TestMixin(t *testing.T) {
-	jsonnet := need(t, "jsonnet")
-	promtool := need(t, "promtool")
+	jsonnet := requireProgram(t, "jsonnet")
+	promtool := requireProgram(t, "promtool")
 	render := func(field, with string) string {
 		return mustOutput(t, jsonnet, "-e", `((import "grafana/mixin/mixin.libsonnet") + `+with+`).`+field)
 	}
@@ -18,11 +18,11 @@ func TestMixin(t *testing.T) {
 		t.Fatal(err)
 	}
 	if len(dashboards) != 2 || dashboards["process-exporter-group.json"].Title == "" {
-		t.Errorf("got dashboards %v", dashboards)
+		t.Errorf("got dashboards %v, want two", dashboards)
 	}
 	mine := render("prometheusAlerts", `{ _config+:: { processExporterSelector: 'job="mine"' } }`)
 	if !strings.Contains(mine, `up{job=\"mine\"} == 0`) || strings.Contains(mine, "process[-_]exporter") {
-		t.Error("the selector of the configuration is not that of the alerts")
+		t.Errorf("got alerts %s, want the selector of the configuration", mine)
 	}
 	for name, rules := range map[string]string{"alerts.json": mine, "rules.json": render("prometheusRules", "{}")} {
 		mustOutput(t, promtool, "check", "rules", "--lint=all", "--lint-fatal", write(t, name, rules))

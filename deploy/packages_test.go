@@ -10,9 +10,10 @@ import (
 	"testing"
 )
 
-// releaseTools are built from the module of the packages, once.
+// releaseTools builds the programs that release.sh uses, once.
 var releaseTools = sync.OnceValues(func() ([]string, error) {
-	build := exec.Command("go", "build", "-o", buildDir+"/", "github.com/goreleaser/nfpm/v2/cmd/nfpm", "github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod")
+	build := exec.Command("go", "build", "-o", buildDir+"/",
+		"github.com/goreleaser/nfpm/v2/cmd/nfpm", "github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod")
 	build.Dir = "packages"
 	out, err := build.CombinedOutput()
 	if err != nil {
@@ -28,8 +29,8 @@ type buildError struct {
 
 func (e *buildError) Error() string { return "go build: " + e.err.Error() + "\n" + e.text }
 
-// release runs release.sh of a copy of the repository, for the architectures or
-// for all, and returns where it put what it made.
+// release runs release.sh of the repository at root and returns the directory of
+// the result. Without architectures it builds all of them.
 func release(t *testing.T, root, version string, architectures ...string) string {
 	t.Helper()
 	out := t.TempDir()
@@ -37,36 +38,38 @@ func release(t *testing.T, root, version string, architectures ...string) string
 	return out
 }
 
-// releaseTo is release into a directory, with this machine's Go.
+// releaseTo runs release.sh with the output directory out.
 func releaseTo(t *testing.T, out, root, version string, architectures ...string) {
 	t.Helper()
 	if testing.Short() {
-		t.Skip("it builds packages")
+		t.Skip("builds packages")
 	}
-	need(t, "bash")
+	requireProgram(t, "bash")
 	env, err := releaseTools()
 	if err != nil {
 		t.Fatal(err)
 	}
 	command := exec.Command(filepath.Join(root, "deploy/packages/release.sh"), append([]string{out}, architectures...)...)
-	command.Env = append(append(os.Environ(), env...), "VERSION="+version, "REVISION=0123456789", "SOURCE_DATE_EPOCH=1700000000", "GOTOOLCHAIN=local", "SIGNING_KEY="+signingKey(t))
+	command.Env = append(append(os.Environ(), env...), "VERSION="+version, "REVISION=0123456789",
+		"SOURCE_DATE_EPOCH=1700000000", "GOTOOLCHAIN=local", "SIGNING_KEY="+signingKey(t))
 	if text, err := command.CombinedOutput(); err != nil {
 		t.Fatalf("release.sh: %v\n%s", err, text)
 	}
 }
 
-// signingKey is a key that signs what the tests release, made once.
+// signingKey returns the path of the key that signs the releases of tests. It creates
+// the key once.
 func signingKey(t *testing.T) string {
 	t.Helper()
 	path := filepath.Join(buildDir, "signing-key")
 	if _, err := os.Stat(path); err != nil {
-		mustOutput(t, need(t, "ssh-keygen"), "-q", "-t", "ed25519", "-N", "", "-C", "", "-f", path)
+		mustOutput(t, requireProgram(t, "ssh-keygen"), "-q", "-t", "ed25519", "-N", "", "-C", "", "-f", path)
 	}
 	return path
 }
 
-// releases builds the release for all architectures in two places, the second
-// with files of another age, once for all tests.
+// releases builds the release for all architectures twice: in the repository, and
+// in a copy with other modification times. All tests share the result.
 func releases(t *testing.T) [2]string {
 	t.Helper()
 	dirs := [2]string{filepath.Join(buildDir, "release"), filepath.Join(buildDir, "release-elsewhere")}
@@ -90,11 +93,15 @@ func TestReleaseIsReproducible(t *testing.T) {
 	if other := read(t, filepath.Join(second, "checksums.txt")); other != sums {
 		t.Errorf("two builds differ:\n%s\n%s", sums, other)
 	}
-	// The names that installers of the exporter that this one succeeds fetch.
+	// Installers of the predecessor use the same file names.
 	for _, arch := range []string{"amd64", "arm64", "armv7", "386", "ppc64le", "s390x", "riscv64"} {
-		for _, name := range []string{"process-exporter-9.8.7.linux-" + arch + ".tar.gz", "process-exporter_9.8.7_linux_" + arch + ".deb", "process-exporter_9.8.7_linux_" + arch + ".rpm", "process-exporter_9.8.7_linux_" + arch + ".apk"} {
+		names := []string{"process-exporter-9.8.7.linux-" + arch + ".tar.gz"}
+		for _, kind := range []string{".deb", ".rpm", ".apk"} {
+			names = append(names, "process-exporter_9.8.7_linux_"+arch+kind)
+		}
+		for _, name := range names {
 			if !strings.Contains(sums, "  "+name+"\n") {
-				t.Errorf("no %s in %s", name, sums)
+				t.Errorf("got no %s in %s", name, sums)
 			}
 		}
 		checkSBOM(t, filepath.Join(first, "process-exporter-9.8.7.linux-"+arch+".cdx.json"))
@@ -106,26 +113,27 @@ func TestReleaseIsReproducible(t *testing.T) {
 	}
 }
 
-// TestReleaseIsSigned verifies the signature of the checksums as docs/security.md
-// tells it, and that of checksums which somebody changed.
+// TestReleaseIsSigned verifies the signature of the checksums as in
+// docs/security.md, and that it is invalid for other checksums.
 func TestReleaseIsSigned(t *testing.T) {
 	dir := releases(t)[0]
 	signers := write(t, "signers", "release@example.org "+read(t, signingKey(t)+".pub"))
 	verify := func(text string) error {
-		command := exec.Command("ssh-keygen", "-Y", "verify", "-n", "file", "-f", signers, "-I", "release@example.org", "-s", filepath.Join(dir, "checksums.txt.sig"))
+		command := exec.Command("ssh-keygen", "-Y", "verify", "-n", "file", "-f", signers,
+			"-I", "release@example.org", "-s", filepath.Join(dir, "checksums.txt.sig"))
 		command.Stdin = strings.NewReader(text)
 		return command.Run()
 	}
 	sums := read(t, filepath.Join(dir, "checksums.txt"))
 	if err := verify(sums); err != nil {
-		t.Errorf("the checksums do not verify: %v", err)
+		t.Errorf("got %v for the checksums, want a valid signature", err)
 	}
 	if verify(sums+"\n") == nil {
-		t.Error("other checksums verify")
+		t.Error("got a valid signature for other checksums, want an error")
 	}
 }
 
-// checkSBOM asks that the bill of materials names what go.mod requires.
+// checkSBOM checks that the bill of materials lists the modules of go.mod.
 func checkSBOM(t *testing.T, path string) {
 	t.Helper()
 	var bill struct {
@@ -143,13 +151,13 @@ func checkSBOM(t *testing.T, path string) {
 		}
 	}
 	if bill.BOMFormat != "CycloneDX" || found < 10 {
-		t.Errorf("got format %q and %d modules of go.mod", bill.BOMFormat, found)
+		t.Errorf("got format %q and %d modules of go.mod, want CycloneDX and at least 10", bill.BOMFormat, found)
 	}
 }
 
-// TestManual lets mandoc read the manual page, which lists every flag.
+// TestManual checks the manual page with mandoc, and that it lists flags.
 func TestManual(t *testing.T) {
-	mandoc := need(t, "mandoc")
+	mandoc := requireProgram(t, "mandoc")
 	page := write(t, "process-exporter.8", mustOutput(t, "packages/manual.sh"))
 	text, err := output(t, mandoc, "-T", "lint", "-W", "warning", page)
 	if err != nil || text != "" {
@@ -157,16 +165,20 @@ func TestManual(t *testing.T) {
 	}
 	for _, flag := range []string{"config.path", "web.listen-address", "source"} {
 		if !strings.Contains(read(t, page), ".It Fl Fl "+flag+"\n") {
-			t.Errorf("no --%s in the manual page", flag)
+			t.Errorf("got no --%s in the manual page", flag)
 		}
 	}
 }
 
-// TestCompletion lets bash complete a flag.
+// TestCompletion completes a flag in bash.
 func TestCompletion(t *testing.T) {
-	bash := need(t, "bash")
-	const script = `source packages/process-exporter.bash; COMP_WORDS=("$0" --web.lis); COMP_CWORD=1; _process_exporter; echo "${COMPREPLY[@]}"`
+	bash := requireProgram(t, "bash")
+	const script = `source packages/process-exporter.bash
+COMP_WORDS=("$0" --web.lis)
+COMP_CWORD=1
+_process_exporter
+echo "${COMPREPLY[@]}"`
 	if got := strings.TrimSpace(mustOutput(t, bash, "-c", script, exporterPath(t))); got != "--web.listen-address" {
-		t.Errorf("got %q", got)
+		t.Errorf("got %q, want --web.listen-address", got)
 	}
 }

@@ -14,20 +14,20 @@ import (
 )
 
 var (
-	previewDir  = flag.String("preview", "", "directory to write pictures of the dashboards to")
-	previewTime = flag.Duration("preview.time", 2*time.Minute, "for how long processes live before the pictures are taken")
+	previewDir  = flag.String("preview", "", "directory for pictures of the dashboards")
+	previewTime = flag.Duration("preview.time", 2*time.Minute, "time of the processes before the pictures")
 )
 
-// TestPreview takes pictures of the dashboards with a real browser, for people
-// to look at. make preview runs it.
+// TestPreview takes pictures of the dashboards with a browser. make preview runs
+// it.
 func TestPreview(t *testing.T) {
 	if *previewDir == "" {
-		t.Skip("no -preview asked for")
+		t.Skip("requires -preview")
 	}
-	browser := need(t, "chromium")
+	browser := requireProgram(t, "chromium")
 	s := startScene(t)
 	for end := time.Now().Add(*previewTime); time.Now().Before(end); {
-		s.live()
+		s.work()
 	}
 	for file, height := range map[string]int{"overview.json": 1180, "group.json": 2050} {
 		query := fmt.Sprintf("?end=%d&seconds=%d", time.Now().Unix()-1, int(previewTime.Seconds())-5)
@@ -46,8 +46,8 @@ func TestPreview(t *testing.T) {
 	}
 }
 
-// serveDashboard serves the page that draws a dashboard, and Prometheus below
-// the same address, and returns that.
+// serveDashboard serves a page that draws a dashboard, and Prometheus at the same
+// address. It returns the URL.
 func (s *scene) serveDashboard(file string) string {
 	target, err := url.Parse(s.prometheus)
 	if err != nil {

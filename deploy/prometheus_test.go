@@ -48,9 +48,9 @@ func rulesOf(t *testing.T, file string) []rule {
 	return all
 }
 
-// TestRules lets Prometheus itself check the rules and run their tests.
+// TestRules checks the rules and runs their tests with promtool.
 func TestRules(t *testing.T) {
-	promtool := need(t, "promtool")
+	promtool := requireProgram(t, "promtool")
 	mustOutput(t, promtool, "check", "rules", "--lint=all", "--lint-fatal", "prometheus/alerts.yml", "prometheus/rules.yml")
 	tests, err := filepath.Glob("prometheus/tests/*.yml")
 	if err != nil || len(tests) == 0 {
@@ -59,8 +59,8 @@ func TestRules(t *testing.T) {
 	mustOutput(t, promtool, append([]string{"test", "rules"}, tests...)...)
 }
 
-// TestAlertsAreTested asks of each alert that a test shows it quiet, firing
-// and quiet again, and of each recording rule that a test computes it.
+// TestAlertsAreTested checks that the tests of each alert contain it inactive,
+// firing and inactive again, and that each recording rule has a test.
 func TestAlertsAreTested(t *testing.T) {
 	type ruleTest struct {
 		AlertRuleTest []struct {
@@ -72,7 +72,7 @@ func TestAlertsAreTested(t *testing.T) {
 			ExpSamples []any `yaml:"exp_samples"`
 		} `yaml:"promql_expr_test"`
 	}
-	seen := map[string]string{} // Q for quiet, F for firing, one letter a moment
+	seen := map[string]string{} // Q: inactive, F: firing, in the order of evaluation times
 	for _, file := range []string{"exporter.yml", "groups.yml", "rules.yml"} {
 		var parsed struct{ Tests []ruleTest }
 		if err := yaml.Unmarshal([]byte(read(t, "prometheus/tests/"+file)), &parsed); err != nil {
@@ -91,32 +91,31 @@ func TestAlertsAreTested(t *testing.T) {
 	}
 	for _, r := range slices.Concat(rulesOf(t, "prometheus/alerts.yml"), rulesOf(t, "prometheus/rules.yml")) {
 		if name := r.Alert + r.Record; !strings.Contains(seen[name], "QFQ") {
-			t.Errorf("%s: its tests show %q, want it quiet, firing and quiet again", name, seen[name])
+			t.Errorf("%s: got states %q in its tests, want QFQ: inactive, firing, inactive", name, seen[name])
 		}
 	}
 }
 
-// TestAlertConventions holds what people who route alerts rely on.
+// TestAlertConventions checks severities, annotations and documentation of alerts.
 func TestAlertConventions(t *testing.T) {
 	docs := read(t, "../docs/dashboards-alerts.md")
 	for _, r := range rulesOf(t, "prometheus/alerts.yml") {
 		if !slices.Contains([]string{"critical", "warning", "info"}, r.Labels["severity"]) {
-			t.Errorf("%s has severity %q", r.Alert, r.Labels["severity"])
+			t.Errorf("%s got severity %q, want critical, warning or info", r.Alert, r.Labels["severity"])
 		}
 		if r.Annotations["summary"] == "" || r.Annotations["description"] == "" {
-			t.Errorf("%s lacks a summary or a description", r.Alert)
+			t.Errorf("%s has no summary or no description", r.Alert)
 		}
 		if !strings.Contains(docs, "`"+r.Alert+"`") {
-			t.Errorf("docs/dashboards-alerts.md does not say what to do about %s", r.Alert)
+			t.Errorf("docs/dashboards-alerts.md does not document %s", r.Alert)
 		}
 	}
 }
 
 var metricName = regexp.MustCompile(`\b(namedprocess_\w+|process_exporter_\w+)`)
 
-// checkNames asks that the exporter has every metric that a text names, by the
-// page that is made from its code. Prometheus answers nothing to a name that
-// does not exist, so that a misspelt alert never fires.
+// checkNames checks that docs/metrics.md contains all metrics of a text. An alert
+// with a wrong metric name never fires.
 func checkNames(t *testing.T, where, text string) {
 	t.Helper()
 	page := read(t, "../docs/metrics.md")
@@ -137,11 +136,9 @@ func TestRuleNames(t *testing.T) {
 	}
 }
 
-// TestScrapeConfigs lets Prometheus check the examples. Debian's has no
-// Kubernetes service discovery: there the metadata of a pod stand in, and what
-// the relabeling makes of them is looked at.
+// TestScrapeConfigs checks the examples with promtool.
 func TestScrapeConfigs(t *testing.T) {
-	promtool := need(t, "promtool")
+	promtool := requireProgram(t, "promtool")
 	dir := t.TempDir()
 	if err := os.CopyFS(dir, os.DirFS("prometheus")); err != nil {
 		t.Fatal(err)
@@ -162,8 +159,10 @@ func TestScrapeConfigs(t *testing.T) {
 	}
 }
 
+// TestKubernetesScrapeConfig checks the relabeling with static targets, because
+// Debian's promtool has no Kubernetes service discovery.
 func TestKubernetesScrapeConfig(t *testing.T) {
-	promtool := need(t, "promtool")
+	promtool := requireProgram(t, "promtool")
 	text := read(t, "prometheus/scrape-kubernetes.yml")
 	text = regexp.MustCompile(`(?s)    kubernetes_sd_configs:.*?    relabel_configs:`).ReplaceAllLiteralString(text, `    static_configs:
       - targets: ['10.0.0.7:9256']
@@ -174,7 +173,7 @@ func TestKubernetesScrapeConfig(t *testing.T) {
 	text = strings.Replace(text, "rule_files: [rules.yml, alerts.yml]\n", "", 1)
 	discovered := discover(t, promtool, write(t, "prometheus.yml", text))
 	if !strings.Contains(discovered, `"instance":"node-7"`) || strings.Contains(discovered, `"instance":"node-8"`) {
-		t.Errorf("got targets %s, want node-7 alone", discovered)
+		t.Errorf("got targets %s, want node-7 only", discovered)
 	}
 }
 
@@ -190,7 +189,7 @@ var promqlCode = regexp.MustCompile("(?ms)^```promql\n(.*?)^```")
 // TestDocumentedQueries checks with promtool that every PromQL block in the
 // pages parses, and that it uses metrics that exist.
 func TestDocumentedQueries(t *testing.T) {
-	promtool := need(t, "promtool")
+	promtool := requireProgram(t, "promtool")
 	var file ruleFile
 	pages := strings.Fields(mustOutput(t, "git", "-C", "..", "ls-files", "*.md"))
 	for _, page := range pages {

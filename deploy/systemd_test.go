@@ -12,10 +12,10 @@ import (
 	"time"
 )
 
-// TestExposure holds how much of the system the units can reach, by systemd's
-// own measure. The threshold is ten times the score.
+// TestExposure checks the exposure level of the units with systemd-analyze
+// security. The threshold is ten times the level.
 func TestExposure(t *testing.T) {
-	analyze := need(t, "systemd-analyze")
+	analyze := requireProgram(t, "systemd-analyze")
 	for unit, threshold := range map[string]string{"process-exporter.service": "20", "process-exporter-activated.service": "10"} {
 		if text, err := output(t, analyze, "security", "--offline=true", "--threshold="+threshold, "systemd/"+unit); err != nil {
 			t.Errorf("%s: %v\n%s", unit, err, text)
@@ -23,56 +23,63 @@ func TestExposure(t *testing.T) {
 	}
 }
 
-// steps are what boot.sh reports, in order.
+// steps are the lines that boot.sh reports, in order.
 var steps = []string{
 	"installed",
-	"reads every process without being root",
+	"reads all processes as a non-root user",
 	"reloads",
-	"the watchdog starts it anew",
+	"the watchdog restarts the service",
 	"an upgrade keeps the edited configuration and starts the new one",
 	"an upgrade leaves a disabled service alone",
-	"socket activation without a network",
-	"the drop-in asks the kernel",
-	"another program in the place of the unit's",
+	"socket activation",
+	"the drop-in enables the source bpf",
+	"another executable for the unit",
 	"a removal keeps the edited configuration",
-	"a purge does not",
+	"a purge removes the configuration",
 }
 
-// TestBoot boots a systemd in a container that has this machine's /usr, and
+// TestBoot boots systemd in a container with the /usr of this machine, and
 // installs, uses, upgrades and removes the package there.
 func TestBoot(t *testing.T) {
 	if testing.Short() {
-		t.Skip("it boots a system")
+		t.Skip("boots a container")
 	}
 	if os.Getuid() != 0 {
-		t.Skip("to boot a system takes root")
+		t.Skip("requires root")
 	}
-	nspawn := needTool(t, "systemd-nspawn")
-	need(t, "dpkg")
+	nspawn := requireTool(t, "systemd-nspawn")
+	requireProgram(t, "dpkg")
 	root := newRoot(t)
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
-	command := exec.CommandContext(ctx, nspawn, "--register=no", "--keep-unit", "-D", root, "--overlay=/usr:"+filepath.Join(root, "upper")+":/usr", "--boot",
-		"--machine=process-exporter-test", "--private-network", "--capability=CAP_BPF,CAP_PERFMON", "--system-call-filter=bpf perf_event_open seccomp landlock_create_ruleset landlock_add_rule landlock_restrict_self", "systemd.unit=walk.target", "systemd.firstboot=off")
+	command := exec.CommandContext(ctx, nspawn, "--register=no", "--keep-unit", "-D", root,
+		"--overlay=/usr:"+filepath.Join(root, "upper")+":/usr", "--boot",
+		"--machine=process-exporter-test", "--private-network", "--capability=CAP_BPF,CAP_PERFMON",
+		"--system-call-filter=bpf perf_event_open seccomp landlock_create_ruleset landlock_add_rule landlock_restrict_self",
+		"systemd.unit=test.target", "systemd.firstboot=off")
 	text, err := command.CombinedOutput()
-	t.Cleanup(func() { removeControlGroups(t) })
+	t.Cleanup(func() { removeCgroups(t) })
 	steplog, errRead := os.ReadFile(filepath.Join(root, "out/steps"))
 	if errRead != nil {
-		t.Fatalf("nothing ran: %v\n%s", err, text)
+		t.Fatalf("boot.sh did not run: %v\n%s", err, text)
 	}
 	got := strings.Split(strings.TrimSpace(string(steplog)), "\n")
 	if !slices.Equal(got, steps) {
-		log, _ := os.ReadFile(filepath.Join(root, "out/log")) // may be missing, which the steps show
+		log, _ := os.ReadFile(filepath.Join(root, "out/log")) // optional: the steps show the failure, too
 		t.Errorf("got steps %q\n%s", got, log)
 	}
 }
 
-// newRoot makes the root of a system: empty but for the accounts, two packages
-// and what runs them.
+// newRoot returns a root file system with the accounts, two packages and the
+// script that uses them.
 func newRoot(t *testing.T) string {
 	t.Helper()
 	root := t.TempDir()
-	for _, dir := range []string{"usr", "upper", "etc/systemd/system", "var/lib/dpkg/info", "var/lib/dpkg/updates", "tmp", "run", "proc", "sys", "dev", "root", "out/blocks", "packages"} {
+	dirs := []string{
+		"usr", "upper", "etc/systemd/system", "var/lib/dpkg/info", "var/lib/dpkg/updates",
+		"tmp", "run", "proc", "sys", "dev", "root", "out/blocks", "packages",
+	}
+	for _, dir := range dirs {
 		if err := os.MkdirAll(filepath.Join(root, dir), 0o755); err != nil {
 			t.Fatal(err)
 		}
@@ -103,27 +110,32 @@ func newRoot(t *testing.T) string {
 		}
 	}
 	put("out/boot.sh", read(t, "testdata/boot.sh"))
-	put("etc/systemd/system/walk.target", "[Unit]\nRequires=sysinit.target walk.service\nAfter=sysinit.target\n")
-	put("etc/systemd/system/walk.service", "[Unit]\nAfter=sysinit.target\n[Service]\nType=oneshot\nExecStart=/out/boot.sh\nExecStopPost=/usr/bin/systemctl --no-block poweroff\n")
+	put("etc/systemd/system/test.target", "[Unit]\nRequires=sysinit.target test.service\nAfter=sysinit.target\n")
+	put("etc/systemd/system/test.service", "[Unit]\nAfter=sysinit.target\n"+
+		"[Service]\nType=oneshot\nExecStart=/out/boot.sh\nExecStopPost=/usr/bin/systemctl --no-block poweroff\n")
 	repository, err := filepath.Abs("..")
 	if err != nil {
 		t.Fatal(err)
 	}
 	for name, version := range map[string]string{"old": "1.0.0", "new": "2.0.0"} {
-		put("packages/"+name+".deb", read(t, filepath.Join(release(t, repository, version), "process-exporter_"+version+"_linux_amd64.deb")))
+		built := filepath.Join(release(t, repository, version), "process-exporter_"+version+"_linux_amd64.deb")
+		put("packages/"+name+".deb", read(t, built))
 	}
 	return root
 }
 
-// removeControlGroups removes the empty groups that the container leaves.
-func removeControlGroups(t *testing.T) {
-	for _, pattern := range []string{"/sys/fs/cgroup/*/payload", "/sys/fs/cgroup/*/supervisor", "/sys/fs/cgroup/payload", "/sys/fs/cgroup/supervisor"} {
+// removeCgroups removes the empty cgroups that the container leaves behind.
+func removeCgroups(t *testing.T) {
+	patterns := []string{
+		"/sys/fs/cgroup/*/payload", "/sys/fs/cgroup/*/supervisor", "/sys/fs/cgroup/payload", "/sys/fs/cgroup/supervisor",
+	}
+	for _, pattern := range patterns {
 		groups, err := filepath.Glob(pattern)
 		if err != nil {
 			t.Error(err)
 		}
 		for _, group := range groups {
-			_ = os.Remove(group) // fails where something else lives in it
+			_ = os.Remove(group) // fails if it is not empty
 		}
 	}
 }

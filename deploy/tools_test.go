@@ -1,5 +1,5 @@
-// Package deploy_test runs what users install, import and copy from this
-// directory: it starts the real tools on the real files.
+// Package deploy_test runs the files of this directory with the programs that use
+// them: Prometheus, Grafana's browser, systemd, podman, dpkg.
 package deploy_test
 
 import (
@@ -15,22 +15,22 @@ import (
 	"time"
 )
 
-// patience is how long a test waits for what takes a moment on an idle machine.
-const patience = 60 * time.Second
+// testTimeout is the timeout of operations that take about a second.
+const testTimeout = 60 * time.Second
 
-// need returns the path of a program. Without it the test is skipped, but fails
-// in CI, where a skipped test would prove nothing.
-func need(t *testing.T, program string) string {
+// requireProgram returns the path of a program. If it is not installed, the test is
+// skipped, or fails in CI.
+func requireProgram(t *testing.T, program string) string {
 	t.Helper()
 	path, err := exec.LookPath(program)
 	if err != nil {
-		unable(t, "%s is not installed; testdata/prerequisites.sh installs it", program)
+		skipOrFail(t, "%s is not installed; testdata/prerequisites.sh installs it", program)
 	}
 	return path
 }
 
-// unable skips the test, or fails it in CI.
-func unable(t *testing.T, format string, args ...any) {
+// skipOrFail skips the test, or fails it in CI.
+func skipOrFail(t *testing.T, format string, args ...any) {
 	t.Helper()
 	if os.Getenv("CI") == "true" {
 		t.Fatalf(format, args...)
@@ -38,14 +38,14 @@ func unable(t *testing.T, format string, args ...any) {
 	t.Skipf(format, args...)
 }
 
-// output runs a program and returns all that it prints.
+// output runs a program and returns its standard output and standard error.
 func output(t *testing.T, name string, args ...string) (string, error) {
 	t.Helper()
 	text, err := exec.Command(name, args...).CombinedOutput()
 	return string(text), err
 }
 
-// mustOutput is output of a program that has to succeed.
+// mustOutput runs a program that must succeed and returns its output.
 func mustOutput(t *testing.T, name string, args ...string) string {
 	t.Helper()
 	text, err := output(t, name, args...)
@@ -74,22 +74,22 @@ func write(t *testing.T, name, text string) string {
 	return path
 }
 
-// eventually polls until ok.
+// eventually polls until ok returns true.
 func eventually(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(patience); !ok(); time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(testTimeout); !ok(); time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(deadline) {
-			t.Fatalf("waited %v in vain for %s", patience, what)
+			t.Fatalf("timed out after %v waiting for %s", testTimeout, what)
 		}
 	}
 }
 
-// buildDir is where the programs under test are built to.
+// buildDir is the directory of the programs under test.
 var buildDir string
 
-func TestMain(m *testing.M) { os.Exit(inBuildDir(m)) }
+func TestMain(m *testing.M) { os.Exit(runTests(m)) }
 
-func inBuildDir(m *testing.M) int {
+func runTests(m *testing.M) int {
 	dir, err := os.MkdirTemp("", "process_exporter")
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -100,7 +100,7 @@ func inBuildDir(m *testing.M) int {
 	return m.Run()
 }
 
-// exporter is the program, built once as users get it.
+// exporter builds the program once, as a release does.
 var exporter = sync.OnceValues(func() (string, error) {
 	path := filepath.Join(buildDir, "process_exporter")
 	build := exec.Command("go", "build", "-trimpath", "-o", path, "..")
@@ -120,7 +120,7 @@ func exporterPath(t *testing.T) string {
 	return path
 }
 
-// start starts a program that is ended with the test.
+// start starts a program that runs until the end of the test.
 func start(t *testing.T, name string, args ...string) *exec.Cmd {
 	t.Helper()
 	command := exec.Command(name, args...)
@@ -134,7 +134,7 @@ func start(t *testing.T, name string, args ...string) *exec.Cmd {
 	return command
 }
 
-// freeAddress returns an address that nothing listens on.
+// freeAddress returns an unused address.
 func freeAddress(t *testing.T) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -145,8 +145,8 @@ func freeAddress(t *testing.T) string {
 	return l.Addr().String()
 }
 
-// answers reports whether url answers 200.
-func answers(url string) bool {
+// responds reports whether a request to url returns status 200.
+func responds(url string) bool {
 	response, err := http.Get(url)
 	if err != nil {
 		return false
@@ -155,18 +155,18 @@ func answers(url string) bool {
 	return response.StatusCode == http.StatusOK
 }
 
-// startExporter starts the exporter and returns the address it serves on.
+// startExporter starts the exporter and returns its address.
 func startExporter(t *testing.T, args ...string) string {
 	t.Helper()
 	address := freeAddress(t)
 	start(t, exporterPath(t), append(args, "--web.listen-address="+address, "--log.level=error")...)
-	eventually(t, "the exporter", func() bool { return answers("http://" + address + "/-/ready") })
+	eventually(t, "the exporter", func() bool { return responds("http://" + address + "/-/ready") })
 	return address
 }
 
-// needTool is need of a program that testdata/prerequisites.sh unpacks into a
-// directory of its own, since to install it would change the system.
-func needTool(t *testing.T, program string) string {
+// requireTool returns the path of a program that testdata/prerequisites.sh unpacks
+// into the user's cache directory instead of installing it.
+func requireTool(t *testing.T, program string) string {
 	t.Helper()
 	cache, err := os.UserCacheDir()
 	if err == nil {
@@ -175,5 +175,5 @@ func needTool(t *testing.T, program string) string {
 			return path
 		}
 	}
-	return need(t, program)
+	return requireProgram(t, program)
 }

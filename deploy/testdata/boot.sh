@@ -1,7 +1,7 @@
 #!/bin/bash
-# Runs inside a booted systemd. Installs the package, uses the service as an
+# Runs in a container with systemd. Installs the package, uses the service as an
 # administrator would, and writes a line per step to /out/steps. Stops at the
-# first step that fails.
+# first failure.
 exec >/out/log 2>&1
 set -x
 trap 'echo "line $LINENO failed" >>/out/steps; journalctl --no-pager -n 80 -u process-exporter -u process-exporter-activated; sync; exit 1' ERR
@@ -11,7 +11,7 @@ ok() { echo "$1" >>/out/steps; }
 eventually() { for _ in $(seq 300); do "$@" && return 0; sleep 0.1; done; false; }
 scrape() { curl -sf http://127.0.0.1:9256/metrics >/out/metrics; }
 restarts() { systemctl show -P NRestarts process-exporter; }
-asks() { scrape && grep -q "^namedprocess_exporter_source{source=\"$1\"} 1" /out/metrics; }
+uses_source() { scrape && grep -q "^namedprocess_exporter_source{source=\"$1\"} 1" /out/metrics; }
 value() { sed -n "s/^$1 //p" /out/metrics; }
 ip link set lo up 2>/dev/null || true
 
@@ -33,7 +33,7 @@ not grep -q ^namedprocess_namegroup_unreadable_procs /out/metrics
 grep -q '^namedprocess_namegroup_read_bytes_total' /out/metrics
 [ "$(systemctl show -P DynamicUser process-exporter)" = yes ]
 layers capabilities no_new_privs undumpable seccomp
-ok "reads every process without being root"
+ok "reads all processes as a non-root user"
 
 echo '# edited' >>/etc/process-exporter/all.yaml
 systemctl reload process-exporter
@@ -58,7 +58,7 @@ eventually scrape
 [ "$(systemctl show -P MainPID process-exporter)" != "$first" ]
 rm -r /etc/systemd/system/process-exporter.service.d
 systemctl daemon-reload
-ok "the watchdog starts it anew"
+ok "the watchdog restarts the service"
 
 before=$(systemctl show -P MainPID process-exporter)
 dpkg -i /packages/new.deb
@@ -84,18 +84,18 @@ not grep -q ^namedprocess_namegroup_unreadable_procs /out/metrics
 layers capabilities no_new_privs undumpable seccomp
 systemctl disable --now process-exporter-activated.socket
 systemctl stop process-exporter-activated.service
-ok "socket activation without a network"
+ok "socket activation"
 
 systemctl enable --now process-exporter
 block systemd 3
-eventually asks bpf
+eventually uses_source bpf
 layers capabilities no_new_privs undumpable seccomp
 exits() { scrape && [ "$(sed -n 's/^namedprocess_namegroup_exits_total{.*} //p' /out/metrics | paste -sd+ | bc)" -ge 1 ]; }
 eventually exits
 rm -r /etc/systemd/system/process-exporter.service.d
 systemctl daemon-reload && systemctl restart process-exporter
-eventually asks procfs
-ok "the drop-in asks the kernel"
+eventually uses_source procfs
+ok "the drop-in enables the source bpf"
 
 mkdir -p /usr/local/bin
 cp /usr/bin/process-exporter /usr/local/bin/process_exporter
@@ -104,7 +104,7 @@ eventually scrape
 [ "$(readlink "/proc/$(systemctl show -P MainPID process-exporter)/exe")" = /usr/local/bin/process_exporter ]
 rm -r /etc/systemd/system/process-exporter.service.d
 systemctl daemon-reload && systemctl restart process-exporter
-ok "another program in the place of the unit's"
+ok "another executable for the unit"
 
 eventually scrape
 dpkg -r process-exporter
@@ -114,4 +114,4 @@ grep -qx '# edited' /etc/process-exporter/all.yaml
 ok "a removal keeps the edited configuration"
 dpkg -P process-exporter
 [ ! -e /etc/process-exporter/all.yaml ]
-ok "a purge does not"
+ok "a purge removes the configuration"

@@ -13,29 +13,30 @@ import (
 
 var yamlCode = regexp.MustCompile("(?ms)^```yaml\n(.*?)^```")
 
-// runApart runs a script where nobody else has the ports, and where all that it
-// leaves running ends with it. What it changes in /etc is gone afterwards.
-func runApart(t *testing.T, dir, script string, env ...string) string {
+// runIsolated runs a script in network, mount and PID namespaces. Its processes end
+// with the script, and changes below /etc are discarded.
+func runIsolated(t *testing.T, dir, script string, env ...string) string {
 	t.Helper()
 	if os.Getuid() != 0 {
-		t.Skip("namespaces take root")
+		t.Skip("namespaces require root")
 	}
-	unshare := need(t, "unshare")
-	need(t, "curl")
+	unshare := requireProgram(t, "unshare")
+	requireProgram(t, "curl")
 	etc := t.TempDir()
 	for _, name := range []string{"upper", "work"} {
 		if err := os.Mkdir(filepath.Join(etc, name), 0o755); err != nil {
 			t.Fatal(err)
 		}
 	}
-	const apart = `set -e
+	const setup = `set -e
 ip link set lo up
 mount -t overlay overlay -o "lowerdir=/etc,upperdir=$ETC/upper,workdir=$ETC/work" /etc
 eventually() { until "$@" 2>/dev/null; do sleep 0.1; done; }
 `
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
-	command := exec.CommandContext(ctx, unshare, "--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "bash", "-c", apart+script)
+	command := exec.CommandContext(ctx, unshare, "--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc",
+		"bash", "-c", setup+script)
 	command.Dir = dir
 	command.Env = append(append(os.Environ(), "ETC="+etc), env...)
 	command.WaitDelay = 10 * time.Second
@@ -46,45 +47,44 @@ eventually() { until "$@" 2>/dev/null; do sleep 0.1; done; }
 	return string(text)
 }
 
-// asFunction lets a script call a block by a name.
+// asFunction returns a shell function with the code of a block.
 func asFunction(name, block string) string { return name + "() {\n" + block + "}\n" }
 
-// TestTry does what the README says first: runs the program, asks it, and gives
-// it the README's rules.
-func TestTry(t *testing.T) {
+// TestReadmeExample runs the first example of the README, with its rules.
+func TestReadmeExample(t *testing.T) {
 	if testing.Short() {
-		t.Skip("it builds the program")
+		t.Skip("builds the program")
 	}
 	code := blocksFor(t, "try", 3)
 	dir := copyRepository(t)
 	rules := yamlCode.FindStringSubmatch(read(t, "../README.md"))
 	if rules == nil {
-		t.Fatal("no rules in the README")
+		t.Fatal("got no rules in the README")
 	}
 	if err := os.WriteFile(filepath.Join(dir, "config.yaml"), []byte(rules[1]), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	text := runApart(t, dir, asFunction("run", code[0])+asFunction("ask", code[1])+asFunction("rules", code[2])+`
+	text := runIsolated(t, dir, asFunction("run", code[0])+asFunction("ask", code[1])+asFunction("rules", code[2])+`
 set -m
 run >/dev/null 2>&1 & eventually ask
 kill -- -$!; wait $! || true
 rules & eventually ask
 kill -- -$!; wait $! || true
 `)
-	if strings.Count(text, `namedprocess_namegroup_num_procs{groupname="bash"} `) != 2 || !strings.Contains(text, "Rules loaded") {
+	if strings.Count(text, `namedprocess_namegroup_num_procs{groupname="bash"} `) != 2 || !strings.Contains(text, "rules loaded") {
 		t.Errorf("got\n%s", text)
 	}
 }
 
-// TestWalk does what the README tells a newcomer, letter by letter, and expects
-// data within its five minutes.
-func TestWalk(t *testing.T) {
+// TestQuickStart runs the quick start of the README, and checks that Prometheus has
+// data.
+func TestQuickStart(t *testing.T) {
 	if testing.Short() {
-		t.Skip("it builds the program")
+		t.Skip("builds the program")
 	}
-	need(t, "prometheus")
+	requireProgram(t, "prometheus")
 	code := blocksFor(t, "walk", 2)
-	text := runApart(t, copyRepository(t), code[0]+asFunction("ask", code[1])+`answer() { ask | grep groupname; }
+	text := runIsolated(t, copyRepository(t), code[0]+asFunction("ask", code[1])+`answer() { ask | grep groupname; }
 eventually answer
 `)
 	if !strings.Contains(text, `"groupname":`) {
@@ -96,7 +96,7 @@ eventually answer
 func TestConfigurationPage(t *testing.T) {
 	code := blocksFor(t, "configuration", 2)
 	dir := filepath.Dir(exporterPath(t))
-	text := runApart(t, copyRepository(t), asFunction("serve", code[0])+`
+	text := runIsolated(t, copyRepository(t), asFunction("serve", code[0])+`
 mkdir -p /etc/process-exporter
 cp deploy/systemd/all.yaml /etc/process-exporter
 cp config.yaml.example config.yaml
@@ -107,17 +107,20 @@ serve & eventually curl -sf http://localhost:9256/metrics >/dev/null
 `+code[1], "PATH="+dir+":"+os.Getenv("PATH"))
 	for _, want := range []string{"rules loaded", `in group "nginx"`, "PROCS  THREADS"} {
 		if !strings.Contains(text, want) {
-			t.Errorf("no %q in\n%s", want, text)
+			t.Errorf("got\n%s\nwant %q in it", text, want)
 		}
 	}
 }
 
-// TestImagePage runs the image as its page says.
+// TestImagePage runs the image with the command of its page.
 func TestImagePage(t *testing.T) {
 	code := blocksFor(t, "image", 1)
 	e := newEngine(t)
 	e.buildHere()
-	text := runApart(t, "..", `podman() { shift; command podman `+strings.Join(e.flags, " ")+` run --rm --name=page --ulimit=nofile=1024:1024 --ulimit=nproc=4096:4096 "$@"; }
+	text := runIsolated(t, "..", `podman() {
+	shift
+	command podman `+strings.Join(e.flags, " ")+` run --rm --name=page --ulimit=nofile=1024:1024 --ulimit=nproc=4096:4096 "$@"
+}
 `+asFunction("serve", strings.Replace(code[0], " process-exporter\n", " localhost/process-exporter\n", 1))+`
 serve & eventually curl -sf http://localhost:9256/metrics | grep ^namedprocess_exporter_scrape_success
 command podman `+strings.Join(e.flags, " ")+` stop page; wait $!
@@ -127,10 +130,10 @@ command podman `+strings.Join(e.flags, " ")+` stop page; wait $!
 	}
 }
 
-// TestBlocksThatRunHere runs what needs nothing but the repository.
+// TestBlocksThatRunHere runs the blocks that only require the repository.
 func TestBlocksThatRunHere(t *testing.T) {
-	needTool(t, "kubectl")
-	need(t, "jsonnet")
+	requireTool(t, "kubectl")
+	requireProgram(t, "jsonnet")
 	cache, err := os.UserCacheDir()
 	if err != nil {
 		t.Fatal(err)
