@@ -31,7 +31,7 @@ func (s *Settings) LoadRules() (Rules, error) {
 		}
 		return Rules{Matcher: mapping, Origin: "--procnames, --namemapping"}, nil
 	}
-	return Rules{Matcher: grouping.Default(), Origin: "default: every process with a command line, by its name"}, nil
+	return Rules{Matcher: grouping.Default(), Origin: "default"}, nil
 }
 
 // OpenSource opens the source of process data.

@@ -47,7 +47,11 @@ func (e *Exporter) reload() error {
 
 // logRules logs the origin of the rules and their warnings.
 func (e *Exporter) logRules(rules config.Rules) {
-	e.log.Info("rules loaded", "path", rules.Origin)
+	key := "path"
+	if e.settings.ConfigPath == "" {
+		key = "origin"
+	}
+	e.log.Info("rules loaded", key, rules.Origin)
 	for _, w := range rules.Warnings {
 		e.log.Warn("configuration warning", "reason", w.String())
 	}

@@ -15,7 +15,25 @@ import (
 
 // New returns a logger that writes to w in the format and from the level of
 // config. It limits the rate of lines.
+//
+// The lines are those of promslog without the position in the code: promslog
+// stores it in the key source, which the exporter uses for the process source.
 func New(config promslog.Config, w io.Writer) *slog.Logger {
-	config.Writer = w
-	return slog.New(limitedHandler{promslog.New(&config).Handler(), newLimits(time.Now)})
+	options := &slog.HandlerOptions{ReplaceAttr: utcTime}
+	if config.Level != nil {
+		options.Level = config.Level
+	}
+	var handler slog.Handler = slog.NewTextHandler(w, options)
+	if config.Format != nil && config.Format.String() == "json" {
+		handler = slog.NewJSONHandler(w, options)
+	}
+	return slog.New(limitedHandler{handler, newLimits(time.Now)})
+}
+
+// utcTime converts the time of a line to UTC.
+func utcTime(groups []string, a slog.Attr) slog.Attr {
+	if len(groups) == 0 && a.Key == slog.TimeKey {
+		a.Value = slog.TimeValue(a.Value.Time().UTC())
+	}
+	return a
 }

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/prometheus/common/promslog"
 )
 
 // TestLimitedHandler logs every second for an hour, with one message and with
@@ -105,4 +107,30 @@ func TestSinkIgnoresErrors(t *testing.T) {
 	}
 	s.Close()
 	<-s.done
+}
+
+func TestNew(t *testing.T) {
+	tests := []struct {
+		name, level, format, want string
+	}{
+		{name: "logfmt", level: "info", format: "logfmt", want: ` level=INFO msg="reading processes" source=bpf` + "\n"},
+		{name: "JSON", level: "debug", format: "json", want: `"level":"INFO","msg":"reading processes","source":"bpf"}` + "\n"},
+		{name: "level", level: "warn", format: "logfmt"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			config := promslog.Config{Level: promslog.NewLevel(), Format: promslog.NewFormat()}
+			if err := errors.Join(config.Level.Set(tt.level), config.Format.Set(tt.format)); err != nil {
+				t.Fatal(err)
+			}
+			var out bytes.Buffer
+			New(config, &out).Info("reading processes", "source", "bpf")
+			if got := out.String(); !strings.HasSuffix(got, tt.want) || (tt.want == "") != (got == "") {
+				t.Errorf("got %q, want %q at the end", got, tt.want)
+			}
+			if got := out.String(); got != "" && !strings.Contains(got, "Z") {
+				t.Errorf("got %q, want the time in UTC", got)
+			}
+		})
+	}
 }
