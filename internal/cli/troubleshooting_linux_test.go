@@ -183,6 +183,7 @@ func troubleshooting(t *testing.T) string {
 	var b strings.Builder
 	b.WriteString(`# Troubleshooting
 
+<!-- not run: the output of these commands is below -->
 ` + "```sh" + `
 process_exporter explain --config.path config.yaml nginx   # why is a process in this group?
 process_exporter check config.yaml                         # is the file valid, and what do its rules match?

@@ -35,6 +35,7 @@ func flagReference() string {
 
 ` + "`make generate`" + ` writes this page from the code.
 
+<!-- not run: an example of the syntax -->
 ` + "```sh" + `
 process_exporter --config.path=rules.yaml --web.listen-address=127.0.0.1:9256
 ` + "```" + `

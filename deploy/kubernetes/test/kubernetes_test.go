@@ -1,5 +1,5 @@
-// Package kubernetes_test renders our manifests with the real tools and reads
-// them with the types of Kubernetes.
+// Package kubernetes_test renders the manifests with helm and kubectl and decodes
+// them into the types of Kubernetes.
 package kubernetes_test
 
 import (
@@ -22,12 +22,13 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-var update = flag.Bool("update", false, "rewrite the plain manifest")
+var update = flag.Bool("update", false, "regenerate the plain manifest")
 
 const chart = "../../helm/process-exporter"
 
-// need returns the path of a program, or skips the test, or fails it in CI.
-func need(t *testing.T, program string) string {
+// requireProgram returns the path of a program. If it is not installed, the test is
+// skipped, or fails in CI.
+func requireProgram(t *testing.T, program string) string {
 	t.Helper()
 	if cache, err := os.UserCacheDir(); err == nil {
 		path := filepath.Join(cache, "process_exporter", "bin", program)
@@ -46,6 +47,7 @@ func need(t *testing.T, program string) string {
 	return path
 }
 
+// run runs a program and returns its standard output.
 func run(t *testing.T, name string, args ...string) string {
 	t.Helper()
 	var out, errs bytes.Buffer
@@ -57,23 +59,24 @@ func run(t *testing.T, name string, args ...string) string {
 	return out.String()
 }
 
+// render returns the manifests of the chart.
 func render(t *testing.T, args ...string) string {
 	t.Helper()
-	return run(t, need(t, "helm"), append([]string{"template", "process-exporter", chart, "-n", "monitoring"}, args...)...)
+	return run(t, requireProgram(t, "helm"), append([]string{"template", "process-exporter", chart, "-n", "monitoring"}, args...)...)
 }
 
 func valueFiles(t *testing.T) []string {
 	t.Helper()
 	files, err := filepath.Glob(chart + "/ci/*-values.yaml")
 	if err != nil || len(files) == 0 {
-		t.Fatalf("got files %v, error %v", files, err)
+		t.Fatalf("got files %v, error %v, want some files", files, err)
 	}
 	return files
 }
 
-// objects decodes manifests strictly: a field that Kubernetes does not know,
-// hostPid for hostPID too, is an error.
-func objects(t *testing.T, manifests string) []any {
+// decode decodes manifests. A field that Kubernetes does not define is an error, also
+// if only the case differs (hostPid instead of hostPID).
+func decode(t *testing.T, manifests string) []any {
 	t.Helper()
 	var all []any
 	for document := range strings.SplitSeq(manifests, "\n---") {
@@ -97,11 +100,11 @@ func objects(t *testing.T, manifests string) []any {
 		case object == nil && kind.Kind == "":
 			continue
 		case object == nil:
-			t.Fatalf("no type for %q", kind.Kind)
+			t.Fatalf("got kind %q, want one with a known type", kind.Kind)
 		}
-		strict, err := json.UnmarshalStrict(text, object)
-		if err != nil || len(strict) > 0 {
-			t.Errorf("%s: %v %v", kind.Kind, err, strict)
+		strictErrs, err := json.UnmarshalStrict(text, object)
+		if err != nil || len(strictErrs) > 0 {
+			t.Errorf("%s: got error %v, unknown fields %v, want none", kind.Kind, err, strictErrs)
 		}
 		all = append(all, object)
 	}
@@ -110,56 +113,58 @@ func objects(t *testing.T, manifests string) []any {
 
 func daemonSet(t *testing.T, manifests string) *appsv1.DaemonSet {
 	t.Helper()
-	for _, object := range objects(t, manifests) {
+	for _, object := range decode(t, manifests) {
 		if set, ok := object.(*appsv1.DaemonSet); ok {
 			return set
 		}
 	}
-	t.Fatal("no DaemonSet")
+	t.Fatal("got no DaemonSet, want one")
 	return nil
 }
 
 func TestChart(t *testing.T) {
-	helm := need(t, "helm")
+	helm := requireProgram(t, "helm")
 	for _, values := range valueFiles(t) {
 		t.Run(filepath.Base(values), func(t *testing.T) {
 			run(t, helm, "lint", "--strict", "-f", values, chart)
-			if n := len(objects(t, render(t, "-f", values))); n < 3 {
-				t.Errorf("got %d objects", n)
+			if n := len(decode(t, render(t, "-f", values))); n < 3 {
+				t.Errorf("got %d objects, want at least 3", n)
 			}
 		})
 	}
 }
 
-func TestSchemaRefuses(t *testing.T) {
-	helm := need(t, "helm")
-	for _, bad := range []string{"profile=everything", "port.number=0", "bpf.on=true", "hostPID=maybe"} {
-		if err := exec.Command(helm, "template", "x", chart, "--set", bad).Run(); err == nil {
-			t.Errorf("%s was taken", bad)
+// TestSchemaErrors checks that the schema of the chart rejects invalid values.
+func TestSchemaErrors(t *testing.T) {
+	helm := requireProgram(t, "helm")
+	for _, value := range []string{"profile=everything", "port.number=0", "bpf.on=true", "hostPID=maybe"} {
+		if err := exec.Command(helm, "template", "x", chart, "--set", value).Run(); err == nil {
+			t.Errorf("%s: got no error, want one", value)
 		}
 	}
 }
 
-// TestPredecessorsValues renders values written for the chart that this one
-// succeeds, and looks for each of them in the result.
-func TestPredecessorsValues(t *testing.T) {
+// TestPredecessorValues renders values for the chart of the predecessor, and checks
+// that the manifests contain them.
+func TestPredecessorValues(t *testing.T) {
 	text := render(t, "-f", chart+"/ci/predecessor-values.yaml")
 	pod := daemonSet(t, text).Spec.Template.Spec
 	c := pod.Containers[0]
-	if c.Image != "ncabatoff/process-exporter:0.8.4" || c.Ports[0].ContainerPort != 9100 || !slices.Contains(c.Args, "-procfs=/host/proc") || len(c.VolumeMounts) != 2 {
-		t.Errorf("got container %+v", c)
+	if c.Image != "ncabatoff/process-exporter:0.8.4" || c.Ports[0].ContainerPort != 9100 ||
+		!slices.Contains(c.Args, "-procfs=/host/proc") || len(c.VolumeMounts) != 2 {
+		t.Errorf("got container %+v, want image, port, arguments and volumes of the values", c)
 	}
 	if !strings.Contains(text, "name: process-exporter-config\n") {
-		t.Error("the ConfigMap does not have the name that it should")
+		t.Errorf("got no ConfigMap process-exporter-config, want one:\n%s", text)
 	}
 }
 
-// TestPodSecurity holds what docs/kubernetes.md says about the levels of Pod
-// Security: exactly these points are beyond them, and no other creeps in.
+// TestPodSecurity checks that each profile violates exactly the checks of the Pod
+// Security level baseline that docs/kubernetes.md documents.
 func TestPodSecurity(t *testing.T) {
 	tests := []struct {
-		values   string
-		baseline []string
+		values     string
+		violations []string
 	}{
 		{"default", []string{`forbidden AppArmor profile`, `host namespaces`, `non-default capabilities`}},
 		{"bpf", []string{`forbidden AppArmor profile`, `host namespaces`, `non-default capabilities`, `seccompProfile`}},
@@ -173,13 +178,14 @@ func TestPodSecurity(t *testing.T) {
 		t.Run(tt.values, func(t *testing.T) {
 			set := daemonSet(t, render(t, "-f", chart+"/ci/"+tt.values+"-values.yaml"))
 			var got []string
-			for _, result := range evaluator.EvaluatePod(api.LevelVersion{Level: api.LevelBaseline, Version: api.LatestVersion()}, &set.Spec.Template.ObjectMeta, &set.Spec.Template.Spec) {
+			baseline := api.LevelVersion{Level: api.LevelBaseline, Version: api.LatestVersion()}
+			for _, result := range evaluator.EvaluatePod(baseline, &set.Spec.Template.ObjectMeta, &set.Spec.Template.Spec) {
 				if !result.Allowed {
 					got = append(got, result.ForbiddenReason)
 				}
 			}
 			slices.Sort(got)
-			want := slices.Sorted(slices.Values(tt.baseline))
+			want := slices.Sorted(slices.Values(tt.violations))
 			if !slices.Equal(got, want) {
 				t.Errorf("got %q, want %q", got, want)
 			}
@@ -187,34 +193,34 @@ func TestPodSecurity(t *testing.T) {
 	}
 }
 
-const plain = "../base/process-exporter.yaml"
+const plainManifest = "../base/process-exporter.yaml"
 
-// TestPlainManifest asks that the manifest for kubectl is what the chart makes.
+// TestPlainManifest compares the manifest for kubectl with the rendered chart.
 func TestPlainManifest(t *testing.T) {
 	rendered := render(t)
-	got, err := os.ReadFile(plain)
+	got, err := os.ReadFile(plainManifest)
 	if err != nil {
 		t.Fatal(err)
 	}
 	head, _, found := strings.Cut(string(got), "---\n# Source:")
 	if !found {
-		t.Fatalf("%s has no part of the chart", plain)
+		t.Fatalf("%s: got no part with \"# Source:\", want the rendered chart", plainManifest)
 	}
 	if *update {
-		if err := os.WriteFile(plain, []byte(head+rendered), 0o644); err != nil {
+		if err := os.WriteFile(plainManifest, []byte(head+rendered), 0o644); err != nil {
 			t.Fatal(err)
 		}
 		return
 	}
 	if string(got) != head+rendered {
-		t.Errorf("%s is not what the chart makes; run go test -C deploy/kubernetes/test -update", plain)
+		t.Errorf("%s is out of date; run make generate", plainManifest)
 	}
-	objects(t, string(got))
+	decode(t, string(got))
 }
 
-// TestKustomize builds the overlays and looks at what they change.
+// TestKustomize builds the overlays and checks the security contexts.
 func TestKustomize(t *testing.T) {
-	kubectl := need(t, "kubectl")
+	kubectl := requireProgram(t, "kubectl")
 	tests := []struct {
 		overlay string
 		caps    []corev1.Capability
@@ -227,8 +233,12 @@ func TestKustomize(t *testing.T) {
 	for _, tt := range tests {
 		pod := daemonSet(t, run(t, kubectl, "kustomize", tt.overlay)).Spec.Template.Spec
 		c := pod.Containers[0].SecurityContext
-		if !slices.Equal(c.Capabilities.Add, tt.caps) || *pod.SecurityContext.RunAsUser != tt.user || !*c.ReadOnlyRootFilesystem || *c.AllowPrivilegeEscalation {
-			t.Errorf("%s: got capabilities %v, user %d", tt.overlay, c.Capabilities.Add, *pod.SecurityContext.RunAsUser)
+		user := *pod.SecurityContext.RunAsUser
+		if !slices.Equal(c.Capabilities.Add, tt.caps) || user != tt.user {
+			t.Errorf("%s: got capabilities %v, user %d, want %v, %d", tt.overlay, c.Capabilities.Add, user, tt.caps, tt.user)
+		}
+		if !*c.ReadOnlyRootFilesystem || *c.AllowPrivilegeEscalation {
+			t.Errorf("%s: got a writable root file system or privilege escalation, want neither", tt.overlay)
 		}
 	}
 }
