@@ -66,10 +66,11 @@ func startUnresponsiveChild(t *testing.T) int {
 	return children[0].PID()
 }
 
-// inspectUnresponsive runs the inspect command, which must time out by itself.
+// inspectUnresponsive runs the inspect command, which must time out by itself. The
+// timeout is long, so that reads that do not block also finish on a busy machine.
 func inspectUnresponsive(t *testing.T, pid int, args ...string) (stdout string) {
 	t.Helper()
-	cmd := exec.Command(binary, append([]string{"inspect", "--timeout", "300ms", strconv.Itoa(pid)}, args...)...)
+	cmd := exec.Command(binary, append([]string{"inspect", "--timeout", "5s", strconv.Itoa(pid)}, args...)...)
 	var errs strings.Builder
 	cmd.Stderr = &errs
 	out, err := cmd.Output()
@@ -125,8 +126,9 @@ func checkAllAttributes(t *testing.T, attrs map[string]any) {
 }
 
 // TestInspectWatchUnresponsive reports an unresponsive process repeatedly. The number of blocked
-// threads must not grow.
+// threads must not grow with each report: the tolerance is less than one thread per report.
 func TestInspectWatchUnresponsive(t *testing.T) {
+	const maxReports, tolerance = 20, 10
 	pid := startUnresponsiveChild(t)
 	cmd := exec.Command(binary, "inspect", "--timeout", "100ms", "--watch", "10ms", "--attrs", "pid,cmdline,environ", strconv.Itoa(pid))
 	out, err := cmd.StdoutPipe()
@@ -138,7 +140,7 @@ func TestInspectWatchUnresponsive(t *testing.T) {
 	}
 	defer func() { _ = cmd.Process.Kill(); _ = cmd.Wait() }()
 	threads, reports := 0, 0
-	for lines := bufio.NewScanner(out); reports < 6 && lines.Scan(); {
+	for lines := bufio.NewScanner(out); reports < maxReports && lines.Scan(); {
 		if !strings.Contains(lines.Text(), "environ") {
 			continue
 		}
@@ -154,11 +156,11 @@ func TestInspectWatchUnresponsive(t *testing.T) {
 			t.Fatal(err)
 		case reports == 2: // all threads of one report are blocked
 			threads = now
-		case threads > 0 && now > threads+2:
+		case threads > 0 && now > threads+tolerance:
 			t.Errorf("report %d: got %d threads, want about %d as in the second report", reports, now, threads)
 		}
 	}
-	if reports < 6 {
-		t.Errorf("got %d reports, want 6", reports)
+	if reports < maxReports {
+		t.Errorf("got %d reports, want %d", reports, maxReports)
 	}
 }
