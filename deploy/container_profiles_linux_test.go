@@ -18,7 +18,7 @@ var visibleData = []struct{ column, sample string }{
 	{"open files", `namedprocess_namegroup_open_filedesc{groupname="container-target"}`},
 	{"I/O", `namedprocess_namegroup_read_bytes_total{groupname="container-target"}`},
 	{"proportional memory", `namedprocess_namegroup_memory_bytes{groupname="container-target",memtype="proportionalResident"}`},
-	{"ends by kernel", `namedprocess_namegroup_oom_kills_total`},
+	{"OOM kills", `namedprocess_namegroup_oom_kills_total`},
 	{"unreadable", `namedprocess_namegroup_unreadable_procs{`},
 }
 
@@ -110,7 +110,7 @@ func TestFileCapabilitiesWithoutAmbient(t *testing.T) {
 // compareTable compares table with the table in docs/permissions.md.
 func compareTable(t *testing.T, table string) {
 	t.Helper()
-	const page, begin, end = "../docs/permissions.md", "<!-- begin: what profiles see -->\n", "<!-- end: what profiles see -->"
+	const page, begin, end = "../docs/permissions.md", "<!-- begin: container profiles -->\n", "<!-- end: container profiles -->"
 	text := read(t, page)
 	before, rest, found := strings.Cut(text, begin)
 	documented, after, ends := strings.Cut(rest, end)

@@ -10,11 +10,11 @@ import (
 )
 
 // A shellBlock is shell code of a document, and the test that runs it.
-type shellBlock struct{ page, runner, code string }
+type shellBlock struct{ page, directive, code string }
 
 var (
-	shellCode   = regexp.MustCompile("(?ms)^(<!-- ([^\n]*) -->\n)?```(?:sh|bash|shell)\n(.*?)^```")
-	runnerNames = regexp.MustCompile(`^run: (try|walk|configuration|image|boot|here)$`)
+	shellCode    = regexp.MustCompile("(?ms)^(<!-- ([^\n]*) -->\n)?```(?:sh|bash|shell)\n(.*?)^```")
+	runDirective = regexp.MustCompile(`^run: (example|quick-start|configuration|image|boot|repository)$`)
 )
 
 // shellBlocks returns the shell code of all documents.
@@ -34,7 +34,7 @@ func blocksFor(t *testing.T, runner string, n int) []string {
 	t.Helper()
 	var code []string
 	for _, b := range shellBlocks(t) {
-		if b.runner == "run: "+runner {
+		if b.directive == "run: "+runner {
 			code = append(code, b.code)
 		}
 	}
@@ -52,7 +52,7 @@ func TestShellBlocksAreRun(t *testing.T) {
 		t.Errorf("got %d blocks, want at least 14", len(all))
 	}
 	for _, b := range all {
-		if !runnerNames.MatchString(b.runner) && !strings.HasPrefix(b.runner, "not run: ") {
+		if !runDirective.MatchString(b.directive) && !strings.HasPrefix(b.directive, "not run: ") {
 			t.Errorf("%s: no test runs\n%s", b.page, b.code)
 		}
 	}
@@ -76,8 +76,8 @@ func copyRepository(t *testing.T) string {
 	return root
 }
 
-// TestImagesOfDocuments limits the size of pictures.
-func TestImagesOfDocuments(t *testing.T) {
+// TestImageSize limits the size of pictures.
+func TestImageSize(t *testing.T) {
 	info, err := os.Stat("../docs/dashboard.png")
 	if err != nil {
 		t.Fatal(err)

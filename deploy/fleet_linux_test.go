@@ -57,7 +57,7 @@ scrape_configs:
 `, ruleFile, strings.Join(targets, "','")))
 	address := freeAddress(t)
 	start(t, server, "--config.file="+config, "--storage.tsdb.path="+t.TempDir(), "--web.listen-address="+address, "--log.level=error")
-	s := &scene{t: t, prometheus: "http://" + address}
+	s := &testbed{t: t, prometheus: "http://" + address}
 	eventually(t, "Prometheus", func() bool { return responds(s.prometheus + "/-/ready") })
 	for _, expr := range []string{
 		`sum(up) == 3`,

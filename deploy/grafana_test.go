@@ -57,7 +57,7 @@ var onlyWithBPF = []string{"_starts_total", "_exits_total", "_oom_kills_total", 
 // TestDashboardData runs Prometheus, two exporters and processes, and checks that
 // every query of every panel returns series.
 func TestDashboardData(t *testing.T) {
-	s := startScene(t)
+	s := startTestbed(t)
 	bpf := s.seriesCount(`namedprocess_exporter_source{source="bpf"}`) > 0
 	pending := slices.Clone(knownAlerts)
 	for _, file := range dashboards {
@@ -108,9 +108,9 @@ var knownAlerts = []string{
 	`changes(namedprocess_namegroup_oldest_start_time_seconds[5m]) > 0 and namedprocess_namegroup_num_procs > 0`,
 }
 
-// A scene is two exporters with different rules, processes, and a Prometheus that
+// A testbed is two exporters with different rules, processes, and a Prometheus that
 // scrapes both exporters.
-type scene struct {
+type testbed struct {
 	t          *testing.T
 	prometheus string // URL
 	workers    map[string][]*worker
@@ -140,10 +140,10 @@ process_names:
     top: 2
 `
 
-func startScene(t *testing.T) *scene {
+func startTestbed(t *testing.T) *testbed {
 	t.Helper()
 	server := requireProgram(t, "prometheus")
-	s := &scene{t: t, workers: map[string][]*worker{}}
+	s := &testbed{t: t, workers: map[string][]*worker{}}
 	for name, n := range map[string]int{"postgres": 3, "redis": 1, "nginx": 2, "java": 1} {
 		for range n {
 			s.start(name)
@@ -170,7 +170,7 @@ scrape_configs:
 }
 
 // work lets every process do work for about a second.
-func (s *scene) work() {
+func (s *testbed) work() {
 	s.rounds++
 	load := 60 + 25*(s.rounds/7%3)
 	for i, w := range s.workers["postgres"] {
@@ -197,12 +197,12 @@ func (s *scene) work() {
 }
 
 // fail kills the oldest process of a name.
-func (s *scene) fail(name string) {
+func (s *testbed) fail(name string) {
 	s.workers[name][0].end()
 	s.workers[name] = s.workers[name][1:]
 }
 
-func (s *scene) start(name string) *worker {
+func (s *testbed) start(name string) *worker {
 	w := startWorker(s.t, name)
 	s.workers[name] = append(s.workers[name], w)
 	return w
@@ -210,7 +210,7 @@ func (s *scene) start(name string) *worker {
 
 // seriesCount returns the number of series of a query, after expansion of the
 // variables.
-func (s *scene) seriesCount(expr string) int {
+func (s *testbed) seriesCount(expr string) int {
 	s.t.Helper()
 	expr = strings.NewReplacer("$__rate_interval", "20s", "$job", ".+", "$instance", ".+", "$groupname", ".+").Replace(expr)
 	response, err := http.Get(s.prometheus + "/api/v1/query?query=" + url.QueryEscape(expr))

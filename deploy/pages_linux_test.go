@@ -55,7 +55,7 @@ func TestReadmeExample(t *testing.T) {
 	if testing.Short() {
 		t.Skip("builds the program")
 	}
-	code := blocksFor(t, "try", 3)
+	code := blocksFor(t, "example", 3)
 	dir := copyRepository(t)
 	rules := yamlCode.FindStringSubmatch(read(t, "../README.md"))
 	if rules == nil {
@@ -64,11 +64,11 @@ func TestReadmeExample(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "config.yaml"), []byte(rules[1]), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	text := runIsolated(t, dir, asFunction("run", code[0])+asFunction("ask", code[1])+asFunction("rules", code[2])+`
+	text := runIsolated(t, dir, asFunction("run", code[0])+asFunction("query", code[1])+asFunction("rules", code[2])+`
 set -m
-run >/dev/null 2>&1 & eventually ask
+run >/dev/null 2>&1 & eventually query
 kill -- -$!; wait $! || true
-rules & eventually ask
+rules & eventually query
 kill -- -$!; wait $! || true
 `)
 	if strings.Count(text, `namedprocess_namegroup_num_procs{groupname="bash"} `) != 2 || !strings.Contains(text, "rules loaded") {
@@ -83,8 +83,8 @@ func TestQuickStart(t *testing.T) {
 		t.Skip("builds the program")
 	}
 	requireProgram(t, "prometheus")
-	code := blocksFor(t, "walk", 2)
-	text := runIsolated(t, copyRepository(t), code[0]+asFunction("ask", code[1])+`answer() { ask | grep groupname; }
+	code := blocksFor(t, "quick-start", 2)
+	text := runIsolated(t, copyRepository(t), code[0]+asFunction("query", code[1])+`answer() { query | grep groupname; }
 eventually answer
 `)
 	if !strings.Contains(text, `"groupname":`) {
@@ -130,15 +130,15 @@ command podman `+strings.Join(e.flags, " ")+` stop page; wait $!
 	}
 }
 
-// TestBlocksThatRunHere runs the blocks that only require the repository.
-func TestBlocksThatRunHere(t *testing.T) {
+// TestRepositoryBlocks runs the blocks that only require the repository.
+func TestRepositoryBlocks(t *testing.T) {
 	requireTool(t, "kubectl")
 	requireProgram(t, "jsonnet")
 	cache, err := os.UserCacheDir()
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, block := range blocksFor(t, "here", 2) {
+	for _, block := range blocksFor(t, "repository", 2) {
 		command := exec.Command("bash", "-ec", block)
 		command.Dir = ".."
 		command.Env = append(os.Environ(), "PATH="+filepath.Join(cache, "process_exporter", "bin")+":"+os.Getenv("PATH"))

@@ -25,7 +25,7 @@ func TestPreview(t *testing.T) {
 		t.Skip("requires -preview")
 	}
 	browser := requireProgram(t, "chromium")
-	s := startScene(t)
+	s := startTestbed(t)
 	for end := time.Now().Add(*previewTime); time.Now().Before(end); {
 		s.work()
 	}
@@ -48,7 +48,7 @@ func TestPreview(t *testing.T) {
 
 // serveDashboard serves a page that draws a dashboard, and Prometheus at the same
 // address. It returns the URL.
-func (s *scene) serveDashboard(file string) string {
+func (s *testbed) serveDashboard(file string) string {
 	target, err := url.Parse(s.prometheus)
 	if err != nil {
 		s.t.Fatal(err)

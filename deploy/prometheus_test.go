@@ -12,7 +12,7 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// A ruleFile is what alerts.yml and rules.yml hold.
+// A ruleFile is the contents of alerts.yml or rules.yml.
 type ruleFile struct {
 	Groups []ruleGroup
 }
@@ -72,26 +72,26 @@ func TestAlertsAreTested(t *testing.T) {
 			ExpSamples []any `yaml:"exp_samples"`
 		} `yaml:"promql_expr_test"`
 	}
-	seen := map[string]string{} // Q: inactive, F: firing, in the order of evaluation times
+	seen := map[string]string{} // I: inactive, F: firing, in the order of evaluation times
 	for _, file := range []string{"exporter.yml", "groups.yml", "rules.yml"} {
 		var parsed struct{ Tests []ruleTest }
 		if err := yaml.Unmarshal([]byte(read(t, "prometheus/tests/"+file)), &parsed); err != nil {
 			t.Fatal(err)
 		}
 		for _, one := range parsed.Tests {
-			for _, moment := range one.AlertRuleTest {
-				seen[moment.Alertname] += map[bool]string{true: "F", false: "Q"}[len(moment.ExpAlerts) > 0]
+			for _, evaluation := range one.AlertRuleTest {
+				seen[evaluation.Alertname] += map[bool]string{true: "F", false: "I"}[len(evaluation.ExpAlerts) > 0]
 			}
 			for _, expr := range one.PromqlExprTest {
 				if len(expr.ExpSamples) > 0 {
-					seen[expr.Expr] = "QFQ"
+					seen[expr.Expr] = "IFI"
 				}
 			}
 		}
 	}
 	for _, r := range slices.Concat(rulesOf(t, "prometheus/alerts.yml"), rulesOf(t, "prometheus/rules.yml")) {
-		if name := r.Alert + r.Record; !strings.Contains(seen[name], "QFQ") {
-			t.Errorf("%s: got states %q in its tests, want QFQ: inactive, firing, inactive", name, seen[name])
+		if name := r.Alert + r.Record; !strings.Contains(seen[name], "IFI") {
+			t.Errorf("%s: got states %q in its tests, want IFI: inactive, firing, inactive", name, seen[name])
 		}
 	}
 }

@@ -104,7 +104,7 @@ func newRoot(t *testing.T) string {
 	put("var/lib/dpkg/status", "")
 	number := make(map[string]int)
 	for _, b := range shellBlocks(t) {
-		if b.runner == "run: boot" {
+		if b.directive == "run: boot" {
 			number[b.page]++
 			put(fmt.Sprintf("out/blocks/%s.%d", strings.TrimSuffix(filepath.Base(b.page), ".md"), number[b.page]), b.code)
 		}

@@ -75,11 +75,11 @@ func write(t *testing.T, name, text string) string {
 }
 
 // eventually polls until ok returns true.
-func eventually(t *testing.T, what string, ok func() bool) {
+func eventually(t *testing.T, condition string, ok func() bool) {
 	t.Helper()
 	for deadline := time.Now().Add(testTimeout); !ok(); time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(deadline) {
-			t.Fatalf("timed out after %v waiting for %s", testTimeout, what)
+			t.Fatalf("timed out after %v waiting for %s", testTimeout, condition)
 		}
 	}
 }
