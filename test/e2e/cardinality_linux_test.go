@@ -63,65 +63,68 @@ func TestManyUsers(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("requires root: changes the user of processes")
 	}
-	eachSource(t, func(t *testing.T, source string) {
-		count, limit := 200, 50
-		if chaos {
-			count, limit = 10_000, 2_000
-		}
-		const early, first, firstEarly = 20, 100_000, 90_000
-		allowPIDs(t, count)
-		r := startWithLimits(t, source, "process_names: [{name: 'user {{.Username}}', comm: manyprocs}]\n", "--max-groups="+strconv.Itoa(limit))
-		last := make(sampleSet)
-		last.update(t, r.Scrape())
-		startManyProcs(t, "users", early, firstEarly)
-		last.update(t, r.Scrape())
-		many := startManyProcs(t, "users", count, first)
-		last.update(t, r.Scrape())
-		text := r.Scrape()
-		series := last.update(t, text)
+	eachSource(t, checkUserGroups)
+}
 
-		of := func(metric, group string) (value float64, found bool) {
-			value, found = series[fmt.Sprintf("namedprocess_namegroup_%s{groupname=%q}", metric, group)]
-			return value, found
+// checkUserGroups runs TestManyUsers with one source.
+func checkUserGroups(t *testing.T, source string) {
+	count, limit := 200, 50
+	if chaos {
+		count, limit = 10_000, 2_000
+	}
+	const early, first, firstEarly = 20, 100_000, 90_000
+	allowPIDs(t, count)
+	r := startWithLimits(t, source, "process_names: [{name: 'user {{.Username}}', comm: manyprocs}]\n", "--max-groups="+strconv.Itoa(limit))
+	last := make(sampleSet)
+	last.update(t, r.Scrape())
+	startManyProcs(t, "users", early, firstEarly)
+	last.update(t, r.Scrape())
+	many := startManyProcs(t, "users", count, first)
+	last.update(t, r.Scrape())
+	text := r.Scrape()
+	series := last.update(t, text)
+
+	of := func(metric, group string) (value float64, found bool) {
+		value, found = series[fmt.Sprintf("namedprocess_namegroup_%s{groupname=%q}", metric, group)]
+		return value, found
+	}
+	groups := 0
+	for key := range series {
+		if strings.HasPrefix(key, "namedprocess_namegroup_num_procs{") {
+			groups++
 		}
-		groups := 0
-		for key := range series {
-			if strings.HasPrefix(key, "namedprocess_namegroup_num_procs{") {
-				groups++
-			}
+	}
+	if groups != limit+1 {
+		t.Errorf("got %d groups, want %d and the group _other", groups, limit)
+	}
+	for i := range early {
+		if got, _ := of("num_procs", fmt.Sprintf("user %d", firstEarly+i)); got != 1 {
+			t.Errorf("got %v processes of user %d, which was seen first, want 1", got, firstEarly+i)
 		}
-		if groups != limit+1 {
-			t.Errorf("got %d groups, want %d and the group _other", groups, limit)
+	}
+	var others, faults float64
+	for _, pid := range children(t, many.Process.Pid) {
+		uid := procUID(t, pid)
+		if got, found := of("num_procs", fmt.Sprintf("user %d", uid)); !found {
+			others++
+			faults += float64(statOf(t, strconv.Itoa(pid)).MinorFaults)
+		} else if got != 1 {
+			t.Errorf("got %v processes of user %d, want 1", got, uid)
 		}
-		for i := range early {
-			if got, _ := of("num_procs", fmt.Sprintf("user %d", firstEarly+i)); got != 1 {
-				t.Errorf("got %v processes of user %d, which was seen first, want 1", got, firstEarly+i)
-			}
+	}
+	if want := float64(count + early + 1 - limit); others != want { // and the parent, which belongs to root
+		t.Errorf("got %v users without a group, want %v", others, want)
+	}
+	for metric, want := range map[string]float64{"num_procs": others, "num_threads": others, "minor_page_faults_total": faults} {
+		if got, _ := of(metric, "_other"); got != want {
+			t.Errorf("%s of group _other: got %v, want %v", metric, got, want)
 		}
-		var others, faults float64
-		for _, pid := range children(t, many.Process.Pid) {
-			uid := procUID(t, pid)
-			if got, found := of("num_procs", fmt.Sprintf("user %d", uid)); !found {
-				others++
-				faults += float64(statOf(t, strconv.Itoa(pid)).MinorFaults)
-			} else if got != 1 {
-				t.Errorf("got %v processes of user %d, want 1", got, uid)
-			}
-		}
-		if want := float64(count + early + 1 - limit); others != want { // and the parent, which belongs to root
-			t.Errorf("got %v users without a group, want %v", others, want)
-		}
-		for metric, want := range map[string]float64{"num_procs": others, "num_threads": others, "minor_page_faults_total": faults} {
-			if got, _ := of(metric, "_other"); got != want {
-				t.Errorf("%s of group _other: got %v, want %v", metric, got, want)
-			}
-		}
-		if got := series["namedprocess_exporter_group_limit_hits_total{}"]; got != others {
-			t.Errorf("got %v group limit hits, want %v", got, others)
-		}
-		t.Logf("%d groups; group _other has %v processes and %v page faults", groups, others, faults)
-		checkSize(t, r, text)
-	})
+	}
+	if got := series["namedprocess_exporter_group_limit_hits_total{}"]; got != others {
+		t.Errorf("got %v group limit hits, want %v", got, others)
+	}
+	t.Logf("%d groups; group _other has %v processes and %v page faults", groups, others, faults)
+	checkSize(t, r, text)
 }
 
 func procUID(t *testing.T, pid int) (uid int) {
@@ -140,80 +143,92 @@ func procUID(t *testing.T, pid int) (uid int) {
 // fault.
 func TestManyThreadNames(t *testing.T) {
 	requireLinux(t)
-	eachSource(t, func(t *testing.T, source string) {
-		procs, threads, inGroup, inAll := 2, 250, 1_000, 100
-		if chaos {
-			procs, threads, inAll = 5, 10_000, 20_000
-		}
-		allowPIDs(t, procs*threads)
-		r := startWithLimits(t, source,
-			"process_names: [{name: '{{.Comm}}', comm: [manyprocs0, manyprocs1, manyprocs2, manyprocs3, manyprocs4]}, {name: early, cmdline: "+
-				"'workload early$'}]\n",
-			"--max-thread-names="+strconv.Itoa(inAll))
-		early := startWorker(t, "early")
-		early.do("thread first 0")
-		early.do("thread second 0")
-		last := make(sampleSet)
-		last.update(t, r.Scrape())
-		of := func(series sampleSet, group, thread string) (value float64, found bool) {
-			value, found = series[fmt.Sprintf("namedprocess_namegroup_thread_count{groupname=%q,threadname=%q}", group, thread)]
-			return value, found
-		}
-		many := startManyProcs(t, "named", procs, threads)
-		last.update(t, r.Scrape())
-		text := r.Scrape()
-		series := last.update(t, text)
+	eachSource(t, checkThreadNames)
+}
 
-		for _, name := range []string{"first", "second"} {
-			if got, _ := of(series, "early", name); got != 1 {
-				t.Errorf("got %v threads named %s, which was seen first, want 1", got, name)
-			}
+// checkThreadNames runs TestManyThreadNames with one source.
+func checkThreadNames(t *testing.T, source string) {
+	procs, threads, inGroup, inAll := 2, 250, 1_000, 100
+	if chaos {
+		procs, threads, inAll = 5, 10_000, 20_000
+	}
+	allowPIDs(t, procs*threads)
+	r := startWithLimits(t, source,
+		"process_names: [{name: '{{.Comm}}', comm: [manyprocs0, manyprocs1, manyprocs2, manyprocs3, manyprocs4]}, {name: early, cmdline: "+
+			"'workload early$'}]\n",
+		"--max-thread-names="+strconv.Itoa(inAll))
+	early := startWorker(t, "early")
+	early.do("thread first 0")
+	early.do("thread second 0")
+	last := make(sampleSet)
+	last.update(t, r.Scrape())
+	many := startManyProcs(t, "named", procs, threads)
+	last.update(t, r.Scrape())
+	text := r.Scrape()
+	series := last.update(t, text)
+
+	for _, name := range []string{"first", "second"} {
+		if got, _ := series.threadCount("early", name); got != 1 {
+			t.Errorf("got %v threads named %s, which was seen first, want 1", got, name)
 		}
-		names, earlyNames, others := 0, 0, 0.
-		for key := range series {
-			if !strings.HasPrefix(key, "namedprocess_namegroup_thread_count{") || strings.Contains(key, `"_other"`) {
-				continue
-			}
-			if names++; strings.Contains(key, `groupname="early"`) {
-				earlyNames++
-			}
+	}
+	names, earlyNames, others := 0, 0, 0.
+	for key := range series {
+		if !strings.HasPrefix(key, "namedprocess_namegroup_thread_count{") || strings.Contains(key, `"_other"`) {
+			continue
 		}
-		for _, pid := range children(t, many.Process.Pid) {
-			group := procText(t, pid, "comm")
-			tasks, err := os.ReadDir(fmt.Sprintf("/proc/%d/task", pid))
-			if err != nil {
-				t.Fatal(err)
-			}
-			var without, faults float64
-			for _, task := range tasks {
-				st := statOf(t, fmt.Sprintf("%d/task/%s", pid, task.Name()))
-				if got, found := of(series, group, string(st.Comm)); !found {
-					without++
-					faults += float64(st.MinorFaults)
-				} else if got != 1 {
-					t.Errorf("got %v threads named %s, want 1", got, st.Comm)
-				}
-			}
-			if got, _ := of(series, group, "_other"); got != without || len(tasks) != threads {
-				t.Errorf("%s: got %v threads named _other, want %v of %d", group, got, without, len(tasks))
-			}
-			key := fmt.Sprintf("namedprocess_namegroup_thread_minor_page_faults_total{groupname=%q,threadname=\"_other\"}", group)
-			if got := series[key]; got != faults {
-				t.Errorf("%s: got %v page faults of threads named _other, want %v", group, got, faults)
-			}
-			if got := len(tasks) - int(without); got > inGroup {
-				t.Errorf("%s: got %d names, want at most %d", group, got, inGroup)
-			}
-			others += without
+		if names++; strings.Contains(key, `groupname="early"`) {
+			earlyNames++
 		}
-		// The name _other of each group counts as one name.
-		if most := min(inAll, procs*inGroup+earlyNames); names > most || names < most-procs {
-			t.Errorf("got %d names, want the limit, %d", names, most)
+	}
+	for _, pid := range children(t, many.Process.Pid) {
+		others += checkThreadsOf(t, series, pid, threads)
+	}
+	// The name _other of each group counts as one name.
+	if most := min(inAll, procs*inGroup+earlyNames); names > most || names < most-procs {
+		t.Errorf("got %d names, want the limit, %d", names, most)
+	}
+	if got := series["namedprocess_exporter_thread_name_limit_hits_total{}"]; got != others {
+		t.Errorf("got %v thread name limit hits, want %v", got, others)
+	}
+	t.Logf("%d names, %v threads named _other", names, others)
+	checkSize(t, r, text)
+}
+
+// threadCount returns the number of threads of a group with a name.
+func (s sampleSet) threadCount(group, thread string) (value float64, found bool) {
+	value, found = s[fmt.Sprintf("namedprocess_namegroup_thread_count{groupname=%q,threadname=%q}", group, thread)]
+	return value, found
+}
+
+// checkThreadsOf compares the threads of a process with the series of its group. It returns the number
+// of threads that are summed under the name _other.
+func checkThreadsOf(t *testing.T, series sampleSet, pid, threads int) (others float64) {
+	t.Helper()
+	group := procText(t, pid, "comm")
+	tasks, err := os.ReadDir(fmt.Sprintf("/proc/%d/task", pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var without, faults float64
+	for _, task := range tasks {
+		st := statOf(t, fmt.Sprintf("%d/task/%s", pid, task.Name()))
+		if got, found := series.threadCount(group, string(st.Comm)); !found {
+			without++
+			faults += float64(st.MinorFaults)
+		} else if got != 1 {
+			t.Errorf("got %v threads named %s, want 1", got, st.Comm)
 		}
-		if got := series["namedprocess_exporter_thread_name_limit_hits_total{}"]; got != others {
-			t.Errorf("got %v thread name limit hits, want %v", got, others)
-		}
-		t.Logf("%d names, %v threads named _other", names, others)
-		checkSize(t, r, text)
-	})
+	}
+	if got, _ := series.threadCount(group, "_other"); got != without || len(tasks) != threads {
+		t.Errorf("%s: got %v threads named _other, want %v of %d", group, got, without, len(tasks))
+	}
+	key := fmt.Sprintf("namedprocess_namegroup_thread_minor_page_faults_total{groupname=%q,threadname=\"_other\"}", group)
+	if got := series[key]; got != faults {
+		t.Errorf("%s: got %v page faults of threads named _other, want %v", group, got, faults)
+	}
+	if got := len(tasks) - int(without); got > 1_000 {
+		t.Errorf("%s: got %d names, want at most 1000", group, got)
+	}
+	return without
 }

@@ -39,7 +39,6 @@ func TestDistinctNames(t *testing.T) {
 	dir := t.TempDir() // its name is part of every command line
 	rules := writeFile(t, "rules.yaml",
 		"process_names:\n- {name: bystander, cmdline: 'bystander$'}\n- {name: 'n {{.Comm}}', cmdline: '"+dir+"'}\n")
-	const limit = 2000
 	r := startCommand(t, exec.Command(path, "--web.listen-address=127.0.0.1:0", "--source=bpf", "--children=false", "-config.path", rules))
 	eventually(t, "a listener", func() bool { r.checkRunning(); return len(r.addresses()) > 0 })
 	r.URL = "http://" + r.addresses()[0]
@@ -50,20 +49,30 @@ func TestDistinctNames(t *testing.T) {
 	charged := startNames(t, r, dir, names)
 	bystander.do("cpu 20")
 	var series sampleSet
-	sum := func(metric string) (sum float64) {
-		for key, v := range series {
-			if strings.HasPrefix(key, "namedprocess_namegroup_"+metric+"{") && (strings.Contains(key, `groupname="n `) ||
-				strings.Contains(key, `groupname="_other"`)) {
-				sum += v
-			}
-		}
-		return sum
-	}
 	eventually(t, "all exit events", func() bool {
 		series, _ = parseMetrics(t, r.Scrape())
-		return sum("exits_total") == float64(names)
-	}, func() string { return fmt.Sprintf("%v of %d", sum("exits_total"), names) })
+		return series.sumOfNames("exits_total") == float64(names)
+	}, func() string { return fmt.Sprintf("%v of %d", series.sumOfNames("exits_total"), names) })
+	checkDistinctNames(t, series, names, charged)
+	peak := statusKB(t, r.PID, "VmHWM")
+	t.Logf("%d names: %d series, peak memory %d KiB, %v CPU", names, len(series), peak, charged)
+	if peak > 60<<10 && !raceDetector {
+		t.Errorf("got a peak of %d KiB of memory, want at most 60 MiB", peak)
+	}
+	if n := len(r.Log()); n > 12 {
+		t.Errorf("got %d log lines, want at most 12:\n%s", n, strings.Join(r.Log(), "\n"))
+	}
+}
 
+// sumOfNames adds up a metric over the groups of TestDistinctNames.
+func (s sampleSet) sumOfNames(metric string) float64 {
+	return s.sumOf(metric, "n ") + s.sumOf(metric, "_other")
+}
+
+// checkDistinctNames checks the number of groups, their sums, and the process that ran all the time.
+func checkDistinctNames(t *testing.T, series sampleSet, names int, charged time.Duration) {
+	t.Helper()
+	const limit = 2000 // default of --max-groups
 	groups := 0
 	for key := range series {
 		if strings.HasPrefix(key, "namedprocess_namegroup_num_procs{") {
@@ -76,12 +85,12 @@ func TestDistinctNames(t *testing.T) {
 	if got := series.value(t, "namedprocess_exporter_group_limit_hits_total"); names > limit && got != float64(names-limit) {
 		t.Errorf("got %v group limit hits, want %d", got, names-limit)
 	}
-	if got := sum("starts_total"); got != float64(names) {
+	if got := series.sumOfNames("starts_total"); got != float64(names) {
 		t.Errorf("got %v starts, want %d", got, names)
 	}
 	// A process that is reaped before its last thread has left its CPU is charged for its last
 	// microseconds when it is reaped.
-	if got := sum("cpu_seconds_total"); got < 0.99*charged.Seconds() || got > 1.005*charged.Seconds() {
+	if got := series.sumOfNames("cpu_seconds_total"); got < 0.99*charged.Seconds() || got > 1.005*charged.Seconds() {
 		t.Errorf("got %v CPU seconds, want the charged %v", got, charged.Seconds())
 	}
 	if got := series.value(t, "namedprocess_exporter_lost_exit_events_total"); got != 0 {
@@ -89,14 +98,6 @@ func TestDistinctNames(t *testing.T) {
 	}
 	if got := series.cpuSeconds("bystander"); got < 0.015 {
 		t.Errorf("got %v CPU seconds of a process that used 0.02 during the test", got)
-	}
-	peak := statusKB(t, r.PID, "VmHWM")
-	t.Logf("%d names: %d groups, %d series, peak memory %d KiB, %v CPU", names, groups, len(series), peak, charged)
-	if peak > 60<<10 && !raceDetector {
-		t.Errorf("got a peak of %d KiB of memory, want at most 60 MiB", peak)
-	}
-	if n := len(r.Log()); n > 12 {
-		t.Errorf("got %d log lines, want at most 12:\n%s", n, strings.Join(r.Log(), "\n"))
 	}
 }
 

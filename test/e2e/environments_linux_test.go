@@ -251,7 +251,8 @@ func TestUnexpectedProcEntries(t *testing.T) {
 		r := startExporter(t, "--source="+source, "--procfs", tree.Root, "--config.path", writeFile(t, "c.yml", oneGroup("all")))
 		for range 3 {
 			series, _ := parseMetrics(t, r.Scrape())
-			if got, ok := series[`namedprocess_namegroup_num_procs{groupname="all"}`], series["namedprocess_exporter_scrape_success{}"]; got != 10 || ok != 1 {
+			got, ok := series[`namedprocess_namegroup_num_procs{groupname="all"}`], series["namedprocess_exporter_scrape_success{}"]
+			if got != 10 || ok != 1 {
 				t.Errorf("%s: got %v processes, success %v, want 10 and success 1", source, got, ok)
 			}
 		}

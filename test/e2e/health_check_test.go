@@ -23,7 +23,8 @@ func TestHealthCheck(t *testing.T) {
 		{"TLS", "tls_server_config: {cert_file: cert.pem, key_file: key.pem}\n", "got 200"},
 		{"password", "basic_auth_users: {prometheus: '" + passwordHash + "'}\n", "got 401"},
 		{"client certificate",
-			"tls_server_config: {cert_file: cert.pem, key_file: key.pem, client_ca_file: cert.pem, client_auth_type: RequireAndVerifyClientCert}\n", "Healthy"},
+			"tls_server_config: {cert_file: cert.pem, key_file: key.pem, client_ca_file: cert.pem, " +
+				"client_auth_type: RequireAndVerifyClientCert}\n", "Healthy"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -20,12 +20,12 @@ func TestHugeCommandLines(t *testing.T) {
 			if source == "bpf" {
 				requireBPF(t)
 			}
-			testHugeCommandLines(t, source)
+			compareHugeCommandLines(t, source)
 		})
 	}
 }
 
-func testHugeCommandLines(t *testing.T, source string) {
+func compareHugeCommandLines(t *testing.T, source string) {
 	count := 5
 	if chaos {
 		count = 50

@@ -35,37 +35,40 @@ func TestHugeMemory(t *testing.T) {
 				t.Errorf("got %d smaps files opened, want none: %q", len(opened), opened[0])
 			}
 		})
-		t.Run("above the limit", func(t *testing.T) {
-			r := startSource(t, source, "--config.path", writeFile(t, "rules.yaml", rules))
-			opened := r.smapsOpened(t, processes, maps)
-			if len(opened) == 0 {
-				t.Error("got no smaps file opened, want those of small processes")
-			}
-			series, _ := parseMetrics(t, r.Scrape())
-			skipped := 0
-			for key, value := range series {
-				var pid int
-				if _, err := fmt.Sscanf(key, `namedprocess_namegroup_memory_bytes{groupname="manyprocs %d",memtype="resident"}`, &pid); err != nil ||
-					value < float64(maps)*(256<<20) {
-					continue
-				}
-				skipped++
-				for _, line := range opened {
-					if of := smapsPath.FindStringSubmatch(line); of[1] == strconv.Itoa(pid) {
-						t.Errorf("got %s of a process of %.1f GiB, want none", line, value/(1<<30))
-					}
-				}
-				if got := series[fmt.Sprintf(`namedprocess_namegroup_unreadable_procs{file="smaps",groupname="manyprocs %d"}`, pid)]; got != 1 {
-					t.Errorf("got %v processes with unreadable smaps in its group, want 1", got)
-				}
-			}
-			if skipped != processes {
-				t.Errorf("got %d processes above the limit, want %d", skipped, processes)
-			}
-			t.Logf("%d smaps files of other processes were opened", len(opened))
-		})
+		t.Run("above the limit", func(t *testing.T) { checkSmapsLimit(t, source, rules, processes, maps) })
 		t.Run("budget", func(t *testing.T) { testSmapsBudget(t, source, processes, maps) })
 	})
+}
+
+// checkSmapsLimit checks that no smaps file of a process above --smaps.max-rss is opened.
+func checkSmapsLimit(t *testing.T, source, rules string, processes, maps int) {
+	r := startSource(t, source, "--config.path", writeFile(t, "rules.yaml", rules))
+	opened := r.smapsOpened(t, processes, maps)
+	if len(opened) == 0 {
+		t.Error("got no smaps file opened, want those of small processes")
+	}
+	series, _ := parseMetrics(t, r.Scrape())
+	skipped := 0
+	for key, value := range series {
+		var pid int
+		if _, err := fmt.Sscanf(key, `namedprocess_namegroup_memory_bytes{groupname="manyprocs %d",memtype="resident"}`, &pid); err != nil ||
+			value < float64(maps)*(256<<20) {
+			continue
+		}
+		skipped++
+		for _, line := range opened {
+			if of := smapsPath.FindStringSubmatch(line); of[1] == strconv.Itoa(pid) {
+				t.Errorf("got %s of a process of %.1f GiB, want none", line, value/(1<<30))
+			}
+		}
+		if got := series[fmt.Sprintf(`namedprocess_namegroup_unreadable_procs{file="smaps",groupname="manyprocs %d"}`, pid)]; got != 1 {
+			t.Errorf("got %v processes with unreadable smaps in its group, want 1", got)
+		}
+	}
+	if skipped != processes {
+		t.Errorf("got %d processes above the limit, want %d", skipped, processes)
+	}
+	t.Logf("%d smaps files of other processes were opened", len(opened))
 }
 
 // TestSmapsReadsDoNotDelayMmap measures mmap(2) in a process while its smaps_rollup is read. During

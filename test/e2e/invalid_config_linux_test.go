@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -36,6 +37,11 @@ func invalidLink(to, want string) invalidFile {
 }
 
 const rulePrefix = "process_names:\n- comm: [java]\n  "
+
+// invalidFiles returns all files that must be rejected.
+func invalidFiles() []invalidFile {
+	return slices.Concat(invalidTexts(), invalidYAML(), unreadableFiles())
+}
 
 // invalidTexts returns files with invalid contents.
 func invalidTexts() []invalidFile {
@@ -89,6 +95,13 @@ func invalidTexts() []invalidFile {
 		invalidText("a merge of a text", "process_names:\n- {<<: a, comm: [a]}\n", 2, "<< merges a single text"),
 		invalidText("an anchor that is none", "process_names: *a\n", 1, invalid),
 		invalidText("an anchor that contains itself", "process_names: &a [*a]\n", 1, "a rule is a list"),
+	}
+}
+
+// invalidYAML returns files that are not valid YAML.
+func invalidYAML() []invalidFile {
+	const invalid, megabyte = "not valid YAML", 1 << 20
+	return []invalidFile{
 		invalidText("a quote that does not end", rulePrefix+"name: \"x\n", 3, invalid),
 		invalidText("a bracket that does not end", "process_names:\n- comm: [a\n- b: c\n", 2, invalid),
 		invalidText("indentation", "process_names:\n- comm: [a]\n name: b\n", 3, invalid),
@@ -216,7 +229,7 @@ func checkRejectTime(t *testing.T, start time.Time) {
 func TestStartRejectsInvalidConfig(t *testing.T) {
 	requireLinux(t)
 	command, config := unprivilegedExporter(t)
-	for _, f := range append(invalidTexts(), unreadableFiles()...) {
+	for _, f := range invalidFiles() {
 		t.Run(f.name, func(t *testing.T) {
 			f.install(t, config)
 			c := command()
@@ -261,7 +274,7 @@ func TestReloadRejectsInvalidConfig(t *testing.T) {
 	}
 	stop, stopped := make(chan struct{}), make(chan struct{})
 	go func() { defer close(stopped); scrapeUntil(t, r, stop) }()
-	for _, f := range append(invalidTexts(), unreadableFiles()...) {
+	for _, f := range invalidFiles() {
 		t.Run(f.name, func(t *testing.T) {
 			f.install(t, config)
 			start := time.Now()

@@ -351,7 +351,7 @@ func TestLoadOverhead(t *testing.T) {
 	for _, at := range []rate{loadRate, 0} {
 		var ratios []float64
 		for i := range pairs {
-			a, b := l.pair(d, at, i%2 == 0)
+			a, b := l.pair(d, at, i)
 			ratio := a.microsPerProcess()/b.microsPerProcess() - 1
 			ratios = append(ratios, ratio)
 			t.Logf("with the exporter %.0f per second, %.1f microseconds each; without %.0f, %.1f: %.1f %%",
@@ -363,18 +363,16 @@ func TestLoadOverhead(t *testing.T) {
 	}
 }
 
-// pair runs the load with and without an exporter, in the given order.
-func (l *load) pair(d time.Duration, at rate, watchedFirst bool) (with, without loadResult) {
-	withExporter := func() {
-		r := l.watch()
-		defer r.Stop()
-		with = l.run(d, at)
+// pair runs the load with and without an exporter, in alternating order.
+func (l *load) pair(d time.Duration, at rate, number int) (with, without loadResult) {
+	if number%2 == 1 {
+		without = l.run(d, at)
 	}
-	if watchedFirst {
-		withExporter()
-		return with, l.run(d, at)
+	r := l.watch()
+	with = l.run(d, at)
+	r.Stop()
+	if number%2 == 0 {
+		without = l.run(d, at)
 	}
-	without = l.run(d, at)
-	withExporter()
 	return with, without
 }

@@ -61,10 +61,10 @@ func TestLostExitEventsUnderLoad(t *testing.T) {
 	if !chaos {
 		t.Skip("set PROCESS_EXPORTER_CHAOS")
 	}
-	eachRate(t, testLostExitEvents)
+	eachRate(t, suspendUnderLoad)
 }
 
-func testLostExitEvents(t *testing.T, d time.Duration, at rate) {
+func suspendUnderLoad(t *testing.T, d time.Duration, at rate) {
 	l, r := newIsolatedLoad(t)
 	last := make(sampleSet)
 	var ran loadResult

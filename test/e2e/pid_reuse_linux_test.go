@@ -103,139 +103,151 @@ func (s sampleSet) hasUnresponsive() bool {
 // which both start and the first one is scraped. The next scrape must count only the second one, and
 // the page faults of both exactly once.
 func TestPIDReuse(t *testing.T) {
-	eachSource(t, func(t *testing.T, source string) {
-		children := startPIDReuse(t)
-		r := startSource(t, strings.TrimPrefix(source, "--source="), "--children=false", "--config.path",
-			writeFile(t, "rules.yaml", pidReuseRules()))
-		swaps := 10
-		if chaos {
-			swaps = 100
+	eachSource(t, reusePID)
+}
+
+// reusePID runs TestPIDReuse with one source.
+func reusePID(t *testing.T, source string) {
+	children := startPIDReuse(t)
+	r := startSource(t, strings.TrimPrefix(source, "--source="), "--children=false", "--config.path",
+		writeFile(t, "rules.yaml", pidReuseRules()))
+	swaps := 10
+	if chaos {
+		swaps = 100
+	}
+	before := children.run("end")
+	last := make(sampleSet)
+	last.update(t, r.Scrape())
+	withinTick, tries, scrapes, incomplete := 0, 0, 0, 0
+	check := func(kind int) {
+		series := last.update(t, r.Scrape())
+		if !series.isComplete() {
+			incomplete++
+			return
 		}
-		before := children.run("end")
-		last := make(sampleSet)
-		last.update(t, r.Scrape())
-		withinTick, tries, scrapes, incomplete := 0, 0, 0, 0
-		check := func(kind int) {
-			series := last.update(t, r.Scrape())
-			if !series.isComplete() {
-				incomplete++
-				return
+		scrapes++
+		for other := range 4 {
+			want := 0.
+			if other == kind {
+				want = 1
 			}
-			scrapes++
-			for other := range 4 {
-				want := 0.
-				if other == kind {
-					want = 1
+			if got := series[fmt.Sprintf(`namedprocess_namegroup_num_procs{groupname="kind %d"}`, other)]; got != want {
+				if series.hasUnresponsive() {
+					incomplete++
+					return
 				}
-				if got := series[fmt.Sprintf(`namedprocess_namegroup_num_procs{groupname="kind %d"}`, other)]; got != want {
-					if series.hasUnresponsive() {
-						incomplete++
-						return
-					}
-					t.Fatalf("after %d reuses: got %v processes of kind %d, want %v", tries, got, other, want)
-				}
+				t.Fatalf("after %d reuses: got %v processes of kind %d, want %v", tries, got, other, want)
 			}
 		}
-		for end := time.Now().Add(3 * time.Second); withinTick < swaps && (chaos || time.Now().Before(end)); tries++ {
-			kind := tries % 4
-			old := children.run("fresh %d", kind)
-			check(kind)
-			kind = (kind + 1 + tries/4%3) % 4
-			now := children.run("next %d", kind)
-			if now.tick == old.tick {
-				withinTick++
-			}
-			check(kind)
+	}
+	for end := time.Now().Add(3 * time.Second); withinTick < swaps && (chaos || time.Now().Before(end)); tries++ {
+		kind := tries % 4
+		old := children.run("fresh %d", kind)
+		check(kind)
+		kind = (kind + 1 + tries/4%3) % 4
+		now := children.run("next %d", kind)
+		if now.tick == old.tick {
+			withinTick++
 		}
-		want := children.run("end").faults - before.faults
-		got := 0.
-		eventually(t, "all page faults", func() bool { // bpf counts the last faults at the exit
-			got = last.update(t, r.Scrape()).sumOf("minor_page_faults_total", "kind ")
-			return got >= float64(want) || incomplete > 0
-		}, func() string { return fmt.Sprintf("%v of %d", got, want) })
-		if got != float64(want) && incomplete == 0 {
-			t.Errorf("got %v page faults, want %d", got, want)
-		}
-		t.Logf("%d of %d reuses within a tick, %d scrapes, %d incomplete; %v of %d page faults", withinTick, tries, scrapes, incomplete, got,
-			want)
-		if withinTick == 0 || scrapes == 0 {
-			t.Skip("this machine is too slow to scrape within a tick")
-		}
-	})
+		check(kind)
+	}
+	want := children.run("end").faults - before.faults
+	got := 0.
+	eventually(t, "all page faults", func() bool { // bpf counts the last faults at the exit
+		got = last.update(t, r.Scrape()).sumOf("minor_page_faults_total", "kind ")
+		return got >= float64(want) || incomplete > 0
+	}, func() string { return fmt.Sprintf("%v of %d", got, want) })
+	if got != float64(want) && incomplete == 0 {
+		t.Errorf("got %v page faults, want %d", got, want)
+	}
+	t.Logf("%d of %d reuses within a tick, %d scrapes, %d incomplete; %v of %d page faults", withinTick, tries, scrapes, incomplete, got,
+		want)
+	if withinTick == 0 || scrapes == 0 {
+		t.Skip("this machine is too slow to scrape within a tick")
+	}
 }
 
 // TestPIDReuseChain reuses one PID for thousands of processes of ten groups while the exporter is
 // scraped. No counter decreases, and bpf counts each start, exit, and all usage exactly once.
 func TestPIDReuseChain(t *testing.T) {
-	eachSource(t, func(t *testing.T, source string) {
-		children := startPIDReuse(t)
-		r := startSource(t, strings.TrimPrefix(source, "--source="), "--children=false", "--config.path",
-			writeFile(t, "rules.yaml", pidReuseRules()))
-		count := 1_000
-		if chaos {
-			count = 10_000
+	eachSource(t, reusePIDChain)
+}
+
+// reusePIDChain runs TestPIDReuseChain with one source.
+func reusePIDChain(t *testing.T, source string) {
+	children := startPIDReuse(t)
+	r := startSource(t, strings.TrimPrefix(source, "--source="), "--children=false", "--config.path",
+		writeFile(t, "rules.yaml", pidReuseRules()))
+	count := 1_000
+	if chaos {
+		count = 10_000
+	}
+	before := children.run("end")
+	last := make(sampleSet)
+	last.update(t, r.Scrape())
+	children.send("chain %d 10", count)
+	reports := make(chan pidReport, 1)
+	go func() {
+		defer close(reports)
+		reports <- children.report()
+	}()
+	scrapes := 0
+	var after pidReport
+	for running := true; running; scrapes++ {
+		select {
+		case after = <-reports:
+			running = false
+		default:
 		}
-		before := children.run("end")
-		last := make(sampleSet)
 		last.update(t, r.Scrape())
-		children.send("chain %d 10", count)
-		reports := make(chan pidReport, 1)
-		go func() {
-			defer close(reports)
-			reports <- children.report()
-		}()
-		scrapes := 0
-		var after pidReport
-		for running := true; running; scrapes++ {
-			select {
-			case after = <-reports:
-				running = false
-			default:
-			}
-			last.update(t, r.Scrape())
+	}
+	if after.starts != before.starts+count {
+		t.Fatalf("got %d starts, want %d", after.starts-before.starts, count)
+	}
+	after = children.run("end")
+	cpu := (after.cpu - before.cpu).Seconds()
+	series := last.update(t, r.Scrape())
+	sum := func(metric string) float64 { return series.sumOf(metric, "kind ") + series.sumOf(metric, "parent") }
+	if source == "--source=procfs" {
+		// procfs misses most children, but not the parent.
+		if got := sum("cpu_seconds_total"); got > cpu+0.02 {
+			t.Errorf("got %v CPU seconds, want at most the used %v", got, cpu)
 		}
-		if after.starts != before.starts+count {
-			t.Fatalf("got %d starts, want %d", after.starts-before.starts, count)
+		t.Logf("%d scrapes, %v of %v CPU seconds", scrapes, sum("cpu_seconds_total"), cpu)
+		return
+	}
+	eventually(t, "all exit events", func() bool {
+		series = last.update(t, r.Scrape())
+		return sum("exits_total") >= float64(count)
+	}, func() string { return fmt.Sprint(sum("exits_total")) })
+	if starts, exits := sum("starts_total"), sum("exits_total"); starts != float64(count) || exits != float64(count) {
+		t.Errorf("got %v starts and %v exits, want %d", starts, exits, count)
+	}
+	checkExitsOfKinds(t, series, count)
+	if got := series["namedprocess_exporter_lost_exit_events_total{}"]; got != 0 {
+		t.Errorf("got %v lost exit events, want 0", got)
+	}
+	// The parent has more page faults while it prints its report, and the kernel charges the last
+	// microseconds of a child after the parent has reaped it.
+	faults := float64(after.faults + after.own - before.faults - before.own)
+	if got := sum("minor_page_faults_total"); got < faults-20 || got > faults+20 {
+		t.Errorf("got %v page faults, want %v", got, faults)
+	}
+	if got := sum("cpu_seconds_total"); got < 0.99*cpu || got > 1.1*cpu {
+		t.Errorf("got %v CPU seconds, want the charged %v", got, cpu)
+	}
+	t.Logf("%d scrapes, %v of %v page faults, %v of %v CPU seconds", scrapes, sum("minor_page_faults_total"), faults,
+		sum("cpu_seconds_total"), cpu)
+}
+
+// checkExitsOfKinds checks the exits of the ten groups of TestPIDReuseChain.
+func checkExitsOfKinds(t *testing.T, series sampleSet, count int) {
+	t.Helper()
+	for kind := range 10 {
+		got := series[fmt.Sprintf(`namedprocess_namegroup_exits_total{code="SIGKILL",groupname="kind %d",reason="killed"}`, kind)]
+		// A child that was seen before it had its name can exit in the group of its parent.
+		if got > float64(count/10) || got < float64(count/10-5) {
+			t.Errorf("got %v exits of kind %d, want %d", got, kind, count/10)
 		}
-		after = children.run("end")
-		cpu := (after.cpu - before.cpu).Seconds()
-		series := last.update(t, r.Scrape())
-		sum := func(metric string) float64 { return series.sumOf(metric, "kind ") + series.sumOf(metric, "parent") }
-		if source == "--source=procfs" {
-			// procfs misses most children, but not the parent.
-			if got := sum("cpu_seconds_total"); got > cpu+0.02 {
-				t.Errorf("got %v CPU seconds, want at most the used %v", got, cpu)
-			}
-			t.Logf("%d scrapes, %v of %v CPU seconds", scrapes, sum("cpu_seconds_total"), cpu)
-			return
-		}
-		eventually(t, "all exit events", func() bool {
-			series = last.update(t, r.Scrape())
-			return sum("exits_total") >= float64(count)
-		}, func() string { return fmt.Sprint(sum("exits_total")) })
-		if starts, exits := sum("starts_total"), sum("exits_total"); starts != float64(count) || exits != float64(count) {
-			t.Errorf("got %v starts and %v exits, want %d", starts, exits, count)
-		}
-		for kind := range 10 {
-			if got := series[fmt.Sprintf(`namedprocess_namegroup_exits_total{code="SIGKILL",groupname="kind %d",reason="killed"}`,
-				kind)]; got > float64(count/10) || got < float64(count/10-5) {
-				// A child that was seen before it had its name can exit in the group of its parent.
-				t.Errorf("got %v exits of kind %d, want %d", got, kind, count/10)
-			}
-		}
-		if got := series["namedprocess_exporter_lost_exit_events_total{}"]; got != 0 {
-			t.Errorf("got %v lost exit events, want 0", got)
-		}
-		// The parent has more page faults while it prints its report, and the kernel charges the last
-		// microseconds of a child after the parent has reaped it.
-		faults := float64(after.faults + after.own - before.faults - before.own)
-		if got := sum("minor_page_faults_total"); got < faults-20 || got > faults+20 {
-			t.Errorf("got %v page faults, want %v", got, faults)
-		}
-		if got := sum("cpu_seconds_total"); got < 0.99*cpu || got > 1.1*cpu {
-			t.Errorf("got %v CPU seconds, want the charged %v", got, cpu)
-		}
-		t.Logf("%d scrapes, %v of %v page faults, %v of %v CPU seconds", scrapes, sum("minor_page_faults_total"), faults,
-			sum("cpu_seconds_total"), cpu)
-	})
+	}
 }

@@ -14,15 +14,14 @@ import (
 )
 
 // prometheusDuration is how long Prometheus scrapes in TestPrometheus.
-const prometheusDuration = time.Minute
+const prometheusDuration = 30 * time.Second
 
 // dashboardQueries are queries of published dashboards and alerts for this exporter, reworded, with
 // values for their variables. Each must return a result. Alerts are without their thresholds.
-var dashboardQueries = strings.Split(strings.TrimSpace(`
+var dashboardQueries = append(strings.Split(strings.TrimSpace(`
 namedprocess_namegroup_num_procs{groupname=~"prom-.*"}
 sum(namedprocess_namegroup_num_procs)
 sum by (groupname) (rate(namedprocess_namegroup_cpu_seconds_total{groupname=~"prom-.*"}[30s]))
-rate(namedprocess_namegroup_cpu_seconds_total{mode="user"}[30s]) + ignoring(mode) rate(namedprocess_namegroup_cpu_seconds_total{mode="system"}[30s])
 irate(namedprocess_namegroup_cpu_seconds_total{mode="system"}[30s])
 rate(namedprocess_namegroup_read_bytes_total[30s])
 rate(namedprocess_namegroup_write_bytes_total[30s])
@@ -67,7 +66,9 @@ process_exporter_build_info{job="process-exporter"}
 process_open_fds{job="process-exporter"} / process_max_fds
 scrape_duration_seconds{job="process-exporter"}
 up{job="process-exporter"}
-`), "\n")
+`), "\n"),
+	`rate(namedprocess_namegroup_cpu_seconds_total{mode="user"}[30s])`+
+		` + ignoring(mode) rate(namedprocess_namegroup_cpu_seconds_total{mode="system"}[30s])`)
 
 // TestPrometheus scrapes the exporter with a real Prometheus while processes start and exit.
 func TestPrometheus(t *testing.T) {

@@ -125,7 +125,7 @@ func (g *protectedExporter) sendRaw(text string) {
 // clients. No response, no log at any level and no crash trace may contain them.
 func TestSecretsAreNotExposed(t *testing.T) {
 	requireLinux(t)
-	const right, wrong = secretPrefix + "password", secretPrefix + "guess"
+	const right = secretPrefix + "password"
 	startSecretProcesses(t)
 	hash, err := bcrypt.GenerateFromPassword([]byte(right), bcrypt.MinCost)
 	if err != nil {
@@ -140,52 +140,69 @@ func TestSecretsAreNotExposed(t *testing.T) {
 		t.Run(strings.Join(flags, " "), func(t *testing.T) {
 			webConfig := writeFile(t, "web.yml", "basic_auth_users: {alice: '"+string(hash)+"'}\n")
 			g := startProtected(t, webConfig, flags...)
-			for range 2 {
-				text := g.request("GET", "/metrics", right, 200)
-				for _, want := range []string{`num_procs{groupname="sh"} `,
-					`num_procs{groupname="masked  -c read end --password=*** DB_PASS=*** https://***@host/x?token=***&x=1 Authorization: Bearer ***"}`} {
-					if !strings.Contains(text, want) {
-						t.Errorf("got no %s in %q", want, linesWith(strings.Split(text, "\n"), "_num_procs"))
-					}
-				}
-			}
-			const query = "?token=" + secretPrefix + "query"
-			for _, path := range []string{healthyPath, readyPath, reloadPath, "/page.js", "/page.css", "/api/v1/groups", "/", "/metrics",
-				pprofPath, "/" + secretPrefix + "path"} {
-				want := map[string]int{reloadPath: 405, pprofPath: 404, "/" + secretPrefix + "path": 404}[path]
-				if want == 0 {
-					want = 200
-				}
-				g.request("GET", path+query, right, want)
-				g.request("GET", path+query, "", 401)
-			}
-			g.request("GET", webui.GroupsPath+"?group=sh", right, 200)
-			g.request("GET", "/metrics", wrong, 401)
-			g.request("TRACE", "/metrics"+query, right, 405)
-			g.request("POST", reloadPath, right, 200)
-			g.Signal(syscall.SIGHUP)
-			host := strings.TrimPrefix(g.URL, "http://")
-			for _, text := range []string{
-				"GET http://alice:" + right + "@" + host + "/metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
-				"GET /" + secretPrefix + "version HTTP/9.9\r\n\r\n",
-				secretPrefix + "garbage\r\n\r\n",
-				"GET / HTTP/1.1\r\nHost: " + secretPrefix + "host\r\n" + secretPrefix + " header: 1\r\n\r\n",
-				"GET / HTTP/1.1\r\nHost: x\r\nX: " + strings.Repeat(secretPrefix, 4000) + "\r\n\r\n",
-			} {
-				g.sendRaw(text)
-			}
+			g.checkMasked(right)
+			g.requestAll(right)
 			if slices.Contains(flags, "-debug") || slices.Contains(flags, "--log.level=error") { // each takes a second
 				g.writeInvalidWebConfig(webConfig, right)
 			}
 			g.crash()
-			for where, text := range g.outputs {
-				for _, secret := range []string{secretPrefix, string(hash)} {
-					if at := strings.Index(text, secret); at >= 0 {
-						t.Errorf("%s: got a secret: %.100q", where, text[max(0, at-30):])
-					}
-				}
-			}
+			g.checkOutputs(secretPrefix, string(hash))
 		})
+	}
+}
+
+// checkMasked checks the group names of the processes with secrets.
+func (g *protectedExporter) checkMasked(password string) {
+	g.t.Helper()
+	const masked = `masked  -c read end --password=*** DB_PASS=*** https://***@host/x?token=***&x=1 Authorization: Bearer ***`
+	for range 2 {
+		text := g.request("GET", "/metrics", password, 200)
+		for _, name := range []string{"sh", masked} {
+			if !strings.Contains(text, `num_procs{groupname="`+name+`"} `) {
+				g.t.Errorf("got no group %s in %q", name, linesWith(strings.Split(text, "\n"), "_num_procs"))
+			}
+		}
+	}
+}
+
+// requestAll sends valid and invalid requests with secrets to every path.
+func (g *protectedExporter) requestAll(password string) {
+	g.t.Helper()
+	const query, unknown = "?token=" + secretPrefix + "query", "/" + secretPrefix + "path"
+	status := map[string]int{
+		healthyPath: 200, readyPath: 200, reloadPath: 405, "/page.js": 200, "/page.css": 200, "/api/v1/groups": 200,
+		"/": 200, "/metrics": 200, pprofPath: 404, unknown: 404,
+	}
+	for path, want := range status {
+		g.request("GET", path+query, password, want)
+		g.request("GET", path+query, "", 401)
+	}
+	g.request("GET", webui.GroupsPath+"?group=sh", password, 200)
+	g.request("GET", "/metrics", secretPrefix+"guess", 401)
+	g.request("TRACE", "/metrics"+query, password, 405)
+	g.request("POST", reloadPath, password, 200)
+	g.Signal(syscall.SIGHUP)
+	host := strings.TrimPrefix(g.URL, "http://")
+	for _, text := range []string{
+		"GET http://alice:" + password + "@" + host + "/metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
+		"GET /" + secretPrefix + "version HTTP/9.9\r\n\r\n",
+		secretPrefix + "garbage\r\n\r\n",
+		"GET / HTTP/1.1\r\nHost: " + secretPrefix + "host\r\n" + secretPrefix + " header: 1\r\n\r\n",
+		"GET / HTTP/1.1\r\nHost: x\r\nX: " + strings.Repeat(secretPrefix, 4000) + "\r\n\r\n",
+	} {
+		g.sendRaw(text)
+	}
+}
+
+// checkOutputs checks that nothing that the exporter sent or logged contains a secret.
+func (g *protectedExporter) checkOutputs(secrets ...string) {
+	g.t.Helper()
+	for where, text := range g.outputs {
+		for _, secret := range secrets {
+			if at := strings.Index(text, secret); at >= 0 {
+				g.t.Errorf("%s: got a secret: %.100q", where, text[max(0, at-30):])
+			}
+		}
 	}
 }
 

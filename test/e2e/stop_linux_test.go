@@ -18,10 +18,10 @@ import (
 // response or a refused connection, and the exporter exits with 0.
 func TestStopDuringScrapes(t *testing.T) {
 	requireLinux(t)
-	eachSource(t, testStopDuringScrapes)
+	eachSource(t, stopRepeatedly)
 }
 
-func testStopDuringScrapes(t *testing.T, source string) {
+func stopRepeatedly(t *testing.T, source string) {
 	rounds := 4
 	if chaos {
 		rounds = 100
@@ -115,10 +115,10 @@ func (r *instance) scrapeComplete() (started bool, err error) {
 // not wait for the client.
 func TestSecondSIGTERM(t *testing.T) {
 	requireLinux(t)
-	eachSource(t, testSecondSIGTERM)
+	eachSource(t, signalTwice)
 }
 
-func testSecondSIGTERM(t *testing.T, source string) {
+func signalTwice(t *testing.T, source string) {
 	rounds := 2
 	if chaos {
 		rounds = 20

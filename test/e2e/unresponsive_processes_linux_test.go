@@ -169,59 +169,62 @@ var unreadable = regexp.MustCompile(`unreadable_procs\{file="[a-z]+",groupname="
 // TestUnresponsiveOnceKnown blocks processes after the exporter has read them. They keep their memory
 // values, and all other processes are read in every scrape.
 func TestUnresponsiveOnceKnown(t *testing.T) {
-	const count = 20
 	eachSource(t, func(t *testing.T, source string) {
 		for _, kind := range []string{"mmap", "exec"} {
 			for _, rules := range []string{"exe: edgecase", "comm: edgecase"} {
-				t.Run(kind+" "+rules[:4], func(t *testing.T) {
-					startIdleProcess(t, "neighbor")
-					blocked := startUnresponsive(t, kind+" later", count)
-					config := writeFile(t, "c.yml", "process_names:\n- {name: unresponsive, "+rules+"}\n- {name: neighbor, comm: neighbor}\n")
-					r := startSource(t, strings.TrimPrefix(source, "--source="), "--config.path", config)
-					last := make(sampleSet)
-					const procs, unread = `namedprocess_namegroup_num_procs{groupname="unresponsive"}`, `namedprocess_namegroup_unreadable_procs{file="stat",groupname="unresponsive"}`
-					eventually(t, "all processes", func() bool {
-						series := last.update(t, r.Scrape())
-						return series[procs] == count+1 && series[unread] == 0
-					})
-					const resident = `namedprocess_namegroup_memory_bytes{groupname="unresponsive",memtype="resident"}`
-					before := last.update(t, r.Scrape())[resident]
-					if err := blocked.command.Process.Signal(syscall.SIGUSR2); err != nil {
-						t.Fatal(err)
-					}
-					eventually(t, "all processes to block", func() bool { return blocked.waiting() == count })
-					for range unresponsiveScrapes {
-						body := r.Scrape()
-						series := last.update(t, body)
-						if found := unreadableNeighbor.FindString(body); found != "" ||
-							series[`namedprocess_namegroup_num_procs{groupname="neighbor"}`] != 1 {
-							t.Errorf("the neighbor was not read: %q", found)
-						}
-						// Within execve(2) they have freed most of their memory.
-						if got := series[resident]; series[procs] != count+1 || kind == "mmap" && got < before/2 || got <= 0 || got > before*2 {
-							t.Errorf("got %v processes with %v bytes, want %v", series[procs], got, before)
-						}
-					}
-					if threads := threadCount(t, r.PID); threads > 24 {
-						t.Errorf("got %d threads, want at most 24", threads)
-					}
-					blocked.resume()
-					eventually(t, "all processes to resume", blocked.allResumed)
-					eventually(t, "all processes to be read", func() bool {
-						body := r.Scrape()
-						return last.update(t, body)[procs] == count+1 && !unreadable.MatchString(body)
-					})
-				})
+				t.Run(kind+" "+rules[:4], func(t *testing.T) { checkOnceKnown(t, source, kind, rules) })
 			}
 		}
 	})
+}
+
+const (
+	unresponsiveProcs    = `namedprocess_namegroup_num_procs{groupname="unresponsive"}`
+	unresponsiveResident = `namedprocess_namegroup_memory_bytes{groupname="unresponsive",memtype="resident"}`
+)
+
+func checkOnceKnown(t *testing.T, source, kind, rules string) {
+	const count = 20
+	startIdleProcess(t, "neighbor")
+	blocked := startUnresponsive(t, kind+" later", count)
+	config := writeFile(t, "c.yml", "process_names:\n- {name: unresponsive, "+rules+"}\n- {name: neighbor, comm: neighbor}\n")
+	r := startSource(t, strings.TrimPrefix(source, "--source="), "--config.path", config)
+	last := make(sampleSet)
+	allRead := func() bool {
+		body := r.Scrape()
+		return last.update(t, body)[unresponsiveProcs] == count+1 && !unreadable.MatchString(body)
+	}
+	eventually(t, "all processes", allRead)
+	before := last.update(t, r.Scrape())[unresponsiveResident]
+	if err := blocked.command.Process.Signal(syscall.SIGUSR2); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "all processes to block", func() bool { return blocked.waiting() == count })
+	for range unresponsiveScrapes {
+		body := r.Scrape()
+		series := last.update(t, body)
+		found := unreadableNeighbor.FindString(body)
+		if found != "" || series[`namedprocess_namegroup_num_procs{groupname="neighbor"}`] != 1 {
+			t.Errorf("the neighbor was not read: %q", found)
+		}
+		// Within execve(2) they have freed most of their memory.
+		got, procs := series[unresponsiveResident], series[unresponsiveProcs]
+		if procs != count+1 || kind == "mmap" && got < before/2 || got <= 0 || got > before*2 {
+			t.Errorf("got %v processes with %v bytes, want %v", procs, got, before)
+		}
+	}
+	if threads := threadCount(t, r.PID); threads > 24 {
+		t.Errorf("got %d threads, want at most 24", threads)
+	}
+	blocked.resume()
+	eventually(t, "all processes to resume", blocked.allResumed)
+	eventually(t, "all processes to be read", allRead)
 }
 
 // TestUnresponsiveProcesses blocks many processes: with a locked memory map, or within execve(2),
 // which waits for a file to close or for such a lock. They block before the exporter starts or
 // afterwards. All other processes must be read in every scrape.
 func TestUnresponsiveProcesses(t *testing.T) {
-	const config = "process_names:\n  - name: unresponsive\n    exe: [edgecase, sharedvm]\n  - name: '{{.Comm}}'\n    cmdline: ['.+']\n"
 	counts := map[string][]int{"mmap": {200}, "exec": {50}, "share": {50}}
 	if chaos {
 		counts = map[string][]int{"mmap": {1, 200}, "exec": {1, 50}, "share": {1, 50}}
@@ -231,7 +234,8 @@ func TestUnresponsiveProcesses(t *testing.T) {
 			for _, count := range counts {
 				for _, blockFirst := range []bool{true, false} {
 					t.Run(fmt.Sprintf("%d %s/early=%v", count, kind, blockFirst), func(t *testing.T) {
-						testUnresponsive(t, strings.TrimPrefix(source, "--source="), kind, count, blockFirst, config)
+						c := &unresponsiveCase{source: source, kind: kind, count: count, blockFirst: blockFirst}
+						c.run(t)
 					})
 				}
 			}
@@ -278,94 +282,112 @@ func TestLockedEpollFdinfo(t *testing.T) {
 	})
 }
 
-func testUnresponsive(t *testing.T, source, kind string, count int, blockFirst bool, config string) {
+// An unresponsiveCase is one case of TestUnresponsiveProcesses.
+type unresponsiveCase struct {
+	source, kind string
+	count        int
+	blockFirst   bool // the processes block before the exporter starts
+
+	exporter *instance
+	blocked  *unresponsive
+	normal   time.Duration   // of a scrape without blocked processes
+	times    []time.Duration // of scrapes while processes block
+}
+
+func (c *unresponsiveCase) run(t *testing.T) {
 	startIdleProcess(t, "neighbor")
-	var blocked *unresponsive
-	if blockFirst {
-		blocked = startUnresponsive(t, kind, count)
+	if c.blockFirst {
+		c.blocked = startUnresponsive(t, c.kind, c.count)
 	}
-	path, err := plainBinary()
-	if err != nil {
-		t.Fatal(err)
-	}
-	r := startCommand(t, exec.Command(path, "--source="+source, "--web.listen-address=127.0.0.1:0", "--config.path",
-		writeFile(t, "c.yml", config)))
-	r.URL = r.waitForURL()
-	normal := time.Duration(0)
-	if !blockFirst {
-		r.Scrape()
-		start := time.Now()
-		r.Scrape()
-		normal = time.Since(start)
-		blocked = startUnresponsive(t, kind, count)
+	config := "process_names:\n- name: unresponsive\n  exe: [edgecase, sharedvm]\n- name: '{{.Comm}}'\n  cmdline: ['.+']\n"
+	c.exporter = startSource(t, strings.TrimPrefix(c.source, "--source="), "--config.path", writeFile(t, "c.yml", config))
+	if !c.blockFirst {
+		c.exporter.Scrape()
+		c.normal = c.exporter.timeScrapes(1)[0]
+		c.blocked = startUnresponsive(t, c.kind, c.count)
 	}
 	startIdleProcess(t, "newcomer")
-	var times []time.Duration
 	for i := range unresponsiveScrapes {
-		if chaos && i > 12 {
-			<-time.After(time.Second)
-		}
-		start := time.Now()
-		body := r.Scrape()
-		times = append(times, time.Since(start))
-		for _, name := range []string{"neighbor", "newcomer"} {
-			// The first scrape can share the walk at the start of the exporter.
-			if blockFirst && i == 0 && name == "newcomer" {
-				continue
-			}
-			if !strings.Contains(body, `num_procs{groupname="`+name+`"} 1`) {
-				t.Errorf("scrape %d: got no %s", i, name)
-			}
-		}
-		if !strings.Contains(body, "namedprocess_exporter_scrape_success 1\n") {
-			t.Errorf("scrape %d failed", i)
-		}
+		c.scrape(t, i)
 	}
-	threads := threadCount(t, r.PID)
-	t.Logf("duration without blocked processes %v, then %v; %d threads", normal, times, threads)
+	threads := threadCount(t, c.exporter.PID)
+	t.Logf("duration without blocked processes %v, then %v; %d threads", c.normal, c.times, threads)
 	if threads > 24 {
 		t.Errorf("got %d threads, want at most 24", threads)
 	}
-	if checkTimes && times[0] > 500*time.Millisecond {
-		t.Errorf("got a first scrape of %v, want at most 500 ms", times[0])
+	if checkTimes && c.times[0] > 500*time.Millisecond {
+		t.Errorf("got a first scrape of %v, want at most 500 ms", c.times[0])
 	}
-	blocked.resume()
-	eventually(t, "all processes to resume", blocked.allResumed)
-	all := count + 1
-	if kind == "share" {
-		all += count
+	c.checkResumed(t)
+	if chaos {
+		c.checkTimes(t)
+	}
+}
+
+// scrape scrapes once while processes block. All other processes must be counted.
+func (c *unresponsiveCase) scrape(t *testing.T, i int) {
+	t.Helper()
+	if chaos && i > 12 {
+		<-time.After(time.Second)
+	}
+	start := time.Now()
+	body := c.exporter.Scrape()
+	c.times = append(c.times, time.Since(start))
+	for _, name := range []string{"neighbor", "newcomer"} {
+		// The first scrape can share the walk at the start of the exporter.
+		if c.blockFirst && i == 0 && name == "newcomer" {
+			continue
+		}
+		if !strings.Contains(body, `num_procs{groupname="`+name+`"} 1`) {
+			t.Errorf("scrape %d: got no %s", i, name)
+		}
+	}
+	if !strings.Contains(body, "namedprocess_exporter_scrape_success 1\n") {
+		t.Errorf("scrape %d failed", i)
+	}
+}
+
+// checkResumed unblocks the processes and waits until all are counted, with their CPU time.
+func (c *unresponsiveCase) checkResumed(t *testing.T) {
+	t.Helper()
+	c.blocked.resume()
+	eventually(t, "all processes to resume", c.blocked.allResumed)
+	all := c.count + 1
+	if c.kind == "share" {
+		all += c.count
 	}
 	scrapes := 0
 	eventually(t, "all processes to be counted again", func() bool {
 		scrapes++
-		body := r.Scrape()
+		body := c.exporter.Scrape()
 		return strings.Contains(body, `num_procs{groupname="unresponsive"} `+strconv.Itoa(all)+"\n") && !unreadable.MatchString(body)
-	}, func() string { return strings.Join(linesWith(strings.Split(r.Scrape(), "\n"), "unresponsive"), "\n") })
-	series, _ := parseMetrics(t, r.Scrape())
-	const cpu = `namedprocess_namegroup_cpu_seconds_total{groupname="unresponsive",mode=`
+	}, func() string {
+		return strings.Join(linesWith(strings.Split(c.exporter.Scrape(), "\n"), "unresponsive"), "\n")
+	})
+	if t.Logf("all counted after %d scrapes", scrapes); chaos && scrapes > 2 {
+		t.Error("got more than two scrapes until all were counted")
+	}
+	series, _ := parseMetrics(t, c.exporter.Scrape())
 	// The processes sleep. If they existed before the exporter, they count from its start, which is little.
-	got, want := series[cpu+`"user"}`]+series[cpu+`"system"}`], blocked.cpu()
-	if blockFirst {
+	got, want := series.cpuSeconds("unresponsive"), c.blocked.cpu()
+	if c.blockFirst {
 		want = 0
 	}
 	// procfs omits up to a tick each of user and system time.
 	if n := float64(all); got > want+0.005*n || got < want-0.02*n {
 		t.Errorf("got %v seconds of CPU of %d processes, want %v", got, all, want)
 	}
-	if chaos {
-		for range 5 { // at the same interval
-			<-time.After(time.Second)
-			start := time.Now()
-			r.Scrape()
-			normal = max(normal, time.Since(start))
-		}
-		// One scrape may have waited for a CPU.
-		if slices.Sort(times[1:]); times[len(times)-2] > normal+50*time.Millisecond {
-			t.Errorf("got scrapes of %v, want about the usual %v", times[len(times)-2:], normal)
-		}
-		if scrapes > 2 {
-			t.Error("got more than two scrapes until all were counted")
-		}
+}
+
+// checkTimes compares the scrapes with later ones at the same interval.
+func (c *unresponsiveCase) checkTimes(t *testing.T) {
+	t.Helper()
+	for range 5 {
+		<-time.After(time.Second)
+		c.normal = max(c.normal, c.exporter.timeScrapes(1)[0])
 	}
-	t.Logf("all counted after %d scrapes", scrapes)
+	// One scrape may have waited for a CPU.
+	if slices.Sort(c.times[1:]); c.times[len(c.times)-2] > c.normal+50*time.Millisecond {
+		t.Errorf("got scrapes of %v, want about the usual %v", c.times[len(c.times)-2:], c.normal)
+	}
 }

@@ -171,50 +171,56 @@ func (r *instance) resources() resources {
 	return f
 }
 
+// scrapeOnce scrapes with a request that prepare, unless nil, changes. It returns the duration.
+func (r *instance) scrapeOnce(prepare func(*http.Request)) (time.Duration, error) {
+	request, err := http.NewRequest(http.MethodGet, r.URL+"/metrics", nil)
+	if err != nil {
+		return 0, err
+	}
+	if prepare != nil {
+		prepare(request)
+	}
+	start := time.Now()
+	response, err := r.Client.Do(request)
+	if err != nil {
+		return 0, err
+	}
+	defer response.Body.Close()
+	body, err := io.ReadAll(response.Body)
+	if err == nil && (response.StatusCode != 200 || !strings.Contains(string(body), "namedprocess_exporter_scrape_success 1")) {
+		err = errors.New(response.Status)
+	}
+	return time.Since(start), err
+}
+
+// duration returns how long the clients run.
+func (a clientLoad) duration() time.Duration {
+	switch {
+	case chaos && a.kind == "guess":
+		return guessDuration
+	case chaos:
+		return chaosDuration
+	}
+	return time.Second
+}
+
 // scrapeDuring scrapes before, during and after a client load.
 func scrapeDuring(t *testing.T, r *instance, a clientLoad, prepare func(*http.Request)) {
 	t.Helper()
-	scrape := func() (time.Duration, error) {
-		request, err := http.NewRequest(http.MethodGet, r.URL+"/metrics", nil)
-		if err != nil {
-			return 0, err
-		}
-		if prepare != nil {
-			prepare(request)
-		}
-		start := time.Now()
-		response, err := r.Client.Do(request)
-		if err != nil {
-			return 0, err
-		}
-		defer response.Body.Close()
-		body, err := io.ReadAll(response.Body)
-		if err == nil && (response.StatusCode != 200 || !strings.Contains(string(body), "namedprocess_exporter_scrape_success 1")) {
-			err = errors.New(response.Status)
-		}
-		return time.Since(start), err
-	}
 	for range 3 {
-		if _, err := scrape(); err != nil {
+		if _, err := r.scrapeOnce(prepare); err != nil {
 			t.Fatal(err)
 		}
 	}
-	perScrape := r.cpuPerCall(scrape)
+	perScrape := r.cpuPerCall(func() (time.Duration, error) { return r.scrapeOnce(prepare) })
 	before := r.resources()
 	cpu := r.cpu()
 	start := time.Now()
 	stop := a.start(t, strings.TrimPrefix(r.URL, "http://"))
 	var times []time.Duration
 	worst := before
-	duration := time.Second
-	switch {
-	case chaos && a.kind == "guess":
-		duration = guessDuration
-	case chaos:
-		duration = chaosDuration
-	}
-	for time.Since(start) < duration || len(times) < 5 {
-		took, err := scrape()
+	for time.Since(start) < a.duration() || len(times) < 5 {
+		took, err := r.scrapeOnce(prepare)
 		if err != nil {
 			t.Errorf("scrape %d: %v", len(times), err)
 		}
@@ -226,18 +232,17 @@ func scrapeDuring(t *testing.T, r *instance, a clientLoad, prepare func(*http.Re
 	}
 	used, passed := r.cpu()-cpu, time.Since(start)
 	stop()
-	ended := time.Now()
+	grown := worst.residentKB - before.residentKB
 	withoutScrapes := (used - time.Duration(len(times))*perScrape).Seconds() / passed.Seconds()
 	slices.Sort(times)
 	p99 := times[len(times)*99/100]
-	t.Logf("%d scrapes, p50 %v, p99 %v, slowest %v; %.0f%% of a core, %.0f%% without the scrapes; files %d, peak %d, peak connections "+
-		"%d; RSS %+d KiB",
-		len(times), times[len(times)/2], p99, times[len(times)-1], 100*used.Seconds()/passed.Seconds(), 100*withoutScrapes,
-		before.files, worst.files, worst.connections, worst.residentKB-before.residentKB)
+	t.Logf("%d scrapes, p50 %v, p99 %v, slowest %v; %.0f%% of a core, %.0f%% without the scrapes; files %d, peak %d, "+
+		"peak connections %d; RSS %+d KiB", len(times), times[len(times)/2], p99, times[len(times)-1],
+		100*used.Seconds()/passed.Seconds(), 100*withoutScrapes, before.files, worst.files, worst.connections, grown)
 	if worst.connections-before.connections > 128+1 {
 		t.Errorf("got %d connections, want at most 128", worst.connections-before.connections)
 	}
-	if checkTimes && (p99 > time.Second || worst.residentKB-before.residentKB > a.megabytes<<10 || used > passed) {
+	if checkTimes && (p99 > time.Second || grown > a.megabytes<<10 || used > passed) {
 		t.Error("got too much time or memory")
 	}
 	// Password comparisons use a fifth of a core, see internal/webserver/basic_auth.go. The rest
@@ -245,17 +250,23 @@ func scrapeDuring(t *testing.T, r *instance, a clientLoad, prepare func(*http.Re
 	if chaos && a.kind == "guess" && withoutScrapes > 0.5 {
 		t.Error("got too much CPU time for guessed passwords")
 	}
-	after := before
-	eventually(t, "the initial files and memory", func() bool {
+	r.checkReleased(before)
+}
+
+// checkReleased waits until the exporter has released the files and memory of a client load.
+func (r *instance) checkReleased(before resources) {
+	r.t.Helper()
+	ended, after := time.Now(), before
+	eventually(r.t, "the initial files and memory", func() bool {
 		after = r.resources()
 		return after.files <= before.files && (!checkTimes || after.residentKB <= before.residentKB+retainedKB)
 	}, func() string {
 		return fmt.Sprintf("%q and %d KiB, want %q and %d KiB", after.links, after.residentKB, before.links, before.residentKB)
 	})
 	if recovery := time.Since(ended); chaos && recovery > 10*time.Second {
-		t.Errorf("got the initial files and memory after %v, want 10 s", recovery)
+		r.t.Errorf("got the initial files and memory after %v, want 10 s", recovery)
 	} else {
-		t.Logf("initial files and memory after %v", recovery.Round(time.Millisecond))
+		r.t.Logf("initial files and memory after %v", recovery.Round(time.Millisecond))
 	}
 }
 
@@ -299,7 +310,8 @@ func TestConcurrentScrapesShareWalks(t *testing.T) {
 			r := startForClients(t, "--source=procfs", "--procfs", tree.Root)
 			count := func() (walks, responses, took float64) {
 				series, _ := parseMetrics(t, r.Scrape())
-				return series["namedprocess_scrape_procread_errors{}"], series[`promhttp_metric_handler_requests_total{code="200"}`], series["namedprocess_exporter_scrape_duration_seconds{}"]
+				return series["namedprocess_scrape_procread_errors{}"], series[`promhttp_metric_handler_requests_total{code="200"}`],
+					series["namedprocess_exporter_scrape_duration_seconds{}"]
 			}
 			walks, responses, _ := count()
 			if again, _, _ := count(); again != walks+1 {

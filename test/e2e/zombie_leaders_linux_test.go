@@ -70,7 +70,7 @@ func TestZombieLeaders(t *testing.T) {
 	requireLinux(t)
 	eachSource(t, func(t *testing.T, source string) {
 		token := filepath.Base(t.TempDir()) + strconv.Itoa(os.Getpid())
-		rules := "process_names:\n- {name: headless, cmdline: 'exitmain=" + token + "'}\n- {name: others, cmdline: .+}\n"
+		rules := "process_names:\n- {name: zombieleader, cmdline: 'exitmain=" + token + "'}\n- {name: others, cmdline: .+}\n"
 		r := startSource(t, strings.TrimPrefix(source, "--source="), "--config.path", writeFile(t, "rules.yaml", rules))
 		r.Scrape()
 		count := 4
@@ -89,7 +89,7 @@ func TestZombieLeaders(t *testing.T) {
 				want.addProcess(t, pid)
 			}
 			series, _ := parseMetrics(t, text)
-			const group = `{groupname="headless"`
+			const group = `{groupname="zombieleader"`
 			got := expectedTotals{
 				"cpu": series["namedprocess_namegroup_cpu_seconds_total"+group+`,mode="user"}`] +
 					series["namedprocess_namegroup_cpu_seconds_total"+group+`,mode="system"}`],
@@ -111,7 +111,8 @@ func TestZombieLeaders(t *testing.T) {
 					return false
 				}
 			}
-			return series["namedprocess_namegroup_unreadable_procs"+group+`,file="smaps"}`]+series["namedprocess_namegroup_unreadable_procs"+group+`,file="fd"}`] == 0
+			const unreadable = "namedprocess_namegroup_unreadable_procs{file=%q,groupname=\"zombieleader\"}"
+			return series[fmt.Sprintf(unreadable, "smaps")]+series[fmt.Sprintf(unreadable, "fd")] == 0
 		}, func() string { return report })
 	})
 }
