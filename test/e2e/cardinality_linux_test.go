@@ -7,22 +7,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-
-	"github.com/seed57308aee/process_exporter/procfs"
 )
-
-// statOf returns the stat fields of a process or thread. path is relative to /proc.
-func statOf(t *testing.T, path string) (st procfs.Stat) {
-	t.Helper()
-	text, err := os.ReadFile("/proc/" + path + "/stat")
-	if err == nil {
-		err = procfs.ParseStat(text, &st)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	return st
-}
 
 // startWithLimits starts an exporter with limits on the number of groups or thread names. With make
 // chaos the limits are the defaults.

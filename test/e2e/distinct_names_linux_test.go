@@ -7,7 +7,6 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 )
@@ -101,12 +100,6 @@ func checkDistinctNames(t *testing.T, series sampleSet, names int, charged time.
 	}
 }
 
-// cpuSeconds returns the user and system CPU time of a group.
-func (s sampleSet) cpuSeconds(group string) float64 {
-	return s[fmt.Sprintf(`namedprocess_namegroup_cpu_seconds_total{groupname=%q,mode="user"}`, group)] +
-		s[fmt.Sprintf(`namedprocess_namegroup_cpu_seconds_total{groupname=%q,mode="system"}`, group)]
-}
-
 // startNames runs processes one after another, scrapes after every thousand, and returns the CPU time
 // that they were charged.
 func startNames(t *testing.T, r *instance, dir string, names int) (charged time.Duration) {
@@ -133,103 +126,4 @@ func startNames(t *testing.T, r *instance, dir string, names int) (charged time.
 		}
 	}
 	return charged
-}
-
-// statusKB returns the number of a line of /proc/PID/status.
-func statusKB(t *testing.T, pid int, key string) (n int) {
-	t.Helper()
-	word := statusWord(t, pid, key)
-	n, err := strconv.Atoi(word)
-	if err != nil {
-		t.Fatalf("%s of process %d: %v", key, pid, err)
-	}
-	return n
-}
-
-// statusWord returns the first word of a line of /proc/PID/status.
-func statusWord(t *testing.T, pid int, key string) (word string) {
-	t.Helper()
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, rest, found := strings.Cut(string(text), "\n"+key+":")
-	if _, err := fmt.Sscan(rest, &word); err != nil || !found {
-		t.Fatalf("got no %s in the status of process %d: %v", key, pid, err)
-	}
-	return word
-}
-
-// TestReloadUnderLoad reloads 100 times while ten clients scrape. No scrape fails, and no counter
-// decreases.
-func TestReloadUnderLoad(t *testing.T) {
-	requireLinux(t)
-	const scrapers, reloads = 10, 100
-	path := writeFile(t, "rules.yaml", "")
-	configs := []string{
-		"process_names:\n- {name: busy, cmdline: 'workload busy$'}\n- {name: '{{.Comm}}', cmdline: .+}\n",
-		"process_names:\n- {name: busy, comm: busy}\n- {name: 'x{{.Comm}}', cmdline: .+}\n",
-		"process_names:\n- {name: busy, cmdline: 'workload (?P<n>busy)$', expect: {min: 1}, top: 2}\n",
-		"process_names: {\n", // invalid: the previous configuration stays in use
-	}
-	write := func(i int) {
-		if err := os.WriteFile(path+".new", []byte(configs[i%len(configs)]), 0o600); err != nil {
-			t.Error(err)
-		}
-		if err := os.Rename(path+".new", path); err != nil {
-			t.Error(err)
-		}
-	}
-	write(0)
-	busy := startWorker(t, "busy")
-	r := startExporter(t, "--web.enable-lifecycle", "--source=procfs", "-config.path", path)
-	stop := make(chan struct{})
-	var wg sync.WaitGroup
-	for range scrapers {
-		wg.Go(func() { scrapeUntil(t, r, stop) })
-	}
-	for i := 1; i <= reloads; i++ {
-		write(i)
-		busy.do("cpu 5")
-		response, err := r.Client.Post(r.URL+reloadPath, "", nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		_ = response.Body.Close()
-		if want := map[bool]int{true: 200, false: 500}[i%len(configs) != 3]; response.StatusCode != want {
-			t.Errorf("reload %d: got status %d, want %d", i, response.StatusCode, want)
-		}
-	}
-	close(stop)
-	wg.Wait()
-	// On a busy machine the reads of its files can be delayed.
-	var got float64
-	eventually(t, "the CPU time of a process that used half a second", func() bool {
-		series, _ := parseMetrics(t, r.Scrape())
-		got = series.cpuSeconds("busy")
-		return got >= 0.48
-	}, func() string { return fmt.Sprint(got) })
-}
-
-// scrapeUntil scrapes until stop is closed, and compares the counters of each response with the
-// previous one.
-func scrapeUntil(t *testing.T, r *instance, stop <-chan struct{}) {
-	var before sampleSet
-	for {
-		select {
-		case <-stop:
-			return
-		default:
-		}
-		now, _ := parseMetrics(t, r.Scrape())
-		if now.value(t, "namedprocess_exporter_scrape_success") != 1 {
-			t.Error("got a failed scrape")
-		}
-		for key, was := range before {
-			if v, ok := now[key]; ok && v < was && strings.Contains(key, "_total") && strings.HasPrefix(key, "namedprocess_") {
-				t.Errorf("%s decreased from %v to %v", key, was, v)
-			}
-		}
-		before = now
-	}
 }

@@ -17,14 +17,6 @@ import (
 	"github.com/seed57308aee/process_exporter/testdata/proctree"
 )
 
-// requireRoot skips a test that mounts a file system if it does not run as root.
-func requireRoot(t *testing.T) {
-	t.Helper()
-	if os.Getuid() != 0 {
-		t.Skip("requires root: mounts procfs")
-	}
-}
-
 // TestEnvironments starts the exporter with restricted or unusual mounts of /proc and in several
 // namespaces. It must report the processes or a failed scrape, but never a successful scrape without
 // processes. The scripts run in their own mount namespace; $1 is an empty directory.
@@ -304,36 +296,6 @@ func TestSuspendedExporter(t *testing.T) {
 	if got := series.cpuSeconds("worker") - before; got < 0.08 || got > 5 || series["namedprocess_exporter_scrape_success{}"] != 1 {
 		t.Errorf("got %v CPU seconds, want 0.1", got)
 	}
-}
-
-// waitForURL waits until the exporter listens, and returns its URL.
-func (r *instance) waitForURL() string {
-	r.t.Helper()
-	eventually(r.t, "a listener", func() bool { r.checkRunning(); return len(r.addresses()) > 0 })
-	return "http://" + r.addresses()[0]
-}
-
-// startIdleProcess starts a process with this name that sleeps until the end of the test.
-func startIdleProcess(t *testing.T, name string) *exec.Cmd {
-	t.Helper()
-	text, err := os.ReadFile("/bin/cat")
-	if err != nil {
-		t.Fatal(err)
-	}
-	path := filepath.Join(t.TempDir(), name)
-	if err := os.WriteFile(path, text, 0o700); err != nil {
-		t.Fatal(err)
-	}
-	command := exec.Command(path)
-	in, err := command.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := command.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = in.Close(); _ = command.Wait() }) // exits at the end of its input
-	return command
 }
 
 // TestFileDescriptorLimit opens more connections than the exporter has file descriptors. Scrapes

@@ -5,12 +5,12 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -318,9 +318,65 @@ func oneGroup(name string) string {
 	return "process_names:\n  - name: " + name + "\n    cmdline: ['.+']\n"
 }
 
-func requireLinux(t *testing.T) {
+// waitForURL waits until the exporter listens, and returns its URL.
+func (r *instance) waitForURL() string {
+	r.t.Helper()
+	eventually(r.t, "a listener", func() bool { r.checkRunning(); return len(r.addresses()) > 0 })
+	return "http://" + r.addresses()[0]
+}
+
+// startReady starts a command that executes the exporter, and waits until it is ready.
+func startReady(t *testing.T, command *exec.Cmd) *instance {
 	t.Helper()
-	if runtime.GOOS != "linux" {
-		t.Skip("requires Linux: reads processes")
+	r := startCommand(t, command)
+	eventually(t, "readiness", func() bool {
+		r.checkRunning()
+		if len(r.addresses()) == 0 {
+			return false
+		}
+		r.URL = "http://" + r.addresses()[0]
+		response, err := r.Client.Get(r.URL + readyPath)
+		if err != nil {
+			return false
+		}
+		return response.Body.Close() == nil && response.StatusCode == 200
+	})
+	return r
+}
+
+// startSource starts the exporter without the race detector, with one source.
+func startSource(t *testing.T, source string, args ...string) *instance {
+	t.Helper()
+	path, err := plainBinary()
+	if err != nil {
+		t.Fatal(err)
 	}
+	r := startCommand(t, exec.Command(path, append(args, "--source="+source, "--web.listen-address=127.0.0.1:0")...))
+	r.URL = r.waitForURL()
+	return r
+}
+
+// plainBinary builds the exporter without the race detector, unless PROCESS_EXPORTER_RACE is set.
+var plainBinary = sync.OnceValues(func() (string, error) {
+	if raceDetector {
+		return binary, nil
+	}
+	path := filepath.Join(filepath.Dir(binary), "plain")
+	build := exec.Command("go", "build", "-o", path, ".")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("go build: %w: %s", err, out)
+	}
+	return path, nil
+})
+
+// freeAddress returns a loopback address with a free port.
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
 }

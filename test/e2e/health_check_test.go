@@ -1,14 +1,10 @@
 package e2e
 
 import (
-	"net"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
-	"time"
 )
 
 // TestHealthCheck runs --health-check with the flags of a running exporter.
@@ -46,37 +42,5 @@ func TestHealthCheck(t *testing.T) {
 				t.Errorf("after the exporter exited: got status %d, output %q %q", status, stdout, stderr)
 			}
 		})
-	}
-}
-
-// TestWatchdog counts WATCHDOG=1 messages. TestSystemdNotify checks that there are none without
-// WATCHDOG_USEC.
-func TestWatchdog(t *testing.T) {
-	requireLinux(t)
-	path := filepath.Join(t.TempDir(), "notify")
-	socket, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: path, Net: "unixgram"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer socket.Close()
-	command := exec.Command(binary, "--web.listen-address=127.0.0.1:0")
-	command.Env = append(os.Environ(), "NOTIFY_SOCKET="+path, "WATCHDOG_USEC=20000")
-	r := startCommand(t, command)
-	for messages := 0; messages < 5; {
-		if err := socket.SetReadDeadline(time.Now().Add(testTimeout)); err != nil {
-			t.Fatal(err)
-		}
-		buf := make([]byte, 1024)
-		n, err := socket.Read(buf)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if string(buf[:n]) == "WATCHDOG=1" {
-			messages++
-		}
-	}
-	r.Signal(syscall.SIGTERM)
-	if status := r.Wait(); status != 0 {
-		t.Errorf("got exit status %d, want 0", status)
 	}
 }

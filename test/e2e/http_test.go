@@ -182,52 +182,6 @@ func TestResponseParses(t *testing.T) {
 	}
 }
 
-// TestReload reloads an invalid and a valid configuration with SIGHUP.
-func TestReload(t *testing.T) {
-	requireLinux(t)
-	path := writeFile(t, "config.yml", oneGroup("before"))
-	r := startExporter(t, "-config.path", path)
-	if body := r.Scrape(); !strings.Contains(body, `num_procs{groupname="before"}`) {
-		t.Fatalf("got no group of the first configuration:\n%.2000s", body)
-	}
-	rewrite := func(text string) {
-		t.Helper()
-		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		r.Signal(syscall.SIGHUP)
-	}
-
-	rewrite("process_names:\n  - comm: {bash}\n")
-	r.waitForLog("level=ERROR", "reload failed", "config.yml:2")
-	body := r.Scrape()
-	for _, want := range []string{`num_procs{groupname="before"}`, "namedprocess_exporter_config_last_reload_successful 0"} {
-		if !strings.Contains(body, want) {
-			t.Errorf("got no %s after reloading an invalid configuration", want)
-		}
-	}
-
-	rewrite(oneGroup("after"))
-	eventually(t, "the group of the new configuration", func() bool {
-		body = r.Scrape()
-		return strings.Contains(body, `num_procs{groupname="after"}`)
-	})
-	if !strings.Contains(body, "namedprocess_exporter_config_last_reload_successful 1") {
-		t.Error("got no namedprocess_exporter_config_last_reload_successful 1")
-	}
-	if status := r.Stop(); status != 0 {
-		t.Errorf("got exit status %d, want 0", status)
-	}
-}
-
-func TestReloadWithoutFile(t *testing.T) {
-	requireLinux(t)
-	r := startExporter(t)
-	r.Signal(syscall.SIGHUP)
-	r.waitForLog("ignored reload")
-	r.Scrape()
-}
-
 // TestDescriptorLeak scrapes several times and compares the number of open file descriptors.
 func TestDescriptorLeak(t *testing.T) {
 	requireLinux(t)

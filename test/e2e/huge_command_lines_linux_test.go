@@ -78,18 +78,6 @@ func median(times []time.Duration) time.Duration {
 	return slices.Sorted(slices.Values(times))[len(times)/2]
 }
 
-// startSource starts the exporter without the race detector, with one source.
-func startSource(t *testing.T, source string, args ...string) *instance {
-	t.Helper()
-	path, err := plainBinary()
-	if err != nil {
-		t.Fatal(err)
-	}
-	r := startCommand(t, exec.Command(path, append(args, "--source="+source, "--web.listen-address=127.0.0.1:0")...))
-	r.URL = r.waitForURL()
-	return r
-}
-
 // startEdgeCase starts testdata/edgecase and waits until it is ready.
 func startEdgeCase(t *testing.T, verbs ...string) *exec.Cmd {
 	t.Helper()

@@ -1,7 +1,6 @@
 package e2e
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"os"
@@ -72,16 +71,6 @@ func (d *identityChanger) send(format string, args ...any) {
 	if _, err := fmt.Fprintf(d.in, format+"\n", args...); err != nil {
 		d.t.Fatal(err)
 	}
-}
-
-// procText returns a file of a process, with spaces instead of NUL bytes.
-func procText(t *testing.T, pid int, file string) string {
-	t.Helper()
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/%s", pid, file))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(bytes.TrimSpace(bytes.ReplaceAll(text, []byte{0}, []byte(" "))))
 }
 
 // TestIdentityChangeProgram checks the helper program itself: other tests could not distinguish an

@@ -8,15 +8,12 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
-	"fmt"
 	"math/big"
 	"net"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 )
@@ -102,89 +99,6 @@ func writeCertificate(t *testing.T, dir string) *x509.CertPool {
 	return pool
 }
 
-// TestSystemdSocket passes a socket as systemd does: as file descriptor 3, with LISTEN_FDS and
-// LISTEN_PID in the environment.
-func TestSystemdSocket(t *testing.T) {
-	requireLinux(t)
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer listener.Close()
-	socket, err := listener.(*net.TCPListener).File()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer socket.Close()
-	command := exec.Command("sh", "-c", `LISTEN_FDS=1 LISTEN_PID=$$ exec "$0" "$@"`, binary, "-web.systemd-socket")
-	command.ExtraFiles = []*os.File{socket}
-	r := startCommand(t, command)
-	r.URL = "http://" + listener.Addr().String()
-	if body := r.Scrape(); !strings.Contains(body, "process_exporter_build_info{") {
-		t.Errorf("got %.300s, want metrics", body)
-	}
-	eventually(t, "the address in the log", func() bool { return len(r.addresses()) > 0 })
-	if got := r.addresses(); len(got) != 1 || got[0] != listener.Addr().String() {
-		t.Errorf("got listeners %q, want %s", got, listener.Addr())
-	}
-	if status := r.Stop(); status != 0 {
-		t.Errorf("got exit status %d", status)
-	}
-}
-
-// A notifySocket receives the state messages of a service, as systemd does.
-type notifySocket struct {
-	path   string
-	socket *net.UnixConn
-	t      *testing.T
-}
-
-// listenNotify returns a notifySocket in dir that every user can write to. The test cleanup closes it.
-func listenNotify(t *testing.T, dir string) *notifySocket {
-	t.Helper()
-	path := filepath.Join(dir, "notify")
-	socket, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: path, Net: "unixgram"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { socket.Close() })
-	if err := os.Chmod(path, 0o777); err != nil {
-		t.Fatal(err)
-	}
-	return &notifySocket{path, socket, t}
-}
-
-// expect waits for the next message, which must start with want.
-func (m *notifySocket) expect(want string) {
-	m.t.Helper()
-	buf := make([]byte, 1024)
-	if err := m.socket.SetReadDeadline(time.Now().Add(testTimeout)); err != nil {
-		m.t.Fatal(err)
-	}
-	n, err := m.socket.Read(buf)
-	if got := string(buf[:n]); err != nil || !strings.HasPrefix(got, want) {
-		m.t.Fatalf("got %q and error %v, want %q", got, err, want)
-	}
-}
-
-// TestSystemdNotify checks the messages that the exporter sends to systemd.
-func TestSystemdNotify(t *testing.T) {
-	requireLinux(t)
-	m := listenNotify(t, t.TempDir())
-	command := exec.Command(binary, "-web.listen-address=127.0.0.1:0", "-config.path", writeFile(t, "c.yml", oneGroup("x")))
-	command.Env = append(os.Environ(), "NOTIFY_SOCKET="+m.path)
-	r := startCommand(t, command)
-	m.expect("READY=1")
-	r.Signal(syscall.SIGHUP)
-	m.expect("RELOADING=1\nMONOTONIC_USEC=")
-	m.expect("READY=1")
-	r.Signal(syscall.SIGTERM)
-	m.expect("STOPPING=1")
-	if status := r.Wait(); status != 0 {
-		t.Errorf("got exit status %d", status)
-	}
-}
-
 // TestCertificateReload replaces the certificate of a running exporter, first with an invalid file.
 func TestCertificateReload(t *testing.T) {
 	requireLinux(t)
@@ -217,34 +131,6 @@ func TestCertificateReload(t *testing.T) {
 	if !strings.Contains(r.Scrape(), "namedprocess_exporter_web_config_last_reload_successful 1") {
 		t.Error("got no namedprocess_exporter_web_config_last_reload_successful 1")
 	}
-}
-
-// TestSecondSignal stops an exporter during a long request, a CPU profile of a minute.
-func TestSecondSignal(t *testing.T) {
-	requireLinux(t)
-	r := startExporter(t, "-web.pprof-address=127.0.0.1:0")
-	metrics := r.URL
-	if response, _ := r.Get(pprofPath); response.StatusCode != http.StatusNotFound {
-		t.Errorf("got %s for profiles at the address of the metrics, want 404", response.Status)
-	}
-	r.URL = r.profiles()
-	if response, _ := r.Get("/metrics"); response.StatusCode != http.StatusNotFound {
-		t.Errorf("got %s for metrics at the address of the profiles, want 404", response.Status)
-	}
-	fmt.Fprint(r.dial(), "GET /debug/pprof/profile?seconds=60 HTTP/1.1\r\nHost: x\r\n\r\n")
-	eventually(t, "the profile to start", func() bool {
-		_, stacks := r.Get("/debug/pprof/goroutine?debug=2")
-		return strings.Contains(stacks, "net/http/pprof.Profile(")
-	})
-	r.URL = metrics
-	r.Signal(syscall.SIGTERM)
-	r.waitForLog("stopping")
-	r.Signal(syscall.SIGHUP) // does not count as a second stop signal
-	r.Signal(syscall.SIGINT)
-	if status := r.Wait(); status != 1 {
-		t.Errorf("got exit status %d, want 1", status)
-	}
-	r.waitForLog("second signal")
 }
 
 // profiles returns the URL of the profiles.

@@ -2,19 +2,15 @@ package e2e
 
 import (
 	"errors"
-	"io"
 	"net"
 	"net/http"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
 
 	"golang.org/x/sys/unix"
-
-	"github.com/seed57308aee/process_exporter/testdata/proctree"
 )
 
 // Limits of the log: lines per minute, and lines that wait for a slow writer.
@@ -102,52 +98,5 @@ func TestBlockedLogs(t *testing.T) {
 				t.Errorf("got %v on SIGTERM, want exit status 0", err)
 			}
 		})
-	}
-}
-
-// TestStopFinishesScrape sends SIGTERM while a scrape waits for an unresponsive process. The response
-// must be complete.
-func TestStopFinishesScrape(t *testing.T) {
-	rounds := 3
-	if chaos {
-		rounds = 100
-	}
-	for range rounds {
-		tree := proctree.New(t, 1000)
-		for pid := 10; pid < 20; pid++ {
-			tree.Set(proctree.Process{PID: pid, Comm: "p", Args: []string{"x"}, Start: 5})
-		}
-		r := startExporter(t, "--procfs", tree.Root)
-		path := filepath.Join(tree.Root, "15", "stat")
-		if err := errors.Join(os.Remove(path), unix.Mkfifo(path, 0o600)); err != nil {
-			t.Fatal(err)
-		}
-		body := make(chan string)
-		go func() {
-			response, err := r.Client.Get(r.URL + "/metrics")
-			if err != nil {
-				body <- err.Error()
-				return
-			}
-			defer response.Body.Close()
-			text, err := io.ReadAll(response.Body)
-			if err != nil {
-				body <- err.Error()
-				return
-			}
-			body <- string(text)
-		}()
-		writer := -1
-		eventually(t, "the scrape to open the file", func() bool {
-			fd, err := unix.Open(path, unix.O_WRONLY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
-			writer = fd
-			return err == nil
-		})
-		status := r.Stop()
-		_ = unix.Close(writer)
-		if text := <-body; status != 0 || !strings.Contains(text, `num_procs{groupname="p"} 10`) ||
-			!strings.Contains(text, "namedprocess_exporter_scrape_success") {
-			t.Errorf("got exit status %d and response %.300q, want 0 and all processes", status, text)
-		}
 	}
 }

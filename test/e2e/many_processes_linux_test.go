@@ -64,23 +64,6 @@ func startManyProcs(t *testing.T, kind string, counts ...int) *exec.Cmd {
 	return command
 }
 
-// children returns the PIDs of the children of a process.
-func children(t *testing.T, pid int) (pids []int) {
-	t.Helper()
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", pid, pid))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, word := range strings.Fields(string(text)) {
-		child, err := strconv.Atoi(word)
-		if err != nil {
-			t.Fatal(err)
-		}
-		pids = append(pids, child)
-	}
-	return pids
-}
-
 // allowPIDs raises kernel.pid_max until the end of the test, if it is too low for count processes.
 func allowPIDs(t *testing.T, count int) {
 	t.Helper()

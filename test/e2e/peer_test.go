@@ -4,112 +4,13 @@ import (
 	"fmt"
 	"maps"
 	"math"
-	"net"
 	"net/http"
-	"os"
 	"os/exec"
 	"slices"
 	"strings"
 	"testing"
 	"time"
-
-	dto "github.com/prometheus/client_model/go"
-	"github.com/prometheus/common/expfmt"
-	"github.com/prometheus/common/model"
 )
-
-// requireProgram returns the path of a program. It skips the test if the program is not installed, or
-// fails it if CI=true.
-func requireProgram(t *testing.T, program string) string {
-	t.Helper()
-	path, err := exec.LookPath(program)
-	switch {
-	case err == nil:
-		return path
-	case os.Getenv("CI") == "true":
-		t.Fatalf("%s is not installed; testdata/prerequisites.sh installs it", program)
-	default:
-		t.Skipf("%s is not installed", program)
-	}
-	return ""
-}
-
-// requireBPF skips a test if the bpf source cannot be used. With CI=true, as root on a kernel with
-// BTF, that is a failure.
-func requireBPF(t *testing.T) {
-	t.Helper()
-	out, err := exec.Command(binary, "--source=bpf", "--once-to-stdout-delay=1ns").CombinedOutput()
-	if err == nil {
-		return
-	}
-	_, noTypes := os.Stat("/sys/kernel/btf/vmlinux")
-	if os.Getenv("CI") == "true" && os.Geteuid() == 0 && noTypes == nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
-	t.Skipf("the bpf source is not available: %s", out)
-}
-
-// freeAddress returns a loopback address with a free port.
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
-}
-
-// A sampleSet holds the values of a scrape by metric name and sorted labels.
-type sampleSet map[string]float64
-
-func parseMetrics(t *testing.T, text string) (sampleSet, map[string]dto.MetricType) {
-	t.Helper()
-	parser := expfmt.NewTextParser(model.UTF8Validation)
-	families, err := parser.TextToMetricFamilies(strings.NewReader(text))
-	if err != nil {
-		t.Fatal(err)
-	}
-	values, types := make(sampleSet), make(map[string]dto.MetricType)
-	for name, f := range families {
-		types[name] = f.GetType()
-		for _, m := range f.Metric {
-			var labels []string
-			for _, l := range m.Label {
-				labels = append(labels, fmt.Sprintf("%s=%q", l.GetName(), l.GetValue()))
-			}
-			slices.Sort(labels)
-			values[name+"{"+strings.Join(labels, ",")+"}"] = m.GetGauge().GetValue() + m.GetCounter().GetValue()
-		}
-	}
-	return values, types
-}
-
-// value returns the sample of a family without labels. The test fails if it is missing.
-func (s sampleSet) value(t *testing.T, name string) float64 {
-	t.Helper()
-	v, ok := s[name+"{}"]
-	if !ok {
-		t.Fatalf("got no %s", name)
-	}
-	return v
-}
-
-// seriesOfGroups returns the series of the groups whose name starts with prefix.
-func (s sampleSet) seriesOfGroups(prefix string) sampleSet {
-	out := make(sampleSet)
-	for key, v := range s {
-		if strings.Contains(key, `groupname="`+prefix) {
-			out[strings.TrimPrefix(key, "namedprocess_namegroup_")] = v
-		}
-	}
-	return out
-}
-
-// cpu returns the CPU seconds of a group.
-func (s sampleSet) cpu(group string) float64 {
-	return s[`cpu_seconds_total{groupname="`+group+`",mode="user"}`] + s[`cpu_seconds_total{groupname="`+group+`",mode="system"}`]
-}
 
 // startPeer starts the predecessor and waits until it serves.
 func startPeer(t *testing.T, args ...string) (scrape func() string) {

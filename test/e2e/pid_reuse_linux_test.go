@@ -78,16 +78,6 @@ func pidReuseRules() string {
 `, pidReuseTitle(), regexp.QuoteMeta(filepath.Dir(binary)))
 }
 
-// sumOf adds up a metric over the groups whose name starts with prefix.
-func (s sampleSet) sumOf(metric, prefix string) (sum float64) {
-	for key, v := range s {
-		if strings.HasPrefix(key, "namedprocess_namegroup_"+metric+"{") && strings.Contains(key, `groupname="`+prefix) {
-			sum += v
-		}
-	}
-	return sum
-}
-
 // isComplete reports whether a scrape read all processes before its deadline.
 func (s sampleSet) isComplete() bool {
 	return s["namedprocess_exporter_scrape_success{}"] == 1 && s["namedprocess_exporter_unidentified_processes{}"] == 0

@@ -95,3 +95,123 @@ func stopDuringReloads(t *testing.T, r *instance) {
 		t.Errorf("got exit status %d on SIGTERM, want 0", status)
 	}
 }
+
+// TestReload reloads an invalid and a valid configuration with SIGHUP.
+func TestReload(t *testing.T) {
+	requireLinux(t)
+	path := writeFile(t, "config.yml", oneGroup("before"))
+	r := startExporter(t, "-config.path", path)
+	if body := r.Scrape(); !strings.Contains(body, `num_procs{groupname="before"}`) {
+		t.Fatalf("got no group of the first configuration:\n%.2000s", body)
+	}
+	rewrite := func(text string) {
+		t.Helper()
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		r.Signal(syscall.SIGHUP)
+	}
+
+	rewrite("process_names:\n  - comm: {bash}\n")
+	r.waitForLog("level=ERROR", "reload failed", "config.yml:2")
+	body := r.Scrape()
+	for _, want := range []string{`num_procs{groupname="before"}`, "namedprocess_exporter_config_last_reload_successful 0"} {
+		if !strings.Contains(body, want) {
+			t.Errorf("got no %s after reloading an invalid configuration", want)
+		}
+	}
+
+	rewrite(oneGroup("after"))
+	eventually(t, "the group of the new configuration", func() bool {
+		body = r.Scrape()
+		return strings.Contains(body, `num_procs{groupname="after"}`)
+	})
+	if !strings.Contains(body, "namedprocess_exporter_config_last_reload_successful 1") {
+		t.Error("got no namedprocess_exporter_config_last_reload_successful 1")
+	}
+	if status := r.Stop(); status != 0 {
+		t.Errorf("got exit status %d, want 0", status)
+	}
+}
+
+func TestReloadWithoutFile(t *testing.T) {
+	requireLinux(t)
+	r := startExporter(t)
+	r.Signal(syscall.SIGHUP)
+	r.waitForLog("ignored reload")
+	r.Scrape()
+}
+
+// TestReloadUnderLoad reloads 100 times while ten clients scrape. No scrape fails, and no counter
+// decreases.
+func TestReloadUnderLoad(t *testing.T) {
+	requireLinux(t)
+	const scrapers, reloads = 10, 100
+	path := writeFile(t, "rules.yaml", "")
+	configs := []string{
+		"process_names:\n- {name: busy, cmdline: 'workload busy$'}\n- {name: '{{.Comm}}', cmdline: .+}\n",
+		"process_names:\n- {name: busy, comm: busy}\n- {name: 'x{{.Comm}}', cmdline: .+}\n",
+		"process_names:\n- {name: busy, cmdline: 'workload (?P<n>busy)$', expect: {min: 1}, top: 2}\n",
+		"process_names: {\n", // invalid: the previous configuration stays in use
+	}
+	write := func(i int) {
+		if err := os.WriteFile(path+".new", []byte(configs[i%len(configs)]), 0o600); err != nil {
+			t.Error(err)
+		}
+		if err := os.Rename(path+".new", path); err != nil {
+			t.Error(err)
+		}
+	}
+	write(0)
+	busy := startWorker(t, "busy")
+	r := startExporter(t, "--web.enable-lifecycle", "--source=procfs", "-config.path", path)
+	stop := make(chan struct{})
+	var wg sync.WaitGroup
+	for range scrapers {
+		wg.Go(func() { scrapeUntil(t, r, stop) })
+	}
+	for i := 1; i <= reloads; i++ {
+		write(i)
+		busy.do("cpu 5")
+		response, err := r.Client.Post(r.URL+reloadPath, "", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = response.Body.Close()
+		if want := map[bool]int{true: 200, false: 500}[i%len(configs) != 3]; response.StatusCode != want {
+			t.Errorf("reload %d: got status %d, want %d", i, response.StatusCode, want)
+		}
+	}
+	close(stop)
+	wg.Wait()
+	// On a busy machine the reads of its files can be delayed.
+	var got float64
+	eventually(t, "the CPU time of a process that used half a second", func() bool {
+		series, _ := parseMetrics(t, r.Scrape())
+		got = series.cpuSeconds("busy")
+		return got >= 0.48
+	}, func() string { return fmt.Sprint(got) })
+}
+
+// scrapeUntil scrapes until stop is closed, and compares the counters of each response with the
+// previous one.
+func scrapeUntil(t *testing.T, r *instance, stop <-chan struct{}) {
+	var before sampleSet
+	for {
+		select {
+		case <-stop:
+			return
+		default:
+		}
+		now, _ := parseMetrics(t, r.Scrape())
+		if now.value(t, "namedprocess_exporter_scrape_success") != 1 {
+			t.Error("got a failed scrape")
+		}
+		for key, was := range before {
+			if v, ok := now[key]; ok && v < was && strings.Contains(key, "_total") && strings.HasPrefix(key, "namedprocess_") {
+				t.Errorf("%s decreased from %v to %v", key, was, v)
+			}
+		}
+		before = now
+	}
+}

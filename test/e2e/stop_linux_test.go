@@ -1,17 +1,24 @@
 package e2e
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
 	"net/http"
 	"net/http/httptrace"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/seed57308aee/process_exporter/testdata/proctree"
 )
 
 // TestStopDuringScrapes sends SIGTERM at random times during scrapes. Each scrape gets a complete
@@ -144,4 +151,79 @@ func signalTwice(t *testing.T, source string) {
 	if checkTimes && worst > 100*time.Millisecond {
 		t.Error("got an exit that took too long")
 	}
+}
+
+// TestStopFinishesScrape sends SIGTERM while a scrape waits for an unresponsive process. The response
+// must be complete.
+func TestStopFinishesScrape(t *testing.T) {
+	rounds := 3
+	if chaos {
+		rounds = 100
+	}
+	for range rounds {
+		tree := proctree.New(t, 1000)
+		for pid := 10; pid < 20; pid++ {
+			tree.Set(proctree.Process{PID: pid, Comm: "p", Args: []string{"x"}, Start: 5})
+		}
+		r := startExporter(t, "--procfs", tree.Root)
+		path := filepath.Join(tree.Root, "15", "stat")
+		if err := errors.Join(os.Remove(path), unix.Mkfifo(path, 0o600)); err != nil {
+			t.Fatal(err)
+		}
+		body := make(chan string)
+		go func() {
+			response, err := r.Client.Get(r.URL + "/metrics")
+			if err != nil {
+				body <- err.Error()
+				return
+			}
+			defer response.Body.Close()
+			text, err := io.ReadAll(response.Body)
+			if err != nil {
+				body <- err.Error()
+				return
+			}
+			body <- string(text)
+		}()
+		writer := -1
+		eventually(t, "the scrape to open the file", func() bool {
+			fd, err := unix.Open(path, unix.O_WRONLY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
+			writer = fd
+			return err == nil
+		})
+		status := r.Stop()
+		_ = unix.Close(writer)
+		if text := <-body; status != 0 || !strings.Contains(text, `num_procs{groupname="p"} 10`) ||
+			!strings.Contains(text, "namedprocess_exporter_scrape_success") {
+			t.Errorf("got exit status %d and response %.300q, want 0 and all processes", status, text)
+		}
+	}
+}
+
+// TestSecondSignal stops an exporter during a long request, a CPU profile of a minute.
+func TestSecondSignal(t *testing.T) {
+	requireLinux(t)
+	r := startExporter(t, "-web.pprof-address=127.0.0.1:0")
+	metrics := r.URL
+	if response, _ := r.Get(pprofPath); response.StatusCode != http.StatusNotFound {
+		t.Errorf("got %s for profiles at the address of the metrics, want 404", response.Status)
+	}
+	r.URL = r.profiles()
+	if response, _ := r.Get("/metrics"); response.StatusCode != http.StatusNotFound {
+		t.Errorf("got %s for metrics at the address of the profiles, want 404", response.Status)
+	}
+	fmt.Fprint(r.dial(), "GET /debug/pprof/profile?seconds=60 HTTP/1.1\r\nHost: x\r\n\r\n")
+	eventually(t, "the profile to start", func() bool {
+		_, stacks := r.Get("/debug/pprof/goroutine?debug=2")
+		return strings.Contains(stacks, "net/http/pprof.Profile(")
+	})
+	r.URL = metrics
+	r.Signal(syscall.SIGTERM)
+	r.waitForLog("stopping")
+	r.Signal(syscall.SIGHUP) // does not count as a second stop signal
+	r.Signal(syscall.SIGINT)
+	if status := r.Wait(); status != 1 {
+		t.Errorf("got exit status %d, want 1", status)
+	}
+	r.waitForLog("second signal")
 }

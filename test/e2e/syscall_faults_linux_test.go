@@ -13,7 +13,6 @@ import (
 	"testing"
 	"time"
 
-	dto "github.com/prometheus/client_model/go"
 	"golang.org/x/sys/unix"
 )
 
@@ -288,21 +287,4 @@ func mayVary(key string) bool {
 func (f *faultTest) scrape(t *testing.T) sampleSet {
 	t.Helper()
 	return f.last.update(t, f.Scrape())
-}
-
-// update parses a response, checks that no counter of the exporter decreased, and stores the counters.
-func (last sampleSet) update(t *testing.T, text string) sampleSet {
-	t.Helper()
-	series, kinds := parseMetrics(t, text)
-	for key, value := range series {
-		name, _, _ := strings.Cut(key, "{")
-		if !strings.HasPrefix(name, "namedprocess_") || kinds[name] != dto.MetricType_COUNTER {
-			continue
-		}
-		if value < last[key] {
-			t.Errorf("%s decreased from %v to %v", key, last[key], value)
-		}
-		last[key] = value
-	}
-	return series
 }

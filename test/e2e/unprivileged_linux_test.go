@@ -49,25 +49,6 @@ func startAs(t *testing.T, attributes *syscall.SysProcAttr, args ...string) *ins
 	return startReady(t, command)
 }
 
-// startReady starts a command that executes the exporter, and waits until it is ready.
-func startReady(t *testing.T, command *exec.Cmd) *instance {
-	t.Helper()
-	r := startCommand(t, command)
-	eventually(t, "readiness", func() bool {
-		r.checkRunning()
-		if len(r.addresses()) == 0 {
-			return false
-		}
-		r.URL = "http://" + r.addresses()[0]
-		response, err := r.Client.Get(r.URL + readyPath)
-		if err != nil {
-			return false
-		}
-		return response.Body.Close() == nil && response.StatusCode == 200
-	})
-	return r
-}
-
 // executableCopy returns a copy of the exporter that every user can execute.
 func executableCopy(t *testing.T) string {
 	t.Helper()

@@ -150,16 +150,6 @@ func (v *unresponsive) cpu() (seconds float64) {
 	return seconds
 }
 
-// threadCount returns the number of threads of a process, without reads that can block.
-func threadCount(t *testing.T, pid int) int {
-	t.Helper()
-	tasks, err := os.ReadDir(fmt.Sprintf("/proc/%d/task", pid))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return len(tasks)
-}
-
 // unreadableNeighbor matches the metric of an unreadable file of the process neighbor.
 var unreadableNeighbor = regexp.MustCompile(`unreadable_procs\{file="[a-z]+",groupname="neighbor"\} [1-9]`)
 

@@ -18,34 +18,9 @@ import (
 	"github.com/seed57308aee/process_exporter/testdata/proctree"
 )
 
-// chaos is set by make chaos: full loads, with checks of time limits. Otherwise loads are small, and
-// the tests check only results that do not depend on speed.
-var chaos = os.Getenv("PROCESS_EXPORTER_CHAOS") != ""
-
 // chaosDuration is the duration of each client load under make chaos, and guessDuration that of
 // password guessing.
 const chaosDuration, guessDuration = 10 * time.Second, time.Minute
-
-// raceDetector is set by PROCESS_EXPORTER_RACE, which makes the load tests use the binary with the
-// race detector. Time and memory are then not checked.
-var raceDetector = os.Getenv("PROCESS_EXPORTER_RACE") != ""
-
-// checkTimes enables the checks of times and sizes.
-var checkTimes = chaos && !raceDetector
-
-// plainBinary builds the exporter without the race detector, unless PROCESS_EXPORTER_RACE is set.
-var plainBinary = sync.OnceValues(func() (string, error) {
-	if raceDetector {
-		return binary, nil
-	}
-	path := filepath.Join(filepath.Dir(binary), "plain")
-	build := exec.Command("go", "build", "-o", path, ".")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := build.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("go build: %w: %s", err, out)
-	}
-	return path, nil
-})
 
 // startForClients starts the exporter for a client load.
 func startForClients(t *testing.T, args ...string) *instance {

@@ -92,3 +92,26 @@ func (w *worker) end() {
 		w.t.Errorf("worker: %v", err)
 	}
 }
+
+// startIdleProcess starts a process with this name that sleeps until the end of the test.
+func startIdleProcess(t *testing.T, name string) *exec.Cmd {
+	t.Helper()
+	text, err := os.ReadFile("/bin/cat")
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), name)
+	if err := os.WriteFile(path, text, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	command := exec.Command(path)
+	in, err := command.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := command.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = in.Close(); _ = command.Wait() }) // exits at the end of its input
+	return command
+}
