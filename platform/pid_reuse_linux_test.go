@@ -21,10 +21,10 @@ func testSources(t *testing.T, test func(t *testing.T, src Source)) {
 // TestPIDReuseWithinTick gives a PID to another process between two walks, all within one
 // clock tick. The second walk must find another process, without values of the first.
 func TestPIDReuseWithinTick(t *testing.T) {
-	testSources(t, testPIDReuseWithinTick)
+	testSources(t, reusePIDWithinTick)
 }
 
-func testPIDReuseWithinTick(t *testing.T, src Source) {
+func reusePIDWithinTick(t *testing.T, src Source) {
 	r := testenv.StartPIDReuse(t)
 	want := testenv.Rounds(20, 2_000)
 	var snap Snapshot
