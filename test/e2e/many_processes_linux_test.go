@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -27,15 +28,22 @@ var buildManyProcs = sync.OnceValues(func() (string, error) {
 // startManyProcs starts testdata/manyprocs. All its processes are called manyprocs.
 func startManyProcs(t *testing.T, kind string, counts ...int) *exec.Cmd {
 	t.Helper()
+	return startManyProcsIn(t, nil, kind, counts...)
+}
+
+// startManyProcsIn is like startManyProcs, with a command prefix such as nsenter.
+func startManyProcsIn(t *testing.T, prefix []string, kind string, counts ...int) *exec.Cmd {
+	t.Helper()
 	requireProgram(t, "cc")
 	path, err := buildManyProcs()
 	if err != nil {
 		t.Fatal(err)
 	}
-	command := exec.Command(path, kind)
+	args := append(slices.Clone(prefix), path, kind)
 	for _, n := range counts {
-		command.Args = append(command.Args, strconv.Itoa(n))
+		args = append(args, strconv.Itoa(n))
 	}
+	command := exec.Command(args[0], args[1:]...)
 	in, err := command.StdinPipe()
 	if err != nil {
 		t.Fatal(err)
