@@ -6,7 +6,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/seed57308aee/process_exporter/grouping"
-	"github.com/seed57308aee/process_exporter/platform"
 )
 
 // An exporterMetric describes one metric about the exporter's own scrapes. The
@@ -65,9 +64,9 @@ func scrapeMetrics() []exporterMetric {
 		{name: exporterNamespace + "scrape_duration_seconds", kind: gauge,
 			help:    "Duration in seconds of the last read of all processes.",
 			collect: single(func(w *walk) float64 { return w.took.Seconds() })},
-		{name: exporterNamespace + "source", kind: gauge, labels: []string{"source"},
-			help:    "Source of process data: 1 for the source in use, bpf or procfs, and 0 for the other.",
-			collect: collectSources},
+		{name: exporterNamespace + "source_info", kind: gauge, labels: []string{"source"},
+			help:    "Source of process data in use: bpf or procfs.",
+			collect: func(w *walk, put emit) { put(1, labelValues{w.health.Source}) }},
 	}
 }
 
@@ -119,12 +118,6 @@ func ruleMetrics() []exporterMetric {
 			help:    "Failed evaluations of a group name template.",
 			note:    "The group name is the text that the template wrote before the failure.",
 			collect: single(func(w *walk) float64 { return float64(w.health.TemplateFailures) })},
-	}
-}
-
-func collectSources(w *walk, put emit) {
-	for _, kind := range []platform.Kind{platform.KindBPF, platform.KindProcfs} {
-		put(boolValue(w.health.Source == string(kind)), labelValues{string(kind)})
 	}
 }
 

@@ -105,7 +105,7 @@ func families() []family {
 	all = append(all, threadFamilies()...)
 	all = append(all, waitFamilies()...)
 	all = append(all, lifecycleFamilies()...)
-	all = append(all, expectedFamilies()...)
+	all = append(all, expectedFamily())
 	all = append(all, groupChangesFamily())
 	all = append(all, processFamilies()...)
 	return append(all, unreadableFamily())

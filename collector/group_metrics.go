@@ -174,25 +174,21 @@ func lifecycleFamilies() []family {
 	}
 }
 
-// expectedFamilies returns the bounds that the rule of a group sets. They are
-// two families because the sum of both bounds has no meaning.
-func expectedFamilies() []family {
-	bound := func(name, help, note string, value func(*grouping.Expect) int) family {
-		return family{name: namespace + name, kind: gauge, help: help, note: note,
-			collect: func(g *grouping.Group, put emit) {
-				if g.Expect == nil {
-					return
-				}
-				if n := value(g.Expect); n >= 0 {
-					put(float64(n), labelValues{})
-				}
-			}}
-	}
-	return []family{
-		bound("expected_min_procs", "Minimum number of processes that the rule of this group expects.",
-			"Only for rules with `expect`.", func(e *grouping.Expect) int { return e.Min }),
-		bound("expected_max_procs", "Maximum number of processes that the rule of this group expects.",
-			"Only for rules with `expect: {max: N}`.", func(e *grouping.Expect) int { return e.Max }),
+// expectedFamily returns the bounds that the rule of a group sets.
+func expectedFamily() family {
+	return family{
+		name: namespace + "expected_procs", kind: gauge, labels: []string{"bound"},
+		help: "Number of processes that the rule of this group expects, as bounds `min` and `max`.",
+		note: "Only for rules with `expect`, and `max` only if the rule sets it.",
+		collect: func(g *grouping.Group, put emit) {
+			if g.Expect == nil {
+				return
+			}
+			put(float64(g.Expect.Min), labelValues{"min"})
+			if g.Expect.Max >= 0 {
+				put(float64(g.Expect.Max), labelValues{"max"})
+			}
+		},
 	}
 }
 

@@ -46,7 +46,7 @@ var emptyGroupScenarios = []scenario{
 					seriesG("cpu_seconds_total", "mode", "user"):   0,
 					seriesG("memory_bytes", "memtype", "resident"): 0,
 					seriesG("oldest_start_time_seconds"):           absent,
-					seriesG("expected_min_procs"):                  absent,
+					seriesG("expected_procs", "bound", "min"):      absent,
 				},
 			},
 			{set(born(gWithCPU(50))), map[string]float64{seriesG("num_procs"): 1, seriesG("cpu_seconds_total", "mode", "user"): 0.5}},
@@ -63,7 +63,7 @@ var emptyGroupScenarios = []scenario{
 		name:  "expect with min and max",
 		setup: setup{config: "- {name: g, comm: [g], expect: {min: 2, max: 4}}", opts: withChildren},
 		steps: []step{
-			{nil, map[string]float64{seriesG("num_procs"): 0, seriesG("expected_min_procs"): 2, seriesG("expected_max_procs"): 4}},
+			{nil, map[string]float64{seriesG("num_procs"): 0, seriesG("expected_procs", "bound", "min"): 2, seriesG("expected_procs", "bound", "max"): 4}},
 		},
 	},
 	{
@@ -71,7 +71,7 @@ var emptyGroupScenarios = []scenario{
 		setup: setup{config: "- {name: g, comm: [g], expect: {}}", opts: withChildren},
 		first: []proctree.Process{gWithCPU(1)},
 		steps: []step{
-			{nil, map[string]float64{seriesG("num_procs"): 1, seriesG("expected_min_procs"): 1, seriesG("expected_max_procs"): absent}},
+			{nil, map[string]float64{seriesG("num_procs"): 1, seriesG("expected_procs", "bound", "min"): 1, seriesG("expected_procs", "bound", "max"): absent}},
 		},
 	},
 	{
@@ -85,7 +85,7 @@ var emptyGroupScenarios = []scenario{
 		name:  "expect prevents removal",
 		setup: setup{config: "- {name: g, comm: [g], expect: {min: 1}}", opts: grouping.Options{RemoveEmpty: true}},
 		steps: []step{
-			{nil, map[string]float64{seriesG("num_procs"): 0, seriesG("expected_min_procs"): 1}},
+			{nil, map[string]float64{seriesG("num_procs"): 0, seriesG("expected_procs", "bound", "min"): 1}},
 		},
 	},
 	{
@@ -424,8 +424,8 @@ func TestReloadKeepsCounters(t *testing.T) {
 			name:  "expect changes",
 			setup: setup{config: "- {name: g, comm: [g], expect: {min: 1}}", opts: withChildren},
 			steps: []step{
-				{reload(t, "- {name: g, comm: [g], expect: {min: 3}}"), map[string]float64{seriesG("expected_min_procs"): 3}},
-				{reload(t, groupG), map[string]float64{seriesG("expected_min_procs"): absent, seriesG("num_procs"): 0}},
+				{reload(t, "- {name: g, comm: [g], expect: {min: 3}}"), map[string]float64{seriesG("expected_procs", "bound", "min"): 3}},
+				{reload(t, groupG), map[string]float64{seriesG("expected_procs", "bound", "min"): absent, seriesG("num_procs"): 0}},
 			},
 		},
 	})

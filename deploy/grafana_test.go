@@ -58,7 +58,7 @@ var onlyWithBPF = []string{"_starts_total", "_exits_total", "_oom_kills_total", 
 // every query of every panel returns series.
 func TestDashboardData(t *testing.T) {
 	s := startTestbed(t)
-	bpf := s.seriesCount(`namedprocess_exporter_source{source="bpf"}`) > 0
+	bpf := s.seriesCount(`namedprocess_exporter_source_info{source="bpf"}`) > 0
 	pending := slices.Clone(knownAlerts)
 	for _, file := range dashboards {
 		for _, p := range dashboardOf(t, file).Panels {

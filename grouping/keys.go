@@ -70,5 +70,5 @@ func keyNames(keys []Key) []string {
 // Rules cannot define them.
 var ReservedLabels = []string{
 	"groupname", "mode", "state", "memtype", "ctxswitchtype", "wchan", "threadname", "iomode", "file", "reason", "code",
-	"pid", "comm", "counter", "rule", "name", "source", "le", "quantile", "job", "instance",
+	"bound", "pid", "comm", "counter", "rule", "name", "source", "le", "quantile", "job", "instance",
 }

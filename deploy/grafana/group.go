@@ -137,8 +137,7 @@ func (d *Dashboard) groupProcesses() {
 		description: "Processes on each host, and the bounds of expect.",
 		queries: []query{
 			{promql(`sum by (groupname, instance) (namedprocess_namegroup_num_procs{G})`), "{{groupname}} {{instance}}"},
-			{promql(`max by (groupname) (namedprocess_namegroup_expected_min_procs{G})`), "{{groupname}} min"},
-			{promql(`max by (groupname) (namedprocess_namegroup_expected_max_procs{G})`), "{{groupname}} max"},
+			{promql(`max by (groupname, bound) (namedprocess_namegroup_expected_procs{G})`), "{{groupname}} {{bound}}"},
 		},
 	})
 	d.stack(panelSpec{

@@ -173,9 +173,9 @@ func (d *Dashboard) overviewLimits() {
 		title: "Expected processes", unit: "short", width: 8, height: 8,
 		description: "Groups whose rule has expect.",
 	},
-		column{promql(`namedprocess_namegroup_num_procs{G} and namedprocess_namegroup_expected_min_procs{G}`), "Processes", "short"},
-		column{promql(`namedprocess_namegroup_expected_min_procs{G}`), "At least", "short"},
-		column{promql(`namedprocess_namegroup_expected_max_procs{G}`), "At most", "short"})
+		column{promql(`namedprocess_namegroup_num_procs{G} and ignoring (bound) namedprocess_namegroup_expected_procs{G}`), "Processes", "short"},
+		column{promql(`max without (bound) (namedprocess_namegroup_expected_procs{G,bound="min"})`), "At least", "short"},
+		column{promql(`max without (bound) (namedprocess_namegroup_expected_procs{G,bound="max"})`), "At most", "short"})
 }
 
 func (d *Dashboard) overviewThreads() {

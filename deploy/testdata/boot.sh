@@ -11,7 +11,7 @@ ok() { echo "$1" >>/out/steps; }
 eventually() { for _ in $(seq 300); do "$@" && return 0; sleep 0.1; done; false; }
 scrape() { curl -sf http://127.0.0.1:9256/metrics >/out/metrics; }
 restarts() { systemctl show -P NRestarts process-exporter; }
-uses_source() { scrape && grep -q "^namedprocess_exporter_source{source=\"$1\"} 1" /out/metrics; }
+uses_source() { scrape && grep -q "^namedprocess_exporter_source_info{source=\"$1\"} 1" /out/metrics; }
 value() { sed -n "s/^$1 //p" /out/metrics; }
 ip link set lo up 2>/dev/null || true
 

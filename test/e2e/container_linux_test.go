@@ -88,7 +88,7 @@ func TestContainer(t *testing.T) {
 			eventually(t, "the processes of the host", func() bool {
 				got, _ := parseMetrics(t, r.Scrape())
 				return got[`namedprocess_namegroup_num_procs{groupname="outside"}`] >= 1 &&
-					got[`namedprocess_exporter_source{source="`+source+`"}`] == 1
+					got[`namedprocess_exporter_source_info{source="`+source+`"}`] == 1
 			}, func() string { return strings.Join(r.Log(), "\n") })
 			line := r.waitForLog(`msg="reading processes"`, "source="+source)
 			if named := strings.Contains(line, "CAP_BPF"); named != (source == "procfs") {

@@ -25,7 +25,7 @@ func TestEnvironments(t *testing.T) {
 	const whole = "namedprocess_exporter_scrape_success 1\n"
 	const failed = "namedprocess_exporter_scrape_success 0\n"
 	const sleeper = `namedprocess_namegroup_num_procs{groupname="sleeper"} 1`
-	const procfsOnly = `namedprocess_exporter_source{source="procfs"} 1`
+	const procfsOnly = `namedprocess_exporter_source_info{source="procfs"} 1`
 	const unprivileged = "setpriv --reuid=65534 --regid=65534 --clear-groups --inh-caps=-all "
 	tests := []struct {
 		name, before, prefix string
@@ -111,7 +111,7 @@ func TestHidepidWithBPF(t *testing.T) {
 	if platform.SmapsNeedsPtrace() {
 		t.Skip("this kernel can require more capabilities")
 	}
-	const bpf = `namedprocess_exporter_source{source="bpf"} 1`
+	const bpf = `namedprocess_exporter_source_info{source="bpf"} 1`
 	const sleeper = `namedprocess_namegroup_num_procs{groupname="sleeper"} 1`
 	const unprivileged = "setpriv --reuid=65534 --regid=65534 --clear-groups --inh-caps=-all,+bpf,+perfmon --ambient-caps=-all,+bpf,+perfmon "
 	hidden := []string{bpf, "namedprocess_exporter_scrape_success 0\n", "namedprocess_exporter_proc_visibility 0\n"}

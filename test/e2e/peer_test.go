@@ -153,7 +153,7 @@ func compare(t *testing.T, peer, ours func() string, near map[string]float64, al
 
 // familiesOfThisExporter are the families that the predecessor does not have.
 var familiesOfThisExporter = []string{
-	"unreadable_procs", "smaps_age_seconds", "group_changes_total", "expected_min_procs", "expected_max_procs",
+	"unreadable_procs", "smaps_age_seconds", "group_changes_total", "expected_procs",
 	"starts_total", "exits_total", "oom_kills_total", "cpu_wait_seconds_total", "block_io_wait_seconds_total",
 }
 

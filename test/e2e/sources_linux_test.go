@@ -133,7 +133,7 @@ func TestBPFWithoutRoot(t *testing.T) {
 	with := startAs(t, unprivileged(unix.CAP_BPF, unix.CAP_PERFMON, unix.CAP_SYS_PTRACE, unix.CAP_DAC_READ_SEARCH), "-config.path", config)
 	got, _ := parseMetrics(t, with.Scrape())
 	for key, least := range map[string]float64{
-		`namedprocess_exporter_source{source="bpf"}`:                                              1,
+		`namedprocess_exporter_source_info{source="bpf"}`:                                         1,
 		`namedprocess_namegroup_num_procs{groupname="of-root"}`:                                   1,
 		`namedprocess_namegroup_open_filedesc{groupname="of-root"}`:                               3,
 		`namedprocess_namegroup_memory_bytes{groupname="of-root",memtype="resident"}`:             1,
@@ -148,7 +148,7 @@ func TestBPFWithoutRoot(t *testing.T) {
 	}
 
 	without := startAs(t, unprivileged(), "-config.path", config)
-	if got, _ := parseMetrics(t, without.Scrape()); got[`namedprocess_exporter_source{source="procfs"}`] != 1 {
+	if got, _ := parseMetrics(t, without.Scrape()); got[`namedprocess_exporter_source_info{source="procfs"}`] != 1 {
 		t.Error("got another source without capabilities, want procfs")
 	}
 	if line := without.waitForLog(`msg="reading processes"`); !strings.Contains(line, "CAP_BPF") ||
