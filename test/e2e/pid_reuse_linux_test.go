@@ -6,7 +6,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -14,7 +13,7 @@ import (
 )
 
 var buildPIDReuse = sync.OnceValues(func() (string, error) {
-	path := filepath.Join(filepath.Dir(binary), "pidreuse")
+	path := filepath.Join(filepath.Dir(binary), pidReuseName())
 	if out, err := exec.Command("cc", "-O2", "-o", path, "testdata/pidreuse/pidreuse.c").CombinedOutput(); err != nil {
 		return "", errors.New(string(out) + err.Error())
 	}
@@ -70,12 +69,15 @@ func (r pidReuser) report() (c pidReport) {
 // that run at the same time use another one.
 func pidReuseTitle() string { return fmt.Sprintf("scraped%d", os.Getpid()) }
 
-// pidReuseRules make a group of each kind of child, and one of the parent.
+// pidReuseName is the unique name of the program. A child has it until its arguments are complete.
+func pidReuseName() string { return fmt.Sprintf("pidreuse%d", os.Getpid()) }
+
+// pidReuseRules make a group of each kind of child, and one of the parent and of new children.
 func pidReuseRules() string {
 	return fmt.Sprintf(`process_names:
 - {name: 'kind {{.Matches.kind}}', cmdline: ['^%s (?P<kind>\d+) ']}
-- {name: parent, cmdline: ['^%s/pidreuse --']}
-`, pidReuseTitle(), regexp.QuoteMeta(filepath.Dir(binary)))
+- {name: parent, comm: %s}
+`, pidReuseTitle(), pidReuseName())
 }
 
 // isComplete reports whether a scrape read all processes before its deadline.
