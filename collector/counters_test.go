@@ -7,7 +7,7 @@ import (
 	"testing"
 
 	"github.com/seed57308aee/process_exporter/grouping"
-	"github.com/seed57308aee/process_exporter/testdata/proctree"
+	"github.com/seed57308aee/process_exporter/test/procfstree"
 )
 
 // The tests of this file check counters and gauges. The tests TestTrap* are cases in
@@ -21,11 +21,11 @@ type step struct {
 	want   map[string]float64
 }
 
-func set(ps ...proctree.Process) func(*fixture) { return func(f *fixture) { f.Set(ps...) } }
-func remove(pids ...int) func(*fixture)         { return func(f *fixture) { f.Remove(pids...) } }
+func set(ps ...procfstree.Process) func(*fixture) { return func(f *fixture) { f.Set(ps...) } }
+func remove(pids ...int) func(*fixture)           { return func(f *fixture) { f.Remove(pids...) } }
 
 // processG returns a process of group g with PID 10, after edit.
-func processG(edit func(*proctree.Process)) proctree.Process {
+func processG(edit func(*procfstree.Process)) procfstree.Process {
 	p := proc(10, 1, "g", "g")
 	if edit != nil {
 		edit(&p)
@@ -34,13 +34,13 @@ func processG(edit func(*proctree.Process)) proctree.Process {
 }
 
 // gWithCPU returns a process of group g with user time in clock ticks.
-func gWithCPU(ticks uint64) proctree.Process {
-	return processG(func(p *proctree.Process) { p.UTime = ticks })
+func gWithCPU(ticks uint64) procfstree.Process {
+	return processG(func(p *procfstree.Process) { p.UTime = ticks })
 }
 
 // gWithThreads returns a process of group g. The first thread is the main thread.
-func gWithThreads(ths ...proctree.Thread) proctree.Process {
-	return processG(func(p *proctree.Process) {
+func gWithThreads(ths ...procfstree.Thread) procfstree.Process {
+	return processG(func(p *procfstree.Process) {
 		p.MainThread, p.Threads = ths[0], ths[1:]
 		for _, th := range ths {
 			p.UTime += th.UTime
@@ -52,33 +52,33 @@ func TestTrapCounters(t *testing.T) { runScenarios(t, trapCounterScenarios) }
 
 var userSecondsG = seriesG("cpu_seconds_total", "mode", "user")
 var voluntaryG = seriesG("context_switches_total", "ctxswitchtype", "voluntary")
-var withoutGCThread = gWithThreads(proctree.Thread{}, proctree.Thread{TID: 20, Comm: "app", Start: 20})
+var withoutGCThread = gWithThreads(procfstree.Thread{}, procfstree.Thread{TID: 20, Comm: "app", Start: 20})
 
-func withThreeSwitches(a, b, c uint64) proctree.Process {
-	ths := []proctree.Thread{{Voluntary: a}, {TID: 11, Comm: "w", Start: 11, Voluntary: b}, {TID: 12, Comm: "w", Start: 12, Voluntary: c}}
+func withThreeSwitches(a, b, c uint64) procfstree.Process {
+	ths := []procfstree.Thread{{Voluntary: a}, {TID: 11, Comm: "w", Start: 11, Voluntary: b}, {TID: 12, Comm: "w", Start: 12, Voluntary: c}}
 	if c == 0 {
 		ths = ths[:2]
 	}
 	return gWithThreads(ths...)
 }
 
-func withGCThread(tid int, ticks uint64) proctree.Process {
+func withGCThread(tid int, ticks uint64) procfstree.Process {
 	return gWithThreads(
-		proctree.Thread{},
-		proctree.Thread{TID: 20, Comm: "app", Start: 20},
-		proctree.Thread{TID: tid, Comm: "GC", Start: uint64(tid), UTime: ticks},
+		procfstree.Thread{},
+		procfstree.Thread{TID: 20, Comm: "app", Start: 20},
+		procfstree.Thread{TID: tid, Comm: "GC", Start: uint64(tid), UTime: ticks},
 	)
 }
 
-func withReads(n uint64, broken ...string) proctree.Process {
-	return processG(func(p *proctree.Process) { p.ReadBytes, p.Broken = n, broken })
+func withReads(n uint64, broken ...string) procfstree.Process {
+	return processG(func(p *procfstree.Process) { p.ReadBytes, p.Broken = n, broken })
 }
 
 var trapCounterScenarios = []scenario{
 	{
 		name:  "usage before the first walk does not count",
 		setup: setup{config: groupG, opts: withChildren},
-		first: []proctree.Process{gWithCPU(500)},
+		first: []procfstree.Process{gWithCPU(500)},
 		steps: []step{
 			{set(gWithCPU(500)), map[string]float64{userSecondsG: 0}},
 			{set(gWithCPU(700)), map[string]float64{userSecondsG: 2}},
@@ -87,7 +87,7 @@ var trapCounterScenarios = []scenario{
 	{
 		name:  "usage of a process that starts later counts in full",
 		setup: setup{config: groupG, opts: withChildren},
-		first: []proctree.Process{initProcess},
+		first: []procfstree.Process{initProcess},
 		steps: []step{
 			{set(born(gWithCPU(300))), map[string]float64{userSecondsG: 3, seriesG("num_procs"): 1}},
 			{remove(10), map[string]float64{userSecondsG: 3, seriesG("num_procs"): 0}},
@@ -96,13 +96,13 @@ var trapCounterScenarios = []scenario{
 	{
 		name:  "empty group keeps its counters",
 		setup: setup{config: groupG, opts: withChildren},
-		first: []proctree.Process{
-			gWithThreads(proctree.Thread{WChan: "futex_wait"}, proctree.Thread{TID: 11, Comm: "w", Start: 11, WChan: "futex_wait"}),
+		first: []procfstree.Process{
+			gWithThreads(procfstree.Thread{WChan: "futex_wait"}, procfstree.Thread{TID: 11, Comm: "w", Start: 11, WChan: "futex_wait"}),
 		},
 		steps: []step{
 			{
 				set(
-					gWithThreads(proctree.Thread{UTime: 40, WChan: "futex_wait"}, proctree.Thread{TID: 11, Comm: "w", Start: 11, WChan: "futex_wait"}),
+					gWithThreads(procfstree.Thread{UTime: 40, WChan: "futex_wait"}, procfstree.Thread{TID: 11, Comm: "w", Start: 11, WChan: "futex_wait"}),
 				),
 				map[string]float64{userSecondsG: 0.4, threadSeriesG("thread_count", "w"): 1, seriesG("threads_wchan", "wchan", "futex_wait"): 2},
 			},
@@ -128,7 +128,7 @@ var trapCounterScenarios = []scenario{
 	{
 		name:  "-remove-empty-groups drops the counters",
 		setup: setup{config: groupG, opts: grouping.Options{RemoveEmpty: true}},
-		first: []proctree.Process{gWithCPU(500)},
+		first: []procfstree.Process{gWithCPU(500)},
 		steps: []step{
 			{set(gWithCPU(700)), map[string]float64{userSecondsG: 2}},
 			{remove(10), map[string]float64{userSecondsG: absent, seriesG("num_procs"): absent}},
@@ -138,7 +138,7 @@ var trapCounterScenarios = []scenario{
 	{
 		name:  "context switches of an exited thread stay",
 		setup: setup{config: groupG, opts: withChildren, noThreads: true},
-		first: []proctree.Process{withThreeSwitches(10, 20, 1000)},
+		first: []procfstree.Process{withThreeSwitches(10, 20, 1000)},
 		steps: []step{
 			{set(withThreeSwitches(12, 25, 1100)), map[string]float64{voluntaryG: 107}},
 			{set(withThreeSwitches(13, 25, 0)), map[string]float64{voluntaryG: 108}},
@@ -148,7 +148,7 @@ var trapCounterScenarios = []scenario{
 	{
 		name:  "context switches of an exited thread stay, with thread metrics",
 		setup: setup{config: groupG, opts: withChildren},
-		first: []proctree.Process{withThreeSwitches(10, 20, 1000)},
+		first: []procfstree.Process{withThreeSwitches(10, 20, 1000)},
 		steps: []step{
 			{set(withThreeSwitches(12, 25, 1100)), map[string]float64{voluntaryG: 107}},
 			{
@@ -160,7 +160,7 @@ var trapCounterScenarios = []scenario{
 	{
 		name:  "io becomes unreadable",
 		setup: setup{config: groupG, opts: withChildren},
-		first: []proctree.Process{withReads(1000)},
+		first: []procfstree.Process{withReads(1000)},
 		steps: []step{
 			{set(withReads(1500)), map[string]float64{seriesG("read_bytes_total"): 500}},
 			{set(withReads(1500, "io")), map[string]float64{seriesG("read_bytes_total"): 500, seriesG("unreadable_procs", "file", "io"): 1}},
@@ -170,11 +170,11 @@ var trapCounterScenarios = []scenario{
 	{
 		name:  "limits unreadable once",
 		setup: setup{config: groupG, opts: withChildren},
-		first: []proctree.Process{initProcess},
+		first: []procfstree.Process{initProcess},
 		steps: []step{
 			{set(born(gWithCPU(50))), map[string]float64{userSecondsG: 0.5}},
 			{
-				set(processG(func(p *proctree.Process) { p.UTime, p.Start, p.Broken = 60, uptime+50, []string{"limits"} })),
+				set(processG(func(p *procfstree.Process) { p.UTime, p.Start, p.Broken = 60, uptime+50, []string{"limits"} })),
 				map[string]float64{
 					userSecondsG:                                  0.6,
 					seriesG("num_procs"):                          1,
@@ -188,11 +188,11 @@ var trapCounterScenarios = []scenario{
 	{
 		name:  "stat unreadable once",
 		setup: setup{config: groupG, opts: withChildren},
-		first: []proctree.Process{initProcess},
+		first: []procfstree.Process{initProcess},
 		steps: []step{
 			{set(born(gWithCPU(50))), map[string]float64{userSecondsG: 0.5}},
 			{
-				set(processG(func(p *proctree.Process) { p.Broken = []string{"stat"} })),
+				set(processG(func(p *procfstree.Process) { p.Broken = []string{"stat"} })),
 				map[string]float64{
 					userSecondsG:         0.5,
 					seriesG("num_procs"): 1,
@@ -207,11 +207,11 @@ var trapCounterScenarios = []scenario{
 	{
 		name:  "main thread counts once",
 		setup: setup{config: groupG, opts: withChildren},
-		first: []proctree.Process{
+		first: []procfstree.Process{
 			gWithThreads(
-				proctree.Thread{State: "S", WChan: "futex_wait"},
-				proctree.Thread{TID: 11, Comm: "w", State: "S", Start: 11, WChan: "futex_wait"},
-				proctree.Thread{TID: 12, Comm: "w", State: "R", Start: 12},
+				procfstree.Thread{State: "S", WChan: "futex_wait"},
+				procfstree.Thread{TID: 11, Comm: "w", State: "S", Start: 11, WChan: "futex_wait"},
+				procfstree.Thread{TID: 12, Comm: "w", State: "R", Start: 12},
 			)},
 		steps: []step{
 			{
@@ -231,7 +231,7 @@ var trapCounterScenarios = []scenario{
 	{
 		name:  "thread name returns with its counters",
 		setup: setup{config: groupG, opts: withChildren},
-		first: []proctree.Process{withGCThread(30, 0)},
+		first: []procfstree.Process{withGCThread(30, 0)},
 		steps: []step{
 			{set(withGCThread(30, 4)), map[string]float64{threadSeriesG("thread_cpu_seconds_total", "GC", "mode", "user"): 0.04}},
 			{set(withoutGCThread), map[string]float64{threadSeriesG("thread_cpu_seconds_total", "GC", "mode", "user"): absent}},
@@ -242,7 +242,7 @@ var trapCounterScenarios = []scenario{
 	{
 		name:  "process of one thread has no thread series",
 		setup: setup{config: groupG, opts: withChildren},
-		first: []proctree.Process{gWithCPU(1)},
+		first: []procfstree.Process{gWithCPU(1)},
 		steps: []step{
 			{nil, map[string]float64{seriesG("num_threads"): 1, threadSeriesG("thread_count", "g"): absent}},
 		},
@@ -250,7 +250,7 @@ var trapCounterScenarios = []scenario{
 	{
 		name:  "descriptor limit of 0 has no ratio",
 		setup: setup{config: groupG, opts: withChildren},
-		first: []proctree.Process{processG(func(p *proctree.Process) { p.FDs, p.FDLimit = 4, "0" })},
+		first: []procfstree.Process{processG(func(p *procfstree.Process) { p.FDs, p.FDLimit = 4, "0" })},
 		steps: []step{
 			{nil, map[string]float64{seriesG("open_filedesc"): 4, seriesG("worst_fd_ratio"): 0}},
 		},
@@ -258,7 +258,7 @@ var trapCounterScenarios = []scenario{
 	{
 		name:  "unlimited descriptors",
 		setup: setup{config: groupG, opts: withChildren},
-		first: []proctree.Process{processG(func(p *proctree.Process) { p.FDs, p.FDLimit = 4, "unlimited" })},
+		first: []procfstree.Process{processG(func(p *procfstree.Process) { p.FDs, p.FDLimit = 4, "unlimited" })},
 		steps: []step{
 			{nil, map[string]float64{seriesG("worst_fd_ratio"): 4.0 / math.MaxUint64}},
 		},
@@ -266,7 +266,7 @@ var trapCounterScenarios = []scenario{
 	{
 		name:  "unreadable fd directory",
 		setup: setup{config: groupG, opts: withChildren},
-		first: []proctree.Process{processG(func(p *proctree.Process) { p.Broken = []string{"fd"} })},
+		first: []procfstree.Process{processG(func(p *procfstree.Process) { p.Broken = []string{"fd"} })},
 		steps: []step{
 			{
 				nil,
@@ -282,7 +282,7 @@ var trapCounterScenarios = []scenario{
 	{
 		name:  "smaps disabled",
 		setup: setup{config: groupG, opts: withChildren, noSmaps: true},
-		first: []proctree.Process{gWithCPU(1)},
+		first: []procfstree.Process{gWithCPU(1)},
 		steps: []step{
 			{
 				nil,
@@ -298,7 +298,7 @@ var trapCounterScenarios = []scenario{
 	{
 		name:  "unreadable smaps",
 		setup: setup{config: groupG, opts: withChildren},
-		first: []proctree.Process{processG(func(p *proctree.Process) { p.Broken = []string{"smaps_rollup"} })},
+		first: []procfstree.Process{processG(func(p *procfstree.Process) { p.Broken = []string{"smaps_rollup"} })},
 		steps: []step{
 			{
 				nil,
@@ -313,7 +313,7 @@ var trapCounterScenarios = []scenario{
 	{
 		name:  "thread metrics disabled",
 		setup: setup{config: groupG, opts: withChildren, noThreads: true},
-		first: []proctree.Process{withThreeSwitches(1, 2, 3)},
+		first: []procfstree.Process{withThreeSwitches(1, 2, 3)},
 		steps: []step{
 			{
 				nil,
@@ -329,7 +329,7 @@ var trapCounterScenarios = []scenario{
 	{
 		name:  "running thread has no wait channel",
 		setup: setup{config: groupG, opts: withChildren},
-		first: []proctree.Process{gWithCPU(1)},
+		first: []procfstree.Process{gWithCPU(1)},
 		steps: []step{
 			{nil, map[string]float64{seriesG("threads_wchan", "wchan", "0"): absent, seriesG("threads_wchan", "wchan", ""): absent}},
 		},
@@ -337,7 +337,7 @@ var trapCounterScenarios = []scenario{
 	{
 		name:  "memory units",
 		setup: setup{config: groupG, opts: withChildren},
-		first: []proctree.Process{processG(func(p *proctree.Process) {
+		first: []procfstree.Process{processG(func(p *procfstree.Process) {
 			p.RSS, p.VSize, p.SwapKB, p.PSSKB, p.SwapPSSKB, p.USSKB = 100, 1<<20, 8, 200, 4, 120
 		})},
 		steps: []step{
@@ -357,7 +357,7 @@ var trapCounterScenarios = []scenario{
 	{
 		name:  "name with parentheses",
 		setup: setup{config: `- {name: g, comm: ["a) R 1 (b"]}`, opts: withChildren},
-		first: []proctree.Process{proc(10, 1, "a) R 1 (b", "x")},
+		first: []procfstree.Process{proc(10, 1, "a) R 1 (b", "x")},
 		steps: []step{
 			{nil, map[string]float64{seriesG("num_procs"): 1, seriesG("states", "state", "Sleeping"): 1}},
 		},
@@ -365,10 +365,10 @@ var trapCounterScenarios = []scenario{
 	{
 		name:  "zombie stays in its group",
 		setup: setup{config: "- {name: g, cmdline: [g]}", opts: withChildren},
-		first: []proctree.Process{processG(func(p *proctree.Process) { p.RSS, p.StackStart = 100, 4096 })},
+		first: []procfstree.Process{processG(func(p *procfstree.Process) { p.RSS, p.StackStart = 100, 4096 })},
 		steps: []step{
 			{
-				set(processG(func(p *proctree.Process) { p.Args, p.State = nil, "Z" })),
+				set(processG(func(p *procfstree.Process) { p.Args, p.State = nil, "Z" })),
 				map[string]float64{seriesG("num_procs"): 1, seriesG("states", "state", "Zombie"): 1, seriesG("memory_bytes", "memtype", "resident"): 0,
 					seriesG(
 						"memory_bytes",
@@ -381,7 +381,7 @@ var trapCounterScenarios = []scenario{
 	{
 		name:  "kernel counter decreases",
 		setup: setup{config: groupG, opts: withChildren},
-		first: []proctree.Process{withReads(1000)},
+		first: []procfstree.Process{withReads(1000)},
 		steps: []step{
 			{set(withReads(1500)), map[string]float64{seriesG("read_bytes_total"): 500}},
 			{set(withReads(700)), map[string]float64{seriesG("read_bytes_total"): 500}},
@@ -410,9 +410,9 @@ func TestTrapTwoScrapers(t *testing.T) {
 // TestTrapNamesNotUTF8 checks names of processes and threads that are not UTF-8.
 func TestTrapNamesNotUTF8(t *testing.T) {
 	a, b := gWithThreads(
-		proctree.Thread{},
-		proctree.Thread{TID: 11, Comm: "caf\xe9", Start: 11},
-	), gWithThreads(proctree.Thread{}, proctree.Thread{TID: 21, Comm: "q\"\n\\", Start: 21})
+		procfstree.Thread{},
+		procfstree.Thread{TID: 11, Comm: "caf\xe9", Start: 11},
+	), gWithThreads(procfstree.Thread{}, procfstree.Thread{TID: 21, Comm: "q\"\n\\", Start: 21})
 	a.Comm, b.Comm, b.PID = "caf\xe9", "caf\xe8", 20
 	f := newFixture(t, setup{
 		config: "- {name: '{{.Comm}}', comm: [\"caf\\xE9\"]}\n- {name: '{{.Comm}}', cmdline: ['.']}",

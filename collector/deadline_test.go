@@ -11,7 +11,7 @@ import (
 
 	"github.com/seed57308aee/process_exporter/grouping"
 	"github.com/seed57308aee/process_exporter/platform"
-	"github.com/seed57308aee/process_exporter/testdata/proctree"
+	"github.com/seed57308aee/process_exporter/test/procfstree"
 )
 
 // A fakeSource is a Source of size equal processes, with hooks.
@@ -147,7 +147,7 @@ func (c cancelingMatcher) Match(id *platform.Identity) grouping.Match {
 // TestDeadlineBeforeComplete checks that a deadline between the walk and the read of
 // the wanted fields makes the update incomplete.
 func TestDeadlineBeforeComplete(t *testing.T) {
-	tree := proctree.New(t, uptime)
+	tree := procfstree.New(t, uptime)
 	tree.Set(gWithCPU(1))
 	src, err := platform.Open(platform.Options{Root: tree.Root})
 	if err != nil {

@@ -4,7 +4,7 @@ import (
 	"testing"
 
 	"github.com/seed57308aee/process_exporter/grouping"
-	"github.com/seed57308aee/process_exporter/testdata/proctree"
+	"github.com/seed57308aee/process_exporter/test/procfstree"
 )
 
 // initProcess is a live process of every scenario: a walk without processes fails.
@@ -12,13 +12,13 @@ var initProcess = proc(1, 0, "init", "init")
 
 // born returns p with a start after the first walk, so that its usage before its
 // first sample counts.
-func born(p proctree.Process) proctree.Process {
+func born(p procfstree.Process) procfstree.Process {
 	p.Start = uptime + 50
 	return p
 }
 
 // withComm returns p with another name, without exec.
-func withComm(comm string, p proctree.Process) proctree.Process {
+func withComm(comm string, p procfstree.Process) procfstree.Process {
 	p.Comm = comm
 	return p
 }
@@ -32,7 +32,7 @@ func threadSeriesG(metric, name string, more ...string) string {
 type scenario struct {
 	name  string
 	setup setup
-	first []proctree.Process // in addition to initProcess
+	first []procfstree.Process // in addition to initProcess
 	steps []step
 }
 
@@ -40,7 +40,7 @@ func runScenarios(t *testing.T, scenarios []scenario) {
 	t.Helper()
 	for _, s := range scenarios {
 		t.Run(s.name, func(t *testing.T) {
-			f := newFixture(t, s.setup, append([]proctree.Process{initProcess}, s.first...)...)
+			f := newFixture(t, s.setup, append([]procfstree.Process{initProcess}, s.first...)...)
 			for i, step := range s.steps {
 				if step.change != nil {
 					step.change(f)
@@ -65,29 +65,29 @@ func TestNoDoubleCounting(t *testing.T) { runScenarios(t, doubleCountingScenario
 
 var mainThreadSecondsG = threadSeriesG("thread_cpu_seconds_total", "g", "mode", "user")
 
-func bornWithCPU(inUser, inSystem uint64) proctree.Process {
+func bornWithCPU(inUser, inSystem uint64) procfstree.Process {
 	p := born(gWithCPU(inUser))
 	p.STime = inSystem
 	return p
 }
 
-func threadReads(broken ...string) proctree.Process {
-	p := gWithThreads(proctree.Thread{}, proctree.Thread{TID: 11, Comm: "w", Start: 11, ReadBytes: 1e9})
+func threadReads(broken ...string) procfstree.Process {
+	p := gWithThreads(procfstree.Thread{}, procfstree.Thread{TID: 11, Comm: "w", Start: 11, ReadBytes: 1e9})
 	p.ReadBytes, p.Broken = 1e9, broken
 	return p
 }
 
-func busyProcess(comm string, n uint64) proctree.Process {
-	return processG(func(p *proctree.Process) { p.Comm, p.ReadBytes, p.Voluntary, p.UTime = comm, n, n, n })
+func busyProcess(comm string, n uint64) procfstree.Process {
+	return processG(func(p *procfstree.Process) { p.Comm, p.ReadBytes, p.Voluntary, p.UTime = comm, n, n, n })
 }
 
 // afterExec is the process after execve(2) in its thread 11, which gets the TID of
 // the main thread.
-func afterExec(n uint64) proctree.Process {
-	return processG(func(p *proctree.Process) { p.Voluntary, p.StackStart = n, 4096 })
+func afterExec(n uint64) procfstree.Process {
+	return processG(func(p *procfstree.Process) { p.Voluntary, p.StackStart = n, 4096 })
 }
 
-func hiddenStatus(p proctree.Process) proctree.Process { p.Broken = []string{"status"}; return p }
+func hiddenStatus(p procfstree.Process) procfstree.Process { p.Broken = []string{"status"}; return p }
 
 var doubleCountingScenarios = []scenario{
 	{
@@ -97,7 +97,7 @@ var doubleCountingScenarios = []scenario{
 			{set(born(withComm("a", gWithCPU(1000)))), map[string]float64{`cpu_seconds_total{groupname="a",mode="user"}`: 10}},
 			{set(born(gWithCPU(1000))), map[string]float64{userSecondsG: 0}},
 			{
-				set(born(gWithThreads(proctree.Thread{UTime: 1000}, proctree.Thread{TID: 11, Comm: "w", Start: uptime + 60}))),
+				set(born(gWithThreads(procfstree.Thread{UTime: 1000}, procfstree.Thread{TID: 11, Comm: "w", Start: uptime + 60}))),
 				map[string]float64{userSecondsG: 0, mainThreadSecondsG: 0},
 			},
 		},
@@ -105,7 +105,7 @@ var doubleCountingScenarios = []scenario{
 	{
 		name:  "thread io before io of the process is readable",
 		setup: setup{config: groupG, opts: withChildren},
-		first: []proctree.Process{threadReads("io")},
+		first: []procfstree.Process{threadReads("io")},
 		steps: []step{
 			{
 				set(threadReads()),
@@ -116,7 +116,7 @@ var doubleCountingScenarios = []scenario{
 	{
 		name:  "usage while in no group",
 		setup: setup{config: groupG, opts: withChildren},
-		first: []proctree.Process{busyProcess("g", 100)},
+		first: []procfstree.Process{busyProcess("g", 100)},
 		steps: []step{
 			{set(busyProcess("x", 200)), nil},
 			{set(busyProcess("x", 5000)), nil},
@@ -137,7 +137,7 @@ var doubleCountingScenarios = []scenario{
 	{
 		name:  "thread that calls execve keeps its context switches",
 		setup: setup{config: groupG, opts: withChildren},
-		first: []proctree.Process{withWorker(10, 0)},
+		first: []procfstree.Process{withWorker(10, 0)},
 		steps: []step{
 			{set(withWorker(10, 100_000)), map[string]float64{voluntaryG: 100_000}},
 			{set(afterExec(100_001)), map[string]float64{voluntaryG: 100_000}},
@@ -148,7 +148,7 @@ var doubleCountingScenarios = []scenario{
 	{
 		name:  "thread that calls execve, status unreadable at first",
 		setup: setup{config: groupG, opts: withChildren},
-		first: []proctree.Process{withWorker(10, 0)},
+		first: []procfstree.Process{withWorker(10, 0)},
 		steps: []step{
 			{set(withWorker(10, 100_000)), map[string]float64{voluntaryG: 100_000}},
 			{set(hiddenStatus(afterExec(100_001))), map[string]float64{voluntaryG: 100_000}},
@@ -164,7 +164,7 @@ func TestSecondThreadStartsRepeatedly(t *testing.T) {
 	f := newFixture(t, setup{config: groupG, opts: withChildren}, initProcess)
 	key := threadSeriesG("thread_cpu_seconds_total", "g", "mode", "user")
 	for i := range 5 {
-		p := gWithThreads(proctree.Thread{UTime: 1000}, proctree.Thread{TID: 60 + i, Comm: "w", Start: uptime + 60 + uint64(i)})
+		p := gWithThreads(procfstree.Thread{UTime: 1000}, procfstree.Thread{TID: 60 + i, Comm: "w", Start: uptime + 60 + uint64(i)})
 		f.Set(born(p))
 		f.want(f.scrape(), map[string]float64{key: 10})
 		f.Set(born(gWithCPU(1000)))
@@ -176,17 +176,17 @@ func TestSecondThreadStartsRepeatedly(t *testing.T) {
 // group, and that unknown values are not exported as 0.
 func TestReadErrorsKeepProcess(t *testing.T) { runScenarios(t, readErrorScenarios) }
 
-var hiddenStat = edited(born(gWithCPU(500)), func(p *proctree.Process) { p.Broken = []string{"stat"} })
-var beforeExit = edited(born(gWithCPU(10)), func(p *proctree.Process) { p.StackStart = 4096 })
-var duringExit = edited(born(gWithCPU(300)), func(p *proctree.Process) { p.Args, p.State, p.Flags = nil, "D", 4 })
+var hiddenStat = edited(born(gWithCPU(500)), func(p *procfstree.Process) { p.Broken = []string{"stat"} })
+var beforeExit = edited(born(gWithCPU(10)), func(p *procfstree.Process) { p.StackStart = 4096 })
+var duringExit = edited(born(gWithCPU(300)), func(p *procfstree.Process) { p.Args, p.State, p.Flags = nil, "D", 4 })
 
-func withDescriptors(pid, fds int, broken string) proctree.Process {
-	return processG(func(p *proctree.Process) { p.PID, p.FDs, p.Broken = pid, fds, []string{broken} })
+func withDescriptors(pid, fds int, broken string) procfstree.Process {
+	return processG(func(p *procfstree.Process) { p.PID, p.FDs, p.Broken = pid, fds, []string{broken} })
 }
 
 // withLeaderState returns a process whose main thread has the given state.
-func withLeaderState(state string) proctree.Process {
-	p := gWithThreads(proctree.Thread{State: state}, proctree.Thread{TID: 11, Comm: "w", Start: 11, State: "R"})
+func withLeaderState(state string) procfstree.Process {
+	p := gWithThreads(procfstree.Thread{State: state}, procfstree.Thread{TID: 11, Comm: "w", Start: 11, State: "R"})
 	p.FDs = 100
 	return p
 }
@@ -208,7 +208,7 @@ var readErrorScenarios = []scenario{
 	{
 		name:  "stat unreadable from the start",
 		setup: setup{config: groupG, opts: withChildren},
-		first: []proctree.Process{withDescriptors(10, 0, "stat")},
+		first: []procfstree.Process{withDescriptors(10, 0, "stat")},
 		steps: []step{
 			{nil, map[string]float64{"namedprocess_scrape_procread_errors": 2, seriesG("num_procs"): 0}},
 		},
@@ -216,7 +216,7 @@ var readErrorScenarios = []scenario{
 	{
 		name:  "ratio needs descriptors and limit of the same process",
 		setup: setup{config: groupG, opts: withChildren},
-		first: []proctree.Process{withDescriptors(10, 4, "fd"), withDescriptors(20, 1000, "limits")},
+		first: []procfstree.Process{withDescriptors(10, 4, "fd"), withDescriptors(20, 1000, "limits")},
 		steps: []step{
 			{
 				nil,
@@ -231,7 +231,7 @@ var readErrorScenarios = []scenario{
 	{
 		name:  "zombie leader with open files",
 		setup: setup{config: groupG, opts: withChildren},
-		first: []proctree.Process{withLeaderState("S")},
+		first: []procfstree.Process{withLeaderState("S")},
 		steps: []step{
 			{nil, map[string]float64{seriesG("open_filedesc"): 100}},
 			{
@@ -253,8 +253,8 @@ var readErrorScenarios = []scenario{
 // TestThreadsFollowGroupChange checks that the threads of a process that leaves its
 // group and joins another one later are counted in the new group only.
 func TestThreadsFollowGroupChange(t *testing.T) {
-	two := func(comm string) proctree.Process {
-		return withComm(comm, gWithThreads(proctree.Thread{}, proctree.Thread{TID: 11, Comm: "w", Start: 11}))
+	two := func(comm string) procfstree.Process {
+		return withComm(comm, gWithThreads(procfstree.Thread{}, procfstree.Thread{TID: 11, Comm: "w", Start: 11}))
 	}
 	for name, remove := range map[string]bool{"keep empty groups": false, "remove empty groups": true} {
 		t.Run(name, func(t *testing.T) {

@@ -14,7 +14,7 @@ import (
 
 	"github.com/seed57308aee/process_exporter/grouping"
 	"github.com/seed57308aee/process_exporter/platform"
-	"github.com/seed57308aee/process_exporter/testdata/proctree"
+	"github.com/seed57308aee/process_exporter/test/procfstree"
 )
 
 // uptime is the uptime of the machine in clock ticks at the first walk of a fixture.
@@ -22,7 +22,7 @@ const uptime = 100_000
 
 // A fixture is a directory in the format of /proc and a Collector that reads it.
 type fixture struct {
-	*proctree.Tree
+	*procfstree.Tree
 	t   *testing.T
 	c   *Collector
 	reg *prometheus.Registry
@@ -41,9 +41,9 @@ type setup struct {
 var withChildren = grouping.Options{Children: true}
 
 // newFixture returns a fixture after its first walk over ps.
-func newFixture(t *testing.T, s setup, ps ...proctree.Process) *fixture {
+func newFixture(t *testing.T, s setup, ps ...procfstree.Process) *fixture {
 	t.Helper()
-	tree := proctree.New(t, uptime)
+	tree := procfstree.New(t, uptime)
 	tree.Set(ps...)
 	if s.matcher == nil {
 		cfg, err := grouping.Parse("test.yaml", []byte("process_names:\n"+s.config))

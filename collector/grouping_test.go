@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"github.com/seed57308aee/process_exporter/grouping"
-	"github.com/seed57308aee/process_exporter/testdata/proctree"
+	"github.com/seed57308aee/process_exporter/test/procfstree"
 )
 
 // The tests of this file check which process joins which group, and when. The tests
@@ -15,12 +15,12 @@ import (
 // differ from it.
 
 // proc returns a process that started at the clock tick pid.
-func proc(pid, ppid int, comm string, args ...string) proctree.Process {
-	return proctree.Process{PID: pid, PPID: ppid, Comm: comm, Args: args, Start: uint64(pid)}
+func proc(pid, ppid int, comm string, args ...string) procfstree.Process {
+	return procfstree.Process{PID: pid, PPID: ppid, Comm: comm, Args: args, Start: uint64(pid)}
 }
 
 // startedAt returns p with another start time, in ticks after boot.
-func startedAt(ticks uint64, p proctree.Process) proctree.Process {
+func startedAt(ticks uint64, p procfstree.Process) procfstree.Process {
 	p.Start = ticks
 	return p
 }
@@ -30,11 +30,11 @@ func TestTrapChildren(t *testing.T) {
 	tests := []struct {
 		name   string
 		config string
-		ps     []proctree.Process
+		ps     []procfstree.Process
 		want   map[string]float64
 	}{
 		{"child has a lower PID than its ancestors", "- {name: g, comm: [sup]}",
-			[]proctree.Process{
+			[]procfstree.Process{
 				proc(1, 0, "init", "init"),
 				proc(100, 1, "sup", "sup"),
 				proc(101, 100, "sh", "sh"),
@@ -43,7 +43,7 @@ func TestTrapChildren(t *testing.T) {
 			},
 			map[string]float64{"g": 4}},
 		{"rule for PID 1 covers all user processes and no kernel thread", systemd,
-			[]proctree.Process{
+			[]procfstree.Process{
 				proc(1, 0, "systemd", "systemd"),
 				proc(2, 0, "kthreadd"),
 				proc(3, 2, "ksoftirqd/0"),
@@ -52,10 +52,10 @@ func TestTrapChildren(t *testing.T) {
 			},
 			map[string]float64{"systemd": 3}},
 		{"rule for kthreadd covers all kernel threads", "- {name: k, comm: [kthreadd]}",
-			[]proctree.Process{proc(1, 0, "systemd", "systemd"), proc(2, 0, "kthreadd"), proc(3, 2, "ksoftirqd/0"), proc(4, 2, "rcu")},
+			[]procfstree.Process{proc(1, 0, "systemd", "systemd"), proc(2, 0, "kthreadd"), proc(3, 2, "ksoftirqd/0"), proc(4, 2, "rcu")},
 			map[string]float64{"k": 3}},
 		{"PPIDs form a cycle", "- {name: g, comm: [sup]}",
-			[]proctree.Process{proc(5, 6, "a", "a"), startedAt(5, proc(6, 5, "b", "b")), proc(7, 7, "c", "c"), proc(8, 1, "sup", "sup")},
+			[]procfstree.Process{proc(5, 6, "a", "a"), startedAt(5, proc(6, 5, "b", "b")), proc(7, 7, "c", "c"), proc(8, 1, "sup", "sup")},
 			map[string]float64{"g": 1}},
 	}
 	for _, tt := range tests {
@@ -82,7 +82,7 @@ func TestTrapChildrenStayAfterParentExits(t *testing.T) {
 }
 
 // executed returns a process after execve(2) of another program.
-func executed(p proctree.Process, comm string, args ...string) proctree.Process {
+func executed(p procfstree.Process, comm string, args ...string) procfstree.Process {
 	p.Comm, p.Args, p.StackStart = comm, args, p.StackStart+4096
 	return p
 }
@@ -93,7 +93,7 @@ func TestTrapExec(t *testing.T) {
 		name          string
 		config        string
 		opts          grouping.Options
-		before, after proctree.Process
+		before, after procfstree.Process
 		want          map[string]float64
 	}{
 		{"exec from a wrapper", java, withChildren,
@@ -210,14 +210,14 @@ func TestTrapClockSteps(t *testing.T) {
 			p := proc(11, 1, "g", "g")
 			p.Start, p.UTime = uptime+1, 700
 			old.UTime += 200
-			f.BootTime(proctree.BootTime + step)
+			f.BootTime(procfstree.BootTime + step)
 			f.Set(old, p)
 			want := map[string]float64{
 				seriesG("cpu_seconds_total", "mode", "user"): 7, seriesG("num_procs"): 1, seriesG("starts_total"): absent,
 				`cpu_seconds_total{groupname="old",mode="user"}`: 2, `num_procs{groupname="old"}`: 1,
 			}
 			f.want(f.scrape(), want)
-			f.BootTime(proctree.BootTime)
+			f.BootTime(procfstree.BootTime)
 			f.want(f.scrape(), want)
 		})
 	}

@@ -17,14 +17,14 @@ import (
 	dto "github.com/prometheus/client_model/go"
 	"github.com/prometheus/common/expfmt"
 
-	"github.com/seed57308aee/process_exporter/testdata/proctree"
+	"github.com/seed57308aee/process_exporter/test/procfstree"
 )
 
 // newTestHandler returns a Handler of one group and of metrics with names before,
 // between and after those of groups.
 func newTestHandler(t *testing.T) *Handler {
 	t.Helper()
-	w := newFixture(t, setup{config: groupG}, proctree.Process{PID: 7, Comm: "g"})
+	w := newFixture(t, setup{config: groupG}, procfstree.Process{PID: 7, Comm: "g"})
 	registry := prometheus.NewRegistry()
 	for _, name := range []string{"a_first", "namedprocess_namegroup_o", "z_last"} {
 		registry.MustRegister(prometheus.NewGauge(prometheus.GaugeOpts{Name: name, Help: "A test."}))

@@ -5,13 +5,13 @@ import (
 	"time"
 
 	"github.com/seed57308aee/process_exporter/grouping"
-	"github.com/seed57308aee/process_exporter/testdata/proctree"
+	"github.com/seed57308aee/process_exporter/test/procfstree"
 )
 
 // TestUnidentifiedParent checks that a child whose parent is not identified yet joins
 // the group of the parent once it is identified.
 func TestUnidentifiedParent(t *testing.T) {
-	unidentified := func(ppid int) proctree.Process {
+	unidentified := func(ppid int) procfstree.Process {
 		p := proc(10, ppid, "sup", "sup")
 		p.Broken = []string{"cmdline"}
 		return p
@@ -21,7 +21,7 @@ func TestUnidentifiedParent(t *testing.T) {
 		{
 			name:  "without a grouped grandparent",
 			setup: setup{config: byArgs, opts: withChildren},
-			first: []proctree.Process{unidentified(1), proc(11, 10, "x", "x")},
+			first: []procfstree.Process{unidentified(1), proc(11, 10, "x", "x")},
 			steps: []step{
 				{nil, map[string]float64{seriesG("num_procs"): 0, "namedprocess_exporter_unidentified_processes": 1}},
 				{set(proc(10, 1, "sup", "sup")), nil},
@@ -31,7 +31,7 @@ func TestUnidentifiedParent(t *testing.T) {
 		{
 			name:  "with a grouped grandparent",
 			setup: setup{config: byArgs + "\n- {name: top, cmdline: [top]}", opts: withChildren},
-			first: []proctree.Process{proc(9, 1, "top", "top"), unidentified(9), proc(11, 10, "x", "x")},
+			first: []procfstree.Process{proc(9, 1, "top", "top"), unidentified(9), proc(11, 10, "x", "x")},
 			steps: []step{
 				{set(proc(10, 9, "sup", "sup")), nil},
 				{nil, map[string]float64{seriesG("num_procs"): 2, `num_procs{groupname="top"}`: 1}},
@@ -44,7 +44,7 @@ func TestUnidentifiedParent(t *testing.T) {
 // limit is not identified again after execve(2).
 func TestRecheckLimitAppliesToExec(t *testing.T) {
 	limit := grouping.Options{Children: true, RecheckLimit: 10 * time.Second}
-	shell := func(age uint64) proctree.Process {
+	shell := func(age uint64) procfstree.Process {
 		p := proc(10, 1, "sh", "sh")
 		p.Start = uptime - age
 		return p
@@ -56,7 +56,7 @@ func TestRecheckLimitAppliesToExec(t *testing.T) {
 		{
 			name:  "exec long after the limit",
 			setup: setup{config: groupG, opts: limit},
-			first: []proctree.Process{shell(100)},
+			first: []procfstree.Process{shell(100)},
 			steps: []step{
 				{hour, noProcess},
 				{becomes(100), noProcess},
@@ -65,7 +65,7 @@ func TestRecheckLimitAppliesToExec(t *testing.T) {
 		{
 			name:  "exec before the first walk after the limit",
 			setup: setup{config: groupG, opts: limit},
-			first: []proctree.Process{shell(800)},
+			first: []procfstree.Process{shell(800)},
 			steps: []step{
 				{func(f *fixture) { hour(f); becomes(800)(f) }, noProcess},
 				{nil, noProcess},
@@ -74,7 +74,7 @@ func TestRecheckLimitAppliesToExec(t *testing.T) {
 		{
 			name:  "exec before the limit",
 			setup: setup{config: groupG, opts: limit},
-			first: []proctree.Process{shell(100)},
+			first: []procfstree.Process{shell(100)},
 			steps: []step{
 				{becomes(100), map[string]float64{seriesG("num_procs"): 1}},
 			},

@@ -6,7 +6,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
 
-	"github.com/seed57308aee/process_exporter/testdata/proctree"
+	"github.com/seed57308aee/process_exporter/test/procfstree"
 )
 
 // TestLint checks all metrics with promlint. It accepts four names of the
@@ -14,8 +14,8 @@ import (
 // promlint takes the word for the metric type.
 func TestLint(t *testing.T) {
 	f := newFixture(t, setup{config: groupG, opts: withChildren}, proc(1, 0, "init", "init"),
-		gWithThreads(proctree.Thread{WChan: "do_wait"}, proctree.Thread{TID: 11, Comm: "w", Start: 11}),
-		processG(func(p *proctree.Process) { p.PID, p.Broken = 20, []string{"io"} }))
+		gWithThreads(procfstree.Thread{WChan: "do_wait"}, procfstree.Thread{TID: 11, Comm: "w", Start: 11}),
+		processG(func(p *procfstree.Process) { p.PID, p.Broken = 20, []string{"io"} }))
 	families, err := f.reg.Gather()
 	if err != nil {
 		t.Fatal(err)

@@ -14,7 +14,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/seed57308aee/process_exporter/testdata/proctree"
+	"github.com/seed57308aee/process_exporter/test/procfstree"
 )
 
 // randomMachines is the number of machines of TestRandomEvents. The environment
@@ -63,7 +63,7 @@ type expectation struct {
 
 // A machineProcess is a process. Its counters are the sum of counted and pending.
 type machineProcess struct {
-	p                  proctree.Process // without counters
+	p                  procfstree.Process // without counters
 	counted            [counterCount]uint64
 	pending            [counterCount]uint64
 	lowered            [counterCount]bool // the counter shows a lower value than in the last scrape
@@ -129,9 +129,9 @@ func (s *machine) writeFiles(a *machineProcess) {
 	p := a.p
 	p.UTime, p.STime, p.MinFlt, p.MajFlt = a.shown(userTime), a.shown(systemTime), a.shown(minorFaults), a.shown(majorFaults)
 	p.ReadBytes, p.WriteBytes, p.Voluntary, p.Nonvol = a.shown(bytesRead), a.shown(bytesWritten), a.shown(voluntary), a.shown(nonvoluntary)
-	p.MainThread = proctree.Thread{UTime: p.UTime, STime: p.STime, Voluntary: p.Voluntary, Nonvol: p.Nonvol}
+	p.MainThread = procfstree.Thread{UTime: p.UTime, STime: p.STime, Voluntary: p.Voluntary, Nonvol: p.Nonvol}
 	for _, th := range a.threads {
-		p.Threads = append(p.Threads, proctree.Thread{
+		p.Threads = append(p.Threads, procfstree.Thread{
 			TID: th.id, Comm: "t" + strconv.Itoa(th.id%3), Start: th.start,
 			Voluntary: th.counted[0] + th.pending[0], Nonvol: th.counted[1] + th.pending[1],
 		})

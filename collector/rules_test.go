@@ -7,7 +7,7 @@ import (
 	"testing"
 
 	"github.com/seed57308aee/process_exporter/grouping"
-	"github.com/seed57308aee/process_exporter/testdata/proctree"
+	"github.com/seed57308aee/process_exporter/test/procfstree"
 )
 
 // seriesOf returns the key of a series of a group.
@@ -16,7 +16,7 @@ func seriesOf(metric, group string, labels ...string) string {
 }
 
 // edited returns p after edit.
-func edited(p proctree.Process, edit func(*proctree.Process)) proctree.Process {
+func edited(p procfstree.Process, edit func(*procfstree.Process)) procfstree.Process {
 	edit(&p)
 	return p
 }
@@ -63,15 +63,23 @@ var emptyGroupScenarios = []scenario{
 		name:  "expect with min and max",
 		setup: setup{config: "- {name: g, comm: [g], expect: {min: 2, max: 4}}", opts: withChildren},
 		steps: []step{
-			{nil, map[string]float64{seriesG("num_procs"): 0, seriesG("expected_procs", "bound", "min"): 2, seriesG("expected_procs", "bound", "max"): 4}},
+			{nil, map[string]float64{
+				seriesG("num_procs"):                      0,
+				seriesG("expected_procs", "bound", "min"): 2,
+				seriesG("expected_procs", "bound", "max"): 4,
+			}},
 		},
 	},
 	{
 		name:  "expect without max",
 		setup: setup{config: "- {name: g, comm: [g], expect: {}}", opts: withChildren},
-		first: []proctree.Process{gWithCPU(1)},
+		first: []procfstree.Process{gWithCPU(1)},
 		steps: []step{
-			{nil, map[string]float64{seriesG("num_procs"): 1, seriesG("expected_procs", "bound", "min"): 1, seriesG("expected_procs", "bound", "max"): absent}},
+			{nil, map[string]float64{
+				seriesG("num_procs"):                      1,
+				seriesG("expected_procs", "bound", "min"): 1,
+				seriesG("expected_procs", "bound", "max"): absent,
+			}},
 		},
 	},
 	{
@@ -91,7 +99,7 @@ var emptyGroupScenarios = []scenario{
 	{
 		name:  "ignored",
 		setup: setup{config: "- {comm: [g], ignore: true}", opts: withChildren},
-		first: []proctree.Process{gWithCPU(1)},
+		first: []procfstree.Process{gWithCPU(1)},
 		steps: []step{
 			{
 				nil,
@@ -109,7 +117,7 @@ var emptyGroupScenarios = []scenario{
 		steps: []step{
 			{nil, map[string]float64{seriesG("num_procs", "who", "", "zone", "z"): 0}},
 			{
-				set(processG(func(p *proctree.Process) { p.UIDs = [4]uint32{77777, 77777} })),
+				set(processG(func(p *procfstree.Process) { p.UIDs = [4]uint32{77777, 77777} })),
 				map[string]float64{seriesG("num_procs", "who", "77777", "zone", "z"): 1, seriesG("num_procs", "who", "", "zone", "z"): absent},
 			},
 		},
@@ -124,16 +132,16 @@ const rulesByUser = "- {name: 'u{{.Username}}', comm: [g]}"
 const rulesByCgroup = "- {name: g, cgroup: ['/g']}\n- {name: h, cgroup: ['/h']}"
 const rulesByTitle = "- {name: g, cmdline: [busy]}\n- {name: h, cmdline: [idle]}"
 
-func ofUser(uid uint32, ticks uint64) proctree.Process {
-	return processG(func(p *proctree.Process) { p.UIDs, p.UTime, p.Voluntary = [4]uint32{uid, uid}, ticks, ticks })
+func ofUser(uid uint32, ticks uint64) procfstree.Process {
+	return processG(func(p *procfstree.Process) { p.UIDs, p.UTime, p.Voluntary = [4]uint32{uid, uid}, ticks, ticks })
 }
 
-func inCgroup(path string) proctree.Process {
-	return processG(func(p *proctree.Process) { p.Cgroup = "0::" + path + "\n" })
+func inCgroup(path string) procfstree.Process {
+	return processG(func(p *procfstree.Process) { p.Cgroup = "0::" + path + "\n" })
 }
 
-func titled(text string, ticks uint64) proctree.Process {
-	return processG(func(p *proctree.Process) { p.Args, p.UTime, p.Voluntary = []string{text}, ticks, ticks })
+func titled(text string, ticks uint64) procfstree.Process {
+	return processG(func(p *procfstree.Process) { p.Args, p.UTime, p.Voluntary = []string{text}, ticks, ticks })
 }
 
 func userSecondsOf(group string) string { return seriesOf("cpu_seconds_total", group, "mode", "user") }
@@ -142,7 +150,7 @@ var groupChangeScenarios = []scenario{
 	{
 		name:  "user changes",
 		setup: setup{config: rulesByUser, opts: withChildren},
-		first: []proctree.Process{ofUser(77777, 100)},
+		first: []procfstree.Process{ofUser(77777, 100)},
 		steps: []step{
 			{set(ofUser(77777, 200)), map[string]float64{userSecondsOf("u77777"): 1}},
 			{
@@ -160,7 +168,7 @@ var groupChangeScenarios = []scenario{
 	{
 		name:  "cgroup changes",
 		setup: setup{config: rulesByCgroup, opts: withChildren},
-		first: []proctree.Process{inCgroup("/g")},
+		first: []procfstree.Process{inCgroup("/g")},
 		steps: []step{
 			{nil, map[string]float64{seriesOf("num_procs", "g"): 1, seriesOf("num_procs", "h"): 0}},
 			{func(f *fixture) { // an idle process is revalidated at one of 64 scrapes
@@ -174,7 +182,7 @@ var groupChangeScenarios = []scenario{
 	{
 		name:  "command line changes",
 		setup: setup{config: rulesByTitle, opts: withChildren},
-		first: []proctree.Process{titled("busy", 100)},
+		first: []procfstree.Process{titled("busy", 100)},
 		steps: []step{
 			{set(titled("busy", 200)), map[string]float64{userSecondsOf("g"): 1}},
 			{set(titled("idle", 300)), map[string]float64{userSecondsOf("g"): 1, userSecondsOf("h"): 1, seriesOf("num_procs", "h"): 1}},
@@ -201,8 +209,8 @@ func TestRuleOptions(t *testing.T) { runScenarios(t, ruleOptionScenarios) }
 
 var helperChild = proc(11, 10, "helper", "helper")
 var helperGrandchild = proc(12, 11, "helper", "helper")
-var twoThreads = gWithThreads(proctree.Thread{}, proctree.Thread{TID: 11, Comm: "w", Start: 11})
-var withPSS = edited(gWithCPU(1), func(p *proctree.Process) { p.PSSKB = 100 })
+var twoThreads = gWithThreads(procfstree.Thread{}, procfstree.Thread{TID: 11, Comm: "w", Start: 11})
+var withPSS = edited(gWithCPU(1), func(p *procfstree.Process) { p.PSSKB = 100 })
 var workerCount = threadSeriesG("thread_count", "w")
 var proportionalBytes = seriesG("memory_bytes", "memtype", "proportionalResident")
 
@@ -210,7 +218,7 @@ var ruleOptionScenarios = []scenario{
 	{
 		name:  "children join",
 		setup: setup{config: groupG, opts: withChildren},
-		first: []proctree.Process{gWithCPU(1), helperChild, helperGrandchild},
+		first: []procfstree.Process{gWithCPU(1), helperChild, helperGrandchild},
 		steps: []step{
 			{nil, map[string]float64{seriesG("num_procs"): 3}},
 		},
@@ -218,7 +226,7 @@ var ruleOptionScenarios = []scenario{
 	{
 		name:  "rule without children",
 		setup: setup{config: "- {name: g, comm: [g], children: false}", opts: withChildren},
-		first: []proctree.Process{gWithCPU(1), helperChild, helperGrandchild},
+		first: []procfstree.Process{gWithCPU(1), helperChild, helperGrandchild},
 		steps: []step{
 			{nil, map[string]float64{seriesG("num_procs"): 1}},
 		},
@@ -226,7 +234,7 @@ var ruleOptionScenarios = []scenario{
 	{
 		name:  "one rule with children",
 		setup: setup{config: "- {name: g, comm: [g], children: true}\n- {name: o, comm: [o]}"},
-		first: []proctree.Process{gWithCPU(1), helperChild, helperGrandchild, proc(20, 1, "o", "o"), proc(30, 20, "x", "x")},
+		first: []procfstree.Process{gWithCPU(1), helperChild, helperGrandchild, proc(20, 1, "o", "o"), proc(30, 20, "x", "x")},
 		steps: []step{
 			{nil, map[string]float64{seriesG("num_procs"): 3, seriesOf("num_procs", "o"): 1}},
 		},
@@ -234,7 +242,7 @@ var ruleOptionScenarios = []scenario{
 	{
 		name:  "children of an ignored process",
 		setup: setup{config: "- {comm: [g], ignore: true}\n- {name: i, comm: [init]}", opts: withChildren},
-		first: []proctree.Process{gWithCPU(1), helperChild, proc(30, 1, "x", "x")},
+		first: []procfstree.Process{gWithCPU(1), helperChild, proc(30, 1, "x", "x")},
 		steps: []step{
 			{nil, map[string]float64{seriesOf("num_procs", "i"): 2}},
 		},
@@ -242,7 +250,7 @@ var ruleOptionScenarios = []scenario{
 	{
 		name:  "threads by name",
 		setup: setup{config: groupG, opts: withChildren},
-		first: []proctree.Process{twoThreads},
+		first: []procfstree.Process{twoThreads},
 		steps: []step{
 			{nil, map[string]float64{workerCount: 1}},
 		},
@@ -250,7 +258,7 @@ var ruleOptionScenarios = []scenario{
 	{
 		name:  "rule without threads",
 		setup: setup{config: "- {name: g, comm: [g], threads: false}", opts: withChildren},
-		first: []proctree.Process{twoThreads},
+		first: []procfstree.Process{twoThreads},
 		steps: []step{
 			{nil, map[string]float64{workerCount: absent, seriesG("num_threads"): 2, seriesG("states", "state", "Sleeping"): 2}},
 		},
@@ -258,7 +266,7 @@ var ruleOptionScenarios = []scenario{
 	{
 		name:  "one rule with threads",
 		setup: setup{config: "- {name: g, comm: [g], threads: true}", opts: withChildren, noThreads: true},
-		first: []proctree.Process{twoThreads},
+		first: []procfstree.Process{twoThreads},
 		steps: []step{
 			{nil, nil},
 			{nil, map[string]float64{workerCount: 1}},
@@ -267,7 +275,7 @@ var ruleOptionScenarios = []scenario{
 	{
 		name:  "rule without smaps",
 		setup: setup{config: "- {name: g, comm: [g], smaps: false}", opts: withChildren},
-		first: []proctree.Process{withPSS},
+		first: []procfstree.Process{withPSS},
 		steps: []step{
 			{nil, map[string]float64{proportionalBytes: absent, seriesG("memory_bytes", "memtype", "resident"): 0}},
 		},
@@ -275,7 +283,7 @@ var ruleOptionScenarios = []scenario{
 	{
 		name:  "one rule with smaps",
 		setup: setup{config: "- {name: g, comm: [g], smaps: true}", opts: withChildren, noSmaps: true},
-		first: []proctree.Process{withPSS},
+		first: []procfstree.Process{withPSS},
 		steps: []step{
 			{nil, nil},
 			{nil, map[string]float64{proportionalBytes: 102400}},
@@ -285,8 +293,8 @@ var ruleOptionScenarios = []scenario{
 
 // TestTop checks the metrics of the two processes with the highest usage out of four.
 func TestTop(t *testing.T) {
-	one := func(pid int, ticks, pages uint64) proctree.Process {
-		return edited(proc(pid, 1, "g", "g"), func(p *proctree.Process) { p.UTime, p.RSS = ticks, pages })
+	one := func(pid int, ticks, pages uint64) procfstree.Process {
+		return edited(proc(pid, 1, "g", "g"), func(p *procfstree.Process) { p.UTime, p.RSS = ticks, pages })
 	}
 	cpu := func(pid string) string {
 		return seriesOf("namedprocess_process_cpu_usage_ratio", "g", "pid", pid, "comm", "g")
@@ -301,7 +309,7 @@ func TestTop(t *testing.T) {
 	runScenarios(t, []scenario{{
 		name:  "two of four",
 		setup: setup{config: "- {name: g, comm: [g], top: 2}", opts: withChildren},
-		first: []proctree.Process{one(10, 100, 1), one(11, 100, 2), one(12, 100, 3), one(13, 100, 4)},
+		first: []procfstree.Process{one(10, 100, 1), one(11, 100, 2), one(12, 100, 3), one(13, 100, 4)},
 		steps: []step{
 			{nil, map[string]float64{cpu("11"): absent, rss("13"): 4 * pageSize, rss("12"): 3 * pageSize, rss("11"): absent}},
 			{later, map[string]float64{cpu("11"): 1, cpu("12"): 0.5, cpu("10"): absent, cpu("13"): absent, rss("13"): 4 * pageSize}},
@@ -316,8 +324,8 @@ func TestGroupLimit(t *testing.T) {
 	const config = "- {name: fixed, comm: [fixed]}\n" +
 		"- {name: 'few {{.Comm}}', comm: [f1, f2, f3], max_groups: 2}\n" +
 		"- {name: '{{.Comm}}', cmdline: ['.+']}"
-	used := func(pid int, comm string, ticks uint64) proctree.Process {
-		return edited(proc(pid, 1, comm, comm), func(p *proctree.Process) { p.UTime, p.Start = ticks, uptime+1 })
+	used := func(pid int, comm string, ticks uint64) procfstree.Process {
+		return edited(proc(pid, 1, comm, comm), func(p *procfstree.Process) { p.UTime, p.Start = ticks, uptime+1 })
 	}
 	cpu := func(group string) string { return seriesOf("cpu_seconds_total", group, "mode", "user") }
 	runScenarios(t, []scenario{{
@@ -365,15 +373,15 @@ func TestGroupLimit(t *testing.T) {
 // TestThreadNameLimit checks that threads above the limit of names are counted in _other.
 func TestThreadNameLimit(t *testing.T) {
 	p := proc(10, 1, "g", "g")
-	p.MainThread = proctree.Thread{}
+	p.MainThread = procfstree.Thread{}
 	for tid := 11; tid < 20; tid++ {
-		p.Threads = append(p.Threads, proctree.Thread{TID: tid, Comm: fmt.Sprint("w", tid), Start: uint64(tid)})
+		p.Threads = append(p.Threads, procfstree.Thread{TID: tid, Comm: fmt.Sprint("w", tid), Start: uint64(tid)})
 	}
 	limit := grouping.Options{Children: true, MaxThreadNames: 4}
 	runScenarios(t, []scenario{{
 		name:  "threads",
 		setup: setup{config: groupG, opts: limit},
-		first: []proctree.Process{p},
+		first: []procfstree.Process{p},
 		steps: []step{
 			{
 				nil,
@@ -395,7 +403,7 @@ func TestReloadKeepsCounters(t *testing.T) {
 		{
 			name:  "same group of another rule",
 			setup: setup{config: groupG, opts: withChildren},
-			first: []proctree.Process{gWithCPU(100)},
+			first: []procfstree.Process{gWithCPU(100)},
 			steps: []step{
 				{set(gWithCPU(200)), map[string]float64{cpu: 1}},
 				{reload(t, "- {name: g, cmdline: ['^g']}"), map[string]float64{cpu: 1, seriesG("num_procs"): 1}},
@@ -405,7 +413,7 @@ func TestReloadKeepsCounters(t *testing.T) {
 		{
 			name:  "group without a rule",
 			setup: setup{config: groupG, opts: withChildren},
-			first: []proctree.Process{gWithCPU(100)},
+			first: []procfstree.Process{gWithCPU(100)},
 			steps: []step{
 				{set(gWithCPU(200)), map[string]float64{cpu: 1}},
 				{reload(t, "- {name: h, comm: [g]}"), map[string]float64{cpu: 1, seriesG("num_procs"): 0, seriesOf("num_procs", "h"): 1}},
@@ -434,10 +442,10 @@ func TestReloadKeepsCounters(t *testing.T) {
 // TestReloadChangesLabels checks a reload with other labels. Groups that differ only
 // in a removed label are merged and keep their counters.
 func TestReloadChangesLabels(t *testing.T) {
-	as := func(pid int, uid uint32, ticks uint64) proctree.Process {
-		return edited(proc(pid, 1, "g", "g"), func(p *proctree.Process) {
+	as := func(pid int, uid uint32, ticks uint64) procfstree.Process {
+		return edited(proc(pid, 1, "g", "g"), func(p *procfstree.Process) {
 			p.UIDs, p.UTime = [4]uint32{uid, uid}, ticks
-			p.MainThread.UTime, p.Threads = ticks, []proctree.Thread{{TID: pid + 1000, Comm: "w", UTime: 0, Start: 11}}
+			p.MainThread.UTime, p.Threads = ticks, []procfstree.Thread{{TID: pid + 1000, Comm: "w", UTime: 0, Start: 11}}
 		})
 	}
 	f := newFixture(t, setup{

@@ -12,7 +12,7 @@ import (
 
 	"github.com/seed57308aee/process_exporter/grouping"
 	"github.com/seed57308aee/process_exporter/platform"
-	"github.com/seed57308aee/process_exporter/testdata/proctree"
+	"github.com/seed57308aee/process_exporter/test/procfstree"
 )
 
 // clientText returns families in the text format of the client library.
@@ -61,8 +61,8 @@ func familyText(t *testing.T, c *Collector, w *walk) (out string) {
 func TestText(t *testing.T) {
 	special := "a \"b\" \\ c\nd\xff"
 	f := newFixture(t, setup{config: "- comm: [a]\n- comm: [b]\n"},
-		proctree.Process{PID: 7, Comm: "a", Threads: []proctree.Thread{{TID: 8, Comm: "t"}}},
-		proctree.Process{PID: 9, Comm: "b"})
+		procfstree.Process{PID: 7, Comm: "a", Threads: []procfstree.Thread{{TID: 8, Comm: "t"}}},
+		procfstree.Process{PID: 9, Comm: "b"})
 	c := f.c
 	walk := c.join(context.Background())
 	walk.coverage.Rules[0].Rule = &grouping.Rule{Template: special}
@@ -116,7 +116,7 @@ func TestTextValues(t *testing.T) {
 // TestTextAllocations checks that allocations increase with the number of families
 // only, not with groups or threads.
 func TestTextAllocations(t *testing.T) {
-	f := newFixture(t, setup{config: "- comm: [a]\n"}, proctree.Process{PID: 7, Comm: "a"})
+	f := newFixture(t, setup{config: "- comm: [a]\n"}, procfstree.Process{PID: 7, Comm: "a"})
 	walk := f.c.join(context.Background())
 	text := func(groups int) float64 {
 		walk.groups = nil

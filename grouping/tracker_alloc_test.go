@@ -5,16 +5,16 @@ import (
 	"testing"
 
 	"github.com/seed57308aee/process_exporter/platform"
-	"github.com/seed57308aee/process_exporter/testdata/proctree"
+	"github.com/seed57308aee/process_exporter/test/procfstree"
 )
 
 // TestUpdateAllocs checks that the allocations of an update do not grow with the
 // number of unchanged processes.
 func TestUpdateAllocs(t *testing.T) {
-	tree := proctree.New(t, 1_000_000)
+	tree := procfstree.New(t, 1_000_000)
 	const processes = 1000
 	for pid := 1; pid <= processes; pid++ {
-		tree.Set(proctree.Process{PID: pid, Comm: "c", Args: []string{"c"}, Start: 5})
+		tree.Set(procfstree.Process{PID: pid, Comm: "c", Args: []string{"c"}, Start: 5})
 	}
 	src, err := platform.Open(platform.Options{Root: tree.Root})
 	if err != nil {

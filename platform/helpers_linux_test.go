@@ -6,7 +6,7 @@ import (
 	"testing"
 
 	"github.com/seed57308aee/process_exporter/platform/process"
-	"github.com/seed57308aee/process_exporter/testdata/testenv"
+	"github.com/seed57308aee/process_exporter/test/testenv"
 )
 
 func TestMain(m *testing.M) { os.Exit(testenv.Main(m)) }

@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/seed57308aee/process_exporter/procfs"
-	"github.com/seed57308aee/process_exporter/testdata/testenv"
+	"github.com/seed57308aee/process_exporter/test/testenv"
 )
 
 // testSources runs a test with each source.

@@ -7,7 +7,7 @@ import (
 	"testing"
 
 	"github.com/seed57308aee/process_exporter/platform/bpf"
-	"github.com/seed57308aee/process_exporter/testdata/proctree"
+	"github.com/seed57308aee/process_exporter/test/procfstree"
 )
 
 func TestCPUTimes(t *testing.T) {
@@ -95,8 +95,8 @@ func TestThreadOrder(t *testing.T) {
 // TestSmapsOfReusedPID reads smaps of a process found by a scan, and of one whose PID
 // belongs to another process since.
 func TestSmapsOfReusedPID(t *testing.T) {
-	tree := proctree.New(t, 1000)
-	tree.Set(proctree.Process{PID: 7, Comm: "p", Args: []string{"x"}, Start: 151, RSS: 3, PSSKB: 12})
+	tree := procfstree.New(t, 1000)
+	tree.Set(procfstree.Process{PID: 7, Comm: "p", Args: []string{"x"}, Start: 151, RSS: 3, PSSKB: 12})
 	w := newWorker(openSource(t, tree.Root).(*procfsSource))
 	w.walkNumber = 1
 	for start, want := range map[uint64]Fields{151: FieldSmaps, 150: 0} {

@@ -10,14 +10,14 @@ import (
 	"testing"
 
 	"github.com/seed57308aee/process_exporter/procfs"
-	"github.com/seed57308aee/process_exporter/testdata/proctree"
+	"github.com/seed57308aee/process_exporter/test/procfstree"
 )
 
 // An idleProcess is a process of a fake tree whose schedstat and statm a test writes.
 type idleProcess struct {
 	t    *testing.T
-	tree *proctree.Tree
-	proctree.Process
+	tree *procfstree.Tree
+	procfstree.Process
 }
 
 // set writes schedstat of the process and of its threads, and its resident pages.
@@ -51,10 +51,10 @@ func TestIdleProcessIsNotRead(t *testing.T) {
 }
 
 func testIdleProcess(t *testing.T, threads int) {
-	tree := proctree.New(t, 1000)
-	p := &idleProcess{t: t, tree: tree, Process: proctree.Process{PID: refreshInterval + 1, Comm: "c", Start: 5, UTime: 1}}
+	tree := procfstree.New(t, 1000)
+	p := &idleProcess{t: t, tree: tree, Process: procfstree.Process{PID: refreshInterval + 1, Comm: "c", Start: 5, UTime: 1}}
 	for i := 1; i < threads; i++ {
-		p.Threads = append(p.Threads, proctree.Thread{TID: p.PID + refreshInterval*i, Comm: "t", Start: 5})
+		p.Threads = append(p.Threads, procfstree.Thread{TID: p.PID + refreshInterval*i, Comm: "t", Start: 5})
 	}
 	tasks := 0
 	if threads > 1 {
@@ -131,8 +131,8 @@ func TestResidentPagesOfManyThreads(t *testing.T) {
 
 // TestIdleWithoutSchedstat uses a kernel whose schedstat contains zeros.
 func TestIdleWithoutSchedstat(t *testing.T) {
-	tree := proctree.New(t, 1000)
-	p := &idleProcess{t: t, tree: tree, Process: proctree.Process{PID: 7, Comm: "c", Start: 5}}
+	tree := procfstree.New(t, 1000)
+	p := &idleProcess{t: t, tree: tree, Process: procfstree.Process{PID: 7, Comm: "c", Start: 5}}
 	src := openSource(t, tree.Root)
 	var snap Snapshot
 	for ticks := uint64(1); ticks < 6; ticks++ {
@@ -148,11 +148,11 @@ func TestIdleWithoutSchedstat(t *testing.T) {
 // TestWalkAllocs checks that the allocations of a walk do not grow with the number of
 // processes. A walk without CPU time may abandon a worker and allocate another.
 func TestWalkAllocs(t *testing.T) {
-	tree := proctree.New(t, 1000)
+	tree := procfstree.New(t, 1000)
 	const processes = 1000
 	for pid := 1; pid <= processes; pid++ {
-		tree.Set(proctree.Process{PID: 10 * pid, Comm: "c" + strconv.Itoa(pid), Start: 5, WChan: "do_wait", FDs: 1,
-			Threads: []proctree.Thread{{TID: 10*pid + 1, Comm: "t", Start: 5, WChan: "do_wait"}}[:pid%2]})
+		tree.Set(procfstree.Process{PID: 10 * pid, Comm: "c" + strconv.Itoa(pid), Start: 5, WChan: "do_wait", FDs: 1,
+			Threads: []procfstree.Thread{{TID: 10*pid + 1, Comm: "t", Start: 5, WChan: "do_wait"}}[:pid%2]})
 	}
 	src := openSource(t, tree.Root)
 	var snap Snapshot
@@ -171,8 +171,8 @@ func TestWalkAllocs(t *testing.T) {
 // TestRenamedIdleThread renames an idle thread, which does not wake it. It is read again when
 // its process is due, whatever its own TID.
 func TestRenamedIdleThread(t *testing.T) {
-	tree := proctree.New(t, 1000)
-	p := &idleProcess{t: t, tree: tree, Process: proctree.Process{PID: refreshInterval + 1, Comm: "c", Start: 5, Threads: []proctree.Thread{
+	tree := procfstree.New(t, 1000)
+	p := &idleProcess{t: t, tree: tree, Process: procfstree.Process{PID: refreshInterval + 1, Comm: "c", Start: 5, Threads: []procfstree.Thread{
 		{TID: refreshInterval + 4, Comm: "old", Start: 5}, {TID: refreshInterval + 9, Comm: "other", Start: 5}}}}
 	p.set(1, 10)
 	src := openSource(t, tree.Root)

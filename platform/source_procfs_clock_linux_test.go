@@ -8,12 +8,12 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/seed57308aee/process_exporter/platform/internal/host"
-	"github.com/seed57308aee/process_exporter/testdata/proctree"
+	"github.com/seed57308aee/process_exporter/test/procfstree"
 )
 
 // fakeClocks are the clocks of a machine whose wall clock a test sets.
 type fakeClocks struct {
-	tree          *proctree.Tree
+	tree          *procfstree.Tree
 	btime         int64 // of /proc/stat, in seconds
 	sinceBoot, at time.Duration
 }
@@ -54,13 +54,13 @@ func TestClockSteps(t *testing.T) {
 		{"1 h back", []time.Duration{-hour}, true},
 		{"1 s forward repeatedly", []time.Duration{second, second, second, second}, true},
 		{"1 h forward and back", []time.Duration{hour, -hour, hour}, true},
-		{"to 1970", []time.Duration{-proctree.BootTime * second}, true},
+		{"to 1970", []time.Duration{-procfstree.BootTime * second}, true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			m := &fakeClocks{tree: proctree.New(t, 100_000), btime: proctree.BootTime, sinceBoot: 1000 * second}
-			m.at = proctree.BootTime*second + m.sinceBoot
+			m := &fakeClocks{tree: procfstree.New(t, 100_000), btime: procfstree.BootTime, sinceBoot: 1000 * second}
+			m.at = procfstree.BootTime*second + m.sinceBoot
 			hz := host.TicksPerSecond()
-			m.tree.Set(proctree.Process{PID: 10, Comm: "p", Args: []string{"x"}, Start: uint64(startAfter/second) * hz})
+			m.tree.Set(procfstree.Process{PID: 10, Comm: "p", Args: []string{"x"}, Start: uint64(startAfter/second) * hz})
 			src := openSource(t, m.tree.Root).(*procfsSource)
 			src.clock.Simulate(m.gettime)
 			var snap Snapshot

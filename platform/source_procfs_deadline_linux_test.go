@@ -10,7 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/seed57308aee/process_exporter/testdata/proctree"
+	"github.com/seed57308aee/process_exporter/test/procfstree"
 )
 
 // TestWalkResumesAfterDeadline ends walks while they read a process that blocks. Each walk
@@ -39,7 +39,7 @@ func TestWalkResumesAfterDeadline(t *testing.T) {
 		}
 		_ = writer.Close()
 		eventually(t, func() bool { return !src.quarantine.contains(pid, 0) })
-		tree.Set(proctree.Process{PID: pid, Comm: "p" + strconv.Itoa(pid), Args: []string{"x"}, Start: uint64(pid)})
+		tree.Set(procfstree.Process{PID: pid, Comm: "p" + strconv.Itoa(pid), Args: []string{"x"}, Start: uint64(pid)})
 	}
 	walkUntil(11)
 	if got := readPIDs(&snap); !slices.Equal(got, []int{10}) {

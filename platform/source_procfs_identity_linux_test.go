@@ -8,12 +8,12 @@ import (
 	"testing"
 	"time"
 
-	"github.com/seed57308aee/process_exporter/testdata/proctree"
+	"github.com/seed57308aee/process_exporter/test/procfstree"
 )
 
 func TestIdentify(t *testing.T) {
-	tree := proctree.New(t, 1000)
-	tree.Set(proctree.Process{PID: 7, Comm: "c", Args: []string{"/bin/x", "", "a b"}, Start: 150,
+	tree := procfstree.New(t, 1000)
+	tree.Set(procfstree.Process{PID: 7, Comm: "c", Args: []string{"/bin/x", "", "a b"}, Start: 150,
 		UIDs: [4]uint32{0, 4242424, 0, 0}, Cgroup: "9:name=systemd:/a:b\n0::/x.scope\n"})
 	src := openSource(t, tree.Root)
 	var snap Snapshot
@@ -24,10 +24,10 @@ func TestIdentify(t *testing.T) {
 	}
 	if len(got.Args) != 3 || got.Args[2] != "a b" || got.Comm != "c" || got.EUID != 4242424 || got.Username != "4242424" ||
 		len(got.Cgroups) != 2 || got.Cgroups[0] != "/a:b" || got.Cgroups[1] != "/x.scope" ||
-		!got.StartTime.Equal(time.Unix(proctree.BootTime+1, 5e8)) {
+		!got.StartTime.Equal(time.Unix(procfstree.BootTime+1, 5e8)) {
 		t.Errorf("got %+v", got)
 	}
-	tree.Set(proctree.Process{PID: 7, Comm: "other", Start: 151})
+	tree.Set(procfstree.Process{PID: 7, Comm: "other", Start: 151})
 	if _, err := src.Identify(context.Background(), &snap.Samples[0], IdentityArgs); !errors.Is(err, ErrGone) {
 		t.Errorf("got error %v of a reused PID, want ErrGone", err)
 	}
@@ -36,8 +36,8 @@ func TestIdentify(t *testing.T) {
 // TestIdentifyWithoutStatus identifies a process whose status cannot be read. Its user is
 // unknown, and not root with user ID 0.
 func TestIdentifyWithoutStatus(t *testing.T) {
-	tree := proctree.New(t, 1000)
-	tree.Set(proctree.Process{PID: 10, Comm: "a", Start: 5, UIDs: [4]uint32{0, 4242424, 0, 0}}, proctree.Process{PID: 11, Comm: "b", Start: 5})
+	tree := procfstree.New(t, 1000)
+	tree.Set(procfstree.Process{PID: 10, Comm: "a", Start: 5, UIDs: [4]uint32{0, 4242424, 0, 0}}, procfstree.Process{PID: 11, Comm: "b", Start: 5})
 	if err := os.Remove(filepath.Join(tree.Root, "11/status")); err != nil {
 		t.Fatal(err)
 	}
@@ -57,21 +57,21 @@ func TestIdentifyWithoutStatus(t *testing.T) {
 func TestIdentifyExitingProcess(t *testing.T) {
 	tests := []struct {
 		name   string
-		now    proctree.Process
-		before proctree.Process
+		now    procfstree.Process
+		before procfstree.Process
 		gone   bool
 	}{
-		{"became a zombie", proctree.Process{State: "Z"}, proctree.Process{Args: []string{"x"}}, true},
-		{"released its memory", proctree.Process{State: "D", Flags: flagExiting}, proctree.Process{Args: []string{"x"}}, true},
-		{"zombie before", proctree.Process{State: "Z"}, proctree.Process{State: "Z"}, false},
-		{"kernel thread", proctree.Process{Flags: flagKernel | flagExiting}, proctree.Process{Flags: flagKernel}, false},
-		{"alive", proctree.Process{Args: []string{"x"}}, proctree.Process{Args: []string{"x"}}, false},
+		{"became a zombie", procfstree.Process{State: "Z"}, procfstree.Process{Args: []string{"x"}}, true},
+		{"released its memory", procfstree.Process{State: "D", Flags: flagExiting}, procfstree.Process{Args: []string{"x"}}, true},
+		{"zombie before", procfstree.Process{State: "Z"}, procfstree.Process{State: "Z"}, false},
+		{"kernel thread", procfstree.Process{Flags: flagKernel | flagExiting}, procfstree.Process{Flags: flagKernel}, false},
+		{"alive", procfstree.Process{Args: []string{"x"}}, procfstree.Process{Args: []string{"x"}}, false},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			tt.before.PID, tt.before.Comm, tt.before.Start = 10, "c", 5
 			tt.now.PID, tt.now.Comm, tt.now.Start = 10, "c", 5
-			tree := proctree.New(t, 1000)
+			tree := procfstree.New(t, 1000)
 			tree.Set(tt.before)
 			src := openSource(t, tree.Root)
 			var snap Snapshot
@@ -88,8 +88,8 @@ func TestIdentifyExitingProcess(t *testing.T) {
 // TestIdentifyTruncatedStatus truncates the status of a process before its user IDs. The user
 // is then unknown, and not root.
 func TestIdentifyTruncatedStatus(t *testing.T) {
-	tree := proctree.New(t, 1000)
-	tree.Set(proctree.Process{PID: 7, Comm: "c", Args: []string{"x"}, Start: 77, UIDs: [4]uint32{1, 1, 1, 1}})
+	tree := procfstree.New(t, 1000)
+	tree.Set(procfstree.Process{PID: 7, Comm: "c", Args: []string{"x"}, Start: 77, UIDs: [4]uint32{1, 1, 1, 1}})
 	src := openSource(t, tree.Root)
 	var snap Snapshot
 	walk(t, src, &snap, FieldStat)

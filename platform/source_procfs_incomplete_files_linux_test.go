@@ -8,17 +8,17 @@ import (
 	"slices"
 	"testing"
 
-	"github.com/seed57308aee/process_exporter/testdata/proctree"
+	"github.com/seed57308aee/process_exporter/test/procfstree"
 )
 
 // TestTruncatedFiles truncates the files of a process and of its thread after each line, as a
 // short read may. Every value in Have must be that of the complete file.
 func TestTruncatedFiles(t *testing.T) {
-	tree := proctree.New(t, 1000)
-	process := proctree.Process{PID: 7, PPID: 3, Comm: "c", Args: []string{"x"}, Start: 77, VSize: 8192, RSS: 3,
+	tree := procfstree.New(t, 1000)
+	process := procfstree.Process{PID: 7, PPID: 3, Comm: "c", Args: []string{"x"}, Start: 77, VSize: 8192, RSS: 3,
 		UIDs: [4]uint32{1, 2, 3, 4}, SwapKB: 6,
-		ReadBytes: 900, WriteBytes: 1000, FDLimit: "11", MainThread: proctree.Thread{Voluntary: 70, Nonvol: 80},
-		Threads: []proctree.Thread{{TID: 9, Comm: "w", Start: 78, UTime: 1, STime: 2, Voluntary: 5, Nonvol: 6,
+		ReadBytes: 900, WriteBytes: 1000, FDLimit: "11", MainThread: procfstree.Thread{Voluntary: 70, Nonvol: 80},
+		Threads: []procfstree.Thread{{TID: 9, Comm: "w", Start: 78, UTime: 1, STime: 2, Voluntary: 5, Nonvol: 6,
 			ReadBytes: 7, WriteBytes: 8, WChan: "io_schedule"}}}
 	tree.Set(process)
 	want := valuesByPart(t, tree)
@@ -55,7 +55,7 @@ func writeFile(t *testing.T, path string, text []byte) {
 }
 
 // valuesByPart makes a walk and returns the values of the only process by part.
-func valuesByPart(t *testing.T, tree *proctree.Tree) map[string]string {
+func valuesByPart(t *testing.T, tree *procfstree.Tree) map[string]string {
 	t.Helper()
 	var snap Snapshot
 	walk(t, openSource(t, tree.Root), &snap, everything)

@@ -4,31 +4,31 @@ import (
 	"os"
 	"testing"
 
-	"github.com/seed57308aee/process_exporter/testdata/proctree"
+	"github.com/seed57308aee/process_exporter/test/procfstree"
 )
 
 // TestZombieLeader reads a process whose leader has exited while another thread lives. The
 // memory and files are those of that thread, unless it exits too. A zombie process has
 // closed its files.
 func TestZombieLeader(t *testing.T) {
-	threads := []proctree.Thread{{TID: 11, Comm: "w", Start: 6, State: "R"}}
-	exiting := []proctree.Thread{{TID: 11, Comm: "w", Start: 6, State: "Z"}}
-	zombie := proctree.Thread{State: "Z"}
+	threads := []procfstree.Thread{{TID: 11, Comm: "w", Start: 6, State: "R"}}
+	exiting := []procfstree.Thread{{TID: 11, Comm: "w", Start: 6, State: "Z"}}
+	zombie := procfstree.Thread{State: "Z"}
 	tests := []struct {
 		name       string
-		process    proctree.Process
+		process    procfstree.Process
 		have, lost Fields
 		fds, rss   uint64
 	}{
-		{"alive", proctree.Process{FDs: 3, RSS: 7, Threads: threads}, FieldFDs, 0, 3, 7},
-		{"zombie leader", proctree.Process{FDs: 3, RSS: 7, Threads: threads, MainThread: zombie}, FieldFDs, 0, 3, 7},
-		{"all threads exiting", proctree.Process{RSS: 7, Threads: exiting, MainThread: zombie}, 0, FieldFDs, 0, 0},
-		{"zombie", proctree.Process{State: "Z"}, FieldFDs, 0, 0, 0},
+		{"alive", procfstree.Process{FDs: 3, RSS: 7, Threads: threads}, FieldFDs, 0, 3, 7},
+		{"zombie leader", procfstree.Process{FDs: 3, RSS: 7, Threads: threads, MainThread: zombie}, FieldFDs, 0, 3, 7},
+		{"all threads exiting", procfstree.Process{RSS: 7, Threads: exiting, MainThread: zombie}, 0, FieldFDs, 0, 0},
+		{"zombie", procfstree.Process{State: "Z"}, FieldFDs, 0, 0, 0},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			tt.process.PID, tt.process.Comm, tt.process.Start = 10, "c", 5
-			tree := proctree.New(t, 1000)
+			tree := procfstree.New(t, 1000)
 			tree.Set(tt.process)
 			src := openSource(t, tree.Root)
 			var snap Snapshot

@@ -4,14 +4,14 @@ import (
 	"slices"
 	"testing"
 
-	"github.com/seed57308aee/process_exporter/testdata/proctree"
+	"github.com/seed57308aee/process_exporter/test/procfstree"
 )
 
 // TestSkipsProcessThatMayBlock checks which processes are skipped because a read may block.
 func TestSkipsProcessThatMayBlock(t *testing.T) {
-	tree := proctree.New(t, 1000)
+	tree := procfstree.New(t, 1000)
 	const one, other = 1000, 1001
-	for pid, p := range map[int]proctree.Process{
+	for pid, p := range map[int]procfstree.Process{
 		10: {}, 11: {UIDs: [4]uint32{one, one, one, one}}, 12: {UIDs: [4]uint32{other, other, other, other}}, 13: {State: "D"},
 	} {
 		p.PID, p.Comm, p.Start, p.RSS = pid, "p", 5, 1

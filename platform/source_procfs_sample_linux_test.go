@@ -11,18 +11,18 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/seed57308aee/process_exporter/platform/internal/host"
-	"github.com/seed57308aee/process_exporter/testdata/proctree"
+	"github.com/seed57308aee/process_exporter/test/procfstree"
 )
 
 // TestSampleHasAllParts compares a Sample with all parts.
 func TestSampleHasAllParts(t *testing.T) {
-	tree := proctree.New(t, 1000)
-	tree.Set(proctree.Process{PID: 7, PPID: 3, Comm: "a) b", Args: []string{"x"}, State: "S", UTime: 150, STime: 25, Start: 77,
+	tree := procfstree.New(t, 1000)
+	tree.Set(procfstree.Process{PID: 7, PPID: 3, Comm: "a) b", Args: []string{"x"}, State: "S", UTime: 150, STime: 25, Start: 77,
 		MinFlt: 4, MajFlt: 5, VSize: 8192, RSS: 3,
 		UIDs: [4]uint32{1, 2, 3, 4}, SwapKB: 6, Voluntary: 70, Nonvol: 80, ReadBytes: 900, WriteBytes: 1000,
 		FDs: 3, FDLimit: "11", WChan: "do_wait",
 		PSSKB: 12, SwapPSSKB: 13, USSKB: 14,
-		Threads: []proctree.Thread{{TID: 9, Comm: "w\xff", Start: 78, State: "D", UTime: 1, STime: 2, MinFlt: 3, MajFlt: 4,
+		Threads: []procfstree.Thread{{TID: 9, Comm: "w\xff", Start: 78, State: "D", UTime: 1, STime: 2, MinFlt: 3, MajFlt: 4,
 			Voluntary: 5, Nonvol: 6, ReadBytes: 7, WriteBytes: 8,
 			WChan: "io_schedule"}}})
 	src := openSource(t, tree.Root).(*procfsSource)
@@ -55,9 +55,9 @@ func TestSampleHasAllParts(t *testing.T) {
 	if got := describe(s); got != describe(all) {
 		t.Errorf("got  %s\nwant %s", got, describe(all))
 	}
-	if snap.Now != 1000 || snap.BootTime.Unix() != proctree.BootTime || snap.TicksPerSecond != 100 {
+	if snap.Now != 1000 || snap.BootTime.Unix() != procfstree.BootTime || snap.TicksPerSecond != 100 {
 		t.Errorf("got Now %d, BootTime %v, TicksPerSecond %d; want 1000, %d, 100",
-			snap.Now, snap.BootTime, snap.TicksPerSecond, proctree.BootTime)
+			snap.Now, snap.BootTime, snap.TicksPerSecond, procfstree.BootTime)
 	}
 }
 
@@ -101,8 +101,8 @@ func TestExecChangesExecID(t *testing.T) {
 // TestSampleOfReusedPID gives the PID of a process to another while its files are read. All
 // values of the Sample must be those of the first process.
 func TestSampleOfReusedPID(t *testing.T) {
-	tree := proctree.New(t, 1000)
-	tree.Set(proctree.Process{PID: 10, Comm: "one", Start: 5, Voluntary: 1, ReadBytes: 1, FDs: 1})
+	tree := procfstree.New(t, 1000)
+	tree.Set(procfstree.Process{PID: 10, Comm: "one", Start: 5, Voluntary: 1, ReadBytes: 1, FDs: 1})
 	dir := filepath.Join(tree.Root, "10")
 	status, err := os.ReadFile(filepath.Join(dir, "status"))
 	if err != nil {
@@ -123,7 +123,7 @@ func TestSampleOfReusedPID(t *testing.T) {
 	if err := os.Rename(dir, filepath.Join(tree.Root, "gone")); err != nil {
 		t.Fatal(err)
 	}
-	tree.Set(proctree.Process{PID: 10, Comm: "two", Start: 5, Voluntary: 2, ReadBytes: 2, FDs: 2})
+	tree.Set(procfstree.Process{PID: 10, Comm: "two", Start: 5, Voluntary: 2, ReadBytes: 2, FDs: 2})
 	_, err = in.Write(status)
 	if err := errors.Join(err, in.Close(), <-done); err != nil {
 		t.Fatal(err)
@@ -169,10 +169,10 @@ func TestYoungProcessSetsItsLimit(t *testing.T) {
 // TestExitKeepsExecID reads a process that has released its memory. The addresses in stat are
 // 0 then, but the process has not called execve.
 func TestExitKeepsExecID(t *testing.T) {
-	for name, exiting := range map[string]proctree.Process{"zombie": {State: "Z"}, "exiting": {State: "D", Flags: flagExiting}} {
+	for name, exiting := range map[string]procfstree.Process{"zombie": {State: "Z"}, "exiting": {State: "D", Flags: flagExiting}} {
 		t.Run(name, func(t *testing.T) {
-			tree := proctree.New(t, 1000)
-			tree.Set(proctree.Process{PID: 10, Comm: "c", Start: 5, StackStart: 4096})
+			tree := procfstree.New(t, 1000)
+			tree.Set(procfstree.Process{PID: 10, Comm: "c", Start: 5, StackStart: 4096})
 			src := openSource(t, tree.Root)
 			var snap Snapshot
 			walk(t, src, &snap, FieldStat)

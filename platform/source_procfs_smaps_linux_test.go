@@ -5,15 +5,15 @@ import (
 	"testing"
 	"time"
 
-	"github.com/seed57308aee/process_exporter/testdata/proctree"
+	"github.com/seed57308aee/process_exporter/test/procfstree"
 )
 
 // smapsTree returns a tree of n processes, and a function that sets their proportional memory.
-func smapsTree(t *testing.T, n int) (tree *proctree.Tree, set func(kb uint64)) {
-	tree = proctree.New(t, 1000)
+func smapsTree(t *testing.T, n int) (tree *procfstree.Tree, set func(kb uint64)) {
+	tree = procfstree.New(t, 1000)
 	return tree, func(kb uint64) {
 		for pid := 1; pid <= n; pid++ {
-			tree.Set(proctree.Process{PID: pid, Comm: "c", Start: 5, RSS: 10, PSSKB: kb, USSKB: kb, Voluntary: kb})
+			tree.Set(procfstree.Process{PID: pid, Comm: "c", Start: 5, RSS: 10, PSSKB: kb, USSKB: kb, Voluntary: kb})
 		}
 	}
 }
@@ -75,8 +75,8 @@ func TestSmapsWithoutBudget(t *testing.T) {
 
 // TestSmapsMaxRSS checks that smaps of large processes are skipped, also by Complete.
 func TestSmapsMaxRSS(t *testing.T) {
-	tree := proctree.New(t, 1000)
-	tree.Set(proctree.Process{PID: 1, Comm: "large", RSS: 1000, PSSKB: 9}, proctree.Process{PID: 2, Comm: "small", RSS: 1, PSSKB: 9})
+	tree := procfstree.New(t, 1000)
+	tree.Set(procfstree.Process{PID: 1, Comm: "large", RSS: 1000, PSSKB: 9}, procfstree.Process{PID: 2, Comm: "small", RSS: 1, PSSKB: 9})
 	src, err := Open(Options{Root: tree.Root, SmapsMaxRSS: 1 << 20})
 	if err != nil {
 		t.Fatal(err)
@@ -99,8 +99,8 @@ func TestSmapsMaxRSS(t *testing.T) {
 // TestSmapsAfterFaults uses a running process with a budget. Its smaps are read in the next
 // walk if its memory has changed, else every refreshInterval walks.
 func TestSmapsAfterFaults(t *testing.T) {
-	tree := proctree.New(t, 1000)
-	p := proctree.Process{PID: 1, Comm: "c", Start: 5, RSS: 10}
+	tree := procfstree.New(t, 1000)
+	p := procfstree.Process{PID: 1, Comm: "c", Start: 5, RSS: 10}
 	src, err := Open(Options{Root: tree.Root, SmapsBudget: time.Hour})
 	if err != nil {
 		t.Fatal(err)

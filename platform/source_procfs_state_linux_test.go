@@ -4,15 +4,15 @@ import (
 	"context"
 	"testing"
 
-	"github.com/seed57308aee/process_exporter/testdata/proctree"
+	"github.com/seed57308aee/process_exporter/test/procfstree"
 )
 
 // TestStateBelongsToSnapshot uses one source with two Snapshots in turn. The state of a
 // process in one Snapshot must not make the process look idle in the other.
 func TestStateBelongsToSnapshot(t *testing.T) {
-	tree := proctree.New(t, 1000)
-	p := &idleProcess{t: t, tree: tree, Process: proctree.Process{PID: refreshInterval + 1, Comm: "c", Start: 5, UTime: 1,
-		Threads: []proctree.Thread{{TID: refreshInterval + 2, Comm: "t", Start: 5}}}}
+	tree := procfstree.New(t, 1000)
+	p := &idleProcess{t: t, tree: tree, Process: procfstree.Process{PID: refreshInterval + 1, Comm: "c", Start: 5, UTime: 1,
+		Threads: []procfstree.Thread{{TID: refreshInterval + 2, Comm: "t", Start: 5}}}}
 	p.set(1, 10)
 	src := openSource(t, tree.Root)
 	var first, second Snapshot

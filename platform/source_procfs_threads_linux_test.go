@@ -4,14 +4,14 @@ import (
 	"slices"
 	"testing"
 
-	"github.com/seed57308aee/process_exporter/testdata/proctree"
+	"github.com/seed57308aee/process_exporter/test/procfstree"
 )
 
 // TestWChanIsReadOncePerSleep checks that wchan of a thread is not read again if the thread
 // has not switched since.
 func TestWChanIsReadOncePerSleep(t *testing.T) {
-	tree := proctree.New(t, 1000)
-	p := proctree.Process{PID: 7, Comm: "c", Start: 5, Voluntary: 1, WChan: "first"}
+	tree := procfstree.New(t, 1000)
+	p := procfstree.Process{PID: 7, Comm: "c", Start: 5, Voluntary: 1, WChan: "first"}
 	tree.Set(p)
 	src := openSource(t, tree.Root)
 	var snap Snapshot
@@ -40,8 +40,8 @@ func TestWChanIsReadOncePerSleep(t *testing.T) {
 // TestThreadIOIsReadIfProcessIOChanged checks that the I/O of a running thread is read only if
 // that of its process has changed, or if the thread is new and the process has I/O.
 func TestThreadIOIsReadIfProcessIOChanged(t *testing.T) {
-	tree := proctree.New(t, 1000)
-	p := proctree.Process{PID: 7, Comm: "c", Start: 5, Threads: []proctree.Thread{{TID: 9, Comm: "w", Start: 6}}}
+	tree := procfstree.New(t, 1000)
+	p := procfstree.Process{PID: 7, Comm: "c", Start: 5, Threads: []procfstree.Thread{{TID: 9, Comm: "w", Start: 6}}}
 	worker := &p.Threads[0]
 	src := openSource(t, tree.Root)
 	var snap Snapshot
@@ -75,13 +75,13 @@ func TestThreadIOIsReadIfProcessIOChanged(t *testing.T) {
 // TestThreadsChange changes the threads of a running process between walks: they start,
 // exit and replace each other.
 func TestThreadsChange(t *testing.T) {
-	tree := proctree.New(t, 1000)
+	tree := procfstree.New(t, 1000)
 	src := openSource(t, tree.Root)
 	var snap Snapshot
 	for i, tids := range [][]int{{}, {8}, {8, 9}, {9}, {10, 11}, {10, 12}, {13, 14}, {14}, {}, {15}} {
-		p := proctree.Process{PID: 7, Comm: "c", Start: 5, Voluntary: uint64(i), UTime: uint64(i)}
+		p := procfstree.Process{PID: 7, Comm: "c", Start: 5, Voluntary: uint64(i), UTime: uint64(i)}
 		for _, tid := range tids {
-			p.Threads = append(p.Threads, proctree.Thread{TID: tid, Comm: "t", Start: 6, Voluntary: uint64(i)})
+			p.Threads = append(p.Threads, procfstree.Thread{TID: tid, Comm: "t", Start: 6, Voluntary: uint64(i)})
 		}
 		tree.Set(p)
 		walk(t, src, &snap, everything)

@@ -11,7 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/seed57308aee/process_exporter/testdata/proctree"
+	"github.com/seed57308aee/process_exporter/test/procfstree"
 )
 
 // A blockingFile is a FIFO in place of a file of a process. A read of it blocks, as that of a
@@ -21,7 +21,7 @@ type blockingFile struct {
 	path string
 }
 
-func newBlockingFile(t *testing.T, tree *proctree.Tree, pid int, file string) blockingFile {
+func newBlockingFile(t *testing.T, tree *procfstree.Tree, pid int, file string) blockingFile {
 	t.Helper()
 	f := blockingFile{t, filepath.Join(tree.Root, strconv.Itoa(pid), file)}
 	if err := os.Remove(f.path); err != nil {
@@ -47,10 +47,10 @@ func (b blockingFile) unblock() bool {
 }
 
 // threeProcesses returns a tree with the processes 10, 11 and 12.
-func threeProcesses(t *testing.T) *proctree.Tree {
-	tree := proctree.New(t, 1000)
+func threeProcesses(t *testing.T) *procfstree.Tree {
+	tree := procfstree.New(t, 1000)
 	for pid := 10; pid <= 12; pid++ {
-		tree.Set(proctree.Process{PID: pid, Comm: "p" + strconv.Itoa(pid), Args: []string{"x"}, Start: uint64(pid)})
+		tree.Set(procfstree.Process{PID: pid, Comm: "p" + strconv.Itoa(pid), Args: []string{"x"}, Start: uint64(pid)})
 	}
 	return tree
 }
@@ -69,7 +69,7 @@ func testUnresponsiveFile(t *testing.T, file string) {
 	var snap Snapshot
 	walk(t, src, &snap, everything)
 	if file == "wchan" { // read only if the process has run
-		tree.Set(proctree.Process{PID: 11, Comm: "p11", Args: []string{"x"}, Start: 11, Voluntary: 7})
+		tree.Set(procfstree.Process{PID: 11, Comm: "p11", Args: []string{"x"}, Start: 11, Voluntary: 7})
 	}
 	blocked := newBlockingFile(t, tree, 11, file)
 	for range 3 { // the first walk finds the process unresponsive, the others skip it
@@ -89,7 +89,7 @@ func testUnresponsiveFile(t *testing.T, file string) {
 	if !blocked.unblock() {
 		t.Fatal("got no blocked read")
 	}
-	tree.Set(proctree.Process{PID: 11, Comm: "p11", Args: []string{"x"}, Start: 11})
+	tree.Set(procfstree.Process{PID: 11, Comm: "p11", Args: []string{"x"}, Start: 11})
 	eventually(t, func() bool {
 		if err := src.Walk(context.Background(), &snap); err != nil {
 			t.Fatal(err)
@@ -135,11 +135,11 @@ func TestManyUnresponsiveProcesses(t *testing.T) {
 		},
 	} {
 		t.Run(file, func(t *testing.T) {
-			tree := proctree.New(t, 1000)
+			tree := procfstree.New(t, 1000)
 			for pid := first; pid < first+count; pid++ {
-				tree.Set(proctree.Process{PID: pid, Comm: "p", Args: []string{"x"}, Start: 5, State: "D"})
+				tree.Set(procfstree.Process{PID: pid, Comm: "p", Args: []string{"x"}, Start: 5, State: "D"})
 			}
-			tree.Set(proctree.Process{PID: 99, Comm: "other", Args: []string{"x"}, Start: 5})
+			tree.Set(procfstree.Process{PID: 99, Comm: "other", Args: []string{"x"}, Start: 5})
 			src := openSource(t, tree.Root).(*procfsSource)
 			var snap Snapshot
 			walk(t, src, &snap, FieldStat)
@@ -169,9 +169,9 @@ func TestManyUnresponsiveProcesses(t *testing.T) {
 // TestNonBlockingStats checks the values of an unresponsive process that never block, in the
 // walk that finds it and in the following ones.
 func TestNonBlockingStats(t *testing.T) {
-	tree := proctree.New(t, 1000)
+	tree := procfstree.New(t, 1000)
 	for pid := 10; pid < 13; pid++ {
-		tree.Set(proctree.Process{PID: pid, Comm: "p", Args: []string{"x"}, Start: 5, State: "D", RSS: 3, VSize: 8192, SwapKB: 2})
+		tree.Set(procfstree.Process{PID: pid, Comm: "p", Args: []string{"x"}, Start: 5, State: "D", RSS: 3, VSize: 8192, SwapKB: 2})
 	}
 	src := openSource(t, tree.Root).(*procfsSource)
 	src.someNeverBlock = true
@@ -194,10 +194,10 @@ func TestNonBlockingStats(t *testing.T) {
 
 // TestMaxBlockedReads uses more unresponsive processes than reads may block.
 func TestMaxBlockedReads(t *testing.T) {
-	tree := proctree.New(t, 1000)
+	tree := procfstree.New(t, 1000)
 	var blocked []blockingFile
 	for pid := 10; pid < 12+maxBlockedReads; pid++ {
-		tree.Set(proctree.Process{PID: pid, Comm: "p", Start: 5})
+		tree.Set(procfstree.Process{PID: pid, Comm: "p", Start: 5})
 	}
 	src := openSource(t, tree.Root)
 	var snap Snapshot

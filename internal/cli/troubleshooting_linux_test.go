@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/seed57308aee/process_exporter/testdata/proctree"
+	"github.com/seed57308aee/process_exporter/test/procfstree"
 )
 
 var update = flag.Bool("update", false, "write docs/troubleshooting.md")
@@ -22,18 +22,18 @@ type problem struct {
 	title   string
 	symptom string
 	config  string
-	procs   []proctree.Process
+	procs   []procfstree.Process
 	args    []string
 	remedy  string
 }
 
 // newProcess returns a process of root, in the cgroup of init.
-func newProcess(pid, ppid int, comm string, args ...string) proctree.Process {
-	return proctree.Process{PID: pid, PPID: ppid, Comm: comm, Args: args, Start: 1000, Cgroup: "0::/init.scope\n"}
+func newProcess(pid, ppid int, comm string, args ...string) procfstree.Process {
+	return procfstree.Process{PID: pid, PPID: ppid, Comm: comm, Args: args, Start: 1000, Cgroup: "0::/init.scope\n"}
 }
 
 // inUnit returns p in a systemd unit, with this user ID.
-func inUnit(p proctree.Process, unit string, uid uint32) proctree.Process {
+func inUnit(p procfstree.Process, unit string, uid uint32) procfstree.Process {
 	p.Cgroup, p.UIDs = "0::/system.slice/"+unit+"\n", [4]uint32{uid, uid, uid, uid}
 	return p
 }
@@ -44,8 +44,8 @@ func explain(target string) []string {
 }
 
 // nginxProcesses returns a main process and a worker.
-func nginxProcesses() []proctree.Process {
-	processes := []proctree.Process{
+func nginxProcesses() []procfstree.Process {
+	processes := []procfstree.Process{
 		inUnit(newProcess(700, 1, "nginx", "nginx: master process /usr/sbin/nginx"), "nginx.service", 0),
 		inUnit(newProcess(701, 700, "nginx", "nginx: worker process"), "nginx.service", 4033),
 	}
@@ -54,10 +54,10 @@ func nginxProcesses() []proctree.Process {
 }
 
 // javaProcess returns a Java service.
-func javaProcess() []proctree.Process {
+func javaProcess() []procfstree.Process {
 	java := inUnit(newProcess(800, 1, "java", "/usr/bin/java", "-Xmx2g", "-jar", "/opt/shop/shop.jar"), "shop.service", 4077)
 	java.Exe = "/usr/lib/jvm/21/bin/java"
-	return []proctree.Process{java}
+	return []procfstree.Process{java}
 }
 
 var problems = []problem{
@@ -74,7 +74,7 @@ var problems = []problem{
 		title:   "The name is longer than 15 characters",
 		symptom: "`comm` never matches, although `ps -ef` shows the name.",
 		config:  "process_names:\n- name: me\n  comm: process-exporter\n",
-		procs:   []proctree.Process{newProcess(600, 1, "process-exporte", "/usr/bin/process-exporter")},
+		procs:   []procfstree.Process{newProcess(600, 1, "process-exporte", "/usr/bin/process-exporter")},
 		args:    explain("600"),
 		remedy:  "Linux keeps 15 bytes of a name. `check` warns about longer names. Use `comm: process-exporte`, or select by `exe`.",
 	},
@@ -108,7 +108,7 @@ var problems = []problem{
 		title:   "A group has unexpected processes",
 		symptom: "A login shell is in the group sshd.",
 		config:  "process_names:\n- name: sshd\n  comm: sshd\n",
-		procs:   []proctree.Process{newProcess(900, 1, "sshd", "sshd: bob@pts/0"), newProcess(901, 900, "bash", "-bash")},
+		procs:   []procfstree.Process{newProcess(900, 1, "sshd", "sshd: bob@pts/0"), newProcess(901, 900, "bash", "-bash")},
 		args:    explain("901"),
 		remedy: "A process that no rule matches joins the group of its nearest grouped ancestor. " +
 			"To exclude such processes, use `children: false` in the rule or `--children=false` for all rules, or add a rule for the shells.",
@@ -117,7 +117,7 @@ var problems = []problem{
 		title:   "A program that a script starts is in the wrong group",
 		symptom: "`sh start.sh` executes redis, but redis stays in the group of the shells.",
 		config:  "process_names:\n- name: redis\n  comm: redis-server\n- name: shells\n  comm: [sh, bash]\n",
-		procs: []proctree.Process{
+		procs: []procfstree.Process{
 			newProcess(850, 1, "sh", "/bin/sh", "/opt/start.sh"),
 			newProcess(851, 850, "redis-server", "redis-server *:6379"),
 		},
@@ -157,7 +157,7 @@ var problems = []problem{
 		title:   "A kernel thread is in no group",
 		symptom: "`cmdline: '.+'` does not match `kworker` and other kernel threads.",
 		config:  "process_names:\n- name: '{{.Comm}}'\n  cmdline: '.+'\n",
-		procs:   []proctree.Process{{PID: 30, PPID: 2, Comm: "kworker/0:1-events", Flags: 0x200000, Start: 100}},
+		procs:   []procfstree.Process{{PID: 30, PPID: 2, Comm: "kworker/0:1-events", Flags: 0x200000, Start: 100}},
 		args:    explain("30"),
 		remedy: "A kernel thread has no command line. " +
 			"`cmdline: '.*'` matches it, and so does `comm: kthreadd`, the parent of all kernel threads. " +
@@ -198,8 +198,8 @@ processes of other users. [configuration.md](configuration.md) describes the rul
 `)
 	for _, p := range problems {
 		t.Chdir(t.TempDir())
-		tree := proctree.New(t, 100_000)
-		tree.Set(append([]proctree.Process{inUnit(newProcess(1, 0, "systemd", "/sbin/init"), "init.scope", 0)}, p.procs...)...)
+		tree := procfstree.New(t, 100_000)
+		tree.Set(append([]procfstree.Process{inUnit(newProcess(1, 0, "systemd", "/sbin/init"), "init.scope", 0)}, p.procs...)...)
 		if err := os.WriteFile("config.yaml", []byte(p.config), 0o600); err != nil {
 			t.Fatal(err)
 		}

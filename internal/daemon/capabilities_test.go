@@ -13,7 +13,7 @@ import (
 	"github.com/seed57308aee/process_exporter/internal/config"
 	"github.com/seed57308aee/process_exporter/platform"
 	"github.com/seed57308aee/process_exporter/platform/sandbox"
-	"github.com/seed57308aee/process_exporter/testdata/proctree"
+	"github.com/seed57308aee/process_exporter/test/procfstree"
 )
 
 func TestFindMissing(t *testing.T) {
@@ -56,8 +56,8 @@ func TestFindMissing(t *testing.T) {
 // TestCheckCapabilities runs an exporter without capabilities. A reload adds and
 // removes rules that need executable paths, and the source falls back to /proc.
 func TestCheckCapabilities(t *testing.T) {
-	tree := proctree.New(t, 100_000)
-	tree.Set(proctree.Process{PID: 1, Comm: "init", Args: []string{"init"}, Start: 5})
+	tree := procfstree.New(t, 100_000)
+	tree.Set(procfstree.Process{PID: 1, Comm: "init", Args: []string{"init"}, Start: 5})
 	path := filepath.Join(t.TempDir(), "config.yaml")
 	write := func(rule string) {
 		t.Helper()

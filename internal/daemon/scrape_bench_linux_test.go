@@ -11,7 +11,7 @@ import (
 	"syscall"
 	"testing"
 
-	"github.com/seed57308aee/process_exporter/testdata/proctree"
+	"github.com/seed57308aee/process_exporter/test/procfstree"
 )
 
 // BenchmarkScrape measures scrapes from the request to the last byte of the
@@ -20,9 +20,9 @@ import (
 func BenchmarkScrape(b *testing.B) {
 	for _, processes := range []int{1000, 10_000} {
 		b.Run(fmt.Sprintf("tree/%d", processes), func(b *testing.B) {
-			tree := proctree.New(b, 100_000)
+			tree := procfstree.New(b, 100_000)
 			for pid := 1; pid <= processes; pid++ {
-				tree.Set(proctree.Process{PID: pid, Comm: "c" + strconv.Itoa(pid%50), Args: []string{"c"}, Start: 5})
+				tree.Set(procfstree.Process{PID: pid, Comm: "c" + strconv.Itoa(pid%50), Args: []string{"c"}, Start: 5})
 			}
 			measureScrapes(b, processes, "--procfs="+tree.Root)
 		})

@@ -13,7 +13,7 @@ import (
 
 	"github.com/seed57308aee/process_exporter/procfs"
 
-	"github.com/seed57308aee/process_exporter/testdata/testenv"
+	"github.com/seed57308aee/process_exporter/test/testenv"
 )
 
 // startFuse starts a FUSE server that does not reply to one operation, and a process

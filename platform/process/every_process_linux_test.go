@@ -15,7 +15,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/seed57308aee/process_exporter/testdata/testenv"
+	"github.com/seed57308aee/process_exporter/test/testenv"
 )
 
 // TestEveryProcess reads all attributes of all processes of this machine. Each has a

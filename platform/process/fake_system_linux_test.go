@@ -10,7 +10,7 @@ import (
 	"syscall"
 	"testing"
 
-	"github.com/seed57308aee/process_exporter/testdata/proctree"
+	"github.com/seed57308aee/process_exporter/test/procfstree"
 )
 
 func TestCmdlineFormats(t *testing.T) {
@@ -107,8 +107,8 @@ func TestConnectionsSkipsClosed(t *testing.T) {
 // TestParentPIDReused uses a view that has cached the PID of a parent that has exited
 // and whose PID is in use by a process with the same start time.
 func TestParentPIDReused(t *testing.T) {
-	tree := proctree.New(t, 1000)
-	tree.Set(proctree.Process{PID: 11, PPID: 1, Start: 100, Comm: "p"}, proctree.Process{PID: 12, PPID: 11, Start: 100, Comm: "p"})
+	tree := procfstree.New(t, 1000)
+	tree.Set(procfstree.Process{PID: 11, PPID: 1, Start: 100, Comm: "p"}, procfstree.Process{PID: 12, PPID: 11, Start: 100, Comm: "p"})
 	p := openIn(t, openTestTable(t, tree.Root), 12)
 	view := p.Oneshot()
 	wantEqual(t, "parent", must[int](t)(view.parentPID()), 11)
@@ -123,8 +123,8 @@ func TestParentPIDReused(t *testing.T) {
 // TestYoungerParent uses a process whose parent PID belongs to a process that started
 // later.
 func TestYoungerParent(t *testing.T) {
-	tree := proctree.New(t, 1000)
-	for _, p := range []proctree.Process{
+	tree := procfstree.New(t, 1000)
+	for _, p := range []procfstree.Process{
 		{PID: 10, PPID: 11, Start: 100}, {PID: 11, PPID: 1, Start: 200}, {PID: 12, PPID: 11, Start: 200}, {PID: 13, PPID: 12, Start: 300},
 		{PID: 20, PPID: 21, Start: 5}, {PID: 21, PPID: 20, Start: 5}, // a cycle, as inconsistent reads can produce
 	} {

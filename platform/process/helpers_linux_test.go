@@ -6,8 +6,8 @@ import (
 	"strconv"
 	"testing"
 
-	"github.com/seed57308aee/process_exporter/testdata/proctree"
-	"github.com/seed57308aee/process_exporter/testdata/testenv"
+	"github.com/seed57308aee/process_exporter/test/procfstree"
+	"github.com/seed57308aee/process_exporter/test/testenv"
 )
 
 func TestMain(m *testing.M) { os.Exit(testenv.Main(m)) }
@@ -76,11 +76,11 @@ func openIn(t *testing.T, table *Table, pid int) *Process {
 }
 
 // threeProcesses returns a fake process file system with the PIDs 10, 11 and 12.
-func threeProcesses(t *testing.T) *proctree.Tree {
+func threeProcesses(t *testing.T) *procfstree.Tree {
 	t.Helper()
-	tree := proctree.New(t, 1000)
+	tree := procfstree.New(t, 1000)
 	for pid := 10; pid <= 12; pid++ {
-		tree.Set(proctree.Process{PID: pid, Comm: "p" + strconv.Itoa(pid), Args: []string{"x"}, Start: uint64(pid)})
+		tree.Set(procfstree.Process{PID: pid, Comm: "p" + strconv.Itoa(pid), Args: []string{"x"}, Start: uint64(pid)})
 	}
 	return tree
 }

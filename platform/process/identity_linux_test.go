@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/seed57308aee/process_exporter/testdata/testenv"
+	"github.com/seed57308aee/process_exporter/test/testenv"
 )
 
 func TestUnusualNames(t *testing.T) {

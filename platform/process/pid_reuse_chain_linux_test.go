@@ -9,7 +9,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/seed57308aee/process_exporter/testdata/testenv"
+	"github.com/seed57308aee/process_exporter/test/testenv"
 )
 
 // requireSerial skips the test before Linux 6.9, which has no serial numbers.

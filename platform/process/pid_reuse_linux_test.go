@@ -11,7 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/seed57308aee/process_exporter/platform/internal/host"
-	"github.com/seed57308aee/process_exporter/testdata/testenv"
+	"github.com/seed57308aee/process_exporter/test/testenv"
 )
 
 // everyMethod returns a call of each method that can fail, by name.

@@ -14,7 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/seed57308aee/process_exporter/platform"
-	"github.com/seed57308aee/process_exporter/testdata/proctree"
+	"github.com/seed57308aee/process_exporter/test/procfstree"
 )
 
 // TestEnvironments starts the exporter with restricted or unusual mounts of /proc and in several
@@ -218,9 +218,9 @@ func worldReadableDir(t *testing.T) string {
 func TestUnexpectedProcEntries(t *testing.T) {
 	requireLinux(t)
 	for _, source := range []string{"procfs", "auto"} {
-		tree := proctree.New(t, 1000)
+		tree := procfstree.New(t, 1000)
 		for pid := 10; pid < 20; pid++ {
-			tree.Set(proctree.Process{PID: pid, Comm: "p", Args: []string{"x"}, Start: 5})
+			tree.Set(procfstree.Process{PID: pid, Comm: "p", Args: []string{"x"}, Start: 5})
 		}
 		at := func(name string) string { return filepath.Join(tree.Root, name) }
 		for _, name := range []string{"21", "023", "24x", "x25", "-26", "+27", " 28", "29\n", "99999999999999999999", "4294967297", "0", "１２",

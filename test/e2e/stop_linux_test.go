@@ -18,7 +18,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/seed57308aee/process_exporter/testdata/proctree"
+	"github.com/seed57308aee/process_exporter/test/procfstree"
 )
 
 // TestStopDuringScrapes sends SIGTERM at random times during scrapes. Each scrape gets a complete
@@ -161,9 +161,9 @@ func TestStopFinishesScrape(t *testing.T) {
 		rounds = 100
 	}
 	for range rounds {
-		tree := proctree.New(t, 1000)
+		tree := procfstree.New(t, 1000)
 		for pid := 10; pid < 20; pid++ {
-			tree.Set(proctree.Process{PID: pid, Comm: "p", Args: []string{"x"}, Start: 5})
+			tree.Set(procfstree.Process{PID: pid, Comm: "p", Args: []string{"x"}, Start: 5})
 		}
 		r := startExporter(t, "--procfs", tree.Root)
 		path := filepath.Join(tree.Root, "15", "stat")

@@ -15,7 +15,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/seed57308aee/process_exporter/testdata/proctree"
+	"github.com/seed57308aee/process_exporter/test/procfstree"
 )
 
 // chaosDuration is the duration of each client load under make chaos, and guessDuration that of
@@ -272,11 +272,11 @@ func TestConcurrentScrapesShareWalks(t *testing.T) {
 	if chaos {
 		processes = 3000 // makes walks slow
 	}
-	tree := proctree.New(t, 1000)
+	tree := procfstree.New(t, 1000)
 	for pid := 2; pid < processes; pid++ {
-		tree.Set(proctree.Process{PID: pid, Comm: "p", Args: []string{"x"}, Start: 5})
+		tree.Set(procfstree.Process{PID: pid, Comm: "p", Args: []string{"x"}, Start: 5})
 	}
-	tree.Set(proctree.Process{PID: 1, Comm: "broken", Args: []string{"x"}, Start: 5, Broken: []string{"stat"}})
+	tree.Set(procfstree.Process{PID: 1, Comm: "broken", Args: []string{"x"}, Start: 5, Broken: []string{"stat"}})
 	for _, a := range clientLoads {
 		if a.kind != "burst" && a.kind != "aborts" && a.kind != "unique" {
 			continue

@@ -1,6 +1,6 @@
-// Package proctree writes copies of /proc for tests: files of processes that do not exist, in the
+// Package procfstree writes copies of /proc for tests: files of processes that do not exist, in the
 // format of the kernel.
-package proctree
+package procfstree
 
 import (
 	"errors"
@@ -107,11 +107,11 @@ func (tr *Tree) Set(ps ...Process) {
 	tr.t.Helper()
 	for _, p := range ps {
 		tr.Remove(p.PID)
-		tr.set(p)
+		tr.writeProcess(p)
 	}
 }
 
-func (tr *Tree) set(p Process) {
+func (tr *Tree) writeProcess(p Process) {
 	dir := strconv.Itoa(p.PID)
 	main := p.MainThread
 	if len(p.Threads) == 0 {

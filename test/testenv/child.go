@@ -45,11 +45,11 @@ func Main(m *testing.M) int {
 // BuildDir returns the directory for helper programs.
 func BuildDir() string { return buildDir }
 
-// testdata returns the path of a directory next to this package.
+// testdata returns the path of a directory in testdata of the module.
 func testdata(name string) string {
 	_, file, _, _ := runtime.Caller(0)
 	if filepath.IsAbs(file) {
-		return filepath.Join(filepath.Dir(file), "..", name)
+		return filepath.Join(filepath.Dir(file), "..", "..", "testdata", name)
 	}
 	dir, _ := os.Getwd() // built with -trimpath
 	for {
