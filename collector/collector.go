@@ -30,15 +30,20 @@ type Options struct {
 	Logger  *slog.Logger
 }
 
-// Fields returns the fields that a Tracker must read. threads selects the metrics
-// by thread name, smaps those of proportional and unique memory.
-func Fields(threads, smaps bool) platform.Fields {
+// OptionalFamilies selects the families that cost extra.
+type OptionalFamilies struct {
+	Threads bool // by thread name
+	Smaps   bool // proportional and unique memory
+}
+
+// Fields returns the parts of a Sample that the metrics need.
+func (o OptionalFamilies) Fields() platform.Fields {
 	f := platform.FieldStat | platform.FieldStatus | platform.FieldIO | platform.FieldFDs |
 		platform.FieldFDLimit | platform.FieldWChan | platform.FieldTasks
-	if threads {
+	if o.Threads {
 		f |= platform.FieldTaskUsage
 	}
-	if smaps {
+	if o.Smaps {
 		f |= platform.FieldSmaps
 	}
 	return f

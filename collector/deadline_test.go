@@ -156,7 +156,8 @@ func TestDeadlineBeforeComplete(t *testing.T) {
 	defer func() { _ = src.Close() }()
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
-	tr := grouping.NewTracker(src, cancelingMatcher{rules(t, groupG), cancel}, grouping.Options{Children: true, Fields: Fields(true, true)})
+	tr := grouping.NewTracker(src, cancelingMatcher{rules(t, groupG), cancel},
+		grouping.Options{Children: true, Fields: OptionalFamilies{Threads: true, Smaps: true}.Fields()})
 	groups, err := tr.Update(ctx)
 	if err != nil || len(groups) != 1 {
 		t.Fatalf("got groups %+v, error %v, want one", groups, err)

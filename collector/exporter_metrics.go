@@ -52,15 +52,15 @@ func scrapeMetrics() []exporterMetric {
 			help: "Whether the last scrape read all processes (1) or not (0).",
 			note: "0 also if the deadline expired or `hidepid` hides processes; all values that were read are exported.",
 			collect: single(func(w *walk) float64 {
-				return boolValue(w.err == nil && !w.isPartial() && !w.health.HidePID)
+				return indicator(w.err == nil, !w.isPartial(), !w.health.HidePID)
 			})},
 		{name: exporterNamespace + "scrape_partial", kind: gauge, always: true,
 			help:    "Whether the last scrape is missing processes or values because its deadline expired (1) or not (0).",
 			note:    "`scrape_success` is then 0, too.",
-			collect: single(func(w *walk) float64 { return boolValue(w.isPartial()) })},
+			collect: single(func(w *walk) float64 { return indicator(w.isPartial()) })},
 		{name: exporterNamespace + "proc_visibility", kind: gauge,
 			help:    "Whether processes of other users are visible (1) or /proc is mounted with hidepid (0).",
-			collect: single(func(w *walk) float64 { return boolValue(!w.health.HidePID) })},
+			collect: single(func(w *walk) float64 { return indicator(!w.health.HidePID) })},
 		{name: exporterNamespace + "scrape_duration_seconds", kind: gauge,
 			help:    "Duration in seconds of the last read of all processes.",
 			collect: single(func(w *walk) float64 { return w.took.Seconds() })},

@@ -2,6 +2,7 @@ package collector
 
 import (
 	"github.com/prometheus/client_golang/prometheus"
+	"slices"
 
 	"github.com/seed57308aee/process_exporter/grouping"
 	"github.com/seed57308aee/process_exporter/platform"
@@ -72,12 +73,12 @@ func (f *family) samples(g *grouping.Group, put emit) {
 // seconds converts nanoseconds.
 func seconds(nanos uint64) float64 { return float64(nanos) / 1e9 }
 
-// boolValue returns 1 for true and 0 for false.
-func boolValue(b bool) float64 {
-	if b {
-		return 1
+// indicator returns 1 if all conditions are true, else 0.
+func indicator(conditions ...bool) float64 {
+	if slices.Contains(conditions, false) {
+		return 0
 	}
-	return 0
+	return 1
 }
 
 // gaugeFamily returns a family with one gauge per group.

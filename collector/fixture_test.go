@@ -57,7 +57,7 @@ func newFixture(t *testing.T, s setup, ps ...procfstree.Process) *fixture {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = src.Close() })
-	s.opts.Fields = Fields(!s.noThreads, !s.noSmaps)
+	s.opts.Fields = OptionalFamilies{Threads: !s.noThreads, Smaps: !s.noSmaps}.Fields()
 	c := New(Options{
 		Tracker: grouping.NewTracker(src, s.matcher, s.opts),
 		Logger:  slog.New(slog.NewTextHandler(io.Discard, nil)),

@@ -54,7 +54,7 @@ func (c *Collector) begin(ctx context.Context) (w *walk, started bool) {
 		return c.running, false
 	}
 	c.running = &walk{done: make(chan struct{})}
-	go c.run(c.running, walkDeadline(ctx))
+	go c.update(c.running, walkDeadline(ctx))
 	return c.running, true
 }
 
@@ -104,8 +104,8 @@ func walkDeadline(ctx context.Context) time.Time {
 	return end.Add(-end.Sub(now) / 10)
 }
 
-// run updates the Tracker. Only one walk runs at a time.
-func (c *Collector) run(w *walk, deadline time.Time) {
+// update updates the Tracker. Only one walk runs at a time.
+func (c *Collector) update(w *walk, deadline time.Time) {
 	ctx, cancel := context.WithDeadline(context.Background(), deadline)
 	defer cancel()
 	start := time.Now()

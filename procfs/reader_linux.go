@@ -132,7 +132,7 @@ func (r *Reader) readExtent(pid int, file string, part extent) ([]byte, error) {
 // kernel returns at most PATH_MAX-1 = 4095 bytes.
 func (r *Reader) ReadLink(pid int, file string) ([]byte, error) {
 	r.setPath(pid, file)
-	n, errno := r.readLink()
+	n, errno := r.readlinkat()
 	if errno != 0 {
 		return nil, &ReadError{PID: pid, File: file, Err: errno}
 	}
@@ -335,7 +335,7 @@ func (r *Reader) open(flags int) (fd int, errno syscall.Errno) {
 	}
 }
 
-func (r *Reader) readLink() (n int, errno syscall.Errno) {
+func (r *Reader) readlinkat() (n int, errno syscall.Errno) {
 	const maxPath = 4096
 	p, _, errno := syscall.Syscall6(unix.SYS_READLINKAT, uintptr(r.at), uintptr(unsafe.Pointer(&r.path[0])),
 		uintptr(unsafe.Pointer(&r.buf[0])), maxPath, 0, 0)

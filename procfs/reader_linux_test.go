@@ -8,22 +8,26 @@ import (
 	"testing"
 )
 
+// writeProcesses writes the files of two processes below root. Their text begins
+// with name.
+func writeProcesses(t *testing.T, root, name string) {
+	t.Helper()
+	for _, file := range []string{"7/stat", "7/task/8/stat", "9/stat"} {
+		path := filepath.Join(root, file)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(name+" "+file+"\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 // TestOpenProcess reads an open process, whose PID is then reused, and others. The
 // processes are directories that the test renames.
 func TestOpenProcess(t *testing.T) {
 	root := t.TempDir()
-	write := func(dir, name string) {
-		for _, file := range []string{"7/stat", "7/task/8/stat", "9/stat"} {
-			path := filepath.Join(root, dir, file)
-			if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-				t.Fatal(err)
-			}
-			if err := os.WriteFile(path, []byte(name+" "+file+"\n"), 0o600); err != nil {
-				t.Fatal(err)
-			}
-		}
-	}
-	write(".", "old")
+	writeProcesses(t, root, "old")
 	if err := os.WriteFile(filepath.Join(root, "stat"), []byte("btime 1\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -58,7 +62,7 @@ func TestOpenProcess(t *testing.T) {
 	if err := os.Rename(filepath.Join(root, "7"), filepath.Join(root, "gone")); err != nil {
 		t.Fatal(err)
 	}
-	write(".", "new")
+	writeProcesses(t, root, "new")
 	read("old 7/stat\n", 7)
 	readTask("old 7/task/8/stat\n")
 	read("new 9/stat\n", 9)

@@ -86,7 +86,7 @@ func NewTracker(s *config.Settings, source platform.Source, rules config.Rules) 
 		Recheck:        s.Recheck || s.RecheckLimit != 0,
 		RecheckLimit:   s.RecheckLimit,
 		RemoveEmpty:    s.RemoveEmptyGroups,
-		Fields:         collector.Fields(s.Threads, s.Smaps),
+		Fields:         collector.OptionalFamilies{Threads: s.Threads, Smaps: s.Smaps}.Fields(),
 		MaxGroups:      s.MaxGroups,
 		MaxThreadNames: s.MaxThreadNames,
 	})

@@ -94,22 +94,30 @@ func (a *authenticator) authenticate(r *http.Request, users map[string][]byte) a
 		return authBusy
 	}
 	defer a.removePending(host)
-	return a.verify(r.Context(), key, hash, password, exists)
+	return a.verify(r.Context(), attempt{key, hash, password, exists})
+}
+
+// An attempt is a login to verify.
+type attempt struct {
+	key        [sha256.Size]byte // of the cache
+	hash       []byte            // of the password, or a dummy if the user does not exist
+	password   string
+	userExists bool
 }
 
 // verify waits for its turn and compares the password, unless the client
 // disconnects first.
-func (a *authenticator) verify(ctx context.Context, key [sha256.Size]byte, hash []byte, password string, exists bool) authResult {
+func (a *authenticator) verify(ctx context.Context, try attempt) authResult {
 	select {
 	case a.comparing <- struct{}{}:
 	case <-ctx.Done():
 		return authBusy
 	}
 	start := time.Now()
-	err := a.compare(hash, []byte(password))
-	if err == nil && exists {
+	err := a.compare(try.hash, []byte(try.password))
+	if err == nil && try.userExists {
 		<-a.comparing
-		a.cache(key)
+		a.cache(try.key)
 		return authOK
 	}
 	took := time.Since(start)

@@ -101,7 +101,7 @@ func loadWebConfig(path string) (*webSettings, []fileStamp, error) {
 		c.limiter = rate.NewLimiter(rate.Every(limit.Interval), limit.Burst)
 	}
 	if file.TLSConfig.IsEnabled() {
-		if c.tls, err = loadTLS(&file.TLSConfig, c.http2); err != nil {
+		if c.tls, err = loadTLS(&file.TLSConfig, c.protocols()); err != nil {
 			return nil, stamps, err
 		}
 	}
@@ -163,9 +163,17 @@ func readWebConfig(path string) ([]byte, error) {
 	return io.ReadAll(io.LimitReader(f, maxWebConfigBytes))
 }
 
+// protocols returns the application protocols that TLS negotiates.
+func (c *webSettings) protocols() []string {
+	if c.http2 {
+		return []string{"h2", "http/1.1"}
+	}
+	return []string{"http/1.1"}
+}
+
 // loadTLS reads the certificate files. The returned configuration does not read
 // files when a client connects.
-func loadTLS(file *web.TLSConfig, http2 bool) (*tls.Config, error) {
+func loadTLS(file *web.TLSConfig, protocols []string) (*tls.Config, error) {
 	config, err := web.ConfigToTLSConfig(file)
 	if err != nil {
 		return nil, err
@@ -176,9 +184,6 @@ func loadTLS(file *web.TLSConfig, http2 bool) (*tls.Config, error) {
 	}
 	config.GetCertificate = nil
 	config.Certificates = []tls.Certificate{*certificate}
-	config.NextProtos = []string{"http/1.1"}
-	if http2 {
-		config.NextProtos = []string{"h2", "http/1.1"}
-	}
+	config.NextProtos = protocols
 	return config, nil
 }

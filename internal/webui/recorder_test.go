@@ -50,8 +50,8 @@ func (s *testRecorder) scrape() {
 
 func (s *testRecorder) advance(d time.Duration) { s.time = s.time.Add(d) }
 
-// newGroup returns a group that has used so many seconds of CPU time.
-func newGroup(name string, seconds float64) grouping.Group {
+// cpuGroup returns a group that has used so many seconds of CPU time.
+func cpuGroup(name string, seconds float64) grouping.Group {
 	g := grouping.Group{
 		Name:          name,
 		Procs:         1,
@@ -66,15 +66,15 @@ func newGroup(name string, seconds float64) grouping.Group {
 // TestRates checks rates between walks that are at least a second apart.
 func TestRates(t *testing.T) {
 	s, ctx := newTestRecorder(), context.Background()
-	s.groups = []grouping.Group{newGroup("a", 10)}
+	s.groups = []grouping.Group{cpuGroup("a", 10)}
 	if got := s.Report(ctx); got.Interval != 0 || got.Groups[0].CPU != nil || *got.Groups[0].ResidentBytes != 4096 {
 		t.Errorf("got %+v, want no rates after one walk", got)
 	}
 	s.advance(500 * time.Millisecond)
-	s.groups = []grouping.Group{newGroup("a", 10.5)}
+	s.groups = []grouping.Group{cpuGroup("a", 10.5)}
 	s.scrape() // too early
 	s.advance(3500 * time.Millisecond)
-	s.groups = []grouping.Group{newGroup("a", 12), newGroup("b", 5)}
+	s.groups = []grouping.Group{cpuGroup("a", 12), cpuGroup("b", 5)}
 	s.scrape()
 	got := s.Report(ctx)
 	if got.Interval != 4 || *got.Groups[0].CPU != 0.5 {
@@ -87,7 +87,7 @@ func TestRates(t *testing.T) {
 		t.Errorf("got %+v, want no values that were not read", g)
 	}
 	s.advance(5 * time.Second)
-	s.groups = []grouping.Group{newGroup("a", 3)} // as after a reload that moved its processes
+	s.groups = []grouping.Group{cpuGroup("a", 3)} // as after a reload that moved its processes
 	if got := s.Report(ctx); *got.Groups[0].CPU != 0 {
 		t.Errorf("got %v cores after a counter decrease, want 0", *got.Groups[0].CPU)
 	}
@@ -97,7 +97,7 @@ func TestRates(t *testing.T) {
 // seconds, fewer if scrapes cause walks, and none without requests.
 func TestWalksForRequests(t *testing.T) {
 	s, ctx := newTestRecorder(), context.Background()
-	s.groups = []grouping.Group{newGroup("a", 1)}
+	s.groups = []grouping.Group{cpuGroup("a", 1)}
 	s.scrape()
 	if s.current.last != nil {
 		t.Error("got a recorded walk without requests, want none")
@@ -130,9 +130,9 @@ func TestWalksForRequests(t *testing.T) {
 func TestHistory(t *testing.T) {
 	s, ctx := newTestRecorder(), context.Background()
 	for i := range 100 {
-		s.groups = []grouping.Group{newGroup("a", float64(i))}
+		s.groups = []grouping.Group{cpuGroup("a", float64(i))}
 		if i < 50 {
-			s.groups = append(s.groups, newGroup("exited", 1))
+			s.groups = append(s.groups, cpuGroup("exited", 1))
 		}
 		s.Report(ctx)
 		s.advance(5 * time.Second)
@@ -149,7 +149,7 @@ func TestHistory(t *testing.T) {
 // TestFailure checks that a failed walk keeps the groups and adds the error.
 func TestFailure(t *testing.T) {
 	s, ctx := newTestRecorder(), context.Background()
-	s.groups = []grouping.Group{newGroup("a", 1)}
+	s.groups = []grouping.Group{cpuGroup("a", 1)}
 	s.Report(ctx)
 	s.advance(6 * time.Second)
 	s.err = errors.New("no /proc")
@@ -179,7 +179,7 @@ func TestResponseIsCached(t *testing.T) {
 	s, ctx := newTestRecorder(), context.Background()
 	reloaded := true
 	s.describe = func(e *Exporter) { e.ReloadSuccessful = reloaded }
-	s.groups = []grouping.Group{newGroup("a", 1)}
+	s.groups = []grouping.Group{cpuGroup("a", 1)}
 	get := func() *response {
 		current := s.snapshot(ctx)
 		encoded, err := current.encodeAll(s.exporter(current))
@@ -205,7 +205,7 @@ func TestResponseIsCached(t *testing.T) {
 // TestDetailLimit checks that the number of concurrent detail responses is limited.
 func TestDetailLimit(t *testing.T) {
 	s := newTestRecorder()
-	s.groups = []grouping.Group{newGroup("a", 1)}
+	s.groups = []grouping.Group{cpuGroup("a", 1)}
 	h, err := NewHandler(s.Recorder, "/metrics")
 	if err != nil {
 		t.Fatal(err)
@@ -232,7 +232,7 @@ func TestDetailLimit(t *testing.T) {
 
 func TestHandler(t *testing.T) {
 	s := newTestRecorder()
-	s.groups = []grouping.Group{newGroup("a", 1), newGroup("a b\n</script>", 1)}
+	s.groups = []grouping.Group{cpuGroup("a", 1), cpuGroup("a b\n</script>", 1)}
 	h, err := NewHandler(s.Recorder, "/metrics")
 	if err != nil {
 		t.Fatal(err)

@@ -53,8 +53,8 @@ func Layers() []string {
 }
 
 // Enter enters the sandbox. It activates each layer that the kernel supports.
-func Enter(o Options) Report { return enter(o) }
+func Enter(o Options) Report { return activateLayers(o) }
 
 // Held returns the capabilities of all that are in the effective set of the
 // program. On systems without capabilities it returns all.
-func Held(all ...Capability) []Capability { return held(all) }
+func Held(all ...Capability) []Capability { return effective(all) }

@@ -16,12 +16,12 @@ import (
 // numbers above CAP_LAST_CAP.
 const lastCapability = 63
 
-// enter activates the layers in order. The seccomp filter is last: it requires
+// activateLayers activates the layers in order. The seccomp filter is last: it requires
 // no_new_privs, and denies system calls that Landlock needs to open its
 // directories.
-func enter(o Options) Report {
+func activateLayers(o Options) Report {
 	var r Report
-	r.Held = held(o.Keep)
+	r.Held = effective(o.Keep)
 	if err := checkThreads(); err != nil {
 		r.Missing = []error{fmt.Errorf("sandbox: %w", err)}
 		return r
@@ -60,7 +60,7 @@ func onAllThreads(call, a, b, c uintptr) error {
 	return nil
 }
 
-func held(all []Capability) (have []Capability) {
+func effective(all []Capability) (have []Capability) {
 	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
 	var data [2]unix.CapUserData
 	if unix.Capget(&header, &data[0]) != nil {

@@ -223,36 +223,40 @@ func testUsers(t *testing.T) map[string]*syscall.SysProcAttr {
 func TestSandbox(t *testing.T) {
 	for _, mode := range []string{modePlain, modeLandlock, modeKeep} {
 		for name, attr := range testUsers(t) {
-			t.Run(mode+"/"+name, func(t *testing.T) {
-				r := runChild(t, mode, attr)
-				if len(r.Operations) <= len(deniedSyscalls) {
-					t.Errorf("got %d operations, want more than %d", len(r.Operations), len(deniedSyscalls))
-				}
-				if slices.ContainsFunc(r.Missing, func(s string) bool { return strings.Contains(s, "landlock") }) {
-					t.Logf("this kernel has no Landlock: %q", r.Missing)
-				} else if len(r.Missing) > 0 {
-					t.Errorf("got missing layers %q, want none", r.Missing)
-				}
-				for operation, got := range r.Operations {
-					if may := strings.HasPrefix(operation, "may"); got.Denied == may || may && got.Err != "<nil>" {
-						t.Errorf("%s: got error %s, want permitted %v", operation, got.Err, may)
-					}
-				}
-				if r.Dumpable != 0 {
-					t.Errorf("got dumpable %d, want 0, so that processes of the same user cannot ptrace it", r.Dumpable)
-				}
-				const none = "0000000000000000"
-				want := map[string]string{"NoNewPrivs": "1", "Seccomp": "2", "CapEff": none, "CapPrm": none, "CapAmb": none}
-				if mode == modeKeep && attr == nil && os.Getuid() == 0 {
-					want["CapEff"] = fmt.Sprintf("%016x", 1<<SysPtrace|1<<uint64(Perfmon))
-					want["CapPrm"], want["CapBnd"] = want["CapEff"], want["CapEff"]
-				}
-				for key, value := range want {
-					if !strings.Contains(r.Status, key+":\t"+value+"\n") {
-						t.Errorf("got no %s %s, want it in:\n%s", key, value, r.Status)
-					}
-				}
-			})
+			t.Run(mode+"/"+name, func(t *testing.T) { checkChild(t, mode, attr) })
+		}
+	}
+}
+
+// checkChild runs a child process in the sandbox and checks what it reports.
+func checkChild(t *testing.T, mode string, attr *syscall.SysProcAttr) {
+	t.Helper()
+	r := runChild(t, mode, attr)
+	if len(r.Operations) <= len(deniedSyscalls) {
+		t.Errorf("got %d operations, want more than %d", len(r.Operations), len(deniedSyscalls))
+	}
+	if slices.ContainsFunc(r.Missing, func(s string) bool { return strings.Contains(s, "landlock") }) {
+		t.Logf("this kernel has no Landlock: %q", r.Missing)
+	} else if len(r.Missing) > 0 {
+		t.Errorf("got missing layers %q, want none", r.Missing)
+	}
+	for operation, got := range r.Operations {
+		if may := strings.HasPrefix(operation, "may"); got.Denied == may || may && got.Err != "<nil>" {
+			t.Errorf("%s: got error %s, want permitted %v", operation, got.Err, may)
+		}
+	}
+	if r.Dumpable != 0 {
+		t.Errorf("got dumpable %d, want 0, so that processes of the same user cannot ptrace it", r.Dumpable)
+	}
+	const none = "0000000000000000"
+	want := map[string]string{"NoNewPrivs": "1", "Seccomp": "2", "CapEff": none, "CapPrm": none, "CapAmb": none}
+	if mode == modeKeep && attr == nil && os.Getuid() == 0 {
+		want["CapEff"] = fmt.Sprintf("%016x", 1<<SysPtrace|1<<uint64(Perfmon))
+		want["CapPrm"], want["CapBnd"] = want["CapEff"], want["CapEff"]
+	}
+	for key, value := range want {
+		if !strings.Contains(r.Status, key+":\t"+value+"\n") {
+			t.Errorf("got no %s %s, want it in:\n%s", key, value, r.Status)
 		}
 	}
 }

@@ -8,8 +8,8 @@ import (
 	"runtime"
 )
 
-func enter(Options) Report {
+func activateLayers(Options) Report {
 	return Report{Missing: []error{fmt.Errorf("sandbox: on %s/%s: %w", runtime.GOOS, runtime.GOARCH, errors.ErrUnsupported)}}
 }
 
-func held(all []Capability) []Capability { return all }
+func effective(all []Capability) []Capability { return all }

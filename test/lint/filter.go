@@ -25,6 +25,23 @@ func filtered(a *analysis.Analyzer, drop func(*analysis.Pass, token.Pos) bool) *
 	return &out
 }
 
+// hasNolint reports whether the line of pos has a comment //nolint, as
+// golangci-lint has it.
+func hasNolint(pass *analysis.Pass, pos token.Pos) bool {
+	line := pass.Fset.Position(pos).Line
+	for _, file := range pass.Files {
+		if pos < file.FileStart || pos > file.FileEnd {
+			continue
+		}
+		for _, group := range file.Comments {
+			if strings.HasPrefix(group.List[0].Text, "//nolint:") && pass.Fset.Position(group.Pos()).Line == line {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 // ignoredError reports whether the error of the call at pos may be ignored: in
 // tests, of Close, and of output to a terminal or to a log.
 func ignoredError(pass *analysis.Pass, pos token.Pos) bool {

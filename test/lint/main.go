@@ -32,7 +32,7 @@ func main() {
 		withFlag(cyclop.NewAnalyzer(), "maxComplexity", maxCyclomatic),
 		withFlag(gocognit.Analyzer, "over", maxCognitive),
 		ineffassign.Analyzer,
-		errorlint.NewAnalyzer(),
+		filtered(errorlint.NewAnalyzer(), hasNolint),
 		filtered(errcheck.Analyzer, ignoredError),
 		noInit,
 		lineLength,
