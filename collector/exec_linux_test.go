@@ -44,7 +44,8 @@ func TestExecByAnotherThread(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = src.Close() }()
-	tr := grouping.NewTracker(src, rules(t, "- {name: g, cmdline: ["+marker+"]}"), grouping.Options{Fields: OptionalFamilies{Threads: true}.Fields()})
+	tr := grouping.NewTracker(src, rules(t, "- {name: g, cmdline: ["+marker+"]}"),
+		grouping.Options{Fields: OptionalFamilies{Threads: true}.Fields()})
 	switches(t, tr) // the usage of later processes counts from their start
 	child := startStage(t, marker)
 	child.waitFor(t, "before")
