@@ -72,13 +72,24 @@ var emptyGroupScenarios = []scenario{
 	},
 	{
 		name:  "expect without max",
-		setup: setup{config: "- {name: g, comm: [g], expect: {}}", opts: withChildren},
+		setup: setup{config: "- {name: g, comm: [g], expect: {min: 1}}", opts: withChildren},
 		first: []procfstree.Process{gWithCPU(1)},
 		steps: []step{
 			{nil, map[string]float64{
 				seriesG("num_procs"):                      1,
 				seriesG("expected_procs", "bound", "min"): 1,
 				seriesG("expected_procs", "bound", "max"): absent,
+			}},
+		},
+	},
+	{
+		name:  "expect without min",
+		setup: setup{config: "- {name: g, comm: [g], expect: {max: 1}}", opts: withChildren},
+		steps: []step{
+			{nil, map[string]float64{
+				seriesG("num_procs"):                      0,
+				seriesG("expected_procs", "bound", "min"): 0,
+				seriesG("expected_procs", "bound", "max"): 1,
 			}},
 		},
 	},

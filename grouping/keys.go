@@ -47,13 +47,13 @@ var (
 		{"children", typeBool, "Whether descendants that match no rule join the group. Default: the flag --children."},
 		{"threads", typeBool, "Whether to export metrics per thread name. Default: the flag --threads."},
 		{"smaps", typeBool, "Whether to read proportional memory from smaps. Default: the flag --gather-smaps."},
-		{"expect", typeExpect, "Expected number of processes in the group; requires a name without template fields."},
+		{"expect", typeExpect, "Expected number of processes in the group, at least one of min and max; requires a name without template fields."},
 		{"labels", typeLabels, "Additional labels of the group."},
 		{"max_groups", typeNumber, "Maximum number of groups that the rule can create; further processes count in _other."},
 		{"top", typeNumber, "Number of processes to export individually: those with the most CPU, and those with the most memory."},
 	}...)...)
 	expectKeys = []Key{
-		{"min", typeNumber, "Minimum number of processes. Default: 1, or 0 if max is 0."},
+		{"min", typeNumber, "Minimum number of processes. Default: 0."},
 		{"max", typeNumber, "Maximum number of processes. Default: no maximum."},
 	}
 )

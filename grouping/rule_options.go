@@ -92,7 +92,8 @@ func (d *decoder) number(key string, n *yaml.Node, low, high int) (int, error) {
 	return v, nil
 }
 
-// expect decodes the expected number of processes.
+// expect decodes the expected number of processes. A missing min is 0 and a missing max is
+// no maximum, but one of them must be set.
 func (d *decoder) expect(n *yaml.Node, r *Rule) error {
 	if !isSet(n) {
 		return nil
@@ -107,15 +108,15 @@ func (d *decoder) expect(n *yaml.Node, r *Rule) error {
 	if err != nil {
 		return err
 	}
-	e := &Expect{Min: 1, Max: -1}
+	if !isSet(keys["min"]) && !isSet(keys["max"]) {
+		return d.fail(n, nil, "expect has no bounds; set min, max or both, as in expect: {min: 1}")
+	}
+	e := &Expect{Max: -1}
+	if e.Min, err = d.number("min", keys["min"], 0, math.MaxInt32); err != nil {
+		return err
+	}
 	if isSet(keys["max"]) {
 		if e.Max, err = d.number("max", keys["max"], 0, math.MaxInt32); err != nil {
-			return err
-		}
-		e.Min = min(e.Min, e.Max)
-	}
-	if isSet(keys["min"]) {
-		if e.Min, err = d.number("min", keys["min"], 0, math.MaxInt32); err != nil {
 			return err
 		}
 	}

@@ -12,6 +12,7 @@ func Schema() string {
 	for name, keys := range map[string][]Key{"rule": ruleKeys, "not": selectorKeys, "expect": expectKeys} {
 		defs[name] = objectSchema(keys)
 	}
+	defs["expect"].(map[string]any)["anyOf"] = requireOneOf("min", "max", "<<")
 	root := objectSchema(fileKeys)
 	root["$schema"] = "http://json-schema.org/draft-07/schema#"
 	root["$id"] = schemaID
@@ -37,6 +38,15 @@ func objectSchema(keys []Key) map[string]any {
 		"type": "object", "properties": properties, "additionalProperties": false,
 		"patternProperties": map[string]any{"^x-|^<<$": map[string]any{}},
 	}
+}
+
+// requireOneOf returns a condition that holds for a mapping with at least one of the keys.
+func requireOneOf(keys ...string) []any {
+	var required []any
+	for _, key := range keys {
+		required = append(required, map[string]any{"required": []any{key}})
+	}
+	return required
 }
 
 func typeSchema(kind string) map[string]any {

@@ -170,6 +170,9 @@ func TestRuleOptionErrors(t *testing.T) {
 		{"no groups", "max_groups: 0", "write a number from 1"},
 		{"expect with a number", "expect: 3", "write it as expect: {min: 1}"},
 		{"expect with a template", "name: '{{.Comm}}'\n  expect: {min: 1}", "name without {{ }}"},
+		{"expect without bounds", "expect: {}", "set min, max or both"},
+		{"expect with null bounds", "expect: {min: , max: null}", "set min, max or both"},
+		{"expect with a key of the user only", "expect: {x-note: 1}", "set min, max or both"},
 		{"min above max", "expect: {min: 3, max: 2}", "above its max"},
 		{"negative", "expect: {min: -1}", "write a number from 0"},
 		{"labels with a string", "labels: a", "write it as labels:"},
@@ -239,7 +242,7 @@ func TestReachableRules(t *testing.T) {
 
 func TestExpect(t *testing.T) {
 	for text, want := range map[string]Expect{
-		"{}": {1, -1}, "{min: 2}": {2, -1}, "{max: 3}": {1, 3}, "{max: 0}": {0, 0}, "{min: 0, max: 9}": {0, 9},
+		"{min: 2}": {2, -1}, "{max: 3}": {0, 3}, "{max: 0}": {0, 0}, "{min: 0, max: 9}": {0, 9}, "{min: 2, max: null}": {2, -1},
 	} {
 		c := mustParse(t, "process_names:\n- {name: g, comm: a, expect: "+text+"}")
 		if got := c.rules[0].Expect; got == nil || *got != want {
