@@ -14,9 +14,10 @@ import (
 // waits for such a read longer than about 50 ms: it skips the process until the read
 // returns, and counts it in [Snapshot.Unresponsive].
 type Source interface {
-	// Walk finds all live processes, and reads the wanted parts of known processes. It omits processes that exit during the walk, without an error. When ctx ends,
-	// Walk returns the Samples that it has and sets Partial. An error means that no
-	// process could be listed.
+	// Walk finds all live processes, and reads the wanted parts of known processes. It
+	// omits processes that exit during the walk, without an error. When ctx ends, Walk
+	// returns the Samples that it has and sets Partial. An error means that no process
+	// could be listed.
 	Walk(ctx context.Context, snap *Snapshot) error
 
 	// Complete reads the parts in Want that the last Walk did not read, because the

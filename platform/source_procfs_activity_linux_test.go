@@ -172,8 +172,11 @@ func TestWalkAllocs(t *testing.T) {
 // its process is due, whatever its own TID.
 func TestRenamedIdleThread(t *testing.T) {
 	tree := procfstree.New(t, 1000)
-	p := &idleProcess{t: t, tree: tree, Process: procfstree.Process{PID: refreshInterval + 1, Comm: "c", Start: 5, Threads: []procfstree.Thread{
-		{TID: refreshInterval + 4, Comm: "old", Start: 5}, {TID: refreshInterval + 9, Comm: "other", Start: 5}}}}
+	p := &idleProcess{t: t, tree: tree, Process: procfstree.Process{PID: refreshInterval + 1, Comm: "c", Start: 5}}
+	p.Threads = []procfstree.Thread{
+		{TID: refreshInterval + 4, Comm: "old", Start: 5},
+		{TID: refreshInterval + 9, Comm: "other", Start: 5},
+	}
 	p.set(1, 10)
 	src := openSource(t, tree.Root)
 	var snap Snapshot

@@ -37,7 +37,10 @@ func TestIdentify(t *testing.T) {
 // unknown, and not root with user ID 0.
 func TestIdentifyWithoutStatus(t *testing.T) {
 	tree := procfstree.New(t, 1000)
-	tree.Set(procfstree.Process{PID: 10, Comm: "a", Start: 5, UIDs: [4]uint32{0, 4242424, 0, 0}}, procfstree.Process{PID: 11, Comm: "b", Start: 5})
+	tree.Set(
+		procfstree.Process{PID: 10, Comm: "a", Start: 5, UIDs: [4]uint32{0, 4242424, 0, 0}},
+		procfstree.Process{PID: 11, Comm: "b", Start: 5},
+	)
 	if err := os.Remove(filepath.Join(tree.Root, "11/status")); err != nil {
 		t.Fatal(err)
 	}
