@@ -49,7 +49,7 @@ var update = flag.Bool("update", false, "rewrite the generated files")
 // generated returns the generated tables of the manual by the name in their marker.
 func generated() map[string]string {
 	parts := make(map[string]string)
-	for what, keys := range map[string][]Key{"file keys": fileKeys, "rule keys": ruleKeys} {
+	for what, keys := range map[string][]ConfigKey{"file keys": fileKeys, "rule keys": ruleKeys} {
 		text := "| Key | Type | Description |\n|---|---|---|\n"
 		for _, k := range keys {
 			text += fmt.Sprintf("| `%s` | %s | %s |\n", k.Name, k.Type, strings.ReplaceAll(k.Help, "{{.ExeBase}}", "`{{.ExeBase}}`"))

@@ -9,7 +9,7 @@ const schemaID = "urn:process_exporter:config"
 // and validation.
 func Schema() string {
 	defs := map[string]any{}
-	for name, keys := range map[string][]Key{"rule": ruleKeys, "not": selectorKeys, "expect": expectKeys} {
+	for name, keys := range map[string][]ConfigKey{"rule": ruleKeys, "not": selectorKeys, "expect": expectKeys} {
 		defs[name] = objectSchema(keys)
 	}
 	defs["expect"].(map[string]any)["anyOf"] = requireOneOf("min", "max", "<<")
@@ -27,7 +27,7 @@ func Schema() string {
 
 // objectSchema returns the schema of a mapping. Keys that begin with x- are reserved for
 // the user.
-func objectSchema(keys []Key) map[string]any {
+func objectSchema(keys []ConfigKey) map[string]any {
 	properties := map[string]any{}
 	for _, k := range keys {
 		s := typeSchema(k.Type)

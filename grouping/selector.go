@@ -10,7 +10,14 @@ import (
 	"github.com/seed57308aee/process_exporter/platform"
 )
 
-// A selector is one condition of a rule.
+// A selector is one condition of a rule. A new selector needs:
+//   - an entry in selectorKeys (config_keys.go), whose position sets the order in
+//     which a rule compares its selectors
+//   - an entry in listKinds or regexpKinds
+//   - a case in decoder.checkItems, if some of its entries cannot match any process
+//
+// A value that [platform.Identity] lacks also needs a field there, which both
+// sources must read.
 type selector interface {
 	match(c *candidate) bool
 	needs() platform.IdentityFields
@@ -33,8 +40,7 @@ type listKind struct {
 	matches func(entry, value string) bool
 }
 
-// listKinds are the list selectors in the order in which a rule tries them. The
-// cheapest ones come first.
+// listKinds are the selectors that compare strings. Their order has no meaning.
 var listKinds = []*listKind{
 	{"comm", 0, func(c *candidate) []string { return []string{c.id.Comm} }, isEqual},
 	{"exe", platform.IdentityArgs, firstArgument, matchesFirstArgument},
@@ -124,7 +130,8 @@ type regexpKind struct {
 	get    func(c *candidate) []string
 }
 
-// regexpKinds are the selectors with regular expressions.
+// regexpKinds are the selectors that compare regular expressions. [Default] uses
+// the first one.
 var regexpKinds = []*regexpKind{
 	{"cmdline", platform.IdentityArgs, true, func(c *candidate) []string { return []string{c.commandLine()} }},
 	{"cgroup", platform.IdentityCgroups, false, func(c *candidate) []string { return c.id.Cgroups }},

@@ -1,8 +1,8 @@
 package grouping
 
-// A Key describes one key of the configuration file. The decoder, the JSON schema
+// A ConfigKey describes one key of the configuration file. The decoder, the JSON schema
 // and the tables of the documentation are all derived from the same lists of keys.
-type Key struct {
+type ConfigKey struct {
 	Name string
 	Type string // type of the value: one of the type constants below
 	Help string // one sentence
@@ -23,12 +23,13 @@ const (
 )
 
 // fileKeys are the keys of the file, ruleKeys those of a rule. Messages list them
-// and the decoder reads them in this order.
+// and the decoder reads them in this order. A rule compares its selectors in the
+// order of selectorKeys, and the selectors under not last.
 var (
-	fileKeys = []Key{
+	fileKeys = []ConfigKey{
 		{"process_names", typeRules, "Rules; the first rule that matches a process names its group."},
 	}
-	selectorKeys = []Key{
+	selectorKeys = []ConfigKey{
 		{"comm", typeStrings, "Process names, which Linux truncates to 15 bytes."},
 		{"exe", typeStrings, "First arguments (argv[0]); an entry without a slash is compared with the part after the last slash."},
 		{"cmdline", typeRegexps, "Regular expressions that must all match the command line, its arguments joined by single spaces."},
@@ -39,9 +40,9 @@ var (
 		{"container", typeStrings, "Container IDs or their first digits; * matches any container."},
 		{"cgroup", typeRegexps, "Regular expressions, one of which must match a cgroup path."},
 	}
-	ruleKeys = append([]Key{
+	ruleKeys = append([]ConfigKey{
 		{"name", typeTemplate, "Name of the group. Default: {{.ExeBase}}."},
-	}, append(append([]Key(nil), selectorKeys...), []Key{
+	}, append(append([]ConfigKey(nil), selectorKeys...), []ConfigKey{
 		{"not", typeNot, "Selectors; a process that matches any of their entries does not match the rule."},
 		{"ignore", typeBool, "Exclude the matching processes, and their children that match no rule, from all groups."},
 		{"children", typeBool, "Whether descendants that match no rule join the group. Default: the flag --children."},
@@ -52,13 +53,13 @@ var (
 		{"max_groups", typeNumber, "Maximum number of groups that the rule can create; further processes count in _other."},
 		{"top", typeNumber, "Number of processes to export individually: those with the most CPU, and those with the most memory."},
 	}...)...)
-	expectKeys = []Key{
+	expectKeys = []ConfigKey{
 		{"min", typeNumber, "Minimum number of processes. Default: 0."},
 		{"max", typeNumber, "Maximum number of processes. Default: no maximum."},
 	}
 )
 
-func keyNames(keys []Key) []string {
+func keyNames(keys []ConfigKey) []string {
 	names := make([]string, len(keys))
 	for i, k := range keys {
 		names[i] = k.Name
