@@ -30,7 +30,7 @@ type Exporter struct {
 	rules    config.Rules // those of the start
 	tracker  *grouping.Tracker
 	groups   *collector.Collector
-	metrics  *metrics
+	metrics  *metricsHandler
 	web      *webserver.WebConfig
 
 	sandboxMetrics sandboxMetrics
@@ -75,7 +75,7 @@ func New(s *config.Settings, log *slog.Logger) (*Exporter, error) {
 	}
 	e.groups.Watch(func(v collector.View) { e.checkSource(platform.Kind(v.Health.Source)) })
 	permanent := slices.Concat(e.reloads.collectors(), []prometheus.Collector{web.Collector()}, e.sandboxMetrics.collectors())
-	e.metrics = newMetrics(s, log, e.groups, permanent)
+	e.metrics = newMetricsHandler(s, log, e.groups, permanent)
 	return e, nil
 }
 

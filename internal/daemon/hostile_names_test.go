@@ -187,7 +187,7 @@ func TestHostileNames(t *testing.T) {
 	parser := startParser(t)
 	s := parse(t, "--max-groups=0", "--max-thread-names=0", "--remove-empty-groups", "--web.disable-exporter-metrics")
 	log := promslog.NewNopLogger()
-	sources, handlers := make([]*namedSource, len(nameOrigins)), make([]*metrics, len(nameOrigins))
+	sources, handlers := make([]*namedSource, len(nameOrigins)), make([]*metricsHandler, len(nameOrigins))
 	for i, o := range nameOrigins {
 		rules, err := grouping.Parse("names.yaml", []byte("process_names: ["+o.rules+"]\n"))
 		if err != nil {
@@ -195,7 +195,7 @@ func TestHostileNames(t *testing.T) {
 		}
 		sources[i] = &namedSource{first: 10}
 		tracker := NewTracker(s, sources[i], config.Rules{Matcher: rules})
-		handlers[i] = newMetrics(s, log, collector.New(collector.Options{Tracker: tracker, Logger: log}), nil)
+		handlers[i] = newMetricsHandler(s, log, collector.New(collector.Options{Tracker: tracker, Logger: log}), nil)
 	}
 	random := rand.New(rand.NewPCG(1, 2))
 	series, origin := 0, 0
@@ -212,7 +212,7 @@ func TestHostileNames(t *testing.T) {
 }
 
 // checkHostile scrapes in each format and returns the number of series.
-func checkHostile(t *testing.T, handler *metrics, parser *responseParser, names []namedIdentity) int {
+func checkHostile(t *testing.T, handler *metricsHandler, parser *responseParser, names []namedIdentity) int {
 	t.Helper()
 	text, before := 0, 0
 	eventually(t, "all names", func() bool { // several scrapes on a busy machine
@@ -247,7 +247,7 @@ func scrapeAs(t *testing.T, handler http.Handler, format expfmt.FormatType) (con
 
 // asOpenMetrics returns the metrics as OpenMetrics. The exporter does not offer
 // this format, which renames four counters without _total, but proxies convert to it.
-func asOpenMetrics(t *testing.T, handler *metrics) (contentType, body string) {
+func asOpenMetrics(t *testing.T, handler *metricsHandler) (contentType, body string) {
 	t.Helper()
 	families, err := handler.rendered.Gatherer(t.Context()).Gather()
 	if err != nil {

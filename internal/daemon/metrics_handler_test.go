@@ -55,10 +55,10 @@ func (s slowGroups) Gatherer(ctx context.Context) prometheus.Gatherer {
 	})
 }
 
-func newSlow(t *testing.T, args ...string) (slowGroups, *metrics) {
+func newSlow(t *testing.T, args ...string) (slowGroups, *metricsHandler) {
 	t.Helper()
 	groups := slowGroups{make(chan struct{}, 10), make(chan struct{})}
-	return groups, newMetrics(parse(t, args...), slog.New(slog.DiscardHandler), groups, nil)
+	return groups, newMetricsHandler(parse(t, args...), slog.New(slog.DiscardHandler), groups, nil)
 }
 
 func scrapeWith(h http.Handler, timeout string) *httptest.ResponseRecorder {

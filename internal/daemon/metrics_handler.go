@@ -14,19 +14,22 @@ import (
 	"github.com/seed57308aee/process_exporter/internal/webserver"
 )
 
-// metrics serve the metrics of groups and of the exporter.
-type metrics struct {
+// A metricsHandler serves the metrics of groups and of the exporter.
+type metricsHandler struct {
 	http.Handler // coalesces scrapes
 	rendered     *collector.Handler
 }
 
-// newMetrics returns the metrics of groups, the build information, and the
-// permanent metrics. --web.disable-exporter-metrics disables all others.
-func newMetrics(s *config.Settings, log *slog.Logger, groups collector.Groups, permanent []prometheus.Collector) *metrics {
+// newMetricsHandler returns a handler of the metrics of groups, the build
+// information, and the permanent metrics. --web.disable-exporter-metrics disables
+// all others.
+func newMetricsHandler(
+	s *config.Settings, log *slog.Logger, groups collector.Groups, permanent []prometheus.Collector,
+) *metricsHandler {
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(versioncollector.NewCollector(config.Program))
 	registry.MustRegister(permanent...)
-	m := &metrics{rendered: collector.NewHandler(groups, registry, log)}
+	m := &metricsHandler{rendered: collector.NewHandler(groups, registry, log)}
 	m.Handler = webserver.NewCoalescer(webserver.CoalescerOptions{
 		Logger: log, MaxRequests: s.MaxRequests, Render: m.rendered.Render, Variant: collector.FormatOf,
 	})
