@@ -59,6 +59,30 @@ func (c counterReader) difference(base *uint64, now uint64) uint64 {
 	return now - before
 }
 
+// cpuDifference returns the increases of user and system time since base, and adds them
+// to base. Their sum is the increase of the CPU time, which a source knows exactly. The
+// kernel estimates the division, and another source, or the exit event, may divide
+// otherwise than the sample before.
+func (c counterReader) cpuDifference(base *Counters, user, system uint64) (userIncrease, systemIncrease uint64) {
+	if !c.known {
+		return c.difference(&base.UserNanos, user), c.difference(&base.SystemNanos, system)
+	}
+	if user < base.UserNanos || system < base.SystemNanos {
+		*c.decreased |= c.kind
+	}
+	before, now := base.UserNanos+base.SystemNanos, user+system
+	if now <= before {
+		return 0, 0
+	}
+	if user > base.UserNanos {
+		userIncrease = min(user-base.UserNanos, now-before)
+	}
+	systemIncrease = now - before - userIncrease
+	base.UserNanos += userIncrease
+	base.SystemNanos += systemIncrease
+	return userIncrease, systemIncrease
+}
+
 // account adds the usage of every live process since the walk before to its group.
 func (t *Tracker) account() {
 	for i := range t.records {
@@ -66,11 +90,13 @@ func (t *Tracker) account() {
 		switch {
 		case r.group != nil:
 			t.accountProcess(r, s)
-		case r.identity == identityCurrent: // if it joins a group later, its usage until then does not count
-			d := r.advanceStat(s)
-			r.countFromStart = false
-			t.matches.unmatchedNanos += d.UserNanos + d.SystemNanos
-			r.active = r.active || d.UserNanos+d.SystemNanos > 0
+		case t.isSettled(r, s):
+			t.accountUnmatched(r, s)
+		case !r.countFromStart && r.have&platform.FieldStat == 0:
+			r.advanceStat(s) // its usage from now on counts where it is identified
+		}
+		if r.identity != identityMissing {
+			r.executed = false
 		}
 		if r.decreased|r.decreasedBefore != 0 {
 			t.health.CounterDecreases.note(r, s)
@@ -78,10 +104,25 @@ func (t *Tracker) account() {
 	}
 }
 
+// isSettled reports whether a process in no group remains there. A young process may
+// join a group by its next name: until then its usage from its start does not count.
+func (t *Tracker) isSettled(r *record, s *platform.Sample) bool {
+	return r.identity == identityCurrent && !(r.countFromStart && t.isYounger(s, youngAge))
+}
+
+// accountUnmatched counts the CPU time of a process in no group. If the process joins a
+// group later, its usage until then does not count there.
+func (t *Tracker) accountUnmatched(r *record, s *platform.Sample) {
+	d := r.advanceStat(s)
+	r.countFromStart, r.counted = false, true
+	t.matches.unmatchedNanos += d.UserNanos + d.SystemNanos
+	r.active = r.active || d.UserNanos+d.SystemNanos > 0
+}
+
 // accountProcess adds the usage of a grouped process since the sample before to its
 // group.
 func (t *Tracker) accountProcess(r *record, s *platform.Sample) {
-	if r.executed || r.mainThreadReplaced || (r.have^s.Have)&platform.FieldSwitches != 0 {
+	if r.mainThreadReplaced || (r.have^s.Have)&platform.FieldSwitches != 0 {
 		r.resetSwitches(s)
 	}
 	d := r.advanceStat(s)
@@ -93,6 +134,7 @@ func (t *Tracker) accountProcess(r *record, s *platform.Sample) {
 		r.have &^= platform.FieldSwitches
 	}
 	r.have |= s.Have
+	r.counted = true
 	g := r.group
 	g.total.add(&d)
 	g.counted |= s.Have
@@ -105,24 +147,16 @@ func (t *Tracker) accountProcess(r *record, s *platform.Sample) {
 // resetSwitches sets the base of the context switches to the current values where
 // they belong to other threads than before. The switches in between are not counted.
 func (r *record) resetSwitches(s *platform.Sample) {
-	if (r.have^s.Have)&platform.FieldSwitches != 0 && r.have&s.Have&platform.FieldStatus != 0 {
-		// One source counts the main thread, the other all threads.
-		r.base.VoluntarySwitches, r.base.NonvoluntarySwitches = s.VoluntarySwitches, s.NonvoluntarySwitches
+	if s.Have&platform.FieldStatus == 0 {
+		return
 	}
-	if r.executed {
-		r.decreasedBefore |= switchCounters // another thread may have fewer switches
-		if len(r.tasks) > 0 && s.Have&platform.FieldSwitches == 0 {
-			// The thread that calls execve(2) gets the TID of the main thread and
-			// keeps its own context switches, which were counted.
-			r.mainThreadReplaced, r.tasks = true, r.tasks[:0]
-		}
-	}
-	if r.mainThreadReplaced && s.Have&(platform.FieldStatus|platform.FieldSwitches) == platform.FieldStatus {
+	// One source counts the main thread, the other all threads.
+	otherThreads := r.have&platform.FieldStatus != 0 && (r.have^s.Have)&platform.FieldSwitches != 0
+	if otherThreads || r.mainThreadReplaced && s.Have&platform.FieldSwitches == 0 {
 		r.base.VoluntarySwitches, r.base.NonvoluntarySwitches = s.VoluntarySwitches, s.NonvoluntarySwitches
 		r.have |= platform.FieldStatus
 		r.mainThreadReplaced = false
 	}
-	r.executed = false
 }
 
 // advanceStat returns the differences of the counters of FieldStat.
@@ -132,11 +166,9 @@ func (r *record) advanceStat(s *platform.Sample) (d Counters) {
 	}
 	known := r.have&platform.FieldStat != 0
 	r.have |= platform.FieldStat
-	r.cpu = s.UserNanos + s.SystemNanos
 	cpu := counterReader{known, r.countFromStart, cpuCounters, &r.decreased}
 	faults := counterReader{known, r.countFromStart, faultCounters, &r.decreased}
-	d.UserNanos = cpu.difference(&r.base.UserNanos, s.UserNanos)
-	d.SystemNanos = cpu.difference(&r.base.SystemNanos, s.SystemNanos)
+	d.UserNanos, d.SystemNanos = cpu.cpuDifference(&r.base, s.UserNanos, s.SystemNanos)
 	d.MinorFaults = faults.difference(&r.base.MinorFaults, s.MinorFaults)
 	d.MajorFaults = faults.difference(&r.base.MajorFaults, s.MajorFaults)
 	return d

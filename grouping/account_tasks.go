@@ -10,6 +10,7 @@ func (t *Tracker) accountTasks(r *record, s *platform.Sample, d *Counters) {
 	t.alignTasks(r, s)
 	for i := range s.Tasks {
 		now, n := &s.Tasks[i], &r.tasks[i]
+		n.start = now.Start
 		difference := n.advance(now, &r.decreased)
 		if now.TID != s.PID && s.Have&platform.FieldSwitches == 0 {
 			d.addSwitches(&difference)
@@ -70,8 +71,7 @@ func (n *task) advance(now *platform.Task, decreased *counterSet) (d Counters) {
 		known := n.have&platform.FieldTaskUsage != 0
 		cpu := counterReader{known, n.countFromStart, cpuCounters, decreased}
 		faults := counterReader{known, n.countFromStart, faultCounters, decreased}
-		d.UserNanos = cpu.difference(&n.base.UserNanos, now.UserNanos)
-		d.SystemNanos = cpu.difference(&n.base.SystemNanos, now.SystemNanos)
+		d.UserNanos, d.SystemNanos = cpu.cpuDifference(&n.base, now.UserNanos, now.SystemNanos)
 		d.MinorFaults = faults.difference(&n.base.MinorFaults, now.MinorFaults)
 		d.MajorFaults = faults.difference(&n.base.MajorFaults, now.MajorFaults)
 	}

@@ -31,7 +31,7 @@ const exitEventTimeout = 60
 
 // awaitExit keeps the record of a process that is gone until its exit event.
 func (t *Tracker) awaitExit(r *record) {
-	if t.snap.Source == string(platform.KindBPF) && !r.kernelThread {
+	if t.lastWalk.bpf && !r.kernelThread {
 		t.pendingExits[r.id] = pendingExit{record: *r, at: t.snap.Now}
 	}
 }
@@ -51,6 +51,7 @@ func (t *Tracker) accountExits() {
 	}
 	for id, p := range t.pendingExits {
 		if t.snap.Now-p.at > exitEventTimeout*t.snap.TicksPerSecond {
+			t.droppedStart = max(t.droppedStart, id.Start)
 			delete(t.pendingExits, id)
 		}
 	}
@@ -82,8 +83,9 @@ func (t *Tracker) identifyExits() {
 func (t *Tracker) takePendingExit(e *platform.Exit) record {
 	p, ok := t.pendingExits[e.ID]
 	if !ok {
-		// The first walk saw all processes that had started before it.
-		return record{id: e.ID, countFromStart: e.Start >= t.firstWalk}
+		// The first walk found all processes that had started before it. A process
+		// that started before a dropped one may have been dropped as well.
+		return record{id: e.ID, countFromStart: e.Start >= t.firstWalk && e.Start > t.droppedStart, bpf: true}
 	}
 	delete(t.pendingExits, e.ID)
 	return p.record
@@ -98,7 +100,9 @@ func (t *Tracker) identifyExit(r *record, e *platform.Exit) {
 		}
 		return
 	}
-	r.executed = r.execID != 0 && r.execID != e.ExecID
+	if r.bpf && r.execID != 0 && r.execID != e.ExecID {
+		r.executed = true
+	}
 	if r.identity == identityCurrent && !r.executed && r.comm == e.Comm {
 		return
 	}

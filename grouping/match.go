@@ -53,7 +53,11 @@ func (t *Tracker) detectChange(r *record, s *platform.Sample) {
 	}
 	changed := t.credentialsChanged(r, s)
 	if r.execID != s.ExecID || r.comm != s.Comm && !s.Kernel {
-		r.executed = r.execID != 0 && r.execID != s.ExecID
+		// ExecID of the source procfs may change without execve(2).
+		if r.execID != 0 && r.execID != s.ExecID && !r.hasThreadOf(s) {
+			r.executed = true
+			r.replaceMainThread(s)
+		}
 		r.execID, r.comm = s.ExecID, s.Comm
 		changed = true
 	}
@@ -145,7 +149,7 @@ func (t *Tracker) assign(r *record, g *groupState, rule *Rule, state recordState
 		if r.executed || r.group == nil && r.countFromStart {
 			g.starts++
 		}
-		if r.have != 0 { // it was in another group, or in none
+		if r.counted { // it was in another group, or in none
 			g.groupChanges++
 		}
 		if g.isOther {

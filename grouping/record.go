@@ -30,10 +30,12 @@ type record struct {
 	state    recordState
 	identity identityState
 
-	executed           bool // called execve(2) since the last update
+	bpf                bool // the source bpf took the last sample
+	executed           bool // called execve(2) since it was identified
 	mainThreadReplaced bool // execve(2) may have replaced the main thread, whose context switches are not read yet
 	kernelThread       bool // no source reports its exit
 	countFromStart     bool // started after the first walk: its usage before the first sample counts
+	counted            bool // its usage was counted, in a group or as that of an unmatched process
 	active             bool // used a CPU since the last revalidation of its identity
 
 	decreased       counterSet // counters that decreased in this walk
@@ -49,7 +51,6 @@ type record struct {
 	rule  *Rule       // that matches the process or its ancestor; nil if none does
 	group *groupState // nil in no group
 	have  platform.Fields
-	cpu   uint64   // nanoseconds of user and system time in the last sample
 	base  Counters // values up to which usage is counted; have says which were read
 	tasks []task   // ascending by tid
 }
@@ -60,34 +61,79 @@ func (r *record) inherits() bool { return r.state == stateInherited || r.state =
 // A task is the state that the Tracker keeps of one thread.
 type task struct {
 	tid            int
-	start          uint64
-	countFromStart bool // its usage before the first sample counts
+	start          uint64 // in the last sample; 0 if unknown
+	countFromStart bool   // its usage before the first sample counts
 	comm           string
 	group          *threadGroup // nil if not determined yet
 	have           platform.Fields
 	base           Counters
 }
 
-// isSameThread reports whether now is a sample of the thread.
-func (n *task) isSameThread(now *platform.Task) bool { return n.tid == now.TID && n.start == now.Start }
+// isSameThread reports whether now is a sample of the thread. Some samples do not have
+// the start time: a TID without it identifies a thread, because the kernel reuses a TID
+// only after all others.
+func (n *task) isSameThread(now *platform.Task) bool {
+	return n.tid == now.TID && (n.start == now.Start || n.start == 0 || now.Start == 0)
+}
 
-// isSameProcess reports whether s is a sample of the process of r. PID and start
-// time are nearly sufficient. A PID that the kernel reused within one clock tick is
-// detected by the CPU time, which never decreases. A process that is being reaped
-// has no threads and no CPU time, and another source may have a coarser clock.
+// isSameProcess reports whether s is a sample of the process of r. The ID is sufficient,
+// with one exception. The source procfs cannot always distinguish two processes that
+// have the same PID and that start in the same clock tick, if the walk before began in
+// that tick. The second one is detected by its lower CPU time, because that of a
+// process never decreases. A process that is being reaped has no threads and no CPU
+// time, and the source bpf has a finer clock.
 func (t *Tracker) isSameProcess(r *record, s *platform.Sample) bool {
 	if r.id != s.ID {
 		return false
 	}
-	if t.lastWalk.sourceChanged || s.Threads == 0 || r.have&s.Have&platform.FieldStat == 0 {
+	if s.Start < t.snap.Now-t.lastWalk.elapsed || r.bpf || t.lastWalk.bpf || s.Threads == 0 || r.have&s.Have&platform.FieldStat == 0 {
 		return true
 	}
-	return s.UserNanos+s.SystemNanos >= r.cpu
+	return s.UserNanos+s.SystemNanos >= r.base.UserNanos+r.base.SystemNanos
 }
 
 // adoptSource prepares a record for samples of another source, in which ExecID and
-// Cgroup have other values for the same program, and counters have other steps.
+// Cgroup have other values for the same program, and counters have other steps. An
+// execve(2) since the sample before is not detected.
 func (r *record) adoptSource(s *platform.Sample) {
+	r.bpf = !r.bpf
 	r.execID, r.cgroup = s.ExecID, s.Cgroup
 	r.decreasedBefore = allCounters
+	if !r.hasThreadOf(s) {
+		r.replaceMainThread(s)
+	}
+}
+
+// hasThreadOf reports whether a thread other than the main thread was in the sample
+// before and is in s. Then the process has not called execve(2) in between, because that
+// ends all other threads.
+func (r *record) hasThreadOf(s *platform.Sample) bool {
+	at := 0
+	for i := range r.tasks {
+		n := &r.tasks[i]
+		for at < len(s.Tasks) && s.Tasks[at].TID < n.tid {
+			at++
+		}
+		if at < len(s.Tasks) && n.tid != r.id.PID && n.isSameThread(&s.Tasks[at]) {
+			return true
+		}
+	}
+	return false
+}
+
+// replaceMainThread notes that execve(2) may have replaced the main thread. The thread
+// that calls execve(2) gets the TID and the start time of the main thread and keeps its
+// own counters, which were counted. So the counters of the main thread continue from
+// their next values.
+func (r *record) replaceMainThread(s *platform.Sample) {
+	r.decreasedBefore |= switchCounters // the thread may have fewer context switches
+	unknown := r.have&platform.FieldTasks == 0 && !r.countFromStart
+	if s.Have&platform.FieldSwitches == 0 && (len(r.tasks) > 0 || unknown) {
+		r.mainThreadReplaced = true
+	}
+	for i := range r.tasks {
+		if n := &r.tasks[i]; n.tid == r.id.PID {
+			n.have, n.countFromStart = 0, false
+		}
+	}
 }

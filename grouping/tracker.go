@@ -49,6 +49,7 @@ type Tracker struct {
 	firstWalk    uint64 // ticks after boot at which the first walk began
 
 	pendingExits map[platform.ID]pendingExit // processes that are gone and whose exit event is missing
+	droppedStart uint64                      // latest start of a process that was dropped from pendingExits
 	exited       []record                    // exited[i] belongs to snap.Exits[i] during accountExits
 	exitIndex    map[int]int                 // index in exited by PID; empty outside of accountExits
 
@@ -61,11 +62,10 @@ type Tracker struct {
 
 // walkInfo describes the last walk, compared with the one before.
 type walkInfo struct {
-	number        uint64 // from 1
-	source        string
-	sourceChanged bool   // another source than in the walk before
-	now           uint64 // ticks after boot at which the walk began
-	elapsed       uint64 // ticks since the walk before began; 0 at the first
+	number  uint64 // from 1
+	bpf     bool   // by the source bpf
+	now     uint64 // ticks after boot at which the walk began
+	elapsed uint64 // ticks since the walk before began; 0 at the first
 }
 
 // NewTracker returns a Tracker of the processes of src with the rules of m.
@@ -136,11 +136,10 @@ func (t *Tracker) walk(ctx context.Context) error {
 		return err
 	}
 	last := t.lastWalk
-	t.lastWalk = walkInfo{number: last.number + 1, source: t.snap.Source, now: t.snap.Now}
+	t.lastWalk = walkInfo{number: last.number + 1, bpf: t.snap.Source == string(platform.KindBPF), now: t.snap.Now}
 	if last.number == 0 {
 		t.firstWalk = t.snap.Now
 	} else {
-		t.lastWalk.sourceChanged = last.source != t.snap.Source
 		t.lastWalk.elapsed = t.snap.Now - last.now
 	}
 	t.limits.full = false
@@ -171,16 +170,25 @@ func (t *Tracker) alignRecords() {
 		s := &samples[i]
 		if last := len(known) - 1; last >= 0 && known[last].id == s.ID {
 			t.records[i], known = known[last], known[:last]
-			if t.lastWalk.sourceChanged {
-				t.records[i].adoptSource(s)
-			}
-			continue
+		} else {
+			t.records[i] = t.newRecord(s)
 		}
-		// Usage from before the first walk is not counted. A process that started
-		// later is counted from its start.
-		born := t.lastWalk.number > 1 && s.Start >= t.firstWalk
-		t.records[i] = record{id: s.ID, countFromStart: born, kernelThread: s.Kernel}
+		if r := &t.records[i]; r.bpf != t.lastWalk.bpf && s.Have&platform.FieldStat != 0 {
+			r.adoptSource(s)
+		}
 	}
+}
+
+// newRecord returns the record of a process that the walk before did not find. Usage
+// from before the first walk is not counted. A process that started later is counted
+// from its start, unless an earlier walk found it.
+func (t *Tracker) newRecord(s *platform.Sample) record {
+	if p, ok := t.pendingExits[s.ID]; ok {
+		delete(t.pendingExits, s.ID)
+		return p.record
+	}
+	born := t.lastWalk.number > 1 && s.Start >= t.firstWalk
+	return record{id: s.ID, countFromStart: born, kernelThread: s.Kernel, bpf: t.lastWalk.bpf}
 }
 
 // applyNextMatcher replaces the Matcher with that of SetMatcher, and marks every
