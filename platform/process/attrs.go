@@ -5,19 +5,78 @@ import (
 	"fmt"
 )
 
-// An Attr names a value of a [Process], by the name of its psutil method if there
-// is one.
+// An Attr names an attribute of a [Process], by the name of its psutil method if
+// there is one.
 type Attr string
+
+// The attributes, in the order of [Attrs].
+const (
+	AttrPID             Attr = "pid"              // int
+	AttrPPID            Attr = "ppid"             // int
+	AttrName            Attr = "name"             // string
+	AttrStatus          Attr = "status"           // Status
+	AttrCreateTime      Attr = "create_time"      // time.Time
+	AttrExe             Attr = "exe"              // string
+	AttrCmdline         Attr = "cmdline"          // []string
+	AttrCwd             Attr = "cwd"              // string
+	AttrEnviron         Attr = "environ"          // map[string]string
+	AttrUsername        Attr = "username"         // string
+	AttrUIDs            Attr = "uids"             // Owners
+	AttrGIDs            Attr = "gids"             // Owners
+	AttrTerminal        Attr = "terminal"         // string
+	AttrNice            Attr = "nice"             // int
+	AttrIONice          Attr = "ionice"           // IOPriority
+	AttrCPUAffinity     Attr = "cpu_affinity"     // []int
+	AttrCPUNum          Attr = "cpu_num"          // int
+	AttrCPUTimes        Attr = "cpu_times"        // CPUTimes
+	AttrCPUPercent      Attr = "cpu_percent"      // float64
+	AttrNumThreads      Attr = "num_threads"      // int
+	AttrThreads         Attr = "threads"          // []Thread
+	AttrContextSwitches Attr = "num_ctx_switches" // ContextSwitches
+	AttrPageFaults      Attr = "page_faults"      // PageFaults
+	AttrMemoryInfo      Attr = "memory_info"      // MemoryInfo
+	AttrMemoryInfoEx    Attr = "memory_info_ex"   // MemoryInfoEx
+	AttrMemoryPercent   Attr = "memory_percent"   // float64, of MemoryRSS
+	AttrFootprint       Attr = "memory_footprint" // Footprint
+	AttrMemoryMaps      Attr = "memory_maps"      // []MemoryMap, by path
+	AttrIOCounters      Attr = "io_counters"      // IOCounters
+	AttrNumFDs          Attr = "num_fds"          // int
+	AttrNumHandles      Attr = "num_handles"      // only on Windows
+	AttrOpenFiles       Attr = "open_files"       // []OpenFile
+	AttrConnections     Attr = "net_connections"  // []Connection
+
+	// AsMap reads these only if they are named, as psutil's as_dict does, or
+	// because psutil does not have them.
+	AttrParent                 Attr = "parent"                   // int, 0 without a parent
+	AttrParents                Attr = "parents"                  // []int
+	AttrChildren               Attr = "children"                 // []int; lists every process
+	AttrDescendants            Attr = "children_recursive"       // []int; lists every process
+	AttrMemoryFullInfo         Attr = "memory_full_info"         // MemoryFullInfo
+	AttrMemoryMapsExt          Attr = "memory_maps_ext"          // []MemoryMap, by address
+	AttrThreadsContextSwitches Attr = "num_ctx_switches_threads" // ContextSwitches
+	AttrRlimits                Attr = "rlimits"                  // map[Resource]Limit
+	AttrIsRunning              Attr = "is_running"               // bool
+)
 
 // An attribute is one row of the attribute table.
 type attribute struct {
 	name Attr
+	use  attributeUse
 	read func(*Process) (any, error)
 }
 
+// An attributeUse states when AsMap reads an attribute.
+type attributeUse int
+
+const (
+	byDefault    attributeUse = iota
+	onRequest                 // only if named
+	otherSystems              // never: this system does not have it
+)
+
 // row returns the row that reads an attribute with a method.
-func row[T any](name Attr, method func(*Process) (T, error)) attribute {
-	return attribute{name, func(p *Process) (any, error) {
+func row[T any](name Attr, use attributeUse, method func(*Process) (T, error)) attribute {
+	return attribute{name, use, func(p *Process) (any, error) {
 		v, err := method(p)
 		if err != nil {
 			return nil, err
@@ -29,90 +88,95 @@ func row[T any](name Attr, method func(*Process) (T, error)) attribute {
 // attributes returns the attribute table in the order of Attrs.
 func attributes() []attribute {
 	return []attribute{
-		row("pid", func(p *Process) (int, error) { return p.PID(), nil }),
-		row("ppid", (*Process).PPID),
-		row("name", (*Process).Name),
-		row("status", (*Process).Status),
-		row("create_time", (*Process).CreateTime),
-		row("exe", (*Process).Exe),
-		row("cmdline", (*Process).Cmdline),
-		row("cwd", (*Process).Cwd),
-		row("environ", (*Process).Environ),
-		row("username", (*Process).Username),
-		row("uids", (*Process).UIDs),
-		row("gids", (*Process).GIDs),
-		row("terminal", (*Process).Terminal),
-		row("nice", (*Process).Nice),
-		row("ionice", (*Process).IONice),
-		row("cpu_affinity", (*Process).CPUAffinity),
-		row("cpu_num", (*Process).CPUNum),
-		row("cpu_times", (*Process).CPUTimes),
-		row("cpu_percent", (*Process).CPUPercent),
-		row("num_threads", (*Process).NumThreads),
-		row("threads", (*Process).Threads),
-		row("num_ctx_switches", (*Process).ContextSwitches),
-		row("num_ctx_switches_threads", (*Process).ThreadsContextSwitches),
-		row("page_faults", (*Process).PageFaults),
-		row("memory_info", (*Process).MemoryInfo),
-		row("memory_info_ex", (*Process).MemoryInfoEx),
-		row("memory_percent", func(p *Process) (float64, error) { return p.MemoryPercent(MemoryRSS) }),
-		row("memory_footprint", (*Process).Footprint),
-		row("memory_full_info", (*Process).MemoryFullInfo),
-		row("memory_maps", (*Process).MemoryMapsByPath),
-		row("memory_maps_ext", (*Process).MemoryMaps),
-		row("io_counters", (*Process).IOCounters),
-		row("num_fds", (*Process).NumFDs),
-		row("num_handles", (*Process).NumHandles),
-		row("open_files", (*Process).OpenFiles),
-		row("net_connections", func(p *Process) ([]Connection, error) { return p.Connections(ConnectionAll) }),
-		row("rlimits", (*Process).Rlimits),
-		row("parent", (*Process).parentPID),
-		row("parents", func(p *Process) ([]int, error) { return pidsOf(p.Parents()) }),
-		row("children", func(p *Process) ([]int, error) { return pidsOf(p.Children()) }),
-		row("children_recursive", func(p *Process) ([]int, error) { return pidsOf(p.Descendants()) }),
-		row("is_running", func(p *Process) (bool, error) { return p.Running(), nil }),
+		row(AttrPID, byDefault, func(p *Process) (int, error) { return p.PID(), nil }),
+		row(AttrPPID, byDefault, (*Process).PPID),
+		row(AttrName, byDefault, (*Process).Name),
+		row(AttrStatus, byDefault, (*Process).Status),
+		row(AttrCreateTime, byDefault, (*Process).CreateTime),
+		row(AttrExe, byDefault, (*Process).Exe),
+		row(AttrCmdline, byDefault, (*Process).Cmdline),
+		row(AttrCwd, byDefault, (*Process).Cwd),
+		row(AttrEnviron, byDefault, (*Process).Environ),
+		row(AttrUsername, byDefault, (*Process).Username),
+		row(AttrUIDs, byDefault, (*Process).UIDs),
+		row(AttrGIDs, byDefault, (*Process).GIDs),
+		row(AttrTerminal, byDefault, (*Process).Terminal),
+		row(AttrNice, byDefault, (*Process).Nice),
+		row(AttrIONice, byDefault, (*Process).IONice),
+		row(AttrCPUAffinity, byDefault, (*Process).CPUAffinity),
+		row(AttrCPUNum, byDefault, (*Process).CPUNum),
+		row(AttrCPUTimes, byDefault, (*Process).CPUTimes),
+		row(AttrCPUPercent, byDefault, (*Process).CPUPercent),
+		row(AttrNumThreads, byDefault, (*Process).NumThreads),
+		row(AttrThreads, byDefault, (*Process).Threads),
+		row(AttrContextSwitches, byDefault, (*Process).ContextSwitches),
+		row(AttrPageFaults, byDefault, (*Process).PageFaults),
+		row(AttrMemoryInfo, byDefault, (*Process).MemoryInfo),
+		row(AttrMemoryInfoEx, byDefault, (*Process).MemoryInfoEx),
+		row(AttrMemoryPercent, byDefault, func(p *Process) (float64, error) { return p.MemoryPercent(MemoryRSS) }),
+		row(AttrFootprint, byDefault, (*Process).Footprint),
+		row(AttrMemoryMaps, byDefault, (*Process).MemoryMapsByPath),
+		row(AttrIOCounters, byDefault, (*Process).IOCounters),
+		row(AttrNumFDs, byDefault, (*Process).NumFDs),
+		row(AttrNumHandles, otherSystems, (*Process).NumHandles),
+		row(AttrOpenFiles, byDefault, (*Process).OpenFiles),
+		row(AttrConnections, byDefault, func(p *Process) ([]Connection, error) { return p.Connections(ConnectionAll) }),
+		row(AttrParent, onRequest, (*Process).parentPID),
+		row(AttrParents, onRequest, (*Process).ParentPIDs),
+		row(AttrChildren, onRequest, (*Process).ChildPIDs),
+		row(AttrDescendants, onRequest, (*Process).DescendantPIDs),
+		row(AttrMemoryFullInfo, onRequest, (*Process).MemoryFullInfo),
+		row(AttrMemoryMapsExt, onRequest, (*Process).MemoryMaps),
+		row(AttrThreadsContextSwitches, onRequest, (*Process).ThreadsContextSwitches),
+		row(AttrRlimits, onRequest, (*Process).Rlimits),
+		row(AttrIsRunning, onRequest, func(p *Process) (bool, error) { return p.Running(), nil }),
 	}
 }
 
-// Attrs returns the names of all attributes.
+// Attrs returns the names of all attributes that this operating system has.
 func Attrs() []Attr {
 	var names []Attr
 	for _, a := range attributes() {
-		names = append(names, a.name)
+		if a.use != otherSystems {
+			names = append(names, a.name)
+		}
 	}
 	return names
 }
 
-// Attr reads one attribute. The value has the result type of the method. Relatives
-// are PIDs; the parent of a process without one is 0. An unknown name is an error
-// that matches [ErrInvalid].
+// Attr reads one attribute. The value has the type in the comment of the constant.
+// An unknown name is an error that matches [ErrInvalid], and the name of an
+// attribute of another operating system is one that matches [ErrUnsupported].
 func (p *Process) Attr(name Attr) (any, error) {
-	for _, a := range attributes() {
-		if a.name == name {
-			return a.read(p)
-		}
+	rows, err := p.selectAttributes(name)
+	if err != nil {
+		return nil, err
 	}
-	return nil, p.wrap(fmt.Sprintf("attribute %q", name), ErrInvalid)
+	return rows[0].read(p)
 }
 
-// AsMap reads attributes with [Process.Oneshot]: those named, or all. An attribute
+// AsMap reads attributes through one view: see [Process.Oneshot]. Without names it
+// reads those of psutil's as_dict, which does not include relatives. An attribute
 // that fails with [ErrAccessDenied], [ErrZombie] or [ErrTooLarge] has the value
-// denied. Without names AsMap omits unsupported attributes; a named one is an
-// error, and so is a process that is gone. Its psutil counterpart is as_dict.
+// denied. An attribute that this kernel lacks is omitted, or an error if it is
+// named. A process that is gone is an error. Its psutil counterpart is as_dict.
+//
+// AsMap makes about 60 system calls without names.
 func (p *Process) AsMap(denied any, names ...Attr) (map[Attr]any, error) {
-	named := len(names) > 0
-	if !named {
-		names = Attrs()
+	rows, err := p.selectAttributes(names...)
+	if err != nil {
+		return nil, err
 	}
+	named := len(names) > 0
 	view := p.Oneshot()
-	all := make(map[Attr]any, len(names))
-	for _, name := range names {
-		value, err := view.Attr(name)
+	all := make(map[Attr]any, len(rows))
+	for _, a := range rows {
+		value, err := a.read(view)
 		switch {
 		case err == nil:
-			all[name] = value
+			all[a.name] = value
 		case errors.Is(err, ErrAccessDenied), errors.Is(err, ErrZombie), errors.Is(err, ErrTooLarge):
-			all[name] = denied
+			all[a.name] = denied
 		case errors.Is(err, ErrUnsupported) && !named:
 		default:
 			return nil, err
@@ -121,7 +185,34 @@ func (p *Process) AsMap(denied any, names ...Attr) (map[Attr]any, error) {
 	return all, nil
 }
 
-// Rlimits returns the limits of all resources that the kernel has.
+// selectAttributes returns the rows of names, in their order. Without names it
+// returns the rows that AsMap reads by default.
+func (p *Process) selectAttributes(names ...Attr) ([]attribute, error) {
+	const op = "read attributes"
+	table := attributes()
+	var selected []attribute
+	byName := make(map[Attr]attribute, len(table))
+	for _, a := range table {
+		byName[a.name] = a
+		if len(names) == 0 && a.use == byDefault {
+			selected = append(selected, a)
+		}
+	}
+	for _, name := range names {
+		a, ok := byName[name]
+		if !ok {
+			return nil, p.wrap(op, because(ErrInvalid, fmt.Sprintf("unknown attribute %q", name)))
+		}
+		if a.use == otherSystems {
+			return nil, p.wrap(op, because(ErrUnsupported, fmt.Sprintf("only Windows has the attribute %q", name)))
+		}
+		selected = append(selected, a)
+	}
+	return selected, nil
+}
+
+// Rlimits returns the limits of all resources that the kernel has. It makes one
+// system call per resource.
 func (p *Process) Rlimits() (map[Resource]Limit, error) {
 	limits := make(map[Resource]Limit)
 	for _, r := range Resources() {
@@ -135,25 +226,4 @@ func (p *Process) Rlimits() (map[Resource]Limit, error) {
 		limits[r] = limit
 	}
 	return limits, nil
-}
-
-func (p *Process) parentPID() (int, error) {
-	parent, err := p.Parent()
-	if err != nil || parent == nil {
-		return 0, err
-	}
-	return parent.PID(), parent.Close()
-}
-
-// pidsOf closes processes and returns their PIDs.
-func pidsOf(all []*Process, err error) ([]int, error) {
-	if err != nil {
-		return nil, err
-	}
-	pids := make([]int, len(all))
-	for i, p := range all {
-		pids[i] = p.PID()
-	}
-	CloseAll(all)
-	return pids, nil
 }

@@ -56,7 +56,8 @@ func ParseConnectionKind(name string) (ConnectionKind, error) {
 	case "unix":
 		return ConnectionUnix, nil
 	}
-	return 0, fmt.Errorf("process: connection kind %q: %w", name, ErrInvalid)
+	const want = "all, inet, inet4, inet6, tcp, tcp4, tcp6, udp, udp4, udp6 or unix"
+	return 0, fmt.Errorf("process: connection kind %q: %w: want %s", name, ErrInvalid, want)
 }
 
 // A ConnStatus is the state of a TCP connection: a TCP_* constant of the kernel.
@@ -134,7 +135,7 @@ var socketFiles = [...]socketFile{
 func (p *Process) Connections(kinds ConnectionKind) ([]Connection, error) {
 	const op = "connections"
 	if kinds == 0 || kinds&^ConnectionAll != 0 {
-		return nil, p.wrap(op, ErrInvalid)
+		return nil, p.invalid(op, "connection kinds %#x are not a union of the constants", uint8(kinds))
 	}
 	fds, err := p.sockets(op)
 	if err != nil || len(fds) == 0 {

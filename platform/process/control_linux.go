@@ -2,6 +2,7 @@ package process
 
 import (
 	"errors"
+	"fmt"
 	"syscall"
 	"unsafe"
 
@@ -76,7 +77,8 @@ func (h *linuxHandle) setLimit(r Resource, to Limit) error {
 	if err != nil {
 		return err
 	}
-	return invalidArgument(unix.Prlimit(pid, resourceNumbers[r], &unix.Rlimit{Cur: to.Soft, Max: to.Hard}, nil))
+	err = unix.Prlimit(pid, resourceNumbers[r], &unix.Rlimit{Cur: to.Soft, Max: to.Hard}, nil)
+	return invalidArgument(err, "the kernel does not accept the limits")
 }
 
 // affinity doubles the buffer until the CPU mask of the kernel fits.
@@ -136,15 +138,15 @@ func (h *linuxHandle) setAffinity(cpus []int) error {
 	}
 	_, _, errno := unix.Syscall(unix.SYS_SCHED_SETAFFINITY, uintptr(pid), uintptr(len(mask)), uintptr(unsafe.Pointer(&mask[0])))
 	if errno != 0 {
-		return invalidArgument(errno)
+		return invalidArgument(errno, "none of the CPUs exists in the cpuset of the process")
 	}
 	return nil
 }
 
-// invalidArgument returns ErrInvalid in place of EINVAL.
-func invalidArgument(err error) error {
+// invalidArgument returns ErrInvalid with a reason in place of EINVAL.
+func invalidArgument(err error, reason string) error {
 	if errors.Is(err, syscall.EINVAL) {
-		return ErrInvalid
+		return because(ErrInvalid, reason)
 	}
 	return err
 }
@@ -171,7 +173,7 @@ func (h *linuxHandle) signal(s syscall.Signal) error {
 		if !h.ownPIDs { // the process is in a PID namespace above this one
 			return ErrUnsupported
 		}
-		return ErrInvalid
+		return because(ErrInvalid, fmt.Sprintf("the kernel has no signal %d", int(s)))
 	}
 	return err
 }

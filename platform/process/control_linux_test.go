@@ -140,8 +140,8 @@ func TestWaitForChild(t *testing.T) {
 				t.Fatal(err)
 			}
 			p := openProcess(t, cmd.Process.Pid)
-			if _, err := p.Wait(ended()); !errors.Is(err, ErrTimeout) || !errors.Is(err, context.Canceled) {
-				t.Errorf("got error %v, want ErrTimeout", err)
+			if _, err := p.Wait(ended()); errors.Is(err, ErrTimeout) || !errors.Is(err, context.Canceled) {
+				t.Errorf("got error %v, want context.Canceled without ErrTimeout", err)
 			}
 			stdin.Close()
 			for range 2 { // the second call returns the stored status
@@ -170,8 +170,8 @@ func TestWaitForGrandchild(t *testing.T) {
 		t.Fatal(err)
 	}
 	testenv.Eventually(t, func() bool { return statusOf(t, p) == StatusZombie })
-	if _, err := p.Wait(ended()); !errors.Is(err, ErrTimeout) {
-		t.Errorf("zombie of another parent: got error %v, want ErrTimeout", err)
+	if _, err := p.Wait(ended()); !errors.Is(err, context.Canceled) {
+		t.Errorf("zombie of another parent: got error %v, want context.Canceled", err)
 	}
 	if err := parent.Resume(); err != nil {
 		t.Fatal(err)
@@ -281,7 +281,7 @@ func TestAll(t *testing.T) {
 	defer kept.Close()
 	wantEqual(t, "kept", must[int](t)(kept.PPID()), os.Getppid())
 	for range All() {
-		break // All closes the current process when the loop ends early
+		break
 	}
 	for _, pid := range []int{-1, 0, 1 << 30} {
 		wantEqual(t, strconv.Itoa(pid), must[bool](t)(Exists(pid)), false)
@@ -299,10 +299,10 @@ func TestConcurrentUse(t *testing.T) {
 	for k := range 8 {
 		all.Go(func() {
 			for _, name := range Attrs() {
-				if _, err := p.Attr(name); err != nil && name != "num_handles" {
+				if _, err := p.Attr(name); err != nil {
 					t.Errorf("%s: %v", name, err)
 				}
-				if _, err := view.Attr(name); err != nil && name != "num_handles" {
+				if _, err := view.Attr(name); err != nil {
 					t.Errorf("%s of a view: %v", name, err)
 				}
 			}

@@ -2,8 +2,8 @@ package process
 
 import (
 	"context"
-	"fmt"
 	"math"
+	"slices"
 	"sync"
 	"time"
 )
@@ -40,16 +40,77 @@ type cpuMeter struct {
 	used  time.Duration
 }
 
+func (m *cpuMeter) clone() *cpuMeter {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return &cpuMeter{valid: m.valid, at: m.at, used: m.used}
+}
+
+// meters holds the cpuMeters of the processes that iterations have returned. An
+// iteration removes those of processes that have exited.
+type meters struct {
+	mu    sync.Mutex // guards byPID
+	byPID map[int]meterOf
+}
+
+type meterOf struct {
+	id ID
+	*cpuMeter
+}
+
+// get returns the meter of a process.
+func (m *meters) get(id ID) *cpuMeter {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if known, ok := m.byPID[id.PID]; ok && known.id == id {
+		return known.cpuMeter
+	}
+	if m.byPID == nil {
+		m.byPID = make(map[int]meterOf)
+	}
+	added := new(cpuMeter)
+	m.byPID[id.PID] = meterOf{id, added}
+	return added
+}
+
+// retain removes the meters of all processes but these, whose PIDs ascend.
+func (m *meters) retain(pids []int) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for pid := range m.byPID {
+		if _, ok := slices.BinarySearch(pids, pid); !ok {
+			delete(m.byPID, pid)
+		}
+	}
+}
+
+// meter returns the cpuMeter of p.
+func (p *Process) meter() *cpuMeter {
+	s := p.shared
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.meter != nil:
+	case s.tree != nil:
+		s.meter = s.table.meters.get(s.id)
+	default:
+		s.meter = new(cpuMeter)
+	}
+	return s.meter
+}
+
 // CPUPercent returns the CPU use since the last call on p or one of its views, in
-// percent of one CPU. The first call returns 0. Its psutil counterpart is
-// cpu_percent(None).
+// percent of one CPU. The first call returns 0. For a Process of [All] it is the use
+// since the last call on a Process of any iteration: from the second iteration on,
+// the first call returns the use since the previous iteration. It reads
+// /proc/PID/stat. Its psutil counterpart is cpu_percent(None).
 func (p *Process) CPUPercent() (float64, error) {
 	times, err := p.CPUTimes()
 	if err != nil {
 		return 0, err
 	}
 	now, used := time.Now(), times.User+times.System
-	m := &p.shared.cpu
+	m := p.meter()
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	percent := 0.0
@@ -66,7 +127,7 @@ func (p *Process) CPUPercent() (float64, error) {
 func (p *Process) CPUPercentOver(ctx context.Context, interval time.Duration) (float64, error) {
 	const op = "cpu percent"
 	if interval <= 0 {
-		return 0, p.wrap(op, ErrInvalid)
+		return 0, p.invalid(op, "interval %v is not greater than 0", interval)
 	}
 	uncached := &Process{shared: p.shared} // a view would return one value twice
 	before, err := uncached.CPUTimes()
@@ -78,7 +139,7 @@ func (p *Process) CPUPercentOver(ctx context.Context, interval time.Duration) (f
 	defer timer.Stop()
 	select {
 	case <-ctx.Done():
-		return 0, p.wrap(op, fmt.Errorf("interrupted: %w", ctx.Err()))
+		return 0, p.interrupted(op, ctx)
 	case <-timer.C:
 	}
 	after, err := uncached.CPUTimes()

@@ -14,7 +14,7 @@
 //	defer p.Close()
 //	times, err := p.CPUTimes()
 //
-// Read several values that belong together, with one read of each file:
+// Read several values with one read of each file:
 //
 //	view := p.Oneshot()
 //	name, err := view.Name()
@@ -37,10 +37,11 @@
 //   - [ErrGone]: the process has exited and was reaped.
 //   - [ErrZombie]: the process has exited and is not reaped. It matches ErrGone too.
 //   - [ErrAccessDenied]: the kernel denied the operation.
-//   - [ErrTimeout]: a wait ended before the process did.
+//   - [ErrNoParent]: no parent is visible.
+//   - [ErrTimeout]: the deadline of a wait passed before the process exited.
 //   - [ErrTooLarge]: a file has more text than any program can be started with.
 //   - [ErrUnsupported]: this kernel or operating system lacks the value.
-//   - [ErrInvalid]: an argument is never valid.
+//   - [ErrInvalid]: an argument is never valid. The error states the reason.
 //
 // # Concurrency
 //

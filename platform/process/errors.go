@@ -22,12 +22,15 @@ var (
 	// ErrTooLarge means that the text of a file is longer than the read limit. A
 	// process can make its command line and environment appear to be gigabytes.
 	ErrTooLarge = procfs.ErrTooLarge
-	// ErrTimeout means that a wait ended before the process did.
+	// ErrNoParent means that no parent is visible: the process is the first of its
+	// PID namespace, or its parent is hidden or has just exited.
+	ErrNoParent = errors.New("process has no parent")
+	// ErrTimeout means that the deadline of a wait passed before the process exited.
 	ErrTimeout = errors.New("timed out")
 	// ErrUnsupported means that the operating system, the kernel or the mounted
 	// process file system lacks the value or the operation.
 	ErrUnsupported = errors.ErrUnsupported
-	// ErrInvalid means that an argument is never valid.
+	// ErrInvalid means that an argument is never valid. The error states the reason.
 	ErrInvalid = fs.ErrInvalid
 )
 
@@ -41,7 +44,7 @@ func (zombieError) Is(target error) bool { return target == ErrGone }
 // An Error records a failed operation on a process.
 type Error struct {
 	PID  int
-	Name string // of the main thread when the process was opened; "" if unknown
+	Name string // when the error occurred, or the last known one; "" if unknown
 	Op   string // the operation, such as "environ" or "set nice"
 	Kind error  // one of the sentinels, or nil
 	Err  error  // the cause; nil if Kind is enough
@@ -76,11 +79,14 @@ func (e *Error) Unwrap() []error {
 // process is gone only if it is: files that need the memory of a process return
 // them for kernel threads and zombies too.
 func (p *Process) wrap(op string, err error) error {
-	e := &Error{PID: p.shared.id.PID, Name: p.shared.name, Op: op, Err: err}
+	e := &Error{PID: p.shared.id.PID, Name: p.currentName(), Op: op, Err: err}
 	var known *Error
+	var reason *reasonError
 	switch {
 	case errors.As(err, &known):
 		e.Kind, e.Err = known.Kind, known.Err
+	case errors.As(err, &reason):
+		e.Kind = reason.kind
 	case errors.Is(err, syscall.EACCES), errors.Is(err, syscall.EPERM):
 		e.Kind = ErrAccessDenied
 	case errors.Is(err, ErrUnsupported), errors.Is(err, ErrInvalid):
@@ -89,7 +95,7 @@ func (p *Process) wrap(op string, err error) error {
 		e.Kind, e.Err = ErrTooLarge, nil
 	case errors.Is(err, syscall.ESRCH), errors.Is(err, syscall.ENOENT):
 		e.Kind = p.missingKind()
-	case errors.Is(err, ErrGone), errors.Is(err, ErrAccessDenied):
+	case errors.Is(err, ErrGone), errors.Is(err, ErrAccessDenied), errors.Is(err, ErrNoParent):
 		e.Kind, e.Err = kindOf(err), nil
 	}
 	return e
@@ -97,7 +103,7 @@ func (p *Process) wrap(op string, err error) error {
 
 // kindOf returns the most specific sentinel that err matches, or nil.
 func kindOf(err error) error {
-	for _, kind := range [...]error{ErrZombie, ErrGone, ErrAccessDenied, ErrTooLarge, ErrTimeout, ErrUnsupported, ErrInvalid} {
+	for _, kind := range [...]error{ErrZombie, ErrGone, ErrAccessDenied, ErrTooLarge, ErrNoParent, ErrTimeout, ErrUnsupported, ErrInvalid} {
 		if errors.Is(err, kind) {
 			return kind
 		}
@@ -107,16 +113,38 @@ func kindOf(err error) error {
 
 // missingKind returns why a file of the process does not exist.
 func (p *Process) missingKind() error {
-	s := p.shared
-	if s.handle.gone() {
+	h, ok := p.shared.borrow()
+	if !ok {
+		return nil
+	}
+	defer p.release()
+	if h.gone() {
 		return ErrGone
 	}
-	state, err := p.state()
+	state, err := p.state(h)
 	switch {
 	case err == nil && (state == 'Z' || state == 'X'):
 		return ErrZombie
-	case s.handle.gone(): // it exited after the first check
+	case h.gone(): // it exited after the first check
 		return ErrGone
 	}
 	return ErrUnsupported
+}
+
+// A reasonError states why an operation fails with a sentinel.
+type reasonError struct {
+	kind   error
+	reason string
+}
+
+func because(kind error, reason string) error { return &reasonError{kind, reason} }
+
+func (e *reasonError) Error() string { return e.reason }
+
+func (e *reasonError) Unwrap() error { return e.kind }
+
+// invalid returns the Error of an operation on p with an argument that is never
+// valid.
+func (p *Process) invalid(op, format string, args ...any) error {
+	return p.wrap(op, because(ErrInvalid, fmt.Sprintf(format, args...)))
 }

@@ -32,14 +32,15 @@ func (f *fakeHandle) read(_ []byte, file string) ([]byte, error) {
 	return []byte(text), nil
 }
 
-func (f *fakeHandle) readAll(buf []byte, file string) ([]byte, error) { return f.read(buf, file) }
-func (f *fakeHandle) link(buf []byte, file string) ([]byte, error)    { return f.read(buf, file) }
-func (f *fakeHandle) numbers([]byte, string) ([]int, error)           { return f.fds, f.errs["list"] }
-func (f *fakeHandle) stat(file string) (fileID, error)                { return fileID{regular: true}, f.errs[file] }
-func (f *fakeHandle) gone() bool                                      { return f.isGone }
-func (f *fakeHandle) serial() (uint64, error)                         { return 0, f.errs["serial"] }
-func (f *fakeHandle) setNice(int) error                               { return f.errs["setNice"] }
-func (f *fakeHandle) limit(Resource) (Limit, error)                   { return Limit{}, f.errs["limit"] }
+func (f *fakeHandle) readAll(buf []byte, file string) ([]byte, error)   { return f.read(buf, file) }
+func (f *fakeHandle) readStart(buf []byte, file string) ([]byte, error) { return f.read(buf, file) }
+func (f *fakeHandle) link(buf []byte, file string) ([]byte, error)      { return f.read(buf, file) }
+func (f *fakeHandle) numbers([]byte, string) ([]int, error)             { return f.fds, f.errs["list"] }
+func (f *fakeHandle) stat(file string) (fileID, error)                  { return fileID{regular: true}, f.errs[file] }
+func (f *fakeHandle) gone() bool                                        { return f.isGone }
+func (f *fakeHandle) serial() (uint64, error)                           { return 0, f.errs["serial"] }
+func (f *fakeHandle) setNice(int) error                                 { return f.errs["setNice"] }
+func (f *fakeHandle) limit(Resource) (Limit, error)                     { return Limit{}, f.errs["limit"] }
 func (f *fakeHandle) signal(s syscall.Signal) error {
 	f.signals = append(f.signals, s)
 	return f.errs["signal"]

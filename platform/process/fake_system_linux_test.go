@@ -164,7 +164,7 @@ func TestInvalidArguments(t *testing.T) {
 	p, _ := fakeProcess("S")
 	_, err1 := p.CPUPercentOver(t.Context(), -1)
 	_, err2 := p.CPUPercentOver(t.Context(), 0)
-	_, err3 := p.MemoryPercent(MemorySwap + 1)
+	_, err3 := p.MemoryPercent(MemoryKind(memoryKinds))
 	_, err4 := p.Rlimit(-1)
 	_, err5 := p.Connections(ConnectionAll + 1)
 	_, err6 := Open(-1)

@@ -4,6 +4,9 @@ import (
 	"cmp"
 	"errors"
 	"slices"
+	"sync"
+	"syscall"
+	"time"
 )
 
 // PPID returns the PID of the parent, or 0 if no parent is visible. It changes when
@@ -16,15 +19,20 @@ func (p *Process) PPID() (int, error) {
 	return stat.PPID, nil
 }
 
-// Parent returns the parent, or nil if no parent is visible. The caller closes it.
+// Parent returns the parent. The caller closes it. If no parent is visible, as for
+// process 1, the error matches [ErrNoParent].
 func (p *Process) Parent() (*Process, error) {
+	const op = "parent"
 	ppid, err := p.PPID()
-	if err != nil || ppid == 0 {
+	if err != nil {
 		return nil, err
+	}
+	if ppid == 0 {
+		return nil, p.wrap(op, ErrNoParent)
 	}
 	parent, err := p.shared.table.Open(ppid)
 	if errors.Is(err, ErrGone) {
-		return nil, nil //nolint:nilnil // no parent is not an error
+		return nil, p.wrap(op, ErrNoParent)
 	}
 	if err != nil {
 		return nil, err
@@ -33,9 +41,21 @@ func (p *Process) Parent() (*Process, error) {
 	// PID. It started later than p, or p is not its child.
 	if parent.ID().Start > p.ID().Start || !p.hasParent(ppid) {
 		_ = parent.Close()
-		return nil, nil //nolint:nilnil // as above
+		return nil, p.wrap(op, ErrNoParent)
 	}
 	return parent, nil
+}
+
+// parentPID returns the PID of the parent, or 0 if no parent is visible.
+func (p *Process) parentPID() (int, error) {
+	parent, err := p.Parent()
+	if errors.Is(err, ErrNoParent) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, err
+	}
+	return parent.PID(), parent.Close()
 }
 
 // hasParent reports whether the PID of the parent is ppid now. The kernel assigns a
@@ -47,98 +67,235 @@ func (p *Process) hasParent(ppid int) bool {
 }
 
 // Parents returns the ancestors, starting with the parent. The caller closes them,
-// with [CloseAll] for example.
+// with [CloseAll] for example, also if there is an error: the result then has the
+// ancestors that could be opened. It opens each ancestor.
 func (p *Process) Parents() ([]*Process, error) {
 	var all []*Process
-	for at := p; ; {
-		parent, err := at.Parent()
-		if errors.Is(err, ErrGone) && at != p { // an ancestor has just exited
-			return all, nil
-		}
-		if err != nil {
-			CloseAll(all)
-			return nil, err
-		}
-		if parent == nil || parent.Equal(p) {
-			return all, nil
+	for at := p; ; at = all[len(all)-1] {
+		parent, err := p.ancestorAfter(at)
+		if parent == nil {
+			return all, err
 		}
 		all = append(all, parent)
+	}
+}
+
+// ParentPIDs returns the PIDs of the ancestors, starting with the parent. It opens
+// one ancestor at a time.
+func (p *Process) ParentPIDs() ([]int, error) {
+	pids := []int{}
+	for at := p; ; {
+		parent, err := p.ancestorAfter(at)
+		if at != p {
+			_ = at.Close()
+		}
+		if err != nil {
+			return nil, err
+		}
+		if parent == nil {
+			return pids, nil
+		}
+		pids = append(pids, parent.PID())
 		at = parent
 	}
 }
 
-// Children returns the child processes, ascending by PID. It reads /proc/PID/stat
-// of every process. The caller closes the children, with [CloseAll] for example.
-func (p *Process) Children() ([]*Process, error) {
-	const op = "children"
-	byParent, err := p.relationsByParent(op)
+// ancestorAfter returns the parent of at, which is p or an ancestor of p. It returns
+// nil after the last ancestor.
+func (p *Process) ancestorAfter(at *Process) (*Process, error) {
+	parent, err := at.Parent()
+	if errors.Is(err, ErrNoParent) || errors.Is(err, ErrGone) && at != p { // an ancestor has just exited
+		return nil, nil //nolint:nilnil // the end of the list
+	}
 	if err != nil {
 		return nil, err
 	}
-	return p.openRelations(op, byParent[p.PID()])
+	if parent.Equal(p) { // a cycle, as inconsistent reads can produce
+		_ = parent.Close()
+		return nil, nil //nolint:nilnil // as above
+	}
+	return parent, nil
+}
+
+// Children returns the child processes, ascending by PID. The caller closes the
+// children, with [CloseAll] for example, also if there is an error: if the file
+// descriptors of this program run out, the result has the children that could be
+// opened. [Process.ChildPIDs] needs no descriptors.
+//
+// Children reads /proc/PID/stat of every process and opens each child.
+func (p *Process) Children() ([]*Process, error) {
+	tree, err := p.familyTree("children", 0)
+	if err != nil {
+		return nil, err
+	}
+	return p.openRelations(p.childrenIn(tree))
 }
 
 // Descendants returns the children, their children and so on, ascending by PID. A
 // process whose parent has exited has another parent, so it is not found. The
-// caller closes the result. Its psutil counterpart is children(recursive=True).
+// caller closes the result, as that of [Process.Children]. Its psutil counterpart
+// is children(recursive=True).
 func (p *Process) Descendants() ([]*Process, error) {
-	const op = "descendants"
-	byParent, err := p.relationsByParent(op)
+	tree, err := p.familyTree("descendants", 0)
 	if err != nil {
 		return nil, err
 	}
-	var found []relation
-	seen := map[int]bool{p.PID(): true}
-	for next := []ID{p.ID()}; len(next) > 0; next = next[1:] {
-		for _, child := range byParent[next[0].PID] {
-			if !seen[child.id.PID] && child.id.Start >= next[0].Start {
-				seen[child.id.PID] = true
-				found = append(found, child)
-				next = append(next, child.id)
-			}
-		}
-	}
-	return p.openRelations(op, found)
+	return p.openRelations(p.descendantsIn(tree))
 }
 
-// relationsByParent returns all processes by the PID of their parent. It fails if
-// p is gone before or after the reads.
-func (p *Process) relationsByParent(op string) (map[int][]relation, error) {
+// maxListingAge is how long processes of one iteration share a list of all
+// processes.
+const maxListingAge = time.Second
+
+// ChildPIDs returns the PIDs of the child processes, ascending. It reads
+// /proc/PID/stat of every process. Processes of one iteration, such as that of
+// [All], share these reads for one second.
+func (p *Process) ChildPIDs() ([]int, error) {
+	tree, err := p.familyTree("children", maxListingAge)
+	if err != nil {
+		return nil, err
+	}
+	return pidsIn(p.childrenIn(tree)), nil
+}
+
+// DescendantPIDs returns the PIDs of the processes that [Process.Descendants]
+// returns, with the cost of [Process.ChildPIDs].
+func (p *Process) DescendantPIDs() ([]int, error) {
+	tree, err := p.familyTree("descendants", maxListingAge)
+	if err != nil {
+		return nil, err
+	}
+	return pidsIn(p.descendantsIn(tree)), nil
+}
+
+// A familyTree holds all processes by the PID of their parent.
+type familyTree map[int][]relation
+
+// A sharedTree is the familyTree of the processes of one iteration.
+type sharedTree struct {
+	mu   sync.Mutex // guards the fields below; held during the read
+	read time.Time
+	tree familyTree
+}
+
+// familyTree returns the relations of all processes. It fails if p is gone
+// afterwards. They may be as old as maxAge if p shares them with other processes.
+func (p *Process) familyTree(op string, maxAge time.Duration) (familyTree, error) {
 	h, err := p.acquire(op)
 	if err != nil {
 		return nil, err
 	}
 	defer p.release()
-	all, err := p.shared.table.system.relations()
+	tree, err := p.cachedTree(maxAge)
 	if err != nil {
 		return nil, p.wrap(op, err)
 	}
 	if h.gone() {
 		return nil, p.wrap(op, ErrGone)
 	}
-	byParent := make(map[int][]relation)
-	for _, r := range all {
-		byParent[r.ppid] = append(byParent[r.ppid], r)
-	}
-	return byParent, nil
+	return tree, nil
 }
 
-// openRelations opens descendants of p. It omits a process that has exited, that
-// has another parent by now, or that started before p.
-func (p *Process) openRelations(op string, relations []relation) ([]*Process, error) {
+func (p *Process) cachedTree(maxAge time.Duration) (familyTree, error) {
+	t := p.shared.table
+	var cache *cached[familyTree]
+	if p.cache != nil && maxAge > 0 {
+		cache = &p.cache.tree
+	}
+	tree, err := cache.get(func() (*familyTree, error) {
+		shared := p.shared.tree
+		if shared == nil || maxAge == 0 {
+			return t.readTree()
+		}
+		shared.mu.Lock()
+		defer shared.mu.Unlock()
+		if now := time.Now(); shared.tree == nil || now.Sub(shared.read) > maxAge {
+			tree, err := t.readTree()
+			if err != nil {
+				return nil, err
+			}
+			shared.read, shared.tree = now, *tree
+		}
+		return &shared.tree, nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return *tree, nil
+}
+
+// readTree reads the relations of all processes.
+func (t *Table) readTree() (*familyTree, error) {
+	all, err := t.system.relations()
+	if err != nil {
+		return nil, err
+	}
+	tree := make(familyTree)
+	for _, r := range all {
+		tree[r.ppid] = append(tree[r.ppid], r)
+	}
+	return &tree, nil
+}
+
+// childrenIn returns the children of p. It omits a process that started before p:
+// another process had the PID of p then.
+func (p *Process) childrenIn(tree familyTree) []relation {
+	return childrenOf(tree, p.ID())
+}
+
+func childrenOf(tree familyTree, parent ID) []relation {
+	var children []relation
+	for _, r := range tree[parent.PID] {
+		if r.id.Start >= parent.Start && r.id.PID != parent.PID {
+			children = append(children, r)
+		}
+	}
+	return children
+}
+
+// descendantsIn returns the descendants of p.
+func (p *Process) descendantsIn(tree familyTree) []relation {
+	var found []relation
+	seen := map[int]bool{p.PID(): true}
+	for next := []ID{p.ID()}; len(next) > 0; next = next[1:] {
+		for _, child := range childrenOf(tree, next[0]) {
+			if !seen[child.id.PID] {
+				seen[child.id.PID] = true
+				found = append(found, child)
+				next = append(next, child.id)
+			}
+		}
+	}
+	return found
+}
+
+func pidsIn(relations []relation) []int {
+	pids := make([]int, len(relations))
+	for i, r := range relations {
+		pids[i] = r.id.PID
+	}
+	slices.Sort(pids)
+	return pids
+}
+
+// openRelations opens descendants of p. It omits a process that has exited, or that
+// has another parent by now. It returns the errors of the others together, and ends
+// when there are no file descriptors left.
+func (p *Process) openRelations(relations []relation) ([]*Process, error) {
 	slices.SortFunc(relations, func(a, b relation) int { return cmp.Compare(a.id.PID, b.id.PID) })
 	var open []*Process
+	var failed error
 	for _, r := range relations {
-		if r.id.Start < p.ID().Start {
-			continue
-		}
 		child, err := p.shared.table.Open(r.id.PID)
 		if errors.Is(err, ErrGone) {
 			continue
 		}
 		if err != nil {
-			CloseAll(open)
-			return nil, p.wrap(op, err)
+			failed = errors.Join(failed, err)
+			if errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) {
+				return open, failed
+			}
+			continue
 		}
 		if child.ID().Start != r.id.Start || !child.hasParent(r.ppid) {
 			_ = child.Close()
@@ -146,7 +303,7 @@ func (p *Process) openRelations(op string, relations []relation) ([]*Process, er
 		}
 		open = append(open, child)
 	}
-	return open, nil
+	return open, failed
 }
 
 // CloseAll closes processes. It ignores processes that are closed already.

@@ -27,6 +27,16 @@ func (h *linuxHandle) read(buf []byte, file string) ([]byte, error) {
 
 func (h *linuxHandle) readAll(buf []byte, file string) ([]byte, error) { return h.ReadAll(buf, file) }
 
+func (h *linuxHandle) readStart(buf []byte, file string) ([]byte, error) {
+	fd, err := unix.Openat(h.FD(), file, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer unix.Close(fd)
+	n, err := unix.Read(fd, buf)
+	return buf[:max(n, 0)], err
+}
+
 func (h *linuxHandle) numbers(buf []byte, dir string) ([]int, error) {
 	return h.AppendNumbers(nil, buf, dir)
 }

@@ -85,6 +85,16 @@ func threeProcesses(t *testing.T) *procfstree.Tree {
 	return tree
 }
 
+// pidsOf closes processes and returns their PIDs.
+func pidsOf(all []*Process, err error) ([]int, error) {
+	pids := make([]int, len(all))
+	for i, p := range all {
+		pids[i] = p.PID()
+	}
+	CloseAll(all)
+	return pids, err
+}
+
 func statusOf(t *testing.T, p *Process) Status {
 	t.Helper()
 	return must[Status](t)(p.Status())

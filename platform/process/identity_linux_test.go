@@ -1,6 +1,7 @@
 package process
 
 import (
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -177,8 +178,8 @@ func TestKernelThread(t *testing.T) {
 	wantEqual(t, "fds", must[int](t)(p.NumFDs()), 0)
 	wantEqual(t, "footprint", must[Footprint](t)(p.Footprint()), Footprint{})
 	wantEqual(t, "memory", must[MemoryInfo](t)(p.MemoryInfo()), MemoryInfo{})
-	if parent, err := p.Parent(); parent != nil || err != nil {
-		t.Errorf("got parent %v, error %v, want none", parent, err)
+	if parent, err := p.Parent(); parent != nil || !errors.Is(err, ErrNoParent) {
+		t.Errorf("got parent %v, error %v, want ErrNoParent", parent, err)
 	}
 }
 

@@ -30,9 +30,9 @@ func TestNoLeaks(t *testing.T) {
 		defer fresh.Close()
 		for _, a := range attributes() {
 			switch a.name {
-			case "num_handles":
+			case AttrNumHandles:
 				continue
-			case "parents", "children", "children_recursive": // these read every process
+			case AttrParents, AttrChildren, AttrDescendants: // these read every process
 				if !relatives {
 					continue
 				}

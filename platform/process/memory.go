@@ -3,6 +3,7 @@ package process
 import (
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/seed57308aee/process_exporter/procfs"
 )
@@ -31,24 +32,30 @@ func (p *Process) MemoryInfo() (MemoryInfo, error) {
 	}, nil
 }
 
-// MemoryInfoEx is further memory use of a process in bytes. A value that the kernel
-// lacks is 0.
+// MemoryInfoEx is the memory use of a process in more detail, in bytes. A value that
+// the kernel lacks is 0.
 type MemoryInfoEx struct {
+	MemoryInfo
 	PeakRSS, PeakVMS           uint64
 	RSSAnon, RSSFile, RSSShmem uint64 // parts of RSS, since Linux 4.5
 	Swap                       uint64
-	Hugetlb                    uint64 // not part of RSS
+	Hugetlb                    uint64 // not part of RSS, since Linux 4.4
 }
 
-// MemoryInfoEx returns further memory use of the process. It reads
-// /proc/PID/status and costs as much as [Process.MemoryInfo].
+// MemoryInfoEx returns the memory use of the process in more detail. It reads
+// /proc/PID/statm and status and costs twice as much as [Process.MemoryInfo].
 func (p *Process) MemoryInfoEx() (MemoryInfoEx, error) {
+	base, err := p.MemoryInfo()
+	if err != nil {
+		return MemoryInfoEx{}, err
+	}
 	st, err := p.readStatus("memory info ex")
 	if err != nil {
 		return MemoryInfoEx{}, err
 	}
 	return MemoryInfoEx{
-		PeakRSS: st.PeakResidentBytes, PeakVMS: st.PeakVirtualBytes,
+		MemoryInfo: base,
+		PeakRSS:    st.PeakResidentBytes, PeakVMS: st.PeakVirtualBytes,
 		RSSAnon: st.ResidentAnonBytes, RSSFile: st.ResidentFileBytes, RSSShmem: st.ResidentShmemBytes,
 		Swap: st.SwapBytes, Hugetlb: st.HugetlbBytes,
 	}, nil
@@ -112,50 +119,81 @@ func (p *Process) MemoryFullInfo() (MemoryFullInfo, error) {
 	return MemoryFullInfo{info, footprint}, err
 }
 
-// MemoryKind selects a field of [MemoryFullInfo].
+// MemoryKind selects a kind of memory use.
 type MemoryKind int
 
-// The fields of [MemoryFullInfo].
+// The kinds of memory use. The first ones are fields of [MemoryInfo], the others of
+// the type in their comment.
 const (
 	MemoryRSS MemoryKind = iota
 	MemoryVMS
 	MemoryShared
 	MemoryText
 	MemoryData
-	MemoryUSS
-	MemoryPSS
-	MemorySwap
+	MemoryPeakRSS  // MemoryInfoEx
+	MemoryPeakVMS  // MemoryInfoEx
+	MemoryRSSAnon  // MemoryInfoEx
+	MemoryRSSFile  // MemoryInfoEx
+	MemoryRSSShmem // MemoryInfoEx
+	MemorySwap     // MemoryInfoEx
+	MemoryHugetlb  // MemoryInfoEx
+	MemoryUSS      // Footprint
+	MemoryPSS      // Footprint
+
+	memoryKinds = int(iota)
 )
 
-// String returns the psutil name of the field.
+// String returns the psutil name of the kind.
 func (k MemoryKind) String() string {
-	names := [...]string{"rss", "vms", "shared", "text", "data", "uss", "pss", "swap"}
+	names := [memoryKinds]string{"rss", "vms", "shared", "text", "data", "peak_rss", "peak_vms", "rss_anon", "rss_file",
+		"rss_shmem", "swap", "hugetlb", "uss", "pss"}
 	if k < 0 || int(k) >= len(names) {
 		return fmt.Sprintf("MemoryKind(%d)", int(k))
 	}
 	return names[k]
 }
 
+// ParseMemoryKind returns the kind with this psutil name, such as "rss".
+func ParseMemoryKind(name string) (MemoryKind, error) {
+	var names []string
+	for k := range MemoryKind(memoryKinds) {
+		if k.String() == name {
+			return k, nil
+		}
+		names = append(names, k.String())
+	}
+	return 0, fmt.Errorf("process: memory kind %q: %w: want one of %s", name, ErrInvalid, strings.Join(names, ", "))
+}
+
 // MemoryPercent returns a kind of memory use in percent of the memory of the
-// machine.
+// machine. It costs as much as the method that reads the kind, and one read of
+// /proc/meminfo.
 func (p *Process) MemoryPercent(kind MemoryKind) (float64, error) {
 	const op = "memory percent"
-	if kind < MemoryRSS || kind > MemorySwap {
-		return 0, p.wrap(op, ErrInvalid)
+	if kind < 0 || int(kind) >= memoryKinds {
+		return 0, p.invalid(op, "memory kind %d is not one of the constants", int(kind))
 	}
 	total, err := p.shared.table.MemoryBytes()
 	if err != nil || total == 0 {
 		return 0, p.wrap(op, ErrUnsupported)
 	}
-	var m MemoryFullInfo
-	if kind < MemoryUSS {
-		m.MemoryInfo, err = p.MemoryInfo()
-	} else {
-		m.Footprint, err = p.Footprint()
-	}
+	bytes, err := p.memoryBytes(kind)
 	if err != nil {
 		return 0, err
 	}
-	bytes := [...]uint64{m.RSS, m.VMS, m.Shared, m.Text, m.Data, m.USS, m.PSS, m.Swap}[kind]
 	return float64(bytes) / float64(total) * 100, nil
+}
+
+// memoryBytes reads one kind of memory use.
+func (p *Process) memoryBytes(kind MemoryKind) (uint64, error) {
+	switch {
+	case kind <= MemoryData:
+		m, err := p.MemoryInfo()
+		return [...]uint64{m.RSS, m.VMS, m.Shared, m.Text, m.Data}[kind], err
+	case kind <= MemoryHugetlb:
+		m, err := p.MemoryInfoEx()
+		return [...]uint64{m.PeakRSS, m.PeakVMS, m.RSSAnon, m.RSSFile, m.RSSShmem, m.Swap, m.Hugetlb}[kind-MemoryPeakRSS], err
+	}
+	m, err := p.Footprint()
+	return [...]uint64{m.USS, m.PSS}[kind-MemoryUSS], err
 }

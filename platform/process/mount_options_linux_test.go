@@ -152,8 +152,8 @@ func TestHidepid2(t *testing.T) {
 	wantEqual(t, "exists", must[bool](t)(table.Exists(os.Getppid())), false)
 	self := openIn(t, table, os.Getpid())
 	wantEqual(t, "parent PID", must[int](t)(self.PPID()), os.Getppid())
-	if parent, err := self.Parent(); parent != nil || err != nil {
-		t.Errorf("got parent %v, error %v, want none", parent, err)
+	if parent, err := self.Parent(); parent != nil || !errors.Is(err, ErrNoParent) {
+		t.Errorf("got parent %v, error %v, want ErrNoParent", parent, err)
 	}
 	wantEqual(t, "children", len(must[[]*Process](t)(self.Children())), 0)
 	wantAllReadable(t, self)

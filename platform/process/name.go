@@ -6,6 +6,7 @@ import (
 	"path"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/seed57308aee/process_exporter/procfs"
 )
@@ -31,12 +32,83 @@ func (p *Process) Name() (string, error) {
 	case errors.Is(err, ErrAccessDenied), errors.Is(err, ErrZombie), errors.Is(err, ErrTooLarge):
 	case err != nil:
 		return "", err
-	case len(args) > 0:
-		if full := path.Base(args[0]); strings.HasPrefix(full, name) {
-			return full, nil
-		}
+	default:
+		name = completeName(name, args)
+		p.shared.setName(name)
 	}
 	return name, nil
+}
+
+// completeName returns the base name of the program of a command line if it starts
+// with comm, and otherwise comm.
+func completeName(comm string, args []string) string {
+	if len(args) > 0 {
+		if full := path.Base(args[0]); strings.HasPrefix(full, comm) {
+			return full
+		}
+	}
+	return comm
+}
+
+// setComm stores the name that the kernel has now, unless the last known name is its
+// completion.
+func (s *shared) setComm(comm []byte) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	completed := len(comm) >= maxComm && strings.HasPrefix(s.name, string(comm))
+	if s.name != string(comm) && !completed {
+		s.name = string(comm)
+	}
+}
+
+func (s *shared) setName(name string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.name = name
+}
+
+func (s *shared) lastName() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.name
+}
+
+// currentName returns the name of the process for an error: its name now, or the
+// last known one if it cannot be read. It reads stat, and the command line of a
+// process whose name the kernel may have truncated. That read can block while the
+// process holds its memory map locked, so currentName limits its time.
+func (p *Process) currentName() string {
+	const timeout = 100 * time.Millisecond
+	s := p.shared
+	h, ok := s.borrow()
+	if !ok {
+		return s.lastName()
+	}
+	text, err := h.read(make([]byte, 1024), "stat")
+	var stat procfs.Stat
+	if err != nil || procfs.ParseStat(text, &stat) != nil {
+		s.release()
+		return s.lastName()
+	}
+	s.setComm(stat.Comm)
+	name := s.lastName()
+	if len(name) != maxComm {
+		s.release()
+		return name
+	}
+	full := make(chan string, 1) // the goroutine must not block if the read is late
+	go func() {
+		defer s.release()
+		if text, err := h.readStart(make([]byte, 4096), "cmdline"); err == nil {
+			s.setName(completeName(name, procfs.AppendArgsOrTitle(nil, text)))
+		}
+		full <- s.lastName()
+	}()
+	select {
+	case name = <-full:
+	case <-time.After(timeout):
+	}
+	return name
 }
 
 // Cmdline returns the command line arguments, as the process was started or as it
@@ -91,7 +163,7 @@ func (p *Process) checkZombie(op string) error {
 		return err
 	}
 	defer p.release()
-	state, err := p.state()
+	state, err := p.state(h)
 	switch {
 	case h.gone():
 		return p.wrap(op, syscall.ESRCH)

@@ -13,6 +13,7 @@ type oneshotCache struct {
 	status cached[procfs.Status]
 	statm  cached[procfs.Statm]
 	smaps  cached[procfs.Smaps]
+	tree   cached[familyTree]
 }
 
 // cached holds the parsed contents of one file. Each file has its own mutex, so
@@ -40,9 +41,9 @@ func (c *cached[T]) get(read func() (*T, error)) (*T, error) {
 }
 
 // Oneshot returns a view of p that reads stat, status, statm and smaps once each,
-// at the first call that needs the file. Several values then cost one read and
-// belong together. A view needs no Close and ends with p. A view of a view is the
-// view itself.
+// at the first call that needs the file. Values from one file are from the same
+// read; values from different files are not. A view needs no Close and ends with p.
+// A view of a view is the view itself.
 func (p *Process) Oneshot() *Process {
 	if p.cache != nil {
 		return p
@@ -98,6 +99,9 @@ func (p *Process) readStat(op string) (*procfs.Stat, error) {
 	return parseFile(p, cache, op, "stat", func(text []byte, dst *procfs.Stat) error {
 		err := procfs.ParseStat(text, dst)
 		dst.Comm = bytes.Clone(dst.Comm)
+		if err == nil {
+			p.shared.setComm(dst.Comm)
+		}
 		return err
 	})
 }
@@ -136,12 +140,12 @@ func parseFile[T any](p *Process, cache *cached[T], op, file string, parse func(
 	})
 }
 
-// state returns the state letter of the process. The caller has acquired the
-// handle. It does not use parseFile, because wrap calls it.
-func (p *Process) state() (byte, error) {
+// state returns the state letter of the process of h, which the caller has acquired.
+// It does not use parseFile, because wrap calls it.
+func (p *Process) state(h handle) (byte, error) {
 	buf := p.getBuffer()
 	defer p.putBuffer(buf)
-	text, err := p.shared.handle.read(*buf, "stat")
+	text, err := h.read(*buf, "stat")
 	if err != nil {
 		return 0, err
 	}

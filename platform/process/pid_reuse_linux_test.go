@@ -36,7 +36,7 @@ func everyMethod(p *Process) map[string]func() error {
 	}
 	for _, name := range Attrs() {
 		switch name {
-		case "pid", "is_running", "num_handles": // these never fail, or always
+		case AttrPID, AttrIsRunning: // these never fail
 		default:
 			calls[string(name)] = func() error { _, err := p.Attr(name); return err }
 		}

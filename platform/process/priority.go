@@ -70,9 +70,13 @@ func (p *Process) IONice() (IOPriority, error) {
 // SetIONice sets the I/O priority of the main thread with ioprio_set(2).
 func (p *Process) SetIONice(to IOPriority) error {
 	const op = "set ionice"
-	hasLevels := to.Class == IOClassRealtime || to.Class == IOClassBestEffort
-	if to.Class < IOClassNone || to.Class > IOClassIdle || to.Level < 0 || to.Level > ioLevelMask || !hasLevels && to.Level != 0 {
-		return p.wrap(op, ErrInvalid)
+	switch hasLevels := to.Class == IOClassRealtime || to.Class == IOClassBestEffort; {
+	case to.Class < IOClassNone || to.Class > IOClassIdle:
+		return p.invalid(op, "class %d is not one of the constants", int(to.Class))
+	case to.Level < 0 || to.Level > ioLevelMask:
+		return p.invalid(op, "level %d is not from 0 to %d", to.Level, ioLevelMask)
+	case !hasLevels && to.Level != 0:
+		return p.invalid(op, "class %v has no levels, got level %d", to.Class, to.Level)
 	}
 	return p.change(op, func(h handle) error {
 		return h.setIOPriority(int(to.Class)<<ioClassShift | to.Level)
@@ -86,12 +90,14 @@ func (p *Process) CPUAffinity() ([]int, error) {
 }
 
 // SetCPUAffinity sets the CPUs on which the main thread may run with
-// sched_setaffinity(2). Without arguments it allows all CPUs of the cpuset.
+// sched_setaffinity(2). Without arguments it allows all CPUs of the cpuset. The
+// kernel ignores CPUs that do not exist or are not in the cpuset; if none is left,
+// the error matches [ErrInvalid].
 func (p *Process) SetCPUAffinity(cpus ...int) error {
 	const op = "set cpu affinity"
 	for _, cpu := range cpus {
 		if cpu < 0 || cpu >= maxCPUs {
-			return p.wrap(op, ErrInvalid)
+			return p.invalid(op, "CPU %d is not from 0 to %d", cpu, maxCPUs-1)
 		}
 	}
 	return p.change(op, func(h handle) error { return h.setAffinity(cpus) })

@@ -34,7 +34,8 @@ type ID struct {
 // holds its memory map locked.
 //
 // A Process uses one file descriptor. Repeated reads keep a few more open, up to
-// 256 for all processes of a [Table]. Close closes them.
+// 256 for all processes of a [Table]. Close closes them. A Process of [All] uses
+// none after its iteration.
 type Process struct {
 	shared *shared
 	cache  *oneshotCache // nil unless this is a view
@@ -42,17 +43,19 @@ type Process struct {
 
 // shared is the state that a Process shares with its views.
 type shared struct {
-	table   *Table
-	id      ID
-	name    string // for errors
-	cleanup runtime.Cleanup
-	cpu     cpuMeter
+	table *Table
+	id    ID
+	tree  *sharedTree // of the iteration that returned the process, or nil
 
-	mu     sync.Mutex // guards the fields below
-	handle handle
-	calls  int // calls that use the handle now
-	closed bool
-	status *ExitStatus // nil until the process was waited for
+	mu      sync.Mutex // guards the fields below
+	handle  handle     // nil between the calls of a parked Process
+	cleanup runtime.Cleanup
+	calls   int    // calls that use the handle now
+	parked  bool   // each call opens the process again
+	closed  bool   // no call may open it
+	name    string // last known
+	meter   *cpuMeter
+	status  *ExitStatus // nil until the process was waited for
 }
 
 // Open opens the process that has this PID or thread ID now. Its psutil
@@ -72,7 +75,7 @@ var systemTable = sync.OnceValues(func() (*Table, error) { return OpenTable("") 
 func (t *Table) Open(pid int) (*Process, error) {
 	const op = "open"
 	if pid < 0 {
-		return nil, &Error{PID: pid, Op: op, Kind: ErrInvalid}
+		return nil, &Error{PID: pid, Op: op, Kind: ErrInvalid, Err: because(ErrInvalid, "negative PID")}
 	}
 	h, err := t.system.open(pid)
 	if err != nil {
@@ -98,7 +101,7 @@ func (p *Process) readID(op string) (err error) {
 	stat, err := p.readStat(op)
 	switch {
 	case err == nil:
-		s.id.Start, s.name = stat.StartTicks, string(stat.Comm)
+		s.id.Start = stat.StartTicks
 	case !errors.Is(err, ErrAccessDenied):
 		return err
 	case s.handle.gone(): // with hidepid=1 a process may hide all but its existence
@@ -119,23 +122,50 @@ func openErrorKind(err error) error {
 }
 
 // Close releases the file descriptors of p and its views. Calls in progress
-// finish first. A second Close returns an error that matches [os.ErrClosed].
+// finish first. A second Close returns an error that matches [os.ErrClosed]. Close
+// of a view does nothing.
 func (p *Process) Close() error {
-	s := p.shared
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.closed {
-		return p.wrap("close", os.ErrClosed)
+	if p.cache != nil {
+		return nil
 	}
-	s.closed = true
-	s.cleanup.Stop()
-	if s.calls == 0 {
-		s.handle.close()
+	if !p.shared.close() {
+		return p.wrap("close", os.ErrClosed)
 	}
 	return nil
 }
 
-// Dup returns another Process of the same process. The caller closes it.
+// close reports whether s was not closed before.
+func (s *shared) close() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return false
+	}
+	s.closed = true
+	s.cleanup.Stop()
+	s.closeUnused()
+	return true
+}
+
+// park makes the Process use no descriptors between calls.
+func (s *shared) park() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.parked = true
+	s.cleanup.Stop()
+	s.closeUnused()
+}
+
+// closeUnused closes the handle if no call needs it. The caller holds the mutex.
+func (s *shared) closeUnused() {
+	if s.calls == 0 && s.handle != nil && (s.closed || s.parked) {
+		s.handle.close()
+		s.handle = nil
+	}
+}
+
+// Dup returns another Process of the same process, with the last measurement of
+// [Process.CPUPercent]. The caller closes it. It makes one system call.
 func (p *Process) Dup() (*Process, error) {
 	h, err := p.acquire("dup")
 	if err != nil {
@@ -146,30 +176,70 @@ func (p *Process) Dup() (*Process, error) {
 	if err != nil {
 		return nil, p.wrap("dup", err)
 	}
-	s := &shared{table: p.shared.table, handle: dup, id: p.shared.id, name: p.shared.name}
+	s := &shared{table: p.shared.table, handle: dup, id: p.shared.id, name: p.shared.lastName(), meter: p.meter().clone()}
 	s.cleanup = runtime.AddCleanup(s, handle.close, dup)
 	return &Process{shared: s}, nil
 }
 
 // acquire returns the handle, which stays open until release.
 func (p *Process) acquire(op string) (handle, error) {
-	s := p.shared
+	h, err := p.shared.acquire()
+	if err != nil {
+		return nil, p.wrap(op, err)
+	}
+	return h, nil
+}
+
+func (s *shared) acquire() (handle, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
-		return nil, p.wrap(op, os.ErrClosed)
+		return nil, os.ErrClosed
+	}
+	if s.handle == nil {
+		h, err := s.reopen()
+		if err != nil {
+			return nil, err
+		}
+		s.handle = h
 	}
 	s.calls++
 	return s.handle, nil
 }
 
-func (p *Process) release() {
-	s := p.shared
+// reopen opens the process again. The error matches ErrGone if another process has
+// its PID.
+func (s *shared) reopen() (handle, error) {
+	p, err := s.table.Open(s.id.PID)
+	if err != nil {
+		return nil, err
+	}
+	if p.ID() != s.id {
+		_ = p.Close()
+		return nil, ErrGone
+	}
+	p.shared.cleanup.Stop()
+	return p.shared.handle, nil
+}
+
+// borrow returns the handle if it is open. The caller calls release.
+func (s *shared) borrow() (handle, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.calls--; s.closed && s.calls == 0 {
-		s.handle.close()
+	if s.handle == nil {
+		return nil, false
 	}
+	s.calls++
+	return s.handle, true
+}
+
+func (p *Process) release() { p.shared.release() }
+
+func (s *shared) release() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.calls--
+	s.closeUnused()
 }
 
 // ID returns the identity of the process. IDs of different processes differ.
@@ -182,17 +252,26 @@ func (p *Process) PID() int { return p.shared.id.PID }
 // distinguish two processes that had one PID within one clock tick: see [ID].
 func (p *Process) Equal(q *Process) bool { return p.shared.id == q.shared.id }
 
-// String returns the PID and the name that the process had when it was opened.
+// String returns the PID and the last name that a method of p has read. It makes no
+// system call.
 func (p *Process) String() string {
-	return fmt.Sprintf("process %d (%q)", p.shared.id.PID, p.shared.name)
+	return fmt.Sprintf("process %d (%q)", p.shared.id.PID, p.shared.lastName())
 }
 
-// Running reports whether the process exists. A zombie exists. Its psutil
-// counterpart is is_running.
+// Running reports whether the process exists, also if p is closed. A zombie exists.
+// It returns true if that is not known, such as when there are no file descriptors
+// left to open a closed p. Its psutil counterpart is is_running. It makes one system
+// call.
 func (p *Process) Running() bool {
-	h, err := p.acquire("running")
+	h, err := p.shared.acquire()
+	if errors.Is(err, os.ErrClosed) {
+		if h, err = p.shared.reopen(); err == nil {
+			h.close()
+			return true
+		}
+	}
 	if err != nil {
-		return false
+		return !errors.Is(err, ErrGone)
 	}
 	defer p.release()
 	return !h.gone()

@@ -64,7 +64,7 @@ func (r Resource) String() string {
 func (p *Process) Rlimit(r Resource) (Limit, error) {
 	const op = "rlimit"
 	if r < 0 || int(r) >= resourceCount {
-		return Limit{}, p.wrap(op, ErrInvalid)
+		return Limit{}, p.invalid(op, "resource %d is not one of the constants", int(r))
 	}
 	limit, err := query(p, op, func(h handle) (Limit, error) { return h.limit(r) })
 	if err == nil || errors.Is(err, ErrGone) && !errors.Is(err, ErrZombie) {
@@ -84,8 +84,11 @@ func (p *Process) Rlimit(r Resource) (Limit, error) {
 // requires CAP_SYS_RESOURCE.
 func (p *Process) SetRlimit(r Resource, to Limit) error {
 	const op = "set rlimit"
-	if r < 0 || int(r) >= resourceCount || to.Soft > to.Hard {
-		return p.wrap(op, ErrInvalid)
+	if r < 0 || int(r) >= resourceCount {
+		return p.invalid(op, "resource %d is not one of the constants", int(r))
+	}
+	if to.Soft > to.Hard {
+		return p.invalid(op, "soft limit %d exceeds hard limit %d", to.Soft, to.Hard)
 	}
 	return p.change(op, func(h handle) error { return h.setLimit(r, to) })
 }

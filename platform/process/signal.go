@@ -13,7 +13,7 @@ func (p *Process) SendSignal(s os.Signal) error {
 	const op = "send signal"
 	number, ok := s.(syscall.Signal)
 	if !ok || number < 0 {
-		return p.wrap(op, ErrInvalid)
+		return p.invalid(op, "%v is not a signal of this system", s)
 	}
 	h, err := p.acquire(op)
 	if err != nil {

@@ -38,8 +38,9 @@ type fileID struct {
 // A handle is one open process. After the process is reaped its methods fail with
 // an error that wraps ESRCH, even if the PID is in use again.
 type handle interface {
-	read(buf []byte, file string) ([]byte, error)    // a file that one read returns whole
-	readAll(buf []byte, file string) ([]byte, error) // a file of any length
+	read(buf []byte, file string) ([]byte, error)      // a file that one read returns whole
+	readAll(buf []byte, file string) ([]byte, error)   // a file of any length
+	readStart(buf []byte, file string) ([]byte, error) // as much as fits into buf
 	numbers(buf []byte, dir string) ([]int, error)
 	link(buf []byte, file string) ([]byte, error)
 	stat(file string) (fileID, error)

@@ -19,6 +19,7 @@ type Table struct {
 	system  system
 	buffers sync.Pool // of *[]byte
 	users   host.UserNames
+	meters  meters
 }
 
 // OpenTable opens the process file system at root; "" is /proc. On systems other
@@ -124,8 +125,14 @@ func (p *Process) threadGroup() (int, error) {
 }
 
 // All iterates over all processes, ascending by PID. It omits processes that exit
-// before they are opened. It closes each Process after its iteration; use
-// [Process.Dup] to keep one. An error ends the iteration, with a nil Process.
+// before they are opened. An error ends the iteration, with a nil Process.
+//
+// A Process needs no Close and stays usable after its iteration. It then holds no
+// file descriptor: each call opens the process again and verifies its [ID], which
+// takes about ten system calls more. [Process.Dup] and [Open] return one that stays
+// open.
+//
+// An iteration makes about ten system calls per process.
 func (t *Table) All() iter.Seq2[*Process, error] {
 	return func(yield func(*Process, error) bool) {
 		pids, err := t.PIDs()
@@ -133,6 +140,8 @@ func (t *Table) All() iter.Seq2[*Process, error] {
 			yield(nil, err)
 			return
 		}
+		t.meters.retain(pids)
+		tree := new(sharedTree)
 		for _, pid := range pids {
 			p, err := t.Open(pid)
 			if errors.Is(err, ErrGone) {
@@ -142,8 +151,9 @@ func (t *Table) All() iter.Seq2[*Process, error] {
 				yield(nil, err)
 				return
 			}
+			p.shared.tree = tree
 			more := yield(p, nil)
-			_ = p.Close() // the loop may have closed it
+			p.shared.park()
 			if !more {
 				return
 			}

@@ -30,21 +30,21 @@ func (s ExitStatus) String() string {
 
 // Wait waits until the process has exited and was reaped. It reaps a child of this
 // process itself; another process is reaped by its parent. If ctx ends first, the
-// error matches [ErrTimeout] and the error of ctx. With an ended ctx, Wait checks
-// once. Further calls return the same status. Stopping or continuing the process
+// error matches the error of ctx, and [ErrTimeout] if its deadline passed. With an
+// ended ctx, Wait checks once. Further calls return the same status. Stopping or continuing the process
 // does not end the wait.
 //
 // After Wait has reaped a child, os/exec cannot read its exit status.
 func (p *Process) Wait(ctx context.Context) (ExitStatus, error) {
 	const op = "wait"
+	if known := p.exitStatus(); known != nil {
+		return *known, nil
+	}
 	h, err := p.acquire(op)
 	if err != nil {
 		return ExitStatus{}, err
 	}
 	defer p.release()
-	if known := p.exitStatus(); known != nil {
-		return *known, nil
-	}
 	status, err := h.wait(ctx)
 	switch {
 	case err == nil:
@@ -55,7 +55,20 @@ func (p *Process) Wait(ctx context.Context) (ExitStatus, error) {
 	if known := p.exitStatus(); known != nil { // a concurrent call read the status
 		return *known, nil
 	}
-	return ExitStatus{}, &Error{PID: p.PID(), Name: p.shared.name, Op: op, Kind: ErrTimeout, Err: context.Cause(ctx)}
+	return ExitStatus{}, p.interrupted(op, ctx)
+}
+
+// interrupted returns the error of an operation that ctx has ended. It matches the
+// error of ctx, its cause, and ErrTimeout if the deadline has passed.
+func (p *Process) interrupted(op string, ctx context.Context) error {
+	e := &Error{PID: p.PID(), Name: p.currentName(), Op: op, Err: ctx.Err()}
+	if cause := context.Cause(ctx); !errors.Is(cause, e.Err) {
+		e.Err = fmt.Errorf("%w: %w", e.Err, cause)
+	}
+	if errors.Is(e.Err, context.DeadlineExceeded) {
+		e.Kind = ErrTimeout
+	}
+	return e
 }
 
 func (p *Process) exitStatus() *ExitStatus {
@@ -106,7 +119,7 @@ func WaitAll(ctx context.Context, all []*Process, each func(*Process, ExitStatus
 	go func() { waits.Wait(); close(results) }()
 	for r := range results {
 		if r.err != nil {
-			if !errors.Is(r.err, ErrTimeout) {
+			if ctx.Err() == nil || !errors.Is(r.err, ctx.Err()) {
 				err = errors.Join(err, r.err)
 			}
 			continue
