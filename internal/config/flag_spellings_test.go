@@ -1,6 +1,8 @@
 package config
 
 import (
+	"encoding/json"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -98,66 +100,61 @@ func FuzzNormalize(f *testing.F) {
 	})
 }
 
-// invocations are command lines of packages, charts and playbooks for this
-// exporter and its predecessor. want changes the defaults to the expected settings.
-var invocations = []struct {
-	name string
-	args []string
-	want func(*Settings)
-}{
-	{"nothing", nil, func(*Settings) {}},
-	{"deb and rpm", []string{"--config.path", "/etc/process-exporter/all.yaml", "--web.listen-address=:9256"},
-		func(s *Settings) { s.ConfigPath = "/etc/process-exporter/all.yaml" }},
-	{"Debian", []string{"-config.path", "/etc/process-exporter/all.yaml"},
-		func(s *Settings) { s.ConfigPath = "/etc/process-exporter/all.yaml" }},
-	{"Debian without a file", []string{"-procnames", "bash,sshd", "-children=false"},
-		func(s *Settings) { s.ProcNames, s.Children = "bash,sshd", false }},
-	{"Helm", []string{"-config.path=/etc/process-exporter/all.yaml", "-procfs=/host/proc"},
-		func(s *Settings) { s.ConfigPath, s.ProcFS = "/etc/process-exporter/all.yaml", "/host/proc" }},
-	{"Helm with a port", []string{"-web.listen-address=:9256", "-procfs=/host/proc", "-config.path=/etc/process-exporter/all.yaml"},
-		func(s *Settings) { s.ConfigPath, s.ProcFS = "/etc/process-exporter/all.yaml", "/host/proc" }},
-	{"Ansible", []string{
-		"--config.path=/etc/process-exporter/all.yaml", "--web.listen-address=0.0.0.0:9256", "--web.config.file=/etc/process-exporter/web.yml",
+// wantSettings maps the names of testdata/command_lines.json to functions that change
+// the defaults to the expected settings.
+var wantSettings = map[string]func(*Settings){
+	"nothing":               func(*Settings) {},
+	"deb and rpm":           func(s *Settings) { s.ConfigPath = "/etc/process-exporter/all.yaml" },
+	"Debian":                func(s *Settings) { s.ConfigPath = "/etc/process-exporter/all.yaml" },
+	"Debian without a file": func(s *Settings) { s.ProcNames, s.Children = "bash,sshd", false },
+	"Helm":                  func(s *Settings) { s.ConfigPath, s.ProcFS = "/etc/process-exporter/all.yaml", "/host/proc" },
+	"Helm with a port":      func(s *Settings) { s.ConfigPath, s.ProcFS = "/etc/process-exporter/all.yaml", "/host/proc" },
+	"Ansible": func(s *Settings) {
+		s.ConfigPath = "/etc/process-exporter/all.yaml"
+		*s.Web.WebConfigFile = "/etc/process-exporter/web.yml"
+		*s.Web.WebListenAddresses = []string{"0.0.0.0:9256"}
 	},
-		func(s *Settings) {
-			s.ConfigPath = "/etc/process-exporter/all.yaml"
-			*s.Web.WebConfigFile = "/etc/process-exporter/web.yml"
-			*s.Web.WebListenAddresses = []string{"0.0.0.0:9256"}
-		}},
-	{"NixOS", []string{"--web.listen-address", "0.0.0.0:9256", "--config.path", "/etc/process-exporter/config.json"},
-		func(s *Settings) {
-			s.ConfigPath = "/etc/process-exporter/config.json"
-			*s.Web.WebListenAddresses = []string{"0.0.0.0:9256"}
-		}},
-	{"container", []string{"--procfs", "/host/proc", "-config.path", "/etc/process-exporter/all.yaml"},
-		func(s *Settings) { s.ConfigPath, s.ProcFS = "/etc/process-exporter/all.yaml", "/host/proc" }},
-	{"flags of node_exporter", []string{
-		"--no-threads", "--log.level=warn", "--web.disable-exporter-metrics", "--web.max-requests=5", "--web.telemetry-path=/m",
+	"NixOS": func(s *Settings) {
+		s.ConfigPath = "/etc/process-exporter/config.json"
+		*s.Web.WebListenAddresses = []string{"0.0.0.0:9256"}
 	},
-		func(s *Settings) {
-			s.Threads, s.DisableExporterMetrics, s.MaxRequests, s.TelemetryPath = false, true, 5, "/m"
-		}},
-	{"every switch", []string{"-children=false", "-threads=false", "-gather-smaps=false", "-recheck", "-remove-empty-groups", "-debug"},
-		func(s *Settings) {
-			s.Children, s.Threads, s.Smaps = false, false, false
-			s.Recheck, s.RemoveEmptyGroups, s.Debug = true, true, true
-		}},
-	{"mapping that starts with a name", []string{"-namemapping", `java,-jar\s+([^/]+).jar`},
-		func(s *Settings) { s.NameMapping = `java,-jar\s+([^/]+).jar` }},
-	{"mapping with equals", []string{"-namemapping", `java,-Dname=(\S+)`, "-procnames", "java"},
-		func(s *Settings) { s.NameMapping, s.ProcNames = `java,-Dname=(\S+)`, "java" }},
-	{"mapping with dashes", []string{"-namemapping", "upstart,(--user)", "-procnames", "upstart:-user"},
-		func(s *Settings) { s.NameMapping, s.ProcNames = "upstart,(--user)", "upstart:-user" }},
-	{"time limit", []string{"-recheck-with-time-limit=1m30s"},
-		func(s *Settings) { s.RecheckLimit = 90 * time.Second }},
-	{"two listeners", []string{"--web.listen-address=:9256", "--web.listen-address=0.0.0.0:9256"},
-		func(s *Settings) { *s.Web.WebListenAddresses = []string{":9256", "0.0.0.0:9256"} }},
+	"container": func(s *Settings) { s.ConfigPath, s.ProcFS = "/etc/process-exporter/all.yaml", "/host/proc" },
+	"flags of node_exporter": func(s *Settings) {
+		s.Threads, s.DisableExporterMetrics, s.MaxRequests, s.TelemetryPath = false, true, 5, "/m"
+	},
+	"every switch": func(s *Settings) {
+		s.Children, s.Threads, s.Smaps = false, false, false
+		s.Recheck, s.RemoveEmptyGroups, s.Debug = true, true, true
+	},
+	"mapping that starts with a name": func(s *Settings) { s.NameMapping = `java,-jar\s+([^/]+).jar` },
+	"mapping with equals":             func(s *Settings) { s.NameMapping, s.ProcNames = `java,-Dname=(\S+)`, "java" },
+	"mapping with dashes":             func(s *Settings) { s.NameMapping, s.ProcNames = "upstart,(--user)", "upstart:-user" },
+	"time limit":                      func(s *Settings) { s.RecheckLimit = 90 * time.Second },
+	"two listeners":                   func(s *Settings) { *s.Web.WebListenAddresses = []string{":9256", "0.0.0.0:9256"} },
 }
 
 func TestParse(t *testing.T) {
-	for _, tt := range invocations {
-		t.Run(tt.name, func(t *testing.T) {
-			got, err := Parse(tt.args)
+	text, err := os.ReadFile("../../testdata/command_lines.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var lines []struct {
+		Name string
+		Args []string
+	}
+	if err := json.Unmarshal(text, &lines); err != nil {
+		t.Fatal(err)
+	}
+	if len(lines) != len(wantSettings) {
+		t.Errorf("got %d command lines, want %d", len(lines), len(wantSettings))
+	}
+	for _, tt := range lines {
+		t.Run(tt.Name, func(t *testing.T) {
+			change, ok := wantSettings[tt.Name]
+			if !ok {
+				t.Fatal("got no expected settings")
+			}
+			got, err := Parse(tt.Args)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -166,7 +163,7 @@ func TestParse(t *testing.T) {
 				t.Fatal(err)
 			}
 			*want.Web.WebListenAddresses = []string{":9256"}
-			tt.want(want)
+			change(want)
 			compareSettings(t, got, want)
 		})
 	}

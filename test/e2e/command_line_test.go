@@ -24,8 +24,8 @@ func TestStartupErrors(t *testing.T) {
 		args []string
 		want []string // substrings of the error line
 	}{
-		{"trap 33", []string{"-threads", "false", "-procnames", "app"}, []string{`unexpected argument "false"`, "-threads=false"}},
-		{"trap 38", []string{"-config.path", "f", "-procnames", "x"}, []string{"-config.path cannot be used with -namemapping or -procnames"}},
+		{"value of a switch in the next argument", []string{"-threads", "false", "-procnames", "app"}, []string{`unexpected argument "false"`, "-threads=false"}},
+		{"file and names", []string{"-config.path", "f", "-procnames", "x"}, []string{"-config.path cannot be used with -namemapping or -procnames"}},
 		{"unknown flag", []string{"-treads=false"}, []string{"-treads", "-threads"}},
 		{"no configuration", []string{free, "-config.path=/nonexistent/c.yml"}, []string{"--config.path", "/nonexistent/c.yml"}},
 		{"bad configuration", []string{free, "-config.path", badConfig}, []string{"bad.yml:2"}},
@@ -81,13 +81,13 @@ func TestInformationFlags(t *testing.T) {
 		{"-version=true", []string{"-version=true"}, 0, []string{program + ", version"}, 0},
 		{"-man", []string{"-man"}, 0, []string{"process_names:", "--config.path", "docs/configuration.md"}, 0},
 		{"--man", []string{"--man"}, 0, []string{"process_names:"}, 0},
-		{"check, good", []string{"--config.check", "-config.path", good}, 0, []string{"good"}, 1},
-		{"check, default", []string{"-config.check"}, 0, []string{"good"}, 1},
-		{"check, doubtful", []string{"-config.check", "-config.path", typo}, 1, []string{filepath.Base(typo) + ":1", "process_names"}, 1},
-		{"check, bad", []string{"-config.check", "-config.path", bad}, 1, []string{filepath.Base(bad) + ":2"}, 1},
-		{"check, both bad", []string{"-config.check", "-config.path", bad, "-web.config.file", web}, 1,
+		{"check, valid", []string{"--config.check", "-config.path", good}, 0, []string{"valid"}, 1},
+		{"check, default", []string{"-config.check"}, 0, []string{"valid"}, 1},
+		{"check, warning", []string{"-config.check", "-config.path", typo}, 1, []string{filepath.Base(typo) + ":1", "process_names"}, 1},
+		{"check, invalid", []string{"-config.check", "-config.path", bad}, 1, []string{filepath.Base(bad) + ":2"}, 1},
+		{"check, two invalid files", []string{"-config.check", "-config.path", bad, "-web.config.file", web}, 1,
 			[]string{"bad.yml:2", "web.yml", "nonsense"}, 2},
-		{"check, bad mapping", []string{"-config.check", "-namemapping=java"}, 1, []string{"--namemapping"}, 1},
+		{"check, invalid mapping", []string{"-config.check", "-namemapping=java"}, 1, []string{"--namemapping"}, 1},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"os"
@@ -15,30 +16,21 @@ import (
 	"github.com/prometheus/common/model"
 )
 
-// invocations are command lines from packages, charts and articles for this exporter and its
-// predecessor.
-var invocations = []struct {
-	name string
-	args []string
-}{
-	{"nothing", nil},
-	{"deb and rpm", []string{"--config.path", "/etc/process-exporter/all.yaml", "--web.listen-address=:9256"}},
-	{"Debian", []string{"-config.path", "/etc/process-exporter/all.yaml"}},
-	{"Debian without a file", []string{"-procnames", "bash,sshd", "-children=false"}},
-	{"Helm", []string{"-config.path=/etc/process-exporter/all.yaml", "-procfs=/host/proc"}},
-	{"Helm with a port", []string{"-web.listen-address=:9256", "-procfs=/host/proc", "-config.path=/etc/process-exporter/all.yaml"}},
-	{"Ansible", []string{"--config.path=/etc/process-exporter/all.yaml", "--web.listen-address=0.0.0.0:9256",
-		"--web.config.file=/etc/process-exporter/web.yml"}},
-	{"NixOS", []string{"--web.listen-address", "0.0.0.0:9256", "--config.path", "/etc/process-exporter/config.json"}},
-	{"container", []string{"--procfs", "/host/proc", "-config.path", "/etc/process-exporter/all.yaml"}},
-	{"node_exporter's habits", []string{"--no-threads", "--log.level=warn", "--web.disable-exporter-metrics", "--web.max-requests=5",
-		"--web.telemetry-path=/m"}},
-	{"every switch", []string{"-children=false", "-threads=false", "-gather-smaps=false", "-recheck", "-remove-empty-groups", "-debug"}},
-	{"trap 34", []string{"-namemapping", `java,-jar\s+([^/]+).jar`}},
-	{"trap 35", []string{"-namemapping", `java,-Dname=(\S+)`, "-procnames", "java"}},
-	{"trap 37", []string{"-namemapping", "upstart,(--user)", "-procnames", "upstart:-user"}},
-	{"time limit", []string{"-recheck-with-time-limit=1m30s"}},
-	{"two listeners", []string{"--web.listen-address=:9256", "--web.listen-address=0.0.0.0:9256"}},
+// commandLines returns the command lines that packages, charts and articles use for
+// this exporter and its predecessor.
+func commandLines(t *testing.T) (lines []struct {
+	Name string
+	Args []string
+}) {
+	t.Helper()
+	text, err := os.ReadFile("testdata/command_lines.json")
+	if err == nil {
+		err = json.Unmarshal(text, &lines)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return lines
 }
 
 // TestKnownCommandLines starts the exporter with each command line in use. Only paths and ports are
@@ -56,10 +48,10 @@ func TestKnownCommandLines(t *testing.T) {
 		}
 	}
 	here := strings.NewReplacer("/etc/process-exporter", dir, "/host/proc", "/proc", "0.0.0.0:9256", "127.0.0.1:0", ":9256", "127.0.0.1:0")
-	for _, tt := range invocations {
-		t.Run(tt.name, func(t *testing.T) {
+	for _, tt := range commandLines(t) {
+		t.Run(tt.Name, func(t *testing.T) {
 			var args []string
-			for _, arg := range tt.args {
+			for _, arg := range tt.Args {
 				args = append(args, here.Replace(arg))
 			}
 			if slices.Contains(args, "--log.level=warn") { // the listen address is logged at level info

@@ -43,9 +43,9 @@ const peerRules = `process_names:
 // A difference is a series with a value that deliberately differs from the predecessor: a row with the
 // mark F in docs/migration.md.
 type difference struct {
-	trap  string
-	key   string // prefix of the series
-	group string // "" for every group
+	reason string
+	key    string // prefix of the series
+	group  string // "" for every group
 }
 
 func (d difference) covers(key string) bool {
@@ -63,7 +63,7 @@ func TestPeer(t *testing.T) {
 		// The kernel counts up to the exit of a process, the predecessor up to its last walk.
 		var ended []difference
 		for _, name := range []string{"cpu_seconds_total{", "context_switches_total{", "minor_page_faults_total{", "major_page_faults_total{"} {
-			ended = append(ended, difference{"63", name, "side-old"})
+			ended = append(ended, difference{"the predecessor counts up to its last walk", name, "side-old"})
 		}
 		// The kernel measures nanoseconds, the predecessor whole ticks of each thread.
 		compareWithPeer(t, "bpf", map[string]float64{"cpu_seconds_total{": 0.011, "thread_cpu_seconds_total{": 0.031}, ended)
@@ -116,8 +116,8 @@ func compareWithPeer(t *testing.T, source string, near map[string]float64, ended
 	// A process that exits keeps its part of the counters.
 	before := known[`write_bytes_total{groupname="side-old"}`]
 	old.end()
-	compare(t, peer, ours.Scrape, near, append(ended, difference{"55", "oldest_start_time_seconds{", "side-old"},
-		difference{"62", "thread_", "side-late"}))
+	compare(t, peer, ours.Scrape, near, append(ended, difference{"the predecessor exports a year before 1970", "oldest_start_time_seconds{", "side-old"},
+		difference{"the predecessor does not count the first usage of a thread", "thread_", "side-late"}))
 	got, _ = parseMetrics(t, ours.Scrape())
 	if v := got.seriesOfGroups("side-old")[`write_bytes_total{groupname="side-old"}`]; v != before {
 		t.Errorf("got %v bytes written after the process exited, want %v", v, before)
@@ -126,8 +126,8 @@ func compareWithPeer(t *testing.T, source string, near map[string]float64, ended
 
 // permanentDifferences lists the series that always differ.
 var permanentDifferences = []difference{
-	{"60", "states{", ""},        // the predecessor counts the main thread twice
-	{"61", "threads_wchan{", ""}, // likewise
+	{"the predecessor counts the leader twice", "states{", ""},
+	{"the predecessor counts the leader twice", "threads_wchan{", ""},
 }
 
 // compare scrapes both exporters until they agree, because the two exporters read the processes at
