@@ -10,8 +10,8 @@ import (
 // Notes that several families share.
 const (
 	onlyBPF = "Only with the source `bpf`."
-	needsIO = "Requires `CAP_SYS_PTRACE` and `CAP_DAC_READ_SEARCH` for processes of other users."
-	onlyTop = "Only for rules with `top`, which sets the number of processes per group."
+	needsIO = "With the source `procfs`, requires `CAP_SYS_PTRACE` and `CAP_DAC_READ_SEARCH` for processes of other users."
+	onlyTop = "Only for rules with `top`."
 )
 
 // stateNames are the values of the label state, in the order of
@@ -43,17 +43,18 @@ func usageFamilies() []family {
 		counterFamily("read_bytes_total", platform.FieldIO, "Bytes read from storage (read_bytes of /proc/PID/io).",
 			func(g *grouping.Group) float64 { return float64(g.ReadBytes) }).withNote(needsIO),
 		counterFamily("write_bytes_total", platform.FieldIO,
-			"Bytes written to storage, including pages truncated before writeback (write_bytes of /proc/PID/io).",
+			"Bytes written to storage (write_bytes of /proc/PID/io; cancelled_write_bytes is not subtracted).",
 			func(g *grouping.Group) float64 { return float64(g.WriteBytes) }).withNote(needsIO),
 		counterFamily("major_page_faults_total", platform.FieldStat,
-			"Page faults that required a read from storage (majflt of /proc/PID/stat).",
+			"Major page faults, which read from storage (majflt of /proc/PID/stat).",
 			func(g *grouping.Group) float64 { return float64(g.MajorFaults) }),
 		counterFamily("minor_page_faults_total", platform.FieldStat,
-			"Page faults resolved without a read from storage (minflt of /proc/PID/stat).",
+			"Minor page faults, resolved without a read from storage (minflt of /proc/PID/stat).",
 			func(g *grouping.Group) float64 { return float64(g.MinorFaults) }),
 		{
 			name: namespace + "context_switches_total", kind: counter, labels: []string{"ctxswitchtype"},
-			help: "Context switches of all threads (ctxt_switches of /proc/PID/task/TID/status).",
+			help: "Context switches of threads (voluntary_ctxt_switches and nonvoluntary_ctxt_switches of /proc/PID/task/TID/status).",
+			note: "With the source `procfs`, only of threads that exist during a scrape.",
 			series: []series{
 				{"voluntary", platform.FieldStatus, true, func(g *grouping.Group) float64 { return float64(g.VoluntarySwitches) }},
 				{"nonvoluntary", platform.FieldStatus, true, func(g *grouping.Group) float64 { return float64(g.NonvoluntarySwitches) }},
@@ -69,12 +70,12 @@ func fileFamilies() []family {
 			func(g *grouping.Group) float64 { return float64(g.FDs) }).
 			withNote("Before Linux 6.2 it requires `CAP_DAC_READ_SEARCH` for processes of other users."),
 		gaugeFamily("worst_fd_ratio", platform.FieldFDs|platform.FieldFDLimit,
-			"Highest ratio of open file descriptors to the soft limit among the processes, from 0 to 1.",
+			"Maximum over processes of open file descriptors divided by the soft limit (RLIMIT_NOFILE).",
 			func(g *grouping.Group) float64 { return g.WorstFDRatio }).
 			withNote("Does not include processes with a limit of 0."),
 		{
 			name: namespace + "oldest_start_time_seconds", kind: gauge,
-			help: "Start time of the oldest process as a Unix timestamp in seconds (starttime of /proc/PID/stat).",
+			help: "Start time of the process that started first, as Unix time in seconds (starttime of /proc/PID/stat).",
 			note: "Absent for a group without running processes.",
 			collect: func(g *grouping.Group, put emit) {
 				if g.Procs > 0 {
@@ -93,7 +94,8 @@ func memoryFamilies() []family {
 		{
 			name: namespace + "memory_bytes", kind: gauge, labels: []string{"memtype"},
 			help: "Memory in use in bytes (/proc/PID/stat, status and smaps_rollup).",
-			note: "The proportional and unique values require `-gather-smaps`, and `CAP_SYS_PTRACE` for processes of other users.",
+			note: "The proportional and unique values require `--gather-smaps`. For processes of other users they require " +
+				"`CAP_PERFMON`, before Linux 6.15 `CAP_SYS_PTRACE`.",
 			series: []series{
 				{"resident", platform.FieldMemory, false, func(g *grouping.Group) float64 { return float64(g.ResidentBytes) }},
 				{"virtual", platform.FieldMemory, false, func(g *grouping.Group) float64 { return float64(g.VirtualBytes) }},
@@ -103,9 +105,10 @@ func memoryFamilies() []family {
 				{"unique", platform.FieldSmaps, false, func(g *grouping.Group) float64 { return float64(g.USSBytes) }},
 			},
 		},
-		gaugeFamily("smaps_age_seconds", platform.FieldSmaps, "Age in seconds of the oldest proportional or unique memory value of this group.",
+		gaugeFamily("smaps_age_seconds", platform.FieldSmaps,
+			"Seconds since the oldest proportional or unique memory value of this group was read.",
 			func(g *grouping.Group) float64 { return g.SmapsAge }).
-			withNote("Only with `-gather-smaps`; it increases if `--smaps.budget` is too small to read all processes at every scrape."),
+			withNote("Only with `--gather-smaps`. It increases if `--smaps.budget` is too small to read all processes at every scrape."),
 	}
 }
 
@@ -113,7 +116,7 @@ func statesFamily() family {
 	f := family{
 		name: namespace + "states", kind: gauge, labels: []string{"state"},
 		help: "Number of threads by state (/proc/PID/task/TID/status).",
-		note: "`Waiting` is uninterruptible sleep; threads of unresponsive multithreaded processes are not included.",
+		note: "`Waiting` is uninterruptible sleep. Does not include unresponsive processes with several threads.",
 	}
 	for i, name := range stateNames {
 		f.series = append(f.series, series{name, platform.FieldMemory, false,
@@ -126,7 +129,7 @@ func wchanFamily() family {
 	return family{
 		name: namespace + "threads_wchan", kind: gauge, labels: []string{"wchan"},
 		help: "Number of threads by the kernel function in which they sleep (/proc/PID/task/TID/wchan).",
-		note: "Requires `CAP_SYS_PTRACE` for processes of other users.",
+		note: "Requires `CAP_SYS_PTRACE` for processes of other users. With the source `bpf` and `--no-threads`, the sandbox drops it.",
 		collect: func(g *grouping.Group, put emit) {
 			for _, w := range g.WChans {
 				put(float64(w.Count), labelValues{w.Name})
@@ -161,15 +164,15 @@ func lifecycleFamilies() []family {
 			}}
 	}
 	return []family{
-		counted("starts_total", "Processes that started in this group or joined it by execve.",
+		counted("starts_total", "Number of processes that started in this group or joined it by execve(2).",
 			func(g *grouping.Group, put emit) { put(float64(g.Starts), labelValues{}) }),
-		counted("exits_total", "Processes of this group that exited, by reason (exited, killed or dumped) and by exit status or signal.",
+		counted("exits_total", "Number of processes of this group that exited, by reason and by exit status or signal.",
 			func(g *grouping.Group, put emit) {
 				for _, e := range g.Exits {
 					put(float64(e.Count), labelValues{e.Reason, e.Code})
 				}
-			}, "reason", "code").withNote("Only with the source `bpf`; a process counts when its parent has reaped it."),
-		counted("oom_kills_total", "Processes of this group killed by the kernel's out-of-memory killer.",
+			}, "reason", "code").withNote("Only with the source `bpf`. A process is counted after its parent calls wait(2)."),
+		counted("oom_kills_total", "Number of processes of this group that the out-of-memory killer of the kernel killed.",
 			func(g *grouping.Group, put emit) { put(float64(g.OOMKills), labelValues{}) }),
 	}
 }
@@ -179,7 +182,7 @@ func expectedFamily() family {
 	return family{
 		name: namespace + "expected_procs", kind: gauge, labels: []string{"bound"},
 		help: "Number of processes that the rule of this group expects, as bounds `min` and `max`.",
-		note: "Only for rules with `expect`, and `max` only if the rule sets it.",
+		note: "Only for rules with `expect`; `max` only if `expect` has `max`.",
 		collect: func(g *grouping.Group, put emit) {
 			if g.Expect == nil {
 				return
@@ -195,7 +198,7 @@ func expectedFamily() family {
 func groupChangesFamily() family {
 	return family{
 		name: namespace + "group_changes_total", kind: counter,
-		help:    "Processes that moved into this group after their executable, name, user or cgroup changed.",
+		help:    "Number of processes that moved into this group after exec, a rename, or a change of arguments, user or cgroup.",
 		collect: func(g *grouping.Group, put emit) { put(float64(g.GroupChanges), labelValues{}) },
 	}
 }
@@ -222,7 +225,7 @@ func unreadableFamily() family {
 	return family{
 		name: namespace + "unreadable_procs", kind: gauge, labels: []string{"file"},
 		help: "Number of processes with an unreadable /proc/PID file; metrics from this file do not include them.",
-		note: "Absent if all files were read.",
+		note: "Absent if all files were read. `smaps` includes processes above `--smaps.max-rss`, which are not read.",
 		collect: func(g *grouping.Group, put emit) {
 			for _, gap := range g.Unreadable {
 				put(float64(gap.Procs), labelValues{fileNames[gap.Field]})

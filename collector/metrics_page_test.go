@@ -42,16 +42,20 @@ func reference() string {
 	var b strings.Builder
 	b.WriteString(`# Metrics
 
-` + "`make generate`" + ` generates this page from the code.
+<!-- made by make generate -->
 
 All names, types, labels and label values of ncabatoff/process-exporter are unchanged, so that existing dashboards and
-alerts work. Metrics that it does not have are marked **new**.
+alerts work. Metrics and label values that it does not have are marked **new**.
 
-Counters start at 0 when the exporter starts. A process that runs already counts from then on; a process that starts later
-counts in full. Counters decrease only when the exporter restarts: a group keeps the usage of its exited processes.
+Counters start at 0 when the exporter starts. For processes that already run, only usage after this start is counted. Later
+processes are counted completely. A group keeps the usage of its exited processes.
+
+Counters decrease only when the exporter restarts or a removed group returns (` + "`--max-groups`, `--max-thread-names`,\n" +
+		"`--remove-empty-groups`" + `). They then restart at 0.
 
 A value that could not be read is absent, not 0. ` + "`namedprocess_namegroup_unreadable_procs`" + ` is the number of processes
-with an unreadable file. A group without processes has the value 0.
+with an unreadable file. Gauges of a group without processes are 0, except
+` + "`namedprocess_namegroup_oldest_start_time_seconds`" + `, which is absent.
 
 ## Groups
 
@@ -67,7 +71,7 @@ All metrics have the label ` + "`groupname`" + ` and the [labels](configuration.
 	}
 	b.WriteString("\n`resident` memory counts shared pages fully in every process. `proportionalResident` (PSS) divides them by the\n" +
 		"number of processes that share them. `unique` (USS) excludes them.\n")
-	b.WriteString("\n## Threads by name\n\nOnly with `-threads` (the default). Only processes with at least two threads count.\n\n" +
+	b.WriteString("\n## Threads by name\n\nOnly with `--threads` (the default). Only processes with at least two threads count.\n\n" +
 		"| Metric | Type | Further labels | Meaning |\n|---|---|---|---|\n")
 	for _, f := range families() {
 		if f.threadName {
@@ -75,35 +79,63 @@ All metrics have the label ` + "`groupname`" + ` and the [labels](configuration.
 			writeFamily(&b, f)
 		}
 	}
-	b.WriteString("\n## Exporter\n\n| Metric | Type | Further labels | Meaning |\n|---|---|---|---|\n")
+	b.WriteString("\n## Metrics about the exporter\n\n| Metric | Type | Further labels | Meaning |\n|---|---|---|---|\n")
 	for _, m := range exporterMetrics() {
-		writeRow(&b, m.name, kindName(m.kind), strings.Join(m.labels, "; "), m.help, m.note)
+		writeRow(&b, m.name, kindName(m.kind), labelsText(m.labels), m.help, m.note)
 	}
 	for _, row := range daemonMetrics {
-		writeRow(&b, row[0], "gauge", row[1], row[2], row[3])
+		writeRow(&b, row[0], "gauge", labelsText(strings.Fields(row[1])), row[2], row[3])
 	}
-	b.WriteString("\nIf `scrape_success` is 0 and `scrape_partial` is 0, more time does not help: the processes could not be\n" +
-		"listed, or `hidepid` hides them. An unresponsive process changes neither.\n\n" +
-		"After a counter decrease, the counter of the group keeps its value until the value of the process exceeds its previous\n" +
-		"maximum. With the source `bpf`, a decrease that the exit of a thread causes does not count.\n")
+	b.WriteString("\nIf `namedprocess_exporter_scrape_success` and `namedprocess_exporter_scrape_partial` are 0, the processes could not be\n" +
+		"listed, or `hidepid` hides them. A longer timeout does not help. Unresponsive processes do not change these two\n" +
+		"metrics.\n\n" +
+		"After a decrease, the group counter stays constant until the process value exceeds its old maximum. With the source\n" +
+		"`bpf`, a decrease that the exit of a thread causes is not counted.\n")
 	b.WriteString("\n`go_*`, `process_*` and `promhttp_*` describe the process of the exporter.\n" +
-		"`--web.disable-exporter-metrics` disables them.\n")
+		"`--web.disable-exporter-metrics` disables them; `namedprocess_exporter_*` and `process_exporter_build_info` stay.\n")
 	return b.String()
 }
 
 func writeFamily(b *strings.Builder, f family) {
-	var labels []string
-	for i, l := range f.labels {
-		var values []string
-		for _, s := range f.series {
-			values = append(values, "`"+s.label+"`")
+	labels := labelsText(f.labels)
+	if len(f.labels) > 0 && len(f.series) > 0 {
+		labels = f.labels[0] + ": "
+		for i, s := range f.series {
+			if i > 0 {
+				labels += ", "
+			}
+			labels += "`" + s.label + "`"
+			if s.label == "unique" {
+				labels += " (**new**)"
+			}
 		}
-		if i == len(f.labels)-1 && len(values) > 0 {
-			l = l + ": " + strings.Join(values, ", ")
-		}
-		labels = append(labels, l)
 	}
-	writeRow(b, f.name, kindName(f.kind), strings.Join(labels, "; "), f.help, f.note)
+	writeRow(b, f.name, kindName(f.kind), labels, f.help, f.note)
+}
+
+// valuesOfLabel lists the values of labels that have few.
+var valuesOfLabel = map[string]string{
+	"mode":          "`user`, `system`",
+	"iomode":        "`read`, `write`",
+	"ctxswitchtype": "`voluntary`, `nonvoluntary`",
+	"reason":        "`exited`, `killed`, `dumped`",
+	"bound":         "`min`, `max`",
+	"file":          "`stat`, `status`, `io`, `fd`, `limits`, `wchan`, `smaps`, `task`",
+	"source":        "`bpf`, `procfs`",
+	"counter":       "`cpu`, `faults`, `io`, `switches`",
+	"data":          "`io`, `proportional_memory`, `wait_channels`, `executable_paths`",
+	"layer":         "`capabilities`, `no_new_privs`, `undumpable`, `landlock`, `seccomp`",
+}
+
+// labelsText returns the labels with their values.
+func labelsText(labels []string) string {
+	texts := make([]string, len(labels))
+	for i, l := range labels {
+		if texts[i] = l; valuesOfLabel[l] != "" {
+			texts[i] += ": " + valuesOfLabel[l]
+		}
+	}
+	return strings.Join(texts, "; ")
 }
 
 func writeRow(b *strings.Builder, name, kind, labels, help, note string) {
@@ -118,13 +150,14 @@ var daemonMetrics = [][4]string{
 	{"namedprocess_exporter_config_last_reload_success_timestamp_seconds", "",
 		"Time of the last successful load of the configuration as a Unix timestamp in seconds.", ""},
 	{"namedprocess_exporter_web_config_last_reload_successful", "",
-		"Whether the last read of the web configuration files succeeded (1) or failed (0).",
+		"Whether the last read of the file of --web.config.file and the files it names succeeded (1) or failed (0).",
 		"After a failure the previous configuration stays in use."},
-	{"namedprocess_exporter_capability_missing", "capability; data",
-		"1 for each missing capability and the data of other users' processes that require it.", "See [permissions](permissions.md)."},
+	{"namedprocess_exporter_capability_missing", "capability data",
+		"1 for each pair of a missing capability and the data that needs it.",
+		"Only while serving. Absent if none is missing. See [permissions](permissions.md)."},
 	{"namedprocess_exporter_sandbox", "layer",
-		"Whether a layer of the sandbox is active (1) or not (0).", "See [permissions](permissions.md)."},
-	{"process_exporter_build_info", "branch; goarch; goos; goversion; revision; tags; version", "Always 1.", ""},
+		"Whether a layer of the sandbox is active (1) or not (0).", "Only while serving. See [permissions](permissions.md)."},
+	{"process_exporter_build_info", "branch goarch goos goversion revision tags version", "Always 1.", ""},
 }
 
 // predecessorMetrics are the metrics of ncabatoff/process-exporter.

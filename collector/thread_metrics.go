@@ -20,14 +20,16 @@ func threadFamilies() []family {
 		}
 	}
 	return []family{
-		perName("thread_count", gauge, "Number of threads with this name (/proc/PID/task).",
+		perName("thread_count", gauge, "Number of threads with this name in multithreaded processes (/proc/PID/task).",
 			func(t *grouping.Thread, put emit) { put(float64(t.Count), labelValues{t.Name}) }),
-		perName("thread_cpu_seconds_total", counter, "CPU time in seconds of threads with this name (/proc/PID/task/TID/stat).",
+		perName("thread_cpu_seconds_total", counter,
+			"CPU time in seconds of threads with this name in multithreaded processes (/proc/PID/task/TID/stat).",
 			func(t *grouping.Thread, put emit) {
 				put(seconds(t.UserNanos), labelValues{t.Name, "user"})
 				put(seconds(t.SystemNanos), labelValues{t.Name, "system"})
 			}, "mode"),
-		perName("thread_io_bytes_total", counter, "Bytes read from and written to storage by threads with this name (/proc/PID/task/TID/io).",
+		perName("thread_io_bytes_total", counter,
+			"Bytes read from and written to storage by threads with this name in multithreaded processes (/proc/PID/task/TID/io).",
 			func(t *grouping.Thread, put emit) {
 				if t.Counted&platform.FieldIO != 0 {
 					put(float64(t.ReadBytes), labelValues{t.Name, "read"})
@@ -35,12 +37,13 @@ func threadFamilies() []family {
 				}
 			}, "iomode"),
 		perName("thread_major_page_faults_total", counter,
-			"Page faults of threads with this name that required a read from storage (/proc/PID/task/TID/stat).",
+			"Major page faults of threads with this name in multithreaded processes (/proc/PID/task/TID/stat).",
 			func(t *grouping.Thread, put emit) { put(float64(t.MajorFaults), labelValues{t.Name}) }),
 		perName("thread_minor_page_faults_total", counter,
-			"Page faults of threads with this name resolved without a read from storage (/proc/PID/task/TID/stat).",
+			"Minor page faults of threads with this name in multithreaded processes (/proc/PID/task/TID/stat).",
 			func(t *grouping.Thread, put emit) { put(float64(t.MinorFaults), labelValues{t.Name}) }),
-		perName("thread_context_switches_total", counter, "Context switches of threads with this name (/proc/PID/task/TID/status).",
+		perName("thread_context_switches_total", counter,
+			"Context switches of threads with this name in multithreaded processes (/proc/PID/task/TID/status).",
 			func(t *grouping.Thread, put emit) {
 				put(float64(t.VoluntarySwitches), labelValues{t.Name, "voluntary"})
 				put(float64(t.NonvoluntarySwitches), labelValues{t.Name, "nonvoluntary"})

@@ -92,12 +92,16 @@ func matchesFirstArgument(entry, value string) bool {
 }
 
 // userNameAndID returns the name and the number of the effective user, or nothing if
-// they are unreadable.
+// they are unreadable. A user without a name has only a number.
 func userNameAndID(c *candidate) []string {
 	if c.id.Username == "" {
 		return nil
 	}
-	return []string{c.id.Username, strconv.FormatUint(uint64(c.id.EUID), 10)}
+	number := strconv.FormatUint(uint64(c.id.EUID), 10)
+	if c.id.Username == number {
+		return []string{number}
+	}
+	return []string{c.id.Username, number}
 }
 
 // matchesPattern matches a shell pattern, as systemctl does with units. The decoder

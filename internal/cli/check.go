@@ -21,7 +21,7 @@ import (
 func checkCommand() command {
 	var here, schema bool
 	flags := func(app *kingpin.Application, _ *config.Settings) {
-		app.Flag("here", "Apply the rules to the processes of this machine.").Default("true").BoolVar(&here)
+		app.Flag("here", "Also apply the rules to the running processes.").Default("true").BoolVar(&here)
 		app.Flag("schema", "Print the JSON schema of rule files, for editors.").BoolVar(&schema)
 	}
 	return command{
@@ -31,6 +31,7 @@ func checkCommand() command {
 			Help:    "Check a rule file and try it on this machine. Exits 1 after a warning or error.",
 			Groups:  append([]config.FlagGroup{{Title: "Check", Add: flags}}, config.RuleFlags()...),
 		},
+		notes: readsProcNote,
 		run: func(ctx context.Context, s *config.Settings, args []string, w io.Writer) error {
 			if schema {
 				_, err := io.WriteString(w, grouping.Schema())

@@ -19,8 +19,12 @@ import (
 // copied.
 type command struct {
 	config.CommandLine
-	run func(ctx context.Context, s *config.Settings, args []string, w io.Writer) error
+	notes string // lines of help before the flags, "" for none
+	run   func(ctx context.Context, s *config.Settings, args []string, w io.Writer) error
 }
+
+// readsProcNote is the help of commands that walk over the processes once.
+const readsProcNote = "With --source=auto this command reads /proc.\n"
 
 // commands returns all subcommands except help.
 func commands() []command {
@@ -58,7 +62,7 @@ func runCommand(ctx context.Context, name string, args []string, stdout io.Write
 	case err != nil:
 		return err
 	case s.Help:
-		_, err := io.WriteString(stdout, c.Usage(""))
+		_, err := io.WriteString(stdout, c.Usage(c.notes))
 		return err
 	}
 	if err := s.ValidateRules(); err != nil {

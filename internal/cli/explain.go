@@ -33,9 +33,10 @@ func explainCommand() command {
 		CommandLine: config.CommandLine{
 			Command: "explain",
 			Args:    "PID|NAME...",
-			Help:    "Explain the group of processes: compare each selector with its value.",
+			Help:    "Show which rule assigns each process to its group, and why.",
 			Groups:  append([]config.FlagGroup{{Title: "Explain", Add: flags}}, config.RuleFlags()...),
 		},
+		notes: "NAME is a process name, a first argument (argv[0]) or its base name.\n" + readsProcNote,
 		run: func(ctx context.Context, s *config.Settings, args []string, w io.Writer) error {
 			if len(args) == 0 {
 				return errors.New("missing process: use explain PID|NAME..., such as explain nginx")
@@ -118,7 +119,7 @@ func (g *grouped) formatOne(b *strings.Builder, e *grouping.Explanation, s *conf
 	field("app", e.App)
 	field("ancestors", formatAncestors(e.Lineage))
 	if len(e.Args) == 0 {
-		field("note", "no command line: a kernel thread, a zombie, or a process that hides it")
+		field("note", "no command line: a kernel thread, a zombie, or a process with an empty command line")
 	}
 	for i := range e.Trials {
 		g.formatRule(b, &e.Trials[i])
@@ -199,8 +200,8 @@ func (g *grouped) result(e *grouping.Explanation, s *config.Settings) string {
 	case e.OverLimit:
 		return fmt.Sprintf("in group %q: group limit reached; increase --max-groups or max_groups of rule %d", e.Group, e.Rule.Position)
 	case e.InheritedFrom != nil:
-		return fmt.Sprintf("in group %q of its ancestor %s (%d): no rule matches it; "+
-			"children: false in rule %d or --children=false excludes it",
+		return fmt.Sprintf("in group %q of its ancestor %s (%d): no rule matches it. "+
+			"To exclude it, set children: false in rule %d or use --children=false",
 			e.Group, printable(e.InheritedFrom.Comm), e.InheritedFrom.PID, e.Rule.Position)
 	case e.Grouped:
 		return fmt.Sprintf("in group %q%s (rule %d, the first match)", e.Group, g.formatLabels(e.Labels), e.Rule.Position)
@@ -215,7 +216,7 @@ func (g *grouped) result(e *grouping.Explanation, s *config.Settings) string {
 	case i >= 0 && !e.Lineage[i].AcceptsChildren:
 		text += fmt.Sprintf(", and the group of its ancestor %s (%d) excludes children", printable(e.Lineage[i].Comm), e.Lineage[i].PID)
 	case i < 0 && s.Children:
-		text += " or any of its ancestors"
+		text += ", and no ancestor has a group"
 	}
 	return text
 }

@@ -49,7 +49,7 @@ func groupsCommand() command {
 		app.Flag("json", "Print JSON.").BoolVar(&asJSON)
 		app.Flag("sort", "Sort key: name, procs, threads, cpu, rss, fds or io.").PlaceHolder("KEY").Default("cpu").
 			EnumVar(&order, "name", "procs", "threads", "cpu", "rss", "fds", "io")
-		app.Flag("pause", "Interval for CPU and I/O rates. 0s omits them.").PlaceHolder("DURATION").Default("1s").DurationVar(&pause)
+		app.Flag("pause", "Measure CPU and I/O rates for this time. 0s: no rates.").PlaceHolder("DURATION").Default("1s").DurationVar(&pause)
 	}
 	return command{
 		CommandLine: config.CommandLine{
@@ -57,6 +57,7 @@ func groupsCommand() command {
 			Help:    "Print the groups of this machine and their resource use.",
 			Groups:  append([]config.FlagGroup{{Title: "Groups", Add: flags}}, config.RuleFlags()...),
 		},
+		notes: readsProcNote,
 		run: func(ctx context.Context, s *config.Settings, args []string, w io.Writer) error {
 			if err := refuseArgs(args); err != nil {
 				return err

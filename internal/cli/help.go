@@ -17,6 +17,7 @@ func usage() string {
 		fmt.Fprintf(&b, "  %-34s %s\n", strings.TrimSpace(c.Command+" "+c.Args), c.Help)
 	}
 	fmt.Fprintf(&b, "  %-34s %s\n", "help [COMMAND]", "Print this help, or the flags of a command.")
+	b.WriteString("\nFlags have one dash or two. To disable a switch, write --no-threads or -threads=false.\n")
 	return config.Serve().Usage(b.String())
 }
 
@@ -38,6 +39,6 @@ func runHelp(args []string, w io.Writer) error {
 	if err != nil {
 		return err
 	}
-	_, err = io.WriteString(w, c.Usage(""))
+	_, err = io.WriteString(w, c.Usage(c.notes))
 	return err
 }

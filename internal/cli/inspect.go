@@ -22,9 +22,9 @@ func inspectCommand() command {
 		app.Flag("json", "Print one JSON document, with the names and units of psutil.").BoolVar(&in.JSON)
 		app.Flag("attrs", "Comma-separated attributes to print, instead of all.").PlaceHolder("NAME,...").StringVar(&attrs)
 		app.Flag("watch", "Print again at this interval, until interrupted.").PlaceHolder("DURATION").DurationVar(&in.Watch)
-		app.Flag("timeout", "Timeout per process. Values that are not read in time are omitted.").PlaceHolder("DURATION").
+		app.Flag("timeout", "Timeout per process. Values that take longer are omitted.").PlaceHolder("DURATION").
 			Default("2s").DurationVar(&in.Timeout)
-		app.Flag("show-environ", "Print the values of environment variables, which may be secrets.").BoolVar(&in.ShowEnviron)
+		app.Flag("show-environ", "Print values of environment variables. They can contain passwords.").BoolVar(&in.ShowEnviron)
 	}
 	return command{
 		CommandLine: config.CommandLine{
@@ -33,6 +33,7 @@ func inspectCommand() command {
 			Help:    "Print all details of processes.",
 			Groups:  []config.FlagGroup{{Title: "Inspect", Add: flags}},
 		},
+		notes: "NAME is a process name (comm).\n",
 		run: func(ctx context.Context, _ *config.Settings, args []string, w io.Writer) error {
 			in.Targets = args
 			if attrs != "" {

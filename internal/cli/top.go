@@ -35,10 +35,10 @@ type topFlags struct {
 func topCommand() command {
 	var f topFlags
 	flags := func(app *kingpin.Application, _ *config.Settings) {
-		app.Flag("url", "Address of a running exporter, such as http://host:9256, instead of a walk.").PlaceHolder("URL").StringVar(&f.url)
+		app.Flag("url", "Read a running exporter, such as http://host:9256, not this machine.").PlaceHolder("URL").StringVar(&f.url)
 		app.Flag("insecure", "Do not verify the certificate of --url.").BoolVar(&f.insecure)
 		app.Flag("interval", "Refresh interval, at least 1s.").PlaceHolder("DURATION").Default("2s").DurationVar(&f.interval)
-		app.Flag("once", "Print one table, which is the default if stdout is not a terminal.").BoolVar(&f.once)
+		app.Flag("once", "Print one table and exit. Default if stdout is no terminal.").BoolVar(&f.once)
 		app.Flag("json", "Print the groups once, as JSON.").BoolVar(&f.json)
 	}
 	return command{

@@ -66,7 +66,8 @@ var problems = []problem{
 		symptom: "The service is running, but its group shows 0 or is missing.",
 		config:  "process_names:\n- name: redis\n  comm: redis-server\n",
 		args:    []string{"groups", "--config.path", "config.yaml", "--pause=0s"},
-		remedy: "A rule with a fixed name has a group from the first scrape, so 0 means that no process matches. " +
+		remedy: "A rule with a fixed name has a group from the first scrape, except with `--remove-empty-groups`. " +
+			"So 0 means that no process matches. " +
 			"A name with template fields, such as `{{.Comm}}`, creates a group only for a matching process. " +
 			"For an alert, add `expect: {min: 1}` to the rule.",
 	},
@@ -98,7 +99,7 @@ var problems = []problem{
 	},
 	{
 		title:   "exe: ['.+'] matches nothing",
-		symptom: "A rule for all processes matches none.",
+		symptom: "A rule with `exe: ['.+']` matches no process.",
 		config:  "process_names:\n- name: '{{.Comm}}'\n  exe: ['.+']\n",
 		procs:   javaProcess(),
 		args:    explain("java"),
@@ -115,7 +116,7 @@ var problems = []problem{
 	},
 	{
 		title:   "A program that a script starts is in the wrong group",
-		symptom: "`sh start.sh` executes redis, but redis stays in the group of the shells.",
+		symptom: "`sh start.sh` starts redis. Right after the start, redis is still in the group of the shells.",
 		config:  "process_names:\n- name: redis\n  comm: redis-server\n- name: shells\n  comm: [sh, bash]\n",
 		procs: []procfstree.Process{
 			newProcess(850, 1, "sh", "/bin/sh", "/opt/start.sh"),
@@ -123,12 +124,12 @@ var problems = []problem{
 		},
 		args: explain("851"),
 		remedy: "The group changes at the next scrape. " +
-			"A process that executes another program, or changes its name, user or cgroup, is matched again. " +
+			"After exec, a rename, or a change of arguments, user or cgroup, the rules are applied again. " +
 			"`--recheck` is not necessary.",
 	},
 	{
-		title:   "An earlier rule matches",
-		symptom: "A later rule also matches the process.",
+		title:   "Rule order: wrong rule wins",
+		symptom: "The process matches two rules and is in the wrong group.",
 		config:  "process_names:\n- name: '{{.Comm}}'\n  cmdline: '.+'\n- name: shop\n  cmdline: 'shop\\.jar'\n",
 		procs:   javaProcess(),
 		args:    explain("800"),
@@ -137,11 +138,11 @@ var problems = []problem{
 	},
 	{
 		title:   "Exclude processes from a rule",
-		symptom: "RE2 has no lookahead, so a regular expression cannot exclude text.",
+		symptom: "RE2 has no negative lookahead. Use `not`.",
 		config:  "process_names:\n- name: java\n  exe: java\n  not:\n    cmdline: '-jar \\S*/shop\\.jar'\n",
 		procs:   javaProcess(),
 		args:    explain("800"),
-		remedy: "`not` accepts all selectors, and each of its entries excludes processes. " +
+		remedy: "`not` accepts all selectors. A process that matches any entry is excluded. " +
 			"A rule with `ignore: true` excludes its processes from all groups.",
 	},
 	{
@@ -159,17 +160,17 @@ var problems = []problem{
 		config:  "process_names:\n- name: '{{.Comm}}'\n  cmdline: '.+'\n",
 		procs:   []procfstree.Process{{PID: 30, PPID: 2, Comm: "kworker/0:1-events", Flags: 0x200000, Start: 100}},
 		args:    explain("30"),
-		remedy: "A kernel thread has no command line. " +
-			"`cmdline: '.*'` matches it, and so does `comm: kthreadd`, the parent of all kernel threads. " +
+		remedy: "A kernel thread has no command line. `cmdline: '.*'` also matches processes with an empty command line. " +
+			"`comm: kthreadd` matches the parent. Kernel threads then join its group as children. " +
 			"`namedprocess_unmatched_procs` counts processes without a group.",
 	},
 	{
-		title:   "Find the template field for a group name",
+		title:   "Name groups by jar, unit or user",
 		symptom: "The group should have the name of the jar file, not `java`.",
-		config:  "process_names:\n- name: '{{.App | default .ExeBase}} in {{.Unit}}'\n  exe: java\n  labels: {user: '{{.Username}}'}\n",
+		config:  "process_names:\n- name: '{{.App | default .ExeBase}}'\n  exe: java\n",
 		procs:   javaProcess(),
 		args:    explain("800"),
-		remedy:  "`explain` prints all values that templates can use, also those that no rule compares.",
+		remedy:  "`explain` prints all values that templates can use, including values that no rule uses.",
 	},
 }
 
@@ -181,7 +182,9 @@ func troubleshooting(t *testing.T) string {
 	time.Local = time.UTC
 	defer func() { time.Local = local }()
 	var b strings.Builder
-	b.WriteString(`# Troubleshooting
+	b.WriteString(`# Troubleshooting rules
+
+<!-- made by make generate, with the output of all commands -->
 
 <!-- not run: the output of these commands is below -->
 ` + "```sh" + `
@@ -190,10 +193,19 @@ process_exporter check config.yaml                         # is the file valid, 
 process_exporter groups --config.path config.yaml          # what do the groups use?
 ` + "```" + `
 
-These commands accept the flags of the exporter, need no running exporter and change nothing. Run them as root to read the
-processes of other users. [configuration.md](configuration.md) describes the rules.
+These commands accept the flags about rules, data source and memory. They need no running exporter and change nothing. Run
+them as root to read the processes of other users. [configuration.md](configuration.md) describes the rules.
 
-` + "`make generate`" + ` writes this page, with the output of all commands.
+Other problems:
+
+| Problem | See |
+|---|---|
+| I/O, PSS or USS is missing | [permissions.md](permissions.md#privileges-and-data) |
+| BPF is not used | [sources.md](sources.md#why-bpf-is-not-used) |
+| scrapes time out or are incomplete | [dashboards-alerts.md](dashboards-alerts.md#scrape-configuration), [performance.md](performance.md) |
+| status 503 | [flags.md](flags.md#web): ` + "`--web.max-requests`" + ` |
+| a reload failed | [configuration.md](configuration.md#reload) |
+| too many series | [howto.md](howto.md#too-many-series) |
 
 `)
 	for _, p := range problems {

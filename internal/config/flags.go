@@ -37,41 +37,41 @@ func Serve() CommandLine {
 }
 
 func addRuleFlags(app *kingpin.Application, s *Settings) {
-	app.Flag("config.path", "YAML file with grouping rules. Without rules, one group per process name.").
+	app.Flag("config.path", "YAML file with grouping rules. Without it, one group per process name.").
 		PlaceHolder("FILE").StringVar(&s.ConfigPath)
-	app.Flag("procnames", "Comma-separated process names to export, instead of a rule file.").
+	app.Flag("procnames", "One group per process name. Cannot be used with --config.path.").
 		PlaceHolder("NAME,...").StringVar(&s.ProcNames)
-	app.Flag("namemapping", "Pairs of process name and regexp whose first capture is added to the name.").
+	app.Flag("namemapping", "Pairs of process name and regexp. The group name is NAME:CAPTURE.").
 		PlaceHolder("NAME,REGEX,...").StringVar(&s.NameMapping)
 	app.Flag("children", "Put unmatched processes into the group of their nearest grouped ancestor.").
 		Default("true").BoolVar(&s.Children)
-	app.Flag("recheck", "Match unmatched processes at each scrape. Changes are noticed without it.").
+	app.Flag("recheck", "Not needed: exec and renames are detected without this flag.").
 		BoolVar(&s.Recheck)
-	app.Flag("recheck-with-time-limit", "Like --recheck, but only while a process is younger than this. 0s is off.").
+	app.Flag("recheck-with-time-limit", "Do not use: older processes in no group are never matched again. 0s: off.").
 		PlaceHolder("DURATION").Default("0s").DurationVar(&s.RecheckLimit)
-	app.Flag("remove-empty-groups", "Remove a group and its counters when its last process exits.").
+	app.Flag("remove-empty-groups", "Remove empty groups. Counters restart at 0 if a group returns.").
 		BoolVar(&s.RemoveEmptyGroups)
-	app.Flag("max-groups", "Limit of groups that processes name; others are _other. 0 is no limit.").
+	app.Flag("max-groups", "Maximum number of groups; other processes are in _other. 0: no limit.").
 		PlaceHolder("N").Default("2000").IntVar(&s.MaxGroups)
-	app.Flag("max-thread-names", "Limit of thread names in all groups; others are _other. 0 is no limit.").
+	app.Flag("max-thread-names", "Maximum number of thread names; others count as _other. 0: no limit.").
 		PlaceHolder("N").Default("20000").IntVar(&s.MaxThreadNames)
 }
 
 func addSourceFlags(app *kingpin.Application, s *Settings) {
 	app.Flag("procfs", "Mount point of the proc file system.").
 		PlaceHolder("DIR").Default("/proc").StringVar(&s.ProcFS)
-	app.Flag("source", "Process data source: bpf (cheaper, sees every exit), procfs, or auto.").
+	app.Flag("source", "Data source: bpf (cheaper, counts exits), procfs, or auto (bpf if possible).").
 		PlaceHolder("auto|bpf|procfs").Default("auto").EnumVar(&s.Source, "auto", "bpf", "procfs")
 	app.Flag("threads", "Export metrics per thread name.").
 		Default("true").BoolVar(&s.Threads)
 }
 
 func addMemoryFlags(app *kingpin.Application, s *Settings) {
-	app.Flag("gather-smaps", "Export proportional memory, which the kernel computes per process.").
+	app.Flag("gather-smaps", "Export PSS and USS from smaps_rollup.").
 		Default("true").BoolVar(&s.Smaps)
-	app.Flag("smaps.budget", "CPU time per scrape for reading proportional memory. 0 disables it.").
+	app.Flag("smaps.budget", "CPU time per scrape to read PSS and USS. 0 disables PSS and USS.").
 		PlaceHolder("DURATION").Default("50ms").DurationVar(&s.SmapsBudget)
-	app.Flag("smaps.max-rss", "Resident memory above which proportional memory is not read. 0 is no limit.").
+	app.Flag("smaps.max-rss", "Do not read PSS and USS of processes with more RSS than this. 0: no limit.").
 		PlaceHolder("BYTES").Default("8GiB").BytesVar(&s.SmapsMaxRSS)
 }
 
@@ -82,11 +82,11 @@ func addWebFlags(app *kingpin.Application, s *Settings) {
 	setHelp(app, "web.systemd-socket", "", "Use systemd sockets instead of listen addresses (Linux only).")
 	app.Flag("web.telemetry-path", "Path of the metrics.").
 		PlaceHolder("PATH").Default("/metrics").StringVar(&s.TelemetryPath)
-	app.Flag("web.disable-exporter-metrics", "Omit metrics about the exporter itself (go_*, process_*, promhttp_*).").
+	app.Flag("web.disable-exporter-metrics", "Omit go_*, process_* and promhttp_* metrics. namedprocess_exporter_* stay.").
 		BoolVar(&s.DisableExporterMetrics)
-	app.Flag("web.max-requests", "Limit of concurrent scrapes; others get status 503. 0 is no limit.").
+	app.Flag("web.max-requests", "Maximum number of concurrent scrapes; others get status 503. 0: no limit.").
 		PlaceHolder("N").Default("128").IntVar(&s.MaxRequests)
-	app.Flag("web.max-connections", "Limit of connections. A new one closes the one that is idle longest.").
+	app.Flag("web.max-connections", "If the limit is reached, a new connection closes the longest idle one.").
 		PlaceHolder("N").Default("128").IntVar(&s.MaxConnections)
 	app.Flag("web.pprof-address", "Loopback address for Go profiles under /debug/pprof/. Off by default.").
 		PlaceHolder("ADDRESS").StringVar(&s.PprofAddress)
@@ -102,16 +102,16 @@ func addLogFlags(app *kingpin.Application, s *Settings) {
 }
 
 func addSandboxFlags(app *kingpin.Application, s *Settings) {
-	app.Flag("sandbox", "Privileges to drop after startup: auto, strict (keeps CAP_PERFMON), or off.").
+	app.Flag("sandbox", "auto keeps needed capabilities, strict only CAP_PERFMON, off drops nothing.").
 		PlaceHolder("auto|strict|off").Default("auto").EnumVar(&s.Sandbox, "auto", "strict", "off")
 }
 
 func addOneShotFlags(app *kingpin.Application, s *Settings) {
 	app.Flag("config.check", "Check the files of --config.path and --web.config.file.").
 		BoolVar(&s.ConfigCheck)
-	app.Flag("health-check", "Check the exporter that runs with the same flags, for containers.").
+	app.Flag("health-check", "Exit 0 if the exporter with the same flags responds. For containers.").
 		BoolVar(&s.HealthCheck)
-	app.Flag("once-to-stdout-delay", "Scrape twice with this delay and print the second scrape. 0s is off.").
+	app.Flag("once-to-stdout-delay", "Print metrics to stdout: scrape, wait this time, scrape again, print. 0s: off.").
 		PlaceHolder("DURATION").Default("0s").DurationVar(&s.OnceDelay)
 	app.Flag("man", "Print a short manual.").BoolVar(&s.Manual)
 	app.Flag("version", "Print the version.").BoolVar(&s.Version)

@@ -33,7 +33,7 @@ func flagReference() string {
 	var b strings.Builder
 	b.WriteString(`# Flags
 
-` + "`make generate`" + ` writes this page from the code.
+<!-- made by make generate -->
 
 <!-- not run: an example of the syntax -->
 ` + "```sh" + `
@@ -42,7 +42,7 @@ process_exporter --config.path=rules.yaml --web.listen-address=127.0.0.1:9256
 
 - One dash or two, the value after ` + "`=`" + ` or in the next argument:
   ` + "`-config.path f`" + ` and ` + "`--config.path=f`" + ` are equal.
-- Switches take a value only after ` + "`=`" + `: ` + "`-threads=false`" + `. ` + "`--no-threads`" + ` is equal.
+- Switches take a value only after ` + "`=`" + `: ` + "`--no-threads`" + ` and ` + "`-threads=false`" + ` are equal.
 - If a flag is given twice, the last one counts. ` + "`web.listen-address`" + ` accumulates.
 - An argument that is not a flag is an error.
 `)

@@ -22,7 +22,7 @@ func newSandboxMetrics() sandboxMetrics {
 	return sandboxMetrics{
 		missing: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "namedprocess_exporter_capability_missing",
-			Help: "1 for each missing capability and the data of other users' processes that require it.",
+			Help: "1 for each pair of a missing capability and the data that needs it.",
 		}, []string{"capability", "data"}),
 		layers: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "namedprocess_exporter_sandbox",
