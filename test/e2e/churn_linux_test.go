@@ -68,7 +68,7 @@ func scrapeChurn(t *testing.T, r *instance, scrapes int) {
 // exit.
 func (l *load) startAlone(t *testing.T, source string) *instance {
 	t.Helper()
-	return startInNamespace(t, fmt.Sprintf("%s %s 100000 %d & exec %s --source=%s --web.listen-address=127.0.0.1:0", l.spawn, l.program,
+	return startInNamespace(t, fmt.Sprintf("%s %s 100000 %d & exec %s --source=%s --web.listen-address=127.0.0.1:0", l.spawnLoop, l.program,
 		churnRate, l.exporter, source))
 }
 

@@ -53,9 +53,9 @@ func (at rate) checkRate(t *testing.T, got loadResult) {
 
 // A load starts processes at a rate.
 type load struct {
-	t       *testing.T
-	spawn   string // testdata/spawn/spawn.c
-	program string // testdata/spawn/exitnow.c
+	t         *testing.T
+	spawnLoop string // testdata/spawnloop/spawnloop.c
+	program   string // testdata/spawnloop/exitnow.c
 
 	exporter string // see plainBinary
 
@@ -70,10 +70,10 @@ func newLoad(t *testing.T) *load {
 		t.Fatal(err)
 	}
 	dir := t.TempDir()
-	l := &load{t: t, spawn: filepath.Join(dir, "spawn"), program: filepath.Join(dir, "exitnow"), exporter: exporter}
+	l := &load{t: t, spawnLoop: filepath.Join(dir, "spawnloop"), program: filepath.Join(dir, "exitnow"), exporter: exporter}
 	for _, args := range [][]string{
-		{"-O2", "-o", l.spawn, "testdata/spawn/spawn.c"},
-		{"-O2", "-static", "-nostdlib", "-ffreestanding", "-fno-stack-protector", "-o", l.program, "testdata/spawn/exitnow.c"},
+		{"-O2", "-o", l.spawnLoop, "testdata/spawnloop/spawnloop.c"},
+		{"-O2", "-static", "-nostdlib", "-ffreestanding", "-fno-stack-protector", "-o", l.program, "testdata/spawnloop/exitnow.c"},
 	} {
 		if out, err := exec.Command(compiler, args...).CombinedOutput(); err != nil {
 			t.Fatalf("%s %q: %v\n%s", compiler, args, err, out)
@@ -122,7 +122,7 @@ func (l *load) run(d time.Duration, at rate) (all loadResult) {
 	var mu sync.Mutex
 	var wg sync.WaitGroup
 	for range runtime.NumCPU() {
-		args := append(slices.Clone(l.nsenter), l.spawn, l.program, strconv.Itoa(int(d.Seconds())))
+		args := append(slices.Clone(l.nsenter), l.spawnLoop, l.program, strconv.Itoa(int(d.Seconds())))
 		if at > 0 {
 			args = append(args, strconv.Itoa(int(at)/runtime.NumCPU()))
 		}
@@ -130,7 +130,7 @@ func (l *load) run(d time.Duration, at rate) (all loadResult) {
 			out, err := exec.Command(args[0], args[1:]...).Output()
 			var count, nanos, busy int
 			if _, bad := fmt.Sscan(string(out), &count, &nanos, &busy); err != nil || bad != nil {
-				l.t.Errorf("spawn: got output %q, error %v", out, err)
+				l.t.Errorf("spawnloop: got output %q, error %v", out, err)
 			}
 			mu.Lock()
 			defer mu.Unlock()

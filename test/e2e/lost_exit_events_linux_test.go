@@ -18,7 +18,7 @@ import (
 const ringBytes = 2 << 20
 
 // isolatedRules match all processes that exit in the namespace of the load.
-const isolatedRules = "process_names:\n- comm: [exitnow, spawn]\n- {name: 'worker {{.Matches.name}}', cmdline: 'workload " +
+const isolatedRules = "process_names:\n- comm: [exitnow, spawnloop]\n- {name: 'worker {{.Matches.name}}', cmdline: 'workload " +
 	"(?P<name>\\S+)$'}\n"
 
 // exitEventBytes is the approximate size of an exit event.
@@ -93,7 +93,7 @@ func suspendUnderLoad(t *testing.T, d time.Duration, at rate) {
 	}
 }
 
-// ends returns the number of processes that exit in a run of the load, including the spawn programs.
+// ends returns the number of processes that exit in a run of the load, including the spawnloop programs.
 func ends(ran loadResult) int { return ran.count + runtime.NumCPU() }
 
 // newIsolatedLoad returns a load and an exporter in their own PID namespace, so that exits of other

@@ -16,7 +16,7 @@ import (
 
 var pageScreenshots = flag.String("page-shots", "", "directory for pictures of the page")
 
-// A pageTask is the argument of testdata/page/browser.mjs.
+// A pageTask is the argument of testdata/browser/browser.mjs.
 type pageTask struct {
 	URL        string `json:"url"` // ends with a slash
 	User       string `json:"user,omitempty"`
@@ -29,7 +29,7 @@ type pageTask struct {
 }
 
 // pageModules returns the directory where testdata/prerequisites.sh installs the npm modules of
-// testdata/page.
+// testdata/browser.
 func pageModules(t *testing.T) string {
 	t.Helper()
 	cache, err := os.UserCacheDir()
@@ -55,7 +55,7 @@ func (task pageTask) run(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	command := exec.Command(requireProgram(t, "node"), "testdata/page/browser.mjs", string(text))
+	command := exec.Command(requireProgram(t, "node"), "testdata/browser/browser.mjs", string(text))
 	command.Env = append(os.Environ(), "PAGE_MODULES="+modules)
 	out, err := command.CombinedOutput()
 	if err != nil {

@@ -32,7 +32,7 @@ func TestSoak(t *testing.T) {
 		t.Fatalf("SOAK=%s is not a duration of at least 30 seconds: %v", os.Getenv("SOAK"), err)
 	}
 	l := newLoad(t)
-	births := exec.Command(l.spawn, l.program, "1000000000", strconv.Itoa(soakRate))
+	births := exec.Command(l.spawnLoop, l.program, "1000000000", strconv.Itoa(soakRate))
 	if err := births.Start(); err != nil {
 		t.Fatal(err)
 	}

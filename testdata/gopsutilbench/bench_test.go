@@ -1,6 +1,6 @@
-// Package gopsutil compares the cost of reading one process with this module and with gopsutil. It is
+// Package gopsutilbench compares the cost of reading one process with this module and with gopsutil. It is
 // a separate module, so that only this benchmark depends on gopsutil.
-package gopsutil_test
+package gopsutilbench_test
 
 import (
 	"os/exec"

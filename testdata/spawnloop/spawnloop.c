@@ -1,4 +1,4 @@
-// spawn PROGRAM SECONDS [PER_SECOND]: starts PROGRAM and waits for its exit,
+// spawnloop PROGRAM SECONDS [PER_SECOND]: starts PROGRAM and waits for its exit,
 // repeatedly for SECONDS, at most PER_SECOND times each second. It prints the number
 // of processes, the elapsed nanoseconds, and the sum of the nanoseconds from
 // vfork(2) to waitpid(2) of all processes.
@@ -41,7 +41,7 @@ int main(int argc, char **argv)
 		}
 		int status;
 		if (child < 0 || waitpid(child, &status, 0) != child || status != 0) {
-			perror("spawn");
+			perror("spawnloop");
 			return 1;
 		}
 		busy += now() - begin;

@@ -1,4 +1,4 @@
-module github.com/seed57308aee/process_exporter/testdata/gopsutil
+module github.com/seed57308aee/process_exporter/testdata/gopsutilbench
 
 go 1.26.0
 
