@@ -30,7 +30,7 @@ var allowedImports = map[string][]string{
 	"internal/cli/inspect": {module + "/platform/process"},
 
 	"internal/daemon": {
-		module + "/internal/config", module + "/internal/webserver", module + "/internal/webui",
+		module + "/internal/config", module + "/internal/logging", module + "/internal/webserver", module + "/internal/webui",
 		module + "/collector", module + "/grouping", module + "/platform",
 		"github.com/coreos/go-systemd/v22/daemon", "github.com/prometheus",
 	},

@@ -44,10 +44,10 @@ func position(path string, line, column int) string {
 // maxMessage limits a message, in bytes. A message can quote text as long as the file.
 const maxMessage = 600
 
-// oneLine returns text as one line of at most maxMessage bytes. Text that is quoted from
+// shortenedLine returns text as one line of at most maxMessage bytes. Text that is quoted from
 // the file or from a library can be longer. It shortens the middle of a message, because
 // the beginning describes the error and the end the remedy.
-func oneLine(text string) string {
+func shortenedLine(text string) string {
 	if len(text) > maxMessage {
 		text = strings.ToValidUTF8(text[:maxMessage/2], "") + " ... " + strings.ToValidUTF8(text[len(text)-maxMessage/2:], "")
 	}

@@ -112,7 +112,7 @@ func (d *decoder) unknownKey(at *yaml.Node, key string, known []string) {
 
 // warn adds a warning, once for each place even if several aliases refer to it.
 func (d *decoder) warn(at *yaml.Node, format string, args ...any) {
-	w := Warning{Path: d.path, Line: max(at.Line, 1), Column: at.Column, Text: oneLine(fmt.Sprintf(format, args...))}
+	w := Warning{Path: d.path, Line: max(at.Line, 1), Column: at.Column, Text: shortenedLine(fmt.Sprintf(format, args...))}
 	if !d.warned[w] {
 		d.warned[w] = true
 		d.warnings = append(d.warnings, w)
@@ -127,7 +127,7 @@ func (d *decoder) sortedWarnings() []Warning {
 
 // fail returns a [*ConfigError] of the place at.
 func (d *decoder) fail(at *yaml.Node, cause error, format string, args ...any) error {
-	return &ConfigError{Path: d.path, Line: max(at.Line, 1), Column: at.Column, Text: oneLine(fmt.Sprintf(format, args...)), Err: cause}
+	return &ConfigError{Path: d.path, Line: max(at.Line, 1), Column: at.Column, Text: shortenedLine(fmt.Sprintf(format, args...)), Err: cause}
 }
 
 // yamlMessage matches error messages of the YAML library, which reports the line only
@@ -140,7 +140,7 @@ var yamlParserMessage = regexp.MustCompile(`^did not find expected (?:<|node|'-'
 
 // syntaxError returns the [*ConfigError] of an error of the YAML library.
 func (d *decoder) syntaxError(text []byte, err error) error {
-	message := yamlMessage.FindStringSubmatch(oneLine(err.Error()))[2]
+	message := yamlMessage.FindStringSubmatch(shortenedLine(err.Error()))[2]
 	return &ConfigError{
 		Path: d.path,
 		Line: syntaxLine(text, err),
@@ -152,7 +152,7 @@ func (d *decoder) syntaxError(text []byte, err error) error {
 // syntaxLine returns the line of an error of the YAML library. Its message has no line
 // if the error is in line 1, or if text is not UTF-8.
 func syntaxLine(text []byte, err error) int {
-	m := yamlMessage.FindStringSubmatch(oneLine(err.Error()))
+	m := yamlMessage.FindStringSubmatch(shortenedLine(err.Error()))
 	line, err := strconv.Atoi(m[1])
 	if err != nil {
 		return firstBadLine(text)

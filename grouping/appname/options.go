@@ -153,14 +153,14 @@ func (o *optionSyntax) shortOptions(cluster string, args []string) (found operan
 // name such as index.js it returns the nearest directory above that is no source
 // or build directory, if the path has one.
 func (o *optionSyntax) name(script string) string {
-	name := baseName(script, o.suffixes...)
+	name := fileStem(script, o.suffixes...)
 	if !slices.Contains(o.generic, name) {
 		return name
 	}
 	for dir := script; ; {
 		dir = strings.TrimRight(dir, "/")
 		dir = dir[:max(strings.LastIndexByte(dir, '/'), 0)]
-		switch above := baseName(dir); {
+		switch above := fileStem(dir); {
 		case above == "":
 			return name
 		case !slices.Contains(sourceDirectories, above):
@@ -169,9 +169,9 @@ func (o *optionSyntax) name(script string) string {
 	}
 }
 
-// baseName returns the last element of file without the first of suffixes that
+// fileStem returns the last element of file without the first of suffixes that
 // matches. It returns "" if the last element is no name.
-func baseName(file string, suffixes ...string) string {
+func fileStem(file string, suffixes ...string) string {
 	name := path.Base(strings.TrimRight(file, "/"))
 	if name == "." || name == ".." {
 		return ""

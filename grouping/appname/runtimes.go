@@ -27,9 +27,9 @@ func fromJava(args []string) string {
 			args = args[min(1, len(args)):]
 		case strings.HasPrefix(arg, "-"), strings.HasPrefix(arg, "@"): // the jar of -jar is the first argument that is no option
 		case strings.HasSuffix(arg, ".jar"), strings.HasSuffix(arg, ".war"), strings.HasSuffix(arg, ".java"):
-			return baseName(arg, ".jar", ".war", ".java")
+			return fileStem(arg, ".jar", ".war", ".java")
 		default:
-			return baseName(arg)
+			return fileStem(arg)
 		}
 	}
 	return ""
@@ -54,9 +54,9 @@ func fromDotnet(args []string) string {
 	case "exec":
 		found = run.operand(found.rest)
 	case "run", "watch":
-		return baseName(optionValue(found.rest, "--project", "--project"), ".csproj", ".fsproj", ".vbproj")
+		return fileStem(optionValue(found.rest, "--project", "--project"), ".csproj", ".fsproj", ".vbproj")
 	}
-	if name := baseName(found.text, assemblySuffixes...); name != baseName(found.text) {
+	if name := fileStem(found.text, assemblySuffixes...); name != fileStem(found.text) {
 		return name
 	}
 	return ""

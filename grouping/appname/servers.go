@@ -146,8 +146,8 @@ func fromUWSGI(args []string) (app string) {
 	if module := optionValue(args, "-w", "--module"); module != "" {
 		return module
 	}
-	if file := firstArg(args).text; !strings.HasPrefix(file, "-") && baseName(file, uwsgiSuffixes...) != baseName(file) {
-		app = baseName(file, uwsgiSuffixes...)
+	if file := firstArg(args).text; !strings.HasPrefix(file, "-") && fileStem(file, uwsgiSuffixes...) != fileStem(file) {
+		app = fileStem(file, uwsgiSuffixes...)
 	}
 	for i, arg := range args {
 		name, value, given := strings.Cut(arg, "=")
@@ -156,7 +156,7 @@ func fromUWSGI(args []string) (app string) {
 			if !given {
 				value = firstArg(args[i+1:]).text
 			}
-			app = baseName(value, uwsgiSuffixes...)
+			app = fileStem(value, uwsgiSuffixes...)
 		}
 	}
 	return app

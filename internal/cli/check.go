@@ -15,6 +15,7 @@ import (
 	"github.com/seed57308aee/process_exporter/grouping"
 	"github.com/seed57308aee/process_exporter/internal/cli/inspect"
 	"github.com/seed57308aee/process_exporter/internal/config"
+	"github.com/seed57308aee/process_exporter/internal/logging"
 )
 
 // checkCommand is "process_exporter check".
@@ -78,7 +79,7 @@ func checkRules(s *config.Settings, w io.Writer, printMatches func() error) erro
 
 // printError prints an error of the rules, with its position if it has one.
 func printError(w io.Writer, err error) error {
-	line := "error: " + oneLine(err)
+	line := "error: " + logging.OneLine(err)
 	var ce *grouping.ConfigError
 	if errors.As(err, &ce) {
 		line = formatFinding(ce.Path, ce.Line, ce.Column, "error", ce.Text)

@@ -33,7 +33,7 @@ func Run(args []string) int {
 	signal.Ignore(syscall.SIGPIPE)
 	if err := platform.RaiseCapabilities(); err != nil {
 		// Without them some data is not exported, which the daemon reports.
-		fmt.Fprintf(os.Stderr, "%s: %s\n", config.Program, oneLine(err))
+		fmt.Fprintf(os.Stderr, "%s: %s\n", config.Program, logging.OneLine(err))
 	}
 	daemon.TuneRuntime()
 	return execute(context.Background(), args, os.Stdout, os.Stderr)
@@ -64,7 +64,7 @@ func execute(ctx context.Context, args []string, stdout, stderr io.Writer) (stat
 	case err == nil, isClosedOutput(err):
 		return 0
 	case !errors.Is(err, errFindings):
-		fmt.Fprintf(stderr, "%s: %s\n", command, oneLine(err))
+		fmt.Fprintf(stderr, "%s: %s\n", command, logging.OneLine(err))
 	}
 	return 1
 }
@@ -108,10 +108,4 @@ func runDaemon(ctx context.Context, args []string, stdout, stderr io.Writer) err
 func isClosedOutput(err error) bool {
 	var pe *fs.PathError
 	return errors.As(err, &pe) && pe.Path == os.Stdout.Name() && errors.Is(pe, syscall.EPIPE)
-}
-
-// oneLine returns the text of err without line breaks, which some libraries use
-// and log collectors split at.
-func oneLine(err error) string {
-	return strings.Join(strings.Fields(err.Error()), " ")
 }

@@ -101,10 +101,10 @@ func (g *grouped) format(all []*grouping.Explanation, s *config.Settings) string
 }
 
 func (g *grouped) formatOne(b *strings.Builder, e *grouping.Explanation, s *config.Settings) {
-	fmt.Fprintf(b, "process %d (%s), started %s\n", e.PID, printable(e.Comm), e.StartTime.Local().Format(time.DateTime))
+	fmt.Fprintf(b, "process %d (%s), started %s\n", e.PID, shortPrintable(e.Comm), e.StartTime.Local().Format(time.DateTime))
 	field := func(name, value string) {
 		if value != "" {
-			fmt.Fprintf(b, "  %-13s %s\n", name, printable(value))
+			fmt.Fprintf(b, "  %-13s %s\n", name, shortPrintable(value))
 		}
 	}
 	field("command line", strings.Join(e.Args, " "))
@@ -162,7 +162,7 @@ func (g *grouped) formatRule(b *strings.Builder, t *grouping.Trial) {
 	case t.Matched:
 		outcome = fmt.Sprintf("match, group %q", t.Group)
 	}
-	fmt.Fprintf(b, "rule %d, %s, name %q: %s\n", t.Rule.Position, position, printable(t.Rule.Template), outcome)
+	fmt.Fprintf(b, "rule %d, %s, name %q: %s\n", t.Rule.Position, position, shortPrintable(t.Rule.Template), outcome)
 	for _, s := range t.Selectors {
 		result := "FAIL"
 		if s.Matched {
@@ -171,7 +171,7 @@ func (g *grouped) formatRule(b *strings.Builder, t *grouping.Trial) {
 		fmt.Fprintf(b, "  %s %-9s expects %s; found %s\n", result, s.Key, quoted(s.Entries), quoted(s.Values))
 	}
 	for _, name := range slices.Sorted(maps.Keys(t.Captures)) {
-		fmt.Fprintf(b, "       captured %s = %q\n", name, printable(t.Captures[name]))
+		fmt.Fprintf(b, "       captured %s = %q\n", name, shortPrintable(t.Captures[name]))
 	}
 }
 
@@ -181,13 +181,13 @@ func quoted(texts []string) string {
 	}
 	var out []string
 	for _, t := range texts {
-		out = append(out, strconv.Quote(printable(t)))
+		out = append(out, strconv.Quote(shortPrintable(t)))
 	}
 	return strings.Join(out, ", ")
 }
 
-// printable returns text without control characters, shortened to maxText bytes.
-func printable(text string) string {
+// shortPrintable escapes non-printable characters, and shortens text to maxText bytes.
+func shortPrintable(text string) string {
 	if len(text) > maxText {
 		text = strings.ToValidUTF8(text[:maxText], "�") + "…"
 	}
@@ -202,7 +202,7 @@ func (g *grouped) result(e *grouping.Explanation, s *config.Settings) string {
 	case e.InheritedFrom != nil:
 		return fmt.Sprintf("in group %q of its ancestor %s (%d): no rule matches it. "+
 			"To exclude it, set children: false in rule %d or use --children=false",
-			e.Group, printable(e.InheritedFrom.Comm), e.InheritedFrom.PID, e.Rule.Position)
+			e.Group, shortPrintable(e.InheritedFrom.Comm), e.InheritedFrom.PID, e.Rule.Position)
 	case e.Grouped:
 		return fmt.Sprintf("in group %q%s (rule %d, the first match)", e.Group, g.formatLabels(e.Labels), e.Rule.Position)
 	case e.Rule != nil:
@@ -212,9 +212,9 @@ func (g *grouped) result(e *grouping.Explanation, s *config.Settings) string {
 	i := slices.IndexFunc(e.Lineage, func(a grouping.Ancestor) bool { return a.Grouped || a.Ignored })
 	switch {
 	case i >= 0 && e.Lineage[i].Ignored:
-		text += fmt.Sprintf(", and a rule ignores its ancestor %s (%d)", printable(e.Lineage[i].Comm), e.Lineage[i].PID)
+		text += fmt.Sprintf(", and a rule ignores its ancestor %s (%d)", shortPrintable(e.Lineage[i].Comm), e.Lineage[i].PID)
 	case i >= 0 && !e.Lineage[i].AcceptsChildren:
-		text += fmt.Sprintf(", and the group of its ancestor %s (%d) excludes children", printable(e.Lineage[i].Comm), e.Lineage[i].PID)
+		text += fmt.Sprintf(", and the group of its ancestor %s (%d) excludes children", shortPrintable(e.Lineage[i].Comm), e.Lineage[i].PID)
 	case i < 0 && s.Children:
 		text += ", and no ancestor has a group"
 	}

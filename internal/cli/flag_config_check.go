@@ -5,6 +5,7 @@ import (
 	"io"
 
 	"github.com/seed57308aee/process_exporter/internal/config"
+	"github.com/seed57308aee/process_exporter/internal/logging"
 	"github.com/seed57308aee/process_exporter/internal/webserver"
 )
 
@@ -31,14 +32,14 @@ func findErrors(s *config.Settings) []string {
 	var findings []string
 	rules, err := s.LoadRules()
 	if err != nil {
-		findings = append(findings, oneLine(err))
+		findings = append(findings, logging.OneLine(err))
 	}
 	for _, warning := range rules.Warnings {
 		findings = append(findings, warning.String())
 	}
 	if path := *s.Web.WebConfigFile; path != "" {
 		if err := webserver.CheckWebConfig(path); err != nil {
-			findings = append(findings, fmt.Sprintf("--web.config.file: %s: %s", path, oneLine(err)))
+			findings = append(findings, fmt.Sprintf("--web.config.file: %s: %s", path, logging.OneLine(err)))
 		}
 	}
 	return findings

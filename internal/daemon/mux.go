@@ -3,10 +3,10 @@ package daemon
 import (
 	"io"
 	"net/http"
-	"strings"
 	"sync/atomic"
 
 	"github.com/seed57308aee/process_exporter/internal/config"
+	"github.com/seed57308aee/process_exporter/internal/logging"
 	"github.com/seed57308aee/process_exporter/internal/webui"
 )
 
@@ -81,16 +81,13 @@ func newReloadHandler(s *config.Settings, reload func() error) http.Handler {
 			http.Error(w, "Reload over HTTP is disabled. Start with --web.enable-lifecycle to enable it.", http.StatusForbidden)
 		default:
 			if err := reload(); err != nil {
-				http.Error(w, "Reload failed, the previous configuration stays in effect: "+oneLine(err), http.StatusInternalServerError)
+				http.Error(w, "Reload failed, the previous configuration stays in effect: "+logging.OneLine(err), http.StatusInternalServerError)
 				return
 			}
 			writeText(w, "Reloaded.\n")
 		}
 	})
 }
-
-// oneLine returns the text of err without line breaks.
-func oneLine(err error) string { return strings.Join(strings.Fields(err.Error()), " ") }
 
 // writeText writes a short response. It ignores errors, which mean that the
 // client has disconnected.

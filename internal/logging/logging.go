@@ -8,6 +8,7 @@ package logging
 import (
 	"io"
 	"log/slog"
+	"strings"
 	"time"
 
 	"github.com/prometheus/common/promslog"
@@ -29,6 +30,10 @@ func New(config promslog.Config, w io.Writer) *slog.Logger {
 	}
 	return slog.New(limitedHandler{handler, newLimits(time.Now)})
 }
+
+// OneLine returns the text of err without line breaks, which some libraries use
+// and log collectors split at.
+func OneLine(err error) string { return strings.Join(strings.Fields(err.Error()), " ") }
 
 // utcTime converts the time of a line to UTC.
 func utcTime(groups []string, a slog.Attr) slog.Attr {

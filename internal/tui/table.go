@@ -107,12 +107,12 @@ func label(g *webui.Group) string {
 	for _, name := range slices.Sorted(maps.Keys(g.Labels)) {
 		text += " " + name + "=" + g.Labels[name]
 	}
-	return printable(text)
+	return replaceUnprintable(text)
 }
 
-// printable replaces characters that are not printable, such as those of
+// replaceUnprintable replaces characters that are not printable, such as those of
 // terminal control sequences.
-func printable(text string) string {
+func replaceUnprintable(text string) string {
 	return strings.Map(func(r rune) rune {
 		if !unicode.IsPrint(r) {
 			return unicode.ReplacementChar

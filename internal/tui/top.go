@@ -166,7 +166,7 @@ func (m *model) editFilter(key tea.KeyMsg) {
 			m.filter = string(runes[:len(runes)-1])
 		}
 	case tea.KeyRunes, tea.KeySpace:
-		m.filter += printable(string(key.Runes))
+		m.filter += replaceUnprintable(string(key.Runes))
 	}
 	m.cursor = 0
 	m.arrange()

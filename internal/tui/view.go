@@ -42,7 +42,7 @@ func (m *model) status() string {
 	case m.editsFilter:
 		return "filter: " + m.filter + "_"
 	case m.err != nil:
-		return "update failed: " + printable(m.err.Error())
+		return "update failed: " + replaceUnprintable(m.err.Error())
 	case m.filter != "":
 		return "filter: " + m.filter + "  (Esc clears it)"
 	}
@@ -83,10 +83,10 @@ func helpText() string {
 
 // detailLines returns the detail view of a group.
 func (m *model) detailLines() []string {
-	lines := []string{bold(printable(m.detailName)), ""}
+	lines := []string{bold(replaceUnprintable(m.detailName)), ""}
 	switch {
 	case m.detailErr != nil:
-		return append(lines, printable(m.detailErr.Error()), "", "Press Esc to return.")
+		return append(lines, replaceUnprintable(m.detailErr.Error()), "", "Press Esc to return.")
 	case m.detailReport == nil:
 		return append(lines, "Loading …")
 	}
@@ -99,7 +99,7 @@ func (m *model) detailLines() []string {
 func groupLines(g *webui.Group, width int, now webui.Timestamp) []string {
 	lines := []string{header(width, sorting{column: len(columns)}), row(g, width, now), ""}
 	if g.Rule != nil {
-		lines = append(lines, "rule     "+printable(g.Rule.String()))
+		lines = append(lines, "rule     "+replaceUnprintable(g.Rule.String()))
 	}
 	for _, state := range []string{"Running", "Sleeping", "Waiting", "Zombie", "Other"} {
 		if n := g.States[state]; n > 0 {
@@ -107,7 +107,7 @@ func groupLines(g *webui.Group, width int, now webui.Timestamp) []string {
 		}
 	}
 	for _, e := range g.ExitCodes {
-		lines = append(lines, fmt.Sprintf("exits    %d %s %s", e.Count, printable(e.Reason), printable(e.Code)))
+		lines = append(lines, fmt.Sprintf("exits    %d %s %s", e.Count, replaceUnprintable(e.Reason), replaceUnprintable(e.Code)))
 	}
 	for _, t := range g.ThreadNames {
 		cpu := unknown
@@ -115,7 +115,7 @@ func groupLines(g *webui.Group, width int, now webui.Timestamp) []string {
 			cpu = percent(*t.CPU, 0) + "%"
 		}
 		lines = append(lines, fmt.Sprintf("thread   %s %s %s",
-			padRight(printable(t.Name), minNameWidth), padLeft(fmt.Sprint(t.Count), 6), padLeft(cpu, 8)))
+			padRight(replaceUnprintable(t.Name), minNameWidth), padLeft(fmt.Sprint(t.Count), 6), padLeft(cpu, 8)))
 	}
 	return append(lines, "")
 }
