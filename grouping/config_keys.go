@@ -31,27 +31,27 @@ var (
 	}
 	selectorKeys = []ConfigKey{
 		{"comm", typeStrings, "Process names, which Linux truncates to 15 bytes."},
-		{"exe", typeStrings, "First arguments (argv[0]); an entry without a slash is compared with the part after the last slash."},
-		{"cmdline", typeRegexps, "Regular expressions that must all match the command line, its arguments joined by single spaces."},
+		{"exe", typeStrings, "First arguments (argv[0]). An entry without a slash matches the base name of argv[0]."},
+		{"cmdline", typeRegexps, "All expressions must match the command line. Arguments are joined with one space."},
 		{"user", typeStrings, "Effective users, by name or number."},
 		{"exe_path", typeStrings, "Paths of the executable file, or shell patterns; * does not match a slash."},
-		{"ancestor", typeStrings, "Names of the parent or any other ancestor at the time when the process is matched."},
+		{"ancestor", typeStrings, "Names of ancestors, read after start, exec or rename of the process."},
 		{"unit", typeStrings, "systemd units, or shell patterns such as getty@*.service."},
-		{"container", typeStrings, "Container IDs or their first digits; * matches any container."},
+		{"container", typeStrings, "Container IDs, or a prefix of an ID; * matches any container."},
 		{"cgroup", typeRegexps, "Regular expressions, one of which must match a cgroup path."},
 	}
 	ruleKeys = append([]ConfigKey{
 		{"name", typeTemplate, "Name of the group. Default: {{.ExeBase}}."},
 	}, append(append([]ConfigKey(nil), selectorKeys...), []ConfigKey{
-		{"not", typeNot, "Selectors; a process that matches any of their entries does not match the rule."},
-		{"ignore", typeBool, "Exclude the matching processes, and their children that match no rule, from all groups."},
+		{"not", typeNot, "A process that matches any entry below not is excluded from the rule."},
+		{"ignore", typeBool, "Matching processes are in no group. Their children are in no group unless another rule matches them."},
 		{"children", typeBool, "Whether descendants that match no rule join the group. Default: the flag --children."},
 		{"threads", typeBool, "Whether to export metrics per thread name. Default: the flag --threads."},
 		{"smaps", typeBool, "Whether to read proportional memory from smaps. Default: the flag --gather-smaps."},
-		{"expect", typeExpect, "Expected number of processes in the group, at least one of min and max; requires a name without template fields."},
+		{"expect", typeExpect, "Expected number of processes: min (default 0), max (default none), or both. Requires a name without template fields."},
 		{"labels", typeLabels, "Additional labels of the group."},
-		{"max_groups", typeNumber, "Maximum number of groups that the rule can create; further processes count in _other."},
-		{"top", typeNumber, "Number of processes to export individually: those with the most CPU, and those with the most memory."},
+		{"max_groups", typeNumber, "Maximum number of groups that the rule can create. Other processes are added to the group _other."},
+		{"top", typeNumber, "Exports per-process series for the N highest CPU and N highest memory users of each group."},
 	}...)...)
 	expectKeys = []ConfigKey{
 		{"min", typeNumber, "Minimum number of processes. Default: 0."},
