@@ -2,13 +2,20 @@ package cli
 
 import (
 	"encoding/json"
+	"maps"
 	"os"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/seed57308aee/process_exporter/internal/cli/inspect"
+	"github.com/seed57308aee/process_exporter/platform/process"
+	"github.com/seed57308aee/process_exporter/test/testenv"
 )
 
 // runArgs runs the program in this process.
@@ -125,7 +132,74 @@ func TestInspectInvalid(t *testing.T) {
 func TestInspectGoneAsJSON(t *testing.T) {
 	requireLinux(t)
 	status, out, errs := runArgs(t, "inspect", "--json", "1073741824")
-	if status != 0 || !strings.Contains(out, `"error": "NoSuchProcess"`) {
-		t.Errorf("got status %d, %q, %q, want NoSuchProcess", status, out, errs)
+	if status != 1 || !strings.Contains(out, `"error": "NoSuchProcess"`) || strings.Count(errs, "\n") != 1 {
+		t.Errorf("got status %d, %q, %q, want 1 with NoSuchProcess and one line", status, out, errs)
 	}
+}
+
+// TestInspectAttributesOfProcess checks that inspect has all attributes of package
+// process and no others.
+func TestInspectAttributesOfProcess(t *testing.T) {
+	var want []string
+	for _, name := range process.Attrs() {
+		want = append(want, string(name))
+	}
+	got := inspect.Attrs()
+	slices.Sort(got)
+	slices.Sort(want)
+	if !slices.Equal(got, want) {
+		t.Errorf("got attributes %q, want %q", got, want)
+	}
+}
+
+// TestInspectPsutilNames checks names of members and units in the JSON document.
+func TestInspectPsutilNames(t *testing.T) {
+	status, out, errs := inspectSelf(t, "--json")
+	var document struct {
+		Processes []struct {
+			Attrs struct {
+				CreateTime float64            `json:"create_time"`
+				CPUPercent *float64           `json:"cpu_percent"`
+				CPUTimes   map[string]float64 `json:"cpu_times"`
+				MemoryEx   map[string]uint64  `json:"memory_info_ex"`
+				Threads    []map[string]float64
+			}
+		}
+	}
+	if err := json.Unmarshal([]byte(out), &document); err != nil || status != 0 || len(document.Processes) != 1 {
+		t.Fatalf("got status %d, %q, error %v, want a document of one process", status, errs, err)
+	}
+	attrs := document.Processes[0].Attrs
+	if age := time.Since(time.UnixMilli(int64(attrs.CreateTime * 1e3))); age < -2*time.Second || age > time.Hour {
+		t.Errorf("got create_time %v, want the start of the test in seconds", attrs.CreateTime)
+	}
+	if attrs.CPUPercent == nil {
+		t.Error("got no cpu_percent, want one")
+	}
+	names := func(want string, got []string) {
+		slices.Sort(got)
+		if strings.Join(got, " ") != want {
+			t.Errorf("got members %q, want %q", got, want)
+		}
+	}
+	names("children_system children_user iowait system user", slices.Collect(maps.Keys(attrs.CPUTimes)))
+	names("data hugetlb peak_rss peak_vms rss rss_anon rss_file rss_shmem shared swap text vms", slices.Collect(maps.Keys(attrs.MemoryEx)))
+	names("id system_time user_time", slices.Collect(maps.Keys(attrs.Threads[0])))
+}
+
+// TestInspectCPUPercent measures this process while it is busy.
+func TestInspectCPUPercent(t *testing.T) {
+	var done atomic.Bool
+	var busy sync.WaitGroup
+	busy.Go(func() {
+		for !done.Load() {
+		}
+	})
+	defer busy.Wait()
+	defer done.Store(true)
+	testenv.Eventually(t, func() bool { // other programs may use the CPU during the interval
+		_, out, _ := inspectSelf(t, "--attrs", "cpu_percent")
+		fields := strings.Fields(out)
+		return len(fields) == 3 && fields[1] != "0.00" && fields[2] == "%"
+	})
 }

@@ -70,4 +70,11 @@ func TestRelativesShareList(t *testing.T) {
 	wantEqual(t, "lists", counting.lists, 1)
 	must[map[Attr]any](t)(openIn(t, table, 10).AsMap(nil, AttrChildren, AttrDescendants))
 	wantEqual(t, "lists with one of a single process", counting.lists, 2)
+	tree := must[*Tree](t)(table.ReadTree())
+	for pid := 10; pid <= 12; pid++ {
+		p := openIn(t, table, pid)
+		if got, want := tree.DescendantPIDs(p.ID()), must[[]int](t)(p.DescendantPIDs()); !slices.Equal(got, want) {
+			t.Errorf("process %d: got descendants %v of a Tree, want %v", pid, got, want)
+		}
+	}
 }

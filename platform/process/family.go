@@ -124,11 +124,11 @@ func (p *Process) ancestorAfter(at *Process) (*Process, error) {
 //
 // Children reads /proc/PID/stat of every process and opens each child.
 func (p *Process) Children() ([]*Process, error) {
-	tree, err := p.familyTree("children", 0)
+	tree, err := p.readTree("children", 0)
 	if err != nil {
 		return nil, err
 	}
-	return p.openRelations(p.childrenIn(tree))
+	return p.openRelations(tree.children(p.ID()))
 }
 
 // Descendants returns the children, their children and so on, ascending by PID. A
@@ -136,11 +136,11 @@ func (p *Process) Children() ([]*Process, error) {
 // caller closes the result, as that of [Process.Children]. Its psutil counterpart
 // is children(recursive=True).
 func (p *Process) Descendants() ([]*Process, error) {
-	tree, err := p.familyTree("descendants", 0)
+	tree, err := p.readTree("descendants", 0)
 	if err != nil {
 		return nil, err
 	}
-	return p.openRelations(p.descendantsIn(tree))
+	return p.openRelations(tree.descendants(p.ID()))
 }
 
 // maxListingAge is how long processes of one iteration share a list of all
@@ -151,36 +151,33 @@ const maxListingAge = time.Second
 // /proc/PID/stat of every process. Processes of one iteration, such as that of
 // [All], share these reads for one second.
 func (p *Process) ChildPIDs() ([]int, error) {
-	tree, err := p.familyTree("children", maxListingAge)
+	tree, err := p.readTree("children", maxListingAge)
 	if err != nil {
 		return nil, err
 	}
-	return pidsIn(p.childrenIn(tree)), nil
+	return pidsIn(tree.children(p.ID())), nil
 }
 
 // DescendantPIDs returns the PIDs of the processes that [Process.Descendants]
 // returns, with the cost of [Process.ChildPIDs].
 func (p *Process) DescendantPIDs() ([]int, error) {
-	tree, err := p.familyTree("descendants", maxListingAge)
+	tree, err := p.readTree("descendants", maxListingAge)
 	if err != nil {
 		return nil, err
 	}
-	return pidsIn(p.descendantsIn(tree)), nil
+	return pidsIn(tree.descendants(p.ID())), nil
 }
 
-// A familyTree holds all processes by the PID of their parent.
-type familyTree map[int][]relation
-
-// A sharedTree is the familyTree of the processes of one iteration.
+// sharedTree is the Tree of the processes of one iteration.
 type sharedTree struct {
 	mu   sync.Mutex // guards the fields below; held during the read
 	read time.Time
-	tree familyTree
+	tree *Tree
 }
 
-// familyTree returns the relations of all processes. It fails if p is gone
-// afterwards. They may be as old as maxAge if p shares them with other processes.
-func (p *Process) familyTree(op string, maxAge time.Duration) (familyTree, error) {
+// readTree returns the list of all processes. It fails if p is gone afterwards. The
+// list may be as old as maxAge if p shares it with other processes.
+func (p *Process) readTree(op string, maxAge time.Duration) (*Tree, error) {
 	h, err := p.acquire(op)
 	if err != nil {
 		return nil, err
@@ -196,86 +193,30 @@ func (p *Process) familyTree(op string, maxAge time.Duration) (familyTree, error
 	return tree, nil
 }
 
-func (p *Process) cachedTree(maxAge time.Duration) (familyTree, error) {
-	t := p.shared.table
-	var cache *cached[familyTree]
-	if p.cache != nil && maxAge > 0 {
+func (p *Process) cachedTree(maxAge time.Duration) (*Tree, error) {
+	t, shared := p.shared.table, p.shared.tree
+	if maxAge == 0 {
+		return t.ReadTree()
+	}
+	var cache *cached[Tree]
+	if p.cache != nil {
 		cache = &p.cache.tree
 	}
-	tree, err := cache.get(func() (*familyTree, error) {
-		shared := p.shared.tree
-		if shared == nil || maxAge == 0 {
-			return t.readTree()
+	return cache.get(func() (*Tree, error) {
+		if shared == nil {
+			return t.ReadTree()
 		}
 		shared.mu.Lock()
 		defer shared.mu.Unlock()
 		if now := time.Now(); shared.tree == nil || now.Sub(shared.read) > maxAge {
-			tree, err := t.readTree()
+			tree, err := t.ReadTree()
 			if err != nil {
 				return nil, err
 			}
-			shared.read, shared.tree = now, *tree
+			shared.read, shared.tree = now, tree
 		}
-		return &shared.tree, nil
+		return shared.tree, nil
 	})
-	if err != nil {
-		return nil, err
-	}
-	return *tree, nil
-}
-
-// readTree reads the relations of all processes.
-func (t *Table) readTree() (*familyTree, error) {
-	all, err := t.system.relations()
-	if err != nil {
-		return nil, err
-	}
-	tree := make(familyTree)
-	for _, r := range all {
-		tree[r.ppid] = append(tree[r.ppid], r)
-	}
-	return &tree, nil
-}
-
-// childrenIn returns the children of p. It omits a process that started before p:
-// another process had the PID of p then.
-func (p *Process) childrenIn(tree familyTree) []relation {
-	return childrenOf(tree, p.ID())
-}
-
-func childrenOf(tree familyTree, parent ID) []relation {
-	var children []relation
-	for _, r := range tree[parent.PID] {
-		if r.id.Start >= parent.Start && r.id.PID != parent.PID {
-			children = append(children, r)
-		}
-	}
-	return children
-}
-
-// descendantsIn returns the descendants of p.
-func (p *Process) descendantsIn(tree familyTree) []relation {
-	var found []relation
-	seen := map[int]bool{p.PID(): true}
-	for next := []ID{p.ID()}; len(next) > 0; next = next[1:] {
-		for _, child := range childrenOf(tree, next[0]) {
-			if !seen[child.id.PID] {
-				seen[child.id.PID] = true
-				found = append(found, child)
-				next = append(next, child.id)
-			}
-		}
-	}
-	return found
-}
-
-func pidsIn(relations []relation) []int {
-	pids := make([]int, len(relations))
-	for i, r := range relations {
-		pids[i] = r.id.PID
-	}
-	slices.Sort(pids)
-	return pids
 }
 
 // openRelations opens descendants of p. It omits a process that has exited, or that

@@ -13,7 +13,7 @@ type oneshotCache struct {
 	status cached[procfs.Status]
 	statm  cached[procfs.Statm]
 	smaps  cached[procfs.Smaps]
-	tree   cached[familyTree]
+	tree   cached[Tree]
 }
 
 // cached holds the parsed contents of one file. Each file has its own mutex, so

@@ -17,7 +17,7 @@ import (
 )
 
 // unresponsiveAttributes are the attributes that need the memory map of a process.
-var unresponsiveAttributes = []string{"cmdline", "environ", "map_paths", "memory_footprint", "memory_maps", "memory_maps_ext"}
+var unresponsiveAttributes = []string{"cmdline", "environ", "memory_footprint", "memory_full_info", "memory_maps", "memory_maps_ext"}
 
 // startUnresponsiveChild starts a process whose memory map stays locked until the end of the test. It
 // returns its PID.

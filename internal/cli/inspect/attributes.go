@@ -12,10 +12,9 @@ import (
 
 // An attribute is one row of a report, in the order of reports.
 type attribute struct {
-	name    string // of psutil, with the unit
-	section string // of the text report; "" omits the row there
-	source  process.Attr
-	convert func(any) any // from the value of source to the printed value
+	name    process.Attr
+	section string        // of the text report; "" omits the row there
+	convert func(any) any // from the value of the attribute to the printed value
 }
 
 // An object is a JSON object with ordered members.
@@ -31,46 +30,47 @@ func unchanged(v any) any { return v }
 // attributes returns the table of all attributes of a report.
 func attributes() []attribute {
 	return []attribute{
-		{"pid", "process", "pid", unchanged},
-		{"name", "process", "name", unchanged},
-		{"status", "process", "status", func(v any) any { return v.(process.Status).String() }},
-		{"is_running", "", "is_running", unchanged},
-		{"create_time_seconds", "process", "create_time", createTime},
-		{"exe", "process", "exe", unchanged},
-		{"cmdline", "process", "cmdline", unchanged},
-		{"cwd", "process", "cwd", unchanged},
-		{"terminal", "process", "terminal", orNull[string]},
-		{"username", "owner", "username", unchanged},
-		{"uids", "owner", "uids", owners},
-		{"gids", "owner", "gids", owners},
-		{"ppid", "family", "ppid", unchanged},
-		{"parent", "", "parent", orNull[int]},
-		{"parents", "family", "parents", unchanged},
-		{"children", "family", "children", unchanged},
-		{"children_recursive", "", "children_recursive", unchanged},
-		{"cpu_times", "cpu", "cpu_times", cpuTimes},
-		{"cpu_affinity", "cpu", "cpu_affinity", unchanged},
-		{"cpu_num", "cpu", "cpu_num", unchanged},
-		{"nice", "cpu", "nice", unchanged},
-		{"num_ctx_switches", "cpu", "num_ctx_switches", switches},
-		{"memory_info", "memory", "memory_info", memoryInfo},
-		{"memory_info_ex", "memory", "memory_info_ex", memoryInfoEx},
-		{"memory_footprint", "memory", "memory_footprint", footprint},
-		{"memory_percent", "memory", "memory_percent", unchanged},
-		{"page_faults", "memory", "page_faults", pageFaults},
-		{"memory_maps", "", "memory_maps", mapsByPath},
-		{"memory_maps_ext", "", "memory_maps_ext", mapsByAddress},
-		{"map_paths", "", "memory_maps", mapPaths},
-		{"io_counters", "storage", "io_counters", ioCounters},
-		{"ionice", "storage", "ionice", ioNice},
-		{"num_threads", "threads", "num_threads", unchanged},
-		{"thread_ids", "", "threads", threadIDs},
-		{"threads", "threads", "threads", threads},
-		{"num_fds", "files", "num_fds", unchanged},
-		{"open_files", "files", "open_files", openFiles},
-		{"connections", "connections", "net_connections", connections},
-		{"rlimits", "limits", "rlimits", rlimits},
-		{"environ", "environment", "environ", environ},
+		{process.AttrPID, "process", unchanged},
+		{process.AttrName, "process", unchanged},
+		{process.AttrStatus, "process", func(v any) any { return v.(process.Status).String() }},
+		{process.AttrIsRunning, "", unchanged},
+		{process.AttrCreateTime, "process", createTime},
+		{process.AttrExe, "process", unchanged},
+		{process.AttrCmdline, "process", unchanged},
+		{process.AttrCwd, "process", unchanged},
+		{process.AttrTerminal, "process", orNull[string]},
+		{process.AttrUsername, "owner", unchanged},
+		{process.AttrUIDs, "owner", owners},
+		{process.AttrGIDs, "owner", owners},
+		{process.AttrPPID, "family", unchanged},
+		{process.AttrParent, "", orNull[int]},
+		{process.AttrParents, "family", unchanged},
+		{process.AttrChildren, "family", unchanged},
+		{process.AttrDescendants, "", unchanged},
+		{process.AttrCPUPercent, "cpu", unchanged},
+		{process.AttrCPUTimes, "cpu", cpuTimes},
+		{process.AttrCPUAffinity, "cpu", unchanged},
+		{process.AttrCPUNum, "cpu", unchanged},
+		{process.AttrNice, "cpu", unchanged},
+		{process.AttrContextSwitches, "cpu", switches},
+		{process.AttrThreadsContextSwitches, "", switches},
+		{process.AttrMemoryInfo, "memory", memoryInfo},
+		{process.AttrMemoryInfoEx, "memory", memoryInfoEx},
+		{process.AttrFootprint, "memory", footprint},
+		{process.AttrMemoryFullInfo, "", memoryFullInfo},
+		{process.AttrMemoryPercent, "memory", unchanged},
+		{process.AttrPageFaults, "memory", pageFaults},
+		{process.AttrMemoryMaps, "", mapsByPath},
+		{process.AttrMemoryMapsExt, "", mapsByAddress},
+		{process.AttrIOCounters, "storage", ioCounters},
+		{process.AttrIONice, "storage", ioNice},
+		{process.AttrNumThreads, "threads", unchanged},
+		{process.AttrThreads, "threads", threads},
+		{process.AttrNumFDs, "files", unchanged},
+		{process.AttrOpenFiles, "files", openFiles},
+		{process.AttrConnections, "connections", connections},
+		{process.AttrRlimits, "limits", rlimits},
+		{process.AttrEnviron, "environment", environ},
 	}
 }
 
@@ -78,7 +78,7 @@ func attributes() []attribute {
 func Attrs() []string {
 	var names []string
 	for _, a := range attributes() {
-		names = append(names, a.name)
+		names = append(names, string(a.name))
 	}
 	return names
 }
@@ -106,9 +106,9 @@ func owners(v any) any {
 func cpuTimes(v any) any {
 	t := v.(process.CPUTimes)
 	return object{
-		{"user_seconds", t.User.Seconds()}, {"system_seconds", t.System.Seconds()},
-		{"children_user_seconds", t.ChildrenUser.Seconds()}, {"children_system_seconds", t.ChildrenSystem.Seconds()},
-		{"iowait_seconds", t.IOWait.Seconds()},
+		{"user", t.User.Seconds()}, {"system", t.System.Seconds()},
+		{"children_user", t.ChildrenUser.Seconds()}, {"children_system", t.ChildrenSystem.Seconds()},
+		{"iowait", t.IOWait.Seconds()},
 	}
 }
 
@@ -117,22 +117,33 @@ func switches(v any) any {
 	return object{{"voluntary", s.Voluntary}, {"involuntary", s.Involuntary}}
 }
 
-func memoryInfo(v any) any {
-	m := v.(process.MemoryInfo)
+func memoryInfo(v any) any { return memoryFields(v.(process.MemoryInfo)) }
+
+func memoryFields(m process.MemoryInfo) object {
 	return object{{"rss", m.RSS}, {"vms", m.VMS}, {"shared", m.Shared}, {"text", m.Text}, {"data", m.Data}}
 }
 
 func memoryInfoEx(v any) any {
 	m := v.(process.MemoryInfoEx)
+	return append(memoryFields(m.MemoryInfo), memoryExFields(m)...)
+}
+
+func memoryExFields(m process.MemoryInfoEx) object {
 	return object{
 		{"peak_rss", m.PeakRSS}, {"peak_vms", m.PeakVMS}, {"rss_anon", m.RSSAnon}, {"rss_file", m.RSSFile},
 		{"rss_shmem", m.RSSShmem}, {"swap", m.Swap}, {"hugetlb", m.Hugetlb},
 	}
 }
 
-func footprint(v any) any {
-	f := v.(process.Footprint)
+func footprint(v any) any { return footprintFields(v.(process.Footprint)) }
+
+func footprintFields(f process.Footprint) object {
 	return object{{"uss", f.USS}, {"pss", f.PSS}, {"swap", f.Swap}}
+}
+
+func memoryFullInfo(v any) any {
+	m := v.(process.MemoryFullInfo)
+	return append(memoryFields(m.MemoryInfo), footprintFields(m.Footprint)...)
 }
 
 func pageFaults(v any) any {
@@ -166,16 +177,6 @@ func mapsByAddress(v any) any {
 	return list
 }
 
-// mapPaths returns the mapped paths in the order of their JSON text.
-func mapPaths(v any) any {
-	paths := []any{}
-	for _, m := range v.([]process.MemoryMap) {
-		paths = append(paths, m.Path)
-	}
-	sortByPythonJSON(paths)
-	return paths
-}
-
 func ioCounters(v any) any {
 	c := v.(process.IOCounters)
 	return object{
@@ -189,18 +190,10 @@ func ioNice(v any) any {
 	return object{{"ioclass", int(p.Class)}, {"value", p.Level}}
 }
 
-func threadIDs(v any) any {
-	ids := []any{}
-	for _, t := range v.([]process.Thread) {
-		ids = append(ids, t.TID)
-	}
-	return ids
-}
-
 func threads(v any) any {
 	list := []any{}
 	for _, t := range v.([]process.Thread) {
-		list = append(list, object{{"id", t.TID}, {"user_seconds", t.User.Seconds()}, {"system_seconds", t.System.Seconds()}})
+		list = append(list, object{{"id", t.TID}, {"user_time", t.User.Seconds()}, {"system_time", t.System.Seconds()}})
 	}
 	return list
 }

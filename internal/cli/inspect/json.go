@@ -22,16 +22,16 @@ import (
 // Format is the version of the JSON document layout.
 const Format = 1
 
-// writeJSON writes one document with all processes. A process that is gone is an
-// entry with an error. An unresponsive process also makes writeJSON fail, after it
-// has written the document.
+// writeJSON writes one document with all processes. It fails after it has written
+// the document if a process is gone or unresponsive. Such a process is an entry with
+// an error.
 func (r *Report) writeJSON(w io.Writer, pids []int) error {
 	processes := []any{}
-	var unresponsive error
+	var failed error
 	for _, pid := range pids {
 		entry, err := r.entry(pid)
 		processes = append(processes, entry)
-		unresponsive = errors.Join(unresponsive, err)
+		failed = errors.Join(failed, err)
 	}
 	text := appendJSON(nil, object{
 		{"format", Format},
@@ -47,7 +47,7 @@ func (r *Report) writeJSON(w io.Writer, pids []int) error {
 	if _, err := w.Write(indented.Bytes()); err != nil {
 		return err
 	}
-	return unresponsive
+	return failed
 }
 
 func describeSystem() object {
@@ -57,39 +57,35 @@ func describeSystem() object {
 	}
 }
 
-// entry returns the entry of one process, and an error if attributes are missing
-// because the process is unresponsive.
+// entry returns the entry of one process, and an error if the process cannot be
+// opened, or if attributes are missing because it is unresponsive.
 func (r *Report) entry(pid int) (object, error) {
 	selected := r.selected()
-	results, err := r.reader.read(pid, sourcesOf(selected))
+	results, err := r.reader.read(pid, namesOf(selected))
 	if err != nil {
-		entry := append(object{{"pid", pid}}, errorObject(err)...)
-		if !errors.Is(err, ErrUnresponsive) {
-			err = nil
-		}
-		return entry, err
+		return append(object{{"pid", pid}}, errorObject(err)...), err
 	}
 	var attrs object
 	for _, a := range selected {
-		value, err := results[a.source].value, results[a.source].err
+		value, err := results[a.name].value, results[a.name].err
 		switch {
 		case err != nil:
-			attrs = append(attrs, member{a.name, errorObject(err)})
-		case a.name == "environ" && !r.ShowEnviron:
-			attrs = append(attrs, member{a.name, environNames(value.(map[string]string))})
+			attrs = append(attrs, member{string(a.name), errorObject(err)})
+		case a.name == process.AttrEnviron && !r.ShowEnviron:
+			attrs = append(attrs, member{string(a.name), environNames(value.(map[string]string))})
 		default:
-			attrs = append(attrs, member{a.name, a.convert(value)})
+			attrs = append(attrs, member{string(a.name), a.convert(value)})
 		}
 	}
 	return object{{"pid", pid}, {"attrs", attrs}}, unresponsiveError(pid, selected, results)
 }
 
-func sourcesOf(attrs []attribute) []process.Attr {
-	var sources []process.Attr
+func namesOf(attrs []attribute) []process.Attr {
+	var names []process.Attr
 	for _, a := range attrs {
-		sources = append(sources, a.source)
+		names = append(names, a.name)
 	}
-	return sources
+	return names
 }
 
 // selected returns the attributes of --attrs, or all.
@@ -97,7 +93,7 @@ func (r *Report) selected() []attribute {
 	if len(r.Attrs) == 0 {
 		return attributes()
 	}
-	return slices.DeleteFunc(attributes(), func(a attribute) bool { return !slices.Contains(r.Attrs, a.name) })
+	return slices.DeleteFunc(attributes(), func(a attribute) bool { return !slices.Contains(r.Attrs, string(a.name)) })
 }
 
 // environNames replaces an environment whose values are hidden. It has the form of

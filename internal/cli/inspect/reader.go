@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"math"
 	"slices"
 	"strings"
 	"sync"
@@ -21,9 +23,21 @@ var ErrUnresponsive = errors.New("process is unresponsive")
 // goroutine reads each attribute, and the reader abandons late reads.
 type reader struct {
 	timeout time.Duration // per process
+	tree    readTree      // of the current report
 
-	mu      sync.Mutex // guards pending
+	mu      sync.Mutex // guards the fields below
 	pending map[request]bool
+	cpu     map[int]cpuSample // by PID
+}
+
+// readTree returns the list of all processes of a report. It reads the list once.
+type readTree func() (*process.Tree, error)
+
+// A cpuSample is the CPU time of a process at one time.
+type cpuSample struct {
+	id   process.ID
+	at   time.Time
+	used time.Duration
 }
 
 // A request identifies a read in progress. The reader does not start it again before
@@ -40,7 +54,78 @@ type result struct {
 }
 
 func newReader(timeout time.Duration) *reader {
-	return &reader{timeout: timeout, pending: make(map[request]bool)}
+	return &reader{timeout: timeout, pending: make(map[request]bool), cpu: make(map[int]cpuSample)}
+}
+
+// cpuInterval is the time over which a first report measures the CPU use. The kernel
+// counts in units of 10 ms.
+const cpuInterval = 200 * time.Millisecond
+
+// begin prepares a report of processes. For cpu_percent it measures those processes
+// that the previous report did not have, and waits for cpuInterval.
+func (r *reader) begin(ctx context.Context, pids []int, attrs []attribute) {
+	r.tree = sync.OnceValues(process.ReadTree)
+	if !slices.ContainsFunc(attrs, func(a attribute) bool { return a.name == process.AttrCPUPercent }) {
+		return
+	}
+	began := time.Now()
+	measured := false
+	for _, pid := range r.unmeasured(pids) {
+		_, err := r.read(pid, []process.Attr{process.AttrCPUPercent})
+		measured = measured || err == nil
+	}
+	if !measured {
+		return
+	}
+	select {
+	case <-ctx.Done():
+	case <-time.After(cpuInterval - time.Since(began)):
+	}
+}
+
+// unmeasured returns the PIDs without a cpuSample. It removes the samples of other
+// processes.
+func (r *reader) unmeasured(pids []int) []int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	maps.DeleteFunc(r.cpu, func(pid int, _ cpuSample) bool { return !slices.Contains(pids, pid) })
+	return slices.DeleteFunc(slices.Clone(pids), func(pid int) bool { _, ok := r.cpu[pid]; return ok })
+}
+
+// cpuPercent returns the CPU use since the last call for the process, in percent of
+// one CPU, or 0 in the first call.
+func (r *reader) cpuPercent(p *process.Process) (float64, error) {
+	times, err := p.CPUTimes()
+	if err != nil {
+		return 0, err
+	}
+	now := cpuSample{id: p.ID(), at: time.Now(), used: times.User + times.System}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	last, ok := r.cpu[p.PID()]
+	r.cpu[p.PID()] = now
+	if !ok || last.id != now.id || !now.at.After(last.at) {
+		return 0, nil
+	}
+	return math.Round(float64(now.used-last.used)/float64(now.at.Sub(last.at))*1000) / 10, nil
+}
+
+// value reads one attribute. view caches the files of p.
+func (r *reader) value(tree readTree, p, view *process.Process, attr process.Attr) (any, error) {
+	switch attr {
+	case process.AttrCPUPercent:
+		return r.cpuPercent(p)
+	case process.AttrChildren, process.AttrDescendants:
+		all, err := tree()
+		if err != nil {
+			return nil, err
+		}
+		if attr == process.AttrChildren {
+			return all.ChildPIDs(p.ID()), nil
+		}
+		return all.DescendantPIDs(p.ID()), nil
+	}
+	return view.Attr(attr)
 }
 
 // start calls read in a goroutine and returns the channel that receives its result.
@@ -91,12 +176,12 @@ func (r *reader) read(pid int, attrs []process.Attr) (map[process.Attr]result, e
 		return nil, err
 	}
 	defer p.Close() // takes effect when the last goroutine ends
-	view := p.Oneshot()
+	view, tree := p.Oneshot(), r.tree
 	started := make(map[process.Attr]<-chan result)
 	for _, attr := range attrs {
 		if _, ok := started[attr]; !ok {
 			started[attr] = start(r, request{pid, attr}, func() result {
-				value, err := view.Attr(attr)
+				value, err := r.value(tree, p, view, attr)
 				return result{value, err}
 			})
 		}
@@ -133,8 +218,8 @@ func (r *reader) open(ctx context.Context, pid int) (*process.Process, error) {
 func unresponsiveError(pid int, attrs []attribute, results map[process.Attr]result) error {
 	var names []string
 	for _, a := range attrs {
-		if errors.Is(results[a.source].err, ErrUnresponsive) {
-			names = append(names, a.name)
+		if errors.Is(results[a.name].err, ErrUnresponsive) {
+			names = append(names, string(a.name))
 		}
 	}
 	if len(names) == 0 {

@@ -43,7 +43,7 @@ func (r *Report) Validate() error {
 		return fmt.Errorf("invalid value %q for --timeout: must be greater than 0", r.Timeout)
 	}
 	for _, name := range r.Attrs {
-		if !slices.ContainsFunc(attributes(), func(a attribute) bool { return a.name == name }) {
+		if !slices.ContainsFunc(attributes(), func(a attribute) bool { return string(a.name) == name }) {
 			return fmt.Errorf("invalid value %q for --attrs: want one of %s", name, strings.Join(Attrs(), ", "))
 		}
 	}
@@ -54,7 +54,7 @@ func (r *Report) Validate() error {
 func (r *Report) Run(ctx context.Context, w io.Writer) error {
 	r.reader = newReader(r.Timeout)
 	if r.Watch == 0 {
-		return r.report(w)
+		return r.report(ctx, w)
 	}
 	return r.repeat(ctx, w)
 }
@@ -70,7 +70,7 @@ func (r *Report) repeat(ctx context.Context, w io.Writer) error {
 				return err
 			}
 		}
-		err := r.report(w)
+		err := r.report(ctx, w)
 		if err != nil && !errors.Is(err, ErrUnresponsive) {
 			return err
 		}
@@ -83,14 +83,16 @@ func (r *Report) repeat(ctx context.Context, w io.Writer) error {
 }
 
 // report writes one report of all targets.
-func (r *Report) report(w io.Writer) error {
+func (r *Report) report(ctx context.Context, w io.Writer) error {
 	pids, err := r.pids()
 	if err != nil {
 		return err
 	}
 	if r.JSON {
+		r.reader.begin(ctx, pids, r.selected())
 		return r.writeJSON(w, pids)
 	}
+	r.reader.begin(ctx, pids, r.shown())
 	return r.writeText(w, pids)
 }
 
@@ -133,11 +135,11 @@ func (r *Report) pidsNamed(names []string) ([]int, error) {
 		missing[name] = true
 	}
 	for _, pid := range all {
-		results, err := r.reader.read(pid, []process.Attr{"name"})
+		results, err := r.reader.read(pid, []process.Attr{process.AttrName})
 		if err == nil {
-			err = results["name"].err
+			err = results[process.AttrName].err
 		}
-		switch name := results["name"].value; {
+		switch name := results[process.AttrName].value; {
 		case errors.Is(err, ErrUnresponsive):
 			unresponsive = errors.Join(unresponsive, fmt.Errorf("%w: %d", ErrUnresponsive, pid))
 		case err == nil && slices.Contains(names, name.(string)):

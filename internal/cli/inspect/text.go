@@ -28,7 +28,7 @@ func (r *Report) writeText(w io.Writer, pids []int) error {
 	var failed error
 	attrs := r.shown()
 	for i, pid := range pids {
-		results, err := r.reader.read(pid, sourcesOf(attrs))
+		results, err := r.reader.read(pid, namesOf(attrs))
 		if err != nil {
 			failed = errors.Join(failed, err)
 			continue
@@ -64,11 +64,11 @@ func (r *Report) writeProcess(b *strings.Builder, attrs []attribute, results map
 			section = a.section
 			fmt.Fprintf(b, "%s\n", r.paint(bold, strings.ToUpper(section)))
 		}
-		if err := results[a.source].err; err != nil {
-			r.writeLine(b, a.name, r.paint(faint, errorText(err)))
+		if err := results[a.name].err; err != nil {
+			r.writeLine(b, string(a.name), r.paint(faint, errorText(err)))
 			continue
 		}
-		r.writeValue(b, a.name, r.textValue(a, results[a.source].value))
+		r.writeValue(b, string(a.name), r.textValue(a, results[a.name].value))
 	}
 }
 
@@ -111,6 +111,8 @@ func (r *Report) textValue(a attribute, value any) any {
 			}
 		}
 		return shown
+	case process.MemoryInfoEx:
+		return memoryExFields(v) // memory_info has the others
 	case float64:
 		return fmt.Sprintf("%.2f %%", v)
 	case []string:
@@ -148,13 +150,13 @@ func (r *Report) writeValue(b *strings.Builder, name string, value any) {
 		}
 		r.writeLine(b, name, fmt.Sprintf("%d", len(v)))
 		for _, f := range v {
-			r.writeLine(b, "  "+Printable(f.name), scalar(f.name, f.value))
+			r.writeLine(b, "  "+Printable(f.name), scalar(unitOf(name, f.name), f.value))
 		}
 	case []any:
 		r.writeLine(b, name, fmt.Sprintf("%d", len(v)))
 		r.writeList(b, v)
 	default:
-		r.writeLine(b, name, scalar(name, v))
+		r.writeLine(b, name, scalar("", v))
 	}
 }
 
@@ -177,29 +179,37 @@ func (r *Report) writeList(b *strings.Builder, v []any) {
 func flat(name string, o object) string {
 	parts := make([]string, len(o))
 	for i, f := range o {
-		unit := f.name
-		if strings.HasPrefix(name, "memory") || strings.HasSuffix(unit, "_bytes") {
-			unit = "bytes"
-		}
-		parts[i] = strings.TrimSuffix(f.name, "_seconds") + " " + scalar(unit, f.value)
+		parts[i] = f.name + " " + scalar(unitOf(name, f.name), f.value)
 	}
 	return strings.Join(parts, ", ")
 }
 
-// scalar returns one value with its unit, which it derives from the name.
-func scalar(name string, v any) string {
+// unitOf returns the unit of a member of an attribute, or "" if it has none or
+// another one.
+func unitOf(attr, member string) string {
+	switch {
+	case strings.HasPrefix(attr, "memory"), strings.HasSuffix(member, "_bytes"):
+		return "bytes"
+	case attr == string(process.AttrCPUTimes), strings.HasSuffix(member, "_time"):
+		return "seconds"
+	}
+	return ""
+}
+
+// scalar returns one value with its unit, if that is bytes or seconds.
+func scalar(unit string, v any) string {
 	switch v := v.(type) {
 	case nil:
 		return "-"
 	case string:
 		return Printable(v)
 	case float64:
-		if strings.HasSuffix(name, "_seconds") {
+		if unit == "seconds" {
 			return fmt.Sprintf("%.2f s", v)
 		}
 		return fmt.Sprintf("%g", v)
 	case uint64:
-		if name == "bytes" {
+		if unit == "bytes" {
 			return BytesText(v)
 		}
 	case []any:
