@@ -132,6 +132,9 @@ func longestMmap(t *testing.T, mappings int) (bare, scraped time.Duration) {
 // smaps files.
 func (r *instance) smapsOpened(t *testing.T, processes, maps int) (opened []string) {
 	t.Helper()
+	// The source bpf may start a walk at any time. It must not be traced while the
+	// processes still grow.
+	startManyProcs(t, "memory", processes, maps)
 	log := filepath.Join(t.TempDir(), "calls")
 	command := exec.Command(requireProgram(t, "strace"), "-f", "-qq", "-y", "-o", log, "-e", "trace=openat,open,openat2", "-p",
 		fmt.Sprint(r.PID))
@@ -139,7 +142,6 @@ func (r *instance) smapsOpened(t *testing.T, processes, maps int) (opened []stri
 		t.Fatal(err)
 	}
 	eventually(t, "strace to attach", func() bool { return statusKB(t, r.PID, "TracerPid") != 0 })
-	startManyProcs(t, "memory", processes, maps)
 	for range 5 {
 		r.Scrape()
 	}

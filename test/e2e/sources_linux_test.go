@@ -217,7 +217,7 @@ func TestBPFNeedsProcfsOfItsNamespace(t *testing.T) {
 	// with /proc of the host
 	command := exec.Command("unshare", "--pid", "--fork", "--kill-child", binary, "--web.listen-address=127.0.0.1:0")
 	r := startCommand(t, command)
-	r.waitForLog(`msg="reading processes"`, "source=procfs", "own PID namespace")
+	r.waitForLog(`msg="reading processes"`, "source=procfs", "does not belong to the PID namespace")
 }
 
 // TestBPFObjectsAreReleased checks that SIGKILL leaves no BPF objects of the exporter in the kernel.

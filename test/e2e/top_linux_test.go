@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -117,9 +118,11 @@ func TestTop(t *testing.T) {
 	s.keys("q")
 	s.waitForShell()
 	s.wait("what was there before", "before", "prompt>", "!GROUP")
-	s.keys("stty -a > "+s.socket+".after; echo done", "Enter")
-	s.wait("an echo", "done")
-	eventually(t, "the terminal settings", func() bool { _, err := os.Stat(s.socket + ".after"); return err == nil })
+	s.keys("stty -a > "+s.socket+".after", "Enter")
+	eventually(t, "the terminal settings", func() bool {
+		text, err := os.ReadFile(s.socket + ".after")
+		return err == nil && bytes.HasSuffix(text, []byte("\n"))
+	})
 	before, after := sttySettings(t, s.socket+".before"), sttySettings(t, s.socket+".after")
 	if before != after {
 		t.Errorf("got terminal settings\n%[2]s\nwant\n%[1]s", before, after)
