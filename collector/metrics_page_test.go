@@ -86,8 +86,8 @@ All metrics have the label ` + "`groupname`" + ` and the [labels](configuration.
 	for _, row := range daemonMetrics {
 		writeRow(&b, row[0], "gauge", labelsText(strings.Fields(row[1])), row[2], row[3])
 	}
-	b.WriteString("\nIf `namedprocess_exporter_scrape_success` and `namedprocess_exporter_scrape_partial` are 0, the processes could not be\n" +
-		"listed, or `hidepid` hides them. A longer timeout does not help. Unresponsive processes do not change these two\n" +
+	b.WriteString("\nIf `namedprocess_exporter_scrape_success` and `namedprocess_exporter_scrape_partial` are 0, the processes could not\n" +
+		"be listed, or `hidepid` hides them. A longer timeout does not help. Unresponsive processes do not change these two\n" +
 		"metrics.\n\n" +
 		"After a decrease, the group counter stays constant until the process value exceeds its old maximum. With the source\n" +
 		"`bpf`, a decrease that the exit of a thread causes is not counted.\n")

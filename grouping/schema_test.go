@@ -67,7 +67,8 @@ func TestSchemaRejects(t *testing.T) {
 	s := compiledSchema(t)
 	for _, rule := range []string{
 		"comn: java", "comm: {java: 1}", "comm: [[java]]", "name: [x]", "not: [java]", "not: {name: x}", "children: perhaps", "ignore: 1",
-		"top: few", "top: -1", "max_groups: 1.5", "expect: 3", "expect: {least: 3}", "expect: {}", "labels: a", "labels: {a-b: x}", "labels: {a: [x]}",
+		"top: few", "top: -1", "max_groups: 1.5", "expect: 3", "expect: {least: 3}", "expect: {}",
+		"labels: a", "labels: {a-b: x}", "labels: {a: [x]}",
 	} {
 		text := "process_names:\n- cmdline: .+\n  " + rule + "\n"
 		if !strings.HasPrefix(rule, "name") {

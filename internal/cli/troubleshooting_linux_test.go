@@ -170,7 +170,8 @@ var problems = []problem{
 		config:  "process_names:\n- name: '{{.App | default .ExeBase}}'\n  exe: java\n",
 		procs:   javaProcess(),
 		args:    explain("800"),
-		remedy:  "`explain` prints all values that templates can use, including values that no rule uses.",
+		remedy: "`explain` prints all values that templates can use, including values that no rule uses. " +
+			"For the unit or the user, write `{{.Unit}}` or `{{.Username}}`.",
 	},
 }
 
