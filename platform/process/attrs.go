@@ -161,7 +161,7 @@ func (p *Process) Attr(name Attr) (any, error) {
 // denied. An attribute that this kernel lacks is omitted, or an error if it is
 // named. A process that is gone is an error. Its psutil counterpart is as_dict.
 //
-// AsMap makes about 60 system calls without names.
+// System calls: about 80 without names, for a process with few files and threads.
 func (p *Process) AsMap(denied any, names ...Attr) (map[Attr]any, error) {
 	rows, err := p.selectAttributes(names...)
 	if err != nil {
@@ -211,8 +211,9 @@ func (p *Process) selectAttributes(names ...Attr) ([]attribute, error) {
 	return selected, nil
 }
 
-// Rlimits returns the limits of all resources that the kernel has. It makes one
-// system call per resource.
+// Rlimits returns the limits of all resources that the kernel has.
+//
+// System calls: 32.
 func (p *Process) Rlimits() (map[Resource]Limit, error) {
 	limits := make(map[Resource]Limit)
 	for _, r := range Resources() {

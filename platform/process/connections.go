@@ -132,10 +132,15 @@ var socketFiles = [...]socketFile{
 // which requires the same user or CAP_SYS_PTRACE. It omits TCP sockets that neither
 // listen nor were ever connected, and sockets of other families. Its psutil
 // counterpart is net_connections.
+//
+// System calls: 5, 1 per descriptor, and 4 per kind if there is a socket.
 func (p *Process) Connections(kinds ConnectionKind) ([]Connection, error) {
 	const op = "connections"
 	if kinds == 0 || kinds&^ConnectionAll != 0 {
 		return nil, p.invalid(op, "connection kinds %#x are not a union of the constants", uint8(kinds))
+	}
+	if p.ctx != nil {
+		return within(p, op, func(p *Process) ([]Connection, error) { return p.Connections(kinds) })
 	}
 	fds, err := p.sockets(op)
 	if err != nil || len(fds) == 0 {

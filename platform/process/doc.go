@@ -20,7 +20,8 @@
 //	name, err := view.Name()
 //	memory, err := view.MemoryInfo()
 //
-// Iterate over all processes:
+// Iterate over all processes. A Process of an iteration needs no Close and stays
+// usable:
 //
 //	for p, err := range process.All() {
 //		if err != nil {
@@ -28,6 +29,57 @@
 //		}
 //		fmt.Println(p.PID())
 //	}
+//
+// # From psutil to Go
+//
+//	psutil                              Go
+//	Process(pid)                        Open(pid), and Close
+//	p.oneshot()                         view := p.Oneshot()
+//	p.as_dict(["name"], ad_value=x)     p.AsMap(x, AttrName)
+//	p.attrs                             Attrs()
+//	p.name(), p.exe(), p.cmdline()      p.Name(), p.Exe(), p.Cmdline()
+//	p.cwd(), p.environ()                p.Cwd(), p.Environ()
+//	p.status() == STATUS_ZOMBIE         p.Status() == StatusZombie
+//	p.create_time()                     p.CreateTime(), a time.Time
+//	p.username(), p.uids(), p.gids()    p.Username(), p.UIDs(), p.GIDs()
+//	p.terminal()                        p.Terminal(), "" for none
+//	p.ppid()                            p.PPID()
+//	p.parent()                          p.Parent(), ErrNoParent for none
+//	p.parents()                         p.Parents(), p.ParentPIDs()
+//	p.children()                        p.Children(), p.ChildPIDs()
+//	p.children(recursive=True)          p.Descendants(), p.DescendantPIDs()
+//	p.nice(), p.nice(5)                 p.Nice(), p.SetNice(5)
+//	p.ionice(), p.ionice(...)           p.IONice(), p.SetIONice(...)
+//	p.rlimit(RLIMIT_NOFILE)             p.Rlimit(ResourceNoFile), p.SetRlimit(...)
+//	p.cpu_affinity()                    p.CPUAffinity(), p.SetCPUAffinity(...)
+//	p.cpu_times(), p.cpu_num()          p.CPUTimes(), p.CPUNum()
+//	p.cpu_percent()                     p.CPUPercent()
+//	p.cpu_percent(interval=1)           p.CPUPercentOver(ctx, time.Second)
+//	p.memory_info(), p.memory_info_ex() p.MemoryInfo(), p.MemoryInfoEx()
+//	p.memory_footprint()                p.Footprint()
+//	p.memory_percent("uss")             p.MemoryPercent(MemoryUSS)
+//	p.memory_maps()                     p.MemoryMapsByPath()
+//	p.memory_maps(grouped=False)        p.MemoryMaps()
+//	p.io_counters(), p.page_faults()    p.IOCounters(), p.PageFaults()
+//	p.num_ctx_switches()                p.ContextSwitches()
+//	p.num_fds(), p.open_files()         p.NumFDs(), p.OpenFiles()
+//	p.num_threads(), p.threads()        p.NumThreads(), p.Threads()
+//	p.net_connections("tcp")            p.Connections(ConnectionTCP)
+//	c.status == CONN_LISTEN             c.Status == ConnListen
+//	p.send_signal(SIGHUP)               p.SendSignal(syscall.SIGHUP)
+//	p.terminate(), p.kill()             p.Terminate(), p.Kill()
+//	p.suspend(), p.resume()             p.Suspend(), p.Resume()
+//	p.wait(timeout=3)                   p.Wait(ctx)
+//	p.is_running()                      p.Running()
+//	p == q, hash(p)                     p.Equal(q), p.ID()
+//	process_iter()                      All()
+//	process_iter(["name"])              All(), and p.AsMap(nil, AttrName)
+//	pids(), pid_exists(pid)             PIDs(), Exists(pid)
+//	wait_procs(ps, 3, callback)         WaitAll(ctx, ps, callback)
+//	NoSuchProcess, ZombieProcess        ErrGone, ErrZombie
+//	AccessDenied, TimeoutExpired        ErrAccessDenied, ErrTimeout
+//	ValueError, NotImplementedError     ErrInvalid, ErrUnsupported
+//	PROCFS_PATH                         OpenTable(path)
 //
 // # Errors
 //
@@ -47,8 +99,15 @@
 //
 // All methods are safe for concurrent use. Reads of Cmdline, Environ, MemoryMaps,
 // Footprint, and of a Name of 15 bytes or more, block while the process holds its
-// memory map locked. No read of /proc can be interrupted, so the methods take no
-// context: call them in a goroutine if the caller must continue.
+// memory map locked, and on some kernels most other reads during execve(2).
+// [Process.WithContext], [Table.WithContext], [OpenContext] and [AllContext] limit
+// the time of all reads.
+//
+// # Cost
+//
+// The comment of a method states its system calls for a small process. The files
+// stat, status, statm and io stay open after the first read of a [Process]. A view of
+// [Process.Oneshot] makes no system call for a file that it has read.
 //
 // # Systems
 //

@@ -27,6 +27,8 @@ type MemoryMap struct {
 // MemoryMaps returns the mappings of the process, ascending by address. A kernel
 // thread has none. It reads /proc/PID/smaps, with the cost and the permissions of
 // [Process.Footprint]. Its psutil counterpart is memory_maps(grouped=False).
+//
+// System calls: 2, and 1 per page of text.
 func (p *Process) MemoryMaps() ([]MemoryMap, error) {
 	const op = "memory maps"
 	list, err := p.mappings(op)
@@ -43,6 +45,8 @@ func (p *Process) MemoryMaps() ([]MemoryMap, error) {
 
 // MemoryMapsByPath returns the sum of the mappings of each path, in the order of
 // their first mapping. Its psutil counterpart is memory_maps(grouped=True).
+//
+// System calls: as [Process.MemoryMaps].
 func (p *Process) MemoryMapsByPath() ([]MemoryMap, error) {
 	const op = "memory maps"
 	list, err := p.mappings(op)
@@ -91,6 +95,9 @@ func mergePaths(p *Process, sums []procfs.Mapping) []MemoryMap {
 
 // mappings reads /proc/PID/smaps.
 func (p *Process) mappings(op string) ([]procfs.Mapping, error) {
+	if p.ctx != nil {
+		return within(p, op, func(p *Process) ([]procfs.Mapping, error) { return p.mappings(op) })
+	}
 	text, err := p.readAll(op, "smaps")
 	if err != nil {
 		return nil, err

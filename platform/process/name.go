@@ -17,6 +17,8 @@ const maxComm = 15
 // Name returns the name of the main thread: the base name of the program unless the
 // process renamed itself. It reads /proc/PID/stat. The kernel truncates names to 15
 // bytes; Name completes such a name from the command line if that starts with it.
+//
+// System calls: 1 (3 in the first call), and 4 for a name of 15 bytes or more.
 func (p *Process) Name() (string, error) {
 	const op = "name"
 	stat, err := p.readStat(op)
@@ -116,6 +118,8 @@ func (p *Process) currentName() string {
 // arguments. A process title without a trailing NUL is split at spaces. A kernel
 // thread has no arguments. More than 8 MiB, which execve(2) does not accept, is an
 // error that matches [ErrTooLarge].
+//
+// System calls: 4, and 1 per page of text.
 func (p *Process) Cmdline() ([]string, error) { return p.readArgs("cmdline") }
 
 // readArgs returns the command line arguments.
@@ -130,6 +134,8 @@ func (p *Process) readArgs(op string) ([]string, error) {
 
 // CmdlineRaw returns the text of /proc/PID/cmdline: each argument ends with a NUL.
 // More than 8 MiB is an error that matches [ErrTooLarge].
+//
+// System calls: as [Process.Cmdline].
 func (p *Process) CmdlineRaw() ([]byte, error) {
 	text, err := p.cmdlineText("cmdline")
 	if err != nil {
@@ -142,6 +148,9 @@ func (p *Process) CmdlineRaw() ([]byte, error) {
 // cmdlineText reads the command line. It is empty for a zombie and for a process
 // that erased it; the state distinguishes them.
 func (p *Process) cmdlineText(op string) (*[]byte, error) {
+	if p.ctx != nil {
+		return within(p, op, func(p *Process) (*[]byte, error) { return p.cmdlineText(op) })
+	}
 	text, err := p.readAll(op, "cmdline")
 	if err != nil {
 		return nil, err
@@ -177,6 +186,8 @@ func (p *Process) checkZombie(op string) error {
 // reads /proc/PID/environ, which requires the same user or CAP_SYS_PTRACE. It is
 // empty for a kernel thread. More than 8 MiB is an error that matches
 // [ErrTooLarge].
+//
+// System calls: 4, and 1 per page of text.
 func (p *Process) Environ() (map[string]string, error) {
 	text, err := p.readAll("environ", "environ")
 	switch {

@@ -48,8 +48,11 @@ func (p *Process) Oneshot() *Process {
 	if p.cache != nil {
 		return p
 	}
-	return &Process{shared: p.shared, cache: new(oneshotCache)}
+	return &Process{shared: p.shared, cache: new(oneshotCache), ctx: p.ctx, view: true}
 }
+
+// uncached returns p without the files that a view has read.
+func (p *Process) uncached() *Process { return &Process{shared: p.shared, ctx: p.ctx, view: true} }
 
 // readFile returns the text of a file that one read returns whole. The caller
 // passes the buffer to putBuffer.
@@ -65,6 +68,9 @@ func (p *Process) readAll(op, file string) (*[]byte, error) {
 
 // readWith reads into a buffer of the table.
 func (p *Process) readWith(op string, read func(handle, []byte) ([]byte, error)) (*[]byte, error) {
+	if p.ctx != nil {
+		return within(p, op, func(p *Process) (*[]byte, error) { return p.readWith(op, read) })
+	}
 	h, err := p.acquire(op)
 	if err != nil {
 		return nil, err
@@ -126,6 +132,9 @@ func (p *Process) readStatm(op string) (*procfs.Statm, error) {
 
 // parseFile returns the parsed contents of a file, from the cache if it has them.
 func parseFile[T any](p *Process, cache *cached[T], op, file string, parse func([]byte, *T) error) (*T, error) {
+	if p.ctx != nil {
+		return within(p, op, func(p *Process) (*T, error) { return parseFile(p, cache, op, file, parse) })
+	}
 	return cache.get(func() (*T, error) {
 		text, err := p.readFile(op, file)
 		if err != nil {

@@ -16,6 +16,8 @@ func (p *Process) Terminal() (string, error) {
 type Owners struct{ Real, Effective, Saved uint32 }
 
 // UIDs returns the user IDs of the process. It reads /proc/PID/status.
+//
+// System calls: 1 (3 in the first call).
 func (p *Process) UIDs() (Owners, error) {
 	const op = "uids"
 	st, err := p.readStatus(op)
@@ -29,6 +31,8 @@ func (p *Process) UIDs() (Owners, error) {
 }
 
 // GIDs returns the group IDs of the process. It reads /proc/PID/status.
+//
+// System calls: 1 (3 in the first call).
 func (p *Process) GIDs() (Owners, error) {
 	const op = "gids"
 	st, err := p.readStatus(op)
@@ -49,6 +53,8 @@ func newOwners(ids [4]uint32) Owners {
 
 // Username returns the name of the real user, or the decimal user ID if the user
 // has no name.
+//
+// System calls: 1 (3 in the first call), and about 20 for each new user ID.
 func (p *Process) Username() (string, error) {
 	uids, err := p.UIDs()
 	if err != nil {

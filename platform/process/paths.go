@@ -8,14 +8,21 @@ import (
 
 // Exe returns the path of the executable, or "" for a kernel thread. It reads the
 // link /proc/PID/exe, which requires the same user or CAP_SYS_PTRACE.
+//
+// System calls: 1, and 2 if the file is deleted.
 func (p *Process) Exe() (string, error) { return p.linkTarget("exe", "exe") }
 
 // Cwd returns the working directory. It reads the link /proc/PID/cwd, which requires
 // the same user or CAP_SYS_PTRACE.
+//
+// System calls: as [Process.Exe].
 func (p *Process) Cwd() (string, error) { return p.linkTarget("cwd", "cwd") }
 
 // linkTarget returns the target of a link below /proc/PID.
 func (p *Process) linkTarget(op, file string) (string, error) {
+	if p.ctx != nil {
+		return within(p, op, func(p *Process) (string, error) { return p.linkTarget(op, file) })
+	}
 	h, err := p.acquire(op)
 	if err != nil {
 		return "", err

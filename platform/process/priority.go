@@ -7,6 +7,8 @@ import (
 
 // Nice returns the nice value of the main thread, from -20 (highest priority) to
 // 19. It reads /proc/PID/stat, or uses getpriority(2) if the file is hidden.
+//
+// System calls: 1 (3 in the first call).
 func (p *Process) Nice() (int, error) {
 	const op = "nice"
 	stat, err := p.readStat(op)
@@ -21,6 +23,8 @@ func (p *Process) Nice() (int, error) {
 
 // SetNice sets the nice value of the main thread with setpriority(2). The kernel
 // clamps it to -20..19. A lower value requires CAP_SYS_NICE.
+//
+// System calls: 2.
 func (p *Process) SetNice(n int) error {
 	return p.change("set nice", func(h handle) error { return h.setNice(n) })
 }
@@ -59,6 +63,8 @@ const (
 )
 
 // IONice returns the I/O priority of the main thread, by ioprio_get(2).
+//
+// System calls: 2.
 func (p *Process) IONice() (IOPriority, error) {
 	packed, err := query(p, "ionice", handle.ioPriority)
 	if err != nil {
@@ -68,6 +74,8 @@ func (p *Process) IONice() (IOPriority, error) {
 }
 
 // SetIONice sets the I/O priority of the main thread with ioprio_set(2).
+//
+// System calls: 2.
 func (p *Process) SetIONice(to IOPriority) error {
 	const op = "set ionice"
 	switch hasLevels := to.Class == IOClassRealtime || to.Class == IOClassBestEffort; {
@@ -85,6 +93,8 @@ func (p *Process) SetIONice(to IOPriority) error {
 
 // CPUAffinity returns the CPUs on which the main thread may run, ascending, by
 // sched_getaffinity(2).
+//
+// System calls: 2.
 func (p *Process) CPUAffinity() ([]int, error) {
 	return query(p, "cpu affinity", handle.affinity)
 }
@@ -93,6 +103,8 @@ func (p *Process) CPUAffinity() ([]int, error) {
 // sched_setaffinity(2). Without arguments it allows all CPUs of the cpuset. The
 // kernel ignores CPUs that do not exist or are not in the cpuset; if none is left,
 // the error matches [ErrInvalid].
+//
+// System calls: 2.
 func (p *Process) SetCPUAffinity(cpus ...int) error {
 	const op = "set cpu affinity"
 	for _, cpu := range cpus {

@@ -1,6 +1,7 @@
 package process
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -38,7 +39,9 @@ type ID struct {
 // none after its iteration.
 type Process struct {
 	shared *shared
-	cache  *oneshotCache // nil unless this is a view
+	cache  *oneshotCache   // nil unless Oneshot returned it
+	ctx    context.Context // of WithContext; nil for none
+	view   bool            // another Process closes it
 }
 
 // shared is the state that a Process shares with its views.
@@ -60,6 +63,8 @@ type shared struct {
 
 // Open opens the process that has this PID or thread ID now. Its psutil
 // counterpart is Process(pid).
+//
+// System calls: 8.
 func Open(pid int) (*Process, error) {
 	t, err := systemTable()
 	if err != nil {
@@ -77,11 +82,21 @@ func (t *Table) Open(pid int) (*Process, error) {
 	if pid < 0 {
 		return nil, &Error{PID: pid, Op: op, Kind: ErrInvalid, Err: because(ErrInvalid, "negative PID")}
 	}
+	if t.ctx != nil {
+		p, err, ok := await(t.ctx, func() (*Process, error) { return t.plain.Open(pid) })
+		switch {
+		case !ok:
+			return nil, interruptedError(pid, op, t.ctx)
+		case err == nil:
+			p.ctx = t.ctx
+		}
+		return p, err
+	}
 	h, err := t.system.open(pid)
 	if err != nil {
 		return nil, &Error{PID: pid, Op: op, Kind: openErrorKind(err), Err: err}
 	}
-	s := &shared{table: t, handle: h, id: ID{PID: pid}}
+	s := &shared{table: t.plain, handle: h, id: ID{PID: pid}}
 	p := &Process{shared: s}
 	if err := p.readID(op); err != nil {
 		h.close()
@@ -125,7 +140,7 @@ func openErrorKind(err error) error {
 // finish first. A second Close returns an error that matches [os.ErrClosed]. Close
 // of a view does nothing.
 func (p *Process) Close() error {
-	if p.cache != nil {
+	if p.view {
 		return nil
 	}
 	if !p.shared.close() {
@@ -165,7 +180,9 @@ func (s *shared) closeUnused() {
 }
 
 // Dup returns another Process of the same process, with the last measurement of
-// [Process.CPUPercent]. The caller closes it. It makes one system call.
+// [Process.CPUPercent]. The caller closes it.
+//
+// System calls: 1.
 func (p *Process) Dup() (*Process, error) {
 	h, err := p.acquire("dup")
 	if err != nil {
@@ -178,7 +195,7 @@ func (p *Process) Dup() (*Process, error) {
 	}
 	s := &shared{table: p.shared.table, handle: dup, id: p.shared.id, name: p.shared.lastName(), meter: p.meter().clone()}
 	s.cleanup = runtime.AddCleanup(s, handle.close, dup)
-	return &Process{shared: s}, nil
+	return &Process{shared: s, ctx: p.ctx}, nil
 }
 
 // acquire returns the handle, which stays open until release.
@@ -260,8 +277,9 @@ func (p *Process) String() string {
 
 // Running reports whether the process exists, also if p is closed. A zombie exists.
 // It returns true if that is not known, such as when there are no file descriptors
-// left to open a closed p. Its psutil counterpart is is_running. It makes one system
-// call.
+// left to open a closed p. Its psutil counterpart is is_running.
+//
+// System calls: 1.
 func (p *Process) Running() bool {
 	h, err := p.shared.acquire()
 	if errors.Is(err, os.ErrClosed) {
@@ -279,6 +297,8 @@ func (p *Process) Running() bool {
 
 // CreateTime returns the start time of the process, by the wall clock as it is
 // set now. Its resolution is one clock tick (10 ms). It reads /proc/PID/stat.
+//
+// System calls: 3.
 func (p *Process) CreateTime() (time.Time, error) {
 	stat, err := p.readStat("create time")
 	if err != nil {

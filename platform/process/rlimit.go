@@ -61,6 +61,8 @@ func (r Resource) String() string {
 // Rlimit returns a resource limit of the process. It uses prlimit(2), which requires
 // the same user or CAP_SYS_RESOURCE, and otherwise reads /proc/PID/limits, which
 // every user can read.
+//
+// System calls: 2.
 func (p *Process) Rlimit(r Resource) (Limit, error) {
 	const op = "rlimit"
 	if r < 0 || int(r) >= resourceCount {
@@ -82,6 +84,8 @@ func (p *Process) Rlimit(r Resource) (Limit, error) {
 
 // SetRlimit sets a resource limit of the process with prlimit(2). A higher Hard
 // requires CAP_SYS_RESOURCE.
+//
+// System calls: 2.
 func (p *Process) SetRlimit(r Resource, to Limit) error {
 	const op = "set rlimit"
 	if r < 0 || int(r) >= resourceCount {

@@ -9,6 +9,8 @@ import (
 // open directory, so the signal never reaches another process. Before Linux 5.1 it
 // uses kill(2) after a check, which leaves a race with PID reuse. A zombie ignores
 // signals. SendSignal requires the same user or CAP_KILL.
+//
+// System calls: 1.
 func (p *Process) SendSignal(s os.Signal) error {
 	const op = "send signal"
 	number, ok := s.(syscall.Signal)

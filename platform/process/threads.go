@@ -10,6 +10,8 @@ import (
 )
 
 // NumThreads returns the thread count of the process. It reads /proc/PID/stat.
+//
+// System calls: 1 (3 in the first call).
 func (p *Process) NumThreads() (int, error) {
 	stat, err := p.readStat("num threads")
 	if err != nil {
@@ -27,10 +29,16 @@ type Thread struct {
 
 // Threads returns the threads of the process, ascending by TID. It omits threads
 // that exit during the call. It reads /proc/PID/task/TID/stat.
+//
+// System calls: 5, and 3 per thread.
 func (p *Process) Threads() ([]Thread, error) {
+	const op = "threads"
+	if p.ctx != nil {
+		return within(p, op, (*Process).Threads)
+	}
 	var threads []Thread
 	nanos := p.shared.table.system.nanos
-	err := p.eachThread("threads", "stat", func(tid int, text []byte) error {
+	err := p.eachThread(op, "stat", func(tid int, text []byte) error {
 		var st procfs.Stat
 		if err := procfs.ParseStat(text, &st); err != nil {
 			return err

@@ -35,6 +35,8 @@ func (s ExitStatus) String() string {
 // does not end the wait.
 //
 // After Wait has reaped a child, os/exec cannot read its exit status.
+//
+// System calls: about 8.
 func (p *Process) Wait(ctx context.Context) (ExitStatus, error) {
 	const op = "wait"
 	if known := p.exitStatus(); known != nil {
@@ -56,19 +58,6 @@ func (p *Process) Wait(ctx context.Context) (ExitStatus, error) {
 		return *known, nil
 	}
 	return ExitStatus{}, p.interrupted(op, ctx)
-}
-
-// interrupted returns the error of an operation that ctx has ended. It matches the
-// error of ctx, its cause, and ErrTimeout if the deadline has passed.
-func (p *Process) interrupted(op string, ctx context.Context) error {
-	e := &Error{PID: p.PID(), Name: p.currentName(), Op: op, Err: ctx.Err()}
-	if cause := context.Cause(ctx); !errors.Is(cause, e.Err) {
-		e.Err = fmt.Errorf("%w: %w", e.Err, cause)
-	}
-	if errors.Is(e.Err, context.DeadlineExceeded) {
-		e.Kind = ErrTimeout
-	}
-	return e
 }
 
 func (p *Process) exitStatus() *ExitStatus {

@@ -1,0 +1,111 @@
+package process
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+)
+
+// WithContext returns a view of p whose methods return when ctx ends. The error then
+// matches the error of ctx, and [ErrTimeout] if its deadline passed. No read of /proc
+// can be interrupted: a read that blocks continues in a goroutine until the kernel
+// returns. Processes that the methods return obey ctx too. A view needs no Close and
+// ends with p.
+//
+// Each read makes a goroutine, and no further system call.
+func (p *Process) WithContext(ctx context.Context) *Process {
+	return &Process{shared: p.shared, cache: p.cache, ctx: ctx, view: true}
+}
+
+// WithContext returns a view of t whose methods obey ctx, as [Process.WithContext]
+// describes, and so do the processes that they return.
+func (t *Table) WithContext(ctx context.Context) *Table {
+	return &Table{tableState: t.tableState, ctx: ctx}
+}
+
+// OpenContext opens a process as [Open] does. The Process and OpenContext obey ctx,
+// as [Process.WithContext] describes.
+func OpenContext(ctx context.Context, pid int) (*Process, error) {
+	t, err := systemTable()
+	if err != nil {
+		return nil, err
+	}
+	return t.WithContext(ctx).Open(pid)
+}
+
+// AllContext iterates over all processes as [All] does. The iteration and its
+// processes obey ctx, as [Process.WithContext] describes.
+func AllContext(ctx context.Context) iter.Seq2[*Process, error] {
+	return func(yield func(*Process, error) bool) {
+		t, err := systemTable()
+		if err != nil {
+			yield(nil, err)
+			return
+		}
+		t.WithContext(ctx).All()(yield)
+	}
+}
+
+// within calls f with a Process without a context, and returns early if the context
+// of p ends.
+func within[T any](p *Process, op string, f func(*Process) (T, error)) (T, error) {
+	value, err, ok := await(p.ctx, func() (T, error) {
+		return f(&Process{shared: p.shared, cache: p.cache, view: true})
+	})
+	if !ok {
+		err = p.interrupted(op, p.ctx)
+	}
+	return value, err
+}
+
+// withinAll is within for a method whose processes obey the context too.
+func (p *Process) withinAll(op string, f func(*Process) ([]*Process, error)) ([]*Process, error) {
+	all, err := within(p, op, f)
+	for _, q := range all {
+		q.ctx = p.ctx
+	}
+	return all, err
+}
+
+// await calls f in a goroutine. It returns false if ctx ends first.
+func await[T any](ctx context.Context, f func() (T, error)) (value T, err error, ok bool) {
+	if ctx.Err() != nil {
+		return value, nil, false
+	}
+	type result struct {
+		value T
+		err   error
+	}
+	done := make(chan result, 1) // the goroutine must not block if the call is late
+	go func() {
+		value, err := f()
+		done <- result{value, err}
+	}()
+	select {
+	case r := <-done:
+		return r.value, r.err, true
+	case <-ctx.Done():
+		return value, nil, false
+	}
+}
+
+// interrupted returns the error of an operation that ctx has ended.
+func (p *Process) interrupted(op string, ctx context.Context) error {
+	e := interruptedError(p.PID(), op, ctx)
+	e.Name = p.shared.lastName() // reading the name could block
+	return e
+}
+
+// interruptedError returns an Error that matches the error of ctx, its cause, and
+// ErrTimeout if the deadline has passed.
+func interruptedError(pid int, op string, ctx context.Context) *Error {
+	e := &Error{PID: pid, Op: op, Err: ctx.Err()}
+	if cause := context.Cause(ctx); !errors.Is(cause, e.Err) {
+		e.Err = fmt.Errorf("%w: %w", e.Err, cause)
+	}
+	if errors.Is(e.Err, context.DeadlineExceeded) {
+		e.Kind = ErrTimeout
+	}
+	return e
+}
