@@ -55,8 +55,9 @@ type Source interface {
 // A Kind is a kind of Source.
 type Kind string
 
-// The kinds of a Source. Both return the same values. The walk of KindBPF costs about a
-// hundredth of the other, and only KindBPF reports exits.
+// The kinds of a Source. Both return the same values. Only KindBPF reports exits. With
+// 1,000 processes one walk takes 2 µs per process with KindBPF and 36 µs with KindProcfs.
+// This does not include the other work of a scrape: see docs/performance.md.
 const (
 	KindAuto   Kind = "auto"   // KindBPF if possible, else KindProcfs
 	KindBPF    Kind = "bpf"    // BPF programs, and /proc for data that these cannot read
