@@ -154,14 +154,17 @@ func (s *machine) countPending() {
 			s.expected[a.p.Comm] = to
 		}
 		for c := range a.pending {
-			switch {
-			case a.lowered[c] || !a.readable(fileOf(c)):
+			if a.lowered[c] || !a.readable(fileOf(c)) {
 				continue
-			case c >= voluntary && a.mainThreadReplaced: // the switches before this scrape are unknown
-			case a.countFromStart || a.seen:
-				to.counted[c] += float64(a.pending[c])
 			}
-			a.counted[c], a.pending[c], to.known[c] = a.counted[c]+a.pending[c], 0, true
+			amount, left := a.pending[c], uint64(0)
+			if c == systemTime && a.lowered[userTime] {
+				amount, left = amount-1, 1 // the sum of user and system time counts
+			}
+			if (a.countFromStart || a.seen) && !(c >= voluntary && a.mainThreadReplaced) { // else the usage before is unknown
+				to.counted[c] += float64(amount)
+			}
+			a.counted[c], a.pending[c], to.known[c] = a.counted[c]+amount, left, true
 		}
 		if a.readable("status") {
 			a.mainThreadReplaced = false
@@ -270,6 +273,8 @@ func (s *machine) change(kind, pid int, a *machineProcess) {
 		s.check() // a zombie keeps its last group
 		s.logf("%d is a zombie", pid)
 		a.p.State, a.threads = "Z", nil
+		// It may have called execve(2) before, which a zombie does not show.
+		a.mainThreadReplaced = a.mainThreadReplaced || a.severalSeen
 	default:
 		s.logf("%d works", pid)
 	}

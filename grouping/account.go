@@ -87,19 +87,24 @@ func (c counterReader) cpuDifference(base *Counters, user, system uint64) (userI
 func (t *Tracker) account() {
 	for i := range t.records {
 		r, s := &t.records[i], &t.snap.Samples[i]
+		accounted := s.Have & platform.FieldStat
 		switch {
 		case r.group != nil:
 			t.accountProcess(r, s)
+			accounted = s.Have
+		case accounted == 0:
 		case t.isSettled(r, s):
 			t.accountUnmatched(r, s)
 		case !r.countFromStart && r.have&platform.FieldStat == 0:
 			r.advanceStat(s) // its usage from now on counts where it is identified
+		default:
+			accounted = 0
 		}
 		if r.identity != identityMissing {
 			r.executed = false
 		}
 		if r.decreased|r.decreasedBefore != 0 {
-			t.health.CounterDecreases.note(r, s)
+			t.health.CounterDecreases.note(r, s, readCounters(accounted))
 		}
 	}
 }

@@ -23,15 +23,30 @@ type CounterDecreases struct {
 	CPU, Faults, IO, Switches uint64
 }
 
-// note counts the counters that decreased in this walk and not in the walk before.
+// readCounters returns the kinds of counters that a sample has.
+func readCounters(have platform.Fields) (kinds counterSet) {
+	if have&platform.FieldStat != 0 {
+		kinds |= cpuCounters | faultCounters
+	}
+	if have&platform.FieldIO != 0 {
+		kinds |= ioCounters
+	}
+	if have&platform.FieldStatus != 0 {
+		kinds |= switchCounters
+	}
+	return kinds
+}
+
+// note counts the counters that decreased in this walk and not when they were compared before.
+// compared are the kinds of counters that were compared in this walk.
 // A process that is being reaped has no threads and zero counters, which is no
 // decrease.
-func (n *CounterDecreases) note(r *record, s *platform.Sample) {
+func (n *CounterDecreases) note(r *record, s *platform.Sample, compared counterSet) {
 	if s.Threads > 0 {
 		for kind, to := range [...]*uint64{&n.CPU, &n.Faults, &n.IO, &n.Switches} {
 			*to += uint64(r.decreased &^ r.decreasedBefore >> kind & 1)
 		}
-		r.decreasedBefore = r.decreased
+		r.decreasedBefore = r.decreasedBefore&^compared | r.decreased
 	}
 	r.decreased = 0
 }

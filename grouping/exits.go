@@ -81,14 +81,25 @@ func (t *Tracker) identifyExits() {
 // takePendingExit returns the record of an exited process, or a new record if no
 // walk has seen the process.
 func (t *Tracker) takePendingExit(e *platform.Exit) record {
-	p, ok := t.pendingExits[e.ID]
-	if !ok {
-		// The first walk found all processes that had started before it. A process
-		// that started before a dropped one may have been dropped as well.
-		return record{id: e.ID, countFromStart: e.Start >= t.firstWalk && e.Start > t.droppedStart, bpf: true}
+	if r, ok := t.takePending(e.ID); ok {
+		return r
 	}
-	delete(t.pendingExits, e.ID)
-	return p.record
+	return record{id: e.ID, countFromStart: t.isUnknown(&e.Sample), bpf: true}
+}
+
+// takePending removes a record from pendingExits. Its group may have been removed
+// since, because it was empty.
+func (t *Tracker) takePending(id platform.ID) (record, bool) {
+	p, ok := t.pendingExits[id]
+	if !ok {
+		return record{}, false
+	}
+	delete(t.pendingExits, id)
+	if r := &p.record; r.group != nil && t.groups[r.group.key] != r.group {
+		r.leaveGroup()
+		r.identity = identityMissing
+	}
+	return p.record, true
 }
 
 // identifyExit matches the last identity of an exited process, unless the process

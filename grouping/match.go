@@ -48,6 +48,9 @@ func (t *Tracker) match(ctx context.Context) {
 // have another identity than before.
 func (t *Tracker) detectChange(r *record, s *platform.Sample) {
 	if s.State == 'Z' && r.group != nil { // a zombie has no command line, and keeps its group
+		if !r.hasThreadOf(s) {
+			r.replaceMainThread(s) // it may have called execve(2), which ExecID does not show now
+		}
 		r.identity = identityCurrent
 		return
 	}
@@ -167,11 +170,10 @@ func (t *Tracker) assign(r *record, g *groupState, rule *Rule, state recordState
 // neither a rule nor an ancestor has a group for it: then rule is nil. Only its stat
 // is read from now on, to detect another program.
 func (t *Tracker) exclude(r *record, s *platform.Sample, rule *Rule) {
-	if r.group != nil { // its usage from now on belongs to no group
-		r.countFromStart, r.tasks = false, nil
-		r.have &= platform.FieldStat
+	if r.group != nil {
+		r.leaveGroup()
 	}
-	r.group, r.rule, r.state = nil, rule, stateIgnored
+	r.rule, r.state = rule, stateIgnored
 	if rule == nil && t.rechecks(s) {
 		r.state = stateUnmatched
 	}

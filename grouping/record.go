@@ -58,6 +58,13 @@ type record struct {
 // inherits reports whether the process is in the group of an ancestor.
 func (r *record) inherits() bool { return r.state == stateInherited || r.state == stateProvisional }
 
+// leaveGroup removes a process from its group. Its usage from now on belongs to no group.
+func (r *record) leaveGroup() {
+	r.group, r.rule, r.state = nil, nil, stateUnmatched
+	r.countFromStart, r.tasks = false, nil
+	r.have &= platform.FieldStat
+}
+
 // A task is the state that the Tracker keeps of one thread.
 type task struct {
 	tid            int

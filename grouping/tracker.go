@@ -183,12 +183,11 @@ func (t *Tracker) alignRecords() {
 // from before the first walk is not counted. A process that started later is counted
 // from its start, unless an earlier walk found it.
 func (t *Tracker) newRecord(s *platform.Sample) record {
-	if p, ok := t.pendingExits[s.ID]; ok {
-		delete(t.pendingExits, s.ID)
-		return p.record
+	if r, ok := t.takePending(s.ID); ok {
+		r.matchAgain(s.PPID) // the rules may have been replaced since
+		return r
 	}
-	born := t.lastWalk.number > 1 && s.Start >= t.firstWalk
-	return record{id: s.ID, countFromStart: born, kernelThread: s.Kernel, bpf: t.lastWalk.bpf}
+	return record{id: s.ID, countFromStart: t.lastWalk.number > 1 && t.isUnknown(s), kernelThread: s.Kernel, bpf: t.lastWalk.bpf}
 }
 
 // applyNextMatcher replaces the Matcher with that of SetMatcher, and marks every
@@ -204,13 +203,24 @@ func (t *Tracker) applyNextMatcher() {
 	}
 	t.useMatcher(next)
 	for i := range t.records {
-		r := &t.records[i]
-		if r.identity == identityCurrent {
-			r.identity = identityMissing
-		}
-		r.fingerprint = 0
-		if r.state == stateInherited && r.parent == t.snap.Samples[i].PPID {
-			r.state = stateProvisional
-		}
+		t.records[i].matchAgain(t.snap.Samples[i].PPID)
+	}
+}
+
+// isUnknown reports whether no walk can have found a process before. The first walk
+// found all processes that had started before it. A process that started before one
+// that was dropped from pendingExits may have been dropped as well.
+func (t *Tracker) isUnknown(s *platform.Sample) bool {
+	return s.Start >= t.firstWalk && s.Start > t.droppedStart
+}
+
+// matchAgain marks a process for a new match. ppid is the PID of its parent now.
+func (r *record) matchAgain(ppid int) {
+	if r.identity == identityCurrent {
+		r.identity = identityMissing
+	}
+	r.fingerprint = 0
+	if r.state == stateInherited && r.parent == ppid {
+		r.state = stateProvisional
 	}
 }

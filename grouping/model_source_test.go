@@ -1,0 +1,227 @@
+package grouping
+
+import (
+	"context"
+	"errors"
+	"hash/fnv"
+	"time"
+
+	"github.com/seed57308aee/process_exporter/platform"
+)
+
+// A modelSource is the Source of a modelWorld. It reads what the real sources read: bpf
+// reads all fields of all processes, and procfs the wanted ones.
+type modelSource struct {
+	replaySource
+	*modelWorld
+	found []*modelProcess // by index of the Snapshot; nil for a Sample of a process that has exited
+	ended []modelExit     // by index of Snapshot.Exits
+}
+
+var errModel = errors.New("failed by the model")
+
+const (
+	modelBPFFields = platform.FieldStat | platform.FieldStatus | platform.FieldIO | platform.FieldSwitches |
+		platform.FieldTasks | platform.FieldTaskUsage
+	modelProcfsFields = platform.FieldStatus | platform.FieldIO | platform.FieldTasks
+)
+
+func (s *modelSource) Walk(_ context.Context, snap *platform.Snapshot) error {
+	if s.walkFails {
+		return errModel
+	}
+	snap.Now, snap.TicksPerSecond, snap.BootTime = s.now, modelHertz, time.Unix(0, 0)
+	snap.Hidden, snap.Partial, snap.Exits = 0, false, nil
+	snap.Source = string(platform.KindBPF)
+	if s.procfs {
+		snap.Source = string(platform.KindProcfs)
+	}
+	before := make(map[int]platform.Sample, len(snap.Samples))
+	for i := range snap.Samples {
+		before[snap.Samples[i].PID] = snap.Samples[i]
+	}
+	snap.Samples, s.found = snap.Samples[:0], s.found[:0]
+	for i, p := range s.processes {
+		prev, known := before[p.PID]
+		notReached := s.partial >= 0 && i >= s.partial%len(s.processes)
+		switch {
+		case p.missed:
+		case s.procfs && (notReached || p.hidden&platform.FieldStat != 0):
+			snap.Partial = snap.Partial || notReached
+			if known {
+				s.keepUnread(snap, p, prev)
+			} else if !notReached {
+				snap.Hidden++
+			}
+		default:
+			if prev.ID != p.ID {
+				prev = platform.Sample{}
+			}
+			snap.Samples = append(snap.Samples, s.sample(p, &prev))
+			s.found = append(s.found, p)
+		}
+	}
+	s.takeExits(snap)
+	return nil
+}
+
+// keepUnread keeps the last Sample of a process, of which nothing is read. Another
+// process may have the PID by now.
+func (s *modelSource) keepUnread(snap *platform.Snapshot, p *modelProcess, prev platform.Sample) {
+	if prev.ID != p.ID {
+		p = nil
+	}
+	prev.Have, prev.Lost, prev.Tasks = 0, prev.Want|platform.FieldStat, nil
+	snap.Samples, s.found = append(snap.Samples, prev), append(s.found, p)
+}
+
+// sample reads a process. prev is its last Sample, or zero.
+func (s *modelSource) sample(p *modelProcess, prev *platform.Sample) platform.Sample {
+	out := platform.Sample{
+		ID: p.ID, PPID: p.ppid, Comm: p.comm, State: 'S', Threads: len(p.threads), Have: platform.FieldStat, Want: prev.Want,
+		ExecID: p.execID, MinorFaults: p.faults, UserNanos: p.user, SystemNanos: p.system,
+	}
+	if p.zombie {
+		out.State = 'Z'
+	}
+	if s.procfs {
+		if out.ExecID = p.procfsExecID; p.zombie && prev.ExecID != 0 {
+			out.ExecID = prev.ExecID
+		}
+		out.UserNanos, out.SystemNanos = p.user/modelTick*modelTick, p.system/modelTick*modelTick
+		out.UserNanos -= min(out.UserNanos, p.lower)
+		s.read(&out, p, out.Want)
+		return out
+	}
+	// The estimate of the division never decreases for one of its parts.
+	increase := p.user + p.system - p.shownUser - p.shownSystem
+	p.shownUser += increase / 5
+	p.shownSystem += increase - increase/5
+	out.UserNanos, out.SystemNanos = p.shownUser, p.shownSystem
+	out.UserNanos -= min(out.UserNanos, p.lower)
+	out.Have = modelBPFFields
+	p.setFields(&out)
+	return out
+}
+
+// read reads fields of a process with the source procfs.
+func (s *modelSource) read(out *platform.Sample, p *modelProcess, want platform.Fields) {
+	got := want & modelProcfsFields &^ p.hidden
+	out.Have |= got
+	out.Lost |= want & modelProcfsFields & p.hidden
+	if got&platform.FieldTasks != 0 {
+		out.Have |= want & platform.FieldTaskUsage
+	}
+	p.setFields(out)
+}
+
+// setFields sets the values of the fields that were read.
+func (p *modelProcess) setFields(out *platform.Sample) {
+	out.WriteBytes = p.io
+	out.VoluntarySwitches = p.threads[0].switches
+	if out.Have&platform.FieldSwitches != 0 {
+		out.VoluntarySwitches = p.allSwitches()
+	}
+	out.Tasks = nil
+	if out.Have&platform.FieldTasks == 0 || len(p.threads) < 2 {
+		return
+	}
+	for _, n := range p.threads {
+		task := platform.Task{TID: n.tid, State: 'R', Have: platform.FieldStatus, VoluntarySwitches: n.switches}
+		if out.Have&platform.FieldTaskUsage != 0 {
+			task.Have |= platform.FieldTaskUsage
+			task.Start, task.Comm, task.UserNanos = n.start, n.comm, n.shownCPU(out.Have)
+		}
+		out.Tasks = append(out.Tasks, task)
+	}
+}
+
+// shownCPU returns the CPU time of a thread as the source shows it.
+func (n *modelThread) shownCPU(have platform.Fields) uint64 {
+	if have&platform.FieldSwitches != 0 {
+		return n.cpu
+	}
+	return n.cpu / modelTick * modelTick
+}
+
+// allSwitches returns the context switches of all threads, including exited ones.
+func (p *modelProcess) allSwitches() uint64 {
+	sum := p.exitedSwitches
+	for _, n := range p.threads {
+		sum += n.switches
+	}
+	return sum
+}
+
+// takeExits sets the exits that arrive at this walk.
+func (s *modelSource) takeExits(snap *platform.Snapshot) {
+	s.ended = s.ended[:0]
+	later := s.exits[:0]
+	for _, e := range s.exits {
+		if e.walk > s.walks {
+			later = append(later, e)
+			continue
+		}
+		s.ended = append(s.ended, e)
+		snap.Exits = append(snap.Exits, e.event())
+	}
+	s.exits = later
+}
+
+// event returns the exit event. It divides the CPU time in another way than a walk.
+func (e *modelExit) event() platform.Exit {
+	p := e.modelProcess
+	total := p.user + p.system
+	out := platform.Exit{Sample: platform.Sample{
+		ID: p.ID, PPID: p.ppid, Comm: p.comm, State: 'X', ExecID: p.execID, MinorFaults: p.faults, WriteBytes: p.io,
+		UserNanos: total / 7 * (e.split % 8), VoluntarySwitches: p.allSwitches(),
+		Have: platform.FieldStat | platform.FieldStatus | platform.FieldIO | platform.FieldSwitches,
+	}, EventLost: e.lost, Args: []byte(p.args)}
+	out.SystemNanos = total - out.UserNanos
+	if e.lost {
+		out.Comm, out.Args, out.PPID = "", nil, 0
+	}
+	return out
+}
+
+func (s *modelSource) Complete(_ context.Context, snap *platform.Snapshot) {
+	for i := range snap.Samples {
+		out := &snap.Samples[i]
+		if p := s.found[i]; p != nil && s.procfs && out.Have != 0 {
+			s.read(out, p, out.Want&^out.Lost)
+		}
+	}
+}
+
+func (s *modelSource) Identify(_ context.Context, sample *platform.Sample, _ platform.IdentityFields) (platform.Identity, error) {
+	for _, p := range s.processes {
+		if p.ID == sample.ID && !p.identityHidden && !s.identitiesFail {
+			return p.identity(), nil
+		}
+	}
+	return platform.Identity{}, errModel
+}
+
+func (p *modelProcess) identity() platform.Identity {
+	id := platform.Identity{ID: p.ID, Comm: p.comm, Args: []string{p.args}, Fingerprint: fingerprintOf(p.args)}
+	if p.zombie {
+		id.Args = nil
+	}
+	return id
+}
+
+// fingerprintOf returns a hash of a command line that is not 0.
+func fingerprintOf(args string) uint64 {
+	h := fnv.New64a()
+	_, _ = h.Write([]byte(args)) // never fails
+	return h.Sum64() | 1
+}
+
+func (s *modelSource) Fingerprints(_ context.Context, _ *platform.Snapshot, at []int, _ platform.IdentityFields, fingerprints []uint64) {
+	for j, i := range at {
+		fingerprints[j] = 0
+		if p := s.found[i]; p != nil && !p.identityHidden {
+			fingerprints[j] = fingerprintOf(p.args)
+		}
+	}
+}

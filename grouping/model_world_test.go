@@ -1,0 +1,303 @@
+package grouping
+
+import (
+	"slices"
+
+	"github.com/seed57308aee/process_exporter/platform"
+)
+
+const (
+	modelTick  = 10_000_000 // nanoseconds
+	modelHertz = 100
+)
+
+// A modelEvent is one step of a model: a kind and two arguments, which select a process
+// and say what happens. The same events always have the same effect.
+type modelEvent struct{ kind, a, b uint8 }
+
+// The kinds of events.
+const (
+	eventFork = iota
+	eventWork
+	eventExec
+	eventRename
+	eventExit
+	eventZombie
+	eventReusePID
+	eventHide
+	eventThreadStart
+	eventThreadEnd
+	eventExecIDChanges // without execve(2)
+	eventPartialWalk
+	eventReload
+	eventChangeSource
+	eventLowerCPU
+	eventClock
+	eventShortLived // starts and exits before the next walk
+	eventFailedWalk
+	eventFailedIdentities
+	eventMissedInWalk // by the source bpf
+	eventChangeArgs
+	eventSettle // everything can be read, and 6 s pass
+	eventUpdate
+	eventKinds
+)
+
+// A modelThread is a thread. It lives on when execve(2) makes it the main thread.
+type modelThread struct {
+	tid           int
+	start         uint64
+	comm          string
+	cpu, switches uint64 // used
+	ledger        threadLedger
+}
+
+// A modelProcess is a live, exited or reaped process.
+type modelProcess struct {
+	platform.ID
+	ppid         int
+	comm, args   string
+	execID       uint64 // of the source bpf
+	procfsExecID uint64
+	threads      []*modelThread // the first one is the main thread
+	zombie       bool
+
+	user, system, faults, io uint64 // used
+	exitedSwitches           uint64 // of threads that have exited
+	shownUser, shownSystem   uint64 // by the source bpf, which estimates the division
+	lower                    uint64 // nanoseconds by which the next walk shows less CPU time
+
+	hidden         platform.Fields // that cannot be read
+	identityHidden bool
+	missed         bool // by the next walk
+
+	ledger processLedger
+}
+
+// A modelExit is an exit event that arrives at a walk.
+type modelExit struct {
+	*modelProcess
+	walk  int  // at which it arrives
+	lost  bool // only the counters are known
+	split uint64
+}
+
+// A modelWorld is a simulated machine.
+type modelWorld struct {
+	now       uint64 // ticks after boot
+	serial    uint64
+	processes []*modelProcess // live, ascending by PID
+	exits     []modelExit
+	procfs    bool // the source
+	walks     int  // number of the next walk
+	nextPID   int
+	nextTID   int
+
+	partial        int // index at which the deadline ends the next walk, or -1
+	walkFails      bool
+	identitiesFail bool
+	lastNow        uint64 // of the last walk
+	lowered        int    // events that lower a CPU time
+	reload         int    // rules that are in use from the next update on, or -1
+}
+
+var modelNames = []string{"a", "b", "c", "exp", "ign", "x", "y"}
+
+func newModelWorld(procfs bool) *modelWorld {
+	w := &modelWorld{now: 1_000_000, procfs: procfs, nextPID: 2, nextTID: 1_000_000, partial: -1, reload: -1, walks: 1}
+	w.start(1, 0, "init")
+	for _, name := range modelNames {
+		w.fork(w.processes[0], name)
+	}
+	w.now += 1000
+	return w
+}
+
+// start adds a live process.
+func (w *modelWorld) start(pid, ppid int, comm string) *modelProcess {
+	w.serial++
+	p := &modelProcess{
+		ID: platform.ID{PID: pid, Start: w.now, Serial: w.serial}, ppid: ppid, comm: comm, args: comm,
+		execID: w.serial, procfsExecID: w.serial + 1<<32, threads: []*modelThread{{tid: pid, start: w.now, comm: comm}},
+	}
+	at, _ := slices.BinarySearchFunc(w.processes, pid, func(p *modelProcess, pid int) int { return p.PID - pid })
+	w.processes = slices.Insert(w.processes, at, p)
+	return p
+}
+
+func (w *modelWorld) fork(parent *modelProcess, comm string) *modelProcess {
+	w.nextPID++
+	return w.start(w.nextPID, parent.PID, comm)
+}
+
+// work adds usage to a thread of a process.
+func (p *modelProcess) work(thread, amount uint64) {
+	if p.zombie {
+		return
+	}
+	n := p.threads[thread%uint64(len(p.threads))]
+	cpu := amount * 3_000_001
+	n.cpu += cpu
+	n.switches += amount * 7
+	p.user += cpu / 3
+	p.system += cpu - cpu/3
+	p.faults += amount * 5
+	p.io += amount * 11
+}
+
+// execute calls execve(2) in a thread, which becomes the main thread.
+func (w *modelWorld) execute(p *modelProcess, thread int, comm string) {
+	w.serial++
+	p.execID, p.procfsExecID = w.serial, w.serial+1<<32
+	leader, n := p.threads[0], p.threads[thread%len(p.threads)]
+	for _, other := range p.threads {
+		if other != n {
+			p.exitedSwitches += other.switches
+		}
+	}
+	if n != leader {
+		p.ledger.replacedSwitches += leader.ledger.switches.taken
+	}
+	n.tid, n.start, n.comm = p.PID, p.Start, comm
+	p.threads, p.comm, p.args = []*modelThread{n}, comm, comm
+	p.ledger.executed = true
+}
+
+// end makes a process exit in one of the ways in which an exit event can arrive: at the
+// next walk, late, with only the counters, or never.
+func (w *modelWorld) end(p *modelProcess, how uint8) {
+	at := slices.Index(w.processes, p)
+	w.processes = slices.Delete(w.processes, at, at+1)
+	for _, child := range w.processes {
+		if child.ppid == p.PID {
+			child.ppid = 1
+		}
+	}
+	if w.procfs || how%16 == 3 {
+		return
+	}
+	e := modelExit{modelProcess: p, walk: w.walks, lost: how%16 == 2, split: w.serial}
+	if how%4 == 1 {
+		e.walk += int(how / 4 % 8)
+	}
+	w.exits = append(w.exits, e)
+}
+
+// apply makes an event happen, apart from updates.
+func (w *modelWorld) apply(e modelEvent) {
+	p := w.processes[int(e.a)%len(w.processes)]
+	name := modelNames[int(e.b)%len(modelNames)]
+	switch e.kind {
+	case eventFork:
+		if len(w.processes) < 20 {
+			if e.b >= 128 {
+				name = p.comm
+			}
+			w.fork(p, name).work(0, uint64(e.b)%4*40)
+		}
+	case eventWork:
+		p.work(uint64(e.b)/16, uint64(e.b%16)*uint64(e.b))
+	case eventExec, eventRename, eventExit, eventZombie, eventReusePID, eventThreadStart, eventThreadEnd:
+		if p.PID != 1 && !p.zombie || e.kind == eventExit && p.PID != 1 {
+			w.change(e, p, name)
+		}
+	case eventHide:
+		p.hidden = platform.Fields(e.b) & (platform.FieldStat | platform.FieldStatus | platform.FieldIO)
+		if e.b&8 != 0 {
+			p.hidden |= platform.FieldTasks
+		}
+		p.identityHidden = e.b&16 != 0
+		if e.b&32 != 0 {
+			p.hidden, p.identityHidden = 0, false
+		}
+	case eventExecIDChanges:
+		w.serial++
+		p.procfsExecID = w.serial + 1<<32
+	case eventShortLived:
+		if !w.procfs {
+			child := w.fork(p, name)
+			child.work(0, uint64(e.b))
+			w.end(child, e.b/7)
+		}
+	default:
+		w.applyToMachine(e, p)
+	}
+}
+
+// change makes an event happen in a live process other than init.
+func (w *modelWorld) change(e modelEvent, p *modelProcess, name string) {
+	switch e.kind {
+	case eventExec:
+		w.execute(p, int(e.b)/8, name)
+	case eventRename:
+		p.comm, p.threads[0].comm = name, name
+	case eventExit:
+		w.end(p, e.b)
+	case eventZombie:
+		for _, n := range p.threads[1:] {
+			p.exitedSwitches += n.switches
+		}
+		p.zombie, p.threads = true, p.threads[:1]
+	case eventReusePID:
+		w.end(p, e.b/7)
+		w.now++
+		w.start(p.PID, 1, name).work(0, uint64(e.b))
+	case eventThreadStart:
+		if len(p.threads) < 6 {
+			w.nextTID++
+			p.threads = append(p.threads, &modelThread{tid: w.nextTID, start: w.now, comm: name})
+			p.work(uint64(len(p.threads)-1), uint64(e.b))
+		}
+	case eventThreadEnd:
+		if n := len(p.threads); n > 1 {
+			at := 1 + int(e.b)%(n-1)
+			p.exitedSwitches += p.threads[at].switches
+			p.threads = slices.Delete(slices.Clone(p.threads), at, at+1)
+		}
+	}
+}
+
+// applyToMachine makes an event happen that concerns the next walk.
+func (w *modelWorld) applyToMachine(e modelEvent, p *modelProcess) {
+	switch e.kind {
+	case eventPartialWalk:
+		if w.procfs && w.walks > 1 {
+			w.partial = int(e.b)
+		}
+	case eventReload:
+		w.reload = int(e.b)
+	case eventChangeSource:
+		if e.b < 16 && w.walks > 1 {
+			w.procfs, w.exits = true, nil
+			for _, p := range w.processes {
+				p.missed = false
+			}
+		}
+	case eventLowerCPU:
+		if p.Start < w.lastNow && p.lower == 0 {
+			p.lower = 1 + min(p.user/2, uint64(e.b)*modelTick)
+			w.lowered++
+		}
+	case eventClock:
+		w.now += uint64(e.b) * 20
+	case eventFailedWalk:
+		w.walkFails = true
+	case eventFailedIdentities:
+		w.identitiesFail = true
+	case eventMissedInWalk:
+		if !w.procfs && w.walks > 1 {
+			p.missed = true
+		}
+	case eventChangeArgs:
+		p.args = "title " + string('0'+e.b%3)
+	}
+}
+
+// settle makes everything readable in the next walk.
+func (w *modelWorld) settle() {
+	w.partial, w.walkFails, w.identitiesFail = -1, false, false
+	w.now += 6 * modelHertz
+	for _, p := range w.processes {
+		p.hidden, p.identityHidden, p.missed, p.lower = 0, false, false, 0
+	}
+}
