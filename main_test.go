@@ -44,18 +44,18 @@ var allowedImports = map[string][]string{
 
 	"internal/tui": {module + "/internal/webui", "github.com/charmbracelet/bubbletea", "github.com/charmbracelet/x/ansi"},
 	"internal/webui": {
-		module + "/internal/httpgzip", module + "/collector", module + "/grouping", module + "/platform",
+		module + "/collector/httpgzip", module + "/collector", module + "/grouping", module + "/platform",
 		"github.com/prometheus/common/version",
 	},
 	"internal/webserver": {
-		module + "/internal/httpgzip",
+		module + "/collector/httpgzip",
 		"github.com/coreos/go-systemd/v22/activation", "github.com/mdlayher/vsock",
 		"github.com/prometheus/client_golang", "github.com/prometheus/exporter-toolkit/web",
 		"go.yaml.in/yaml/v3", "golang.org/x/crypto/bcrypt", "golang.org/x/time/rate",
 	},
 
 	"collector": {
-		module + "/internal/httpgzip", module + "/grouping", module + "/platform",
+		module + "/collector/httpgzip", module + "/grouping", module + "/platform",
 		"github.com/prometheus/client_golang", "github.com/prometheus/client_model", "github.com/prometheus/common/expfmt",
 	},
 	"grouping": {

@@ -54,8 +54,8 @@ func (o OptionalFamilies) Fields() platform.Fields {
 type Collector struct {
 	tracker   *grouping.Tracker
 	log       *slog.Logger
-	table     *table
-	observers []func(View) // in the order of Watch
+	builder   *familyBuilder
+	observers []func(WalkResult) // in the order of Watch
 
 	building sync.Mutex // serializes the use of table, guards walk.families
 
@@ -66,14 +66,14 @@ type Collector struct {
 
 // New returns a Collector of the groups of o.Tracker.
 func New(o Options) *Collector {
-	return &Collector{tracker: o.Tracker, log: o.Logger, table: newTable()}
+	return &Collector{tracker: o.Tracker, log: o.Logger, builder: newFamilyBuilder()}
 }
 
 // descs returns the descriptions of all families in the order of the table, for
 // groups with these labels in addition to groupname.
 func (c *Collector) descs(labels []string) []*prometheus.Desc {
 	var out []*prometheus.Desc
-	for _, r := range c.table.rows {
+	for _, r := range c.builder.rows {
 		names := r.labels
 		if r.grouped {
 			names = slices.Concat([]string{"groupname"}, names, labels)
@@ -142,7 +142,7 @@ func (c *Collector) EachFamily(ctx context.Context, use func(*dto.MetricFamily) 
 	w := c.join(ctx)
 	c.building.Lock()
 	defer c.building.Unlock()
-	return c.table.each(w, use)
+	return c.builder.each(w, use)
 }
 
 // EachText is [Collector.EachFamily] with families in the text format: use
@@ -152,7 +152,7 @@ func (c *Collector) EachText(ctx context.Context, use func(name string, lines []
 	w := c.join(ctx)
 	c.building.Lock()
 	defer c.building.Unlock()
-	return c.table.eachText(w, use)
+	return c.builder.eachText(w, use)
 }
 
 // families returns the families of a finished walk.
@@ -160,7 +160,7 @@ func (c *Collector) families(w *walk) []*dto.MetricFamily {
 	c.building.Lock()
 	defer c.building.Unlock()
 	if w.families == nil {
-		w.families = c.table.build(w)
+		w.families = c.builder.build(w)
 	}
 	return w.families
 }

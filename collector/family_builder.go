@@ -13,8 +13,8 @@ import (
 // maxPairs limits the cache of label pairs: any user can choose thread names.
 const maxPairs = 20_000
 
-// A table builds the metric families of walks. It is not safe for concurrent use.
-type table struct {
+// A familyBuilder builds the metric families of walks. It is not safe for concurrent use.
+type familyBuilder struct {
 	rows []row // sorted by name
 
 	pairs   map[pair]*dto.LabelPair // cache of immutable label pairs
@@ -29,54 +29,54 @@ type row struct {
 	kind       prometheus.ValueType
 	labels     []string
 	grouped    bool // has the labels of groups in addition to labels
-	fill       func(t *table, mf *dto.MetricFamily, w *walk)
+	fill       func(b *familyBuilder, mf *dto.MetricFamily, w *walk)
 	text       func(dst []byte, w *walk) []byte
 }
 
 // A pair is the key of a label pair.
 type pair struct{ name, value string }
 
-func newTable() *table {
-	t := &table{pairs: make(map[pair]*dto.LabelPair), shared: new(arena)}
+func newFamilyBuilder() *familyBuilder {
+	b := &familyBuilder{pairs: make(map[pair]*dto.LabelPair), shared: new(arena)}
 	for _, f := range families() {
-		t.rows = append(t.rows, row{f.name, f.help, f.kind, f.labels, true, func(t *table, mf *dto.MetricFamily, w *walk) {
+		b.rows = append(b.rows, row{f.name, f.help, f.kind, f.labels, true, func(b *familyBuilder, mf *dto.MetricFamily, w *walk) {
 			for i := range w.groups {
-				t.addGroup(mf, &f, &w.groups[i], w.labels)
+				b.addGroup(mf, &f, &w.groups[i], w.labels)
 			}
 		}, f.appendGroups})
 	}
 	for _, m := range exporterMetrics() {
-		t.rows = append(t.rows, row{m.name, m.help, m.kind, m.labels, false, func(t *table, mf *dto.MetricFamily, w *walk) {
+		b.rows = append(b.rows, row{m.name, m.help, m.kind, m.labels, false, func(b *familyBuilder, mf *dto.MetricFamily, w *walk) {
 			if m.always || w.err == nil {
 				m.collect(w, func(value float64, labels labelValues) {
-					mf.Metric = append(mf.Metric, t.exporterSample(&m, value, labels))
+					mf.Metric = append(mf.Metric, b.exporterSample(&m, value, labels))
 				})
 			}
 		}, m.appendText})
 	}
-	slices.SortFunc(t.rows, func(a, b row) int { return strings.Compare(a.name, b.name) })
-	return t
+	slices.SortFunc(b.rows, func(x, y row) int { return strings.Compare(x.name, y.name) })
+	return b
 }
 
 // build returns a family for every row, in the order of rows, including families
 // without samples. The families are in new memory.
-func (t *table) build(w *walk) []*dto.MetricFamily {
-	out := make([]*dto.MetricFamily, 0, len(t.rows))
-	t.samples = new(arena)
-	for i := range t.rows {
-		out = append(out, t.family(i, w, nil))
+func (b *familyBuilder) build(w *walk) []*dto.MetricFamily {
+	out := make([]*dto.MetricFamily, 0, len(b.rows))
+	b.samples = new(arena)
+	for i := range b.rows {
+		out = append(out, b.family(i, w, nil))
 	}
 	return out
 }
 
 // each calls use with every family that has samples. All families use the same
 // memory. It stops at the first error of use.
-func (t *table) each(w *walk, use func(*dto.MetricFamily) error) error {
-	t.samples = t.shared
-	for i := range t.rows {
-		t.shared.reset()
-		mf := t.family(i, w, t.shared.metrics)
-		t.shared.metrics = mf.Metric[:0]
+func (b *familyBuilder) each(w *walk, use func(*dto.MetricFamily) error) error {
+	b.samples = b.shared
+	for i := range b.rows {
+		b.shared.reset()
+		mf := b.family(i, w, b.shared.metrics)
+		b.shared.metrics = mf.Metric[:0]
 		if len(mf.Metric) == 0 {
 			continue
 		}
@@ -88,17 +88,17 @@ func (t *table) each(w *walk, use func(*dto.MetricFamily) error) error {
 }
 
 // family builds the family of row i and appends its samples to metrics.
-func (t *table) family(i int, w *walk, metrics []*dto.Metric) *dto.MetricFamily {
-	r := &t.rows[i]
+func (b *familyBuilder) family(i int, w *walk, metrics []*dto.Metric) *dto.MetricFamily {
+	r := &b.rows[i]
 	mf := newFamily(r.name, r.help, r.kind)
 	mf.Metric = metrics
-	r.fill(t, mf, w)
+	r.fill(b, mf, w)
 	return mf
 }
 
 // exporterSample returns a sample of a metric of the exporter.
-func (t *table) exporterSample(e *exporterMetric, value float64, labels labelValues) *dto.Metric {
-	m := t.samples.newSample(e.kind, value)
+func (b *familyBuilder) exporterSample(e *exporterMetric, value float64, labels labelValues) *dto.Metric {
+	m := b.samples.newSample(e.kind, value)
 	for i := range e.labels {
 		m.Label = append(m.Label, &dto.LabelPair{Name: &e.labels[i], Value: &labels[i]})
 	}
@@ -115,36 +115,36 @@ func newFamily(name, help string, kind prometheus.ValueType) *dto.MetricFamily {
 
 // addGroup adds the samples of one group to mf. labelNames are the names of
 // g.Labels.
-func (t *table) addGroup(mf *dto.MetricFamily, f *family, g *grouping.Group, labelNames []string) {
+func (b *familyBuilder) addGroup(mf *dto.MetricFamily, f *family, g *grouping.Group, labelNames []string) {
 	f.samples(g, func(value float64, labels labelValues) {
-		mf.Metric = append(mf.Metric, t.groupSample(f, g, labelNames, value, labels))
+		mf.Metric = append(mf.Metric, b.groupSample(f, g, labelNames, value, labels))
 	})
 }
 
 // groupSample returns a sample of a group with labels sorted by name.
-func (t *table) groupSample(f *family, g *grouping.Group, labelNames []string, value float64, labels labelValues) *dto.Metric {
-	m := t.samples.newSample(f.kind, value)
-	m.Label = append(m.Label, t.pair("groupname", g.Name))
+func (b *familyBuilder) groupSample(f *family, g *grouping.Group, labelNames []string, value float64, labels labelValues) *dto.Metric {
+	m := b.samples.newSample(f.kind, value)
+	m.Label = append(m.Label, b.pair("groupname", g.Name))
 	for i, value := range g.Labels {
-		m.Label = append(m.Label, t.pair(labelNames[i], value))
+		m.Label = append(m.Label, b.pair(labelNames[i], value))
 	}
 	for i, name := range f.labels {
-		m.Label = append(m.Label, t.pair(name, labels[i]))
+		m.Label = append(m.Label, b.pair(name, labels[i]))
 	}
 	slices.SortFunc(m.Label, func(a, b *dto.LabelPair) int { return strings.Compare(a.GetName(), b.GetName()) })
 	return m
 }
 
 // pair returns the cached label pair.
-func (t *table) pair(name, value string) *dto.LabelPair {
+func (b *familyBuilder) pair(name, value string) *dto.LabelPair {
 	key := pair{name, value}
-	if p := t.pairs[key]; p != nil {
+	if p := b.pairs[key]; p != nil {
 		return p
 	}
-	if len(t.pairs) >= maxPairs {
-		clear(t.pairs)
+	if len(b.pairs) >= maxPairs {
+		clear(b.pairs)
 	}
 	p := &dto.LabelPair{Name: &key.name, Value: &key.value}
-	t.pairs[key] = p
+	b.pairs[key] = p
 	return p
 }

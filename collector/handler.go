@@ -13,7 +13,7 @@ import (
 	dto "github.com/prometheus/client_model/go"
 	"github.com/prometheus/common/expfmt"
 
-	"github.com/seed57308aee/process_exporter/internal/httpgzip"
+	"github.com/seed57308aee/process_exporter/collector/httpgzip"
 )
 
 // Causes of errors in a scrape, values of the label cause.

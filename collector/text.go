@@ -12,15 +12,15 @@ import (
 
 // eachText calls use with the text of every family that has samples. All texts use
 // the same memory. It stops at the first error of use.
-func (t *table) eachText(w *walk, use func(name string, lines []byte) error) error {
-	for i := range t.rows {
-		r := &t.rows[i]
-		head := appendHead(t.lines[:0], r.name, r.help, r.kind)
-		t.lines = r.text(head, w)
-		if len(t.lines) == len(head) {
+func (b *familyBuilder) eachText(w *walk, use func(name string, lines []byte) error) error {
+	for i := range b.rows {
+		r := &b.rows[i]
+		head := appendHead(b.lines[:0], r.name, r.help, r.kind)
+		b.lines = r.text(head, w)
+		if len(b.lines) == len(head) {
 			continue
 		}
-		if err := use(r.name, t.lines); err != nil {
+		if err := use(r.name, b.lines); err != nil {
 			return err
 		}
 	}

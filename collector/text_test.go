@@ -33,7 +33,7 @@ func clientText(t testing.TB, families []*dto.MetricFamily) string {
 // ourText returns the text of eachText.
 func ourText(t *testing.T, c *Collector, w *walk) (out string) {
 	t.Helper()
-	err := c.table.eachText(w, func(_ string, lines []byte) error {
+	err := c.builder.eachText(w, func(_ string, lines []byte) error {
 		out += string(lines)
 		return nil
 	})
@@ -46,7 +46,7 @@ func ourText(t *testing.T, c *Collector, w *walk) (out string) {
 // familyText returns the families of each in the text format of the client library.
 func familyText(t *testing.T, c *Collector, w *walk) (out string) {
 	t.Helper()
-	err := c.table.each(w, func(mf *dto.MetricFamily) error {
+	err := c.builder.each(w, func(mf *dto.MetricFamily) error {
 		out += clientText(t, []*dto.MetricFamily{mf})
 		return nil
 	})
@@ -68,7 +68,7 @@ func TestText(t *testing.T) {
 	walk.coverage.Rules[0].Rule = &grouping.Rule{Template: special}
 	check := func(what string) {
 		t.Helper()
-		want := clientText(t, c.table.build(walk))
+		want := clientText(t, c.builder.build(walk))
 		for function, got := range map[string]string{"eachText": ourText(t, c, walk), "each": familyText(t, c, walk)} {
 			if got != want || got == "" {
 				t.Errorf("%s, %s: got\n%s\nwant\n%s", what, function, got, want)
@@ -129,7 +129,7 @@ func TestTextAllocations(t *testing.T) {
 			})
 		}
 		return testing.AllocsPerRun(20, func() {
-			if err := f.c.table.eachText(walk, func(string, []byte) error { return nil }); err != nil {
+			if err := f.c.builder.eachText(walk, func(string, []byte) error { return nil }); err != nil {
 				t.Fatal(err)
 			}
 		})

@@ -7,8 +7,8 @@ import (
 	"github.com/seed57308aee/process_exporter/grouping"
 )
 
-// A View is the immutable result of one walk.
-type View struct {
+// A WalkResult is the immutable result of one walk.
+type WalkResult struct {
 	Time     time.Time        // end of the walk
 	Took     time.Duration    // duration of the walk
 	Err      error            // why there are no groups
@@ -20,7 +20,7 @@ type View struct {
 
 // Watch calls observe with the result of every walk, in the order of walks. Watch
 // must be called before the first scrape. observe must not block.
-func (c *Collector) Watch(observe func(View)) { c.observers = append(c.observers, observe) }
+func (c *Collector) Watch(observe func(WalkResult)) { c.observers = append(c.observers, observe) }
 
 // Walk waits for the running walk, or for a new one, but not longer than ctx.
 func (c *Collector) Walk(ctx context.Context) { c.join(ctx) }
@@ -28,7 +28,7 @@ func (c *Collector) Walk(ctx context.Context) { c.join(ctx) }
 // notify calls the observers with a finished walk.
 func (c *Collector) notify(w *walk) {
 	for _, observe := range c.observers {
-		observe(View{
+		observe(WalkResult{
 			Time: time.Now(), Took: w.took, Err: w.err,
 			Groups: w.groups, Labels: w.labels, Health: w.health, Coverage: w.coverage,
 		})

@@ -73,7 +73,7 @@ func New(s *config.Settings, log *slog.Logger) (*Exporter, error) {
 		started:        time.Now().UTC(),
 		reloads:        newReloadMetrics(),
 	}
-	e.groups.Watch(func(v collector.View) { e.checkSource(platform.Kind(v.Health.Source)) })
+	e.groups.Watch(func(v collector.WalkResult) { e.checkSource(platform.Kind(v.Health.Source)) })
 	permanent := slices.Concat(e.reloads.collectors(), []prometheus.Collector{web.Collector()}, e.sandboxMetrics.collectors())
 	e.metrics = newMetricsHandler(s, log, e.groups, permanent)
 	return e, nil

@@ -10,7 +10,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/seed57308aee/process_exporter/internal/httpgzip"
+	"github.com/seed57308aee/process_exporter/collector/httpgzip"
 )
 
 // maxRenders is the number of responses that are rendered concurrently. Each

@@ -5,7 +5,7 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/seed57308aee/process_exporter/internal/httpgzip"
+	"github.com/seed57308aee/process_exporter/collector/httpgzip"
 )
 
 // A requestKey holds everything that a response depends on. It has few distinct

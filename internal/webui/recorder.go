@@ -42,7 +42,7 @@ type Recorder struct {
 // A snapshot is the result of all walks so far. It is immutable, except for the
 // response that it caches; a walk creates a new snapshot.
 type snapshot struct {
-	last      *collector.View            // last successful walk, nil if there is none
+	last      *collector.WalkResult      // last successful walk, nil if there is none
 	prev      map[string]*grouping.Group // groups of the successful walk before, by key
 	interval  float64                    // seconds between prev and last, 0 without prev
 	err       error                      // error of the last walk
@@ -62,7 +62,7 @@ func NewRecorder(c *collector.Collector, maxAge time.Duration, describe func(*Ex
 }
 
 // observe records a walk if there was a request during the retention time.
-func (r *Recorder) observe(v collector.View) {
+func (r *Recorder) observe(v collector.WalkResult) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.now().Sub(r.lastRequest) > retention {
@@ -73,7 +73,7 @@ func (r *Recorder) observe(v collector.View) {
 }
 
 // with returns the snapshot after the walk v.
-func (s *snapshot) with(v *collector.View) *snapshot {
+func (s *snapshot) with(v *collector.WalkResult) *snapshot {
 	next := &snapshot{
 		last: s.last, prev: s.prev, interval: s.interval, err: v.Err, walkEnd: v.Time, history: s.history, historyAt: s.historyAt,
 	}

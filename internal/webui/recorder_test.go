@@ -41,7 +41,7 @@ func newTestRecorder() *testRecorder {
 // scrape makes a walk.
 func (s *testRecorder) scrape() {
 	s.walks++
-	v := collector.View{Time: s.time, Err: s.err}
+	v := collector.WalkResult{Time: s.time, Err: s.err}
 	if s.err == nil {
 		v.Groups = append(v.Groups, s.groups...)
 	}

@@ -7,7 +7,7 @@ import (
 	"strconv"
 	"sync"
 
-	"github.com/seed57308aee/process_exporter/internal/httpgzip"
+	"github.com/seed57308aee/process_exporter/collector/httpgzip"
 )
 
 // minCompressedSize is the minimum size in bytes of a response that is worth
