@@ -3,6 +3,8 @@ package process
 import (
 	"errors"
 	"fmt"
+	"strconv"
+	"strings"
 )
 
 // An Attr names an attribute of a [Process], by the name of its psutil method if
@@ -201,7 +203,7 @@ func (p *Process) selectAttributes(names ...Attr) ([]attribute, error) {
 	for _, name := range names {
 		a, ok := byName[name]
 		if !ok {
-			return nil, p.wrap(op, because(ErrInvalid, fmt.Sprintf("unknown attribute %q", name)))
+			return nil, p.wrap(op, because(ErrInvalid, fmt.Sprintf("unknown attribute %q%s", name, suggestion(table, name))))
 		}
 		if a.use == otherSystems {
 			return nil, p.wrap(op, because(ErrUnsupported, fmt.Sprintf("only Windows has the attribute %q", name)))
@@ -209,6 +211,20 @@ func (p *Process) selectAttributes(names ...Attr) ([]attribute, error) {
 		selected = append(selected, a)
 	}
 	return selected, nil
+}
+
+// suggestion returns the attributes whose names contain an unknown name, as text.
+func suggestion(table []attribute, unknown Attr) string {
+	var similar []string
+	for _, a := range table {
+		if unknown != "" && strings.Contains(string(a.name), string(unknown)) {
+			similar = append(similar, strconv.Quote(string(a.name)))
+		}
+	}
+	if len(similar) == 0 {
+		return ""
+	}
+	return " (did you mean " + strings.Join(similar, " or ") + "?)"
 }
 
 // Rlimits returns the limits of all resources that the kernel has.

@@ -30,6 +30,10 @@ func TestAsMapOfAttrs(t *testing.T) {
 	if want := slices.Sorted(slices.Values(Attrs())); !slices.Equal(got, want) {
 		t.Errorf("got attributes %q, want those of Attrs %q", got, want)
 	}
+	_, err := self.Attr("connections")
+	if err == nil || !strings.Contains(err.Error(), `(did you mean "net_connections"?)`) {
+		t.Errorf("got error %v, want a suggestion", err)
+	}
 	for name, want := range map[Attr]error{AttrNumHandles: ErrUnsupported, "cpu_time": ErrInvalid} {
 		_, err1 := self.AsMap(nil, AttrName, name)
 		_, err2 := self.Attr(name)

@@ -50,8 +50,9 @@ func AllContext(ctx context.Context) iter.Seq2[*Process, error] {
 // within calls f with a Process without a context, and returns early if the context
 // of p ends.
 func within[T any](p *Process, op string, f func(*Process) (T, error)) (T, error) {
+	shared, cache := p.shared, p.cache // a closure with p would move every view to the heap
 	value, err, ok := await(p.ctx, func() (T, error) {
-		return f(&Process{shared: p.shared, cache: p.cache, view: true})
+		return f(&Process{shared: shared, cache: cache, view: true})
 	})
 	if !ok {
 		err = p.interrupted(op, p.ctx)

@@ -72,7 +72,7 @@ func Example_killTree() {
 
 	tree, err := p.Descendants() // before p ends, because its children get another parent then
 	if err != nil {
-		fmt.Println(err) // tree has those that could be opened
+		fmt.Println(err) // tree still has the processes that could be opened
 	}
 	tree = append(tree, p)
 	defer process.CloseAll(tree)

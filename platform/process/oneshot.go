@@ -57,20 +57,23 @@ func (p *Process) uncached() *Process { return &Process{shared: p.shared, ctx: p
 // readFile returns the text of a file that one read returns whole. The caller
 // passes the buffer to putBuffer.
 func (p *Process) readFile(op, file string) (*[]byte, error) {
+	if p.ctx != nil {
+		return within(p, op, func(p *Process) (*[]byte, error) { return p.readFile(op, file) })
+	}
 	return p.readWith(op, func(h handle, buf []byte) ([]byte, error) { return h.read(buf, file) })
 }
 
 // readAll returns the text of a file of any length. The caller passes the buffer
 // to putBuffer.
 func (p *Process) readAll(op, file string) (*[]byte, error) {
+	if p.ctx != nil {
+		return within(p, op, func(p *Process) (*[]byte, error) { return p.readAll(op, file) })
+	}
 	return p.readWith(op, func(h handle, buf []byte) ([]byte, error) { return h.readAll(buf, file) })
 }
 
 // readWith reads into a buffer of the table.
 func (p *Process) readWith(op string, read func(handle, []byte) ([]byte, error)) (*[]byte, error) {
-	if p.ctx != nil {
-		return within(p, op, func(p *Process) (*[]byte, error) { return p.readWith(op, read) })
-	}
 	h, err := p.acquire(op)
 	if err != nil {
 		return nil, err
@@ -102,14 +105,15 @@ func (p *Process) readStat(op string) (*procfs.Stat, error) {
 	if p.cache != nil {
 		cache = &p.cache.stat
 	}
-	return parseFile(p, cache, op, "stat", func(text []byte, dst *procfs.Stat) error {
+	stat, err := parseFile(p, cache, op, "stat", func(text []byte, dst *procfs.Stat) error {
 		err := procfs.ParseStat(text, dst)
 		dst.Comm = bytes.Clone(dst.Comm)
-		if err == nil {
-			p.shared.setComm(dst.Comm)
-		}
 		return err
 	})
+	if err == nil {
+		p.shared.setComm(stat.Comm)
+	}
+	return stat, err
 }
 
 // readStatus returns /proc/PID/status.
