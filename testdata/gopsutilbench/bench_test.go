@@ -1,4 +1,4 @@
-// Package gopsutilbench compares the cost of reading one process with this module and with gopsutil. It is
+// Package gopsutilbench compares the cost of reading processes with this module, gopsutil and psutil. It is
 // a separate module, so that only this benchmark depends on gopsutil.
 package gopsutilbench_test
 
