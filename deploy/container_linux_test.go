@@ -170,7 +170,7 @@ func startTarget(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	path := filepath.Join(buildDir, "container-target")
+	path := filepath.Join(buildDir, "profile-target")
 	if err := os.WriteFile(path, program, 0o755); err != nil {
 		t.Fatal(err)
 	}

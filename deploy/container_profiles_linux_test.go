@@ -13,11 +13,11 @@ var updateProfiles = flag.Bool("update-profiles", false, "rewrite the table of c
 // visibleData are the columns of the table: data of a process of another user, and
 // a sample that a scrape contains if the profile can read the data.
 var visibleData = []struct{ column, sample string }{
-	{"CPU, states", `namedprocess_namegroup_cpu_seconds_total{groupname="container-target"`},
-	{"resident memory", `namedprocess_namegroup_memory_bytes{groupname="container-target",memtype="resident"}`},
-	{"open files", `namedprocess_namegroup_open_filedesc{groupname="container-target"}`},
-	{"I/O", `namedprocess_namegroup_read_bytes_total{groupname="container-target"}`},
-	{"proportional memory", `namedprocess_namegroup_memory_bytes{groupname="container-target",memtype="proportionalResident"}`},
+	{"CPU, states", `namedprocess_namegroup_cpu_seconds_total{groupname="profile-target"`},
+	{"resident memory", `namedprocess_namegroup_memory_bytes{groupname="profile-target",memtype="resident"}`},
+	{"open files", `namedprocess_namegroup_open_filedesc{groupname="profile-target"}`},
+	{"I/O", `namedprocess_namegroup_read_bytes_total{groupname="profile-target"}`},
+	{"proportional memory", `namedprocess_namegroup_memory_bytes{groupname="profile-target",memtype="proportionalResident"}`},
 	{"OOM kills", `namedprocess_namegroup_oom_kills_total`},
 	{"unreadable", `namedprocess_namegroup_unreadable_procs{`},
 }
@@ -61,7 +61,7 @@ func TestContainerProfiles(t *testing.T) {
 	}
 	table.WriteString("\n|---" + strings.Repeat("|---", len(visibleData)) + "|\n")
 	for _, p := range containerProfiles() {
-		text := e.run(p.options, "--once-to-stdout-delay=10ms", "--procnames=container-target", "--source="+p.source)
+		text := e.run(p.options, "--once-to-stdout-delay=10ms", "--procnames=profile-target", "--source="+p.source)
 		fmt.Fprintf(&table, "| %s |", p.name)
 		for _, f := range visibleData {
 			table.WriteString(" " + map[bool]string{true: "yes", false: "no"}[strings.Contains(text, f.sample)] + " |")
@@ -90,8 +90,8 @@ func TestFileCapabilitiesWithoutAmbient(t *testing.T) {
 		t.Fatal(err)
 	}
 	mustOutput(t, requireProgram(t, "setcap"), fileCapabilities(t), copied)
-	once := []string{"--once-to-stdout-delay=10ms", "--procnames=container-target", "--source=procfs"}
-	const io = `namedprocess_namegroup_read_bytes_total{groupname="container-target"}`
+	once := []string{"--once-to-stdout-delay=10ms", "--procnames=profile-target", "--source=procfs"}
+	const io = `namedprocess_namegroup_read_bytes_total{groupname="profile-target"}`
 	asNobody := []string{"--reuid=65534", "--regid=65534", "--clear-groups"}
 	for name, tt := range map[string]struct {
 		options []string
