@@ -91,6 +91,20 @@ func await[T any](ctx context.Context, f func() (T, error)) (value T, err error,
 	}
 }
 
+// joinContext returns a context that ends when ctx or the context of p ends. The
+// caller calls stop.
+func (p *Process) joinContext(ctx context.Context) (joined context.Context, stop func()) {
+	if p.ctx == nil {
+		return ctx, func() {}
+	}
+	joined, cancel := context.WithCancelCause(ctx)
+	unregister := context.AfterFunc(p.ctx, func() { cancel(context.Cause(p.ctx)) })
+	return joined, func() {
+		unregister()
+		cancel(nil)
+	}
+}
+
 // interrupted returns the error of an operation that ctx has ended.
 func (p *Process) interrupted(op string, ctx context.Context) error {
 	e := interruptedError(p.PID(), op, ctx)

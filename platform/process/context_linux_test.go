@@ -65,6 +65,21 @@ func TestContextOfProcess(t *testing.T) {
 	}
 }
 
+// TestContextsOfWait waits with two contexts: the one of the Process ends first.
+func TestContextsOfWait(t *testing.T) {
+	child := startChild(t, nil)
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
+	defer cancel()
+	p := child.WithContext(ctx)
+	_, waitErr := p.Wait(t.Context())
+	_, percentErr := p.CPUPercentOver(t.Context(), time.Hour)
+	for name, err := range map[string]error{"wait": waitErr, "cpu percent": percentErr} {
+		if !errors.Is(err, context.DeadlineExceeded) || !errors.Is(err, ErrTimeout) {
+			t.Errorf("%s: got error %v, want context.DeadlineExceeded", name, err)
+		}
+	}
+}
+
 // TestContextOfTable opens processes of which one blocks.
 func TestContextOfTable(t *testing.T) {
 	tree := threeProcesses(t)

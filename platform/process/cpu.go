@@ -135,6 +135,8 @@ func (p *Process) CPUPercentOver(ctx context.Context, interval time.Duration) (f
 	if interval <= 0 {
 		return 0, p.invalid(op, "interval %v is not greater than 0", interval)
 	}
+	ctx, stop := p.joinContext(ctx)
+	defer stop()
 	uncached := p.uncached().WithContext(ctx)
 	before, err := uncached.CPUTimes()
 	if err != nil {

@@ -47,6 +47,8 @@ func (p *Process) Wait(ctx context.Context) (ExitStatus, error) {
 		return ExitStatus{}, err
 	}
 	defer p.release()
+	ctx, stop := p.joinContext(ctx)
+	defer stop()
 	status, err := h.wait(ctx)
 	switch {
 	case err == nil:
