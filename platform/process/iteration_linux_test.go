@@ -155,7 +155,7 @@ func TestChildrenWithoutDescriptors(t *testing.T) {
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
 		t.Fatal(err)
 	}
-	low := unix.Rlimit{Cur: 1000, Max: limit.Max}
+	low := unix.Rlimit{Cur: min(1000, limit.Max), Max: limit.Max}
 	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &low); err != nil {
 		t.Fatal(err)
 	}
