@@ -60,26 +60,33 @@ func (t *Tracker) alignTasks(r *record, s *platform.Sample) {
 }
 
 // advance returns the differences of the counters of a thread since its base, and
-// sets the base to the new values. It adds counters that decreased to decreased.
+// sets the base to the new values. It adds counters that decreased to decreased, unless
+// they were lower before.
 func (n *task) advance(now *platform.Task, decreased *counterSet) (d Counters) {
+	var lower, compared counterSet
 	if now.Have&platform.FieldStatus != 0 {
-		switches := counterReader{n.have&platform.FieldStatus != 0, n.countFromStart, switchCounters, decreased}
+		switches := counterReader{n.have&platform.FieldStatus != 0, n.countFromStart, switchCounters, &lower}
 		d.VoluntarySwitches = switches.difference(&n.base.VoluntarySwitches, now.VoluntarySwitches)
 		d.NonvoluntarySwitches = switches.difference(&n.base.NonvoluntarySwitches, now.NonvoluntarySwitches)
+		compared |= switchCounters
 	}
 	if now.Have&platform.FieldTaskUsage != 0 {
 		known := n.have&platform.FieldTaskUsage != 0
-		cpu := counterReader{known, n.countFromStart, cpuCounters, decreased}
-		faults := counterReader{known, n.countFromStart, faultCounters, decreased}
+		cpu := counterReader{known, n.countFromStart, cpuCounters, &lower}
+		faults := counterReader{known, n.countFromStart, faultCounters, &lower}
 		d.UserNanos, d.SystemNanos = cpu.cpuDifference(&n.base, now.UserNanos, now.SystemNanos)
 		d.MinorFaults = faults.difference(&n.base.MinorFaults, now.MinorFaults)
 		d.MajorFaults = faults.difference(&n.base.MajorFaults, now.MajorFaults)
+		compared |= cpuCounters | faultCounters
 	}
 	if now.Have&platform.FieldIO != 0 {
-		io := counterReader{n.have&platform.FieldIO != 0, n.countFromStart, ioCounters, decreased}
+		io := counterReader{n.have&platform.FieldIO != 0, n.countFromStart, ioCounters, &lower}
 		d.ReadBytes = io.difference(&n.base.ReadBytes, now.ReadBytes)
 		d.WriteBytes = io.difference(&n.base.WriteBytes, now.WriteBytes)
+		compared |= ioCounters
 	}
+	*decreased |= lower &^ n.decreased
+	n.decreased = n.decreased&^compared | lower
 	n.have |= now.Have
 	return d
 }

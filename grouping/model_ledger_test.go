@@ -307,6 +307,7 @@ func (pl *processLedger) observeTasks(p *modelProcess, s *platform.Sample, to *l
 			to.threadCPU += amount
 			if main && pl.replacedTask {
 				to.missedThreadCPU += amount
+				n.ledger.cpu.taken = n.shownCPU(s.Have) // another source may have a coarser clock
 				pl.replacedTask = false
 			}
 		}

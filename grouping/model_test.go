@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/seed57308aee/process_exporter/platform"
 )
 
 var (
@@ -57,6 +59,7 @@ type model struct {
 func newModel(e modelEvent) *model {
 	w := newModelWorld(e.a&1 != 0)
 	o := replayOptions
+	o.Fields |= platform.FieldTasks
 	o.Children, o.Recheck, o.RemoveEmpty = e.a&2 != 0, e.a&4 != 0, e.a&8 != 0
 	if e.a&16 != 0 {
 		o.RecheckLimit = 10 * time.Second
@@ -76,7 +79,7 @@ func newModel(e modelEvent) *model {
 		o.MaxGroups = 3
 	}
 	if e.a&64 != 0 {
-		o.Fields |= modelBPFFields &^ modelProcfsFields
+		o.Fields |= platform.FieldTaskUsage
 	}
 	src := &modelSource{modelWorld: w}
 	tr := NewTracker(src, m.rules[int(e.b)%len(m.rules)], o)

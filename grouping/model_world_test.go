@@ -163,6 +163,11 @@ func (w *modelWorld) execute(p *modelProcess, thread int, comm string) {
 	p.ledger.executed = true
 }
 
+func (w *modelWorld) startThread(p *modelProcess, comm string) {
+	w.nextTID++
+	p.threads = append(slices.Clone(p.threads), &modelThread{tid: w.nextTID, start: w.now, comm: comm})
+}
+
 // end makes a process exit in one of the ways in which an exit event can arrive: at the
 // next walk, late, with only the counters, or never.
 func (w *modelWorld) end(p *modelProcess, how uint8) {
@@ -229,6 +234,9 @@ func (w *modelWorld) change(e modelEvent, p *modelProcess, name string) {
 	switch e.kind {
 	case eventExec:
 		w.execute(p, int(e.b)/8, name)
+		if e.b&4 != 0 {
+			w.startThread(p, name)
+		}
 	case eventRename:
 		p.comm, p.threads[0].comm = name, name
 	case eventExit:
@@ -244,8 +252,7 @@ func (w *modelWorld) change(e modelEvent, p *modelProcess, name string) {
 		w.start(p.PID, 1, name).work(0, uint64(e.b))
 	case eventThreadStart:
 		if len(p.threads) < 6 {
-			w.nextTID++
-			p.threads = append(p.threads, &modelThread{tid: w.nextTID, start: w.now, comm: name})
+			w.startThread(p, name)
 			p.work(uint64(len(p.threads)-1), uint64(e.b))
 		}
 	case eventThreadEnd:
@@ -269,6 +276,10 @@ func (w *modelWorld) applyToMachine(e modelEvent, p *modelProcess) {
 	case eventChangeSource:
 		if e.b < 16 && w.walks > 1 {
 			w.procfs, w.exits = true, nil
+			if e.b&1 != 0 && p.PID != 1 && !p.zombie {
+				w.execute(p, int(e.b), p.comm)
+				w.startThread(p, p.comm)
+			}
 			for _, p := range w.processes {
 				p.missed = false
 			}

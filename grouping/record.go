@@ -68,8 +68,9 @@ func (r *record) leaveGroup() {
 // A task is the state that the Tracker keeps of one thread.
 type task struct {
 	tid            int
-	start          uint64 // in the last sample; 0 if unknown
-	countFromStart bool   // its usage before the first sample counts
+	start          uint64     // in the last sample; 0 if unknown
+	countFromStart bool       // its usage before the first sample counts
+	decreased      counterSet // counters that were lower when they were read last
 	comm           string
 	group          *threadGroup // nil if not determined yet
 	have           platform.Fields
@@ -106,6 +107,9 @@ func (r *record) adoptSource(s *platform.Sample) {
 	r.bpf = !r.bpf
 	r.execID, r.cgroup = s.ExecID, s.Cgroup
 	r.decreasedBefore = allCounters
+	for i := range r.tasks {
+		r.tasks[i].decreased = allCounters
+	}
 	if !r.hasThreadOf(s) {
 		r.replaceMainThread(s)
 	}
