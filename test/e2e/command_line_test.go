@@ -24,8 +24,10 @@ func TestStartupErrors(t *testing.T) {
 		args []string
 		want []string // substrings of the error line
 	}{
-		{"value of a switch in the next argument", []string{"-threads", "false", "-procnames", "app"}, []string{`unexpected argument "false"`, "-threads=false"}},
-		{"file and names", []string{"-config.path", "f", "-procnames", "x"}, []string{"-config.path cannot be used with -namemapping or -procnames"}},
+		{"value of a switch in the next argument", []string{"-threads", "false", "-procnames", "app"},
+			[]string{`unexpected argument "false"`, "-threads=false"}},
+		{"file and names", []string{"-config.path", "f", "-procnames", "x"},
+			[]string{"-config.path cannot be used with -namemapping or -procnames"}},
 		{"unknown flag", []string{"-treads=false"}, []string{"-treads", "-threads"}},
 		{"no configuration", []string{free, "-config.path=/nonexistent/c.yml"}, []string{"--config.path", "/nonexistent/c.yml"}},
 		{"bad configuration", []string{free, "-config.path", badConfig}, []string{"bad.yml:2"}},

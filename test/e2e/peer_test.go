@@ -116,7 +116,8 @@ func compareWithPeer(t *testing.T, source string, near map[string]float64, ended
 	// A process that exits keeps its part of the counters.
 	before := known[`write_bytes_total{groupname="side-old"}`]
 	old.end()
-	compare(t, peer, ours.Scrape, near, append(ended, difference{"the predecessor exports a year before 1970", "oldest_start_time_seconds{", "side-old"},
+	compare(t, peer, ours.Scrape, near, append(ended,
+		difference{"the predecessor exports a year before 1970", "oldest_start_time_seconds{", "side-old"},
 		difference{"the predecessor does not count the first usage of a thread", "thread_", "side-late"}))
 	got, _ = parseMetrics(t, ours.Scrape())
 	if v := got.seriesOfGroups("side-old")[`write_bytes_total{groupname="side-old"}`]; v != before {
