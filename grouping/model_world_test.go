@@ -275,14 +275,7 @@ func (w *modelWorld) applyToMachine(e modelEvent, p *modelProcess) {
 		w.reload = int(e.b)
 	case eventChangeSource:
 		if e.b < 16 && w.walks > 1 {
-			w.procfs, w.exits = true, nil
-			if e.b&1 != 0 && p.PID != 1 && !p.zombie {
-				w.execute(p, int(e.b), p.comm)
-				w.startThread(p, p.comm)
-			}
-			for _, p := range w.processes {
-				p.missed = false
-			}
+			w.changeSource(e, p)
 		}
 	case eventLowerCPU:
 		if p.Start < w.lastNow && p.lower == 0 {
@@ -301,6 +294,19 @@ func (w *modelWorld) applyToMachine(e modelEvent, p *modelProcess) {
 		}
 	case eventChangeArgs:
 		p.args = "title " + string('0'+e.b%3)
+	}
+}
+
+// changeSource switches to procfs. With an odd argument p executes a program in the
+// same interval.
+func (w *modelWorld) changeSource(e modelEvent, p *modelProcess) {
+	w.procfs, w.exits = true, nil
+	if e.b&1 != 0 && p.PID != 1 && !p.zombie {
+		w.execute(p, int(e.b), p.comm)
+		w.startThread(p, p.comm)
+	}
+	for _, p := range w.processes {
+		p.missed = false
 	}
 }
 
