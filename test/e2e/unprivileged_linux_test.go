@@ -52,7 +52,13 @@ func startAs(t *testing.T, attributes *syscall.SysProcAttr, args ...string) *ins
 // executableCopy returns a copy of the exporter that every user can execute.
 func executableCopy(t *testing.T) string {
 	t.Helper()
-	text, err := os.ReadFile(binary)
+	return executableCopyOf(t, binary, program)
+}
+
+// executableCopyOf returns a copy of an executable file with this name, which every user can execute.
+func executableCopyOf(t *testing.T, file, name string) string {
+	t.Helper()
+	text, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -61,7 +67,7 @@ func executableCopy(t *testing.T) string {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	path := filepath.Join(dir, "process_exporter")
+	path := filepath.Join(dir, name)
 	if err := errors.Join(os.Chmod(dir, 0o755), os.WriteFile(path, text, 0o755)); err != nil {
 		t.Fatal(err)
 	}

@@ -8,6 +8,8 @@
 //	open N             opens N more file descriptors
 //	thread NAME MS     starts a thread with that name, which uses CPU time and sleeps
 //	leave              ends the last thread
+//	sleep NAME N       starts a thread with that name, which sleeps N times
+//	undumpable         denies other processes of its user to trace it
 //
 // It prints a line after each command, and exits at the end of its input.
 package main
@@ -66,6 +68,12 @@ func obey(words []string) error {
 		go thread(words[1], number(words[2]), started, stop)
 		<-started
 		leave = append(leave, stop)
+	case "sleep":
+		slept := make(chan struct{})
+		go sleeper(words[1], number(words[2]), slept)
+		<-slept
+	case "undumpable":
+		return unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0)
 	case "leave":
 		last := len(leave) - 1
 		close(leave[last])
@@ -115,6 +123,22 @@ func thread(name string, ms int, started chan<- struct{}, stop <-chan struct{}) 
 	compute(unix.CLOCK_THREAD_CPUTIME_ID, ms)
 	close(started)
 	<-stop
+}
+
+// sleeper sleeps n times, each of which is a voluntary context switch of its thread, and
+// keeps the thread until the process exits. It does not use the main thread.
+func sleeper(name string, n int, slept chan<- struct{}) {
+	runtime.LockOSThread()
+	if unix.Gettid() == os.Getpid() {
+		go sleeper(name, n, slept) // in another thread, because this one is locked
+		select {}
+	}
+	rename(name)
+	for range n {
+		_ = unix.Nanosleep(&unix.Timespec{Nsec: 1}, nil) // a signal of the Go runtime can end it
+	}
+	close(slept)
+	select {}
 }
 
 func rename(name string) {
