@@ -1,5 +1,3 @@
-//go:build linux
-
 // Package testenv starts the helper programs of testdata and checks what a test
 // requires of the machine.
 package testenv
