@@ -64,6 +64,9 @@ func (c counterReader) difference(base *uint64, now uint64) uint64 {
 // kernel estimates the division, and another source, or the exit event, may divide
 // otherwise than the sample before.
 func (c counterReader) cpuDifference(base *Counters, user, system uint64) (userIncrease, systemIncrease uint64) {
+	if c.known && user == base.UserNanos && system == base.SystemNanos {
+		return 0, 0 // most processes and threads are idle
+	}
 	if !c.known {
 		return c.difference(&base.UserNanos, user), c.difference(&base.SystemNanos, system)
 	}

@@ -85,8 +85,10 @@ func (n *task) advance(now *platform.Task, decreased *counterSet) (d Counters) {
 		d.WriteBytes = io.difference(&n.base.WriteBytes, now.WriteBytes)
 		compared |= ioCounters
 	}
-	*decreased |= lower &^ n.decreased
-	n.decreased = n.decreased&^compared | lower
+	if lower|n.decreased != 0 {
+		*decreased |= lower &^ n.decreased
+		n.decreased = n.decreased&^compared | lower
+	}
 	n.have |= now.Have
 	return d
 }

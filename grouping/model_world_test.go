@@ -277,17 +277,25 @@ func (w *modelWorld) applyToMachine(e modelEvent, p *modelProcess) {
 		if e.b < 16 && w.walks > 1 {
 			w.changeSource(e, p)
 		}
-	case eventLowerCPU:
-		if p.Start < w.lastNow && p.lower == 0 {
-			p.lower = 1 + min(p.user/2, uint64(e.b)*modelTick)
-			w.lowered++
-		}
 	case eventClock:
 		w.now += uint64(e.b) * 20
 	case eventFailedWalk:
 		w.walkFails = true
 	case eventFailedIdentities:
 		w.identitiesFail = true
+	default:
+		w.applyToNextSample(e, p)
+	}
+}
+
+// applyToNextSample makes an event happen that concerns the next sample of a process.
+func (w *modelWorld) applyToNextSample(e modelEvent, p *modelProcess) {
+	switch e.kind {
+	case eventLowerCPU:
+		if p.Start < w.lastNow && p.lower == 0 {
+			p.lower = 1 + min(p.user/2, uint64(e.b)*modelTick)
+			w.lowered++
+		}
 	case eventMissedInWalk:
 		if !w.procfs && w.walks > 1 {
 			p.missed = true
