@@ -118,6 +118,13 @@ var continuationCases = []continuationCase{
 		want: "job: 0s 0B 2 switches",
 	},
 	{
+		name: "another thread was the main thread of a zombie",
+		steps: []walkStep{
+			procfsWalk(withThreads(oldJob, old, 10, 5000)), procfsWalk(withThreads(oldJob, old, 10, 5000)), procfsWalk(zombieOf(oldJob, 5001)),
+		},
+		want: "job: 0s 0B 0 switches",
+	},
+	{
 		name: "CPU time decreases",
 		steps: []walkStep{
 			procfsWalk(), procfsWalk(procfsJob), procfsWalk(withNanos(procfsJob, 3599e9)), procfsWalk(withNanos(procfsJob, 3601e9)),
@@ -152,6 +159,12 @@ var continuationCases = []continuationCase{
 		},
 		want: "job: 2s 2000B 20 switches, 1 started",
 	},
+}
+
+// zombieOf returns a sample of a zombie with the context switches of its main thread.
+func zombieOf(p platform.Sample, switches uint64) platform.Sample {
+	p.State, p.VoluntarySwitches = 'Z', switches
+	return p
 }
 
 // withSystem returns a sample with user and system time in nanoseconds.
