@@ -160,11 +160,11 @@ func (p *Process) Attr(name Attr) (any, error) {
 // AsMap reads attributes through one view: see [Process.Oneshot]. Without names it
 // reads those of psutil's as_dict, which does not include relatives. An attribute
 // that fails with [ErrAccessDenied], [ErrZombie] or [ErrTooLarge] has the value
-// denied. An attribute that this kernel lacks is omitted, or an error if it is
+// fallback. An attribute that this kernel lacks is omitted, or an error if it is
 // named. A process that is gone is an error. Its psutil counterpart is as_dict.
 //
 // System calls: about 80 without names, for a process with few files and threads.
-func (p *Process) AsMap(denied any, names ...Attr) (map[Attr]any, error) {
+func (p *Process) AsMap(fallback any, names ...Attr) (map[Attr]any, error) {
 	rows, err := p.selectAttributes(names...)
 	if err != nil {
 		return nil, err
@@ -178,7 +178,7 @@ func (p *Process) AsMap(denied any, names ...Attr) (map[Attr]any, error) {
 		case err == nil:
 			all[a.name] = value
 		case errors.Is(err, ErrAccessDenied), errors.Is(err, ErrZombie), errors.Is(err, ErrTooLarge):
-			all[a.name] = denied
+			all[a.name] = fallback
 		case errors.Is(err, ErrUnsupported) && !named:
 		default:
 			return nil, err

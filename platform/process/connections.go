@@ -30,34 +30,48 @@ const (
 	ConnectionAll   = ConnectionInet | ConnectionUnix
 )
 
+// connectionKindName is a kind and its psutil name.
+type connectionKindName struct {
+	kind ConnectionKind
+	name string
+}
+
+// connectionKindNames lists the named kinds.
+var connectionKindNames = [...]connectionKindName{
+	{ConnectionAll, "all"},
+	{ConnectionInet, "inet"},
+	{ConnectionInet4, "inet4"},
+	{ConnectionInet6, "inet6"},
+	{ConnectionTCP, "tcp"},
+	{ConnectionTCP4, "tcp4"},
+	{ConnectionTCP6, "tcp6"},
+	{ConnectionUDP, "udp"},
+	{ConnectionUDP4, "udp4"},
+	{ConnectionUDP6, "udp6"},
+	{ConnectionUnix, "unix"},
+}
+
 // ParseConnectionKind returns the kind with this psutil name, such as "inet4".
 func ParseConnectionKind(name string) (ConnectionKind, error) {
-	switch name {
-	case "all":
-		return ConnectionAll, nil
-	case "inet":
-		return ConnectionInet, nil
-	case "inet4":
-		return ConnectionInet4, nil
-	case "inet6":
-		return ConnectionInet6, nil
-	case "tcp":
-		return ConnectionTCP, nil
-	case "tcp4":
-		return ConnectionTCP4, nil
-	case "tcp6":
-		return ConnectionTCP6, nil
-	case "udp":
-		return ConnectionUDP, nil
-	case "udp4":
-		return ConnectionUDP4, nil
-	case "udp6":
-		return ConnectionUDP6, nil
-	case "unix":
-		return ConnectionUnix, nil
+	for _, k := range connectionKindNames {
+		if k.name == name {
+			return k.kind, nil
+		}
 	}
 	const want = "all, inet, inet4, inet6, tcp, tcp4, tcp6, udp, udp4, udp6 or unix"
 	return 0, fmt.Errorf("process: connection kind %q: %w: want %s", name, ErrInvalid, want)
+}
+
+// String returns the psutil name of the kind: it is the inverse of
+// [ParseConnectionKind]. A set without a name has a number, such as
+// "ConnectionKind(0x11)".
+func (k ConnectionKind) String() string {
+	for _, known := range connectionKindNames {
+		if known.kind == k {
+			return known.name
+		}
+	}
+	return fmt.Sprintf("ConnectionKind(%#x)", uint8(k))
 }
 
 // A ConnStatus is the state of a TCP connection: a TCP_* constant of the kernel.
@@ -96,7 +110,9 @@ const (
 	SocketSeqPacket = 5
 )
 
-// A Connection is an open socket of a process.
+// A Connection is an open socket of a process. An IPv6 socket that serves IPv4 too
+// has the kind [ConnectionTCP6] or [ConnectionUDP6]. Its addresses of IPv4 are
+// IPv4-mapped: see [netip.Addr.Unmap].
 type Connection struct {
 	FD   int
 	Kind ConnectionKind // a single kind
@@ -107,7 +123,9 @@ type Connection struct {
 	Local, Remote netip.AddrPort
 	// Path is the address of a UNIX socket: "@" first if it is abstract, "" if it
 	// is unnamed.
-	Path   string
+	Path string
+	// Status is ConnNone for UDP and UNIX sockets. A bound UDP port is never
+	// ConnListen.
 	Status ConnStatus
 }
 
@@ -130,8 +148,12 @@ var socketFiles = [...]socketFile{
 // Connections returns the open sockets of these kinds, ascending by descriptor, in
 // the network namespace of the process. It reads /proc/PID/fd and /proc/PID/net,
 // which requires the same user or CAP_SYS_PTRACE. It omits TCP sockets that neither
-// listen nor were ever connected, and sockets of other families. Its psutil
-// counterpart is net_connections.
+// listen nor were ever connected, and sockets of other families. No kinds, or an
+// unknown one, is an error that matches [ErrInvalid]. The psutil counterpart is
+// net_connections.
+//
+// A file such as net/tcp lists all sockets of the network namespace. Each call reads
+// it again: calls for several processes of a namespace do not share the read.
 //
 // System calls: 5, 1 per descriptor, and 4 per kind if there is a socket.
 func (p *Process) Connections(kinds ConnectionKind) ([]Connection, error) {

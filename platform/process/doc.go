@@ -30,7 +30,20 @@
 //		fmt.Println(p.PID())
 //	}
 //
+// List the processes that use the most CPU time: iterate twice, with a pause, and
+// sort by the [Process.CPUPercent] of the second iteration. The example TopCPU does
+// so.
+//
+// # Processes of other users
+//
+// Without privileges, methods such as [Process.OpenFiles], [Process.Connections] and
+// [Process.Exe] fail for processes of other users. A scan of all processes then
+// omits their values. Count the errors that match [ErrAccessDenied] to know how many
+// processes are missing.
+//
 // # From psutil to Go
+//
+// The names are those of psutil 8.
 //
 //	psutil                              Go
 //	Process(pid)                        Open(pid), and Close
@@ -57,6 +70,7 @@
 //	p.cpu_percent(interval=1)           p.CPUPercentOver(ctx, time.Second)
 //	p.memory_info(), p.memory_info_ex() p.MemoryInfo(), p.MemoryInfoEx()
 //	p.memory_footprint()                p.Footprint()
+//	p.memory_full_info()                p.MemoryFullInfo()
 //	p.memory_percent("uss")             p.MemoryPercent(MemoryUSS)
 //	p.memory_maps()                     p.MemoryMapsByPath()
 //	p.memory_maps(grouped=False)        p.MemoryMaps()
@@ -66,6 +80,7 @@
 //	p.num_threads(), p.threads()        p.NumThreads(), p.Threads()
 //	p.net_connections("tcp")            p.Connections(ConnectionTCP)
 //	c.status == CONN_LISTEN             c.Status == ConnListen
+//	net_connections()                   All(), and p.Connections(ConnectionInet)
 //	p.send_signal(SIGHUP)               p.SendSignal(syscall.SIGHUP)
 //	p.terminate(), p.kill()             p.Terminate(), p.Kill()
 //	p.suspend(), p.resume()             p.Suspend(), p.Resume()
@@ -86,14 +101,16 @@
 // An error about one process is an [*Error] with the PID, the name and the
 // operation. With [errors.Is] it matches one of:
 //
-//   - [ErrGone]: the process has exited and was reaped.
+//   - [ErrGone]: there is no such process. It never existed, or it has exited.
 //   - [ErrZombie]: the process has exited and is not reaped. It matches ErrGone too.
+//     Many values of a zombie are 0 or empty without an error: see [Process].
 //   - [ErrAccessDenied]: the kernel denied the operation.
 //   - [ErrNoParent]: no parent is visible.
 //   - [ErrTimeout]: the deadline of a wait passed before the process exited.
 //   - [ErrTooLarge]: a file has more text than any program can be started with.
 //   - [ErrUnsupported]: this kernel or operating system lacks the value.
 //   - [ErrInvalid]: an argument is never valid. The error states the reason.
+//   - [os.ErrClosed]: the [Process] is closed.
 //
 // # Concurrency
 //

@@ -11,10 +11,14 @@ import (
 
 // Sentinels that an [*Error] matches with [errors.Is].
 var (
-	// ErrGone means that the process has exited and was reaped.
+	// ErrGone means that there is no such process: it never existed, or it has exited.
+	// The error for a value that a zombie lacks matches too: see ErrZombie.
 	ErrGone = procfs.ErrGone
 	// ErrZombie means that the process has exited and is not reaped: the value was
 	// released with its memory. It matches ErrGone too, so test for ErrZombie first.
+	// Cmdline, Exe, Cwd, Environ and MemoryMaps return it, and on some kernels Rlimit
+	// and SetRlimit. The memory use and the descriptors of a zombie are 0 or empty
+	// without an error. To find a zombie, test Status for [StatusZombie].
 	ErrZombie error = zombieError{}
 	// ErrAccessDenied means that the kernel denied the operation: a capability is
 	// missing, the process belongs to another user, or a security module refused.

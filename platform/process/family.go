@@ -157,8 +157,9 @@ func (p *Process) Children() ([]*Process, error) {
 	return p.openRelations(tree.children(p.ID()))
 }
 
-// Descendants returns the children, their children and so on, ascending by PID. A
-// process whose parent has exited has another parent, so it is not found. The
+// Descendants returns the children, their children and so on, ascending by PID. The
+// result does not include p. A process whose parent has exited has another parent,
+// so it is not found. Children that are forked during the call can be missing. The
 // caller closes the result, as that of [Process.Children]. Its psutil counterpart
 // is children(recursive=True).
 //
@@ -180,8 +181,12 @@ func (p *Process) Descendants() ([]*Process, error) {
 const maxListingAge = time.Second
 
 // ChildPIDs returns the PIDs of the child processes, ascending. It reads
-// /proc/PID/stat of every process. Processes of one iteration, such as that of
-// [All], share these reads for one second.
+// /proc/PID/stat of every process.
+//
+// Processes of one iteration, such as that of [All], share these reads for one
+// second. The list of such a Process can be one second old: it can omit new
+// children, and contain PIDs that other processes have by now. Send no signals to
+// these PIDs. Use [Process.Children] or [Process.Descendants] for that.
 //
 // System calls: 5, and 3 per process of the machine.
 func (p *Process) ChildPIDs() ([]int, error) {
@@ -193,7 +198,7 @@ func (p *Process) ChildPIDs() ([]int, error) {
 }
 
 // DescendantPIDs returns the PIDs of the processes that [Process.Descendants]
-// returns, with the cost of [Process.ChildPIDs].
+// returns, with the cost and the limitations of [Process.ChildPIDs].
 func (p *Process) DescendantPIDs() ([]int, error) {
 	tree, err := p.readTree("descendants", maxListingAge)
 	if err != nil {

@@ -19,6 +19,8 @@ const (
 
 // An OpenFile is a regular file that a process has open.
 type OpenFile struct {
+	// Path is absolute, with symbolic links resolved, in the mount namespace of the
+	// process.
 	Path     string
 	FD       int
 	Position int64  // bytes from the start
@@ -29,7 +31,8 @@ type OpenFile struct {
 
 // OpenFiles returns the open regular files of the process, ascending by descriptor.
 // It includes deleted files, which still use storage, and files of other mount
-// namespaces. It reads /proc/PID/fd and fdinfo and requires the same user or
+// namespaces. Mapped files without a descriptor are in [Process.MemoryMaps]. It
+// reads /proc/PID/fd and fdinfo and requires the same user or
 // CAP_SYS_PTRACE.
 //
 // System calls: 5, 1 per descriptor, and 4 per regular file.

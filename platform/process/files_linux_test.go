@@ -194,6 +194,14 @@ func TestConnectionsInNetworkNamespace(t *testing.T) {
 	}
 }
 
+func TestConnectionKindString(t *testing.T) {
+	for kind, want := range map[ConnectionKind]string{
+		ConnectionTCP4 | ConnectionUnix: "ConnectionKind(0x11)", 0: "ConnectionKind(0x0)", ConnectionTCP: "tcp",
+	} {
+		wantEqual(t, "string", kind.String(), want)
+	}
+}
+
 func TestParseConnectionKind(t *testing.T) {
 	for name, want := range map[string]ConnectionKind{
 		"all": ConnectionAll, "inet": ConnectionInet, "inet4": ConnectionInet4, "inet6": ConnectionInet6, "tcp": ConnectionTCP,
@@ -201,6 +209,7 @@ func TestParseConnectionKind(t *testing.T) {
 		"unix": ConnectionUnix,
 	} {
 		wantEqual(t, name, must[ConnectionKind](t)(ParseConnectionKind(name)), want)
+		wantEqual(t, "string of "+name, want.String(), name)
 	}
 	self := openProcess(t, os.Getpid())
 	if _, err := ParseConnectionKind("raw"); err == nil {

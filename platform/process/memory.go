@@ -35,7 +35,7 @@ func (p *Process) MemoryInfo() (MemoryInfo, error) {
 }
 
 // MemoryInfoEx is the memory use of a process in more detail, in bytes. A value that
-// the kernel lacks is 0.
+// the kernel lacks is 0. All values are 0 for kernel threads and zombies.
 type MemoryInfoEx struct {
 	MemoryInfo
 	PeakRSS, PeakVMS           uint64
@@ -65,7 +65,8 @@ func (p *Process) MemoryInfoEx() (MemoryInfoEx, error) {
 	}, nil
 }
 
-// Footprint is the memory that a process alone is responsible for, in bytes.
+// Footprint is the memory that a process alone is responsible for, in bytes. It is 0
+// for kernel threads and zombies.
 type Footprint struct {
 	USS  uint64 // unique: resident and not shared, so freed when the process exits
 	PSS  uint64 // proportional: each resident page divided by the processes that share it

@@ -26,13 +26,20 @@ type ID struct {
 
 // A Process is one open process. It never refers to another process: after the
 // process has exited and was reaped, every method fails with an error that
-// matches [ErrGone], even if its PID is in use again. Between exit and reaping,
-// values that a zombie lacks fail with [ErrZombie].
+// matches [ErrGone], even if its PID is in use again.
 //
-// Each call reads the current value. [Process.Oneshot] returns a view that reads
-// each file once. The methods are safe for concurrent use. Cmdline, Environ,
-// MemoryMaps, Footprint, and a Name of 15 bytes or more, block while the process
-// holds its memory map locked.
+// Between exit and reaping the process is a zombie: test Status for [StatusZombie].
+// Cmdline, Exe, Cwd, Environ and MemoryMaps of a zombie fail with [ErrZombie]. Its
+// memory use, OpenFiles, Connections and NumFDs are 0 or empty without an error. On
+// some kernels its Environ is empty too. The files of a zombie belong to root: for
+// other users OpenFiles, Connections, Environ and IOCounters can fail with
+// [ErrAccessDenied].
+//
+// Each call reads the current value, except on a view of [Process.Oneshot], which
+// reads each file once, and except ChildPIDs and DescendantPIDs of a Process of
+// [All]. The methods are safe for concurrent use. Cmdline, Environ, MemoryMaps,
+// Footprint, and a Name of 15 bytes or more, block while the process holds its
+// memory map locked.
 //
 // A Process uses one file descriptor. Repeated reads keep a few more open, up to
 // 256 for all processes of a [Table]. Close closes them. A Process of [All] uses
@@ -61,8 +68,14 @@ type shared struct {
 	status  *ExitStatus // nil until the process was waited for
 }
 
-// Open opens the process that has this PID or thread ID now. Its psutil
-// counterpart is Process(pid).
+// Open opens the process that has this PID or thread ID now. If there is none, the
+// error matches [ErrGone]. The error for a negative PID matches [ErrInvalid]. The
+// psutil counterpart is Process(pid).
+//
+// With the ID of a thread other than the main one, PID returns that ID, and ID and
+// Equal differ from those of the process. CPU times are those of the whole process,
+// and signals go to it. Name, Status, Nice and CPUAffinity are those of the thread.
+// [Exists] distinguishes the two kinds of ID.
 //
 // System calls: 8.
 func Open(pid int) (*Process, error) {
@@ -76,7 +89,8 @@ func Open(pid int) (*Process, error) {
 // systemTable returns the [Table] of /proc, which is never closed.
 var systemTable = sync.OnceValues(func() (*Table, error) { return OpenTable("") })
 
-// Open opens the process that has this PID or thread ID now.
+// Open opens the process that has this PID or thread ID now, as the function [Open]
+// does.
 func (t *Table) Open(pid int) (*Process, error) {
 	const op = "open"
 	if pid < 0 {
@@ -137,8 +151,12 @@ func openErrorKind(err error) error {
 }
 
 // Close releases the file descriptors of p and its views. Calls in progress
-// finish first. A second Close returns an error that matches [os.ErrClosed]. Close
-// of a view does nothing.
+// finish first. Close of a view does nothing.
+//
+// After Close, PID, ID, Equal, String and Running still work. So does Wait if it has
+// returned a status before, and so do values that a view of [Process.Oneshot] has
+// read. Other methods, and a second Close, fail with an error that matches
+// [os.ErrClosed]. This is also true for a Process of [All].
 func (p *Process) Close() error {
 	if p.view {
 		return nil

@@ -28,8 +28,9 @@ func (p *Process) SendSignal(s os.Signal) error {
 	return nil
 }
 
-// Terminate sends SIGTERM.
+// Terminate sends SIGTERM as [Process.SendSignal] does. A stopped process handles it
+// after [Process.Resume].
 func (p *Process) Terminate() error { return p.SendSignal(syscall.SIGTERM) }
 
-// Kill sends SIGKILL.
+// Kill sends SIGKILL as [Process.SendSignal] does.
 func (p *Process) Kill() error { return p.SendSignal(syscall.SIGKILL) }

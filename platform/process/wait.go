@@ -8,8 +8,8 @@ import (
 	"syscall"
 )
 
-// An ExitStatus is the exit status of a process. Only the parent can read it, and
-// only once. It is not Known if the process is not a child, or if other code of this
+// An ExitStatus is the exit status of a process. It is valid only if there is no
+// error. Only the parent can read it, and only once. It is not Known if the process is not a child, or if other code of this
 // program, such as os/exec, has reaped it.
 type ExitStatus struct {
 	Known  bool
@@ -29,12 +29,17 @@ func (s ExitStatus) String() string {
 }
 
 // Wait waits until the process has exited and was reaped. It reaps a child of this
-// process itself; another process is reaped by its parent. If ctx ends first, the
-// error matches the error of ctx, and [ErrTimeout] if its deadline passed. With an
-// ended ctx, Wait checks once. Further calls return the same status. Stopping or continuing the process
-// does not end the wait.
+// process itself. For another process it waits until the parent of that process
+// reaps it or exits: a process that has exited and is not reaped counts as alive. If
+// ctx ends first, the error matches the error of ctx, and [ErrTimeout] if its
+// deadline passed. With an ended ctx, Wait checks once.
 //
-// After Wait has reaped a child, os/exec cannot read its exit status.
+// Further calls return the same status. Stopping or continuing the process does not
+// end the wait. Wait for the own process returns only when ctx ends.
+//
+// For a child that os/exec started, call either Wait or the Wait method of
+// [os/exec.Cmd]. After this Wait the other fails with ECHILD. After the other the
+// status of this one is not Known.
 //
 // System calls: about 8.
 func (p *Process) Wait(ctx context.Context) (ExitStatus, error) {
@@ -81,9 +86,13 @@ func (p *Process) storeStatus(status ExitStatus) ExitStatus {
 	return *s.status
 }
 
-// WaitAll waits for processes until ctx ends. It returns the exited processes in the
-// order of their exit, and the live ones in the order of all. Duplicates count once.
-// WaitAll calls each, unless nil, for every exited process, one after the other. An
+// WaitAll waits for processes with [Process.Wait] until ctx ends. It returns the
+// exited processes in the order of their exit, and the live ones in the order of
+// all. A process that has exited and is not reaped counts as alive. Afterwards Wait
+// of an exited process returns its status again.
+//
+// Duplicates count once: of several Processes of one process only the first is in a
+// result, and only that one has the status. WaitAll calls each, unless nil, for every exited process, one after the other. An
 // ended ctx is not an error. A process that cannot be waited for counts as alive,
 // and its error is part of err. The psutil counterpart is wait_procs.
 func WaitAll(ctx context.Context, all []*Process, each func(*Process, ExitStatus)) (gone, alive []*Process, err error) {
