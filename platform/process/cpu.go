@@ -102,14 +102,15 @@ func (p *Process) meter() *cpuMeter {
 }
 
 // CPUPercent returns the CPU use since the last call on p or one of its views, in
-// percent of one CPU: n busy threads use n x 100 percent. The CPU time has a
-// resolution of 10 ms, so short intervals are inexact. The first call returns 0. Call
-// it once per view of [Process.Oneshot]: later calls return 0.
+// percent of one CPU: n busy threads use n × 100 percent. The CPU time has a
+// resolution of 10 ms, so short intervals are inexact. The first call returns 0.
+// Call it once per view of [Process.Oneshot]: later calls return 0, and the next
+// result for p is too high.
 //
-// For a Process of [All] it is the use
-// since the last call on a Process of any iteration: from the second iteration on,
-// the first call returns the use since the previous iteration. It reads
-// /proc/PID/stat. Its psutil counterpart is cpu_percent(None).
+// For a Process of [All] it is the use since the last call on a Process of any
+// iteration: from the second iteration on, the first call returns the use since the
+// previous iteration. It reads /proc/PID/stat. Its psutil counterpart is
+// cpu_percent(None).
 //
 // System calls: 1 (3 in the first call).
 func (p *Process) CPUPercent() (float64, error) {
@@ -130,8 +131,8 @@ func (p *Process) CPUPercent() (float64, error) {
 }
 
 // CPUPercentOver measures the CPU use during an interval, in percent of one CPU. If
-// ctx ends first, the error matches the error of ctx. An interval that is not greater
-// than 0 is an error that matches [ErrInvalid]. The psutil counterpart is
+// ctx ends first, the error matches the error of ctx. An interval that is not
+// greater than 0 is an error that matches [ErrInvalid]. The psutil counterpart is
 // cpu_percent(interval).
 //
 // System calls: 2.

@@ -160,8 +160,8 @@ func (p *Process) Children() ([]*Process, error) {
 // Descendants returns the children, their children and so on, ascending by PID. The
 // result does not include p. A process whose parent has exited has another parent,
 // so it is not found. Children that are forked during the call can be missing. The
-// caller closes the result, as that of [Process.Children]. Its psutil counterpart
-// is children(recursive=True).
+// caller closes the result, as that of [Process.Children]. Its psutil counterpart is
+// children(recursive=True).
 //
 // System calls: 5, 3 per process of the machine, and 11 per descendant.
 func (p *Process) Descendants() ([]*Process, error) {

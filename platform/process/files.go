@@ -32,8 +32,7 @@ type OpenFile struct {
 // OpenFiles returns the open regular files of the process, ascending by descriptor.
 // It includes deleted files, which still use storage, and files of other mount
 // namespaces. Mapped files without a descriptor are in [Process.MemoryMaps]. It
-// reads /proc/PID/fd and fdinfo and requires the same user or
-// CAP_SYS_PTRACE.
+// reads /proc/PID/fd and fdinfo and requires the same user or CAP_SYS_PTRACE.
 //
 // System calls: 5, 1 per descriptor, and 4 per regular file.
 func (p *Process) OpenFiles() ([]OpenFile, error) {

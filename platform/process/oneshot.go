@@ -42,9 +42,9 @@ func (c *cached[T]) get(read func() (*T, error)) (*T, error) {
 
 // Oneshot returns a view of p that reads stat, status, statm and smaps_rollup once
 // each, at the first call that needs the file. ChildPIDs and DescendantPIDs of the
-// view share one list of all processes. Other files are read in each call. Values from one file are from the same
-// read; values from different files are not. A view needs no Close and ends with p.
-// A view of a view is the view itself.
+// view share one list of all processes. Other files are read in each call. Values
+// from one file are from the same read; values from different files are not. A view
+// needs no Close and ends with p. A view of a view is the view itself.
 func (p *Process) Oneshot() *Process {
 	if p.cache != nil {
 		return p

@@ -9,8 +9,8 @@ import (
 )
 
 // An ExitStatus is the exit status of a process. It is valid only if there is no
-// error. Only the parent can read it, and only once. It is not Known if the process is not a child, or if other code of this
-// program, such as os/exec, has reaped it.
+// error. Only the parent can read it, and only once. It is not Known if the process
+// is not a child, or if other code of this program, such as os/exec, has reaped it.
 type ExitStatus struct {
 	Known  bool
 	Code   int            // exit code, if no signal ended the process
@@ -92,9 +92,10 @@ func (p *Process) storeStatus(status ExitStatus) ExitStatus {
 // of an exited process returns its status again.
 //
 // Duplicates count once: of several Processes of one process only the first is in a
-// result, and only that one has the status. WaitAll calls each, unless nil, for every exited process, one after the other. An
-// ended ctx is not an error. A process that cannot be waited for counts as alive,
-// and its error is part of err. The psutil counterpart is wait_procs.
+// result, and only that one has the status. WaitAll calls each, unless nil, for
+// every exited process, one after the other. An ended ctx is not an error. A process
+// that cannot be waited for counts as alive, and its error is part of err. The
+// psutil counterpart is wait_procs.
 func WaitAll(ctx context.Context, all []*Process, each func(*Process, ExitStatus)) (gone, alive []*Process, err error) {
 	type result struct {
 		p      *Process
