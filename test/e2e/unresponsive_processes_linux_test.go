@@ -278,16 +278,18 @@ type unresponsiveCase struct {
 	count        int
 	blockFirst   bool // the processes block before the exporter starts
 
-	exporter *instance
-	blocked  *unresponsive
-	normal   time.Duration   // of a scrape without blocked processes
-	times    []time.Duration // of scrapes while processes block
+	exporter  *instance
+	blocked   *unresponsive
+	cpuBefore float64         // CPU seconds of blocked before the exporter starts
+	normal    time.Duration   // of a scrape without blocked processes
+	times     []time.Duration // of scrapes while processes block
 }
 
 func (c *unresponsiveCase) run(t *testing.T) {
 	startIdleProcess(t, "neighbor")
 	if c.blockFirst {
 		c.blocked = startUnresponsive(t, c.kind, c.count)
+		c.cpuBefore = c.blocked.cpu()
 	}
 	config := "process_names:\n- name: unresponsive\n  exe: [edgecase, sharedvm]\n- name: '{{.Comm}}'\n  cmdline: ['.+']\n"
 	c.exporter = startSource(t, strings.TrimPrefix(c.source, "--source="), "--config.path", writeFile(t, "c.yml", config))
@@ -358,11 +360,8 @@ func (c *unresponsiveCase) checkResumed(t *testing.T) {
 		t.Error("got more than two scrapes until all were counted")
 	}
 	series, _ := parseMetrics(t, c.exporter.Scrape())
-	// The processes sleep. If they existed before the exporter, they count from its start, which is little.
-	got, want := series.cpuSeconds("unresponsive"), c.blocked.cpu()
-	if c.blockFirst {
-		want = 0
-	}
+	// Processes that existed before the exporter count from its first read of their CPU time.
+	got, want := series.cpuSeconds("unresponsive"), c.blocked.cpu()-c.cpuBefore
 	// procfs omits up to a tick each of user and system time.
 	if n := float64(all); got > want+0.005*n || got < want-0.02*n {
 		t.Errorf("got %v seconds of CPU of %d processes, want %v", got, all, want)
