@@ -133,3 +133,35 @@ func hasTest(t *testing.T, dir string, name *regexp.Regexp) bool {
 	}
 	return false
 }
+
+var testVariable = regexp.MustCompile("\\b([A-Z_]+)=\\S+ (?:[A-Z_]+=\\S+ )*go test")
+
+// TestDocumentedVariables checks that a test reads each environment variable in the
+// commands of docs/reliability.md.
+func TestDocumentedVariables(t *testing.T) {
+	text, err := os.ReadFile("reliability.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var tests strings.Builder
+	err = filepath.WalkDir(root, func(path string, _ fs.DirEntry, err error) error {
+		if err != nil || !strings.HasSuffix(path, "_test.go") || filepath.Base(path) == "docs_test.go" {
+			return err
+		}
+		code, err := os.ReadFile(path)
+		tests.Write(code)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := testVariable.FindAllStringSubmatch(string(text), -1)
+	if len(found) < 5 {
+		t.Fatalf("got %d variables, want at least 5", len(found))
+	}
+	for _, match := range found {
+		if !strings.Contains(tests.String(), `"`+match[1]+`"`) {
+			t.Errorf("got no test that reads %s, want one", match[1])
+		}
+	}
+}
