@@ -134,7 +134,7 @@ func hasTest(t *testing.T, dir string, name *regexp.Regexp) bool {
 	return false
 }
 
-var testVariable = regexp.MustCompile("\\b([A-Z_]+)=\\S+ (?:[A-Z_]+=\\S+ )*go test")
+var testVariable = regexp.MustCompile(`\b([A-Z_]+)=\S+ (?:[A-Z_]+=\S+ )*go test`)
 
 // TestDocumentedVariables checks that a test reads each environment variable in the
 // commands of docs/reliability.md.
