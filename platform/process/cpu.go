@@ -24,6 +24,10 @@ func (p *Process) CPUTimes() (CPUTimes, error) {
 	if err != nil {
 		return CPUTimes{}, err
 	}
+	return p.cpuTimes(stat), nil
+}
+
+func (p *Process) cpuTimes(stat *statRead) CPUTimes {
 	nanos := p.shared.table.system.nanos
 	return CPUTimes{
 		User:           nanos(stat.UserTicks),
@@ -31,21 +35,41 @@ func (p *Process) CPUTimes() (CPUTimes, error) {
 		ChildrenUser:   nanos(stat.ChildUserTicks),
 		ChildrenSystem: nanos(stat.ChildSystemTicks),
 		IOWait:         nanos(stat.BlockIOTicks),
-	}, nil
+	}
 }
 
 // A cpuMeter holds the last measurement of CPUPercent.
 type cpuMeter struct {
-	mu    sync.Mutex // guards the fields below
-	valid bool
-	at    time.Time
-	used  time.Duration
+	mu sync.Mutex // guards cpuReading
+	cpuReading
+}
+
+type cpuReading struct {
+	at      time.Time // of the read of /proc/PID/stat; zero before the first
+	used    time.Duration
+	percent float64 // since the reading before; 0 for the first
 }
 
 func (m *cpuMeter) clone() *cpuMeter {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return &cpuMeter{valid: m.valid, at: m.at, used: m.used}
+	return &cpuMeter{cpuReading: m.cpuReading}
+}
+
+// update returns the CPU use since the last update. A read that is not later than
+// that of the last update changes nothing.
+func (m *cpuMeter) update(at time.Time, used time.Duration) float64 {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if !at.After(m.at) {
+		return m.percent
+	}
+	percent := 0.0
+	if !m.at.IsZero() {
+		percent = busyPercent(used-m.used, at.Sub(m.at))
+	}
+	m.cpuReading = cpuReading{at, used, percent}
+	return percent
 }
 
 // meters holds the cpuMeters of the processes that iterations have returned. An
@@ -104,8 +128,7 @@ func (p *Process) meter() *cpuMeter {
 // CPUPercent returns the CPU use since the last call on p or one of its views, in
 // percent of one CPU: n busy threads use n × 100 percent. The CPU time has a
 // resolution of 10 ms, so short intervals are inexact. The first call returns 0.
-// Call it once per view of [Process.Oneshot]: later calls return 0, and the next
-// result for p is too high.
+// Later calls on one view of [Process.Oneshot] return the result of the first.
 //
 // For a Process of [All] it is the use since the last call on a Process of any
 // iteration: from the second iteration on, the first call returns the use since the
@@ -114,20 +137,12 @@ func (p *Process) meter() *cpuMeter {
 //
 // System calls: 1 (3 in the first call).
 func (p *Process) CPUPercent() (float64, error) {
-	times, err := p.CPUTimes()
+	stat, err := p.readStat("cpu percent")
 	if err != nil {
 		return 0, err
 	}
-	now, used := time.Now(), times.User+times.System
-	m := p.meter()
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	percent := 0.0
-	if m.valid {
-		percent = busyPercent(used-m.used, now.Sub(m.at))
-	}
-	m.valid, m.at, m.used = true, now, used
-	return percent, nil
+	times := p.cpuTimes(stat)
+	return p.meter().update(stat.at, times.User+times.System), nil
 }
 
 // CPUPercentOver measures the CPU use during an interval, in percent of one CPU. If

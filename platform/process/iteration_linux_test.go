@@ -114,6 +114,18 @@ func TestDupKeepsCPUPercent(t *testing.T) {
 	}
 }
 
+// TestCPUPercentOfView measures a busy process with a view, twice. The second call
+// returns the same value, and does not shorten the interval of the next measurement.
+func TestCPUPercentOfView(t *testing.T) {
+	p := startChild(t, nil, "spin")
+	must[float64](t)(p.CPUPercent())
+	var view *Process
+	testenv.Eventually(t, func() bool { view = p.Oneshot(); return must[float64](t)(view.CPUPercent()) > 0 })
+	first, read := must[float64](t)(view.CPUPercent()), p.meter().at
+	wantEqual(t, "second result", must[float64](t)(view.CPUPercent()), first)
+	wantEqual(t, "start of the next interval", p.meter().at, read)
+}
+
 // TestCloseOfView closes a view, which has no effect, and then the original.
 func TestCloseOfView(t *testing.T) {
 	p := startChild(t, nil)

@@ -3,17 +3,24 @@ package process
 import (
 	"bytes"
 	"sync"
+	"time"
 
 	"github.com/seed57308aee/process_exporter/procfs"
 )
 
 // A oneshotCache holds the files that a view has read.
 type oneshotCache struct {
-	stat   cached[procfs.Stat]
+	stat   cached[statRead]
 	status cached[procfs.Status]
 	statm  cached[procfs.Statm]
 	smaps  cached[procfs.Smaps]
 	tree   cached[Tree]
+}
+
+// A statRead is the contents of /proc/PID/stat and the time of the read.
+type statRead struct {
+	procfs.Stat
+	at time.Time
 }
 
 // cached holds the parsed contents of one file. Each file has its own mutex, so
@@ -101,13 +108,14 @@ func (p *Process) putBuffer(buf *[]byte) {
 }
 
 // readStat returns /proc/PID/stat.
-func (p *Process) readStat(op string) (*procfs.Stat, error) {
-	var cache *cached[procfs.Stat]
+func (p *Process) readStat(op string) (*statRead, error) {
+	var cache *cached[statRead]
 	if p.cache != nil {
 		cache = &p.cache.stat
 	}
-	stat, err := parseFile(p, cache, op, "stat", func(text []byte, dst *procfs.Stat) error {
-		err := procfs.ParseStat(text, dst)
+	stat, err := parseFile(p, cache, op, "stat", func(text []byte, dst *statRead) error {
+		dst.at = time.Now()
+		err := procfs.ParseStat(text, &dst.Stat)
 		dst.Comm = bytes.Clone(dst.Comm)
 		return err
 	})
