@@ -30,6 +30,8 @@ func (v *ledgerValue) take(now uint64, fromStart bool) (amount uint64) {
 type threadLedger struct {
 	switches, cpu ledgerValue
 	cpuFromStart  bool
+	ofOther       bool   // continues the values of an exited thread that had the TID
+	lastSwitches  uint64 // in the last sample
 }
 
 // A processLedger is what was counted of one process.
@@ -52,6 +54,7 @@ type processLedger struct {
 	statusKnown      bool        // of the source procfs
 	tasksKnown       bool
 	threads          []*modelThread // in the last sample, if there were several
+	startsKnown      bool           // of these threads
 	replaced         bool           // execve(2) may have replaced the main thread: its next switches may be missed
 	replacedSwitches uint64         // counted of main threads that execve(2) has ended
 	replacedTask     bool           // likewise for the usage of the main thread
@@ -183,8 +186,9 @@ func (l *modelLedger) observeExec(p *modelProcess, s *platform.Sample) {
 // observeReplacedThread updates the ledger of a process that may have called execve(2),
 // and reports false if it has not.
 func (pl *processLedger) observeReplacedThread(p *modelProcess, s *platform.Sample) bool {
-	for i, n := range pl.threads {
-		if i > 0 && len(s.Tasks) > 0 && slices.Contains(p.threads, n) && n.tid != p.PID {
+	for _, n := range p.threads {
+		// The first walk of procfs reads no threads of a process that the walk before missed.
+		if len(s.Tasks) > 0 && (pl.missing == 0 || !pl.bpf) && n.tid != p.PID && pl.lastThread(n, s) != nil {
 			return false // a thread lives on: there was no execve(2)
 		}
 	}
@@ -193,6 +197,20 @@ func (pl *processLedger) observeReplacedThread(p *modelProcess, s *platform.Samp
 		pl.replaced = true
 	}
 	return true
+}
+
+// lastThread returns the thread of the last sample that the Tracker takes for n, or nil.
+// Without start times, this can be an exited thread whose TID n has.
+func (pl *processLedger) lastThread(n *modelThread, s *platform.Sample) *modelThread {
+	for last := n; last != nil; last = last.before {
+		if slices.Contains(pl.threads, last) {
+			return last
+		}
+		if pl.startsKnown && s.Have&platform.FieldTaskUsage != 0 {
+			return nil
+		}
+	}
+	return nil
 }
 
 // followGroup updates the ledger of a process whose group was merged into another one, or
@@ -292,8 +310,13 @@ func (pl *processLedger) observeTasks(p *modelProcess, s *platform.Sample, to *l
 		return
 	}
 	for i, n := range p.threads {
-		main, known := i == 0, slices.Contains(pl.threads, n)
-		if !known && !(main && len(pl.threads) > 0) {
+		main, last := i == 0, pl.lastThread(n, s)
+		if last != nil && last != n {
+			n.ledger = last.ledger
+			n.ledger.ofOther = true
+		}
+		n.ledger.lastSwitches = n.switches
+		if last == nil && !(main && len(pl.threads) > 0) {
 			n.ledger.cpu = ledgerValue{}
 			if n.ledger.cpuFromStart = pl.fromStart; pl.tasksKnown {
 				n.ledger.cpuFromStart = !main
@@ -312,7 +335,7 @@ func (pl *processLedger) observeTasks(p *modelProcess, s *platform.Sample, to *l
 			}
 		}
 	}
-	pl.threads, pl.tasksKnown = p.threads, true
+	pl.threads, pl.tasksKnown, pl.startsKnown = p.threads, true, s.Have&platform.FieldTaskUsage != 0
 }
 
 // observeMissing updates processes that are gone and whose exit event has not arrived.

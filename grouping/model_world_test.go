@@ -48,7 +48,8 @@ type modelThread struct {
 	tid           int
 	start         uint64
 	comm          string
-	cpu, switches uint64 // used
+	cpu, switches uint64       // used
+	before        *modelThread // the exited thread that had the TID, or nil
 	ledger        threadLedger
 }
 
@@ -158,7 +159,10 @@ func (w *modelWorld) execute(p *modelProcess, thread int, comm string) {
 	if n != leader {
 		p.ledger.replacedSwitches += leader.ledger.switches.taken
 	}
-	n.tid, n.start, n.comm = p.PID, p.Start, comm
+	n.tid, n.start, n.comm, n.before = p.PID, p.Start, comm, nil
+	if n.ledger.ofOther { // the Tracker has no value of the new main thread
+		n.ledger.ofOther, n.ledger.switches.taken = false, n.ledger.lastSwitches
+	}
 	p.threads, p.comm, p.args = []*modelThread{n}, comm, comm
 	p.ledger.executed = true
 }
@@ -166,6 +170,19 @@ func (w *modelWorld) execute(p *modelProcess, thread int, comm string) {
 func (w *modelWorld) startThread(p *modelProcess, comm string) {
 	w.nextTID++
 	p.threads = append(slices.Clone(p.threads), &modelThread{tid: w.nextTID, start: w.now, comm: comm})
+}
+
+// endThread ends a thread other than the main thread. With reuse, the kernel gives its
+// TID to a new thread of the process.
+func (w *modelWorld) endThread(p *modelProcess, at int, reuse bool) {
+	old := p.threads[at]
+	p.exitedSwitches += old.switches
+	p.threads = slices.Delete(slices.Clone(p.threads), at, at+1)
+	if reuse {
+		w.now++
+		p.threads = slices.Insert(p.threads, at, &modelThread{tid: old.tid, start: w.now, comm: old.comm, before: old})
+		p.work(uint64(at), old.start%50)
+	}
 }
 
 // end makes a process exit in one of the ways in which an exit event can arrive: at the
@@ -242,6 +259,9 @@ func (w *modelWorld) change(e modelEvent, p *modelProcess, name string) {
 	case eventExit:
 		w.end(p, e.b)
 	case eventZombie:
+		if e.b&1 != 0 { // no walk sees the process between execve(2) and its exit
+			w.execute(p, int(e.b)/2, name)
+		}
 		for _, n := range p.threads[1:] {
 			p.exitedSwitches += n.switches
 		}
@@ -257,9 +277,7 @@ func (w *modelWorld) change(e modelEvent, p *modelProcess, name string) {
 		}
 	case eventThreadEnd:
 		if n := len(p.threads); n > 1 {
-			at := 1 + int(e.b)%(n-1)
-			p.exitedSwitches += p.threads[at].switches
-			p.threads = slices.Delete(slices.Clone(p.threads), at, at+1)
+			w.endThread(p, 1+int(e.b)%(n-1), e.b >= 128)
 		}
 	}
 }
