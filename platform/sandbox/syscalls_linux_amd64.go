@@ -1,5 +1,3 @@
-//go:build amd64
-
 package sandbox
 
 import "golang.org/x/sys/unix"
