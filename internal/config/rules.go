@@ -4,7 +4,6 @@ import (
 	"fmt"
 
 	"github.com/seed57308aee/process_exporter/grouping"
-	"github.com/seed57308aee/process_exporter/platform"
 )
 
 // Rules are the grouping rules and where they come from.
@@ -32,15 +31,4 @@ func (s *Settings) LoadRules() (Rules, error) {
 		return Rules{Matcher: mapping, Origin: "--procnames, --namemapping"}, nil
 	}
 	return Rules{Matcher: grouping.Default(), Origin: "default"}, nil
-}
-
-// OpenSource opens the source of process data.
-func (s *Settings) OpenSource() (platform.Source, error) {
-	source, err := platform.Open(platform.Options{
-		Root: s.ProcFS, Kind: platform.Kind(s.Source), SmapsBudget: s.SmapsBudget, SmapsMaxRSS: uint64(s.SmapsMaxRSS),
-	})
-	if err != nil {
-		return nil, fmt.Errorf("--procfs=%s --source=%s: %w", s.ProcFS, s.Source, err)
-	}
-	return source, nil
 }

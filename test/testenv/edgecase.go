@@ -1,67 +1,20 @@
-// Package testenv starts the helper programs of testdata and checks what a test
-// requires of the machine.
 package testenv
 
 import (
 	"bufio"
 	"errors"
-	"fmt"
 	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strconv"
-	"strings"
 	"sync"
 	"testing"
-	"time"
 )
 
 // ChildVariable is the environment variable that holds the path of the program
 // testdata/edgecase if it is built already.
 const ChildVariable = "TESTENV_CHILD"
-
-// buildDir holds the programs that [Main] removes at the end.
-var buildDir string
-
-// Main runs the tests of a package with a directory for the helper programs.
-// Other users can enter it. A TestMain passes the result to [os.Exit].
-func Main(m *testing.M) int {
-	var err error
-	if buildDir, err = os.MkdirTemp("", "testenv"); err == nil {
-		err = os.Chmod(buildDir, 0o755)
-	}
-	defer func() { _ = os.RemoveAll(buildDir) }()
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	return m.Run()
-}
-
-// BuildDir returns the directory for helper programs.
-func BuildDir() string { return buildDir }
-
-// testdata returns the path of a directory in testdata of the module.
-func testdata(name string) string {
-	_, file, _, _ := runtime.Caller(0)
-	if filepath.IsAbs(file) {
-		return filepath.Join(filepath.Dir(file), "..", "..", "testdata", name)
-	}
-	dir, _ := os.Getwd() // built with -trimpath
-	for {
-		if path := filepath.Join(dir, "testdata", name); isDir(path) || dir == "/" {
-			return path
-		}
-		dir = filepath.Dir(dir)
-	}
-}
-
-func isDir(path string) bool {
-	info, err := os.Stat(path)
-	return err == nil && info.IsDir()
-}
 
 // ChildProgram builds testdata/edgecase once and returns the path of the program.
 var ChildProgram = sync.OnceValues(func() (string, error) {
@@ -149,39 +102,6 @@ func (c *Child) End() {
 	_ = c.Stdin.Close()
 	_ = c.Cmd.Process.Kill()
 	_ = c.Cmd.Wait()
-}
-
-// pollTimeout is how long [Eventually] polls. It is far more than any condition
-// takes on a busy machine.
-const pollTimeout = 60 * time.Second
-
-// Eventually polls until ok returns true. It fails the test after a minute.
-func Eventually(t testing.TB, ok func() bool) {
-	t.Helper()
-	for end := time.Now().Add(pollTimeout); !ok(); time.Sleep(time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatalf("condition is still false after %v", pollTimeout)
-		}
-	}
-}
-
-// RequireRoot skips the test unless the effective user is root.
-func RequireRoot(t testing.TB) {
-	t.Helper()
-	if os.Geteuid() != 0 {
-		t.Skip("requires root")
-	}
-}
-
-// Output runs a program of util-linux, procps or iproute2 and returns its
-// standard output without surrounding space.
-func Output(t testing.TB, name string, args ...string) string {
-	t.Helper()
-	out, err := exec.Command(name, args...).Output()
-	if err != nil {
-		t.Fatalf("%s %q: %v", name, args, err)
-	}
-	return strings.TrimSpace(string(out))
 }
 
 // StartWithPID starts a process with this PID, which must be free. The kernel

@@ -16,17 +16,6 @@ import (
 	"testing"
 )
 
-// Thorough reports whether tests should run as many rounds as they ever do.
-func Thorough() bool { return os.Getenv("PROCESS_EXPORTER_CHAOS") != "" }
-
-// Rounds returns many in a thorough run, else few.
-func Rounds(few, many int) int {
-	if Thorough() {
-		return many
-	}
-	return few
-}
-
 // A PIDReuse starts one child after another, all with the same PID: see
 // testdata/pidreuse.
 type PIDReuse struct {

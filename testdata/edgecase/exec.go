@@ -3,10 +3,7 @@
 package main
 
 import (
-	"fmt"
 	"os"
-	"strconv"
-	"strings"
 	"syscall"
 	"unsafe"
 
@@ -47,19 +44,4 @@ func execLater(seconds string) error {
 		return err
 	}
 	return syscall.Exec(path, []string{"edgecase"}, os.Environ())
-}
-
-// beScheduled sets a scheduling policy and priority, such as "1,10".
-func beScheduled(as string) error {
-	policy, priority, _ := strings.Cut(as, ",")
-	number, err := strconv.Atoi(policy)
-	if err != nil {
-		return err
-	}
-	rank, err := strconv.Atoi(priority)
-	if err != nil {
-		return fmt.Errorf("priority: %w", err)
-	}
-	attr := unix.SchedAttr{Size: unix.SizeofSchedAttr, Policy: uint32(number), Priority: uint32(rank)}
-	return unix.SchedSetAttr(0, &attr, 0)
 }

@@ -12,6 +12,8 @@ import (
 	"strings"
 	"syscall"
 	"unsafe"
+
+	"golang.org/x/sys/unix"
 )
 
 // await prints "ready" and continues at the next byte or the end of standard input.
@@ -89,4 +91,19 @@ func listenUnix(path string) error {
 	s, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: path, Net: "unixgram"})
 	sockets = append(sockets, s)
 	return err
+}
+
+// beScheduled sets a scheduling policy and priority, such as "1,10".
+func beScheduled(as string) error {
+	policy, priority, _ := strings.Cut(as, ",")
+	number, err := strconv.Atoi(policy)
+	if err != nil {
+		return err
+	}
+	rank, err := strconv.Atoi(priority)
+	if err != nil {
+		return fmt.Errorf("priority: %w", err)
+	}
+	attr := unix.SchedAttr{Size: unix.SizeofSchedAttr, Policy: uint32(number), Priority: uint32(rank)}
+	return unix.SchedSetAttr(0, &attr, 0)
 }

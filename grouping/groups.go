@@ -1,0 +1,85 @@
+package grouping
+
+// useMatcher sets the matcher and creates the permanent groups of its rules. Groups
+// keep their counters.
+func (t *Tracker) useMatcher(m Matcher) {
+	labels := m.LabelNames()
+	t.relabel(labels)
+	t.matcher, t.identityFields, t.labels = m, m.Needs(), labels
+	t.inherits = t.opts.Children
+	t.matches.setRules(m.Rules())
+	t.limits.byRule = make(map[*Rule]int)
+	for _, g := range t.groups {
+		g.rule, g.expect, g.permanent, g.labelsUnknown = nil, nil, false, false
+	}
+	for _, r := range m.Rules() {
+		t.inherits = t.inherits || r.children == overrideTrue
+		if m, ok := r.permanent(len(labels)); ok && (r.Expect != nil || !t.opts.RemoveEmpty) {
+			t.addPermanent(&m)
+		}
+	}
+	t.limits.groups = 0
+	for _, g := range t.groups {
+		if g.permanent || g.isOther {
+			continue
+		}
+		t.limits.groups++
+		if g.unused() { // permanent group of a rule that was removed
+			t.removeGroup(g)
+		}
+	}
+}
+
+// addPermanent creates the group of a rule that has a group without processes.
+func (t *Tracker) addPermanent(m *Match) {
+	g := t.groups[GroupKey(m.Group, m.Labels)]
+	if g == nil {
+		g = newGroup(m)
+		t.groups[g.key] = g
+	}
+	g.permanent = true
+	if g.rule == nil {
+		g.rule = m.Rule
+	}
+	g.fields |= m.Rule.fields(t.opts.Fields)
+	for _, l := range m.Rule.labels {
+		g.labelsUnknown = g.labelsUnknown || !l.value.static
+	}
+	if m.Rule.Expect != nil {
+		g.expect = m.Rule.Expect
+	}
+}
+
+// group returns the group of a match. It creates the group if the limits allow, and
+// returns the group OtherName otherwise.
+func (t *Tracker) group(m *Match) *groupState {
+	g := t.groups[GroupKey(m.Group, m.Labels)]
+	if g == nil {
+		if t.atGroupLimit(m.Rule) {
+			return t.otherGroup()
+		}
+		g = newGroup(m)
+		t.groups[g.key] = g
+		t.limits.groups++
+	}
+	if g.rule == nil {
+		g.rule = m.Rule
+		t.limits.byRule[m.Rule]++
+	}
+	return g
+}
+
+// otherGroup returns the group of processes above a limit.
+func (t *Tracker) otherGroup() *groupState {
+	m := Match{Group: OtherName}
+	if len(t.labels) > 0 {
+		m.Labels = make([]string, len(t.labels))
+	}
+	g := t.groups[GroupKey(m.Group, m.Labels)]
+	if g == nil {
+		g = newGroup(&m)
+		g.isOther = true
+		t.groups[g.key] = g
+	}
+	return g
+}
