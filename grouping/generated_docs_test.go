@@ -29,10 +29,44 @@ func TestExample(t *testing.T) {
 		{"path", process("postgres", "/usr/lib/postgresql/15/bin/postgres", "-D", "/data"), "postgres"},
 		{"jar", process("java", "/usr/bin/java", "-Xmx1g", "-jar", "/opt/shop.jar"), "java:shop"},
 		{"no jar", process("java", "/usr/bin/java", "-cp", "/opt", "Main"), "java"},
-		{"script", process("python3", "/usr/bin/python3", "-u", "/opt/bin/worker.py", "--fast"), "python3:worker.py"},
+		{"script", process("python3", "/usr/bin/python3", "-u", "/opt/bin/worker.py", "--fast"), "python3:worker"},
 		{"module", process("python3", "python3", "-m", "http.server"), "python3:http.server"},
 		{"no script", process("python3", "python3"), "python3"},
 		{"other process", process("sshd", "sshd: bob@pts/0"), "sshd"},
+		{"kernel thread", process("kthreadd"), noGroup},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			if got := groupOf(c, tt.process); got != tt.want {
+				t.Errorf("got group %q, want %q", got, tt.want)
+			}
+		})
+	}
+}
+
+// TestReadmeRules checks the groups of the rules in the README.
+func TestReadmeRules(t *testing.T) {
+	text, err := os.ReadFile("../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, block, _ := strings.Cut(string(text), "```yaml\n")
+	block, _, _ = strings.Cut(block, "```\n")
+	c, err := Parse("README.md", []byte(block))
+	if err != nil {
+		t.Fatal(err)
+	}
+	tests := []struct {
+		name    string
+		process *platform.Identity
+		want    string
+	}{
+		{"jar", process("java", "/usr/bin/java", "-Xmx1g", "-jar", "/opt/shop/shop-1.4.2.jar"), "shop-1.4.2"},
+		{"main class", process("java", "java", "-cp", "/opt/shop", "org.example.Shop"), "org.example.Shop"},
+		{"no application", process("java", "java", "-version"), "java"},
+		{"script", process("python3", "python3", "/opt/worker.py"), "worker"},
+		{"thread name of Node.js", process("MainThread", "node", "/srv/cart.js"), "cart"},
+		{"other process", process("nginx", "nginx: worker process"), "nginx"},
 		{"kernel thread", process("kthreadd"), noGroup},
 	}
 	for _, tt := range tests {

@@ -1,6 +1,8 @@
 package webserver
 
 import (
+	"crypto/x509"
+	"encoding/pem"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -167,6 +169,39 @@ func TestWebConfigIsCached(t *testing.T) {
 	}
 	if got[0] != 200 || got[1] != 200 || got[2] != http.StatusTooManyRequests {
 		t.Errorf("got status codes %d, want 200, 200, 429", got)
+	}
+}
+
+// TestDocumentedWebConfig loads the web configuration of docs/howto.md.
+func TestDocumentedWebConfig(t *testing.T) {
+	text, err := os.ReadFile("../../docs/howto.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, block, found := strings.Cut(string(text), "```yml\n")
+	block, _, closed := strings.Cut(block, "```\n")
+	if !found || !closed {
+		t.Fatal("got no block ```yml in docs/howto.md, want one")
+	}
+	const hash = "$2y$10$QOauhQNbBCuQDKes6eFzPeMqBSjb7Mr5DUmpZ/VcEd00UAV/LDeSi"
+	path := writeFile(t, "web.yml", strings.Replace(block, "<bcrypt hash>", hash, 1))
+	server := httptest.NewTLSServer(nil) // provides a certificate
+	defer server.Close()
+	pair := server.TLS.Certificates[0]
+	key, err := x509.MarshalPKCS8PrivateKey(pair.PrivateKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, block := range map[string]*pem.Block{
+		"server.crt": {Type: "CERTIFICATE", Bytes: pair.Certificate[0]},
+		"server.key": {Type: "PRIVATE KEY", Bytes: key},
+	} {
+		if err := os.WriteFile(filepath.Join(filepath.Dir(path), name), pem.EncodeToMemory(block), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if c, _, err := loadWebConfig(path); err != nil || c.tls == nil || string(c.users["prometheus"]) != hash {
+		t.Errorf("got %+v and error %v, want TLS and a user prometheus", c, err)
 	}
 }
 
