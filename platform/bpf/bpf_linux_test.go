@@ -5,7 +5,6 @@ package bpf
 import (
 	"bytes"
 	"errors"
-	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -13,7 +12,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -315,21 +313,6 @@ func TestRejectedProgram(t *testing.T) {
 	}
 	if long := rejected.Detail(); !strings.Contains(long, "R9 !read_ok") || strings.Count(long, "\n") < 2 {
 		t.Errorf("got %q, want the verifier log", long)
-	}
-}
-
-// TestOldKernel checks that the error names the required kernel version if the verifier
-// does not know bpf_loop.
-func TestOldKernel(t *testing.T) {
-	unknown := fmt.Errorf("program iterate_tasks: %w", &ebpf.VerifierError{Cause: syscall.EINVAL, Log: []string{"invalid func unknown#181"}})
-	err := loadError(unknown, func() error { return fmt.Errorf("bpf_loop: %w", ebpf.ErrNotSupported) })
-	if !errors.Is(err, ebpf.ErrNotSupported) || !strings.Contains(err.Error(), "5.17") || strings.Contains(err.Error(), "\n") ||
-		IsDenied(err) {
-		t.Errorf("got %q, want one line with the version", err)
-	}
-	loadOrSkip(t, Options{})
-	if err := haveLoopHelper(); err != nil {
-		t.Errorf("got %v, want nil on a kernel that loads the programs", err)
 	}
 }
 

@@ -5,13 +5,9 @@ package bpf
 import (
 	"errors"
 	"fmt"
-	"os"
-	"syscall"
 
 	"github.com/cilium/ebpf"
-	"github.com/cilium/ebpf/asm"
 	"github.com/cilium/ebpf/btf"
-	"github.com/cilium/ebpf/features"
 	"github.com/cilium/ebpf/link"
 	"github.com/cilium/ebpf/ringbuf"
 	"github.com/cilium/ebpf/rlimit"
@@ -36,11 +32,9 @@ type Programs struct {
 
 // Load loads and attaches the programs. [IsDenied] reports whether the error is a
 // missing capability. The error matches [ebpf.ErrNotSupported] if the kernel is too
-// old, and is a [*RejectedError] if the verifier rejects a program.
+// old and [ErrLockedDown] if its lockdown mode denies the programs, and is a
+// [*RejectedError] if the verifier rejects a program.
 func Load(o Options) (*Programs, error) {
-	if err := rlimit.RemoveMemlock(); err != nil { // before Linux 5.11
-		return nil, fmt.Errorf("bpf: raise RLIMIT_MEMLOCK: %w", err)
-	}
 	spec, err := loadTasks()
 	if err != nil {
 		return nil, fmt.Errorf("bpf: %w", err)
@@ -63,11 +57,12 @@ func loadSpec(spec *ebpf.CollectionSpec, o Options) (*Programs, error) {
 	if err := setNamespace(spec); err != nil {
 		return nil, fmt.Errorf("bpf: %w", err)
 	}
+	memlock := rlimit.RemoveMemlock() // fails also on kernels that need no limit, without CAP_BPF
 	collection, err := ebpf.NewCollectionWithOptions(spec, ebpf.CollectionOptions{
 		Programs: ebpf.ProgramOptions{KernelTypes: kernel},
 	})
 	if err != nil {
-		return nil, loadError(err, haveLoopHelper)
+		return nil, newKernelProbe(memlock).explain(err)
 	}
 	p := &Programs{collection: collection, lost: collection.Variables["lost_events"]}
 	if err := p.attach(); err != nil {
@@ -75,23 +70,6 @@ func loadSpec(spec *ebpf.CollectionSpec, o Options) (*Programs, error) {
 		return nil, fmt.Errorf("bpf: attach: %w", err)
 	}
 	return p, nil
-}
-
-// haveLoopHelper returns an error that matches [ebpf.ErrNotSupported] if the kernel
-// lacks the helper bpf_loop, which Linux 5.17 added.
-func haveLoopHelper() error { return features.HaveProgramHelper(ebpf.SocketFilter, asm.FnLoop) }
-
-// loadError returns err with the reason why the kernel did not load the programs.
-// haveLoop is haveLoopHelper.
-func loadError(err error, haveLoop func() error) error {
-	var rejected *ebpf.VerifierError
-	switch {
-	case errors.Is(err, syscall.EPERM), !errors.As(err, &rejected):
-		return fmt.Errorf("bpf: load: %w", err)
-	case errors.Is(haveLoop(), ebpf.ErrNotSupported):
-		return fmt.Errorf("bpf: load: requires Linux 5.17 or later: the kernel lacks bpf_loop: %w", ebpf.ErrNotSupported)
-	}
-	return &RejectedError{err: fmt.Errorf("bpf: load: %w", err), log: rejected}
 }
 
 // hasGroupDead reports whether the tracepoint sched_process_exit has the argument
@@ -193,25 +171,3 @@ func (p *Programs) Close() error {
 	p.collection.Close()
 	return errors.Join(errs...)
 }
-
-// IsDenied reports whether err of Load is a missing capability. EACCES of the verifier
-// is not: it is a [*RejectedError].
-func IsDenied(err error) bool {
-	var rejected *RejectedError
-	return errors.Is(err, os.ErrPermission) && !errors.As(err, &rejected)
-}
-
-// A RejectedError is the error of a program that the kernel's verifier rejects.
-type RejectedError struct {
-	err error
-	log *ebpf.VerifierError
-}
-
-// Error returns the last lines of the verifier log in one line.
-func (e *RejectedError) Error() string { return e.err.Error() }
-
-// Unwrap returns the cause.
-func (e *RejectedError) Unwrap() error { return e.err }
-
-// Detail returns the whole verifier log, which may have thousands of lines.
-func (e *RejectedError) Detail() string { return fmt.Sprintf("%+v", e.log) }

@@ -1,0 +1,93 @@
+//go:build amd64 || arm64
+
+package bpf
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/cilium/ebpf"
+)
+
+// TestLoadErrorReason checks the reason of a failed load for each answer of the kernel.
+func TestLoadErrorReason(t *testing.T) {
+	unsupported := fmt.Errorf("probe: %w", ebpf.ErrNotSupported)
+	denied := fmt.Errorf("map create: %w (MEMLOCK may be too low, consider rlimit.RemoveMemlock)", syscall.EPERM)
+	verifier := fmt.Errorf("program p: %w", &ebpf.VerifierError{Cause: syscall.EINVAL, Log: []string{"invalid func unknown#181"}})
+	noJIT := fmt.Errorf("program p: load program: %w", syscall.Errno(524)) // ENOTSUPP
+	tests := []struct {
+		name               string
+		err                error
+		memlock            error
+		loop, reads        error
+		jitDisabled        bool
+		want               string
+		is, isNot          error
+		denied, isRejected bool
+	}{
+		{name: "no capability", err: denied, memlock: syscall.EPERM, loop: unsupported, reads: syscall.EPERM,
+			want: "bpf: load: operation not permitted", denied: true},
+		{name: "Linux 5.10 with capabilities", err: denied, memlock: syscall.EPERM, loop: unsupported,
+			want: "requires Linux 5.17 or later", is: ebpf.ErrNotSupported},
+		{name: "locked memory", err: denied, memlock: syscall.EPERM, want: "LimitMEMLOCK=infinity"},
+		{name: "denied for another reason", err: denied, want: "bpf: load: operation not permitted", denied: true},
+		{name: "no bpf_loop", err: verifier, loop: unsupported, want: "the kernel lacks bpf_loop", is: ebpf.ErrNotSupported},
+		{name: "lockdown", err: verifier, reads: unsupported, want: "lockdown mode confidentiality",
+			is: ErrLockedDown, isNot: ebpf.ErrNotSupported},
+		{name: "lockdown of an old kernel", err: verifier, loop: unsupported, reads: unsupported, want: "lockdown", is: ErrLockedDown},
+		{name: "no JIT, verifier", err: verifier, jitDisabled: true, want: "net.core.bpf_jit_enable to 1"},
+		{name: "no JIT, after the verifier", err: noJIT, jitDisabled: true, want: "net.core.bpf_jit_enable to 1"},
+		{name: "rejected", err: verifier, want: "invalid func unknown#181", isRejected: true},
+		{name: "other", err: syscall.ENOMEM, want: "cannot allocate memory", is: syscall.ENOMEM},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			k := kernelProbe{
+				memlock:     tt.memlock,
+				haveLoop:    func() error { return tt.loop },
+				haveReads:   func() error { return tt.reads },
+				jitDisabled: func() bool { return tt.jitDisabled },
+			}
+			err := k.explain(tt.err)
+			if text := err.Error(); !strings.Contains(text, tt.want) || strings.Contains(text, "\n") || strings.Contains(text, "consider") {
+				t.Errorf("got %q, want one line with %q", text, tt.want)
+			}
+			if tt.is != nil && !errors.Is(err, tt.is) || tt.isNot != nil && errors.Is(err, tt.isNot) {
+				t.Errorf("got error %v, want one that matches %v", err, tt.is)
+			}
+			var rejected *RejectedError
+			if got := errors.As(err, &rejected); got != tt.isRejected || IsDenied(err) != tt.denied {
+				t.Errorf("got rejected %v, denied %v, want %v, %v", got, IsDenied(err), tt.isRejected, tt.denied)
+			}
+		})
+	}
+}
+
+// TestKernelProbe checks the answers of a kernel that loads the programs.
+func TestKernelProbe(t *testing.T) {
+	loadOrSkip(t, Options{})
+	k := newKernelProbe(nil)
+	if loop, reads := k.haveLoop(), k.haveReads(); loop != nil || reads != nil || k.jitDisabled() {
+		t.Errorf("got %v for bpf_loop, %v for bpf_probe_read_kernel, JIT disabled %v; want none", loop, reads, k.jitDisabled())
+	}
+}
+
+func TestJITDisabled(t *testing.T) {
+	for text, want := range map[string]bool{"0\n": true, "1\n": false, "2\n": false, "": false} {
+		path := filepath.Join(t.TempDir(), "bpf_jit_enable")
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if got := jitDisabled(path); got != want {
+			t.Errorf("%q: got %v, want %v", text, got, want)
+		}
+	}
+	if jitDisabled(filepath.Join(t.TempDir(), "missing")) {
+		t.Error("got true without the file, want false")
+	}
+}
