@@ -147,10 +147,10 @@ var socketFiles = [...]socketFile{
 
 // Connections returns the open sockets of these kinds, ascending by descriptor, in
 // the network namespace of the process. It reads /proc/PID/fd and /proc/PID/net,
-// which requires the same user or CAP_SYS_PTRACE. It omits TCP sockets that neither
-// listen nor were ever connected, and sockets of other families. No kinds, or an
-// unknown one, is an error that matches [ErrInvalid]. The psutil counterpart is
-// net_connections.
+// which requires the same user, or CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH. It omits
+// TCP sockets that neither listen nor were ever connected, and sockets of other
+// families. No kinds, or an unknown one, is an error that matches [ErrInvalid]. The
+// psutil counterpart is net_connections.
 //
 // A file such as net/tcp lists all sockets of the network namespace. Each call reads
 // it again: calls for several processes of a namespace do not share the read.

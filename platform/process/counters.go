@@ -31,7 +31,7 @@ type IOCounters struct {
 }
 
 // IOCounters returns the I/O counts of the process. It reads /proc/PID/io, which
-// requires the same user or CAP_SYS_PTRACE, and a kernel with
+// requires the same user, or CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH, and a kernel with
 // CONFIG_TASK_IO_ACCOUNTING.
 //
 // System calls: 1 (3 in the first call).

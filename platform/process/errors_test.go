@@ -214,3 +214,16 @@ func TestUnsupportedSystem(t *testing.T) {
 		}
 	}
 }
+
+// TestEmptyEnviron reads an empty environment. On some kernels that of a zombie is empty and
+// on others its read fails.
+func TestEmptyEnviron(t *testing.T) {
+	for _, state := range []string{"S", "Z"} {
+		p, f := fakeProcess(state)
+		f.files["environ"] = ""
+		got, err := p.Environ()
+		if zombie := state == "Z"; errors.Is(err, ErrZombie) != zombie || zombie == (err == nil) || len(got) > 0 {
+			t.Errorf("state %s: got %v, error %v, want no variables, and ErrZombie of a zombie", state, got, err)
+		}
+	}
+}

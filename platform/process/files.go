@@ -32,7 +32,8 @@ type OpenFile struct {
 // OpenFiles returns the open regular files of the process, ascending by descriptor.
 // It includes deleted files, which still use storage, and files of other mount
 // namespaces. Mapped files without a descriptor are in [Process.MemoryMaps]. It
-// reads /proc/PID/fd and fdinfo and requires the same user or CAP_SYS_PTRACE.
+// reads /proc/PID/fd and fdinfo and requires the same user, or CAP_SYS_PTRACE and
+// CAP_DAC_READ_SEARCH.
 //
 // System calls: 5, 1 per descriptor, and 4 per regular file.
 func (p *Process) OpenFiles() ([]OpenFile, error) {
@@ -142,7 +143,7 @@ func socketInode(link []byte) (inode string, ok bool) {
 
 // NumFDs returns the open file descriptor count of the process. Since Linux 6.2 it
 // reads the size of /proc/PID/fd, which every user can read. Before, it lists the
-// directory, which requires the same user or CAP_SYS_PTRACE.
+// directory, which requires the same user or CAP_DAC_READ_SEARCH.
 //
 // System calls: 1.
 func (p *Process) NumFDs() (int, error) {

@@ -76,7 +76,8 @@ type Footprint struct {
 // Footprint returns the memory that the process alone is responsible for. It reads
 // /proc/PID/smaps_rollup, or smaps before Linux 4.14. The kernel walks the page
 // tables and locks the memory map of the process: a process of many gigabytes can
-// stall for seconds. Footprint requires the same user or CAP_SYS_PTRACE.
+// stall for seconds. Footprint requires the same user or CAP_SYS_PTRACE; since Linux 6.15
+// CAP_PERFMON suffices.
 //
 // System calls: 4.
 func (p *Process) Footprint() (Footprint, error) {

@@ -183,9 +183,9 @@ func (p *Process) checkZombie(op string) error {
 }
 
 // Environ returns the environment with which the process was started, by name. It
-// reads /proc/PID/environ, which requires the same user or CAP_SYS_PTRACE. It is
-// empty for a kernel thread. More than 8 MiB is an error that matches
-// [ErrTooLarge].
+// reads /proc/PID/environ, which requires the same user, or CAP_SYS_PTRACE and
+// CAP_DAC_READ_SEARCH. It is empty for a kernel thread. The error of a zombie matches
+// [ErrZombie]. More than 8 MiB is an error that matches [ErrTooLarge].
 //
 // System calls: 4, and 1 per page of text.
 func (p *Process) Environ() (map[string]string, error) {
@@ -197,5 +197,10 @@ func (p *Process) Environ() (map[string]string, error) {
 		return nil, err
 	}
 	defer p.putBuffer(text)
+	if len(*text) == 0 { // on some kernels also of a zombie
+		if err := p.checkZombie("environ"); err != nil {
+			return nil, err
+		}
+	}
 	return procfs.ParseEnviron(*text), nil
 }

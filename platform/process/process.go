@@ -30,10 +30,9 @@ type ID struct {
 //
 // Between exit and reaping the process is a zombie: test Status for [StatusZombie].
 // Cmdline, Exe, Cwd, Environ and MemoryMaps of a zombie fail with [ErrZombie]. Its
-// memory use, OpenFiles, Connections and NumFDs are 0 or empty without an error. On
-// some kernels its Environ is empty too. The files of a zombie belong to root: for
-// other users OpenFiles, Connections, Environ and IOCounters can fail with
-// [ErrAccessDenied].
+// memory use, OpenFiles, Connections and NumFDs are 0 or empty without an error. The
+// files of a zombie belong to root: for other users OpenFiles, Connections, Environ and
+// IOCounters can fail with [ErrAccessDenied].
 //
 // Each call reads the current value, except on a view of [Process.Oneshot], which
 // reads each file once, and except ChildPIDs and DescendantPIDs of a Process of
