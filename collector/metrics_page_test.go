@@ -123,7 +123,7 @@ var valuesOfLabel = map[string]string{
 	"file":          "`stat`, `status`, `io`, `fd`, `limits`, `wchan`, `smaps`, `task`",
 	"source":        "`bpf`, `procfs`",
 	"counter":       "`cpu`, `faults`, `io`, `switches`",
-	"data":          "`io`, `proportional_memory`, `wait_channels`, `executable_paths`",
+	"data":          "`io`, `open_files`, `proportional_memory`, `wait_channels`, `executable_paths`",
 	"layer":         "`capabilities`, `no_new_privs`, `undumpable`, `landlock`, `seccomp`",
 }
 

@@ -2,6 +2,7 @@ package platform
 
 import (
 	"fmt"
+	"os"
 
 	"golang.org/x/sys/unix"
 )
@@ -13,6 +14,16 @@ func BPFUseNeedsCapability() bool { return releaseBefore(release(), 5, 19) }
 // SmapsNeedsPtrace reports whether smaps of processes of other users requires
 // CAP_SYS_PTRACE: before Linux 6.15. Since then CAP_PERFMON suffices.
 func SmapsNeedsPtrace() bool { return releaseBefore(release(), 6, 15) }
+
+// FDCountNeedsSearch reports whether the number of open files of processes of other users
+// requires CAP_DAC_READ_SEARCH with KindProcfs: before Linux 6.2. Since then it is the size
+// of the directory /proc/PID/fd, which every user can read.
+func FDCountNeedsSearch() bool { return sizeIsZero("/proc/self/fd") }
+
+func sizeIsZero(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.Size() == 0
+}
 
 // release returns the kernel release, such as 6.12.48-amd64, or "".
 func release() string {

@@ -1,6 +1,9 @@
 package platform
 
-import "testing"
+import (
+	"os"
+	"testing"
+)
 
 func TestReleaseBefore(t *testing.T) {
 	for release, want := range map[string]bool{
@@ -9,5 +12,16 @@ func TestReleaseBefore(t *testing.T) {
 		if got := releaseBefore(release, 5, 19); got != want {
 			t.Errorf("%q: got %v, want %v", release, got, want)
 		}
+	}
+}
+
+// TestFDCountNeedsSearch compares the answer with the kernel version. Distributions may
+// backport the size to older kernels.
+func TestFDCountNeedsSearch(t *testing.T) {
+	if FDCountNeedsSearch() && !releaseBefore(release(), 6, 2) {
+		t.Error("got true, want false since Linux 6.2")
+	}
+	if !sizeIsZero(os.DevNull) || sizeIsZero("/proc/self/missing") {
+		t.Error("got false for a size of 0, or true for a missing file")
 	}
 }

@@ -22,13 +22,16 @@ var dataCapabilities = []sandbox.Capability{sandbox.DACReadSearch, sandbox.SysPt
 // enabledData returns the privileged data that the settings and rules enable,
 // with the capabilities that a source of this kind needs for it. The user ID
 // does not matter: root in a container may lack capabilities that a service with
-// its own user has. smaps is the capability that proportional memory needs.
-func enabledData(kind platform.Kind, s *config.Settings, fields platform.IdentityFields, smaps sandbox.Capability) (data []privilegedData) {
+// its own user has.
+func enabledData(kind platform.Kind, s *config.Settings, fields platform.IdentityFields, kernel kernelNeeds) (data []privilegedData) {
 	if kind == platform.KindProcfs {
 		data = append(data, privilegedData{"io", []sandbox.Capability{sandbox.SysPtrace, sandbox.DACReadSearch}})
+		if kernel.listFDs {
+			data = append(data, privilegedData{"open_files", []sandbox.Capability{sandbox.DACReadSearch}})
+		}
 	}
 	if s.Smaps {
-		data = append(data, privilegedData{"proportional_memory", []sandbox.Capability{smaps}})
+		data = append(data, privilegedData{"proportional_memory", []sandbox.Capability{kernel.smaps}})
 	}
 	if s.Threads {
 		data = append(data, privilegedData{"wait_channels", []sandbox.Capability{sandbox.SysPtrace}})
@@ -39,14 +42,21 @@ func enabledData(kind platform.Kind, s *config.Settings, fields platform.Identit
 	return data
 }
 
-// smapsCapability returns the capability that proportional memory of other
-// users' processes needs: CAP_PERFMON, which grants no write access, on kernels
-// that accept it, else CAP_SYS_PTRACE.
-func smapsCapability() sandbox.Capability {
+// kernelNeeds describes what kernels require differently for data about processes
+// of other users.
+type kernelNeeds struct {
+	// smaps is the capability that proportional memory needs: CAP_PERFMON, which
+	// grants no write access, on kernels that accept it, else CAP_SYS_PTRACE.
+	smaps   sandbox.Capability
+	listFDs bool // open files are counted by listing /proc/PID/fd: before Linux 6.2
+}
+
+func thisKernel() kernelNeeds {
+	k := kernelNeeds{smaps: sandbox.Perfmon, listFDs: platform.FDCountNeedsSearch()}
 	if platform.SmapsNeedsPtrace() {
-		return sandbox.SysPtrace
+		k.smaps = sandbox.SysPtrace
 	}
-	return sandbox.Perfmon
+	return k
 }
 
 // missingCapability is a capability that is not held, and data that needs it.
@@ -84,7 +94,8 @@ func formatMissing(missing []missingCapability) string {
 // A capabilityCheck is the state of the check for missing capabilities. The
 // result changes with the source, and with the rules of a reload.
 type capabilityCheck struct {
-	held func(...sandbox.Capability) []sandbox.Capability
+	held   func(...sandbox.Capability) []sandbox.Capability
+	kernel kernelNeeds
 
 	mu      sync.Mutex    // guards the fields below: reloads and walks are concurrent
 	kind    platform.Kind // "" before the first check
@@ -123,7 +134,7 @@ func (e *Exporter) checkSource(kind platform.Kind) {
 func (e *Exporter) checkLocked(kind platform.Kind, fields platform.IdentityFields) {
 	c := &e.capabilities
 	previous := c.missing
-	missing := findMissing(enabledData(kind, e.settings, fields, smapsCapability()), c.held(dataCapabilities...))
+	missing := findMissing(enabledData(kind, e.settings, fields, c.kernel), c.held(dataCapabilities...))
 	c.kind, c.fields, c.missing = kind, fields, missing
 	for _, m := range previous {
 		if !slices.Contains(missing, m) {

@@ -20,33 +20,36 @@ func TestFindMissing(t *testing.T) {
 	const (
 		ptrace = sandbox.SysPtrace
 		search = sandbox.DACReadSearch
-		perf   = sandbox.Perfmon
 	)
+	oldest, old := kernelNeeds{smaps: ptrace, listFDs: true}, kernelNeeds{smaps: ptrace} // before Linux 6.2, before 6.15
+	recent := kernelNeeds{smaps: sandbox.Perfmon}
 	all, none := &config.Settings{Smaps: true, Threads: true}, &config.Settings{}
 	tests := []struct {
 		name   string
 		kind   platform.Kind
 		s      *config.Settings
 		fields platform.IdentityFields
-		smaps  sandbox.Capability
+		kernel kernelNeeds
 		held   []sandbox.Capability
 		want   string
 	}{
-		{"both", platform.KindProcfs, all, 0, ptrace, []sandbox.Capability{ptrace, search}, ""},
-		{"none", platform.KindProcfs, all, 0, ptrace, nil,
+		{"both", platform.KindProcfs, all, 0, old, []sandbox.Capability{ptrace, search}, ""},
+		{"none", platform.KindProcfs, all, 0, old, nil,
 			"CAP_SYS_PTRACE (io, proportional_memory, wait_channels), CAP_DAC_READ_SEARCH (io)"},
-		{"ptrace only", platform.KindProcfs, all, 0, ptrace, []sandbox.Capability{ptrace}, "CAP_DAC_READ_SEARCH (io)"},
-		{"read only", platform.KindProcfs, all, 0, ptrace, []sandbox.Capability{search},
+		{"ptrace only", platform.KindProcfs, all, 0, old, []sandbox.Capability{ptrace}, "CAP_DAC_READ_SEARCH (io)"},
+		{"read only", platform.KindProcfs, all, 0, old, []sandbox.Capability{search},
 			"CAP_SYS_PTRACE (io, proportional_memory, wait_channels)"},
-		{"kernel that accepts CAP_PERFMON", platform.KindProcfs, all, 0, perf, nil,
+		{"kernel that accepts CAP_PERFMON", platform.KindProcfs, all, 0, recent, nil,
 			"CAP_SYS_PTRACE (io, wait_channels), CAP_DAC_READ_SEARCH (io), CAP_PERFMON (proportional_memory)"},
-		{"ptrace implies perfmon", platform.KindBPF, all, 0, perf, []sandbox.Capability{ptrace}, ""},
-		{"I/O by BPF", platform.KindBPF, none, 0, perf, nil, ""},
-		{"executable paths", platform.KindBPF, none, platform.IdentityExe, perf, nil, "CAP_SYS_PTRACE (executable_paths)"},
+		{"ptrace implies perfmon", platform.KindBPF, all, 0, recent, []sandbox.Capability{ptrace}, ""},
+		{"open files", platform.KindProcfs, none, 0, oldest, nil, "CAP_SYS_PTRACE (io), CAP_DAC_READ_SEARCH (io, open_files)"},
+		{"open files by BPF", platform.KindBPF, none, 0, oldest, nil, ""},
+		{"I/O by BPF", platform.KindBPF, none, 0, recent, nil, ""},
+		{"executable paths", platform.KindBPF, none, platform.IdentityExe, recent, nil, "CAP_SYS_PTRACE (executable_paths)"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			if got := formatMissing(findMissing(enabledData(tt.kind, tt.s, tt.fields, tt.smaps), tt.held)); got != tt.want {
+			if got := formatMissing(findMissing(enabledData(tt.kind, tt.s, tt.fields, tt.kernel), tt.held)); got != tt.want {
 				t.Errorf("got %q, want %q", got, tt.want)
 			}
 		})
@@ -73,6 +76,7 @@ func TestCheckCapabilities(t *testing.T) {
 		t.Fatal(err)
 	}
 	e.capabilities.held = func(...sandbox.Capability) []sandbox.Capability { return nil }
+	e.capabilities.kernel = kernelNeeds{listFDs: true}
 	metrics := prometheus.NewRegistry()
 	metrics.MustRegister(e.sandboxMetrics.missing)
 	reload := func(rule string) func() {
@@ -85,6 +89,7 @@ func TestCheckCapabilities(t *testing.T) {
 	}
 	const (
 		exe      = "CAP_SYS_PTRACE: executable_paths"
+		searchFD = "CAP_DAC_READ_SEARCH: open_files"
 		searchIO = "CAP_DAC_READ_SEARCH: io"
 		ptraceIO = "CAP_SYS_PTRACE: io"
 	)
@@ -98,8 +103,8 @@ func TestCheckCapabilities(t *testing.T) {
 		{"start", func() { e.checkCapabilities(platform.KindBPF, e.rules.Matcher.Needs()) }, nil, 0},
 		{"rules by path", reload("exe_path: [/sbin/init]"), []string{exe}, 1},
 		{"same rules", reload("exe_path: [/sbin/init]"), []string{exe}, 1},
-		{"fallback to /proc", func() { e.groups.Walk(t.Context()) }, []string{searchIO, exe, ptraceIO}, 2},
-		{"rules by name", reload("comm: [init]"), []string{searchIO, ptraceIO}, 3},
+		{"fallback to /proc", func() { e.groups.Walk(t.Context()) }, []string{searchIO, searchFD, exe, ptraceIO}, 2},
+		{"rules by name", reload("comm: [init]"), []string{searchIO, searchFD, ptraceIO}, 3},
 	}
 	for _, step := range steps {
 		step.do()

@@ -69,7 +69,7 @@ func New(s *config.Settings, log *slog.Logger) (*Exporter, error) {
 		groups:         collector.New(collector.Options{Tracker: tracker, Logger: log}),
 		web:            web,
 		sandboxMetrics: newSandboxMetrics(),
-		capabilities:   capabilityCheck{held: sandbox.Held},
+		capabilities:   capabilityCheck{held: sandbox.Held, kernel: thisKernel()},
 		started:        time.Now().UTC(),
 		reloads:        newReloadMetrics(),
 	}

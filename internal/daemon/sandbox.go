@@ -46,7 +46,7 @@ func (e *Exporter) enterSandbox() {
 		e.sandboxMetrics.layers.WithLabelValues(layer).Set(0)
 	}
 	if e.settings.Sandbox != "off" {
-		e.applySandbox(e.sandboxOptions(kind, enabledData(kind, e.settings, fields, smapsCapability())))
+		e.applySandbox(e.sandboxOptions(kind, enabledData(kind, e.settings, fields, e.capabilities.kernel)))
 	}
 	e.checkCapabilities(kind, fields)
 }
