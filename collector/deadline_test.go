@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -27,7 +28,7 @@ func (c *fakeSource) Walk(_ context.Context, snap *platform.Snapshot) error {
 	for _, s := range snap.Samples {
 		want[s.PID] = s.Want
 	}
-	snap.Samples, snap.Partial, snap.HidePID, snap.Unresponsive = nil, false, false, 0
+	snap.Samples, snap.Partial, snap.HidePID, snap.Unreported, snap.Unresponsive = nil, false, false, 0, 0
 	snap.Now, snap.TicksPerSecond = 1e6, 100
 	for pid := 1; pid <= c.size; pid++ {
 		snap.Samples = append(snap.Samples, platform.Sample{
@@ -260,6 +261,29 @@ func TestPartialScrapes(t *testing.T) {
 				"namedprocess_exporter_scrape_partial": tt.partial,
 			})
 		})
+	}
+}
+
+// TestUnreportedProcesses checks the metric of processes that BPF does not report, and that
+// the log has one warning while there are some.
+func TestUnreportedProcesses(t *testing.T) {
+	src := &fakeSource{size: 2}
+	var log strings.Builder
+	c := New(Options{
+		Tracker: grouping.NewTracker(src, rules(t, groupG), grouping.Options{}),
+		Logger:  slog.New(slog.NewTextHandler(&log, nil)),
+	})
+	for _, n := range []int{0, 1, 1, 2} {
+		src.onWalk = func(snap *platform.Snapshot) { snap.Unreported = n }
+		fams, err := c.Gatherer(context.Background()).Gather()
+		if err != nil {
+			t.Fatal(err)
+		}
+		f := &fixture{t: t}
+		f.want(flatten(fams), map[string]float64{"namedprocess_exporter_unreported_processes": float64(n)})
+	}
+	if n := strings.Count(log.String(), "level=WARN"); n != 1 || !strings.Contains(log.String(), "processes=1") {
+		t.Errorf("got %d warnings, want 1 about one process, in\n%s", n, log.String())
 	}
 }
 

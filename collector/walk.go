@@ -134,6 +134,10 @@ func (c *Collector) logChanges(w *walk) {
 	if w.health.HidePID && !c.last.health.HidePID {
 		c.log.Warn("processes of other users are hidden: mount /proc without hidepid, or with gid= of the exporter, or grant CAP_SYS_PTRACE")
 	}
+	if w.health.Unreported > 0 && c.last.health.Unreported == 0 {
+		c.log.Warn("the BPF programs do not report processes that /proc lists; use --source=procfs to include them",
+			"processes", w.health.Unreported)
+	}
 	if before := c.last.health.Source; before != "" && before != w.health.Source {
 		_, reason := c.tracker.Kind()
 		c.log.Warn("switched process source", "source", w.health.Source, "reason", reason)

@@ -6,6 +6,7 @@ import "github.com/seed57308aee/process_exporter/platform"
 type Health struct {
 	Unidentified        int    // processes of the last update whose identity could not be read
 	Unresponsive        int    // processes of the last update that block reads of their files
+	Unreported          int    // processes that /proc lists and the BPF programs do not report
 	HidePID             bool   // /proc is mounted with hidepid: processes of other users are invisible
 	Incomplete          bool   // the last update ended at its deadline
 	Hidden              int    // processes of the last update whose stat could not be read
@@ -26,6 +27,6 @@ func (h *Health) setReads(snap *platform.Snapshot, hidden, partial int) {
 	h.Hidden, h.Partial = hidden, partial
 	h.HiddenTotal += uint64(hidden)
 	h.PartialTotal += uint64(partial)
-	h.Unresponsive, h.HidePID = snap.Unresponsive, snap.HidePID
+	h.Unreported, h.Unresponsive, h.HidePID = snap.Unreported, snap.Unresponsive, snap.HidePID
 	h.Incomplete = h.Incomplete || snap.Partial
 }

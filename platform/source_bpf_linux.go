@@ -32,6 +32,8 @@ type bpfSource struct {
 	cgroups  cgroupPaths
 	exitLog  exitLog
 
+	unreported unreportedCheck
+
 	// Result of the last scan, ascending by ID, and memory to assemble it.
 	scanned   []int          // PIDs
 	processes []*bpf.Process // in the memory of scanner, parallel to scanned
@@ -192,16 +194,19 @@ func (b *bpfSource) Identify(ctx context.Context, s *Sample, want IdentityFields
 
 // readAll fills snap with all processes, and plans what to read from /proc.
 func (b *bpfSource) readAll(snap *Snapshot) error {
+	walk := snap.walks
+	b.unreported.begin(b.reader, walk)
 	if err := b.scan(); err != nil {
 		return err
 	}
+	b.unreported.end(b.reader, walk, b.scanned)
 	hidePID, err := b.hidePID()
 	if err != nil {
 		return err
 	}
 	snap.begin(b.scanned)
 	b.states.begin(snap, b.scanned)
-	snap.HidePID = hidePID
+	snap.HidePID, snap.Unreported = hidePID, b.unreported.count
 	b.groups, b.reads = b.groups[:0], b.reads[:0]
 	b.wchans = wchanSchedule{walk: snap.walks}
 	for i, p := range b.processes {

@@ -1,0 +1,67 @@
+//go:build amd64 || arm64
+
+package platform
+
+import (
+	"testing"
+
+	"github.com/seed57308aee/process_exporter/procfs"
+	"github.com/seed57308aee/process_exporter/test/procfstree"
+)
+
+// TestUnreportedProcesses compares a copy of /proc with the PIDs of scans.
+func TestUnreportedProcesses(t *testing.T) {
+	tree := procfstree.New(t, 1000)
+	set := func(pid int, state string) {
+		tree.Set(procfstree.Process{PID: pid, Comm: "p", State: state})
+	}
+	mount, err := procfs.Open(tree.Root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer mount.Close()
+	r := procfs.NewReader(mount)
+	for _, pid := range []int{1, 2, 3, 4, 5} {
+		set(pid, "S")
+	}
+	set(5, "X")
+	steps := []struct {
+		name    string
+		walk    uint64
+		scanned []int
+		during  func() // between the list and the scan
+		want    int
+	}{
+		{"first walk", 0, []int{2, 3}, nil, 0},
+		{"PID 1 again, 4 only before", 1, []int{2, 3, 4}, nil, 1},
+		{"no check", 2, []int{2}, nil, 1},
+		{"next check", unreportedInterval, []int{1, 2, 4}, nil, 1},
+		{"exits during the walk", unreportedInterval + 1, []int{1, 2, 4}, func() { tree.Remove(3) }, 0},
+	}
+	var c unreportedCheck
+	for _, step := range steps {
+		c.begin(r, step.walk)
+		if step.during != nil {
+			step.during()
+		}
+		c.end(r, step.walk, step.scanned)
+		if c.count != step.want {
+			t.Errorf("%s: got %d unreported processes, want %d", step.name, c.count, step.want)
+		}
+	}
+}
+
+// TestUnreportedInSnapshot checks that walks between two checks repeat the last number.
+func TestUnreportedInSnapshot(t *testing.T) {
+	src := openBPFSource(t).(*bpfSource)
+	var snap Snapshot
+	walkAll(t, src, &snap)
+	walkAll(t, src, &snap)
+	if snap.Index(1) < 0 && snap.Unreported == 0 {
+		t.Error("process 1 is missing, and is not counted")
+	}
+	src.unreported.count = 3
+	if walkAll(t, src, &snap); snap.Unreported != 3 {
+		t.Errorf("got %d unreported processes, want 3", snap.Unreported)
+	}
+}
