@@ -98,7 +98,7 @@ func (c *Coalescer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	c.waiting.release()
 	if res != nil {
 		defer c.release(res)
-		res.send(w, r)
+		res.send(w)
 	}
 }
 
@@ -185,13 +185,11 @@ func (res *response) Write(p []byte) (int, error) { return res.body.Write(p) }
 
 // send writes res to one client. Write errors are ignored: the client has
 // disconnected.
-func (res *response) send(w http.ResponseWriter, r *http.Request) {
+func (res *response) send(w http.ResponseWriter) {
 	for name, values := range res.header {
 		w.Header()[name] = values
 	}
 	w.Header().Set("Content-Length", strconv.Itoa(res.body.Len()))
-	trackSend(w, r, func() {
-		w.WriteHeader(res.status)
-		_, _ = w.Write(res.body.Bytes())
-	})
+	w.WriteHeader(res.status)
+	_, _ = w.Write(res.body.Bytes())
 }

@@ -11,17 +11,16 @@ const (
 	// maxAcceptDelay is the time within which a connection in the accept queue
 	// gets a place if no other connection closes by itself. It takes longer with
 	// more than 6 queued connections per place, because of minRequestGrace. It is
-	// also the longest grace period: if idle connections use all places, a new one
-	// waits at least this long.
+	// also the longest grace period.
 	maxAcceptDelay = 100 * time.Millisecond
 
-	// minRequestGrace is the shortest time in which a new client must begin its
+	// minRequestGrace is the shortest time in which a client must begin its
 	// request, and then complete it. A busy machine needs some of it to notice
 	// that a request has arrived.
 	minRequestGrace = 15 * time.Millisecond
 
 	// minTransferGrace is the shortest time for a TLS round trip and for receiving
-	// a response. The response is complete before its first byte is sent.
+	// a response.
 	minTransferGrace = 50 * time.Millisecond
 
 	// evictionPoll is the interval at which a waiting connection looks for a
@@ -31,15 +30,19 @@ const (
 	// contentionWindow is the time after a connection found no place in which more
 	// connections are assumed to wait in the accept queue of the kernel.
 	contentionWindow = time.Second
+
+	// drainGrace is the time in which a client must complete its request while the
+	// server stops, and drainPoll the interval at which this is checked.
+	drainGrace, drainPoll = 30 * time.Millisecond, 5 * time.Millisecond
 )
 
 // A connLimiter limits the number of open connections of all listeners. When the
-// limit is reached, it evicts the connection that has been in its state for the
-// longest time beyond its grace period: first connections without a request, then
-// connections that do not read their response. It never evicts a connection whose
-// request is being processed; new connections then wait in the accept queue.
-// Under contention each connection is closed after one response, so that its
-// client queues behind the others.
+// limit is reached, it evicts the connection that has waited for its client for
+// the longest time beyond its grace period: first connections without a request,
+// then connections whose client does not read the response. It never evicts a
+// connection while a handler computes a response; new connections then wait in
+// the accept queue. Under contention each connection is closed after one
+// response, so that its client queues behind the others.
 type connLimiter struct {
 	limit          int
 	tls            bool
@@ -88,15 +91,33 @@ func (l *connLimiter) admit(c *trackedConn, queued int) (retry time.Duration) {
 	if victim == nil {
 		return retry
 	}
-	if tcp, ok := victim.Conn.(*net.TCPConn); ok && victim.state == sendingResponse {
-		_ = tcp.SetLinger(0) // discard the unsent response, which would stay in kernel memory
-	}
-	victim.state = evicted
-	_ = victim.Conn.Close() // the client gets no further data
-	return evictionPoll     // or earlier, when its server goroutine closes it
+	victim.evict()
+	return evictionPoll // or earlier, when the server goroutine of victim closes it
 }
 
-// graceFor returns the time that a connection may stay in a state if all queued
+// closeWithoutRequest closes the connections that have no request for
+// drainGrace, until done is closed.
+func (l *connLimiter) closeWithoutRequest(done <-chan struct{}) {
+	start := time.Now()
+	ticker := time.NewTicker(drainPoll)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-done:
+			return
+		case now := <-ticker.C:
+			l.mu.Lock()
+			for c := range l.open {
+				if c.waits() && c.idle && now.Sub(start) >= drainGrace && now.Sub(c.since) >= drainGrace {
+					c.evict()
+				}
+			}
+			l.mu.Unlock()
+		}
+	}
+}
+
+// graceFor returns the time that a connection may wait for its client if all queued
 // connections are to be admitted within maxAcceptDelay: in each period, every
 // place can be freed once.
 func (l *connLimiter) graceFor(queued int) time.Duration {
@@ -111,18 +132,18 @@ func (l *connLimiter) evictionCandidate(now time.Time, grace time.Duration) (wor
 	for {
 		worst = nil
 		for c := range l.open {
-			if c.state == processing || c.state == evicted || unread[c] {
+			if !c.waits() || unread[c] {
 				continue
 			}
 			if remaining := c.grace(grace) - now.Sub(c.since); remaining > 0 {
 				retry = min(retry, remaining)
 				continue
 			}
-			if worst == nil || c.state < worst.state || c.state == worst.state && c.since.Before(worst.since) {
+			if worst == nil || c.idle && !worst.idle || c.idle == worst.idle && c.since.Before(worst.since) {
 				worst = c
 			}
 		}
-		if worst == nil || worst.state != awaitingRequest || worst.receivedBytes || !hasReceivedBytes(worst.Conn) {
+		if worst == nil || !worst.idle || worst.receivedBytes || !hasReceivedBytes(worst.Conn) {
 			return worst, retry
 		}
 		if unread == nil {
@@ -151,7 +172,7 @@ func (l *limitedListener) Accept() (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &trackedConn{Conn: conn, limiter: l.limiter, since: time.Now()}
+	c := &trackedConn{Conn: conn, limiter: l.limiter, idle: true, since: time.Now()}
 	for {
 		retry := l.limiter.admit(c, acceptQueueLength(l.Listener))
 		if retry <= 0 {
@@ -176,17 +197,15 @@ func (l *limitedListener) Close() error {
 	return l.Listener.Close()
 }
 
-// bind makes server report the states of its connections to l.
+// bind makes server report to l when its connections have a request and when its
+// handler works.
 func (l *connLimiter) bind(server *http.Server) {
 	server.ConnState = func(conn net.Conn, state http.ConnState) {
 		c := underlying(conn)
-		switch {
-		case c == nil:
-		case state == http.StateIdle:
-			c.setState(awaitingRequest)
-		case state == http.StateActive:
-			c.setState(processing)
+		if c != nil && (state == http.StateIdle || state == http.StateActive) {
+			c.setIdle(state == http.StateIdle)
 		}
 	}
 	server.ConnContext = withTrackedConn
+	server.Handler = trackHandler(server.Handler)
 }

@@ -9,25 +9,27 @@ import (
 func TestEvictionCandidate(t *testing.T) {
 	now := time.Now()
 	const grace = 100 * time.Millisecond
+	ago := func(d time.Duration) time.Time { return now.Add(-d) }
 	tests := []struct {
 		name string
 		open []trackedConn
 		want int // index in open, -1 for none
 	}{
-		{"all processing", []trackedConn{{state: processing}, {state: processing}}, -1},
-		{"idle", []trackedConn{{state: processing}, {since: now.Add(-time.Second), served: true}}, 1},
+		{"all working", []trackedConn{{working: 1}, {working: 2}}, -1},
+		{"idle", []trackedConn{{working: 1}, {idle: true, since: ago(time.Second)}}, 1},
 		{
 			"longest idle",
-			[]trackedConn{{served: true, since: now}, {served: true, since: now.Add(-time.Minute)}, {since: now.Add(-time.Second)}},
+			[]trackedConn{{idle: true, since: now}, {idle: true, since: ago(time.Minute)}, {idle: true, since: ago(time.Second)}},
 			1,
 		},
-		{"idle before sending", []trackedConn{{state: sendingResponse, since: now.Add(-time.Hour)}, {served: true, since: now}}, 1},
-		{"does not read its response", []trackedConn{{state: processing}, {state: sendingResponse, since: now.Add(-time.Second)}}, 1},
-		{"reads its response", []trackedConn{{state: sendingResponse, since: now.Add(-grace / 2)}}, -1},
-		{"new", []trackedConn{{since: now.Add(-grace / 2)}}, -1},
-		{"no request", []trackedConn{{since: now.Add(-time.Second)}}, 0},
-		{"incomplete request", []trackedConn{{receivedBytes: true, since: now.Add(-time.Second)}}, 0},
-		{"evicted already", []trackedConn{{state: evicted}}, -1},
+		{"idle before sending", []trackedConn{{since: ago(time.Hour)}, {idle: true, since: ago(time.Second)}}, 1},
+		{"does not read its response", []trackedConn{{working: 1}, {since: ago(time.Second)}}, 1},
+		{"one of two streams works", []trackedConn{{working: 1, since: ago(time.Second)}}, -1},
+		{"reads its response", []trackedConn{{since: ago(grace / 2)}}, -1},
+		{"new", []trackedConn{{idle: true, since: ago(grace / 2)}}, -1},
+		{"no request", []trackedConn{{idle: true, since: ago(time.Second)}}, 0},
+		{"incomplete request", []trackedConn{{idle: true, receivedBytes: true, since: ago(time.Second)}}, 0},
+		{"evicted already", []trackedConn{{evicted: true}}, -1},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -84,13 +86,12 @@ func TestGraceByState(t *testing.T) {
 		conn trackedConn
 		want time.Duration
 	}{
-		{"new", false, trackedConn{}, minRequestGrace},
-		{"incomplete request", false, trackedConn{receivedBytes: true}, minRequestGrace},
-		{"idle", false, trackedConn{receivedBytes: true, served: true}, 0},
-		{"sending", false, trackedConn{receivedBytes: true, served: true, state: sendingResponse}, minTransferGrace},
-		{"TLS new", true, trackedConn{}, minRequestGrace},
-		{"TLS handshake", true, trackedConn{receivedBytes: true}, minTransferGrace},
-		{"TLS idle", true, trackedConn{receivedBytes: true, served: true}, minRequestGrace},
+		{"new", false, trackedConn{idle: true}, minRequestGrace},
+		{"idle", false, trackedConn{idle: true, receivedBytes: true}, minRequestGrace},
+		{"sending", false, trackedConn{receivedBytes: true}, minTransferGrace},
+		{"TLS new", true, trackedConn{idle: true}, minRequestGrace},
+		{"TLS idle or in the handshake", true, trackedConn{idle: true, receivedBytes: true}, minTransferGrace},
+		{"TLS sending", true, trackedConn{receivedBytes: true}, minTransferGrace},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -99,12 +100,8 @@ func TestGraceByState(t *testing.T) {
 			if got := c.grace(time.Microsecond); got != tt.want {
 				t.Errorf("got %v with a long queue, want %v", got, tt.want)
 			}
-			want := time.Second
-			if tt.want == 0 {
-				want = 0
-			}
-			if got := c.grace(time.Second); got != want {
-				t.Errorf("got %v with a short queue, want %v", got, want)
+			if got := c.grace(time.Second); got != time.Second {
+				t.Errorf("got %v with a short queue, want 1s", got)
 			}
 		})
 	}

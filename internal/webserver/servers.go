@@ -13,8 +13,9 @@ import (
 
 // Servers is a set of HTTP servers, one for each listener.
 type Servers struct {
-	servers []*http.Server
-	failed  chan error // has capacity for one error of each server
+	servers  []*http.Server
+	limiters []*connLimiter
+	failed   chan error // has capacity for one error of each server
 }
 
 // maxServers is the capacity of Servers.failed, far above the usual number of
@@ -39,6 +40,7 @@ func (set *Servers) Serve(listeners []net.Listener, h http.Handler, web *WebConf
 	if limits.maxAcceptDelay > 0 {
 		limiter.maxAcceptDelay = limits.maxAcceptDelay
 	}
+	set.limiters = append(set.limiters, limiter)
 	h = &accessHandler{web: web, auth: newAuthenticator(), next: h}
 	for _, l := range listeners {
 		s := newServer(h, limits, web.log)
@@ -61,6 +63,7 @@ func (set *Servers) ServePlain(l net.Listener, h http.Handler, log *slog.Logger,
 	s := newServer(h, limits, log)
 	limiter := newConnLimiter(limits.Connections, false)
 	limiter.bind(s)
+	set.limiters = append(set.limiters, limiter)
 	set.start(s, limiter.listener(l), l.Addr())
 }
 
@@ -92,22 +95,28 @@ func newServer(h http.Handler, limits Limits, log *slog.Logger) *http.Server {
 // unexpectedly.
 func (set *Servers) Failed() <-chan error { return set.failed }
 
-// Drain closes the listeners and waits until all requests are finished. After
-// timeout it closes the remaining connections and returns an error that matches
-// [context.DeadlineExceeded].
+// Drain closes the listeners and the connections without a request, and waits
+// until all requests are finished. After timeout it closes the remaining
+// connections and returns an error that matches [context.DeadlineExceeded].
 func (set *Servers) Drain(timeout time.Duration) error {
 	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()
 	errs := make([]error, len(set.servers))
-	var wg sync.WaitGroup
+	var shutdowns, closers sync.WaitGroup
 	for i, s := range set.servers {
-		wg.Go(func() {
+		shutdowns.Go(func() {
 			if errs[i] = s.Shutdown(ctx); errs[i] != nil {
 				_ = s.Close() // the error of Shutdown is returned
 			}
 		})
 	}
-	wg.Wait()
+	done := make(chan struct{})
+	for _, l := range set.limiters {
+		closers.Go(func() { l.closeWithoutRequest(done) })
+	}
+	shutdowns.Wait()
+	close(done)
+	closers.Wait()
 	return errors.Join(errs...)
 }
 

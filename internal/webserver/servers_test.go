@@ -1,6 +1,7 @@
 package webserver
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"net"
@@ -92,5 +93,45 @@ func TestDrainTimeout(t *testing.T) {
 	}
 	if err := <-result; err == nil {
 		t.Error("got a response to a request whose connection was closed, want an error")
+	}
+}
+
+// TestDrainClosesSilentClients stops a server whose clients have no complete
+// request. Drain must not wait for them, except for a client that it answers.
+func TestDrainClosesSilentClients(t *testing.T) {
+	tests := []struct {
+		name, sent string
+		answered   bool
+	}{
+		{name: "no byte"},
+		{name: "half a request line", sent: "GET /met"},
+		{name: "half a header", sent: "GET / HTTP/1.1\r\nHost: x\r\n"},
+		{name: "idle", sent: "GET / HTTP/1.1\r\nHost: x\r\n\r\n", answered: true},
+		{name: "idle, then half a header", sent: "GET / HTTP/1.1\r\nHost: x\r\n\r\nGET /", answered: true},
+		{name: "no body", sent: "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n", answered: true},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			set, address := startServer(t, Limits{Connections: 8, WriteTimeout: testTimeout}, func(http.ResponseWriter, *http.Request) {})
+			c := dial(t, address, tt.sent)
+			if tt.answered {
+				if response, err := http.ReadResponse(bufio.NewReader(c), nil); err != nil || response.StatusCode != http.StatusOK {
+					t.Fatalf("got response %v and error %v, want 200 OK", response, err)
+				}
+			} else {
+				l := set.limiters[0]
+				eventually(t, "the server to read", func() bool {
+					l.mu.Lock()
+					defer l.mu.Unlock()
+					for c := range l.open {
+						return c.receivedBytes == (tt.sent != "")
+					}
+					return false
+				})
+			}
+			if err := set.Drain(3 * time.Second); err != nil { // net/http alone waits 5 s
+				t.Errorf("got error %v, want none", err)
+			}
+		})
 	}
 }

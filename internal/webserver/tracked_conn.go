@@ -8,29 +8,19 @@ import (
 	"time"
 )
 
-// A connState is the state of a connection. Among connections to evict, lower
-// states go first.
-type connState int
-
-const (
-	awaitingRequest connState = iota
-	processing
-	sendingResponse
-	evicted // closed by the connLimiter; its server goroutine has not noticed yet
-)
-
-// A trackedConn is a connection of a connLimiter. It records when the connection
-// entered its state.
+// A trackedConn is a connection of a connLimiter. It records whether the server
+// waits for the client, and since when.
 type trackedConn struct {
 	net.Conn
 	limiter *connLimiter
 	hasRead bool // as receivedBytes; used only by the reading goroutine, without the lock
 
 	// limiter.mu guards the fields below.
-	state         connState
-	since         time.Time // when the connection entered state, or received its first bytes
+	working       int       // handlers that compute a response; with HTTP/2 more than one
+	idle          bool      // the connection has no request; it has none before its first header is complete
+	since         time.Time // when the connection began to wait for its client, or received its first bytes
 	receivedBytes bool      // the server has read from the connection
-	served        bool      // the connection has had a request
+	evicted       bool      // closed by the connLimiter; its server goroutine has not noticed yet
 }
 
 // Read implements [net.Conn]. It records the first bytes.
@@ -45,17 +35,6 @@ func (c *trackedConn) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// Write implements [net.Conn]. While it blocks, the connection is in state
-// sendingResponse, whichever handler writes.
-func (c *trackedConn) Write(p []byte) (int, error) {
-	changed := c.changeState(processing, sendingResponse)
-	n, err := c.Conn.Write(p)
-	if changed {
-		c.changeState(sendingResponse, processing)
-	}
-	return n, err
-}
-
 // Close implements [net.Conn]. It frees the place of the connection.
 func (c *trackedConn) Close() error {
 	c.limiter.mu.Lock()
@@ -65,46 +44,56 @@ func (c *trackedConn) Close() error {
 	return c.Conn.Close()
 }
 
-// changeState changes the state from one to another. It returns false if the
-// connection is in a third state.
-func (c *trackedConn) changeState(from, to connState) bool {
-	c.limiter.mu.Lock()
-	defer c.limiter.mu.Unlock()
-	if c.state != from {
-		return false
+// CloseWrite sends FIN. net/http calls it after a complete response and then
+// discards the rest of the request.
+func (c *trackedConn) CloseWrite() error {
+	c.setIdle(true)
+	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
+		return half.CloseWrite()
 	}
-	c.state, c.since = to, time.Now()
-	return true
+	return nil
 }
 
-// setState sets the state unless the connection is evicted.
-func (c *trackedConn) setState(state connState) {
-	c.limiter.mu.Lock()
-	if c.state != evicted {
-		c.state, c.since = state, time.Now()
+// waits reports whether the server waits for the client. The caller holds
+// limiter.mu.
+func (c *trackedConn) waits() bool { return c.working == 0 && !c.evicted }
+
+// evict closes the connection. The caller holds limiter.mu.
+func (c *trackedConn) evict() {
+	if tcp, ok := c.Conn.(*net.TCPConn); ok && !c.idle {
+		_ = tcp.SetLinger(0) // discard the unsent response, which would stay in kernel memory
 	}
-	c.served = true
+	c.evicted = true
+	_ = c.Conn.Close() // the client gets no further data
+}
+
+// setIdle records whether the connection has a request.
+func (c *trackedConn) setIdle(idle bool) {
+	c.limiter.mu.Lock()
+	c.idle, c.since = idle, time.Now()
 	c.limiter.mu.Unlock()
-	if state != processing {
-		c.limiter.notify()
-	}
+	c.limiter.notify()
 }
 
-// grace returns the time that c may stay in its state while other connections
+// addWorking changes the number of handlers that compute a response.
+func (c *trackedConn) addWorking(n int) {
+	c.limiter.mu.Lock()
+	c.working += n
+	c.since = time.Now()
+	c.limiter.mu.Unlock()
+	c.limiter.notify()
+}
+
+// grace returns the time that c may wait for its client while other connections
 // wait for a place. limit is the period of connLimiter.graceFor.
 func (c *trackedConn) grace(limit time.Duration) time.Duration {
-	switch {
-	case c.state == sendingResponse:
-		return max(limit, minTransferGrace)
-	case c.receivedBytes && c.limiter.tls && !c.served:
-		return max(limit, minTransferGrace) // a TLS handshake takes a round trip
-	case c.served && !c.limiter.tls:
-		return 0 // idle between requests
+	if c.idle && !(c.limiter.tls && c.receivedBytes) {
+		return max(limit, minRequestGrace)
 	}
-	// This includes idle HTTP/2 connections: the client may still send frames about
-	// a response that it is reading. Closing a socket with unread data resets the
-	// connection, and the client loses that response.
-	return max(limit, minRequestGrace)
+	// With TLS this includes the handshake and idle connections. An HTTP/2 client
+	// may still send frames about a response that it is reading. Closing a socket
+	// with unread data resets the connection, and the client loses that response.
+	return max(limit, minTransferGrace)
 }
 
 type trackedConnKey struct{}
@@ -128,18 +117,41 @@ func underlying(conn net.Conn) *trackedConn {
 	return c
 }
 
-// trackSend calls send, which writes a complete response to w. The connection is
-// in state sendingResponse until the kernel has accepted all of it. Closing the
-// connection after that loses no data.
-func trackSend(w http.ResponseWriter, r *http.Request, send func()) {
-	c := trackedConnOf(r)
-	if c == nil {
-		send()
-		return
-	}
-	c.setState(sendingResponse)
-	send()
-	if http.NewResponseController(w).Flush() == nil {
-		c.setState(awaitingRequest)
-	}
+// trackHandler returns a handler that records when next works. It does not work
+// while it writes, because a write can wait for the client: for socket buffer
+// space, or for the flow control window of an HTTP/2 stream.
+func trackHandler(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		c := trackedConnOf(r)
+		if c == nil {
+			next.ServeHTTP(w, r)
+			return
+		}
+		c.addWorking(1)
+		defer c.addWorking(-1)
+		next.ServeHTTP(trackedWriter{w, c}, r)
+	})
 }
+
+// A trackedWriter is the response writer of a handler that works.
+type trackedWriter struct {
+	http.ResponseWriter
+	conn *trackedConn
+}
+
+// Write implements [io.Writer].
+func (w trackedWriter) Write(p []byte) (int, error) {
+	w.conn.addWorking(-1)
+	defer w.conn.addWorking(1)
+	return w.ResponseWriter.Write(p)
+}
+
+// FlushError sends what has been written. [http.ResponseController] calls it.
+func (w trackedWriter) FlushError() error {
+	w.conn.addWorking(-1)
+	defer w.conn.addWorking(1)
+	return http.NewResponseController(w.ResponseWriter).Flush()
+}
+
+// Unwrap returns the writer for [http.ResponseController].
+func (w trackedWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
