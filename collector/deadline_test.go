@@ -28,7 +28,7 @@ func (c *fakeSource) Walk(_ context.Context, snap *platform.Snapshot) error {
 	for _, s := range snap.Samples {
 		want[s.PID] = s.Want
 	}
-	snap.Samples, snap.Partial, snap.HidePID, snap.Unreported, snap.Unresponsive = nil, false, false, 0, 0
+	snap.Samples, snap.Incomplete, snap.HidePID, snap.Unreported, snap.Unresponsive = nil, false, false, 0, 0
 	snap.Now, snap.TicksPerSecond = 1e6, 100
 	for pid := 1; pid <= c.size; pid++ {
 		snap.Samples = append(snap.Samples, platform.Sample{
@@ -66,7 +66,7 @@ func (c *fakeSource) ExitIdentity(*platform.Exit, platform.IdentityFields) platf
 
 func (c *fakeSource) Kind() (platform.Kind, error) { return platform.KindProcfs, nil }
 
-func (c *fakeSource) ExitsPending() <-chan struct{} { return nil }
+func (c *fakeSource) ExitsReady() <-chan struct{} { return nil }
 
 // rules parses rules without the key process_names.
 func rules(t *testing.T, config string) *grouping.Config {
@@ -110,7 +110,7 @@ type slowSource struct{ fakeSource }
 func (s *slowSource) Walk(ctx context.Context, snap *platform.Snapshot) error {
 	err := s.fakeSource.Walk(ctx, snap)
 	<-ctx.Done()
-	snap.Partial = true
+	snap.Incomplete = true
 	return err
 }
 
@@ -188,7 +188,7 @@ func TestScrapeAfterShortenedWalk(t *testing.T) {
 	src := &fakeSource{size: 2, onWalk: func(snap *platform.Snapshot) {
 		if walks++; walks == 1 {
 			<-waiting.waits // until the second scrape has joined
-			snap.Partial = true
+			snap.Incomplete = true
 		}
 	}}
 	c := New(Options{
@@ -243,7 +243,7 @@ func TestPartialScrapes(t *testing.T) {
 		{name: "complete", success: 1},
 		{name: "hidden processes", onWalk: func(snap *platform.Snapshot) { snap.HidePID = true }},
 		{name: "unresponsive process", onWalk: func(snap *platform.Snapshot) { snap.Unresponsive = 1 }, success: 1},
-		{name: "walk ends at the deadline", onWalk: func(snap *platform.Snapshot) { snap.Partial = true }, partial: 1},
+		{name: "walk ends at the deadline", onWalk: func(snap *platform.Snapshot) { snap.Incomplete = true }, partial: 1},
 		{name: "walk fails", err: io.ErrUnexpectedEOF},
 	}
 	src := &fakeSource{size: 2}

@@ -52,12 +52,12 @@ func scrapeMetrics() []exporterMetric {
 			help: "1 if the last scrape listed the processes before its deadline and without hidepid, else 0.",
 			note: "Values that were read are exported even if it is 0.",
 			collect: single(func(w *walk) float64 {
-				return indicator(w.err == nil, !w.isPartial(), !w.health.HidePID)
+				return indicator(w.err == nil, !w.isIncomplete(), !w.health.HidePID)
 			})},
 		{name: exporterNamespace + "scrape_partial", kind: gauge, always: true,
 			help:    "1 if the deadline ended the last scrape early, otherwise 0.",
 			note:    "If it is 1, `namedprocess_exporter_scrape_success` is 0.",
-			collect: single(func(w *walk) float64 { return indicator(w.isPartial()) })},
+			collect: single(func(w *walk) float64 { return indicator(w.isIncomplete()) })},
 		{name: exporterNamespace + "proc_visibility", kind: gauge,
 			help:    "Whether processes of other users are visible (1) or /proc is mounted with hidepid (0).",
 			collect: single(func(w *walk) float64 { return indicator(!w.health.HidePID) })},

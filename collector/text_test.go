@@ -80,9 +80,9 @@ func TestText(t *testing.T) {
 	walk.groups = []grouping.Group{{
 		Name: special, ExitsKnown: true, Known: math.MaxUint16, Counted: math.MaxUint16, Procs: 999_999, Counters: usage,
 		WorstFDRatio: 1. / 3, SmapsAge: math.NaN(), OldestStart: 1_700_000_000,
-		Threads:    []grouping.Thread{{Name: special, Counters: usage, Counted: math.MaxUint16}},
+		Threads:    []grouping.ThreadName{{Name: special, Counters: usage, Counted: math.MaxUint16}},
 		WChans:     []grouping.WChan{{Name: special, Count: 3}},
-		Exits:      []grouping.Exit{{Reason: "killed", Code: "SIGKILL", Count: 1}},
+		Exits:      []grouping.ExitCount{{Reason: "killed", Code: "SIGKILL", Count: 1}},
 		Unreadable: []grouping.UnreadableField{{Field: platform.FieldIO, Procs: 1}},
 	}}
 	check("special values and characters")
@@ -123,9 +123,9 @@ func TestTextAllocations(t *testing.T) {
 		for i := range groups {
 			walk.groups = append(walk.groups, grouping.Group{
 				Name: strconv.Itoa(i), ExitsKnown: true, Known: math.MaxUint16, Counted: math.MaxUint16, Procs: 1,
-				Threads: []grouping.Thread{{Name: "a", Counted: math.MaxUint16}, {Name: "b", Counted: math.MaxUint16}},
+				Threads: []grouping.ThreadName{{Name: "a", Counted: math.MaxUint16}, {Name: "b", Counted: math.MaxUint16}},
 				WChans:  []grouping.WChan{{Name: "do_poll", Count: 3}},
-				Exits:   []grouping.Exit{{Reason: "exited", Code: "0", Count: 1}},
+				Exits:   []grouping.ExitCount{{Reason: "exited", Code: "0", Count: 1}},
 			})
 		}
 		return testing.AllocsPerRun(20, func() {

@@ -9,7 +9,7 @@ import (
 
 // threadFamilies returns the families with one series per thread name.
 func threadFamilies() []family {
-	perName := func(name string, kind prometheus.ValueType, help string, collect func(*grouping.Thread, emit), labels ...string) family {
+	perName := func(name string, kind prometheus.ValueType, help string, collect func(*grouping.ThreadName, emit), labels ...string) family {
 		return family{
 			name: namespace + name, kind: kind, labels: append([]string{"threadname"}, labels...), help: help, threadName: true,
 			collect: func(g *grouping.Group, put emit) {
@@ -21,16 +21,16 @@ func threadFamilies() []family {
 	}
 	return []family{
 		perName("thread_count", gauge, "Number of threads with this name in multithreaded processes (/proc/PID/task).",
-			func(t *grouping.Thread, put emit) { put(float64(t.Count), labelValues{t.Name}) }),
+			func(t *grouping.ThreadName, put emit) { put(float64(t.Count), labelValues{t.Name}) }),
 		perName("thread_cpu_seconds_total", counter,
 			"CPU time in seconds of threads with this name in multithreaded processes (/proc/PID/task/TID/stat).",
-			func(t *grouping.Thread, put emit) {
+			func(t *grouping.ThreadName, put emit) {
 				put(seconds(t.UserNanos), labelValues{t.Name, "user"})
 				put(seconds(t.SystemNanos), labelValues{t.Name, "system"})
 			}, "mode"),
 		perName("thread_io_bytes_total", counter,
 			"Bytes read from and written to storage by threads with this name in multithreaded processes (/proc/PID/task/TID/io).",
-			func(t *grouping.Thread, put emit) {
+			func(t *grouping.ThreadName, put emit) {
 				if t.Counted&platform.FieldIO != 0 {
 					put(float64(t.ReadBytes), labelValues{t.Name, "read"})
 					put(float64(t.WriteBytes), labelValues{t.Name, "write"})
@@ -38,13 +38,13 @@ func threadFamilies() []family {
 			}, "iomode"),
 		perName("thread_major_page_faults_total", counter,
 			"Major page faults of threads with this name in multithreaded processes (/proc/PID/task/TID/stat).",
-			func(t *grouping.Thread, put emit) { put(float64(t.MajorFaults), labelValues{t.Name}) }),
+			func(t *grouping.ThreadName, put emit) { put(float64(t.MajorFaults), labelValues{t.Name}) }),
 		perName("thread_minor_page_faults_total", counter,
 			"Minor page faults of threads with this name in multithreaded processes (/proc/PID/task/TID/stat).",
-			func(t *grouping.Thread, put emit) { put(float64(t.MinorFaults), labelValues{t.Name}) }),
+			func(t *grouping.ThreadName, put emit) { put(float64(t.MinorFaults), labelValues{t.Name}) }),
 		perName("thread_context_switches_total", counter,
 			"Context switches of threads with this name in multithreaded processes (/proc/PID/task/TID/status).",
-			func(t *grouping.Thread, put emit) {
+			func(t *grouping.ThreadName, put emit) {
 				put(float64(t.VoluntarySwitches), labelValues{t.Name, "voluntary"})
 				put(float64(t.NonvoluntarySwitches), labelValues{t.Name, "nonvoluntary"})
 			}, "ctxswitchtype"),

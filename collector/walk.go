@@ -24,9 +24,9 @@ type walk struct {
 	families []*dto.MetricFamily // nil until a scrape needs them
 }
 
-// isPartial reports whether the deadline expired before everything was read. If
+// isIncomplete reports whether the deadline expired before everything was read. If
 // the walk failed, health belongs to the walk before.
-func (w *walk) isPartial() bool { return w.overdue || w.err == nil && w.health.Incomplete }
+func (w *walk) isIncomplete() bool { return w.overdue || w.err == nil && w.health.Incomplete }
 
 // join waits for the running walk, or starts one. If ctx ends first, it returns a
 // substitute without groups and the walk continues for the next scrape. If a
@@ -81,10 +81,10 @@ func (c *Collector) overdue(ctx context.Context) *walk {
 // Run starts a walk whenever the number of pending exits reaches the limit of the
 // source, until ctx ends. It returns at once if the source has no exit events.
 func (c *Collector) Run(ctx context.Context) {
-	pending := c.tracker.ExitsPending()
-	for pending != nil {
+	ready := c.tracker.ExitsReady()
+	for ready != nil {
 		select {
-		case <-pending:
+		case <-ready:
 			w, _ := c.begin(ctx)
 			c.wait(ctx, w)
 		case <-ctx.Done():

@@ -90,8 +90,8 @@ func (r *record) advanceStat(s *platform.Sample) (d Counters) {
 	}
 	known := r.have&platform.FieldStat != 0
 	r.have |= platform.FieldStat
-	cpu := counterReader{known, r.countFromStart, cpuCounters, &r.decreased}
-	faults := counterReader{known, r.countFromStart, faultCounters, &r.decreased}
+	cpu := counterDelta{known, r.countFromStart, cpuCounters, &r.decreased}
+	faults := counterDelta{known, r.countFromStart, faultCounters, &r.decreased}
 	d.UserNanos, d.SystemNanos = cpu.cpuDifference(&r.base, s.UserNanos, s.SystemNanos)
 	d.MinorFaults = faults.difference(&r.base.MinorFaults, s.MinorFaults)
 	d.MajorFaults = faults.difference(&r.base.MajorFaults, s.MajorFaults)
@@ -101,21 +101,21 @@ func (r *record) advanceStat(s *platform.Sample) (d Counters) {
 // advanceOthers sets the differences of all other counters of the process in d.
 func (r *record) advanceOthers(s *platform.Sample, d *Counters) {
 	if s.Have&platform.FieldIO != 0 {
-		io := counterReader{r.have&platform.FieldIO != 0, r.countFromStart, ioCounters, &r.decreased}
+		io := counterDelta{r.have&platform.FieldIO != 0, r.countFromStart, ioCounters, &r.decreased}
 		d.ReadBytes = io.difference(&r.base.ReadBytes, s.ReadBytes)
 		d.WriteBytes = io.difference(&r.base.WriteBytes, s.WriteBytes)
 	}
 	if s.Have&platform.FieldStatus != 0 {
-		switches := counterReader{r.have&platform.FieldStatus != 0, r.countFromStart, switchCounters, &r.decreased}
+		switches := counterDelta{r.have&platform.FieldStatus != 0, r.countFromStart, switchCounters, &r.decreased}
 		d.VoluntarySwitches = switches.difference(&r.base.VoluntarySwitches, s.VoluntarySwitches)
 		d.NonvoluntarySwitches = switches.difference(&r.base.NonvoluntarySwitches, s.NonvoluntarySwitches)
 	}
 	if s.Have&platform.FieldRunWait != 0 {
-		wait := counterReader{r.have&platform.FieldRunWait != 0, r.countFromStart, 0, &r.decreased}
+		wait := counterDelta{r.have&platform.FieldRunWait != 0, r.countFromStart, 0, &r.decreased}
 		d.RunWaitNanos = wait.difference(&r.base.RunWaitNanos, s.RunWaitNanos)
 	}
 	if s.Have&platform.FieldBlockWait != 0 {
-		wait := counterReader{r.have&platform.FieldBlockWait != 0, r.countFromStart, 0, &r.decreased}
+		wait := counterDelta{r.have&platform.FieldBlockWait != 0, r.countFromStart, 0, &r.decreased}
 		d.BlockWaitNanos = wait.difference(&r.base.BlockWaitNanos, s.BlockWaitNanos)
 	}
 }

@@ -17,7 +17,7 @@ func (t *Tracker) accountTasks(r *record, s *platform.Sample, d *Counters) {
 		}
 		if now.Have&platform.FieldTaskUsage != 0 {
 			if n.group == nil || n.group.removed || n.comm != now.Comm {
-				n.comm, n.group = now.Comm, t.threadGroup(r.group, now.Comm)
+				n.comm, n.group = now.Comm, t.threadsNamed(r.group, now.Comm)
 			}
 			n.group.count++
 			n.group.total.add(&difference)
@@ -65,22 +65,22 @@ func (t *Tracker) alignTasks(r *record, s *platform.Sample) {
 func (n *task) advance(now *platform.Task, decreased *counterSet) (d Counters) {
 	var lower, compared counterSet
 	if now.Have&platform.FieldStatus != 0 {
-		switches := counterReader{n.have&platform.FieldStatus != 0, n.countFromStart, switchCounters, &lower}
+		switches := counterDelta{n.have&platform.FieldStatus != 0, n.countFromStart, switchCounters, &lower}
 		d.VoluntarySwitches = switches.difference(&n.base.VoluntarySwitches, now.VoluntarySwitches)
 		d.NonvoluntarySwitches = switches.difference(&n.base.NonvoluntarySwitches, now.NonvoluntarySwitches)
 		compared |= switchCounters
 	}
 	if now.Have&platform.FieldTaskUsage != 0 {
 		known := n.have&platform.FieldTaskUsage != 0
-		cpu := counterReader{known, n.countFromStart, cpuCounters, &lower}
-		faults := counterReader{known, n.countFromStart, faultCounters, &lower}
+		cpu := counterDelta{known, n.countFromStart, cpuCounters, &lower}
+		faults := counterDelta{known, n.countFromStart, faultCounters, &lower}
 		d.UserNanos, d.SystemNanos = cpu.cpuDifference(&n.base, now.UserNanos, now.SystemNanos)
 		d.MinorFaults = faults.difference(&n.base.MinorFaults, now.MinorFaults)
 		d.MajorFaults = faults.difference(&n.base.MajorFaults, now.MajorFaults)
 		compared |= cpuCounters | faultCounters
 	}
 	if now.Have&platform.FieldIO != 0 {
-		io := counterReader{n.have&platform.FieldIO != 0, n.countFromStart, ioCounters, &lower}
+		io := counterDelta{n.have&platform.FieldIO != 0, n.countFromStart, ioCounters, &lower}
 		d.ReadBytes = io.difference(&n.base.ReadBytes, now.ReadBytes)
 		d.WriteBytes = io.difference(&n.base.WriteBytes, now.WriteBytes)
 		compared |= ioCounters

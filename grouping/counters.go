@@ -28,8 +28,8 @@ func (c *Counters) addSwitches(d *Counters) {
 	c.NonvoluntarySwitches += d.NonvoluntarySwitches
 }
 
-// A counterReader computes the differences of counters of one kind.
-type counterReader struct {
+// A counterDelta computes the differences of counters of one kind.
+type counterDelta struct {
 	known          bool // a value was read before
 	countFromStart bool // the first value counts in full
 	kind           counterSet
@@ -40,7 +40,7 @@ type counterReader struct {
 // new value. A counter that is read for the first time counts from 0 with
 // countFromStart, else not at all. A counter that decreased counts again when it
 // exceeds its highest value.
-func (c counterReader) difference(base *uint64, now uint64) uint64 {
+func (c counterDelta) difference(base *uint64, now uint64) uint64 {
 	before := *base
 	if !c.known {
 		*base = now
@@ -63,7 +63,7 @@ func (c counterReader) difference(base *uint64, now uint64) uint64 {
 // to base. Their sum is the increase of the CPU time, which a source knows exactly. The
 // kernel estimates the division, and another source, or the exit event, may divide
 // otherwise than the sample before.
-func (c counterReader) cpuDifference(base *Counters, user, system uint64) (userIncrease, systemIncrease uint64) {
+func (c counterDelta) cpuDifference(base *Counters, user, system uint64) (userIncrease, systemIncrease uint64) {
 	if c.known && user == base.UserNanos && system == base.SystemNanos {
 		return 0, 0 // most processes and threads are idle
 	}

@@ -7,19 +7,19 @@ import (
 	"github.com/seed57308aee/process_exporter/platform"
 )
 
-// An Exit counts the processes of a group that exited with one status.
-type Exit struct {
+// An ExitCount counts the processes of a group that exited with one status.
+type ExitCount struct {
 	Reason string // a reason of [platform.Exit.Reason]
 	Code   string // exit status, or name of the signal
 	Count  uint64
 }
 
-// An exitStatus is the key of an [Exit] in its group.
+// An exitStatus is the key of an [ExitCount] in its group.
 type exitStatus struct{ reason, code string }
 
-// A pendingExit is a process that is gone and whose exit event, with its last
+// An awaitedExit is a process that is gone and whose exit event, with its last
 // counters, has not arrived.
-type pendingExit struct {
+type awaitedExit struct {
 	record
 	at uint64 // ticks after boot of the walk that missed it
 }
@@ -32,7 +32,7 @@ const exitEventTimeout = 60
 // awaitExit keeps the record of a process that is gone until its exit event.
 func (t *Tracker) awaitExit(r *record) {
 	if t.lastWalk.bpf && !r.kernelThread {
-		t.pendingExits[r.id] = pendingExit{record: *r, at: t.snap.Now}
+		t.awaitedExits[r.id] = awaitedExit{record: *r, at: t.snap.Now}
 	}
 }
 
@@ -49,10 +49,10 @@ func (t *Tracker) accountExits() {
 		clear(t.exited) // for the garbage collector
 		clear(t.exitIndex)
 	}
-	for id, p := range t.pendingExits {
+	for id, p := range t.awaitedExits {
 		if t.snap.Now-p.at > exitEventTimeout*t.snap.TicksPerSecond {
 			t.droppedStart = max(t.droppedStart, id.Start)
-			delete(t.pendingExits, id)
+			delete(t.awaitedExits, id)
 		}
 	}
 }
@@ -64,7 +64,7 @@ func (t *Tracker) identifyExits() {
 	t.exited = slices.Grow(t.exited[:0], len(exits))[:len(exits)]
 	for i := range exits {
 		e := &exits[i]
-		t.exited[i] = t.takePendingExit(e)
+		t.exited[i] = t.takeRecord(e)
 		t.exitIndex[e.PID] = i
 	}
 	for i := range exits {
@@ -78,23 +78,23 @@ func (t *Tracker) identifyExits() {
 	}
 }
 
-// takePendingExit returns the record of an exited process, or a new record if no
+// takeRecord returns the record of an exited process, or a new record if no
 // walk has seen the process.
-func (t *Tracker) takePendingExit(e *platform.Exit) record {
-	if r, ok := t.takePending(e.ID); ok {
+func (t *Tracker) takeRecord(e *platform.Exit) record {
+	if r, ok := t.takeAwaited(e.ID); ok {
 		return r
 	}
-	return record{id: e.ID, countFromStart: t.isUnknown(&e.Sample), bpf: true}
+	return record{id: e.ID, countFromStart: t.startedUnseen(&e.Sample), bpf: true}
 }
 
-// takePending removes a record from pendingExits. Its group may have been removed
+// takeAwaited removes a record from awaitedExits. Its group may have been removed
 // since, because it was empty.
-func (t *Tracker) takePending(id platform.ID) (record, bool) {
-	p, ok := t.pendingExits[id]
+func (t *Tracker) takeAwaited(id platform.ID) (record, bool) {
+	p, ok := t.awaitedExits[id]
 	if !ok {
 		return record{}, false
 	}
-	delete(t.pendingExits, id)
+	delete(t.awaitedExits, id)
 	if r := &p.record; r.group != nil && t.groups[r.group.key] != r.group {
 		r.leaveGroup()
 		r.identity = identityMissing
@@ -141,12 +141,12 @@ func (t *Tracker) accountExit(r *record, e *platform.Exit) {
 }
 
 // exitCounts returns the exits of a group, sorted.
-func (g *groupState) exitCounts() []Exit {
-	out := make([]Exit, 0, len(g.exits))
+func (g *groupState) exitCounts() []ExitCount {
+	out := make([]ExitCount, 0, len(g.exits))
 	for status, n := range g.exits {
-		out = append(out, Exit{status.reason, status.code, n})
+		out = append(out, ExitCount{status.reason, status.code, n})
 	}
-	slices.SortFunc(out, func(a, b Exit) int {
+	slices.SortFunc(out, func(a, b ExitCount) int {
 		return cmp.Or(cmp.Compare(a.Reason, b.Reason), cmp.Compare(a.Code, b.Code))
 	})
 	return out

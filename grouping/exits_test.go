@@ -93,7 +93,7 @@ func TestExitEventTimeout(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if n := len(tr.pendingExits); n != 0 {
-		t.Errorf("got %d pending exits after %d seconds, want 0", n, exitEventTimeout)
+	if n := len(tr.awaitedExits); n != 0 {
+		t.Errorf("got %d awaited exits after %d seconds, want 0", n, exitEventTimeout)
 	}
 }

@@ -35,9 +35,9 @@ type Group struct {
 	// ExitsKnown says that the source reports process starts and exits: the next
 	// three fields are valid.
 	ExitsKnown bool
-	Starts     uint64 // processes that joined by their start or by execve(2)
-	Exits      []Exit // processes that exited
-	OOMKills   uint64 // exited processes that the OOM killer has killed
+	Starts     uint64      // processes that joined by their start or by execve(2)
+	Exits      []ExitCount // processes that exited
+	OOMKills   uint64      // exited processes that the OOM killer has killed
 
 	// Known has the fields below that were read of at least one process. In a group
 	// without processes all fields are known, and 0.
@@ -56,7 +56,7 @@ type Group struct {
 	States        [NumStates]int // threads by state
 
 	WChans     []WChan           // threads by the kernel function in which they sleep
-	Threads    []Thread          // threads by name, of processes with at least two
+	Threads    []ThreadName      // threads by name, of processes with at least two
 	Unreadable []UnreadableField // processes of which a field could not be read
 }
 
@@ -66,8 +66,8 @@ type WChan struct {
 	Count int
 }
 
-// A Thread is the resource usage of the threads of one name in one group.
-type Thread struct {
+// A ThreadName is the resource usage of the threads of one name in one group.
+type ThreadName struct {
 	Name  string
 	Count int
 	Counters
@@ -112,7 +112,7 @@ type groupState struct {
 	top              topProcesses
 	total            Counters
 	counted          platform.Fields
-	threads          map[string]*threadGroup // by label
+	threads          map[string]*namedThreads // by label
 	starts, oomKills uint64
 	exits            map[exitStatus]uint64
 
@@ -122,9 +122,9 @@ type groupState struct {
 	oldestSmaps uint64  // ticks after boot
 }
 
-// A threadGroup is the state that the Tracker keeps of the threads of one name in
+// namedThreads is the state that the Tracker keeps of the threads of one name in
 // one group.
-type threadGroup struct {
+type namedThreads struct {
 	name    string
 	count   int // threads in this update
 	total   Counters
@@ -141,7 +141,7 @@ func newGroup(m *Match) *groupState {
 	}
 	return &groupState{
 		name: m.Group, labels: m.Labels, key: GroupKey(m.Group, m.Labels),
-		threads: make(map[string]*threadGroup), exits: make(map[exitStatus]uint64),
+		threads: make(map[string]*namedThreads), exits: make(map[exitStatus]uint64),
 	}
 }
 

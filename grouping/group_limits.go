@@ -56,9 +56,9 @@ func (t *Tracker) removeGroup(g *groupState) {
 	}
 }
 
-// threadGroup returns the threads of one name in a group, or those of OtherName above
+// threadsNamed returns the threads of one name in a group, or those of OtherName above
 // a limit.
-func (t *Tracker) threadGroup(g *groupState, comm string) *threadGroup {
+func (t *Tracker) threadsNamed(g *groupState, comm string) *namedThreads {
 	label := processName(comm)
 	if tg := g.threads[label]; tg != nil {
 		return tg
@@ -70,7 +70,7 @@ func (t *Tracker) threadGroup(g *groupState, comm string) *threadGroup {
 			return tg
 		}
 	}
-	tg := &threadGroup{name: label}
+	tg := &namedThreads{name: label}
 	g.threads[label] = tg
 	t.limits.threadNames++
 	return tg
@@ -83,15 +83,15 @@ func (t *Tracker) atThreadNameLimit(g *groupState) bool {
 
 // threadTotals returns the thread names of a group that have threads now. The other
 // names keep their totals until a limit is reached.
-func (t *Tracker) threadTotals(g *groupState) []Thread {
+func (t *Tracker) threadTotals(g *groupState) []ThreadName {
 	if len(g.threads) == 0 {
 		return nil
 	}
-	out := make([]Thread, 0, len(g.threads))
+	out := make([]ThreadName, 0, len(g.threads))
 	full := t.atThreadNameLimit(g)
 	for label, tg := range g.threads {
 		if tg.count > 0 {
-			out = append(out, Thread{Name: tg.name, Count: tg.count, Counters: tg.total, Counted: tg.counted})
+			out = append(out, ThreadName{Name: tg.name, Count: tg.count, Counters: tg.total, Counted: tg.counted})
 		} else if full {
 			delete(g.threads, label)
 			t.limits.threadNames--

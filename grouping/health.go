@@ -28,5 +28,5 @@ func (h *Health) setReads(snap *platform.Snapshot, hidden, partial int) {
 	h.HiddenTotal += uint64(hidden)
 	h.PartialTotal += uint64(partial)
 	h.Unreported, h.Unresponsive, h.HidePID = snap.Unreported, snap.Unresponsive, snap.HidePID
-	h.Incomplete = h.Incomplete || snap.Partial
+	h.Incomplete = h.Incomplete || snap.Incomplete
 }

@@ -22,9 +22,9 @@ func (t *Tracker) relabel(names []string) {
 	for i := range t.records {
 		t.records[i].followMerge()
 	}
-	for id, p := range t.pendingExits {
+	for id, p := range t.awaitedExits {
 		p.followMerge()
-		t.pendingExits[id] = p
+		t.awaitedExits[id] = p
 	}
 }
 
@@ -71,7 +71,7 @@ func (t *Tracker) mergeGroups(to, from *groupState) {
 	for _, tg := range from.threads {
 		same := to.threads[tg.name]
 		if same == nil {
-			same = &threadGroup{name: tg.name}
+			same = &namedThreads{name: tg.name}
 			to.threads[tg.name] = same
 			t.limits.threadNames++
 		}

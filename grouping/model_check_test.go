@@ -167,7 +167,7 @@ func (m *model) checkState() error {
 	if len(t.records) != len(t.snap.Samples) || len(t.exitIndex) != 0 {
 		return fmt.Errorf("got %d records of %d samples, %d exits left", len(t.records), len(t.snap.Samples), len(t.exitIndex))
 	}
-	for id, p := range t.pendingExits {
+	for id, p := range t.awaitedExits {
 		if t.snap.Now-p.at > exitEventTimeout*modelHertz {
 			return fmt.Errorf("process %v is still waiting for its exit event after %d ticks", id, t.snap.Now-p.at)
 		}

@@ -31,7 +31,7 @@ func (s *modelSource) Walk(_ context.Context, snap *platform.Snapshot) error {
 		return errModel
 	}
 	snap.Now, snap.TicksPerSecond, snap.BootTime = s.now, modelHertz, time.Unix(0, 0)
-	snap.Hidden, snap.Partial, snap.Exits = 0, false, nil
+	snap.Hidden, snap.Incomplete, snap.Exits = 0, false, nil
 	snap.Source = string(platform.KindBPF)
 	if s.procfs {
 		snap.Source = string(platform.KindProcfs)
@@ -47,7 +47,7 @@ func (s *modelSource) Walk(_ context.Context, snap *platform.Snapshot) error {
 		switch {
 		case p.missed:
 		case s.procfs && (notReached || p.hidden&platform.FieldStat != 0):
-			snap.Partial = snap.Partial || notReached
+			snap.Incomplete = snap.Incomplete || notReached
 			if known {
 				s.keepUnread(snap, p, prev)
 			} else if !notReached {

@@ -72,7 +72,7 @@ type task struct {
 	countFromStart bool       // its usage before the first sample counts
 	decreased      counterSet // counters that were lower when they were read last
 	comm           string
-	group          *threadGroup // nil if not determined yet
+	group          *namedThreads // nil if not determined yet
 	have           platform.Fields
 	base           Counters
 }

@@ -55,7 +55,7 @@ func (s *replaySource) ExitIdentity(e *platform.Exit, _ platform.IdentityFields)
 
 func (s *replaySource) Kind() (platform.Kind, error) { return platform.KindBPF, nil }
 
-func (s *replaySource) ExitsPending() <-chan struct{} { return nil }
+func (s *replaySource) ExitsReady() <-chan struct{} { return nil }
 
 func (s *replaySource) Close() error { return nil }
 

@@ -21,7 +21,7 @@ func (t *Tracker) summarize() []Group {
 	t.matches.reset()
 	for i := range t.records {
 		r, s := &t.records[i], &t.snap.Samples[i]
-		notReached := s.Have == 0 && t.snap.Partial // at the deadline, which is no read error
+		notReached := s.Have == 0 && t.snap.Incomplete // at the deadline, which is no read error
 		if s.Have&platform.FieldStat == 0 && !notReached {
 			hidden++
 		}
@@ -165,7 +165,7 @@ func (v *Group) addWChan(wchan string) {
 }
 
 // copy returns a copy of the group that later updates do not change.
-func (g *groupState) copy(t *Tracker, threads []Thread) Group {
+func (g *groupState) copy(t *Tracker, threads []ThreadName) Group {
 	snap := &t.snap
 	out := g.gauges
 	out.Name, out.Labels, out.Rule, out.Expect, out.GroupChanges = g.name, g.labels, g.rule, g.expect, g.groupChanges

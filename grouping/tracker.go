@@ -48,8 +48,8 @@ type Tracker struct {
 	lastWalk     walkInfo
 	firstWalk    uint64 // ticks after boot at which the first walk began
 
-	pendingExits map[platform.ID]pendingExit // processes that are gone and whose exit event is missing
-	droppedStart uint64                      // latest start of a process that was dropped from pendingExits
+	awaitedExits map[platform.ID]awaitedExit // processes that are gone and whose exit event is missing
+	droppedStart uint64                      // latest start of a process that was dropped from awaitedExits
 	exited       []record                    // exited[i] belongs to snap.Exits[i] during accountExits
 	exitIndex    map[int]int                 // index in exited by PID; empty outside of accountExits
 
@@ -77,7 +77,7 @@ func NewTracker(src platform.Source, m Matcher, o Options) *Tracker {
 		src:          src,
 		opts:         o,
 		groups:       make(map[string]*groupState),
-		pendingExits: make(map[platform.ID]pendingExit),
+		awaitedExits: make(map[platform.ID]awaitedExit),
 		exitIndex:    make(map[int]int),
 	}
 	t.useMatcher(m)
@@ -92,9 +92,9 @@ func (t *Tracker) SetMatcher(m Matcher) {
 	t.next = m
 }
 
-// ExitsPending returns a channel that receives when an Update is due to drain exit
+// ExitsReady returns a channel that receives when an Update is due to drain exit
 // events; see [platform.Source].
-func (t *Tracker) ExitsPending() <-chan struct{} { return t.src.ExitsPending() }
+func (t *Tracker) ExitsReady() <-chan struct{} { return t.src.ExitsReady() }
 
 // Kind returns the kind of the source in use; see [platform.Source].
 func (t *Tracker) Kind() (platform.Kind, error) { return t.src.Kind() }
@@ -183,11 +183,11 @@ func (t *Tracker) alignRecords() {
 // from before the first walk is not counted. A process that started later is counted
 // from its start, unless an earlier walk found it.
 func (t *Tracker) newRecord(s *platform.Sample) record {
-	if r, ok := t.takePending(s.ID); ok {
+	if r, ok := t.takeAwaited(s.ID); ok {
 		r.matchAgain(s.PPID) // the rules may have been replaced since
 		return r
 	}
-	return record{id: s.ID, countFromStart: t.lastWalk.number > 1 && t.isUnknown(s), kernelThread: s.Kernel, bpf: t.lastWalk.bpf}
+	return record{id: s.ID, countFromStart: t.lastWalk.number > 1 && t.startedUnseen(s), kernelThread: s.Kernel, bpf: t.lastWalk.bpf}
 }
 
 // applyNextMatcher replaces the Matcher with that of SetMatcher, and marks every
@@ -207,10 +207,10 @@ func (t *Tracker) applyNextMatcher() {
 	}
 }
 
-// isUnknown reports whether no walk can have found a process before. The first walk
+// startedUnseen reports whether no walk can have found a process before. The first walk
 // found all processes that had started before it. A process that started before one
-// that was dropped from pendingExits may have been dropped as well.
-func (t *Tracker) isUnknown(s *platform.Sample) bool {
+// that was dropped from awaitedExits may have been dropped as well.
+func (t *Tracker) startedUnseen(s *platform.Sample) bool {
 	return s.Start >= t.firstWalk && s.Start > t.droppedStart
 }
 

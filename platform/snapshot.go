@@ -17,7 +17,7 @@ type Snapshot struct {
 	HidePID        bool      // the process file system hides processes of other users (hidepid)
 	Unreported     int       // processes that /proc lists and the BPF programs do not report
 	Unresponsive   int       // processes that were skipped because a read of their files blocks
-	Partial        bool      // the deadline ended the walk early: the remaining Samples have no measurement
+	Incomplete     bool      // the deadline ended the walk early: the remaining Samples have no measurement
 
 	Source         string // kind of the source: "procfs" or "bpf"
 	Exits          []Exit // processes reaped since the last walk, in that order, if the Source reports them
@@ -42,7 +42,7 @@ func (s *Snapshot) begin(pids []int) {
 		s.arenas[s.arena] = nil
 	}
 	s.arenas[s.arena] = s.arenas[s.arena][:0]
-	s.Hidden, s.HidePID, s.Unreported, s.Unresponsive, s.Partial = 0, false, 0, 0, false
+	s.Hidden, s.HidePID, s.Unreported, s.Unresponsive, s.Incomplete = 0, false, 0, 0, false
 	s.Samples = alignByPID(s.Samples, pids, samplePID, func(pid int) Sample { return Sample{ID: ID{PID: pid}} })
 }
 

@@ -8,7 +8,7 @@ import (
 	"github.com/seed57308aee/process_exporter/procfs"
 )
 
-// A Source reads processes. It is not safe for concurrent use, except ExitsPending.
+// A Source reads processes. It is not safe for concurrent use, except ExitsReady.
 //
 // A local user can make reads of the files of a process block without limit. No method
 // waits for such a read longer than about 50 ms: it skips the process until the read
@@ -16,7 +16,7 @@ import (
 type Source interface {
 	// Walk finds all live processes, and reads the wanted parts of known processes. It
 	// omits processes that exit during the walk, without an error. When ctx ends, Walk
-	// returns the Samples that it has and sets Partial. An error means that no process
+	// returns the Samples that it has and sets Incomplete. An error means that no process
 	// could be listed.
 	Walk(ctx context.Context, snap *Snapshot) error
 
@@ -43,10 +43,10 @@ type Source interface {
 	// although [Options.Kind] allowed BPF, reason says why BPF is not in use.
 	Kind() (kind Kind, reason error)
 
-	// ExitsPending returns a channel that receives when so many processes have exited
+	// ExitsReady returns a channel that receives when so many processes have exited
 	// since the last Walk that the next one should come soon, before exit events are
 	// lost. It is nil if the Source does not report exits. Any goroutine may call it.
-	ExitsPending() <-chan struct{}
+	ExitsReady() <-chan struct{}
 
 	// Close releases the resources of the Source.
 	Close() error

@@ -19,20 +19,20 @@ type processKey struct {
 // exits, when the kernel still knows its names, and its parent reaps it, after which its
 // counters are final. A process between the two steps is pending.
 type exitLog struct {
-	times   *timeConverter
-	page    uint64 // bytes
-	batch   bpf.Batch
-	pending map[processKey]*pendingExit
-	zombies map[ID]*pendingExit // index of pending, nil until it is needed
+	times    *timeConverter
+	page     uint64 // bytes
+	batch    bpf.Batch
+	unreaped map[processKey]*unreapedExit
+	zombies  map[ID]*unreapedExit // index of unreaped, nil until it is needed
 
-	exits        []Exit         // reaped since the last walk
-	reported     []*pendingExit // parallel to exits
-	keepReported bool           // the last walk failed, so that its exits were not delivered
-	free         []*pendingExit // for reuse
+	exits        []Exit          // reaped since the last walk
+	reported     []*unreapedExit // parallel to exits
+	keepReported bool            // the last walk failed, so that its exits were not delivered
+	reusable     []*unreapedExit // for reuse
 }
 
-// A pendingExit holds what is known about a process that has exited, or has called execve.
-type pendingExit struct {
+// An unreapedExit holds what is known about a process that has exited, or has called execve.
+type unreapedExit struct {
 	Exit
 	exited   uint64 // clock ticks after boot; 0 if the process has only called execve
 	updated  uint64 // time of the last event, in clock ticks after boot
@@ -40,7 +40,7 @@ type pendingExit struct {
 }
 
 func newExitLog(times *timeConverter, page uint64) exitLog {
-	return exitLog{times: times, page: page, pending: make(map[processKey]*pendingExit)}
+	return exitLog{times: times, page: page, unreaped: make(map[processKey]*unreapedExit)}
 }
 
 // takeExits reads the exit events since the last walk.
@@ -68,7 +68,7 @@ func (l *exitLog) begin() {
 		return
 	}
 	l.exits = l.exits[:0]
-	l.free = append(l.free, l.reported[:min(len(l.reported), maxFreeExits-len(l.free))]...)
+	l.reusable = append(l.reusable, l.reported[:min(len(l.reported), maxReusableExits-len(l.reusable))]...)
 	clear(l.reported)
 	l.reported = l.reported[:0]
 }
@@ -77,10 +77,10 @@ func (l *exitLog) begin() {
 // an exiting process has no command line any more: that of its last execve remains.
 func (l *exitLog) addIdentity(r *bpf.IdentityRecord, now uint64) {
 	key := processKey{r.Tgid, r.Start}
-	e := l.pending[key]
+	e := l.unreaped[key]
 	if e == nil {
-		e = l.newPending()
-		l.pending[key] = e
+		e = l.newUnreaped()
+		l.unreaped[key] = e
 	}
 	if r.ArgsLen > 0 || e.ExecID != r.ExecId+1 {
 		e.Args = e.Args[:0]
@@ -109,37 +109,37 @@ func (e *Exit) setFinalUsage(u *bpf.Usage, flags uint32) {
 // addFree reports a process that was reaped.
 func (l *exitLog) addFree(r *bpf.FreeRecord) {
 	key := processKey{r.Tgid, r.Start}
-	e := l.pending[key]
+	e := l.unreaped[key]
 	if e == nil { // it exited before the programs were loaded, the event was lost, or it has expired
-		e = l.newPending()
+		e = l.newUnreaped()
 		e.ID = l.times.id(int32(r.Tgid), r.Start)
 	}
-	delete(l.pending, key)
+	delete(l.unreaped, key)
 	e.ExecID, e.EventLost = r.ExecId+1, r.Flags&bpf.EventLost != 0
 	e.setFinalUsage(&r.Usage, r.Flags)
 	e.Status, e.OOMKilled, e.PeakResidentBytes = r.ExitCode, r.OomKilled != 0, r.PeakRss*l.page
 	l.report(e)
 }
 
-// maxFreeExits is the maximum number of pendingExits that are kept for reuse.
-const maxFreeExits = 4096
+// maxReusableExits is the maximum number of unreapedExits that are kept for reuse.
+const maxReusableExits = 4096
 
-// newPending returns a pendingExit, with the memory of a reported one if possible.
-func (l *exitLog) newPending() *pendingExit {
-	last := len(l.free) - 1
+// newUnreaped returns an unreapedExit, with the memory of a reported one if possible.
+func (l *exitLog) newUnreaped() *unreapedExit {
+	last := len(l.reusable) - 1
 	if last < 0 {
-		return new(pendingExit)
+		return new(unreapedExit)
 	}
-	e := l.free[last]
-	l.free[last] = nil
-	l.free = l.free[:last]
-	*e = pendingExit{Exit: Exit{Args: e.Args[:0]}, lastComm: cmp.Or(e.Comm, e.lastComm)}
+	e := l.reusable[last]
+	l.reusable[last] = nil
+	l.reusable = l.reusable[:last]
+	*e = unreapedExit{Exit: Exit{Args: e.Args[:0]}, lastComm: cmp.Or(e.Comm, e.lastComm)}
 	return e
 }
 
 // report adds a process to the Exits. Its memory is reused after the next walk, until which
 // the Exits are valid.
-func (l *exitLog) report(e *pendingExit) {
+func (l *exitLog) report(e *unreapedExit) {
 	l.exits = append(l.exits, e.Exit)
 	l.reported = append(l.reported, e)
 }
@@ -153,11 +153,11 @@ const exitTimeoutTicks = 200
 // counters that they had when their last thread exited.
 func (b *bpfSource) expireExits(snap *Snapshot) {
 	l := &b.exitLog
-	for key, e := range l.pending {
+	for key, e := range l.unreaped {
 		if e.exited == 0 || snap.Now < e.exited+exitTimeoutTicks || snap.contains(e.ID) { // running, recent or a zombie
 			continue
 		}
-		delete(l.pending, key)
+		delete(l.unreaped, key)
 		l.report(e)
 		if b.programs != nil {
 			b.programs.Forget(key.tgid, key.start)
@@ -172,12 +172,12 @@ func (b *bpfSource) expireExits(snap *Snapshot) {
 // second the kernel reaps them late. Recent entries stay too: the exit event of such a
 // process may come next.
 func (l *exitLog) expireRunning(snap *Snapshot) {
-	if len(l.pending) < 1024+2*len(snap.Samples) {
+	if len(l.unreaped) < 1024+2*len(snap.Samples) {
 		return
 	}
-	for key, e := range l.pending {
+	for key, e := range l.unreaped {
 		if e.exited == 0 && snap.Now >= e.updated+exitTimeoutTicks && !snap.contains(e.ID) {
-			delete(l.pending, key)
+			delete(l.unreaped, key)
 		}
 	}
 }
@@ -192,8 +192,8 @@ func (s *Snapshot) contains(id ID) bool {
 // be thousands of them.
 func (l *exitLog) zombie(id ID) *Exit {
 	if l.zombies == nil {
-		l.zombies = make(map[ID]*pendingExit, len(l.pending))
-		for _, e := range l.pending {
+		l.zombies = make(map[ID]*unreapedExit, len(l.unreaped))
+		for _, e := range l.unreaped {
 			l.zombies[e.ID] = e
 		}
 	}

@@ -39,7 +39,7 @@ type bpfSource struct {
 	processes []*bpf.Process // in the memory of scanner, parallel to scanned
 	threads   []*bpf.Thread  // in the memory of scanner
 	prev      Sample
-	groups    []threadGroup
+	groups    []multithreaded
 	wchans    wchanSchedule
 	reads     []procRead
 }
@@ -118,8 +118,8 @@ func (b *bpfSource) Kind() (Kind, error) {
 	return KindBPF, nil
 }
 
-// ExitsPending implements Source.
-func (b *bpfSource) ExitsPending() <-chan struct{} {
+// ExitsReady implements Source.
+func (b *bpfSource) ExitsReady() <-chan struct{} {
 	if b.failed.Load() {
 		return nil
 	}
@@ -217,7 +217,7 @@ func (b *bpfSource) readAll(snap *Snapshot) error {
 		state.activity, state.threads = activity{}, nil
 		*s = b.sample(p, prev)
 		if p.Threads > 1 { // assignThreads completes it
-			b.groups = append(b.groups, newThreadGroup(i, p, prev))
+			b.groups = append(b.groups, newMultithreaded(i, p, prev))
 			continue
 		}
 		s.setUsage(&p.Usage, p.Flags, prev)

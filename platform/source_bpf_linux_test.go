@@ -121,8 +121,8 @@ func TestBPFFailureUsesProcfs(t *testing.T) {
 	if at := snap.Index(1); at < 0 || snap.Samples[at].Have&FieldStatus == 0 {
 		t.Error("process 1 is missing in the walk that switched to /proc")
 	}
-	if src.ExitsPending() != nil {
-		t.Error("got a channel from ExitsPending, want nil")
+	if src.ExitsReady() != nil {
+		t.Error("got a channel from ExitsReady, want nil")
 	}
 }
 
@@ -156,7 +156,7 @@ func TestBPFWithoutDescriptors(t *testing.T) {
 	})
 	restore()
 	walkAll(t, src, &snap)
-	if kind, reason := src.Kind(); kind != KindBPF || snap.Source != string(KindBPF) || src.ExitsPending() == nil {
+	if kind, reason := src.Kind(); kind != KindBPF || snap.Source != string(KindBPF) || src.ExitsReady() == nil {
 		t.Errorf("got kind %s, reason %v, a walk of %s; want %s", kind, reason, snap.Source, KindBPF)
 	}
 	reported := func() (n int) {

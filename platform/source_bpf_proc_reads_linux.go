@@ -110,7 +110,7 @@ func (b *bpfSource) runReads(ctx context.Context, snap *Snapshot) {
 	for next := 0; next < len(b.reads); {
 		w := b.worker()
 		if w == nil || ctx.Err() != nil {
-			snap.Partial = true
+			snap.Incomplete = true
 			return
 		}
 		from := next
@@ -121,7 +121,7 @@ func (b *bpfSource) runReads(ctx context.Context, snap *Snapshot) {
 			b.states.replaceArenas()
 			next++
 		} else if next < len(b.reads) { // deadline
-			snap.Partial = true
+			snap.Incomplete = true
 			break
 		}
 	}

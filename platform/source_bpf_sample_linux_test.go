@@ -65,7 +65,7 @@ func TestThreadOrder(t *testing.T) {
 		{Pid: 60, Threads: 2, ExitedRuntime: 7, Usage: bpf.Usage{Runtime: 10 + 7}},
 	} {
 		snap.Samples[i] = b.sample(&p, nil)
-		b.groups = append(b.groups, newThreadGroup(i, &p, nil))
+		b.groups = append(b.groups, newMultithreaded(i, &p, nil))
 	}
 	b.threads = []*bpf.Thread{
 		thread(60, 40, 100, 6), // read before its process, may have exited in between

@@ -9,8 +9,8 @@ import (
 	"github.com/seed57308aee/process_exporter/platform/bpf"
 )
 
-// A threadGroup assembles the Sample of a process with several threads.
-type threadGroup struct {
+// multithreaded assembles the Sample of a process with several threads.
+type multithreaded struct {
 	sample        int    // index
 	found         int    // threads
 	old           []Task // of the last walk
@@ -23,8 +23,8 @@ type threadGroup struct {
 	known bool   // prev is valid
 }
 
-func newThreadGroup(sample int, p *bpf.Process, prev *Sample) threadGroup {
-	g := threadGroup{sample: sample, usage: p.Usage, flags: p.Flags, exitedRuntime: p.ExitedRuntime}
+func newMultithreaded(sample int, p *bpf.Process, prev *Sample) multithreaded {
+	g := multithreaded{sample: sample, usage: p.Usage, flags: p.Flags, exitedRuntime: p.ExitedRuntime}
 	if prev != nil {
 		g.prev, g.known, g.old = *prev, true, prev.Tasks
 	}
@@ -75,7 +75,7 @@ func (b *bpfSource) assignThreads(snap *Snapshot) {
 }
 
 // finishGroup completes the Sample of a process whose threads were all added.
-func (b *bpfSource) finishGroup(snap *Snapshot, g *threadGroup) {
+func (b *bpfSource) finishGroup(snap *Snapshot, g *multithreaded) {
 	s := &snap.Samples[g.sample]
 	var prev *Sample
 	if g.known {
@@ -95,7 +95,7 @@ func (b *bpfSource) finishGroup(snap *Snapshot, g *threadGroup) {
 // No thread counts twice: a thread with a lower TID is read before its process and may have
 // exited in between, so that its usage is also among that of the exited threads. It is left
 // out if any thread has exited in between.
-func (g *threadGroup) add(t *bpf.Thread, pid int) {
+func (g *multithreaded) add(t *bpf.Thread, pid int) {
 	switch {
 	case int(t.Tid) == pid:
 		return
@@ -119,7 +119,7 @@ func (g *threadGroup) add(t *bpf.Thread, pid int) {
 
 // lastTask returns the Task of the thread in the last walk, or nil. start is its start time
 // in clock ticks after boot.
-func (g *threadGroup) lastTask(t *bpf.Thread, start uint64) *Task {
+func (g *multithreaded) lastTask(t *bpf.Thread, start uint64) *Task {
 	for len(g.old) > 0 && g.old[0].TID < int(t.Tid) {
 		g.old = g.old[1:]
 	}

@@ -34,8 +34,8 @@ func TestWalkResumesAfterDeadline(t *testing.T) {
 			return err == nil
 		})
 		cancel()
-		if err := <-ended; err != nil || !snap.Partial {
-			t.Fatalf("got error %v, Partial %v; want nil, true", err, snap.Partial)
+		if err := <-ended; err != nil || !snap.Incomplete {
+			t.Fatalf("got error %v, Incomplete %v; want nil, true", err, snap.Incomplete)
 		}
 		_ = writer.Close()
 		eventually(t, func() bool { return !src.quarantine.contains(pid, 0) })
@@ -50,8 +50,8 @@ func TestWalkResumesAfterDeadline(t *testing.T) {
 		t.Errorf("got processes %v read by a walk that started after 11 and ended at 10, want 12", got)
 	}
 	walk(t, src, &snap, FieldStat)
-	if got := readPIDs(&snap); !slices.Equal(got, []int{10, 11, 12}) || snap.Partial {
-		t.Errorf("got processes %v read without a deadline, Partial %v; want all, false", got, snap.Partial)
+	if got := readPIDs(&snap); !slices.Equal(got, []int{10, 11, 12}) || snap.Incomplete {
+		t.Errorf("got processes %v read without a deadline, Incomplete %v; want all, false", got, snap.Incomplete)
 	}
 }
 
@@ -118,8 +118,8 @@ func TestWalkDeadline(t *testing.T) {
 	if err := src.Walk(ctx, &snap); err != nil {
 		t.Fatal(err)
 	}
-	if !snap.Partial || len(snap.Samples) != 3 {
-		t.Fatalf("got Partial %v and %d Samples, want true and 3", snap.Partial, len(snap.Samples))
+	if !snap.Incomplete || len(snap.Samples) != 3 {
+		t.Fatalf("got Incomplete %v and %d Samples, want true and 3", snap.Incomplete, len(snap.Samples))
 	}
 	for _, s := range snap.Samples {
 		if s.Have != 0 || s.Start == 0 {
@@ -128,12 +128,12 @@ func TestWalkDeadline(t *testing.T) {
 	}
 }
 
-// TestCompleteDeadline checks that Complete sets Partial if it has no time.
+// TestCompleteDeadline checks that Complete sets Incomplete if it has no time.
 func TestCompleteDeadline(t *testing.T) {
 	src := openSource(t, threeProcesses(t).Root)
 	var snap Snapshot
-	if err := src.Walk(context.Background(), &snap); err != nil || snap.Partial {
-		t.Fatalf("got error %v, Partial %v of a walk without deadline", err, snap.Partial)
+	if err := src.Walk(context.Background(), &snap); err != nil || snap.Incomplete {
+		t.Fatalf("got error %v, Incomplete %v of a walk without deadline", err, snap.Incomplete)
 	}
 	for i := range snap.Samples {
 		snap.Samples[i].Want = everything
@@ -141,10 +141,10 @@ func TestCompleteDeadline(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
 	src.Complete(ctx, &snap)
-	if !snap.Partial || snap.Samples[0].Have != FieldStat {
-		t.Errorf("got Partial %v, Have %b, want true and stat only", snap.Partial, snap.Samples[0].Have)
+	if !snap.Incomplete || snap.Samples[0].Have != FieldStat {
+		t.Errorf("got Incomplete %v, Have %b, want true and stat only", snap.Incomplete, snap.Samples[0].Have)
 	}
-	if walk(t, src, &snap, everything); snap.Partial || snap.Samples[0].Have != everything {
-		t.Errorf("got Partial %v, Have %b of the next walk, want everything", snap.Partial, snap.Samples[0].Have)
+	if walk(t, src, &snap, everything); snap.Incomplete || snap.Samples[0].Have != everything {
+		t.Errorf("got Incomplete %v, Have %b of the next walk, want everything", snap.Incomplete, snap.Samples[0].Have)
 	}
 }

@@ -78,8 +78,8 @@ func openProcfs(o Options) (*procfsSource, error) {
 // Kind implements Source.
 func (s *procfsSource) Kind() (Kind, error) { return KindProcfs, s.bpfError }
 
-// ExitsPending implements Source: /proc does not report exits.
-func (s *procfsSource) ExitsPending() <-chan struct{} { return nil }
+// ExitsReady implements Source: /proc does not report exits.
+func (s *procfsSource) ExitsReady() <-chan struct{} { return nil }
 
 // Close implements Source.
 func (s *procfsSource) Close() error { return s.mount.Close() }
@@ -156,7 +156,7 @@ func (s *procfsSource) walkRange(ctx context.Context, snap *Snapshot, next, end,
 		}
 	}
 	if next < end {
-		snap.Partial = true
+		snap.Incomplete = true
 		if s.resumePID == 0 {
 			s.resumePID = s.pids[next]
 		}
@@ -177,7 +177,7 @@ func (s *procfsSource) Complete(ctx context.Context, snap *Snapshot) {
 	for next := 0; next < len(snap.Samples); {
 		w := s.worker()
 		if w == nil || ctx.Err() != nil {
-			snap.Partial = true
+			snap.Incomplete = true
 			return
 		}
 		from := next

@@ -155,9 +155,9 @@ func TestManyUnresponsiveProcesses(t *testing.T) {
 				t.Fatal(err)
 			}
 			s := snap.Samples[snap.Index(99)]
-			if s.Have&FieldStat == 0 || snap.Partial || len(snap.Samples) != count+1 || snap.Unresponsive != count {
-				t.Errorf("got %d Samples, %d unresponsive, Partial %v, the other process %+v; want %d, %d, false",
-					len(snap.Samples), snap.Unresponsive, snap.Partial, s, count+1, count)
+			if s.Have&FieldStat == 0 || snap.Incomplete || len(snap.Samples) != count+1 || snap.Unresponsive != count {
+				t.Errorf("got %d Samples, %d unresponsive, Incomplete %v, the other process %+v; want %d, %d, false",
+					len(snap.Samples), snap.Unresponsive, snap.Incomplete, s, count+1, count)
 			}
 			for _, b := range blocked {
 				b.unblock()
@@ -208,13 +208,13 @@ func TestMaxBlockedReads(t *testing.T) {
 	if err := src.Walk(context.Background(), &snap); err != nil {
 		t.Fatal(err)
 	}
-	if !snap.Partial || snap.Unresponsive != maxBlockedReads || len(snap.Samples) != maxBlockedReads+2 {
-		t.Errorf("got Partial %v, %d unresponsive, %d Samples; want true, %d, %d",
-			snap.Partial, snap.Unresponsive, len(snap.Samples), maxBlockedReads, maxBlockedReads+2)
+	if !snap.Incomplete || snap.Unresponsive != maxBlockedReads || len(snap.Samples) != maxBlockedReads+2 {
+		t.Errorf("got Incomplete %v, %d unresponsive, %d Samples; want true, %d, %d",
+			snap.Incomplete, snap.Unresponsive, len(snap.Samples), maxBlockedReads, maxBlockedReads+2)
 	}
-	if err := src.Walk(context.Background(), &snap); err != nil || !snap.Partial || len(snap.Samples) != maxBlockedReads+2 {
-		t.Errorf("got error %v, Partial %v, %d Samples of the next walk; want nil, true, %d",
-			err, snap.Partial, len(snap.Samples), maxBlockedReads+2)
+	if err := src.Walk(context.Background(), &snap); err != nil || !snap.Incomplete || len(snap.Samples) != maxBlockedReads+2 {
+		t.Errorf("got error %v, Incomplete %v, %d Samples of the next walk; want nil, true, %d",
+			err, snap.Incomplete, len(snap.Samples), maxBlockedReads+2)
 	}
 	for _, b := range blocked[:maxBlockedReads] {
 		if !b.unblock() {

@@ -116,7 +116,7 @@ func (c *namedSource) ExitIdentity(*platform.Exit, platform.IdentityFields) plat
 
 func (c *namedSource) Kind() (platform.Kind, error) { return platform.KindProcfs, nil }
 
-func (c *namedSource) ExitsPending() <-chan struct{} { return nil }
+func (c *namedSource) ExitsReady() <-chan struct{} { return nil }
 
 // hostileParts are texts that may break parsers, terminals, pages and queries.
 var hostileParts = []string{

@@ -148,7 +148,7 @@ func (s *snapshot) group(g *grouping.Group) Group {
 
 // addDetail sets the fields that only reports about one name contain.
 func (s *snapshot) addDetail(out *Group, g *grouping.Group) {
-	before := make(map[string]*grouping.Thread)
+	before := make(map[string]*grouping.ThreadName)
 	if old := s.prev[g.Key()]; old != nil {
 		for i := range old.Threads {
 			before[old.Threads[i].Name] = &old.Threads[i]
