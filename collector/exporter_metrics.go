@@ -78,7 +78,7 @@ func processMetrics() []exporterMetric {
 			collect: single(func(w *walk) float64 { return float64(w.health.Unresponsive) })},
 		{name: exporterNamespace + "unreported_processes", kind: gauge,
 			help:    "Number of processes that /proc lists and the BPF programs do not report.",
-			note:    "Checked in the first scrapes, then after every 64 scrapes. Always 0 with the source `procfs`.",
+			note:    "Checked in the first two scrapes, then every 1024 scrapes. Always 0 with the source `procfs`.",
 			collect: single(func(w *walk) float64 { return float64(w.health.Unreported) })},
 		{name: exporterNamespace + "unidentified_processes", kind: gauge,
 			help:    "Number of processes that rules cannot match because their name or command line is unreadable.",

@@ -18,7 +18,7 @@ type unreportedCheck struct {
 }
 
 // unreportedInterval is the number of walks from one check to the next.
-const unreportedInterval = 64
+const unreportedInterval = 1024
 
 // begin lists the processes if a walk of a check follows.
 func (c *unreportedCheck) begin(r *procfs.Reader, walk uint64) {
