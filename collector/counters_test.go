@@ -10,7 +10,7 @@ import (
 	"github.com/seed57308aee/process_exporter/test/procfstree"
 )
 
-// The tests of this file check counters and gauges. The tests TestTrap* are cases in
+// The tests of this file check counters and gauges. The tests TestCompatibility* are cases in
 // which a successor of ncabatoff/process-exporter is likely to differ from it.
 
 const groupG = "- {name: g, comm: [g]}"
@@ -48,7 +48,7 @@ func gWithThreads(ths ...procfstree.Thread) procfstree.Process {
 	})
 }
 
-func TestTrapCounters(t *testing.T) { runScenarios(t, trapCounterScenarios) }
+func TestCompatibilityCounters(t *testing.T) { runScenarios(t, compatibilityScenarios) }
 
 var userSecondsG = seriesG("cpu_seconds_total", "mode", "user")
 var voluntaryG = seriesG("context_switches_total", "ctxswitchtype", "voluntary")
@@ -74,7 +74,7 @@ func withReads(n uint64, broken ...string) procfstree.Process {
 	return processG(func(p *procfstree.Process) { p.ReadBytes, p.Broken = n, broken })
 }
 
-var trapCounterScenarios = []scenario{
+var compatibilityScenarios = []scenario{
 	{
 		name:  "usage before the first walk does not count",
 		setup: setup{config: groupG, opts: withChildren},
@@ -390,7 +390,7 @@ var trapCounterScenarios = []scenario{
 	},
 }
 
-func TestTrapTwoScrapers(t *testing.T) {
+func TestCompatibilityTwoScrapers(t *testing.T) {
 	alone := newFixture(t, setup{config: groupG, opts: withChildren}, gWithCPU(0))
 	both := newFixture(t, setup{config: groupG, opts: withChildren}, gWithCPU(0))
 	second := both.reg
@@ -407,8 +407,8 @@ func TestTrapTwoScrapers(t *testing.T) {
 	}
 }
 
-// TestTrapNamesNotUTF8 checks names of processes and threads that are not UTF-8.
-func TestTrapNamesNotUTF8(t *testing.T) {
+// TestCompatibilityNamesNotUTF8 checks names of processes and threads that are not UTF-8.
+func TestCompatibilityNamesNotUTF8(t *testing.T) {
 	a, b := gWithThreads(
 		procfstree.Thread{},
 		procfstree.Thread{TID: 11, Comm: "caf\xe9", Start: 11},

@@ -33,7 +33,7 @@ func single(value func(*walk) float64) func(*walk, emit) {
 // exporterMetrics returns the table of all metrics about scrapes, walks and
 // rules.
 func exporterMetrics() []exporterMetric {
-	return append(append(scrapeMetrics(), processMetrics()...), ruleMetrics()...)
+	return append(append(scrapeMetrics(), coverageMetrics()...), ruleMetrics()...)
 }
 
 func scrapeMetrics() []exporterMetric {
@@ -70,7 +70,7 @@ func scrapeMetrics() []exporterMetric {
 	}
 }
 
-func processMetrics() []exporterMetric {
+func coverageMetrics() []exporterMetric {
 	return []exporterMetric{
 		{name: exporterNamespace + "unresponsive_processes", kind: gauge,
 			help:    "Number of processes whose /proc reads block.",

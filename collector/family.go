@@ -100,7 +100,7 @@ func (f family) withNote(note string) family {
 // families returns the table of all metric families of groups.
 func families() []family {
 	all := usageFamilies()
-	all = append(all, fileFamilies()...)
+	all = append(all, descriptorAndThreadFamilies()...)
 	all = append(all, memoryFamilies()...)
 	all = append(all, statesFamily(), wchanFamily())
 	all = append(all, threadFamilies()...)
@@ -108,6 +108,6 @@ func families() []family {
 	all = append(all, lifecycleFamilies()...)
 	all = append(all, expectedFamily())
 	all = append(all, groupChangesFamily())
-	all = append(all, processFamilies()...)
+	all = append(all, topFamilies()...)
 	return append(all, unreadableFamily())
 }

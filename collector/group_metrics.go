@@ -63,8 +63,8 @@ func usageFamilies() []family {
 	}
 }
 
-// fileFamilies returns the gauges of file descriptors, start time and threads.
-func fileFamilies() []family {
+// descriptorAndThreadFamilies returns the gauges of file descriptors, start time and threads.
+func descriptorAndThreadFamilies() []family {
 	return []family{
 		gaugeFamily("open_filedesc", platform.FieldFDs, "Number of open file descriptors (entries of /proc/PID/fd).",
 			func(g *grouping.Group) float64 { return float64(g.FDs) }).
@@ -204,8 +204,8 @@ func groupChangesFamily() family {
 	}
 }
 
-// processFamilies returns the gauges of single processes.
-func processFamilies() []family {
+// topFamilies returns the gauges of single processes.
+func topFamilies() []family {
 	top := func(name, help string, members func(*grouping.Group) []grouping.Member) family {
 		return family{name: "namedprocess_process_" + name, kind: gauge, labels: []string{"pid", "comm"}, help: help, note: onlyTop,
 			collect: func(g *grouping.Group, put emit) {

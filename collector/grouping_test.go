@@ -11,7 +11,7 @@ import (
 )
 
 // The tests of this file check which process joins which group, and when. The tests
-// TestTrap* are cases in which a successor of ncabatoff/process-exporter is likely to
+// TestCompatibility* are cases in which a successor of ncabatoff/process-exporter is likely to
 // differ from it.
 
 // proc returns a process that started at the clock tick pid.
@@ -25,7 +25,7 @@ func startedAt(ticks uint64, p procfstree.Process) procfstree.Process {
 	return p
 }
 
-func TestTrapChildren(t *testing.T) {
+func TestCompatibilityChildren(t *testing.T) {
 	const systemd = "- {name: systemd, comm: [systemd]}"
 	tests := []struct {
 		name   string
@@ -68,7 +68,7 @@ func TestTrapChildren(t *testing.T) {
 	}
 }
 
-func TestTrapChildrenStayAfterParentExits(t *testing.T) {
+func TestCompatibilityChildrenStayAfterParentExits(t *testing.T) {
 	f := newFixture(t, setup{config: "- {name: g, comm: [sup]}", opts: withChildren},
 		proc(1, 0, "init", "init"), proc(100, 1, "sup", "sup"), proc(101, 100, "sh", "sh"),
 		proc(102, 101, "sleep", "sleep"), startedAt(103, proc(50, 102, "x", "x")))
@@ -87,7 +87,7 @@ func executed(p procfstree.Process, comm string, args ...string) procfstree.Proc
 	return p
 }
 
-func TestTrapExec(t *testing.T) {
+func TestCompatibilityExec(t *testing.T) {
 	java := "- {name: java, comm: [java]}"
 	tests := []struct {
 		name          string
@@ -134,7 +134,7 @@ func TestTrapExec(t *testing.T) {
 	}
 }
 
-func TestTrapExecKeepsCountersOfBothGroups(t *testing.T) {
+func TestCompatibilityExecKeepsCountersOfBothGroups(t *testing.T) {
 	p := proc(10, 1, "bash", "bash")
 	p.UTime = 1000
 	f := newFixture(t, setup{config: "- {name: '{{.Comm}}', cmdline: ['.+']}", opts: withChildren}, p)
@@ -152,7 +152,7 @@ func TestTrapExecKeepsCountersOfBothGroups(t *testing.T) {
 	})
 }
 
-func TestTrapReusedPID(t *testing.T) {
+func TestCompatibilityReusedPID(t *testing.T) {
 	p := proc(10, 1, "g", "g")
 	p.UTime = 5000
 	f := newFixture(t, setup{config: "- {name: g, comm: [g]}", opts: withChildren}, p)
@@ -165,7 +165,7 @@ func TestTrapReusedPID(t *testing.T) {
 	f.want(f.scrape(), map[string]float64{seriesG("cpu_seconds_total", "mode", "user"): 5, seriesG("num_procs"): 1})
 }
 
-func TestTrapForkBeforeExec(t *testing.T) {
+func TestCompatibilityForkBeforeExec(t *testing.T) {
 	f := newFixture(t, setup{
 		config: "- {name: g, cmdline: ['^parent']}\n- {name: child, comm: [child]}",
 		opts:   withChildren,
@@ -194,10 +194,10 @@ func TestYoungProcessIsIdentifiedTwice(t *testing.T) {
 	}
 }
 
-// TestTrapClockSteps sets the clock forward or back, and then corrects it. A process
+// TestCompatibilityClockSteps sets the clock forward or back, and then corrects it. A process
 // that is known, and one that starts then, keep their identity, although by the wall
 // clock the second one may have started before the first walk.
-func TestTrapClockSteps(t *testing.T) {
+func TestCompatibilityClockSteps(t *testing.T) {
 	for _, step := range []int64{-86400, -3600, -1, 1, 3600} {
 		t.Run(strconv.FormatInt(step, 10), func(t *testing.T) {
 			old := proc(10, 1, "old", "old")

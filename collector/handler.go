@@ -22,8 +22,8 @@ const (
 	causeEncoding  = "encoding"
 )
 
-// Groups are the metrics of groups. [Collector] implements it.
-type Groups interface {
+// GroupMetrics are the metrics of groups. [Collector] implements it.
+type GroupMetrics interface {
 	Gatherer(ctx context.Context) prometheus.Gatherer
 	EachFamily(ctx context.Context, use func(*dto.MetricFamily) error) error
 	EachText(ctx context.Context, use func(name string, lines []byte) error) error
@@ -33,7 +33,7 @@ type Groups interface {
 // gatherer, sorted by name, in the format and encoding that the client accepts.
 // It is safe for concurrent use.
 type Handler struct {
-	groups Groups
+	groups GroupMetrics
 	other  prometheus.Gatherer
 	log    *slog.Logger
 	errors *prometheus.CounterVec
@@ -41,7 +41,7 @@ type Handler struct {
 
 // NewHandler returns a Handler of groups and other. Their metrics must have
 // different names.
-func NewHandler(groups Groups, other prometheus.Gatherer, log *slog.Logger) *Handler {
+func NewHandler(groups GroupMetrics, other prometheus.Gatherer, log *slog.Logger) *Handler {
 	h := &Handler{groups: groups, other: other, log: log, errors: prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "promhttp_metric_handler_errors_total", // as the handler of the client library
 		Help: "Total number of internal errors encountered by the promhttp metric handler.",

@@ -78,9 +78,9 @@ func (c *Collector) overdue(ctx context.Context) *walk {
 	}
 }
 
-// Run starts a walk whenever the number of pending exits reaches the limit of the
+// WalkOnExits starts a walk whenever the number of pending exits reaches the limit of the
 // source, until ctx ends. It returns at once if the source has no exit events.
-func (c *Collector) Run(ctx context.Context) {
+func (c *Collector) WalkOnExits(ctx context.Context) {
 	ready := c.tracker.ExitsReady()
 	for ready != nil {
 		select {

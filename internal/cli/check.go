@@ -27,10 +27,10 @@ func checkCommand() command {
 	}
 	return command{
 		CommandLine: config.CommandLine{
-			Command: "check",
-			Args:    "[FILE]",
-			Help:    "Check a rule file and try it on this machine. Exits 1 after a warning or error.",
-			Groups:  append([]config.FlagGroup{{Title: "Check", Add: flags}}, config.RuleFlags()...),
+			Command:  "check",
+			Args:     "[FILE]",
+			Help:     "Check a rule file and try it on this machine. Exits 1 after a warning or error.",
+			Sections: append([]config.FlagSection{{Title: "Check", Add: flags}}, config.RuleFlags()...),
 		},
 		notes: readsProcNote,
 		run: func(ctx context.Context, s *config.Settings, args []string, w io.Writer) error {
@@ -43,7 +43,7 @@ func checkCommand() command {
 				return fmt.Errorf("unexpected argument %q: check takes one file", args[1])
 			case len(args) == 1:
 				s.ConfigPath = args[0]
-				if err := s.ValidateRules(); err != nil {
+				if err := s.FinishRuleFlags(); err != nil {
 					return err
 				}
 			}

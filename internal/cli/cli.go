@@ -84,7 +84,7 @@ func runDaemon(ctx context.Context, args []string, stdout, stderr io.Writer) err
 	case s.Manual:
 		return printManual(stdout)
 	}
-	if err := daemon.Validate(s); err != nil {
+	if err := daemon.ValidateTelemetryPath(s); err != nil {
 		return err
 	}
 	switch {

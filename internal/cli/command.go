@@ -62,7 +62,7 @@ func runCommand(ctx context.Context, name string, args []string, stdout io.Write
 		_, err := io.WriteString(stdout, c.Usage(c.notes))
 		return err
 	}
-	if err := s.ValidateRules(); err != nil {
+	if err := s.FinishRuleFlags(); err != nil {
 		return err
 	}
 	return c.run(ctx, s, rest, stdout)

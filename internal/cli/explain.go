@@ -31,10 +31,10 @@ func explainCommand() command {
 	}
 	return command{
 		CommandLine: config.CommandLine{
-			Command: "explain",
-			Args:    "PID|NAME...",
-			Help:    "Show which rule assigns each process to its group, and why.",
-			Groups:  append([]config.FlagGroup{{Title: "Explain", Add: flags}}, config.RuleFlags()...),
+			Command:  "explain",
+			Args:     "PID|NAME...",
+			Help:     "Show which rule assigns each process to its group, and why.",
+			Sections: append([]config.FlagSection{{Title: "Explain", Add: flags}}, config.RuleFlags()...),
 		},
 		notes: "NAME is a process name, a first argument (argv[0]) or its base name.\n" + readsProcNote,
 		run: func(ctx context.Context, s *config.Settings, args []string, w io.Writer) error {

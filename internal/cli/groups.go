@@ -53,9 +53,9 @@ func groupsCommand() command {
 	}
 	return command{
 		CommandLine: config.CommandLine{
-			Command: "groups",
-			Help:    "Print the groups of this machine and their resource use.",
-			Groups:  append([]config.FlagGroup{{Title: "Groups", Add: flags}}, config.RuleFlags()...),
+			Command:  "groups",
+			Help:     "Print the groups of this machine and their resource use.",
+			Sections: append([]config.FlagSection{{Title: "Groups", Add: flags}}, config.RuleFlags()...),
 		},
 		notes: readsProcNote,
 		run: func(ctx context.Context, s *config.Settings, args []string, w io.Writer) error {

@@ -18,7 +18,7 @@ func usage() string {
 	}
 	fmt.Fprintf(&b, "  %-34s %s\n", "help [COMMAND]", "Print this help, or the flags of a command.")
 	b.WriteString("\nFlags have one dash or two. To disable a switch, write --no-threads or -threads=false.\n")
-	return config.Serve().Usage(b.String())
+	return config.DaemonCommandLine().Usage(b.String())
 }
 
 // printUsage prints the help text of the program.

@@ -16,7 +16,7 @@ import (
 // inspectCommand is "process_exporter inspect". It reads processes with the
 // privileges of the user and needs no running exporter.
 func inspectCommand() command {
-	in := &inspect.Report{By: config.Program + " " + version.Version}
+	in := &inspect.Reporter{By: config.Program + " " + version.Version}
 	var attrs string
 	flags := func(app *kingpin.Application, _ *config.Settings) {
 		app.Flag("json", "Print one JSON document, with the names and units of psutil.").BoolVar(&in.JSON)
@@ -28,10 +28,10 @@ func inspectCommand() command {
 	}
 	return command{
 		CommandLine: config.CommandLine{
-			Command: "inspect",
-			Args:    "PID|NAME...",
-			Help:    "Print all details of processes.",
-			Groups:  []config.FlagGroup{{Title: "Inspect", Add: flags}},
+			Command:  "inspect",
+			Args:     "PID|NAME...",
+			Help:     "Print all details of processes.",
+			Sections: []config.FlagSection{{Title: "Inspect", Add: flags}},
 		},
 		notes: "NAME is a process name (comm).\n",
 		run: func(ctx context.Context, _ *config.Settings, args []string, w io.Writer) error {

@@ -43,9 +43,9 @@ func topCommand() command {
 	}
 	return command{
 		CommandLine: config.CommandLine{
-			Command: "top",
-			Help:    "Show the groups of this machine, or of a remote exporter, in the terminal.",
-			Groups:  append([]config.FlagGroup{{Title: "Top", Add: flags}}, config.RuleFlags()...),
+			Command:  "top",
+			Help:     "Show the groups of this machine, or of a remote exporter, in the terminal.",
+			Sections: append([]config.FlagSection{{Title: "Top", Add: flags}}, config.RuleFlags()...),
 		},
 		run: func(ctx context.Context, s *config.Settings, args []string, w io.Writer) error {
 			if err := refuseArgs(args); err != nil {
@@ -122,7 +122,7 @@ func (f *topFlags) reporter(s *config.Settings) (tui.Reporter, error) {
 	groups := collector.New(collector.Options{Tracker: tracker, Logger: slog.New(slog.DiscardHandler)})
 	start := webui.Timestamp{Time: time.Now().UTC()}
 	// A tenth less, so that a timer that fires early still starts a walk.
-	recorder := webui.NewRecorder(groups, f.interval*9/10, func(e *webui.Exporter) {
+	recorder := webui.NewRecorder(groups, f.interval*9/10, func(e *webui.ExporterStatus) {
 		e.StartTime, e.ReloadTime, e.ReloadSuccessful = start, start, true
 	})
 	// The source stays open: an active walk may outlive this command.

@@ -10,16 +10,16 @@ import (
 
 // A CommandLine describes the arguments of one command.
 type CommandLine struct {
-	Command string // "" for the daemon
-	Args    string // placeholder of the arguments that are not flags, "" for none
-	Help    string // one sentence
-	Groups  []FlagGroup
+	Command  string // "" for the daemon
+	Args     string // placeholder of the arguments that are not flags, "" for none
+	Help     string // one sentence
+	Sections []FlagSection
 }
 
 // newApp returns a kingpin parser that stores the values of flags in s.
 func (c CommandLine) newApp(s *Settings) *kingpin.Application {
 	app := kingpin.New(Program, c.Help)
-	for _, g := range c.Groups {
+	for _, g := range c.Sections {
 		g.Add(app, s)
 	}
 	app.HelpFlag.Short('h').Help("Print this help.")
@@ -77,7 +77,7 @@ func (c CommandLine) nameFlag(args []string, err error) error {
 
 // Parse parses the command line of the daemon and validates it.
 func Parse(args []string) (*Settings, error) {
-	s, _, err := Serve().Parse(args)
+	s, _, err := DaemonCommandLine().Parse(args)
 	if err != nil || s.Help || s.Version {
 		return s, err
 	}

@@ -60,7 +60,7 @@ var normalizeTests = []struct {
 }
 
 func TestNormalize(t *testing.T) {
-	kinds := flagKinds(Serve().newApp(new(Settings)))
+	kinds := flagKinds(DaemonCommandLine().newApp(new(Settings)))
 	for _, tt := range normalizeTests {
 		t.Run(tt.name, func(t *testing.T) {
 			got, err := normalize(strings.Fields(tt.args), kinds)
@@ -86,7 +86,7 @@ func FuzzNormalize(f *testing.F) {
 	f.Add("-threads=false -config.path f --no-children")
 	f.Add("--web.listen-address=:1 -h - -- =")
 	f.Fuzz(func(t *testing.T, line string) {
-		app := Serve().newApp(new(Settings))
+		app := DaemonCommandLine().newApp(new(Settings))
 		args, err := normalize(strings.Split(line, " "), flagKinds(app))
 		if err != nil {
 			return

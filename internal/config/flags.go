@@ -6,32 +6,32 @@ import (
 	"github.com/prometheus/exporter-toolkit/web/kingpinflag"
 )
 
-// A FlagGroup is the flags about one subject.
-type FlagGroup struct {
+// A FlagSection is a section of the help text: the flags about one subject.
+type FlagSection struct {
 	Title string
 	Add   func(*kingpin.Application, *Settings)
 }
 
 // RuleFlags returns the flags that select rules and data sources. All commands
 // that group processes accept them.
-func RuleFlags() []FlagGroup {
-	return []FlagGroup{
+func RuleFlags() []FlagSection {
+	return []FlagSection{
 		{"Rules", addRuleFlags},
 		{"Data source", addSourceFlags},
 		{"Memory", addMemoryFlags},
 	}
 }
 
-// Serve returns the command line without a command, which runs the daemon.
+// DaemonCommandLine returns the command line without a command, which runs the daemon.
 // Names, meanings and defaults of the predecessor's flags are unchanged.
-func Serve() CommandLine {
+func DaemonCommandLine() CommandLine {
 	return CommandLine{
 		Help: "Export the resource use of groups of processes to Prometheus.",
-		Groups: append(RuleFlags(),
-			FlagGroup{"Web", addWebFlags},
-			FlagGroup{"Logging", addLogFlags},
-			FlagGroup{"Sandbox", addSandboxFlags},
-			FlagGroup{"One-shot (print or check, then exit)", addOneShotFlags},
+		Sections: append(RuleFlags(),
+			FlagSection{"Web", addWebFlags},
+			FlagSection{"Logging", addLogFlags},
+			FlagSection{"Sandbox", addSandboxFlags},
+			FlagSection{"One-shot (print or check, then exit)", addOneShotFlags},
 		),
 	}
 }

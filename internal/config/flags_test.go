@@ -46,7 +46,7 @@ process_exporter --config.path=rules.yaml --web.listen-address=127.0.0.1:9256
 - If a flag is given twice, the last one counts. ` + "`web.listen-address`" + ` accumulates.
 - An argument that is not a flag is an error.
 `)
-	for _, g := range Serve().Groups {
+	for _, g := range DaemonCommandLine().Sections {
 		fmt.Fprintf(&b, "\n## %s\n\n| Flag | Default | Meaning |\n|---|---|---|\n", g.Title)
 		for _, f := range g.flags() {
 			value := ""
@@ -61,7 +61,7 @@ process_exporter --config.path=rules.yaml --web.listen-address=127.0.0.1:9256
 
 // TestFlagHelp checks that help is at most 80 characters long and ends with a period.
 func TestFlagHelp(t *testing.T) {
-	for _, g := range Serve().Groups {
+	for _, g := range DaemonCommandLine().Sections {
 		for _, f := range g.flags() {
 			if !f.IsBoolFlag() && f.PlaceHolder == "" {
 				t.Errorf("--%s: got no placeholder, want one", f.Name)
@@ -75,9 +75,9 @@ func TestFlagHelp(t *testing.T) {
 
 // TestUsage checks that exactly one line of the help describes each flag.
 func TestUsage(t *testing.T) {
-	usage := Serve().Usage("Commands:\n  check\n")
+	usage := DaemonCommandLine().Usage("Commands:\n  check\n")
 	lines := strings.Split(usage, "\n")
-	for name := range flagKinds(Serve().newApp(new(Settings))) {
+	for name := range flagKinds(DaemonCommandLine().newApp(new(Settings))) {
 		found := 0
 		for _, line := range lines {
 			field, _, _ := strings.Cut(strings.TrimSpace(line), " ")

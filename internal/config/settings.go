@@ -66,7 +66,7 @@ type Settings struct {
 // validate returns an error for values that exclude each other or that are out
 // of range.
 func (s *Settings) validate() error {
-	if err := s.ValidateRules(); err != nil {
+	if err := s.FinishRuleFlags(); err != nil {
 		return err
 	}
 	if p := s.TelemetryPath; !strings.HasPrefix(p, "/") {
@@ -85,9 +85,9 @@ func (s *Settings) validate() error {
 	return nil
 }
 
-// ValidateRules returns an error if the flags about rules and data sources
+// FinishRuleFlags returns an error if the flags about rules and data sources
 // exclude each other. It disables proportional memory if its budget is 0.
-func (s *Settings) ValidateRules() error {
+func (s *Settings) FinishRuleFlags() error {
 	switch {
 	case s.ConfigPath != "" && (s.ProcNames != "" || s.NameMapping != ""):
 		return errors.New("-config.path cannot be used with -namemapping or -procnames")

@@ -16,7 +16,7 @@ func (c CommandLine) Usage(extra string) string {
 	if extra != "" {
 		b.WriteString("\n" + extra)
 	}
-	for _, g := range c.Groups {
+	for _, g := range c.Sections {
 		fmt.Fprintf(&b, "\n%s:\n", g.Title)
 		for _, f := range g.flags() {
 			fmt.Fprintf(&b, "  %-34s %s%s\n", flagSyntax(f), f.Help, defaultText(f))
@@ -25,8 +25,8 @@ func (c CommandLine) Usage(extra string) string {
 	return b.String()
 }
 
-// flags returns the flags of the group in the order of their definition.
-func (g FlagGroup) flags() []*kingpin.FlagModel {
+// flags returns the flags of the section in the order of their definition.
+func (g FlagSection) flags() []*kingpin.FlagModel {
 	app := kingpin.New(Program, "")
 	g.Add(app, new(Settings))
 	var own []*kingpin.FlagModel

@@ -103,7 +103,7 @@ func TestCheckCapabilities(t *testing.T) {
 		{"start", func() { e.checkCapabilities(platform.KindBPF, e.rules.Matcher.Needs()) }, nil, 0},
 		{"rules by path", reload("exe_path: [/sbin/init]"), []string{exe}, 1},
 		{"same rules", reload("exe_path: [/sbin/init]"), []string{exe}, 1},
-		{"fallback to /proc", func() { e.groups.Walk(t.Context()) }, []string{searchIO, searchFD, exe, ptraceIO}, 2},
+		{"fallback to /proc", func() { e.collector.Walk(t.Context()) }, []string{searchIO, searchFD, exe, ptraceIO}, 2},
 		{"rules by name", reload("comm: [init]"), []string{searchIO, searchFD, ptraceIO}, 3},
 	}
 	for _, step := range steps {

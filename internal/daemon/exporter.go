@@ -25,13 +25,13 @@ import (
 
 // An Exporter is one run of the daemon.
 type Exporter struct {
-	settings *config.Settings
-	log      *slog.Logger
-	rules    config.Rules // those of the start
-	tracker  *grouping.Tracker
-	groups   *collector.Collector
-	metrics  *metricsHandler
-	web      *webserver.WebConfig
+	settings  *config.Settings
+	log       *slog.Logger
+	rules     config.Rules // those of the start
+	tracker   *grouping.Tracker
+	collector *collector.Collector
+	metrics   *metricsHandler
+	web       *webserver.WebConfig
 
 	sandboxMetrics sandboxMetrics
 	capabilities   capabilityCheck
@@ -66,16 +66,16 @@ func New(s *config.Settings, log *slog.Logger) (*Exporter, error) {
 		log:            log,
 		rules:          rules,
 		tracker:        tracker,
-		groups:         collector.New(collector.Options{Tracker: tracker, Logger: log}),
+		collector:      collector.New(collector.Options{Tracker: tracker, Logger: log}),
 		web:            web,
 		sandboxMetrics: newSandboxMetrics(),
 		capabilities:   capabilityCheck{held: sandbox.Held, kernel: thisKernel()},
 		started:        time.Now().UTC(),
 		reloads:        newReloadMetrics(),
 	}
-	e.groups.Watch(func(v collector.WalkResult) { e.checkSource(platform.Kind(v.Health.Source)) })
+	e.collector.Watch(func(v collector.WalkResult) { e.checkSource(platform.Kind(v.Health.Source)) })
 	permanent := slices.Concat(e.reloads.collectors(), []prometheus.Collector{web.Collector()}, e.sandboxMetrics.collectors())
-	e.metrics = newMetricsHandler(s, log, e.groups, permanent)
+	e.metrics = newMetricsHandler(s, log, e.collector, permanent)
 	return e, nil
 }
 
@@ -92,9 +92,9 @@ func NewTracker(s *config.Settings, source platform.Source, rules config.Rules) 
 	})
 }
 
-// Validate returns an error if the daemon serves something else at the path of
+// ValidateTelemetryPath returns an error if the daemon serves something else at the path of
 // the metrics.
-func Validate(s *config.Settings) error {
+func ValidateTelemetryPath(s *config.Settings) error {
 	if slices.Contains(reservedPaths(), s.TelemetryPath) {
 		return fmt.Errorf("invalid value %q for --web.telemetry-path: the path is reserved; use another path", s.TelemetryPath)
 	}
@@ -103,11 +103,11 @@ func Validate(s *config.Settings) error {
 
 // Gatherer returns the metrics of one scrape, which ends with ctx.
 func (e *Exporter) Gatherer(ctx context.Context) prometheus.Gatherer {
-	return e.metrics.rendered.Gatherer(ctx)
+	return e.metrics.renderer.Gatherer(ctx)
 }
 
 // describe sets the fields of x about this run.
-func (e *Exporter) describe(x *webui.Exporter) {
+func (e *Exporter) describe(x *webui.ExporterStatus) {
 	x.StartTime = webui.Timestamp{Time: e.started}
 	x.ReloadTime, x.ReloadSuccessful = webui.Timestamp{Time: *e.reloads.loaded.Load()}, !e.reloads.failing.Load()
 	if e.settings.Smaps {

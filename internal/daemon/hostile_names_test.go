@@ -249,7 +249,7 @@ func scrapeAs(t *testing.T, handler http.Handler, format expfmt.FormatType) (con
 // this format, which renames four counters without _total, but proxies convert to it.
 func asOpenMetrics(t *testing.T, handler *metricsHandler) (contentType, body string) {
 	t.Helper()
-	families, err := handler.rendered.Gatherer(t.Context()).Gather()
+	families, err := handler.renderer.Gatherer(t.Context()).Gather()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -5,7 +5,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/coreos/go-systemd/v22/daemon"
+	sddaemon "github.com/coreos/go-systemd/v22/daemon"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/seed57308aee/process_exporter/internal/config"
@@ -30,8 +30,8 @@ func (e *Exporter) reload() error {
 	}
 	e.reloading.Lock()
 	defer e.reloading.Unlock()
-	e.notify(daemon.SdNotifyReloading + "\n" + daemon.SdNotifyMonotonicUsec())
-	defer e.notify(daemon.SdNotifyReady)
+	e.notify(sddaemon.SdNotifyReloading + "\n" + sddaemon.SdNotifyMonotonicUsec())
+	defer e.notify(sddaemon.SdNotifyReady)
 	rules, err := e.settings.LoadRules()
 	if err != nil {
 		e.reloads.setFailed()

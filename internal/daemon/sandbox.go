@@ -87,9 +87,9 @@ func (e *Exporter) applySandbox(o sandbox.Options) {
 		held[i] = c.String()
 	}
 	attrs := []any{"layers", strings.Join(report.Layers, ","), "capabilities", strings.Join(held, ",")}
-	if len(report.Missing) > 0 {
-		unavailable := make([]string, len(report.Missing))
-		for i, err := range report.Missing {
+	if len(report.Unavailable) > 0 {
+		unavailable := make([]string, len(report.Unavailable))
+		for i, err := range report.Unavailable {
 			unavailable[i] = err.Error()
 		}
 		attrs = append(attrs, "err", strings.Join(unavailable, "; "))

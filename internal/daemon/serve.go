@@ -10,7 +10,7 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/coreos/go-systemd/v22/daemon"
+	sddaemon "github.com/coreos/go-systemd/v22/daemon"
 	"github.com/prometheus/common/version"
 
 	"github.com/seed57308aee/process_exporter/internal/config"
@@ -32,7 +32,7 @@ const (
 // once and an unresponsive process does not delay them. It enters the sandbox
 // between the two.
 func (e *Exporter) Serve(ctx context.Context) error {
-	page, err := webui.NewHandler(webui.NewRecorder(e.groups, webui.DefaultMaxAge, e.describe), e.settings.TelemetryPath)
+	page, err := webui.NewHandler(webui.NewRecorder(e.collector, webui.DefaultMaxAge, e.describe), e.settings.TelemetryPath)
 	if err != nil {
 		return err
 	}
@@ -53,7 +53,7 @@ func (e *Exporter) Serve(ctx context.Context) error {
 	e.enterSandbox()
 	servers := webserver.NewServers()
 	servers.Serve(listeners, routes, e.web, webserver.Limits{
-		Connections: e.settings.MaxConnections, WriteTimeout: webserver.MaxDeadline + responseTimeout,
+		Connections: e.settings.MaxConnections, WriteTimeout: webserver.MaxRenderTime + responseTimeout,
 	})
 	if pprofListener != nil {
 		e.servePprof(pprofListener, servers)
@@ -61,13 +61,13 @@ func (e *Exporter) Serve(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	var background sync.WaitGroup
 	background.Go(func() { e.firstWalk(ctx, routes) })
-	background.Go(func() { e.groups.Run(ctx) })
+	background.Go(func() { e.collector.WalkOnExits(ctx) })
 	background.Go(func() { e.runWatchdog(ctx) })
 	defer background.Wait()
 	defer cancel()
 	// The service is ready when it accepts connections. If it waited for the
 	// first walk, one unresponsive process would make the start time out.
-	e.notify(daemon.SdNotifyReady)
+	e.notify(sddaemon.SdNotifyReady)
 	return e.wait(ctx, servers, signals)
 }
 
@@ -95,7 +95,7 @@ func (e *Exporter) logSource() {
 // firstWalk reads all processes once, which sets the base of their counters, and
 // then reports readiness.
 func (e *Exporter) firstWalk(ctx context.Context, routes *mux) {
-	if _, err := e.metrics.rendered.Gatherer(ctx).Gather(); err != nil {
+	if _, err := e.metrics.renderer.Gatherer(ctx).Gather(); err != nil {
 		e.log.Error("errors during the first walk", "err", err)
 	}
 	if ctx.Err() == nil {
@@ -137,7 +137,7 @@ func (e *Exporter) wait(ctx context.Context, servers *webserver.Servers, signals
 // stop closes the listeners and waits for active scrapes, at most drainTimeout.
 // A second signal closes their connections at once.
 func (e *Exporter) stop(servers *webserver.Servers, signals <-chan os.Signal) error {
-	e.notify(daemon.SdNotifyStopping)
+	e.notify(sddaemon.SdNotifyStopping)
 	drained := make(chan error, 1)
 	go func() { drained <- servers.Drain(drainTimeout) }()
 	select {

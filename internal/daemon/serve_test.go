@@ -71,11 +71,11 @@ func TestStopDuringReload(t *testing.T) {
 // TestReservedPaths checks that metrics cannot have a path of the daemon.
 func TestReservedPaths(t *testing.T) {
 	for _, path := range reservedPaths() {
-		if err := Validate(parse(t, "--web.telemetry-path="+path)); err == nil || !strings.Contains(err.Error(), "use another path") {
+		if err := ValidateTelemetryPath(parse(t, "--web.telemetry-path="+path)); err == nil || !strings.Contains(err.Error(), "use another path") {
 			t.Errorf("%s: got error %v, want one about another path", path, err)
 		}
 	}
-	if err := Validate(parse(t)); err != nil {
+	if err := ValidateTelemetryPath(parse(t)); err != nil {
 		t.Errorf("got error %v for the default path, want none", err)
 	}
 }

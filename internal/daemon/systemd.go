@@ -6,14 +6,14 @@ import (
 	"os"
 	"time"
 
-	"github.com/coreos/go-systemd/v22/daemon"
+	sddaemon "github.com/coreos/go-systemd/v22/daemon"
 )
 
 // runWatchdog sends keep-alive messages to systemd until ctx ends, if the unit
 // sets WatchdogSec=. If they stop, because the process is stopped or does not
 // get CPU time, systemd restarts the service.
 func (e *Exporter) runWatchdog(ctx context.Context) {
-	interval, err := daemon.SdWatchdogEnabled(false)
+	interval, err := sddaemon.SdWatchdogEnabled(false)
 	if err != nil {
 		e.log.Warn("systemd watchdog is disabled", "err", err)
 	}
@@ -23,7 +23,7 @@ func (e *Exporter) runWatchdog(ctx context.Context) {
 	ticker := time.NewTicker(interval / 2) // as sd_watchdog_enabled(3) recommends
 	defer ticker.Stop()
 	for {
-		e.notify(daemon.SdNotifyWatchdog)
+		e.notify(sddaemon.SdNotifyWatchdog)
 		select {
 		case <-ctx.Done():
 			return

@@ -19,7 +19,7 @@ func ptr[T any](v T) *T { return &v }
 var now = time.Unix(1_000_000, 0)
 
 func sampleReport() webui.Report {
-	exporter := webui.Exporter{Source: "bpf", ScrapeSuccess: true}
+	exporter := webui.ExporterStatus{Source: "bpf", ScrapeSuccess: true}
 	return webui.Report{Time: webui.Timestamp{Time: now}, Interval: 2, Exporter: exporter, Groups: []webui.Group{
 		{Name: "alpha", Procs: 1, CPU: ptr(0.5), ResidentBytes: ptr(uint64(3 << 20)), OldestStart: ptr(now.Unix() - 90)},
 		{Name: "beta", Procs: 7, CPU: ptr(1.25), ResidentBytes: ptr(uint64(1 << 20)),

@@ -60,7 +60,7 @@ func (c *Coalescer) find(key requestKey) *response {
 		return res
 	}
 	for other, res := range c.inFlight {
-		if other.variant == key.variant && other.gzip == key.gzip && other.deadline >= key.deadline {
+		if other.variant == key.variant && other.gzip == key.gzip && other.timeout >= key.timeout {
 			return res
 		}
 	}
@@ -146,7 +146,7 @@ func (c *Coalescer) release(res *response) {
 // run renders res. It recovers from panics, because net/http does so only in its
 // own goroutines.
 func (c *Coalescer) run(res *response, key requestKey, r *http.Request) {
-	ctx, cancel := context.WithTimeout(context.Background(), key.deadline)
+	ctx, cancel := context.WithTimeout(context.Background(), key.timeout)
 	defer cancel()
 	defer func() {
 		if p := recover(); p != nil {

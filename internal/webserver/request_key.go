@@ -11,13 +11,13 @@ import (
 // A requestKey holds everything that a response depends on. It has few distinct
 // values, so that clients cannot defeat coalescing by varying their headers.
 type requestKey struct {
-	variant  string // the result of CoalescerOptions.Variant
-	gzip     bool
-	deadline time.Duration // rounded down by roundDown
+	variant string // the result of CoalescerOptions.Variant
+	gzip    bool
+	timeout time.Duration // rounded down by roundDown
 }
 
 func newRequestKey(variant string, h http.Header) requestKey {
-	return requestKey{variant: variant, gzip: httpgzip.Accepted(h), deadline: roundDown(scrapeTimeout(h))}
+	return requestKey{variant: variant, gzip: httpgzip.Accepted(h), timeout: roundDown(scrapeTimeout(h))}
 }
 
 // roundDown keeps the three most significant bits of d. This leaves few distinct

@@ -11,9 +11,9 @@ import (
 // timeout, in seconds.
 const TimeoutHeader = "X-Prometheus-Scrape-Timeout-Seconds"
 
-// MaxDeadline is the maximum time for rendering a response. At the deadline a
+// MaxRenderTime is the maximum time for rendering a response. At the deadline a
 // partial response is sent.
-const MaxDeadline = 10 * time.Second
+const MaxRenderTime = 10 * time.Second
 
 const (
 	defaultTimeout  = 10 * time.Second       // the default scrape_timeout of Prometheus
@@ -30,6 +30,6 @@ func scrapeTimeout(h http.Header) time.Duration {
 		return defaultTimeout
 	}
 	// The bound of twice the maximum prevents overflow. It is applied before the reserve is subtracted.
-	timeout := time.Duration(min(seconds, 2*MaxDeadline.Seconds()) * float64(time.Second))
-	return min(max(timeout-transferReserve, timeout/2), MaxDeadline)
+	timeout := time.Duration(min(seconds, 2*MaxRenderTime.Seconds()) * float64(time.Second))
+	return min(max(timeout-transferReserve, timeout/2), MaxRenderTime)
 }

@@ -78,8 +78,8 @@ func rate(before, after uint64, seconds float64) float64 {
 
 // exporter returns the state of the exporter in the last walk of s, and its
 // current configuration.
-func (r *Recorder) exporter(s *snapshot) Exporter {
-	e := Exporter{Version: version.Version, Revision: version.GetRevision(), ScrapeSuccess: s.last != nil && s.err == nil}
+func (r *Recorder) exporter(s *recording) ExporterStatus {
+	e := ExporterStatus{Version: version.Version, Revision: version.GetRevision(), ScrapeSuccess: s.last != nil && s.err == nil}
 	r.describe(&e)
 	if s.err != nil {
 		e.Error = s.err.Error()
@@ -95,7 +95,7 @@ func (r *Recorder) exporter(s *snapshot) Exporter {
 }
 
 // report returns the state of all groups.
-func (s *snapshot) report(e Exporter) Report {
+func (s *recording) report(e ExporterStatus) Report {
 	out := s.emptyReport(e)
 	for i := range s.groups() {
 		out.Groups = append(out.Groups, s.group(&s.last.Groups[i]))
@@ -104,7 +104,7 @@ func (s *snapshot) report(e Exporter) Report {
 }
 
 // detail returns the detailed state of the groups with one name.
-func (s *snapshot) detail(e Exporter, name string) Report {
+func (s *recording) detail(e ExporterStatus, name string) Report {
 	out := s.emptyReport(e)
 	for i := range s.groups() {
 		if g := &s.last.Groups[i]; g.Name == name {
@@ -116,7 +116,7 @@ func (s *snapshot) detail(e Exporter, name string) Report {
 	return out
 }
 
-func (s *snapshot) emptyReport(e Exporter) Report {
+func (s *recording) emptyReport(e ExporterStatus) Report {
 	out := Report{Version: Version, Interval: s.interval, Exporter: e, Groups: []Group{}}
 	if s.last != nil {
 		out.Time = Timestamp{s.last.Time}
@@ -125,7 +125,7 @@ func (s *snapshot) emptyReport(e Exporter) Report {
 }
 
 // groups returns the number of groups.
-func (s *snapshot) groups() int {
+func (s *recording) groups() int {
 	if s.last == nil {
 		return 0
 	}
@@ -133,7 +133,7 @@ func (s *snapshot) groups() int {
 }
 
 // group returns the state of g, with rates if the walk before contained it.
-func (s *snapshot) group(g *grouping.Group) Group {
+func (s *recording) group(g *grouping.Group) Group {
 	out := NewGroup(g, s.last.Labels)
 	before := s.prev[g.Key()]
 	if before == nil {
@@ -147,7 +147,7 @@ func (s *snapshot) group(g *grouping.Group) Group {
 }
 
 // addDetail sets the fields that only reports about one name contain.
-func (s *snapshot) addDetail(out *Group, g *grouping.Group) {
+func (s *recording) addDetail(out *Group, g *grouping.Group) {
 	before := make(map[string]*grouping.ThreadName)
 	if old := s.prev[g.Key()]; old != nil {
 		for i := range old.Threads {

@@ -110,7 +110,7 @@ func (h *Handler) serveGroups(w http.ResponseWriter, r *http.Request) {
 	query := r.URL.Query()
 	ctx, cancel := context.WithTimeout(r.Context(), walkTimeout)
 	defer cancel()
-	s := h.recorder.snapshot(ctx)
+	s := h.recorder.recording(ctx)
 	e := h.recorder.exporter(s)
 	var (
 		encoded *response
@@ -149,7 +149,7 @@ func writeError(w http.ResponseWriter, err error) {
 
 // detail encodes the report of the groups with one name. It holds the semaphore
 // during encoding only: a slow client must not block other clients.
-func (h *Handler) detail(s *snapshot, e Exporter, name string) (*response, error) {
+func (h *Handler) detail(s *recording, e ExporterStatus, name string) (*response, error) {
 	select {
 	case h.details <- struct{}{}:
 		defer func() { <-h.details }()

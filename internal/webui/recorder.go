@@ -30,18 +30,18 @@ const (
 // use.
 type Recorder struct {
 	walk     func(context.Context) // waits for a walk; observe receives its result
-	describe func(*Exporter)
+	describe func(*ExporterStatus)
 	now      func() time.Time
 	maxAge   time.Duration
 
 	mu          sync.Mutex // guards the following fields
 	lastRequest time.Time
-	current     *snapshot
+	current     *recording
 }
 
-// A snapshot is the result of all walks so far. It is immutable, except for the
-// response that it caches; a walk creates a new snapshot.
-type snapshot struct {
+// A recording is the result of all walks so far. It is immutable, except for the
+// response that it caches; a walk creates a new recording.
+type recording struct {
 	last      *collector.WalkResult      // last successful walk, nil if there is none
 	prev      map[string]*grouping.Group // groups of the successful walk before, by key
 	interval  float64                    // seconds between prev and last, 0 without prev
@@ -53,10 +53,10 @@ type snapshot struct {
 }
 
 // NewRecorder returns a Recorder of the walks of c. A request starts a walk if
-// the last one is older than maxAge. describe sets the fields of an Exporter
+// the last one is older than maxAge. describe sets the fields of an ExporterStatus
 // that no walk contains; the Recorder calls it for every request.
-func NewRecorder(c *collector.Collector, maxAge time.Duration, describe func(*Exporter)) *Recorder {
-	r := &Recorder{walk: c.Walk, describe: describe, now: time.Now, maxAge: maxAge, current: new(snapshot)}
+func NewRecorder(c *collector.Collector, maxAge time.Duration, describe func(*ExporterStatus)) *Recorder {
+	r := &Recorder{walk: c.Walk, describe: describe, now: time.Now, maxAge: maxAge, current: new(recording)}
 	c.Watch(r.observe)
 	return r
 }
@@ -66,15 +66,15 @@ func (r *Recorder) observe(v collector.WalkResult) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.now().Sub(r.lastRequest) > retention {
-		r.current = new(snapshot)
+		r.current = new(recording)
 		return
 	}
 	r.current = r.current.with(&v)
 }
 
-// with returns the snapshot after the walk v.
-func (s *snapshot) with(v *collector.WalkResult) *snapshot {
-	next := &snapshot{
+// with returns the recording after the walk v.
+func (s *recording) with(v *collector.WalkResult) *recording {
+	next := &recording{
 		last: s.last, prev: s.prev, interval: s.interval, err: v.Err, walkEnd: v.Time, history: s.history, historyAt: s.historyAt,
 	}
 	if v.Err != nil {
@@ -106,7 +106,7 @@ func (s *snapshot) with(v *collector.WalkResult) *snapshot {
 
 // extendedHistory returns the history with the current CPU usage of every group.
 // It drops the history of groups that do not exist any more.
-func (s *snapshot) extendedHistory() map[string][]float32 {
+func (s *recording) extendedHistory() map[string][]float32 {
 	out := make(map[string][]float32, len(s.last.Groups))
 	for i := range s.last.Groups {
 		g := &s.last.Groups[i]
@@ -129,19 +129,19 @@ func (s *snapshot) extendedHistory() map[string][]float32 {
 // Report returns the state of all groups. It waits for a walk if the last one is
 // too old, but not longer than ctx.
 func (r *Recorder) Report(ctx context.Context) Report {
-	s := r.snapshot(ctx)
+	s := r.recording(ctx)
 	return s.report(r.exporter(s))
 }
 
 // Detail returns the state of the groups with one name, with fields that Report
 // does not contain.
 func (r *Recorder) Detail(ctx context.Context, name string) Report {
-	s := r.snapshot(ctx)
+	s := r.recording(ctx)
 	return s.detail(r.exporter(s), name)
 }
 
-// snapshot records a request, and waits for a walk if the last one is too old.
-func (r *Recorder) snapshot(ctx context.Context) *snapshot {
+// recording records a request, and waits for a walk if the last one is too old.
+func (r *Recorder) recording(ctx context.Context) *recording {
 	r.mu.Lock()
 	now := r.now()
 	r.lastRequest = now

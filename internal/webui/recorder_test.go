@@ -29,10 +29,10 @@ type testRecorder struct {
 func newTestRecorder() *testRecorder {
 	s := &testRecorder{time: time.Unix(1_000_000, 0)}
 	s.Recorder = &Recorder{
-		describe: func(*Exporter) {},
+		describe: func(*ExporterStatus) {},
 		now:      func() time.Time { return s.time },
 		maxAge:   DefaultMaxAge,
-		current:  new(snapshot),
+		current:  new(recording),
 	}
 	s.walk = func(context.Context) { s.scrape() }
 	return s
@@ -178,10 +178,10 @@ func TestFailuresAreNotRetriedEarly(t *testing.T) {
 func TestResponseIsCached(t *testing.T) {
 	s, ctx := newTestRecorder(), context.Background()
 	reloaded := true
-	s.describe = func(e *Exporter) { e.ReloadSuccessful = reloaded }
+	s.describe = func(e *ExporterStatus) { e.ReloadSuccessful = reloaded }
 	s.groups = []grouping.Group{cpuGroup("a", 1)}
 	get := func() *response {
-		current := s.snapshot(ctx)
+		current := s.recording(ctx)
 		encoded, err := current.encodeAll(s.exporter(current))
 		if err != nil {
 			t.Fatal(err)

@@ -18,11 +18,11 @@ const Version = 1
 // values that could not be read are absent, never 0. Names of fields are the
 // names of metrics without prefix.
 type Report struct {
-	Version  int       `json:"version"`
-	Time     Timestamp `json:"timestamp_seconds"` // end of the walk
-	Interval float64   `json:"interval_seconds"`  // interval of the rates, 0 if there are no rates
-	Exporter Exporter  `json:"exporter"`
-	Groups   []Group   `json:"groups"` // sorted by name
+	Version  int            `json:"version"`
+	Time     Timestamp      `json:"timestamp_seconds"` // end of the walk
+	Interval float64        `json:"interval_seconds"`  // interval of the rates, 0 if there are no rates
+	Exporter ExporterStatus `json:"exporter"`
+	Groups   []Group        `json:"groups"` // sorted by name
 }
 
 // A Timestamp is a time that JSON represents as Unix time in seconds. The zero
@@ -50,8 +50,8 @@ func (t *Timestamp) UnmarshalJSON(text []byte) error {
 	return nil
 }
 
-// Exporter is the state of the exporter itself.
-type Exporter struct {
+// ExporterStatus is the state of the exporter itself.
+type ExporterStatus struct {
 	Version          string    `json:"version"`
 	Revision         string    `json:"revision,omitempty"`
 	Source           string    `json:"source"`

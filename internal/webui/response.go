@@ -52,12 +52,12 @@ func (b *response) send(w http.ResponseWriter, r *http.Request) {
 // encode.
 type cachedResponse struct {
 	mu       sync.Mutex // held during encoding, guards the following fields
-	exporter Exporter
+	exporter ExporterStatus
 	response *response
 }
 
 // encodeAll returns the response with all groups.
-func (s *snapshot) encodeAll(e Exporter) (*response, error) {
+func (s *recording) encodeAll(e ExporterStatus) (*response, error) {
 	s.response.mu.Lock()
 	defer s.response.mu.Unlock()
 	if s.response.response != nil && s.response.exporter == e {

@@ -42,9 +42,9 @@ func (c Capability) String() string {
 
 // A Report is the result of [Enter].
 type Report struct {
-	Held    []Capability // the part of Options.Keep that the program has
-	Layers  []string     // the part of [Layers] that is active
-	Missing []error      // one for each layer that the kernel refuses or lacks
+	Held        []Capability // the part of Options.Keep that the program has
+	Layers      []string     // the part of [Layers] that is active
+	Unavailable []error      // one for each layer that the kernel refuses or lacks
 }
 
 // Layers returns the names of all layers of the sandbox.

@@ -23,7 +23,7 @@ func activateLayers(o Options) Report {
 	var r Report
 	r.Held = effective(o.Keep)
 	if err := checkThreads(); err != nil {
-		r.Missing = []error{fmt.Errorf("sandbox: %w", err)}
+		r.Unavailable = []error{fmt.Errorf("sandbox: %w", err)}
 		return r
 	}
 	layers := []struct {
@@ -42,7 +42,7 @@ func activateLayers(o Options) Report {
 			continue
 		}
 		if err := l.enter(); err != nil {
-			r.Missing = append(r.Missing, fmt.Errorf("sandbox: %s: %w", l.name, err))
+			r.Unavailable = append(r.Unavailable, fmt.Errorf("sandbox: %s: %w", l.name, err))
 			continue
 		}
 		r.Layers = append(r.Layers, l.name)

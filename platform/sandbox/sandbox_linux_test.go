@@ -49,11 +49,11 @@ type outcome struct {
 
 // A childReport is the result of a child process.
 type childReport struct {
-	Layers     []string
-	Missing    []string
-	Operations map[string]outcome
-	Status     string // /proc/self/status
-	Dumpable   int    // result of prctl(PR_GET_DUMPABLE), -1 on error
+	Layers      []string
+	Unavailable []string
+	Operations  map[string]outcome
+	Status      string // /proc/self/status
+	Dumpable    int    // result of prctl(PR_GET_DUMPABLE), -1 on error
 }
 
 // runAsChild enters the sandbox, tries all operations, prints a report and exits.
@@ -76,8 +76,8 @@ func runAsChild(mode string) {
 	}
 	entered := Enter(o)
 	r := childReport{Layers: entered.Layers}
-	for _, err := range entered.Missing {
-		r.Missing = append(r.Missing, err.Error())
+	for _, err := range entered.Unavailable {
+		r.Unavailable = append(r.Unavailable, err.Error())
 	}
 	r.Operations = try(operations)
 	status, _ := os.ReadFile("/proc/self/status")
@@ -235,10 +235,10 @@ func checkChild(t *testing.T, mode string, attr *syscall.SysProcAttr) {
 	if len(r.Operations) <= len(deniedSyscalls) {
 		t.Errorf("got %d operations, want more than %d", len(r.Operations), len(deniedSyscalls))
 	}
-	if slices.ContainsFunc(r.Missing, func(s string) bool { return strings.Contains(s, "landlock") }) {
-		t.Logf("this kernel has no Landlock: %q", r.Missing)
-	} else if len(r.Missing) > 0 {
-		t.Errorf("got missing layers %q, want none", r.Missing)
+	if slices.ContainsFunc(r.Unavailable, func(s string) bool { return strings.Contains(s, "landlock") }) {
+		t.Logf("this kernel has no Landlock: %q", r.Unavailable)
+	} else if len(r.Unavailable) > 0 {
+		t.Errorf("got unavailable layers %q, want none", r.Unavailable)
 	}
 	for operation, got := range r.Operations {
 		if may := strings.HasPrefix(operation, "may"); got.Denied == may || may && got.Err != "<nil>" {

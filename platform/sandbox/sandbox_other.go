@@ -9,7 +9,7 @@ import (
 )
 
 func activateLayers(Options) Report {
-	return Report{Missing: []error{fmt.Errorf("sandbox: on %s/%s: %w", runtime.GOOS, runtime.GOARCH, errors.ErrUnsupported)}}
+	return Report{Unavailable: []error{fmt.Errorf("sandbox: on %s/%s: %w", runtime.GOOS, runtime.GOARCH, errors.ErrUnsupported)}}
 }
 
 func effective(all []Capability) []Capability { return all }

@@ -25,7 +25,7 @@ const Format = 1
 // writeJSON writes one document with all processes. It fails after it has written
 // the document if a process is gone or unresponsive. Such a process is an entry with
 // an error.
-func (r *Report) writeJSON(w io.Writer, pids []int) error {
+func (r *Reporter) writeJSON(w io.Writer, pids []int) error {
 	processes := []any{}
 	var failed error
 	for _, pid := range pids {
@@ -59,7 +59,7 @@ func describeSystem() object {
 
 // entry returns the entry of one process, and an error if the process cannot be
 // opened, or if attributes are missing because it is unresponsive.
-func (r *Report) entry(pid int) (object, error) {
+func (r *Reporter) entry(pid int) (object, error) {
 	selected := r.selected()
 	results, err := r.reader.read(pid, namesOf(selected))
 	if err != nil {
@@ -89,7 +89,7 @@ func namesOf(attrs []attribute) []process.Attr {
 }
 
 // selected returns the attributes of --attrs, or all.
-func (r *Report) selected() []attribute {
+func (r *Reporter) selected() []attribute {
 	if len(r.Attrs) == 0 {
 		return attributes()
 	}

@@ -18,8 +18,9 @@ import (
 	"github.com/seed57308aee/process_exporter/platform/process"
 )
 
-// A Report selects processes, attributes and the output format.
-type Report struct {
+// A Reporter writes reports of processes. Its fields select the processes, the attributes and the
+// output format.
+type Reporter struct {
 	Targets     []string      // PIDs, comma-separated PIDs, or names
 	Attrs       []string      // names from Attrs; all if empty
 	JSON        bool          // write one JSON document, not text
@@ -32,8 +33,8 @@ type Report struct {
 	reader *reader
 }
 
-// Validate returns an error if the Report is invalid.
-func (r *Report) Validate() error {
+// Validate returns an error if a field is invalid.
+func (r *Reporter) Validate() error {
 	switch {
 	case len(r.Targets) == 0:
 		return errors.New("missing argument: PID or process name")
@@ -51,7 +52,7 @@ func (r *Report) Validate() error {
 }
 
 // Run writes the report. With Watch it repeats until ctx ends.
-func (r *Report) Run(ctx context.Context, w io.Writer) error {
+func (r *Reporter) Run(ctx context.Context, w io.Writer) error {
 	r.reader = newReader(r.Timeout)
 	if r.Watch == 0 {
 		return r.report(ctx, w)
@@ -61,7 +62,7 @@ func (r *Report) Run(ctx context.Context, w io.Writer) error {
 
 // repeat writes a report at every interval. It continues after an unresponsive
 // process, which may respond later, and ends after any other error.
-func (r *Report) repeat(ctx context.Context, w io.Writer) error {
+func (r *Reporter) repeat(ctx context.Context, w io.Writer) error {
 	ticker := time.NewTicker(r.Watch)
 	defer ticker.Stop()
 	for {
@@ -83,7 +84,7 @@ func (r *Report) repeat(ctx context.Context, w io.Writer) error {
 }
 
 // report writes one report of all targets.
-func (r *Report) report(ctx context.Context, w io.Writer) error {
+func (r *Reporter) report(ctx context.Context, w io.Writer) error {
 	pids, err := r.pids()
 	if err != nil {
 		return err
@@ -98,7 +99,7 @@ func (r *Report) report(ctx context.Context, w io.Writer) error {
 
 // pids returns the PIDs of the targets. It does not check whether a process with a
 // given PID exists.
-func (r *Report) pids() ([]int, error) {
+func (r *Reporter) pids() ([]int, error) {
 	var pids []int
 	var names []string
 	for _, target := range r.Targets {
@@ -123,7 +124,7 @@ func (r *Report) pids() ([]int, error) {
 
 // pidsNamed returns the PIDs of the processes with one of these names. A name
 // without a process is an error.
-func (r *Report) pidsNamed(names []string) ([]int, error) {
+func (r *Reporter) pidsNamed(names []string) ([]int, error) {
 	all, err := process.PIDs()
 	if err != nil {
 		return nil, err

@@ -24,7 +24,7 @@ const maxListLines = 20
 
 // writeText writes the text report of all processes. It continues after an error and
 // returns all errors of processes that it could not read completely.
-func (r *Report) writeText(w io.Writer, pids []int) error {
+func (r *Reporter) writeText(w io.Writer, pids []int) error {
 	var failed error
 	attrs := r.shown()
 	for i, pid := range pids {
@@ -48,7 +48,7 @@ func (r *Report) writeText(w io.Writer, pids []int) error {
 
 // shown returns the attributes of a text report: the names of --attrs, or all that
 // belong to a section.
-func (r *Report) shown() []attribute {
+func (r *Reporter) shown() []attribute {
 	attrs := r.selected()
 	if len(r.Attrs) > 0 {
 		return attrs
@@ -57,7 +57,7 @@ func (r *Report) shown() []attribute {
 }
 
 // writeProcess writes the report of one process by section.
-func (r *Report) writeProcess(b *strings.Builder, attrs []attribute, results map[process.Attr]result) {
+func (r *Reporter) writeProcess(b *strings.Builder, attrs []attribute, results map[process.Attr]result) {
 	section := ""
 	for _, a := range attrs {
 		if a.section != section && len(r.Attrs) == 0 {
@@ -72,7 +72,7 @@ func (r *Report) writeProcess(b *strings.Builder, attrs []attribute, results map
 	}
 }
 
-func (r *Report) paint(colour, text string) string {
+func (r *Reporter) paint(colour, text string) string {
 	if !r.Colour {
 		return text
 	}
@@ -99,7 +99,7 @@ func errorText(err error) string {
 }
 
 // textValue returns the value of an attribute for the text report.
-func (r *Report) textValue(a attribute, value any) any {
+func (r *Reporter) textValue(a attribute, value any) any {
 	switch v := value.(type) {
 	case time.Time:
 		return fmt.Sprintf("%s (%s ago)", v.Local().Format("2006-01-02 15:04:05"), time.Since(v).Round(time.Second))
@@ -135,13 +135,13 @@ func quoteArgs(args []string) string {
 }
 
 // writeLine writes one aligned line.
-func (r *Report) writeLine(b *strings.Builder, name, text string) {
+func (r *Reporter) writeLine(b *strings.Builder, name, text string) {
 	const width = 25
 	fmt.Fprintf(b, "  %-*s %s\n", width, name, text)
 }
 
 // writeValue writes a small value on one line, and a list on several lines.
-func (r *Report) writeValue(b *strings.Builder, name string, value any) {
+func (r *Reporter) writeValue(b *strings.Builder, name string, value any) {
 	switch v := value.(type) {
 	case object:
 		if len(v) > 0 && len(v) <= 7 && name != "environ" {
@@ -161,7 +161,7 @@ func (r *Report) writeValue(b *strings.Builder, name string, value any) {
 }
 
 // writeList writes the entries of a list, up to maxListLines.
-func (r *Report) writeList(b *strings.Builder, v []any) {
+func (r *Reporter) writeList(b *strings.Builder, v []any) {
 	for i, entry := range v {
 		if i == maxListLines && len(r.Attrs) == 0 {
 			r.writeLine(b, "", fmt.Sprintf("... and %d more", len(v)-i))
