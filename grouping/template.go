@@ -113,7 +113,7 @@ func parseTemplate(text string) (*nameTemplate, error) {
 		if err := checkFuncs(part.Root); err != nil {
 			return nil, err
 		}
-		walk(part.Root, func(n parse.Node) {
+		visitNodes(part.Root, func(n parse.Node) {
 			t.needs |= fieldsOfNode(n)
 			if r, ok := n.(*parse.RangeNode); ok {
 				countSteps(r.List)
@@ -247,43 +247,43 @@ func fieldsOfNames(names []string) (fields platform.IdentityFields) {
 	return fields
 }
 
-// walk calls visit for n and every node below it that can read a field or loop.
-func walk(n parse.Node, visit func(parse.Node)) {
+// visitNodes calls visit for n and every node below it that can read a field or loop.
+func visitNodes(n parse.Node, visit func(parse.Node)) {
 	visit(n)
 	switch n := n.(type) {
 	case *parse.ListNode:
 		for _, child := range n.Nodes {
-			walk(child, visit)
+			visitNodes(child, visit)
 		}
 	case *parse.ActionNode:
-		walk(n.Pipe, visit)
+		visitNodes(n.Pipe, visit)
 	case *parse.PipeNode:
 		for _, command := range n.Cmds {
-			walk(command, visit)
+			visitNodes(command, visit)
 		}
 	case *parse.CommandNode:
 		for _, arg := range n.Args {
-			walk(arg, visit)
+			visitNodes(arg, visit)
 		}
 	case *parse.ChainNode:
-		walk(n.Node, visit)
+		visitNodes(n.Node, visit)
 	case *parse.TemplateNode:
 		if n.Pipe != nil {
-			walk(n.Pipe, visit)
+			visitNodes(n.Pipe, visit)
 		}
 	case *parse.IfNode:
-		walkBranch(&n.BranchNode, visit)
+		visitBranch(&n.BranchNode, visit)
 	case *parse.RangeNode:
-		walkBranch(&n.BranchNode, visit)
+		visitBranch(&n.BranchNode, visit)
 	case *parse.WithNode:
-		walkBranch(&n.BranchNode, visit)
+		visitBranch(&n.BranchNode, visit)
 	}
 }
 
-func walkBranch(n *parse.BranchNode, visit func(parse.Node)) {
-	walk(n.Pipe, visit)
-	walk(n.List, visit)
+func visitBranch(n *parse.BranchNode, visit func(parse.Node)) {
+	visitNodes(n.Pipe, visit)
+	visitNodes(n.List, visit)
 	if n.ElseList != nil {
-		walk(n.ElseList, visit)
+		visitNodes(n.ElseList, visit)
 	}
 }

@@ -197,7 +197,7 @@ func replacedBytes(size, matches, bytes int, replacement string) int {
 // checkFuncs returns an error if a template below root calls a function with an invalid
 // constant. The error is then found at start and not by the first process.
 func checkFuncs(root parse.Node) (err error) {
-	walk(root, func(n parse.Node) {
+	visitNodes(root, func(n parse.Node) {
 		if command, ok := n.(*parse.CommandNode); ok && err == nil {
 			err = checkRegexReplace(command.Args)
 		}

@@ -8,7 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// cachedNames are the files that a Process may keep open. They are read often,
+// cachedNames are the files that a ProcessDir may keep open. They are read often,
 // and open(2) and close(2) cost more than reading them.
 var cachedNames = [...]string{"stat", "statm", "io", "status"}
 
@@ -22,7 +22,7 @@ type fileCache [len(cachedNames)]struct {
 
 // read reads a cached file, or opens it if this is its second read. ok is false
 // if the caller must read the file without the cache.
-func (c *fileCache) read(p *Process, buf []byte, file string) (text []byte, errno syscall.Errno, ok bool) {
+func (c *fileCache) read(p *ProcessDir, buf []byte, file string) (text []byte, errno syscall.Errno, ok bool) {
 	i := 0
 	for ; i < len(cachedNames) && cachedNames[i] != file; i++ {
 	}
@@ -52,7 +52,7 @@ func (c *fileCache) read(p *Process, buf []byte, file string) (text []byte, errn
 
 // open opens cached file i if the budget allows it. It returns the descriptor
 // plus 1, or 0.
-func (c *fileCache) open(p *Process, i int) int32 {
+func (c *fileCache) open(p *ProcessDir, i int) int32 {
 	if p.fdBudget == nil || p.fdBudget.Add(-1) < 0 {
 		p.releaseFD()
 		return 0
@@ -66,7 +66,7 @@ func (c *fileCache) open(p *Process, i int) int32 {
 	return int32(fd) + 1
 }
 
-func (c *fileCache) close(p *Process) {
+func (c *fileCache) close(p *ProcessDir) {
 	for i := range c {
 		if fd := c[i].fd.Swap(0); fd != 0 {
 			closeFD(int(fd) - 1)
@@ -76,7 +76,7 @@ func (c *fileCache) close(p *Process) {
 }
 
 // releaseFD returns one descriptor to the budget.
-func (p *Process) releaseFD() {
+func (p *ProcessDir) releaseFD() {
 	if p.fdBudget != nil {
 		p.fdBudget.Add(1)
 	}

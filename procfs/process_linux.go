@@ -11,7 +11,7 @@ import (
 )
 
 const (
-	// maxProcessFile is the size limit of [Process.ReadAll]. It exceeds the smaps
+	// maxProcessFile is the size limit of [ProcessDir.ReadAll]. It exceeds the smaps
 	// file of a process with 65,530 mappings, the default of vm.max_map_count.
 	maxProcessFile = 256 << 20
 
@@ -21,7 +21,7 @@ const (
 	maxProcessArgs = 8 << 20
 )
 
-// sizeLimit returns the maximum size of a file for [Process.ReadAll].
+// sizeLimit returns the maximum size of a file for [ProcessDir.ReadAll].
 func sizeLimit(file string) int {
 	if file == "cmdline" || file == "environ" {
 		return maxProcessArgs
@@ -29,11 +29,11 @@ func sizeLimit(file string) int {
 	return maxProcessFile
 }
 
-// A Process is the open directory /proc/PID of one process. Its methods read
+// A ProcessDir is the open directory /proc/PID of one process. Its methods read
 // only that process: after the process is reaped they return an error that
 // matches [ErrGone], even if its PID is reused. The methods except Close may be
 // called concurrently.
-type Process struct {
+type ProcessDir struct {
 	mount    *Mount
 	fd       int
 	pid      int
@@ -42,12 +42,12 @@ type Process struct {
 	fdBudget *atomic.Int32 // number of files that may still be kept open; nil for none
 }
 
-// Process opens the directory of the process that has this PID now. It keeps
+// OpenProcess opens the directory of the process that has this PID now. It keeps
 // files open that are read repeatedly while fdBudget, which processes may share,
 // is above 0. If fdBudget is nil, it keeps no files open.
-func (m *Mount) Process(pid int, fdBudget *atomic.Int32) (*Process, error) {
+func (m *Mount) OpenProcess(pid int, fdBudget *atomic.Int32) (*ProcessDir, error) {
 	const flags = unix.O_DIRECTORY | unix.O_CLOEXEC
-	p := &Process{mount: m, pid: pid, fdBudget: fdBudget}
+	p := &ProcessDir{mount: m, pid: pid, fdBudget: fdBudget}
 	name := strconv.Itoa(pid)
 	fd, err := openat(m.fd, name, unix.O_RDONLY|flags)
 	if err == unix.EACCES || err == unix.EPERM { // hidepid=1
@@ -62,31 +62,31 @@ func (m *Mount) Process(pid int, fdBudget *atomic.Int32) (*Process, error) {
 }
 
 // Close closes the directory and all cached files.
-func (p *Process) Close() {
+func (p *ProcessDir) Close() {
 	p.cache.close(p)
 	closeFD(p.fd)
 }
 
 // FD returns the descriptor of the directory. System calls accept it as a pidfd
 // unless PathOnly is true.
-func (p *Process) FD() int { return p.fd }
+func (p *ProcessDir) FD() int { return p.fd }
 
 // PathOnly reports whether the descriptor was opened with O_PATH, because the
 // kernel does not permit listing the directory.
-func (p *Process) PathOnly() bool { return p.pathOnly }
+func (p *ProcessDir) PathOnly() bool { return p.pathOnly }
 
 // Dup returns the same process with a duplicate of the descriptor.
-func (p *Process) Dup() (*Process, error) {
+func (p *ProcessDir) Dup() (*ProcessDir, error) {
 	fd, err := unix.FcntlInt(uintptr(p.fd), unix.F_DUPFD_CLOEXEC, 0)
 	if err != nil {
 		return nil, &ReadError{PID: p.pid, Err: err}
 	}
-	return &Process{mount: p.mount, fd: fd, pid: p.pid, pathOnly: p.pathOnly, fdBudget: p.fdBudget}, nil
+	return &ProcessDir{mount: p.mount, fd: fd, pid: p.pid, pathOnly: p.pathOnly, fdBudget: p.fdBudget}, nil
 }
 
 // Read returns the text of a single-record file, as [Reader.Read] does. It reads
 // into buf, or into a larger buffer if needed. It may keep the file open.
-func (p *Process) Read(buf []byte, file string) ([]byte, error) {
+func (p *ProcessDir) Read(buf []byte, file string) ([]byte, error) {
 	if text, errno, ok := p.cache.read(p, buf[:cap(buf)], file); ok {
 		return text, p.readError(file, errno)
 	}
@@ -98,7 +98,7 @@ func (p *Process) Read(buf []byte, file string) ([]byte, error) {
 // ReadAll returns the text of a file of any length. It reads into buf, or into a
 // larger buffer if needed. If the file exceeds 256 MiB, or 8 MiB for cmdline and
 // environ, the error matches [ErrTooLarge].
-func (p *Process) ReadAll(buf []byte, file string) ([]byte, error) {
+func (p *ProcessDir) ReadAll(buf []byte, file string) ([]byte, error) {
 	fd, errno := openat(p.fd, file, unix.O_RDONLY|unix.O_CLOEXEC)
 	if errno != 0 {
 		return nil, p.readError(file, errno)
@@ -126,7 +126,7 @@ func (p *Process) ReadAll(buf []byte, file string) ([]byte, error) {
 
 // AppendNumbers appends the numeric entries of a directory, such as fd and task,
 // in ascending order. It uses buf for the system calls.
-func (p *Process) AppendNumbers(dst []int, buf []byte, dir string) ([]int, error) {
+func (p *ProcessDir) AppendNumbers(dst []int, buf []byte, dir string) ([]int, error) {
 	from := len(dst)
 	r := p.reader(buf, dir)
 	errno := r.list(func(name []byte, _ uint64) {
@@ -140,7 +140,7 @@ func (p *Process) AppendNumbers(dst []int, buf []byte, dir string) ([]int, error
 
 // ReadLink returns the target of a symbolic link. It reads into buf, or into a
 // larger buffer if needed.
-func (p *Process) ReadLink(buf []byte, file string) ([]byte, error) {
+func (p *ProcessDir) ReadLink(buf []byte, file string) ([]byte, error) {
 	buf = buf[:cap(buf)]
 	for {
 		n, err := unix.Readlinkat(p.fd, file, buf)
@@ -156,9 +156,9 @@ func (p *Process) ReadLink(buf []byte, file string) ([]byte, error) {
 
 // CountFDs returns the number of open file descriptors, as [Reader.CountFDs]
 // does.
-func (p *Process) CountFDs(buf []byte) (int, error) {
+func (p *ProcessDir) CountFDs(buf []byte) (int, error) {
 	r := p.reader(buf, "fd")
-	if p.mount.sizedFD {
+	if p.mount.fdSizeIsCount {
 		size, errno := r.size()
 		return int(size), p.readError("fd", errno)
 	}
@@ -167,7 +167,7 @@ func (p *Process) CountFDs(buf []byte) (int, error) {
 }
 
 // Gone reports whether the process has exited and has been reaped.
-func (p *Process) Gone() bool {
+func (p *ProcessDir) Gone() bool {
 	var info unix.Stat_t
 	err := unix.Fstatat(p.fd, "stat", &info, unix.AT_SYMLINK_NOFOLLOW)
 	return err == unix.ESRCH || err == unix.ENOENT
@@ -175,7 +175,7 @@ func (p *Process) Gone() bool {
 
 // reader returns a Reader of one file in the directory. The result does not
 // escape to the heap.
-func (p *Process) reader(buf []byte, file string) Reader {
+func (p *ProcessDir) reader(buf []byte, file string) Reader {
 	buf = buf[:cap(buf)]
 	if len(buf) == 0 {
 		buf = make([]byte, 4096)
@@ -184,7 +184,7 @@ func (p *Process) reader(buf []byte, file string) Reader {
 }
 
 // readError returns a [*ReadError], or nil if errno is 0.
-func (p *Process) readError(file string, errno syscall.Errno) error {
+func (p *ProcessDir) readError(file string, errno syscall.Errno) error {
 	if errno == 0 {
 		return nil
 	}

@@ -21,7 +21,7 @@ func TestProcessGone(t *testing.T) {
 	if err := child.Start(); err != nil {
 		t.Fatal(err)
 	}
-	p, err := m.Process(child.Process.Pid, nil)
+	p, err := m.OpenProcess(child.Process.Pid, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -65,7 +65,7 @@ func TestProcessCountFDs(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer m.Close()
-	p, err := m.Process(os.Getpid(), nil)
+	p, err := m.OpenProcess(os.Getpid(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -79,7 +79,7 @@ func TestProcessCountFDs(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m.sizedFD = false // as before Linux 6.2; the listing opens one more descriptor
+	m.fdSizeIsCount = false // as before Linux 6.2; the listing opens one more descriptor
 	listed, err := p.CountFDs(buf)
 	if err != nil || listed != len(fds) || sized > listed || sized < listed-1 {
 		t.Errorf("got %d by size, %d by listing, error %v, want %d", sized, listed, err, len(fds))
@@ -100,7 +100,7 @@ func TestProcessCachesFiles(t *testing.T) {
 	}
 	var budget atomic.Int32
 	budget.Store(2)
-	p, err := m.Process(child.Process.Pid, &budget)
+	p, err := m.OpenProcess(child.Process.Pid, &budget)
 	if err != nil {
 		t.Fatal(err)
 	}

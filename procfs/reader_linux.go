@@ -193,7 +193,7 @@ func (r *Reader) ReadHost(file string) ([]byte, error) {
 // CAP_DAC_READ_SEARCH for processes of other users.
 func (r *Reader) CountFDs(pid int) (uint64, error) {
 	r.setPath(pid, "fd")
-	if r.mount.sizedFD {
+	if r.mount.fdSizeIsCount {
 		size, errno := r.size()
 		if errno != 0 {
 			return 0, &ReadError{PID: pid, File: "fd", Err: errno}

@@ -13,12 +13,12 @@ import (
 // A Mount is an open procfs root directory. All reads are relative to it, even
 // if something else is mounted over its path later. Readers may share a Mount.
 type Mount struct {
-	dir       *os.File
-	fd        int  // of dir
-	isProcfs  bool // the file system type is procfs, not a copy in files
-	sizedFD   bool // st_size of /proc/PID/fd is the number of open files, Linux 6.2
-	noHidePID bool // mounted without hidepid, which adds a ptrace access check to each open
-	ownPIDs   bool // PIDs in this mount are valid in system calls of this process
+	dir           *os.File
+	fd            int  // of dir
+	isProcfs      bool // the file system type is procfs, not a copy in files
+	fdSizeIsCount bool // st_size of /proc/PID/fd is the number of open files, Linux 6.2
+	noHidePID     bool // mounted without hidepid, which adds a ptrace access check to each open
+	ownPIDs       bool // PIDs in this mount are valid in system calls of this process
 }
 
 // Open opens the procfs mounted at root. Unless root is a procfs, it must have a
@@ -47,17 +47,17 @@ func Open(root string) (*Mount, error) {
 		_ = dir.Close()
 		return nil, err
 	}
-	m.sizedFD = m.isProcfs && kernelAtLeast(6, 2)
+	m.fdSizeIsCount = m.isProcfs && kernelAtLeast(6, 2)
 	m.noHidePID = m.isProcfs && !anyHidePID()
 	m.ownPIDs = m.isProcfs && ownNamespace(root)
 	return m, nil
 }
 
-// SizedFDs reports whether the number of open files of a process is available
+// FDSizeIsCount reports whether the number of open files of a process is available
 // without listing them (Linux 6.2). Listing may block.
-func (m *Mount) SizedFDs() bool { return m.sizedFD }
+func (m *Mount) FDSizeIsCount() bool { return m.fdSizeIsCount }
 
-// Close closes the mount. Its Readers and its Process method must not be used
+// Close closes the mount. Its Readers and its ProcessDirs must not be used
 // afterwards.
 func (m *Mount) Close() error { return m.dir.Close() }
 

@@ -26,8 +26,8 @@ func TestShortReads(t *testing.T) {
 	}
 	readers := map[string]func(*Mount, string) ([]byte, error){
 		"Reader": func(m *Mount, file string) ([]byte, error) { return NewReader(m).Read(10, file) },
-		"Process": func(m *Mount, file string) ([]byte, error) {
-			p, err := m.Process(10, nil)
+		"ProcessDir": func(m *Mount, file string) ([]byte, error) {
+			p, err := m.OpenProcess(10, nil)
 			if err != nil {
 				return nil, err
 			}
@@ -76,7 +76,7 @@ func TestCachedFileShortRead(t *testing.T) {
 		}
 		var budget atomic.Int32
 		budget.Store(1)
-		p, err := openMount(t, root).Process(10, &budget)
+		p, err := openMount(t, root).OpenProcess(10, &budget)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -102,7 +102,7 @@ func TestTooLarge(t *testing.T) {
 	}
 	m := openMount(t, root)
 	r := NewReader(m)
-	p, err := m.Process(10, nil)
+	p, err := m.OpenProcess(10, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -115,9 +115,9 @@ func TestTooLarge(t *testing.T) {
 		{"Reader: prefix of a command line", func() ([]byte, error) { return r.ReadPrefix(10, "cmdline") }, maxPrefix},
 		{"Reader: smaps", func() ([]byte, error) { return r.ReadAll(10, "smaps") }, 0},
 		{"Reader: maps below the limit", func() ([]byte, error) { return r.ReadAll(10, "maps") }, maxFile - 1},
-		{"Process: command line", func() ([]byte, error) { return p.ReadAll(nil, "cmdline") }, 0},
-		{"Process: environment at the limit", func() ([]byte, error) { return p.ReadAll(nil, "environ") }, maxProcessArgs},
-		{"Process: smaps", func() ([]byte, error) { return p.ReadAll(nil, "smaps") }, maxFile + 1},
+		{"ProcessDir: command line", func() ([]byte, error) { return p.ReadAll(nil, "cmdline") }, 0},
+		{"ProcessDir: environment at the limit", func() ([]byte, error) { return p.ReadAll(nil, "environ") }, maxProcessArgs},
+		{"ProcessDir: smaps", func() ([]byte, error) { return p.ReadAll(nil, "smaps") }, maxFile + 1},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -12,7 +12,7 @@ import (
 
 // A linuxHandle is the open directory of a process.
 type linuxHandle struct {
-	*procfs.Process
+	*procfs.ProcessDir
 	pid     int
 	ownPIDs bool // system calls use the same PIDs as the mount
 }
@@ -88,7 +88,7 @@ func (h *linuxHandle) dup() (handle, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &linuxHandle{Process: dup, pid: h.pid, ownPIDs: h.ownPIDs}, nil
+	return &linuxHandle{ProcessDir: dup, pid: h.pid, ownPIDs: h.ownPIDs}, nil
 }
 
 func (h *linuxHandle) close() { h.Close() }

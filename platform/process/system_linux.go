@@ -184,9 +184,9 @@ func statCached(dir int, path string) (fileID, error) {
 }
 
 func (l *linuxSystem) open(pid int) (handle, error) {
-	dir, err := l.mount.Process(pid, &l.fileSlots)
+	dir, err := l.mount.OpenProcess(pid, &l.fileSlots)
 	if err != nil {
 		return nil, err
 	}
-	return &linuxHandle{Process: dir, pid: pid, ownPIDs: l.mount.OwnPIDs()}, nil
+	return &linuxHandle{ProcessDir: dir, pid: pid, ownPIDs: l.mount.OwnPIDs()}, nil
 }
