@@ -40,7 +40,6 @@ func (t *Tracker) accountUnmatched(r *record, s *platform.Sample) {
 	d := r.advanceStat(s)
 	r.countFromStart, r.counted = false, true
 	t.matches.unmatchedNanos += d.UserNanos + d.SystemNanos
-	r.active = r.active || d.UserNanos+d.SystemNanos > 0
 }
 
 // accountProcess adds the usage of a grouped process since the sample before to its
@@ -62,7 +61,6 @@ func (t *Tracker) accountProcess(r *record, s *platform.Sample) {
 	g := r.group
 	g.total.add(&d)
 	g.counted |= s.Have
-	r.active = r.active || d.UserNanos+d.SystemNanos+d.VoluntarySwitches+d.NonvoluntarySwitches > 0
 	if r.rule.Top > 0 && s.Threads > 0 {
 		g.top.add(r, s, &d)
 	}

@@ -13,7 +13,8 @@ import (
 // derived from the identity of the process.
 type candidate struct {
 	id      *platform.Identity
-	matches map[string]string // captures of the rule that is being tried, nil if there are none
+	matches map[string]string       // captures of the rule that is being tried, nil if there are none
+	read    platform.IdentityFields // fields whose text was compared
 
 	line   string // the command line, joined
 	joined bool   // line is set

@@ -103,7 +103,7 @@ func Default() *Config {
 		Position: 1,
 		Template: text,
 		selectors: []selector{&regexpSelector{
-			regexpKind: regexpKinds[0], all: true, regexps: []*regexp.Regexp{regexp.MustCompile(".+")},
+			regexpKind: regexpKinds[0], all: true, regexps: []*regexp.Regexp{regexp.MustCompile(".+")}, matchesAny: true,
 		}},
 		nameTemplate: name,
 	}}}
@@ -126,7 +126,7 @@ func (c *Config) Match(id *platform.Identity) Match {
 			return r.assign(&p, len(c.labels))
 		}
 	}
-	return Match{}
+	return Match{Fields: p.read}
 }
 
 // Needs implements [Matcher]. It returns the fields that any rule reads.

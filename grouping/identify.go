@@ -130,6 +130,7 @@ func (t *Tracker) matchIdentity(r *record, s *platform.Sample, id *platform.Iden
 		id.Ancestors = t.ancestorNames(s)
 	}
 	m := t.matcher.Match(id)
+	r.mutable = m.Fields & mutableFields
 	if m.TemplateFailed {
 		t.health.TemplateFailures++
 	}

@@ -27,6 +27,10 @@ type Match struct {
 
 	Labels []string // values of [Matcher.LabelNames], in that order
 
+	// Fields are the identity fields on whose text the result depends. Another text of a
+	// field that is not in Fields, and that is not empty, has the same result.
+	Fields platform.IdentityFields
+
 	// TemplateFailed reports that a template failed. Group, or a label, is then the
 	// text that the template wrote before the error. Processes of different groups
 	// may share it.

@@ -108,8 +108,9 @@ func (m *nameMapping) Match(id *platform.Identity) Match {
 	groups := mapped.expr.FindStringSubmatch(strings.Join(id.Args, " "))
 	for i := 1; i < len(groups); i++ {
 		if groups[i] != "" {
-			return Match{Rule: mapped.rule, Group: groupName(id.Comm + ":" + redact.Secrets(groups[i])), OK: true}
+			name := groupName(id.Comm + ":" + redact.Secrets(groups[i]))
+			return Match{Rule: mapped.rule, Group: name, OK: true, Fields: platform.IdentityArgs}
 		}
 	}
-	return Match{}
+	return Match{Fields: platform.IdentityArgs}
 }

@@ -36,7 +36,7 @@ type record struct {
 	kernelThread       bool // no source reports its exit
 	countFromStart     bool // started after the first walk: its usage before the first sample counts
 	counted            bool // its usage was counted, in a group or as that of an unmatched process
-	active             bool // used a CPU since the last revalidation of its identity
+	revalidationDue    bool // has run since the last revalidation of its identity, or was not revalidated for long
 
 	decreased       counterSet // counters that decreased in this walk
 	decreasedBefore counterSet // counters that decreased in the walk before
@@ -44,9 +44,10 @@ type record struct {
 	execID uint64 // ExecID of the last sample
 	comm   string // Comm of the last sample
 
-	fingerprint uint64 // of the identity at the last match, see [platform.Identity]; 0 without
-	euid        uint32 // at the last match
-	cgroup      uint64 // at the last match, 0 if unknown
+	fingerprint uint64                  // of the identity at the last match, see [platform.Identity]; 0 without
+	mutable     platform.IdentityFields // of mutableFields, those on whose text the last match depends
+	euid        uint32                  // at the last match
+	cgroup      uint64                  // at the last match, 0 if unknown
 
 	rule  *Rule       // that matches the process or its ancestor; nil if none does
 	group *groupState // nil in no group

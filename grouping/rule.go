@@ -78,6 +78,7 @@ func (r *Rule) fields(all platform.Fields) platform.Fields {
 func (r *Rule) match(c *candidate) bool {
 	c.matches = nil
 	for _, sel := range r.selectors {
+		c.read |= sel.reads()
 		if !sel.match(c) {
 			return false
 		}
@@ -89,15 +90,16 @@ func (r *Rule) match(c *candidate) bool {
 // labels of all rules.
 func (r *Rule) assign(c *candidate, labels int) Match {
 	if r.Ignore {
-		return Match{Rule: r}
+		return Match{Rule: r, Fields: c.read}
 	}
 	m := r.nameTemplate.group(c)
-	m.Rule = r
+	m.Rule, m.Fields = r, c.read|r.nameTemplate.needs
 	if labels > 0 {
 		m.Labels = make([]string, labels)
 	}
 	for _, l := range r.labels {
 		value := l.value.group(c)
+		m.Fields |= l.value.needs
 		m.Labels[l.index] = value.Group
 		m.TemplateFailed = m.TemplateFailed || value.TemplateFailed
 	}

@@ -21,9 +21,10 @@ import (
 type selector interface {
 	match(c *candidate) bool
 	needs() platform.IdentityFields
-	key() string                  // its key in the configuration file
-	entries() []string            // its entries in the configuration file
-	values(c *candidate) []string // the values of a process that it compares
+	reads() platform.IdentityFields // fields of needs on whose text the result depends, not only on its presence
+	key() string                    // its key in the configuration file
+	entries() []string              // its entries in the configuration file
+	values(c *candidate) []string   // the values of a process that it compares
 }
 
 // A listSelector matches processes with a value that matches one of its items.
@@ -54,6 +55,8 @@ var listKinds = []*listKind{
 func (l *listSelector) key() string { return l.name }
 
 func (l *listSelector) needs() platform.IdentityFields { return l.fields }
+
+func (l *listSelector) reads() platform.IdentityFields { return l.fields }
 
 func (l *listSelector) entries() []string { return l.items }
 
@@ -145,6 +148,13 @@ func (e *regexpSelector) key() string { return e.name }
 
 func (e *regexpSelector) needs() platform.IdentityFields { return e.fields }
 
+func (e *regexpSelector) reads() platform.IdentityFields {
+	if e.matchesAny {
+		return 0
+	}
+	return e.fields
+}
+
 func (e *regexpSelector) values(c *candidate) []string { return e.get(c) }
 
 func (e *regexpSelector) entries() []string {
@@ -188,6 +198,13 @@ func (n *notSelector) match(c *candidate) bool {
 func (n *notSelector) needs() (fields platform.IdentityFields) {
 	for _, sel := range n.selectors {
 		fields |= sel.needs()
+	}
+	return fields
+}
+
+func (n *notSelector) reads() (fields platform.IdentityFields) {
+	for _, sel := range n.selectors {
+		fields |= sel.reads()
 	}
 	return fields
 }

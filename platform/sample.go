@@ -57,6 +57,7 @@ type Sample struct {
 	State  byte   // R, S, D, Z, T and so on
 	Kernel bool   // kernel thread: without user memory, command line and open files
 	EUID   uint32 // part of FieldStatus
+	Idle   bool   // no thread has run since the last walk; false if unknown
 	ExecID uint64 // changes at execve(2), and when the process moves its arguments in memory
 	Cgroup uint64 // ID of the cgroup (v2), or 0 if the source does not read it
 
@@ -108,6 +109,6 @@ func (s *Sample) blank() bool { return s.Have|s.Lost == 0 }
 // Want of s, and no measurement.
 func (s *Sample) unread() Sample {
 	u := *s
-	u.Have, u.Lost, u.Skipped, u.Tasks = 0, s.Want|FieldStat, 0, nil
+	u.Have, u.Lost, u.Skipped, u.Idle, u.Tasks = 0, s.Want|FieldStat, 0, false, nil
 	return u
 }

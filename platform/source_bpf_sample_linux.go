@@ -55,6 +55,8 @@ func (s *Sample) setUsage(u *bpf.Usage, flags uint32, prev *Sample) {
 		user, system = prev.UserNanos, prev.SystemNanos
 	}
 	s.UserNanos, s.SystemNanos = cpuTimes(u, user, system)
+	s.Idle = prev != nil && prev.Have&FieldSwitches != 0 && s.State != 'R' && s.UserNanos+s.SystemNanos == user+system &&
+		s.VoluntarySwitches == prev.VoluntarySwitches && s.NonvoluntarySwitches == prev.NonvoluntarySwitches
 }
 
 // keepHighest replaces each counter that is lower than in prev. A thread that exited during

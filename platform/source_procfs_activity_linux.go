@@ -132,7 +132,18 @@ func (w *worker) unchanged(prev *procfsSample, now *activity) bool {
 	}
 	w.read.sample = *prev
 	w.read.sample.state.activity.activeWalks = 0
+	w.read.sample.Idle = true
 	return true
+}
+
+// slept reports whether a process that was read in full has certainly not run since the
+// last walk.
+func (w *worker) slept(s, prev *procfsSample) bool {
+	now := &s.state.activity
+	if !w.src.cpuClocks {
+		return now.idle
+	}
+	return prev != nil && now.marker != 0 && now.marker == prev.state.activity.marker
 }
 
 // refreshDue reports whether this walk reads a process or thread in full even if it is

@@ -93,9 +93,10 @@ func (s *shell) growMemory() {
 	_ = mem.Close()
 }
 
-// comparableText returns the text of a Sample without FieldSmaps and Tasks.
+// comparableText returns the text of a Sample without FieldSmaps, Tasks and Idle.
 func comparableText(s *Sample) string {
 	c := *s
+	c.Idle = false
 	c.SmapsTicks, c.PSSBytes, c.USSBytes, c.Tasks = 0, 0, 0, nil
 	return describe(c)
 }

@@ -106,3 +106,28 @@ func TestIdentifyTruncatedStatus(t *testing.T) {
 		t.Errorf("got %+v, error %v, want user 1", id, err)
 	}
 }
+
+// TestFingerprintBudget checks that a call reads at least one process, and that the next
+// processes are left to other calls when the CPU time is used up.
+func TestFingerprintBudget(t *testing.T) {
+	tree := procfstree.New(t, 1000)
+	for pid := 10; pid < 13; pid++ {
+		tree.Set(procfstree.Process{PID: pid, Comm: "c", Args: []string{"x"}, Start: 5})
+	}
+	for budget, want := range map[time.Duration]int{time.Hour: 3, 0: 1} {
+		src := openSource(t, tree.Root)
+		src.(*procfsSource).fingerprintBudget = budget
+		var snap Snapshot
+		walk(t, src, &snap, FieldStat)
+		fingerprints := []uint64{1, 1, 1}
+		read := src.Fingerprints(context.Background(), &snap, []int{0, 1, 2}, IdentityArgs, fingerprints)
+		if read != want {
+			t.Errorf("got %d processes with a budget of %v, want %d", read, budget, want)
+		}
+		for i, f := range fingerprints {
+			if i < want && f <= 1 || i >= want && f != 0 {
+				t.Errorf("got fingerprints %d with a budget of %v, want the first %d", fingerprints, budget, want)
+			}
+		}
+	}
+}

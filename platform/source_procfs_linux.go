@@ -39,7 +39,8 @@ type procfsSource struct {
 	users     host.UserNames
 	seed      maphash.Seed // of all hashes that are compared
 
-	lastFingerprints []uint64 // copy of the argument of Fingerprints
+	lastFingerprints  []uint64 // copy of the argument of Fingerprints
+	fingerprintBudget time.Duration
 
 	states     stateTable
 	quarantine quarantine
@@ -62,6 +63,8 @@ func openProcfs(o Options) (*procfsSource, error) {
 		reader:      procfs.NewReader(mount),
 		smapsBudget: o.SmapsBudget,
 		smapsMaxRSS: o.SmapsMaxRSS,
+
+		fingerprintBudget: fingerprintBudget,
 
 		page: uint64(os.Getpagesize()),
 		seed: maphash.MakeSeed(),

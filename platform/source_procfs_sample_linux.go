@@ -113,6 +113,7 @@ func (w *worker) sample(pid int, inode uint64, prev *procfsSample) (found bool, 
 		r.sample.state.activity.residentPages = uint32(r.stat.ResidentPages)
 	}
 	w.updateActivity(&r.sample, prev)
+	r.sample.Idle = w.slept(&r.sample, prev)
 	return true, nil
 }
 

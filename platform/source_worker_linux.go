@@ -285,6 +285,8 @@ func (w *worker) complete(snap *Snapshot, from int) {
 		}
 		found, _ := w.sample(prev.PID, prev.state.inode, prev)
 		same := found && w.read.sample.ID == prev.ID
+		// The next walk compares with the time of the walk, not with that of this call.
+		w.read.sample.Idle, w.read.sample.state.activity.marker = prev.Idle, prev.state.activity.marker
 		if !w.commit(i+1, func() {
 			if same {
 				w.src.states.store(i, &w.read.sample)

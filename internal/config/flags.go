@@ -45,7 +45,7 @@ func addRuleFlags(app *kingpin.Application, s *Settings) {
 		PlaceHolder("NAME,REGEX,...").StringVar(&s.NameMapping)
 	app.Flag("children", "Put unmatched processes into the group of their nearest grouped ancestor.").
 		Default("true").BoolVar(&s.Children)
-	app.Flag("recheck", "Not needed: exec and renames are detected without this flag.").
+	app.Flag("recheck", "Not needed: exec, renames and rewritten command lines are detected without it.").
 		BoolVar(&s.Recheck)
 	app.Flag("recheck-with-time-limit", "Do not use: older processes in no group are never matched again. 0s: off.").
 		PlaceHolder("DURATION").Default("0s").DurationVar(&s.RecheckLimit)

@@ -107,7 +107,8 @@ func (c *namedSource) Identify(_ context.Context, s *platform.Sample, _ platform
 	return id, nil
 }
 
-func (c *namedSource) Fingerprints(context.Context, *platform.Snapshot, []int, platform.IdentityFields, []uint64) {
+func (c *namedSource) Fingerprints(_ context.Context, _ *platform.Snapshot, at []int, _ platform.IdentityFields, _ []uint64) int {
+	return len(at)
 }
 
 func (c *namedSource) ExitIdentity(*platform.Exit, platform.IdentityFields) platform.Identity {

@@ -104,6 +104,35 @@ func TestGroupChanges(t *testing.T) {
 	})
 }
 
+// TestRewrittenTitles changes the command lines of sleeping processes in no group. They are in their
+// new group after two scrapes at most.
+func TestRewrittenTitles(t *testing.T) {
+	requireLinux(t)
+	eachSource(t, func(t *testing.T, source string) {
+		token := "t" + strconv.Itoa(os.Getpid()) + source[len("--source="):][:1]
+		rules := writeFile(t, "rules.yaml", "process_names:\n- {name: titled, cmdline: '^title-"+token+"'}\n")
+		r := startExporter(t, source, "--children=false", "-config.path", rules)
+		var all []*identityChanger
+		for range 6 {
+			all = append(all, startIdentityChange(t, "--id="+token, strings.Repeat("x", 100)))
+		}
+		procs := func() float64 {
+			series, _ := parseMetrics(t, r.Scrape())
+			return series[`namedprocess_namegroup_num_procs{groupname="titled"}`]
+		}
+		for range 3 { // a young process is identified twice anyway
+			procs()
+		}
+		for _, d := range all {
+			d.do("title title-%s", token)
+		}
+		procs()
+		if got, want := procs(), float64(len(all)); got != want {
+			t.Errorf("got %v processes after two scrapes, want %v", got, want)
+		}
+	})
+}
+
 // TestForkBeforeExec scrapes a process between fork and exec, when its command line is that of its
 // parent. After the exec it must move to its own group.
 func TestForkBeforeExec(t *testing.T) {
