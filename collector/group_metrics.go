@@ -94,8 +94,8 @@ func memoryFamilies() []family {
 		{
 			name: namespace + "memory_bytes", kind: gauge, labels: []string{"memtype"},
 			help: "Memory in use in bytes (/proc/PID/stat, status and smaps_rollup).",
-			note: "The proportional and unique values require `--gather-smaps`. For processes of other users they require " +
-				"`CAP_PERFMON`, before Linux 6.15 `CAP_SYS_PTRACE`.",
+			note: "The proportional and unique values require `--gather-smaps` and, for processes of other users, " +
+				"`CAP_PERFMON` (before Linux 6.15 `CAP_SYS_PTRACE`).",
 			series: []series{
 				{"resident", platform.FieldMemory, false, func(g *grouping.Group) float64 { return float64(g.ResidentBytes) }},
 				{"virtual", platform.FieldMemory, false, func(g *grouping.Group) float64 { return float64(g.VirtualBytes) }},
@@ -108,7 +108,7 @@ func memoryFamilies() []family {
 		gaugeFamily("smaps_age_seconds", platform.FieldSmaps,
 			"Seconds since the oldest proportional or unique memory value of this group was read.",
 			func(g *grouping.Group) float64 { return g.SmapsAge }).
-			withNote("Only with `--gather-smaps`. It increases if `--smaps.budget` is too small to read all processes at every scrape."),
+			withNote("Only with `--gather-smaps`."),
 	}
 }
 
@@ -116,7 +116,7 @@ func statesFamily() family {
 	f := family{
 		name: namespace + "states", kind: gauge, labels: []string{"state"},
 		help: "Number of threads by state (/proc/PID/task/TID/status).",
-		note: "`Waiting` is uninterruptible sleep. Does not include unresponsive processes with several threads.",
+		note: "`Waiting` is uninterruptible sleep.",
 	}
 	for i, name := range stateNames {
 		f.series = append(f.series, series{name, platform.FieldMemory, false,
@@ -129,8 +129,8 @@ func wchanFamily() family {
 	return family{
 		name: namespace + "threads_wchan", kind: gauge, labels: []string{"wchan"},
 		help: "Number of threads by the kernel function in which they sleep (/proc/PID/task/TID/wchan).",
-		note: "Requires `CAP_SYS_PTRACE` for processes of other users. " +
-			"With the source `bpf` and `--no-threads`, the sandbox drops it unless rules use executable paths.",
+		note: "Requires `CAP_SYS_PTRACE` for processes of other users; with `bpf` and `--no-threads` " +
+			"the sandbox drops this capability, unless rules use executable paths.",
 		collect: func(g *grouping.Group, put emit) {
 			for _, w := range g.WChans {
 				put(float64(w.Count), labelValues{w.Name})
@@ -172,7 +172,7 @@ func lifecycleFamilies() []family {
 				for _, e := range g.Exits {
 					put(float64(e.Count), labelValues{e.Reason, e.Code})
 				}
-			}, "reason", "code").withNote("Only with the source `bpf`. A process is counted after its parent calls wait(2)."),
+			}, "reason", "code").withNote("Only with the source `bpf`; a process is counted after its parent calls wait(2)."),
 		counted("oom_kills_total", "Number of processes of this group that the out-of-memory killer of the kernel killed.",
 			func(g *grouping.Group, put emit) { put(float64(g.OOMKills), labelValues{}) }),
 	}
@@ -226,7 +226,7 @@ func unreadableFamily() family {
 	return family{
 		name: namespace + "unreadable_procs", kind: gauge, labels: []string{"file"},
 		help: "Number of processes with an unreadable /proc/PID file; metrics from this file do not include them.",
-		note: "Absent if all files were read. `smaps` includes processes above `--smaps.max-rss`, which are not read.",
+		note: "Absent if all files were read.",
 		collect: func(g *grouping.Group, put emit) {
 			for _, gap := range g.Unreadable {
 				put(float64(gap.Procs), labelValues{fileNames[gap.Field]})

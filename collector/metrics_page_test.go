@@ -4,6 +4,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -28,6 +29,16 @@ func TestReference(t *testing.T) {
 	}
 	if string(got) != want {
 		t.Errorf("%s differs from the code; run `make generate`", file)
+	}
+}
+
+// TestReferenceCells checks that the description of a metric has at most two sentences.
+func TestReferenceCells(t *testing.T) {
+	end := regexp.MustCompile(`[.] [A-Z` + "`" + `]`)
+	for line := range strings.Lines(reference()) {
+		if n := len(end.FindAllString(line, -1)) + 1; strings.HasPrefix(line, "| `") && n > 2 {
+			t.Errorf("got %d sentences, want at most 2: %s", n, line)
+		}
 	}
 }
 
@@ -70,7 +81,10 @@ All metrics have the label ` + "`groupname`" + ` and the [labels](configuration.
 		}
 	}
 	b.WriteString("\n`resident` memory counts shared pages fully in every process. `proportionalResident` (PSS) divides them by the\n" +
-		"number of processes that share them. `unique` (USS) excludes them.\n")
+		"number of processes that share them. `unique` (USS) excludes them.\n\n" +
+		"`namedprocess_namegroup_smaps_age_seconds` increases if `--smaps.budget` is too small to read all processes at every\n" +
+		"scrape. `namedprocess_namegroup_unreadable_procs{file=\"smaps\"}` includes processes above `--smaps.max-rss`, which are\n" +
+		"not read. `namedprocess_namegroup_states` does not include unresponsive processes with several threads.\n")
 	b.WriteString("\n## Threads by name\n\nOnly with `--threads` (the default). Only processes with at least two threads count.\n\n" +
 		"| Metric | Type | Further labels | Meaning |\n|---|---|---|---|\n")
 	for _, f := range families() {
@@ -89,8 +103,10 @@ All metrics have the label ` + "`groupname`" + ` and the [labels](configuration.
 	b.WriteString("\nIf `namedprocess_exporter_scrape_success` and `namedprocess_exporter_scrape_partial` are 0, the processes could not\n" +
 		"be listed, or `hidepid` hides them. A longer timeout does not help. Unresponsive processes do not change these two\n" +
 		"metrics.\n\n" +
-		"After a decrease, the group counter stays constant until the process value exceeds its old maximum. With the source\n" +
-		"`bpf`, a decrease that the exit of a thread causes is not counted.\n")
+		"After a decrease that `namedprocess_exporter_counter_decreases_total` counts, the group counter stays constant until\n" +
+		"the value of the process exceeds its previous maximum. With the source `bpf`, decreases because a thread exited are\n" +
+		"not counted.\n\n" +
+		"`namedprocess_rule_matched_procs` has the position of the rule, from 1, in `rule` and its name template in `name`.\n")
 	b.WriteString("\n`go_*`, `process_*` and `promhttp_*` describe the process of the exporter.\n" +
 		"`--web.disable-exporter-metrics` disables them; `namedprocess_exporter_*` and `process_exporter_build_info` stay.\n")
 	return b.String()
@@ -154,9 +170,9 @@ var daemonMetrics = [][4]string{
 		"After a failure the previous configuration stays in use."},
 	{"namedprocess_exporter_capability_missing", "capability data",
 		"1 for each pair of a missing capability and the data that needs it.",
-		"Only while serving. Absent if none is missing. See [permissions](permissions.md)."},
+		"Absent if none is missing and with `--once-to-stdout-delay`, see [permissions](permissions.md)."},
 	{"namedprocess_exporter_sandbox", "layer",
-		"Whether a layer of the sandbox is active (1) or not (0).", "Only while serving. See [permissions](permissions.md)."},
+		"Whether a layer of the sandbox is active (1) or not (0).", "Absent with `--once-to-stdout-delay`, see [permissions](permissions.md)."},
 	{"process_exporter_build_info", "branch goarch goos goversion revision tags version", "Always 1.", ""},
 }
 

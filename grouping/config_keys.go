@@ -47,7 +47,7 @@ var (
 		{"ignore", typeBool, "Matching processes are in no group. Their children are in no group unless another rule matches them."},
 		{"children", typeBool, "Whether descendants that match no rule join the group. Default: the flag --children."},
 		{"threads", typeBool, "Whether to export metrics per thread name. Default: the flag --threads."},
-		{"smaps", typeBool, "Whether to read proportional memory from smaps. Default: the flag --gather-smaps."},
+		{"smaps", typeBool, "Whether to read PSS and USS from smaps_rollup. Default: the flag --gather-smaps."},
 		{"expect", typeExpect, "Expected number of processes: min (default 0), max (default none). Requires a name without template fields."},
 		{"labels", typeLabels, "Additional labels of the group."},
 		{"max_groups", typeNumber, "Maximum number of groups that the rule can create. Other processes are added to the group _other."},

@@ -24,26 +24,31 @@ cat <<'HEAD'
 .Nm
 .Cm inspect
 .Ar pid | name ...
+.Nm
+.Cm top
 .Sh DESCRIPTION
 At every scrape
 .Nm
-looks at all processes of the machine, puts each into a group that rules define,
-and serves what each group uses: CPU, memory, I/O, file descriptors, threads.
-Without rules every process that has a command line is in the group of its name.
+reads all processes of the machine, assigns each to a group that rules define,
+and exports what each group uses: CPU, memory, I/O, file descriptors, threads.
+Without rules, each process with a command line is in a group with its name.
 .Pp
 .Cm check
-says what is wrong with a configuration and what each rule does on this machine,
+prints the errors of a configuration and the effect of each rule on this
+machine.
 .Cm explain
-why a process is in its group,
+prints why a process is in its group.
 .Cm groups
 prints all groups as a table, and
+.Cm top
+updates such a table.
 .Cm inspect
-tells everything about a process.
+prints all details of a process.
 .Pp
 .Dv SIGHUP
-makes it read its configuration again; a bad one leaves the old one in force.
+reloads the configuration; if it is invalid, the previous one stays in use.
 .Dv SIGTERM
-makes it finish the scrapes under way and end.
+stops the exporter after the scrapes in progress.
 .Sh OPTIONS
 One dash or two, with the value after an equals sign or in the next argument.
 Switches take a value only after an equals sign.
@@ -69,8 +74,8 @@ Flags of the service, in
 and
 .Ev ARGS .
 .It Pa /usr/share/doc/process-exporter/examples
-A commented configuration, and a drop-in that lets the service ask the kernel
-instead of
+A commented configuration, and a drop-in for the service that reads processes
+with BPF instead of
 .Pa /proc .
 .El
 .Sh EXIT STATUS

@@ -16,9 +16,9 @@ A YAML file contains the rules:
 The first rule that matches a process determines its group. A rule matches if
 all its selectors match. Common selectors:
 
-  comm     process name of the kernel, at most 15 bytes
+  comm     process name (/proc/PID/comm), at most 15 bytes
   exe      first argument of the command line
-  cmdline  regular expressions that match the whole command line
+  cmdline  regular expressions; each must match somewhere in the command line
 
 A process that no rule matches joins the group of its nearest grouped ancestor.
 Without a rule file, --procnames or --namemapping, each process with a command

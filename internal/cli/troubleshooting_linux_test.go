@@ -128,7 +128,7 @@ var problems = []problem{
 			"`--recheck` is not necessary.",
 	},
 	{
-		title:   "Rule order: wrong rule wins",
+		title:   "An earlier rule matches first",
 		symptom: "The process matches two rules and is in the wrong group.",
 		config:  "process_names:\n- name: '{{.Comm}}'\n  cmdline: '.+'\n- name: shop\n  cmdline: 'shop\\.jar'\n",
 		procs:   javaProcess(),

@@ -86,7 +86,7 @@ func addWebFlags(app *kingpin.Application, s *Settings) {
 		BoolVar(&s.DisableExporterMetrics)
 	app.Flag("web.max-requests", "Maximum number of concurrent scrapes; others get status 503. 0: no limit.").
 		PlaceHolder("N").Default("128").IntVar(&s.MaxRequests)
-	app.Flag("web.max-connections", "If the limit is reached, a new connection closes the longest idle one.").
+	app.Flag("web.max-connections", "Maximum connections, at least 1. At the limit, a new one closes an idle one.").
 		PlaceHolder("N").Default("128").IntVar(&s.MaxConnections)
 	app.Flag("web.pprof-address", "Loopback address for Go profiles under /debug/pprof/. Off by default.").
 		PlaceHolder("ADDRESS").StringVar(&s.PprofAddress)

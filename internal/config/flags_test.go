@@ -43,7 +43,7 @@ process_exporter --config.path=rules.yaml --web.listen-address=127.0.0.1:9256
 - One dash or two, the value after ` + "`=`" + ` or in the next argument:
   ` + "`-config.path f`" + ` and ` + "`--config.path=f`" + ` are equal.
 - Switches take a value only after ` + "`=`" + `: ` + "`--no-threads`" + ` and ` + "`-threads=false`" + ` are equal.
-- If a flag is given twice, the last one counts. ` + "`web.listen-address`" + ` accumulates.
+- If a flag is given twice, the last one counts. ` + "`--web.listen-address`" + ` can be given several times.
 - An argument that is not a flag is an error.
 `)
 	for _, g := range DaemonCommandLine().Sections {
