@@ -68,30 +68,30 @@ func signingKey(t *testing.T) string {
 	return path
 }
 
-// releases builds the release for all architectures twice: in the repository, and
-// in a copy with other modification times. All tests share the result.
-func releases(t *testing.T) [2]string {
+// releaseDir builds the release for all architectures. All tests share the result.
+func releaseDir(t *testing.T) string {
 	t.Helper()
-	dirs := [2]string{filepath.Join(buildDir, "release"), filepath.Join(buildDir, "release-elsewhere")}
-	if _, err := os.Stat(filepath.Join(dirs[1], "checksums.txt")); err == nil {
-		return dirs
+	dir := filepath.Join(buildDir, "release")
+	if _, err := os.Stat(filepath.Join(dir, "checksums.txt")); err == nil {
+		return dir
 	}
 	root, err := filepath.Abs("..")
 	if err != nil {
 		t.Fatal(err)
 	}
-	releaseTo(t, dirs[0], root, "9.8.7")
-	releaseTo(t, dirs[1], copyRepository(t), "9.8.7")
-	return dirs
+	releaseTo(t, dir, root, "9.8.7")
+	return dir
 }
 
-// TestReleaseIsReproducible compares two builds of the release.
+// TestReleaseIsReproducible compares the release with a build of two architectures in
+// a copy of the repository, whose files have other modification times.
 func TestReleaseIsReproducible(t *testing.T) {
-	both := releases(t)
-	first, second := both[0], both[1]
+	first := releaseDir(t)
 	sums := read(t, filepath.Join(first, "checksums.txt"))
-	if other := read(t, filepath.Join(second, "checksums.txt")); other != sums {
-		t.Errorf("two builds differ:\n%s\n%s", sums, other)
+	for line := range strings.Lines(read(t, filepath.Join(release(t, copyRepository(t), "9.8.7", "amd64", "armv7"), "checksums.txt"))) {
+		if !strings.Contains(sums, line) {
+			t.Errorf("two builds differ: got %s in the copy, want a line of\n%s", line, sums)
+		}
 	}
 	// Installers of the predecessor use the same file names.
 	for _, arch := range []string{"amd64", "arm64", "armv7", "386", "ppc64le", "s390x", "riscv64"} {
@@ -116,7 +116,7 @@ func TestReleaseIsReproducible(t *testing.T) {
 // TestReleaseIsSigned verifies the signature of the checksums as in
 // docs/security.md, and that it is invalid for other checksums.
 func TestReleaseIsSigned(t *testing.T) {
-	dir := releases(t)[0]
+	dir := releaseDir(t)
 	signers := write(t, "signers", "release@example.org "+read(t, signingKey(t)+".pub"))
 	verify := func(text string) error {
 		command := exec.Command("ssh-keygen", "-Y", "verify", "-n", "file", "-f", signers,

@@ -118,7 +118,7 @@ func newRoot(t *testing.T) string {
 		t.Fatal(err)
 	}
 	for name, version := range map[string]string{"old": "1.0.0", "new": "2.0.0"} {
-		built := filepath.Join(release(t, repository, version), "process-exporter_"+version+"_linux_amd64.deb")
+		built := filepath.Join(release(t, repository, version, "amd64"), "process-exporter_"+version+"_linux_amd64.deb")
 		put("packages/"+name+".deb", read(t, built))
 	}
 	return root
