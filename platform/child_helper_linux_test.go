@@ -14,14 +14,14 @@ func TestMain(m *testing.M) { os.Exit(testenv.Main(m)) }
 // A child is a helper program and its open Process.
 type child struct {
 	*process.Process
-	*testenv.Child
+	*testenv.EdgeCase
 }
 
 // startChild starts testdata/edgecase, waits until it is ready, and opens it. change,
 // unless nil, alters the command before the start.
 func startChild(t testing.TB, change func(*exec.Cmd), verbs ...string) *child {
 	t.Helper()
-	c := testenv.StartChild(t, change, verbs...)
+	c := testenv.StartEdgeCase(t, change, verbs...)
 	p := must[*process.Process](t)(process.Open(c.Cmd.Process.Pid))
 	t.Cleanup(func() { _ = p.Close() })
 	return &child{p, c}

@@ -17,7 +17,7 @@ import (
 // they occur.
 func TestErrorNamesProcess(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "a-name-longer-than-15-bytes")
-	testenv.CopyChildProgram(t, path)
+	testenv.CopyEdgeCase(t, path)
 	p := startChild(t, func(c *exec.Cmd) { c.Path, c.Args[0] = path, path })
 	failed := func(p *Process) string {
 		err := p.SetCPUAffinity(-1)

@@ -188,7 +188,7 @@ func TestPathsNotUTF8(t *testing.T) {
 		t.Fatal(err)
 	}
 	program, file, socket := filepath.Join(dir, "pr\xfe"), filepath.Join(dir, "m\np"), filepath.Join(dir, "s\xfd ")
-	testenv.CopyChildProgram(t, program)
+	testenv.CopyEdgeCase(t, program)
 	p := startChild(t, func(c *exec.Cmd) { c.Path, c.Dir = program, dir }, "map=file,4096,"+file, "unix="+socket)
 	wantEqual(t, "exe", must[string](t)(p.Exe()), program)
 	wantEqual(t, "cwd", must[string](t)(p.Cwd()), dir)

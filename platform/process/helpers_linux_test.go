@@ -15,14 +15,14 @@ func TestMain(m *testing.M) { os.Exit(testenv.Main(m)) }
 // A child is a helper program and its open Process.
 type child struct {
 	*Process
-	*testenv.Child
+	*testenv.EdgeCase
 }
 
 // startChild starts testdata/edgecase, waits until it is ready, and opens it. change,
 // unless nil, alters the command before the start.
 func startChild(t testing.TB, change func(*exec.Cmd), verbs ...string) *child {
 	t.Helper()
-	c := testenv.StartChild(t, change, verbs...)
+	c := testenv.StartEdgeCase(t, change, verbs...)
 	return &child{openProcess(t, c.Cmd.Process.Pid), c}
 }
 

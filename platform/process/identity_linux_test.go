@@ -34,7 +34,7 @@ func TestUnusualNames(t *testing.T) {
 
 func TestTruncatedNameIsCompleted(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "a-long-name-äöü-0123456789")
-	testenv.CopyChildProgram(t, path)
+	testenv.CopyEdgeCase(t, path)
 	p := startChild(t, func(c *exec.Cmd) { c.Path, c.Args[0] = path, path })
 	wantEqual(t, "name", must[string](t)(p.Name()), filepath.Base(path))
 	p = startChild(t, func(c *exec.Cmd) { c.Path, c.Args[0] = path, "other" })
@@ -116,7 +116,7 @@ func TestExeDeleted(t *testing.T) {
 	for _, name := range []string{"prog", "prog (deleted)"} {
 		t.Run(name, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), name)
-			testenv.CopyChildProgram(t, path)
+			testenv.CopyEdgeCase(t, path)
 			p := startChild(t, func(c *exec.Cmd) { c.Path = path })
 			wantEqual(t, "exe", must[string](t)(p.Exe()), path)
 			if err := os.Remove(path); err != nil {
@@ -155,7 +155,7 @@ func TestChroot(t *testing.T) {
 	dir := t.TempDir()
 	p := startChild(t, nil, "chdir="+dir, "chroot="+dir)
 	wantEqual(t, "cwd", must[string](t)(p.Cwd()), dir)
-	wantEqual(t, "exe", must[string](t)(p.Exe()), must[string](t)(testenv.ChildProgram()))
+	wantEqual(t, "exe", must[string](t)(p.Exe()), must[string](t)(testenv.EdgeCaseProgram()))
 }
 
 // TestKernelThread reads process 2, which is kthreadd outside PID namespaces.

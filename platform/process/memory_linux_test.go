@@ -139,7 +139,7 @@ func TestNoArguments(t *testing.T) {
 	wantEqual(t, "arguments", len(args), len(raw))
 	wantEqual(t, "joined arguments", strings.Join(args, "+"), "")
 	wantEqual(t, "name", must[string](t)(p.Name()), "edgecase")
-	wantEqual(t, "exe", must[string](t)(p.Exe()), must[string](t)(testenv.ChildProgram()))
+	wantEqual(t, "exe", must[string](t)(p.Exe()), must[string](t)(testenv.EdgeCaseProgram()))
 	variables := must[map[string]string](t)(p.Environ())
 	if len(variables) != 1 || variables["ONLY"] != "variable" {
 		t.Errorf("got environment %q, want only ONLY=variable", variables)
@@ -150,7 +150,7 @@ func TestNoArguments(t *testing.T) {
 // and no argument that completes it.
 func TestErasedCmdline(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "a-long-name-0123456789")
-	testenv.CopyChildProgram(t, path)
+	testenv.CopyEdgeCase(t, path)
 	p := startChild(t, func(c *exec.Cmd) { c.Path = path }, "noargs")
 	wantEqual(t, "name", must[string](t)(p.Name()), filepath.Base(path)[:maxComm])
 	q := startChild(t, nil, "title=")

@@ -12,13 +12,13 @@ import (
 	"testing"
 )
 
-// ChildVariable is the environment variable that holds the path of the program
+// EdgeCaseVariable is the environment variable that holds the path of the program
 // testdata/edgecase if it is built already.
-const ChildVariable = "TESTENV_CHILD"
+const EdgeCaseVariable = "TESTENV_EDGECASE"
 
-// ChildProgram builds testdata/edgecase once and returns the path of the program.
-var ChildProgram = sync.OnceValues(func() (string, error) {
-	if path := os.Getenv(ChildVariable); path != "" {
+// EdgeCaseProgram builds testdata/edgecase once and returns the path of the program.
+var EdgeCaseProgram = sync.OnceValues(func() (string, error) {
+	if path := os.Getenv(EdgeCaseVariable); path != "" {
 		return path, nil
 	}
 	path := filepath.Join(buildDir, "edgecase")
@@ -31,10 +31,10 @@ var ChildProgram = sync.OnceValues(func() (string, error) {
 	return path, nil
 })
 
-// CopyChildProgram copies the program to a path.
-func CopyChildProgram(t testing.TB, path string) {
+// CopyEdgeCase copies the program to a path.
+func CopyEdgeCase(t testing.TB, path string) {
 	t.Helper()
-	from, err := ChildProgram()
+	from, err := EdgeCaseProgram()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -47,18 +47,18 @@ func CopyChildProgram(t testing.TB, path string) {
 	}
 }
 
-// A Child is a running instance of testdata/edgecase.
-type Child struct {
+// An EdgeCase is a running instance of testdata/edgecase.
+type EdgeCase struct {
 	Cmd    *exec.Cmd
 	Stdin  io.WriteCloser
 	stdout *bufio.Reader
 }
 
-// StartChild starts the program with these verbs and waits until it is ready.
+// StartEdgeCase starts the program with these verbs and waits until it is ready.
 // The test ends it. change, unless nil, alters the command before the start.
-func StartChild(t testing.TB, change func(*exec.Cmd), verbs ...string) *Child {
+func StartEdgeCase(t testing.TB, change func(*exec.Cmd), verbs ...string) *EdgeCase {
 	t.Helper()
-	path, err := ChildProgram()
+	path, err := EdgeCaseProgram()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -74,13 +74,13 @@ func StartChild(t testing.TB, change func(*exec.Cmd), verbs ...string) *Child {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	c := &Child{Cmd: cmd, Stdin: stdin, stdout: bufio.NewReader(stdout)}
+	c := &EdgeCase{Cmd: cmd, Stdin: stdin, stdout: bufio.NewReader(stdout)}
 	t.Cleanup(c.End)
 	c.waitReady(t)
 	return c
 }
 
-func (c *Child) waitReady(t testing.TB) {
+func (c *EdgeCase) waitReady(t testing.TB) {
 	t.Helper()
 	if line, err := c.stdout.ReadString('\n'); err != nil || line != "ready\n" {
 		t.Fatalf("%q: got line %q, error %v, want \"ready\"", c.Cmd.Args, line, err)
@@ -89,7 +89,7 @@ func (c *Child) waitReady(t testing.TB) {
 
 // Step lets the child continue from one "await" to the next, or to the end of
 // its verbs.
-func (c *Child) Step(t testing.TB) {
+func (c *EdgeCase) Step(t testing.TB) {
 	t.Helper()
 	if _, err := c.Stdin.Write([]byte{'\n'}); err != nil {
 		t.Fatal(err)
@@ -98,7 +98,7 @@ func (c *Child) Step(t testing.TB) {
 }
 
 // End kills and reaps the child. Further calls do nothing.
-func (c *Child) End() {
+func (c *EdgeCase) End() {
 	_ = c.Stdin.Close()
 	_ = c.Cmd.Process.Kill()
 	_ = c.Cmd.Wait()

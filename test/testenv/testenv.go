@@ -76,12 +76,12 @@ func RequireRoot(t testing.TB) {
 	}
 }
 
-// Thorough reports whether tests should run as many rounds as they ever do.
-func Thorough() bool { return os.Getenv("PROCESS_EXPORTER_CHAOS") != "" }
+// Chaos reports whether tests run with full load, as in make chaos.
+func Chaos() bool { return os.Getenv("PROCESS_EXPORTER_CHAOS") != "" }
 
-// Rounds returns many in a thorough run, else few.
+// Rounds returns many if Chaos is true, else few.
 func Rounds(few, many int) int {
-	if Thorough() {
+	if Chaos() {
 		return many
 	}
 	return few

@@ -2,7 +2,22 @@
 
 // Command edgecase puts itself into a state that is difficult to read, prints "ready", and runs until
 // its standard input ends. Its arguments are verbs that it executes in order, such as "name=a b" or
-// "threads=100".
+// "threads=100":
+//
+//	name=NAME, title=ARGUMENTS, environ=TEXT     overwrites its name, arguments or environment
+//	threads=N, threadname=NAME, exitmain         starts threads; ends the main thread
+//	reexec=ARGUMENT, noargs, newtime=SECONDS     executes itself again
+//	owners=UID,UID,UID, chroot=DIR, chdir=DIR    sets user IDs, root and working directory
+//	rmdir                                        removes its working directory
+//	scheduled=POLICY,PRIORITY                    sets its scheduling policy
+//	busy, spin                                   uses CPU time for a moment, or forever
+//	read=BYTES, write=FILE, map=KIND,SIZE        does I/O; maps memory
+//	listen=ADDRESS, unix=PATH                    opens a socket
+//	forge=SIZE,LETTERS                           has huge arguments
+//	unresponsive=KIND,N,PATH, fuse=KIND,PATH     has children of which reads block
+//	hold=KIND, waiter=KIND                       is such a child
+//	nest=DEPTH                                   starts a chain of children
+//	await                                        prints "ready" and waits for one byte of standard input
 package main
 
 import (
