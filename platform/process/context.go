@@ -91,15 +91,53 @@ func await[T any](ctx context.Context, f func() (T, error)) (value T, err error,
 	}
 }
 
+// tableWithin calls f, and returns early if the context of t ends.
+func tableWithin[T any](t *Table, op string, f func(system) (T, error)) (value T, err error) {
+	if t.ctx == nil {
+		value, err = f(t.system)
+	} else {
+		var done bool
+		if value, err, done = await(t.ctx, func() (T, error) { return f(t.system) }); !done {
+			err = contextError(t.ctx)
+		}
+	}
+	if err != nil {
+		return value, fmt.Errorf("process: %s: %w", op, err)
+	}
+	return value, nil
+}
+
+// A joinedContext ends when the first of two contexts ends, with the error and the
+// cause of that one.
+type joinedContext struct {
+	context.Context // derived from one; canceled with a viewEnded when view ends
+	view            context.Context
+}
+
+// A viewEnded is the cause of the end of the context of a view.
+type viewEnded struct{ error }
+
+func (v viewEnded) Unwrap() error { return v.error }
+
+// Err implements [context.Context].
+func (j joinedContext) Err() error {
+	var first viewEnded
+	if errors.As(context.Cause(j.Context), &first) {
+		return j.view.Err()
+	}
+	return j.Context.Err()
+}
+
 // joinContext returns a context that ends when ctx or the context of p ends. The
 // caller calls stop.
 func (p *Process) joinContext(ctx context.Context) (joined context.Context, stop func()) {
 	if p.ctx == nil {
 		return ctx, func() {}
 	}
-	joined, cancel := context.WithCancelCause(ctx)
-	unregister := context.AfterFunc(p.ctx, func() { cancel(context.Cause(p.ctx)) })
-	return joined, func() {
+	view := p.ctx
+	inner, cancel := context.WithCancelCause(ctx)
+	unregister := context.AfterFunc(view, func() { cancel(viewEnded{context.Cause(view)}) })
+	return joinedContext{inner, view}, func() {
 		unregister()
 		cancel(nil)
 	}
@@ -115,12 +153,27 @@ func (p *Process) interrupted(op string, ctx context.Context) error {
 // interruptedError returns an Error that matches the error of ctx, its cause, and
 // ErrTimeout if the deadline has passed.
 func interruptedError(pid int, op string, ctx context.Context) *Error {
-	e := &Error{PID: pid, Op: op, Err: ctx.Err()}
-	if cause := context.Cause(ctx); !errors.Is(cause, e.Err) {
-		e.Err = fmt.Errorf("%w: %w", e.Err, cause)
-	}
+	e := &Error{PID: pid, Op: op, Err: endError(ctx)}
 	if errors.Is(e.Err, context.DeadlineExceeded) {
 		e.Kind = ErrTimeout
 	}
 	return e
+}
+
+// contextError returns an error that matches what that of interruptedError does.
+func contextError(ctx context.Context) error {
+	err := endError(ctx)
+	if errors.Is(err, context.DeadlineExceeded) {
+		return fmt.Errorf("%w: %w", ErrTimeout, err)
+	}
+	return err
+}
+
+// endError returns the error of an ended ctx, with its cause if that is another one.
+func endError(ctx context.Context) error {
+	err := ctx.Err()
+	if cause := context.Cause(ctx); !errors.Is(cause, err) {
+		return fmt.Errorf("%w: %w", err, cause)
+	}
+	return err
 }

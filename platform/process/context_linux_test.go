@@ -65,19 +65,71 @@ func TestContextOfProcess(t *testing.T) {
 	}
 }
 
-// TestContextsOfWait waits with two contexts: the one of the Process ends first.
+// TestContextsOfWait waits with two contexts. The error is that of the one that ends
+// first.
 func TestContextsOfWait(t *testing.T) {
 	child := startChild(t, nil)
+	cause := errors.New("the caller stops")
+	late, cancelLate := context.WithTimeout(t.Context(), 10*time.Millisecond)
+	defer cancelLate()
+	canceled, cancel := context.WithCancelCause(t.Context())
+	cancel(cause)
+	for _, tt := range []struct {
+		name            string
+		view, call      context.Context
+		want, also, not error
+	}{
+		{"deadline of the view", late, t.Context(), context.DeadlineExceeded, ErrTimeout, context.Canceled},
+		{"deadline of the call", t.Context(), late, context.DeadlineExceeded, ErrTimeout, context.Canceled},
+		{"view canceled", canceled, t.Context(), context.Canceled, cause, ErrTimeout},
+		{"call canceled", t.Context(), canceled, context.Canceled, cause, ErrTimeout},
+	} {
+		p := child.WithContext(tt.view)
+		_, waitErr := p.Wait(tt.call)
+		_, percentErr := p.CPUPercentOver(tt.call, time.Hour)
+		for name, err := range map[string]error{"wait": waitErr, "cpu percent": percentErr} {
+			if !errors.Is(err, tt.want) || !errors.Is(err, tt.also) || errors.Is(err, tt.not) {
+				t.Errorf("%s: %s: got error %v, want %v, %v and not %v", tt.name, name, err, tt.want, tt.also, tt.not)
+			}
+		}
+	}
+}
+
+// TestContextOfListedProcess calls methods of a process of an iteration, which open it
+// again, while its files block.
+func TestContextOfListedProcess(t *testing.T) {
+	tree := threeProcesses(t)
+	p := listedProcess(t, openTestTable(t, tree.Root), 11)
+	blockFiles(t, tree.Root, 11)
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
 	defer cancel()
-	p := child.WithContext(ctx)
-	_, waitErr := p.Wait(t.Context())
-	_, percentErr := p.CPUPercentOver(t.Context(), time.Hour)
-	for name, err := range map[string]error{"wait": waitErr, "cpu percent": percentErr} {
+	view := p.WithContext(ctx)
+	_, nameErr := view.Name()
+	_, dupErr := view.Dup()
+	_, affinityErr := view.CPUAffinity()
+	_, waitErr := p.Wait(ctx)
+	for name, err := range map[string]error{
+		"name": nameErr, "dup": dupErr, "affinity": affinityErr, "wait": waitErr, "kill": view.Kill(), "nice": view.SetNice(1),
+	} {
 		if !errors.Is(err, context.DeadlineExceeded) || !errors.Is(err, ErrTimeout) {
 			t.Errorf("%s: got error %v, want context.DeadlineExceeded", name, err)
 		}
 	}
+	wantEqual(t, "running", view.Running(), true)
+	wantEqual(t, "string", p.String(), `process 11 ("p11")`)
+}
+
+// TestEndedContextOfOneshot reads a value again that a view has read before its context
+// ended.
+func TestEndedContextOfOneshot(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	view := startChild(t, nil).WithContext(ctx).Oneshot()
+	must[int](t)(view.PPID())
+	cancel()
+	if _, err := view.PPID(); !errors.Is(err, context.Canceled) {
+		t.Errorf("got error %v, want context.Canceled", err)
+	}
+	wantEqual(t, "running", view.Running(), true)
 }
 
 // TestContextOfTable opens processes of which one blocks.
@@ -101,8 +153,13 @@ func TestContextOfTable(t *testing.T) {
 	_, openErr := table.Open(11)
 	_, existsErr := table.Exists(11)
 	_, treeErr := table.ReadTree()
-	for name, err := range map[string]error{"open": openErr, "exists": existsErr, "tree": treeErr} {
-		if !errors.Is(err, context.DeadlineExceeded) {
+	_, pidsErr := table.PIDs()
+	_, bootErr := table.BootTime()
+	_, memoryErr := table.MemoryBytes()
+	for name, err := range map[string]error{
+		"open": openErr, "exists": existsErr, "tree": treeErr, "PIDs": pidsErr, "boot time": bootErr, "memory": memoryErr,
+	} {
+		if !errors.Is(err, context.DeadlineExceeded) || !errors.Is(err, ErrTimeout) {
 			t.Errorf("%s: got error %v, want context.DeadlineExceeded", name, err)
 		}
 	}

@@ -24,10 +24,10 @@ func (p *Process) CPUTimes() (CPUTimes, error) {
 	if err != nil {
 		return CPUTimes{}, err
 	}
-	return p.cpuTimes(stat), nil
+	return p.timesIn(stat), nil
 }
 
-func (p *Process) cpuTimes(stat *statRead) CPUTimes {
+func (p *Process) timesIn(stat *statRead) CPUTimes {
 	nanos := p.shared.table.system.nanos
 	return CPUTimes{
 		User:           nanos(stat.UserTicks),
@@ -37,6 +37,9 @@ func (p *Process) cpuTimes(stat *statRead) CPUTimes {
 		IOWait:         nanos(stat.BlockIOTicks),
 	}
 }
+
+// used returns the CPU time of the process without its children.
+func (t CPUTimes) used() time.Duration { return t.User + t.System }
 
 // A cpuMeter holds the last measurement of CPUPercent.
 type cpuMeter struct {
@@ -70,6 +73,15 @@ func (m *cpuMeter) update(at time.Time, used time.Duration) float64 {
 	}
 	m.cpuReading = cpuReading{at, used, percent}
 	return percent
+}
+
+// store replaces the last measurement by a later one.
+func (m *cpuMeter) store(r cpuReading) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if r.at.After(m.at) {
+		m.cpuReading = r
+	}
 }
 
 // meters holds the cpuMeters of the processes that iterations have returned. An
@@ -141,8 +153,7 @@ func (p *Process) CPUPercent() (float64, error) {
 	if err != nil {
 		return 0, err
 	}
-	times := p.cpuTimes(stat)
-	return p.meter().update(stat.at, times.User+times.System), nil
+	return p.meter().update(stat.at, p.timesIn(stat).used()), nil
 }
 
 // CPUPercentOver measures the CPU use during an interval, in percent of one CPU. If
@@ -159,11 +170,10 @@ func (p *Process) CPUPercentOver(ctx context.Context, interval time.Duration) (f
 	ctx, stop := p.joinContext(ctx)
 	defer stop()
 	uncached := p.uncached().WithContext(ctx)
-	before, err := uncached.CPUTimes()
+	before, err := uncached.readStat(op)
 	if err != nil {
 		return 0, err
 	}
-	start := time.Now()
 	timer := time.NewTimer(interval)
 	defer timer.Stop()
 	select {
@@ -171,11 +181,14 @@ func (p *Process) CPUPercentOver(ctx context.Context, interval time.Duration) (f
 		return 0, p.interrupted(op, ctx)
 	case <-timer.C:
 	}
-	after, err := uncached.CPUTimes()
+	after, err := uncached.readStat(op)
 	if err != nil {
 		return 0, err
 	}
-	return busyPercent(after.User+after.System-before.User-before.System, time.Since(start)), nil
+	used := p.timesIn(after).used()
+	percent := busyPercent(used-p.timesIn(before).used(), after.at.Sub(before.at))
+	p.meter().store(cpuReading{after.at, used, percent})
+	return percent, nil
 }
 
 // busyPercent returns busy in percent of wall, rounded to one decimal because the

@@ -49,7 +49,7 @@ func (zombieError) Is(target error) bool { return target == ErrGone }
 type Error struct {
 	PID  int
 	Name string // when the error occurred, or the last known one; "" if unknown
-	Op   string // the operation, such as "environ" or "set nice"
+	Op   string // the method or attribute, such as "environ" or "set nice"
 	Kind error  // one of the sentinels, or nil
 	Err  error  // the cause; nil if Kind is enough
 }
@@ -59,13 +59,28 @@ func (e *Error) Error() string {
 	if e.Name != "" {
 		process = fmt.Sprintf("%d (%q)", e.PID, e.Name)
 	}
+	failed := "process: " + e.Op + preposition(e.Op) + " process " + process
 	switch {
 	case e.Kind == nil:
-		return fmt.Sprintf("process: %s of process %s: %v", e.Op, process, e.Err)
+		return fmt.Sprintf("%s: %v", failed, e.Err)
 	case e.Err == nil:
-		return fmt.Sprintf("process: %s of process %s: %v", e.Op, process, e.Kind)
+		return fmt.Sprintf("%s: %v", failed, e.Kind)
 	}
-	return fmt.Sprintf("process: %s of process %s: %v: %v", e.Op, process, e.Kind, e.Err)
+	return fmt.Sprintf("%s: %v: %v", failed, e.Kind, e.Err)
+}
+
+// preposition returns the preposition between an operation and its process, after a
+// space, or "" if there is none.
+func preposition(op string) string {
+	switch op {
+	case "open", "close", "dup", opTerminate, opKill, opSuspend, opResume:
+		return ""
+	case opSendSignal:
+		return " to"
+	case "wait":
+		return " for"
+	}
+	return " of"
 }
 
 // Unwrap returns the sentinel and the cause.
@@ -103,6 +118,20 @@ func (p *Process) wrap(op string, err error) error {
 		e.Kind, e.Err = kindOf(err), nil
 	}
 	return e
+}
+
+// relabel returns err as the Error of another operation, on p.
+func (p *Process) relabel(op string, err error) error {
+	var known *Error
+	if !errors.As(err, &known) {
+		return err
+	}
+	e := *known
+	if e.PID != p.PID() {
+		e.PID, e.Name = p.PID(), p.shared.lastName()
+	}
+	e.Op = op
+	return &e
 }
 
 // kindOf returns the most specific sentinel that err matches, or nil.

@@ -77,7 +77,7 @@ func TestSystemCallErrors(t *testing.T) {
 			f.isGone = tt.gone
 			f.errs["io"], f.errs["signal"], f.errs["setNice"] = tt.errno, tt.errno, tt.errno
 			_, err := p.IOCounters()
-			errs := map[string]error{"io counters": err, "send signal": p.Kill()}
+			errs := map[string]error{"io counters": err, "kill": p.Kill(), "send signal": p.SendSignal(syscall.SIGHUP)}
 			if !tt.gone {
 				errs["set nice"] = p.SetNice(1)
 			}

@@ -186,6 +186,10 @@ func TestErrorText(t *testing.T) {
 			`process: exe of process 7 ("a\nb"): ` + fmt.Sprint(ErrAccessDenied) + ": permission denied"},
 		{Error{PID: 7, Op: "exe", Kind: ErrZombie}, "process: exe of process 7: process is a zombie"},
 		{Error{PID: 7, Op: "exe", Err: syscall.EIO}, "process: exe of process 7: input/output error"},
+		{Error{PID: 7, Op: "open", Kind: ErrGone}, "process: open process 7: process is gone"},
+		{Error{PID: 7, Op: "kill", Kind: ErrGone}, "process: kill process 7: process is gone"},
+		{Error{PID: 7, Op: "send signal", Kind: ErrGone}, "process: send signal to process 7: process is gone"},
+		{Error{PID: 7, Op: "wait", Kind: ErrTimeout}, "process: wait for process 7: timed out"},
 	} {
 		wantEqual(t, "error", tt.err.Error(), tt.want)
 	}

@@ -36,7 +36,7 @@ func (p *Process) Parent() (*Process, error) {
 	}
 	ppid, err := p.PPID()
 	if err != nil {
-		return nil, err
+		return nil, p.relabel(op, err)
 	}
 	if ppid == 0 {
 		return nil, p.wrap(op, ErrNoParent)
@@ -46,7 +46,7 @@ func (p *Process) Parent() (*Process, error) {
 		return nil, p.wrap(op, ErrNoParent)
 	}
 	if err != nil {
-		return nil, err
+		return nil, p.relabel(op, err)
 	}
 	// If the parent exited after the read of its PID, another process may have that
 	// PID. It started later than p, or p is not its child.
@@ -128,7 +128,7 @@ func (p *Process) ancestorAfter(at *Process) (*Process, error) {
 		return nil, nil //nolint:nilnil // the end of the list
 	}
 	if err != nil {
-		return nil, err
+		return nil, p.relabel("parents", err)
 	}
 	if parent.Equal(p) { // a cycle, as inconsistent reads can produce
 		_ = parent.Close()
@@ -238,7 +238,7 @@ func (p *Process) readTree(op string, maxAge time.Duration) (*Tree, error) {
 func (p *Process) cachedTree(maxAge time.Duration) (*Tree, error) {
 	t, shared := p.shared.table, p.shared.tree
 	if maxAge == 0 {
-		return t.ReadTree()
+		return newTree(t.system)
 	}
 	var cache *cached[Tree]
 	if p.cache != nil {
@@ -246,12 +246,12 @@ func (p *Process) cachedTree(maxAge time.Duration) (*Tree, error) {
 	}
 	return cache.get(func() (*Tree, error) {
 		if shared == nil {
-			return t.ReadTree()
+			return newTree(t.system)
 		}
 		shared.mu.Lock()
 		defer shared.mu.Unlock()
 		if now := time.Now(); shared.tree == nil || now.Sub(shared.read) > maxAge {
-			tree, err := t.ReadTree()
+			tree, err := newTree(t.system)
 			if err != nil {
 				return nil, err
 			}

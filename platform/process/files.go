@@ -27,6 +27,11 @@ type OpenFile struct {
 	Mode     string // of fopen(3): r, w, a, r+ or a+; "" if neither readable nor writable
 	Flags    uint64 // of open(2)
 	Deleted  bool   // the path no longer leads to the file
+
+	// Device and Inode identify the file: st_dev and st_ino of stat(2). Compare them
+	// with those of [os.Stat], because Path can be one of several hard links, or a
+	// path in another mount namespace.
+	Device, Inode uint64
 }
 
 // OpenFiles returns the open regular files of the process, ascending by descriptor.
@@ -75,6 +80,7 @@ func (p *Process) openFile(h handle, buf []byte, fd int) (OpenFile, error) {
 	}
 	return OpenFile{
 		Path: name, FD: fd, Position: info.Position, Mode: openMode(info.Flags), Flags: info.Flags, Deleted: deleted,
+		Device: target.device, Inode: target.inode,
 	}, nil
 }
 

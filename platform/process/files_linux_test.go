@@ -36,7 +36,8 @@ func TestOpenFiles(t *testing.T) {
 			}
 			fd := must[int](t)(unix.Open(path, tt.flags|unix.O_CLOEXEC, 0))
 			defer unix.Close(fd)
-			want := OpenFile{Path: path, FD: fd, Mode: tt.mode}
+			stat := must[os.FileInfo](t)(os.Stat(path)).Sys().(*syscall.Stat_t)
+			want := OpenFile{Path: path, FD: fd, Mode: tt.mode, Device: uint64(stat.Dev), Inode: stat.Ino}
 			if tt.flags != unix.O_PATH && tt.flags != 3 {
 				want.Position = must[int64](t)(unix.Seek(fd, 1024, 0))
 			}

@@ -49,11 +49,12 @@ type MemoryInfoEx struct {
 //
 // System calls: 2 (6 in the first call).
 func (p *Process) MemoryInfoEx() (MemoryInfoEx, error) {
+	const op = "memory info ex"
 	base, err := p.MemoryInfo()
 	if err != nil {
-		return MemoryInfoEx{}, err
+		return MemoryInfoEx{}, p.relabel(op, err)
 	}
-	st, err := p.readStatus("memory info ex")
+	st, err := p.readStatus(op)
 	if err != nil {
 		return MemoryInfoEx{}, err
 	}
@@ -120,16 +121,19 @@ type MemoryFullInfo struct {
 	Footprint
 }
 
-// MemoryFullInfo returns [Process.MemoryInfo] and [Process.Footprint] together.
+// MemoryFullInfo returns [Process.MemoryInfo] and [Process.Footprint] together. If
+// only Footprint fails, as for processes of other users, the result has a valid
+// MemoryInfo beside the error of Footprint.
 //
 // System calls: 5.
 func (p *Process) MemoryFullInfo() (MemoryFullInfo, error) {
+	const op = "memory full info"
 	info, err := p.MemoryInfo()
 	if err != nil {
-		return MemoryFullInfo{}, err
+		return MemoryFullInfo{}, p.relabel(op, err)
 	}
 	footprint, err := p.Footprint()
-	return MemoryFullInfo{info, footprint}, err
+	return MemoryFullInfo{info, footprint}, p.relabel(op, err)
 }
 
 // MemoryKind selects a kind of memory use.
@@ -188,13 +192,16 @@ func (p *Process) MemoryPercent(kind MemoryKind) (float64, error) {
 	if kind < 0 || int(kind) >= memoryKinds {
 		return 0, p.invalid(op, "memory kind %d is not one of the constants", int(kind))
 	}
-	total, err := p.shared.table.MemoryBytes()
-	if err != nil || total == 0 {
+	total, err := p.shared.table.system.memory()
+	switch {
+	case err != nil:
+		return 0, p.wrap(op, err)
+	case total == 0:
 		return 0, p.wrap(op, ErrUnsupported)
 	}
 	bytes, err := p.memoryBytes(kind)
 	if err != nil {
-		return 0, err
+		return 0, p.relabel(op, err)
 	}
 	return float64(bytes) / float64(total) * 100, nil
 }

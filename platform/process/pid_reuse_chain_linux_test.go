@@ -15,7 +15,7 @@ import (
 // requireSerial skips the test before Linux 6.9, which has no serial numbers.
 func requireSerial(t *testing.T, p *Process) {
 	t.Helper()
-	if p.ID().Serial != 0 {
+	if p.ID().PidfdInode != 0 {
 		return
 	}
 	var name unix.Utsname

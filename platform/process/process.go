@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"runtime"
 	"sync"
 	"syscall"
@@ -13,15 +12,20 @@ import (
 
 // An ID identifies a process for as long as the machine is up. A PID alone does
 // not: the kernel reuses it as soon as the process is reaped. IDs are comparable.
+//
+// Start is 0 if a mount option such as hidepid=1 hides the start time. PidfdInode
+// then still distinguishes processes with the same PID. If both are 0, the ID
+// distinguishes no more than the PID does, but an open [Process] still never refers
+// to another process.
 type ID struct {
 	PID   int
-	Start uint64 // clock ticks after boot; 0 if the process hides it
+	Start uint64 // clock ticks after boot; 0 if the process hides it, or started at boot
 
-	// Serial distinguishes processes that had the same PID within one clock tick
+	// PidfdInode distinguishes processes that had the same PID within one clock tick
 	// (10 ms). It is the inode number of the pidfd of the process in pidfs
 	// (fs/pidfs.c), which the kernel never reuses, since Linux 6.9. It is 0 on
 	// older kernels and in the process file system of another PID namespace.
-	Serial uint64
+	PidfdInode uint64
 }
 
 // A Process is one open process. It never refers to another process: after the
@@ -56,7 +60,9 @@ type shared struct {
 	id    ID
 	tree  *sharedTree // of the iteration that returned the process, or nil
 
-	mu      sync.Mutex // guards the fields below
+	reopening sync.Mutex // held while a parked Process is opened again
+
+	mu      sync.Mutex // guards the fields below; not held during a read
 	handle  handle     // nil between the calls of a parked Process
 	cleanup runtime.Cleanup
 	calls   int    // calls that use the handle now
@@ -123,7 +129,7 @@ func (t *Table) Open(pid int) (*Process, error) {
 // belongs to p only if p still exists afterwards.
 func (p *Process) readID(op string) (err error) {
 	s := p.shared
-	if s.id.Serial, err = s.handle.serial(); err != nil {
+	if s.id.PidfdInode, err = s.handle.serial(); err != nil {
 		return p.wrap(op, err)
 	}
 	stat, err := p.readStat(op)
@@ -161,39 +167,9 @@ func (p *Process) Close() error {
 		return nil
 	}
 	if !p.shared.close() {
-		return p.wrap("close", os.ErrClosed)
+		return p.wrap("close", errProcessClosed)
 	}
 	return nil
-}
-
-// close reports whether s was not closed before.
-func (s *shared) close() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.closed {
-		return false
-	}
-	s.closed = true
-	s.cleanup.Stop()
-	s.closeUnused()
-	return true
-}
-
-// park makes the Process use no descriptors between calls.
-func (s *shared) park() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.parked = true
-	s.cleanup.Stop()
-	s.closeUnused()
-}
-
-// closeUnused closes the handle if no call needs it. The caller holds the mutex.
-func (s *shared) closeUnused() {
-	if s.calls == 0 && s.handle != nil && (s.closed || s.parked) {
-		s.handle.close()
-		s.handle = nil
-	}
 }
 
 // Dup returns another Process of the same process, with the last measurement of
@@ -213,67 +189,6 @@ func (p *Process) Dup() (*Process, error) {
 	s := &shared{table: p.shared.table, handle: dup, id: p.shared.id, name: p.shared.lastName(), meter: p.meter().clone()}
 	s.cleanup = runtime.AddCleanup(s, handle.close, dup)
 	return &Process{shared: s, ctx: p.ctx}, nil
-}
-
-// acquire returns the handle, which stays open until release.
-func (p *Process) acquire(op string) (handle, error) {
-	h, err := p.shared.acquire()
-	if err != nil {
-		return nil, p.wrap(op, err)
-	}
-	return h, nil
-}
-
-func (s *shared) acquire() (handle, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.closed {
-		return nil, os.ErrClosed
-	}
-	if s.handle == nil {
-		h, err := s.reopen()
-		if err != nil {
-			return nil, err
-		}
-		s.handle = h
-	}
-	s.calls++
-	return s.handle, nil
-}
-
-// reopen opens the process again. The error matches ErrGone if another process has
-// its PID.
-func (s *shared) reopen() (handle, error) {
-	p, err := s.table.Open(s.id.PID)
-	if err != nil {
-		return nil, err
-	}
-	if p.ID() != s.id {
-		_ = p.Close()
-		return nil, ErrGone
-	}
-	p.shared.cleanup.Stop()
-	return p.shared.handle, nil
-}
-
-// borrow returns the handle if it is open. The caller calls release.
-func (s *shared) borrow() (handle, bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.handle == nil {
-		return nil, false
-	}
-	s.calls++
-	return s.handle, true
-}
-
-func (p *Process) release() { p.shared.release() }
-
-func (s *shared) release() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.calls--
-	s.closeUnused()
 }
 
 // ID returns the identity of the process. IDs of different processes differ.
@@ -298,18 +213,16 @@ func (p *Process) String() string {
 //
 // System calls: 1.
 func (p *Process) Running() bool {
-	h, err := p.shared.acquire()
-	if errors.Is(err, os.ErrClosed) {
-		if h, err = p.shared.reopen(); err == nil {
-			h.close()
-			return true
-		}
+	s := p.shared
+	if h, err := s.acquireOpen(); err == nil {
+		defer s.release()
+		return !h.gone()
 	}
-	if err != nil {
-		return !errors.Is(err, ErrGone)
+	if p.ctx == nil {
+		return s.exists()
 	}
-	defer p.release()
-	return !h.gone()
+	exists, _, known := await(p.ctx, func() (bool, error) { return s.exists(), nil })
+	return exists || !known
 }
 
 // CreateTime returns the start time of the process, by the wall clock as it is
@@ -317,10 +230,14 @@ func (p *Process) Running() bool {
 //
 // System calls: 3.
 func (p *Process) CreateTime() (time.Time, error) {
-	stat, err := p.readStat("create time")
+	const op = "create time"
+	stat, err := p.readStat(op)
 	if err != nil {
 		return time.Time{}, err
 	}
-	t := p.shared.table.system
-	return t.bootTime().Add(t.nanos(stat.StartTicks)), nil
+	boot, err := p.shared.table.system.bootTime()
+	if err != nil {
+		return time.Time{}, p.wrap(op, err)
+	}
+	return boot.Add(p.shared.table.system.nanos(stat.StartTicks)), nil
 }

@@ -9,10 +9,13 @@ import (
 
 // A Limit is a resource limit. The kernel enforces Soft; the process may raise it
 // up to Hard.
-type Limit = procfs.Limit
+type Limit struct {
+	Soft uint64 // in the unit of the Resource; Unlimited for none
+	Hard uint64 // as Soft
+}
 
-// Unlimited is RLIM_INFINITY.
-const Unlimited = procfs.Unlimited
+// Unlimited is the limit of a resource without a limit: RLIM_INFINITY.
+const Unlimited uint64 = 1<<64 - 1
 
 // A Resource is a resource of setrlimit(2).
 type Resource int
@@ -79,7 +82,7 @@ func (p *Process) Rlimit(r Resource) (Limit, error) {
 	if limits.Have>>r&1 == 0 {
 		return Limit{}, p.wrap(op, ErrUnsupported)
 	}
-	return limits.At(int(r)), nil
+	return Limit(limits.At(int(r))), nil
 }
 
 // SetRlimit sets a resource limit of the process with prlimit(2). A higher Hard

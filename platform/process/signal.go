@@ -11,8 +11,18 @@ import (
 // signals. SendSignal requires the same user or CAP_KILL.
 //
 // System calls: 1.
-func (p *Process) SendSignal(s os.Signal) error {
-	const op = "send signal"
+func (p *Process) SendSignal(s os.Signal) error { return p.signal(opSendSignal, s) }
+
+// The operations that send a signal.
+const (
+	opSendSignal = "send signal"
+	opTerminate  = "terminate"
+	opKill       = "kill"
+	opSuspend    = "suspend"
+	opResume     = "resume"
+)
+
+func (p *Process) signal(op string, s os.Signal) error {
 	number, ok := s.(syscall.Signal)
 	if !ok || number < 0 {
 		return p.invalid(op, "%v is not a signal of this system", s)
@@ -30,7 +40,7 @@ func (p *Process) SendSignal(s os.Signal) error {
 
 // Terminate sends SIGTERM as [Process.SendSignal] does. A stopped process handles it
 // after [Process.Resume].
-func (p *Process) Terminate() error { return p.SendSignal(syscall.SIGTERM) }
+func (p *Process) Terminate() error { return p.signal(opTerminate, syscall.SIGTERM) }
 
 // Kill sends SIGKILL as [Process.SendSignal] does.
-func (p *Process) Kill() error { return p.SendSignal(syscall.SIGKILL) }
+func (p *Process) Kill() error { return p.signal(opKill, syscall.SIGKILL) }

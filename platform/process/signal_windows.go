@@ -1,7 +1,7 @@
 package process
 
 // Suspend fails with [ErrUnsupported]: Windows has no such signal.
-func (p *Process) Suspend() error { return p.wrap("suspend", ErrUnsupported) }
+func (p *Process) Suspend() error { return p.wrap(opSuspend, ErrUnsupported) }
 
 // Resume fails with [ErrUnsupported]: Windows has no such signal.
-func (p *Process) Resume() error { return p.wrap("resume", ErrUnsupported) }
+func (p *Process) Resume() error { return p.wrap(opResume, ErrUnsupported) }

@@ -13,13 +13,16 @@ type system interface {
 	open(pid int) (handle, error)
 	pids() ([]int, error)
 	relations() ([]relation, error)       // of all processes
-	bootTime() time.Time                  // by the wall clock as it is set now
+	bootTime() (time.Time, error)         // by the wall clock as it is set now
 	nanos(ticks uint64) time.Duration     // converts clock ticks
 	memory() (bytes uint64, err error)    // of the machine
 	terminal(device uint32) (path string) // "" if there is no such terminal
 	sameFile(path string, as fileID) bool // whether path leads to the same inode
 	exists(path string) bool
 	pageBytes() uint64
+
+	// close releases the system after the calls in progress. Calls that need the
+	// system then fail with errTableClosed, and so does a second close.
 	close() error
 }
 
@@ -46,7 +49,7 @@ type handle interface {
 	stat(file string) (fileID, error)
 	countFDs(buf []byte) (int, error)
 	gone() bool
-	serial() (uint64, error) // ID.Serial; 0 if the kernel has none
+	serial() (uint64, error) // ID.PidfdInode; 0 if the kernel has none
 	dup() (handle, error)
 	close()
 	control

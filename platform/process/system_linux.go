@@ -2,7 +2,6 @@ package process
 
 import (
 	"errors"
-	"fmt"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -25,6 +24,7 @@ type linuxSystem struct {
 	mount     *procfs.Mount
 	page      uint64       // bytes
 	fileSlots atomic.Int32 // how many more files may be kept open
+	uses      useCount     // of mount
 
 	mu     sync.Mutex // guards the fields below
 	reader *procfs.Reader
@@ -37,7 +37,7 @@ func openSystem(root string) (system, error) {
 	}
 	mount, err := procfs.Open(root)
 	if err != nil {
-		return nil, fmt.Errorf("process: %w", err)
+		return nil, err
 	}
 	l := &linuxSystem{
 		mount: mount, page: uint64(os.Getpagesize()), reader: procfs.NewReader(mount), clock: host.NewClock(mount),
@@ -46,31 +46,62 @@ func openSystem(root string) (system, error) {
 	return l, nil
 }
 
-func (l *linuxSystem) close() error { return l.mount.Close() }
+func (l *linuxSystem) close() error {
+	wasOpen, unused := l.uses.close()
+	switch {
+	case !wasOpen:
+		return errTableClosed
+	case unused:
+		return l.mount.Close()
+	}
+	return nil
+}
+
+// begin makes the mount stay open until end.
+func (l *linuxSystem) begin() error {
+	if !l.uses.begin() {
+		return errTableClosed
+	}
+	return nil
+}
+
+func (l *linuxSystem) end() {
+	if l.uses.end() {
+		_ = l.mount.Close()
+	}
+}
 
 func (l *linuxSystem) pageBytes() uint64 { return l.page }
 
 func (l *linuxSystem) nanos(ticks uint64) time.Duration { return time.Duration(l.clock.Nanos(ticks)) }
 
 // bootTime updates the clock first, because the wall clock may have been set.
-func (l *linuxSystem) bootTime() time.Time {
+func (l *linuxSystem) bootTime() (time.Time, error) {
+	if err := l.begin(); err != nil {
+		return time.Time{}, err
+	}
+	defer l.end()
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.clock.Update(l.reader)
-	return l.clock.BootTime()
+	return l.clock.BootTime(), nil
 }
 
 func (l *linuxSystem) pids() ([]int, error) {
+	if err := l.begin(); err != nil {
+		return nil, err
+	}
+	defer l.end()
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	pids, err := l.reader.AppendPIDs(nil)
-	if err != nil {
-		return nil, fmt.Errorf("process: cannot list processes: %w", err)
-	}
-	return pids, nil
+	return l.reader.AppendPIDs(nil)
 }
 
 func (l *linuxSystem) relations() ([]relation, error) {
+	if err := l.begin(); err != nil {
+		return nil, err
+	}
+	defer l.end()
 	pids, err := l.pids()
 	if err != nil {
 		return nil, err
@@ -99,6 +130,10 @@ func (l *linuxSystem) relations() ([]relation, error) {
 // memory returns MemTotal of /proc/meminfo. A mount with subset=pid lacks that
 // file; sysinfo(2) replaces it.
 func (l *linuxSystem) memory() (uint64, error) {
+	if err := l.begin(); err != nil {
+		return 0, err
+	}
+	defer l.end()
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if text, err := l.reader.ReadHost("meminfo"); err == nil {
@@ -109,7 +144,7 @@ func (l *linuxSystem) memory() (uint64, error) {
 	}
 	var info unix.Sysinfo_t
 	if err := unix.Sysinfo(&info); err != nil {
-		return 0, fmt.Errorf("process: memory of the machine: %w", err)
+		return 0, err
 	}
 	return uint64(info.Totalram) * uint64(info.Unit), nil
 }
@@ -184,6 +219,10 @@ func statCached(dir int, path string) (fileID, error) {
 }
 
 func (l *linuxSystem) open(pid int) (handle, error) {
+	if err := l.begin(); err != nil {
+		return nil, err
+	}
+	defer l.end()
 	dir, err := l.mount.OpenProcess(pid, &l.fileSlots)
 	if err != nil {
 		return nil, err

@@ -8,5 +8,5 @@ import (
 )
 
 func openSystem(string) (system, error) {
-	return nil, fmt.Errorf("process: processes on %s: %w", runtime.GOOS, ErrUnsupported)
+	return nil, fmt.Errorf("processes on %s: %w", runtime.GOOS, ErrUnsupported)
 }

@@ -3,6 +3,7 @@ package process
 import (
 	"context"
 	"errors"
+	"fmt"
 	"iter"
 	"sync"
 	"time"
@@ -14,8 +15,8 @@ import (
 // A Table is an open process file system. The functions of this package use the one
 // at /proc. A Table opens another one, such as the /proc of a host inside a
 // container. If its PIDs differ from those of system calls, methods that need such
-// a call fail with [ErrUnsupported]. Its methods are safe for concurrent use. After
-// Close, processes of the Table can only be closed.
+// a call fail with [ErrUnsupported]. Its methods are safe for concurrent use. Only
+// [OpenTable] makes a usable Table: the zero value is not one.
 type Table struct {
 	*tableState
 	ctx context.Context // of WithContext; nil for none
@@ -36,7 +37,7 @@ type tableState struct {
 func OpenTable(root string) (*Table, error) {
 	s, err := openSystem(root)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("process: %w", err)
 	}
 	return newTable(s), nil
 }
@@ -51,11 +52,30 @@ func newTable(s system) *Table {
 	return t
 }
 
-// Close closes the process file system.
-func (t *Table) Close() error { return t.system.close() }
+// Close closes the process file system. Calls in progress finish first: Close does
+// not wait, and the last of them releases the file descriptor. Close of a view of
+// [Table.WithContext] does nothing.
+//
+// After Close, the methods of t and a second Close fail with an error that matches
+// [os.ErrClosed]. A Process that is open stays usable and needs its own Close. Its
+// methods that need the Table fail with the same error: Parent, Parents, Children,
+// Descendants, their variants that return PIDs, CreateTime and MemoryPercent. So do
+// all methods of a Process of [Table.All] that read a value, because they open the
+// process again.
+func (t *Table) Close() error {
+	if t != t.plain {
+		return nil
+	}
+	if err := t.system.close(); err != nil {
+		return fmt.Errorf("process: close: %w", err)
+	}
+	return nil
+}
 
 // PIDs returns the PIDs of all processes, ascending.
-func (t *Table) PIDs() ([]int, error) { return t.system.pids() }
+func (t *Table) PIDs() ([]int, error) {
+	return tableWithin(t, "list processes", func(s system) ([]int, error) { return s.pids() })
+}
 
 // PIDs returns the PIDs of all processes, ascending.
 func PIDs() ([]int, error) {
@@ -67,11 +87,15 @@ func PIDs() ([]int, error) {
 }
 
 // BootTime returns when the machine booted, by the wall clock as it is set now.
-func (t *Table) BootTime() time.Time { return t.system.bootTime() }
+func (t *Table) BootTime() (time.Time, error) {
+	return tableWithin(t, "boot time", func(s system) (time.Time, error) { return s.bootTime() })
+}
 
 // MemoryBytes returns the memory of the machine in bytes: MemTotal of
 // /proc/meminfo.
-func (t *Table) MemoryBytes() (uint64, error) { return t.system.memory() }
+func (t *Table) MemoryBytes() (uint64, error) {
+	return tableWithin(t, "memory of the machine", func(s system) (uint64, error) { return s.memory() })
+}
 
 // Exists reports whether a process has this PID. A thread ID of another thread than
 // the main one is not a PID.

@@ -1,10 +1,6 @@
 package process
 
-import (
-	"context"
-	"fmt"
-	"slices"
-)
+import "slices"
 
 // A Tree is a list of all processes with their parents. With one Tree the relatives
 // of many processes cost one read of each process.
@@ -25,14 +21,11 @@ func ReadTree() (*Tree, error) {
 // ReadTree reads the parents of all processes. It reads /proc/PID/stat of each, with
 // three system calls.
 func (t *Table) ReadTree() (*Tree, error) {
-	if t.ctx != nil {
-		tree, err, ok := await(t.ctx, t.plain.ReadTree)
-		if !ok {
-			return nil, fmt.Errorf("process: list processes: %w", context.Cause(t.ctx))
-		}
-		return tree, err
-	}
-	all, err := t.system.relations()
+	return tableWithin(t, "list processes", newTree)
+}
+
+func newTree(s system) (*Tree, error) {
+	all, err := s.relations()
 	if err != nil {
 		return nil, err
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"sync"
 	"syscall"
+	"time"
 )
 
 // An ExitStatus is the exit status of a process. It is valid only if there is no
@@ -21,7 +22,7 @@ type ExitStatus struct {
 func (s ExitStatus) String() string {
 	switch {
 	case !s.Known:
-		return "exited"
+		return "exited with unknown status"
 	case s.Signal != 0:
 		return fmt.Sprintf("killed by signal %d (%v)", int(s.Signal), s.Signal)
 	}
@@ -47,13 +48,16 @@ func (p *Process) Wait(ctx context.Context) (ExitStatus, error) {
 	if known := p.exitStatus(); known != nil {
 		return *known, nil
 	}
-	h, err := p.acquire(op)
-	if err != nil {
-		return ExitStatus{}, err
-	}
-	defer p.release()
 	ctx, stop := p.joinContext(ctx)
 	defer stop()
+	h, err, done := p.shared.acquireToWait(ctx)
+	switch {
+	case !done:
+		return ExitStatus{}, p.interrupted(op, ctx)
+	case err != nil:
+		return ExitStatus{}, p.wrap(op, err)
+	}
+	defer p.release()
 	status, err := h.wait(ctx)
 	switch {
 	case err == nil:
@@ -65,6 +69,17 @@ func (p *Process) Wait(ctx context.Context) (ExitStatus, error) {
 		return *known, nil
 	}
 	return ExitStatus{}, p.interrupted(op, ctx)
+}
+
+// acquireToWait is acquireBefore that does not fail at once if ctx has ended.
+func (s *shared) acquireToWait(ctx context.Context) (h handle, err error, done bool) {
+	const timeout = 100 * time.Millisecond // to open a parked Process again
+	if ctx.Err() == nil {
+		return s.acquireBefore(ctx)
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), timeout)
+	defer cancel()
+	return s.acquireBefore(ctx)
 }
 
 func (p *Process) exitStatus() *ExitStatus {
