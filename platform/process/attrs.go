@@ -135,7 +135,8 @@ func attributes() []attribute {
 	}
 }
 
-// Attrs returns the names of all attributes that this operating system has.
+// Attrs returns the names of all attributes that this operating system has. AsMap
+// reads some of them only if they are named.
 func Attrs() []Attr {
 	var names []Attr
 	for _, a := range attributes() {
@@ -146,7 +147,8 @@ func Attrs() []Attr {
 	return names
 }
 
-// Attr reads one attribute. The value has the type in the comment of the constant.
+// Attr reads one attribute. The value has the type in the comment of the constant:
+// that of [AttrMemoryInfo] is a [MemoryInfo]. An error has the attribute as its Op.
 // An unknown name is an error that matches [ErrInvalid], and the name of an
 // attribute of another operating system is one that matches [ErrUnsupported].
 func (p *Process) Attr(name Attr) (any, error) {
@@ -157,11 +159,20 @@ func (p *Process) Attr(name Attr) (any, error) {
 	return rows[0].read(p)
 }
 
-// AsMap reads attributes through one view: see [Process.Oneshot]. Without names it
-// reads those of psutil's as_dict, which does not include relatives. An attribute
-// that fails with [ErrAccessDenied], [ErrZombie] or [ErrTooLarge] has the value
-// fallback. An attribute that this kernel lacks is omitted, or an error if it is
-// named. A process that is gone is an error. Its psutil counterpart is as_dict.
+// AsMap reads attributes through one view: see [Process.Oneshot]. A value has the type
+// in the comment of its constant:
+//
+//	m, err := p.AsMap(nil, process.AttrName, process.AttrMemoryInfo)
+//	if memory, ok := m[process.AttrMemoryInfo].(process.MemoryInfo); ok {
+//		fmt.Println(m[process.AttrName], memory.RSS)
+//	}
+//
+// Without names it reads those of psutil's as_dict, which does not include relatives.
+// An attribute that fails with [ErrAccessDenied], [ErrZombie] or [ErrTooLarge] has the
+// value fallback, so AsMap never returns these errors. An attribute that this kernel
+// lacks is omitted, or an error if it is named. A process that is gone is an error. An
+// error has the attribute as its Op, such as "memory info". Its psutil counterpart is
+// as_dict.
 //
 // System calls: about 80 without names, for a process with few files and threads.
 func (p *Process) AsMap(fallback any, names ...Attr) (map[Attr]any, error) {

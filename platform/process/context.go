@@ -11,7 +11,16 @@ import (
 // matches the error of ctx, and [ErrTimeout] if its deadline passed. No read of /proc
 // can be interrupted: a read that blocks continues in a goroutine until the kernel
 // returns. Processes that the methods return obey ctx too. A view needs no Close and
-// ends with p.
+// ends with p. A view of a view obeys the new ctx only.
+//
+// All methods obey ctx, with these exceptions:
+//   - PID, ID, Equal, String, Oneshot, WithContext and Close read nothing.
+//   - Running returns true if ctx ends before the result is known.
+//   - Wait and CPUPercentOver end with the first of ctx and their own context. Wait
+//     checks once even if ctx has ended.
+//
+// Once ctx has ended, the other methods fail. Kill then sends no signal, and a view
+// of [Process.Oneshot] does not return the values that it has read before.
 //
 // Each read makes a goroutine, and no further system call.
 func (p *Process) WithContext(ctx context.Context) *Process {
@@ -19,7 +28,7 @@ func (p *Process) WithContext(ctx context.Context) *Process {
 }
 
 // WithContext returns a view of t whose methods obey ctx, as [Process.WithContext]
-// describes, and so do the processes that they return.
+// describes, and so do the processes that they return. Close of a view does nothing.
 func (t *Table) WithContext(ctx context.Context) *Table {
 	return &Table{tableState: t.tableState, ctx: ctx}
 }

@@ -142,9 +142,14 @@ func (p *Process) meter() *cpuMeter {
 // resolution of 10 ms, so short intervals are inexact. The first call returns 0.
 // Later calls on one view of [Process.Oneshot] return the result of the first.
 //
-// For a Process of [All] it is the use since the last call on a Process of any
-// iteration: from the second iteration on, the first call returns the use since the
-// previous iteration. It reads /proc/PID/stat. Its psutil counterpart is
+// Each call ends an interval and starts the next one. Store the result to compare or
+// print it several times: a comparison of a sort that calls CPUPercent measures
+// intervals of microseconds.
+//
+// For a Process of [All] it is the use since the last call for the same process on a
+// Process of any iteration of the [Table]. To get the use between two iterations, call
+// it for each process in both: an iteration alone measures nothing. A process that
+// started in between has 0. CPUPercent reads /proc/PID/stat. Its psutil counterpart is
 // cpu_percent(None).
 //
 // System calls: 1 (3 in the first call).
@@ -158,8 +163,9 @@ func (p *Process) CPUPercent() (float64, error) {
 
 // CPUPercentOver measures the CPU use during an interval, in percent of one CPU. If
 // ctx ends first, the error matches the error of ctx. An interval that is not
-// greater than 0 is an error that matches [ErrInvalid]. The psutil counterpart is
-// cpu_percent(interval).
+// greater than 0 is an error that matches [ErrInvalid]. The next [Process.CPUPercent]
+// returns the use since the end of the interval. On a view of [Process.Oneshot] it
+// reads /proc/PID/stat again. The psutil counterpart is cpu_percent(interval).
 //
 // System calls: 2.
 func (p *Process) CPUPercentOver(ctx context.Context, interval time.Duration) (float64, error) {

@@ -30,9 +30,84 @@
 //		fmt.Println(p.PID())
 //	}
 //
-// List the processes that use the most CPU time: iterate twice, with a pause, and
-// sort by the [Process.CPUPercent] of the second iteration. The example TopCPU does
-// so.
+// List the processes that use the most CPU time. Store the results before sorting:
+// each call of [Process.CPUPercent] starts a new interval, so a comparison must not
+// call it.
+//
+//	use := make(map[*process.Process]float64)
+//	for round := range 2 { // the second round returns the use since the first
+//		time.Sleep(time.Duration(round) * time.Second)
+//		clear(use)
+//		for p, err := range process.All() {
+//			if err != nil {
+//				return err
+//			}
+//			if percent, err := p.CPUPercent(); err == nil { // else it has exited
+//				use[p] = percent
+//			}
+//		}
+//	}
+//	top := slices.SortedFunc(maps.Keys(use), func(a, b *process.Process) int {
+//		return cmp.Compare(use[b], use[a])
+//	})
+//
+// End a process and all its descendants. List them first: when p ends, its children
+// get another parent. At the end, alive has the processes that still exist. That can be
+// zombies, whose [Process.Status] is [StatusZombie], because their parent does not reap
+// them. An error of Descendants leaves the processes that could be opened in tree.
+//
+//	tree, err := p.Descendants()
+//	tree = append(tree, p)
+//	defer process.CloseAll(tree)
+//	for _, q := range tree {
+//		if e := q.Terminate(); !errors.Is(e, process.ErrGone) {
+//			err = errors.Join(err, e)
+//		}
+//	}
+//	soon, cancel := context.WithTimeout(ctx, 3*time.Second)
+//	defer cancel()
+//	_, alive, _ := process.WaitAll(soon, tree, nil)
+//	for _, q := range alive {
+//		if e := q.Kill(); !errors.Is(e, process.ErrGone) {
+//			err = errors.Join(err, e)
+//		}
+//	}
+//	later, cancel := context.WithTimeout(ctx, 3*time.Second)
+//	defer cancel()
+//	_, alive, _ = process.WaitAll(later, alive, nil)
+//
+// Find the processes that listen on a TCP port. The error of Connections is
+// [ErrGone], or [ErrAccessDenied] for processes of other users:
+//
+//	for p, err := range process.All() {
+//		if err != nil {
+//			return err
+//		}
+//		connections, _ := p.Connections(process.ConnectionTCP)
+//		for _, c := range connections {
+//			if c.Status == process.ConnListen && c.Local.Port() == port {
+//				fmt.Println(p.PID(), c.Local)
+//			}
+//		}
+//	}
+//
+// Find the processes that have a file open. The errors are the same:
+//
+//	var file syscall.Stat_t
+//	if err := syscall.Stat(path, &file); err != nil {
+//		return err
+//	}
+//	for p, err := range process.All() {
+//		if err != nil {
+//			return err
+//		}
+//		open, _ := p.OpenFiles()
+//		for _, f := range open {
+//			if f.Device == uint64(file.Dev) && f.Inode == file.Ino {
+//				fmt.Println(p.PID(), f.FD, f.Mode)
+//			}
+//		}
+//	}
 //
 // # Processes of other users
 //
@@ -110,7 +185,7 @@
 //   - [ErrTooLarge]: a file has more text than any program can be started with.
 //   - [ErrUnsupported]: this kernel or operating system lacks the value.
 //   - [ErrInvalid]: an argument is never valid. The error states the reason.
-//   - [os.ErrClosed]: the [Process] is closed.
+//   - [os.ErrClosed]: the [Process] or its [Table] is closed.
 //
 // # Concurrency
 //

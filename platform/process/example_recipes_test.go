@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"slices"
+	"syscall"
 	"time"
 
 	"github.com/seed57308aee/process_exporter/platform/process"
@@ -81,13 +82,24 @@ func Example_killTree() {
 			fmt.Println(err)
 		}
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Second)
+	soon, cancel := context.WithTimeout(context.Background(), 3*time.Second)
 	defer cancel()
-	gone, alive, err := process.WaitAll(ctx, tree, nil)
-	for _, q := range alive {
-		err = errors.Join(err, q.Kill())
+	gone, alive, err := process.WaitAll(soon, tree, nil)
+	if err != nil {
+		fmt.Println(err)
 	}
-	fmt.Println(len(gone)+len(alive), err)
+	for _, q := range alive {
+		if err := q.Kill(); err != nil && !errors.Is(err, process.ErrGone) {
+			fmt.Println(err)
+		}
+	}
+	later, cancel := context.WithTimeout(context.Background(), 3*time.Second)
+	defer cancel()
+	killed, alive, err := process.WaitAll(later, alive, nil)
+	for _, q := range alive { // such as zombies that their parent does not reap
+		fmt.Fprintln(os.Stderr, q)
+	}
+	fmt.Println(len(gone)+len(killed)+len(alive), err)
 	// Output: 3 <nil>
 }
 
@@ -183,6 +195,10 @@ func Example_whoHasFileOpen() {
 	}
 	defer os.Remove(f.Name())
 	defer f.Close()
+	var file syscall.Stat_t
+	if err := syscall.Stat(f.Name(), &file); err != nil {
+		panic(err)
+	}
 
 	for p, err := range process.All() {
 		if err != nil {
@@ -192,7 +208,7 @@ func Example_whoHasFileOpen() {
 		// The error is ErrGone, or ErrAccessDenied for processes of other users.
 		files, _ := p.OpenFiles()
 		for _, open := range files {
-			if open.Path == f.Name() {
+			if open.Device == uint64(file.Dev) && open.Inode == file.Ino {
 				fmt.Println(p.PID() == os.Getpid(), open.Mode)
 			}
 		}

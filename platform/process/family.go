@@ -76,7 +76,8 @@ func (p *Process) hasParent(ppid int) bool {
 	return err == nil && now == ppid
 }
 
-// Parents returns the ancestors, starting with the parent. The caller closes them,
+// Parents returns the ancestors, starting with the parent. The result is empty,
+// without an error, if no parent is visible, as for process 1. The caller closes them,
 // with [CloseAll] for example, also if there is an error: the result then has the
 // ancestors that could be opened. It opens each ancestor.
 //
@@ -95,8 +96,9 @@ func (p *Process) Parents() ([]*Process, error) {
 	}
 }
 
-// ParentPIDs returns the PIDs of the ancestors, starting with the parent. It opens
-// one ancestor at a time.
+// ParentPIDs returns the PIDs of the ancestors, starting with the parent. The result
+// is empty, without an error, if no parent is visible. It opens one ancestor at a
+// time.
 //
 // System calls: about 13 per ancestor.
 func (p *Process) ParentPIDs() ([]int, error) {

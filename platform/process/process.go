@@ -14,9 +14,9 @@ import (
 // not: the kernel reuses it as soon as the process is reaped. IDs are comparable.
 //
 // Start is 0 if a mount option such as hidepid=1 hides the start time. PidfdInode
-// then still distinguishes processes with the same PID. If both are 0, the ID
-// distinguishes no more than the PID does, but an open [Process] still never refers
-// to another process.
+// then still distinguishes processes with the same PID. If both are 0, the ID is no
+// more than the PID: a Process of [All] can refer to another process after its
+// iteration. One of [Open] cannot.
 type ID struct {
 	PID   int
 	Start uint64 // clock ticks after boot; 0 if the process hides it, or started at boot
@@ -47,6 +47,9 @@ type ID struct {
 // A Process uses one file descriptor. Repeated reads keep a few more open, up to
 // 256 for all processes of a [Table]. Close closes them. A Process of [All] uses
 // none after its iteration.
+//
+// The functions and methods of this package make Processes: the zero value is not
+// usable.
 type Process struct {
 	shared *shared
 	cache  *oneshotCache   // nil unless Oneshot returned it
@@ -74,8 +77,9 @@ type shared struct {
 }
 
 // Open opens the process that has this PID or thread ID now. If there is none, the
-// error matches [ErrGone]. The error for a negative PID matches [ErrInvalid]. The
-// psutil counterpart is Process(pid).
+// error matches [ErrGone], and so does that for PID 0, which /proc does not have. The
+// error for a negative PID matches [ErrInvalid]. The psutil counterpart is
+// Process(pid).
 //
 // With the ID of a thread other than the main one, PID returns that ID, and ID and
 // Equal differ from those of the process. CPU times are those of the whole process,
@@ -155,8 +159,9 @@ func openErrorKind(err error) error {
 	return nil
 }
 
-// Close releases the file descriptors of p and its views. Calls in progress
-// finish first. Close of a view does nothing.
+// Close releases the file descriptors of p and its views. Calls in progress finish
+// first: Close does not wait, and the last of them releases the descriptors. Close of
+// a view does nothing.
 //
 // After Close, PID, ID, Equal, String and Running still work. So does Wait if it has
 // returned a status before, and so do values that a view of [Process.Oneshot] has
@@ -208,10 +213,12 @@ func (p *Process) String() string {
 }
 
 // Running reports whether the process exists, also if p is closed. A zombie exists.
-// It returns true if that is not known, such as when there are no file descriptors
-// left to open a closed p. Its psutil counterpart is is_running.
+// A closed p, and one of [All], is opened again. Running returns true if that fails
+// for another reason than [ErrGone], such as a closed [Table] or a lack of file
+// descriptors, and if the context of p ends first. Its psutil counterpart is
+// is_running.
 //
-// System calls: 1.
+// System calls: 1, and 10 more to open p again.
 func (p *Process) Running() bool {
 	s := p.shared
 	if h, err := s.acquireOpen(); err == nil {

@@ -1,7 +1,7 @@
 package process
 
 // Status is the state of the main thread of a process: one of the state letters of
-// proc_pid_stat(5).
+// proc_pid_stat(5). A letter without a constant prints "?".
 type Status byte
 
 // The states of a thread.

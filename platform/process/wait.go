@@ -13,7 +13,7 @@ import (
 // error. Only the parent can read it, and only once. It is not Known if the process
 // is not a child, or if other code of this program, such as os/exec, has reaped it.
 type ExitStatus struct {
-	Known  bool
+	Known  bool           // Code and Signal are valid
 	Code   int            // exit code, if no signal ended the process
 	Signal syscall.Signal // signal that ended the process, or 0
 }
@@ -33,7 +33,9 @@ func (s ExitStatus) String() string {
 // process itself. For another process it waits until the parent of that process
 // reaps it or exits: a process that has exited and is not reaped counts as alive. If
 // ctx ends first, the error matches the error of ctx, and [ErrTimeout] if its
-// deadline passed. With an ended ctx, Wait checks once.
+// deadline passed. With an ended ctx, Wait checks once. On a view of
+// [Process.WithContext], Wait ends with the first of the two contexts, with the error
+// of that one.
 //
 // Further calls return the same status. Stopping or continuing the process does not
 // end the wait. Wait for the own process returns only when ctx ends.
