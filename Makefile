@@ -23,8 +23,8 @@ LDFLAGS := -s -w -X $(INFO).Version=$(VERSION) -X $(INFO).Revision=$(REVISION) -
 
 .PHONY: soak vulns release preview run build test lint bench generate fuzz chaos
 
-run:
-	go run -ldflags '$(LDFLAGS)' .
+run: build
+	./process_exporter
 
 build:
 	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o process_exporter .

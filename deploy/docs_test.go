@@ -14,7 +14,7 @@ type shellBlock struct{ page, directive, code string }
 
 var (
 	shellCode    = regexp.MustCompile("(?ms)^(<!-- ([^\n]*) -->\n)?```(?:sh|bash|shell)\n(.*?)^```")
-	runDirective = regexp.MustCompile(`^run: (example|quick-start|configuration|image|boot|repository)$`)
+	runDirective = regexp.MustCompile(`^run: (readme|configuration|image|boot|repository)$`)
 )
 
 // shellBlocks returns the shell code of all documents.

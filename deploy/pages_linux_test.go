@@ -5,13 +5,11 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
 )
-
-var yamlCode = regexp.MustCompile("(?ms)^```yaml\n(.*?)^```")
 
 // runIsolated runs a script in network, mount and PID namespaces. Its processes end
 // with the script, and changes below /etc are discarded.
@@ -50,45 +48,92 @@ eventually() { until "$@" 2>/dev/null; do sleep 0.1; done; }
 // asFunction returns a shell function with the code of a block.
 func asFunction(name, block string) string { return name + "() {\n" + block + "}\n" }
 
-// TestReadmeExample runs the first example of the README, with its rules.
-func TestReadmeExample(t *testing.T) {
-	if testing.Short() {
-		t.Skip("builds the program")
-	}
-	code := blocksFor(t, "example", 3)
-	dir := copyRepository(t)
-	rules := yamlCode.FindStringSubmatch(read(t, "../README.md"))
-	if rules == nil {
-		t.Fatal("got no rules in the README")
-	}
-	if err := os.WriteFile(filepath.Join(dir, "config.yaml"), []byte(rules[1]), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	text := runIsolated(t, dir, asFunction("run", code[0])+asFunction("query", code[1])+asFunction("rules", code[2])+`
-set -m
-run >/dev/null 2>&1 & eventually query
-kill -- -$!; wait $! || true
-rules & eventually query
-kill -- -$!; wait $! || true
-`)
-	if strings.Count(text, `namedprocess_namegroup_num_procs{groupname="bash"} `) != 2 || !strings.Contains(text, "rules loaded") {
-		t.Errorf("got\n%s", text)
-	}
+// readmeScript defines the actions of a reader of the README. A block that serves
+// keeps its terminal; the next block then runs in another one.
+const readmeScript = `set -m
+serving=
+terminal() {
+	bash -e "$1" >"$1.log" 2>&1 & local job=$!
+	while kill -0 "$job" 2>/dev/null; do
+		if [ -z "$serving" ] && curl -sf -o "$1.metrics" localhost:9256/metrics; then serving=$job; return; fi
+		sleep 0.1
+	done
+	wait "$job" || { echo "block $1 failed:"; cat "$1.log"; exit 1; }
+	cat "$1.log"
 }
+interrupt() {
+	[ -n "$serving" ] || { echo "no exporter serves"; exit 1; }
+	kill -INT -- -"$serving"
+	wait "$serving" || true
+	serving=
+}
+minute() { until bash -e "$1" | grep groupname; do sleep 0.1; done; }
+`
 
-// TestQuickStart runs the quick start of the README, and checks that Prometheus has
-// data.
-func TestQuickStart(t *testing.T) {
+// TestReadme runs the blocks of the README in order, as its text says: in another
+// terminal while an exporter serves, and after an interrupt where the text says so.
+func TestReadme(t *testing.T) {
 	if testing.Short() {
 		t.Skip("builds the program")
 	}
 	requireProgram(t, "prometheus")
-	code := blocksFor(t, "quick-start", 2)
-	text := runIsolated(t, copyRepository(t), code[0]+asFunction("query", code[1])+`answer() { query | grep groupname; }
-eventually answer
-`)
-	if !strings.Contains(text, `"groupname":`) {
-		t.Errorf("got\n%s", text)
+	dir, blocks := copyRepository(t), t.TempDir()
+	script, n := readmeScript, 0
+	for _, b := range readmeBlocks(t) {
+		if b.directive != "run: readme" {
+			continue
+		}
+		n++
+		file := filepath.Join(blocks, strconv.Itoa(n))
+		if err := os.WriteFile(file, []byte(b.code), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if strings.Contains(b.prose, "(Ctrl-C)") {
+			script += "interrupt\n"
+		}
+		run := "terminal "
+		if strings.Contains(b.prose, "After a minute") {
+			run = "minute "
+		}
+		script += "echo step " + strconv.Itoa(n) + "; " + run + file + "\n"
+	}
+	if n < 6 {
+		t.Fatalf("got %d blocks in the README, want at least 6", n)
+	}
+	text := runIsolated(t, dir, script+"cat "+filepath.Join(blocks, "4.log"))
+	for _, want := range []string{`namedprocess_namegroup_num_procs{groupname="bash"} `, "rules loaded", `"groupname":`} {
+		if !strings.Contains(text, want) {
+			t.Errorf("got\n%s\nwant %s in it", text, want)
+		}
+	}
+}
+
+// A readmeBlock is shell code of the README, and the text between it and the
+// previous block.
+type readmeBlock struct{ prose, directive, code string }
+
+func readmeBlocks(t *testing.T) (all []readmeBlock) {
+	t.Helper()
+	text := read(t, "../README.md")
+	end := 0
+	for _, at := range shellCode.FindAllStringSubmatchIndex(text, -1) {
+		if at[4] < 0 {
+			t.Fatalf("got a block without a comment <!-- run: readme --> or <!-- not run: reason -->:\n%s", text[at[0]:at[1]])
+		}
+		all = append(all, readmeBlock{text[end:at[0]], text[at[4]:at[5]], text[at[6]:at[7]]})
+		end = at[1]
+	}
+	return all
+}
+
+// TestMakeRunSharesTheBuild checks that make run and make build use the same
+// command, so that the second takes everything from the build cache.
+func TestMakeRunSharesTheBuild(t *testing.T) {
+	requireProgram(t, "make")
+	build := strings.TrimSpace(mustOutput(t, "make", "-n", "-C", "..", "--no-print-directory", "build"))
+	run := mustOutput(t, "make", "-n", "-C", "..", "--no-print-directory", "run")
+	if !strings.HasPrefix(run, build+"\n") || strings.Contains(run, "go run") {
+		t.Errorf("make run: got %q, want it to begin with %q", run, build)
 	}
 }
 
