@@ -1,8 +1,9 @@
 // Package collector turns groups of processes into Prometheus metrics, and
 // renders them as text, OpenMetrics or protobuf.
 //
-// The functions families and exporterMetrics return the table of all metrics. The
-// package does not access the operating system; a [grouping.Tracker] does. A
+// The functions families and exporterMetrics return the metrics of groups, scrapes
+// and rules. internal/daemon and internal/webserver define those of reloads,
+// capabilities and the sandbox. The package does not access the operating system; a [grouping.Tracker] does. A
 // scrape that fails or exceeds its deadline sets
 // namedprocess_exporter_scrape_success to 0.
 package collector
@@ -57,7 +58,7 @@ type Collector struct {
 	builder   *familyBuilder
 	observers []func(WalkResult) // in the order of Watch
 
-	building sync.Mutex // serializes the use of table, guards walk.families
+	building sync.Mutex // serializes the use of builder, guards walk.families
 
 	mu      sync.Mutex // guards the following fields
 	running *walk      // nil if no walk runs

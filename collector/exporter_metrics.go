@@ -8,7 +8,7 @@ import (
 	"github.com/seed57308aee/process_exporter/grouping"
 )
 
-// An exporterMetric describes one metric about the exporter's own scrapes. The
+// An exporterMetric describes one metric without a group. The
 // names namedprocess_scrape_* are those of the predecessor; they lack the
 // suffix _total.
 type exporterMetric struct {

@@ -19,7 +19,7 @@ type family struct {
 
 	series     []series                    // series with fixed label values
 	collect    func(*grouping.Group, emit) // series with label values of the group's processes
-	threadName bool                        // one series per thread name, only with -threads
+	threadName bool                        // one series per thread name, only with --threads
 }
 
 // A series is one value of a family.

@@ -25,8 +25,8 @@ var fileNames = map[platform.Fields]string{
 	platform.FieldSmaps: "smaps", platform.FieldTasks: "task", platform.FieldTaskUsage: "task",
 }
 
-// usageFamilies returns the counters of CPU time, I/O, page faults and context
-// switches.
+// usageFamilies returns the number of processes, and the counters of CPU time, I/O,
+// page faults and context switches.
 func usageFamilies() []family {
 	return []family{
 		gaugeFamily("num_procs", 0, "Number of processes in this group.",

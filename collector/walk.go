@@ -78,8 +78,8 @@ func (c *Collector) overdue(ctx context.Context) *walk {
 	}
 }
 
-// WalkOnExits starts a walk whenever the number of pending exits reaches the limit of the
-// source, until ctx ends. It returns at once if the source has no exit events.
+// WalkOnExits starts a walk whenever so many exit events wait in the source that some may be
+// lost, until ctx ends. It returns at once if the source has no exit events.
 func (c *Collector) WalkOnExits(ctx context.Context) {
 	ready := c.tracker.ExitsReady()
 	for ready != nil {
@@ -125,7 +125,7 @@ func (c *Collector) update(w *walk, deadline time.Time) {
 	close(w.done)
 }
 
-// logChanges logs problems of w that the walk before did not have. Only run
+// logChanges logs problems of w that the walk before did not have. Only update
 // changes c.last, so that logChanges may read it without the mutex.
 func (c *Collector) logChanges(w *walk) {
 	if w.err != nil {

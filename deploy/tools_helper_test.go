@@ -1,5 +1,5 @@
 // Package deploy_test runs the files of this directory with the programs that use
-// them: Prometheus, Grafana's browser, systemd, podman, dpkg.
+// them: Prometheus, a browser, systemd, podman, dpkg.
 package deploy_test
 
 import (

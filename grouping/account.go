@@ -45,7 +45,7 @@ func (t *Tracker) accountUnmatched(r *record, s *platform.Sample) {
 // accountProcess adds the usage of a grouped process since the sample before to its
 // group.
 func (t *Tracker) accountProcess(r *record, s *platform.Sample) {
-	if r.mainThreadReplaced || (r.have^s.Have)&platform.FieldSwitches != 0 {
+	if r.mainThreadReplaced || (r.have^s.Have)&platform.FieldSwitchesOfAllThreads != 0 {
 		r.resetSwitches(s)
 	}
 	d := r.advanceStat(s)
@@ -54,7 +54,7 @@ func (t *Tracker) accountProcess(r *record, s *platform.Sample) {
 		t.accountTasks(r, s, &d)
 	}
 	if s.Have&platform.FieldStatus != 0 {
-		r.have &^= platform.FieldSwitches
+		r.have &^= platform.FieldSwitchesOfAllThreads
 	}
 	r.have |= s.Have
 	r.counted = true
@@ -66,15 +66,15 @@ func (t *Tracker) accountProcess(r *record, s *platform.Sample) {
 	}
 }
 
-// resetSwitches sets the base of the context switches to the current values where
-// they belong to other threads than before. The switches in between are not counted.
+// resetSwitches checks whether the context switches of s are those of other threads than
+// before. If so, it makes them the new base. Switches in between are not counted.
 func (r *record) resetSwitches(s *platform.Sample) {
 	if s.Have&platform.FieldStatus == 0 {
 		return
 	}
 	// One source counts the main thread, the other all threads.
-	otherThreads := r.have&platform.FieldStatus != 0 && (r.have^s.Have)&platform.FieldSwitches != 0
-	if otherThreads || r.mainThreadReplaced && s.Have&platform.FieldSwitches == 0 {
+	otherThreads := r.have&platform.FieldStatus != 0 && (r.have^s.Have)&platform.FieldSwitchesOfAllThreads != 0
+	if otherThreads || r.mainThreadReplaced && s.Have&platform.FieldSwitchesOfAllThreads == 0 {
 		r.base.VoluntarySwitches, r.base.NonvoluntarySwitches = s.VoluntarySwitches, s.NonvoluntarySwitches
 		r.have |= platform.FieldStatus
 		r.mainThreadReplaced = false

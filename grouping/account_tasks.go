@@ -12,7 +12,7 @@ func (t *Tracker) accountTasks(r *record, s *platform.Sample, d *Counters) {
 		now, n := &s.Tasks[i], &r.tasks[i]
 		n.start = now.Start
 		difference := n.advance(now, &r.decreased)
-		if now.TID != s.PID && s.Have&platform.FieldSwitches == 0 {
+		if now.TID != s.PID && s.Have&platform.FieldSwitchesOfAllThreads == 0 {
 			d.addSwitches(&difference)
 		}
 		if now.Have&platform.FieldTaskUsage != 0 {

@@ -13,9 +13,9 @@ type cgroupInfo struct {
 	PodUID      string // UID of the innermost Kubernetes pod, in the spelling of its API
 }
 
-// parseCgroups returns the most specific cgroupInfo of the paths. It combines no
-// values of different paths: a process could otherwise be in a container by one
-// hierarchy, and by another in the service that started the container. Of equally
+// parseCgroups returns the most specific cgroupInfo of the paths. It takes all values
+// from one path: one hierarchy may show a container, another the service that started
+// it. Of equally
 // specific paths the longest is used, because with cgroup version 1 the controllers
 // that are managed have longer paths than the others.
 func parseCgroups(paths []string) cgroupInfo {

@@ -22,7 +22,7 @@ type continuationCase struct {
 // procfsSample returns a sample as the source procfs has it: the context switches are
 // those of the main thread.
 func procfsSample(p platform.Sample) platform.Sample {
-	p.Have &^= platform.FieldSwitches
+	p.Have &^= platform.FieldSwitchesOfAllThreads
 	return p
 }
 
@@ -35,7 +35,7 @@ func withThreads(p platform.Sample, start, main, other uint64) platform.Sample {
 		p.Have |= platform.FieldTaskUsage
 	}
 	p.Threads, p.VoluntarySwitches = 2, main
-	if p.Have&platform.FieldSwitches != 0 {
+	if p.Have&platform.FieldSwitchesOfAllThreads != 0 {
 		p.VoluntarySwitches += other
 	}
 	p.Tasks = []platform.Task{
@@ -47,7 +47,7 @@ func withThreads(p platform.Sample, start, main, other uint64) platform.Sample {
 
 // unreadSample returns a sample of which nothing was read.
 func unreadSample(p platform.Sample) platform.Sample {
-	p.Have, p.Lost, p.Tasks = 0, platform.FieldStat, nil
+	p.Have, p.Unreadable, p.Tasks = 0, platform.FieldStat, nil
 	return p
 }
 

@@ -29,7 +29,8 @@ type awaitedExit struct {
 // mostly at once. Some events are lost, because the ring buffer is full.
 const exitEventTimeout = 60
 
-// awaitExit keeps the record of a process that is gone until its exit event.
+// awaitExit keeps the record of a process that is gone until its exit event. Without
+// exit events (source procfs) the usage since the last walk is lost.
 func (t *Tracker) awaitExit(r *record) {
 	if t.lastWalk.bpf && !r.kernelThread {
 		t.awaitedExits[r.id] = awaitedExit{record: *r, at: t.snap.Now}

@@ -71,7 +71,7 @@ var replayOptions = Options{Children: true, Fields: platform.FieldStat | platfor
 // mainThreadOnly returns a sample as the procfs source has it: with the context
 // switches of one of several threads, and with CPU time in whole clock ticks.
 func mainThreadOnly(p platform.Sample) platform.Sample {
-	p.Have &^= platform.FieldSwitches
+	p.Have &^= platform.FieldSwitchesOfAllThreads
 	p.VoluntarySwitches = p.UserNanos / 1e9
 	p.UserNanos -= 5e6
 	if p.UserNanos > 4e9 {

@@ -193,7 +193,7 @@ func (pl *processLedger) observeReplacedThread(p *modelProcess, s *platform.Samp
 		}
 	}
 	pl.replacedTask = pl.replacedTask || len(pl.threads) > 0
-	if s.Have&platform.FieldSwitches == 0 && (len(pl.threads) > 0 || !pl.tasksKnown && !pl.fromStart) {
+	if s.Have&platform.FieldSwitchesOfAllThreads == 0 && (len(pl.threads) > 0 || !pl.tasksKnown && !pl.fromStart) {
 		pl.replaced = true
 	}
 	return true
@@ -269,7 +269,7 @@ func (l *modelLedger) observeUsage(p *modelProcess, r *record, s *platform.Sampl
 		to.io += pl.io.take(s.WriteBytes, pl.fromStart)
 	}
 	if s.Have&platform.FieldStatus != 0 {
-		if s.Have&platform.FieldSwitches != 0 {
+		if s.Have&platform.FieldSwitchesOfAllThreads != 0 {
 			to.switches += pl.allSwitches.take(s.VoluntarySwitches, pl.fromStart)
 			for _, n := range p.threads {
 				n.ledger.switches.take(n.switches, false)
@@ -322,7 +322,7 @@ func (pl *processLedger) observeTasks(p *modelProcess, s *platform.Sample, to *l
 				n.ledger.cpuFromStart = !main
 			}
 		}
-		if !main && s.Have&platform.FieldSwitches == 0 {
+		if !main && s.Have&platform.FieldSwitchesOfAllThreads == 0 {
 			to.switches += n.ledger.switches.take(n.switches, pl.fromStart || pl.tasksKnown)
 		}
 		if s.Have&platform.FieldTaskUsage != 0 {

@@ -21,7 +21,7 @@ type modelSource struct {
 var errModel = errors.New("failed by the model")
 
 const (
-	modelBPFFields = platform.FieldStat | platform.FieldStatus | platform.FieldIO | platform.FieldSwitches |
+	modelBPFFields = platform.FieldStat | platform.FieldStatus | platform.FieldIO | platform.FieldSwitchesOfAllThreads |
 		platform.FieldTasks | platform.FieldTaskUsage
 	modelProcfsFields = platform.FieldStatus | platform.FieldIO | platform.FieldTasks
 )
@@ -71,7 +71,7 @@ func (s *modelSource) keepUnread(snap *platform.Snapshot, p *modelProcess, prev 
 	if prev.ID != p.ID {
 		p = nil
 	}
-	prev.Have, prev.Lost, prev.Tasks = 0, prev.Want|platform.FieldStat, nil
+	prev.Have, prev.Unreadable, prev.Tasks = 0, prev.Want|platform.FieldStat, nil
 	snap.Samples, s.found = append(snap.Samples, prev), append(s.found, p)
 }
 
@@ -108,7 +108,7 @@ func (s *modelSource) sample(p *modelProcess, prev *platform.Sample) platform.Sa
 func (s *modelSource) read(out *platform.Sample, p *modelProcess, want platform.Fields) {
 	got := want & modelProcfsFields &^ p.hidden
 	out.Have |= got
-	out.Lost |= want & modelProcfsFields & p.hidden
+	out.Unreadable |= want & modelProcfsFields & p.hidden
 	if got&platform.FieldTasks != 0 {
 		out.Have |= want & platform.FieldTaskUsage
 	}
@@ -119,7 +119,7 @@ func (s *modelSource) read(out *platform.Sample, p *modelProcess, want platform.
 func (p *modelProcess) setFields(out *platform.Sample) {
 	out.WriteBytes = p.io
 	out.VoluntarySwitches = p.threads[0].switches
-	if out.Have&platform.FieldSwitches != 0 {
+	if out.Have&platform.FieldSwitchesOfAllThreads != 0 {
 		out.VoluntarySwitches = p.allSwitches()
 	}
 	out.Tasks = nil
@@ -138,7 +138,7 @@ func (p *modelProcess) setFields(out *platform.Sample) {
 
 // shownCPU returns the CPU time of a thread as the source shows it.
 func (n *modelThread) shownCPU(have platform.Fields) uint64 {
-	if have&platform.FieldSwitches != 0 {
+	if have&platform.FieldSwitchesOfAllThreads != 0 {
 		return n.cpu
 	}
 	return n.cpu / modelTick * modelTick
@@ -175,7 +175,7 @@ func (e *modelExit) event() platform.Exit {
 	out := platform.Exit{Sample: platform.Sample{
 		ID: p.ID, PPID: p.ppid, Comm: p.comm, State: 'X', ExecID: p.execID, MinorFaults: p.faults, WriteBytes: p.io,
 		UserNanos: total / 7 * (e.split % 8), VoluntarySwitches: p.allSwitches(),
-		Have: platform.FieldStat | platform.FieldStatus | platform.FieldIO | platform.FieldSwitches,
+		Have: platform.FieldStat | platform.FieldStatus | platform.FieldIO | platform.FieldSwitchesOfAllThreads,
 	}, EventLost: e.lost, Args: []byte(p.args)}
 	out.SystemNanos = total - out.UserNanos
 	if e.lost {
@@ -188,7 +188,7 @@ func (s *modelSource) Complete(_ context.Context, snap *platform.Snapshot) {
 	for i := range snap.Samples {
 		out := &snap.Samples[i]
 		if p := s.found[i]; p != nil && s.procfs && out.Have != 0 {
-			s.read(out, p, out.Want&^out.Lost)
+			s.read(out, p, out.Want&^out.Unreadable)
 		}
 	}
 }

@@ -140,7 +140,7 @@ func (r *record) hasThreadOf(s *platform.Sample) bool {
 func (r *record) replaceMainThread(s *platform.Sample) {
 	r.decreasedBefore |= switchCounters // the thread may have fewer context switches
 	unknown := r.have&platform.FieldTasks == 0 && !r.countFromStart
-	if s.Have&platform.FieldSwitches == 0 && (len(r.tasks) > 0 || unknown) {
+	if s.Have&platform.FieldSwitchesOfAllThreads == 0 && (len(r.tasks) > 0 || unknown) {
 		r.mainThreadReplaced = true
 	}
 	for i := range r.tasks {

@@ -65,7 +65,7 @@ func (s *replaySource) Close() error { return nil }
 func liveSample(pid int, start uint64, comm string, execID uint64, seconds uint64) platform.Sample {
 	return platform.Sample{
 		ID: platform.ID{PID: pid, Start: start}, PPID: 1, Comm: comm, ExecID: execID, State: 'S', Threads: 1,
-		Have:      platform.FieldStat | platform.FieldStatus | platform.FieldIO | platform.FieldSwitches | platform.FieldTasks,
+		Have:      platform.FieldStat | platform.FieldStatus | platform.FieldIO | platform.FieldSwitchesOfAllThreads | platform.FieldTasks,
 		UserNanos: seconds * 1e9, WriteBytes: seconds * 1000, VoluntarySwitches: seconds * 10,
 	}
 }

@@ -29,7 +29,7 @@ func (t *Tracker) summarize() []Group {
 		if r.group == nil {
 			continue
 		}
-		if s.Lost != 0 && !notReached {
+		if s.Unreadable != 0 && !notReached {
 			partial++
 		}
 		r.group.addSample(s)
@@ -89,7 +89,7 @@ func (g *groupState) addSample(s *platform.Sample) {
 	}
 	v.Known |= known
 	// FieldTasks and FieldTaskUsage are read from the same directory: count it once.
-	for lost := uint16((s.Lost | s.Skipped) &^ s.Have &^ platform.FieldTaskUsage); lost != 0; lost &= lost - 1 {
+	for lost := uint16((s.Unreadable | s.Skipped) &^ s.Have &^ platform.FieldTaskUsage); lost != 0; lost &= lost - 1 {
 		g.unreadable[bits.TrailingZeros16(lost)]++
 	}
 	g.oldestStart = min(g.oldestStart, s.Start)

@@ -173,8 +173,8 @@ func (t *nameTemplate) execute(c *candidate) (string, error) {
 // errTooLong stops a template whose output or number of steps exceeds its limit.
 var errTooLong = errors.New("name too long")
 
-// A boundedWriter keeps the first maxNameBytes, cut between two characters, and
-// replaces the rest of the write that exceeds them by its hash. Different values
+// A boundedWriter writes at most maxNameBytes. It cuts the write that would exceed them
+// between two characters, and appends a hash of the rest of that write. Different values
 // therefore yield different names.
 type boundedWriter struct {
 	text  strings.Builder

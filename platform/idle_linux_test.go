@@ -40,7 +40,7 @@ func TestIdle(t *testing.T) {
 					t.Error("got an active process, want an idle one: it sleeps")
 				}
 			}
-			for range 2 * alwaysActive {
+			for range 2 * alwaysActiveWalks {
 				s.run(":")
 				if idle() {
 					t.Error("got an idle process, want an active one: it has run")

@@ -10,6 +10,8 @@ type ID struct {
 	// a hundredth of a second. It is comparable only between IDs of the same source:
 	//   - source bpf: start time in nanoseconds after boot
 	//   - source procfs: number of processes seen before with the same PID and Start
+	//
+	// The Serial of process.ID has other values.
 	Serial uint64
 }
 
@@ -21,19 +23,19 @@ type Fields uint16
 // the process is unresponsive. In the latter case FieldMemory, FieldFDs and FieldFDLimit
 // may still be present.
 const (
-	FieldStat      Fields = 1 << iota // CPU, faults, memory, thread count: /proc/PID/stat
-	FieldStatus                       // swap, effective user, context switches of the leader: /proc/PID/status
-	FieldIO                           // bytes read and written: /proc/PID/io
-	FieldFDs                          // open file descriptors: /proc/PID/fd
-	FieldFDLimit                      // soft limit of open file descriptors: prlimit(2) or /proc/PID/limits
-	FieldWChan                        // kernel function in which a thread sleeps: /proc/PID/wchan
-	FieldSmaps                        // proportional and unique memory: /proc/PID/smaps_rollup
-	FieldTasks                        // state and context switches of every thread: /proc/PID/task
-	FieldTaskUsage                    // name, CPU, faults, I/O of every thread: /proc/PID/task
-	FieldSwitches                     // the context switches are the sum of all threads, including exited ones
-	FieldRunWait                      // time spent waiting for a CPU
-	FieldBlockWait                    // time spent waiting for block devices
-	FieldMemory                       // memory, thread count and state from status and statm, if FieldStat is missing
+	FieldStat                 Fields = 1 << iota // CPU, faults, memory, thread count: /proc/PID/stat
+	FieldStatus                                  // swap, effective user, context switches of the leader: /proc/PID/status
+	FieldIO                                      // bytes read and written: /proc/PID/io
+	FieldFDs                                     // open file descriptors: /proc/PID/fd
+	FieldFDLimit                                 // soft limit of open file descriptors: prlimit(2) or /proc/PID/limits
+	FieldWChan                                   // kernel function in which a thread sleeps: /proc/PID/wchan
+	FieldSmaps                                   // proportional and unique memory: /proc/PID/smaps_rollup
+	FieldTasks                                   // state and context switches of every thread: /proc/PID/task
+	FieldTaskUsage                               // name, CPU, faults, I/O of every thread: /proc/PID/task
+	FieldSwitchesOfAllThreads                    // the context switches are the sum of all threads, including exited ones
+	FieldRunWait                                 // time spent waiting for a CPU
+	FieldBlockWait                               // time spent waiting for block devices
+	FieldMemory                                  // memory, thread count and state from status and statm, if FieldStat is missing
 )
 
 // A Sample holds the measurements of one process in one walk. A value is valid only if
@@ -45,9 +47,9 @@ type Sample struct {
 	// Want holds the parts to read in the next walk. The owner of the Snapshot sets it.
 	// A walk copies it from the previous Sample of the same ID. It is 0 for a new
 	// process, of which the walk reads only stat.
-	Want Fields
-	Have Fields // parts that were read
-	Lost Fields // wanted parts that exist but could not be read
+	Want       Fields
+	Have       Fields // parts that were read
+	Unreadable Fields // wanted parts that exist but could not be read
 
 	// Skipped holds wanted parts that were not read on purpose, such as FieldSmaps of a
 	// process above [Options.SmapsMaxRSS].
@@ -68,7 +70,7 @@ type Sample struct {
 	ResidentBytes            uint64
 
 	SwapBytes                               uint64
-	VoluntarySwitches, NonvoluntarySwitches uint64 // of the leader only, unless Have contains FieldSwitches
+	VoluntarySwitches, NonvoluntarySwitches uint64 // of the leader only, unless Have contains FieldSwitchesOfAllThreads
 
 	// Sum of all threads, including threads that exited since the source was opened.
 	RunWaitNanos, BlockWaitNanos uint64
@@ -103,12 +105,12 @@ type Task struct {
 }
 
 // blank reports whether nothing was ever read about the process.
-func (s *Sample) blank() bool { return s.Have|s.Lost == 0 }
+func (s *Sample) blank() bool { return s.Have|s.Unreadable == 0 }
 
 // unread returns the Sample of a process of which this walk read nothing: identity and
 // Want of s, and no measurement.
 func (s *Sample) unread() Sample {
 	u := *s
-	u.Have, u.Lost, u.Skipped, u.Idle, u.Tasks = 0, s.Want|FieldStat, 0, false, nil
+	u.Have, u.Unreadable, u.Skipped, u.Idle, u.Tasks = 0, s.Want|FieldStat, 0, false, nil
 	return u
 }

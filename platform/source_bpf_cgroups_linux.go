@@ -13,8 +13,8 @@ import (
 // maxCgroupPaths is the maximum size of the cache of paths: users can create many cgroups.
 const maxCgroupPaths = 4096
 
-// cgroupPaths caches the paths of cgroups by ID. The sandbox does not permit to look them
-// up, so the paths of live processes are kept for processes that exit before they are
+// cgroupPaths caches the paths of cgroups by ID. The sandbox does not permit looking
+// them up, so the paths of live processes are kept for processes that exit before they are
 // identified.
 type cgroupPaths struct {
 	mount string // mount point of cgroup v2

@@ -171,7 +171,7 @@ func (b *bpfSource) Complete(ctx context.Context, snap *Snapshot) {
 	b.reads = b.reads[:0]
 	for i := range snap.Samples {
 		s := &snap.Samples[i]
-		if s.Want&^(s.Have|s.Lost|s.Skipped)&(FieldSmaps|FieldWChan) != 0 {
+		if s.Want&^(s.Have|s.Unreadable|s.Skipped)&(FieldSmaps|FieldWChan) != 0 {
 			b.planReads(s, nil, i)
 		}
 	}

@@ -35,8 +35,8 @@ const (
 	bpfWChanInterval     = 128
 )
 
-// due reports whether to read the wchan of a thread again.
-func (c *wchanSchedule) due(tid int, state byte) bool {
+// takeWChanRead reports whether to read the wchan of a thread again. If so, it counts the read.
+func (c *wchanSchedule) takeWChanRead(tid int, state byte) bool {
 	if state == 'D' || c.reads < bpfWChanReadsPerWalk || (uint64(tid)+c.walk)%bpfWChanInterval == 0 {
 		c.reads++
 		return true
@@ -47,7 +47,7 @@ func (c *wchanSchedule) due(tid int, state byte) bool {
 // planReads plans the reads of the process at index i. prev is its Sample of the last walk,
 // or nil.
 func (b *bpfSource) planReads(s, prev *Sample, i int) {
-	lacks := s.Want &^ (s.Have | s.Lost | s.Skipped)
+	lacks := s.Want &^ (s.Have | s.Unreadable | s.Skipped)
 	if lacks&FieldSmaps != 0 {
 		b.planSmaps(s, prev, i)
 	}
@@ -86,7 +86,7 @@ func (b *bpfSource) planWChan(s, prev *Sample, i int) {
 		case task.State == 'R' || task.State == 'Z':
 			task.WChan = ""
 			task.Have |= FieldWChan
-		case known && !states[t].ranSinceWChan, known && !b.wchans.due(task.TID, task.State):
+		case known && !states[t].ranSinceWChan, known && !b.wchans.takeWChanRead(task.TID, task.State):
 		default:
 			b.reads = append(b.reads, procRead{i, t, FieldWChan, false})
 		}
@@ -97,7 +97,7 @@ func (b *bpfSource) planWChan(s, prev *Sample, i int) {
 	if prev != nil && prev.Have&FieldWChan != 0 && len(prev.Tasks) == 0 {
 		still := stillSleeping(s.State, prev.State) &&
 			s.VoluntarySwitches == prev.VoluntarySwitches && s.NonvoluntarySwitches == prev.NonvoluntarySwitches
-		if still || !b.wchans.due(s.PID, s.State) {
+		if still || !b.wchans.takeWChanRead(s.PID, s.State) {
 			s.WChan = prev.WChan
 			return
 		}
@@ -116,7 +116,7 @@ func (b *bpfSource) runReads(ctx context.Context, snap *Snapshot) {
 		from := next
 		finished := b.run(ctx, w, func(w *worker) { w.runReads(snap, b.reads, from) })
 		if next, _ = w.progress(); !finished { // a read of the process at next blocks
-			b.reads[next].setLost(snap)
+			b.reads[next].setUnreadable(snap)
 			b.reads = append([]procRead(nil), b.reads...) // the abandoned worker keeps the old list
 			b.states.replaceArenas()
 			next++
@@ -128,10 +128,10 @@ func (b *bpfSource) runReads(ctx context.Context, snap *Snapshot) {
 	snap.Unresponsive = b.quarantine.size()
 }
 
-// setLost records that the part could not be read.
-func (r *procRead) setLost(snap *Snapshot) {
+// setUnreadable records that the part could not be read.
+func (r *procRead) setUnreadable(snap *Snapshot) {
 	s := &snap.Samples[r.sample]
-	s.Lost |= r.part
+	s.Unreadable |= r.part
 	s.Have &^= r.part
 }
 
@@ -156,7 +156,7 @@ func (w *worker) runReads(snap *Snapshot, reads []procRead, from int) {
 		}
 		w.setCurrent(s.PID, 0)
 		if w.skips(s.PID, 0) {
-			if !w.commit(i+1, func() { item.setLost(snap) }) {
+			if !w.commit(i+1, func() { item.setUnreadable(snap) }) {
 				return
 			}
 			continue
@@ -184,16 +184,16 @@ func (w *worker) readSmapsOf(s *procfsSample, read procRead) {
 	}
 	w.findLiveThread(&s.Sample)
 	w.updateSmaps(s, prev)
-	if (s.Have|s.Lost)&FieldSmaps == 0 || s.state.smaps.walk != uint32(w.walkNumber) || s.Kernel {
+	if (s.Have|s.Unreadable)&FieldSmaps == 0 || s.state.smaps.walk != uint32(w.walkNumber) || s.Kernel {
 		return
 	}
 	switch err := w.readStat(s.PID); {
 	case errors.Is(err, procfs.ErrGone), err == nil && w.read.stat.StartTicks != s.Start:
 		s.Have &^= FieldSmaps
-		s.Lost &^= FieldSmaps
+		s.Unreadable &^= FieldSmaps
 	case err != nil:
 		s.Have &^= FieldSmaps
-		s.Lost |= FieldSmaps
+		s.Unreadable |= FieldSmaps
 	}
 }
 
@@ -206,7 +206,7 @@ func (w *worker) readWChanOf(s *Sample, tid int) string {
 	text, err := w.reader.Read(id, "wchan")
 	if err != nil {
 		if !threadGone(err) {
-			s.Lost |= FieldWChan
+			s.Unreadable |= FieldWChan
 		}
 		return ""
 	}
@@ -221,10 +221,10 @@ func (r *procRead) apply(src *procfsSource, snap *Snapshot, s *procfsSample, wch
 		to.PSSBytes, to.SwapPSSBytes, to.USSBytes, to.SmapsTicks = s.PSSBytes, s.SwapPSSBytes, s.USSBytes, s.SmapsTicks
 		src.states.processes[r.sample].smaps = s.state.smaps
 		to.Have |= s.Have & FieldSmaps
-		to.Lost |= s.Lost & FieldSmaps
+		to.Unreadable |= s.Unreadable & FieldSmaps
 		to.Skipped |= s.Skipped & FieldSmaps
-	case s.Lost&FieldWChan != 0:
-		r.setLost(snap)
+	case s.Unreadable&FieldWChan != 0:
+		r.setUnreadable(snap)
 	case r.task >= 0:
 		to.Tasks[r.task].WChan = wchan
 		to.Tasks[r.task].Have |= FieldWChan

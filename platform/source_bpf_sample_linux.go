@@ -45,17 +45,17 @@ func (b *bpfSource) sample(p *bpf.Process, prev *Sample) Sample {
 
 // setUsage sets the counters of all threads of a process.
 func (s *Sample) setUsage(u *bpf.Usage, flags uint32, prev *Sample) {
-	s.Have |= FieldSwitches | usageFields(flags)
+	s.Have |= FieldSwitchesOfAllThreads | usageFields(flags)
 	s.MinorFaults, s.MajorFaults = u.MinorFaults, u.MajorFaults
 	s.VoluntarySwitches, s.NonvoluntarySwitches = u.Voluntary, u.Nonvoluntary
 	s.ReadBytes, s.WriteBytes = u.ReadBytes, u.WriteBytes
 	s.RunWaitNanos, s.BlockWaitNanos = u.RunDelay, u.BlockDelay
 	var user, system uint64
-	if prev != nil && prev.Have&FieldSwitches != 0 {
+	if prev != nil && prev.Have&FieldSwitchesOfAllThreads != 0 {
 		user, system = prev.UserNanos, prev.SystemNanos
 	}
 	s.UserNanos, s.SystemNanos = cpuTimes(u, user, system)
-	s.Idle = prev != nil && prev.Have&FieldSwitches != 0 && s.State != 'R' && s.UserNanos+s.SystemNanos == user+system &&
+	s.Idle = prev != nil && prev.Have&FieldSwitchesOfAllThreads != 0 && s.State != 'R' && s.UserNanos+s.SystemNanos == user+system &&
 		s.VoluntarySwitches == prev.VoluntarySwitches && s.NonvoluntarySwitches == prev.NonvoluntarySwitches
 }
 

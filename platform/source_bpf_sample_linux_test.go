@@ -104,7 +104,7 @@ func TestSmapsOfReusedPID(t *testing.T) {
 			s := procfsSample{Sample: Sample{ID: ID{PID: 7, Start: start}, State: 'S', Threads: 1, Want: FieldSmaps}}
 			s.state.smaps.stale = true
 			w.readSmapsOf(&s, procRead{known: known})
-			if s.Have != want || s.Lost != 0 {
+			if s.Have != want || s.Unreadable != 0 {
 				t.Errorf("start %d, known %v: got %+v, want Have %b", start, known, s, want)
 			}
 		}

@@ -34,9 +34,10 @@ func TestZombieLeader(t *testing.T) {
 			var snap Snapshot
 			walk(t, src, &snap, everything)
 			s := snap.Samples[0]
-			if s.Have&FieldFDs != tt.have || s.Lost&FieldFDs != tt.lost || s.FDs != tt.fds || s.ResidentBytes != tt.rss*uint64(os.Getpagesize()) {
-				t.Errorf("got Have %b, Lost %b, FDs %d, %d bytes, want %b, %b, %d, %d pages",
-					s.Have, s.Lost, s.FDs, s.ResidentBytes, tt.have, tt.lost, tt.fds, tt.rss)
+			if s.Have&FieldFDs != tt.have || s.Unreadable&FieldFDs != tt.lost || s.FDs != tt.fds ||
+				s.ResidentBytes != tt.rss*uint64(os.Getpagesize()) {
+				t.Errorf("got Have %b, Unreadable %b, FDs %d, %d bytes, want %b, %b, %d, %d pages",
+					s.Have, s.Unreadable, s.FDs, s.ResidentBytes, tt.have, tt.lost, tt.fds, tt.rss)
 			}
 		})
 	}

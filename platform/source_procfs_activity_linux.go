@@ -21,25 +21,25 @@ import (
 // of a thread that runs during the call may lag by one scheduler tick; its values then
 // belong to the next walk.
 //
-// The clock of a process that ran between all of the last walks is not read: its leader
-// has switched each time. The clock is read again once the leader has slept.
+// If the leader switched context in each of the last four walks, the clock is not read:
+// the process is expected to have run. The clock is read again once the leader has slept.
 //
 // In another PID namespace the clock is not available. There the marker is a hash of the
 // schedstat of each thread: the time that it ran and waited, and how often. It is read only
 // for processes and threads that slept during the last walk. Everywhere it is also the
 // marker of the sleeping threads of a process that has run.
 //
-// Other processes can change a sleeping process: take its memory, which its statm shows,
-// change its limits, open files in a shared descriptor table, and freeze it. The full
-// read every refreshInterval walks finds all but the first. It would also find a process
-// with the same PID and, by chance, the same clock.
+// Other processes can change a sleeping process. statm shows if another process takes its
+// memory. The full read every refreshInterval walks finds the rest: changed limits, files
+// opened in a shared descriptor table, freezing, and a process with the same PID and, by
+// chance, the same clock.
 
 // refreshInterval is the number of walks after which an idle process is read in full.
 const refreshInterval = 16
 
-// alwaysActive is the number of walks in a row in which a process has run after which it
+// alwaysActiveWalks is the number of walks in a row in which a process has run after which it
 // is expected to run before the next one.
-const alwaysActive = 4
+const alwaysActiveWalks = 4
 
 // An activity shows whether a process has run between two walks.
 type activity struct {
@@ -49,7 +49,7 @@ type activity struct {
 
 	residentPages uint32 // resident memory, up to 16 TiB
 	idle          bool   // it slept during the last walk; used only without CPU clock
-	activeWalks   uint8  // walks in a row in which the leader has run, at most alwaysActive
+	activeWalks   uint8  // walks in a row in which the leader has run, at most alwaysActiveWalks
 }
 
 // A threadActivity shows whether a thread has run between two walks.
@@ -101,7 +101,7 @@ func schedstatHash(st *procfs.Schedstat) uint64 {
 // before all other reads, so that all values are at least as new as the marker.
 func (w *worker) readActivity(pid int, prev *procfsSample) (now activity) {
 	switch {
-	case prev != nil && prev.state.activity.activeWalks >= alwaysActive:
+	case prev != nil && prev.state.activity.activeWalks >= alwaysActiveWalks:
 	case w.src.cpuClocks:
 		now.marker = cpuClock(pid)
 	case prev != nil && prev.state.activity.idle:
@@ -114,7 +114,7 @@ func (w *worker) readActivity(pid int, prev *procfsSample) (now activity) {
 // copies the Sample of that walk. It sets the resident pages of now if it reads them.
 func (w *worker) unchanged(prev *procfsSample, now *activity) bool {
 	last := &prev.state.activity
-	if now.marker == 0 || now.marker != last.marker || prev.Want&^(prev.Have|prev.Lost|prev.Skipped) != 0 {
+	if now.marker == 0 || now.marker != last.marker || prev.Want&^(prev.Have|prev.Unreadable|prev.Skipped) != 0 {
 		return false
 	}
 	if prev.Want != 0 && !prev.Kernel && prev.State != 'Z' { // its memory is needed
@@ -188,9 +188,10 @@ func (w *worker) updateActivity(s, prev *procfsSample) {
 	known := prev != nil && s.Have&prev.Have&FieldStatus != 0
 	switched := known && (s.VoluntarySwitches != prev.VoluntarySwitches || s.NonvoluntarySwitches != prev.NonvoluntarySwitches)
 	if switched {
-		a.activeWalks = min(prev.state.activity.activeWalks+1, alwaysActive)
+		a.activeWalks = min(prev.state.activity.activeWalks+1, alwaysActiveWalks)
 	}
-	a.idle = w.src.schedstatCounts && known && !switched && s.State != 'R' && s.State == prev.State && s.Lost == 0 && prev.Lost == 0 &&
+	a.idle = w.src.schedstatCounts && known && !switched && s.State != 'R' && s.State == prev.State &&
+		s.Unreadable == 0 && prev.Unreadable == 0 &&
 		s.Want == prev.Want && s.ExecID == prev.ExecID && len(s.Tasks) == len(prev.Tasks)
 	for i := range s.state.threads {
 		a.idle = a.idle && s.state.threads[i].activity.idle
@@ -211,11 +212,12 @@ const (
 	wchanInterval     = 64
 )
 
-// readsWChan reports whether to read the wchan of a thread that has run since it was read.
+// takeWChanRead reports whether to read the wchan of a thread that has run since it was read.
+// If so, it counts the read.
 // before is its state in the last walk, or 0 if wchan is unknown. A thread in an
 // uninterruptible sleep is always read. The reads of all others would cost a fifth of all
 // reads, and most threads return to the same function.
-func (w *worker) readsWChan(id int, now, before byte) bool {
+func (w *worker) takeWChanRead(id int, now, before byte) bool {
 	if now != before || now == 'D' || w.read.wchanReads < wchanReadsPerWalk || (uint64(id)+w.walkNumber)%wchanInterval == 0 {
 		w.read.wchanReads++
 		return true

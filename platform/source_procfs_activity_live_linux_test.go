@@ -202,13 +202,13 @@ func TestAlwaysActiveProcess(t *testing.T) {
 	}
 	var snap Snapshot
 	hasMarker := true
-	for range alwaysActive + 3 {
+	for range alwaysActiveWalks + 3 {
 		s.run(":")
 		s.sample(src, &snap)
 		hasMarker = src.(*procfsSource).states.processes[snap.Index(s.pid)].activity.marker != 0
 	}
 	if hasMarker {
-		t.Errorf("got a marker of a process that has run between %d walks, want none", alwaysActive+3)
+		t.Errorf("got a marker of a process that has run between %d walks, want none", alwaysActiveWalks+3)
 	}
 	const mark = 1 << 60
 	eventually(t, func() bool {
@@ -216,7 +216,7 @@ func TestAlwaysActiveProcess(t *testing.T) {
 		return s.sample(src, &snap).MinorFaults == mark
 	})
 	missed := 0
-	for range 4 * alwaysActive {
+	for range 4 * alwaysActiveWalks {
 		s.run(":")
 		s.waitState('S')
 		s.sample(src, &snap).MinorFaults = mark
@@ -225,7 +225,7 @@ func TestAlwaysActiveProcess(t *testing.T) {
 		}
 	}
 	if missed > 2 { // it is read in full every 16 walks
-		t.Errorf("got %d reads in %d walks in which the process slept, want at most 2", missed, 4*alwaysActive)
+		t.Errorf("got %d reads in %d walks in which the process slept, want at most 2", missed, 4*alwaysActiveWalks)
 	}
 }
 

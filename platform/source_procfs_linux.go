@@ -20,9 +20,9 @@ type procfsSource struct {
 	clock host.Clock
 	page  uint64 // bytes
 
-	cpuClocks       bool // the CPU clock of a process shows whether one of its threads has run
-	someNeverBlock  bool // status, statm and the size of fd never block: the mount is the kernel's
-	schedstatCounts bool // schedstat shows whether a thread has run
+	cpuClocks         bool // the CPU clock of a process shows whether one of its threads has run
+	statusNeverBlocks bool // status, statm and the size of fd never block: the mount is the kernel's
+	schedstatCounts   bool // schedstat shows whether a thread has run
 
 	smapsBudget   time.Duration
 	smapsMaxRSS   uint64
@@ -70,7 +70,7 @@ func openProcfs(o Options) (*procfsSource, error) {
 		seed: maphash.MakeSeed(),
 	}
 	s.quarantine.processes = make(map[*worker]unresponsiveProcess)
-	s.someNeverBlock = mount.IsProcfs()
+	s.statusNeverBlocks = mount.IsProcfs()
 	s.cpuClocks = mount.IsProcfs() && mount.OwnPIDs() && hasPreciseCPUClock()
 	// The PID of this process is unknown in another PID namespace. That the kernel
 	// lacks schedstat is assumed only where the test is possible.
@@ -186,7 +186,7 @@ func (s *procfsSource) Complete(ctx context.Context, snap *Snapshot) {
 		from := next
 		finished := s.run(ctx, w, func(w *worker) { w.complete(snap, from) })
 		if next, _ = w.progress(); !finished {
-			snap.Samples[next].Lost |= snap.Samples[next].Want
+			snap.Samples[next].Unreadable |= snap.Samples[next].Want
 			s.states.processes[next].activity = activity{}
 			s.states.replaceArenas()
 			next++

@@ -226,7 +226,7 @@ func (w *worker) readParts(prev *procfsSample) {
 	}
 }
 
-// setResult records the result of reading one part in Have or Lost. If the process has
+// setResult records the result of reading one part in Have or Unreadable. If the process has
 // exited it sets w.read.gone.
 func (w *worker) setResult(s *procfsSample, field Fields, err error) {
 	if err == nil {
@@ -237,7 +237,7 @@ func (w *worker) setResult(s *procfsSample, field Fields, err error) {
 		w.read.gone = true // values that were read before remain valid
 		return
 	}
-	s.Lost |= field
+	s.Unreadable |= field
 	if !errors.Is(err, procfs.ErrAccessDenied) {
 		s.state.activity.marker = 0 // the error may be temporary: read again even if idle
 	}

@@ -129,12 +129,12 @@ func (w *worker) readThread(s *Sample, t, old *Task) error {
 	sameSwitches := t.VoluntarySwitches == old.VoluntarySwitches && t.NonvoluntarySwitches == old.NonvoluntarySwitches
 	switch {
 	case t.State == 'R':
-	case stillSleeping(t.State, before) && sameSwitches, !w.readsWChan(t.TID, t.State, before):
+	case stillSleeping(t.State, before) && sameSwitches, !w.takeWChanRead(t.TID, t.State, before):
 		t.WChan = old.WChan
 	default:
 		text, err := w.reader.ReadTask(s.PID, t.TID, "wchan")
 		if err != nil && !threadGone(err) {
-			s.Lost |= FieldWChan
+			s.Unreadable |= FieldWChan
 			return nil
 		}
 		t.WChan = w.internWChan(text)
@@ -183,7 +183,7 @@ func (w *worker) readThreadUsage(s *Sample, t, old *Task) error {
 	t.UserNanos, t.SystemNanos = clock.Nanos(st.UserTicks), clock.Nanos(st.SystemTicks)
 	t.MinorFaults, t.MajorFaults = st.MinorFaults, st.MajorFaults
 	t.Comm = reuseString(old.Comm, st.Comm)
-	if s.Lost&FieldIO != 0 || s.Want&FieldIO == 0 { // if denied for the process, denied for its threads
+	if s.Unreadable&FieldIO != 0 || s.Want&FieldIO == 0 { // if denied for the process, denied for its threads
 		return nil
 	}
 	return w.readThreadIO(s, t, old)
@@ -208,7 +208,7 @@ func (w *worker) readThreadIO(s *Sample, t, old *Task) error {
 	}
 	if err != nil {
 		if !threadGone(err) {
-			s.Lost |= FieldIO
+			s.Unreadable |= FieldIO
 			err = nil
 		}
 		return err
@@ -229,7 +229,7 @@ func (w *worker) readLeaderWChan(s *Sample, prev *procfsSample) error {
 			before = prev.State
 		}
 		sameSwitches := s.VoluntarySwitches == prev.VoluntarySwitches && s.NonvoluntarySwitches == prev.NonvoluntarySwitches
-		if stillSleeping(s.State, before) && sameSwitches || !w.readsWChan(s.PID, s.State, before) {
+		if stillSleeping(s.State, before) && sameSwitches || !w.takeWChanRead(s.PID, s.State, before) {
 			s.WChan = prev.WChan
 			return nil
 		}

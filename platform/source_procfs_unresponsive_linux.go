@@ -19,7 +19,7 @@ type nonBlockingStats struct {
 // the PID may belong to another process. In a file system other than the kernel's, any
 // read may block, so nothing is read.
 func (n *nonBlockingStats) read(src *procfsSource, r *procfs.Reader, s *Sample) {
-	if !src.someNeverBlock || s.Kernel {
+	if !src.statusNeverBlocks || s.Kernel {
 		return
 	}
 	text, err := r.Read(s.PID, "status")
@@ -44,7 +44,7 @@ func (n *nonBlockingStats) read(src *procfsSource, r *procfs.Reader, s *Sample) 
 		s.FDLimit = n.limit.Cur
 		s.Have |= FieldFDLimit
 	}
-	s.Lost &^= s.Have
+	s.Unreadable &^= s.Have
 }
 
 // keepUnresponsive keeps the Sample of an unresponsive process, with its non-blocking

@@ -174,7 +174,7 @@ func TestNonBlockingStats(t *testing.T) {
 		tree.Set(procfstree.Process{PID: pid, Comm: "p", Args: []string{"x"}, Start: 5, State: "D", RSS: 3, VSize: 8192, SwapKB: 2})
 	}
 	src := openSource(t, tree.Root).(*procfsSource)
-	src.someNeverBlock = true
+	src.statusNeverBlocks = true
 	var snap Snapshot
 	walk(t, src, &snap, everything)
 	blocked := newBlockingFile(t, tree, 11, "stat")
@@ -185,7 +185,7 @@ func TestNonBlockingStats(t *testing.T) {
 		}
 		s := snap.Samples[1]
 		if s.Have != FieldMemory || s.ResidentBytes != 3*page || s.SwapBytes != 2048 ||
-			s.Threads != 1 || s.State != 'D' || s.Lost != everything || s.Start != 5 {
+			s.Threads != 1 || s.State != 'D' || s.Unreadable != everything || s.Start != 5 {
 			t.Errorf("walk %d: got %+v, want FieldMemory", i, s)
 		}
 	}

@@ -107,8 +107,9 @@ func (w *worker) skips(pid int, inode uint64) bool {
 
 // mayBlock reports whether a read of a process may block, by files that never block. A
 // thread that waits for a file system with the mmap lock held is in state D. A process
-// that waits in execve(2) has no text in its memory yet. A user with several unresponsive
-// processes may know other ways, but can only hide processes of their own.
+// that waits in execve(2) has no text in its memory yet. If a user has several
+// unresponsive processes, every process of that user counts as one that may block. This
+// hides only processes of that user.
 func (w *worker) mayBlock(pid int) bool {
 	text, err := w.reader.Read(pid, "status")
 	if err != nil {

@@ -27,7 +27,7 @@ func (w *worker) updateSmaps(s, prev *procfsSample) {
 		// It has released its memory, so that 0 is correct. The file could not be read
 		// either, which counts as a partial error.
 		s.Have |= FieldSmaps
-		s.Lost |= FieldSmaps
+		s.Unreadable |= FieldSmaps
 		return
 	case w.src.smapsMaxRSS > 0 && s.ResidentBytes > w.src.smapsMaxRSS:
 		s.Skipped |= FieldSmaps

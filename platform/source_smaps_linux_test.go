@@ -86,8 +86,8 @@ func TestSmapsMaxRSS(t *testing.T) {
 	for range 3 {
 		walk(t, src, &snap, everything)
 		large, small := snap.Samples[0], snap.Samples[1]
-		if large.Have&FieldSmaps != 0 || large.Skipped != FieldSmaps || large.Lost != 0 || large.PSSBytes != 0 {
-			t.Errorf("large: got Have %b, Skipped %b, Lost %b; want FieldSmaps in Skipped only", large.Have, large.Skipped, large.Lost)
+		if large.Have&FieldSmaps != 0 || large.Skipped != FieldSmaps || large.Unreadable != 0 || large.PSSBytes != 0 {
+			t.Errorf("large: got Have %b, Skipped %b, Unreadable %b; want FieldSmaps in Skipped only", large.Have, large.Skipped, large.Unreadable)
 		}
 		if small.Have&FieldSmaps == 0 || small.PSSBytes != 9<<10 {
 			t.Errorf("small: got Have %b, PSS %d; want FieldSmaps and %d", small.Have, small.PSSBytes, 9<<10)

@@ -58,7 +58,7 @@ func (s *procfsSource) run(ctx context.Context, w *worker, work func(*worker)) b
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		w.runLocked(work)
+		w.runOnThread(work)
 	}()
 	ticker := time.NewTicker(readTimeout / 2)
 	defer ticker.Stop()
@@ -88,8 +88,9 @@ func (s *procfsSource) run(ctx context.Context, w *worker, work func(*worker)) b
 	}
 }
 
-// runLocked calls work on a locked thread, whose state blocked reads.
-func (w *worker) runLocked(work func(*worker)) {
+// runOnThread calls work with the goroutine locked to its OS thread, so that
+// worker.blocked can read the state of that thread.
+func (w *worker) runOnThread(work func(*worker)) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	w.tid.Store(int64(unix.Gettid()))
@@ -267,7 +268,7 @@ func (w *worker) complete(snap *Snapshot, from int) {
 		prev, lacks := &w.read.prev, false
 		if !w.commit(i, func() {
 			s := &snap.Samples[i]
-			if lacks = s.Want&^(s.Have|s.Lost|s.Skipped) != 0; lacks {
+			if lacks = s.Want&^(s.Have|s.Unreadable|s.Skipped) != 0; lacks {
 				w.src.states.load(i, prev)
 			}
 		}) {
@@ -278,7 +279,7 @@ func (w *worker) complete(snap *Snapshot, from int) {
 		}
 		w.setCurrent(prev.PID, prev.state.inode)
 		if w.skips(prev.PID, 0) {
-			if !w.commit(i+1, func() { snap.Samples[i].Lost |= prev.Want &^ prev.Have }) {
+			if !w.commit(i+1, func() { snap.Samples[i].Unreadable |= prev.Want &^ prev.Have }) {
 				return
 			}
 			continue

@@ -50,9 +50,8 @@ func NewReader(m *Mount) *Reader {
 	return &Reader{mount: m, at: m.fd, buf: make([]byte, 16<<10), path: make([]byte, 0, 64)}
 }
 
-// Enter opens the directory of a process. Until Leave, whatever is read of that PID
-// is of the process that has it now, or the error says that it is gone: between two
-// reads by PID, it may go to another.
+// OpenProcess opens the directory of a process. Until CloseProcess, every read of this
+// PID is of the process that has the PID now, or fails with ErrGone.
 func (r *Reader) OpenProcess(pid int) error {
 	r.CloseProcess()
 	r.raw = r.mount.rawCallsFor("stat")

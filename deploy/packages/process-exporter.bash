@@ -9,6 +9,6 @@ _process_exporter() {
 	esac
 	local flags
 	flags=$("${COMP_WORDS[0]}" --help 2>/dev/null | grep -oE -e '--[][a-z.-]+' | sed 's/\[no-\]//')
-	COMPREPLY=($(compgen -W "$flags check explain groups inspect" -- "$word"))
+	COMPREPLY=($(compgen -W "$flags check explain groups inspect top" -- "$word"))
 }
 complete -F _process_exporter process-exporter process_exporter

@@ -48,7 +48,7 @@ type Coalescer struct {
 	freeBuffer bytes.Buffer // reused by the next response
 }
 
-// maxDistinctKeys is the number of different responses in flight above which a
+// maxDistinctKeys is the number of different responses in flight from which on a
 // request with a shorter deadline joins one with a longer deadline. The reverse
 // never happens, because the response could be incomplete.
 const maxDistinctKeys = 4
@@ -85,7 +85,7 @@ func NewCoalescer(o CoalescerOptions) *Coalescer {
 	}
 }
 
-// ServeHTTP implements [http.Handler]. A request counts against maxRequests only
+// ServeHTTP implements [http.Handler]. A request counts against CoalescerOptions.MaxRequests only
 // until its response is rendered, so that slow readers do not block others.
 func (c *Coalescer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if !c.waiting.tryAcquire() {

@@ -20,7 +20,8 @@ const (
 	// throttleBurst is the render time that causes no delay.
 	throttleBurst = time.Second
 
-	// throttleCapacity bounds the delay to twice what it exceeds throttleBurst.
+	// throttleCapacity limits the bucket, and so the delay to
+	// 2 × (throttleCapacity − throttleBurst) = 500 ms.
 	throttleCapacity = 1250 * time.Millisecond
 )
 

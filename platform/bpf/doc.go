@@ -1,7 +1,7 @@
 // Package bpf reads processes with BPF programs.
 //
-// A task iterator reports all threads of the machine, at a cost of a few microseconds per
-// ten threads: no file is opened and no number is formatted or parsed. Tracepoint programs
+// A task iterator reports all threads of the machine, at a cost of less than a microsecond
+// per thread: no file is opened and no number is formatted or parsed. Tracepoint programs
 // report the exit and the final counters of each process, however short it lived.
 //
 // The package requires Linux 5.17 with BTF, and CAP_BPF and CAP_PERFMON (or
