@@ -210,8 +210,13 @@ func TestClosedLog(t *testing.T) {
 func TestOnceToStdout(t *testing.T) {
 	requireLinux(t)
 	stdout, stderr, status := runToExit(t, "-once-to-stdout-delay", "10ms", "-config.path", writeFile(t, "c.yml", oneGroup("everything")))
-	if status != 0 || stderr != "" {
-		t.Fatalf("got status %d and stderr %s, want 0 and nothing", status, stderr)
+	for line := range strings.Lines(stderr) {
+		if !strings.Contains(line, "the BPF programs do not report processes") { // PID 1 on some hardened machines
+			t.Errorf("got %s on stderr, want nothing", line)
+		}
+	}
+	if status != 0 {
+		t.Fatalf("got status %d, want 0", status)
 	}
 	for _, want := range []string{`namedprocess_namegroup_num_procs{groupname="everything"}`, "go_goroutines", "process_open_fds",
 		"promhttp_metric_handler_requests_total"} {
