@@ -58,6 +58,7 @@ func requestHealth(ctx context.Context, url string, w io.Writer) error {
 	if err != nil {
 		return fmt.Errorf("--health-check: %w", err)
 	}
+	request.Host = "localhost" // see --web.allowed-hosts
 	client := &http.Client{Transport: &http.Transport{
 		DisableKeepAlives: true,
 		TLSClientConfig:   &tls.Config{InsecureSkipVerify: true}, // see checkHealth

@@ -195,7 +195,7 @@ func TestDefaults(t *testing.T) {
 	case !s.Children, !s.Threads, !s.Smaps, s.Recheck, s.RemoveEmptyGroups, s.Debug, s.DisableExporterMetrics:
 		t.Errorf("got switches %+v, want the defaults", s)
 	case s.ProcFS != "/proc", s.TelemetryPath != "/metrics", s.MaxRequests != 128, s.MaxConnections != 128, s.PprofAddress != "",
-		s.RecheckLimit != 0, s.OnceDelay != 0:
+		s.RecheckLimit != 0, s.OnceDelay != 0, s.AllowedHostNames() != nil:
 		t.Errorf("got values %+v, want the defaults", s)
 	case s.Log.Level.String() != "info", s.Log.Format.String() != "logfmt":
 		t.Errorf("got log level %q and format %q, want info and logfmt", s.Log.Level, s.Log.Format)
@@ -216,6 +216,9 @@ func TestParseInvalid(t *testing.T) {
 		{"format", []string{"-log.format=xml"}, `invalid value "xml" for --log.format`},
 		{"relative path", []string{"-web.telemetry-path=metrics"}, "starts with a slash"},
 		{"no connections", []string{"-web.max-connections=0"}, "--web.max-connections"},
+		{"host with port", []string{"-web.allowed-hosts=a,b:80"}, "host names without port"},
+		{"empty host", []string{"-web.allowed-hosts=a,"}, "host names without port"},
+		{"host pattern", []string{"-web.allowed-hosts=*.example"}, "host names without port"},
 		{"profiles on all addresses", []string{"-web.pprof-address=0.0.0.0:1"}, "loopback"},
 		{"negative delay", []string{"-once-to-stdout-delay=-1s"}, "use a positive duration"},
 	}

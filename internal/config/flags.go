@@ -88,6 +88,8 @@ func addWebFlags(app *kingpin.Application, s *Settings) {
 		PlaceHolder("N").Default("128").IntVar(&s.MaxRequests)
 	app.Flag("web.max-connections", "Maximum connections, at least 1. At the limit, a new one closes an idle one.").
 		PlaceHolder("N").Default("128").IntVar(&s.MaxConnections)
+	app.Flag("web.allowed-hosts", "Host names that requests may use, or *. Default: all; on loopback: localhost.").
+		PlaceHolder("NAME,...").StringVar(&s.AllowedHosts)
 	app.Flag("web.pprof-address", "Loopback address for Go profiles under /debug/pprof/. Off by default.").
 		PlaceHolder("ADDRESS").StringVar(&s.PprofAddress)
 	app.Flag("web.enable-lifecycle", "Enable POST /-/reload, which reloads the configuration like SIGHUP.").

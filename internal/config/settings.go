@@ -48,6 +48,7 @@ type Settings struct {
 	DisableExporterMetrics bool
 	MaxRequests            int // 0 is no limit
 	MaxConnections         int
+	AllowedHosts           string // names, separated by commas; see AllowedHostNames
 	PprofAddress           string // "" serves no profiles
 	EnableLifecycle        bool
 
@@ -79,10 +80,24 @@ func (s *Settings) validate() error {
 	if s.MaxConnections < 1 {
 		return fmt.Errorf("invalid value %d for --web.max-connections: use at least 1", s.MaxConnections)
 	}
+	for _, name := range s.AllowedHostNames() {
+		if name == "" || strings.ContainsAny(name, ":/ \t") || name != "*" && strings.Contains(name, "*") {
+			return fmt.Errorf("invalid value %q for --web.allowed-hosts: use host names without port, separated by commas, or *", s.AllowedHosts)
+		}
+	}
 	if s.OnceDelay < 0 {
 		return fmt.Errorf("invalid value %q for --once-to-stdout-delay: use a positive duration", s.OnceDelay)
 	}
 	return nil
+}
+
+// AllowedHostNames returns the host names of --web.allowed-hosts, or nil if it is
+// not set.
+func (s *Settings) AllowedHostNames() []string {
+	if s.AllowedHosts == "" {
+		return nil
+	}
+	return strings.Split(s.AllowedHosts, ",")
 }
 
 // FinishRuleFlags returns an error if the flags about rules and data sources

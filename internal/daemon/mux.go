@@ -70,15 +70,19 @@ func (m *mux) serveReady(w http.ResponseWriter, _ *http.Request) {
 }
 
 // newReloadHandler returns the handler of ReloadPath. It is off by default,
-// because clients that may scrape should not change the configuration.
+// because clients that may scrape should not change the configuration. It refuses
+// requests that a browser sends for a page of another site.
 func newReloadHandler(s *config.Settings, reload func() error) http.Handler {
+	crossOrigin := http.NewCrossOriginProtection()
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch {
-		case r.Method != http.MethodPost && r.Method != http.MethodPut:
-			w.Header().Set("Allow", "POST, PUT")
+		case r.Method != http.MethodPost:
+			w.Header().Set("Allow", "POST")
 			http.Error(w, http.StatusText(http.StatusMethodNotAllowed), http.StatusMethodNotAllowed)
 		case !s.EnableLifecycle:
 			http.Error(w, "Reload over HTTP is disabled. Start with --web.enable-lifecycle to enable it.", http.StatusForbidden)
+		case crossOrigin.Check(r) != nil:
+			http.Error(w, "Cross-origin requests for a reload are refused.", http.StatusForbidden)
 		default:
 			if err := reload(); err != nil {
 				http.Error(w, "Reload failed, the previous configuration stays in effect: "+logging.OneLine(err), http.StatusInternalServerError)

@@ -42,5 +42,7 @@ func (e *Exporter) servePprof(l net.Listener, servers *webserver.Servers) {
 	handler.HandleFunc(pprofPath+"symbol", pprof.Symbol)
 	handler.HandleFunc(pprofPath+"trace", pprof.Trace)
 	e.log.Info("serving profiles", "url", fmt.Sprintf("http://%s%s", l.Addr(), pprofPath))
-	servers.ServePlain(l, handler, e.log, webserver.Limits{Connections: pprofConnections, WriteTimeout: pprofTimeout})
+	servers.ServePlain(l, handler, e.log, webserver.Limits{
+		Connections: pprofConnections, WriteTimeout: pprofTimeout, AllowedHosts: e.settings.AllowedHostNames(),
+	})
 }

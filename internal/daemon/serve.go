@@ -54,6 +54,7 @@ func (e *Exporter) Serve(ctx context.Context) error {
 	servers := webserver.NewServers()
 	servers.Serve(listeners, routes, e.web, webserver.Limits{
 		Connections: e.settings.MaxConnections, WriteTimeout: webserver.MaxRenderTime + responseTimeout,
+		AllowedHosts: e.settings.AllowedHostNames(),
 	})
 	if pprofListener != nil {
 		e.servePprof(pprofListener, servers)

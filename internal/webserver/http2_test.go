@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 )
 
 // startTLSServer serves h over TLS on a loopback port, and returns the address and
@@ -84,7 +85,7 @@ func TestHTTP2UnderContention(t *testing.T) {
 // The client allows no response data: SETTINGS_INITIAL_WINDOW_SIZE is 0.
 const zeroWindowRequest = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" +
 	"\x00\x00\x06\x04\x00\x00\x00\x00\x00" + "\x00\x04\x00\x00\x00\x00" + // SETTINGS
-	"\x00\x00\x06\x01\x05\x00\x00\x00\x01" + "\x82\x84\x87\x41\x01x" // HEADERS, GET https://x/
+	"\x00\x00\x0e\x01\x05\x00\x00\x00\x01" + "\x82\x84\x87\x41\x09localhost" // HEADERS, GET https://localhost/
 
 // TestZeroWindowIsEvicted has as many HTTP/2 clients as the connection limit, which
 // allow no response data. Another client must get a response, whether the handler
@@ -121,7 +122,11 @@ func TestZeroWindowIsEvicted(t *testing.T) {
 				if _, err := io.WriteString(c, zeroWindowRequest); err != nil {
 					t.Fatal(err)
 				}
-				<-entered
+				select {
+				case <-entered:
+				case <-time.After(testTimeout):
+					t.Fatal("timed out waiting for the request")
+				}
 			}
 			if got := getAll(t, newHTTP2Client(t, roots), "https://"+address); got != body {
 				t.Errorf("got %d bytes, want %d", len(got), tt.size)

@@ -25,10 +25,15 @@ const maxServers = 1024
 // NewServers returns an empty set.
 func NewServers() *Servers { return &Servers{failed: make(chan error, maxServers)} }
 
-// Limits hold for all clients of a server together.
+// Limits restrict the clients of a server.
 type Limits struct {
 	Connections  int           // maximum number of open connections
 	WriteTimeout time.Duration // from the end of the request header to the end of the response
+
+	// AllowedHosts are the names that requests may have as Host, without port, or
+	// AnyHost. IP addresses and localhost are always allowed. An empty list allows
+	// all names, except on loopback listeners.
+	AllowedHosts []string
 
 	maxAcceptDelay time.Duration // replaces the constant in tests; 0 keeps it
 }
@@ -43,9 +48,9 @@ func (set *Servers) Serve(listeners []net.Listener, h http.Handler, web *WebConf
 	set.limiters = append(set.limiters, limiter)
 	h = &accessHandler{web: web, auth: newAuthenticator(), next: h}
 	for _, l := range listeners {
-		s := newServer(h, limits, web.log)
-		limiter.bind(s)
 		address := l.Addr()
+		s := newServer(newHostFilter(limits.AllowedHosts, address).handler(h), limits, web.log)
+		limiter.bind(s)
 		// Messages and keys are those of exporter-toolkit.
 		web.log.Info("Listening on", "address", address.String())
 		if config.tls != nil {
@@ -60,7 +65,7 @@ func (set *Servers) Serve(listeners []net.Listener, h http.Handler, web *WebConf
 // ServePlain starts a server of h without web configuration, for a loopback
 // listener.
 func (set *Servers) ServePlain(l net.Listener, h http.Handler, log *slog.Logger, limits Limits) {
-	s := newServer(h, limits, log)
+	s := newServer(newHostFilter(limits.AllowedHosts, l.Addr()).handler(h), limits, log)
 	limiter := newConnLimiter(limits.Connections, false)
 	limiter.bind(s)
 	set.limiters = append(set.limiters, limiter)

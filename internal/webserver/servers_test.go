@@ -105,10 +105,10 @@ func TestDrainClosesSilentClients(t *testing.T) {
 	}{
 		{name: "no byte"},
 		{name: "half a request line", sent: "GET /met"},
-		{name: "half a header", sent: "GET / HTTP/1.1\r\nHost: x\r\n"},
-		{name: "idle", sent: "GET / HTTP/1.1\r\nHost: x\r\n\r\n", answered: true},
-		{name: "idle, then half a header", sent: "GET / HTTP/1.1\r\nHost: x\r\n\r\nGET /", answered: true},
-		{name: "no body", sent: "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n", answered: true},
+		{name: "half a header", sent: "GET / HTTP/1.1\r\nHost: localhost\r\n"},
+		{name: "idle", sent: "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n", answered: true},
+		{name: "idle, then half a header", sent: "GET / HTTP/1.1\r\nHost: localhost\r\n\r\nGET /", answered: true},
+		{name: "no body", sent: "POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n", answered: true},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

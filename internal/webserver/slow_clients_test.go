@@ -58,10 +58,10 @@ func TestSlowReadersAreEvicted(t *testing.T) {
 		_, _ = w.Write(page)
 	})
 	for range limit {
-		dial(t, address, "GET /page.js HTTP/1.1\r\nHost: x\r\n\r\n")
+		dial(t, address, "GET /page.js HTTP/1.1\r\nHost: localhost\r\n\r\n")
 	}
 	eventually(t, "all responses to be in transfer", func() bool { return sending.Load() == limit })
-	c := dial(t, address, "GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+	c := dial(t, address, "GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
 	if line, err := bufio.NewReader(c).ReadString('\n'); err != nil || !strings.Contains(line, "200 OK") {
 		t.Errorf("got %q and error %v, want 200 OK", line, err)
 	}
@@ -73,7 +73,7 @@ func TestConnectionReuse(t *testing.T) {
 	_, address := startServer(t, Limits{Connections: 1, WriteTimeout: testTimeout}, func(w http.ResponseWriter, _ *http.Request) {
 		_, _ = io.WriteString(w, "x")
 	})
-	const request = "GET / HTTP/1.1\r\nHost: x\r\n\r\n"
+	const request = "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
 	readResponse := func(c net.Conn) (closed bool) {
 		t.Helper()
 		response, err := http.ReadResponse(bufio.NewReader(c), nil)
@@ -122,8 +122,8 @@ func TestTimeouts(t *testing.T) {
 		_, err := w.Write(make([]byte, long))
 		failed <- err
 	})
-	incomplete := dial(t, address, "GET / HTTP/1.1\r\nHost: x\r\n")
-	dial(t, address, "GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+	incomplete := dial(t, address, "GET / HTTP/1.1\r\nHost: localhost\r\n")
+	dial(t, address, "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
 	select {
 	case err := <-failed:
 		if err == nil {
@@ -144,7 +144,7 @@ func TestTimeouts(t *testing.T) {
 func TestHeaderSizeLimit(t *testing.T) {
 	_, address := startServer(t, Limits{Connections: 4, WriteTimeout: testTimeout}, func(http.ResponseWriter, *http.Request) {})
 	for size, want := range map[int]string{8 << 10: "200 OK", 64 << 10: "431 "} {
-		c := dial(t, address, "GET / HTTP/1.1\r\nHost: x\r\nX: "+strings.Repeat("x", size)+"\r\n\r\n")
+		c := dial(t, address, "GET / HTTP/1.1\r\nHost: localhost\r\nX: "+strings.Repeat("x", size)+"\r\n\r\n")
 		if line, err := bufio.NewReader(c).ReadString('\n'); err != nil || !strings.Contains(line, want) {
 			t.Errorf("%d bytes: got %q and error %v, want %s", size, line, err, want)
 		}

@@ -184,11 +184,11 @@ func (g *protectedExporter) requestAll(password string) {
 	g.Signal(syscall.SIGHUP)
 	host := strings.TrimPrefix(g.URL, "http://")
 	for _, text := range []string{
-		"GET http://alice:" + password + "@" + host + "/metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
+		"GET http://alice:" + password + "@" + host + "/metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n",
 		"GET /" + secretPrefix + "version HTTP/9.9\r\n\r\n",
 		secretPrefix + "garbage\r\n\r\n",
 		"GET / HTTP/1.1\r\nHost: " + secretPrefix + "host\r\n" + secretPrefix + " header: 1\r\n\r\n",
-		"GET / HTTP/1.1\r\nHost: x\r\nX: " + strings.Repeat(secretPrefix, 4000) + "\r\n\r\n",
+		"GET / HTTP/1.1\r\nHost: localhost\r\nX: " + strings.Repeat(secretPrefix, 4000) + "\r\n\r\n",
 	} {
 		g.sendRaw(text)
 	}

@@ -124,7 +124,7 @@ func hangUp(address string) {
 	if err != nil {
 		return // the connection limit may be reached
 	}
-	_, _ = conn.Write([]byte("GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n"))
+	_, _ = conn.Write([]byte("GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n"))
 	_ = conn.Close()
 }
 

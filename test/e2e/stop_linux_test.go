@@ -132,7 +132,7 @@ func stopWithSilentClients(t *testing.T, source string) {
 	}
 	for range rounds {
 		r := startSource(t, strings.TrimPrefix(source, "--source="))
-		before, sent := r.resources().connections, []string{"", "GET /met", "GET /metrics HTTP/1.1\r\nHost: x\r\n"}
+		before, sent := r.resources().connections, []string{"", "GET /met", "GET /metrics HTTP/1.1\r\nHost: localhost\r\n"}
 		for _, text := range sent {
 			fmt.Fprint(r.dial(), text)
 		}
@@ -209,7 +209,7 @@ func TestSecondSignal(t *testing.T) {
 	if response, _ := r.Get("/metrics"); response.StatusCode != http.StatusNotFound {
 		t.Errorf("got %s for metrics at the address of the profiles, want 404", response.Status)
 	}
-	fmt.Fprint(r.dial(), "GET /debug/pprof/profile?seconds=60 HTTP/1.1\r\nHost: x\r\n\r\n")
+	fmt.Fprint(r.dial(), "GET /debug/pprof/profile?seconds=60 HTTP/1.1\r\nHost: localhost\r\n\r\n")
 	eventually(t, "the profile to start", func() bool {
 		_, stacks := r.Get("/debug/pprof/goroutine?debug=2")
 		return strings.Contains(stacks, "net/http/pprof.Profile(")

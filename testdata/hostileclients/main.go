@@ -59,19 +59,19 @@ func pause(ctx context.Context, d time.Duration) {
 }
 
 const (
-	request = "GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n"
-	report  = "GET /api/v1/groups HTTP/1.1\r\nHost: x\r\n\r\n"
-	detail  = "GET /api/v1/groups?group=hostileclients HTTP/1.1\r\nHost: x\r\n\r\n"
-	once    = "GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
+	request = "GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n"
+	report  = "GET /api/v1/groups HTTP/1.1\r\nHost: localhost\r\n\r\n"
+	detail  = "GET /api/v1/groups?group=hostileclients HTTP/1.1\r\nHost: localhost\r\n\r\n"
+	once    = "GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
 )
 
 var kinds = map[string]func(ctx context.Context, address string){
 	"slowloris": func(ctx context.Context, address string) {
-		send(ctx, address, "GET /metrics HTTP/1.1\r\nHost: x\r\nX-A: ")
+		send(ctx, address, "GET /metrics HTTP/1.1\r\nHost: localhost\r\nX-A: ")
 	},
 	"idle": func(ctx context.Context, address string) { send(ctx, address, "") },
 	"bodies": func(ctx context.Context, address string) {
-		send(ctx, address, "POST /metrics HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\nx")
+		send(ctx, address, "POST /metrics HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100000\r\n\r\nx")
 	},
 	"burst":       func(ctx context.Context, address string) { send(ctx, address, once+"\r\n") },
 	"pipelined":   func(ctx context.Context, address string) { send(ctx, address, strings.Repeat(request, 500)) },
