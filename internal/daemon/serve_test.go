@@ -71,7 +71,8 @@ func TestStopDuringReload(t *testing.T) {
 // TestReservedPaths checks that metrics cannot have a path of the daemon.
 func TestReservedPaths(t *testing.T) {
 	for _, path := range reservedPaths() {
-		if err := ValidateTelemetryPath(parse(t, "--web.telemetry-path="+path)); err == nil || !strings.Contains(err.Error(), "use another path") {
+		err := ValidateTelemetryPath(parse(t, "--web.telemetry-path="+path))
+		if err == nil || !strings.Contains(err.Error(), "use another path") {
 			t.Errorf("%s: got error %v, want one about another path", path, err)
 		}
 	}
