@@ -6,6 +6,7 @@
 # make fuzz      fuzz every target for FUZZTIME
 # make soak      one hour of mixed load; SOAK=10m for less
 # make chaos     hostile clients and processes with full load
+# make kernels   boot other kernels in QEMU and check the exporter on each
 # make vulns     known vulnerabilities that the code can reach
 # make release   tarballs, packages, bills of materials and checksums, in dist/
 # make generate  rewrite generated files
@@ -21,7 +22,7 @@ COST     ?= ../shared/bench/cost.py
 INFO    := github.com/prometheus/common/version
 LDFLAGS := -s -w -X $(INFO).Version=$(VERSION) -X $(INFO).Revision=$(REVISION) -X $(INFO).Branch=$(BRANCH)
 
-.PHONY: soak vulns release preview run build test lint bench generate fuzz chaos
+.PHONY: kernels soak vulns release preview run build test lint bench generate fuzz chaos
 
 run: build
 	./process_exporter
@@ -89,6 +90,12 @@ release:
 # Draws the dashboards with a few minutes of real data.
 preview:
 	go test ./deploy -run TestPreview -preview "$(CURDIR)/docs"
+
+# Downloads the kernels of Debian to .cache/kernels. KERNELS is a regexp of machines and
+# architectures, such as 6.1-amd64 or s390x.
+KERNELS ?= .
+kernels:
+	go run ./test/kernels -run '$(KERNELS)'
 
 generate:
 	go test ./deploy/grafana -run TestDashboards -update

@@ -77,13 +77,14 @@ func TestSourcesAgree(t *testing.T) {
 	}
 }
 
-// allStopped reports whether all threads of a process are stopped and have left their CPU.
+// allStopped reports whether all threads of a process are stopped and have left their CPU. The
+// file syscall of a thread on a CPU contains "running".
 func allStopped(pid int) bool {
 	threads, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*", pid))
 	for _, thread := range threads {
 		stat, err1 := os.ReadFile(thread + "/stat")
-		wchan, err2 := os.ReadFile(thread + "/wchan")
-		if err1 != nil || err2 != nil || !strings.Contains(string(stat), ") T ") || string(wchan) == "0" {
+		call, err2 := os.ReadFile(thread + "/syscall")
+		if err1 != nil || err2 != nil || !strings.Contains(string(stat), ") T ") || strings.HasPrefix(string(call), "running") {
 			return false
 		}
 	}

@@ -26,6 +26,7 @@ declare -A shown_by=(
   [tmux]="command -v tmux"
   [buildah]="command -v buildah"
   [podman]="command -v podman"
+  [qemu-system-x86]="command -v qemu-system-x86_64"
   [libbpf-dev]="test -e /usr/include/bpf/bpf_helpers.h"
 )
 

@@ -1,0 +1,153 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// A machine is one row of the table.
+type machine struct {
+	kernel
+	cpus   int
+	memory int // MiB
+}
+
+// emulators are the commands of QEMU by architecture. The features that are off are slow
+// under emulation, or stop old kernels.
+var emulators = map[string][]string{
+	"amd64": {"qemu-system-x86_64", "-machine", "q35,accel=tcg", "-cpu", "max,la57=off"},
+	"arm64": {"qemu-system-aarch64", "-machine", "virt,gic-version=3,accel=tcg", "-cpu", "max,pauth-impdef=on,sve=off,sme=off"},
+}
+
+// consoles are the kernel parameters of the serial console.
+var consoles = map[string]string{"amd64": "console=ttyS0 no_timer_check", "arm64": "console=ttyAMA0"}
+
+// A result is the outcome of the checks of one machine, by name and in order.
+type result struct {
+	checks []string
+	status map[string]string
+}
+
+var checkLine = regexp.MustCompile(`(?m)^CHECK ([^:\r\n]+): ([^\r\n]+)`)
+
+// failures returns the checks that failed, and err if there is one.
+func (r *result) failures(err error) (list []string) {
+	for _, name := range r.checks {
+		if status := r.status[name]; strings.HasPrefix(status, "FAILED") {
+			list = append(list, name+": "+status)
+		}
+	}
+	if err != nil {
+		list = append(list, err.Error())
+	}
+	return list
+}
+
+// boot boots the machine and returns the results of its checks. It writes the console to a
+// file in dir. parameters are those of the kernel; it passes unknown ones to the guest program
+// as environment variables.
+func (m machine) boot(ctx context.Context, image, dir, parameters string) (*result, error) {
+	ctx, cancel := context.WithTimeout(ctx, timeLimit)
+	defer cancel()
+	initramfs, err := buildInitramfs(m.arch, dir)
+	if err != nil {
+		return &result{}, err
+	}
+	name := filepath.Join(dir, m.String())
+	disk := name + ".img"
+	if err := errors.Join(os.WriteFile(disk, nil, 0o600), os.Truncate(disk, 64<<20)); err != nil {
+		return &result{}, err
+	}
+	defer func() { _ = os.Remove(disk) }()
+	console, err := os.Create(name + ".log")
+	if err != nil {
+		return &result{}, err
+	}
+	defer console.Close()
+	args := append(emulators[m.arch][1:len(emulators[m.arch]):len(emulators[m.arch])],
+		"-smp", strconv.Itoa(m.cpus), "-m", strconv.Itoa(m.memory), "-nographic", "-no-reboot", "-nic", "none",
+		"-kernel", image, "-initrd", initramfs, "-append", consoles[m.arch]+" panic=-1 loglevel=4 "+parameters,
+		"-drive", "if=none,id=disk,format=raw,file="+disk, "-device", "nvme,drive=disk,serial=disk")
+	qemu := exec.CommandContext(ctx, emulators[m.arch][0], args...)
+	qemu.Stdout, qemu.Stderr = console, console
+	runErr := qemu.Run()
+	text, err := os.ReadFile(console.Name())
+	if err != nil {
+		return &result{}, err
+	}
+	r := &result{status: make(map[string]string)}
+	for _, match := range checkLine.FindAllSubmatch(text, -1) {
+		r.checks = append(r.checks, string(match[1]))
+		r.status[string(match[1])] = string(match[2])
+	}
+	if !bytes.Contains(text, []byte("CHECKS END")) {
+		return r, fmt.Errorf("%s: the machine stopped before the last check (%v); see %s", m, runErr, console.Name())
+	}
+	return r, nil
+}
+
+func (m machine) String() string { return fmt.Sprintf("%s-%s-%dcpu", m.version, m.arch, m.cpus) }
+
+// buildInitramfs builds the exporter and the guest program, and returns an archive with
+// both.
+func buildInitramfs(arch, dir string) (string, error) {
+	var archive bytes.Buffer
+	inode := 0
+	add := func(name string, mode int, content []byte) {
+		inode++
+		fmt.Fprintf(&archive, "070701%08x%08x%08x%08x%08x%08x%08x%08x%08x%08x%08x%08x%08x%s\x00",
+			inode, mode, 0, 0, 1, 0, len(content), 0, 0, 0, 0, len(name)+1, 0, name)
+		pad := func() { archive.Write(make([]byte, -archive.Len()&3)) }
+		pad()
+		archive.Write(content)
+		pad()
+	}
+	for _, program := range []struct{ name, source string }{{"init", "./test/kernels/guest"}, {"exporter", "."}} {
+		path := filepath.Join(dir, program.name+"-"+arch)
+		if err := build(path, arch, program.source); err != nil {
+			return "", err
+		}
+		content, err := os.ReadFile(path)
+		if err != nil {
+			return "", err
+		}
+		add(program.name, 0o100755, content)
+	}
+	for _, directory := range []string{"proc", "sys", "dev", "tmp", "hidepid"} {
+		add(directory, 0o040755, nil)
+	}
+	add("TRAILER!!!", 0, nil)
+	path := filepath.Join(dir, "initramfs-"+arch)
+	return path, os.WriteFile(path, archive.Bytes(), 0o600)
+}
+
+// build builds a static program of this module.
+func build(path, arch, source string) error {
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return err
+	}
+	root, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}").Output()
+	if err != nil {
+		return err
+	}
+	cmd := exec.Command("go", "build", "-trimpath", "-ldflags=-s -w", "-o", path, source)
+	cmd.Dir = string(bytes.TrimSpace(root))
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOARCH="+arch)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("build %s for %s: %w\n%s", source, arch, err, out)
+	}
+	return nil
+}
+
+// timeLimit is the time after which a machine is stopped.
+const timeLimit = 15 * time.Minute

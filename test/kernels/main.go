@@ -1,0 +1,121 @@
+// Command kernels boots kernels of Debian in QEMU and checks the exporter on each. It prints
+// one row per machine and one column per check.
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"text/tabwriter"
+	"time"
+)
+
+var (
+	bullseye = kernel{version: "5.10", arch: "amd64", suite: "bullseye-security", archive: "debian-security"}
+	bookworm = kernel{version: "6.1", arch: "amd64", suite: "bookworm", archive: "debian"}
+	trixie   = kernel{version: "6.12", arch: "amd64", suite: "trixie", archive: "debian"}
+	sid      = kernel{version: "7", arch: "amd64", suite: "sid", archive: "debian"}
+)
+
+func (k kernel) arm64() kernel { k.arch = "arm64"; return k }
+
+// machines are the rows of the table. QEMU crashes with 16 CPUs of amd64.
+var machines = []machine{
+	{bullseye, 2, 1500}, {bookworm, 2, 1500}, {trixie, 2, 1500}, {sid, 2, 1500},
+	{bookworm.arm64(), 2, 1500}, {trixie.arm64(), 2, 1500}, {trixie.arm64(), 16, 3000},
+}
+
+func main() {
+	cache := flag.String("cache", ".cache/kernels", "`directory` for kernels, programs and console logs")
+	only := flag.String("run", "", "check only machines whose name matches this `regexp`")
+	flag.Parse()
+	pattern, err := regexp.Compile(*only)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(2)
+	}
+	failures := 0
+	var rows []row
+	for _, m := range machines {
+		if !pattern.MatchString(m.String()) {
+			continue
+		}
+		fmt.Fprintln(os.Stderr, "booting", m)
+		begin := time.Now()
+		r, err := m.check(*cache)
+		rows = append(rows, row{m.String(), time.Since(begin), r})
+		for _, failure := range r.failures(err) {
+			failures++
+			fmt.Fprintf(os.Stderr, "%s: %s\n", m, failure)
+		}
+	}
+	printTable(rows)
+	for _, arch := range crossArchs {
+		if !pattern.MatchString(arch) {
+			continue
+		}
+		err := checkCrossBuild(arch, *cache)
+		if err != nil {
+			failures++
+		}
+		fmt.Printf("linux/%s under qemu-user: %v\n", arch, orOK(err))
+	}
+	if failures > 0 {
+		os.Exit(1)
+	}
+}
+
+func orOK(err error) string {
+	if err != nil {
+		return err.Error()
+	}
+	return "ok"
+}
+
+// A row is the result of one machine.
+type row struct {
+	name   string
+	took   time.Duration
+	result *result
+}
+
+// printTable prints one line per check and one column per machine.
+func printTable(rows []row) {
+	if len(rows) == 0 {
+		return
+	}
+	table := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
+	line := func(title string, cell func(row) string) {
+		fmt.Fprint(table, title)
+		for _, r := range rows {
+			fmt.Fprint(table, "\t", cell(r))
+		}
+		fmt.Fprintln(table)
+	}
+	line("check", func(r row) string { return r.name })
+	for _, name := range rows[0].result.checks {
+		line(name, func(r row) string {
+			status, _, _ := strings.Cut(r.result.status[name], " ")
+			return status
+		})
+	}
+	line("duration", func(r row) string { return r.took.Round(time.Second).String() })
+	_ = table.Flush()
+}
+
+// check boots a machine with a kernel of the cache. The result is never nil.
+func (m machine) check(cache string) (*result, error) {
+	image, err := m.image(cache)
+	if err != nil {
+		return &result{}, err
+	}
+	dir := filepath.Join(cache, "run")
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return &result{}, err
+	}
+	return m.boot(context.Background(), image, dir, "")
+}
