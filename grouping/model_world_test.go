@@ -172,17 +172,19 @@ func (w *modelWorld) startThread(p *modelProcess, comm string) {
 	p.threads = append(slices.Clone(p.threads), &modelThread{tid: w.nextTID, start: w.now, comm: comm})
 }
 
-// endThread ends a thread other than the main thread. With reuse, the kernel gives its
-// TID to a new thread of the process.
-func (w *modelWorld) endThread(p *modelProcess, at int, reuse bool) {
+// endThread ends a thread other than the main thread and returns it.
+func (p *modelProcess) endThread(at int) *modelThread {
 	old := p.threads[at]
 	p.exitedSwitches += old.switches
 	p.threads = slices.Delete(slices.Clone(p.threads), at, at+1)
-	if reuse {
-		w.now++
-		p.threads = slices.Insert(p.threads, at, &modelThread{tid: old.tid, start: w.now, comm: old.comm, before: old})
-		p.work(uint64(at), old.start%50)
-	}
+	return old
+}
+
+// reuseTID starts a thread of a process with the TID of an exited one.
+func (w *modelWorld) reuseTID(p *modelProcess, at int, old *modelThread) {
+	w.now++
+	p.threads = slices.Insert(p.threads, at, &modelThread{tid: old.tid, start: w.now, comm: old.comm, before: old})
+	p.work(uint64(at), old.start%50)
 }
 
 // end makes a process exit in one of the ways in which an exit event can arrive: at the
@@ -277,7 +279,10 @@ func (w *modelWorld) change(e modelEvent, p *modelProcess, name string) {
 		}
 	case eventThreadEnd:
 		if n := len(p.threads); n > 1 {
-			w.endThread(p, 1+int(e.b)%(n-1), e.b >= 128)
+			at := 1 + int(e.b)%(n-1)
+			if old := p.endThread(at); e.b >= 128 {
+				w.reuseTID(p, at, old)
+			}
 		}
 	}
 }
