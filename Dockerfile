@@ -15,6 +15,8 @@ RUN CGO_ENABLED=0 GOOS=$TARGETOS GOARCH=$TARGETARCH GOARM=${TARGETVARIANT#v} go 
 # without these capabilities. The program raises what is permitted.
 RUN apt-get update && apt-get install -y --no-install-recommends libcap2-bin && \
     setcap cap_sys_ptrace,cap_dac_read_search,cap_bpf,cap_perfmon+p /process-exporter
+# The name of the program in the documentation.
+RUN mkdir /links && ln -s process-exporter /links/process_exporter
 
 FROM scratch
 ARG VERSION=0.1.0 REVISION=unknown
@@ -25,6 +27,7 @@ LABEL org.opencontainers.image.title="process_exporter" \
       org.opencontainers.image.licenses="Apache-2.0"
 COPY LICENSE /LICENSE
 COPY --from=build /process-exporter /bin/process-exporter
+COPY --from=build /links/ /bin/
 # Root, as in the image of ncabatoff/process-exporter. It needs two capabilities
 # for I/O of other users' processes, so run it with
 #   --cap-drop=ALL --cap-add=SYS_PTRACE --cap-add=DAC_READ_SEARCH --pid=host

@@ -2,6 +2,7 @@ package deploy_test
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -12,6 +13,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // An engine is podman with separate storage, runtime and policy.
@@ -57,6 +60,7 @@ func (e *engine) build(programs map[string]string, options ...string) {
 		e.t.Fatal("the last stage of the Dockerfile copies no program")
 	}
 	last = strings.Replace(last, copied, "ARG TARGETARCH\nCOPY process-exporter-$TARGETARCH ", 1)
+	last = strings.Replace(last, "COPY --from=build /links/ ", "COPY links/ ", 1)
 	dockerfile := write(e.t, "Dockerfile", "FROM scratch\n"+last)
 	context, age := filepath.Dir(dockerfile), time.Unix(1_700_000_000, 0)
 	files := map[string]string{"LICENSE": "../LICENSE"}
@@ -75,9 +79,41 @@ func (e *engine) build(programs map[string]string, options ...string) {
 			e.t.Fatal(err)
 		}
 	}
+	addLinks(e.t, context, age)
 	policy := write(e.t, "policy.json", `{"default":[{"type":"insecureAcceptAnything"}]}`)
 	args := append(slices.Clone(e.flags), "bud", "--signature-policy", policy, "--isolation", "chroot")
 	mustOutput(e.t, "buildah", append(append(args, options...), context)...)
+}
+
+// addLinks creates the links that the first stage of the Dockerfile creates.
+func addLinks(t *testing.T, context string, age time.Time) {
+	t.Helper()
+	_, rest, found := strings.Cut(read(t, "../Dockerfile"), "\nRUN mkdir /links && ln -s ")
+	command, _, _ := strings.Cut(rest, "\n")
+	target, link, _ := strings.Cut(command, " /links/")
+	if !found || link == "" {
+		t.Fatal("got no links in the Dockerfile, want the second name of the program")
+	}
+	dir := filepath.Join(context, "links")
+	if err := errors.Join(os.Mkdir(dir, 0o755), os.Symlink(target, filepath.Join(dir, link))); err != nil {
+		t.Fatal(err)
+	}
+	times := []unix.Timespec{unix.NsecToTimespec(age.UnixNano()), unix.NsecToTimespec(age.UnixNano())}
+	if err := unix.UtimesNanoAt(unix.AT_FDCWD, filepath.Join(dir, link), times, unix.AT_SYMLINK_NOFOLLOW); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chtimes(dir, age, age); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestImageHasBothNames runs the program of the image by its second name.
+func TestImageHasBothNames(t *testing.T) {
+	e := newEngine(t)
+	e.buildHere()
+	if got := e.run([]string{"--entrypoint", "process_exporter"}, "--version"); !strings.Contains(got, "process_exporter, version") {
+		t.Errorf("got %q, want the version", got)
+	}
 }
 
 // buildHere builds the image for this machine, in Docker's format, which supports

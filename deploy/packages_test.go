@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -155,6 +156,68 @@ func checkSBOM(t *testing.T, path string) {
 	}
 }
 
+// TestPackagesHaveBothNames checks that packages and tarballs provide the program,
+// its manual page and its completion as process-exporter and process_exporter.
+func TestPackagesHaveBothNames(t *testing.T) {
+	dpkg := requireProgram(t, "dpkg")
+	root, err := filepath.Abs("..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, dir := release(t, root, "9.8.7", runtime.GOARCH), t.TempDir()
+	mustOutput(t, dpkg, "-x", filepath.Join(out, "process-exporter_9.8.7_linux_"+runtime.GOARCH+".deb"), dir)
+	mustOutput(t, "tar", "-C", dir, "-xf", filepath.Join(out, "process-exporter-9.8.7.linux-"+runtime.GOARCH+".tar.gz"))
+	for _, file := range []string{
+		"usr/bin/%s", "usr/share/man/man8/%s.8.gz", "usr/share/bash-completion/completions/%s",
+		"process-exporter-9.8.7.linux-" + runtime.GOARCH + "/%s",
+	} {
+		for _, name := range []string{"process-exporter", "process_exporter"} {
+			path := filepath.Join(dir, strings.Replace(file, "%s", name, 1))
+			if info, err := os.Stat(path); err != nil || info.Size() == 0 {
+				t.Errorf("got error %v for %s, want a file", err, path)
+			}
+		}
+	}
+	if got := mustOutput(t, filepath.Join(dir, "usr/bin/process_exporter"), "--version"); !strings.Contains(got, "9.8.7") {
+		t.Errorf("got %q, want version 9.8.7", got)
+	}
+}
+
+// TestInstallTable checks the commands of the table in the README: the names of
+// packages, and that the chart runs the image that the table pushes.
+func TestInstallTable(t *testing.T) {
+	_, table, found := strings.Cut(read(t, "../README.md"), "\n## Install\n")
+	table, _, _ = strings.Cut(table, "\n## ")
+	if !found {
+		t.Fatal("got no section Install in the README")
+	}
+	_, version, _ := strings.Cut(read(t, "../CHANGELOG.md"), "\n## ")
+	version, _, _ = strings.Cut(version, " ")
+	_, chart, _ := strings.Cut(read(t, "helm/process-exporter/Chart.yaml"), "\nversion: ")
+	chart, _, _ = strings.Cut(chart, "\n")
+	for _, want := range []string{
+		"dist/process-exporter_" + version + "_linux_amd64.deb`", "dist/process-exporter_" + version + "_linux_amd64.rpm`",
+		"dist/process-exporter_" + version + "_linux_amd64.apk`", "dist/process-exporter-" + version + ".linux-amd64.tar.gz`",
+		"podman build -t REGISTRY/process-exporter:v" + version + " .`", "podman push REGISTRY/process-exporter:v" + version + "`",
+		"helm push process-exporter-" + chart + ".tgz oci://REGISTRY/charts`",
+	} {
+		if !strings.Contains(table, want) {
+			t.Errorf("got no %s in the table", want)
+		}
+	}
+	_, install, found := strings.Cut(table, "`helm install ")
+	install, _, _ = strings.Cut(install, "`")
+	if !found {
+		t.Fatal("got no command helm install in the table")
+	}
+	command := exec.Command(requireTool(t, "helm"), append([]string{"template"}, strings.Fields(install)...)...)
+	command.Dir = ".."
+	text, err := command.Output()
+	if err != nil || !strings.Contains(string(text), "image: REGISTRY/process-exporter:v"+version+"\n") {
+		t.Errorf("helm: got error %v and\n%s\nwant the image REGISTRY/process-exporter:v%s", err, text, version)
+	}
+}
+
 // TestManual checks the manual page with mandoc, and that it lists flags.
 func TestManual(t *testing.T) {
 	mandoc := requireProgram(t, "mandoc")
@@ -170,15 +233,18 @@ func TestManual(t *testing.T) {
 	}
 }
 
-// TestCompletion completes a flag in bash.
+// TestCompletion completes flags and commands in bash.
 func TestCompletion(t *testing.T) {
 	bash := requireProgram(t, "bash")
 	const script = `source packages/process-exporter.bash
-COMP_WORDS=("$0" --web.lis)
+complete -p process-exporter process_exporter >/dev/null || exit 1
+COMP_WORDS=("$0" "$1")
 COMP_CWORD=1
 _process_exporter
 echo "${COMPREPLY[@]}"`
-	if got := strings.TrimSpace(mustOutput(t, bash, "-c", script, exporterPath(t))); got != "--web.listen-address" {
-		t.Errorf("got %q, want --web.listen-address", got)
+	for word, want := range map[string]string{"--web.lis": "--web.listen-address", "to": "top", "he": "help", "ch": "check"} {
+		if got := strings.TrimSpace(mustOutput(t, bash, "-c", script, exporterPath(t), word)); got != want {
+			t.Errorf("completion of %s: got %q, want %s", word, got, want)
+		}
 	}
 }

@@ -8,7 +8,8 @@ cat <<'HEAD'
 .Dt PROCESS-EXPORTER 8
 .Os
 .Sh NAME
-.Nm process-exporter
+.Nm process-exporter ,
+.Nm process_exporter
 .Nd Prometheus exporter for process groups
 .Sh SYNOPSIS
 .Nm

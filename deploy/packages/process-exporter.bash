@@ -1,4 +1,4 @@
-# Completion of process-exporter for bash. The program knows its own flags.
+# Completion of process-exporter for bash. Flags and commands come from --help.
 _process_exporter() {
 	local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]}
 	case "$before" in
@@ -7,8 +7,10 @@ _process_exporter() {
 	--log.level) COMPREPLY=($(compgen -W "debug info warn error" -- "$word")) && return ;;
 	--log.format) COMPREPLY=($(compgen -W "logfmt json" -- "$word")) && return ;;
 	esac
-	local flags
-	flags=$("${COMP_WORDS[0]}" --help 2>/dev/null | grep -oE -e '--[][a-z.-]+' | sed 's/\[no-\]//')
-	COMPREPLY=($(compgen -W "$flags check explain groups inspect top" -- "$word"))
+	local help flags commands
+	help=$("${COMP_WORDS[0]}" --help 2>/dev/null)
+	flags=$(grep -oE -e '--[][a-z.-]+' <<<"$help" | sed 's/\[no-\]//')
+	commands=$(sed -n '/Commands:$/,/^$/s/^  \([a-z]*\).*/\1/p' <<<"$help")
+	COMPREPLY=($(compgen -W "$flags $commands" -- "$word"))
 }
 complete -F _process_exporter process-exporter process_exporter

@@ -53,6 +53,7 @@ for arch in "${architectures[@]}"; do
 	cp ../../LICENSE ../../README.md ../../CHANGELOG.md ../../config.yaml.example "$dir"
 	chmod 0644 "$dir"/*
 	chmod 0755 "$dir" "$dir/process-exporter"
+	ln -s process-exporter "$dir/process_exporter"
 	tar -C "$work" --sort=name --owner=0 --group=0 --numeric-owner --mtime="@$SOURCE_DATE_EPOCH" -cf - "$name" | gzip -9n >"$out/$name.tar.gz"
 	for packager in deb rpm apk; do
 		PACKAGE_ARCH=$(package_arch "$arch") BINARY=$dir/process-exporter OUT=$work \
