@@ -132,8 +132,11 @@ func newImage(line string) (*image, error) {
 	return &image{path, arguments, environ}, err
 }
 
-// exec makes only one system call, so that it can be used after fork.
-func (i *image) exec() error {
+// exec makes only one system call, so that it can be used after fork. With nosplit, the
+// child does not call the scheduler if the runtime wanted to preempt its parent.
+//
+//go:nosplit
+func (i *image) exec() syscall.Errno {
 	_, _, errno := syscall.RawSyscall(syscall.SYS_EXECVE, uintptr(unsafe.Pointer(i.path)),
 		uintptr(unsafe.Pointer(&i.arguments[0])), uintptr(unsafe.Pointer(&i.environ[0])))
 	return errno
