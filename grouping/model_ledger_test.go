@@ -206,7 +206,7 @@ func (pl *processLedger) lastThread(n *modelThread, s *platform.Sample) *modelTh
 		if slices.Contains(pl.threads, last) {
 			return last
 		}
-		if pl.startsKnown && s.Have&platform.FieldTaskUsage != 0 {
+		if pl.startsKnown && s.Tasks[0].Start != 0 {
 			return nil
 		}
 	}
@@ -335,7 +335,7 @@ func (pl *processLedger) observeTasks(p *modelProcess, s *platform.Sample, to *l
 			}
 		}
 	}
-	pl.threads, pl.tasksKnown, pl.startsKnown = p.threads, true, s.Have&platform.FieldTaskUsage != 0
+	pl.threads, pl.tasksKnown, pl.startsKnown = p.threads, true, s.Tasks[0].Start != 0
 }
 
 // observeMissing updates processes that are gone and whose exit event has not arrived.

@@ -9,8 +9,9 @@ import (
 	"github.com/seed57308aee/process_exporter/platform"
 )
 
-// A modelSource is the Source of a modelWorld. It reads what the real sources read: bpf
-// reads all fields of all processes, and procfs the wanted ones.
+// A modelSource is the Source of a modelWorld. It reads what the real sources read: a
+// walk of bpf reads all fields of all processes, and one of procfs the wanted ones. Both
+// return the wanted ones only.
 type modelSource struct {
 	replaySource
 	*modelWorld
@@ -189,6 +190,12 @@ func (s *modelSource) Complete(_ context.Context, snap *platform.Snapshot) {
 		out := &snap.Samples[i]
 		if p := s.found[i]; p != nil && s.procfs && out.Have != 0 {
 			s.read(out, p, out.Want&^out.Unreadable)
+		}
+		out.Have &= out.Want | platform.FieldStat | platform.FieldSwitchesOfAllThreads
+		for j := range out.Tasks {
+			if out.Want&platform.FieldTaskUsage == 0 {
+				out.Tasks[j].Have &^= platform.FieldTaskUsage
+			}
 		}
 	}
 }

@@ -107,12 +107,7 @@ func (g *groupState) addSample(s *platform.Sample) {
 		}
 		return
 	}
-	v.PSSBytes += s.PSSBytes
-	v.SwapPSSBytes += s.SwapPSSBytes
-	v.USSBytes += s.USSBytes
-	if s.SmapsTicks > 0 {
-		g.oldestSmaps = min(g.oldestSmaps, s.SmapsTicks)
-	}
+	g.addSmaps(s)
 	if len(s.Tasks) == 0 {
 		v.States[stateIndex(s.State)]++
 		v.addWChan(s.WChan)
@@ -120,6 +115,19 @@ func (g *groupState) addSample(s *platform.Sample) {
 	for i := range s.Tasks {
 		v.States[stateIndex(s.Tasks[i].State)]++
 		v.addWChan(s.Tasks[i].WChan)
+	}
+}
+
+// addSmaps adds the proportional and unique memory of a process.
+func (g *groupState) addSmaps(s *platform.Sample) {
+	if s.Have&platform.FieldSmaps == 0 {
+		return
+	}
+	g.gauges.PSSBytes += s.PSSBytes
+	g.gauges.SwapPSSBytes += s.SwapPSSBytes
+	g.gauges.USSBytes += s.USSBytes
+	if s.SmapsTicks > 0 {
+		g.oldestSmaps = min(g.oldestSmaps, s.SmapsTicks)
 	}
 }
 

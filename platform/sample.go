@@ -46,7 +46,9 @@ type Sample struct {
 
 	// Want holds the parts to read in the next walk. The owner of the Snapshot sets it.
 	// A walk copies it from the previous Sample of the same ID. It is 0 for a new
-	// process, of which the walk reads only stat.
+	// process, of which the source procfs reads only stat. After [Source.Complete],
+	// Have, Unreadable and Skipped contain only parts in Want and parts that come with
+	// FieldStat: FieldMemory, FieldSwitchesOfAllThreads, FieldRunWait and FieldBlockWait.
 	Want       Fields
 	Have       Fields // parts that were read
 	Unreadable Fields // wanted parts that exist but could not be read
@@ -84,7 +86,7 @@ type Sample struct {
 	SmapsTicks                       uint64 // time of the last read of FieldSmaps, in clock ticks after boot
 
 	// Tasks holds all threads including the leader, ascending by TID. It is empty for a
-	// process with one thread, and valid until the next walk.
+	// process with one thread, and valid until the next walk. It is part of FieldTasks.
 	Tasks []Task
 }
 
@@ -98,10 +100,32 @@ type Task struct {
 	WChan                                   string
 
 	Comm                     string
-	Start                    uint64 // clock ticks after boot; 0 without FieldTaskUsage
+	Start                    uint64 // clock ticks after boot; 0 if it was not read
 	UserNanos, SystemNanos   uint64
 	MinorFaults, MajorFaults uint64
 	ReadBytes, WriteBytes    uint64
+}
+
+// readWithStat are the parts that a Sample can have although they are not in Want.
+const readWithStat = FieldStat | FieldMemory | FieldSwitchesOfAllThreads | FieldRunWait | FieldBlockWait
+
+// dropUnwanted removes the parts that are not in Want. A source can read more than it must:
+// the BPF programs report every part, and Want may have changed since the walk.
+func (s *Sample) dropUnwanted() {
+	wanted := s.Want | readWithStat
+	unwanted := (s.Have | s.Unreadable | s.Skipped) &^ wanted
+	if unwanted == 0 {
+		return
+	}
+	s.Have &= wanted
+	s.Unreadable &= wanted
+	s.Skipped &= wanted
+	if unwanted&FieldTaskUsage == 0 || s.Have&FieldTasks == 0 {
+		return
+	}
+	for i := range s.Tasks {
+		s.Tasks[i].Have &^= FieldTaskUsage | FieldIO
+	}
 }
 
 // blank reports whether nothing was ever read about the process.

@@ -21,7 +21,8 @@ type Source interface {
 	Walk(ctx context.Context, snap *Snapshot) error
 
 	// Complete reads the parts in Want that the last Walk did not read, because the
-	// caller has set Want since. It stops when ctx ends.
+	// caller has set Want since. It stops reading when ctx ends. It removes the parts that
+	// are not in Want, so that both kinds of Source return the same parts.
 	Complete(ctx context.Context, snap *Snapshot)
 
 	// Identify reads the requested names of a process that the last Walk found. A name

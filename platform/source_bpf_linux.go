@@ -167,6 +167,7 @@ func (b *bpfSource) Complete(ctx context.Context, snap *Snapshot) {
 		b.procfsSource.Complete(ctx, snap)
 		return
 	}
+	defer snap.dropUnwanted()
 	b.states.attach(snap)
 	b.reads = b.reads[:0]
 	for i := range snap.Samples {

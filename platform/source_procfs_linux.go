@@ -176,6 +176,7 @@ func (s *procfsSource) walkRange(ctx context.Context, snap *Snapshot, next, end,
 
 // Complete implements Source.
 func (s *procfsSource) Complete(ctx context.Context, snap *Snapshot) {
+	defer snap.dropUnwanted()
 	s.states.attach(snap)
 	for next := 0; next < len(snap.Samples); {
 		w := s.worker()

@@ -76,7 +76,7 @@ func (w *worker) readThreads(s *procfsSample, last threadList) (complete bool, e
 	for _, tid := range w.read.tids {
 		old, oldState := last.next(tid)
 		task, state := Task{TID: tid}, threadState{}
-		if oldState.activity.idle {
+		if oldState.activity.idle && s.Want&FieldTaskUsage&^old.Have == 0 {
 			state.activity.marker = w.threadMarker(s.PID, tid)
 			if state.activity.marker != 0 && state.activity.marker == oldState.activity.marker && !w.refreshDue(s.PID) {
 				w.keepThread(s, &old, oldState)
