@@ -129,8 +129,7 @@ func wchanFamily() family {
 	return family{
 		name: namespace + "threads_wchan", kind: gauge, labels: []string{"wchan"},
 		help: "Number of threads by the kernel function in which they sleep (/proc/PID/task/TID/wchan).",
-		note: "Requires `CAP_SYS_PTRACE` for processes of other users; with `bpf` and `--no-threads` " +
-			"the sandbox drops this capability, unless rules use executable paths.",
+		note: "Requires `CAP_SYS_PTRACE` for processes of other users.",
 		collect: func(g *grouping.Group, put emit) {
 			for _, w := range g.WChans {
 				put(float64(w.Count), labelValues{w.Name})

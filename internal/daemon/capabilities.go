@@ -33,9 +33,7 @@ func enabledData(kind platform.Kind, s *config.Settings, fields platform.Identit
 	if s.Smaps {
 		data = append(data, privilegedData{"proportional_memory", []sandbox.Capability{kernel.smaps}})
 	}
-	if s.Threads {
-		data = append(data, privilegedData{"wait_channels", []sandbox.Capability{sandbox.SysPtrace}})
-	}
+	data = append(data, privilegedData{"wait_channels", []sandbox.Capability{sandbox.SysPtrace}})
 	if fields&platform.IdentityExe != 0 {
 		data = append(data, privilegedData{"executable_paths", []sandbox.Capability{sandbox.SysPtrace}})
 	}

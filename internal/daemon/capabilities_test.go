@@ -23,7 +23,7 @@ func TestFindMissing(t *testing.T) {
 	)
 	oldest, old := kernelNeeds{smaps: ptrace, listFDs: true}, kernelNeeds{smaps: ptrace} // before Linux 6.2, before 6.15
 	recent := kernelNeeds{smaps: sandbox.Perfmon}
-	all, none := &config.Settings{Smaps: true, Threads: true}, &config.Settings{}
+	all, none := &config.Settings{Smaps: true}, &config.Settings{}
 	tests := []struct {
 		name   string
 		kind   platform.Kind
@@ -42,10 +42,10 @@ func TestFindMissing(t *testing.T) {
 		{"kernel that accepts CAP_PERFMON", platform.KindProcfs, all, 0, recent, nil,
 			"CAP_SYS_PTRACE (io, wait_channels), CAP_DAC_READ_SEARCH (io), CAP_PERFMON (proportional_memory)"},
 		{"ptrace implies perfmon", platform.KindBPF, all, 0, recent, []sandbox.Capability{ptrace}, ""},
-		{"open files", platform.KindProcfs, none, 0, oldest, nil, "CAP_SYS_PTRACE (io), CAP_DAC_READ_SEARCH (io, open_files)"},
-		{"open files by BPF", platform.KindBPF, none, 0, oldest, nil, ""},
-		{"I/O by BPF", platform.KindBPF, none, 0, recent, nil, ""},
-		{"executable paths", platform.KindBPF, none, platform.IdentityExe, recent, nil, "CAP_SYS_PTRACE (executable_paths)"},
+		{"open files", platform.KindProcfs, none, 0, oldest, nil, "CAP_SYS_PTRACE (io, wait_channels), CAP_DAC_READ_SEARCH (io, open_files)"},
+		{"open files by BPF", platform.KindBPF, none, 0, oldest, nil, "CAP_SYS_PTRACE (wait_channels)"},
+		{"I/O by BPF", platform.KindBPF, none, 0, recent, nil, "CAP_SYS_PTRACE (wait_channels)"},
+		{"executable paths", platform.KindBPF, none, platform.IdentityExe, recent, nil, "CAP_SYS_PTRACE (wait_channels, executable_paths)"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -69,7 +69,7 @@ func TestCheckCapabilities(t *testing.T) {
 		}
 	}
 	write("comm: [init]")
-	s := parse(t, "--procfs="+tree.Root, "--source=procfs", "--config.path="+path, "--no-threads", "--no-gather-smaps")
+	s := parse(t, "--procfs="+tree.Root, "--source=procfs", "--config.path="+path, "--no-gather-smaps")
 	var log strings.Builder
 	e, err := New(s, slog.New(slog.NewTextHandler(&log, nil)))
 	if err != nil {
@@ -92,6 +92,7 @@ func TestCheckCapabilities(t *testing.T) {
 		searchFD = "CAP_DAC_READ_SEARCH: open_files"
 		searchIO = "CAP_DAC_READ_SEARCH: io"
 		ptraceIO = "CAP_SYS_PTRACE: io"
+		wchan    = "CAP_SYS_PTRACE: wait_channels"
 	)
 	steps := []struct {
 		name     string
@@ -100,11 +101,11 @@ func TestCheckCapabilities(t *testing.T) {
 		warnings int // total
 	}{
 		{"reload before the start", reload("comm: [init]"), nil, 0},
-		{"start", func() { e.checkCapabilities(platform.KindBPF, e.rules.Matcher.Needs()) }, nil, 0},
-		{"rules by path", reload("exe_path: [/sbin/init]"), []string{exe}, 1},
-		{"same rules", reload("exe_path: [/sbin/init]"), []string{exe}, 1},
-		{"fallback to /proc", func() { e.collector.Walk(t.Context()) }, []string{searchIO, searchFD, exe, ptraceIO}, 2},
-		{"rules by name", reload("comm: [init]"), []string{searchIO, searchFD, ptraceIO}, 3},
+		{"start", func() { e.checkCapabilities(platform.KindBPF, e.rules.Matcher.Needs()) }, []string{wchan}, 1},
+		{"rules by path", reload("exe_path: [/sbin/init]"), []string{exe, wchan}, 2},
+		{"same rules", reload("exe_path: [/sbin/init]"), []string{exe, wchan}, 2},
+		{"fallback to /proc", func() { e.collector.Walk(t.Context()) }, []string{searchIO, searchFD, exe, ptraceIO, wchan}, 3},
+		{"rules by name", reload("comm: [init]"), []string{searchIO, searchFD, ptraceIO, wchan}, 4},
 	}
 	for _, step := range steps {
 		step.do()

@@ -234,7 +234,7 @@ var protectedData = []struct {
 }{
 	{"io", "I/O", []uintptr{capPtrace, capSearch}, "", "io"},
 	{"proportional_memory", "PSS, USS", []uintptr{capPerfmon}, "--no-gather-smaps", "smaps"},
-	{"wait_channels", "wait channels", []uintptr{capPtrace}, "--no-threads", ""},
+	{"wait_channels", "wait channels", []uintptr{capPtrace}, "", ""},
 }
 
 var capabilityMissing = regexp.MustCompile(`(?m)^namedprocess_exporter_capability_missing{capability="(\w+)",data="([^"]+)"} 1$`)
