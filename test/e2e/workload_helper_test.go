@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 )
 
@@ -40,6 +41,22 @@ func startWorker(t *testing.T, name string) *worker {
 		t.Fatal(err)
 	}
 	return startWorkerOf(t, exec.Command(path, name))
+}
+
+// startNamedWorker starts a worker whose program has its own name, in dir.
+func startNamedWorker(t *testing.T, dir, name string, attributes *syscall.SysProcAttr) *worker {
+	t.Helper()
+	workload, err := buildWorkload()
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(dir, name)
+	if err := os.Link(workload, path); err != nil {
+		t.Fatal(err)
+	}
+	command := exec.Command(path)
+	command.SysProcAttr = attributes
+	return startWorkerOf(t, command)
 }
 
 // startWorkerOf starts a program with the command protocol of testdata/workload.

@@ -8,6 +8,7 @@
 //	open N             opens N more file descriptors
 //	thread NAME MS     starts a thread with that name, which uses CPU time and sleeps
 //	leave              ends the last thread
+//	child              starts another workload, which ends with this one
 //	sleep NAME N       starts a thread with that name, which sleeps N times
 //	undumpable         denies other processes of its user to trace it
 //
@@ -17,7 +18,9 @@ package main
 import (
 	"bufio"
 	"fmt"
+	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"runtime"
 	"strconv"
@@ -31,6 +34,8 @@ import (
 var (
 	leave []chan struct{}
 	open  []*os.File
+
+	children []io.Closer // standard input of each child
 )
 
 func main() {
@@ -72,6 +77,14 @@ func obey(words []string) error {
 		slept := make(chan struct{})
 		go sleeper(words[1], number(words[2]), slept)
 		<-slept
+	case "child":
+		child := exec.Command("/proc/self/exe")
+		input, err := child.StdinPipe()
+		if err != nil {
+			return err
+		}
+		children = append(children, input)
+		return child.Start()
 	case "undumpable":
 		return unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0)
 	case "leave":
@@ -116,9 +129,14 @@ func write(n int) error {
 	return f.Sync()
 }
 
-// thread keeps its OS thread locked, so that the thread exits with it.
+// thread keeps its OS thread locked, so that the thread exits with it. It does not use the
+// main thread, whose name is that of the process.
 func thread(name string, ms int, started chan<- struct{}, stop <-chan struct{}) {
 	runtime.LockOSThread()
+	if unix.Gettid() == os.Getpid() {
+		go thread(name, ms, started, stop) // in another thread, because this one is locked
+		select {}
+	}
 	rename(name)
 	compute(unix.CLOCK_THREAD_CPUTIME_ID, ms)
 	close(started)
