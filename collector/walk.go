@@ -113,6 +113,7 @@ func (c *Collector) update(w *walk, deadline time.Time) {
 	w.took = time.Since(start)
 	w.health, w.coverage, w.labels = c.tracker.Health(), c.tracker.Coverage(), c.tracker.LabelNames()
 	c.logChanges(w)
+	c.notify(w) // before the next walk can begin, so that observers see the walks in order
 	c.mu.Lock()
 	w.failures = c.last.failures
 	if w.err != nil {
@@ -121,7 +122,6 @@ func (c *Collector) update(w *walk, deadline time.Time) {
 	c.last, c.running = *w, nil
 	c.last.families, c.last.groups = nil, nil
 	c.mu.Unlock()
-	c.notify(w)
 	close(w.done)
 }
 
