@@ -31,7 +31,8 @@ func TestWantedParts(t *testing.T) {
 			src := open(t)
 			var snap Snapshot
 			for _, want := range []Fields{
-				everything, everything &^ FieldTaskUsage, everything, everything &^ FieldSmaps, everything &^ (FieldSmaps | FieldTaskUsage), 0, everything,
+				everything, everything &^ FieldTaskUsage, everything, everything &^ FieldSmaps,
+				everything &^ (FieldSmaps | FieldTaskUsage), 0, everything,
 			} {
 				for range 4 {
 					s := walkWith(t, src, &snap, c.PID(), want)

@@ -66,8 +66,10 @@ var seriesOptions = []seriesOption{
 	{"labels", nil, "labels: {who: '{{.Comm}}'}", []string{`num_procs{groupname="opt",who="opt-busy"}`}, nil, 0},
 	{"-remove-empty-groups", []string{"-remove-empty-groups"}, "", withThreads, []string{emptyGroup}, 2},
 	{"--web.disable-exporter-metrics", []string{"--web.disable-exporter-metrics"}, "", withThreads, []string{goSeries}, 2},
-	{"-procnames", []string{"-procnames=opt-busy"}, "", []string{`num_procs{groupname="opt-busy"}`, `thread_count{groupname="opt-busy"`}, nil, 0},
-	{"-namemapping", []string{"-procnames=opt-busy", "-namemapping=opt-busy,/opt-(b)usy"}, "", []string{`num_procs{groupname="opt-busy:b"}`}, nil, 0},
+	{"-procnames", []string{"-procnames=opt-busy"}, "", []string{`num_procs{groupname="opt-busy"}`, `thread_count{groupname="opt-busy"`},
+		nil, 0},
+	{"-namemapping", []string{"-procnames=opt-busy", "-namemapping=opt-busy,/opt-(b)usy"}, "",
+		[]string{`num_procs{groupname="opt-busy:b"}`}, nil, 0},
 }
 
 // TestSeriesOptions checks, with both sources, which series each option adds or removes for live
