@@ -25,7 +25,8 @@ func TestDropUnwanted(t *testing.T) {
 			s := Sample{Want: tt.want, Have: all, Unreadable: FieldIO | FieldSmaps, Skipped: FieldSmaps, Tasks: []Task{{Have: task}, {Have: task}}}
 			s.dropUnwanted()
 			if s.Have != tt.have || s.Unreadable != tt.unreadable || s.Skipped != FieldSmaps&tt.want {
-				t.Errorf("got parts %b, unreadable %b, skipped %b; want %b, %b, %b", s.Have, s.Unreadable, s.Skipped, tt.have, tt.unreadable, FieldSmaps&tt.want)
+				t.Errorf("got parts %b, unreadable %b, skipped %b; want %b, %b, %b",
+					s.Have, s.Unreadable, s.Skipped, tt.have, tt.unreadable, FieldSmaps&tt.want)
 			}
 			for _, n := range s.Tasks {
 				if n.Have != tt.taskHave {

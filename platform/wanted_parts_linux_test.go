@@ -35,24 +35,30 @@ func TestWantedParts(t *testing.T) {
 				everything &^ (FieldSmaps | FieldTaskUsage), 0, everything,
 			} {
 				for range 4 {
-					s := walkWith(t, src, &snap, c.PID(), want)
-					if s.Have&^readWithStat != want&^readWithStat || (s.Unreadable|s.Skipped)&^want != 0 {
-						t.Errorf("got parts %b, unreadable %b, skipped %b; want %b", s.Have, s.Unreadable, s.Skipped, want)
-					}
-					if want&FieldTasks == 0 {
-						continue
-					}
-					if len(s.Tasks) < 4 {
-						t.Errorf("got %d threads, want at least 4", len(s.Tasks))
-					}
-					for i := range s.Tasks {
-						if got := s.Tasks[i].Have & FieldTaskUsage; got != want&FieldTaskUsage {
-							t.Errorf("thread %d: got usage %b with wanted parts %b", i, got, want)
-						}
-					}
+					checkWanted(t, walkWith(t, src, &snap, c.PID(), want), want)
 				}
 			}
 		})
+	}
+}
+
+// checkWanted checks that a Sample of a process with several threads has the wanted parts
+// and no other.
+func checkWanted(t *testing.T, s *Sample, want Fields) {
+	t.Helper()
+	if s.Have&^readWithStat != want&^readWithStat || (s.Unreadable|s.Skipped)&^want != 0 {
+		t.Errorf("got parts %b, unreadable %b, skipped %b; want %b", s.Have, s.Unreadable, s.Skipped, want)
+	}
+	if want&FieldTasks == 0 {
+		return
+	}
+	if len(s.Tasks) < 4 {
+		t.Errorf("got %d threads, want at least 4", len(s.Tasks))
+	}
+	for i := range s.Tasks {
+		if got := s.Tasks[i].Have & FieldTaskUsage; got != want&FieldTaskUsage {
+			t.Errorf("thread %d: got usage %b with wanted parts %b", i, got, want)
+		}
 	}
 }
 

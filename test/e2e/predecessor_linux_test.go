@@ -45,21 +45,19 @@ type peerConfig struct {
 	rules string // with the directory of the worker programs as %s
 	flags []string
 
-	// group returns the group of a worker. The second group is that of a worker that runs as nobody.
-	group, groupOfNobody func(worker string) string
+	group func(worker string) string // returns the group of a worker of this user
 }
 
 func oneGroupPerWorker(worker string) string { return "side-" + worker }
 
 // peerConfigs use the selectors of the predecessor, and its flags that change the exported series.
 var peerConfigs = []peerConfig{
-	{"comm", "- comm: [side-old, side-plain, side-late, side-nobody]", nil, oneGroupPerWorker, oneGroupPerWorker},
-	{"exe", "- exe: ['%[1]s/side-old', '%[1]s/side-plain', side-late, side-nobody]",
-		[]string{"-children=false", "-threads=false", "-gather-smaps=false"}, oneGroupPerWorker, oneGroupPerWorker},
-	{"username", "- {name: 'side-{{.Username}}', comm: [side-old, side-plain, side-late, side-nobody]}", nil,
-		func(string) string { return "side-" + currentUser() }, func(string) string { return "side-nobody" }},
-	{"captures", `- {name: 'side-{{.Matches.name}}', cmdline: ['/side-(?P<name>\w+)$']}`, []string{"-recheck"},
-		oneGroupPerWorker, oneGroupPerWorker},
+	{"comm", "- comm: [side-old, side-plain, side-late, side-other]", nil, oneGroupPerWorker},
+	{"exe", "- exe: ['%[1]s/side-old', '%[1]s/side-plain', side-late, side-other]",
+		[]string{"-children=false", "-threads=false", "-gather-smaps=false"}, oneGroupPerWorker},
+	{"username", "- {name: 'side-{{.Username}}', comm: [side-old, side-plain, side-late, side-other]}", nil,
+		func(string) string { return "side-" + currentUser() }},
+	{"captures", `- {name: 'side-{{.Matches.name}}', cmdline: ['/side-(?P<name>\w+)$']}`, []string{"-recheck"}, oneGroupPerWorker},
 }
 
 // currentUser returns the name of the user of this process.
@@ -141,7 +139,7 @@ func (p *peerTest) run() {
 	old, plain := p.startWorker("old", nil), p.startWorker("plain", nil)
 	if os.Getuid() == 0 {
 		makeReadable(t, p.dir)
-		p.startWorker("nobody", &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}})
+		p.startWorker("other", &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}})
 	}
 	old.do("thread named 0")
 	old.do("thread named 0")
