@@ -47,19 +47,29 @@ func checkCrossBuild(arch, cache string) error {
 	if name, ok := qemuArchs[arch]; ok {
 		emulator = "qemu-" + name
 	}
-	out, err := exec.Command(emulator, path, "--source=auto", "--procnames="+name, "--once-to-stdout-delay=100ms").Output()
+	for range 10 { // until the program has started
+		if err = compareProcess(target.Process.Pid, name, emulator, path); err == nil {
+			return nil
+		}
+	}
+	return err
+}
+
+// compareProcess compares the output of the exporter with /proc.
+func compareProcess(pid int, group, emulator, exporter string) error {
+	out, err := exec.Command(emulator, exporter, "--procnames="+group, "--once-to-stdout-delay=100ms").Output()
 	if err != nil {
 		return err
 	}
-	text, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(target.Process.Pid), "statm"))
+	text, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "statm"))
 	if err != nil {
 		return err
 	}
-	pages, _ := strconv.ParseFloat(strings.Fields(string(text))[1], 64)
+	pages, _ := strconv.ParseFloat(strings.Fields(string(text))[0], 64)
 	for series, want := range map[string]float64{
-		`num_procs{groupname="` + name + `"}`:                       1,
-		`num_threads{groupname="` + name + `"}`:                     1,
-		`memory_bytes{groupname="` + name + `",memtype="resident"}`: pages * float64(os.Getpagesize()),
+		`num_procs{groupname="` + group + `"}`:                      1,
+		`num_threads{groupname="` + group + `"}`:                    1,
+		`memory_bytes{groupname="` + group + `",memtype="virtual"}`: pages * float64(os.Getpagesize()),
 	} {
 		_, value, _ := bytes.Cut(out, []byte("\nnamedprocess_namegroup_"+series+" "))
 		value, _, _ = bytes.Cut(value, []byte("\n"))
