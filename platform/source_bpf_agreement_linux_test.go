@@ -77,14 +77,12 @@ func TestSourcesAgree(t *testing.T) {
 	}
 }
 
-// allStopped reports whether all threads of a process are stopped and have left their CPU. The
-// file syscall of a thread on a CPU contains "running".
+// allStopped reports whether all threads of a process are stopped and have left their CPU.
 func allStopped(pid int) bool {
 	threads, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*", pid))
 	for _, thread := range threads {
-		stat, err1 := os.ReadFile(thread + "/stat")
-		call, err2 := os.ReadFile(thread + "/syscall")
-		if err1 != nil || err2 != nil || !strings.Contains(string(stat), ") T ") || strings.HasPrefix(string(call), "running") {
+		stat, err := os.ReadFile(thread + "/stat")
+		if err != nil || !strings.Contains(string(stat), ") T ") || !hasLeftCPU(thread) {
 			return false
 		}
 	}

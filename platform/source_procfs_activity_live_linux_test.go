@@ -58,13 +58,12 @@ func (s *shell) run(command string) {
 }
 
 // waitState waits until the shell has a state of sleep and has left its CPU. Only then does
-// it have a wchan.
+// it have a wchan, on kernels that report one.
 func (s *shell) waitState(state byte) {
 	s.t.Helper()
 	eventually(s.t, func() bool {
-		stat, err1 := os.ReadFile(fmt.Sprintf("/proc/%d/stat", s.pid))
-		wchan, err2 := os.ReadFile(fmt.Sprintf("/proc/%d/wchan", s.pid))
-		return err1 == nil && err2 == nil && strings.Contains(string(stat), ") "+string(state)+" ") && string(wchan) != "0"
+		stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", s.pid))
+		return err == nil && strings.Contains(string(stat), ") "+string(state)+" ") && hasLeftCPU(fmt.Sprintf("/proc/%d", s.pid))
 	})
 }
 

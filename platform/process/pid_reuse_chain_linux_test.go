@@ -18,18 +18,25 @@ func requireSerial(t *testing.T, p *Process) {
 	if p.ID().PidfdInode != 0 {
 		return
 	}
+	requireKernel(t, 6, 9)
+	t.Fatalf("got no serial number of process %d, want one since Linux 6.9, which has pidfs", p.PID())
+}
+
+// requireKernel skips the test on kernels older than a version.
+func requireKernel(t *testing.T, major, minor int) {
+	t.Helper()
 	var name unix.Utsname
-	var major, minor int
 	if err := unix.Uname(&name); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := fmt.Sscanf(unix.ByteSliceToString(name.Release[:]), "%d.%d", &major, &minor); err != nil {
+	release := unix.ByteSliceToString(name.Release[:])
+	var x, y int
+	if _, err := fmt.Sscanf(release, "%d.%d", &x, &y); err != nil {
 		t.Fatal(err)
 	}
-	if major > 6 || major == 6 && minor >= 9 {
-		t.Fatalf("got no serial number of process %d, want one on Linux %d.%d, which has pidfs", p.PID(), major, minor)
+	if x < major || x == major && y < minor {
+		t.Skipf("requires Linux %d.%d, this is %s", major, minor, release)
 	}
-	t.Skipf("requires pidfs of Linux 6.9, this is Linux %d.%d", major, minor)
 }
 
 // TestPIDReuseWithinTick reuses a PID within one clock tick, many times. Each process

@@ -121,12 +121,17 @@ func TestWithoutSandbox(t *testing.T) {
 	if err != nil || !strings.Contains(string(status), "Seccomp:\t0\n") {
 		t.Skip("this process already has a seccomp filter")
 	}
+	disabled, err := os.ReadFile("/proc/sys/kernel/unprivileged_bpf_disabled")
+	isBPFPrivileged := err == nil && strings.TrimSpace(string(disabled)) != "0"
 	for name, attr := range testUsers(t) {
 		r := runChild(t, modeNone, attr)
 		if r.Dumpable != 1 {
 			t.Errorf("%s: got dumpable %d, want 1", name, r.Dumpable)
 		}
 		for operation, got := range r.Operations {
+			if isBPFPrivileged && (attr != nil || os.Getuid() != 0) && strings.HasPrefix(operation, "bpf, ") {
+				continue // old kernels check CAP_BPF before the arguments
+			}
 			if got.Denied {
 				t.Errorf("%s, %s: got error %s, want no permission error", name, operation, got.Err)
 			}
