@@ -81,7 +81,7 @@ func coverageMetrics() []exporterMetric {
 			note:    "Checked in the first two scrapes, then every 1024 scrapes; always 0 with the source `procfs`.",
 			collect: single(func(w *walk) float64 { return float64(w.health.Unreported) })},
 		{name: exporterNamespace + "unidentified_processes", kind: gauge,
-			help:    "Number of processes that rules cannot match because their name or command line is unreadable.",
+			help:    "Number of processes that are not matched yet, because a name or command line is unreadable or --match-budget is used up.",
 			collect: single(func(w *walk) float64 { return float64(w.health.Unidentified) })},
 		{name: exporterNamespace + "counter_decreases_total", kind: counter, labels: []string{"counter"}, always: true,
 			help:    "Number of times that a per-process counter decreased between two reads.",

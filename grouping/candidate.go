@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/seed57308aee/process_exporter/grouping/appname"
+	"github.com/seed57308aee/process_exporter/grouping/expression"
 	"github.com/seed57308aee/process_exporter/grouping/redact"
 	"github.com/seed57308aee/process_exporter/platform"
 )
@@ -12,9 +13,10 @@ import (
 // A candidate is a process that rules are matched against. It caches values that are
 // derived from the identity of the process.
 type candidate struct {
-	id      *platform.Identity
-	matches map[string]string       // captures of the rule that is being tried, nil if there are none
-	read    platform.IdentityFields // fields whose text was compared
+	id       *platform.Identity
+	captures captureMode
+	matches  map[string]string       // captures of the rule that is being tried, nil if there are none
+	read     platform.IdentityFields // fields whose text was compared
 
 	line   string // the command line, joined
 	joined bool   // line is set
@@ -68,6 +70,29 @@ func (c *candidate) parent() string {
 		return ""
 	}
 	return c.id.Ancestors[0]
+}
+
+// A captureMode says which captures a rule uses.
+type captureMode uint8
+
+const (
+	capturesNone  captureMode = iota
+	capturesNamed             // groups with a name
+	capturesAll               // also the whole match
+)
+
+// find reports whether a value matches an expression, and records the captures that the
+// rule uses.
+func (c *candidate) find(x *expression.Expression, value string) bool {
+	if c.captures == capturesNone || c.captures == capturesNamed && !x.HasNamedGroup() {
+		return x.Match(value)
+	}
+	groups := x.FindSubmatch(value)
+	if groups == nil {
+		return false
+	}
+	c.capture(x.GroupNames(), groups)
+	return true
 }
 
 // capture records the captures of a regular expression. All expressions of a rule

@@ -6,10 +6,10 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"regexp"
 	"syscall"
 	"time"
 
+	"github.com/seed57308aee/process_exporter/grouping/expression"
 	"github.com/seed57308aee/process_exporter/platform"
 )
 
@@ -82,7 +82,7 @@ func withoutPath(err error) error {
 // Parse parses the text of a configuration. The path is only used in messages.
 // Errors match [*ConfigError].
 func Parse(path string, text []byte) (*Config, error) {
-	d := decoder{path: path, regexps: make(map[string]*regexp.Regexp), warned: make(map[Warning]bool)}
+	d := decoder{path: path, expressions: make(map[string]*expression.Expression), warned: make(map[Warning]bool)}
 	rules, err := d.decode(text)
 	if err != nil {
 		return nil, err
@@ -95,15 +95,16 @@ func Parse(path string, text []byte) (*Config, error) {
 // command line.
 func Default() *Config {
 	const text = "{{.Comm}}"
-	name, err := parseTemplate(text)
-	if err != nil {
+	name, err1 := parseTemplate(text)
+	anything, err2 := expression.Parse(".+")
+	if err := errors.Join(err1, err2); err != nil {
 		panic(err)
 	}
 	return &Config{rules: []*Rule{{
 		Position: 1,
 		Template: text,
 		selectors: []selector{&regexpSelector{
-			regexpKind: regexpKinds[0], all: true, regexps: []*regexp.Regexp{regexp.MustCompile(".+")}, matchesAny: true,
+			regexpKind: regexpKinds[0], all: true, expressions: []*expression.Expression{anything},
 		}},
 		nameTemplate: name,
 	}}}

@@ -6,11 +6,12 @@ import (
 	"fmt"
 	"io"
 	"path"
-	"regexp"
 	"slices"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/seed57308aee/process_exporter/grouping/expression"
 )
 
 // maxCommBytes is the length to which Linux truncates process names.
@@ -23,11 +24,11 @@ const maxRegexpBytes = 1 << 17
 // A decoder converts the nodes of a YAML file to rules. It does not unmarshal into
 // structs, which would lose line numbers and unknown keys.
 type decoder struct {
-	path     string
-	nodes    int                       // number of decoded nodes
-	regexps  map[string]*regexp.Regexp // compiled once each, because aliases can repeat them
-	warnings []Warning
-	warned   map[Warning]bool
+	path        string
+	nodes       int                               // number of decoded nodes
+	expressions map[string]*expression.Expression // parsed once each, because aliases can repeat them
+	warnings    []Warning
+	warned      map[Warning]bool
 }
 
 // decode returns the rules of the first document in text.
@@ -171,13 +172,12 @@ func (d *decoder) selector(key string, value *yaml.Node, negated bool) (selector
 		if kind.name == key {
 			sel := &regexpSelector{regexpKind: kind, all: kind.all && !negated}
 			for i, expr := range items {
-				re, err := d.regexp(nodes[i], key, expr)
+				x, err := d.expression(nodes[i], key, expr)
 				if err != nil {
 					return nil, err
 				}
-				sel.regexps = append(sel.regexps, re)
+				sel.expressions = append(sel.expressions, x)
 			}
-			sel.matchesAny = matchesAnyText(sel)
 			return sel, nil
 		}
 	}
@@ -253,19 +253,19 @@ func (d *decoder) text(n *yaml.Node, what string) (string, error) {
 	return raw, nil
 }
 
-func (d *decoder) regexp(n *yaml.Node, key, expr string) (*regexp.Regexp, error) {
-	if re := d.regexps[expr]; re != nil {
-		return re, nil
+func (d *decoder) expression(n *yaml.Node, key, expr string) (*expression.Expression, error) {
+	if x := d.expressions[expr]; x != nil {
+		return x, nil
 	}
 	if len(expr) > maxRegexpBytes {
 		return nil, d.fail(n, nil, "bad %s regex: it is longer than %d bytes; write several rules of the same name", key, maxRegexpBytes)
 	}
-	re, err := regexp.Compile(expr)
+	x, err := expression.Parse(expr)
 	if err != nil {
 		return nil, d.fail(n, err, "bad %s regex %q: %v%s", key, expr, err, regexpHint(expr))
 	}
-	d.regexps[expr] = re
-	return re, nil
+	d.expressions[expr] = x
+	return x, nil
 }
 
 // regexpHint returns the remedy for an invalid regular expression.

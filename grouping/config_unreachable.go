@@ -1,11 +1,11 @@
 package grouping
 
 import (
-	"regexp"
-	"regexp/syntax"
 	"slices"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/seed57308aee/process_exporter/grouping/expression"
 )
 
 // maxComparisons limits the comparisons of two rules, because the time to load tens of
@@ -48,7 +48,7 @@ func isImpliedBy(sel, from selector) bool {
 		from, ok := from.(*listSelector)
 		return ok && from.listKind == sel.listKind && isSubset(from.items, sel.items)
 	case *regexpSelector:
-		if sel.name == "cmdline" && sel.all && sel.matchesAny {
+		if sel.name == "cmdline" && sel.all && sel.matchesAny() {
 			return hasArguments(from)
 		}
 		from, ok := from.(*regexpSelector)
@@ -78,31 +78,8 @@ func hasArguments(sel selector) bool {
 	case *listSelector:
 		return sel.name == "exe"
 	case *regexpSelector:
-		return sel.name == "cmdline" && sel.all && slices.ContainsFunc(sel.regexps, func(re *regexp.Regexp) bool { return !re.MatchString("") })
-	}
-	return false
-}
-
-// matchesAnyText reports whether every expression matches every text that contains a
-// character other than a newline.
-func matchesAnyText(e *regexpSelector) bool {
-	for _, re := range e.regexps {
-		tree, err := syntax.Parse(re.String(), syntax.Perl)
-		if err != nil || !treeMatchesAnyText(tree.Simplify()) {
-			return false
-		}
-	}
-	return true
-}
-
-// treeMatchesAnyText reports whether re matches every text that contains a character other than
-// a newline.
-func treeMatchesAnyText(re *syntax.Regexp) bool {
-	switch re.Op {
-	case syntax.OpEmptyMatch, syntax.OpAnyChar, syntax.OpAnyCharNotNL, syntax.OpStar, syntax.OpQuest:
-		return true
-	case syntax.OpPlus, syntax.OpCapture:
-		return treeMatchesAnyText(re.Sub[0])
+		return sel.name == "cmdline" && sel.all &&
+			slices.ContainsFunc(sel.expressions, func(x *expression.Expression) bool { return !x.Match("") })
 	}
 	return false
 }

@@ -119,7 +119,10 @@ func (t *Tracker) lineage(i int) (lineage []Ancestor) {
 // try returns the result of every selector of the rule. Rules of a name mapping have no
 // selectors; their result is that of the whole Matcher.
 func (r *Rule) try(id *platform.Identity, m Matcher) Trial {
-	c := candidate{id: id}
+	c := candidate{id: id, captures: capturesNamed}
+	if r.nameTemplate != nil {
+		c.captures = max(c.captures, r.captures())
+	}
 	trial := Trial{Rule: r, Matched: true}
 	for _, sel := range r.selectors {
 		result := SelectorResult{Key: sel.key(), Entries: sel.entries(), Values: sel.values(&c), Matched: sel.match(&c)}

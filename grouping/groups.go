@@ -6,7 +6,7 @@ func (t *Tracker) useMatcher(m Matcher) {
 	labels := m.LabelNames()
 	t.relabel(labels)
 	t.matcher, t.identityFields, t.labels = m, m.Needs(), labels
-	t.inherits = t.opts.Children
+	t.inherits, t.budget.unlimited = t.opts.Children, true
 	t.matches.setRules(m.Rules())
 	t.limits.byRule = make(map[*Rule]int)
 	for _, g := range t.groups {

@@ -4,7 +4,7 @@ import "github.com/seed57308aee/process_exporter/platform"
 
 // Health describes the errors of the last update, and counts errors since the start.
 type Health struct {
-	Unidentified        int    // processes of the last update whose identity could not be read
+	Unidentified        int    // processes of the last update whose identity could not be read, or not be matched within the budget
 	Unresponsive        int    // processes of the last update that block reads of their files
 	Unreported          int    // processes that /proc lists and the BPF programs do not report
 	HidePID             bool   // /proc is mounted with hidepid: processes of other users are invisible

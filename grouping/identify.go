@@ -17,20 +17,7 @@ const youngAge = 5 * time.Second
 // sets the fields to read of every process.
 func (t *Tracker) match(ctx context.Context) {
 	t.health.Unidentified, t.health.Incomplete = 0, false
-	for i := range t.records {
-		r, s := &t.records[i], &t.snap.Samples[i]
-		if s.Have&platform.FieldStat == 0 {
-			continue
-		}
-		t.detectChange(r, s)
-		switch {
-		case r.identity == identityCurrent && !t.isRechecked(r, s):
-		case ctx.Err() != nil:
-			t.health.Incomplete = true
-		default:
-			t.identify(ctx, r, s)
-		}
-	}
+	t.identifyChanged(ctx)
 	for i := range t.records {
 		if r := &t.records[i]; r.state == statePending {
 			t.joinAncestor(r, &t.snap.Samples[i])
@@ -105,14 +92,23 @@ func (t *Tracker) isYounger(s *platform.Sample, age time.Duration) bool {
 }
 
 // identify reads the identity of a live process and matches it. On error the
-// process is identified at the next update.
-func (t *Tracker) identify(ctx context.Context, r *record, s *platform.Sample) {
+// process is identified at the next update. It reports false if it did not match the
+// process because the command line is longer than maxArgs bytes; 0 is no limit.
+func (t *Tracker) identify(ctx context.Context, r *record, s *platform.Sample, maxArgs int) (done bool) {
+	start := t.cpuTime()
 	id, err := t.src.Identify(ctx, s, t.identityFields)
 	if err != nil {
 		if !errors.Is(err, platform.ErrGone) {
 			t.health.Unidentified++
 		}
-		return
+		return true
+	}
+	length := argsLength(id.Args)
+	if r.longArgs = length > maxQuickArgs; r.longArgs {
+		t.budget.spent += t.cpuTime() - start // a read of 128 KiB takes as long as a match
+	}
+	if maxArgs > 0 && length > maxArgs {
+		return false
 	}
 	if r.identity == identityYoung || !t.isYounger(s, youngAge) {
 		r.identity = identityCurrent
@@ -121,6 +117,7 @@ func (t *Tracker) identify(ctx context.Context, r *record, s *platform.Sample) {
 	}
 	r.fingerprint, r.euid, r.cgroup = id.Fingerprint, id.EUID, s.Cgroup
 	t.matchIdentity(r, s, &id)
+	return true
 }
 
 // matchIdentity matches the identity of a live or exited process and sets its
@@ -129,7 +126,7 @@ func (t *Tracker) matchIdentity(r *record, s *platform.Sample, id *platform.Iden
 	if t.identityFields&platform.IdentityAncestors != 0 {
 		id.Ancestors = t.ancestorNames(s)
 	}
-	m := t.matcher.Match(id)
+	m := t.matchWithinBudget(id)
 	r.mutable = m.Fields & mutableFields
 	if m.TemplateFailed {
 		t.health.TemplateFailures++

@@ -64,6 +64,9 @@ func newModel(e modelEvent) *model {
 	if e.a&16 != 0 {
 		o.RecheckLimit = 10 * time.Second
 	}
+	if e.a&128 != 0 {
+		o.MatchBudget, o.CPUTime = 3, w.cpuTime
+	}
 	m := &model{world: w, last: make(map[string]Counters)}
 	for i, rules := range modelRules {
 		if i == modelLabels && o.RemoveEmpty || i == modelLimit && !w.procfs {
@@ -129,7 +132,7 @@ func (m *model) update() error {
 	}
 	fails := w.walkFails
 	groups, err := l.Update(context.Background())
-	w.walkFails, w.identitiesFail, w.partial = false, false, -1
+	w.walkFails, w.identitiesFail, w.partial, w.settled = false, false, -1, false
 	if fails {
 		if !errors.Is(err, errModel) {
 			return fmt.Errorf("got error %v, want %v", err, errModel)

@@ -2,6 +2,7 @@ package grouping
 
 import (
 	"slices"
+	"time"
 
 	"github.com/seed57308aee/process_exporter/platform"
 )
@@ -97,9 +98,11 @@ type modelWorld struct {
 	partial        int // index at which the deadline ends the next walk, or -1
 	walkFails      bool
 	identitiesFail bool
-	lastNow        uint64 // of the last walk
-	lowered        int    // events that lower a CPU time
-	reload         int    // rules that are in use from the next update on, or -1
+	settled        bool          // matches take no time in the next update
+	cpu            time.Duration // result of cpuTime
+	lastNow        uint64        // of the last walk
+	lowered        int           // events that lower a CPU time
+	reload         int           // rules that are in use from the next update on, or -1
 }
 
 var modelNames = []string{"a", "b", "c", "exp", "ign", "x", "y"}
@@ -341,8 +344,17 @@ func (w *modelWorld) changeSource(e modelEvent, p *modelProcess) {
 	}
 }
 
-// settle makes everything readable in the next walk.
+// cpuTime returns a time that increases with each call, so that each match takes 1.
+func (w *modelWorld) cpuTime() time.Duration {
+	if !w.settled {
+		w.cpu++
+	}
+	return w.cpu
+}
+
+// settle makes everything readable in the next walk, without a limit of the matches.
 func (w *modelWorld) settle() {
+	w.settled = true
 	w.partial, w.walkFails, w.identitiesFail = -1, false, false
 	w.now += 6 * modelHertz
 	for _, p := range w.processes {

@@ -3,9 +3,9 @@ package grouping
 import (
 	"errors"
 	"fmt"
-	"regexp"
 	"strings"
 
+	"github.com/seed57308aee/process_exporter/grouping/expression"
 	"github.com/seed57308aee/process_exporter/grouping/redact"
 	"github.com/seed57308aee/process_exporter/platform"
 )
@@ -23,7 +23,7 @@ type nameMapping struct {
 // A mapping derives the group name from a command line.
 type mapping struct {
 	rule *Rule
-	expr *regexp.Regexp
+	expr *expression.Expression
 }
 
 // NewNameMapping returns the Matcher of the flags --procnames, a comma-separated list of
@@ -73,11 +73,11 @@ func (m *nameMapping) parse(namemapping string) error {
 			return fmt.Errorf("grouping: %w %q: pair %d has an empty part; remove the extra comma",
 				ErrNameMapping, namemapping, i/2+1)
 		}
-		re, err := regexp.Compile(expr)
+		x, err := expression.Parse(expr)
 		if err != nil {
 			return fmt.Errorf("grouping: %w: regexp %q of %s: %w%s", ErrNameMapping, expr, name, err, regexpHint(expr))
 		}
-		m.mappings[name] = mapping{m.add(&Rule{Template: name + ":" + expr}), re}
+		m.mappings[name] = mapping{m.add(&Rule{Template: name + ":" + expr}), x}
 	}
 	return nil
 }
@@ -105,7 +105,7 @@ func (m *nameMapping) Match(id *platform.Identity) Match {
 		}
 		return Match{}
 	}
-	groups := mapped.expr.FindStringSubmatch(strings.Join(id.Args, " "))
+	groups := mapped.expr.FindSubmatch(strings.Join(id.Args, " "))
 	for i := 1; i < len(groups); i++ {
 		if groups[i] != "" {
 			name := groupName(id.Comm + ":" + redact.Secrets(groups[i]))

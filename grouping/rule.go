@@ -76,7 +76,7 @@ func (r *Rule) fields(all platform.Fields) platform.Fields {
 
 // match reports whether c matches the rule, and sets the captures of c.
 func (r *Rule) match(c *candidate) bool {
-	c.matches = nil
+	c.captures, c.matches = r.captures(), nil
 	for _, sel := range r.selectors {
 		c.read |= sel.reads()
 		if !sel.match(c) {
@@ -84,6 +84,15 @@ func (r *Rule) match(c *candidate) bool {
 		}
 	}
 	return true
+}
+
+// captures returns the captures that the templates of the rule read.
+func (r *Rule) captures() captureMode {
+	mode := r.nameTemplate.captures
+	for _, l := range r.labels {
+		mode = max(mode, l.value.captures)
+	}
+	return mode
 }
 
 // assign returns the group of c, which matches the rule. labels is the number of

@@ -2,11 +2,11 @@ package grouping
 
 import (
 	"path"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 
+	"github.com/seed57308aee/process_exporter/grouping/expression"
 	"github.com/seed57308aee/process_exporter/platform"
 )
 
@@ -123,10 +123,8 @@ func matchesContainer(entry, id string) bool {
 // A regexpSelector matches processes whose values match regular expressions.
 type regexpSelector struct {
 	*regexpKind
-	all     bool // every expression must match; false: one of them
-	regexps []*regexp.Regexp
-
-	matchesAny bool // result of matchesAnyText, which the check for unreachable rules needs for every pair of rules
+	all         bool // every expression must match; false: one of them
+	expressions []*expression.Expression
 }
 
 // A regexpKind defines a key whose value is a list of regular expressions.
@@ -149,7 +147,7 @@ func (e *regexpSelector) key() string { return e.name }
 func (e *regexpSelector) needs() platform.IdentityFields { return e.fields }
 
 func (e *regexpSelector) reads() platform.IdentityFields {
-	if e.matchesAny {
+	if e.matchesAny() {
 		return 0
 	}
 	return e.fields
@@ -158,24 +156,23 @@ func (e *regexpSelector) reads() platform.IdentityFields {
 func (e *regexpSelector) values(c *candidate) []string { return e.get(c) }
 
 func (e *regexpSelector) entries() []string {
-	texts := make([]string, len(e.regexps))
-	for i, re := range e.regexps {
-		texts[i] = re.String()
+	texts := make([]string, len(e.expressions))
+	for i, x := range e.expressions {
+		texts[i] = x.String()
 	}
 	return texts
 }
 
+// matchesAny reports whether every expression certainly matches every text that contains
+// a character other than a newline.
+func (e *regexpSelector) matchesAny() bool {
+	return !slices.ContainsFunc(e.expressions, func(x *expression.Expression) bool { return !x.MatchesAny() })
+}
+
 func (e *regexpSelector) match(c *candidate) bool {
 	values := e.get(c)
-	for _, re := range e.regexps {
-		found := false
-		for _, value := range values {
-			if groups := re.FindStringSubmatch(value); groups != nil {
-				c.capture(re.SubexpNames(), groups)
-				found = true
-				break
-			}
-		}
+	for _, x := range e.expressions {
+		found := slices.ContainsFunc(values, func(value string) bool { return c.find(x, value) })
 		if found != e.all {
 			return found
 		}
@@ -189,9 +186,9 @@ type notSelector struct{ selectors []selector }
 func (n *notSelector) key() string { return "not" }
 
 func (n *notSelector) match(c *candidate) bool {
-	captured := c.matches
-	c.matches = nil // discard captures of the negated selectors
-	defer func() { c.matches = captured }()
+	wanted := c.captures
+	c.captures = capturesNone
+	defer func() { c.captures = wanted }()
 	return !slices.ContainsFunc(n.selectors, func(sel selector) bool { return sel.match(c) })
 }
 

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"text/template"
 	"text/template/parse"
@@ -29,12 +30,13 @@ const (
 // A nameTemplate produces the name of a group, or the value of a label, from the
 // identity of a process.
 type nameTemplate struct {
-	tmpl   *template.Template
-	needs  platform.IdentityFields
-	text   string // the result, if static
-	static bool   // the template has no actions
-	parts  []namePart
-	simple bool // the template consists of parts
+	tmpl     *template.Template
+	needs    platform.IdentityFields
+	captures captureMode
+	text     string // the result, if static
+	static   bool   // the template has no actions
+	parts    []namePart
+	simple   bool // the template consists of parts
 }
 
 // templateData is the dot of a template. Values that are expensive to compute are
@@ -115,6 +117,7 @@ func parseTemplate(text string) (*nameTemplate, error) {
 		}
 		visitNodes(part.Root, func(n parse.Node) {
 			t.needs |= fieldsOfNode(n)
+			t.captures = max(t.captures, capturesOfNode(n))
 			if r, ok := n.(*parse.RangeNode); ok {
 				countSteps(r.List)
 			}
@@ -227,6 +230,31 @@ func fieldsOfNode(n parse.Node) platform.IdentityFields {
 		return fieldsOfNames(n.Ident[1:])
 	}
 	return 0
+}
+
+// capturesOfNode returns which captures a node of a template reads. A dot or a dollar
+// without a field, and .Matches without a name, may read all of them.
+func capturesOfNode(n parse.Node) captureMode {
+	var names []string
+	switch n := n.(type) {
+	case *parse.DotNode:
+		return capturesAll
+	case *parse.FieldNode:
+		names = n.Ident
+	case *parse.ChainNode:
+		names = n.Field
+	case *parse.VariableNode:
+		if names = n.Ident[1:]; len(names) == 0 && n.Ident[0] == "$" {
+			return capturesAll
+		}
+	}
+	switch slices.Index(names, "Matches") {
+	case -1:
+		return capturesNone
+	case len(names) - 1:
+		return capturesAll
+	}
+	return capturesNamed
 }
 
 func fieldsOfNames(names []string) (fields platform.IdentityFields) {

@@ -47,9 +47,9 @@ func sampleProcess(r *Rule) *candidate {
 				c.id.Comm = sel.items[0]
 			}
 		case *regexpSelector:
-			for _, re := range sel.regexps {
-				groups := slices.Repeat([]string{sampleCapture}, 1+re.NumSubexp())
-				c.capture(re.SubexpNames(), groups)
+			for _, x := range sel.expressions {
+				names := x.GroupNames()
+				c.capture(names, slices.Repeat([]string{sampleCapture}, len(names)))
 			}
 		}
 	}

@@ -17,6 +17,12 @@ type Options struct {
 	RemoveEmpty  bool            // remove a group and its counters when its last process exits
 	Fields       platform.Fields // fields to read of every grouped process, unless its rule differs
 
+	// MatchBudget is the CPU time that one Update may spend on matching; 0 is no limit.
+	// Processes that exceed it are matched in a later Update. The first Update with new
+	// rules has no limit. CPUTime returns the CPU time that this program has used.
+	MatchBudget time.Duration
+	CPUTime     func() time.Duration
+
 	// MaxGroups limits the number of groups that rules create from names of
 	// processes. MaxThreadNames limits the number of thread names in all groups.
 	// Processes and threads above a limit are counted in [OtherName]. 0 means no
@@ -45,6 +51,7 @@ type Tracker struct {
 	limits       cardinalityLimits
 	revalidation revalidation
 	matches      matchCounts
+	budget       matchBudget
 	lastWalk     walkInfo
 	firstWalk    uint64 // ticks after boot at which the first walk began
 

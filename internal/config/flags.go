@@ -51,6 +51,8 @@ func addRuleFlags(app *kingpin.Application, s *Settings) {
 		PlaceHolder("DURATION").Default("0s").DurationVar(&s.RecheckLimit)
 	app.Flag("remove-empty-groups", "Remove empty groups. Counters restart at 0 if a group returns.").
 		BoolVar(&s.RemoveEmptyGroups)
+	app.Flag("match-budget", "CPU time per scrape to match rules; the next scrape does the rest. 0s: no limit.").
+		PlaceHolder("DURATION").Default("200ms").DurationVar(&s.MatchBudget)
 	app.Flag("max-groups", "Maximum number of groups; other processes are in _other. 0: no limit.").
 		PlaceHolder("N").Default("2000").IntVar(&s.MaxGroups)
 	app.Flag("max-thread-names", "Maximum number of thread names; others count as _other. 0: no limit.").

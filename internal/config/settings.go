@@ -32,8 +32,9 @@ type Settings struct {
 	Recheck           bool
 	RecheckLimit      time.Duration // 0 disables it
 	RemoveEmptyGroups bool
-	MaxGroups         int // 0 is no limit
-	MaxThreadNames    int // 0 is no limit
+	MatchBudget       time.Duration // CPU time per scrape; 0 is no limit
+	MaxGroups         int           // 0 is no limit
+	MaxThreadNames    int           // 0 is no limit
 
 	ProcFS  string
 	Source  string // auto, bpf or procfs
@@ -108,6 +109,8 @@ func (s *Settings) FinishRuleFlags() error {
 		return errors.New("-config.path cannot be used with -namemapping or -procnames")
 	case s.SmapsBudget < 0 || s.SmapsMaxRSS < 0:
 		return errors.New("--smaps.budget and --smaps.max-rss cannot be negative")
+	case s.MatchBudget < 0:
+		return errors.New("--match-budget cannot be negative; 0s is no limit")
 	case s.MaxGroups < 0 || s.MaxThreadNames < 0:
 		return errors.New("--max-groups and --max-thread-names cannot be negative; 0 is no limit")
 	}

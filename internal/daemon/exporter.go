@@ -87,6 +87,8 @@ func NewTracker(s *config.Settings, source platform.Source, rules config.Rules) 
 		RecheckLimit:   s.RecheckLimit,
 		RemoveEmpty:    s.RemoveEmptyGroups,
 		Fields:         collector.OptionalFamilies{Threads: s.Threads, Smaps: s.Smaps}.Fields(),
+		MatchBudget:    s.MatchBudget,
+		CPUTime:        ownCPUTime,
 		MaxGroups:      s.MaxGroups,
 		MaxThreadNames: s.MaxThreadNames,
 	})
