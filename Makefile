@@ -1,6 +1,6 @@
 # make run       serve the processes of this machine on :9256; needs only Go
 # make build     build ./process_exporter
-# make test      everything that a change must pass
+# make test      everything that a change must pass; SKIP_INSTALL=1 installs nothing
 # make lint      static analysis and the word list
 # make bench     benchmarks, and the cost of the whole program
 # make fuzz      fuzz every target for FUZZTIME

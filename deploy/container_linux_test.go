@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/seed57308aee/process_exporter/test/testenv"
 )
 
 // An engine is podman with separate storage, runtime and policy.
@@ -35,6 +37,7 @@ func newEngine(t *testing.T) *engine {
 	requireProgram(t, "buildah")
 	requireProgram(t, "podman")
 	requireProgram(t, "runc")
+	testenv.RequireNamespaces(t)
 	t.Setenv("CONTAINERS_CONF", write(t, "containers.conf", `[engine]
 cgroup_manager="cgroupfs"
 events_logger="none"

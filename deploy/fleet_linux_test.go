@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/seed57308aee/process_exporter/test/testenv"
 )
 
 // TestFleet runs three exporters, each in a network and PID namespace, and checks
@@ -17,6 +19,7 @@ func TestFleet(t *testing.T) {
 	}
 	server, ip := requireProgram(t, "prometheus"), requireProgram(t, "ip")
 	unshare := requireProgram(t, "unshare")
+	testenv.RequireNamespaces(t)
 	workload := filepath.Join(buildDir, "workload")
 	mustOutput(t, "go", "build", "-o", workload, "../testdata/workload")
 	rules := write(t, "rules.yml", "process_names:\n  - name: fleet\n    cmdline: 'workload fleet$'\n")

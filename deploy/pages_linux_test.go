@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/seed57308aee/process_exporter/test/testenv"
 )
 
 // runIsolated runs a script in network, mount and PID namespaces. Its processes end
@@ -19,6 +21,7 @@ func runIsolated(t *testing.T, dir, script string, env ...string) string {
 		t.Skip("namespaces require root")
 	}
 	unshare := requireProgram(t, "unshare")
+	testenv.RequireNamespaces(t)
 	requireProgram(t, "curl")
 	etc := t.TempDir()
 	for _, name := range []string{"upper", "work"} {

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/seed57308aee/process_exporter/test/testenv"
 )
 
 // TestExposure checks the exposure level of the units with systemd-analyze
@@ -48,6 +50,7 @@ func TestBoot(t *testing.T) {
 		t.Skip("requires root")
 	}
 	nspawn := requireTool(t, "systemd-nspawn")
+	testenv.RequireNamespaces(t)
 	requireProgram(t, "dpkg")
 	root := newRoot(t)
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)

@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # Installs the programs that the integration tests need: Prometheus, Debian's
 # prometheus-process-exporter, psutil, a BPF compiler, a browser and others. As
-# root on Debian it lists the missing packages and installs them. Otherwise it
-# lists the packages whose tests are skipped. With CI=true a missing package is a
-# failure.
+# root on Debian it lists the missing packages with their purpose, the number of
+# packages and their size, and then installs them. Otherwise, and with
+# SKIP_INSTALL=1, it lists the packages whose tests are skipped. With CI=true a
+# missing package is a failure.
 set -euo pipefail
 
 # A command for each package that succeeds if it is installed. Debian's psutil
@@ -30,26 +31,60 @@ declare -A shown_by=(
   [libbpf-dev]="test -e /usr/include/bpf/bpf_helpers.h"
 )
 
+# The purpose of each package.
+declare -A used_for=(
+  [prometheus]="scrapes, alerts, recording rules and dashboards with a real server"
+  [prometheus-process-exporter]="the same metrics as the predecessor"
+  [python3-psutil]="the same values as psutil"
+  [runc]="containers"
+  [bpftool]="the loaded BPF programs"
+  [gcc]="the race detector and test programs in C"
+  [libc6-dev]="the race detector and test programs in C"
+  [clang]="BPF objects of make generate"
+  [llvm]="BPF objects of make generate"
+  [jsonnet]="the mixin"
+  [mandoc]="the manual page"
+  [openssh-client]="signatures of releases"
+  [chromium]="the web page in a browser"
+  [strace]="failing system calls"
+  [tmux]="the terminal interface of top"
+  [buildah]="the container image"
+  [podman]="the container image"
+  [qemu-system-x86]="other kernels in a virtual machine"
+  [libbpf-dev]="BPF objects of make generate"
+)
+
 find_missing() {
   missing=()
   local package
-  for package in "${!shown_by[@]}"; do
+  for package in $(printf '%s\n' "${!shown_by[@]}" | sort); do
     bash -c "${shown_by[$package]}" >/dev/null 2>&1 || missing+=("$package")
   done
+}
+
+# Prints what install_missing will install. "After this operation, ..." is a line of
+# apt-get that contains the size.
+announce() {
+  echo "The integration tests need packages that are not installed. To skip them and their tests: SKIP_INSTALL=1"
+  local package
+  for package in "${missing[@]}"; do
+    printf '  %-28s for %s\n' "$package" "${used_for[$package]:-}"
+  done
+  LC_ALL=C apt-get install --assume-no --no-install-recommends "${missing[@]}" 2>/dev/null |
+    grep -E 'newly installed|After this operation' || true
 }
 
 # Debian starts the services of installed packages, which would use ports of this
 # machine. A policy-rc.d with exit status 101 prevents that.
 install_missing() {
-  echo "installing for the integration tests: ${missing[*]}"
-  local policy=/usr/sbin/policy-rc.d ours=
+  local policy=${POLICY_RC_D:-/usr/sbin/policy-rc.d} ours=
   if [ ! -e "$policy" ]; then
     ours=yes
     printf '#!/bin/sh\nexit 101\n' >"$policy"
     chmod 755 "$policy"
   fi
   local status=0
-  { apt-get update -q && DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 \
+  { apt-get update -q && announce && DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 \
     apt-get install -y -q --no-install-recommends "${missing[@]}"; } || status=$?
   [ -z "$ours" ] || rm -f "$policy"
   return "$status"
@@ -88,6 +123,7 @@ unpack_page() {
 
 unpack_missing() {
   mkdir -p "$tools/bin"
+  echo "unpacking programs for the tests of systemd units, the chart and the page into $tools, if they are missing" >&2
   if [ "$(uname -s)" = Linux ] && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null && [ ! -e "$tools/bin/systemd-nspawn" ]; then
     unpack_nspawn >&2 || echo "could not unpack: systemd-nspawn" >&2
   fi
@@ -100,7 +136,7 @@ unpack_missing() {
 }
 
 find_missing
-if [ "${#missing[@]}" -gt 0 ] && [ "$(uname -s)" = Linux ] && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+if [ "${SKIP_INSTALL:-}" != 1 ] && [ "${#missing[@]}" -gt 0 ] && [ "$(uname -s)" = Linux ] && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
   install_missing >&2 || echo "could not install: ${missing[*]}" >&2
   find_missing
 fi
@@ -109,4 +145,4 @@ if [ "${#missing[@]}" -gt 0 ]; then
   [ "${CI:-}" != true ] || exit 1
 fi
 
-unpack_missing
+[ "${SKIP_INSTALL:-}" = 1 ] || unpack_missing

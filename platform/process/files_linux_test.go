@@ -188,6 +188,7 @@ func TestUnixConnections(t *testing.T) {
 
 func TestConnectionsInNetworkNamespace(t *testing.T) {
 	testenv.RequireRoot(t)
+	testenv.RequireNamespaces(t)
 	p := startChild(t, func(c *exec.Cmd) { c.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET} }, "listen=0.0.0.0:4242")
 	got := must[[]Connection](t)(p.Connections(ConnectionTCP))
 	if len(got) != 1 || got[0].Local != netip.MustParseAddrPort("0.0.0.0:4242") || got[0].Status != ConnListen {

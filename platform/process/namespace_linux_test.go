@@ -16,6 +16,7 @@ import (
 // This process sees its outer PID and user.
 func TestProcessInNamespaces(t *testing.T) {
 	testenv.RequireRoot(t)
+	testenv.RequireNamespaces(t)
 	const uid, gid = 12345, 23456
 	p := startChild(t, func(c *exec.Cmd) {
 		c.SysProcAttr = &syscall.SysProcAttr{

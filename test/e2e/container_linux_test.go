@@ -9,6 +9,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/seed57308aee/process_exporter/test/testenv"
 )
 
 // kernelCapabilities are the capabilities that the bpf source requires without root.
@@ -59,6 +61,7 @@ func bundle(t *testing.T, capabilities []string, args ...string) (dir string) {
 func startContainer(t *testing.T, capabilities []string, args ...string) *instance {
 	t.Helper()
 	runc := requireProgram(t, "runc")
+	testenv.RequireNamespaces(t)
 	dir := bundle(t, capabilities, args...)
 	state := filepath.Join(dir, "state")
 	name := fmt.Sprintf("process-exporter-test-%d", os.Getpid())

@@ -17,6 +17,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/seed57308aee/process_exporter/test/testenv"
 )
 
 // Names and paths of the public interface.
@@ -133,6 +135,9 @@ func startListening(t *testing.T, args ...string) *instance {
 // startCommand starts a command that executes the exporter, and collects its log.
 func startCommand(t *testing.T, command *exec.Cmd) *instance {
 	t.Helper()
+	if filepath.Base(command.Path) == "unshare" {
+		testenv.RequireNamespaces(t)
+	}
 	r := &instance{
 		t: t, command: command, exited: make(chan struct{}),
 		Client: &http.Client{Timeout: testTimeout, Transport: &http.Transport{DisableKeepAlives: true}},

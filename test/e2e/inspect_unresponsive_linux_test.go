@@ -14,6 +14,7 @@ import (
 
 	"github.com/seed57308aee/process_exporter/internal/cli/inspect"
 	"github.com/seed57308aee/process_exporter/platform/process"
+	"github.com/seed57308aee/process_exporter/test/testenv"
 )
 
 // unresponsiveAttributes are the attributes that need the memory map of a process.
@@ -26,6 +27,7 @@ func startUnresponsiveChild(t *testing.T) int {
 	if os.Geteuid() != 0 {
 		t.Skip("requires root: mounts a file system")
 	}
+	testenv.RequireNamespaces(t)
 	if _, err := os.Stat("/dev/fuse"); err != nil {
 		t.Skipf("requires /dev/fuse: %v", err)
 	}

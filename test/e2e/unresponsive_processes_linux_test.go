@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/seed57308aee/process_exporter/test/testenv"
 )
 
 // An unresponsive is an instance of testdata/edgecase with children of which some /proc files block.
@@ -63,6 +65,7 @@ func startFuse(t *testing.T, what string, environment ...string) *unresponsive {
 	if os.Getuid() != 0 {
 		t.Skip("requires root: mounts a file system")
 	}
+	testenv.RequireNamespaces(t)
 	if f, err := os.OpenFile("/dev/fuse", os.O_RDWR, 0); err != nil {
 		t.Skipf("requires /dev/fuse: %v", err)
 	} else if err := f.Close(); err != nil {

@@ -7,7 +7,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 )
@@ -58,6 +60,9 @@ type EdgeCase struct {
 // The test ends it. change, unless nil, alters the command before the start.
 func StartEdgeCase(t testing.TB, change func(*exec.Cmd), verbs ...string) *EdgeCase {
 	t.Helper()
+	if slices.ContainsFunc(verbs, mounts) {
+		RequireNamespaces(t)
+	}
 	path, err := EdgeCaseProgram()
 	if err != nil {
 		t.Fatal(err)
@@ -78,6 +83,11 @@ func StartEdgeCase(t testing.TB, change func(*exec.Cmd), verbs ...string) *EdgeC
 	t.Cleanup(c.End)
 	c.waitReady(t)
 	return c
+}
+
+// mounts reports whether a verb of the program mounts a file system.
+func mounts(verb string) bool {
+	return strings.HasPrefix(verb, "fuse=") || strings.HasPrefix(verb, "unresponsive=")
 }
 
 func (c *EdgeCase) waitReady(t testing.TB) {

@@ -3,12 +3,14 @@
 package testenv
 
 import (
+	"bytes"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 )
@@ -73,6 +75,27 @@ func RequireRoot(t testing.TB) {
 	t.Helper()
 	if os.Geteuid() != 0 {
 		t.Skip("requires root")
+	}
+}
+
+// namespacesError is the error of creating mount and PID namespaces. Containers and
+// chroots do not permit it, even for root.
+var namespacesError = sync.OnceValue(func() error {
+	text, err := exec.Command("unshare", "--mount", "--pid", "--fork", "--mount-proc", "true").CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("%w: %s", err, bytes.TrimSpace(text))
+	}
+	return nil
+})
+
+// RequireNamespaces skips the test if it is not permitted to create namespaces and
+// to mount. With CI=true it fails the test.
+func RequireNamespaces(t testing.TB) {
+	t.Helper()
+	if err := namespacesError(); err != nil && os.Getenv("CI") == "true" {
+		t.Fatalf("requires the right to mount: unshare: %v", err)
+	} else if err != nil {
+		t.Skipf("requires the right to mount: unshare: %v", err)
 	}
 }
 
