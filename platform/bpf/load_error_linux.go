@@ -43,15 +43,17 @@ func IsDenied(err error) bool {
 type kernelProbe struct {
 	memlock     error        // of the attempt to raise RLIMIT_MEMLOCK
 	haveLoop    func() error // matches ErrNotSupported without bpf_loop, which Linux 5.17 added
-	haveReads   func() error // of bpf_probe_read_kernel: EPERM without capabilities, ErrNotSupported in lockdown
+	haveReads   func() error // of bpf_probe_read: EPERM without capabilities, ErrNotSupported in lockdown
 	jitDisabled func() bool
 }
 
 func newKernelProbe(memlock error) kernelProbe {
 	return kernelProbe{
-		memlock:     memlock,
-		haveLoop:    haveLoopHelper,
-		haveReads:   func() error { return features.HaveProgramHelper(ebpf.Kprobe, asm.FnProbeReadKernel) },
+		memlock:  memlock,
+		haveLoop: haveLoopHelper,
+		// If the kernel lacks bpf_probe_read_kernel, cilium/ebpf replaces it by bpf_probe_read
+		// and does not find it in the verifier log. Lockdown denies both.
+		haveReads:   func() error { return features.HaveProgramHelper(ebpf.Kprobe, asm.FnProbeRead) },
 		jitDisabled: func() bool { return jitDisabled("/proc/sys/net/core/bpf_jit_enable") },
 	}
 }

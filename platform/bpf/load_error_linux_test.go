@@ -73,7 +73,7 @@ func TestKernelProbe(t *testing.T) {
 	loadOrSkip(t, Options{})
 	k := newKernelProbe(nil)
 	if loop, reads := k.haveLoop(), k.haveReads(); loop != nil || reads != nil || k.jitDisabled() {
-		t.Errorf("got %v for bpf_loop, %v for bpf_probe_read_kernel, JIT disabled %v; want none", loop, reads, k.jitDisabled())
+		t.Errorf("got %v for bpf_loop, %v for bpf_probe_read, JIT disabled %v; want none", loop, reads, k.jitDisabled())
 	}
 }
 

@@ -42,7 +42,7 @@ func (k kernel) image(cache string) (string, error) {
 	return image, os.Rename(found[0], image)
 }
 
-// download unpacks the package of the kernel to dir/root. It uses package lists of its own,
+// download unpacks the package of the kernel to dir/root. It uses separate package lists,
 // so that the packages of this machine do not change.
 func (k kernel) download(dir string) error {
 	source := fmt.Sprintf("deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] %s/%s %s main\n", mirror(), k.archive, k.suite)

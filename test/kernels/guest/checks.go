@@ -76,8 +76,18 @@ func (s *suite) compareLive() error {
 	return errors.Join(compare(s.auto, s.workers), compare(s.procfs, s.workers))
 }
 
-// compare compares the groups of workers with /proc.
-func compare(e *exporter, workers []*worker, skip ...string) error {
+// compare compares the groups of workers with /proc. The runtime of a worker may start a
+// thread meanwhile, so it tries again.
+func compare(e *exporter, workers []*worker, skip ...string) (err error) {
+	for range 3 {
+		if err = compareOnce(e, workers, skip...); err == nil {
+			return nil
+		}
+	}
+	return err
+}
+
+func compareOnce(e *exporter, workers []*worker, skip ...string) error {
 	got, err := e.scrape()
 	errs := []error{err}
 	for _, w := range workers {

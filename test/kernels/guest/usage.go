@@ -104,7 +104,7 @@ func tolerance(name string, threads float64) float64 {
 	return 0
 }
 
-// difference describes the values of got that differ from want, except those that skip names,
+// difference describes the values of got that differ from want, except the values that skip names,
 // or returns "".
 func difference(got, want map[string]float64, skip ...string) string {
 	for _, name := range skip {
