@@ -216,7 +216,7 @@ func topFamilies() []family {
 	return []family{
 		top("cpu_usage_ratio", "CPU usage of one process since the previous scrape, where 1 is one core.",
 			func(g *grouping.Group) []grouping.Member { return g.TopCPU }),
-		top("resident_memory_bytes", "Resident memory of one process in bytes, including shared pages (rss of /proc/PID/stat).",
+		top("resident_memory_bytes", "Resident memory of one process in bytes, including shared pages (VmRSS of /proc/PID/status).",
 			func(g *grouping.Group) []grouping.Member { return g.TopRSS }),
 	}
 }

@@ -45,19 +45,25 @@ func (w *worker) readLiveThreadMemory(s *Sample) {
 	}
 }
 
-// readLiveThreadSwap sets the swap of a process with a zombie leader. Its context switches
-// are still those of the leader.
-func (w *worker) readLiveThreadSwap(s *Sample) error {
+// readLiveThreadStatus sets the swap and the resident memory of a process with a zombie
+// leader. Its context switches are still those of the leader.
+func (w *worker) readLiveThreadStatus(s *Sample) error {
 	if w.read.liveThread == 0 {
 		return nil
 	}
 	return w.viaLiveThread(s.PID, func() error {
 		text, err := w.reader.Read(s.PID, "status")
 		if err == nil {
-			err = procfs.ParseStatusFields(text, procfs.StatusSwap, &w.read.status)
+			err = procfs.ParseStatusFields(text, procfs.StatusSwap|procfs.StatusResident, &w.read.status)
+		}
+		if err != nil {
+			return err
 		}
 		s.SwapBytes = w.read.status.SwapBytes
-		return err
+		if w.read.status.Have&procfs.StatusResident != 0 {
+			s.ResidentBytes = w.read.status.ResidentBytes
+		}
+		return nil
 	})
 }
 

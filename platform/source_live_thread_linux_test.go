@@ -20,8 +20,8 @@ func TestZombieLeader(t *testing.T) {
 		have, lost Fields
 		fds, rss   uint64
 	}{
-		{"alive", procfstree.Process{FDs: 3, RSS: 7, Threads: threads}, FieldFDs, 0, 3, 7},
-		{"zombie leader", procfstree.Process{FDs: 3, RSS: 7, Threads: threads, MainThread: zombie}, FieldFDs, 0, 3, 7},
+		{"alive", procfstree.Process{FDs: 3, RSS: 7, StatRSS: 4, Threads: threads}, FieldFDs, 0, 3, 7},
+		{"zombie leader", procfstree.Process{FDs: 3, RSS: 7, StatRSS: 4, Threads: threads, MainThread: zombie}, FieldFDs, 0, 3, 7},
 		{"all threads exiting", procfstree.Process{RSS: 7, Threads: exiting, MainThread: zombie}, 0, FieldFDs, 0, 0},
 		{"zombie", procfstree.Process{State: "Z"}, FieldFDs, 0, 0, 0},
 	}

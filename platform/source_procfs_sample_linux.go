@@ -248,11 +248,8 @@ func (w *worker) readStatus(s *procfsSample) error {
 	if err != nil {
 		return err
 	}
-	st, want := &w.read.status, requiredStatus|procfs.StatusSwap
-	if s.state.activity.marker != 0 {
-		want |= procfs.StatusResident
-	}
-	if err := procfs.ParseStatusFields(text, want, st); err != nil {
+	st := &w.read.status
+	if err := procfs.ParseStatusFields(text, requiredStatus|procfs.StatusSwap|procfs.StatusResident, st); err != nil {
 		return err
 	}
 	if st.Have&requiredStatus != requiredStatus {
@@ -260,12 +257,15 @@ func (w *worker) readStatus(s *procfsSample) error {
 	}
 	s.SwapBytes, s.EUID = st.SwapBytes, st.UIDs[1]
 	s.VoluntarySwitches, s.NonvoluntarySwitches = st.VoluntarySwitches, st.NonvoluntarySwitches
-	if s.state.activity.residentPages == 0 && st.Have&procfs.StatusResident != 0 {
-		// The next statm has this value if the memory does not change. That of stat may
-		// differ: Linux 6.18 sums the counters of all CPUs for status and statm only.
-		s.state.activity.residentPages = uint32(st.ResidentBytes / w.src.page)
+	if st.Have&procfs.StatusResident != 0 { // not a kernel thread or zombie
+		// Since Linux 6.2 stat leaves out the part of the counters that each CPU has. Since
+		// Linux 6.16 status includes it.
+		s.ResidentBytes = st.ResidentBytes
+		if s.state.activity.residentPages == 0 { // the next statm has this value if the memory does not change
+			s.state.activity.residentPages = uint32(st.ResidentBytes / w.src.page)
+		}
 	}
-	return w.readLiveThreadSwap(&s.Sample)
+	return w.readLiveThreadStatus(&s.Sample)
 }
 
 // errIncomplete is the error of a file that lacks lines that every kernel writes. Their

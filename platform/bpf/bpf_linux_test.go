@@ -5,6 +5,7 @@ package bpf
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -17,7 +18,10 @@ import (
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/asm"
+	"github.com/cilium/ebpf/btf"
 	"golang.org/x/sys/unix"
+
+	"github.com/seed57308aee/process_exporter/test/testenv"
 )
 
 // loadOrSkip loads the programs, or skips the test if it cannot. In CI as root that is a failure
@@ -102,7 +106,7 @@ func TestScanTasks(t *testing.T) {
 		if text, err := os.ReadFile("/proc/self/comm"); err != nil || comm(own.Comm) != strings.TrimSpace(string(text)) {
 			t.Errorf("got comm %q, want %q (%v)", comm(own.Comm), text, err)
 		}
-		memory := own.RssAnon > 0 && own.RssFile > 0 && own.Virt >= own.RssAnon+own.RssFile
+		memory := own.ResidentPages() > 0 && own.Virt > own.ResidentPages()
 		if !memory || own.Usage.Runtime == 0 || own.Usage.MinorFaults == 0 {
 			t.Errorf("got %+v, want memory and CPU time", own)
 		}
@@ -112,7 +116,71 @@ func TestScanTasks(t *testing.T) {
 	}
 }
 
-// TestManyFDs counts more open file descriptors than one read of the bitmap covers.
+// TestResidentPages compares the resident memory of a sleeping process with statm. The
+// program reads the parts that each CPU has of all counters at once, or of each counter.
+func TestResidentPages(t *testing.T) {
+	command := exec.Command("sleep", "60")
+	if err := command.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = command.Process.Kill(); _ = command.Wait() }()
+	statm := func() (size, resident uint64) {
+		text, err := os.ReadFile(fmt.Sprintf("/proc/%d/statm", command.Process.Pid))
+		if _, scanErr := fmt.Sscan(string(text), &size, &resident); err != nil || scanErr != nil {
+			t.Fatalf("statm: %v, %q", err, text)
+		}
+		return size, resident
+	}
+	for _, separate := range []bool{false, true} {
+		t.Run("separate="+strconv.FormatBool(separate), func(t *testing.T) {
+			p := loadOrSkip(t, Options{SeparateCounters: separate})
+			var s Scanner
+			var got, want [2]uint64
+			testenv.Eventually(t, func() bool { // it may still start
+				want[0], want[1] = statm()
+				if err := p.ScanTasks(&s); err != nil {
+					t.Fatal(err)
+				}
+				for s.Scan() {
+					if q := s.Process(); q != nil && int(q.Pid) == command.Process.Pid {
+						got = [2]uint64{q.Virt, q.ResidentPages()}
+					}
+				}
+				t.Logf("got %d virtual and resident pages, want %d", got, want)
+				return got == want
+			})
+		})
+	}
+}
+
+// TestHasPerCPUCounters checks the RSS counters of several kernels.
+func TestHasPerCPUCounters(t *testing.T) {
+	structOf := func(members ...btf.Member) *btf.Struct { return &btf.Struct{Members: members} }
+	long := &btf.Int{Name: "long", Size: 8}
+	array := func(element btf.Type) btf.Type { return &btf.Array{Type: element, Nelems: 4} }
+	count, parts := btf.Member{Name: "count", Type: long}, btf.Member{Name: "counters", Type: &btf.Pointer{Target: long}}
+	for _, tt := range []struct {
+		name string
+		rss  btf.Type
+		want bool
+	}{
+		{"6.2", array(structOf(count, parts)), true},
+		{"6.2 with a typedef", array(&btf.Typedef{Name: "counter", Type: structOf(count, parts)}), true},
+		{"6.2 without CONFIG_SMP", array(structOf(count)), false},
+		{"6.1", structOf(btf.Member{Name: "count", Type: array(long)}), false},
+	} {
+		inner := structOf(btf.Member{Name: "total_vm", Type: long}, btf.Member{Name: "rss_stat", Type: tt.rss})
+		if got := hasPerCPUCounters(structOf(btf.Member{Type: inner})); got != tt.want {
+			t.Errorf("%s: got %v, want %v", tt.name, got, tt.want)
+		}
+	}
+	if hasPerCPUCounters(structOf(count)) {
+		t.Error("got true without rss_stat, want false")
+	}
+}
+
+// TestManyFDs counts more open file descriptors than one read of the bitmap covers, and one
+// with a number beyond one call of each function that counts.
 func TestManyFDs(t *testing.T) {
 	p := loadOrSkip(t, Options{})
 	fds := func() (n int) {
@@ -129,15 +197,29 @@ func TestManyFDs(t *testing.T) {
 	}
 	before := fds()
 	const more = 1500
+	var last *os.File
 	for range more {
 		f, err := os.Open(os.DevNull)
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer f.Close()
+		last = f
 	}
 	if got := fds() - before; got != more {
 		t.Errorf("got %d more file descriptors, want %d", got, more)
+	}
+	const high = 17_000
+	var limit unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil || limit.Cur <= high {
+		t.Skipf("the limit of open files is %d (%v), want more than %d", limit.Cur, err, high)
+	}
+	if err := unix.Dup3(int(last.Fd()), high, unix.O_CLOEXEC); err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(high)
+	if got := fds() - before; got != more+1 {
+		t.Errorf("got %d more file descriptors, want %d", got, more+1)
 	}
 }
 
@@ -237,8 +319,9 @@ func TestFinalCounters(t *testing.T) {
 		t.Fatal(err)
 	}
 	charged := after.Utime.Nano() + after.Stime.Nano() - before.Utime.Nano() - before.Stime.Nano()
-	// getrusage includes the child of the shell, whose share is less than half.
-	if used := int64(got.free.Usage.Runtime); used > charged || used < charged/2 {
+	// getrusage includes the child of the shell, whose share is less than half. It rounds
+	// user and system time down to microseconds.
+	if used := int64(got.free.Usage.Runtime); used > charged+2000 || used < charged/2 {
 		t.Errorf("got %d ns of CPU time, want between half of %d ns and all of it", used, charged)
 	}
 	if faults := after.Minflt - before.Minflt; int64(got.free.Usage.MinorFaults) > faults {
@@ -353,7 +436,11 @@ func TestGenerated(t *testing.T) {
 			t.Logf("program %s differs from the committed object; expected with another version of clang", name)
 		}
 	}
-	if err := setNamespace(fresh); err != nil {
+	kernel, err := btf.LoadKernelSpec()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := setConstants(fresh, kernel, Options{}); err != nil {
 		t.Fatal(err)
 	}
 	collection, err := ebpf.NewCollection(fresh)

@@ -28,7 +28,7 @@ typedef s64 __s64;
 #include <bpf/bpf_tracing.h>
 #include <bpf/bpf_core_read.h>
 
-enum { BPF_MAP_TYPE_HASH = 1, BPF_MAP_TYPE_PERCPU_ARRAY = 6, BPF_MAP_TYPE_RINGBUF = 27 };
+enum { BPF_MAP_TYPE_HASH = 1, BPF_MAP_TYPE_ARRAY = 2, BPF_MAP_TYPE_PERCPU_ARRAY = 6, BPF_MAP_TYPE_RINGBUF = 27 };
 enum { BPF_ANY = 0, BPF_NOEXIST = 1, BPF_F_NO_PREALLOC = 1 };
 enum { BPF_RB_NO_WAKEUP = 1, BPF_RB_FORCE_WAKEUP = 2, BPF_RB_AVAIL_DATA = 0 };
 
@@ -115,10 +115,11 @@ struct signal_struct {
 
 struct percpu_counter {
 	s64 count;
+	s32 *counters; /* per-CPU address; absent without CONFIG_SMP */
 };
 
 struct mm_struct {
-	unsigned long hiwater_rss, total_vm, arg_start, arg_end;
+	unsigned long total_vm, arg_start, arg_end;
 	struct percpu_counter rss_stat[NR_MM_COUNTERS]; /* since Linux 6.2 */
 };
 
@@ -187,6 +188,10 @@ struct task_struct {
 
 struct task_struct___5_13 { /* until Linux 5.13 */
 	long state;
+};
+
+struct bpf_array { /* a map of the type BPF_MAP_TYPE_PERCPU_ARRAY */
+	void *pptrs[1]; /* per-CPU addresses of the values */
 };
 
 struct seq_file;

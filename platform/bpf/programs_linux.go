@@ -19,6 +19,9 @@ type Options struct {
 	// LegacyExits loads the exit programs for kernels before Linux 6.16 also on newer
 	// kernels. Tests use it.
 	LegacyExits bool
+
+	// SeparateCounters reads each RSS counter by itself, as before Linux 6.6. Tests use it.
+	SeparateCounters bool
 }
 
 // Programs are the loaded programs. They stay attached until Close.
@@ -54,7 +57,7 @@ func loadSpec(spec *ebpf.CollectionSpec, o Options) (*Programs, error) {
 		delete(spec.Programs, "thread_exits_6_15")
 		delete(spec.Programs, "process_execs")
 	}
-	if err := setNamespace(spec); err != nil {
+	if err := setConstants(spec, kernel, o); err != nil {
 		return nil, fmt.Errorf("bpf: %w", err)
 	}
 	memlock := rlimit.RemoveMemlock() // fails also on kernels that need no limit, without CAP_BPF
@@ -87,13 +90,52 @@ func hasGroupDead(kernel *btf.Spec) bool {
 	return ok && len(function.Params) == 3 // data pointer, task, group_dead
 }
 
-// setNamespace sets the PID namespace in which the programs report PIDs.
-func setNamespace(spec *ebpf.CollectionSpec) error {
+// setConstants sets the constants of the programs: the PID namespace in which they report
+// PIDs, and the number of CPUs whose parts of the RSS counters they add.
+func setConstants(spec *ebpf.CollectionSpec, kernel *btf.Spec, o Options) error {
 	var st unix.Stat_t
 	if err := unix.Stat("/proc/self/ns/pid", &st); err != nil {
 		return fmt.Errorf("cannot read PID namespace: %w", err)
 	}
-	return spec.Variables["own_ns"].Set(uint32(st.Ino))
+	cpus := 0
+	var mm *btf.Struct
+	if kernel.TypeByName("mm_struct", &mm) == nil && hasPerCPUCounters(mm) {
+		// It is 0 if CPU numbers are missing between others: resident memory is then as
+		// inexact as in /proc/PID/stat.
+		cpus, _ = ebpf.PossibleCPU()
+		spec.Maps["cpu_offsets"].MaxEntries = max(1, uint32(cpus))
+	}
+	return errors.Join(
+		spec.Variables["own_ns"].Set(uint32(st.Ino)),
+		spec.Variables["cpus"].Set(uint32(cpus)),
+		spec.Variables["separate_counters"].Set(o.SeparateCounters))
+}
+
+// hasPerCPUCounters reports whether the RSS counters of the kernel, in its struct
+// mm_struct, have a part per CPU: since Linux 6.2 with CONFIG_SMP.
+func hasPerCPUCounters(mm *btf.Struct) bool {
+	counters, ok := memberType(mm, "rss_stat").(*btf.Array)
+	if !ok {
+		return false
+	}
+	counter, ok := btf.UnderlyingType(counters.Type).(*btf.Struct)
+	return ok && memberType(counter, "counters") != nil
+}
+
+// memberType returns the type of a member of s, or of an anonymous struct in s. It returns
+// nil if there is no such member.
+func memberType(s *btf.Struct, name string) btf.Type {
+	for _, m := range s.Members {
+		if m.Name == name {
+			return btf.UnderlyingType(m.Type)
+		}
+		if inner, ok := m.Type.(*btf.Struct); ok && m.Name == "" {
+			if t := memberType(inner, name); t != nil {
+				return t
+			}
+		}
+	}
+	return nil
 }
 
 func (p *Programs) attach() (err error) {

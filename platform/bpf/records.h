@@ -33,7 +33,8 @@ struct process_record {
 	char comm[16];
 	u64 start; /* since boot */
 	u64 exec_id, cgroup;
-	u64 rss_file, rss_anon, rss_shmem, swap, virt, peak_rss;
+	u64 virt;
+	s64 rss[4]; /* by MM_FILEPAGES and so on; a counter may be negative */
 	u64 fd_limit;
 	u64 exited_runtime; /* runtime of the exited threads: changes with each exit */
 	struct usage usage;

@@ -39,6 +39,19 @@ const (
 	EventLost
 )
 
+// ResidentPages returns the resident memory in pages. It is exact, unlike rss in
+// /proc/PID/stat: the kernel has a part of each counter per CPU since Linux 6.2.
+func (p *Process) ResidentPages() uint64 {
+	const file, anon, shmem = 0, 1, 3 // MM_FILEPAGES, MM_ANONPAGES and MM_SHMEMPAGES (linux/mm_types_task.h)
+	return uint64(max(p.Rss[file], 0) + max(p.Rss[anon], 0) + max(p.Rss[shmem], 0))
+}
+
+// SwapPages returns the swapped memory in pages, without shared memory.
+func (p *Process) SwapPages() uint64 {
+	const swap = 2 // MM_SWAPENTS
+	return uint64(max(p.Rss[swap], 0))
+}
+
 // A Scanner iterates over the threads of the machine, ascending by their TID in our PID
 // namespace. It does not copy records: they are valid until the next call of
 // [Programs.ScanTasks].

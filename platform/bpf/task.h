@@ -114,62 +114,108 @@ static __always_inline bool add_exited_delays(struct usage *u, struct task_struc
 	return state->event_lost != 0;
 }
 
-/* An iteration over the threads of a process up to the first that has an mm. */
-struct thread_search {
-	struct list_head *head, *next;
-	struct task_struct *found;
-};
+/* Loops have a constant bound: the helper bpf_loop, which needs none, exists only since
+ * Linux 5.17. Long loops are nested. Each inner loop is a global function, which the
+ * verifier checks once and not for each call. Its arguments are scalars, because Linux
+ * 5.10 permits no others.
+ * keep_counter prevents that the compiler replaces a loop counter by another variable,
+ * whose bound the verifier does not know. */
+#define keep_counter(i) asm volatile("" : "+r"(i))
 
-static long check_thread(u32 i, struct thread_search *s)
+/* address_of returns a pointer as a scalar, with which the verifier permits any arithmetic. */
+static __always_inline u64 address_of(const void *p)
 {
-	struct list_head *node = s->next;
-	struct task_struct *t;
+	u64 address = 0;
 
-	if (!node || node == s->head)
-		return 1;
-	t = (void *)node - bpf_core_field_offset(struct task_struct, thread_node);
-	if (BPF_CORE_READ(t, mm)) {
-		s->found = t;
-		return 1;
+	bpf_probe_read_kernel(&address, sizeof(address), &p);
+	return address;
+}
+
+#define THREADS 256 /* checked per call of search_threads */
+
+/* search_threads returns the list node of the first thread that has an mm, of THREADS
+ * threads from node on. Otherwise it returns the node after them, or head at the end. */
+__noinline u64 search_threads(u64 node, u64 head)
+{
+	for (u32 i = 0; i < THREADS; i++) {
+		struct task_struct *t = (void *)node - bpf_core_field_offset(struct task_struct, thread_node);
+
+		keep_counter(i);
+		if (!node || node == head || BPF_CORE_READ(t, mm))
+			break;
+		node = (u64)BPF_CORE_READ((struct list_head *)node, next);
 	}
-	s->next = BPF_CORE_READ(node, next);
-	return 0;
+	return node;
 }
 
 /* live_thread returns a thread that has the memory and the files of its process:
- * the leader, or another thread if the leader has exited before it. */
+ * the leader, or one of the first 65,536 threads if the leader has exited before it. */
 static __always_inline struct task_struct *live_thread(struct task_struct *leader)
 {
 	struct signal_struct *sig = leader->signal;
-	struct thread_search s = {};
+	u64 node, head;
 
 	if (leader->mm || sig->nr_threads < 2)
 		return leader;
-	s.head = (void *)sig + bpf_core_field_offset(struct signal_struct, thread_head);
-	s.next = sig->thread_head.next;
-	bpf_loop(1 << 22, check_thread, &s, 0);
-	return s.found ? s.found : leader;
+	head = address_of(sig) + bpf_core_field_offset(struct signal_struct, thread_head);
+	node = (u64)BPF_CORE_READ(sig, thread_head.next);
+	for (u32 i = 0; i < 256; i++) {
+		struct task_struct *t = (void *)node - bpf_core_field_offset(struct task_struct, thread_node);
+
+		keep_counter(i);
+		if (!node || node == head)
+			break;
+		if (BPF_CORE_READ(t, mm))
+			return t;
+		node = search_threads(node, head);
+	}
+	return leader;
 }
 
-#define BLOCK 8 /* 64-bit words of the bitmap per read */
+#define BLOCK 8               /* 64-bit words of a bitmap per read */
+#define WORDS (32 * BLOCK)    /* words per call of count_words */
+#define SECTION (256 * WORDS) /* words per call of count_section */
 
-struct bitmap {
-	unsigned long *words;
-	u32 left, ones;
-};
-
-static long count_block(u32 i, struct bitmap *b)
+/* count_words counts the bits that are set in a bitmap of n words, at most WORDS. */
+__noinline u32 count_words(u64 bitmap, u64 n)
 {
-	u64 words[BLOCK] = {};
-	u32 n = b->left < BLOCK ? b->left : BLOCK;
+	u64 words[BLOCK];
+	u32 ones = 0;
 
-	if (n == 0 || bpf_probe_read_kernel(words, n * sizeof(u64), b->words))
-		return 1;
+	for (u32 i = 0; i < WORDS / BLOCK; i++) {
+		keep_counter(i);
+		if (n < BLOCK || bpf_probe_read_kernel(words, sizeof(words), (void *)bitmap))
+			break;
+		for (int w = 0; w < BLOCK; w++)
+			ones += __builtin_popcountll(words[w]);
+		bitmap += sizeof(words);
+		n -= BLOCK;
+	}
+	keep_counter(n);
+	if (n == 0 || n >= BLOCK)
+		return ones;
+	__builtin_memset(words, 0, sizeof(words));
+	if (bpf_probe_read_kernel(words, n * sizeof(u64), (void *)bitmap))
+		return ones;
 	for (int w = 0; w < BLOCK; w++)
-		b->ones += __builtin_popcountll(words[w]);
-	b->words += n;
-	b->left -= n;
-	return b->left == 0;
+		ones += __builtin_popcountll(words[w]);
+	return ones;
+}
+
+/* count_section is count_words for at most SECTION words. */
+__noinline u32 count_section(u64 bitmap, u64 n)
+{
+	u32 ones = 0;
+
+	for (u32 i = 0; i < SECTION / WORDS; i++) {
+		keep_counter(i);
+		ones += count_words(bitmap, n);
+		if (n <= WORDS)
+			break;
+		bitmap += WORDS * sizeof(u64);
+		n -= WORDS;
+	}
+	return ones;
 }
 
 /* count_fds returns the number of open file descriptors. The table may be freed
@@ -178,43 +224,25 @@ static __always_inline u32 count_fds(struct task_struct *t)
 {
 	struct files_struct *files = BPF_CORE_READ(t, files);
 	struct fdtable *fdt = BPF_CORE_READ(files, fdt);
-	struct bitmap b = {
-		.words = BPF_CORE_READ(fdt, open_fds),
-		.left = BPF_CORE_READ(fdt, max_fds) / 64,
-	};
+	u64 bitmap = (u64)BPF_CORE_READ(fdt, open_fds);
+	u64 n = BPF_CORE_READ(fdt, max_fds) / 64;
+	u32 ones = 0;
 
-	if (!files || b.left > 1 << 24)
+	if (!files)
 		return 0;
-	if (count_block(0, &b) == 0)
-		bpf_loop(1 << 21, count_block, &b, 0);
-	return BPF_CORE_READ(t, files) == files ? b.ones : 0;
-}
-
-/* pages reads an RSS counter. Its kind must be a constant: for a variable index the
- * compiler uses the size of the counter in kernel.h, not in the running kernel. */
-#define pages(mm, kind)                                                                                  \
-	({                                                                                               \
-		s64 n;                                                                                   \
-		if (bpf_core_field_exists(((struct mm_struct___6_1 *)0)->rss_stat.count))                \
-			n = BPF_CORE_READ((struct mm_struct___6_1 *)mm, rss_stat.count[kind].counter);   \
-		else                                                                                     \
-			n = BPF_CORE_READ(mm, rss_stat[kind].count);                                     \
-		n > 0 ? (u64)n : 0;                                                                      \
-	})
-
-static __always_inline void read_memory(struct process_record *r, struct task_struct *t)
-{
-	struct mm_struct *mm = BPF_CORE_READ(t, mm);
-
-	if (!mm)
-		return;
-	r->has_mm = 1;
-	r->virt = BPF_CORE_READ(mm, total_vm);
-	r->peak_rss = BPF_CORE_READ(mm, hiwater_rss);
-	r->rss_file = pages(mm, MM_FILEPAGES);
-	r->rss_anon = pages(mm, MM_ANONPAGES);
-	r->rss_shmem = pages(mm, MM_SHMEMPAGES);
-	r->swap = pages(mm, MM_SWAPENTS);
+	if (n <= WORDS) {
+		ones = count_words(bitmap, n);
+	} else {
+		for (u32 i = 0; i < 512; i++) { /* enough: fs.nr_open is less than 2^31 */
+			keep_counter(i);
+			ones += count_section(bitmap, n);
+			if (n <= SECTION)
+				break;
+			bitmap += SECTION * sizeof(u64);
+			n -= SECTION;
+		}
+	}
+	return BPF_CORE_READ(t, files) == files ? ones : 0;
 }
 
 #endif

@@ -15,6 +15,13 @@ const volatile u32 own_ns = 0;
  * task iterator sets it. Until then no process is in the namespace. */
 u32 own_level = 0xffffffff;
 
+/* Number of possible CPUs if the kernel has a part of each RSS counter per CPU, else 0.
+ * The loader sets it. */
+const volatile u32 cpus = 0;
+
+/* Tests set it to read each RSS counter by itself, as before Linux 6.6. */
+const volatile bool separate_counters = 0;
+
 /* Identity records dropped because the ring buffer was full. User space reads it. */
 u64 lost_events = 0;
 
@@ -61,7 +68,19 @@ struct {
 	__type(value, struct process_record);
 } process_buffer SEC(".maps");
 
+/* The offset that each CPU adds to a per-CPU address. The first run of the task iterator
+ * sets it. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1); /* the loader sets it to cpus */
+	__type(key, u32);
+	__type(value, u64);
+} cpu_offsets SEC(".maps");
+
+bool have_cpu_offsets = 0;
+
 #include "task.h"
+#include "memory.h"
 
 static __always_inline void emit_process(struct seq_file *seq, struct task_struct *task)
 {
@@ -140,6 +159,7 @@ int iterate_tasks(struct bpf_iter__task *ctx)
 	if (ctx->meta->seq_num == 0) {
 		struct task_struct *self = (void *)bpf_get_current_task();
 		own_level = BPF_CORE_READ(self, thread_pid, level);
+		find_cpu_offsets();
 	}
 	if (task->pid == task->tgid)
 		emit_process(ctx->meta->seq, task);

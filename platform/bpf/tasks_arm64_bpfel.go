@@ -79,12 +79,8 @@ type tasksProcessRecord struct {
 	Start         uint64
 	ExecId        uint64
 	Cgroup        uint64
-	RssFile       uint64
-	RssAnon       uint64
-	RssShmem      uint64
-	Swap          uint64
 	Virt          uint64
-	PeakRss       uint64
+	Rss           [4]int64
 	FdLimit       uint64
 	ExitedRuntime uint64
 	Usage         tasksUsage
@@ -125,6 +121,7 @@ type tasksUsage struct {
 //
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
+	tasksMapCpuOffsets       = "cpu_offsets"
 	tasksMapEvents           = "events"
 	tasksMapExitedThreads    = "exited_threads"
 	tasksMapIdentityBuffer   = "identity_buffer"
@@ -134,10 +131,13 @@ const (
 	tasksProgProcessFreed    = "process_freed"
 	tasksProgThreadExits     = "thread_exits"
 	tasksProgThreadExits615  = "thread_exits_6_15"
+	tasksVarCpus             = "cpus"
 	tasksVarFreeRecordType   = "free_record_type"
+	tasksVarHaveCpuOffsets   = "have_cpu_offsets"
 	tasksVarLostEvents       = "lost_events"
 	tasksVarOwnLevel         = "own_level"
 	tasksVarOwnNs            = "own_ns"
+	tasksVarSeparateCounters = "separate_counters"
 	tasksVarThreadRecordType = "thread_record_type"
 )
 
@@ -194,6 +194,7 @@ type tasksProgramSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type tasksMapSpecs struct {
+	CpuOffsets     *ebpf.MapSpec `ebpf:"cpu_offsets"`
 	Events         *ebpf.MapSpec `ebpf:"events"`
 	ExitedThreads  *ebpf.MapSpec `ebpf:"exited_threads"`
 	IdentityBuffer *ebpf.MapSpec `ebpf:"identity_buffer"`
@@ -204,10 +205,13 @@ type tasksMapSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type tasksVariableSpecs struct {
+	Cpus             *ebpf.VariableSpec `ebpf:"cpus"`
 	FreeRecordType   *ebpf.VariableSpec `ebpf:"free_record_type"`
+	HaveCpuOffsets   *ebpf.VariableSpec `ebpf:"have_cpu_offsets"`
 	LostEvents       *ebpf.VariableSpec `ebpf:"lost_events"`
 	OwnLevel         *ebpf.VariableSpec `ebpf:"own_level"`
 	OwnNs            *ebpf.VariableSpec `ebpf:"own_ns"`
+	SeparateCounters *ebpf.VariableSpec `ebpf:"separate_counters"`
 	ThreadRecordType *ebpf.VariableSpec `ebpf:"thread_record_type"`
 }
 
@@ -231,6 +235,7 @@ func (o *tasksObjects) Close() error {
 //
 // It can be passed to loadTasksObjects or ebpf.CollectionSpec.LoadAndAssign.
 type tasksMaps struct {
+	CpuOffsets     *ebpf.Map `ebpf:"cpu_offsets"`
 	Events         *ebpf.Map `ebpf:"events"`
 	ExitedThreads  *ebpf.Map `ebpf:"exited_threads"`
 	IdentityBuffer *ebpf.Map `ebpf:"identity_buffer"`
@@ -239,6 +244,7 @@ type tasksMaps struct {
 
 func (m *tasksMaps) Close() error {
 	return _TasksClose(
+		m.CpuOffsets,
 		m.Events,
 		m.ExitedThreads,
 		m.IdentityBuffer,
@@ -250,10 +256,13 @@ func (m *tasksMaps) Close() error {
 //
 // It can be passed to loadTasksObjects or ebpf.CollectionSpec.LoadAndAssign.
 type tasksVariables struct {
+	Cpus             *ebpf.Variable `ebpf:"cpus"`
 	FreeRecordType   *ebpf.Variable `ebpf:"free_record_type"`
+	HaveCpuOffsets   *ebpf.Variable `ebpf:"have_cpu_offsets"`
 	LostEvents       *ebpf.Variable `ebpf:"lost_events"`
 	OwnLevel         *ebpf.Variable `ebpf:"own_level"`
 	OwnNs            *ebpf.Variable `ebpf:"own_ns"`
+	SeparateCounters *ebpf.Variable `ebpf:"separate_counters"`
 	ThreadRecordType *ebpf.Variable `ebpf:"thread_record_type"`
 }
 

@@ -3,6 +3,7 @@
 package procfstree
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -36,6 +37,7 @@ type Process struct {
 	MajFlt     uint64
 	VSize      uint64 // bytes
 	RSS        uint64 // pages
+	StatRSS    uint64 // pages in stat, which may be fewer; 0 is RSS
 	StackStart uint64 // a different value means that the process called execve
 	UIDs       [4]uint32
 	SwapKB     uint64
@@ -180,12 +182,12 @@ func (tr *Tree) memory(dir string, p Process) {
 func (tr *Tree) task(p Process, th Thread) {
 	dir := fmt.Sprintf("%d/task/%d", p.PID, th.TID)
 	if th.State == "Z" {
-		p.VSize, p.RSS = 0, 0
+		p.VSize, p.RSS, p.StatRSS = 0, 0, 0
 	} else if th.TID != p.PID {
 		tr.memory(dir, p)
 	}
 	tr.file(dir+"/stat", statText(th.TID, th.Comm, or(th.State, "S"), p.PPID, p.Flags, th.MinFlt, th.MajFlt, th.UTime, th.STime,
-		1+len(p.Threads), th.Start, p.VSize, p.RSS, p.StackStart))
+		1+len(p.Threads), th.Start, p.VSize, cmp.Or(p.StatRSS, p.RSS), p.StackStart))
 	tr.file(dir+"/status", p.statusOf(th))
 	tr.file(dir+"/io", ioText(th.ReadBytes, th.WriteBytes))
 	tr.file(dir+"/schedstat", "0 0 0\n")
@@ -196,10 +198,10 @@ func (tr *Tree) task(p Process, th Thread) {
 
 func (p Process) stat(main Thread) string {
 	if main.State == "Z" {
-		p.VSize, p.RSS = 0, 0
+		p.VSize, p.RSS, p.StatRSS = 0, 0, 0
 	}
 	return statText(p.PID, p.Comm, or(main.State, "S"), p.PPID, p.Flags, p.MinFlt, p.MajFlt, p.UTime, p.STime, 1+len(p.Threads), p.Start,
-		p.VSize, p.RSS, p.StackStart)
+		p.VSize, cmp.Or(p.StatRSS, p.RSS), p.StackStart)
 }
 
 func statText(pid int, comm, state string, ppid int, flags, minflt, majflt, utime, stime uint64, threads int, start, vsize, rss,
