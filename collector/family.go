@@ -106,7 +106,7 @@ func families() []family {
 	all = append(all, threadFamilies()...)
 	all = append(all, waitFamilies()...)
 	all = append(all, lifecycleFamilies()...)
-	all = append(all, expectedFamily())
+	all = append(all, expectationFamilies()...)
 	all = append(all, groupChangesFamily())
 	all = append(all, topFamilies()...)
 	return append(all, unreadableFamily())

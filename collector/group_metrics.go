@@ -31,7 +31,7 @@ func usageFamilies() []family {
 	return []family{
 		gaugeFamily("num_procs", 0, "Number of processes in this group.",
 			func(g *grouping.Group) float64 { return float64(g.Procs) }).
-			withNote("0 for a group without running processes."),
+			withNote("Includes zombies and children that joined the group; 0 for a group without processes."),
 		{
 			name: namespace + "cpu_seconds_total", kind: counter, labels: []string{"mode"},
 			help: "CPU time in seconds, including exited threads (utime and stime of /proc/PID/stat).",
@@ -172,14 +172,24 @@ func lifecycleFamilies() []family {
 					put(float64(e.Count), labelValues{e.Reason, e.Code})
 				}
 			}, "reason", "code").withNote("Only with the source `bpf`; a process is counted after its parent calls wait(2)."),
+		counted("matched_exits_total", "Number of processes that matched the rule and exited, by reason and by exit status or signal.",
+			func(g *grouping.Group, put emit) {
+				for _, e := range g.Exits {
+					if e.Matched > 0 {
+						put(float64(e.Matched), labelValues{e.Reason, e.Code})
+					}
+				}
+			}, "reason", "code").
+			withNote("Only with the source `bpf`; unlike `namedprocess_namegroup_exits_total`, without children that joined the group."),
 		counted("oom_kills_total", "Number of processes of this group that the out-of-memory killer of the kernel killed.",
 			func(g *grouping.Group, put emit) { put(float64(g.OOMKills), labelValues{}) }),
 	}
 }
 
-// expectedFamily returns the bounds that the rule of a group sets.
-func expectedFamily() family {
-	return family{
+// expectationFamilies returns the bounds that the rule of a group sets, and the number of
+// processes to compare with them.
+func expectationFamilies() []family {
+	expected := family{
 		name: namespace + "expected_procs", kind: gauge, labels: []string{"bound"},
 		help: "Number of processes that the rule of this group expects, as bounds `min` and `max`.",
 		note: "Only for rules with `expect`; `max` only if `expect` has `max`.",
@@ -193,6 +203,17 @@ func expectedFamily() family {
 			}
 		},
 	}
+	matched := family{
+		name: namespace + "matched_procs", kind: gauge,
+		help: "Number of processes that match the rule of this group, without zombies and without children that joined the group.",
+		note: "Only for rules with `expect`.",
+		collect: func(g *grouping.Group, put emit) {
+			if g.Expect != nil {
+				put(float64(g.Matched), labelValues{})
+			}
+		},
+	}
+	return []family{expected, matched}
 }
 
 func groupChangesFamily() family {

@@ -94,6 +94,23 @@ var emptyGroupScenarios = []scenario{
 		},
 	},
 	{
+		name:  "expect with children that joined",
+		setup: setup{config: "- {name: g, comm: [g], expect: {min: 1}}", opts: withChildren},
+		first: []procfstree.Process{gWithCPU(1), helperChild},
+		steps: []step{
+			{nil, map[string]float64{seriesG("num_procs"): 2, seriesG("matched_procs"): 1}},
+		},
+	},
+	{
+		name:  "expect with a zombie",
+		setup: setup{config: "- {name: g, comm: [g], expect: {min: 1}}", opts: withChildren},
+		first: []procfstree.Process{gWithCPU(1)},
+		steps: []step{
+			{nil, map[string]float64{seriesG("matched_procs"): 1}},
+			{set(processG(func(p *procfstree.Process) { p.State = "Z" })), map[string]float64{seriesG("num_procs"): 1, seriesG("matched_procs"): 0}},
+		},
+	},
+	{
 		name:  "removed when empty",
 		setup: setup{config: groupG, opts: grouping.Options{RemoveEmpty: true}},
 		steps: []step{

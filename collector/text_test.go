@@ -82,7 +82,7 @@ func TestText(t *testing.T) {
 		WorstFDRatio: 1. / 3, SmapsAge: math.NaN(), OldestStart: 1_700_000_000,
 		Threads:    []grouping.ThreadName{{Name: special, Counters: usage, Counted: math.MaxUint16}},
 		WChans:     []grouping.WChan{{Name: special, Count: 3}},
-		Exits:      []grouping.ExitCount{{Reason: "killed", Code: "SIGKILL", Count: 1}},
+		Exits:      []grouping.ExitCount{{Reason: "killed", Code: "SIGKILL", Count: 2, Matched: 1}},
 		Unreadable: []grouping.UnreadableField{{Field: platform.FieldIO, Procs: 1}},
 	}}
 	check("special values and characters")
@@ -125,7 +125,7 @@ func TestTextAllocations(t *testing.T) {
 				Name: strconv.Itoa(i), ExitsKnown: true, Known: math.MaxUint16, Counted: math.MaxUint16, Procs: 1,
 				Threads: []grouping.ThreadName{{Name: "a", Counted: math.MaxUint16}, {Name: "b", Counted: math.MaxUint16}},
 				WChans:  []grouping.WChan{{Name: "do_poll", Count: 3}},
-				Exits:   []grouping.ExitCount{{Reason: "exited", Code: "0", Count: 1}},
+				Exits:   []grouping.ExitCount{{Reason: "exited", Code: "0", Count: 1, Matched: 1}},
 			})
 		}
 		return testing.AllocsPerRun(20, func() {

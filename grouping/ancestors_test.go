@@ -32,17 +32,17 @@ var ancestorCases = []ancestorCase{
 	{name: "live child and live grandparent", live: []platform.Sample{serviceSample, parentSample, childSample},
 		want: "service: 3s 3000B 30 switches, 2 started"},
 	{name: "exited child of a live parent", live: []platform.Sample{serviceSample}, exits: []platform.Exit{exitOf(childOf(5, childSample), 0)},
-		want: "service: 2s 2000B 20 switches, 1 started, exited/0 1"},
+		want: "service: 2s 2000B 20 switches, 1 started, exited/0 1 (0 matched)"},
 	{
 		name:  "exited child and exited parent",
 		live:  []platform.Sample{serviceSample},
 		exits: []platform.Exit{exitOf(childSample, 0), exitOf(parentSample, 0)},
-		want:  "service: 3s 3000B 30 switches, 2 started, exited/0 2",
+		want:  "service: 3s 3000B 30 switches, 2 started, exited/0 2 (0 matched)",
 	},
 	{
 		name:  "all exited",
 		exits: []platform.Exit{exitOf(childSample, 0), exitOf(parentSample, 0), exitOf(liveSample(5, young, "service", 1, 4), 0)},
-		want:  "service: 7s 7000B 70 switches, 3 started, exited/0 3",
+		want:  "service: 7s 7000B 70 switches, 3 started, exited/0 3 (1 matched)",
 	},
 	{name: "exited child of an unknown parent", exits: []platform.Exit{exitOf(childSample, 0)},
 		want: "service: 0s 0B 0 switches, 0 started", wantUnmatched: 2},
@@ -73,7 +73,7 @@ var ancestorCases = []ancestorCase{
 		name:  "exited child and parent, PID of the parent reused by a live process",
 		live:  []platform.Sample{serviceSample, liveSample(6, young+30, "x", 1, 0)},
 		exits: []platform.Exit{exitOf(parentSample, 0), exitOf(childSample, 0)},
-		want:  "service: 3s 3000B 30 switches, 2 started, exited/0 2",
+		want:  "service: 3s 3000B 30 switches, 2 started, exited/0 2 (0 matched)",
 	},
 }
 

@@ -9,13 +9,23 @@ import (
 
 // An ExitCount counts the processes of a group that exited with one status.
 type ExitCount struct {
-	Reason string // a reason of [platform.Exit.Reason]
-	Code   string // exit status, or name of the signal
-	Count  uint64
+	Reason  string // a reason of [platform.Exit.Reason]
+	Code    string // exit status, or name of the signal
+	Count   uint64
+	Matched uint64 // of Count, the processes that matched a rule and did not join the group of an ancestor
 }
 
 // An exitStatus is the key of an [ExitCount] in its group.
 type exitStatus struct{ reason, code string }
+
+// An exitCounter holds the counters of an [ExitCount].
+type exitCounter struct{ all, matched uint64 }
+
+// addExits adds the counters of n to the exits with one status.
+func (g *groupState) addExits(status exitStatus, n exitCounter) {
+	sum := g.exits[status]
+	g.exits[status] = exitCounter{sum.all + n.all, sum.matched + n.matched}
+}
 
 // An awaitedExit is a process that is gone and whose exit event, with its last
 // counters, has not arrived.
@@ -135,7 +145,11 @@ func (t *Tracker) accountExit(r *record, e *platform.Exit) {
 		return
 	}
 	reason, code := e.Reason()
-	r.group.exits[exitStatus{reason, code}]++
+	n := exitCounter{all: 1}
+	if r.state == stateMatched {
+		n.matched = 1
+	}
+	r.group.addExits(exitStatus{reason, code}, n)
 	if e.OOMKilled {
 		r.group.oomKills++
 	}
@@ -145,7 +159,7 @@ func (t *Tracker) accountExit(r *record, e *platform.Exit) {
 func (g *groupState) exitCounts() []ExitCount {
 	out := make([]ExitCount, 0, len(g.exits))
 	for status, n := range g.exits {
-		out = append(out, ExitCount{status.reason, status.code, n})
+		out = append(out, ExitCount{status.reason, status.code, n.all, n.matched})
 	}
 	slices.SortFunc(out, func(a, b ExitCount) int {
 		return cmp.Or(cmp.Compare(a.Reason, b.Reason), cmp.Compare(a.Code, b.Code))

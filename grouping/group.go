@@ -21,9 +21,13 @@ const (
 type Group struct {
 	Name   string
 	Labels []string // values of [Tracker.LabelNames]; read-only
-	Procs  int      // live processes
+	Procs  int      // processes, including zombies
 	Rule   *Rule    // that created it; nil for [OtherName], and after a reload
 	Expect *Expect  // expected number of processes, nil without
+
+	// Matched is the number of processes that match a rule themselves: without those
+	// that joined the group of an ancestor, and without zombies.
+	Matched int
 
 	GroupChanges uint64 // processes that joined from another group, or from none
 
@@ -114,7 +118,7 @@ type groupState struct {
 	counted          platform.Fields
 	threads          map[string]*namedThreads // by label
 	starts, oomKills uint64
-	exits            map[exitStatus]uint64
+	exits            map[exitStatus]exitCounter
 
 	gauges      Group   // computed at every update; its slices are reused
 	unreadable  [16]int // processes by bit of the field
@@ -141,7 +145,7 @@ func newGroup(m *Match) *groupState {
 	}
 	return &groupState{
 		name: m.Group, labels: m.Labels, key: GroupKey(m.Group, m.Labels),
-		threads: make(map[string]*namedThreads), exits: make(map[exitStatus]uint64),
+		threads: make(map[string]*namedThreads), exits: make(map[exitStatus]exitCounter),
 	}
 }
 

@@ -65,7 +65,7 @@ func (t *Tracker) mergeGroups(to, from *groupState) {
 	to.isOther = to.isOther || from.isOther
 	to.gauges.Procs += from.gauges.Procs
 	for status, n := range from.exits {
-		to.exits[status] += n
+		to.addExits(status, n)
 	}
 	t.limits.threadNames -= len(from.threads)
 	for _, tg := range from.threads {

@@ -24,7 +24,8 @@ func (m *model) checkGroups(groups []Group) error {
 		to.starts += g.starts
 		to.changes += g.groupChanges
 		for _, n := range g.exits {
-			to.exits += n
+			to.exits += n.all
+			to.matchedExits += n.matched
 		}
 		for _, tg := range g.threads {
 			to.threadCPU += tg.total.UserNanos + tg.total.SystemNanos
@@ -58,6 +59,7 @@ func (want *ledgerTotals) compare(name string, got *ledgerTotals) error {
 		{"ns of CPU of threads", got.threadCPU, want.threadCPU, want.missedThreadCPU},
 		{"starts", got.starts, want.starts, 0},
 		{"exits", got.exits, want.exits, 0},
+		{"exits of matched processes", got.matchedExits, want.matchedExits, 0},
 		{"group changes", got.changes, want.changes, 0},
 	} {
 		if c.got > c.want || c.got+c.missed < c.want {

@@ -66,7 +66,7 @@ type processLedger struct {
 type ledgerTotals struct {
 	cpu, faults, io, switches, threadCPU uint64
 	missedSwitches, missedThreadCPU      uint64 // that the Tracker may leave out
-	starts, exits, changes               uint64
+	starts, exits, matchedExits, changes uint64
 }
 
 // A modelLedger computes the expected counters from the events of a world. It takes from
@@ -363,6 +363,7 @@ func (l *modelLedger) observeMissing(live map[*modelProcess]bool) {
 // An exitResult says which group an exited process was in.
 type exitResult struct {
 	group   *groupState
+	matched bool // by a rule; false if the process joined the group of an ancestor
 	ignored bool // in no group, and none that an ancestor has
 	done    bool
 }
@@ -392,6 +393,9 @@ func (l *modelLedger) observeExits() {
 		l.observeUsage(p, nil, &s)
 		if !e.lost {
 			l.totals(g).exits++
+			if results[i].matched {
+				l.totals(g).matchedExits++
+			}
 		}
 	}
 }
@@ -403,7 +407,7 @@ func (l *modelLedger) exitByName(e *modelExit) exitResult {
 		pl.fromStart = p.Start >= l.began && p.Start > l.droppedStart
 	}
 	l.followGroup(p)
-	same := exitResult{pl.group, pl.group == nil && pl.state != stateUnmatched || e.lost, true}
+	same := exitResult{pl.group, pl.state == stateMatched, pl.group == nil && pl.state != stateUnmatched || e.lost, true}
 	if e.lost {
 		return same
 	}
@@ -421,7 +425,7 @@ func (l *modelLedger) exitByName(e *modelExit) exitResult {
 		if g == nil { // removed
 			g = newGroup(&m)
 		}
-		return exitResult{group: g, done: true}
+		return exitResult{group: g, matched: true, done: true}
 	case m.Rule != nil:
 		return exitResult{ignored: true, done: true}
 	case pl.state == stateInherited:

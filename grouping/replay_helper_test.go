@@ -119,6 +119,9 @@ func usageOf(groups []Group) (out string) {
 		}
 		for _, e := range g.Exits {
 			out += fmt.Sprintf(", %s/%s %d", e.Reason, e.Code, e.Count)
+			if e.Matched < e.Count {
+				out += fmt.Sprintf(" (%d matched)", e.Matched)
+			}
 		}
 	}
 	return out

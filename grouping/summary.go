@@ -32,7 +32,7 @@ func (t *Tracker) summarize() []Group {
 		if s.Unreadable != 0 && !notReached {
 			partial++
 		}
-		r.group.addSample(s)
+		r.group.addSample(r, s)
 	}
 	t.health.setReads(&t.snap, hidden, partial)
 	t.updateEmpty()
@@ -80,9 +80,12 @@ func (t *Tracker) copyGroups() []Group {
 }
 
 // addSample adds the gauges of a process.
-func (g *groupState) addSample(s *platform.Sample) {
+func (g *groupState) addSample(r *record, s *platform.Sample) {
 	v := &g.gauges
 	v.Procs++
+	if r.state == stateMatched && !isZombie(s) {
+		v.Matched++
+	}
 	known := s.Have
 	if known&platform.FieldFDs == 0 {
 		known &^= platform.FieldFDLimit // a limit is of no use without the number of descriptors
@@ -141,6 +144,10 @@ func (g *groupState) addFDs(s *platform.Sample) {
 		g.gauges.WorstFDRatio = max(g.gauges.WorstFDRatio, float64(s.FDs)/float64(s.FDLimit))
 	}
 }
+
+// isZombie reports whether all threads of a process have exited. A process whose main
+// thread has exited has the state of a zombie too, but still has other threads.
+func isZombie(s *platform.Sample) bool { return s.State == 'Z' && s.Threads <= 1 }
 
 // stateIndex returns the index in [Group.States] of a state of /proc/PID/stat.
 func stateIndex(state byte) int {

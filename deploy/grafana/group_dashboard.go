@@ -43,8 +43,8 @@ func (d *Dashboard) groupOverview() {
 	}, -1)
 	d.stat(panelSpec{
 		title: "Failed in the last hour", unit: "short",
-		description: "Exits with a status other than 0 or by a signal. Only with the source bpf.",
-		queries:     []query{{promql(`sum(increase(namedprocess_namegroup_exits_total{G,code!="0"}[1h])) or vector(0)`), "failed"}},
+		description: "Exits with a status other than 0 or by a signal, without children that joined the group. Only with the source bpf.",
+		queries:     []query{{promql(`sum(increase(namedprocess_namegroup_matched_exits_total{G,code!="0"}[1h])) or vector(0)`), "failed"}},
 	}, 1)
 }
 

@@ -138,9 +138,10 @@ func (d *Dashboard) overviewExits() {
 	})
 	d.stack(panelSpec{
 		title: "Processes that failed", unit: "short",
-		description: "Exits with a status other than 0 or by a signal in the last ten minutes. Only with the source bpf.",
+		description: "Exits with a status other than 0 or by a signal in the last ten minutes, " +
+			"without children that joined the group. Only with the source bpf.",
 		queries: []query{{
-			promql(`topk(10, sum by (groupname, reason, code) (increase(namedprocess_namegroup_exits_total{G,code!="0"}[10m])))`),
+			promql(`topk(10, sum by (groupname, reason, code) (increase(namedprocess_namegroup_matched_exits_total{G,code!="0"}[10m])))`),
 			"{{groupname}} {{reason}} {{code}}",
 		}},
 	})
@@ -171,9 +172,9 @@ func (d *Dashboard) overviewLimits() {
 	})
 	d.table(panelSpec{
 		title: "Expected processes", unit: "short", width: 8, height: 8,
-		description: "Groups whose rule has expect.",
+		description: "Groups whose rule has expect: processes that match the rule, without zombies.",
 	},
-		column{promql(`namedprocess_namegroup_num_procs{G} and ignoring (bound) namedprocess_namegroup_expected_procs{G}`), "Processes", "short"},
+		column{promql(`namedprocess_namegroup_matched_procs{G}`), "Processes", "short"},
 		column{promql(`max without (bound) (namedprocess_namegroup_expected_procs{G,bound="min"})`), "At least", "short"},
 		column{promql(`max without (bound) (namedprocess_namegroup_expected_procs{G,bound="max"})`), "At most", "short"})
 }

@@ -173,7 +173,7 @@ func (s *recording) addDetail(out *Group, g *grouping.Group) {
 		out.ExitCodes = append(out.ExitCodes, ExitCode{Reason: e.Reason, Code: e.Code, Count: e.Count})
 	}
 	if g.Expect != nil {
-		out.ExpectedMin = &g.Expect.Min
+		out.ExpectedMin, out.Matched = &g.Expect.Min, &g.Matched
 		if g.Expect.Max >= 0 {
 			out.ExpectedMax = &g.Expect.Max
 		}

@@ -106,6 +106,7 @@ type Group struct {
 	ExitCodes   []ExitCode     `json:"exits,omitempty"`
 	ExpectedMin *int           `json:"expected_min_procs,omitempty"`
 	ExpectedMax *int           `json:"expected_max_procs,omitempty"`
+	Matched     *int           `json:"matched_procs,omitempty"` // processes to compare with the bounds
 }
 
 // A Rule identifies the rule that created a group.

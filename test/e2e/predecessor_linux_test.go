@@ -261,8 +261,8 @@ func (p *peerTest) compare(also []difference) {
 
 // familiesOfThisExporter are the families that the predecessor does not have.
 var familiesOfThisExporter = []string{
-	"unreadable_procs", "smaps_age_seconds", "group_changes_total", "expected_procs",
-	"starts_total", "exits_total", "oom_kills_total", "cpu_wait_seconds_total", "block_io_wait_seconds_total",
+	"unreadable_procs", "smaps_age_seconds", "group_changes_total", "expected_procs", "matched_procs",
+	"starts_total", "exits_total", "matched_exits_total", "oom_kills_total", "cpu_wait_seconds_total", "block_io_wait_seconds_total",
 }
 
 // residentTolerance returns the largest difference of the resident memory of a group in bytes. The

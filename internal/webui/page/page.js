@@ -267,7 +267,7 @@ async function showDetail() {
     if (g.labels) parts.push(cell('h3', Object.entries(g.labels).map(([k, v]) => `${k}=${v}`).join(' ')));
     parts.push(cell('p', g.rule ? `Rule ${ruleText(g.rule)}` : 'No rule of the current configuration created this group.'));
     if (g.expected_min_procs !== undefined) {
-      parts.push(cell('p', `${g.num_procs} processes, expected ${g.expected_min_procs} to ${g.expected_max_procs ?? 'any number'}`));
+      parts.push(cell('p', `${g.matched_procs} matching processes, expected ${g.expected_min_procs} to ${g.expected_max_procs ?? 'any number'}`));
     }
     const limit = g.worst_fd_ratio === undefined ? unknown : `${percent(g.worst_fd_ratio)} of its limit`;
     const files = g.open_filedesc === undefined ? unknown : count(g.open_filedesc);
