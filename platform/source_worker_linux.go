@@ -286,8 +286,12 @@ func (w *worker) complete(snap *Snapshot, from int) {
 		}
 		found, _ := w.sample(prev.PID, prev.state.inode, prev)
 		same := found && w.read.sample.ID == prev.ID
-		// The next walk compares with the time of the walk, not with that of this call.
-		w.read.sample.Idle, w.read.sample.state.activity.marker = prev.Idle, prev.state.activity.marker
+		// The next walk compares with the time of the walk, not with that of this call. A
+		// marker of 0 makes it read again what was unreadable.
+		w.read.sample.Idle = prev.Idle
+		if marker := &w.read.sample.state.activity.marker; *marker != 0 {
+			*marker = prev.state.activity.marker
+		}
 		if !w.commit(i+1, func() {
 			if same {
 				w.src.states.store(i, &w.read.sample)
