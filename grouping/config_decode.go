@@ -21,14 +21,27 @@ const maxCommBytes = 15
 // one megabyte can take seconds.
 const maxRegexpBytes = 1 << 17
 
+// instructionBytes is the approximate memory for an instruction of an expression.
+const instructionBytes = 100
+
+// The cost of a configuration is limited. In the worst case each rule is compared with each
+// new process.
+const (
+	maxRules         = 10_000
+	maxInstructions  = 200_000 // of all expressions of a file
+	slowRules        = 2_000   // above this number a warning is shown
+	slowInstructions = 100_000 // above this number a warning is shown
+)
+
 // A decoder converts the nodes of a YAML file to rules. It does not unmarshal into
 // structs, which would lose line numbers and unknown keys.
 type decoder struct {
-	path        string
-	nodes       int                               // number of decoded nodes
-	expressions map[string]*expression.Expression // parsed once each, because aliases can repeat them
-	warnings    []Warning
-	warned      map[Warning]bool
+	path         string
+	nodes        int                               // number of decoded nodes
+	expressions  map[string]*expression.Expression // parsed once each, because aliases can repeat them
+	instructions int                               // of all expressions
+	warnings     []Warning
+	warned       map[Warning]bool
 }
 
 // decode returns the rules of the first document in text.
@@ -52,13 +65,26 @@ func (d *decoder) decode(text []byte) ([]*Rule, error) {
 		return nil, d.fail(list, nil, "process_names is %s, not a list; begin each rule with \"- \"", kindOf(list))
 	}
 	var rules []*Rule
-	for _, item := range list.Content {
+	for i, item := range list.Content {
+		if i == maxRules {
+			return nil, d.fail(item, nil, "the file has %d rules, the maximum is %d; merge rules of one name, or use a template as the name",
+				len(list.Content), maxRules)
+		}
 		r, err := d.rule(item)
 		if err != nil {
 			return nil, err
 		}
 		r.Position = len(rules) + 1
 		rules = append(rules, r)
+	}
+	if n := len(rules); n > slowRules {
+		d.warn(list.Content[slowRules], "the file has %d rules, and each new process is compared with all of them; "+
+			"merge rules of one name, or use a template as the name, to have at most %d", n, slowRules)
+	}
+	if d.instructions > slowInstructions {
+		d.warn(list, "the regular expressions of the file have %d instructions, which can use %d MiB of memory; "+
+			"shorten repetitions such as {1000}, or replace long lists of alternatives by one pattern",
+			d.instructions, d.instructions*instructionBytes>>20)
 	}
 	d.warnUnreachable(rules)
 	return rules, nil
@@ -263,6 +289,10 @@ func (d *decoder) expression(n *yaml.Node, key, expr string) (*expression.Expres
 	x, err := expression.Parse(expr)
 	if err != nil {
 		return nil, d.fail(n, err, "bad %s regex %q: %v%s", key, expr, err, regexpHint(expr))
+	}
+	if d.instructions += x.Instructions(); d.instructions > maxInstructions {
+		return nil, d.fail(n, nil, "the regular expressions of the file up to this %s have %d instructions, the maximum is %d; "+
+			"shorten repetitions such as {1000}, or replace long lists of alternatives by one pattern", key, d.instructions, maxInstructions)
 	}
 	d.expressions[expr] = x
 	return x, nil

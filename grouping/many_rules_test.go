@@ -41,3 +41,38 @@ func BenchmarkParseManyRules(b *testing.B) {
 		}
 	}
 }
+
+// TestConfigCost checks that expensive files are refused or cause a warning, with the line
+// and the remedy.
+func TestConfigCost(t *testing.T) {
+	classes := func(count int) []byte {
+		return []byte("process_names:\n- {name: a, comm: a}\n- name: b\n  cmdline:\n" + strings.Repeat("  - '[a-z]{500}[0-9]{500}'\n", 2) +
+			"  - '" + strings.Repeat("[a-z]{1000}", count) + "'\n")
+	}
+	tests := []struct {
+		name string
+		text []byte
+		want string // of the error or of the warning, "" if there is none
+	}{
+		{"few rules", manyRules(slowRules), ""},
+		{"many rules", manyRules(slowRules + 1), "c.yml:2002:3: the file has 2001 rules, and each new process is compared with all of them; merge rules"},
+		{"too many rules", manyRules(maxRules + 1), "c.yml:10002:3: the file has 10001 rules, the maximum is 10000; merge rules"},
+		{"large expression", classes(50), ""},
+		{"slow expression", classes(150), "c.yml:2:1: the regular expressions of the file have 151"},
+		{"too large expression", classes(300), "c.yml:7:5: the regular expressions of the file up to this cmdline have 301"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			got := ""
+			c, err := Parse("c.yml", tt.text)
+			if err != nil {
+				got = err.Error()
+			} else if w := c.Warnings(); len(w) > 0 {
+				got = w[0].String()
+			}
+			if !strings.HasPrefix(got, tt.want) || (got == "") != (tt.want == "") {
+				t.Errorf("got %q, want %q", got, tt.want)
+			}
+		})
+	}
+}

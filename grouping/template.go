@@ -101,6 +101,10 @@ func (c *candidate) templateData() *templateData {
 
 // parseTemplate parses a template and determines which identity fields it reads.
 func parseTemplate(text string) (*nameTemplate, error) {
+	if !strings.Contains(text, "{{") { // costs a tenth of the memory of a template
+		part := func(*candidate) string { return text }
+		return &nameTemplate{text: groupName(text), static: true, parts: []namePart{part}, simple: true}, nil
+	}
 	tmpl, err := template.New("name").Funcs(boundedFuncs()).Funcs(templateFuncs()).Parse(text)
 	if err != nil {
 		return nil, err

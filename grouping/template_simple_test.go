@@ -3,6 +3,7 @@ package grouping
 import (
 	"strings"
 	"testing"
+	"text/template"
 
 	"github.com/seed57308aee/process_exporter/platform"
 )
@@ -64,7 +65,9 @@ func TestSimpleTemplates(t *testing.T) {
 				t.Fatalf("got simple %v, want %v", tmpl.simple, tt.simple)
 			}
 			other := *tmpl
-			other.simple = false
+			if other.simple = false; other.tmpl == nil { // a template without actions is not parsed
+				other.tmpl = template.Must(template.New("name").Parse(tt.text))
+			}
 			for name, s := range simpleCandidates() {
 				got, want := tmpl.group(s), other.group(s)
 				if got.Group != want.Group || got.TemplateFailed != want.TemplateFailed {

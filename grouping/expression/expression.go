@@ -98,7 +98,7 @@ func instructions(re *syntax.Regexp) int {
 	case syntax.OpAlternate:
 		n += len(re.Sub) - 1
 	case syntax.OpRepeat:
-		n = (n + 1) * max(re.Min, re.Max, 1)
+		n = 1 + n*max(re.Min, re.Max, 1)
 	case syntax.OpCapture:
 		n += 2
 	default:
