@@ -36,7 +36,7 @@ type procfsSource struct {
 	listed    []procfs.Entry // parallel to pids
 	resumePID int            // PID at which the deadline ended the last walk, 0 if it did not
 	idle      *worker        // worker for the next call, nil after one was abandoned
-	users     host.UserNames
+	users     *host.Passwd
 	seed      maphash.Seed // of all hashes that are compared
 
 	lastFingerprints  []uint64 // copy of the argument of Fingerprints
@@ -59,6 +59,7 @@ func openProcfs(o Options) (*procfsSource, error) {
 	s := &procfsSource{
 		mount: mount,
 		clock: host.NewClock(mount),
+		users: host.OpenPasswd(host.PasswdPath),
 
 		reader:      procfs.NewReader(mount),
 		smapsBudget: o.SmapsBudget,
@@ -85,7 +86,10 @@ func (s *procfsSource) Kind() (Kind, error) { return KindProcfs, s.bpfError }
 func (s *procfsSource) ExitsReady() <-chan struct{} { return nil }
 
 // Close implements Source.
-func (s *procfsSource) Close() error { return s.mount.Close() }
+func (s *procfsSource) Close() error {
+	s.users.Close()
+	return s.mount.Close()
+}
 
 // worker returns a worker, or nil if too many reads block already.
 func (s *procfsSource) worker() *worker {
@@ -98,9 +102,10 @@ func (s *procfsSource) worker() *worker {
 	return s.idle
 }
 
-// startClock sets the start time of a walk.
+// startClock sets the start time of a walk, and refreshes the user names.
 func (s *procfsSource) startClock(snap *Snapshot) {
-	s.clock.Update(s.reader)
+	s.users.Refresh()
+	s.clock.Update()
 	snap.BootTime, snap.TicksPerSecond, snap.Now = s.clock.BootTime(), s.clock.TicksPerSecond(), s.clock.Now(s.reader)
 }
 

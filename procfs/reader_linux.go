@@ -176,10 +176,11 @@ func (r *Reader) CloseTasks() {
 // descriptors or arguments, but /proc/PID/task/TID of a live thread does.
 func (r *Reader) ReadViaThread(pid, tid int) { r.viaPID, r.viaTID = pid, tid }
 
-// ReadHost returns the text of /proc/file, such as uptime.
+// ReadHost returns the text of /proc/file, such as uptime. A FIFO in place of the
+// file is empty.
 func (r *Reader) ReadHost(file string) ([]byte, error) {
 	r.setHostPath(file)
-	text, errno := r.readFile(wholeFile)
+	text, errno := r.readFile(hostFile)
 	if errno != 0 {
 		return nil, &ReadError{File: file, Err: errno}
 	}
@@ -269,6 +270,7 @@ const (
 	singleRecord extent = iota // a file that one read returns completely
 	wholeFile                  // until read returns 0 bytes; at most maxFile, more is an error
 	filePrefix                 // at most maxPrefix, more is ignored
+	hostFile                   // as wholeFile, and a FIFO does not block
 )
 
 // readFile reads the file at r.path. A single-record file needs no second read
@@ -279,7 +281,11 @@ func (r *Reader) readFile(part extent) ([]byte, syscall.Errno) {
 	if len(r.buf) > maxKeptBuffer {
 		r.buf = make([]byte, maxKeptBuffer)
 	}
-	fd, errno := r.open(unix.O_RDONLY | unix.O_CLOEXEC)
+	flags := unix.O_RDONLY | unix.O_CLOEXEC
+	if part == hostFile {
+		flags |= unix.O_NONBLOCK
+	}
+	fd, errno := r.open(flags)
 	if errno != 0 {
 		return nil, errno
 	}

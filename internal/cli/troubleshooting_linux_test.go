@@ -151,7 +151,7 @@ var problems = []problem{
 		config:  "process_names:\n- name: '{{.Comm}} of {{.Username}}'\n  user: shop\n",
 		procs:   javaProcess(),
 		args:    explain("800"),
-		remedy: "The user is not in the `/etc/passwd` of the exporter, for example in a container. " +
+		remedy: "The user is not in the `/etc/passwd` of the exporter, for example in a container or with LDAP or SSSD. " +
 			"Mount the file of the host, or select by number: `user: '4077'`.",
 	},
 	{

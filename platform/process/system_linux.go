@@ -83,7 +83,7 @@ func (l *linuxSystem) bootTime() (time.Time, error) {
 	defer l.end()
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.clock.Update(l.reader)
+	l.clock.Update()
 	return l.clock.BootTime(), nil
 }
 

@@ -50,6 +50,9 @@ func TestEnvironments(t *testing.T) {
 		{"a user namespace", ":", "unshare -U ", "/proc", []string{whole, sleeper, procfsOnly}, nil},
 		{"root of a user namespace", ":", "unshare -U -r ", "/proc", []string{whole, sleeper, procfsOnly}, nil},
 		{"a control group namespace", ":", "unshare -C ", "/proc", []string{whole, sleeper}, nil},
+		// As with LXCFS or a file server that does not respond. Opening a FIFO blocks.
+		{"blocked files of the host", "mkfifo $1/f; for f in /proc/stat /proc/uptime /etc/passwd; do mount --bind $1/f $f; done", "", "/proc",
+			[]string{whole, sleeper}, nil},
 		{"a time namespace", ":", "unshare --time --boottime 100000 ", "/proc", []string{whole, sleeper}, nil},
 	}
 	startIdleProcess(t, "sleeper")

@@ -8,6 +8,10 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/seed57308aee/process_exporter/test/procfstree"
 )
 
 // TestUnprivilegedExporter runs the exporter as a user that is not root. It omits unreadable data and
@@ -33,6 +37,31 @@ func TestUnprivilegedExporter(t *testing.T) {
 	}
 	if count == 0 || count > 2 {
 		t.Errorf("got the missing capabilities in %d lines, want one or two:\n%s", count, strings.Join(r.Log(), "\n"))
+	}
+}
+
+// TestBlockedFileUnprivileged has a file below --procfs that blocks, beside an exporter that is not
+// root and, in its sandbox, not dumpable. The other processes must be in the response.
+func TestBlockedFileUnprivileged(t *testing.T) {
+	requireLinux(t)
+	if os.Getuid() != 0 {
+		t.Skip("requires root: changes the user")
+	}
+	tree := procfstree.New(t, 1000)
+	for pid := 10; pid < 20; pid++ {
+		tree.Set(procfstree.Process{PID: pid, Comm: "p", Args: []string{"x"}, Start: 5})
+	}
+	path := filepath.Join(tree.Root, "15", "stat")
+	if err := errors.Join(os.Remove(path), unix.Mkfifo(path, 0o644)); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := exec.Command("chmod", "-R", "a+rX", filepath.Dir(tree.Root)).CombinedOutput(); err != nil {
+		t.Fatalf("chmod: %v: %s", err, out)
+	}
+	r := startAs(t, unprivileged(), "--source=procfs", "--procfs", tree.Root)
+	if series, _ := parseMetrics(t, r.Scrape()); series[`namedprocess_namegroup_num_procs{groupname="p"}`] != 9 ||
+		series["namedprocess_exporter_unresponsive_processes{}"] != 1 || series["namedprocess_exporter_scrape_partial{}"] != 0 {
+		t.Errorf("got %v, want 9 processes of group p, 1 unresponsive process and a complete scrape", series)
 	}
 }
 

@@ -23,7 +23,7 @@ type Clock struct {
 	real   bool // the mount is procfs of this machine, so system clocks apply
 	hz     uint64
 	boot   time.Time
-	offset time.Duration // CLOCK_REALTIME - CLOCK_BOOTTIME when boot was read
+	offset time.Duration // CLOCK_REALTIME - CLOCK_BOOTTIME when boot was set
 
 	gettime func(id int32) time.Duration // clock_gettime(2)
 }
@@ -32,7 +32,11 @@ type Clock struct {
 func NewClock(m *procfs.Mount) Clock {
 	c := Clock{real: m.IsProcfs(), hz: TicksPerSecond(), gettime: GetTime}
 	c.offset = c.wallClockOffset()
-	c.readBootTime(procfs.NewReader(m))
+	if c.real {
+		c.setBootTime()
+	} else {
+		c.readBootTime(procfs.NewReader(m))
+	}
 	return c
 }
 
@@ -52,8 +56,15 @@ func GetTime(id int32) time.Duration {
 	return time.Duration(t.Nano())
 }
 
-// readBootTime reads the boot time from /proc/stat, which other tools show too.
-// If that file is hidden (subset=pid), it computes the boot time from the clocks.
+// setBootTime computes the boot time from the clocks. It has the value of btime in
+// /proc/stat, which LXCFS can replace by a file that blocks, or that has the boot
+// time of a container beside start times since the boot of the machine.
+func (c *Clock) setBootTime() {
+	c.boot = time.Unix(0, int64(c.offset)).Truncate(time.Second).UTC()
+}
+
+// readBootTime reads the boot time from the copy of /proc/stat in a directory that
+// is not the process file system. Without such a file, it computes the boot time.
 func (c *Clock) readBootTime(r *procfs.Reader) {
 	if text, err := r.ReadHost("stat"); err == nil {
 		if seconds, err := procfs.ParseBootTime(text); err == nil {
@@ -61,15 +72,15 @@ func (c *Clock) readBootTime(r *procfs.Reader) {
 			return
 		}
 	}
-	c.boot = time.Unix(0, int64(c.offset)).Truncate(time.Second).UTC()
+	c.setBootTime()
 }
 
-// Update reads the boot time again if the wall clock has stepped by more than a
-// second since the last read.
-func (c *Clock) Update(r *procfs.Reader) {
+// Update sets the boot time again if the wall clock has stepped by more than a
+// second since the last time.
+func (c *Clock) Update() {
 	if offset := c.wallClockOffset(); c.real && (offset-c.offset).Abs() > maxClockStep {
 		c.offset = offset
-		c.readBootTime(r)
+		c.setBootTime()
 	}
 }
 
