@@ -4,7 +4,7 @@
 // per thread: no file is opened and no number is formatted or parsed. Tracepoint programs
 // report the exit and the final counters of each process, however short it lived.
 //
-// The package requires Linux 5.17 with BTF, and CAP_BPF and CAP_PERFMON (or
+// The package requires Linux 5.10 with BTF, and CAP_BPF and CAP_PERFMON (or
 // CAP_SYS_ADMIN) while it loads the programs. The programs stay attached while the file
 // descriptors of a [Programs] are open: they end with the process.
 //

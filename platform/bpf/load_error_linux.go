@@ -42,15 +42,15 @@ func IsDenied(err error) bool {
 // A kernelProbe answers why the kernel does not load the programs. Tests replace its fields.
 type kernelProbe struct {
 	memlock     error        // of the attempt to raise RLIMIT_MEMLOCK
-	haveLoop    func() error // matches ErrNotSupported without bpf_loop, which Linux 5.17 added
+	haveVersion func() error // matches ErrNotSupported before Linux 5.10
 	haveReads   func() error // of bpf_probe_read: EPERM without capabilities, ErrNotSupported in lockdown
 	jitDisabled func() bool
 }
 
 func newKernelProbe(memlock error) kernelProbe {
 	return kernelProbe{
-		memlock:  memlock,
-		haveLoop: haveLoopHelper,
+		memlock:     memlock,
+		haveVersion: haveHelperOf510,
 		// If the kernel lacks bpf_probe_read_kernel, cilium/ebpf replaces it by bpf_probe_read
 		// and does not find it in the verifier log. Lockdown denies both.
 		haveReads:   func() error { return features.HaveProgramHelper(ebpf.Kprobe, asm.FnProbeRead) },
@@ -58,9 +58,10 @@ func newKernelProbe(memlock error) kernelProbe {
 	}
 }
 
-// haveLoopHelper returns an error that matches [ebpf.ErrNotSupported] if the kernel
-// lacks the helper bpf_loop, which Linux 5.17 added.
-func haveLoopHelper() error { return features.HaveProgramHelper(ebpf.SocketFilter, asm.FnLoop) }
+// haveHelperOf510 returns an error that matches [ebpf.ErrNotSupported] if the kernel lacks
+// the helper bpf_per_cpu_ptr, which Linux 5.10 added. The programs are not tested on older
+// kernels.
+func haveHelperOf510() error { return features.HaveProgramHelper(ebpf.SocketFilter, asm.FnPerCpuPtr) }
 
 // jitDisabled reports whether the file of the sysctl net.core.bpf_jit_enable contains 0.
 func jitDisabled(path string) bool {
@@ -76,8 +77,8 @@ func (k kernelProbe) explain(err error) error {
 		return fmt.Errorf("bpf: load: %w", syscall.EPERM)
 	case errors.Is(reads, ebpf.ErrNotSupported):
 		return fmt.Errorf("bpf: load: %w", ErrLockedDown)
-	case errors.Is(k.haveLoop(), ebpf.ErrNotSupported):
-		return fmt.Errorf("bpf: load: requires Linux 5.17 or later: the kernel lacks bpf_loop: %w", ebpf.ErrNotSupported)
+	case errors.Is(k.haveVersion(), ebpf.ErrNotSupported):
+		return fmt.Errorf("bpf: load: requires Linux 5.10 or later: %w", ebpf.ErrNotSupported)
 	}
 	var rejected *ebpf.VerifierError
 	switch isVerifier := errors.As(err, &rejected); {

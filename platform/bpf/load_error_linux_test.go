@@ -12,44 +12,45 @@ import (
 	"testing"
 
 	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/asm"
 )
 
 // TestLoadErrorReason checks the reason of a failed load for each answer of the kernel.
 func TestLoadErrorReason(t *testing.T) {
 	unsupported := fmt.Errorf("probe: %w", ebpf.ErrNotSupported)
 	denied := fmt.Errorf("map create: %w (MEMLOCK may be too low, consider rlimit.RemoveMemlock)", syscall.EPERM)
-	verifier := fmt.Errorf("program p: %w", &ebpf.VerifierError{Cause: syscall.EINVAL, Log: []string{"invalid func unknown#181"}})
+	verifier := fmt.Errorf("program p: %w", &ebpf.VerifierError{Cause: syscall.EINVAL, Log: []string{"invalid func unknown#153"}})
 	noJIT := fmt.Errorf("program p: load program: %w", syscall.Errno(524)) // ENOTSUPP
 	tests := []struct {
 		name               string
 		err                error
 		memlock            error
-		loop, reads        error
+		version, reads     error
 		jitDisabled        bool
 		want               string
 		is, isNot          error
 		denied, isRejected bool
 	}{
-		{name: "no capability", err: denied, memlock: syscall.EPERM, loop: unsupported, reads: syscall.EPERM,
+		{name: "no capability", err: denied, memlock: syscall.EPERM, version: unsupported, reads: syscall.EPERM,
 			want: "bpf: load: operation not permitted", denied: true},
-		{name: "Linux 5.10 with capabilities", err: denied, memlock: syscall.EPERM, loop: unsupported,
-			want: "requires Linux 5.17 or later", is: ebpf.ErrNotSupported},
+		{name: "Linux 5.9 with capabilities", err: denied, memlock: syscall.EPERM, version: unsupported,
+			want: "requires Linux 5.10 or later", is: ebpf.ErrNotSupported},
 		{name: "locked memory", err: denied, memlock: syscall.EPERM, want: "LimitMEMLOCK=infinity"},
 		{name: "denied for another reason", err: denied, want: "bpf: load: operation not permitted", denied: true},
-		{name: "no bpf_loop", err: verifier, loop: unsupported, want: "the kernel lacks bpf_loop", is: ebpf.ErrNotSupported},
+		{name: "Linux 5.9", err: verifier, version: unsupported, want: "requires Linux 5.10 or later", is: ebpf.ErrNotSupported},
 		{name: "lockdown", err: verifier, reads: unsupported, want: "lockdown mode confidentiality",
 			is: ErrLockedDown, isNot: ebpf.ErrNotSupported},
-		{name: "lockdown of an old kernel", err: verifier, loop: unsupported, reads: unsupported, want: "lockdown", is: ErrLockedDown},
+		{name: "lockdown of an old kernel", err: verifier, version: unsupported, reads: unsupported, want: "lockdown", is: ErrLockedDown},
 		{name: "no JIT, verifier", err: verifier, jitDisabled: true, want: "net.core.bpf_jit_enable to 1"},
 		{name: "no JIT, after the verifier", err: noJIT, jitDisabled: true, want: "net.core.bpf_jit_enable to 1"},
-		{name: "rejected", err: verifier, want: "invalid func unknown#181", isRejected: true},
+		{name: "rejected", err: verifier, want: "invalid func unknown#153", isRejected: true},
 		{name: "other", err: syscall.ENOMEM, want: "cannot allocate memory", is: syscall.ENOMEM},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			k := kernelProbe{
 				memlock:     tt.memlock,
-				haveLoop:    func() error { return tt.loop },
+				haveVersion: func() error { return tt.version },
 				haveReads:   func() error { return tt.reads },
 				jitDisabled: func() bool { return tt.jitDisabled },
 			}
@@ -72,8 +73,8 @@ func TestLoadErrorReason(t *testing.T) {
 func TestKernelProbe(t *testing.T) {
 	loadOrSkip(t, Options{})
 	k := newKernelProbe(nil)
-	if loop, reads := k.haveLoop(), k.haveReads(); loop != nil || reads != nil || k.jitDisabled() {
-		t.Errorf("got %v for bpf_loop, %v for bpf_probe_read, JIT disabled %v; want none", loop, reads, k.jitDisabled())
+	if version, reads := k.haveVersion(), k.haveReads(); version != nil || reads != nil || k.jitDisabled() {
+		t.Errorf("got %v for the version, %v for bpf_probe_read, JIT disabled %v; want none", version, reads, k.jitDisabled())
 	}
 }
 
@@ -89,5 +90,23 @@ func TestJITDisabled(t *testing.T) {
 	}
 	if jitDisabled(filepath.Join(t.TempDir(), "missing")) {
 		t.Error("got true without the file, want false")
+	}
+}
+
+// TestHelpersOf510 checks that the programs call only helpers of Linux 5.10 and one that
+// runs only on kernels with per-CPU RSS counters.
+func TestHelpersOf510(t *testing.T) {
+	spec, err := loadTasks()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, program := range spec.Programs {
+		for i, ins := range program.Instructions {
+			helper := asm.BuiltinFunc(ins.Constant)
+			newer := ins.IsBuiltinCall() && helper > asm.FnRedirectPeer && helper != asm.FnMapLookupPercpuElem
+			if newer || ins.OpCode.IsDWordLoad() && ins.Src == asm.PseudoFunc {
+				t.Errorf("%s, instruction %d: got %v, want a helper of Linux 5.10", name, i, ins)
+			}
+		}
 	}
 }
