@@ -139,6 +139,9 @@ func (d *decoder) rule(n *yaml.Node) (*Rule, error) {
 		}
 		r.selectors = append(r.selectors, &notSelector{negated})
 	}
+	if unknown := firstUnknownKey(n, keyNames(ruleKeys)); len(r.selectors) == 0 && unknown != nil {
+		return nil, d.fail(unknown, nil, "%s", unknownKeyText(unknown.Value, keyNames(ruleKeys)))
+	}
 	if len(r.selectors) == 0 {
 		return nil, d.fail(at, nil, "the rule has no selector; give it comm, exe or cmdline, such as cmdline: ['.+']")
 	}

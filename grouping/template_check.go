@@ -1,10 +1,13 @@
 package grouping
 
 import (
+	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
 
+	"github.com/seed57308aee/process_exporter/grouping/nearest"
 	"github.com/seed57308aee/process_exporter/platform"
 )
 
@@ -20,11 +23,44 @@ func (t *nameTemplate) check(r *Rule) string {
 	name, err := t.execute(sampleProcess(r))
 	switch {
 	case err != nil:
-		return "fails: " + err.Error()
+		return "fails: " + templateErrorText(err)
 	case strings.Contains(name, "<no value>"):
 		return "prints <no value>; define every name in .Matches as (?P<name>...) in cmdline"
 	}
 	return ""
+}
+
+// unknownField matches the error of package text/template about a field that does
+// not exist.
+var unknownField = regexp.MustCompile(`can't evaluate field (\w+) in type \*grouping\.templateData$`)
+
+// templateErrorText describes the error of a template, with the field that is most
+// likely meant by an unknown one.
+func templateErrorText(err error) string {
+	m := unknownField.FindStringSubmatch(err.Error())
+	if m == nil {
+		return err.Error()
+	}
+	known := templateFieldNames()
+	if field, ok := nearest.Nearest(m[1], known); ok {
+		return "no field ." + m[1] + ", did you mean ." + field + "?"
+	}
+	return "no field ." + m[1] + "; the fields are ." + strings.Join(known, ", .")
+}
+
+// templateFieldNames returns the names of the fields of templates, sorted.
+func templateFieldNames() (names []string) {
+	typ := reflect.TypeFor[*templateData]()
+	for _, f := range reflect.VisibleFields(typ.Elem()) {
+		if f.IsExported() {
+			names = append(names, f.Name)
+		}
+	}
+	for i := range typ.NumMethod() {
+		names = append(names, typ.Method(i).Name)
+	}
+	slices.Sort(names)
+	return names
 }
 
 // sampleProcess returns a process with every field that r can read.

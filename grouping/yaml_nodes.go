@@ -103,11 +103,29 @@ func (d *decoder) unknownKey(at *yaml.Node, key string, known []string) {
 	if known == nil || strings.HasPrefix(key, "x-") { // without known keys any key is valid
 		return
 	}
-	if k, ok := nearest.Nearest(key, known); ok {
-		d.warn(at, "unknown key %q, did you mean %q?", key, k)
-		return
+	d.warn(at, "%s", unknownKeyText(key, known))
+}
+
+// unknownKeyText returns the message about an unknown key, with the key that is
+// most likely meant. "command" can mean two keys.
+func unknownKeyText(key string, known []string) string {
+	if slices.Contains(known, "cmdline") && nearest.Distance(key[:min(len(key), 16)], "command") <= 2 {
+		return fmt.Sprintf("unknown key %q, did you mean comm or cmdline?", key)
 	}
-	d.warn(at, "unknown key %q; the keys here are %s", key, strings.Join(known, ", "))
+	if k, ok := nearest.Nearest(key, known); ok {
+		return fmt.Sprintf("unknown key %q, did you mean %q?", key, k)
+	}
+	return fmt.Sprintf("unknown key %q; the keys here are %s", key, strings.Join(known, ", "))
+}
+
+// firstUnknownKey returns the first key of a mapping that is not known, or nil.
+func firstUnknownKey(n *yaml.Node, known []string) *yaml.Node {
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		if key := n.Content[i]; key.Value != "<<" && !strings.HasPrefix(key.Value, "x-") && !slices.Contains(known, key.Value) {
+			return key
+		}
+	}
+	return nil
 }
 
 // warn adds a warning, once for each place even if several aliases refer to it.
@@ -141,12 +159,25 @@ var yamlParserMessage = regexp.MustCompile(`^did not find expected (?:<|node|'-'
 // syntaxError returns the [*ConfigError] of an error of the YAML library.
 func (d *decoder) syntaxError(text []byte, err error) error {
 	message := yamlMessage.FindStringSubmatch(shortenedLine(err.Error()))[2]
-	return &ConfigError{
-		Path: d.path,
-		Line: syntaxLine(text, err),
-		Text: "not valid YAML: " + message + "; check indentation and quotes",
-		Err:  err,
+	line := syntaxLine(text, err)
+	remedy := message + "; check indentation and quotes"
+	switch {
+	case isIndentedWithTab(text, line):
+		remedy = "tab character; YAML indents with spaces"
+	case strings.Contains(message, "unknown escape character"):
+		remedy = message + "; use single quotes, which keep backslashes"
 	}
+	return &ConfigError{Path: d.path, Line: line, Text: "not valid YAML: " + remedy, Err: err}
+}
+
+// isIndentedWithTab reports whether the indentation of a line, counted from 1,
+// contains a tab.
+func isIndentedWithTab(text []byte, line int) bool {
+	for range line - 1 {
+		_, text, _ = bytes.Cut(text, []byte("\n"))
+	}
+	indentation := text[:len(text)-len(bytes.TrimLeft(text, " \t"))]
+	return bytes.IndexByte(indentation, '\t') >= 0
 }
 
 // syntaxLine returns the line of an error of the YAML library. Its message has no line

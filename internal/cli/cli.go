@@ -13,8 +13,6 @@ import (
 	"strings"
 	"syscall"
 
-	"github.com/prometheus/common/version"
-
 	"github.com/seed57308aee/process_exporter/internal/config"
 	"github.com/seed57308aee/process_exporter/internal/daemon"
 	"github.com/seed57308aee/process_exporter/internal/logging"
@@ -79,7 +77,7 @@ func runDaemon(ctx context.Context, args []string, stdout, stderr io.Writer) err
 	case s.Help:
 		return printUsage(stdout)
 	case s.Version:
-		_, err = fmt.Fprintln(stdout, version.Print(config.Program))
+		_, err = fmt.Fprintln(stdout, versionText())
 		return err
 	case s.Manual:
 		return printManual(stdout)

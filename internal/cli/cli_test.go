@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"os"
 	"os/exec"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
@@ -145,8 +146,9 @@ func TestConfigCheck(t *testing.T) {
 }
 
 func TestVersion(t *testing.T) {
-	if status, out, _ := runArgs(t, "--version"); status != 0 || !strings.HasPrefix(out, config.Program+", version ") {
-		t.Errorf("got status %d, %q, want 0 and the version", status, out)
+	if status, out, _ := runArgs(t, "--version"); status != 0 || !strings.HasPrefix(out, config.Program+", version ") ||
+		regexp.MustCompile(`(?m): *$|: [,)]|version +\(|: +unknown$`).MatchString(out) {
+		t.Errorf("got status %d, %q, want 0 and the version without empty fields", status, out)
 	}
 }
 

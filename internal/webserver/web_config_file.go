@@ -6,13 +6,16 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"syscall"
 
 	"github.com/prometheus/exporter-toolkit/web"
 	"go.yaml.in/yaml/v3"
+	"golang.org/x/crypto/bcrypt"
 	"golang.org/x/time/rate"
 )
 
@@ -88,6 +91,11 @@ func loadWebConfig(path string) (*webSettings, []fileStamp, error) {
 		stamps = append(stamps, s)
 		if s.exists && (!s.info.Mode().IsRegular() || s.info.Size() > maxWebConfigBytes) {
 			return nil, stamps, fmt.Errorf("%s is not a regular file of at most %d bytes", name, maxWebConfigBytes)
+		}
+	}
+	for _, user := range slices.Sorted(maps.Keys(file.Users)) {
+		if _, err := bcrypt.Cost([]byte(file.Users[user])); err != nil {
+			return nil, stamps, fmt.Errorf("basic_auth_users: the password of user %q is not a bcrypt hash; run: htpasswd -nBC 10 %q", user, user)
 		}
 	}
 	if err := web.Validate(path); err != nil {

@@ -172,6 +172,17 @@ func TestWebConfigIsCached(t *testing.T) {
 	}
 }
 
+// TestPlaintextPassword checks that the error names the user and the command that
+// prints the hash, and does not contain the password.
+func TestPlaintextPassword(t *testing.T) {
+	path := writeFile(t, "web.yml", "basic_auth_users: {alice: secret}\n")
+	_, _, err := loadWebConfig(path)
+	if err == nil || !strings.Contains(err.Error(), `user "alice" is not a bcrypt hash; run: htpasswd -nBC 10 "alice"`) ||
+		strings.Contains(err.Error(), "secret") {
+		t.Errorf("got error %v, want one with the user and htpasswd", err)
+	}
+}
+
 // TestDocumentedWebConfig loads the web configuration of docs/howto.md.
 func TestDocumentedWebConfig(t *testing.T) {
 	text, err := os.ReadFile("../../docs/howto.md")
