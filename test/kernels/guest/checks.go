@@ -76,8 +76,8 @@ func (s *suite) compareLive() error {
 	return errors.Join(compare(s.auto, s.workers), compare(s.procfs, s.workers))
 }
 
-// compare compares the groups of workers with /proc. The runtime of a worker may start a
-// thread meanwhile, so it tries again.
+// compare compares the groups of workers with /proc. It tries again, because the runtime of a
+// worker may start a thread between two reads.
 func compare(e *exporter, workers []*worker, skip ...string) (err error) {
 	for range 3 {
 		if err = compareOnce(e, workers, skip...); err == nil {
