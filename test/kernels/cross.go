@@ -57,7 +57,9 @@ func checkCrossBuild(arch, cache string) error {
 
 // compareProcess compares the output of the exporter with /proc.
 func compareProcess(pid int, group, emulator, exporter string) error {
-	out, err := exec.Command(emulator, exporter, "--procnames="+group, "--once-to-stdout-delay=100ms").Output()
+	cmd := exec.Command(emulator, exporter, "--procnames="+group, "--once-to-stdout-delay=100ms")
+	cmd.Env = append(os.Environ(), "GODEBUG=asyncpreemptoff=1") // its signals end programs under qemu-i386
+	out, err := cmd.Output()
 	if err != nil {
 		return err
 	}
