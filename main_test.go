@@ -59,7 +59,8 @@ var allowedImports = map[string][]string{
 		"github.com/prometheus/client_golang", "github.com/prometheus/client_model", "github.com/prometheus/common/expfmt",
 	},
 	"grouping": {
-		module + "/platform", module + "/grouping/appname", module + "/grouping/expression", module + "/grouping/nearest", module + "/grouping/redact",
+		module + "/platform", module + "/grouping/appname", module + "/grouping/expression", module + "/grouping/nearest",
+		module + "/grouping/redact",
 		"go.yaml.in/yaml/v3",
 	},
 

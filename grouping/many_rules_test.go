@@ -55,7 +55,10 @@ func TestConfigCost(t *testing.T) {
 		want string // of the error or of the warning, "" if there is none
 	}{
 		{"few rules", manyRules(slowRules), ""},
-		{"many rules", manyRules(slowRules + 1), "c.yml:2002:3: the file has 2001 rules, and each new process is compared with all of them; merge rules"},
+		{
+			"many rules", manyRules(slowRules + 1),
+			"c.yml:2002:3: the file has 2001 rules, and each new process is compared with all of them; merge rules",
+		},
 		{"too many rules", manyRules(maxRules + 1), "c.yml:10002:3: the file has 10001 rules, the maximum is 10000; merge rules"},
 		{"large expression", classes(50), ""},
 		{"slow expression", classes(150), "c.yml:2:1: the regular expressions of the file have 151"},
