@@ -139,8 +139,11 @@ func (c *Collector) logChanges(w *walk) {
 			"processes", w.health.Unreported)
 	}
 	if before := c.last.health.Source; before != "" && before != w.health.Source {
-		_, reason := c.tracker.Kind()
-		c.log.Warn("switched process source", "source", w.health.Source, "reason", reason)
+		if _, reason := c.tracker.Kind(); reason != nil {
+			c.log.Warn("switched process source", "source", w.health.Source, "reason", reason)
+		} else {
+			c.log.Info("switched process source", "source", w.health.Source)
+		}
 	}
 	if c.last.health.GroupLimitHits == 0 && w.health.GroupLimitHits > 0 {
 		c.log.Warn("reached the limit of groups; processes of further groups count in "+grouping.OtherName, "groups", w.coverage.Groups)

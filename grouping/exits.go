@@ -39,10 +39,11 @@ type awaitedExit struct {
 // mostly at once. Some events are lost, because the ring buffer is full.
 const exitEventTimeout = 60
 
-// awaitExit keeps the record of a process that is gone until its exit event. Without
-// exit events (source procfs) the usage since the last walk is lost.
+// awaitExit keeps the record of a process that is gone until its exit event. The source bpf
+// also reports exits in and after walks in which it reads /proc. Without exit events
+// (source procfs) the usage since the last walk is lost.
 func (t *Tracker) awaitExit(r *record) {
-	if t.lastWalk.bpf && !r.kernelThread {
+	if (t.lastWalk.bpf || t.src.ExitsReady() != nil) && !r.kernelThread {
 		t.awaitedExits[r.id] = awaitedExit{record: *r, at: t.snap.Now}
 	}
 }
@@ -103,7 +104,10 @@ func (t *Tracker) takeRecord(e *platform.Exit) record {
 func (t *Tracker) takeAwaited(id platform.ID) (record, bool) {
 	p, ok := t.awaitedExits[id]
 	if !ok {
-		return record{}, false
+		id.Serial = 0 // the source bpf may have found it only in a walk of /proc
+		if p, ok = t.awaitedExits[id]; !ok || p.bpf {
+			return record{}, false
+		}
 	}
 	delete(t.awaitedExits, id)
 	if r := &p.record; r.group != nil && t.groups[r.group.key] != r.group {

@@ -93,13 +93,22 @@ func (n *task) isSameThread(now *platform.Task) bool {
 // process never decreases. A process that is being reaped has no threads and no CPU
 // time, and the source bpf has a finer clock.
 func (t *Tracker) isSameProcess(r *record, s *platform.Sample) bool {
-	if r.id != s.ID {
+	if !t.hasID(r, s.ID) {
 		return false
 	}
 	if s.Start < t.snap.Now-t.lastWalk.elapsed || r.bpf || t.lastWalk.bpf || s.Threads == 0 || r.have&s.Have&platform.FieldStat == 0 {
 		return true
 	}
 	return s.UserNanos+s.SystemNanos >= r.base.UserNanos+r.base.SystemNanos
+}
+
+// hasID reports whether id, from the last walk, is the ID of the process of r. The Serials
+// of two sources are not comparable.
+func (t *Tracker) hasID(r *record, id platform.ID) bool {
+	if r.bpf != t.lastWalk.bpf {
+		id.Serial = r.id.Serial
+	}
+	return r.id == id
 }
 
 // adoptSource prepares a record for samples of another source, in which ExecID and

@@ -15,6 +15,7 @@ import (
 type replaySource struct {
 	steps []walkStep
 	next  int
+	ready chan struct{} // not nil: also reports exits in walks of procfs
 }
 
 // A walkStep is the result of one walk.
@@ -56,7 +57,7 @@ func (s *replaySource) ExitIdentity(e *platform.Exit, _ platform.IdentityFields)
 
 func (s *replaySource) Kind() (platform.Kind, error) { return platform.KindBPF, nil }
 
-func (s *replaySource) ExitsReady() <-chan struct{} { return nil }
+func (s *replaySource) ExitsReady() <-chan struct{} { return s.ready }
 
 func (s *replaySource) Close() error { return nil }
 

@@ -175,8 +175,9 @@ func (t *Tracker) alignRecords() {
 	t.records = t.records[:len(samples)]
 	for i := len(samples) - 1; i >= 0; i-- {
 		s := &samples[i]
-		if last := len(known) - 1; last >= 0 && known[last].id == s.ID {
+		if last := len(known) - 1; last >= 0 && t.hasID(&known[last], s.ID) {
 			t.records[i], known = known[last], known[:last]
+			t.records[i].id = s.ID
 		} else {
 			t.records[i] = t.newRecord(s)
 		}

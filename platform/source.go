@@ -42,8 +42,9 @@ type Source interface {
 	// [Snapshot.Exits] had when it exited. Exe and Ancestors stay empty.
 	ExitIdentity(e *Exit, want IdentityFields) Identity
 
-	// Kind returns the kind of the Source, KindBPF or KindProcfs. If it is KindProcfs
-	// although [Options.Kind] allowed BPF, reason says why BPF is not in use.
+	// Kind returns the kind that the last walk used, KindBPF or KindProcfs. If it is
+	// KindProcfs although [Options.Kind] allows BPF, reason says why. A Source of KindBPF
+	// uses /proc only in a walk in which the BPF programs fail.
 	Kind() (kind Kind, reason error)
 
 	// ExitsReady returns a channel that receives when so many processes have exited

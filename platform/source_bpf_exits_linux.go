@@ -23,7 +23,9 @@ type exitLog struct {
 	page     uint64 // bytes
 	batch    bpf.Batch
 	unreaped map[processKey]*unreapedExit
-	zombies  map[ID]*unreapedExit // index of unreaped, nil until it is needed
+	zombies  map[ID]*unreapedExit  // index of unreaped, nil until it is needed
+	expired  map[processKey]uint64 // time in clock ticks after boot at which a process was reported without a FreeRecord
+	nested   bool                  // FreeRecords also report processes outside of our PID namespace
 
 	exits        []Exit          // reaped since the last walk
 	reported     []*unreapedExit // parallel to exits
@@ -35,12 +37,13 @@ type exitLog struct {
 type unreapedExit struct {
 	Exit
 	exited   uint64 // clock ticks after boot; 0 if the process has only called execve
+	missing  uint64 // clock ticks after boot since which walks do not find the process; 0 if they do
 	updated  uint64 // time of the last event, in clock ticks after boot
 	lastComm string // Comm of the process that used the memory before; most names are repeated
 }
 
 func newExitLog(times *timeConverter, page uint64) exitLog {
-	return exitLog{times: times, page: page, unreaped: make(map[processKey]*unreapedExit)}
+	return exitLog{times: times, page: page, unreaped: make(map[processKey]*unreapedExit), expired: make(map[processKey]uint64)}
 }
 
 // takeExits reads the exit events since the last walk.
@@ -110,7 +113,11 @@ func (e *Exit) setFinalUsage(u *bpf.Usage, flags uint32) {
 func (l *exitLog) addFree(r *bpf.FreeRecord) {
 	key := processKey{r.Tgid, r.Start}
 	e := l.unreaped[key]
-	if e == nil { // it exited before the programs were loaded, the event was lost, or it has expired
+	if e == nil { // it exited before the programs were loaded, the event was lost, or it was reported
+		if _, reported := l.expired[key]; reported || l.nested {
+			delete(l.expired, key)
+			return
+		}
 		e = l.newUnreaped()
 		e.ID = l.times.id(int32(r.Tgid), r.Start)
 	}
@@ -149,22 +156,37 @@ func (l *exitLog) report(e *unreapedExit) {
 // thousand records come later or, if dropped, never.
 const exitTimeoutTicks = 200
 
+// freeTimeoutTicks is the time in clock ticks after which a FreeRecord does not come any more.
+const freeTimeoutTicks = 6000
+
 // expireExits reports the processes whose FreeRecord did not arrive in time, with the
-// counters that they had when their last thread exited.
+// counters that they had when their last thread exited. The time begins when a walk does not
+// find the process: until then it is a zombie.
 func (b *bpfSource) expireExits(snap *Snapshot) {
 	l := &b.exitLog
 	for key, e := range l.unreaped {
-		if e.exited == 0 || snap.Now < e.exited+exitTimeoutTicks || snap.contains(e.ID) { // running, recent or a zombie
-			continue
-		}
-		delete(l.unreaped, key)
-		l.report(e)
-		if b.programs != nil {
-			b.programs.Forget(key.tgid, key.start)
+		switch {
+		case e.exited == 0:
+		case snap.contains(e.ID):
+			e.missing = 0
+		case e.missing == 0:
+			e.missing = max(snap.Now, 1)
+		case snap.Now >= e.missing+exitTimeoutTicks:
+			delete(l.unreaped, key)
+			l.expired[key] = snap.Now
+			l.report(e)
+			if b.programs != nil {
+				b.programs.Forget(key.tgid, key.start)
+			}
 		}
 	}
 	snap.Exits = l.exits
 	l.expireRunning(snap)
+	for key, at := range l.expired {
+		if snap.Now >= at+freeTimeoutTicks {
+			delete(l.expired, key)
+		}
+	}
 }
 
 // expireRunning deletes the identities of processes that have called execve and whose exit
@@ -182,10 +204,18 @@ func (l *exitLog) expireRunning(snap *Snapshot) {
 	}
 }
 
-// contains reports whether the Snapshot has a Sample of a process.
+// contains reports whether the Snapshot has a Sample of a process with an ID of the source
+// bpf. A walk of /proc does not know the Serial.
 func (s *Snapshot) contains(id ID) bool {
 	at := s.Index(id.PID)
-	return at >= 0 && s.Samples[at].ID == id
+	if at < 0 {
+		return false
+	}
+	found := s.Samples[at].ID
+	if s.Source == string(KindProcfs) {
+		found.Serial = id.Serial
+	}
+	return found == id
 }
 
 // zombie returns the Exit of a process that has exited and is not reaped, or nil. There may

@@ -43,6 +43,12 @@ func (r *eventReplay) freeLost(tgid uint32, start, runtime uint64) {
 	r.log.addFree(&bpf.FreeRecord{Tgid: tgid, Start: start, Flags: bpf.EventLost, Usage: bpf.Usage{Runtime: runtime}})
 }
 
+// walk ends a walk. The next one begins some clock ticks later.
+func (r *eventReplay) walk(ticks uint64) {
+	r.src.expireExits(&r.snap)
+	r.snap.Now += ticks
+}
+
 // exitEventTests are sequences of exit events in which some are missing.
 var exitEventTests = []struct {
 	name   string
@@ -85,18 +91,38 @@ var exitEventTests = []struct {
 		r.src.times.tickNanos = 10
 		r.identity(bpf.KindExit, 7, 11, "a", 10)
 		r.snap.Samples = []Sample{{ID: r.src.times.id(7, 12), State: 'S'}}
-		r.snap.Now += exitTimeoutTicks
+		r.walk(exitTimeoutTicks)
 	}, []string{"a a 10"}},
 	{"free record lost", func(r *eventReplay) {
 		r.identity(bpf.KindExit, 7, 1, "a", 10)
-		r.snap.Now += exitTimeoutTicks
+		r.walk(exitTimeoutTicks)
 	}, []string{"a a 10"}},
 	{"free record late", func(r *eventReplay) {
 		r.identity(bpf.KindExit, 7, 1, "a", 10)
-		r.snap.Now += exitTimeoutTicks
-		r.src.expireExits(&r.snap)
-		r.free(7, 1, 12) // without a name it belongs to no group
-	}, []string{"a a 10", "  12"}},
+		r.walk(exitTimeoutTicks)
+		r.walk(0)
+		r.free(7, 1, 12) // it was reported already
+	}, []string{"a a 10"}},
+	{"reaped after a long time as a zombie, free record after the next walk", func(r *eventReplay) {
+		r.identity(bpf.KindExit, 7, 1, "a", 10)
+		zombie := []Sample{{ID: r.src.times.id(7, 1), State: 'Z'}}
+		r.snap.Samples = zombie
+		r.walk(5 * exitTimeoutTicks)
+		r.snap.Samples = nil
+		r.walk(1)
+		r.snap.Samples = zombie // a scan can miss a process
+		r.walk(exitTimeoutTicks)
+		r.snap.Samples = nil
+		r.walk(1)
+		r.free(7, 1, 12)
+	}, []string{"a a 12"}},
+	{"of other PID namespaces", func(r *eventReplay) {
+		r.log.nested = true
+		r.identity(bpf.KindExit, 7, 1, "a", 10)
+		r.free(7, 1, 12)
+		r.free(8, 1, 500)
+		r.freeLost(9, 1, 500)
+	}, []string{"a a 12"}},
 	{"running", func(r *eventReplay) {
 		r.identity(bpf.KindExec, 7, 1, "a", 0)
 		r.snap.Now += exitTimeoutTicks

@@ -3,6 +3,7 @@
 package platform
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -11,7 +12,6 @@ import (
 	"runtime/debug"
 	"slices"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"github.com/seed57308aee/process_exporter/platform/bpf"
@@ -20,17 +20,18 @@ import (
 )
 
 // A bpfSource reads processes with BPF programs. From /proc it reads only names, and
-// values that require a look at the memory or the stack of a process. If the programs fail,
-// it continues as a procfsSource.
+// values that require a look at the memory or the stack of a process. If the programs fail in
+// a walk, this walk reads /proc, and the next walk tries the programs again.
 type bpfSource struct {
 	*procfsSource
-	programs *bpf.Programs // nil after they failed
-	scanner  bpf.Scanner
-	failed   atomic.Bool // programs is nil; any goroutine may read it
-	ready    <-chan struct{}
-	times    timeConverter
-	cgroups  cgroupPaths
-	exitLog  exitLog
+	programs  *bpf.Programs
+	scanTasks func(*bpf.Scanner) error // starts a scan: programs.ScanTasks
+	scanner   bpf.Scanner
+	fallback  bool // the last walk read /proc because of bpfError
+	ready     <-chan struct{}
+	times     timeConverter
+	cgroups   cgroupPaths
+	exitLog   exitLog
 
 	unreported unreportedCheck
 
@@ -72,20 +73,34 @@ func openBPF(proc *procfsSource) (Source, error) {
 		return nil, err
 	}
 	b := &bpfSource{
-		procfsSource: proc, programs: programs, ready: programs.Events().Ready(),
+		procfsSource: proc, programs: programs, scanTasks: programs.ScanTasks, ready: programs.Events().Ready(),
 		cgroups: cgroupPaths{mount: cgroupMount},
 		times:   timeConverter{tickNanos: uint64(time.Second) / proc.clock.TicksPerSecond(), offset: bootTimeOffset()},
 	}
 	b.exitLog = newExitLog(&b.times, proc.page)
-	if err := b.selfTest(); err != nil {
+	if b.exitLog.nested, err = programs.Nested(); err == nil {
+		err = b.selfTest()
+	}
+	if err != nil {
 		return nil, errors.Join(err, programs.Close())
 	}
 	debug.FreeOSMemory() // frees the BTF types of the kernel, about 10 MiB
 	return b, nil
 }
 
-// selfTest scans all processes once and compares the own process with /proc.
-func (b *bpfSource) selfTest() error {
+// selfTest compares the own process in a scan with /proc. It tries again after a difference:
+// the parent may exit in between.
+func (b *bpfSource) selfTest() (err error) {
+	for range maxScans {
+		if err = b.compareSelf(); err == nil {
+			break
+		}
+	}
+	return err
+}
+
+// compareSelf scans all processes once and compares the own process with /proc.
+func (b *bpfSource) compareSelf() error {
 	reader := procfs.NewReader(b.mount)
 	text, err := reader.Read(os.Getpid(), "stat")
 	if err != nil {
@@ -112,33 +127,20 @@ func (b *bpfSource) selfTest() error {
 
 // Kind implements Source.
 func (b *bpfSource) Kind() (Kind, error) {
-	if b.programs == nil {
+	if b.fallback {
 		return KindProcfs, b.bpfError
 	}
 	return KindBPF, nil
 }
 
 // ExitsReady implements Source.
-func (b *bpfSource) ExitsReady() <-chan struct{} {
-	if b.failed.Load() {
-		return nil
-	}
-	return b.ready
-}
+func (b *bpfSource) ExitsReady() <-chan struct{} { return b.ready }
 
 // Close implements Source.
-func (b *bpfSource) Close() error {
-	if b.programs == nil {
-		return b.procfsSource.Close()
-	}
-	return errors.Join(b.programs.Close(), b.procfsSource.Close())
-}
+func (b *bpfSource) Close() error { return errors.Join(b.programs.Close(), b.procfsSource.Close()) }
 
 // Walk implements Source.
 func (b *bpfSource) Walk(ctx context.Context, snap *Snapshot) error {
-	if b.programs == nil {
-		return b.procfsSource.Walk(ctx, snap)
-	}
 	b.startClock(snap)
 	// Exits are taken before the scan. A process that was reaped before is not in the scan,
 	// and one that is reaped later is in the exits of the next walk: no process is in both.
@@ -146,14 +148,11 @@ func (b *bpfSource) Walk(ctx context.Context, snap *Snapshot) error {
 	if err == nil {
 		err = b.readAll(snap)
 	}
-	if b.exitLog.keepReported = err != nil; err != nil && host.ResourceExhausted(err) {
-		return fmt.Errorf("platform: %w", err) // the programs still work
+	if b.exitLog.keepReported = host.ResourceExhausted(err); b.exitLog.keepReported {
+		return fmt.Errorf("platform: %w", err)
 	}
-	if err != nil {
-		b.failed.Store(true)
-		b.bpfError = errors.Join(err, b.programs.Close())
-		b.programs = nil
-		return b.procfsSource.Walk(ctx, snap)
+	if b.fallback, b.bpfError = err != nil, err; b.fallback {
+		return b.walkProc(ctx, snap)
 	}
 	snap.Source = string(KindBPF)
 	b.expireExits(snap)
@@ -161,9 +160,21 @@ func (b *bpfSource) Walk(ctx context.Context, snap *Snapshot) error {
 	return nil
 }
 
+// walkProc reads the processes from /proc in this walk. It reports the exits that the
+// programs have reported.
+func (b *bpfSource) walkProc(ctx context.Context, snap *Snapshot) error {
+	snap.Unreported = 0
+	if err := b.procfsSource.Walk(ctx, snap); err != nil {
+		b.exitLog.keepReported = true
+		return err
+	}
+	b.expireExits(snap)
+	return nil
+}
+
 // Complete implements Source.
 func (b *bpfSource) Complete(ctx context.Context, snap *Snapshot) {
-	if b.programs == nil {
+	if b.fallback {
 		b.procfsSource.Complete(ctx, snap)
 		return
 	}
@@ -244,15 +255,40 @@ func (b *bpfSource) hidePID() (bool, error) {
 // the task and its process may have its counters, which the exit event has exactly.
 const exitDead = 0x10
 
-// scan reads the records of the task iterator.
+// maxScans is the number of scans after which scan sorts the records.
+const maxScans = 4
+
+// scan reads the records of the task iterator, ascending by PID and TID. If another thread
+// than the leader calls execve(2), the kernel exchanges the TIDs of the two. During the scan
+// this can put a record out of order, or report a process twice: scan then starts again.
+// After maxScans attempts it sorts the records, so that no process can make it fail.
 func (b *bpfSource) scan() error {
-	b.scanned, b.processes, b.threads = b.scanned[:0], b.processes[:0], b.threads[:0]
-	if err := b.programs.ScanTasks(&b.scanner); err != nil {
-		return err
+	for range maxScans {
+		if ordered, err := b.scanOnce(); ordered || err != nil {
+			return err
+		}
+	}
+	b.processes = sortByID(b.processes, func(p *bpf.Process) int32 { return p.Pid })
+	b.threads = sortByID(b.threads, func(t *bpf.Thread) int32 { return t.Tid })
+	b.scanned = b.scanned[:0]
+	for _, p := range b.processes {
+		b.scanned = append(b.scanned, int(p.Pid))
+	}
+	return nil
+}
+
+// scanOnce reads the records of the task iterator, and reports whether they are in order.
+func (b *bpfSource) scanOnce() (ordered bool, err error) {
+	b.scanned, b.processes, b.threads, ordered = b.scanned[:0], b.processes[:0], b.threads[:0], true
+	if err := b.scanTasks(&b.scanner); err != nil {
+		return false, err
 	}
 	defer b.scanner.Stop()
 	for b.scanner.Scan() {
 		if t := b.scanner.Thread(); t != nil {
+			if n := len(b.threads); n > 0 && b.threads[n-1].Tid >= t.Tid {
+				ordered = false
+			}
 			b.threads = append(b.threads, t)
 			continue
 		}
@@ -261,18 +297,31 @@ func (b *bpfSource) scan() error {
 			continue
 		}
 		if n := len(b.scanned); n > 0 && b.scanned[n-1] >= int(p.Pid) {
-			return fmt.Errorf("the BPF programs report process %d after %d", p.Pid, b.scanned[n-1])
+			ordered = false
 		}
 		b.scanned = append(b.scanned, int(p.Pid))
 		b.processes = append(b.processes, p)
 	}
 	if err := b.scanner.Err(); err != nil {
-		return err
+		return false, err
 	}
 	if len(b.scanned) == 0 {
-		return errors.New("the BPF programs report no process")
+		return false, errors.New("the BPF programs report no process")
 	}
-	return nil
+	return ordered, nil
+}
+
+// sortByID sorts records by their ID. Of several records with the same ID it keeps the last
+// one, which is the newest.
+func sortByID[T any](records []*T, id func(*T) int32) []*T {
+	slices.SortStableFunc(records, func(x, y *T) int { return cmp.Compare(id(x), id(y)) })
+	kept := records[:0]
+	for i, r := range records {
+		if i+1 == len(records) || id(records[i+1]) != id(r) {
+			kept = append(kept, r)
+		}
+	}
+	return kept
 }
 
 // bootTimeOffset returns the offset of the boot time clock in the time namespace of this

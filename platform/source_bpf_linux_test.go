@@ -13,6 +13,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/seed57308aee/process_exporter/platform/bpf"
 	"github.com/seed57308aee/process_exporter/platform/process"
 )
 
@@ -105,24 +106,43 @@ func TestBPFExits(t *testing.T) {
 	}
 }
 
-// TestBPFFailureUsesProcfs checks that a walk continues with /proc if the programs fail.
-func TestBPFFailureUsesProcfs(t *testing.T) {
-	src := openBPFSource(t)
+// TestBPFFailure checks that a walk reads /proc if the programs fail, that it reports the exits,
+// and that the next walk uses the programs again.
+func TestBPFFailure(t *testing.T) {
+	src := openBPFSource(t).(*bpfSource)
 	var snap Snapshot
 	walkAll(t, src, &snap)
-	if err := src.(*bpfSource).programs.Close(); err != nil {
+	cmd := exec.Command("true")
+	if err := cmd.Run(); err != nil {
 		t.Fatal(err)
 	}
-	walkAll(t, src, &snap)
-	kind, reason := src.Kind()
-	if kind != KindProcfs || reason == nil || snap.Source != string(KindProcfs) {
-		t.Errorf("got kind %s, reason %v, a walk of %s; want %s", kind, reason, snap.Source, KindProcfs)
-	}
+	broken := errors.New("broken")
+	src.scanTasks = func(*bpf.Scanner) error { return broken }
+	exits := 0
+	eventually(t, func() bool {
+		walkAll(t, src, &snap)
+		if kind, reason := src.Kind(); kind != KindProcfs || !errors.Is(reason, broken) || snap.Source != string(KindProcfs) {
+			t.Errorf("got kind %s, reason %v, a walk of %s; want %s because of %v", kind, reason, snap.Source, KindProcfs, broken)
+		}
+		for i := range snap.Exits {
+			if snap.Exits[i].PID == cmd.Process.Pid {
+				exits++
+			}
+		}
+		return exits > 0
+	})
 	if at := snap.Index(1); at < 0 || snap.Samples[at].Have&FieldStatus == 0 {
-		t.Error("process 1 is missing in the walk that switched to /proc")
+		t.Error("process 1 is missing in a walk of /proc")
 	}
-	if src.ExitsReady() != nil {
-		t.Error("got a channel from ExitsReady, want nil")
+	src.scanTasks = src.programs.ScanTasks
+	walkAll(t, src, &snap)
+	if kind, reason := src.Kind(); kind != KindBPF || reason != nil || snap.Source != string(KindBPF) || src.ExitsReady() == nil {
+		t.Errorf("got kind %s, reason %v, a walk of %s; want %s", kind, reason, snap.Source, KindBPF)
+	}
+	for i := range snap.Exits {
+		if snap.Exits[i].PID == cmd.Process.Pid {
+			t.Error("got another report of the exit")
+		}
 	}
 }
 

@@ -175,7 +175,7 @@ func (p *Programs) ScanTasks(scanner *Scanner) error {
 	if err != nil {
 		return fmt.Errorf("bpf: %w", err)
 	}
-	scanner.start(file)
+	scanner.Start(file)
 	return nil
 }
 
@@ -190,6 +190,16 @@ func (p *Programs) LostEvents() (n uint64, err error) {
 		return 0, fmt.Errorf("bpf: %w", err)
 	}
 	return n, nil
+}
+
+// Nested reports whether this process is not in the initial PID namespace. FreeRecords then
+// also report processes that are not in its namespace.
+func (p *Programs) Nested() (bool, error) {
+	var level uint32
+	if err := p.collection.Variables["own_level"].Get(&level); err != nil {
+		return false, fmt.Errorf("bpf: read the level of the PID namespace: %w", err)
+	}
+	return level > 0, nil
 }
 
 // Forget deletes the kernel state of a process that has exited. It is called if no

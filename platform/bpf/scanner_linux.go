@@ -72,7 +72,8 @@ type Scanner struct {
 // most 32 KiB per read.
 const blockSize = 64 << 10
 
-func (s *Scanner) start(file io.ReadCloser) {
+// Start starts an iteration over the records in file, which the Scanner closes at the end.
+func (s *Scanner) Start(file io.ReadCloser) {
 	if len(s.blocks) > 2*s.used { // an earlier iteration had many more threads
 		s.blocks = slices.Clone(s.blocks[:s.used])
 	}
@@ -93,7 +94,7 @@ func (s *Scanner) read(p []byte) (int, error) {
 		n, _, errno := unix.RawSyscall(unix.SYS_READ, uintptr(s.fd), uintptr(unsafe.Pointer(&p[0])), uintptr(len(p)))
 		switch {
 		case errno == unix.EINTR:
-		case errno == unix.EAGAIN && n == 0: // the kernel skipped a full batch of tasks of other namespaces
+		case errno == unix.EAGAIN: // the kernel skipped a full batch of tasks of other namespaces
 		case errno != 0:
 			return 0, errno
 		case n == 0:

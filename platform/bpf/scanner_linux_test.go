@@ -11,6 +11,10 @@ import (
 	"testing"
 	"testing/iotest"
 	"unsafe"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/seed57308aee/process_exporter/test/testenv"
 )
 
 // bytesOf returns the memory of a record.
@@ -32,7 +36,7 @@ func scanText(n int) (text []byte) {
 // scanAll returns the IDs of all processes and threads that s returns, and pointers to the
 // processes, which stay valid after the iteration.
 func scanAll(s *Scanner, r io.Reader) (ids []int32, processes []*Process, err error) {
-	s.start(io.NopCloser(r))
+	s.Start(io.NopCloser(r))
 	for s.Scan() {
 		if p := s.Process(); p != nil {
 			ids, processes = append(ids, p.Pid), append(processes, p)
@@ -92,7 +96,7 @@ func TestScannerMemory(t *testing.T) {
 	closer := io.NopCloser(r)
 	if n := testing.AllocsPerRun(100, func() {
 		r.Reset(text)
-		s.start(closer)
+		s.Start(closer)
 		for s.Scan() {
 		}
 	}); n != 0 {
@@ -192,4 +196,45 @@ func TestScannerErr(t *testing.T) {
 	if _, _, err := scanAll(&s, bytes.NewReader(scanText(1)[:100])); !errors.Is(err, io.ErrUnexpectedEOF) {
 		t.Errorf("truncated record: got error %v, want ErrUnexpectedEOF", err)
 	}
+}
+
+// A rawFile is a file descriptor from which a Scanner reads with raw system calls.
+type rawFile int
+
+func (f rawFile) Fd() uintptr { return uintptr(f) }
+
+func (f rawFile) Read([]byte) (int, error) { return 0, errors.ErrUnsupported }
+
+func (f rawFile) Close() error { return unix.Close(int(f)) }
+
+// TestScannerAgain reads from a file that returns EAGAIN until it has data, as the kernel does
+// after it has skipped a full batch of tasks.
+func TestScannerAgain(t *testing.T) {
+	var pipe [2]int
+	if err := unix.Pipe2(pipe[:], unix.O_NONBLOCK|unix.O_CLOEXEC); err != nil {
+		t.Fatal(err)
+	}
+	var s Scanner
+	s.Start(rawFile(pipe[0]))
+	scanned := make(chan bool)
+	go func() { scanned <- s.Scan() }()
+	write := func(text []byte) {
+		if _, err := unix.Write(pipe[1], text); err != nil {
+			t.Error(err)
+		}
+	}
+	text := scanText(1)
+	write(text[:10])
+	testenv.Eventually(t, func() bool { // the scanner waits for the rest
+		n, err := unix.IoctlGetInt(pipe[0], unix.TIOCINQ)
+		return err == nil && n == 0
+	})
+	write(text[10:])
+	if err := unix.Close(pipe[1]); err != nil {
+		t.Error(err)
+	}
+	if !<-scanned || s.Process() == nil {
+		t.Errorf("got no process, error %v, want one process", s.Err())
+	}
+	s.Stop()
 }
