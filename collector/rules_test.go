@@ -140,6 +140,24 @@ var emptyGroupScenarios = []scenario{
 		},
 	},
 	{
+		name: "expect of two rules, one with labels from a template",
+		setup: setup{
+			config: "- {name: g, comm: [a], expect: {min: 1}}\n- {name: g, comm: [g], labels: {who: '{{.Username}}'}}",
+			opts:   withChildren,
+		},
+		first: []procfstree.Process{processG(func(p *procfstree.Process) { p.UIDs = [4]uint32{77777, 77777} })},
+		steps: []step{
+			{
+				nil,
+				map[string]float64{
+					seriesG("num_procs", "who", "77777"):                 1,
+					seriesG("matched_procs", "who", ""):                  0,
+					seriesG("expected_procs", "bound", "min", "who", ""): 1,
+				},
+			},
+		},
+	},
+	{
 		name:  "labels from a template",
 		setup: setup{config: "- {name: g, comm: [g], labels: {who: '{{.Username}}', zone: z}}", opts: withChildren},
 		steps: []step{

@@ -77,6 +77,9 @@ func (d *decoder) decode(text []byte) ([]*Rule, error) {
 		r.Position = len(rules) + 1
 		rules = append(rules, r)
 	}
+	if err := d.checkExpectations(rules); err != nil {
+		return nil, err
+	}
 	if n := len(rules); n > slowRules {
 		d.warn(list.Content[slowRules], "the file has %d rules, and each new process is compared with all of them; "+
 			"merge rules of one name, or use a template as the name, to have at most %d", n, slowRules)

@@ -41,6 +41,11 @@ func (d *decoder) options(at *yaml.Node, keys map[string]*yaml.Node, r *Rule) (e
 	if err := d.labels(keys["labels"], r); err != nil {
 		return err
 	}
+	for _, l := range r.labels {
+		if r.Expect != nil && !r.Ignore && !l.value.static {
+			return d.fail(keys["expect"], nil, "expect requires fixed labels; give the label %s a value without {{ }}, or remove expect", l.name)
+		}
+	}
 	if r.Ignore {
 		d.warnIgnored(at, keys)
 	}
@@ -124,6 +129,32 @@ func (d *decoder) expect(n *yaml.Node, r *Rule) error {
 		return d.fail(n, nil, "expect has a min of %d above its max of %d; exchange them", e.Min, e.Max)
 	}
 	r.Expect = e
+	return nil
+}
+
+// checkExpectations checks that rules of one group do not set different bounds. They can
+// repeat the same bounds, or omit them.
+func (d *decoder) checkExpectations(rules []*Rule) error {
+	first := make(map[string]*Rule) // by group, the first rule with expect
+	for _, r := range rules {
+		if r.Expect == nil || r.Ignore {
+			continue
+		}
+		key := r.Name
+		for _, l := range r.labels {
+			if l.value.text != "" { // an empty label is the same as none
+				key += "\xff" + l.name + "\xff" + l.value.text
+			}
+		}
+		switch same := first[key]; {
+		case same == nil:
+			first[key] = r
+		case *same.Expect != *r.Expect:
+			return d.fail(&yaml.Node{Line: r.Line, Column: r.Column}, nil,
+				"expect differs from that of the rule in line %d, which has the same group %q; set expect in one of them, or rename one",
+				same.Line, r.Name)
+		}
+	}
 	return nil
 }
 

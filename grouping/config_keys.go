@@ -48,7 +48,7 @@ var (
 		{"children", typeBool, "Whether descendants that match no rule join the group. Default: the flag --children."},
 		{"threads", typeBool, "Whether to export metrics per thread name. Default: the flag --threads."},
 		{"smaps", typeBool, "Whether to read PSS and USS from smaps_rollup. Default: the flag --gather-smaps."},
-		{"expect", typeExpect, "Expected number of processes: min (default 0), max (default none). Requires a name without template fields."},
+		{"expect", typeExpect, "Expected number of processes: min (default 0), max (default none). Requires a fixed name and fixed labels."},
 		{"labels", typeLabels, "Additional labels of the group."},
 		{"max_groups", typeNumber, "Maximum number of groups that the rule can create. Other processes are added to the group _other."},
 		{"top", typeNumber, "Exports per-process series for the N highest CPU and N highest memory users of each group."},

@@ -173,6 +173,8 @@ func TestRuleOptionErrors(t *testing.T) {
 		{"expect without bounds", "expect: {}", "set min, max or both"},
 		{"expect with null bounds", "expect: {min: , max: null}", "set min, max or both"},
 		{"expect with a key of the user only", "expect: {x-note: 1}", "set min, max or both"},
+		{"expect with a label template", "labels: {user: '{{.Username}}'}\n  expect: {min: 1}", "give the label user a value without"},
+		{"two expectations of one group", "name: g\n  expect: {min: 1}\n- {name: g, comm: b, expect: {min: 2}}", "that of the rule in line 2"},
 		{"min above max", "expect: {min: 3, max: 2}", "above its max"},
 		{"negative", "expect: {min: -1}", "write a number from 0"},
 		{"labels with a string", "labels: a", "write it as labels:"},
@@ -247,6 +249,21 @@ func TestExpect(t *testing.T) {
 		c := mustParse(t, "process_names:\n- {name: g, comm: a, expect: "+text+"}")
 		if got := c.rules[0].Expect; got == nil || *got != want {
 			t.Errorf("%s: got %v, want %v", text, got, want)
+		}
+	}
+}
+
+// TestExpectOfSharedGroups checks rules with the same name that can have expect.
+func TestExpectOfSharedGroups(t *testing.T) {
+	for name, rules := range map[string]string{
+		"same bounds":           "- {name: g, comm: a, expect: {min: 1}}\n- {name: g, comm: b, expect: {min: 1}}",
+		"one rule with expect":  "- {name: g, comm: a, expect: {min: 1}}\n- {name: g, comm: b}",
+		"different labels":      "- {name: g, comm: a, labels: {l: x}, expect: {min: 1}}\n- {name: g, comm: b, labels: {l: y}, expect: {min: 2}}",
+		"label of one rule":     "- {name: g, comm: a, expect: {min: 1}}\n- {name: g, comm: b, labels: {l: y}, expect: {min: 2}}",
+		"template of the other": "- {name: g, comm: a, expect: {min: 1}}\n- {name: g, comm: b, labels: {l: '{{.Comm}}'}}",
+	} {
+		if got := mustParse(t, "process_names:\n"+rules).Warnings(); len(got) != 0 {
+			t.Errorf("%s: got warnings %v, want none", name, got)
 		}
 	}
 }

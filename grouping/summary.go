@@ -56,6 +56,7 @@ func (t *Tracker) updateEmpty() {
 
 // copyGroups returns copies of all groups. A permanent group whose labels are
 // unknown is left out if its rule has a group with processes, whose labels are known.
+// It is not left out if another rule expects processes in it.
 func (t *Tracker) copyGroups() []Group {
 	populated := make(map[string]bool) // names of groups that have processes, with labels
 	if len(t.labels) > 0 {
@@ -68,7 +69,7 @@ func (t *Tracker) copyGroups() []Group {
 	out := make([]Group, 0, len(t.groups))
 	for _, g := range t.groups {
 		threads := t.threadTotals(g)
-		if g.labelsUnknown && g.unused() && populated[g.name] {
+		if g.labelsUnknown && g.expect == nil && g.unused() && populated[g.name] {
 			continue
 		}
 		out = append(out, g.copy(t, threads))
