@@ -2,6 +2,7 @@ package grouping
 
 import (
 	"path"
+	"slices"
 	"strings"
 
 	"github.com/seed57308aee/process_exporter/grouping/appname"
@@ -51,6 +52,20 @@ func (c *candidate) exeBase() string {
 		return c.id.Comm
 	}
 	return path.Base(c.id.Args[0])
+}
+
+// runtimeThreadNames are the process names that a runtime gives to its main thread. Node.js
+// does so since version 22.
+var runtimeThreadNames = []string{"MainThread", "node-MainThread"}
+
+// program returns the process name, or the base name of the first argument if a runtime has
+// replaced the process name by the name of a thread.
+func (c *candidate) program() string {
+	if len(c.id.Args) == 0 || !slices.Contains(runtimeThreadNames, c.id.Comm) {
+		return c.id.Comm
+	}
+	program, _, _ := strings.Cut(c.id.Args[0], " ") // the command line may be rewritten as one argument
+	return path.Base(program)
 }
 
 // app returns the application that an interpreter runs, such as the module of python.

@@ -91,10 +91,10 @@ func Parse(path string, text []byte) (*Config, error) {
 }
 
 // Default returns the configuration that applies without a file and flags: every
-// process with a command line is in the group of its name. Kernel threads have no
+// process with a command line is in the group of its program. Kernel threads have no
 // command line.
 func Default() *Config {
-	const text = "{{.Comm}}"
+	const text = "{{.Program}}"
 	name, err1 := parseTemplate(text)
 	anything, err2 := expression.Parse(".+")
 	if err := errors.Join(err1, err2); err != nil {

@@ -208,6 +208,9 @@ func (d *decoder) selector(key string, value *yaml.Node, negated bool) (selector
 				if err != nil {
 					return nil, err
 				}
+				if strings.ContainsAny(expr, typographicQuotes) {
+					d.warn(nodes[i], "%s %q contains a typographic quote; write ' or \" instead", key, expr)
+				}
 				sel.expressions = append(sel.expressions, x)
 			}
 			return sel, nil
@@ -218,6 +221,11 @@ func (d *decoder) selector(key string, value *yaml.Node, negated bool) (selector
 
 // checkItems reports entries that no process can match.
 func (d *decoder) checkItems(kind *listKind, items []string, nodes []*yaml.Node) error {
+	for i, item := range items {
+		if hint := itemHint(kind.name, item); hint != "" {
+			d.warn(nodes[i], "%s %q %s", kind.name, item, hint)
+		}
+	}
 	switch kind.name {
 	case "comm", "ancestor":
 		d.checkComm(kind.name, items, nodes)

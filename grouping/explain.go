@@ -49,6 +49,7 @@ type SelectorResult struct {
 	Entries []string // of the selector
 	Values  []string // values of the process that were compared; empty if absent or unreadable
 	Matched bool
+	Hint    string `json:",omitempty"` // likely mistake in the selector, "" if there is none
 }
 
 // explainedFields are the identity fields of an Explanation.
@@ -126,6 +127,9 @@ func (r *Rule) try(id *platform.Identity, m Matcher) Trial {
 	trial := Trial{Rule: r, Matched: true}
 	for _, sel := range r.selectors {
 		result := SelectorResult{Key: sel.key(), Entries: sel.entries(), Values: sel.values(&c), Matched: sel.match(&c)}
+		if x, ok := sel.(*regexpSelector); ok && !result.Matched {
+			result.Hint = expressionHint(x.expressions, result.Values)
+		}
 		trial.Matched = trial.Matched && result.Matched
 		trial.Selectors = append(trial.Selectors, result)
 	}

@@ -46,7 +46,8 @@ func BenchmarkParseManyRules(b *testing.B) {
 // and the remedy.
 func TestConfigCost(t *testing.T) {
 	classes := func(count int) []byte {
-		return []byte("process_names:\n- {name: a, comm: a}\n- name: b\n  cmdline:\n" + strings.Repeat("  - '[a-z]{500}[0-9]{500}'\n", 2) +
+		return []byte("process_names:\n- {name: a, comm: a}\n- name: b\n  cmdline:\n" +
+			strings.Repeat("  - '[a-z]{500}[0-9]{500}'\n", 2) +
 			"  - '" + strings.Repeat("[a-z]{1000}", count) + "'\n")
 	}
 	tests := []struct {

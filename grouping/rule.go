@@ -102,13 +102,13 @@ func (r *Rule) assign(c *candidate, labels int) Match {
 		return Match{Rule: r, Fields: c.read}
 	}
 	m := r.nameTemplate.group(c)
-	m.Rule, m.Fields = r, c.read|r.nameTemplate.needs
+	m.Rule, m.Fields = r, c.read|r.nameTemplate.reads
 	if labels > 0 {
 		m.Labels = make([]string, labels)
 	}
 	for _, l := range r.labels {
 		value := l.value.group(c)
-		m.Fields |= l.value.needs
+		m.Fields |= l.value.reads
 		m.Labels[l.index] = value.Group
 		m.TemplateFailed = m.TemplateFailed || value.TemplateFailed
 	}

@@ -32,6 +32,7 @@ const (
 type nameTemplate struct {
 	tmpl     *template.Template
 	needs    platform.IdentityFields
+	reads    platform.IdentityFields // those of needs on whose text the result depends
 	captures captureMode
 	text     string // the result, if static
 	static   bool   // the template has no actions
@@ -60,6 +61,9 @@ type templateFields struct {
 
 // String returns the output of {{.}}.
 func (d *templateData) String() string { return fmt.Sprint(d.templateFields) }
+
+// Program returns the process name, or the name of the program if a runtime has replaced it.
+func (d *templateData) Program() string { return redact.Secrets(d.c.program()) }
 
 // Exe returns the path of the executable file.
 func (d *templateData) Exe() string { return d.c.id.Exe }
@@ -127,6 +131,9 @@ func parseTemplate(text string) (*nameTemplate, error) {
 			}
 		})
 		countSteps(part.Root)
+	}
+	if t.reads = t.needs &^ programArgs; t.needs != t.reads {
+		t.needs = t.reads | platform.IdentityArgs
 	}
 	return t, nil
 }
@@ -215,6 +222,10 @@ func (w *boundedWriter) Write(p []byte) (int, error) {
 	return room, errTooLong
 }
 
+// programArgs stands for the arguments that .Program reads. The program of a process cannot
+// change without execve(2), so the result does not depend on their other text.
+const programArgs platform.IdentityFields = 1 << 7
+
 // fieldsOfNode returns the identity fields that a node of a template reads. A dot or a
 // dollar without a field may pass on all of them. A field of the same name may belong
 // to another value; one identity field is then read without need.
@@ -266,6 +277,8 @@ func fieldsOfNames(names []string) (fields platform.IdentityFields) {
 		switch name {
 		case "ExeBase", "ExeFull", "Matches", "App":
 			fields |= platform.IdentityArgs
+		case "Program":
+			fields |= programArgs
 		case "Username":
 			fields |= platform.IdentityUser
 		case "Cgroups", "Unit", "Slice", "ContainerID", "ContainerRuntime", "PodUID":

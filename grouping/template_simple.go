@@ -62,6 +62,7 @@ func simpleField(pipe *parse.PipeNode) namePart {
 // stringFields are the template fields whose type is string.
 var stringFields = map[string]namePart{
 	"Comm":             func(c *candidate) string { return c.id.Comm },
+	"Program":          func(c *candidate) string { return redact.Secrets(c.program()) },
 	"ExeBase":          func(c *candidate) string { return redact.Secrets(c.exeBase()) },
 	"ExeFull":          func(c *candidate) string { return redact.Secrets(c.exeFull()) },
 	"Username":         func(c *candidate) string { return c.id.Username },

@@ -8,7 +8,6 @@
 package appname
 
 import (
-	"path"
 	"slices"
 	"strings"
 )
@@ -20,6 +19,7 @@ const maxTitle = 4096
 //
 //   - a script without directory and extension,
 //   - a jar without directory and extension, including its version,
+//   - the directory of a script or jar with a generic name, such as main.py or app.jar,
 //   - a main class or module in full,
 //   - the application of a server such as gunicorn.
 //
@@ -114,11 +114,10 @@ func fromPython(args []string) string {
 		}
 		return found.text
 	}
-	script := found.text
-	if path.Base(script) == "__main__.py" { // python runs a directory
-		script = path.Dir(script)
+	name := pythonOptions.name(found.text)
+	if name == "__main__" { // of an unknown directory
+		return ""
 	}
-	name := pythonOptions.name(script)
 	if app, ok := fromServer(name, found.rest); ok {
 		return app
 	}

@@ -21,7 +21,6 @@ type optionSyntax struct {
 	plus         bool     // options can start with a plus
 
 	suffixes []string // removed from the name of a script
-	generic  []string // script names that are replaced by the name of their directory
 }
 
 var (
@@ -30,12 +29,12 @@ var (
 	nodeOptions = optionSyntax{codeLetters: "ep", valueLetters: "rC", codeOptions: []string{"--eval", "--print"},
 		valueOptions: []string{"--require", "--import", "--loader", "--experimental-loader", "--conditions", "--env-file",
 			"--env-file-if-exists", "--icu-data-dir", "--inspect-port", "--openssl-config", "--redirect-warnings", "--title", "--watch-path"},
-		suffixes: scriptSuffixes, generic: genericScripts}
+		suffixes: scriptSuffixes}
 	denoOptions = optionSyntax{valueLetters: "c", valueOptions: []string{"--config", "--import-map", "--location", "--cert", "--seed"},
-		suffixes: scriptSuffixes, generic: genericScripts}
+		suffixes: scriptSuffixes}
 	bunOptions = optionSyntax{codeLetters: "ep", valueLetters: "r", codeOptions: []string{"--eval", "--print"},
 		valueOptions: []string{"--preload", "--cwd", "--env-file"},
-		suffixes:     scriptSuffixes, generic: genericScripts}
+		suffixes:     scriptSuffixes}
 	rubyOptions = optionSyntax{codeLetters: "e", valueLetters: "IrCE", attachedLetters: "KTWxFi",
 		valueOptions: []string{"--encoding", "--external-encoding", "--internal-encoding"}, suffixes: []string{".rb"}}
 	perlOptions = optionSyntax{codeLetters: "eE", valueLetters: "I", attachedLetters: "MmxiCFDV", suffixes: []string{".pl"}}
@@ -50,9 +49,12 @@ var (
 	elixirOptions = optionSyntax{plus: true, suffixes: []string{".exs", ".ex"}}
 	monoOptions   = optionSyntax{valueOptions: []string{"--config"}, suffixes: assemblySuffixes}
 
-	scriptSuffixes    = []string{".js", ".mjs", ".cjs", ".ts", ".mts", ".tsx", ".jsx"}
-	genericScripts    = []string{"index", "server", "main", "app", "start", "www"}
-	sourceDirectories = []string{"dist", "build", "lib", "src", "bin", "out"}
+	scriptSuffixes = []string{".js", ".mjs", ".cjs", ".ts", ".mts", ".tsx", ".jsx"}
+	// The name of a generic program is that of its directory. Source directories are
+	// skipped, and system directories name no application.
+	genericNames      = []string{"index", "server", "main", "app", "start", "www", "run", "manage", "__main__"}
+	sourceDirectories = []string{"dist", "build", "lib", "libs", "src", "bin", "sbin", "out", "target"}
+	systemDirectories = []string{"usr", "local", "opt", "srv", "var", "etc", "home", "root", "tmp"}
 	assemblySuffixes  = []string{".dll", ".exe"}
 )
 
@@ -149,19 +151,22 @@ func (o *optionSyntax) shortOptions(cluster string, args []string) (found operan
 	return operand{}, args, false
 }
 
-// name returns the name of a script without directory and suffix. For a generic
-// name such as index.js it returns the nearest directory above that is no source
-// or build directory, if the path has one.
-func (o *optionSyntax) name(script string) string {
-	name := fileStem(script, o.suffixes...)
-	if !slices.Contains(o.generic, name) {
+// name returns the name of a script without directory and suffix.
+func (o *optionSyntax) name(script string) string { return programName(script, o.suffixes...) }
+
+// programName returns the name of a file without directory and suffix. For a generic name it
+// returns the name of the nearest directory above that is no source directory, if the path
+// has one.
+func programName(script string, suffixes ...string) string {
+	name := fileStem(script, suffixes...)
+	if !slices.Contains(genericNames, name) {
 		return name
 	}
 	for dir := script; ; {
 		dir = strings.TrimRight(dir, "/")
 		dir = dir[:max(strings.LastIndexByte(dir, '/'), 0)]
 		switch above := fileStem(dir); {
-		case above == "":
+		case above == "", slices.Contains(systemDirectories, above):
 			return name
 		case !slices.Contains(sourceDirectories, above):
 			return above

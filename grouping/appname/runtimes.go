@@ -27,7 +27,7 @@ func fromJava(args []string) string {
 			args = args[min(1, len(args)):]
 		case strings.HasPrefix(arg, "-"), strings.HasPrefix(arg, "@"): // the jar of -jar is the first argument that is no option
 		case strings.HasSuffix(arg, ".jar"), strings.HasSuffix(arg, ".war"), strings.HasSuffix(arg, ".java"):
-			return fileStem(arg, ".jar", ".war", ".java")
+			return programName(arg, ".jar", ".war", ".java")
 		default:
 			return fileStem(arg)
 		}

@@ -169,6 +169,9 @@ func (g *grouped) formatRule(b *strings.Builder, t *grouping.Trial) {
 			result = "pass"
 		}
 		fmt.Fprintf(b, "  %s %-9s expects %s; found %s\n", result, s.Key, quoted(s.Entries), quoted(s.Values))
+		if s.Hint != "" {
+			fmt.Fprintf(b, "       hint: %s\n", shortPrintable(s.Hint))
+		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(t.Captures)) {
 		fmt.Fprintf(b, "       captured %s = %q\n", name, shortPrintable(t.Captures[name]))
