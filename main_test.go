@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"path"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -72,17 +73,19 @@ var allowedImports = map[string][]string{
 	"procfs":                 {},
 }
 
-// systemCallDirs lists the directories whose files named *_linux.go make system
-// calls. Those of the web server concern only its own sockets.
+// systemCallDirs lists the directories whose files named *_linux.go or *_linux_ARCH.go
+// make system calls. Those of the web server concern only its own sockets.
 var systemCallDirs = []string{
 	"internal/webserver", "platform", "platform/bpf", "platform/internal/host", "platform/process", "platform/sandbox", "procfs",
 }
+
+var linuxFile = regexp.MustCompile(`_linux(_(amd64|arm64))?\.go$`)
 
 // isAllowed reports whether a file may import a package.
 func isAllowed(file, imported string) bool {
 	dir, name := path.Split(file)
 	dir = path.Clean(dir)
-	system := slices.Contains(systemCallDirs, dir) && strings.HasSuffix(name, "_linux.go")
+	system := slices.Contains(systemCallDirs, dir) && linuxFile.MatchString(name)
 	switch {
 	case imported == "os/exec": // the program starts no other program
 		return false
@@ -120,6 +123,8 @@ func TestIsAllowed(t *testing.T) {
 		{"platform/x_linux.go", "unsafe", true},
 		{"procfs/x_linux.go", "golang.org/x/sys/unix", true},
 		{"procfs/x.go", "golang.org/x/sys/unix", false},
+		{"platform/sandbox/x_linux_arm64.go", "golang.org/x/sys/unix", true},
+		{"platform/sandbox/x_arm64.go", "golang.org/x/sys/unix", false},
 		{"procfs/x.go", module + "/platform", false},
 		{"platform/sandbox/x_linux.go", "kernel.org/pub/linux/libs/security/libcap/psx", true},
 		{"platform/sandbox/x_linux.go", module + "/procfs", false},

@@ -101,7 +101,7 @@ type modelWorld struct {
 	settled        bool          // matches take no time in the next update
 	cpu            time.Duration // result of cpuTime
 	lastNow        uint64        // of the last walk
-	lowered        int           // events that lower a CPU time
+	lowered        int           // events that can lower a CPU time
 	reload         int           // rules that are in use from the next update on, or -1
 }
 
@@ -183,9 +183,11 @@ func (p *modelProcess) endThread(at int) *modelThread {
 	return old
 }
 
-// reuseTID starts a thread of a process with the TID of an exited one.
+// reuseTID starts a thread of a process with the TID of an exited one. If start times
+// are not read, its CPU time is a decrease.
 func (w *modelWorld) reuseTID(p *modelProcess, at int, old *modelThread) {
 	w.now++
+	w.lowered++
 	p.threads = slices.Insert(p.threads, at, &modelThread{tid: old.tid, start: w.now, comm: old.comm, before: old})
 	p.work(uint64(at), old.start%50)
 }

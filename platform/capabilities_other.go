@@ -10,3 +10,6 @@ func BPFUseNeedsCapability() bool { return false }
 
 // SmapsNeedsPtrace returns false: only Linux has these capabilities.
 func SmapsNeedsPtrace() bool { return false }
+
+// FDCountNeedsSearch returns false: only Linux has these capabilities.
+func FDCountNeedsSearch() bool { return false }
