@@ -130,7 +130,7 @@ func TestWaitForChild(t *testing.T) {
 		want   ExitStatus
 	}{
 		{"exit 0", ExitStatus{Known: true}}, {"exit 5", ExitStatus{Known: true, Code: 5}},
-		{"kill -TERM $$", ExitStatus{Known: true, Signal: syscall.SIGTERM}},
+		{"kill -TERM $$", ExitStatus{Known: true, Code: -1, Signal: syscall.SIGTERM}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.script, func(t *testing.T) {

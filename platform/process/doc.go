@@ -36,7 +36,9 @@
 //
 //	use := make(map[*process.Process]float64)
 //	for round := range 2 { // the second round returns the use since the first
-//		time.Sleep(time.Duration(round) * time.Second)
+//		if round > 0 {
+//			time.Sleep(time.Second)
+//		}
 //		clear(use)
 //		for p, err := range process.All() {
 //			if err != nil {
@@ -57,8 +59,8 @@
 // them. An error of Descendants leaves the processes that could be opened in tree.
 //
 //	tree, err := p.Descendants()
+//	defer process.CloseAll(tree) // not p
 //	tree = append(tree, p)
-//	defer process.CloseAll(tree)
 //	for _, q := range tree {
 //		if e := q.Terminate(); !errors.Is(e, process.ErrGone) {
 //			err = errors.Join(err, e)
@@ -76,32 +78,59 @@
 //	defer cancel()
 //	_, alive, _ = process.WaitAll(later, alive, nil)
 //
-// Find the processes that listen on a TCP port. The error of Connections is
-// [ErrGone], or [ErrAccessDenied] for processes of other users:
+// Watch the memory use of a process until it ends. Many methods support a zombie, so
+// that ErrGone alone would not end the loop before the parent reaps the process:
 //
+//	for {
+//		memory, err := p.MemoryInfo()
+//		if err != nil {
+//			return err // ErrGone: it was reaped
+//		}
+//		status, err := p.Status()
+//		if err != nil || status == process.StatusZombie {
+//			return err
+//		}
+//		fmt.Println(memory.RSS)
+//		time.Sleep(time.Second)
+//	}
+//
+// Find the processes that listen on a TCP port. Connections fails with [ErrGone], or
+// with [ErrAccessDenied] for processes of other users. The result includes other network
+// namespaces, such as those of containers; the link /proc/PID/ns/net identifies them.
+//
+//	denied := 0
 //	for p, err := range process.All() {
 //		if err != nil {
 //			return err
 //		}
-//		connections, _ := p.Connections(process.ConnectionTCP)
+//		connections, err := p.Connections(process.ConnectionTCP)
+//		if errors.Is(err, process.ErrAccessDenied) {
+//			denied++
+//		}
 //		for _, c := range connections {
 //			if c.Status == process.ConnListen && c.Local.Port() == port {
 //				fmt.Println(p.PID(), c.Local)
 //			}
 //		}
 //	}
+//	fmt.Println(denied, "processes could not be read")
 //
-// Find the processes that have a file open. The errors are the same:
+// Find the processes that have a regular file open, with the same errors. Mapped
+// programs and libraries, directories and devices are not found:
 //
-//	var file syscall.Stat_t
-//	if err := syscall.Stat(path, &file); err != nil {
+//	info, err := os.Stat(path)
+//	if err != nil {
 //		return err
 //	}
+//	file := info.Sys().(*syscall.Stat_t)
 //	for p, err := range process.All() {
 //		if err != nil {
 //			return err
 //		}
-//		open, _ := p.OpenFiles()
+//		open, err := p.OpenFiles()
+//		if errors.Is(err, process.ErrAccessDenied) {
+//			denied++
+//		}
 //		for _, f := range open {
 //			if f.Device == uint64(file.Dev) && f.Inode == file.Ino {
 //				fmt.Println(p.PID(), f.FD, f.Mode)
@@ -114,7 +143,8 @@
 // Without privileges, methods such as [Process.OpenFiles], [Process.Connections] and
 // [Process.Exe] fail for processes of other users. A scan of all processes then
 // omits their values. Count the errors that match [ErrAccessDenied] to know how many
-// processes are missing.
+// processes are missing. They also fail for a process of the same user that has more
+// capabilities, or that is not dumpable: see ptrace(2).
 //
 // # From psutil to Go
 //
@@ -159,7 +189,9 @@
 //	p.send_signal(SIGHUP)               p.SendSignal(syscall.SIGHUP)
 //	p.terminate(), p.kill()             p.Terminate(), p.Kill()
 //	p.suspend(), p.resume()             p.Suspend(), p.Resume()
+//	Popen(args)                         exec.Cmd.Start, and Open(cmd.Process.Pid)
 //	p.wait(timeout=3)                   p.Wait(ctx)
+//	p.wait() == -9                      status.Signal == syscall.SIGKILL
 //	p.is_running()                      p.Running()
 //	p == q, hash(p)                     p.Equal(q), p.ID()
 //	process_iter()                      All()
@@ -176,7 +208,8 @@
 // An error about one process is an [*Error] with the PID, the name and the
 // operation. With [errors.Is] it matches one of:
 //
-//   - [ErrGone]: there is no such process. It never existed, or it has exited.
+//   - [ErrGone]: there is no such process. It never existed, or it has exited and was
+//     reaped.
 //   - [ErrZombie]: the process has exited and is not reaped. It matches ErrGone too.
 //     Many values of a zombie are 0 or empty without an error: see [Process].
 //   - [ErrAccessDenied]: the kernel denied the operation.

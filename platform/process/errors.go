@@ -11,7 +11,8 @@ import (
 
 // Sentinels that an [*Error] matches with [errors.Is].
 var (
-	// ErrGone means that there is no such process: it never existed, or it has exited.
+	// ErrGone means that there is no such process: it never existed, or it has
+	// exited and was reaped.
 	// The error for a value that a zombie lacks matches too: see ErrZombie.
 	ErrGone = procfs.ErrGone
 	// ErrZombie means that the process has exited and is not reaped: the value was

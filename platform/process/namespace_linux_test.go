@@ -49,7 +49,7 @@ func TestProcessInNamespaces(t *testing.T) {
 	if err := p.Kill(); err != nil {
 		t.Fatal(err)
 	}
-	wantEqual(t, "status", must[ExitStatus](t)(p.Wait(context.Background())), ExitStatus{Known: true, Signal: syscall.SIGKILL})
+	wantEqual(t, "status", must[ExitStatus](t)(p.Wait(context.Background())), ExitStatus{Known: true, Code: -1, Signal: syscall.SIGKILL})
 }
 
 // TestTimeNamespace starts a child with a boot clock that is a year ahead. Its create

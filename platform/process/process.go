@@ -33,6 +33,7 @@ type ID struct {
 // matches [ErrGone], even if its PID is in use again.
 //
 // Between exit and reaping the process is a zombie: test Status for [StatusZombie].
+// With NumThreads greater than 1, only its main thread has exited.
 // Cmdline, Exe, Cwd, Environ and MemoryMaps of a zombie fail with [ErrZombie]. Its
 // memory use, OpenFiles, Connections and NumFDs are 0 or empty without an error. The
 // files of a zombie belong to root: for other users OpenFiles, Connections, Environ and

@@ -113,7 +113,7 @@ func TestWithoutPidfd(t *testing.T) {
 	if err := waited.Kill(); err != nil {
 		t.Fatal(err)
 	}
-	wantEqual(t, "status", must[ExitStatus](t)(waited.Wait(context.Background())), ExitStatus{Known: true, Signal: syscall.SIGKILL})
+	wantEqual(t, "status", must[ExitStatus](t)(waited.Wait(context.Background())), ExitStatus{Known: true, Code: -1, Signal: syscall.SIGKILL})
 	wantAllGone(t, waited.Process)
 	if err := running.Kill(); err != nil {
 		t.Fatal(err)

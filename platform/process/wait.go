@@ -14,11 +14,12 @@ import (
 // is not a child, or if other code of this program, such as os/exec, has reaped it.
 type ExitStatus struct {
 	Known  bool           // Code and Signal are valid
-	Code   int            // exit code, if no signal ended the process
+	Code   int            // exit code; -1 if a signal ended the process; 0 if not Known
 	Signal syscall.Signal // signal that ended the process, or 0
 }
 
-// String describes the status.
+// String returns "exited with code 3", "killed by signal 9 (killed)" or "exited with
+// unknown status".
 func (s ExitStatus) String() string {
 	switch {
 	case !s.Known:
@@ -41,8 +42,9 @@ func (s ExitStatus) String() string {
 // end the wait. Wait for the own process returns only when ctx ends.
 //
 // For a child that os/exec started, call either Wait or the Wait method of
-// [os/exec.Cmd]. After this Wait the other fails with ECHILD. After the other the
-// status of this one is not Known.
+// [os/exec.Cmd]. After this Wait the other fails with ECHILD; call it nevertheless if
+// Stdin, Stdout or Stderr is not an *os.File, because it waits for their copying. After
+// the other the status of this one is not Known.
 //
 // System calls: about 8.
 func (p *Process) Wait(ctx context.Context) (ExitStatus, error) {

@@ -114,7 +114,7 @@ func exitStatus(info *unix.Siginfo) ExitStatus {
 	case childExited:
 		return ExitStatus{Known: true, Code: int(status)}
 	case childKilled, childDumped:
-		return ExitStatus{Known: true, Signal: syscall.Signal(status)}
+		return ExitStatus{Known: true, Code: -1, Signal: syscall.Signal(status)}
 	}
 	return ExitStatus{}
 }
