@@ -22,7 +22,8 @@ type Mount struct {
 }
 
 // Open opens the procfs mounted at root. Unless root is a procfs, it must have a
-// stat file with a btime line. The error states what is wrong.
+// stat file with a btime line. The error states what is wrong. The stat file of a procfs
+// is not read: LXCFS can replace it by a file that blocks.
 func Open(root string) (*Mount, error) {
 	dir, err := os.OpenFile(root, unix.O_DIRECTORY, 0)
 	if err != nil {
@@ -33,24 +34,28 @@ func Open(root string) (*Mount, error) {
 	if err := unix.Fstatfs(m.fd, &fs); err == nil {
 		m.isProcfs = fs.Type == unix.PROC_SUPER_MAGIC
 	}
-	text, err := os.ReadFile(filepath.Join(root, "stat"))
-	switch {
-	case err != nil && m.isProcfs: // subset=pid hides all files outside process directories
-	case err != nil:
-		err = fmt.Errorf("procfs: %s is not a process file system: %w", root, err)
-	default:
-		if _, err = ParseBootTime(text); err != nil {
-			err = fmt.Errorf("procfs: %s is not a process file system: %w", root, err)
+	if !m.isProcfs {
+		if err := checkCopy(root); err != nil {
+			_ = dir.Close()
+			return nil, err
 		}
-	}
-	if err != nil && !m.isProcfs {
-		_ = dir.Close()
-		return nil, err
 	}
 	m.fdSizeIsCount = m.isProcfs && kernelAtLeast(6, 2)
 	m.noHidePID = m.isProcfs && !anyHidePID()
 	m.ownPIDs = m.isProcfs && ownNamespace(root)
 	return m, nil
+}
+
+// checkCopy returns an error if root is not a copy of a procfs.
+func checkCopy(root string) error {
+	text, err := os.ReadFile(filepath.Join(root, "stat"))
+	if err == nil {
+		_, err = ParseBootTime(text)
+	}
+	if err != nil {
+		return fmt.Errorf("procfs: %s is not a process file system: %w", root, err)
+	}
+	return nil
 }
 
 // FDSizeIsCount reports whether the number of open files of a process is available
