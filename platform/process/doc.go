@@ -123,6 +123,7 @@
 //		return err
 //	}
 //	file := info.Sys().(*syscall.Stat_t)
+//	denied := 0
 //	for p, err := range process.All() {
 //		if err != nil {
 //			return err
@@ -137,6 +138,7 @@
 //			}
 //		}
 //	}
+//	fmt.Println(denied, "processes could not be read")
 //
 // # Processes of other users
 //
