@@ -70,7 +70,7 @@ func TestPasswdChanges(t *testing.T) {
 }
 
 // TestPasswdBlocks blocks the read of the file. Refresh must not wait or start
-// another read, and the names must stay.
+// another read, and the names must stay. A change during the read is read after it.
 func TestPasswdBlocks(t *testing.T) {
 	p, path := newTestPasswd(t, "first:x:10:1::/:/bin/sh\n")
 	waitForName(t, p, "first")
@@ -89,7 +89,7 @@ func TestPasswdBlocks(t *testing.T) {
 		p.Refresh()
 	}
 	for range 3 {
-		if err := os.WriteFile(path, []byte("x"), 0o600); err != nil {
+		if err := os.WriteFile(path, []byte("third:x:10:1::/:/bin/sh\n"), 0o600); err != nil {
 			t.Fatal(err)
 		}
 		p.Refresh()
@@ -102,7 +102,8 @@ func TestPasswdBlocks(t *testing.T) {
 	p.read = readPasswd
 	p.mu.Unlock()
 	close(release)
-	waitForName(t, p, "second")
+	// The file changed during the read, so the next Refresh reads it again.
+	waitForName(t, p, "third")
 }
 
 // TestPasswdBlocksFirst blocks the first read. Refresh must return.
