@@ -43,9 +43,21 @@ const exitEventTimeout = 60
 // also reports exits in and after walks in which it reads /proc. Without exit events
 // (source procfs) the usage since the last walk is lost.
 func (t *Tracker) awaitExit(r *record) {
-	if (t.lastWalk.bpf || t.src.ExitsReady() != nil) && !r.kernelThread {
-		t.awaitedExits[r.id] = awaitedExit{record: *r, at: t.snap.Now}
+	if t.lastWalk.reader == readerProc && t.src.ExitsReady() == nil || r.kernelThread {
+		return
 	}
+	key := withoutSerial(r.id)
+	if _, taken := t.awaitedExits[key]; taken {
+		key = r.id
+	}
+	t.awaitedExits[key] = awaitedExit{record: *r, at: t.snap.Now}
+}
+
+// withoutSerial returns the key of awaitedExits for a process. A second process with the
+// same PID and start time has its whole ID as the key.
+func withoutSerial(id platform.ID) platform.ID {
+	id.Serial = 0
+	return id
 }
 
 // accountExits adds the usage and the exit status of every process that exited
@@ -93,23 +105,25 @@ func (t *Tracker) identifyExits() {
 // takeRecord returns the record of an exited process, or a new record if no
 // walk has seen the process.
 func (t *Tracker) takeRecord(e *platform.Exit) record {
-	if r, ok := t.takeAwaited(e.ID); ok {
+	if r, ok := t.takeAwaited(e.ID, readerBPF); ok {
 		return r
 	}
-	return record{id: e.ID, countFromStart: t.startedUnseen(&e.Sample), bpf: true}
+	return record{id: e.ID, countFromStart: t.startedUnseen(&e.Sample), reader: readerBPF}
 }
 
-// takeAwaited removes a record from awaitedExits. Its group may have been removed
-// since, because it was empty.
-func (t *Tracker) takeAwaited(id platform.ID) (record, bool) {
-	p, ok := t.awaitedExits[id]
-	if !ok {
-		id.Serial = 0 // the source bpf may have found it only in a walk of /proc
-		if p, ok = t.awaitedExits[id]; !ok || p.bpf {
-			return record{}, false
-		}
+// takeAwaited removes the record of a process from awaitedExits. by is the reader of the ID.
+// The group of the record may have been removed since, because it was empty.
+func (t *Tracker) takeAwaited(id platform.ID, by reader) (record, bool) {
+	key := withoutSerial(id)
+	p, ok := t.awaitedExits[key]
+	if ok && !p.hasID(id, by) {
+		key = id
+		p, ok = t.awaitedExits[key]
 	}
-	delete(t.awaitedExits, id)
+	if !ok {
+		return record{}, false
+	}
+	delete(t.awaitedExits, key)
 	if r := &p.record; r.group != nil && t.groups[r.group.key] != r.group {
 		r.leaveGroup()
 		r.identity = identityMissing
@@ -126,7 +140,7 @@ func (t *Tracker) identifyExit(r *record, e *platform.Exit) {
 		}
 		return
 	}
-	if r.bpf && r.execID != 0 && r.execID != e.ExecID {
+	if r.reader == readerBPF && r.execID != 0 && r.execID != e.ExecID {
 		r.executed = true
 	}
 	if r.identity == identityCurrent && !r.executed && r.comm == e.Comm {

@@ -40,6 +40,8 @@ func TestFallbackWalk(t *testing.T) {
 		{"known before", []walkStep{bpf(known), proc(known), exit(bpf())}},
 		{"found by the fallback", []walkStep{bpf(), proc(found), bpf(after), exit(bpf())}},
 		{"found by the fallback, ended after it", []walkStep{bpf(), proc(found), exit(bpf())}},
+		{"missed before the fallback", []walkStep{bpf(known), bpf(), proc(found), exit(bpf())}},
+		{"found by the fallback, missed after it", []walkStep{bpf(), proc(found), bpf(), bpf(after), bpf(after), exit(bpf())}},
 		{"found by the fallback, exit event late", []walkStep{bpf(), proc(found), bpf(), exit(bpf())}},
 		{"ended before the fallback", []walkStep{bpf(known), exit(proc())}},
 		{"ended before the fallback, exit event late", []walkStep{bpf(known), proc(), exit(bpf())}},

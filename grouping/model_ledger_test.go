@@ -99,12 +99,11 @@ func (l *modelLedger) observe() {
 	defer l.observeGroups()
 	live := make(map[*modelProcess]bool)
 	for i, p := range l.src.found {
-		if p == nil {
-			continue
-		}
 		live[p] = true
 		if s := &l.snap.Samples[i]; s.Have&platform.FieldStat != 0 {
 			l.observeSample(p, &l.records[i], s)
+		} else if p.ledger.seen { // new rules may apply to it
+			p.ledger.identity, p.ledger.state = l.records[i].identity, l.records[i].state
 		}
 		p.ledger.missing = 0
 	}
@@ -148,6 +147,9 @@ func (l *modelLedger) observeSample(p *modelProcess, r *record, s *platform.Samp
 	l.followGroup(p)
 	if p.zombie && pl.group != nil { // it keeps its group until its exit event
 		pl.observeReplacedThread(p, s)
+		if pl.bpf == l.src.procfs { // a call of execve(2) before a change of the source is not detected
+			pl.execID = s.ExecID
+		}
 	} else {
 		l.observeExec(p, s)
 		pl.execID = s.ExecID
@@ -270,7 +272,7 @@ func (l *modelLedger) observeUsage(p *modelProcess, r *record, s *platform.Sampl
 	}
 	if s.Have&platform.FieldStatus != 0 {
 		if s.Have&platform.FieldSwitchesOfAllThreads != 0 {
-			to.switches += pl.allSwitches.take(s.VoluntarySwitches, pl.fromStart)
+			to.switches += pl.takeAllSwitches(s.VoluntarySwitches)
 			for _, n := range p.threads {
 				n.ledger.switches.take(n.switches, false)
 			}
@@ -282,6 +284,16 @@ func (l *modelLedger) observeUsage(p *modelProcess, r *record, s *platform.Sampl
 		pl.observeTasks(p, s, to)
 	}
 	pl.counted = true
+}
+
+// takeAllSwitches returns what a reading of the context switches of all threads adds. The
+// first one after readings of the main thread adds nothing.
+func (pl *processLedger) takeAllSwitches(now uint64) (amount uint64) {
+	if !pl.allSwitches.known && pl.statusKnown {
+		pl.allSwitches = ledgerValue{true, now}
+		return 0
+	}
+	return pl.allSwitches.take(now, pl.fromStart)
 }
 
 // observeMainThread adds the context switches of the main thread, with the source procfs.
@@ -341,7 +353,7 @@ func (pl *processLedger) observeTasks(p *modelProcess, s *platform.Sample, to *l
 // observeMissing updates processes that are gone and whose exit event has not arrived.
 func (l *modelLedger) observeMissing(live map[*modelProcess]bool) {
 	for p := range l.missing {
-		if live[p] || l.src.procfs && p.ledger.missing == 0 {
+		if live[p] || !l.src.bpf && p.ledger.missing == 0 {
 			delete(l.missing, p)
 		} else if p.ledger.missing == 0 {
 			p.ledger.missing = l.snap.Now
@@ -411,7 +423,7 @@ func (l *modelLedger) exitByName(e *modelExit) exitResult {
 	if e.lost {
 		return same
 	}
-	if pl.execID != 0 && pl.execID != p.execID {
+	if pl.bpf && pl.execID != 0 && pl.execID != p.execID {
 		pl.started = true
 	} else if pl.identity == identityCurrent && pl.comm == p.comm {
 		return same

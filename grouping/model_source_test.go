@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"hash/fnv"
+	"slices"
 	"time"
 
 	"github.com/seed57308aee/process_exporter/platform"
@@ -15,7 +16,7 @@ import (
 type modelSource struct {
 	replaySource
 	*modelWorld
-	found []*modelProcess // by index of the Snapshot; nil for a Sample of a process that has exited
+	found []*modelProcess // by index of the Snapshot
 	ended []modelExit     // by index of Snapshot.Exits
 }
 
@@ -37,43 +38,59 @@ func (s *modelSource) Walk(_ context.Context, snap *platform.Snapshot) error {
 	if s.procfs {
 		snap.Source = string(platform.KindProcfs)
 	}
-	before := make(map[int]platform.Sample, len(snap.Samples))
-	for i := range snap.Samples {
-		before[snap.Samples[i].PID] = snap.Samples[i]
-	}
+	s.takeExits(snap)
+	before := s.lastWalk(snap)
 	snap.Samples, s.found = snap.Samples[:0], s.found[:0]
 	for i, p := range s.processes {
-		prev, known := before[p.PID]
+		last, known := before[p.PID]
+		prev := last.Sample
 		notReached := s.partial >= 0 && i >= s.partial%len(s.processes)
 		switch {
 		case p.missed:
 		case s.procfs && (notReached || p.hidden&platform.FieldStat != 0):
 			snap.Incomplete = snap.Incomplete || notReached
 			if known {
-				s.keepUnread(snap, p, prev)
+				s.keepUnread(snap, last)
 			} else if !notReached {
 				snap.Hidden++
 			}
 		default:
-			if prev.ID != p.ID {
+			if prev.PID != p.PID || prev.Start != p.Start {
 				prev = platform.Sample{}
 			}
 			snap.Samples = append(snap.Samples, s.sample(p, &prev))
 			s.found = append(s.found, p)
 		}
 	}
-	s.takeExits(snap)
 	return nil
+}
+
+// A modelSample is the Sample of a process.
+type modelSample struct {
+	process *modelProcess
+	platform.Sample
+}
+
+// lastWalk returns the Samples of the last walk by PID, without those of the processes in
+// snap.Exits: no process is in the Samples and in the Exits.
+func (s *modelSource) lastWalk(snap *platform.Snapshot) map[int]modelSample {
+	before := make(map[int]modelSample, len(snap.Samples))
+	for i := range snap.Samples {
+		before[snap.Samples[i].PID] = modelSample{s.found[i], snap.Samples[i]}
+	}
+	for i := range snap.Exits {
+		if id := snap.Exits[i].ID; before[id.PID].Start == id.Start {
+			delete(before, id.PID)
+		}
+	}
+	return before
 }
 
 // keepUnread keeps the last Sample of a process, of which nothing is read. Another
 // process may have the PID by now.
-func (s *modelSource) keepUnread(snap *platform.Snapshot, p *modelProcess, prev platform.Sample) {
-	if prev.ID != p.ID {
-		p = nil
-	}
-	prev.Have, prev.Unreadable, prev.Tasks = 0, prev.Want|platform.FieldStat, nil
-	snap.Samples, s.found = append(snap.Samples, prev), append(s.found, p)
+func (s *modelSource) keepUnread(snap *platform.Snapshot, last modelSample) {
+	last.Have, last.Unreadable, last.Tasks = 0, last.Want|platform.FieldStat, nil
+	snap.Samples, s.found = append(snap.Samples, last.Sample), append(s.found, last.process)
 }
 
 // sample reads a process. prev is its last Sample, or zero.
@@ -86,6 +103,7 @@ func (s *modelSource) sample(p *modelProcess, prev *platform.Sample) platform.Sa
 		out.State = 'Z'
 	}
 	if s.procfs {
+		out.Serial = prev.Serial // 0 for a process that no walk of bpf found
 		if out.ExecID = p.procfsExecID; p.zombie && prev.ExecID != 0 {
 			out.ExecID = prev.ExecID
 		}
@@ -188,8 +206,8 @@ func (e *modelExit) event() platform.Exit {
 func (s *modelSource) Complete(_ context.Context, snap *platform.Snapshot) {
 	for i := range snap.Samples {
 		out := &snap.Samples[i]
-		if p := s.found[i]; p != nil && s.procfs && out.Have != 0 {
-			s.read(out, p, out.Want&^out.Unreadable)
+		if s.procfs && out.Have != 0 {
+			s.read(out, s.found[i], out.Want&^out.Unreadable)
 		}
 		out.Have &= out.Want | platform.FieldStat | platform.FieldSwitchesOfAllThreads
 		for j := range out.Tasks {
@@ -202,7 +220,7 @@ func (s *modelSource) Complete(_ context.Context, snap *platform.Snapshot) {
 
 func (s *modelSource) Identify(_ context.Context, sample *platform.Sample, _ platform.IdentityFields) (platform.Identity, error) {
 	for _, p := range s.processes {
-		if p.ID == sample.ID && !p.identityHidden && !s.identitiesFail {
+		if p.PID == sample.PID && p.Start == sample.Start && !p.identityHidden && !s.identitiesFail {
 			return p.identity(), nil
 		}
 	}
@@ -230,7 +248,7 @@ func (s *modelSource) Fingerprints(
 	clear(fingerprints)
 	read := min(len(at), 1+int(s.walks)%8) // as with an exhausted budget
 	for j, i := range at[:read] {
-		if p := s.found[i]; p != nil && !p.identityHidden {
+		if p := s.found[i]; slices.Contains(s.processes, p) && !p.identityHidden {
 			fingerprints[j] = fingerprintOf(p.args)
 		}
 	}

@@ -85,6 +85,9 @@ func newModel(e modelEvent) *model {
 		o.Fields |= platform.FieldTaskUsage
 	}
 	src := &modelSource{modelWorld: w}
+	if w.bpf {
+		src.ready = make(chan struct{})
+	}
 	tr := NewTracker(src, m.rules[int(e.b)%len(m.rules)], o)
 	m.ledger = &modelLedger{Tracker: tr, src: src, groups: make(map[string]*ledgerTotals), missing: make(map[*modelProcess]bool)}
 	m.ledger.known, m.ledger.removed = make(map[*groupState]bool), make(map[*groupState]bool)

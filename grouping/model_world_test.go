@@ -90,7 +90,8 @@ type modelWorld struct {
 	serial    uint64
 	processes []*modelProcess // live, ascending by PID
 	exits     []modelExit
-	procfs    bool // the source
+	bpf       bool // the source is bpf, which reports exits
+	procfs    bool // the next walk reads /proc: always with the source procfs
 	walks     int  // number of the next walk
 	nextPID   int
 	nextTID   int
@@ -108,7 +109,7 @@ type modelWorld struct {
 var modelNames = []string{"a", "b", "c", "exp", "ign", "x", "y"}
 
 func newModelWorld(procfs bool) *modelWorld {
-	w := &modelWorld{now: 1_000_000, procfs: procfs, nextPID: 2, nextTID: 1_000_000, partial: -1, reload: -1, walks: 1}
+	w := &modelWorld{now: 1_000_000, bpf: !procfs, procfs: procfs, nextPID: 2, nextTID: 1_000_000, partial: -1, reload: -1, walks: 1}
 	w.start(1, 0, "init")
 	for _, name := range modelNames {
 		w.fork(w.processes[0], name)
@@ -202,7 +203,7 @@ func (w *modelWorld) end(p *modelProcess, how uint8) {
 			child.ppid = 1
 		}
 	}
-	if w.procfs || how%16 == 3 {
+	if !w.bpf || how%16 == 3 {
 		return
 	}
 	e := modelExit{modelProcess: p, walk: w.walks, lost: how%16 == 2, split: w.serial}
@@ -243,7 +244,7 @@ func (w *modelWorld) apply(e modelEvent) {
 		w.serial++
 		p.procfsExecID = w.serial + 1<<32
 	case eventShortLived:
-		if !w.procfs {
+		if w.bpf {
 			child := w.fork(p, name)
 			child.work(0, uint64(e.b))
 			w.end(child, e.b/7)
@@ -302,8 +303,8 @@ func (w *modelWorld) applyToMachine(e modelEvent, p *modelProcess) {
 	case eventReload:
 		w.reload = int(e.b)
 	case eventChangeSource:
-		if e.b < 16 && w.walks > 1 {
-			w.changeSource(e, p)
+		if w.bpf && w.walks > 1 && (e.b < 16 || w.procfs && e.b < 96) {
+			w.changeReader(e, p)
 		}
 	case eventClock:
 		w.now += uint64(e.b) * 20
@@ -333,10 +334,10 @@ func (w *modelWorld) applyToNextSample(e modelEvent, p *modelProcess) {
 	}
 }
 
-// changeSource switches to procfs. With an odd argument p executes a program in the
-// same interval.
-func (w *modelWorld) changeSource(e modelEvent, p *modelProcess) {
-	w.procfs, w.exits = true, nil
+// changeReader makes the source bpf read /proc in the next walks, or its programs again.
+// With an odd argument p executes a program in the same interval.
+func (w *modelWorld) changeReader(e modelEvent, p *modelProcess) {
+	w.procfs = !w.procfs
 	if e.b&1 != 0 && p.PID != 1 && !p.zombie {
 		w.execute(p, int(e.b), p.comm)
 		w.startThread(p, p.comm)

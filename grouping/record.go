@@ -23,6 +23,15 @@ const (
 	identityCurrent
 )
 
+// A reader is what reads the samples of a walk. The source bpf reads /proc if its programs
+// fail.
+type reader uint8
+
+const (
+	readerProc reader = iota // the files of /proc
+	readerBPF                // the BPF programs
+)
+
 // A record is the state that the Tracker keeps of one live process.
 type record struct {
 	id       platform.ID
@@ -30,14 +39,14 @@ type record struct {
 	state    recordState
 	identity identityState
 
-	bpf                bool // the source bpf took the last sample
-	executed           bool // called execve(2) since it was identified
-	mainThreadReplaced bool // execve(2) may have replaced the main thread, whose context switches are not read yet
-	kernelThread       bool // no source reports its exit
-	countFromStart     bool // started after the first walk: its usage before the first sample counts
-	counted            bool // its usage was counted, in a group or as that of an unmatched process
-	longArgs           bool // its last command line was longer than maxQuickArgs
-	revalidationDue    bool // has run since the last revalidation of its identity, or was not revalidated for long
+	reader             reader // of the last sample
+	executed           bool   // called execve(2) since it was identified
+	mainThreadReplaced bool   // execve(2) may have replaced the main thread, whose context switches are not read yet
+	kernelThread       bool   // no source reports its exit
+	countFromStart     bool   // started after the first walk: its usage before the first sample counts
+	counted            bool   // its usage was counted, in a group or as that of an unmatched process
+	longArgs           bool   // its last command line was longer than maxQuickArgs
+	revalidationDue    bool   // has run since the last revalidation of its identity, or was not revalidated for long
 
 	decreased       counterSet // counters that decreased in this walk
 	decreasedBefore counterSet // counters that decreased in the walk before
@@ -93,29 +102,32 @@ func (n *task) isSameThread(now *platform.Task) bool {
 // process never decreases. A process that is being reaped has no threads and no CPU
 // time, and the source bpf has a finer clock.
 func (t *Tracker) isSameProcess(r *record, s *platform.Sample) bool {
-	if !t.hasID(r, s.ID) {
+	if !r.hasID(s.ID, t.lastWalk.reader) {
 		return false
 	}
-	if s.Start < t.snap.Now-t.lastWalk.elapsed || r.bpf || t.lastWalk.bpf || s.Threads == 0 || r.have&s.Have&platform.FieldStat == 0 {
+	if r.reader == readerBPF || t.lastWalk.reader == readerBPF {
+		return true
+	}
+	if s.Start < t.snap.Now-t.lastWalk.elapsed || s.Threads == 0 || r.have&s.Have&platform.FieldStat == 0 {
 		return true
 	}
 	return s.UserNanos+s.SystemNanos >= r.base.UserNanos+r.base.SystemNanos
 }
 
-// hasID reports whether id, from the last walk, is the ID of the process of r. The Serials
-// of two sources are not comparable.
-func (t *Tracker) hasID(r *record, id platform.ID) bool {
-	if r.bpf != t.lastWalk.bpf {
+// hasID reports whether id, which a reader has read, is the ID of the process of r. The
+// Serials of two readers are not comparable.
+func (r *record) hasID(id platform.ID, by reader) bool {
+	if r.reader != by {
 		id.Serial = r.id.Serial
 	}
 	return r.id == id
 }
 
-// adoptSource prepares a record for samples of another source, in which ExecID and
+// adoptReader prepares a record for samples of another reader, in which ExecID and
 // Cgroup have other values for the same program, and counters have other steps. An
 // execve(2) since the sample before is not detected.
-func (r *record) adoptSource(s *platform.Sample) {
-	r.bpf = !r.bpf
+func (r *record) adoptReader(by reader, s *platform.Sample) {
+	r.reader = by
 	r.execID, r.cgroup = s.ExecID, s.Cgroup
 	r.decreasedBefore = allCounters
 	for i := range r.tasks {

@@ -55,7 +55,7 @@ type Tracker struct {
 	lastWalk     walkInfo
 	firstWalk    uint64 // ticks after boot at which the first walk began
 
-	awaitedExits map[platform.ID]awaitedExit // processes that are gone and whose exit event is missing
+	awaitedExits map[platform.ID]awaitedExit // processes that are gone and whose exit event is missing, see withoutSerial
 	droppedStart uint64                      // latest start of a process that was dropped from awaitedExits
 	exited       []record                    // exited[i] belongs to snap.Exits[i] during accountExits
 	exitIndex    map[int]int                 // index in exited by PID; empty outside of accountExits
@@ -70,7 +70,7 @@ type Tracker struct {
 // walkInfo describes the last walk, compared with the one before.
 type walkInfo struct {
 	number  uint64 // from 1
-	bpf     bool   // by the source bpf
+	reader  reader
 	now     uint64 // ticks after boot at which the walk began
 	elapsed uint64 // ticks since the walk before began; 0 at the first
 }
@@ -143,7 +143,10 @@ func (t *Tracker) walk(ctx context.Context) error {
 		return err
 	}
 	last := t.lastWalk
-	t.lastWalk = walkInfo{number: last.number + 1, bpf: t.snap.Source == string(platform.KindBPF), now: t.snap.Now}
+	t.lastWalk = walkInfo{number: last.number + 1, now: t.snap.Now}
+	if t.snap.Source == string(platform.KindBPF) {
+		t.lastWalk.reader = readerBPF
+	}
 	if last.number == 0 {
 		t.firstWalk = t.snap.Now
 	} else {
@@ -175,14 +178,14 @@ func (t *Tracker) alignRecords() {
 	t.records = t.records[:len(samples)]
 	for i := len(samples) - 1; i >= 0; i-- {
 		s := &samples[i]
-		if last := len(known) - 1; last >= 0 && t.hasID(&known[last], s.ID) {
+		if last := len(known) - 1; last >= 0 && known[last].hasID(s.ID, t.lastWalk.reader) {
 			t.records[i], known = known[last], known[:last]
 			t.records[i].id = s.ID
 		} else {
 			t.records[i] = t.newRecord(s)
 		}
-		if r := &t.records[i]; r.bpf != t.lastWalk.bpf && s.Have&platform.FieldStat != 0 {
-			r.adoptSource(s)
+		if r := &t.records[i]; r.reader != t.lastWalk.reader && s.Have&platform.FieldStat != 0 {
+			r.adoptReader(t.lastWalk.reader, s)
 		}
 	}
 }
@@ -191,11 +194,12 @@ func (t *Tracker) alignRecords() {
 // from before the first walk is not counted. A process that started later is counted
 // from its start, unless an earlier walk found it.
 func (t *Tracker) newRecord(s *platform.Sample) record {
-	if r, ok := t.takeAwaited(s.ID); ok {
+	if r, ok := t.takeAwaited(s.ID, t.lastWalk.reader); ok {
+		r.id = s.ID          // another reader may have set the Serial
 		r.matchAgain(s.PPID) // the rules may have been replaced since
 		return r
 	}
-	return record{id: s.ID, countFromStart: t.lastWalk.number > 1 && t.startedUnseen(s), kernelThread: s.Kernel, bpf: t.lastWalk.bpf}
+	return record{id: s.ID, countFromStart: t.lastWalk.number > 1 && t.startedUnseen(s), kernelThread: s.Kernel, reader: t.lastWalk.reader}
 }
 
 // applyNextMatcher replaces the Matcher with that of SetMatcher, and marks every

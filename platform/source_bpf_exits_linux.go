@@ -204,6 +204,17 @@ func (l *exitLog) expireRunning(snap *Snapshot) {
 	}
 }
 
+// blankExited removes what the last walk read of processes that have been reaped since. The
+// walk keeps the Sample of a process that it cannot read, and another process may have the
+// PID by then: an exited process would be in the Samples and in the Exits.
+func (s *Snapshot) blankExited(exits []Exit) {
+	for i := range exits {
+		if id := exits[i].ID; s.contains(id) {
+			s.Samples[s.Index(id.PID)] = Sample{ID: ID{PID: id.PID}}
+		}
+	}
+}
+
 // contains reports whether the Snapshot has a Sample of a process with an ID of the source
 // bpf. A walk of /proc does not know the Serial.
 func (s *Snapshot) contains(id ID) bool {

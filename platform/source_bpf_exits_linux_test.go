@@ -185,3 +185,30 @@ func TestPendingExitsAreBounded(t *testing.T) {
 		t.Error("the identity of the live process was deleted")
 	}
 }
+
+// TestExitedProcessIsNotKept checks that a walk of /proc cannot keep the Sample of a process
+// that has been reaped.
+func TestExitedProcessIsNotKept(t *testing.T) {
+	const seven, reused = 7, 8
+	snap := Snapshot{Source: string(KindBPF), Samples: []Sample{
+		{ID: ID{PID: seven, Start: 100, Serial: 1001}, Have: FieldStat},
+		{ID: ID{PID: reused, Start: 200, Serial: 2002}, Have: FieldStat}, // the exited process had the same PID
+	}}
+	exits := []Exit{
+		{Sample: Sample{ID: ID{PID: seven, Start: 100, Serial: 1001}}},
+		{Sample: Sample{ID: ID{PID: reused, Start: 200, Serial: 2001}}},
+		{Sample: Sample{ID: ID{PID: 9, Start: 300, Serial: 3001}}}, // started after the last walk
+	}
+	snap.blankExited(exits)
+	if !snap.Samples[0].blank() || snap.Samples[0].PID != seven {
+		t.Errorf("got %+v of an exited process, want a blank Sample", snap.Samples[0])
+	}
+	if snap.Samples[1].blank() {
+		t.Error("the Sample of a live process is blank")
+	}
+	snap.Source = string(KindProcfs) // which does not know the Serial
+	snap.Samples[1].Serial = 0
+	if snap.blankExited(exits); !snap.Samples[1].blank() {
+		t.Errorf("got %+v of an exited process after a walk of /proc, want a blank Sample", snap.Samples[1])
+	}
+}

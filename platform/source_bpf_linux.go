@@ -164,6 +164,7 @@ func (b *bpfSource) Walk(ctx context.Context, snap *Snapshot) error {
 // programs have reported.
 func (b *bpfSource) walkProc(ctx context.Context, snap *Snapshot) error {
 	snap.Unreported = 0
+	snap.blankExited(b.exitLog.exits)
 	if err := b.procfsSource.Walk(ctx, snap); err != nil {
 		b.exitLog.keepReported = true
 		return err

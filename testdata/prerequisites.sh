@@ -85,7 +85,7 @@ install_missing() {
   fi
   local status=0
   { apt-get update -q && announce && DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 \
-    apt-get install -y -q --no-install-recommends "${missing[@]}"; } || status=$?
+    apt-get install -y -q -o DPkg::Lock::Timeout=300 --no-install-recommends "${missing[@]}"; } || status=$?
   [ -z "$ours" ] || rm -f "$policy"
   return "$status"
 }
