@@ -184,8 +184,8 @@ func withDescriptors(pid, fds int, broken string) procfstree.Process {
 	return processG(func(p *procfstree.Process) { p.PID, p.FDs, p.Broken = pid, fds, []string{broken} })
 }
 
-// withLeaderState returns a process whose main thread has the given state.
-func withLeaderState(state string) procfstree.Process {
+// withMainThreadState returns a process whose main thread has the given state.
+func withMainThreadState(state string) procfstree.Process {
 	p := gWithThreads(procfstree.Thread{State: state}, procfstree.Thread{TID: 11, Comm: "w", Start: 11, State: "R"})
 	p.FDs = 100
 	return p
@@ -229,13 +229,13 @@ var readErrorScenarios = []scenario{
 		},
 	},
 	{
-		name:  "zombie leader with open files",
+		name:  "zombie main thread with open files",
 		setup: setup{config: groupG, opts: withChildren},
-		first: []procfstree.Process{withLeaderState("S")},
+		first: []procfstree.Process{withMainThreadState("S")},
 		steps: []step{
 			{nil, map[string]float64{seriesG("open_filedesc"): 100}},
 			{
-				set(withLeaderState("Z")),
+				set(withMainThreadState("Z")),
 				map[string]float64{seriesG("open_filedesc"): 100, seriesG("unreadable_procs", "file", "fd"): absent, seriesG("num_procs"): 1},
 			},
 		},

@@ -154,14 +154,14 @@ func (p *modelProcess) work(thread, amount uint64) {
 func (w *modelWorld) execute(p *modelProcess, thread int, comm string) {
 	w.serial++
 	p.execID, p.procfsExecID = w.serial, w.serial+1<<32
-	leader, n := p.threads[0], p.threads[thread%len(p.threads)]
+	main, n := p.threads[0], p.threads[thread%len(p.threads)]
 	for _, other := range p.threads {
 		if other != n {
 			p.exitedSwitches += other.switches
 		}
 	}
-	if n != leader {
-		p.ledger.replacedSwitches += leader.ledger.switches.taken
+	if n != main {
+		p.ledger.replacedSwitches += main.ledger.switches.taken
 	}
 	n.tid, n.start, n.comm, n.before = p.PID, p.Start, comm, nil
 	if n.ledger.ofOther { // the Tracker has no value of the new main thread

@@ -32,7 +32,7 @@ func skipWithoutExactStatm(t *testing.T, pid int) {
 	if err != nil || procfs.ParseStat(text, &st) != nil {
 		t.Fatalf("stat: %v, %q", err, text)
 	}
-	old := !releaseBefore(release(), 6, 2) && releaseBefore(release(), 6, 16)
+	old := !procfs.KernelBefore(6, 2) && procfs.KernelBefore(6, 16)
 	if exact := residentBytes(t, pid, pid); old && exact == st.ResidentPages*uint64(os.Getpagesize()) {
 		t.Skip("statm of this kernel is not exact")
 	}

@@ -24,7 +24,7 @@ type Fields uint16
 // may still be present.
 const (
 	FieldStat                 Fields = 1 << iota // CPU, faults, memory, thread count: /proc/PID/stat
-	FieldStatus                                  // swap, effective user, context switches of the leader: /proc/PID/status
+	FieldStatus                                  // swap, effective user, context switches of the main thread: /proc/PID/status
 	FieldIO                                      // bytes read and written: /proc/PID/io
 	FieldFDs                                     // open file descriptors: /proc/PID/fd
 	FieldFDLimit                                 // soft limit of open file descriptors: prlimit(2) or /proc/PID/limits
@@ -57,7 +57,7 @@ type Sample struct {
 	// process above [Options.SmapsMaxRSS].
 	Skipped Fields
 
-	Comm   string // name of the leader
+	Comm   string // name of the main thread, which the kernel calls thread group leader
 	State  byte   // R, S, D, Z, T and so on
 	Kernel bool   // kernel thread: without user memory, command line and open files
 	EUID   uint32 // part of FieldStatus
@@ -72,7 +72,7 @@ type Sample struct {
 	ResidentBytes            uint64
 
 	SwapBytes                               uint64
-	VoluntarySwitches, NonvoluntarySwitches uint64 // of the leader only, unless Have contains FieldSwitchesOfAllThreads
+	VoluntarySwitches, NonvoluntarySwitches uint64 // of the main thread only, unless Have contains FieldSwitchesOfAllThreads
 
 	// Sum of all threads, including threads that exited since the source was opened.
 	RunWaitNanos, BlockWaitNanos uint64
@@ -80,12 +80,12 @@ type Sample struct {
 	ReadBytes, WriteBytes uint64 // read from and written to storage
 	FDs                   uint64 // open file descriptors
 	FDLimit               uint64 // soft RLIMIT_NOFILE; math.MaxUint64 is unlimited
-	WChan                 string // kernel function in which the leader sleeps, "" if it runs
+	WChan                 string // kernel function in which the main thread sleeps, "" if it runs
 
 	PSSBytes, SwapPSSBytes, USSBytes uint64
 	SmapsTicks                       uint64 // time of the last read of FieldSmaps, in clock ticks after boot
 
-	// Tasks holds all threads including the leader, ascending by TID. It is empty for a
+	// Tasks holds all threads including the main thread, ascending by TID. It is empty for a
 	// process with one thread, and valid until the next walk. It is part of FieldTasks.
 	Tasks []Task
 }

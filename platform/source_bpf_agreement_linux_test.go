@@ -115,7 +115,7 @@ func identityDifferences(a, b *Snapshot) (list []string) {
 
 // differences lists the values that differ between the Samples a of bpf and b of procfs of a
 // process that does not run. CPU time has nanoseconds in one and clock ticks in the other;
-// context switches are those of all threads or of the leader.
+// context switches are those of all threads or of the main thread.
 func differences(a, b *Sample) (list []string) {
 	differ := func(what string, x, y any) {
 		if x != y {
@@ -171,7 +171,7 @@ func differences(a, b *Sample) (list []string) {
 	if len(a.Tasks) > 0 {
 		differ("switches of all threads", a.VoluntarySwitches, voluntary)
 		differ("switches of all threads", a.NonvoluntarySwitches, nonvoluntary)
-	} else if a.State != 'Z' { // /proc has only the switches of the leader
+	} else if a.State != 'Z' { // /proc has only the switches of the main thread
 		differ("switches", a.VoluntarySwitches, b.VoluntarySwitches)
 		differ("switches", a.NonvoluntarySwitches, b.NonvoluntarySwitches)
 	}

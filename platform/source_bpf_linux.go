@@ -260,7 +260,7 @@ const exitDead = 0x10
 const maxScans = 4
 
 // scan reads the records of the task iterator, ascending by PID and TID. If another thread
-// than the leader calls execve(2), the kernel exchanges the TIDs of the two. During the scan
+// than the main thread calls execve(2), the kernel exchanges the TIDs of the two. During the scan
 // this can put a record out of order, or report a process twice: scan then starts again.
 // After maxScans attempts it sorts the records, so that no process can make it fail.
 func (b *bpfSource) scan() error {

@@ -50,9 +50,9 @@ func walkAll(t testing.TB, src Source, snap *Snapshot) {
 	src.Complete(ctx, snap)
 }
 
-// TestBPFZombieLeader reads a process whose leader has exited. Its memory and its files are
+// TestBPFZombieMainThread reads a process whose main thread has exited. Its memory and its files are
 // those of its other threads.
-func TestBPFZombieLeader(t *testing.T) {
+func TestBPFZombieMainThread(t *testing.T) {
 	src := openBPFSource(t)
 	c := startChild(t, nil, "threads=3", "exitmain")
 	eventually(t, func() bool { return statusOf(t, c.Process) == process.StatusZombie })
@@ -60,7 +60,7 @@ func TestBPFZombieLeader(t *testing.T) {
 	walkAll(t, src, &snap)
 	s := &snap.Samples[snap.Index(c.PID())]
 	if s.State != 'Z' || s.Threads < 4 || s.ResidentBytes == 0 || s.FDs < 3 || s.FDLimit == 0 {
-		t.Errorf("got %+v, want a zombie leader with the memory and files of the other threads", s)
+		t.Errorf("got %+v, want a zombie main thread with the memory and files of the other threads", s)
 	}
 }
 

@@ -61,7 +61,7 @@ func (b *bpfSource) planReads(s, prev *Sample, i int) {
 func (b *bpfSource) planSmaps(s, prev *Sample, i int) {
 	state := &b.states.processes[i].smaps
 	known := prev != nil && prev.Have&FieldSmaps != 0 && prev.ExecID == s.ExecID &&
-		(prev.State != 'Z' || zombieLeader(prev)) && (s.State != 'Z' || zombieLeader(s))
+		(prev.State != 'Z' || zombieMainThread(prev)) && (s.State != 'Z' || zombieMainThread(s))
 	if known {
 		s.PSSBytes, s.SwapPSSBytes, s.USSBytes, s.SmapsTicks = prev.PSSBytes, prev.SwapPSSBytes, prev.USSBytes, prev.SmapsTicks
 		state.stale = state.stale || memoryChanged(s, prev)
@@ -197,7 +197,7 @@ func (w *worker) readSmapsOf(s *procfsSample, read procRead) {
 	}
 }
 
-// readWChanOf reads the wchan of a thread; a tid of 0 is the leader.
+// readWChanOf reads the wchan of a thread; a tid of 0 is the main thread.
 func (w *worker) readWChanOf(s *Sample, tid int) string {
 	id := s.PID
 	if tid != 0 {

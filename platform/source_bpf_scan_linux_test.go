@@ -44,7 +44,7 @@ func TestScanOrder(t *testing.T) {
 	late.process(1, 1)
 	late.process(9, 9)
 	late.thread(9, 12)
-	late.process(7, 7) // found as TID 12 before it became the leader
+	late.process(7, 7) // found as TID 12 before it became the main thread
 	late.thread(7, 11)
 	twice.process(1, 1)
 	twice.process(7, 6)

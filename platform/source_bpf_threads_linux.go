@@ -91,7 +91,7 @@ func (b *bpfSource) finishGroup(snap *Snapshot, g *multithreaded) {
 	b.planReads(s, prev, g.sample)
 }
 
-// add adds the usage of a thread other than the leader, which the process record contains.
+// add adds the usage of a thread other than the main thread, which the process record contains.
 // No thread counts twice: a thread with a lower TID is read before its process and may have
 // exited in between, so that its usage is also among that of the exited threads. It is left
 // out if any thread has exited in between.

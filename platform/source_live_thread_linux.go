@@ -6,23 +6,23 @@ import (
 	"github.com/seed57308aee/process_exporter/procfs"
 )
 
-// The leader of a process may exit before its other threads. The files of the process
+// The main thread of a process may exit before its other threads. The files of the process
 // then describe a zombie, without memory, descriptors and command line. The files of any
 // live thread of it have them, so these are read instead. CPU time and I/O of the process
 // are still correct in its own files, which sum all threads.
 
-// zombieLeader reports whether only the leader of the process has exited.
-func zombieLeader(s *Sample) bool { return s.State == 'Z' && s.Threads > 1 }
+// zombieMainThread reports whether only the main thread of the process has exited.
+func zombieMainThread(s *Sample) bool { return s.State == 'Z' && s.Threads > 1 }
 
-// errNoLiveThread is the error of reading a process with a zombie leader if no live thread
+// errNoLiveThread is the error of reading a process with a zombie main thread if no live thread
 // was found.
-var errNoLiveThread = errors.New("the leader has exited and no live thread was found")
+var errNoLiveThread = errors.New("the main thread has exited and no live thread was found")
 
-// findLiveThread sets w.read.liveThread to a live thread of a process with a zombie leader,
+// findLiveThread sets w.read.liveThread to a live thread of a process with a zombie main thread,
 // and reads its stat into w.read.stat. For other processes it sets 0.
 func (w *worker) findLiveThread(s *Sample) {
 	w.read.liveThread = 0
-	if !zombieLeader(s) {
+	if !zombieMainThread(s) {
 		return
 	}
 	var err error
@@ -38,7 +38,7 @@ func (w *worker) findLiveThread(s *Sample) {
 	}
 }
 
-// readLiveThreadMemory sets the memory of a process with a zombie leader.
+// readLiveThreadMemory sets the memory of a process with a zombie main thread.
 func (w *worker) readLiveThreadMemory(s *Sample) {
 	if w.findLiveThread(s); w.read.liveThread != 0 {
 		s.VirtualBytes, s.ResidentBytes = w.read.stat.VirtualBytes, w.read.stat.ResidentPages*w.src.page
@@ -46,7 +46,7 @@ func (w *worker) readLiveThreadMemory(s *Sample) {
 }
 
 // readLiveThreadStatus sets the swap and the resident memory of a process with a zombie
-// leader. Its context switches are still those of the leader.
+// main thread. Its context switches are still those of the main thread.
 func (w *worker) readLiveThreadStatus(s *Sample) error {
 	if w.read.liveThread == 0 {
 		return nil

@@ -7,10 +7,10 @@ import (
 	"github.com/seed57308aee/process_exporter/test/procfstree"
 )
 
-// TestZombieLeader reads a process whose leader has exited while another thread lives. The
+// TestZombieMainThread reads a process whose main thread has exited while another thread lives. The
 // memory and files are those of that thread, unless it exits too. A zombie process has
 // closed its files.
-func TestZombieLeader(t *testing.T) {
+func TestZombieMainThread(t *testing.T) {
 	threads := []procfstree.Thread{{TID: 11, Comm: "w", Start: 6, State: "R"}}
 	exiting := []procfstree.Thread{{TID: 11, Comm: "w", Start: 6, State: "Z"}}
 	zombie := procfstree.Thread{State: "Z"}
@@ -21,7 +21,7 @@ func TestZombieLeader(t *testing.T) {
 		fds, rss   uint64
 	}{
 		{"alive", procfstree.Process{FDs: 3, RSS: 7, StatRSS: 4, Threads: threads}, FieldFDs, 0, 3, 7},
-		{"zombie leader", procfstree.Process{FDs: 3, RSS: 7, StatRSS: 4, Threads: threads, MainThread: zombie}, FieldFDs, 0, 3, 7},
+		{"zombie main thread", procfstree.Process{FDs: 3, RSS: 7, StatRSS: 4, Threads: threads, MainThread: zombie}, FieldFDs, 0, 3, 7},
 		{"all threads exiting", procfstree.Process{RSS: 7, Threads: exiting, MainThread: zombie}, 0, FieldFDs, 0, 0},
 		{"zombie", procfstree.Process{State: "Z"}, FieldFDs, 0, 0, 0},
 	}

@@ -21,8 +21,8 @@ import (
 // of a thread that runs during the call may lag by one scheduler tick; its values then
 // belong to the next walk.
 //
-// If the leader switched context in each of the last four walks, the clock is not read:
-// the process is expected to have run. The clock is read again once the leader has slept.
+// If the main thread switched context in each of the last four walks, the clock is not read:
+// the process is expected to have run. The clock is read again once the main thread has slept.
 //
 // In another PID namespace the clock is not available. There the marker is a hash of the
 // schedstat of each thread: the time that it ran and waited, and how often. It is read only
@@ -49,7 +49,7 @@ type activity struct {
 
 	residentPages uint32 // resident memory, up to 16 TiB
 	idle          bool   // it slept during the last walk; used only without CPU clock
-	activeWalks   uint8  // walks in a row in which the leader has run, at most alwaysActiveWalks
+	activeWalks   uint8  // walks in a row in which the main thread has run, at most alwaysActiveWalks
 }
 
 // A threadActivity shows whether a thread has run between two walks.

@@ -45,7 +45,7 @@ type scratch struct {
 	wchanReads int           // reads of wchan in this walk
 	smapsTime  time.Duration // CPU time spent on smaps in this walk
 	gone       bool          // the process exited while it was read
-	liveThread int           // live thread of a process with a zombie leader, or 0
+	liveThread int           // live thread of a process with a zombie main thread, or 0
 	sameIO     bool          // the I/O counters of the process are those of the last walk
 	noIO       bool          // the I/O counters of the process are 0
 
@@ -222,7 +222,7 @@ func (w *worker) readParts(prev *procfsSample) {
 		w.setResult(s, s.Want&(FieldTasks|FieldTaskUsage), w.readTasks(s, prev))
 	}
 	if s.Want&FieldWChan != 0 && len(s.Tasks) == 0 && !w.read.gone {
-		w.setResult(s, FieldWChan, w.readLeaderWChan(&s.Sample, prev))
+		w.setResult(s, FieldWChan, w.readMainThreadWChan(&s.Sample, prev))
 	}
 }
 
@@ -315,7 +315,7 @@ const youngSeconds = 60
 // changes. It is read again while the process is young, after execve, if half of it is in
 // use, and else every refreshInterval walks.
 func (w *worker) readFDLimit(s, prev *procfsSample) error {
-	if s.State == 'Z' && !zombieLeader(&s.Sample) {
+	if s.State == 'Z' && !zombieMainThread(&s.Sample) {
 		s.FDLimit = math.MaxUint64
 		return nil
 	}

@@ -20,7 +20,7 @@ func (w *worker) readTasks(s, prev *procfsSample) error {
 	if prev != nil {
 		last = threadList{prev.Tasks, prev.state.threads}
 	}
-	// After execve another thread may be the leader, with other counters.
+	// After execve another thread may be the main thread, with other counters.
 	w.read.sameIO = prev != nil && prev.ExecID == s.ExecID && s.Have&prev.Have&FieldIO != 0 &&
 		s.ReadBytes == prev.ReadBytes && s.WriteBytes == prev.WriteBytes
 	w.read.noIO = s.Have&FieldIO != 0 && s.ReadBytes == 0 && s.WriteBytes == 0
@@ -146,7 +146,7 @@ func (w *worker) readThread(s *Sample, t, old *Task) error {
 
 func (w *worker) readThreadStatus(s *Sample, t *Task) error {
 	st := &w.read.status
-	if t.TID != s.PID || s.Have&FieldStatus == 0 { // that of the leader was read for the process
+	if t.TID != s.PID || s.Have&FieldStatus == 0 { // that of the main thread was read for the process
 		text, err := w.reader.ReadTask(s.PID, t.TID, "status")
 		if err != nil {
 			return err
@@ -218,8 +218,8 @@ func (w *worker) readThreadIO(s *Sample, t, old *Task) error {
 	return nil
 }
 
-// readLeaderWChan reads the wchan of the only thread of a process.
-func (w *worker) readLeaderWChan(s *Sample, prev *procfsSample) error {
+// readMainThreadWChan reads the wchan of the only thread of a process.
+func (w *worker) readMainThreadWChan(s *Sample, prev *procfsSample) error {
 	if s.State == 'R' || s.State == 'Z' {
 		return nil
 	}

@@ -88,7 +88,7 @@ func TestThreadsChange(t *testing.T) {
 		var got []int
 		for _, task := range snap.Samples[0].Tasks {
 			if got = append(got, task.TID); task.Comm != map[bool]string{true: "c", false: "t"}[task.TID == 7] {
-				t.Errorf("thread %d: got name %q, want \"c\" of the leader and \"t\" of others", task.TID, task.Comm)
+				t.Errorf("thread %d: got name %q, want \"c\" of the main thread and \"t\" of others", task.TID, task.Comm)
 			}
 		}
 		if want := append([]int{7}, tids...); len(tids) > 0 && !slices.Equal(got, want) || len(tids) == 0 && len(got) > 0 {

@@ -17,13 +17,13 @@ import (
 // per walk: the next walk continues where the budget was exhausted, and processes that
 // take long are read less often. Between reads a process keeps its last values.
 func (w *worker) updateSmaps(s, prev *procfsSample) {
-	known := prev != nil && prev.Have&FieldSmaps != 0 && prev.ExecID == s.ExecID && (prev.State != 'Z' || zombieLeader(&prev.Sample))
+	known := prev != nil && prev.Have&FieldSmaps != 0 && prev.ExecID == s.ExecID && (prev.State != 'Z' || zombieMainThread(&prev.Sample))
 	s.state.smaps.stale = known && (prev.state.smaps.stale || memoryChanged(&s.Sample, &prev.Sample))
 	switch {
 	case s.Kernel:
 		s.Have |= FieldSmaps
 		return
-	case s.State == 'Z' && !zombieLeader(&s.Sample):
+	case s.State == 'Z' && !zombieMainThread(&s.Sample):
 		// It has released its memory, so that 0 is correct. The file could not be read
 		// either, which counts as a partial error.
 		s.Have |= FieldSmaps
@@ -40,7 +40,7 @@ func (w *worker) updateSmaps(s, prev *procfsSample) {
 	}
 	start := threadCPUTime()
 	var err error
-	if zombieLeader(&s.Sample) {
+	if zombieMainThread(&s.Sample) {
 		err = w.viaLiveThread(s.PID, func() error { return w.readSmaps(&s.Sample) })
 	} else {
 		err = w.readSmaps(&s.Sample)
@@ -102,7 +102,7 @@ func (w *worker) readSmaps(s *Sample) error {
 }
 
 // processExiting reports whether a process is exiting and has released its memory since
-// it was listed. That is not an error of the read. A zombie leader alone does not count.
+// it was listed. That is not an error of the read. A zombie main thread alone does not count.
 func (w *worker) processExiting(pid int) bool {
 	text, err := w.reader.Read(pid, "stat")
 	if err != nil {

@@ -172,7 +172,7 @@ func (r *Reader) CloseTasks() {
 
 // ReadViaThread makes the other methods read the files of thread tid instead of
 // those of process pid, until it is called with a pid of 0. After the
-// thread-group leader has exited before other threads, /proc/PID shows no memory,
+// main thread has exited before other threads, /proc/PID shows no memory,
 // descriptors or arguments, but /proc/PID/task/TID of a live thread does.
 func (r *Reader) ReadViaThread(pid, tid int) { r.viaPID, r.viaTID = pid, tid }
 

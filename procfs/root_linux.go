@@ -40,7 +40,7 @@ func Open(root string) (*Mount, error) {
 			return nil, err
 		}
 	}
-	m.fdSizeIsCount = m.isProcfs && kernelAtLeast(6, 2)
+	m.fdSizeIsCount = m.isProcfs && !KernelBefore(6, 2)
 	m.noHidePID = m.isProcfs && !anyHidePID()
 	m.ownPIDs = m.isProcfs && ownNamespace(root)
 	return m, nil
@@ -123,20 +123,4 @@ func ownNamespace(root string) bool {
 	}
 	var st Status
 	return ParseStatus(text, &st) == nil && st.NSPIDs <= 1
-}
-
-// kernelAtLeast reports whether uname(2) returns a release of at least
-// major.minor.
-func kernelAtLeast(major, minor int) bool {
-	var u unix.Utsname
-	if err := unix.Uname(&u); err != nil {
-		return false
-	}
-	parts := strings.SplitN(unix.ByteSliceToString(u.Release[:]), ".", 3)
-	if len(parts) < 2 {
-		return false
-	}
-	a, err1 := strconv.Atoi(parts[0])
-	b, err2 := strconv.Atoi(strings.TrimRightFunc(parts[1], func(r rune) bool { return r < '0' || r > '9' }))
-	return err1 == nil && err2 == nil && (a > major || a == major && b >= minor)
 }

@@ -2,7 +2,7 @@ package procfs
 
 // Schedstat holds the values of /proc/PID/schedstat or
 // /proc/PID/task/TID/schedstat, for one thread. The file of a process is that of
-// its thread-group leader. All values are 0 if the kernel does not collect
+// its main thread. All values are 0 if the kernel does not collect
 // scheduler statistics.
 type Schedstat struct {
 	RunNanoseconds  uint64 // on a CPU

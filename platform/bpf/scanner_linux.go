@@ -14,7 +14,7 @@ import (
 
 // The records of the programs, in the memory layout of records.h.
 type (
-	Process        = tasksProcessRecord  // a process with the usage of its leader and its exited threads
+	Process        = tasksProcessRecord  // a process with the usage of its main thread and its exited threads
 	Thread         = tasksThreadRecord   // a thread of a process with at least two threads
 	IdentityRecord = tasksIdentityRecord // the identity of a process at execve or exit
 	FreeRecord     = tasksFreeRecord     // a reaped process

@@ -51,8 +51,8 @@ func TestZombie(t *testing.T) {
 	}
 }
 
-// TestZombieLeader starts a child whose main thread exits while others run.
-func TestZombieLeader(t *testing.T) {
+// TestZombieMainThread starts a child whose main thread exits while others run.
+func TestZombieMainThread(t *testing.T) {
 	p := startChild(t, nil, "exitmain")
 	testenv.Eventually(t, func() bool { return statusOf(t, p.Process) == StatusZombie })
 	if n := must[int](t)(p.NumThreads()); n < 2 {

@@ -230,8 +230,8 @@ const smapsInterval = 16
 
 // permanentDifferences lists the series that always differ.
 var permanentDifferences = []difference{
-	{"the predecessor counts the leader twice", "states{", "", false},
-	{"the predecessor counts the leader twice", "threads_wchan{", "", false},
+	{"the predecessor counts the main thread twice", "states{", "", false},
+	{"the predecessor counts the main thread twice", "threads_wchan{", "", false},
 }
 
 // compare scrapes both exporters until they agree, because the two exporters read the processes at

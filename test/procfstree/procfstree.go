@@ -127,7 +127,7 @@ func (tr *Tree) writeProcess(p Process) {
 	tr.file(dir+"/schedstat", "0 0 0\n") // a kernel without scheduler statistics
 	tr.file(dir+"/comm", p.Comm+"\n")
 	shown := p
-	if main.State == "Z" { // a zombie leader shows nothing that belongs to all threads
+	if main.State == "Z" { // a zombie main thread shows nothing that belongs to all threads
 		shown = Process{State: "Z"}
 	}
 	tr.memory(dir, shown)

@@ -63,14 +63,14 @@ func readText(t *testing.T, path string) string {
 	return string(text)
 }
 
-// TestZombieLeaders starts processes whose main thread has exited. They look like zombies, but hold
+// TestZombieMainThreads starts processes whose main thread has exited. They look like zombies, but hold
 // memory and files and have used CPU time. Their group depends on a command line that their own /proc
 // directory does not show any more.
-func TestZombieLeaders(t *testing.T) {
+func TestZombieMainThreads(t *testing.T) {
 	requireLinux(t)
 	eachSource(t, func(t *testing.T, source string) {
 		token := filepath.Base(t.TempDir()) + strconv.Itoa(os.Getpid())
-		rules := "process_names:\n- {name: zombieleader, cmdline: 'exitmain=" + token + "'}\n- {name: others, cmdline: .+}\n"
+		rules := "process_names:\n- {name: zombiemain, cmdline: 'exitmain=" + token + "'}\n- {name: others, cmdline: .+}\n"
 		r := startSource(t, strings.TrimPrefix(source, "--source="), "--config.path", writeFile(t, "rules.yaml", rules))
 		r.Scrape()
 		count := 4
@@ -89,7 +89,7 @@ func TestZombieLeaders(t *testing.T) {
 				want.addProcess(t, pid)
 			}
 			series, _ := parseMetrics(t, text)
-			const group = `{groupname="zombieleader"`
+			const group = `{groupname="zombiemain"`
 			got := expectedTotals{
 				"cpu": series["namedprocess_namegroup_cpu_seconds_total"+group+`,mode="user"}`] +
 					series["namedprocess_namegroup_cpu_seconds_total"+group+`,mode="system"}`],
@@ -111,7 +111,7 @@ func TestZombieLeaders(t *testing.T) {
 					return false
 				}
 			}
-			const unreadable = "namedprocess_namegroup_unreadable_procs{file=%q,groupname=\"zombieleader\"}"
+			const unreadable = "namedprocess_namegroup_unreadable_procs{file=%q,groupname=\"zombiemain\"}"
 			return series[fmt.Sprintf(unreadable, "smaps")]+series[fmt.Sprintf(unreadable, "fd")] == 0
 		}, func() string { return report })
 	})
