@@ -68,8 +68,8 @@ bench: build
 	@if [ -x $(COST) ]; then \
 	  set -- 'bpf lean=./process_exporter --source=bpf $(LEAN) $(RULES)' 'bpf=./process_exporter --source=bpf $(RULES)' \
 	    'lean=./process_exporter --source=procfs $(LEAN) $(RULES)' 'default=./process_exporter --source=procfs $(RULES)'; \
-	  if peer=$$(command -v prometheus-process-exporter); then \
-	    set -- "$$@" "peer lean=$$peer $(LEAN) $(RULES)" "peer=$$peer $(RULES)"; \
+	  if predecessor=$$(command -v prometheus-process-exporter); then \
+	    set -- "$$@" "predecessor lean=$$predecessor $(LEAN) $(RULES)" "predecessor=$$predecessor $(RULES)"; \
 	  fi; \
 	  $(COST) $(COSTFLAGS) "$$@"; \
 	fi
