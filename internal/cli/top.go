@@ -20,6 +20,7 @@ import (
 	"github.com/seed57308aee/process_exporter/internal/daemon"
 	"github.com/seed57308aee/process_exporter/internal/tui"
 	"github.com/seed57308aee/process_exporter/internal/webui"
+	"github.com/seed57308aee/process_exporter/platform"
 )
 
 // topFlags are the flags of "process_exporter top".
@@ -122,8 +123,12 @@ func (f *topFlags) reporter(s *config.Settings) (tui.Reporter, error) {
 	groups := collector.New(collector.Options{Tracker: tracker, Logger: slog.New(slog.DiscardHandler)})
 	start := webui.Timestamp{Time: time.Now().UTC()}
 	// A tenth less, so that a timer that fires early still starts a walk.
-	recorder := webui.NewRecorder(groups, f.interval*9/10, func(e *webui.ExporterStatus) {
-		e.StartTime, e.ReloadTime, e.ReloadSuccessful = start, start, true
+	hostname, _ := os.Hostname() // "" if it is unknown
+	recorder := webui.NewRecorder(groups, webui.Options{
+		MaxAge:   f.interval * 9 / 10,
+		Hostname: hostname,
+		Machine:  func() platform.Machine { return platform.ReadMachine(s.ProcFS) },
+		Describe: func(e *webui.ExporterStatus) { e.StartTime, e.ReloadTime, e.ReloadSuccessful = start, start, true },
 	})
 	// The source stays open: an active walk may outlive this command.
 	return localReporter{recorder}, nil

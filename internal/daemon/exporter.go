@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"os"
 	"slices"
 	"sync"
 	"time"
@@ -106,6 +107,17 @@ func ValidateTelemetryPath(s *config.Settings) error {
 // Gatherer returns the metrics of one scrape, which ends with ctx.
 func (e *Exporter) Gatherer(ctx context.Context) prometheus.Gatherer {
 	return e.metrics.renderer.Gatherer(ctx)
+}
+
+// newRecorder returns the Recorder of the page.
+func (e *Exporter) newRecorder() *webui.Recorder {
+	hostname, _ := os.Hostname() // "" if it is unknown
+	return webui.NewRecorder(e.collector, webui.Options{
+		MaxAge:   webui.DefaultMaxAge,
+		Describe: e.describe,
+		Hostname: hostname,
+		Machine:  func() platform.Machine { return platform.ReadMachine(e.settings.ProcFS) },
+	})
 }
 
 // describe sets the fields of x about this run.

@@ -20,7 +20,13 @@ const (
 // reservedPaths returns the paths that metrics cannot have. They may have the
 // path of the page, which is then not served.
 func reservedPaths() []string {
-	return []string{HealthyPath, ReadyPath, ReloadPath, webui.ScriptPath, webui.StylePath, webui.GroupsPath}
+	out := []string{HealthyPath, ReadyPath, ReloadPath}
+	for _, path := range webui.Paths() {
+		if path != webui.PagePath {
+			out = append(out, path)
+		}
+	}
+	return out
 }
 
 // A mux routes requests by exact path, so that a scraper with a misspelled
@@ -37,7 +43,7 @@ func newMux(s *config.Settings, metrics http.Handler, page *webui.Handler, reloa
 		HealthyPath: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { writeText(w, "Healthy.\n") }),
 	}}
 	m.routes[ReadyPath] = http.HandlerFunc(m.serveReady)
-	for _, path := range page.Paths() {
+	for _, path := range webui.Paths() {
 		m.routes[path] = page
 	}
 	m.routes[s.TelemetryPath] = metrics

@@ -32,7 +32,7 @@ const (
 // once and an unresponsive process does not delay them. It enters the sandbox
 // between the two.
 func (e *Exporter) Serve(ctx context.Context) error {
-	page, err := webui.NewHandler(webui.NewRecorder(e.collector, webui.DefaultMaxAge, e.describe), e.settings.TelemetryPath)
+	page, err := webui.NewHandler(e.newRecorder(), e.settings.TelemetryPath)
 	if err != nil {
 		return err
 	}

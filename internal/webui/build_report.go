@@ -1,6 +1,7 @@
 package webui
 
 import (
+	"context"
 	"fmt"
 
 	"github.com/prometheus/common/version"
@@ -76,6 +77,18 @@ func rate(before, after uint64, seconds float64) float64 {
 	return float64(after-before) / seconds
 }
 
+// circumstances are the parts of a Report that are not about groups. They are comparable:
+// equal ones have the same JSON.
+type circumstances struct {
+	exporter ExporterStatus
+	machine  *MachineStatus // immutable
+}
+
+// circumstances returns the state of the exporter and the machine for a request.
+func (r *Recorder) circumstances(ctx context.Context, s *recording) circumstances {
+	return circumstances{r.exporter(s), r.machine.update(ctx, r.maxAge*9/10)}
+}
+
 // exporter returns the state of the exporter in the last walk of s, and its
 // current configuration.
 func (r *Recorder) exporter(s *recording) ExporterStatus {
@@ -95,7 +108,7 @@ func (r *Recorder) exporter(s *recording) ExporterStatus {
 }
 
 // report returns the state of all groups.
-func (s *recording) report(e ExporterStatus) Report {
+func (s *recording) report(e circumstances) Report {
 	out := s.emptyReport(e)
 	for i := range s.groups() {
 		out.Groups = append(out.Groups, s.group(&s.last.Groups[i]))
@@ -104,7 +117,7 @@ func (s *recording) report(e ExporterStatus) Report {
 }
 
 // detail returns the detailed state of the groups with one name.
-func (s *recording) detail(e ExporterStatus, name string) Report {
+func (s *recording) detail(e circumstances, name string) Report {
 	out := s.emptyReport(e)
 	for i := range s.groups() {
 		if g := &s.last.Groups[i]; g.Name == name {
@@ -116,10 +129,15 @@ func (s *recording) detail(e ExporterStatus, name string) Report {
 	return out
 }
 
-func (s *recording) emptyReport(e ExporterStatus) Report {
-	out := Report{Version: Version, Interval: s.interval, Exporter: e, Groups: []Group{}}
-	if s.last != nil {
-		out.Time = Timestamp{s.last.Time}
+func (s *recording) emptyReport(e circumstances) Report {
+	out := Report{Version: Version, Interval: s.interval, Exporter: e.exporter, Machine: e.machine, Groups: []Group{}}
+	if s.last == nil {
+		return out
+	}
+	out.Time = Timestamp{s.last.Time}
+	if s.failures.known {
+		total := s.failures.total(s.last.Time)
+		out.FailedExits = &total
 	}
 	return out
 }

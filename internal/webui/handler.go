@@ -7,21 +7,29 @@ import (
 	"errors"
 	"fmt"
 	"html/template"
-	"io/fs"
 	"net/http"
+	"path"
 	"strings"
 	"time"
 
 	"github.com/prometheus/common/version"
 )
 
-// Paths that a [Handler] serves.
+// Paths that a [Handler] serves, in addition to the files of the page.
 const (
 	PagePath   = "/"
-	ScriptPath = "/page.js"
-	StylePath  = "/page.css"
 	GroupsPath = "/api/v1/groups"
 )
+
+// pageTemplate is the file of the page itself.
+const pageTemplate = "page.html"
+
+// contentTypes are the types of the files of the page by extension.
+var contentTypes = map[string]string{
+	".css": "text/css; charset=utf-8",
+	".js":  "text/javascript; charset=utf-8",
+	".txt": "text/plain; charset=utf-8",
+}
 
 const (
 	// walkTimeout is the time for which a request waits for a walk.
@@ -49,45 +57,44 @@ type Handler struct {
 // NewHandler returns a Handler of the walks of r. The page links to the metrics
 // at metricsPath.
 func NewHandler(r *Recorder, metricsPath string) (*Handler, error) {
-	files, err := fs.Sub(pageFiles, "page")
-	if err != nil {
-		return nil, err
-	}
-	parsed, err := template.ParseFS(files, "page.html")
+	parsed, err := template.ParseFS(pageFiles, "page/"+pageTemplate)
 	if err != nil {
 		return nil, err
 	}
 	var page bytes.Buffer
-	data := struct{ MetricsPath, Version string }{strings.TrimPrefix(metricsPath, "/"), version.Version}
+	data := struct{ MetricsPath, Version, Hostname string }{strings.TrimPrefix(metricsPath, "/"), version.Version, r.machine.hostname}
 	if err := parsed.Execute(&page, data); err != nil {
-		return nil, err
-	}
-	script, err := fs.ReadFile(files, "page.js")
-	if err != nil {
-		return nil, err
-	}
-	style, err := fs.ReadFile(files, "page.css")
-	if err != nil {
 		return nil, err
 	}
 	h := &Handler{recorder: r, details: make(chan struct{}, maxDetails)}
 	h.routes = map[string]http.HandlerFunc{
 		PagePath:   static("text/html; charset=utf-8", page.Bytes()),
-		ScriptPath: static("text/javascript; charset=utf-8", script),
-		StylePath:  static("text/css; charset=utf-8", style),
 		GroupsPath: h.serveGroups,
+	}
+	for _, file := range staticPaths() {
+		text, err := pageFiles.ReadFile("page" + file)
+		if err != nil {
+			return nil, err
+		}
+		h.routes[file] = static(contentTypes[path.Ext(file)], text)
 	}
 	return h, nil
 }
 
-// Paths returns all paths that the Handler serves.
-func (h *Handler) Paths() []string {
+// staticPaths returns the paths of the files of the page.
+func staticPaths() []string {
+	entries, _ := pageFiles.ReadDir("page") // the directory is part of the program
 	var out []string
-	for path := range h.routes {
-		out = append(out, path)
+	for _, e := range entries {
+		if e.Name() != pageTemplate {
+			out = append(out, "/"+e.Name())
+		}
 	}
 	return out
 }
+
+// Paths returns all paths that a Handler serves.
+func Paths() []string { return append(staticPaths(), PagePath, GroupsPath) }
 
 // ServeHTTP implements [http.Handler].
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -111,7 +118,7 @@ func (h *Handler) serveGroups(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithTimeout(r.Context(), walkTimeout)
 	defer cancel()
 	s := h.recorder.recording(ctx)
-	e := h.recorder.exporter(s)
+	e := h.recorder.circumstances(ctx, s)
 	var (
 		encoded *response
 		err     error
@@ -149,7 +156,7 @@ func writeError(w http.ResponseWriter, err error) {
 
 // detail encodes the report of the groups with one name. It holds the semaphore
 // during encoding only: a slow client must not block other clients.
-func (h *Handler) detail(s *recording, e ExporterStatus, name string) (*response, error) {
+func (h *Handler) detail(s *recording, e circumstances, name string) (*response, error) {
 	select {
 	case h.details <- struct{}{}:
 		defer func() { <-h.details }()
@@ -157,7 +164,7 @@ func (h *Handler) detail(s *recording, e ExporterStatus, name string) (*response
 		return nil, statusError{http.StatusServiceUnavailable, "Too many concurrent requests for single groups."}
 	}
 	report := s.detail(e, name)
-	if len(report.Groups) == 0 && e.ScrapeSuccess {
+	if len(report.Groups) == 0 && e.exporter.ScrapeSuccess {
 		return nil, statusError{http.StatusNotFound, fmt.Sprintf("There is no group %q.", name)}
 	}
 	return encode(report)

@@ -20,8 +20,8 @@ func TestHandlerPaths(t *testing.T) {
 		status            int
 	}{
 		{PagePath, "text/html; charset=utf-8", http.StatusOK},
-		{ScriptPath, "text/javascript; charset=utf-8", http.StatusOK},
-		{StylePath, "text/css; charset=utf-8", http.StatusOK},
+		{"/page.js", "text/javascript; charset=utf-8", http.StatusOK},
+		{"/page.css", "text/css; charset=utf-8", http.StatusOK},
 		{GroupsPath, "application/json", http.StatusOK},
 		{GroupsPath + "?group=missing", "text/plain; charset=utf-8", http.StatusNotFound},
 		{"/other", "text/plain; charset=utf-8", http.StatusNotFound},
@@ -33,7 +33,7 @@ func TestHandlerPaths(t *testing.T) {
 			if w.Code != tt.status || w.Header().Get("Content-Type") != tt.contentType {
 				t.Errorf("got status %d and type %q, want %d and %q", w.Code, w.Header().Get("Content-Type"), tt.status, tt.contentType)
 			}
-			if known := slices.Contains(h.Paths(), request.URL.Path); known != (w.Header().Get("Content-Security-Policy") != "") {
+			if known := slices.Contains(Paths(), request.URL.Path); known != (w.Header().Get("Content-Security-Policy") != "") {
 				t.Errorf("got headers %v, want Content-Security-Policy: %v", w.Header(), known)
 			}
 		})

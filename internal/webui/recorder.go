@@ -7,6 +7,7 @@ import (
 
 	"github.com/seed57308aee/process_exporter/collector"
 	"github.com/seed57308aee/process_exporter/grouping"
+	"github.com/seed57308aee/process_exporter/platform"
 )
 
 const (
@@ -31,6 +32,7 @@ const (
 type Recorder struct {
 	walk     func(context.Context) // waits for a walk; observe receives its result
 	describe func(*ExporterStatus)
+	machine  machineReader
 	now      func() time.Time
 	maxAge   time.Duration
 
@@ -49,14 +51,28 @@ type recording struct {
 	walkEnd   time.Time                  // end of the last walk
 	history   map[string][]float32       // CPU usage in cores by group key, newest last
 	historyAt time.Time                  // time of the newest point of history
+	failures  failures
 	response  cachedResponse
 }
 
-// NewRecorder returns a Recorder of the walks of c. A request starts a walk if
-// the last one is older than maxAge. describe sets the fields of an ExporterStatus
-// that no walk contains; the Recorder calls it for every request.
-func NewRecorder(c *collector.Collector, maxAge time.Duration, describe func(*ExporterStatus)) *Recorder {
-	r := &Recorder{walk: c.Walk, describe: describe, now: time.Now, maxAge: maxAge, current: new(recording)}
+// Options are the settings of a [Recorder].
+type Options struct {
+	MaxAge time.Duration // age of the last walk from which a request starts a new one
+
+	// Describe sets the fields of an ExporterStatus that no walk contains. The Recorder
+	// calls it for every request.
+	Describe func(*ExporterStatus)
+
+	Hostname string
+	Machine  func() platform.Machine // reads the totals of the machine, may block
+}
+
+// NewRecorder returns a Recorder of the walks of c.
+func NewRecorder(c *collector.Collector, o Options) *Recorder {
+	r := &Recorder{
+		walk: c.Walk, describe: o.Describe, now: time.Now, maxAge: o.MaxAge, current: new(recording),
+		machine: machineReader{hostname: o.Hostname, read: o.Machine, now: time.Now},
+	}
 	c.Watch(r.observe)
 	return r
 }
@@ -76,6 +92,7 @@ func (r *Recorder) observe(v collector.WalkResult) {
 func (s *recording) with(v *collector.WalkResult) *recording {
 	next := &recording{
 		last: s.last, prev: s.prev, interval: s.interval, err: v.Err, walkEnd: v.Time, history: s.history, historyAt: s.historyAt,
+		failures: s.failures,
 	}
 	if v.Err != nil {
 		return next
@@ -97,6 +114,7 @@ func (s *recording) with(v *collector.WalkResult) *recording {
 		next.prev[g.Key()] = g
 	}
 	next.last, next.interval = v, interval.Seconds()
+	next.failures = s.failures.extended(v.Time, next.prev, v.Groups)
 	if v.Time.Sub(s.historyAt) >= historyStep-historyStep/10 {
 		next.historyAt = v.Time
 		next.history = next.extendedHistory()
@@ -130,14 +148,14 @@ func (s *recording) extendedHistory() map[string][]float32 {
 // too old, but not longer than ctx.
 func (r *Recorder) Report(ctx context.Context) Report {
 	s := r.recording(ctx)
-	return s.report(r.exporter(s))
+	return s.report(r.circumstances(ctx, s))
 }
 
 // Detail returns the state of the groups with one name, with fields that Report
 // does not contain.
 func (r *Recorder) Detail(ctx context.Context, name string) Report {
 	s := r.recording(ctx)
-	return s.detail(r.exporter(s), name)
+	return s.detail(r.circumstances(ctx, s), name)
 }
 
 // recording records a request, and waits for a walk if the last one is too old.
@@ -147,7 +165,11 @@ func (r *Recorder) recording(ctx context.Context) *recording {
 	r.lastRequest = now
 	s := r.current
 	r.mu.Unlock()
-	if now.Sub(s.walkEnd) < r.maxAge {
+	maxAge := r.maxAge
+	if s.last != nil && s.prev == nil && s.err == nil {
+		maxAge = minInterval // there are no rates yet
+	}
+	if now.Sub(s.walkEnd) < maxAge {
 		return s
 	}
 	r.walk(ctx)

@@ -34,6 +34,7 @@ func newTestRecorder() *testRecorder {
 		maxAge:   DefaultMaxAge,
 		current:  new(recording),
 	}
+	s.machine.now = s.now
 	s.walk = func(context.Context) { s.scrape() }
 	return s
 }
@@ -108,8 +109,8 @@ func TestWalksForRequests(t *testing.T) {
 		s.Detail(ctx, "a")
 		s.advance(100 * time.Millisecond)
 	}
-	if s.walks != 12 {
-		t.Errorf("got %d walks in a minute, want 12", s.walks)
+	if s.walks != 13 {
+		t.Errorf("got %d walks in the first minute, want 12 and one for the first rates", s.walks)
 	}
 	s.walks = 0
 	for range 20 { // scrapes every three seconds
@@ -182,16 +183,17 @@ func TestResponseIsCached(t *testing.T) {
 	s.groups = []grouping.Group{cpuGroup("a", 1)}
 	get := func() *response {
 		current := s.recording(ctx)
-		encoded, err := current.encodeAll(s.exporter(current))
+		encoded, err := current.encodeAll(s.circumstances(ctx, current))
 		if err != nil {
 			t.Fatal(err)
 		}
 		return encoded
 	}
 	first := get()
-	if s.advance(time.Second); get() != first {
+	if s.advance(500 * time.Millisecond); get() != first {
 		t.Error("got a new response without a change, want the cached one")
 	}
+	s.advance(500 * time.Millisecond)
 	s.scrape()
 	second := get()
 	if second == first {
@@ -243,8 +245,8 @@ func TestHandler(t *testing.T) {
 		want   string
 	}{
 		{"/", 200, `<a href="metrics">`},
-		{"/", 200, `<p id="build">`},
-		{"/page.js", 200, "use strict"},
+		{"/", 200, `<title>processes</title>`},
+		{"/page.js", 200, "import {"},
 		{"/page.css", 200, "color-scheme"},
 		{"/api/v1/groups", 200, `"group":"a"`},
 		{"/api/v1/groups?group=a", 200, `"groups":[{"group":"a","num_procs":1`},

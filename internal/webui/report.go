@@ -22,7 +22,13 @@ type Report struct {
 	Time     Timestamp      `json:"timestamp_seconds"` // end of the walk
 	Interval float64        `json:"interval_seconds"`  // interval of the rates, 0 if there are no rates
 	Exporter ExporterStatus `json:"exporter"`
-	Groups   []Group        `json:"groups"` // sorted by name
+	Machine  *MachineStatus `json:"machine,omitempty"`
+
+	// FailedExits is the number of processes that failed in the last five minutes, as far as
+	// requests caused their recording; nil if the source does not report exits.
+	FailedExits *uint64 `json:"failed_exits,omitempty"`
+
+	Groups []Group `json:"groups"` // sorted by name
 }
 
 // A Timestamp is a time that JSON represents as Unix time in seconds. The zero

@@ -51,23 +51,23 @@ func (b *response) send(w http.ResponseWriter, r *http.Request) {
 // walks share. With thousands of groups it has megabytes and takes 0.1 s to
 // encode.
 type cachedResponse struct {
-	mu       sync.Mutex // held during encoding, guards the following fields
-	exporter ExporterStatus
-	response *response
+	mu            sync.Mutex // held during encoding, guards the following fields
+	circumstances circumstances
+	response      *response
 }
 
 // encodeAll returns the response with all groups.
-func (s *recording) encodeAll(e ExporterStatus) (*response, error) {
+func (s *recording) encodeAll(e circumstances) (*response, error) {
 	s.response.mu.Lock()
 	defer s.response.mu.Unlock()
-	if s.response.response != nil && s.response.exporter == e {
+	if s.response.response != nil && s.response.circumstances == e {
 		return s.response.response, nil
 	}
 	encoded, err := encode(s.report(e))
 	if err != nil {
 		return nil, err
 	}
-	s.response.exporter, s.response.response = e, encoded
+	s.response.circumstances, s.response.response = e, encoded
 	return encoded, nil
 }
 

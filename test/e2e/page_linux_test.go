@@ -25,7 +25,11 @@ type pageTask struct {
 	Steady     string `json:"steady"` // a group of idle processes
 	Busy       string `json:"busy"`   // a group of a process that uses CPU time all the time
 	Everything bool   `json:"everything"`
-	Shots      string `json:"shots,omitempty"`
+
+	// Exporter is the command line of another exporter, without a listen address.
+	Exporter []string `json:"exporter,omitempty"`
+
+	Shots string `json:"shots,omitempty"`
 }
 
 // pageModules returns the directory where testdata/prerequisites.sh installs the npm modules of
@@ -107,13 +111,15 @@ func TestPage(t *testing.T) {
 	}
 	startIdleProcess(t, "<img onerror=x>")
 	startBusy(t, "spinner")
-	config := writeFile(t, "c.yml", "process_names:\n  - name: '{{.Comm}}'\n    cmdline: ['.+']\n")
+	config := writeFile(t, "c.yml", "process_names:\n  - name: steady\n    comm: [steady]\n    expect: {min: 1}\n"+
+		"  - name: '{{.Comm}}'\n    cmdline: ['.+']\n")
 	task := pageTask{Steady: "steady", Busy: "spinner"}
 
 	t.Run("alone", func(t *testing.T) {
 		r := startExporter(t, "--config.path", config)
 		task := task
 		task.URL, task.Everything, task.Shots = r.waitForURL()+"/", true, *pageScreenshots
+		task.Exporter = []string{binary, "--config.path", config}
 		task.run(t)
 	})
 	t.Run("below a path", func(t *testing.T) {

@@ -2,6 +2,7 @@
 // the first error. It prints measurements as JSON.
 import assert from 'node:assert/strict';
 import {readFileSync} from 'node:fs';
+import {spawn} from 'node:child_process';
 import {createRequire} from 'node:module';
 
 const require = createRequire(process.env.PAGE_MODULES + '/');
@@ -33,6 +34,7 @@ async function visit(options = {}) {
   return page;
 }
 
+const shot = (page, name) => task.shots && page.screenshot({path: `${task.shots}/${name}.png`});
 const updates = (page, n) => page.waitForFunction((n) => Number(document.body.dataset.updates || 0) >= n, n);
 const names = (page) => page.$$eval('#rows tr:not(.pad) td:first-child', (cells) => cells.map((c) => c.textContent));
 const line = (page, name) => page.$$eval('#rows tr:not(.pad)', (rows, name) => {
@@ -65,6 +67,8 @@ async function compare(page) {
   await page.fill('#filter', '');
 }
 
+const query = (page) => new URL(page.url()).searchParams;
+
 async function sortAndFilter(page) {
   await page.click('#head th:first-child button');
   let got = await names(page);
@@ -74,29 +78,95 @@ async function sortAndFilter(page) {
   await page.keyboard.press('Enter');
   got = await names(page);
   assert.deepEqual(got, got.toSorted((a, b) => (a > b ? -1 : 1)), 'by name, the other way');
-  await page.fill('#filter', task.busy.toUpperCase());
+  await page.locator('h1').click();
+  await page.keyboard.press('/');
+  await page.keyboard.type(task.busy.toUpperCase());
   assert.deepEqual(await names(page), [task.busy]);
-  await updates(page, 2);
-  const cpu = parseFloat((await line(page, task.busy))[2]);
-  assert.ok(cpu > 5, `a process that never sleeps uses ${cpu} %`);
+  await page.waitForFunction((busy) => {
+    const row = [...document.querySelectorAll('#rows tr:not(.pad)')].find((r) => r.children[0].textContent === busy);
+    return row && parseFloat(row.children[2].textContent) > 5;
+  }, task.busy);
+  assert.equal(query(page).get('filter'), task.busy.toUpperCase());
+  assert.equal(query(page).get('sort'), '-group');
+  await page.reload();
+  await updates(page, 1);
+  assert.deepEqual(await names(page), [task.busy], 'the filter of the URL');
+  assert.equal(await page.inputValue('#filter'), task.busy.toUpperCase());
   await page.fill('#filter', 'there is no such group');
   assert.deepEqual(await names(page), []);
-  await page.fill('#filter', '');
+  assert.match(await page.textContent('#empty'), /No group name or label contains “there is no such group”/);
+  await shot(page, 'page-empty');
+  await page.click('#empty button');
+  assert.ok((await names(page)).length > 1);
 }
 
+// The machine, the words of the table, the unit of CPU usage, and columns.
+async function words(page) {
+  const machine = (await (await page.request.get(new URL('api/v1/groups', task.url).href)).json()).machine;
+  assert.equal(await page.title(), `${machine.hostname} · processes`);
+  const tiles = await page.textContent('#machine');
+  assert.match(tiles, new RegExp(`CPU[0-9.]+ of ${machine.cpus} core`));
+  assert.match(tiles, /Memory[0-9.]+ of [0-9.]+ [GM]iB/);
+  assert.match(tiles, /Processes[0-9]+ in [0-9]+ groups/);
+  assert.match(await page.textContent('footer'), /Exporter.*Source(bpf|procfs).*Healthy/s);
+  const titles = () => page.$$eval('#head th', (all) => all.filter((th) => getComputedStyle(th).display !== 'none').map((th) => th.textContent));
+  const shown = await titles();
+  for (const word of ['CPU %', 'RSS', 'PSS', 'FD use', 'Ctx sw/s', 'Started']) assert.ok(shown.includes(word), `${word} in ${shown}`);
+  assert.ok(await page.$eval('#rows td.zero', (td) => td.textContent !== ''), 'dimmed zeros');
+  await page.selectOption('#unit', 'cores');
+  assert.ok((await titles()).includes('CPU cores'));
+  assert.match((await line(page, task.busy))[2], /^[0-9]\.[0-9]{2}$/);
+  await page.click('#columns summary');
+  await page.uncheck('#choices [name=pss]');
+  assert.ok(!(await titles()).includes('PSS'));
+  await page.reload();
+  await updates(page, 1);
+  assert.ok(!(await titles()).includes('PSS') && (await titles()).includes('CPU cores'), 'columns and unit of the URL');
+}
+
+// Sparklines have the width of their column, and one scale: the maximum is in the title.
+async function sparklines(page) {
+  await page.waitForFunction(() => [...document.querySelectorAll('.spark path')].some((p) => p.getAttribute('d')));
+  const row = page.locator('#rows tr:not(.pad)', {hasText: task.busy});
+  const box = await row.locator('svg.spark').boundingBox();
+  assert.ok(box.width > 100, `a sparkline of ${box.width} pixels`);
+  assert.match(await page.textContent('#head th.history'), /up to [0-9.]+ %/);
+  await page.mouse.move(box.x + box.width - 1, box.y + 5);
+  await page.waitForSelector('#tip:not([hidden])');
+  assert.match(await page.textContent('#tip'), /^[0-9:]{8} +[0-9.]+ %$/);
+  await page.mouse.move(0, 0);
+}
+
+// A group has a page of its own: by keyboard, by a click on its row, and by its URL.
 async function drillDown(page) {
+  await page.goto(task.url);
+  await updates(page, 1);
   await page.fill('#filter', task.steady);
-  await page.focus('#rows button');
+  await page.keyboard.press('ArrowDown');
   await page.keyboard.press('Enter');
-  await page.waitForSelector('#detail[open] table');
-  assert.equal(await page.textContent('#detail-name'), task.steady);
-  const text = await page.textContent('#detail-body');
-  assert.match(text, /Rule 1: /);
-  assert.match(text, /Sleeping/);
-  if (task.shots) await page.screenshot({path: task.shots + '/page-detail.png'});
+  await page.waitForSelector('#group-body table');
+  assert.equal(query(page).get('group'), task.steady);
+  assert.equal(await page.textContent('#group-name'), task.steady);
+  const text = await page.textContent('#group-body');
+  for (const word of [/Rule 1: /, /Sleeping/, /PSS/, /USS/, /FD use of the fullest process/, /Expected processesat least 1/]) assert.match(text, word);
+  await page.goBack();
+  await page.waitForSelector('#overview:not([hidden])');
+  assert.deepEqual(await names(page), [task.steady], 'the filter after Back');
+  await page.locator('#rows tr:not(.pad) td:nth-child(2)').click();
+  await page.waitForSelector('#group-body table');
+  await page.reload();
+  await page.waitForSelector('#group-body table');
+  assert.equal(await page.textContent('#group-name'), task.steady, 'the group of the URL');
+  await shot(page, 'page-group');
   await page.keyboard.press('Escape');
-  await page.waitForSelector('#detail:not([open])', {state: 'hidden'});
+  await page.waitForSelector('#overview:not([hidden])');
   await page.fill('#filter', '');
+  await page.focus('#scroll');
+  await page.keyboard.press('End');
+  const last = await page.evaluate(() => document.activeElement.textContent);
+  assert.equal(last, (await names(page)).at(-1), 'the focus after End');
+  await page.keyboard.press('Home');
+  assert.equal(await page.evaluate(() => document.activeElement.textContent), (await names(page))[0], 'the focus after Home');
 }
 
 async function hostile(page) {
@@ -104,17 +174,60 @@ async function hostile(page) {
   const got = await names(page);
   assert.equal(got.length, 1, 'a group with markup in its name');
   assert.ok(got[0].startsWith('<img'), got[0]);
-  assert.equal(await page.$('#rows img'), null);
+  await page.click('#rows tr:not(.pad)');
+  await page.waitForSelector('#group-body table');
+  assert.ok((await page.textContent('#group-name')).startsWith('<img'));
+  assert.equal(await page.$('main img'), null);
+  await page.goBack();
+  await page.waitForSelector('#overview:not([hidden])');
   await page.fill('#filter', '');
 }
 
-async function accessible(colorScheme) {
-  const page = await visit({bypassCSP: true, colorScheme});
-  await open(page);
+// Starts an exporter, kills it and starts it again on the same address.
+async function restart(page) {
+  let child;
+  const start = (address) => new Promise((resolve, reject) => {
+    child = spawn(task.exporter[0], [...task.exporter.slice(1), '--web.listen-address', address], {stdio: ['ignore', 'ignore', 'pipe']});
+    let log = '';
+    child.stderr.on('data', (text) => {
+      log += text;
+      const found = log.match(/msg="Listening on" address=(\S+)/);
+      if (found) resolve(found[1]);
+    });
+    child.on('exit', () => reject(new Error(`the exporter has exited: ${log}`)));
+  });
+  const stop = () => new Promise((resolve) => { child.removeAllListeners('exit').on('exit', resolve); child.kill('SIGKILL'); });
+  try {
+    const address = await start('127.0.0.1:0');
+    await page.goto(`http://${address}/`);
+    await page.waitForFunction(() => document.querySelector('#count').textContent.includes('measuring, 1 s'));
+    assert.ok(await page.getByText('measuring', {exact: true}).count() > 0, 'measuring in place of dashes');
+    await updates(page, 2);
+    assert.equal(await page.getByText('measuring', {exact: true}).count(), 0);
+    await stop();
+    await page.waitForFunction(() => /^No answer since [0-9:]{8}, retrying\.$/.test(document.querySelector('#problem').textContent));
+    assert.ok(Number(await page.$eval('#overview', (e) => getComputedStyle(e).opacity)) < 1, 'a greyed table');
+    await shot(page, 'page-killed');
+    await start(address);
+    await page.waitForFunction(() => document.querySelector('#problem').textContent === '' && !document.body.classList.contains('stale'));
+    await shot(page, 'page-restarted');
+  } finally {
+    await stop();
+  }
+  page.complaints.splice(0); // failed requests
+}
+
+async function accessible(path) {
+  const page = await visit({bypassCSP: true});
+  await page.goto(task.url + path);
+  await updates(page, 1);
   await page.evaluate(axe);
-  const {violations} = await page.evaluate(() => window.axe.run());
-  const bad = violations.filter((v) => v.impact === 'serious' || v.impact === 'critical');
-  assert.deepEqual(bad.map((v) => `${v.id}: ${v.help}: ${v.nodes[0].html}`), [], colorScheme);
+  for (const colorScheme of ['light', 'dark']) {
+    await page.emulateMedia({colorScheme});
+    const {violations} = await page.evaluate(() => window.axe.run());
+    const bad = violations.filter((v) => v.impact === 'serious' || v.impact === 'critical');
+    assert.deepEqual(bad.map((v) => `${v.id}: ${v.help}: ${v.nodes[0].html}`), [], `${colorScheme} ${path}`);
+  }
   await page.context().close();
 }
 
@@ -147,26 +260,29 @@ try {
   await open(page);
   await compare(page);
   if (task.everything) {
-    await sortAndFilter(page);
+    await words(page);
     await drillDown(page);
+    await sparklines(page);
+    await sortAndFilter(page);
     await hostile(page);
-    await page.reload();
+    await page.goto(task.url);
     await updates(page, 1);
     if (task.shots) {
       await updates(page, 3);
-      await page.screenshot({path: task.shots + '/page.png'});
+      await shot(page, 'page');
       const dark = await visit({colorScheme: 'dark'});
       await open(dark);
-      await dark.screenshot({path: task.shots + '/page-dark.png'});
+      await updates(dark, 2);
+      await shot(dark, 'page-dark');
     }
     const phone = await visit({viewport: {width: 390, height: 800}});
     await open(phone);
     assert.ok(await phone.evaluate(() => document.documentElement.scrollWidth <= innerWidth), 'the page is wider than a phone');
-    if (task.shots) await phone.screenshot({path: task.shots + '/page-phone.png'});
+    await shot(phone, 'page-phone');
     assert.deepEqual(phone.complaints, []);
-    await accessible('light');
-    await accessible('dark');
+    for (const path of ['', `?group=${task.steady}`, '?filter=there+is+no+such+group']) await accessible(path);
     measured = await many(2000);
+    await restart(page);
   }
   assert.deepEqual(page.complaints, []);
 } finally {

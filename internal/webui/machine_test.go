@@ -1,0 +1,106 @@
+package webui
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/seed57308aee/process_exporter/grouping"
+	"github.com/seed57308aee/process_exporter/platform"
+)
+
+// TestMachineRates checks the totals of the machine, and that requests cause few reads.
+func TestMachineRates(t *testing.T) {
+	s, ctx := newTestRecorder(), context.Background()
+	reads := 0
+	s.machine.hostname = "alpha"
+	s.machine.read = func() platform.Machine {
+		reads++
+		return platform.Machine{
+			Have: platform.MachineCPU | platform.MachineMemory, CPUs: 4, CPUNanos: uint64(s.time.Unix()) * 2e9,
+			MemoryBytes: 100, AvailableBytes: 30,
+		}
+	}
+	got := s.Report(ctx).Machine
+	if got == nil || got.Hostname != "alpha" || *got.CPUs != 4 || got.CPU != nil || *got.UsedBytes != 70 || got.ReadBytes != nil {
+		t.Fatalf("got %+v after one read, want CPUs and memory", got)
+	}
+	s.advance(time.Second)
+	if got := s.Report(ctx).Machine; got.CPU == nil || *got.CPU != 2 {
+		t.Fatalf("got %+v a second later, want 2 cores", got)
+	}
+	for range 600 { // one minute, ten requests per second
+		s.advance(100 * time.Millisecond)
+		s.Report(ctx)
+	}
+	if reads > 16 {
+		t.Errorf("got %d reads in a minute, want at most 16", reads)
+	}
+}
+
+// TestMachineBlocks checks that a read that blocks delays neither a request nor the next one for long, and
+// that there is only one.
+func TestMachineBlocks(t *testing.T) {
+	s, ctx := newTestRecorder(), context.Background()
+	started, end := make(chan struct{}, 10), make(chan struct{})
+	s.machine.read = func() platform.Machine {
+		started <- struct{}{}
+		<-end
+		return platform.Machine{}
+	}
+	for range 3 {
+		if got := s.Report(ctx); got.Machine != nil {
+			t.Errorf("got %+v during the first read, want no values", got.Machine)
+		}
+		s.advance(10 * time.Second)
+	}
+	close(end)
+	if n := len(started); n != 1 {
+		t.Errorf("got %d reads, want 1", n)
+	}
+}
+
+// TestFailedExits checks which exits are failures, and that they are counted for five minutes.
+func TestFailedExits(t *testing.T) {
+	s, ctx := newTestRecorder(), context.Background()
+	s.Report(ctx)
+	if got := s.Report(ctx); got.FailedExits != nil {
+		t.Errorf("got %d failures without exits, want no value", *got.FailedExits)
+	}
+	exits := func(counts ...uint64) {
+		g := cpuGroup("a", 1)
+		g.ExitsKnown = true
+		kinds := []grouping.ExitCount{
+			{Reason: platform.ReasonExited, Code: "0"}, {Reason: platform.ReasonExited, Code: "1"}, {Reason: platform.ReasonKilled, Code: "SIGTERM"},
+			{Reason: platform.ReasonKilled, Code: "SIGKILL"}, {Reason: platform.ReasonDumped, Code: "SIGSEGV"},
+		}
+		for i, n := range counts {
+			kinds[i].Count = n
+		}
+		g.Exits = kinds
+		s.groups = []grouping.Group{g}
+	}
+	check := func(want uint64) {
+		t.Helper()
+		if got := s.Report(ctx).FailedExits; got == nil || *got != want {
+			t.Errorf("got %v failures, want %d", got, want)
+		}
+	}
+	exits(5, 5, 5, 5, 5)
+	s.advance(5 * time.Second)
+	s.Report(ctx)
+	s.advance(5 * time.Second)
+	exits(6, 6, 6, 6, 6) // one success, one stop, three failures
+	first := s.Report(ctx)
+	if got := *first.FailedExits; got != 18 { // the group is new since the first walk
+		t.Errorf("got %d failures, want 15 of the new group and 3", got)
+	}
+	for range 58 { // until a second before the first ones are five minutes old
+		s.advance(5 * time.Second)
+		check(18)
+	}
+	s.advance(5 * time.Second)
+	check(3)
+	s.advance(5 * time.Second)
+	check(0)
+}

@@ -1,0 +1,66 @@
+// The page of the groups with one name.
+import {age, bytes, count, element, percent, perSecond, table, term, unknown} from './format.js';
+import {cpu} from './table.js';
+
+const known = (value, show) => (value === undefined ? unknown : show(value));
+const ruleText = (r) => `${r.position}: ${r.name}${r.line ? ` (line ${r.line})` : ''}`;
+
+// expected returns the numbers of processes that a rule expects.
+function expected(g) {
+  const {expected_min_procs: min, expected_max_procs: max} = g;
+  return max === undefined ? `at least ${min}` : min === max ? `exactly ${min}` : `${min} to ${max}`;
+}
+
+function tiles(g) {
+  const rate = (v, show) => (v === undefined ? (g.cpu_ratio === undefined ? 'measuring' : unknown) : show(v));
+  const dl = element('dl', undefined, 'tiles');
+  dl.append(
+    term('Processes', count(g.num_procs)),
+    term('CPU', rate(g.cpu_ratio, (v) => cpu(v))),
+    term('RSS', known(g.resident_bytes, bytes)),
+    term('Read', rate(g.read_bytes_per_second, perSecond)),
+    term('Write', rate(g.write_bytes_per_second, perSecond)),
+    term('Threads', known(g.num_threads, count)),
+  );
+  return dl;
+}
+
+function limits(g) {
+  const lines = [['Open file descriptors', known(g.open_filedesc, count)],
+    ['FD use of the fullest process', known(g.worst_fd_ratio, (v) => `${percent(v)} of its limit`)]];
+  if (g.expected_min_procs !== undefined) {
+    lines.push(['Expected processes', expected(g)], ['Matching processes', count(g.matched_procs)]);
+  }
+  return table('Limits', ['Limit', 'Value'], lines);
+}
+
+function memory(g) {
+  const values = [['RSS', g.resident_bytes], ['PSS', g.proportional_bytes], ['USS', g.unique_bytes], ['Swapped', g.swapped_bytes], ['Virtual', g.virtual_bytes]];
+  const lines = values.map(([k, v]) => [k, known(v, bytes)]);
+  if (g.smaps_age_seconds !== undefined) lines.push(['Maximum age of PSS and USS', age(g.smaps_age_seconds)]);
+  return table('Memory', ['Kind', 'Size'], lines);
+}
+
+// sections returns the elements of one group.
+export function sections(g) {
+  const parts = [];
+  if (g.labels) parts.push(element('h3', Object.entries(g.labels).map(([k, v]) => `${k}=${v}`).join(' ')));
+  parts.push(element('p', g.rule ? `Rule ${ruleText(g.rule)}` : 'No rule of the current configuration created this group.'), tiles(g));
+  const tables = element('div', undefined, 'tables');
+  tables.append(limits(g), memory(g));
+  if (g.states) tables.append(table('Threads by state', ['State', 'Threads'], Object.entries(g.states).map(([k, v]) => [k, count(v)])));
+  if (g.threads_wchan) {
+    const order = Object.entries(g.threads_wchan).sort((a, b) => b[1] - a[1]);
+    tables.append(table('Threads by wait channel', ['Wait channel', 'Threads'], order.map(([k, v]) => [k, count(v)])));
+  }
+  if (g.threads) {
+    const order = g.threads.sort((a, b) => (b.cpu_ratio || 0) - (a.cpu_ratio || 0)).slice(0, 100);
+    tables.append(table('Threads by name', ['Thread name', 'Threads', 'CPU'], order.map((t) => [t.threadname, count(t.thread_count), known(t.cpu_ratio, cpu)])));
+  }
+  if (g.exits) {
+    tables.append(table('Exits since the exporter started', ['Reason', 'Code', 'Processes'],
+      g.exits.map((e) => [e.reason, e.code, count(e.exits_total)]), [1]));
+  }
+  parts.push(tables);
+  return parts;
+}

@@ -1,0 +1,6 @@
+//go:build !linux
+
+package platform
+
+// ReadMachine returns a Machine without values.
+func ReadMachine(string) Machine { return Machine{} }
