@@ -69,8 +69,8 @@ func failedExits(g *grouping.Group) (n uint64) {
 	return n
 }
 
-// isFailure reports whether an exit is a failure: a status other than 0, or a signal other than
-// those that users and service managers send to stop a process.
+// isFailure reports whether an exit is a failure: a status other than 0, or a signal with which
+// users and service managers do not stop processes.
 func isFailure(reason, code string) bool {
 	if reason == platform.ReasonExited {
 		return code != "0"

@@ -142,14 +142,14 @@ async function sparklines(page) {
   const row = page.locator('#rows tr:not(.pad)', {hasText: task.busy});
   const box = await row.locator('svg.spark').boundingBox();
   assert.ok(box.width > 100, `a sparkline of ${box.width} pixels`);
-  assert.match(await page.textContent('#head th.history'), /up to [0-9.]+ %/);
+  assert.match(await page.textContent('#head th.history'), /≤ [0-9.]+ %/);
   await page.mouse.move(box.x + box.width - 1, box.y + 5);
   await page.waitForSelector('#tip:not([hidden])');
   assert.match(await page.textContent('#tip'), /^[0-9:]{8} +[0-9.]+ %$/);
   await page.mouse.move(0, 0);
 }
 
-// A group has a page of its own: by keyboard, by a click on its row, and by its URL.
+// A group has its own page: by keyboard, by a click on its row, and by its URL.
 async function drillDown(page) {
   await page.goto(task.url);
   await updates(page, 1);

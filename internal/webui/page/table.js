@@ -39,7 +39,7 @@ const className = (c) => [c.wide && !view.columns ? 'wide' : '', isShown(c) ? ''
 
 function title(c) {
   if (c.id === 'cpu') return view.cores ? 'CPU cores' : 'CPU %';
-  if (c.id === 'history') return `Last ${age(state.points * historyStep)}, up to ${cpu(state.max)}`;
+  if (c.id === 'history') return `Last ${age(state.points * historyStep)}, ≤ ${cpu(state.max)}`;
   return c.title;
 }
 
