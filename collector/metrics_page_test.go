@@ -1,35 +1,20 @@
 package collector
 
 import (
-	"flag"
 	"fmt"
-	"os"
 	"regexp"
 	"strings"
 	"testing"
 
 	"github.com/prometheus/client_golang/prometheus"
-)
 
-var update = flag.Bool("update", false, "rewrite the generated files")
+	"github.com/seed57308aee/process_exporter/test/testenv"
+)
 
 // TestReference compares docs/metrics.md with the tables of metrics;
 // `make generate` rewrites it.
 func TestReference(t *testing.T) {
-	const file = "../docs/metrics.md"
-	want := reference()
-	if *update {
-		if err := os.WriteFile(file, []byte(want), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	got, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if string(got) != want {
-		t.Errorf("%s differs from the code; run `make generate`", file)
-	}
+	testenv.CheckGenerated(t, "../docs/metrics.md", reference())
 }
 
 // TestReferenceCells checks that the description of a metric has at most two sentences.

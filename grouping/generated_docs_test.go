@@ -1,7 +1,6 @@
 package grouping
 
 import (
-	"flag"
 	"fmt"
 	"os"
 	"reflect"
@@ -9,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/seed57308aee/process_exporter/platform"
+	"github.com/seed57308aee/process_exporter/test/testenv"
 )
 
 // TestExample checks the groups of config.yaml.example.
@@ -78,8 +78,6 @@ func TestReadmeRules(t *testing.T) {
 	}
 }
 
-var update = flag.Bool("update", false, "rewrite the generated files")
-
 // generated returns the generated tables of the manual by the name in their marker.
 func generated() map[string]string {
 	parts := make(map[string]string)
@@ -114,17 +112,8 @@ func TestGeneratedDocs(t *testing.T) {
 		}
 		want = before + mark + "\n" + table + "\n" + strings.TrimLeft(after, "\n")
 	}
-	for file, want := range map[string]string{manual: want, schema: Schema()} {
-		if *update {
-			if err := os.WriteFile(file, []byte(want), 0o644); err != nil {
-				t.Fatal(err)
-			}
-		}
-		got, err := os.ReadFile(file)
-		if err != nil || string(got) != want {
-			t.Errorf("%s: got other text than the code generates, error %v; run `make generate`", file, err)
-		}
-	}
+	testenv.CheckGenerated(t, manual, want)
+	testenv.CheckGenerated(t, schema, Schema())
 }
 
 // TestDocs checks that every configuration in the pages loads without warnings.

@@ -1,16 +1,13 @@
 package grafana
 
 import (
-	"bytes"
-	"flag"
-	"os"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
-)
 
-var update = flag.Bool("update", false, "rewrite the dashboards")
+	"github.com/seed57308aee/process_exporter/test/testenv"
+)
 
 // files returns the dashboards by file name.
 func files() map[string]Dashboard {
@@ -24,18 +21,7 @@ func TestDashboards(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if *update {
-			if err := os.WriteFile(file, want, 0o644); err != nil {
-				t.Fatal(err)
-			}
-		}
-		got, err := os.ReadFile(file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if !bytes.Equal(got, want) {
-			t.Errorf("%s differs from the generated dashboard; run make generate", file)
-		}
+		testenv.CheckGenerated(t, file, string(want))
 	}
 }
 

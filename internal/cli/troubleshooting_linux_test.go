@@ -3,7 +3,6 @@ package cli
 import (
 	"bytes"
 	"context"
-	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -12,9 +11,8 @@ import (
 	"time"
 
 	"github.com/seed57308aee/process_exporter/test/procfstree"
+	"github.com/seed57308aee/process_exporter/test/testenv"
 )
-
-var update = flag.Bool("update", false, "write docs/troubleshooting.md")
 
 // A problem is a section of the page: what a user sees, a command that shows the
 // cause, and the remedy.
@@ -233,14 +231,5 @@ func TestTroubleshooting(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := troubleshooting(t)
-	if *update {
-		if err := os.WriteFile(file, []byte(want), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	got, err := os.ReadFile(file)
-	if err != nil || string(got) != want {
-		t.Errorf("docs/troubleshooting.md differs from the output, error %v; run `make generate`", err)
-	}
+	testenv.CheckGenerated(t, file, troubleshooting(t))
 }

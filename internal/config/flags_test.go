@@ -1,32 +1,17 @@
 package config
 
 import (
-	"flag"
 	"fmt"
-	"os"
 	"strings"
 	"testing"
-)
 
-var update = flag.Bool("update", false, "write docs/flags.md")
+	"github.com/seed57308aee/process_exporter/test/testenv"
+)
 
 // TestFlagReference compares docs/flags.md with the flags. `make generate`
 // writes the file.
 func TestFlagReference(t *testing.T) {
-	const file = "../../docs/flags.md"
-	want := flagReference()
-	if *update {
-		if err := os.WriteFile(file, []byte(want), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	got, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if string(got) != want {
-		t.Errorf("%s differs from the flags; run `make generate`", file)
-	}
+	testenv.CheckGenerated(t, "../../docs/flags.md", flagReference())
 }
 
 func flagReference() string {
