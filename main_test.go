@@ -58,6 +58,7 @@ var allowedImports = map[string][]string{
 	"collector": {
 		module + "/collector/httpgzip", module + "/grouping", module + "/platform",
 		"github.com/prometheus/client_golang", "github.com/prometheus/client_model", "github.com/prometheus/common/expfmt",
+		"google.golang.org/protobuf/types/known/timestamppb",
 	},
 	"grouping": {
 		module + "/platform", module + "/grouping/appname", module + "/grouping/expression", module + "/grouping/nearest",

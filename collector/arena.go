@@ -3,6 +3,7 @@ package collector
 import (
 	"github.com/prometheus/client_golang/prometheus"
 	dto "github.com/prometheus/client_model/go"
+	"google.golang.org/protobuf/types/known/timestamppb"
 )
 
 // An arena allocates samples in large blocks. [arena.reset] makes the memory of
@@ -26,17 +27,23 @@ type counterSample struct {
 	metric  dto.Metric
 	counter dto.Counter
 	value   float64
+	start   timestamppb.Timestamp
 	labels  [3]*dto.LabelPair
 }
 
 // reset allows new samples to overwrite all samples so far.
 func (a *arena) reset() { a.gauges.used, a.counters.used = 0, 0 }
 
-// newSample returns a sample without labels.
-func (a *arena) newSample(kind prometheus.ValueType, value float64) *dto.Metric {
+// newSample returns a sample without labels. A counter counts from start, in milliseconds
+// since the Unix epoch; 0 is unknown.
+func (a *arena) newSample(kind prometheus.ValueType, value float64, start int64) *dto.Metric {
 	if kind == counter {
 		s := a.counters.next()
 		s.value = value
+		if s.counter.CreatedTimestamp = nil; start > 0 {
+			s.start.Seconds, s.start.Nanos = start/1000, int32(start%1000)*1e6
+			s.counter.CreatedTimestamp = &s.start
+		}
 		s.counter.Value, s.metric.Counter, s.metric.Label = &s.value, &s.counter, s.labels[:0]
 		return &s.metric
 	}

@@ -27,7 +27,7 @@ const exporterNamespace = "namedprocess_exporter_"
 
 // single returns the collect function of one value without labels.
 func single(value func(*walk) float64) func(*walk, emit) {
-	return func(w *walk, put emit) { put(value(w), labelValues{}) }
+	return func(w *walk, put emit) { put(value(w), labelValues{}, 0) }
 }
 
 // exporterMetrics returns the table of all metrics about scrapes, walks and
@@ -66,7 +66,7 @@ func scrapeMetrics() []exporterMetric {
 			collect: single(func(w *walk) float64 { return w.took.Seconds() })},
 		{name: exporterNamespace + "source_info", kind: gauge, labels: []string{"source"},
 			help:    "Source of process data in use: bpf or procfs.",
-			collect: func(w *walk, put emit) { put(1, labelValues{w.health.Source}) }},
+			collect: func(w *walk, put emit) { put(1, labelValues{w.health.Source}, 0) }},
 	}
 }
 
@@ -127,14 +127,14 @@ func ruleMetrics() []exporterMetric {
 
 func collectCounterDecreases(w *walk, put emit) {
 	n := &w.health.CounterDecreases
-	put(float64(n.CPU), labelValues{"cpu"})
-	put(float64(n.Faults), labelValues{"faults"})
-	put(float64(n.IO), labelValues{"io"})
-	put(float64(n.Switches), labelValues{"switches"})
+	put(float64(n.CPU), labelValues{"cpu"}, 0)
+	put(float64(n.Faults), labelValues{"faults"}, 0)
+	put(float64(n.IO), labelValues{"io"}, 0)
+	put(float64(n.Switches), labelValues{"switches"}, 0)
 }
 
 func collectRules(w *walk, put emit) {
 	for _, r := range w.coverage.Rules {
-		put(float64(r.Procs), labelValues{strconv.Itoa(r.Position), grouping.ValidLabel(r.Template)})
+		put(float64(r.Procs), labelValues{strconv.Itoa(r.Position), grouping.ValidLabel(r.Template)}, 0)
 	}
 }

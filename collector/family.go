@@ -30,8 +30,10 @@ type series struct {
 	value   func(*grouping.Group) float64
 }
 
-// emit receives one value and its label values, without the labels of the group.
-type emit func(value float64, labels labelValues)
+// emit receives one value and its label values, without the labels of the group. A counter
+// counts from since, in milliseconds since the Unix epoch; 0 is the start of the counters
+// of the group, or of the exporter.
+type emit func(value float64, labels labelValues, since int64)
 
 // labelValues are the values of family.labels. An array needs no allocation;
 // one scrape passes thousands of them.
@@ -63,9 +65,9 @@ func (f *family) samples(g *grouping.Group, put emit) {
 		switch {
 		case !s.isKnown(g):
 		case s.label == "":
-			put(s.value(g), labelValues{})
+			put(s.value(g), labelValues{}, 0)
 		default:
-			put(s.value(g), labelValues{s.label})
+			put(s.value(g), labelValues{s.label}, 0)
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package collector
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 
@@ -30,7 +31,7 @@ type row struct {
 	labels     []string
 	grouped    bool // has the labels of groups in addition to labels
 	fill       func(b *familyBuilder, mf *dto.MetricFamily, w *walk)
-	text       func(dst []byte, w *walk) []byte
+	text       func(dst []byte, w *walk, format TextFormat) []byte
 }
 
 // A pair is the key of a label pair.
@@ -48,8 +49,8 @@ func newFamilyBuilder() *familyBuilder {
 	for _, m := range exporterMetrics() {
 		b.rows = append(b.rows, row{m.name, m.help, m.kind, m.labels, false, func(b *familyBuilder, mf *dto.MetricFamily, w *walk) {
 			if m.always || w.err == nil {
-				m.collect(w, func(value float64, labels labelValues) {
-					mf.Metric = append(mf.Metric, b.exporterSample(&m, value, labels))
+				m.collect(w, func(value float64, labels labelValues, _ int64) {
+					mf.Metric = append(mf.Metric, b.exporterSample(&m, w, value, labels))
 				})
 			}
 		}, m.appendText})
@@ -97,8 +98,8 @@ func (b *familyBuilder) family(i int, w *walk, metrics []*dto.Metric) *dto.Metri
 }
 
 // exporterSample returns a sample of a metric of the exporter.
-func (b *familyBuilder) exporterSample(e *exporterMetric, value float64, labels labelValues) *dto.Metric {
-	m := b.samples.newSample(e.kind, value)
+func (b *familyBuilder) exporterSample(e *exporterMetric, w *walk, value float64, labels labelValues) *dto.Metric {
+	m := b.samples.newSample(e.kind, value, w.countersStart)
 	for i := range e.labels {
 		m.Label = append(m.Label, &dto.LabelPair{Name: &e.labels[i], Value: &labels[i]})
 	}
@@ -116,14 +117,15 @@ func newFamily(name, help string, kind prometheus.ValueType) *dto.MetricFamily {
 // addGroup adds the samples of one group to mf. labelNames are the names of
 // g.Labels.
 func (b *familyBuilder) addGroup(mf *dto.MetricFamily, f *family, g *grouping.Group, labelNames []string) {
-	f.samples(g, func(value float64, labels labelValues) {
-		mf.Metric = append(mf.Metric, b.groupSample(f, g, labelNames, value, labels))
+	f.samples(g, func(value float64, labels labelValues, since int64) {
+		m := b.samples.newSample(f.kind, value, cmp.Or(since, g.CountersStart))
+		b.addLabels(m, f, g, labelNames, labels)
+		mf.Metric = append(mf.Metric, m)
 	})
 }
 
-// groupSample returns a sample of a group with labels sorted by name.
-func (b *familyBuilder) groupSample(f *family, g *grouping.Group, labelNames []string, value float64, labels labelValues) *dto.Metric {
-	m := b.samples.newSample(f.kind, value)
+// addLabels adds the labels of a group and those of f to m, sorted by name.
+func (b *familyBuilder) addLabels(m *dto.Metric, f *family, g *grouping.Group, labelNames []string, labels labelValues) {
 	m.Label = append(m.Label, b.pair("groupname", g.Name))
 	for i, value := range g.Labels {
 		m.Label = append(m.Label, b.pair(labelNames[i], value))
@@ -132,7 +134,6 @@ func (b *familyBuilder) groupSample(f *family, g *grouping.Group, labelNames []s
 		m.Label = append(m.Label, b.pair(name, labels[i]))
 	}
 	slices.SortFunc(m.Label, func(a, b *dto.LabelPair) int { return strings.Compare(a.GetName(), b.GetName()) })
-	return m
 }
 
 // pair returns the cached label pair.

@@ -79,7 +79,7 @@ func descriptorAndThreadFamilies() []family {
 			note: "Absent for a group without running processes.",
 			collect: func(g *grouping.Group, put emit) {
 				if g.Procs > 0 {
-					put(float64(g.OldestStart), labelValues{})
+					put(float64(g.OldestStart), labelValues{}, 0)
 				}
 			},
 		},
@@ -132,7 +132,7 @@ func wchanFamily() family {
 		note: "Requires `CAP_SYS_PTRACE` for processes of other users.",
 		collect: func(g *grouping.Group, put emit) {
 			for _, w := range g.WChans {
-				put(float64(w.Count), labelValues{w.Name})
+				put(float64(w.Count), labelValues{w.Name}, 0)
 			}
 		},
 	}
@@ -165,24 +165,24 @@ func lifecycleFamilies() []family {
 	}
 	return []family{
 		counted("starts_total", "Number of processes that started in this group or joined it by execve(2).",
-			func(g *grouping.Group, put emit) { put(float64(g.Starts), labelValues{}) }),
+			func(g *grouping.Group, put emit) { put(float64(g.Starts), labelValues{}, 0) }),
 		counted("exits_total", "Number of processes of this group that exited, by reason and by exit status or signal.",
 			func(g *grouping.Group, put emit) {
 				for _, e := range g.Exits {
-					put(float64(e.Count), labelValues{e.Reason, e.Code})
+					put(float64(e.Count), labelValues{e.Reason, e.Code}, e.CountStart)
 				}
 			}, "reason", "code").withNote("Only with the source `bpf`; a process is counted after its parent calls wait(2)."),
 		counted("matched_exits_total", "Number of processes that matched the rule and exited, by reason and by exit status or signal.",
 			func(g *grouping.Group, put emit) {
 				for _, e := range g.Exits {
 					if e.Matched > 0 {
-						put(float64(e.Matched), labelValues{e.Reason, e.Code})
+						put(float64(e.Matched), labelValues{e.Reason, e.Code}, e.MatchedStart)
 					}
 				}
 			}, "reason", "code").
 			withNote("Only with the source `bpf`; unlike `namedprocess_namegroup_exits_total`, without children that joined the group."),
 		counted("oom_kills_total", "Number of processes of this group that the out-of-memory killer of the kernel killed.",
-			func(g *grouping.Group, put emit) { put(float64(g.OOMKills), labelValues{}) }),
+			func(g *grouping.Group, put emit) { put(float64(g.OOMKills), labelValues{}, 0) }),
 	}
 }
 
@@ -197,9 +197,9 @@ func expectationFamilies() []family {
 			if g.Expect == nil {
 				return
 			}
-			put(float64(g.Expect.Min), labelValues{"min"})
+			put(float64(g.Expect.Min), labelValues{"min"}, 0)
 			if g.Expect.Max >= 0 {
-				put(float64(g.Expect.Max), labelValues{"max"})
+				put(float64(g.Expect.Max), labelValues{"max"}, 0)
 			}
 		},
 	}
@@ -209,7 +209,7 @@ func expectationFamilies() []family {
 		note: "Only for rules with `expect`.",
 		collect: func(g *grouping.Group, put emit) {
 			if g.Expect != nil {
-				put(float64(g.Matched), labelValues{})
+				put(float64(g.Matched), labelValues{}, 0)
 			}
 		},
 	}
@@ -220,7 +220,7 @@ func groupChangesFamily() family {
 	return family{
 		name: namespace + "group_changes_total", kind: counter,
 		help:    "Number of processes that moved into this group after exec, a rename, or a change of arguments, user or cgroup.",
-		collect: func(g *grouping.Group, put emit) { put(float64(g.GroupChanges), labelValues{}) },
+		collect: func(g *grouping.Group, put emit) { put(float64(g.GroupChanges), labelValues{}, 0) },
 	}
 }
 
@@ -230,7 +230,7 @@ func topFamilies() []family {
 		return family{name: "namedprocess_process_" + name, kind: gauge, labels: []string{"pid", "comm"}, help: help, note: onlyTop,
 			collect: func(g *grouping.Group, put emit) {
 				for _, m := range members(g) {
-					put(m.Value, labelValues{strconv.Itoa(m.PID), m.Comm})
+					put(m.Value, labelValues{strconv.Itoa(m.PID), m.Comm}, 0)
 				}
 			}}
 	}
@@ -249,7 +249,7 @@ func unreadableFamily() family {
 		note: "Absent if all files were read.",
 		collect: func(g *grouping.Group, put emit) {
 			for _, gap := range g.Unreadable {
-				put(float64(gap.Procs), labelValues{fileNames[gap.Field]})
+				put(float64(gap.Procs), labelValues{fileNames[gap.Field]}, 0)
 			}
 		},
 	}

@@ -26,7 +26,7 @@ const (
 type GroupMetrics interface {
 	Gatherer(ctx context.Context) prometheus.Gatherer
 	EachFamily(ctx context.Context, use func(*dto.MetricFamily) error) error
-	EachText(ctx context.Context, use func(name string, lines []byte) error) error
+	EachText(ctx context.Context, format TextFormat, use func(name string, lines []byte) error) error
 }
 
 // A Handler renders scrapes: the metrics of groups and the metrics of another
@@ -54,12 +54,6 @@ func NewHandler(groups GroupMetrics, other prometheus.Gatherer, log *slog.Logger
 // Errors returns the counter of errors in scrapes.
 func (h *Handler) Errors() prometheus.Collector { return h.errors }
 
-// FormatOf returns the exposition format that the Accept header h selects. It has
-// few distinct values.
-func FormatOf(h http.Header) string {
-	return string(expfmt.NegotiateAccept(h, expfmt.DefaultAcceptedFormats()...))
-}
-
 // Gatherer returns the metrics of one scrape, which ends with ctx. It only joins
 // both sources: the client library's Gatherers would check every series again.
 func (h *Handler) Gatherer(ctx context.Context) prometheus.Gatherer {
@@ -80,8 +74,8 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) { h.Render(r
 // writes one family at a time: all families together would need three times the
 // memory of the response. An error in one family does not affect the others.
 func (h *Handler) Render(ctx context.Context, w http.ResponseWriter, r *http.Request) {
-	format := expfmt.Format(FormatOf(r.Header))
-	w.Header().Set("Content-Type", string(format))
+	format := negotiate(r.Header)
+	w.Header().Set("Content-Type", string(format.contentType))
 	out := io.Writer(w)
 	if httpgzip.Accepted(r.Header) {
 		w.Header().Set("Content-Encoding", httpgzip.Encoding)
@@ -89,11 +83,11 @@ func (h *Handler) Render(ctx context.Context, w http.ResponseWriter, r *http.Req
 		defer func() { _ = z.Close() }() // a write error means that the client closed the connection
 		out = z
 	}
-	enc := expfmt.NewEncoder(out, format)
+	enc := format.encoder(out)
 	merger := merger{handler: h, enc: enc}
 	var err error
-	if format.FormatType() == expfmt.TypeTextPlain {
-		err = h.groups.EachText(ctx, func(name string, lines []byte) error {
+	if text, ok := format.text(); ok {
+		err = h.groups.EachText(ctx, text, func(name string, lines []byte) error {
 			merger.writeBefore(name)
 			_, err := out.Write(lines)
 			return err

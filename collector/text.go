@@ -1,22 +1,42 @@
 package collector
 
 import (
+	"cmp"
 	"math"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/seed57308aee/process_exporter/grouping"
 )
 
+// A TextFormat is a text format of metrics.
+type TextFormat uint8
+
+const (
+	// PlainText is the text format of Prometheus, versions 0.0.4 and 1.0.0.
+	PlainText TextFormat = iota
+
+	// OpenMetrics is the text format of OpenMetrics, versions 0.0.1 and 1.0.0, without
+	// the last line # EOF.
+	OpenMetrics
+
+	// OpenMetricsCreated is OpenMetrics with a line _created for each counter.
+	OpenMetricsCreated
+)
+
+// totalSuffix is the suffix of counters, which is not part of their name in OpenMetrics.
+const totalSuffix = "_total"
+
 // eachText calls use with the text of every family that has samples. All texts use
 // the same memory. It stops at the first error of use.
-func (b *familyBuilder) eachText(w *walk, use func(name string, lines []byte) error) error {
+func (b *familyBuilder) eachText(w *walk, format TextFormat, use func(name string, lines []byte) error) error {
 	for i := range b.rows {
 		r := &b.rows[i]
-		head := appendHead(b.lines[:0], r.name, r.help, r.kind)
-		b.lines = r.text(head, w)
+		head := appendHead(b.lines[:0], r, format)
+		b.lines = r.text(head, w, format)
 		if len(b.lines) == len(head) {
 			continue
 		}
@@ -28,10 +48,19 @@ func (b *familyBuilder) eachText(w *walk, use func(name string, lines []byte) er
 }
 
 // appendGroups appends the samples of all groups.
-func (f *family) appendGroups(dst []byte, w *walk) []byte {
-	format := newLineFormat(f, w.labels)
+func (f *family) appendGroups(dst []byte, w *walk, format TextFormat) []byte {
+	line := newLineFormat(f, w.labels)
+	created := createdName(f.name, f.kind, format)
 	var g *grouping.Group
-	put := func(value float64, labels labelValues) { dst = format.append(dst, g, value, labels[:len(f.labels)]) }
+	put := func(value float64, labels labelValues, since int64) {
+		from := len(dst)
+		dst = line.append(dst, g, labels[:len(f.labels)])
+		to := len(dst)
+		dst = appendValue(dst, value)
+		if created != "" {
+			dst = appendCreated(dst, created, from+len(f.name), to, cmp.Or(since, g.CountersStart))
+		}
+	}
 	for i := range w.groups {
 		g = &w.groups[i]
 		f.samples(g, put)
@@ -40,11 +69,13 @@ func (f *family) appendGroups(dst []byte, w *walk) []byte {
 }
 
 // appendText appends the samples of a metric of the exporter.
-func (e *exporterMetric) appendText(dst []byte, w *walk) []byte {
+func (e *exporterMetric) appendText(dst []byte, w *walk, format TextFormat) []byte {
 	if !e.always && w.err != nil {
 		return dst
 	}
-	e.collect(w, func(value float64, labels labelValues) {
+	created := createdName(e.name, e.kind, format)
+	e.collect(w, func(value float64, labels labelValues, _ int64) {
+		from := len(dst)
 		dst = append(dst, e.name...)
 		for i, name := range e.labels {
 			dst = append(dst, "{,"[min(i, 1)])
@@ -53,20 +84,56 @@ func (e *exporterMetric) appendText(dst []byte, w *walk) []byte {
 		if len(e.labels) > 0 {
 			dst = append(dst, '}')
 		}
+		to := len(dst)
 		dst = appendValue(dst, value)
+		if created != "" {
+			dst = appendCreated(dst, created, from+len(e.name), to, w.countersStart)
+		}
 	})
 	return dst
 }
 
-// appendHead appends the lines HELP and TYPE.
-func appendHead(dst []byte, name, help string, kind prometheus.ValueType) []byte {
-	dst = append(append(append(dst, "# HELP "...), name...), ' ')
-	dst = appendHelp(dst, help)
-	dst = append(append(dst, "\n# TYPE "...), name...)
-	if kind == counter {
-		return append(dst, " counter\n"...)
+// createdName returns the name of the lines with the start time of a counter, or "" if the
+// format or the metric has none. In OpenMetrics, a counter without the suffix _total has
+// the type unknown.
+func createdName(name string, kind prometheus.ValueType, format TextFormat) string {
+	if base, ok := strings.CutSuffix(name, totalSuffix); ok && kind == counter && format == OpenMetricsCreated {
+		return base + "_created"
 	}
-	return append(dst, " gauge\n"...)
+	return ""
+}
+
+// appendCreated appends the line with the start time of a counter. Its labels are in dst
+// from index from to index to. start is in milliseconds since the Unix epoch; 0 is
+// unknown and appends nothing.
+func appendCreated(dst []byte, name string, from, to int, start int64) []byte {
+	if start <= 0 {
+		return dst
+	}
+	dst = append(append(dst, name...), dst[from:to]...)
+	dst = strconv.AppendInt(append(dst, ' '), start/1000, 10)
+	millis := start % 1000
+	return append(dst, '.', byte('0'+millis/100), byte('0'+millis/10%10), byte('0'+millis%10), '\n')
+}
+
+// appendHead appends the lines HELP and TYPE.
+func appendHead(dst []byte, r *row, format TextFormat) []byte {
+	name, kind, quote := r.name, " gauge\n", byte('\\') // quotes in the plain text need no escape
+	if r.kind == counter {
+		kind = " counter\n"
+	}
+	if format != PlainText {
+		quote = '"'
+		if base, ok := strings.CutSuffix(name, totalSuffix); r.kind == counter && ok {
+			name = base
+		} else if r.kind == counter {
+			kind = " unknown\n"
+		}
+	}
+	dst = append(append(append(dst, "# HELP "...), name...), ' ')
+	dst = appendEscaped(dst, r.help, quote)
+	dst = append(append(dst, "\n# TYPE "...), name...)
+	return append(dst, kind...)
 }
 
 // A lineFormat is the format of the samples of a family of groups.
@@ -85,8 +152,9 @@ func newLineFormat(f *family, ruleLabels []string) *lineFormat {
 	return l
 }
 
-// append appends one sample. values are the values of the labels of the family.
-func (l *lineFormat) append(dst []byte, g *grouping.Group, value float64, values []string) []byte {
+// append appends the name and the labels of one sample. values are the values of the
+// labels of the family.
+func (l *lineFormat) append(dst []byte, g *grouping.Group, values []string) []byte {
 	dst = append(append(dst, l.name...), '{')
 	for i, at := range l.order {
 		if i > 0 {
@@ -101,16 +169,13 @@ func (l *lineFormat) append(dst []byte, g *grouping.Group, value float64, values
 			dst = appendLabel(dst, l.labels[at], g.Labels[at-1-l.familySize])
 		}
 	}
-	return appendValue(append(dst, '}'), value)
+	return append(dst, '}')
 }
 
 func appendLabel(dst []byte, name, value string) []byte {
 	dst = append(append(dst, name...), '=', '"')
 	return append(appendEscaped(dst, value, '"'), '"')
 }
-
-// appendHelp appends the text of a HELP line, in which quotes need no escape.
-func appendHelp(dst []byte, text string) []byte { return appendEscaped(dst, text, '\\') }
 
 // appendEscaped appends text with escaped backslashes, newlines and quote.
 func appendEscaped(dst []byte, text string, quote byte) []byte {

@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"context"
 	"math"
+	"regexp"
 	"strconv"
+	"strings"
 	"testing"
 
 	dto "github.com/prometheus/client_model/go"
@@ -33,7 +35,7 @@ func clientText(t testing.TB, families []*dto.MetricFamily) string {
 // ourText returns the text of eachText.
 func ourText(t *testing.T, c *Collector, w *walk) (out string) {
 	t.Helper()
-	err := c.builder.eachText(w, func(_ string, lines []byte) error {
+	err := c.builder.eachText(w, PlainText, func(_ string, lines []byte) error {
 		out += string(lines)
 		return nil
 	})
@@ -96,6 +98,107 @@ func TestText(t *testing.T) {
 	check("failed walk")
 }
 
+// openMetricsText returns families in the format OpenMetrics of the client library.
+func openMetricsText(t *testing.T, families []*dto.MetricFamily, options ...expfmt.EncoderOption) string {
+	t.Helper()
+	var out bytes.Buffer
+	for _, f := range families {
+		if len(f.Metric) == 0 {
+			continue
+		}
+		if _, err := expfmt.MetricFamilyToOpenMetrics(&out, f, options...); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return out.String()
+}
+
+// sameOpenMetrics reports the first line in which two texts differ in something else than
+// the format of a number.
+func sameOpenMetrics(t *testing.T, got, want string) {
+	t.Helper()
+	gotLines, wantLines := strings.Split(got, "\n"), strings.Split(want, "\n")
+	for i := range max(len(gotLines), len(wantLines)) {
+		if i >= len(gotLines) || i >= len(wantLines) {
+			t.Fatalf("got %d lines, want %d", len(gotLines), len(wantLines))
+		}
+		g, w := gotLines[i], wantLines[i]
+		gotValue, gotErr := strconv.ParseFloat(g[strings.LastIndexByte(g, ' ')+1:], 64)
+		wantValue, wantErr := strconv.ParseFloat(w[strings.LastIndexByte(w, ' ')+1:], 64)
+		same := gotErr == nil && wantErr == nil && (gotValue == wantValue || math.IsNaN(gotValue) && math.IsNaN(wantValue) ||
+			math.Abs(gotValue/wantValue-1) < 1e-12) // the client library adds the nanoseconds of a start time as a float
+		if same {
+			g, w = g[:strings.LastIndexByte(g, ' ')], w[:strings.LastIndexByte(w, ' ')]
+		}
+		if g != w {
+			t.Fatalf("line %d: got\n%s\nwant\n%s", i, g, w)
+		}
+	}
+}
+
+// TestOpenMetricsText compares the text with the text that the client library writes for
+// the same families.
+func TestOpenMetricsText(t *testing.T) {
+	special := "a \"b\" \\ c\nd"
+	f := newFixture(t, setup{config: "- comm: [a]\n"}, procfstree.Process{PID: 7, Comm: "a"})
+	c := f.c
+	walk := c.join(context.Background())
+	usage := grouping.Counters{UserNanos: 1, SystemNanos: 1 << 62, ReadBytes: 1_000_000, WriteBytes: math.MaxUint64}
+	walk.labels = []string{"aa", "zz"}
+	walk.groups = []grouping.Group{{
+		Name: special, Labels: []string{"", special}, ExitsKnown: true, Known: math.MaxUint16, Counted: math.MaxUint16, Procs: 999_999,
+		Counters: usage, CountersStart: 1_700_000_000_007, WorstFDRatio: 1. / 3, SmapsAge: math.NaN(), OldestStart: 1_700_000_000,
+		Threads: []grouping.ThreadName{{Name: special, Counters: usage, Counted: math.MaxUint16, CountersStart: 1_700_000_001_070}},
+		WChans:  []grouping.WChan{{Name: special, Count: 3}},
+		Exits: []grouping.ExitCount{{
+			Reason: "killed", Code: "SIGKILL", Count: 2, Matched: 1, CountStart: 1_700_000_002_700, MatchedStart: 1_700_000_003_000,
+		}},
+	}, {Name: "no start", Labels: []string{"", ""}, Known: math.MaxUint16, Counted: math.MaxUint16, Procs: 1}}
+	text := func(format TextFormat) (out string) {
+		if err := c.builder.eachText(walk, format, func(_ string, lines []byte) error { out += string(lines); return nil }); err != nil {
+			t.Fatal(err)
+		}
+		return out
+	}
+	sameOpenMetrics(t, text(OpenMetrics), openMetricsText(t, c.builder.build(walk)))
+	created := text(OpenMetricsCreated)
+	// The client library also writes the lines for metrics of type unknown, which cannot have them.
+	invalid := regexp.MustCompile(`(?m)^namedprocess_scrape_\w+_created .*\n`)
+	want := invalid.ReplaceAllString(openMetricsText(t, c.builder.build(walk), expfmt.WithCreatedLines()), "")
+	sameOpenMetrics(t, created, want)
+	quoted := `"a \"b\" \\ c\nd"`
+	for _, line := range []string{
+		`namedprocess_namegroup_cpu_seconds_created{aa="",groupname=Q,mode="user",zz=Q} 1700000000.007`,
+		`namedprocess_namegroup_thread_major_page_faults_created{aa="",groupname=Q,threadname=Q,zz=Q} 1700000001.070`,
+		`namedprocess_namegroup_exits_created{aa="",code="SIGKILL",groupname=Q,reason="killed",zz=Q} 1700000002.700`,
+		`namedprocess_namegroup_matched_exits_created{aa="",code="SIGKILL",groupname=Q,reason="killed",zz=Q} 1700000003.000`,
+	} {
+		line = strings.ReplaceAll(line, "=Q", "="+quoted)
+		if !strings.Contains(created, line+"\n") {
+			t.Errorf("got no line %s in\n%s", line, created)
+		}
+	}
+	if strings.Contains(created, `created{aa="",groupname="no start"`) {
+		t.Error("got a start time of a group without one")
+	}
+}
+
+// TestOpenMetricsNames checks that the name of a counter without the suffix _total is not
+// the name of another family.
+func TestOpenMetricsNames(t *testing.T) {
+	seen := make(map[string]string)
+	for _, r := range newFamilyBuilder().rows {
+		name := r.name
+		if r.kind == counter {
+			name = strings.TrimSuffix(name, totalSuffix)
+		}
+		if other := seen[name]; other != "" {
+			t.Errorf("%s and %s have the same name in OpenMetrics", r.name, other)
+		}
+		seen[name] = r.name
+	}
+}
+
 // TestTextValues compares the text of numbers with the text that the client library
 // writes.
 func TestTextValues(t *testing.T) {
@@ -129,7 +232,7 @@ func TestTextAllocations(t *testing.T) {
 			})
 		}
 		return testing.AllocsPerRun(20, func() {
-			if err := f.c.builder.eachText(walk, func(string, []byte) error { return nil }); err != nil {
+			if err := f.c.builder.eachText(walk, PlainText, func(string, []byte) error { return nil }); err != nil {
 				t.Fatal(err)
 			}
 		})

@@ -21,32 +21,36 @@ func threadFamilies() []family {
 	}
 	return []family{
 		perName("thread_count", gauge, "Number of threads with this name in multithreaded processes (/proc/PID/task).",
-			func(t *grouping.ThreadName, put emit) { put(float64(t.Count), labelValues{t.Name}) }),
+			func(t *grouping.ThreadName, put emit) { put(float64(t.Count), labelValues{t.Name}, 0) }),
 		perName("thread_cpu_seconds_total", counter,
 			"CPU time in seconds of threads with this name in multithreaded processes (/proc/PID/task/TID/stat).",
 			func(t *grouping.ThreadName, put emit) {
-				put(seconds(t.UserNanos), labelValues{t.Name, "user"})
-				put(seconds(t.SystemNanos), labelValues{t.Name, "system"})
+				put(seconds(t.UserNanos), labelValues{t.Name, "user"}, t.CountersStart)
+				put(seconds(t.SystemNanos), labelValues{t.Name, "system"}, t.CountersStart)
 			}, "mode"),
 		perName("thread_io_bytes_total", counter,
 			"Bytes read from and written to storage by threads with this name in multithreaded processes (/proc/PID/task/TID/io).",
 			func(t *grouping.ThreadName, put emit) {
 				if t.Counted&platform.FieldIO != 0 {
-					put(float64(t.ReadBytes), labelValues{t.Name, "read"})
-					put(float64(t.WriteBytes), labelValues{t.Name, "write"})
+					put(float64(t.ReadBytes), labelValues{t.Name, "read"}, t.CountersStart)
+					put(float64(t.WriteBytes), labelValues{t.Name, "write"}, t.CountersStart)
 				}
 			}, "iomode"),
 		perName("thread_major_page_faults_total", counter,
 			"Major page faults of threads with this name in multithreaded processes (/proc/PID/task/TID/stat).",
-			func(t *grouping.ThreadName, put emit) { put(float64(t.MajorFaults), labelValues{t.Name}) }),
+			func(t *grouping.ThreadName, put emit) {
+				put(float64(t.MajorFaults), labelValues{t.Name}, t.CountersStart)
+			}),
 		perName("thread_minor_page_faults_total", counter,
 			"Minor page faults of threads with this name in multithreaded processes (/proc/PID/task/TID/stat).",
-			func(t *grouping.ThreadName, put emit) { put(float64(t.MinorFaults), labelValues{t.Name}) }),
+			func(t *grouping.ThreadName, put emit) {
+				put(float64(t.MinorFaults), labelValues{t.Name}, t.CountersStart)
+			}),
 		perName("thread_context_switches_total", counter,
 			"Context switches of threads with this name in multithreaded processes (/proc/PID/task/TID/status).",
 			func(t *grouping.ThreadName, put emit) {
-				put(float64(t.VoluntarySwitches), labelValues{t.Name, "voluntary"})
-				put(float64(t.NonvoluntarySwitches), labelValues{t.Name, "nonvoluntary"})
+				put(float64(t.VoluntarySwitches), labelValues{t.Name, "voluntary"}, t.CountersStart)
+				put(float64(t.NonvoluntarySwitches), labelValues{t.Name, "nonvoluntary"}, t.CountersStart)
 			}, "ctxswitchtype"),
 	}
 }

@@ -18,6 +18,9 @@ type walk struct {
 	health   grouping.Health
 	coverage grouping.Coverage
 	failures uint64 // failed walks so far
+
+	countersStart int64 // of the counters without a group, in milliseconds since the Unix epoch
+
 	took     time.Duration
 	err      error
 	overdue  bool                // a substitute for a walk that was not finished at the deadline
@@ -53,7 +56,7 @@ func (c *Collector) begin(ctx context.Context) (w *walk, started bool) {
 	if c.running != nil {
 		return c.running, false
 	}
-	c.running = &walk{done: make(chan struct{})}
+	c.running = &walk{done: make(chan struct{}), countersStart: c.started.UnixMilli()}
 	go c.update(c.running, walkDeadline(ctx))
 	return c.running, true
 }
@@ -74,7 +77,7 @@ func (c *Collector) overdue(ctx context.Context) *walk {
 	defer c.mu.Unlock()
 	return &walk{
 		health: c.last.health, coverage: c.last.coverage, labels: c.last.labels, failures: c.last.failures,
-		err: ctx.Err(), overdue: true,
+		err: ctx.Err(), overdue: true, countersStart: c.started.UnixMilli(),
 	}
 }
 

@@ -11,14 +11,15 @@ func (t *Tracker) accountTasks(r *record, s *platform.Sample, d *Counters) {
 	for i := range s.Tasks {
 		now, n := &s.Tasks[i], &r.tasks[i]
 		n.start = now.Start
+		if now.Have&platform.FieldTaskUsage != 0 && (n.group == nil || n.group.removed || n.comm != now.Comm) {
+			n.comm, n.group = now.Comm, t.threadsNamed(r.group, now.Comm)
+			n.group.start.note(t.threadCountsFrom(r, n))
+		}
 		difference := n.advance(now, &r.decreased)
 		if now.TID != s.PID && s.Have&platform.FieldSwitchesOfAllThreads == 0 {
 			d.addSwitches(&difference)
 		}
 		if now.Have&platform.FieldTaskUsage != 0 {
-			if n.group == nil || n.group.removed || n.comm != now.Comm {
-				n.comm, n.group = now.Comm, t.threadsNamed(r.group, now.Comm)
-			}
 			n.group.count++
 			n.group.total.add(&difference)
 			n.group.counted |= now.Have

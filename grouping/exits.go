@@ -13,18 +13,28 @@ type ExitCount struct {
 	Code    string // exit status, or name of the signal
 	Count   uint64
 	Matched uint64 // of Count, the processes that matched a rule and did not join the group of an ancestor
+
+	// CountStart and MatchedStart are the times of the last walk before the first exit, at
+	// which Count and Matched were 0, in milliseconds since the Unix epoch.
+	CountStart, MatchedStart int64
 }
 
 // An exitStatus is the key of an [ExitCount] in its group.
 type exitStatus struct{ reason, code string }
 
 // An exitCounter holds the counters of an [ExitCount].
-type exitCounter struct{ all, matched uint64 }
+type exitCounter struct {
+	all, matched           uint64
+	allStart, matchedStart int64 // 0 as long as the counter is 0
+}
 
 // addExits adds the counters of n to the exits with one status.
 func (g *groupState) addExits(status exitStatus, n exitCounter) {
 	sum := g.exits[status]
-	g.exits[status] = exitCounter{sum.all + n.all, sum.matched + n.matched}
+	g.exits[status] = exitCounter{
+		sum.all + n.all, sum.matched + n.matched,
+		earlierStart(sum.allStart, n.allStart), earlierStart(sum.matchedStart, n.matchedStart),
+	}
 }
 
 // An awaitedExit is a process that is gone and whose exit event, with its last
@@ -163,9 +173,9 @@ func (t *Tracker) accountExit(r *record, e *platform.Exit) {
 		return
 	}
 	reason, code := e.Reason()
-	n := exitCounter{all: 1}
+	n := exitCounter{all: 1, allStart: unixMillis(&t.snap, t.walkBefore())}
 	if r.state == stateMatched {
-		n.matched = 1
+		n.matched, n.matchedStart = 1, n.allStart
 	}
 	r.group.addExits(exitStatus{reason, code}, n)
 	if e.OOMKilled {
@@ -177,7 +187,7 @@ func (t *Tracker) accountExit(r *record, e *platform.Exit) {
 func (g *groupState) exitCounts() []ExitCount {
 	out := make([]ExitCount, 0, len(g.exits))
 	for status, n := range g.exits {
-		out = append(out, ExitCount{status.reason, status.code, n.all, n.matched})
+		out = append(out, ExitCount{status.reason, status.code, n.all, n.matched, n.allStart, n.matchedStart})
 	}
 	slices.SortFunc(out, func(a, b ExitCount) int {
 		return cmp.Or(cmp.Compare(a.Reason, b.Reason), cmp.Compare(a.Code, b.Code))

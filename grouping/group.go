@@ -36,6 +36,12 @@ type Group struct {
 	Counters
 	Counted platform.Fields // fields of Counters that were ever read
 
+	// CountersStart is the time at which all counters were 0, in milliseconds since the
+	// Unix epoch: the start of the first process that counts from its start, or the walk
+	// up to which the usage of the first processes is not counted. It is 0 if the source
+	// has no wall clock.
+	CountersStart int64
+
 	// ExitsKnown says that the source reports process starts and exits: the next
 	// three fields are valid.
 	ExitsKnown bool
@@ -75,7 +81,8 @@ type ThreadName struct {
 	Name  string
 	Count int
 	Counters
-	Counted platform.Fields
+	Counted       platform.Fields
+	CountersStart int64 // as in [Group]
 }
 
 // An UnreadableField counts the processes of a group of which one field could not
@@ -111,6 +118,7 @@ type groupState struct {
 	expect        *Expect
 	fields        platform.Fields // that were read of any of its processes
 	emptySince    uint64          // ticks after boot; 0 if it has processes
+	start         countersStart
 
 	groupChanges     uint64
 	top              topProcesses
@@ -133,6 +141,7 @@ type namedThreads struct {
 	count   int // threads in this update
 	total   Counters
 	counted platform.Fields
+	start   countersStart
 	removed bool // no longer in groupState.threads
 }
 

@@ -91,7 +91,10 @@ func (t *Tracker) threadTotals(g *groupState) []ThreadName {
 	full := t.atThreadNameLimit(g)
 	for label, tg := range g.threads {
 		if tg.count > 0 {
-			out = append(out, ThreadName{Name: tg.name, Count: tg.count, Counters: tg.total, Counted: tg.counted})
+			tg.start.finish(&t.snap)
+			out = append(out, ThreadName{
+				Name: tg.name, Count: tg.count, Counters: tg.total, Counted: tg.counted, CountersStart: tg.start.unixMillis,
+			})
 		} else if full {
 			delete(g.threads, label)
 			t.limits.threadNames--

@@ -147,6 +147,7 @@ func (t *Tracker) matchIdentity(r *record, s *platform.Sample, id *platform.Iden
 // it was counted.
 func (t *Tracker) assign(r *record, g *groupState, rule *Rule, state recordState) {
 	if r.group != g {
+		g.start.note(t.countsFrom(r))
 		if r.executed || r.group == nil && r.countFromStart {
 			g.starts++
 		}

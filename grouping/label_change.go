@@ -62,6 +62,7 @@ func (t *Tracker) mergeGroups(to, from *groupState) {
 	to.starts += from.starts
 	to.oomKills += from.oomKills
 	to.groupChanges += from.groupChanges
+	to.start.merge(from.start)
 	to.isOther = to.isOther || from.isOther
 	to.gauges.Procs += from.gauges.Procs
 	for status, n := range from.exits {
@@ -77,5 +78,6 @@ func (t *Tracker) mergeGroups(to, from *groupState) {
 		}
 		same.total.add(&tg.total)
 		same.counted |= tg.counted
+		same.start.merge(tg.start)
 	}
 }

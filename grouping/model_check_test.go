@@ -198,6 +198,20 @@ func (m *model) checkState() error {
 	return nil
 }
 
+// checkStarts checks that the start of the counters of a group does not change, and is not
+// later than the update.
+func (m *model) checkStarts() error {
+	t := m.ledger.Tracker
+	for _, g := range t.groups {
+		start := g.start.unixMillis
+		if before, known := m.starts[g]; known && before != start || start <= 0 || start > t.snap.Time.UnixMilli() {
+			return fmt.Errorf("group %s: got the start of counters %d after %d, update at %v", g.name, start, before, t.snap.Time)
+		}
+		m.starts[g] = start
+	}
+	return nil
+}
+
 // checkSettled checks a model whose processes were all read and identified.
 func (m *model) checkSettled() error {
 	t := m.ledger.Tracker

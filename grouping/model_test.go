@@ -53,6 +53,7 @@ type model struct {
 	ledger *modelLedger
 	rules  []Matcher
 	last   map[string]Counters // by name of the group
+	starts map[*groupState]int64
 }
 
 // newModel returns a model whose options are in the bits of e.
@@ -67,7 +68,7 @@ func newModel(e modelEvent) *model {
 	if e.a&128 != 0 {
 		o.MatchBudget, o.CPUTime = 3, w.cpuTime
 	}
-	m := &model{world: w, last: make(map[string]Counters)}
+	m := &model{world: w, last: make(map[string]Counters), starts: make(map[*groupState]int64)}
 	for i, rules := range modelRules {
 		if i == modelLabels && o.RemoveEmpty || i == modelLimit && !w.procfs {
 			continue // the ledger does not know which groups the names had
@@ -131,6 +132,7 @@ func (m *model) update() error {
 	w.now++
 	if w.reload >= 0 {
 		l.SetMatcher(m.rules[w.reload%len(m.rules)])
+		clear(m.starts) // groups with other labels may be merged
 		w.reload = -1
 	}
 	fails := w.walkFails
@@ -155,7 +157,7 @@ func (m *model) update() error {
 		p.lower, p.missed = 0, false
 	}
 	w.now += 100
-	return errors.Join(m.checkGroups(groups), m.checkGauges(groups), m.checkState())
+	return errors.Join(m.checkGroups(groups), m.checkGauges(groups), m.checkState(), m.checkStarts())
 }
 
 // randomEvents returns a model with random events and a number of updates.

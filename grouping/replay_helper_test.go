@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"testing"
+	"time"
 
 	"github.com/seed57308aee/process_exporter/platform"
 	"github.com/seed57308aee/process_exporter/procfs"
@@ -17,6 +18,9 @@ type replaySource struct {
 	next  int
 	ready chan struct{} // not nil: also reports exits in walks of procfs
 }
+
+// replayEpoch is the boot time of a replaySource, in milliseconds since the Unix epoch.
+const replayEpoch = 1_700_000_000_123
 
 // A walkStep is the result of one walk.
 type walkStep struct {
@@ -34,6 +38,7 @@ func (s *replaySource) Walk(_ context.Context, snap *platform.Snapshot) error {
 	snap.Samples = append(snap.Samples[:0], now.live...)
 	snap.Exits = now.exits
 	snap.Now, snap.TicksPerSecond = 1000+uint64(s.next)*100, 100
+	snap.Time = time.UnixMilli(replayEpoch + int64(snap.Now)*10)
 	if snap.Source = string(platform.KindBPF); now.procfs {
 		snap.Source = string(platform.KindProcfs)
 	}

@@ -68,6 +68,7 @@ func (t *Tracker) copyGroups() []Group {
 	}
 	out := make([]Group, 0, len(t.groups))
 	for _, g := range t.groups {
+		g.start.finish(&t.snap)
 		threads := t.threadTotals(g)
 		if g.labelsUnknown && g.expect == nil && g.unused() && populated[g.name] {
 			continue
@@ -185,7 +186,7 @@ func (g *groupState) copy(t *Tracker, threads []ThreadName) Group {
 	snap := &t.snap
 	out := g.gauges
 	out.Name, out.Labels, out.Rule, out.Expect, out.GroupChanges = g.name, g.labels, g.rule, g.expect, g.groupChanges
-	out.Counters, out.Counted = g.total, g.counted
+	out.Counters, out.Counted, out.CountersStart = g.total, g.counted, g.start.unixMillis
 	out.TopCPU, out.TopRSS = g.top.members(t.lastWalk.elapsed, snap.TicksPerSecond)
 	if out.Procs == 0 {
 		out.Known = g.fields

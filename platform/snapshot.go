@@ -13,6 +13,7 @@ type Snapshot struct {
 	Now            uint64 // start of the walk, in clock ticks after boot
 	TicksPerSecond uint64
 	BootTime       time.Time // boot time of the machine; it does not follow small clock steps
+	Time           time.Time // wall clock at Now
 	Hidden         int       // processes that have no Sample because they could never be read
 	HidePID        bool      // the process file system hides processes of other users (hidepid)
 	Unreported     int       // processes that /proc lists and the BPF programs do not report

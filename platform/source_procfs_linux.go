@@ -107,6 +107,7 @@ func (s *procfsSource) startClock(snap *Snapshot) {
 	s.users.Refresh()
 	s.clock.Update()
 	snap.BootTime, snap.TicksPerSecond, snap.Now = s.clock.BootTime(), s.clock.TicksPerSecond(), s.clock.Now(s.reader)
+	snap.Time = s.clock.WallTime(snap.Now)
 }
 
 // Walk implements Source.

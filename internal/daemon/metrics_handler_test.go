@@ -14,6 +14,7 @@ import (
 	dto "github.com/prometheus/client_model/go"
 	"github.com/prometheus/common/expfmt"
 
+	"github.com/seed57308aee/process_exporter/collector"
 	"github.com/seed57308aee/process_exporter/internal/webserver"
 )
 
@@ -32,7 +33,7 @@ func (s slowGroups) EachFamily(ctx context.Context, use func(*dto.MetricFamily) 
 	return err
 }
 
-func (s slowGroups) EachText(ctx context.Context, use func(string, []byte) error) error {
+func (s slowGroups) EachText(ctx context.Context, _ collector.TextFormat, use func(string, []byte) error) error {
 	return s.EachFamily(ctx, func(mf *dto.MetricFamily) error {
 		var lines bytes.Buffer
 		_, err := expfmt.MetricFamilyToText(&lines, mf)

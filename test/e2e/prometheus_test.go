@@ -92,6 +92,9 @@ func TestPrometheus(t *testing.T) {
 	gone.end()
 	api.eventually(`namedprocess_namegroup_num_procs{groupname="prom-emptied"} == 0`)
 
+	if got := api.query(`{__name__=~"namedprocess_.*_created"}`); len(got) > 0 {
+		t.Errorf("got the start times of counters as %d series, such as %v", len(got), got[0])
+	}
 	if got := api.query(`min_over_time(up{job="process-exporter"}[2m])`); len(got) != 1 || got[0].Value[1] != "1" {
 		t.Errorf("got up %v, want always 1", got)
 	}
@@ -135,14 +138,21 @@ type prometheusAPI struct {
 // startPrometheus starts a Prometheus that scrapes target at an interval.
 func startPrometheus(t *testing.T, program, target string, interval time.Duration) prometheusAPI {
 	t.Helper()
-	config := writeFile(t, "prometheus.yml", fmt.Sprintf(`
+	return startPrometheusWith(t, program, fmt.Sprintf(`
 global: {scrape_interval: %s, scrape_timeout: 1s}
 scrape_configs:
   - job_name: process-exporter
     static_configs: [{targets: [%q]}]
 `, interval, target))
+}
+
+// startPrometheusWith starts a Prometheus with a configuration and flags.
+func startPrometheusWith(t *testing.T, program, config string, flags ...string) prometheusAPI {
+	t.Helper()
+	config = writeFile(t, "prometheus.yml", config)
 	address := freeAddress(t)
-	command := exec.Command(program, "--config.file="+config, "--storage.tsdb.path="+t.TempDir(), "--web.listen-address="+address)
+	flags = append(flags, "--config.file="+config, "--storage.tsdb.path="+t.TempDir(), "--web.listen-address="+address)
+	command := exec.Command(program, flags...)
 	if err := command.Start(); err != nil {
 		t.Fatal(err)
 	}

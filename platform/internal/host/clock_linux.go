@@ -107,6 +107,15 @@ func (c *Clock) Time(ticks uint64) time.Time {
 	return c.boot.Add(time.Duration(ticks/c.hz)*time.Second + time.Duration(ticks%c.hz)*time.Second/time.Duration(c.hz))
 }
 
+// WallTime returns the wall clock now, or for a copy of /proc that of its time, now ticks
+// after boot.
+func (c *Clock) WallTime(now uint64) time.Time {
+	if !c.real {
+		return c.Time(now)
+	}
+	return time.Unix(0, int64(c.gettime(unix.CLOCK_REALTIME))).UTC()
+}
+
 // Nanos converts ticks to nanoseconds.
 func (c *Clock) Nanos(ticks uint64) uint64 { return ticks * (uint64(time.Second) / c.hz) }
 

@@ -1,0 +1,109 @@
+package e2e
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// buildPrometheus builds Prometheus 3, which Debian does not have. With an empty build cache
+// it takes minutes.
+func buildPrometheus(t *testing.T) string {
+	t.Helper()
+	program := filepath.Join(t.TempDir(), "prometheus")
+	build := exec.Command("go", "build", "-tags", "remove_all_sd", "-o", program, "github.com/prometheus/prometheus/cmd/prometheus")
+	build.Dir = "testdata/prometheus"
+	if out, err := build.CombinedOutput(); err != nil {
+		if os.Getenv("CI") == "true" {
+			t.Fatalf("%v: %s", err, out)
+		}
+		t.Skipf("cannot build Prometheus: %s", out)
+	}
+	return program
+}
+
+// TestStartTimestamps checks that increase() includes the usage of groups that appear between
+// two scrapes, in a Prometheus that uses start timestamps. Each job is a group. Jobs with an
+// even number exit at once, so that only the source bpf sees them.
+func TestStartTimestamps(t *testing.T) {
+	requireLinux(t)
+	requireBPF(t)
+	if testing.Short() {
+		t.Skip("it builds Prometheus")
+	}
+	program := buildPrometheus(t)
+	rules := writeFile(t, "rules.yaml", "process_names:\n  - name: \"job-{{.Matches.id}}\"\n    cmdline: ['workload job(?P<id>\\d)$']\n")
+	var targets []string
+	for _, source := range []string{"bpf", "procfs"} {
+		url := startExporter(t, "--source="+source, "-config.path", rules).URL
+		targets = append(targets, fmt.Sprintf("  - {targets: [%q], labels: {source: %s}}\n", strings.TrimPrefix(url, "http://"), source))
+	}
+	const feature = "--enable-feature=created-timestamp-zero-ingestion"
+	servers := map[string]prometheusAPI{
+		"protobuf":    startTimestampServer(t, program, targets, "", feature),
+		"OpenMetrics": startTimestampServer(t, program, targets, "scrape_protocols: [OpenMetricsText1.0.0]", feature),
+		"default":     startTimestampServer(t, program, targets, ""),
+	}
+	for _, api := range servers {
+		api.eventually(`sum(up) == 2`)
+	}
+	const jobs = 6
+	for i := range jobs {
+		job := startWorker(t, "job"+strconv.Itoa(i))
+		job.do("cpu 500")
+		if i%2 == 0 {
+			job.end()
+		}
+	}
+	for name, api := range servers {
+		if got := api.query(`{__name__=~".+_created"}`); len(got) > 0 {
+			t.Errorf("%s: got the start times of counters as %d series, such as %v", name, len(got), got[0])
+		}
+		for cpu, count := range map[string]int{
+			`namedprocess_namegroup_cpu_seconds_total{source="bpf",groupname=~"job-.*"}`:       jobs,
+			`namedprocess_namegroup_cpu_seconds_total{source="procfs",groupname=~"job-[135]"}`: jobs / 2,
+		} {
+			// After a few seconds, the extrapolation of increase() to the time of the query is small.
+			api.eventually(fmt.Sprintf("count(count_over_time(%s[5m]) >= 12) == %d", cpu, 2*count))
+			counted, increase := api.number("sum("+cpu+")"), api.number("sum(increase("+cpu+"[5m]))")
+			t.Logf("%s: %s: %d jobs of 0.5 s: counters %.2f, increase %.2f", name, cpu, count, counted, increase)
+			if counted < float64(count)*0.48 { // procfs has whole clock ticks
+				t.Errorf("%s: %s: got %v s of %d jobs of 0.5 s", name, cpu, counted, count)
+			}
+			if name == "default" {
+				continue
+			}
+			if first := api.number("max(min_over_time(" + cpu + "[5m]))"); first != 0 {
+				t.Errorf("%s: %s: got no sample 0 at the start of a series, but %v", name, cpu, first)
+			}
+			if increase < 0.98*counted || increase > 1.3*counted {
+				t.Errorf("%s: %s: got an increase of %v s, want %v s", name, cpu, increase, counted)
+			}
+		}
+	}
+}
+
+// startTimestampServer starts a Prometheus that scrapes the targets every half second.
+func startTimestampServer(t *testing.T, program string, targets []string, options string, flags ...string) prometheusAPI {
+	t.Helper()
+	return startPrometheusWith(t, program, "global: {scrape_interval: 500ms, scrape_timeout: 500ms}\n"+
+		"scrape_configs:\n- job_name: process-exporter\n  "+options+"\n  static_configs:\n"+strings.Join(targets, ""), flags...)
+}
+
+// number returns the result of a query with one series.
+func (p prometheusAPI) number(q string) float64 {
+	p.t.Helper()
+	result := p.query(q)
+	if len(result) != 1 {
+		p.t.Fatalf("%s: got %v, want one series", q, result)
+	}
+	value, err := strconv.ParseFloat(result[0].Value[1].(string), 64)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	return value
+}
