@@ -42,11 +42,12 @@ func orZero[T any](v *T) (zero T) {
 
 // groupsCommand is "process_exporter groups".
 func groupsCommand() command {
-	var asJSON bool
+	var asJSON, unmatched bool
 	var order string
 	var pause time.Duration
 	flags := func(app *kingpin.Application, _ *config.Settings) {
 		app.Flag("json", "Print JSON.").BoolVar(&asJSON)
+		app.Flag("unmatched", "List the processes in no group by CPU use, and suggest rules.").BoolVar(&unmatched)
 		app.Flag("sort", "Sort key: name, procs, threads, cpu, rss, fds or io.").PlaceHolder("KEY").Default("cpu").
 			EnumVar(&order, "name", "procs", "threads", "cpu", "rss", "fds", "io")
 		app.Flag("pause", "Measure CPU and I/O rates for this time. 0s: no rates.").PlaceHolder("DURATION").Default("1s").DurationVar(&pause)
@@ -62,43 +63,56 @@ func groupsCommand() command {
 			if err := refuseArgs(args); err != nil {
 				return err
 			}
-			groups, err := measureGroups(ctx, s, max(pause, 0))
+			if unmatched {
+				report, err := findUnmatched(ctx, s, max(pause, 0))
+				switch {
+				case err != nil:
+					return err
+				case asJSON:
+					return printJSON(w, report)
+				}
+				return report.print(w)
+			}
+			groups, ungrouped, err := measureGroups(ctx, s, max(pause, 0))
 			if err != nil {
 				return err
 			}
 			slices.SortStableFunc(groups, func(a, b webui.Group) int { return groupOrders[order](&a, &b) })
 			if asJSON {
-				enc := json.NewEncoder(w)
-				enc.SetIndent("", "  ")
-				return enc.Encode(groups)
+				return printJSON(w, groups)
 			}
-			return printGroups(w, groups)
+			return printGroups(w, groups, ungrouped)
 		},
 	}
 }
 
-// measureGroups returns the groups by name. Rates are those during the pause. A
+// printJSON prints a value as indented JSON.
+func printJSON(w io.Writer, value any) error {
+	enc := json.NewEncoder(w)
+	enc.SetIndent("", "  ")
+	return enc.Encode(value)
+}
+
+// measureGroups returns the groups by name, and the processes in no group. Rates are those during the pause. A
 // group that appears during the pause, or a pause of 0, has no rates.
-func measureGroups(ctx context.Context, s *config.Settings, pause time.Duration) ([]webui.Group, error) {
+func measureGroups(ctx context.Context, s *config.Settings, pause time.Duration) ([]webui.Group, []grouping.Unmatched, error) {
 	g, err := groupProcesses(ctx, s)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	defer func() { _ = g.close() }()
 	before, err := g.tracker.Update(ctx)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	start := time.Now()
 	after := before
 	if pause > 0 {
-		select {
-		case <-time.After(pause):
-		case <-ctx.Done():
-			return nil, ctx.Err()
+		if err := sleep(ctx, pause); err != nil {
+			return nil, nil, err
 		}
 		if after, err = g.tracker.Update(ctx); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 	}
 	seconds := time.Since(start).Seconds()
@@ -113,11 +127,12 @@ func measureGroups(ctx context.Context, s *config.Settings, pause time.Duration)
 			groups[i].SetRates(old, &after[i], seconds)
 		}
 	}
-	return groups, nil
+	return groups, g.tracker.Unmatched(), nil
 }
 
-// printGroups prints a table. Unknown values are dashes.
-func printGroups(w io.Writer, groups []webui.Group) error {
+// printGroups prints a table, and the number of processes in no group. Unknown values are
+// dashes.
+func printGroups(w io.Writer, groups []webui.Group, ungrouped []grouping.Unmatched) error {
 	out := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(out, "PROCS\tTHREADS\tCPU\tRSS\tPSS\tFDS\tREAD/S\tWRITE/S\tRULE\t  GROUP")
 	for i := range groups {
@@ -130,7 +145,18 @@ func printGroups(w io.Writer, groups []webui.Group) error {
 			g.Procs, orDash(g.Threads, "%d"), orDash(g.CPU, "%.3f"), bytesOrDash(g.ResidentBytes), bytesOrDash(g.ProportionalBytes),
 			orDash(g.OpenFDs, "%d"), bytesOrDash(g.ReadBytes), bytesOrDash(g.WriteBytes), rule, inspect.Printable(nameWithLabels(g)))
 	}
-	return out.Flush()
+	if err := out.Flush(); err != nil {
+		return err
+	}
+	kernel := 0
+	for i := range ungrouped {
+		if ungrouped[i].Kernel {
+			kernel++
+		}
+	}
+	_, err := fmt.Fprintf(w, "%s and %s in no group; --unmatched lists them.\n",
+		count(len(ungrouped)-kernel, "process", "processes"), count(kernel, "kernel thread", "kernel threads"))
+	return err
 }
 
 // nameWithLabels returns the name of the group, and its labels in braces.

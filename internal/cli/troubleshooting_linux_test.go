@@ -163,6 +163,17 @@ var problems = []problem{
 			"`namedprocess_unmatched_procs` counts processes without a group.",
 	},
 	{
+		title:   "Find the processes that are in no group",
+		symptom: "`namedprocess_unmatched_procs` is not 0.",
+		config:  "process_names:\n- name: nginx\n  comm: nginx\n",
+		procs: append(nginxProcesses(), newProcess(900, 1, "sshd", "/usr/sbin/sshd", "-D"),
+			inUnit(newProcess(910, 1, "python3", "/usr/bin/python3", "/opt/report.py", "--password=x"), "report.service", 0),
+			procfstree.Process{PID: 30, PPID: 2, Comm: "kworker/0:1-events", Flags: 0x200000, Start: 100}),
+		args: []string{"groups", "--unmatched", "--config.path", "config.yaml", "--pause=0s"},
+		remedy: "The list is in descending order of CPU usage, which `--pause` measures. Secrets in command lines are masked. " +
+			"The suggested rules contain at most 30 programs; append them to `process_names` as needed. `--json` prints JSON.",
+	},
+	{
 		title:   "Name groups by jar, unit or user",
 		symptom: "The group should have the name of the jar file, not `java`.",
 		config:  "process_names:\n- name: '{{.App | default .ExeBase}}'\n  exe: java\n",

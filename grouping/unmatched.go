@@ -1,0 +1,104 @@
+package grouping
+
+import (
+	"context"
+	"path"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/seed57308aee/process_exporter/grouping/redact"
+	"github.com/seed57308aee/process_exporter/platform"
+)
+
+// An Unmatched is a live process in no group.
+type Unmatched struct {
+	platform.ID
+	Comm      string
+	Kernel    bool   // a kernel thread
+	IgnoredBy *Rule  // rule that ignores it, nil if no rule matches it
+	CPUNanos  uint64 // used since its start
+
+	// DescribeUnmatched sets these fields. They are empty if they cannot be read.
+	Username string
+	Command  string // the command line, with secrets replaced
+	App      string // see the template field .App
+	program  string // base name of the first argument
+	runtime  bool   // a runtime has replaced Comm by the name of a thread
+}
+
+// Unmatched returns the processes that are in no group, as of the last Update.
+func (t *Tracker) Unmatched() (all []Unmatched) {
+	for i := range t.records {
+		r, s := &t.records[i], &t.snap.Samples[i]
+		if r.group == nil {
+			all = append(all, Unmatched{
+				ID: s.ID, Comm: s.Comm, Kernel: s.Kernel, IgnoredBy: r.rule, CPUNanos: s.UserNanos + s.SystemNanos,
+			})
+		}
+	}
+	return all
+}
+
+// DescribeUnmatched reads the user and the command line of processes that Unmatched has
+// returned after the same Update.
+func (t *Tracker) DescribeUnmatched(ctx context.Context, all []Unmatched) {
+	for i := range all {
+		u := &all[i]
+		at := t.snap.Index(u.PID)
+		if u.Kernel || at < 0 {
+			continue
+		}
+		id, err := t.src.Identify(ctx, &t.snap.Samples[at], platform.IdentityArgs|platform.IdentityUser|platform.IdentityExe)
+		if err != nil {
+			continue
+		}
+		c := candidate{id: &id}
+		u.Username, u.Command, u.App = id.Username, redact.Secrets(c.commandLine()), redact.Secrets(c.app())
+		if len(id.Args) > 0 {
+			u.program, u.runtime = path.Base(id.Args[0]), c.program() != id.Comm
+		}
+	}
+}
+
+// maxSuggested is the number of programs in suggested rules.
+const maxSuggested = 30
+
+// SuggestRules returns rules that match processes in no group, as YAML to append to
+// process_names, or "" if there are none. all are in order of importance: the rules contain
+// the first programs only.
+func SuggestRules(all []Unmatched) string {
+	var comms, programs, interpreters []string
+	add := func(list *[]string, name string) {
+		if printable.MatchString(name) && !slices.Contains(*list, name) && len(comms)+len(programs)+len(interpreters) < maxSuggested {
+			*list = append(*list, name)
+		}
+	}
+	for i := range all {
+		switch u := &all[i]; {
+		case u.Kernel || u.IgnoredBy != nil:
+		case u.App != "" && u.program != "":
+			add(&interpreters, u.program)
+		case u.runtime:
+			add(&programs, u.program)
+		default:
+			add(&comms, u.Comm)
+		}
+	}
+	return suggestedRule("{{.App | default .Program}}", "exe", interpreters) +
+		suggestedRule("{{.Program}}", "exe", programs) + suggestedRule("{{.Comm}}", "comm", comms)
+}
+
+// printable matches names that a rule can contain.
+var printable = regexp.MustCompile(`^[ -~]+$`)
+
+func suggestedRule(name, selector string, items []string) string {
+	if len(items) == 0 {
+		return ""
+	}
+	quoted := make([]string, len(items))
+	for i, item := range items {
+		quoted[i] = quote(item)
+	}
+	return "  - name: \"" + name + "\"\n    " + selector + ": [" + strings.Join(quoted, ", ") + "]\n"
+}
