@@ -57,7 +57,8 @@ type Collector struct {
 	log       *slog.Logger
 	builder   *familyBuilder
 	started   time.Time
-	observers []func(WalkResult) // in the order of Watch
+	observers []func(WalkResult)     // in the order of Watch
+	interest  func() ProcessInterest // of the next walk
 
 	building sync.Mutex // serializes the use of builder, guards walk.families
 
@@ -68,7 +69,10 @@ type Collector struct {
 
 // New returns a Collector of the groups of o.Tracker.
 func New(o Options) *Collector {
-	return &Collector{tracker: o.Tracker, log: o.Logger, builder: newFamilyBuilder(), started: time.Now()}
+	return &Collector{
+		tracker: o.Tracker, log: o.Logger, builder: newFamilyBuilder(), started: time.Now(),
+		interest: func() ProcessInterest { return ProcessInterest{} },
+	}
 }
 
 // descs returns the descriptions of all families in the order of the table, for

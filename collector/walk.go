@@ -25,6 +25,9 @@ type walk struct {
 	err      error
 	overdue  bool                // a substitute for a walk that was not finished at the deadline
 	families []*dto.MetricFamily // nil until a scrape needs them
+
+	processes []grouping.ProcessList
+	ended     []grouping.EndedProcess
 }
 
 // isIncomplete reports whether the deadline expired before everything was read. If
@@ -111,9 +114,13 @@ func walkDeadline(ctx context.Context) time.Time {
 func (c *Collector) update(w *walk, deadline time.Time) {
 	ctx, cancel := context.WithDeadline(context.Background(), deadline)
 	defer cancel()
-	start := time.Now()
+	start, interest := time.Now(), c.interest()
+	c.tracker.KeepEnded(interest.Ended)
 	w.groups, w.err = c.tracker.Update(ctx)
 	w.took = time.Since(start)
+	if w.err == nil {
+		w.processes, w.ended = c.tracker.Processes(ctx, interest.Queries), c.tracker.Ended()
+	}
 	w.health, w.coverage, w.labels = c.tracker.Health(), c.tracker.Coverage(), c.tracker.LabelNames()
 	c.logChanges(w)
 	c.notify(w) // before the next walk can begin, so that observers see the walks in order
@@ -123,7 +130,7 @@ func (c *Collector) update(w *walk, deadline time.Time) {
 		w.failures++
 	}
 	c.last, c.running = *w, nil
-	c.last.families, c.last.groups = nil, nil
+	c.last.families, c.last.groups, c.last.processes, c.last.ended = nil, nil, nil, nil
 	c.mu.Unlock()
 	close(w.done)
 }

@@ -16,7 +16,21 @@ type WalkResult struct {
 	Labels   []string         // label names of groups, without groupname
 	Health   grouping.Health
 	Coverage grouping.Coverage
+
+	Processes []grouping.ProcessList  // of the queries of the ProcessInterest
+	Ended     []grouping.EndedProcess // since the walk before, if the ProcessInterest has Ended
 }
+
+// A ProcessInterest selects what walks return about single processes. The zero value selects
+// nothing, and costs nothing.
+type ProcessInterest struct {
+	Queries []grouping.ProcessQuery
+	Ended   bool
+}
+
+// SetInterest sets the function that every walk calls for its ProcessInterest. SetInterest must
+// be called before the first scrape. interest must not block.
+func (c *Collector) SetInterest(interest func() ProcessInterest) { c.interest = interest }
 
 // Watch calls observe with the result of every walk, in the order of walks. Watch
 // must be called before the first scrape. observe must not block.
@@ -31,6 +45,7 @@ func (c *Collector) notify(w *walk) {
 		observe(WalkResult{
 			Time: time.Now(), Took: w.took, Err: w.err,
 			Groups: w.groups, Labels: w.labels, Health: w.health, Coverage: w.coverage,
+			Processes: w.processes, Ended: w.ended,
 		})
 	}
 }

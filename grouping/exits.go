@@ -174,6 +174,7 @@ func (t *Tracker) accountExit(r *record, e *platform.Exit) {
 	}
 	reason, code := e.Reason()
 	n := exitCounter{all: 1, allStart: unixMillis(&t.snap, t.walkBefore())}
+	t.addEnded(r, e, reason, code)
 	if r.state == stateMatched {
 		n.matched, n.matchedStart = 1, n.allStart
 	}

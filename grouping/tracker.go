@@ -60,6 +60,10 @@ type Tracker struct {
 	exited       []record                    // exited[i] belongs to snap.Exits[i] during accountExits
 	exitIndex    map[int]int                 // index in exited by PID; empty outside of accountExits
 
+	watches   map[string]*processWatch // groups of the last call of Processes, by name
+	keepEnded bool
+	ended     []EndedProcess // of this update, with keepEnded
+
 	taskBuffer     []task            // reused by alignTasks
 	identityBuffer platform.Identity // reused by identifyExits
 

@@ -92,6 +92,8 @@ func addWebFlags(app *kingpin.Application, s *Settings) {
 		PlaceHolder("N").Default("128").IntVar(&s.MaxConnections)
 	app.Flag("web.allowed-hosts", "Host names that requests may use, or *. Default: all; on loopback: localhost.").
 		PlaceHolder("NAME,...").StringVar(&s.AllowedHosts)
+	app.Flag("web.show-processes", "Show processes and their command lines on the page. auto: on loopback listeners.").
+		PlaceHolder("auto|on|off").Default("auto").EnumVar(&s.ShowProcesses, "auto", "on", "off")
 	app.Flag("web.pprof-address", "Loopback address for Go profiles under /debug/pprof/. Off by default.").
 		PlaceHolder("ADDRESS").StringVar(&s.PprofAddress)
 	app.Flag("web.enable-lifecycle", "Enable POST /-/reload, which reloads the configuration like SIGHUP.").

@@ -50,6 +50,7 @@ type Settings struct {
 	MaxRequests            int // 0 is no limit
 	MaxConnections         int
 	AllowedHosts           string // names, separated by commas; see AllowedHostNames
+	ShowProcesses          string // auto, on or off
 	PprofAddress           string // "" serves no profiles
 	EnableLifecycle        bool
 

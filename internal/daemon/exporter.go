@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/http"
 	"os"
 	"slices"
 	"sync"
@@ -118,6 +119,17 @@ func (e *Exporter) newRecorder() *webui.Recorder {
 		Hostname: hostname,
 		Machine:  func() platform.Machine { return platform.ReadMachine(e.settings.ProcFS) },
 	})
+}
+
+// showsProcesses reports whether the response to r may contain single processes.
+func (e *Exporter) showsProcesses(r *http.Request) bool {
+	switch e.settings.ShowProcesses {
+	case "on":
+		return true
+	case "off":
+		return false
+	}
+	return webserver.OnLoopback(r.Context())
 }
 
 // describe sets the fields of x about this run.

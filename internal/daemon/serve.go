@@ -32,7 +32,9 @@ const (
 // once and an unresponsive process does not delay them. It enters the sandbox
 // between the two.
 func (e *Exporter) Serve(ctx context.Context) error {
-	page, err := webui.NewHandler(e.newRecorder(), e.settings.TelemetryPath)
+	page, err := webui.NewHandler(e.newRecorder(), webui.HandlerOptions{
+		MetricsPath: e.settings.TelemetryPath, ShowsProcesses: e.showsProcesses,
+	})
 	if err != nil {
 		return err
 	}

@@ -50,6 +50,10 @@ func (set *Servers) Serve(listeners []net.Listener, h http.Handler, web *WebConf
 	for _, l := range listeners {
 		address := l.Addr()
 		s := newServer(newHostFilter(limits.AllowedHosts, address).handler(h), limits, web.log)
+		loopback := isLoopback(address)
+		s.BaseContext = func(net.Listener) context.Context {
+			return context.WithValue(context.Background(), loopbackKey{}, loopback)
+		}
 		limiter.bind(s)
 		// Messages and keys are those of exporter-toolkit.
 		web.log.Info("Listening on", "address", address.String())
@@ -60,6 +64,17 @@ func (set *Servers) Serve(listeners []net.Listener, h http.Handler, web *WebConf
 		}
 		set.start(s, web.wrapTLS(limiter.listener(l), s), address)
 	}
+}
+
+// loopbackKey is the key of a context value: whether the listener of a request accepts
+// connections from this machine only.
+type loopbackKey struct{}
+
+// OnLoopback reports whether the listener of a request accepts connections from this machine
+// only. ctx is the context of the request.
+func OnLoopback(ctx context.Context) bool {
+	loopback, _ := ctx.Value(loopbackKey{}).(bool)
+	return loopback
 }
 
 // ServePlain starts a server of h without web configuration, for a loopback

@@ -17,8 +17,9 @@ import (
 
 // Paths that a [Handler] serves, in addition to the files of the page.
 const (
-	PagePath   = "/"
-	GroupsPath = "/api/v1/groups"
+	PagePath      = "/"
+	GroupsPath    = "/api/v1/groups"
+	ProcessesPath = "/api/v1/processes"
 )
 
 // pageTemplate is the file of the page itself.
@@ -50,26 +51,36 @@ var pageFiles embed.FS
 // A Handler serves the page and its JSON.
 type Handler struct {
 	recorder *Recorder
+	options  HandlerOptions
 	routes   map[string]http.HandlerFunc
 	details  chan struct{} // semaphore of maxDetails
 }
 
-// NewHandler returns a Handler of the walks of r. The page links to the metrics
-// at metricsPath.
-func NewHandler(r *Recorder, metricsPath string) (*Handler, error) {
+// HandlerOptions are the settings of a [Handler].
+type HandlerOptions struct {
+	MetricsPath string // to which the page links
+
+	// ShowsProcesses reports whether the response to a request may contain single
+	// processes, with their users and command lines.
+	ShowsProcesses func(*http.Request) bool
+}
+
+// NewHandler returns a Handler of the walks of r.
+func NewHandler(r *Recorder, o HandlerOptions) (*Handler, error) {
 	parsed, err := template.ParseFS(pageFiles, "page/"+pageTemplate)
 	if err != nil {
 		return nil, err
 	}
 	var page bytes.Buffer
-	data := struct{ MetricsPath, Version, Hostname string }{strings.TrimPrefix(metricsPath, "/"), version.Version, r.machine.hostname}
+	data := struct{ MetricsPath, Version, Hostname string }{strings.TrimPrefix(o.MetricsPath, "/"), version.Version, r.machine.hostname}
 	if err := parsed.Execute(&page, data); err != nil {
 		return nil, err
 	}
-	h := &Handler{recorder: r, details: make(chan struct{}, maxDetails)}
+	h := &Handler{recorder: r, options: o, details: make(chan struct{}, maxDetails)}
 	h.routes = map[string]http.HandlerFunc{
-		PagePath:   static("text/html; charset=utf-8", page.Bytes()),
-		GroupsPath: h.serveGroups,
+		PagePath:      static("text/html; charset=utf-8", page.Bytes()),
+		GroupsPath:    h.serveGroups,
+		ProcessesPath: h.serveProcesses,
 	}
 	for _, file := range staticPaths() {
 		text, err := pageFiles.ReadFile("page" + file)
@@ -94,7 +105,7 @@ func staticPaths() []string {
 }
 
 // Paths returns all paths that a Handler serves.
-func Paths() []string { return append(staticPaths(), PagePath, GroupsPath) }
+func Paths() []string { return append(staticPaths(), PagePath, GroupsPath, ProcessesPath) }
 
 // ServeHTTP implements [http.Handler].
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {

@@ -11,7 +11,7 @@ import (
 func TestHandlerPaths(t *testing.T) {
 	recorder := newTestRecorder()
 	recorder.scrape()
-	h, err := NewHandler(recorder.Recorder, "/metrics")
+	h, err := NewHandler(recorder.Recorder, testOptions)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -23,6 +23,8 @@ func TestHandlerPaths(t *testing.T) {
 		{"/page.js", "text/javascript; charset=utf-8", http.StatusOK},
 		{"/page.css", "text/css; charset=utf-8", http.StatusOK},
 		{GroupsPath, "application/json", http.StatusOK},
+		{ProcessesPath + "?group=missing", "application/json", http.StatusOK},
+		{ProcessesPath, "text/plain; charset=utf-8", http.StatusBadRequest},
 		{GroupsPath + "?group=missing", "text/plain; charset=utf-8", http.StatusNotFound},
 		{"/other", "text/plain; charset=utf-8", http.StatusNotFound},
 	}
@@ -47,3 +49,6 @@ func TestHandlerPaths(t *testing.T) {
 		t.Errorf("got status %d and headers %v, want 503 and Retry-After", w.Code, w.Header())
 	}
 }
+
+// testOptions are the options of handlers in tests: every client may see processes.
+var testOptions = HandlerOptions{MetricsPath: "/metrics", ShowsProcesses: func(*http.Request) bool { return true }}

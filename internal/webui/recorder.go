@@ -39,6 +39,7 @@ type Recorder struct {
 	mu          sync.Mutex // guards the following fields
 	lastRequest time.Time
 	current     *recording
+	processes   processRequests
 }
 
 // A recording is the result of all walks so far. It is immutable, except for the
@@ -74,6 +75,7 @@ func NewRecorder(c *collector.Collector, o Options) *Recorder {
 		machine: machineReader{hostname: o.Hostname, read: o.Machine, now: time.Now},
 	}
 	c.Watch(r.observe)
+	c.SetInterest(r.interest)
 	return r
 }
 
@@ -82,9 +84,10 @@ func (r *Recorder) observe(v collector.WalkResult) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.now().Sub(r.lastRequest) > retention {
-		r.current = new(recording)
+		r.current, r.processes = new(recording), processRequests{}
 		return
 	}
+	r.processes.observe(&v)
 	r.current = r.current.with(&v)
 }
 

@@ -71,7 +71,7 @@ func (s *recording) encodeAll(e circumstances) (*response, error) {
 	return encoded, nil
 }
 
-func encode(r Report) (*response, error) {
+func encode(r any) (*response, error) {
 	text, err := json.Marshal(r)
 	if err != nil {
 		return nil, err

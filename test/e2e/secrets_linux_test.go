@@ -178,6 +178,7 @@ func (g *protectedExporter) requestAll(password string) {
 		g.request("GET", path+query, "", 401)
 	}
 	g.request("GET", webui.GroupsPath+"?group=sh", password, 200)
+	g.request("GET", webui.ProcessesPath+"?group=sh", password, 200)
 	g.request("GET", "/metrics", secretPrefix+"guess", 401)
 	g.request("TRACE", "/metrics"+query, password, 405)
 	g.request("POST", reloadPath, password, 200)

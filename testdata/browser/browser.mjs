@@ -114,6 +114,7 @@ async function sortAndFilter(page) {
 
 // The machine, the words of the table, the unit of CPU usage, and columns.
 async function words(page) {
+  await page.waitForFunction(() => !document.querySelector('#machine').textContent.includes('measuring'));
   const machine = (await (await page.request.get(new URL('api/v1/groups', task.url).href)).json()).machine;
   assert.equal(await page.title(), `${machine.hostname} · processes`);
   const tiles = await page.textContent('#machine');
@@ -149,6 +150,20 @@ async function sparklines(page) {
   await page.mouse.move(0, 0);
 }
 
+// The open group is that of three idle processes.
+async function processTable(page) {
+  await page.waitForFunction(() => document.querySelectorAll('#processes tbody tr').length === 3);
+  await page.waitForFunction(() => !document.querySelector('#processes').textContent.includes('measuring'));
+  const head = await page.$$eval('#processes thead th', (all) => all.map((th) => th.textContent));
+  assert.deepEqual(head, ['PID', 'User', 'Started', 'CPU', 'RSS', 'Read/s', 'Write/s', 'Command']);
+  const pids = () => page.$$eval('#processes tbody tr', (all) => all.map((tr) => Number(tr.cells[0].textContent)));
+  await page.click('#processes thead button:text("PID")');
+  await page.waitForFunction(() => document.querySelector('#processes th[aria-sort=descending]')?.textContent === 'PID');
+  assert.deepEqual(await pids(), (await pids()).toSorted((a, b) => b - a));
+  assert.equal(query(page).get('processes'), '-pid');
+  assert.equal(await page.evaluate(() => document.activeElement.textContent), 'PID', 'the focus after sorting');
+}
+
 // A group has its own page: by keyboard, by a click on its row, and by its URL.
 async function drillDown(page) {
   await page.goto(task.url);
@@ -159,7 +174,7 @@ async function drillDown(page) {
   await page.waitForSelector('#group-body table');
   assert.equal(query(page).get('group'), task.steady);
   assert.equal(await page.textContent('#group-name'), task.steady);
-  const text = await page.textContent('#group-body');
+  const text = await page.textContent('#group');
   for (const word of [/Rule 1: /, /Sleeping/, /PSS/, /USS/, /FD use of the fullest process/, /Expected processesat least 1/]) assert.match(text, word);
   await page.goBack();
   await page.waitForSelector('#overview:not([hidden])');
@@ -169,6 +184,7 @@ async function drillDown(page) {
   await page.reload();
   await page.waitForSelector('#group-body table');
   assert.equal(await page.textContent('#group-name'), task.steady, 'the group of the URL');
+  await processTable(page);
   await shot(page, 'page-group');
   await page.keyboard.press('Escape');
   await page.waitForSelector('#overview:not([hidden])');
@@ -189,6 +205,8 @@ async function hostile(page) {
   await page.click('#rows tr:not(.pad)');
   await page.waitForSelector('#group-body table');
   assert.ok((await page.textContent('#group-name')).startsWith('<img'));
+  await page.waitForSelector('#processes tbody tr');
+  assert.match(await page.textContent('#processes td.command'), /<img onerror=x>/);
   assert.equal(await page.$('main img'), null);
   await page.goBack();
   await page.waitForSelector('#overview:not([hidden])');

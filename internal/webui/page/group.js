@@ -41,11 +41,15 @@ function memory(g) {
   return table('Memory', ['Kind', 'Size'], lines);
 }
 
-// sections returns the elements of one group.
+const labels = (g) => (g.labels ? [element('h3', Object.entries(g.labels).map(([k, v]) => `${k}=${v}`).join(' '))] : []);
+
+// summary returns the elements of one group that are above its processes.
+export function summary(g) {
+  return [...labels(g), element('p', g.rule ? `Rule ${ruleText(g.rule)}` : 'No rule of the current configuration created this group.'), tiles(g)];
+}
+
+// sections returns the elements of one group that are below its processes.
 export function sections(g) {
-  const parts = [];
-  if (g.labels) parts.push(element('h3', Object.entries(g.labels).map(([k, v]) => `${k}=${v}`).join(' ')));
-  parts.push(element('p', g.rule ? `Rule ${ruleText(g.rule)}` : 'No rule of the current configuration created this group.'), tiles(g));
   const tables = element('div', undefined, 'tables');
   tables.append(limits(g), memory(g));
   if (g.states) tables.append(table('Threads by state', ['State', 'Threads'], Object.entries(g.states).map(([k, v]) => [k, count(v)])));
@@ -61,6 +65,5 @@ export function sections(g) {
     tables.append(table('Exits since the exporter started', ['Reason', 'Code', 'Processes'],
       g.exits.map((e) => [e.reason, e.code, count(e.exits_total)]), [1]));
   }
-  parts.push(tables);
-  return parts;
+  return [...labels(g), tables];
 }

@@ -2,7 +2,8 @@
 import {address, change, read, view} from './view.js';
 import {age, byId, clock, element, ofTotal, perSecond, plain, term, unknown} from './format.js';
 import * as groupTable from './table.js';
-import {sections} from './group.js';
+import {sections, summary} from './group.js';
+import * as processes from './processes.js';
 
 const refreshMillis = 5000;
 const firstMillis = 1100; // until the first rates
@@ -15,7 +16,8 @@ function showMachine(report) {
   const m = report.machine || {}, e = report.exporter;
   const total = report.groups.reduce((n, g) => n + g.num_procs, 0);
   const tiles = [];
-  if (m.cpus) tiles.push(term('CPU', `${m.cpu_ratio === undefined ? 'measuring' : m.cpu_ratio.toFixed(1)} of ${m.cpus} core${m.cpus === 1 ? '' : 's'}`));
+  if (m.cpus) tiles.push(term('CPU', m.cpu_ratio === undefined ? 'measuring' :
+    `${m.cpu_ratio.toFixed(1)} of ${m.cpus} core${m.cpus === 1 ? '' : 's'}`));
   if (m.memory_bytes) tiles.push(term('Memory', ofTotal(m.memory_used_bytes, m.memory_bytes)));
   if (m.cpus) {
     tiles.push(term('Disk read', m.read_bytes_per_second === undefined ? 'measuring' : perSecond(m.read_bytes_per_second)));
@@ -26,14 +28,14 @@ function showMachine(report) {
   byId('machine').replaceChildren(...tiles, ...problems(e));
 }
 
-const processes = (n) => `${n} process${n === 1 ? '' : 'es'}`;
+const plural = (n) => `${n} process${n === 1 ? '' : 'es'}`;
 
 // problems returns a tile for each problem of the exporter.
 function problems(e) {
   const out = [];
   if (e.scrape_partial) out.push(term('Last walk', 'partial', true));
-  if (e.unreadable_procs > 0) out.push(term('Unreadable', processes(e.unreadable_procs), true));
-  if (e.unresponsive_processes > 0) out.push(term('Unresponsive', processes(e.unresponsive_processes), true));
+  if (e.unreadable_procs > 0) out.push(term('Unreadable', plural(e.unreadable_procs), true));
+  if (e.unresponsive_processes > 0) out.push(term('Unresponsive', plural(e.unresponsive_processes), true));
   if (e.lost_exit_events_total > 0) out.push(term('Lost exit events', plain(e.lost_exit_events_total), true));
   if (!e.config_last_reload_successful) out.push(term('Configuration', 'last reload failed', true));
   return out;
@@ -59,11 +61,14 @@ async function fetchReport(query) {
   return response.json();
 }
 
+// showGroup shows the open group. It returns false if there are no rates of processes yet.
 async function showGroup() {
   const name = view.group;
   const report = await fetchReport('?group=' + encodeURIComponent(name));
-  if (view.group !== name) return;
-  byId('group-body').replaceChildren(...(report ? report.groups.flatMap(sections) : [element('p', 'The group does not exist any more.')]));
+  if (view.group !== name) return true;
+  byId('group-head').replaceChildren(...(report ? report.groups.flatMap(summary) : [element('p', 'The group does not exist any more.')]));
+  byId('group-body').replaceChildren(...(report ? report.groups.flatMap(sections) : []));
+  return processes.show(name);
 }
 
 // showError shows why there are no new values, and since when.
@@ -84,7 +89,8 @@ async function refresh() {
     showExporter(report.exporter);
     groupTable.show(report);
     performance.measure('update', 'update-begins');
-    if (view.group !== null) await showGroup();
+    const measured = view.group === null || await showGroup();
+    if (!measured) next = firstMillis;
     document.body.classList.remove('stale');
     document.body.dataset.updates = Number(document.body.dataset.updates || 0) + 1;
     if (report.interval_seconds === 0) {
@@ -95,8 +101,12 @@ async function refresh() {
     showError(err);
     next = retryMillis;
   }
+  schedule(next);
+}
+
+function schedule(millis) {
   clearTimeout(timer);
-  if (!document.hidden) timer = setTimeout(refresh, next);
+  if (!document.hidden) timer = setTimeout(refresh, millis);
 }
 
 // showView shows what the state of the view says.
@@ -110,8 +120,10 @@ function showView() {
   groupTable.arrange();
   if (!open) return;
   byId('group-name').textContent = view.group;
-  byId('group-body').replaceChildren(element('p', 'Loading …'));
-  showGroup().catch(showError);
+  byId('processes').replaceChildren();
+  byId('group-body').replaceChildren();
+  byId('group-head').replaceChildren(element('p', 'Loading …'));
+  showGroup().then((measured) => { if (!measured) schedule(firstMillis); }, showError);
 }
 
 function navigate(group) {

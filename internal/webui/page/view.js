@@ -1,6 +1,6 @@
 // The state of the page that its URL contains: what is shown, not the values.
 
-export const view = {group: null, sort: 'cpu', descending: true, filter: '', columns: null, cores: false};
+export const view = {group: null, sort: 'cpu', descending: true, filter: '', columns: null, cores: false, processes: '-cpu_ratio'};
 
 // read sets the state from the URL.
 export function read() {
@@ -12,6 +12,7 @@ export function read() {
   view.filter = q.get('filter') || '';
   view.columns = q.has('columns') ? q.get('columns').split(',') : null;
   view.cores = q.get('cpu') === 'cores';
+  view.processes = q.get('processes') || '-cpu_ratio';
 }
 
 // address returns the URL of a state that differs from the current one by changes.
@@ -23,6 +24,7 @@ export function address(changes = {}) {
   if (sort !== '-cpu') q.set('sort', sort);
   if (v.columns) q.set('columns', v.columns.join(','));
   if (v.cores) q.set('cpu', 'cores');
+  if (v.group !== null && v.processes !== '-cpu_ratio') q.set('processes', v.processes);
   const text = q.toString();
   return text ? '?' + text : './';
 }

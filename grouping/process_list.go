@@ -1,0 +1,264 @@
+package grouping
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/seed57308aee/process_exporter/grouping/redact"
+	"github.com/seed57308aee/process_exporter/platform"
+)
+
+// A ProcessOrder is the value by which processes are sorted.
+type ProcessOrder uint8
+
+// The orders of processes. All are descending.
+const (
+	ByCPU ProcessOrder = iota
+	ByResident
+	ByRead
+	ByWrite
+	ByStart // newest first
+	ByPID
+)
+
+// A ProcessQuery selects processes of the groups with one name.
+type ProcessQuery struct {
+	Group    string
+	Order    ProcessOrder
+	Reversed bool
+	Limit    int // maximum number of processes
+}
+
+// A ProcessList is the result of a ProcessQuery.
+type ProcessList struct {
+	Query     ProcessQuery
+	Total     int       // processes of the groups
+	Interval  float64   // seconds of the rates, 0 if there are none
+	Processes []Process // in the order of the query
+}
+
+// A Process is the state of one live process of a group.
+type Process struct {
+	PID     int
+	Start   time.Time
+	State   byte   // R, S, D, Z, T and so on
+	User    string // effective user; "" if it could not be read
+	Command string // command line without secrets, or the name in brackets
+
+	Have          platform.Fields // of the values below
+	Rates         platform.Fields // of CPU, ReadBytes and WriteBytes
+	Threads       int
+	ResidentBytes uint64
+	CPU           float64 // in cores
+	ReadBytes     float64 // per second
+	WriteBytes    float64 // per second
+}
+
+// maxCommand is the length in bytes from which on a command line is shortened.
+const maxCommand = 1000
+
+// A processWatch holds what rates of the processes of one group need.
+type processWatch struct {
+	at       uint64  // ticks after boot of the walk of base
+	interval float64 // seconds between the last two walks of base; 0 before the second
+	usage    map[platform.ID]processUsage
+}
+
+// A processUsage holds the counters of a process in the walk of processWatch.at, and its
+// rates until then.
+type processUsage struct {
+	have, rates                  platform.Fields
+	cpuNanos, readBytes, written uint64
+	cpu, readRate, writeRate     float64
+}
+
+// Processes returns the processes that queries select, as of the last Update, which must have
+// succeeded. Rates need two calls that are about a second apart; Processes forgets the groups
+// that queries do not contain. It reads the user and the command line of the returned processes
+// only. It must not be called during an Update.
+func (t *Tracker) Processes(ctx context.Context, queries []ProcessQuery) []ProcessList {
+	if len(queries) == 0 {
+		t.watches = nil
+		return nil
+	}
+	members := make(map[string][]int) // indexes of records by group name
+	for _, q := range queries {
+		members[q.Group] = nil
+	}
+	for i := range t.records {
+		if g := t.records[i].group; g != nil {
+			if list, ok := members[g.name]; ok {
+				members[g.name] = append(list, i)
+			}
+		}
+	}
+	watches := make(map[string]*processWatch, len(members))
+	for name, list := range members {
+		w := t.watches[name]
+		if w == nil {
+			w = new(processWatch)
+		}
+		t.updateWatch(w, list)
+		watches[name] = w
+	}
+	t.watches = watches
+	out := make([]ProcessList, len(queries))
+	for i, q := range queries {
+		out[i] = t.listProcesses(ctx, q, members[q.Group], watches[q.Group])
+	}
+	return out
+}
+
+// updateWatch computes the rates of the processes with these indexes of records, unless the
+// last walk of w is too recent.
+func (t *Tracker) updateWatch(w *processWatch, members []int) {
+	elapsed := t.snap.Now - w.at
+	if w.usage != nil && elapsed < t.snap.TicksPerSecond*9/10 {
+		return
+	}
+	seconds := float64(elapsed) / float64(t.snap.TicksPerSecond)
+	usage := make(map[platform.ID]processUsage, len(members))
+	for _, i := range members {
+		s := &t.snap.Samples[i]
+		u := processUsage{have: s.Have, cpuNanos: s.UserNanos + s.SystemNanos, readBytes: s.ReadBytes, written: s.WriteBytes}
+		if before, ok := w.before(s); ok && w.usage != nil {
+			u.rates = u.have & before.have & (platform.FieldStat | platform.FieldIO)
+			u.cpu = increase(before.cpuNanos, u.cpuNanos) / 1e9 / seconds
+			u.readRate = increase(before.readBytes, u.readBytes) / seconds
+			u.writeRate = increase(before.written, u.written) / seconds
+		}
+		usage[s.ID] = u
+	}
+	if w.usage != nil {
+		w.interval = seconds
+	}
+	w.usage, w.at = usage, t.snap.Now
+}
+
+// before returns the counters of a process in the walk before. Those of a process that
+// started later were 0.
+func (w *processWatch) before(s *platform.Sample) (processUsage, bool) {
+	u, ok := w.usage[s.ID]
+	if !ok && s.Start >= w.at {
+		return processUsage{have: s.Have}, true
+	}
+	return u, ok
+}
+
+func increase(before, now uint64) float64 {
+	if now < before {
+		return 0
+	}
+	return float64(now - before)
+}
+
+// listProcesses returns the result of q.
+func (t *Tracker) listProcesses(ctx context.Context, q ProcessQuery, members []int, w *processWatch) ProcessList {
+	out := ProcessList{Query: q, Total: len(members), Interval: w.interval}
+	sorted := slices.Clone(members)
+	slices.SortFunc(sorted, func(a, b int) int {
+		x, y := &t.snap.Samples[a], &t.snap.Samples[b]
+		order := cmp.Or(cmp.Compare(w.value(q.Order, y), w.value(q.Order, x)), cmp.Compare(x.PID, y.PID))
+		if q.Reversed {
+			return -order
+		}
+		return order
+	})
+	for _, i := range sorted[:min(len(sorted), q.Limit)] {
+		out.Processes = append(out.Processes, t.process(ctx, &t.snap.Samples[i], w))
+	}
+	return out
+}
+
+// value returns the value of a process that sorts it.
+func (w *processWatch) value(order ProcessOrder, s *platform.Sample) float64 {
+	u := w.usage[s.ID]
+	switch order {
+	case ByResident:
+		return float64(s.ResidentBytes)
+	case ByRead:
+		return u.readRate
+	case ByWrite:
+		return u.writeRate
+	case ByStart:
+		return float64(s.Start)
+	case ByPID:
+		return float64(s.PID)
+	}
+	return u.cpu
+}
+
+// process returns the state of the process of s, and reads its user and command line. They
+// are missing if it has exited since the walk, or if it is unresponsive.
+func (t *Tracker) process(ctx context.Context, s *platform.Sample, w *processWatch) Process {
+	u := w.usage[s.ID]
+	p := Process{
+		PID: s.PID, Start: t.startTime(s), State: s.State, Have: s.Have, Rates: u.rates, Threads: s.Threads,
+		ResidentBytes: s.ResidentBytes, CPU: u.cpu, ReadBytes: u.readRate, WriteBytes: u.writeRate,
+		Command: "[" + ValidLabel(s.Comm) + "]",
+	}
+	id, err := t.src.Identify(ctx, s, platform.IdentityArgs|platform.IdentityUser)
+	if err != nil {
+		return p
+	}
+	p.User = ValidLabel(id.Username)
+	if len(id.Args) > 0 {
+		p.Command = shortCommand(id.Args)
+	}
+	return p
+}
+
+// startTime returns when the process of s started.
+func (t *Tracker) startTime(s *platform.Sample) time.Time {
+	hz := t.snap.TicksPerSecond
+	return t.snap.BootTime.Add(time.Duration(s.Start/hz)*time.Second + time.Duration(s.Start%hz)*time.Second/time.Duration(hz))
+}
+
+// shortCommand returns a command line without secrets. It shortens the command line after the
+// secrets are removed: a part of a secret may not look like one.
+func shortCommand(args []string) string {
+	text := ValidLabel(redact.Secrets(strings.Join(args, " ")))
+	if len(text) <= maxCommand {
+		return text
+	}
+	return strings.ToValidUTF8(text[:maxCommand], "") + "…"
+}
+
+// An EndedProcess is a process of a group that has exited.
+type EndedProcess struct {
+	Group        string
+	PID          int
+	Name         string // name of the process when it exited
+	Start        time.Time
+	Reason, Code string // see [platform.Exit.Reason]
+	OOMKilled    bool
+}
+
+// maxEnded is the maximum number of processes that [Tracker.Ended] returns.
+const maxEnded = 200
+
+// KeepEnded sets whether the following updates keep the processes that have exited for
+// [Tracker.Ended].
+func (t *Tracker) KeepEnded(keep bool) {
+	t.keepEnded = keep
+	t.ended = nil
+}
+
+// Ended returns processes that have exited between the last two updates, at most the first
+// 200. Without [Tracker.KeepEnded], and with the source procfs, there are none. The caller
+// owns the result.
+func (t *Tracker) Ended() []EndedProcess { return t.ended }
+
+// addEnded adds a process that has exited to Ended.
+func (t *Tracker) addEnded(r *record, e *platform.Exit, reason, code string) {
+	if !t.keepEnded || len(t.ended) >= maxEnded {
+		return
+	}
+	t.ended = append(t.ended, EndedProcess{
+		Group: r.group.name, PID: e.PID, Name: ValidLabel(e.Comm), Start: t.startTime(&e.Sample),
+		Reason: reason, Code: code, OOMKilled: e.OOMKilled,
+	})
+}

@@ -1,0 +1,123 @@
+package grouping
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/seed57308aee/process_exporter/platform"
+)
+
+// commandSource is a replaySource whose processes have command lines.
+type commandSource struct {
+	replaySource
+	commands map[int]string // by PID
+	read     int            // processes whose command line was read
+}
+
+func (s *commandSource) Identify(_ context.Context, p *platform.Sample, want platform.IdentityFields) (platform.Identity, error) {
+	if want&platform.IdentityUser == 0 {
+		return platform.Identity{ID: p.ID, Comm: p.Comm, Args: []string{p.Comm}}, nil
+	}
+	s.read++
+	if s.commands[p.PID] == "" {
+		return platform.Identity{}, platform.ErrUnresponsive
+	}
+	return platform.Identity{ID: p.ID, Comm: p.Comm, Username: "<b>alice</b>", Args: strings.Split(s.commands[p.PID], " ")}, nil
+}
+
+// listed returns the PIDs and CPU usage of a list as text.
+func listed(l ProcessList) string {
+	text := ""
+	for _, p := range l.Processes {
+		text += fmt.Sprintf("%d:%.1f ", p.PID, p.CPU)
+	}
+	return strings.TrimSpace(text)
+}
+
+// TestProcesses checks rates, orders, the limit, and that command lines are read of listed processes only
+// and have no secrets.
+func TestProcesses(t *testing.T) {
+	live := func(cpu ...uint64) (out walkStep) {
+		for i, seconds := range cpu {
+			s := liveSample(10+i, 5, "worker", 1, seconds)
+			s.ResidentBytes = uint64(1000 - i)
+			out.live = append(out.live, s)
+		}
+		return out
+	}
+	born := liveSample(15, 1250, "worker", 1, 3) // 0.5 s before the third walk
+	steps := []walkStep{live(1, 1, 1), live(2, 3, 1), live(2, 3, 5)}
+	steps[2].live = append(steps[2].live, born)
+	src := &commandSource{replaySource: replaySource{steps: steps}, commands: map[int]string{
+		10: "worker --password=hunter2 --name <img onerror=x>", 11: "worker " + strings.Repeat("x", 2000), 15: "worker",
+	}}
+	tracker := NewTracker(src, Default(), Options{Fields: platform.FieldStat})
+	byCPU := ProcessQuery{Group: "worker", Limit: 2}
+	oldest := ProcessQuery{Group: "worker", Order: ByPID, Reversed: true, Limit: 1}
+	missing := ProcessQuery{Group: "missing", Limit: 2}
+	update := func() []ProcessList {
+		t.Helper()
+		if _, err := tracker.Update(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+		src.read = 0
+		return tracker.Processes(context.Background(), []ProcessQuery{byCPU, oldest, missing})
+	}
+	if first := update()[0]; first.Interval != 0 || first.Total != 3 || first.Processes[0].Rates != 0 {
+		t.Errorf("got %+v after one walk, want no rates", first)
+	}
+	second := update()
+	if got := listed(second[0]); second[0].Interval != 1 || got != "11:2.0 10:1.0" {
+		t.Errorf("got %q, want the two processes with most CPU usage", got)
+	}
+	if got := listed(second[1]); got != "10:1.0" {
+		t.Errorf("got %q, want the lowest PID", got)
+	}
+	if second[2].Total != 0 || len(second[2].Processes) != 0 || src.read != 3 {
+		t.Errorf("got %+v and %d reads, want no process of another group and 3 reads", second[2], src.read)
+	}
+	p := second[1].Processes[0]
+	if p.User != "<b>alice</b>" || p.Command != "worker --password=*** --name <img onerror=x>" || p.Start.UnixMilli() != tracker.snap.BootTime.UnixMilli()+50 {
+		t.Errorf("got %+v, want user, start and a command line without the secret", p)
+	}
+	if long := second[0].Processes[0].Command; len(long) > maxCommand+3 || !strings.HasSuffix(long, "…") {
+		t.Errorf("got a command line of %d bytes, want at most %d", len(long), maxCommand)
+	}
+	third := update()[0]
+	if got := listed(third); got != "12:4.0 15:3.0" || third.Processes[0].Command != "[worker]" {
+		t.Errorf("got %q %q, want the new process from its start, and the name of an unresponsive process", got, third.Processes[0].Command)
+	}
+	if tracker.Processes(context.Background(), nil); tracker.watches != nil {
+		t.Error("got state without queries, want none")
+	}
+}
+
+// TestEnded checks that exits are kept on request only, and that their number is limited.
+func TestEnded(t *testing.T) {
+	steps := []walkStep{{}, {}, {}}
+	for i := range steps {
+		for pid := range maxEnded + 10 {
+			s := liveSample(100+pid, uint64(900+100*i), "worker", 1, 1)
+			steps[i].exits = append(steps[i].exits, exitOf(s, 3<<8))
+		}
+	}
+	tracker := NewTracker(&replaySource{steps: steps}, Default(), Options{})
+	for i, keep := range []bool{false, true, false} {
+		tracker.KeepEnded(keep)
+		if _, err := tracker.Update(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+		ended := tracker.Ended()
+		if !keep {
+			if len(ended) != 0 {
+				t.Errorf("walk %d: got %d ended processes without a request, want none", i, len(ended))
+			}
+			continue
+		}
+		if len(ended) != maxEnded || ended[0].Group != "worker" || ended[0].Code != "3" || ended[0].PID != 100 {
+			t.Errorf("walk %d: got %d ended processes such as %+v", i, len(ended), ended[0])
+		}
+	}
+}

@@ -1,0 +1,112 @@
+// The processes of the open group: those that run, and those that have ended.
+import {change, view} from './view.js';
+import {age, byId, bytes, clock, count, date, element, isZero, table, unknown} from './format.js';
+import {cpu} from './table.js';
+
+const now = (report) => report.timestamp_seconds || Date.now() / 1000;
+
+// A column has the name of the field that sorts the processes, if any.
+const columns = [
+  {title: 'PID', sort: 'pid', text: (p) => count(p.pid)},
+  {title: 'User', text: (p) => p.user ?? unknown, left: true},
+  {title: 'Started', sort: 'start_time_seconds', text: (p, r) => `${age(now(r) - p.start_time_seconds)} ago`, hint: (p) => date(p.start_time_seconds)},
+  {title: 'CPU', sort: 'cpu_ratio', value: (p) => p.cpu_ratio, show: (v) => cpu(v), rate: true},
+  {title: 'RSS', sort: 'resident_bytes', value: (p) => p.resident_bytes, show: bytes},
+  {title: 'Read/s', sort: 'read_bytes_per_second', value: (p) => p.read_bytes_per_second, show: bytes, rate: true},
+  {title: 'Write/s', sort: 'write_bytes_per_second', value: (p) => p.write_bytes_per_second, show: bytes, rate: true},
+  {title: 'Command', text: (p) => p.command, left: true, hint: (p) => p.command},
+];
+
+function textOf(c, p, report) {
+  if (c.text) return c.text(p, report);
+  const v = c.value(p);
+  if (v !== undefined) return c.show(v);
+  return c.rate && (report.interval_seconds === 0 || p.cpu_ratio === undefined) ? 'measuring' : unknown;
+}
+
+function head(resort) {
+  const tr = element('tr');
+  for (const c of columns) {
+    const th = element('th', c.sort ? undefined : c.title, c.left ? 'text' : '');
+    th.scope = 'col';
+    if (c.sort) {
+      const button = element('button', c.title);
+      button.type = 'button';
+      button.addEventListener('click', () => {
+        change({processes: view.processes === '-' + c.sort ? c.sort : '-' + c.sort});
+        resort(c.sort);
+      });
+      th.append(button);
+      if (view.processes.replace(/^-/, '') === c.sort) th.setAttribute('aria-sort', view.processes.startsWith('-') ? 'descending' : 'ascending');
+    }
+    tr.append(th);
+  }
+  return tr;
+}
+
+function running(report, resort) {
+  const t = element('table', undefined, 'wide-table'), top = element('thead'), body = element('tbody');
+  const shown = report.processes.length;
+  t.append(element('caption', shown < report.num_procs ? `Processes, ${shown} of ${report.num_procs}` : `Processes, ${shown}`), top, body);
+  top.append(head(resort));
+  for (const p of report.processes) {
+    const tr = element('tr');
+    for (const c of columns) {
+      const text = textOf(c, p, report);
+      const td = element('td', text, `${c.left ? 'text' : ''}${c.title === 'Command' ? ' command' : ''}${!c.left && isZero(text) ? ' zero' : ''}`.trim());
+      if (c.hint) td.title = c.hint(p);
+      tr.append(td);
+    }
+    body.append(tr);
+  }
+  return scrollable(t, 'Processes');
+}
+
+function scrollable(t, label) {
+  const box = element('div', undefined, 'scrollable');
+  box.tabIndex = 0;
+  box.setAttribute('role', 'region');
+  box.setAttribute('aria-label', label);
+  box.append(t);
+  return box;
+}
+
+const statusText = (p) => (p.reason === 'exited' ? `status ${p.code}` : p.reason === 'dumped' ? `${p.code}, core dump` : p.code) + (p.oom_killed ? ', OOM killer' : '');
+
+function ended(report) {
+  const t = table('Ended processes', ['Ended', 'PID', 'Name', 'Ran for', 'Exit status'], report.ended.map((p) =>
+    [clock(p.end_time_seconds), count(p.pid), p.name, age(p.end_time_seconds - p.start_time_seconds), statusText(p)]), [2, 4]);
+  [...t.tBodies[0].rows].forEach((tr, i) => {
+    if (report.ended[i].failed) tr.lastChild.className = 'text bad';
+  });
+  return scrollable(t, 'Ended processes');
+}
+
+// fetchProcesses returns the processes of a group, or the reason why there are none.
+async function fetchProcesses(name) {
+  const q = new URLSearchParams({group: name, sort: view.processes});
+  const response = await fetch('api/v1/processes?' + q, {cache: 'no-store', signal: AbortSignal.timeout(15000)});
+  if (response.ok) return response.json();
+  return {problem: await response.text()};
+}
+
+// show shows the processes of a group. It returns false if there are no rates yet.
+export async function show(name) {
+  const report = await fetchProcesses(name);
+  if (view.group !== name) return true;
+  const box = byId('processes');
+  const focused = box.contains(document.activeElement) ? document.activeElement.textContent : null;
+  const resort = (sort) => show(name).then(() => focus(box, columns.find((c) => c.sort === sort).title), () => {});
+  if (report.problem) {
+    box.replaceChildren(element('p', report.problem));
+    return true;
+  }
+  box.replaceChildren(running(report, resort), ...(report.ended ? [ended(report)] : []));
+  if (focused) focus(box, focused);
+  return report.interval_seconds > 0;
+}
+
+function focus(box, title) {
+  const button = [...box.querySelectorAll('button')].find((b) => b.textContent === title);
+  if (button) button.focus({preventScroll: true});
+}

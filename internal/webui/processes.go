@@ -1,0 +1,259 @@
+package webui
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/seed57308aee/process_exporter/collector"
+	"github.com/seed57308aee/process_exporter/grouping"
+	"github.com/seed57308aee/process_exporter/platform"
+)
+
+const (
+	// maxQueries is the maximum number of different queries for processes in a minute. A
+	// walk reads the command lines of the processes of every query.
+	maxQueries = 32
+
+	// defaultProcesses and maxProcesses limit the processes of one query.
+	defaultProcesses = 20
+	maxProcesses     = 100
+
+	// maxEnded is the number of ended processes that are kept, of all groups.
+	maxEnded = 500
+)
+
+// processOrders are the orders of processes by the name of the field.
+var processOrders = map[string]grouping.ProcessOrder{
+	"cpu_ratio":              grouping.ByCPU,
+	"resident_bytes":         grouping.ByResident,
+	"read_bytes_per_second":  grouping.ByRead,
+	"write_bytes_per_second": grouping.ByWrite,
+	"start_time_seconds":     grouping.ByStart,
+	"pid":                    grouping.ByPID,
+}
+
+// A ProcessReport is the state of the processes of the groups with one name. Fields of values
+// that could not be read are absent, never 0.
+type ProcessReport struct {
+	Version   int            `json:"version"`
+	Time      Timestamp      `json:"timestamp_seconds"` // end of the walk
+	Interval  float64        `json:"interval_seconds"`  // interval of the rates, 0 if there are no rates
+	Total     int            `json:"num_procs"`         // of the groups
+	Processes []Process      `json:"processes"`         // in the requested order
+	Ended     []EndedProcess `json:"ended,omitempty"`   // newest first, while requests kept the recording
+}
+
+// A Process is the state of one live process.
+type Process struct {
+	PID           int       `json:"pid"`
+	User          string    `json:"user,omitempty"` // effective user
+	Start         Timestamp `json:"start_time_seconds"`
+	State         string    `json:"state"` // letter of /proc/PID/stat
+	Threads       *int      `json:"num_threads,omitempty"`
+	CPU           *float64  `json:"cpu_ratio,omitempty"` // 1 is one core
+	ResidentBytes *uint64   `json:"resident_bytes,omitempty"`
+	ReadBytes     *float64  `json:"read_bytes_per_second,omitempty"`
+	WriteBytes    *float64  `json:"write_bytes_per_second,omitempty"`
+	Command       string    `json:"command"` // command line without secrets, or the name in brackets
+}
+
+// An EndedProcess is a process that has exited.
+type EndedProcess struct {
+	PID       int       `json:"pid"`
+	Name      string    `json:"name"`
+	Start     Timestamp `json:"start_time_seconds"`
+	End       Timestamp `json:"end_time_seconds"` // end of the walk after the exit
+	Reason    string    `json:"reason"`
+	Code      string    `json:"code"` // exit status or name of the signal
+	OOMKilled bool      `json:"oom_killed,omitempty"`
+	Failed    bool      `json:"failed,omitempty"` // see [Report.FailedExits]
+}
+
+// processRequests are the queries for processes, and their last results.
+type processRequests struct {
+	queries []*processRequest
+	ended   []endedAt // in the order of walks
+}
+
+// A processRequest is a query for processes and its last result.
+type processRequest struct {
+	query       grouping.ProcessQuery
+	lastRequest time.Time
+	walked      bool                  // a request has waited for a walk
+	list        *grouping.ProcessList // nil until the next walk
+	at          time.Time             // end of the walk of list
+}
+
+type endedAt struct {
+	grouping.EndedProcess
+	at time.Time // end of the walk after the exit
+}
+
+// errTooManyQueries is the error of a query above maxQueries.
+var errTooManyQueries = errors.New("too many different requests for processes: retry in a minute")
+
+// interest returns what the next walk has to return about single processes.
+func (r *Recorder) interest() (out collector.ProcessInterest) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	now := r.now()
+	out.Ended = now.Sub(r.lastRequest) <= retention
+	r.processes.queries = slices.DeleteFunc(r.processes.queries, func(q *processRequest) bool {
+		return now.Sub(q.lastRequest) > retention
+	})
+	for _, q := range r.processes.queries {
+		out.Queries = append(out.Queries, q.query)
+	}
+	return out
+}
+
+// observe stores the results of a walk.
+func (p *processRequests) observe(v *collector.WalkResult) {
+	for _, e := range v.Ended {
+		p.ended = append(p.ended, endedAt{e, v.Time})
+	}
+	if extra := len(p.ended) - maxEnded; extra > 0 {
+		p.ended = slices.Delete(p.ended, 0, extra)
+	}
+	for _, list := range v.Processes {
+		for _, q := range p.queries {
+			if q.query == list.Query {
+				q.list, q.at = &list, v.Time
+			}
+		}
+	}
+}
+
+// request returns a copy of the state of a query, and records the request for it.
+func (r *Recorder) request(query grouping.ProcessQuery) (q processRequest, err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	now := r.now()
+	i := slices.IndexFunc(r.processes.queries, func(q *processRequest) bool { return q.query == query })
+	if i < 0 {
+		r.processes.queries = slices.DeleteFunc(r.processes.queries, func(q *processRequest) bool {
+			return now.Sub(q.lastRequest) > retention
+		})
+		if len(r.processes.queries) >= maxQueries {
+			return q, errTooManyQueries
+		}
+		i = len(r.processes.queries)
+		r.processes.queries = append(r.processes.queries, &processRequest{query: query})
+	}
+	stored := r.processes.queries[i]
+	stored.lastRequest, r.lastRequest = now, now
+	q = *stored
+	stored.walked = true
+	return q, nil
+}
+
+// Processes returns the processes that query selects. It waits for a walk if the query is new.
+// If no walk knew the query, or if there are no rates yet, it waits for at most one in a second.
+func (r *Recorder) Processes(ctx context.Context, query grouping.ProcessQuery) (ProcessReport, error) {
+	first, err := r.request(query)
+	if err != nil {
+		return ProcessReport{}, err
+	}
+	s := r.recording(ctx)
+	q, err := r.request(query)
+	if err == nil && (q.list == nil && !first.walked || (q.list == nil || q.list.Interval == 0) && r.now().Sub(s.walkEnd) >= minInterval) {
+		r.walk(ctx)
+		q, err = r.request(query)
+	}
+	if err != nil {
+		return ProcessReport{}, err
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.processes.report(&q), nil
+}
+
+// report returns the state of q.
+func (p *processRequests) report(q *processRequest) ProcessReport {
+	out := ProcessReport{Version: Version, Processes: []Process{}}
+	if q.list != nil {
+		out.Time, out.Interval, out.Total = Timestamp{q.at}, q.list.Interval, q.list.Total
+		for i := range q.list.Processes {
+			out.Processes = append(out.Processes, newProcess(&q.list.Processes[i]))
+		}
+	}
+	for _, e := range slices.Backward(p.ended) {
+		if e.Group == q.query.Group && len(out.Ended) < q.query.Limit {
+			out.Ended = append(out.Ended, EndedProcess{
+				PID: e.PID, Name: e.Name, Start: Timestamp{e.Start}, End: Timestamp{e.at}, Reason: e.Reason, Code: e.Code,
+				OOMKilled: e.OOMKilled, Failed: isFailure(e.Reason, e.Code),
+			})
+		}
+	}
+	return out
+}
+
+func newProcess(p *grouping.Process) Process {
+	out := Process{PID: p.PID, User: p.User, Start: Timestamp{p.Start}, State: string(rune(p.State)), Command: p.Command}
+	if p.Have&(platform.FieldStat|platform.FieldMemory) != 0 {
+		out.Threads, out.ResidentBytes = &p.Threads, &p.ResidentBytes
+	}
+	if p.Rates&platform.FieldStat != 0 {
+		out.CPU = &p.CPU
+	}
+	if p.Rates&platform.FieldIO != 0 {
+		out.ReadBytes, out.WriteBytes = &p.ReadBytes, &p.WriteBytes
+	}
+	return out
+}
+
+// serveProcesses serves a [ProcessReport] of the groups with the name that the query parameter
+// group contains.
+func (h *Handler) serveProcesses(w http.ResponseWriter, r *http.Request) {
+	if !h.options.ShowsProcesses(r) {
+		writeError(w, statusError{http.StatusForbidden,
+			"This listener does not show processes. Use a loopback listener, or start the exporter with --web.show-processes=on."})
+		return
+	}
+	query, err := parseProcessQuery(r)
+	if err != nil {
+		writeError(w, statusError{http.StatusBadRequest, err.Error()})
+		return
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), walkTimeout)
+	defer cancel()
+	report, err := h.recorder.Processes(ctx, query)
+	if err != nil {
+		writeError(w, statusError{http.StatusServiceUnavailable, err.Error()})
+		return
+	}
+	encoded, err := encode(report)
+	if err != nil {
+		writeError(w, err)
+		return
+	}
+	w.Header().Set("Cache-Control", "no-store")
+	encoded.send(w, r)
+}
+
+// parseProcessQuery returns the query of a request: group, sort and limit.
+func parseProcessQuery(r *http.Request) (q grouping.ProcessQuery, err error) {
+	values := r.URL.Query()
+	if !values.Has("group") {
+		return q, errors.New("missing parameter group")
+	}
+	name, descending := strings.CutPrefix(cmp.Or(values.Get("sort"), "-cpu_ratio"), "-")
+	order, ok := processOrders[name]
+	if !ok {
+		return q, fmt.Errorf("unknown value %q of the parameter sort", name)
+	}
+	q = grouping.ProcessQuery{Group: values.Get("group"), Order: order, Reversed: !descending, Limit: defaultProcesses}
+	if text := values.Get("limit"); text != "" {
+		if q.Limit, err = strconv.Atoi(text); err != nil || q.Limit < 1 || q.Limit > maxProcesses {
+			return q, fmt.Errorf("invalid value %q of the parameter limit: use 1 to %d", text, maxProcesses)
+		}
+	}
+	return q, nil
+}

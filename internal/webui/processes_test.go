@@ -1,0 +1,147 @@
+package webui
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/seed57308aee/process_exporter/collector"
+	"github.com/seed57308aee/process_exporter/grouping"
+	"github.com/seed57308aee/process_exporter/platform"
+)
+
+// walkProcesses makes the walks of s return what the Recorder asks for.
+func walkProcesses(s *testRecorder, ended ...grouping.EndedProcess) (queries *int) {
+	queries = new(int)
+	s.walk = func(context.Context) {
+		s.walks++
+		v := collector.WalkResult{Time: s.time, Groups: s.groups}
+		interest := s.interest()
+		for _, q := range interest.Queries {
+			*queries++
+			v.Processes = append(v.Processes, grouping.ProcessList{
+				Query: q, Total: 30, Interval: float64(s.walks - 1),
+				Processes: []grouping.Process{{
+					PID: 7, Start: s.time, State: 'R', User: "<b>", Command: "<img onerror=x>", Have: platform.FieldStat,
+					Rates: platform.FieldStat, CPU: 0.5, ResidentBytes: 4096,
+				}},
+			})
+		}
+		if interest.Ended {
+			v.Ended = ended
+		}
+		s.observe(v)
+	}
+	return queries
+}
+
+// TestProcessRequests checks that requests for processes cause few walks, that walks return processes only
+// while requests want them, and that the number of queries is limited.
+func TestProcessRequests(t *testing.T) {
+	s, ctx := newTestRecorder(), context.Background()
+	ended := grouping.EndedProcess{Group: "a", PID: 9, Name: "x", Start: s.time, Reason: platform.ReasonExited, Code: "3"}
+	queries := walkProcesses(s, ended, grouping.EndedProcess{Group: "b"})
+	if s.walk(ctx); *queries != 0 || len(s.processes.ended) != 0 {
+		t.Fatalf("got %d queries and %d ended processes without requests, want 0", *queries, len(s.processes.ended))
+	}
+	query := grouping.ProcessQuery{Group: "a", Limit: 20}
+	s.advance(10 * time.Second)
+	s.walks = 0
+	got, err := s.Processes(ctx, query)
+	if err != nil || got.Total != 30 || s.walks != 1 {
+		t.Fatalf("got %+v, error %v and %d walks, want processes after one walk", got, err, s.walks)
+	}
+	s.processes.queries[0].list.Interval = 0
+	s.advance(500 * time.Millisecond)
+	if _, err = s.Processes(ctx, query); err != nil || s.walks != 1 {
+		t.Errorf("got %d walks, want no second walk within a second", s.walks)
+	}
+	s.advance(500 * time.Millisecond)
+	if got, err = s.Processes(ctx, query); err != nil || s.walks != 2 || got.Interval == 0 || *got.Processes[0].CPU != 0.5 {
+		t.Errorf("got %+v and %d walks, want rates after a second walk", got, s.walks)
+	}
+	if len(got.Ended) != 2 || got.Ended[0].Code != "3" || !got.Ended[0].Failed {
+		t.Errorf("got %+v, want the exits of the group", got.Ended)
+	}
+	for i := range maxQueries - 1 {
+		if _, err := s.Processes(ctx, grouping.ProcessQuery{Group: fmt.Sprint(i), Limit: 1}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := s.Processes(ctx, grouping.ProcessQuery{Group: "one too many"}); err == nil {
+		t.Error("got no error, want a limit of queries")
+	}
+	s.advance(2 * retention)
+	if *queries = 0; len(s.interest().Queries) != 0 {
+		t.Error("got queries after two minutes without requests, want none")
+	}
+	if s.walk(ctx); *queries != 0 || s.processes.ended != nil {
+		t.Errorf("got %d queries and %d ended processes in a walk without requests, want 0", *queries, len(s.processes.ended))
+	}
+}
+
+// TestServeProcesses checks the responses about processes, also to clients that may not see them.
+func TestServeProcesses(t *testing.T) {
+	for _, tt := range []struct {
+		path   string
+		hidden bool
+		status int
+		want   string
+	}{
+		{path: "?group=a", status: 200, want: `"processes":[{"pid":7,"user":"\u003cb\u003e"`},
+		{path: "?group=a", status: 200, want: `"command":"\u003cimg onerror=x\u003e"`},
+		{path: "?group=a&sort=-resident_bytes&limit=5", status: 200, want: `"resident_bytes":4096`},
+		{path: "", status: 400, want: "missing parameter group"},
+		{path: "?group=a&sort=secret", status: 400, want: `unknown value "secret"`},
+		{path: "?group=a&limit=0", status: 400, want: "use 1 to 100"},
+		{path: "?group=a&limit=101", status: 400, want: "use 1 to 100"},
+		{path: "?group=a", hidden: true, status: 403, want: "--web.show-processes=on"},
+	} {
+		s := newTestRecorder()
+		queries := walkProcesses(s)
+		options := testOptions
+		options.ShowsProcesses = func(*http.Request) bool { return !tt.hidden }
+		h, err := NewHandler(s.Recorder, options)
+		if err != nil {
+			t.Fatal(err)
+		}
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, httptest.NewRequest(http.MethodGet, ProcessesPath+tt.path, nil))
+		if w.Code != tt.status || !strings.Contains(w.Body.String(), tt.want) {
+			t.Errorf("%s: got %d %s, want %d and %s", tt.path, w.Code, w.Body, tt.status, tt.want)
+		}
+		if tt.status == 403 && (*queries != 0 || s.walks != 0) {
+			t.Errorf("got %d walks for a refused request, want 0", s.walks)
+		}
+	}
+}
+
+// TestProcessFieldsAreDocumented compares the fields of a ProcessReport with docs/api.md.
+func TestProcessFieldsAreDocumented(t *testing.T) {
+	text, err := os.ReadFile("../../docs/api.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, section, _ := strings.Cut(string(text), "## Fields of processes")
+	section, _, _ = strings.Cut(section, "\n## ")
+	fields := make(map[string]bool)
+	addFields(reflect.TypeFor[ProcessReport](), "", fields)
+	for name := range fields {
+		if !strings.Contains(section, "| `"+name+"` |") {
+			t.Errorf("docs/api.md lacks %s", name)
+		}
+	}
+	if rows := strings.Count(section, "\n| `"); rows != len(fields) || rows < 20 {
+		t.Errorf("docs/api.md has %d fields of processes, want %d", rows, len(fields))
+	}
+	if _, err := json.Marshal(ProcessReport{}); err != nil {
+		t.Error(err)
+	}
+}

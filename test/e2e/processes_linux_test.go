@@ -1,0 +1,136 @@
+package e2e
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/seed57308aee/process_exporter/internal/webui"
+)
+
+// processReport returns the processes of a group.
+func (r *instance) processReport(query string) (out webui.ProcessReport) {
+	r.t.Helper()
+	response, text := r.Get(webui.ProcessesPath + query)
+	if response.StatusCode != http.StatusOK {
+		r.t.Fatalf("%s: got status %d: %s", query, response.StatusCode, text)
+	}
+	if err := json.Unmarshal([]byte(text), &out); err != nil {
+		r.t.Fatal(err)
+	}
+	return out
+}
+
+// TestProcessList compares the processes of a group with real processes: usage, user, start, a command line
+// with markup and a secret, and, with the source bpf, processes that have ended.
+func TestProcessList(t *testing.T) {
+	requireLinux(t)
+	const secret = "hunter2-list"
+	busy := exec.Command("/bin/sh", "-c", "while :; do :; done", "listed-process", "--password="+secret, "<img onerror=x>")
+	idle := exec.Command("/bin/sh", "-c", "read x", "listed-process")
+	in, err := idle.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	started := time.Now()
+	for _, command := range []*exec.Cmd{idle, busy} {
+		if err := command.Start(); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = command.Process.Kill(); _ = command.Wait() })
+	}
+	defer in.Close()
+	config := writeFile(t, "c.yml", "process_names:\n  - {name: listed, cmdline: [listed-process]}\n")
+	eachSource(t, func(t *testing.T, source string) {
+		r := startExporter(t, source, "--config.path", config)
+		var got webui.ProcessReport
+		eventually(t, "rates", func() bool {
+			got = r.processReport("?group=listed")
+			return got.Interval > 0
+		})
+		if got.Total != 2 || len(got.Processes) != 2 || got.Processes[0].PID != busy.Process.Pid {
+			t.Fatalf("got %+v, want the busy process first", got)
+		}
+		p := got.Processes[0]
+		if p.CPU == nil || *p.CPU < 0.05 || p.User != "root" || p.ResidentBytes == nil || *p.ResidentBytes < 1e5 {
+			t.Errorf("got %+v, want CPU usage, user and memory", p)
+		}
+		if d := p.Start.Sub(started).Abs(); d > 2*time.Second {
+			t.Errorf("got a start %v from that of the process", d)
+		}
+		if want := "/bin/sh -c while :; do :; done listed-process --password=*** <img onerror=x>"; p.Command != want {
+			t.Errorf("got command %q, want %q", p.Command, want)
+		}
+		eventually(t, "the idle process only", func() bool {
+			last := r.processReport("?group=listed&sort=cpu_ratio&limit=1").Processes
+			return len(last) == 1 && last[0].PID == idle.Process.Pid && last[0].CPU != nil
+		})
+		if source == "--source=bpf" {
+			checkEnded(t, r)
+		}
+	})
+}
+
+// checkEnded runs a process that fails, and requires its exit status.
+func checkEnded(t *testing.T, r *instance) {
+	t.Helper()
+	command := exec.Command("/bin/sh", "-c", "exit 3 # listed-process")
+	if err := command.Run(); err == nil {
+		t.Fatal("got no error of a process that fails")
+	}
+	eventually(t, "the ended process", func() bool {
+		for _, e := range r.processReport("?group=listed").Ended {
+			if e.PID == command.Process.Pid {
+				return e.Reason == "exited" && e.Code == "3" && e.Failed && !e.End.Before(e.Start.Time)
+			}
+		}
+		return false
+	})
+}
+
+// TestProcessesAreHidden requires that only clients of loopback listeners get processes by default, and that
+// the page says why there are none.
+func TestProcessesAreHidden(t *testing.T) {
+	requireLinux(t)
+	config := writeFile(t, "c.yml", "process_names:\n  - {name: self, comm: [process_exporte]}\n")
+	for _, tt := range []struct {
+		flag, address string
+		want          int
+	}{
+		{"", "127.0.0.1:0", 200},
+		{"", "[::1]:0", 200},
+		{"", "0.0.0.0:0", 403},
+		{"", ":0", 403},
+		{"--web.show-processes=auto", ":0", 403},
+		{"--web.show-processes=on", ":0", 200},
+		{"--web.show-processes=off", "127.0.0.1:0", 403},
+	} {
+		t.Run(fmt.Sprint(tt.address, tt.flag), func(t *testing.T) {
+			t.Parallel()
+			args := []string{"--source=procfs", "--config.path", config, "--web.listen-address=" + tt.address}
+			if tt.flag != "" {
+				args = append(args, tt.flag)
+			}
+			r := startListening(t, args...)
+			port := r.URL[strings.LastIndexByte(r.URL, ':'):]
+			r.URL = "http://127.0.0.1" + port
+			if strings.HasPrefix(tt.address, "[::1]") {
+				r.URL = "http://[::1]" + port
+			}
+			eventually(t, "the first walk", func() bool {
+				response, text := r.Get(webui.ProcessesPath + "?group=self")
+				if response.StatusCode != tt.want {
+					t.Fatalf("got status %d, want %d", response.StatusCode, tt.want)
+				}
+				return strings.Contains(text, config) == (tt.want == 200)
+			})
+			if _, groups := r.Get(webui.GroupsPath + "?group=self"); strings.Contains(groups, config) {
+				t.Errorf("got a command line in %s", groups)
+			}
+		})
+	}
+}
