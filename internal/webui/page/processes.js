@@ -1,4 +1,4 @@
-// The processes of the open group: those that run, and those that have ended.
+// The processes of the open group that run, and processes of it that have ended.
 import {change, view} from './view.js';
 import {age, byId, bytes, clock, count, date, element, isZero, table, unknown} from './format.js';
 import {cpu} from './table.js';
