@@ -79,7 +79,8 @@ func TestProcesses(t *testing.T) {
 		t.Errorf("got %+v and %d reads, want no process of another group and 3 reads", second[2], src.read)
 	}
 	p := second[1].Processes[0]
-	if p.User != "<b>alice</b>" || p.Command != "worker --password=*** --name <img onerror=x>" || p.Start.UnixMilli() != tracker.snap.BootTime.UnixMilli()+50 {
+	start := tracker.snap.BootTime.UnixMilli() + 50
+	if p.User != "<b>alice</b>" || p.Command != "worker --password=*** --name <img onerror=x>" || p.Start.UnixMilli() != start {
 		t.Errorf("got %+v, want user, start and a command line without the secret", p)
 	}
 	if long := second[0].Processes[0].Command; len(long) > maxCommand+3 || !strings.HasSuffix(long, "…") {

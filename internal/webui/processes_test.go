@@ -70,6 +70,13 @@ func TestProcessRequests(t *testing.T) {
 	if len(got.Ended) != 2 || got.Ended[0].Code != "3" || !got.Ended[0].Failed {
 		t.Errorf("got %+v, want the exits of the group", got.Ended)
 	}
+	checkQueryLimit(t, s, queries)
+}
+
+// checkQueryLimit checks that there are at most maxQueries queries, and that they end.
+func checkQueryLimit(t *testing.T, s *testRecorder, queries *int) {
+	t.Helper()
+	ctx := context.Background()
 	for i := range maxQueries - 1 {
 		if _, err := s.Processes(ctx, grouping.ProcessQuery{Group: fmt.Sprint(i), Limit: 1}); err != nil {
 			t.Fatal(err)
