@@ -106,6 +106,7 @@ generate:
 	go test ./grouping -run TestGeneratedDocs -update
 	go test ./internal/config -run TestFlagReference -update
 	go test ./internal/cli -run TestTroubleshooting -update
+	go test ./platform/sandbox -run TestDocumentedCalls -update-permissions
 	go test ./test/e2e -run TestPermissions -update-permissions
 	go test ./deploy -run TestContainerProfiles -update-profiles
 

@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -31,7 +32,8 @@ const (
 	modeNone     = "none" // without a sandbox, for comparison
 	modePlain    = "plain"
 	modeLandlock = "landlock"
-	modeKeep     = "keep" // keeps two capabilities
+	modeKeep     = "keep"  // keeps two capabilities
+	modeEvery    = "every" // makes all system calls
 )
 
 func TestMain(m *testing.M) {
@@ -53,7 +55,9 @@ type childReport struct {
 	Unavailable []string
 	Operations  map[string]outcome
 	Status      string // /proc/self/status
-	Dumpable    int    // result of prctl(PR_GET_DUMPABLE), -1 on error
+	OwnsProc    bool   // /proc/self belongs to the user of the process: not so if it is undumpable, except for root
+	Refused     Refusals
+	Calls       map[uintptr]string // result of each system call, see callEverything
 }
 
 // runAsChild enters the sandbox, tries all operations, prints a report and exits.
@@ -61,8 +65,11 @@ func runAsChild(mode string) {
 	dir := os.Getenv("SANDBOX_DIR")
 	operations := make(map[string]func() error)
 	addSyscalls(operations)
+	if mode == modeEvery {
+		callEverything()
+	}
 	if mode == modeNone {
-		printAndExit(childReport{Operations: try(operations), Dumpable: dumpable()})
+		printAndExit(childReport{Operations: try(operations), OwnsProc: ownsProc()})
 	}
 	maps.Copy(operations, otherOperations(dir))
 	started := make(chan int)
@@ -81,16 +88,13 @@ func runAsChild(mode string) {
 	}
 	r.Operations = try(operations)
 	status, _ := os.ReadFile("/proc/self/status")
-	r.Status, r.Dumpable = string(status), dumpable()
+	r.Status, r.OwnsProc, r.Refused = string(status), ownsProc(), Refused()
 	printAndExit(r)
 }
 
-func dumpable() int {
-	n, err := unix.PrctlRetInt(unix.PR_GET_DUMPABLE, 0, 0, 0, 0)
-	if err != nil {
-		return -1
-	}
-	return n
+func ownsProc() bool {
+	var info unix.Stat_t
+	return unix.Stat("/proc/self/status", &info) == nil && int(info.Uid) == os.Geteuid()
 }
 
 func printAndExit(r childReport) {
@@ -157,14 +161,35 @@ func otherOperations(dir string) map[string]func() error {
 		"signal":            func() error { return unix.Kill(os.Getppid(), 0) },
 		"namespace":         func() error { return unix.Unshare(unix.CLONE_NEWUSER) },
 		"mount":             func() error { return unix.Mount("none", dir, "tmpfs", 0, "") },
-		"change user":       func() error { return unix.Setresuid(1, 1, 1) },
+		"change user":       changeUser,
 		"read other memory": func() error { return readMemory(os.Getppid()) },
 		"be dumpable":       func() error { return unix.Prctl(unix.PR_SET_DUMPABLE, 1, 0, 0, 0) },
 		"may read":          open(path, os.O_RDONLY),
 		"may list":          func() error { _, err := os.ReadDir("/proc"); return err },
 		"may accept":        accepted,
+		"may start threads": startThreads,
+		"may signal itself": func() error { return unix.Kill(os.Getpid(), unix.SIGURG) },
 		"may read a limit":  func() error { return unix.Prlimit(os.Getpid(), unix.RLIMIT_NOFILE, nil, new(unix.Rlimit)) },
 	}
+}
+
+// changeUser tries to change the user of one thread. The function of the C library would
+// do so on all threads, also on new threads, which block SIGSYS.
+func changeUser() error {
+	if _, _, errno := unix.Syscall(unix.SYS_SETRESUID, 1, 1, 1); errno != 0 {
+		return errno
+	}
+	return nil
+}
+
+// startThreads starts threads that exit again.
+func startThreads() error {
+	var all sync.WaitGroup
+	for range 20 {
+		all.Go(runtime.LockOSThread) // the thread exits with its goroutine
+	}
+	all.Wait()
+	return nil
 }
 
 func readMemory(pid int) error {
@@ -245,8 +270,11 @@ func checkChild(t *testing.T, mode string, attr *syscall.SysProcAttr) {
 			t.Errorf("%s: got error %s, want permitted %v", operation, got.Err, may)
 		}
 	}
-	if r.Dumpable != 0 {
-		t.Errorf("got dumpable %d, want 0, so that processes of the same user cannot ptrace it", r.Dumpable)
+	if r.OwnsProc && attr != nil {
+		t.Error("got a dumpable process, want that processes of the same user cannot ptrace it")
+	}
+	if denied := uint64(len(deniedSyscalls)); r.Refused.Count < denied {
+		t.Errorf("got %d counted refusals, want at least %d", r.Refused.Count, denied)
 	}
 	const none = "0000000000000000"
 	want := map[string]string{"NoNewPrivs": "1", "Seccomp": "2", "CapEff": none, "CapPrm": none, "CapAmb": none}
@@ -263,7 +291,7 @@ func checkChild(t *testing.T, mode string, attr *syscall.SysProcAttr) {
 
 // TestFilterJumps requires that each jump target is within the filter.
 func TestFilterJumps(t *testing.T) {
-	f := newFilter()
+	f := newFilter(permitted(), unix.SECCOMP_RET_TRAP)
 	for i, step := range f {
 		if target := i + 1 + int(max(step.Jt, step.Jf)); step.Code&0x07 == unix.BPF_JMP && target >= len(f) {
 			t.Errorf("instruction %d: got jump target %d, want below %d", i, target, len(f))

@@ -13,3 +13,5 @@ func activateLayers(Options) Report {
 }
 
 func effective(all []Capability) []Capability { return all }
+
+func countedRefusals() Refusals { return Refusals{} }

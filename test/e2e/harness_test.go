@@ -81,13 +81,14 @@ func eventually(t *testing.T, what string, ok func() bool, got ...func() string)
 
 // An instance is a running exporter.
 type instance struct {
-	URL     string // of the first listener, without a trailing slash
-	PID     int
-	Client  *http.Client
-	t       *testing.T
-	command *exec.Cmd
-	stderr  io.Closer
-	exited  chan struct{}
+	URL      string // of the first listener, without a trailing slash
+	PID      int
+	Client   *http.Client
+	t        *testing.T
+	command  *exec.Cmd
+	stderr   io.Closer
+	attacked bool // the test makes system calls that the sandbox refuses
+	exited   chan struct{}
 
 	mu  sync.Mutex // guards log
 	log []string
@@ -165,6 +166,9 @@ func startCommand(t *testing.T, command *exec.Cmd) *instance {
 		<-r.exited
 		if len(linesWith(r.Log(), "DATA RACE")) > 0 {
 			t.Error("the race detector reported a data race")
+		}
+		if refused := linesWith(r.Log(), "the sandbox refused"); len(refused) > 0 && !r.attacked {
+			t.Errorf("the exporter made a system call that its sandbox refuses: %q", refused)
 		}
 		if t.Failed() {
 			t.Logf("log of the exporter:\n%s", strings.Join(r.Log(), "\n"))

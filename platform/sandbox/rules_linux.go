@@ -1,0 +1,177 @@
+//go:build amd64 || arm64
+
+package sandbox
+
+import (
+	"slices"
+
+	"golang.org/x/sys/unix"
+)
+
+// A rule permits a system call if all checks hold. Rules for the same call are
+// alternatives.
+type rule struct {
+	call   uintptr
+	name   string // as in the manual pages
+	use    string // who needs it
+	checks []check
+}
+
+// The groups of callers, for the documentation.
+const (
+	useFiles   = "reading files and directories"
+	useMetrics = "metrics of the exporter itself"
+	useHTTP    = "HTTP connections"
+	useBPF     = "the source bpf"
+	useMemory  = "memory"
+	useThreads = "threads"
+	useSignals = "signals"
+	useTime    = "clocks and timers"
+	useEvents  = "waiting for sockets and events"
+)
+
+// openFlags are the flags of open(2) that do not change a file.
+const openFlags = unix.O_RDONLY | unix.O_CLOEXEC | unix.O_DIRECTORY | unix.O_LARGEFILE | largeFile | unix.O_NOATIME | unix.O_NOCTTY |
+	unix.O_NOFOLLOW | unix.O_NONBLOCK | unix.O_PATH
+
+// threadFlags are the flags of clone(2) for a thread of the Go runtime. The C
+// library adds some of threadOptions.
+const (
+	threadFlags   = unix.CLONE_VM | unix.CLONE_FS | unix.CLONE_FILES | unix.CLONE_SIGHAND | unix.CLONE_THREAD | unix.CLONE_SYSVSEM
+	threadOptions = unix.CLONE_SETTLS | unix.CLONE_PARENT_SETTID | unix.CLONE_CHILD_SETTID | unix.CLONE_CHILD_CLEARTID | unix.CLONE_DETACHED
+)
+
+// replacedCalls return ENOSYS, because callers fall back to an older call whose
+// arguments the filter can check: those of these calls are in memory.
+var replacedCalls = []uintptr{unix.SYS_CLONE3, unix.SYS_OPENAT2}
+
+// permitted returns the rules of the filter. The calls with the most uses come
+// first. The kernel caches the result for calls without checks since Linux 5.11.
+func permitted() []rule {
+	return slices.Concat(fileRules(), networkRules(), memoryRules(), threadRules(), archRules())
+}
+
+func fileRules() []rule {
+	return []rule{
+		{unix.SYS_OPENAT, "openat", useFiles, []check{only(2, "only flags that do not change files", openFlags)}},
+		{unix.SYS_READ, "read", useFiles, nil},
+		{unix.SYS_CLOSE, "close", useFiles, nil},
+		{unix.SYS_STATX, "statx", useFiles, nil},
+		{sysFstatat, "newfstatat", useFiles, nil},
+		{unix.SYS_FSTAT, "fstat", useFiles, nil},
+		{unix.SYS_FSTATFS, "fstatfs", useFiles, nil},
+		{unix.SYS_PREAD64, "pread64", useFiles, nil},
+		{unix.SYS_READLINKAT, "readlinkat", useFiles, nil},
+		{unix.SYS_GETDENTS64, "getdents64", useFiles, nil},
+		{unix.SYS_FACCESSAT, "faccessat", useFiles, nil},
+		{unix.SYS_FACCESSAT2, "faccessat2", useFiles, nil},
+		{unix.SYS_GETCWD, "getcwd", useFiles, nil},
+		// Descriptors 0 to 2 can be a log file. Its text must not be overwritten.
+		{unix.SYS_LSEEK, "lseek", useFiles, []check{above(0, "not of descriptors 0 to 2", 2)}},
+		{unix.SYS_FCNTL, "fcntl", useFiles, []check{oneOf(1, "F_GETFL, F_GETFD, F_SETFD", unix.F_GETFL, unix.F_GETFD, unix.F_SETFD)}},
+		{unix.SYS_FCNTL, "fcntl", useFiles, []check{
+			above(0, "not of descriptors 0 to 2", 2), oneOf(1, "F_SETFL", unix.F_SETFL),
+			only(2, "only O_NONBLOCK", unix.O_NONBLOCK|unix.O_LARGEFILE|largeFile),
+		}},
+		{unix.SYS_FCNTL, "fcntl", useFiles, []check{
+			above(0, "not of descriptors 0 to 2", 2), oneOf(1, "F_DUPFD_CLOEXEC", unix.F_DUPFD_CLOEXEC),
+		}},
+		{unix.SYS_PRLIMIT64, "prlimit64", useFiles, []check{null(2, "no new limit")}},
+		{unix.SYS_INOTIFY_INIT1, "inotify_init1", useFiles, nil},
+		{unix.SYS_INOTIFY_ADD_WATCH, "inotify_add_watch", useFiles, nil},
+		{unix.SYS_BPF, "bpf", useBPF, []check{oneOf(0, "BPF_ITER_CREATE, BPF_MAP_LOOKUP_ELEM, BPF_MAP_DELETE_ELEM",
+			unix.BPF_ITER_CREATE, unix.BPF_MAP_LOOKUP_ELEM, unix.BPF_MAP_DELETE_ELEM)}},
+		{unix.SYS_CAPGET, "capget", useMetrics, nil},
+		{unix.SYS_GETRUSAGE, "getrusage", useMetrics, nil},
+		{unix.SYS_GETRLIMIT, "getrlimit", useMetrics, nil},
+		{unix.SYS_UNAME, "uname", useMetrics, nil},
+	}
+}
+
+func networkRules() []rule {
+	return []rule{
+		{unix.SYS_WRITE, "write", useHTTP, nil},
+		{unix.SYS_WRITEV, "writev", useHTTP, nil},
+		{unix.SYS_SENDFILE, "sendfile", useHTTP, nil},
+		{unix.SYS_ACCEPT4, "accept4", useHTTP, nil},
+		{unix.SYS_GETSOCKNAME, "getsockname", useHTTP, nil},
+		{unix.SYS_GETPEERNAME, "getpeername", useHTTP, nil},
+		{unix.SYS_SHUTDOWN, "shutdown", useHTTP, nil},
+		{unix.SYS_SETSOCKOPT, "setsockopt", useHTTP, []check{
+			oneOf(1, "SOL_SOCKET", unix.SOL_SOCKET), oneOf(2, "SO_KEEPALIVE, SO_LINGER", unix.SO_KEEPALIVE, unix.SO_LINGER),
+		}},
+		{unix.SYS_SETSOCKOPT, "setsockopt", useHTTP, []check{
+			oneOf(1, "IPPROTO_TCP", unix.IPPROTO_TCP), oneOf(2, "TCP_NODELAY, TCP_KEEPIDLE, TCP_KEEPINTVL, TCP_KEEPCNT",
+				unix.TCP_NODELAY, unix.TCP_KEEPIDLE, unix.TCP_KEEPINTVL, unix.TCP_KEEPCNT),
+		}},
+		{unix.SYS_GETSOCKOPT, "getsockopt", useHTTP, []check{
+			oneOf(1, "SOL_SOCKET", unix.SOL_SOCKET), oneOf(2, "SO_ERROR, SO_TYPE, SO_DOMAIN, SO_PROTOCOL",
+				unix.SO_ERROR, unix.SO_TYPE, unix.SO_DOMAIN, unix.SO_PROTOCOL),
+		}},
+		{unix.SYS_GETSOCKOPT, "getsockopt", useHTTP, []check{
+			oneOf(1, "IPPROTO_TCP", unix.IPPROTO_TCP), oneOf(2, "TCP_INFO", unix.TCP_INFO),
+		}},
+		{unix.SYS_EPOLL_CTL, "epoll_ctl", useEvents, nil},
+		{unix.SYS_EPOLL_PWAIT, "epoll_pwait", useEvents, nil},
+		{unix.SYS_EPOLL_PWAIT2, "epoll_pwait2", useEvents, nil},
+		{unix.SYS_EPOLL_CREATE1, "epoll_create1", useEvents, nil},
+		{unix.SYS_EVENTFD2, "eventfd2", useEvents, nil},
+	}
+}
+
+func memoryRules() []rule {
+	noExec := []check{without(2, "without PROT_EXEC", unix.PROT_EXEC)}
+	return []rule{
+		{unix.SYS_MMAP, "mmap", useMemory, noExec},
+		{unix.SYS_MPROTECT, "mprotect", useMemory, noExec},
+		{unix.SYS_MUNMAP, "munmap", useMemory, nil},
+		{unix.SYS_MADVISE, "madvise", useMemory, nil},
+		{unix.SYS_MINCORE, "mincore", useMemory, nil},
+		{unix.SYS_BRK, "brk", useMemory, nil},
+		{unix.SYS_PRCTL, "prctl", useMemory, []check{oneOf(0, "PR_SET_VMA (name of a mapping)", unix.PR_SET_VMA)}},
+	}
+}
+
+func threadRules() []rule {
+	return []rule{
+		{unix.SYS_CLONE, "clone", useThreads, []check{{
+			argument: 0, mask: ^uint32(threadOptions), values: []uint32{threadFlags}, text: "only flags of threads",
+		}}},
+		{unix.SYS_EXIT, "exit", useThreads, nil},
+		{unix.SYS_EXIT_GROUP, "exit_group", useThreads, nil},
+		{unix.SYS_FUTEX, "futex", useThreads, nil},
+		{unix.SYS_FUTEX_WAITV, "futex_waitv", useThreads, nil},
+		{unix.SYS_SCHED_YIELD, "sched_yield", useThreads, nil},
+		{unix.SYS_SCHED_GETAFFINITY, "sched_getaffinity", useThreads, nil},
+		{unix.SYS_GETTID, "gettid", useThreads, nil},
+		{unix.SYS_GETPID, "getpid", useThreads, nil},
+		{unix.SYS_GETPPID, "getppid", useThreads, nil},
+		{unix.SYS_GETUID, "getuid", useThreads, nil},
+		{unix.SYS_GETEUID, "geteuid", useThreads, nil},
+		{unix.SYS_GETGID, "getgid", useThreads, nil},
+		{unix.SYS_GETEGID, "getegid", useThreads, nil},
+		{unix.SYS_SET_ROBUST_LIST, "set_robust_list", useThreads, nil},
+		{unix.SYS_SET_TID_ADDRESS, "set_tid_address", useThreads, nil},
+		{unix.SYS_RSEQ, "rseq", useThreads, nil},
+		{unix.SYS_MEMBARRIER, "membarrier", useThreads, nil},
+		{unix.SYS_GETCPU, "getcpu", useThreads, nil},
+		{unix.SYS_GETRANDOM, "getrandom", useThreads, nil},
+		{unix.SYS_PRCTL, "prctl", useThreads, []check{oneOf(0, "PR_SET_NAME", unix.PR_SET_NAME)}},
+		{unix.SYS_KILL, "kill", useSignals, []check{ownPID(0)}},
+		{unix.SYS_TGKILL, "tgkill", useSignals, []check{ownPID(0)}},
+		{unix.SYS_RT_SIGACTION, "rt_sigaction", useSignals, nil},
+		{unix.SYS_RT_SIGPROCMASK, "rt_sigprocmask", useSignals, nil},
+		{unix.SYS_RT_SIGRETURN, "rt_sigreturn", useSignals, nil},
+		{unix.SYS_SIGALTSTACK, "sigaltstack", useSignals, nil},
+		{unix.SYS_RESTART_SYSCALL, "restart_syscall", useSignals, nil},
+		{unix.SYS_CLOCK_GETTIME, "clock_gettime", useTime, nil},
+		{unix.SYS_CLOCK_GETRES, "clock_getres", useTime, nil},
+		{unix.SYS_CLOCK_NANOSLEEP, "clock_nanosleep", useTime, nil},
+		{unix.SYS_NANOSLEEP, "nanosleep", useTime, nil},
+		{unix.SYS_GETTIMEOFDAY, "gettimeofday", useTime, nil},
+		{unix.SYS_SETITIMER, "setitimer", useTime, nil},
+		{unix.SYS_TIMER_CREATE, "timer_create", useTime, nil},
+		{unix.SYS_TIMER_SETTIME, "timer_settime", useTime, nil},
+		{unix.SYS_TIMER_DELETE, "timer_delete", useTime, nil},
+	}
+}

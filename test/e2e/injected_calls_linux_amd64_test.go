@@ -1,0 +1,280 @@
+package e2e
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"strings"
+	"syscall"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+// An injector makes system calls in the main thread of an exporter, as an attacker does who runs code
+// in it. It uses ptrace(2), so its goroutine is locked to a thread.
+type injector struct {
+	t     *testing.T
+	pid   int
+	saved unix.PtraceRegs
+}
+
+// newInjector stops the main thread of a process while it waits in the kernel.
+func newInjector(t *testing.T, pid int) *injector {
+	t.Helper()
+	runtime.LockOSThread()
+	in := &injector{t: t, pid: pid}
+	eventually(t, "the main thread to wait in the kernel", func() bool {
+		in.check("attach", unix.PtraceAttach(pid))
+		in.wait()
+		in.check("read registers", unix.PtraceGetRegs(pid, &in.saved))
+		if in.isWaiting() {
+			return true
+		}
+		in.check("detach", unix.PtraceDetach(pid))
+		return false
+	})
+	return in
+}
+
+func (in *injector) check(what string, err error) {
+	in.t.Helper()
+	if err != nil {
+		in.t.Fatalf("%s: %v", what, err)
+	}
+}
+
+// isWaiting reports whether the thread is after a system call, and uses the stack of the main thread,
+// which has room for arguments.
+func (in *injector) isWaiting() bool {
+	var instruction [2]byte
+	_, err := unix.PtracePeekText(in.pid, uintptr(in.saved.Rip-2), instruction[:])
+	in.check("read the instruction", err)
+	maps, err := os.ReadFile(fmt.Sprintf("/proc/%d/maps", in.pid))
+	in.check("read mappings", err)
+	var from, to uint64
+	stack := regexp.MustCompile(`(?m)^(\w+)-(\w+) .*\[stack\]$`).FindSubmatch(maps)
+	if stack == nil {
+		in.t.Fatal("the process has no stack")
+	}
+	_, err = fmt.Sscanf(string(stack[1])+" "+string(stack[2]), "%x %x", &from, &to)
+	in.check("parse mappings", err)
+	return instruction == [2]byte{0x0f, 0x05} && from < in.saved.Rsp && in.saved.Rsp < to
+}
+
+// wait waits until the thread stops, and returns the signal.
+func (in *injector) wait() syscall.Signal {
+	in.t.Helper()
+	var status unix.WaitStatus
+	_, err := unix.Wait4(in.pid, &status, unix.WALL, nil)
+	in.check("wait", err)
+	if !status.Stopped() {
+		in.t.Fatalf("the exporter ended: status %#x", int(status))
+	}
+	return status.StopSignal()
+}
+
+// detach continues the thread where it was.
+func (in *injector) detach() {
+	in.t.Helper()
+	in.call(unix.SYS_GETPPID) // after a refused call, the SIGTRAP of its step is still pending
+	in.check("write registers", unix.PtraceSetRegs(in.pid, &in.saved))
+	in.check("detach", unix.PtraceDetach(in.pid))
+}
+
+// call makes a system call and returns its result, and whether the filter refused it. Arguments are
+// numbers, strings and buffers, whose content it replaces after the call.
+func (in *injector) call(number uint64, args ...any) (result int64, refused bool) {
+	in.t.Helper()
+	scratch := uintptr(in.saved.Rsp) - 64<<10
+	regs := in.saved
+	regs.Rip, regs.Rax, regs.Orig_rax = in.saved.Rip-2, number, ^uint64(0)
+	registers := []*uint64{&regs.Rdi, &regs.Rsi, &regs.Rdx, &regs.R10, &regs.R8, &regs.R9}
+	for _, r := range registers {
+		*r = 0
+	}
+	buffers := make(map[uintptr][]byte)
+	for i, arg := range args {
+		var data []byte
+		switch arg := arg.(type) {
+		case int:
+			*registers[i] = uint64(arg)
+			continue
+		case string:
+			data = append([]byte(arg), 0)
+		case []byte:
+			data = arg
+			buffers[scratch] = arg
+		}
+		_, err := unix.PtracePokeData(in.pid, scratch, data)
+		in.check("write an argument", err)
+		*registers[i] = uint64(scratch)
+		scratch += uintptr(len(data)+15) &^ 15
+	}
+	in.check("write registers", unix.PtraceSetRegs(in.pid, &regs))
+	refused = in.run()
+	in.check("read registers", unix.PtraceGetRegs(in.pid, &regs))
+	for at, buffer := range buffers {
+		_, err := unix.PtracePeekData(in.pid, at, buffer)
+		in.check("read a buffer", err)
+	}
+	return int64(regs.Rax), refused
+}
+
+// run executes the system call, and the signal handler if the filter refused it.
+func (in *injector) run() (refused bool) {
+	in.t.Helper()
+	for {
+		in.check("step", unix.PtraceSingleStep(in.pid))
+		if sig := in.wait(); sig == unix.SIGSYS {
+			in.check("deliver SIGSYS", unix.PtraceSyscall(in.pid, int(sig)))
+			in.wait() // at the start of rt_sigreturn(2)
+			in.check("return", unix.PtraceSyscall(in.pid, 0))
+			in.wait()
+			return true
+		}
+		var regs unix.PtraceRegs
+		in.check("read registers", unix.PtraceGetRegs(in.pid, &regs))
+		if regs.Rip == in.saved.Rip { // else another signal or an earlier step stopped the thread before the call
+			return false
+		}
+	}
+}
+
+// An attack is a system call that the sandbox must refuse.
+type attack struct {
+	name   string
+	number uint64
+	args   []any
+}
+
+// attacksOn returns attempts to signal, to influence or to read the memory of a process, to change
+// files, to execute code, to communicate and to outlive the exporter. A socket of the exporter is fd.
+func attacksOn(victim, fd int, file string) []attack {
+	invalid := -1
+	return []attack{
+		{"kill", unix.SYS_KILL, []any{victim, 9}},
+		{"kill a process group", unix.SYS_KILL, []any{-victim, 9}},
+		{"tgkill", unix.SYS_TGKILL, []any{victim, victim, 9}},
+		{"tkill", unix.SYS_TKILL, []any{victim, 9}},
+		{"F_SETOWN", unix.SYS_FCNTL, []any{fd, unix.F_SETOWN, victim}},
+		{"F_SETSIG", unix.SYS_FCNTL, []any{fd, unix.F_SETSIG, 9}},
+		{"O_ASYNC", unix.SYS_FCNTL, []any{fd, unix.F_SETFL, unix.O_RDWR | unix.O_NONBLOCK | unix.O_ASYNC}},
+		{"FIOSETOWN", unix.SYS_IOCTL, []any{fd, 0x8901, pidBytes(victim)}},
+		{"SIOCSPGRP", unix.SYS_IOCTL, []any{fd, 0x8902, pidBytes(victim)}},
+		{"pidfd_open", unix.SYS_PIDFD_OPEN, []any{victim, 0}},
+		{"ptrace", unix.SYS_PTRACE, []any{unix.PTRACE_SEIZE, victim}},
+		{"process_vm_readv", unix.SYS_PROCESS_VM_READV, []any{victim}},
+		{"setpriority", unix.SYS_SETPRIORITY, []any{0, victim, 19}},
+		{"sched_setaffinity", unix.SYS_SCHED_SETAFFINITY, []any{victim, 8, make([]byte, 8)}},
+		{"prlimit64", unix.SYS_PRLIMIT64, []any{victim, unix.RLIMIT_CPU, make([]byte, 16)}},
+		{"ioprio_set", unix.SYS_IOPRIO_SET, []any{1, victim, 0}},
+		{"move_pages", unix.SYS_MOVE_PAGES, []any{victim}},
+		{"open for writing", unix.SYS_OPENAT, []any{unix.AT_FDCWD, file, unix.O_WRONLY}},
+		{"open read-write", unix.SYS_OPENAT, []any{unix.AT_FDCWD, file, unix.O_RDWR}},
+		{"open and truncate", unix.SYS_OPENAT, []any{unix.AT_FDCWD, file, unix.O_TRUNC}},
+		{"create", unix.SYS_OPENAT, []any{unix.AT_FDCWD, file + "2", unix.O_CREAT, 0o600}},
+		{"temporary file", unix.SYS_OPENAT, []any{unix.AT_FDCWD, filepath.Dir(file), unix.O_TMPFILE | unix.O_RDWR, 0o600}},
+		{"open(2)", unix.SYS_OPEN, []any{file, unix.O_WRONLY}},
+		{"unlink", unix.SYS_UNLINK, []any{file}},
+		{"pwrite64", unix.SYS_PWRITE64, []any{2, "x", 1}},
+		{"seek in the log", unix.SYS_LSEEK, []any{2, 0, 0}},
+		{"replace standard error", unix.SYS_DUP3, []any{fd, 2}},
+		{"memfd_create", unix.SYS_MEMFD_CREATE, []any{"x"}},
+		{"execve", unix.SYS_EXECVE, []any{"/bin/true"}},
+		{"executable memory", unix.SYS_MMAP, []any{0, 4096, unix.PROT_READ | unix.PROT_EXEC, unix.MAP_PRIVATE | unix.MAP_ANONYMOUS, invalid}},
+		{"fork", unix.SYS_FORK, nil},
+		{"vfork", unix.SYS_VFORK, nil},
+		{"clone", unix.SYS_CLONE, []any{int(unix.SIGCHLD)}},
+		{"thread without its signal handlers", unix.SYS_CLONE, []any{unix.CLONE_VM | unix.CLONE_FILES | int(unix.SIGCHLD)}},
+		{"setsid", unix.SYS_SETSID, nil},
+		{"socket", unix.SYS_SOCKET, []any{unix.AF_INET, unix.SOCK_STREAM, 0}},
+		{"socketpair", unix.SYS_SOCKETPAIR, []any{unix.AF_UNIX, unix.SOCK_STREAM, 0, make([]byte, 8)}},
+		{"connect", unix.SYS_CONNECT, []any{fd, make([]byte, 16), 16}},
+		{"bind", unix.SYS_BIND, []any{fd, make([]byte, 16), 16}},
+		{"sendto", unix.SYS_SENDTO, []any{fd, "x", 1, 0, make([]byte, 16), 16}},
+		{"shmget", unix.SYS_SHMGET, []any{0x7e57, 4096, unix.IPC_CREAT | 0o666}},
+		{"msgget", unix.SYS_MSGGET, []any{0x7e57, unix.IPC_CREAT | 0o666}},
+		{"mq_open", unix.SYS_MQ_OPEN, []any{"exporter", unix.O_CREAT | unix.O_RDWR, 0o666}},
+		{"keyctl", unix.SYS_KEYCTL, []any{0, invalid}},
+		{"io_uring_setup", unix.SYS_IO_URING_SETUP, []any{8, make([]byte, 120)}},
+		{"perf_event_open", unix.SYS_PERF_EVENT_OPEN, []any{make([]byte, 120), victim, invalid, invalid}},
+		{"load a BPF program", unix.SYS_BPF, []any{unix.BPF_PROG_LOAD, make([]byte, 120), 120}},
+		{"unshare", unix.SYS_UNSHARE, []any{unix.CLONE_NEWUSER}},
+		{"chroot", unix.SYS_CHROOT, []any{"/"}},
+		{"setuid", unix.SYS_SETUID, []any{1}},
+		{"death signal", unix.SYS_PRCTL, []any{unix.PR_SET_PDEATHSIG, 9}},
+		{"dumpable", unix.SYS_PRCTL, []any{unix.PR_SET_DUMPABLE, 1}},
+	}
+}
+
+// TestAttacksFromInside makes system calls inside a running exporter. It refuses and counts them, and
+// continues.
+func TestAttacksFromInside(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Skip("requires root: traces a process that is not dumpable")
+	}
+	for _, source := range []string{"procfs", "bpf"} {
+		t.Run(source, func(t *testing.T) {
+			victim := exec.Command("sleep", "1000")
+			if err := victim.Start(); err != nil {
+				t.Fatal(err)
+			}
+			defer func() { _ = victim.Process.Kill(); _ = victim.Wait() }()
+			file := writeFile(t, "file", "unchanged")
+			r := startSource(t, source)
+			r.Scrape()
+			r.attacked = true
+			attacks := attacksOn(victim.Process.Pid, socketOf(t, r.PID), file)
+			in := newInjector(t, r.PID)
+			for _, a := range attacks {
+				if result, refused := in.call(a.number, a.args...); !refused || result != -int64(unix.EPERM) {
+					t.Errorf("%s: got result %d, refused %v, want %d, refused", a.name, result, refused, -int64(unix.EPERM))
+				}
+			}
+			in.detach()
+			if text, err := os.ReadFile(file); err != nil || !bytes.Equal(text, []byte("unchanged")) {
+				t.Errorf("got %q, error %v, want an unchanged file", text, err)
+			}
+			if err := victim.Process.Signal(syscall.Signal(0)); err != nil {
+				t.Errorf("the other process has ended: %v", err)
+			}
+			want := fmt.Sprintf("namedprocess_exporter_refused_system_calls_total %d\n", len(attacks))
+			if text := r.Scrape(); !strings.Contains(text, want) {
+				t.Errorf("got no %q", want)
+			}
+			r.waitForLog("the sandbox refused a system call", fmt.Sprintf("number=%d", attacks[len(attacks)-1].number))
+			if status := r.Stop(); status != 0 {
+				t.Errorf("got exit status %d, want 0", status)
+			}
+		})
+	}
+}
+
+// socketOf returns a descriptor of a socket of a process.
+func socketOf(t *testing.T, pid int) int {
+	t.Helper()
+	dir := fmt.Sprintf("/proc/%d/fd", pid)
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		target, _ := os.Readlink(filepath.Join(dir, e.Name()))
+		var fd int
+		if _, err := fmt.Sscan(e.Name(), &fd); err == nil && strings.HasPrefix(target, "socket:") {
+			return fd
+		}
+	}
+	t.Fatal("the process has no socket")
+	return 0
+}
+
+// pidBytes returns the memory of a pid_t.
+func pidBytes(pid int) []byte {
+	return []byte{byte(pid), byte(pid >> 8), byte(pid >> 16), byte(pid >> 24)}
+}
