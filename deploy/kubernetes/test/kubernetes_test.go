@@ -93,7 +93,7 @@ func decode(t *testing.T, manifests string) []any {
 		types := map[string]any{
 			"DaemonSet": new(appsv1.DaemonSet), "ConfigMap": new(corev1.ConfigMap), "Service": new(corev1.Service),
 			"ServiceAccount": new(corev1.ServiceAccount), "Namespace": new(corev1.Namespace), "NetworkPolicy": new(networkingv1.NetworkPolicy),
-			"PodMonitor": new(monitoringv1.PodMonitor), "ServiceMonitor": new(monitoringv1.ServiceMonitor),
+			"PodMonitor": new(monitoringv1.PodMonitor), "ServiceMonitor": new(monitoringv1.ServiceMonitor), "PrometheusRule": new(monitoringv1.PrometheusRule),
 		}
 		object := types[kind.Kind]
 		switch {
@@ -141,21 +141,6 @@ func TestSchemaErrors(t *testing.T) {
 		if err := exec.Command(helm, "template", "x", chart, "--set", value).Run(); err == nil {
 			t.Errorf("%s: got no error, want one", value)
 		}
-	}
-}
-
-// TestPredecessorValues renders values for the chart of the predecessor, and checks
-// that the manifests contain them.
-func TestPredecessorValues(t *testing.T) {
-	text := render(t, "-f", chart+"/ci/predecessor-values.yaml")
-	pod := daemonSet(t, text).Spec.Template.Spec
-	c := pod.Containers[0]
-	if c.Image != "ncabatoff/process-exporter:0.8.4" || c.Ports[0].ContainerPort != 9100 ||
-		!slices.Contains(c.Args, "-procfs=/host/proc") || len(c.VolumeMounts) != 2 {
-		t.Errorf("got container %+v, want image, port, arguments and volumes of the values", c)
-	}
-	if !strings.Contains(text, "name: process-exporter-config\n") {
-		t.Errorf("got no ConfigMap process-exporter-config, want one:\n%s", text)
 	}
 }
 
