@@ -66,7 +66,7 @@ func scrapeMetrics() []exporterMetric {
 			collect: single(func(w *walk) float64 { return w.took.Seconds() })},
 		{name: exporterNamespace + "source_info", kind: gauge, labels: []string{"source"},
 			help:    "Source of process data in use: bpf or procfs.",
-			collect: func(w *walk, put emit) { put(1, labelValues{w.health.Source}, 0) }},
+			collect: func(w *walk, put emit) { put(1, labelValues{string(w.health.Kind)}, 0) }},
 	}
 }
 
@@ -135,6 +135,6 @@ func collectCounterDecreases(w *walk, put emit) {
 
 func collectRules(w *walk, put emit) {
 	for _, r := range w.coverage.Rules {
-		put(float64(r.Procs), labelValues{strconv.Itoa(r.Position), grouping.ValidLabel(r.Template)}, 0)
+		put(float64(r.Procs), labelValues{strconv.Itoa(r.Position), grouping.LabelValue(r.Template)}, 0)
 	}
 }

@@ -226,7 +226,7 @@ func groupChangesFamily() family {
 
 // topFamilies returns the gauges of single processes.
 func topFamilies() []family {
-	top := func(name, help string, members func(*grouping.Group) []grouping.Member) family {
+	top := func(name, help string, members func(*grouping.Group) []grouping.TopProcess) family {
 		return family{name: "namedprocess_process_" + name, kind: gauge, labels: []string{"pid", "comm"}, help: help, note: onlyTop,
 			collect: func(g *grouping.Group, put emit) {
 				for _, m := range members(g) {
@@ -236,9 +236,9 @@ func topFamilies() []family {
 	}
 	return []family{
 		top("cpu_usage_ratio", "CPU usage of one process since the previous scrape, where 1 is one core.",
-			func(g *grouping.Group) []grouping.Member { return g.TopCPU }),
+			func(g *grouping.Group) []grouping.TopProcess { return g.TopCPU }),
 		top("resident_memory_bytes", "Resident memory of one process in bytes, including shared pages (VmRSS of /proc/PID/status).",
-			func(g *grouping.Group) []grouping.Member { return g.TopRSS }),
+			func(g *grouping.Group) []grouping.TopProcess { return g.TopRSS }),
 	}
 }
 

@@ -83,14 +83,14 @@ func TestText(t *testing.T) {
 		Name: special, ExitsKnown: true, Known: math.MaxUint16, Counted: math.MaxUint16, Procs: 999_999, Counters: usage,
 		WorstFDRatio: 1. / 3, SmapsAge: math.NaN(), OldestStart: 1_700_000_000,
 		Threads:    []grouping.ThreadName{{Name: special, Counters: usage, Counted: math.MaxUint16}},
-		WChans:     []grouping.WChan{{Name: special, Count: 3}},
+		WChans:     []grouping.WChanCount{{Name: special, Count: 3}},
 		Exits:      []grouping.ExitCount{{Reason: "killed", Code: "SIGKILL", Count: 2, Matched: 1}},
 		Unreadable: []grouping.UnreadableField{{Field: platform.FieldIO, Procs: 1}},
 	}}
 	check("special values and characters")
 	walk.labels, walk.groups[0].Labels = []string{"aa", "zz"}, []string{"", special}
 	walk.groups[0].Expect = &grouping.Expect{Min: 1, Max: 2}
-	walk.groups[0].TopCPU = []grouping.Member{{PID: 7, Comm: special, Value: 0.5}}
+	walk.groups[0].TopCPU = []grouping.TopProcess{{PID: 7, Comm: special, Value: 0.5}}
 	check("labels of rules")
 	walk.groups = nil
 	check("no groups")
@@ -149,7 +149,7 @@ func TestOpenMetricsText(t *testing.T) {
 		Name: special, Labels: []string{"", special}, ExitsKnown: true, Known: math.MaxUint16, Counted: math.MaxUint16, Procs: 999_999,
 		Counters: usage, CountersStart: 1_700_000_000_007, WorstFDRatio: 1. / 3, SmapsAge: math.NaN(), OldestStart: 1_700_000_000,
 		Threads: []grouping.ThreadName{{Name: special, Counters: usage, Counted: math.MaxUint16, CountersStart: 1_700_000_001_070}},
-		WChans:  []grouping.WChan{{Name: special, Count: 3}},
+		WChans:  []grouping.WChanCount{{Name: special, Count: 3}},
 		Exits: []grouping.ExitCount{{
 			Reason: "killed", Code: "SIGKILL", Count: 2, Matched: 1, CountStart: 1_700_000_002_700, MatchedStart: 1_700_000_003_000,
 		}},
@@ -227,7 +227,7 @@ func TestTextAllocations(t *testing.T) {
 			walk.groups = append(walk.groups, grouping.Group{
 				Name: strconv.Itoa(i), ExitsKnown: true, Known: math.MaxUint16, Counted: math.MaxUint16, Procs: 1,
 				Threads: []grouping.ThreadName{{Name: "a", Counted: math.MaxUint16}, {Name: "b", Counted: math.MaxUint16}},
-				WChans:  []grouping.WChan{{Name: "do_poll", Count: 3}},
+				WChans:  []grouping.WChanCount{{Name: "do_poll", Count: 3}},
 				Exits:   []grouping.ExitCount{{Reason: "exited", Code: "0", Count: 1, Matched: 1}},
 			})
 		}

@@ -148,11 +148,11 @@ func (c *Collector) logChanges(w *walk) {
 		c.log.Warn("the BPF programs do not report processes that /proc lists; use --source=procfs to include them",
 			"processes", w.health.Unreported)
 	}
-	if before := c.last.health.Source; before != "" && before != w.health.Source {
+	if before := c.last.health.Kind; before != "" && before != w.health.Kind {
 		if _, reason := c.tracker.Kind(); reason != nil {
-			c.log.Warn("switched process source", "source", w.health.Source, "reason", reason)
+			c.log.Warn("switched process source", "source", w.health.Kind, "reason", reason)
 		} else {
-			c.log.Info("switched process source", "source", w.health.Source)
+			c.log.Info("switched process source", "source", w.health.Kind)
 		}
 	}
 	if c.last.health.GroupLimitHits == 0 && w.health.GroupLimitHits > 0 {

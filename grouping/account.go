@@ -19,11 +19,11 @@ func (t *Tracker) account() {
 		default:
 			accounted = 0
 		}
-		if r.identity != identityMissing {
+		if r.identity != identityDue {
 			r.executed = false
 		}
 		if r.decreased|r.decreasedBefore != 0 {
-			t.health.CounterDecreases.note(r, s, readCounters(accounted))
+			t.health.CounterDecreases.note(r, s, counterKinds(accounted))
 		}
 	}
 }

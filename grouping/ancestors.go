@@ -29,7 +29,7 @@ func (t *Tracker) groupedAncestor(s *platform.Sample) (ancestor *record, provisi
 		if r == nil {
 			return nil, provisional
 		}
-		if r.state != statePending && r.identity == identityMissing {
+		if r.state != statePending && r.identity == identityDue {
 			provisional = true
 		}
 		switch r.state {
@@ -38,7 +38,7 @@ func (t *Tracker) groupedAncestor(s *platform.Sample) (ancestor *record, provisi
 				return nil, provisional
 			}
 			return r, provisional
-		case stateIgnored:
+		case stateExcluded:
 			return nil, provisional
 		}
 		s = parent
@@ -62,7 +62,7 @@ func (t *Tracker) joinAncestor(r *record, s *platform.Sample) {
 			t.exclude(r, s, nil)
 		}
 		if provisional {
-			r.identity = identityMissing
+			r.identity = identityDue
 			if r.state == stateInherited {
 				r.state = stateProvisional
 			}

@@ -14,10 +14,10 @@ import (
 // A candidate is a process that rules are matched against. It caches values that are
 // derived from the identity of the process.
 type candidate struct {
-	id       *platform.Identity
-	captures captureMode
-	matches  map[string]string       // captures of the rule that is being tried, nil if there are none
-	read     platform.IdentityFields // fields whose text was compared
+	id           *platform.Identity
+	captures     captureMode
+	capturedText map[string]string       // captures of the rule that is being tried, nil if there are none
+	read         platform.IdentityFields // fields whose text was compared
 
 	line   string // the command line, joined
 	joined bool   // line is set
@@ -115,21 +115,21 @@ func (c *candidate) find(x *expression.Expression, value string) bool {
 // The whole match and the groups without a name share the key "". The predecessor
 // does the same, and {{.Matches}} prints the map.
 func (c *candidate) capture(names, groups []string) {
-	if c.matches == nil {
-		c.matches = make(map[string]string)
+	if c.capturedText == nil {
+		c.capturedText = make(map[string]string)
 	}
 	for i, name := range names {
-		c.matches[name] = groups[i]
+		c.capturedText[name] = groups[i]
 	}
 }
 
 // redactedMatches returns the captures without secrets.
 func (c *candidate) redactedMatches() map[string]string {
-	if c.matches == nil {
+	if c.capturedText == nil {
 		return nil
 	}
-	redacted := make(map[string]string, len(c.matches))
-	for name, value := range c.matches {
+	redacted := make(map[string]string, len(c.capturedText))
+	for name, value := range c.capturedText {
 		redacted[name] = redact.Secrets(value)
 	}
 	return redacted

@@ -124,7 +124,7 @@ func (c *Config) Match(id *platform.Identity) Match {
 	p := candidate{id: id}
 	for _, r := range c.rules {
 		if r.match(&p) {
-			return r.assign(&p, len(c.labels))
+			return r.result(&p, len(c.labels))
 		}
 	}
 	return Match{Fields: p.read}

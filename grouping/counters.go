@@ -107,8 +107,8 @@ type CounterDecreases struct {
 	CPU, Faults, IO, Switches uint64
 }
 
-// readCounters returns the kinds of counters that a sample has.
-func readCounters(have platform.Fields) (kinds counterSet) {
+// counterKinds returns the kinds of counters that a sample has.
+func counterKinds(have platform.Fields) (kinds counterSet) {
 	if have&platform.FieldStat != 0 {
 		kinds |= cpuCounters | faultCounters
 	}

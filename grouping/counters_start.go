@@ -56,7 +56,7 @@ func unixMillis(snap *platform.Snapshot, ticks uint64) int64 {
 
 // walkBefore returns the time of the walk before, in ticks after boot, or that of this walk
 // if there is none.
-func (t *Tracker) walkBefore() uint64 { return t.lastWalk.now - t.lastWalk.elapsed }
+func (t *Tracker) walkBefore() uint64 { return t.thisWalk.now - t.thisWalk.elapsed }
 
 // countsFrom returns the time, in ticks after boot, from which the usage of a process
 // counts in the group that it joins now.
@@ -67,7 +67,7 @@ func (t *Tracker) countsFrom(r *record) uint64 {
 	case r.countFromStart:
 		return r.id.Start
 	}
-	return t.lastWalk.now
+	return t.thisWalk.now
 }
 
 // threadCountsFrom returns the time, in ticks after boot, from which the usage of a thread
@@ -81,5 +81,5 @@ func (t *Tracker) threadCountsFrom(r *record, n *task) uint64 {
 	case n.countFromStart:
 		return r.id.Start
 	}
-	return t.lastWalk.now
+	return t.thisWalk.now
 }

@@ -44,16 +44,21 @@ type awaitedExit struct {
 	at uint64 // ticks after boot of the walk that missed it
 }
 
-// exitEventTimeout is the time in seconds after which a missing exit event is
+// awaitedExitTimeout is the time in seconds after which a missing exit event is
 // dropped. The kernel releases a process when the last reference to it is dropped,
 // mostly at once. Some events are lost, because the ring buffer is full.
-const exitEventTimeout = 60
+const awaitedExitTimeout = 60
 
-// awaitExit keeps the record of a process that is gone until its exit event. The source bpf
-// also reports exits in and after walks in which it reads /proc. Without exit events
-// (source procfs) the usage since the last walk is lost.
-func (t *Tracker) awaitExit(r *record) {
-	if t.lastWalk.reader == readerProc && t.src.ExitsReady() == nil || r.kernelThread {
+// reportsExits reports whether the source reports exits. The source bpf also does so in
+// walks in which it reads /proc.
+func (t *Tracker) reportsExits() bool {
+	return t.snap.Kind == platform.KindBPF || t.src.ExitsReady() != nil
+}
+
+// keepUntilExit keeps the record of a process that is gone until its exit event. Without
+// exit events (source procfs) the usage since the last walk is lost.
+func (t *Tracker) keepUntilExit(r *record) {
+	if !t.reportsExits() || r.kernelThread {
 		return
 	}
 	key := withoutSerial(r.id)
@@ -74,7 +79,7 @@ func withoutSerial(id platform.ID) platform.ID {
 // since the walk before to its group. Such a process may have started after that
 // walk.
 func (t *Tracker) accountExits() {
-	t.health.Source, t.health.LostExitEvents = t.snap.Source, t.snap.LostExitEvents
+	t.health.Kind, t.health.LostExitEvents = t.snap.Kind, t.snap.LostExitEvents
 	if len(t.snap.Exits) > 0 {
 		t.identifyExits()
 		for i := range t.exited {
@@ -84,7 +89,7 @@ func (t *Tracker) accountExits() {
 		clear(t.exitIndex)
 	}
 	for id, p := range t.awaitedExits {
-		if t.snap.Now-p.at > exitEventTimeout*t.snap.TicksPerSecond {
+		if t.snap.Now-p.at > awaitedExitTimeout*t.snap.TicksPerSecond {
 			t.droppedStart = max(t.droppedStart, id.Start)
 			delete(t.awaitedExits, id)
 		}
@@ -115,18 +120,18 @@ func (t *Tracker) identifyExits() {
 // takeRecord returns the record of an exited process, or a new record if no
 // walk has seen the process.
 func (t *Tracker) takeRecord(e *platform.Exit) record {
-	if r, ok := t.takeAwaited(e.ID, readerBPF); ok {
+	if r, ok := t.takeAwaited(e.ID, platform.KindBPF); ok {
 		return r
 	}
-	return record{id: e.ID, countFromStart: t.startedUnseen(&e.Sample), reader: readerBPF}
+	return record{id: e.ID, countFromStart: t.startedUnseen(&e.Sample), kind: platform.KindBPF}
 }
 
-// takeAwaited removes the record of a process from awaitedExits. by is the reader of the ID.
+// takeAwaited removes the record of a process from awaitedExits. kind is what read the ID.
 // The group of the record may have been removed since, because it was empty.
-func (t *Tracker) takeAwaited(id platform.ID, by reader) (record, bool) {
+func (t *Tracker) takeAwaited(id platform.ID, kind platform.Kind) (record, bool) {
 	key := withoutSerial(id)
 	p, ok := t.awaitedExits[key]
-	if ok && !p.hasID(id, by) {
+	if ok && !p.hasID(id, kind) {
 		key = id
 		p, ok = t.awaitedExits[key]
 	}
@@ -136,7 +141,7 @@ func (t *Tracker) takeAwaited(id platform.ID, by reader) (record, bool) {
 	delete(t.awaitedExits, key)
 	if r := &p.record; r.group != nil && t.groups[r.group.key] != r.group {
 		r.leaveGroup()
-		r.identity = identityMissing
+		r.identity = identityDue
 	}
 	return p.record, true
 }
@@ -146,11 +151,11 @@ func (t *Tracker) takeAwaited(id platform.ID, by reader) (record, bool) {
 func (t *Tracker) identifyExit(r *record, e *platform.Exit) {
 	if e.Comm == "" { // only the counters are known
 		if r.group == nil {
-			r.state = stateIgnored
+			r.state = stateExcluded
 		}
 		return
 	}
-	if r.reader == readerBPF && r.execID != 0 && r.execID != e.ExecID {
+	if r.kind == platform.KindBPF && r.execID != 0 && r.execID != e.ExecID {
 		r.executed = true
 	}
 	if r.identity == identityCurrent && !r.executed && r.comm == e.Comm {

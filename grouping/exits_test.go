@@ -94,6 +94,6 @@ func TestExitEventTimeout(t *testing.T) {
 		}
 	}
 	if n := len(tr.awaitedExits); n != 0 {
-		t.Errorf("got %d awaited exits after %d seconds, want 0", n, exitEventTimeout)
+		t.Errorf("got %d awaited exits after %d seconds, want 0", n, awaitedExitTimeout)
 	}
 }

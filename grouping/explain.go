@@ -108,7 +108,7 @@ func (t *Tracker) lineage(i int) (lineage []Ancestor) {
 		if r, s = t.parent(s); r == nil {
 			break
 		}
-		a := Ancestor{PID: s.PID, Comm: s.Comm, Grouped: r.group != nil, Ignored: r.state == stateIgnored && r.rule != nil}
+		a := Ancestor{PID: s.PID, Comm: s.Comm, Grouped: r.group != nil, Ignored: r.state == stateExcluded && r.rule != nil}
 		if a.Grouped {
 			a.Group, a.AcceptsChildren = r.group.name, r.rule.children.or(t.opts.Children)
 		}
@@ -140,9 +140,9 @@ func (r *Rule) try(id *platform.Identity, m Matcher) Trial {
 		return trial
 	}
 	if trial.Matched {
-		trial.Captures = maps.Clone(c.matches)
+		trial.Captures = maps.Clone(c.capturedText)
 		delete(trial.Captures, "")
-		trial.Group = r.assign(&c, len(m.LabelNames())).Group
+		trial.Group = r.result(&c, len(m.LabelNames())).Group
 	}
 	return trial
 }

@@ -58,6 +58,11 @@ func TestFallbackWalk(t *testing.T) {
 				if groups, err = tr.Update(t.Context()); err != nil {
 					t.Fatal(err)
 				}
+				for i := range groups {
+					if !groups[i].ExitsKnown {
+						t.Errorf("group %s: got no exits, want those that the source has reported", groups[i].Name)
+					}
+				}
 			}
 			if len(groups) != 1 || groups[0].UserNanos != 3e9 || groups[0].WriteBytes != 3000 || groups[0].Exits[0].Count != 1 {
 				t.Errorf("got %s, want 3s 3000B and one exit", usageOf(groups))

@@ -31,7 +31,7 @@ type Group struct {
 
 	GroupChanges uint64 // processes that joined from another group, or from none
 
-	TopCPU, TopRSS []Member // processes with the highest usage, if the rule has top
+	TopCPU, TopRSS []TopProcess // processes with the highest usage, if the rule has top
 
 	Counters
 	Counted platform.Fields // fields of Counters that were ever read
@@ -65,13 +65,13 @@ type Group struct {
 	NumThreads    int
 	States        [NumStates]int // threads by state
 
-	WChans     []WChan           // threads by the kernel function in which they sleep
+	WChans     []WChanCount      // threads by the kernel function in which they sleep
 	Threads    []ThreadName      // threads by name, of processes with at least two
 	Unreadable []UnreadableField // processes of which a field could not be read
 }
 
-// A WChan counts the threads that sleep in one kernel function.
-type WChan struct {
+// A WChanCount counts the threads that sleep in one kernel function.
+type WChanCount struct {
 	Name  string
 	Count int
 }

@@ -10,10 +10,10 @@ const maxThreadNames = 1000
 // every group that replaces another.
 const idleGroupTTL = 24 * 60 * 60
 
-// cardinalityLimits counts groups and thread names. Local users choose the names of
+// cardinality counts groups and thread names. Local users choose the names of
 // processes and threads, and each name costs memory in the exporter and series in
 // Prometheus.
-type cardinalityLimits struct {
+type cardinality struct {
 	byRule      map[*Rule]int // groups by the rule that created them
 	groups      int           // groups that are not permanent, without OtherName
 	threadNames int           // in all groups

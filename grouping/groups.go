@@ -4,7 +4,7 @@ package grouping
 // keep their counters.
 func (t *Tracker) useMatcher(m Matcher) {
 	labels := m.LabelNames()
-	t.relabel(labels)
+	t.setLabelNames(labels)
 	t.matcher, t.identityFields, t.labels = m, m.Needs(), labels
 	t.inherits, t.budget.unlimited = t.opts.Children, true
 	t.matches.setRules(m.Rules())

@@ -52,7 +52,7 @@ func (t *Tracker) detectChange(r *record, s *platform.Sample) {
 		changed = true
 	}
 	if changed && r.identity == identityCurrent && !t.recheckExpired(r, s) {
-		r.identity = identityMissing
+		r.identity = identityDue
 	}
 }
 
@@ -77,7 +77,7 @@ func (t *Tracker) recheckExpired(r *record, s *platform.Sample) bool {
 // isRechecked reports whether an unmatched process is identified again without a
 // sign of a change.
 func (t *Tracker) isRechecked(r *record, s *platform.Sample) bool {
-	return r.state == stateUnmatched && t.rechecks(s)
+	return r.state == stateUndecided && t.rechecks(s)
 }
 
 // rechecks reports whether a process is identified at every update as long as it
@@ -172,8 +172,8 @@ func (t *Tracker) exclude(r *record, s *platform.Sample, rule *Rule) {
 	if r.group != nil {
 		r.leaveGroup()
 	}
-	r.rule, r.state = rule, stateIgnored
+	r.rule, r.state = rule, stateExcluded
 	if rule == nil && t.rechecks(s) {
-		r.state = stateUnmatched
+		r.state = stateUndecided
 	}
 }

@@ -88,7 +88,7 @@ func (t *Tracker) postpone(r *record, resume *int) {
 	if *resume == 0 {
 		*resume = r.id.PID
 	}
-	if r.identity == identityMissing {
+	if r.identity == identityDue {
 		t.health.Unidentified++
 	}
 }

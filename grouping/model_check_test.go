@@ -146,7 +146,7 @@ func (m *model) checkGauges(groups []Group) error {
 func (m *model) checkTop(g *Group, want []uint64) error {
 	slices.Sort(want)
 	slices.Reverse(want)
-	if m.ledger.lastWalk.elapsed == 0 {
+	if m.ledger.thisWalk.elapsed == 0 {
 		want = nil
 	}
 	want = want[:min(2, len(want))]
@@ -154,7 +154,7 @@ func (m *model) checkTop(g *Group, want []uint64) error {
 		return fmt.Errorf("group %s: got the processes %+v with the most CPU time, want %d", g.Name, g.TopCPU, len(want))
 	}
 	for i, nanos := range want {
-		value := float64(nanos) / 1e9 / (float64(m.ledger.lastWalk.elapsed) / modelHertz)
+		value := float64(nanos) / 1e9 / (float64(m.ledger.thisWalk.elapsed) / modelHertz)
 		if g.TopCPU[i].Value != value {
 			return fmt.Errorf("group %s: got %+v, want the value %v", g.Name, g.TopCPU[i], value)
 		}
@@ -170,7 +170,7 @@ func (m *model) checkState() error {
 		return fmt.Errorf("got %d records of %d samples, %d exits left", len(t.records), len(t.snap.Samples), len(t.exitIndex))
 	}
 	for id, p := range t.awaitedExits {
-		if t.snap.Now-p.at > exitEventTimeout*modelHertz {
+		if t.snap.Now-p.at > awaitedExitTimeout*modelHertz {
 			return fmt.Errorf("process %v is still waiting for its exit event after %d ticks", id, t.snap.Now-p.at)
 		}
 	}

@@ -142,7 +142,7 @@ func (l *modelLedger) hasGroup(name string) bool {
 func (l *modelLedger) observeSample(p *modelProcess, r *record, s *platform.Sample) {
 	pl := &p.ledger
 	if !pl.seen {
-		pl.seen, pl.fromStart, pl.bpf = true, l.lastWalk.number > 1 && p.Start >= l.began && p.Start > l.droppedStart, !l.src.procfs
+		pl.seen, pl.fromStart, pl.bpf = true, l.thisWalk.number > 1 && p.Start >= l.began && p.Start > l.droppedStart, !l.src.procfs
 	}
 	l.followGroup(p)
 	if p.zombie && pl.group != nil { // it keeps its group until its exit event
@@ -168,7 +168,7 @@ func (l *modelLedger) observeSample(p *modelProcess, r *record, s *platform.Samp
 		pl.cpu.take(cpu, false)
 		pl.faults.take(s.MinorFaults, false)
 	}
-	if r.identity != identityMissing {
+	if r.identity != identityDue {
 		pl.started = false
 	}
 }
@@ -224,7 +224,7 @@ func (l *modelLedger) followGroup(p *modelProcess) {
 	}
 	if pl.group != nil && l.removed[pl.group] {
 		pl.leave(p)
-		pl.state, pl.identity = stateUnmatched, identityMissing
+		pl.state, pl.identity = stateUndecided, identityDue
 	}
 }
 
@@ -358,7 +358,7 @@ func (l *modelLedger) observeMissing(live map[*modelProcess]bool) {
 		} else if p.ledger.missing == 0 {
 			p.ledger.missing = l.snap.Now
 		}
-		if p.ledger.missing > 0 && l.snap.Now-p.ledger.missing > exitEventTimeout*modelHertz && l.missing[p] {
+		if p.ledger.missing > 0 && l.snap.Now-p.ledger.missing > awaitedExitTimeout*modelHertz && l.missing[p] {
 			l.droppedStart = max(l.droppedStart, p.Start)
 			p.ledger = processLedger{}
 			for _, n := range p.threads {
@@ -419,7 +419,7 @@ func (l *modelLedger) exitByName(e *modelExit) exitResult {
 		pl.fromStart = p.Start >= l.began && p.Start > l.droppedStart
 	}
 	l.followGroup(p)
-	same := exitResult{pl.group, pl.state == stateMatched, pl.group == nil && pl.state != stateUnmatched || e.lost, true}
+	same := exitResult{pl.group, pl.state == stateMatched, pl.group == nil && pl.state != stateUndecided || e.lost, true}
 	if e.lost {
 		return same
 	}
@@ -451,7 +451,7 @@ func (l *modelLedger) ancestorGroup(results []exitResult, ppid int, start uint64
 	for range 100 {
 		if i := l.snap.Index(ppid); i >= 0 && l.snap.Samples[i].Start <= start {
 			r := &l.records[i]
-			if r.group != nil || r.state == stateIgnored {
+			if r.group != nil || r.state == stateExcluded {
 				return r.group
 			}
 			ppid, start = l.snap.Samples[i].PPID, l.snap.Samples[i].Start

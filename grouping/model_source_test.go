@@ -35,9 +35,9 @@ func (s *modelSource) Walk(_ context.Context, snap *platform.Snapshot) error {
 	snap.Now, snap.TicksPerSecond, snap.BootTime = s.now, modelHertz, time.Unix(0, 0)
 	snap.Time = time.UnixMilli(int64(s.now) * 1000 / modelHertz)
 	snap.Hidden, snap.Incomplete, snap.Exits = 0, false, nil
-	snap.Source = string(platform.KindBPF)
+	snap.Kind = platform.KindBPF
 	if s.procfs {
-		snap.Source = string(platform.KindProcfs)
+		snap.Kind = platform.KindProcfs
 	}
 	s.takeExits(snap)
 	before := s.lastWalk(snap)

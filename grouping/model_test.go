@@ -210,7 +210,8 @@ func report(t *testing.T, events []modelEvent, seed uint64) {
 	for _, e := range short {
 		fmt.Fprintf(&text, "{%d, %d, %d},\n", e.kind, e.a, e.b)
 	}
-	t.Errorf("-model.seed=%d -model.seeds=1: %v\n%d events:\n%s", seed, play(short), len(short), text.String())
+	t.Errorf("-model.seed=%d -model.seeds=1 -model.updates=%d: %v\n%d events:\n%s",
+		seed, *modelUpdates, play(short), len(short), text.String())
 }
 
 // TestModel compares the Tracker with an exact ledger in random orders of events: usage

@@ -198,13 +198,13 @@ func (t *Tracker) process(ctx context.Context, s *platform.Sample, w *processWat
 	p := Process{
 		PID: s.PID, Start: t.startTime(s), State: s.State, Have: s.Have, Rates: u.rates, Threads: s.Threads,
 		ResidentBytes: s.ResidentBytes, CPU: u.cpu, ReadBytes: u.readRate, WriteBytes: u.writeRate,
-		Command: "[" + ValidLabel(s.Comm) + "]",
+		Command: "[" + LabelValue(s.Comm) + "]",
 	}
 	id, err := t.src.Identify(ctx, s, platform.IdentityArgs|platform.IdentityUser)
 	if err != nil {
 		return p
 	}
-	p.User = ValidLabel(id.Username)
+	p.User = LabelValue(id.Username)
 	if len(id.Args) > 0 {
 		p.Command = shortCommand(id.Args)
 	}
@@ -220,7 +220,7 @@ func (t *Tracker) startTime(s *platform.Sample) time.Time {
 // shortCommand returns a command line without secrets. It shortens the command line after the
 // secrets are removed: a part of a secret may not look like one.
 func shortCommand(args []string) string {
-	text := ValidLabel(redact.Secrets(strings.Join(args, " ")))
+	text := LabelValue(redact.Secrets(strings.Join(args, " ")))
 	if len(text) <= maxCommand {
 		return text
 	}
@@ -258,7 +258,7 @@ func (t *Tracker) addEnded(r *record, e *platform.Exit, reason, code string) {
 		return
 	}
 	t.ended = append(t.ended, EndedProcess{
-		Group: r.group.name, PID: e.PID, Name: ValidLabel(e.Comm), Start: t.startTime(&e.Sample),
+		Group: r.group.name, PID: e.PID, Name: LabelValue(e.Comm), Start: t.startTime(&e.Sample),
 		Reason: reason, Code: code, OOMKilled: e.OOMKilled,
 	})
 }

@@ -6,8 +6,8 @@ import "github.com/seed57308aee/process_exporter/platform"
 type recordState uint8
 
 const (
-	stateUnmatched   recordState = iota // no group: not identified yet, or rechecked at every update
-	stateIgnored                        // no group until it executes another program
+	stateUndecided   recordState = iota // no group: not identified yet, or rechecked at every update
+	stateExcluded                       // no group until it executes another program
 	statePending                        // matches no rule; joinAncestor decides in the same update
 	stateMatched                        // in the group of a rule that matches it
 	stateInherited                      // in the group of an ancestor, for as long as no rule matches it
@@ -18,18 +18,9 @@ const (
 type identityState uint8
 
 const (
-	identityMissing identityState = iota // not read, or changed since
-	identityYoung                        // read when the process was young: read it once more
+	identityDue   identityState = iota // not read, or changed since
+	identityYoung                      // read when the process was young: read it once more
 	identityCurrent
-)
-
-// A reader is what reads the samples of a walk. The source bpf reads /proc if its programs
-// fail.
-type reader uint8
-
-const (
-	readerProc reader = iota // the files of /proc
-	readerBPF                // the BPF programs
 )
 
 // A record is the state that the Tracker keeps of one live process.
@@ -39,14 +30,14 @@ type record struct {
 	state    recordState
 	identity identityState
 
-	reader             reader // of the last sample
-	executed           bool   // called execve(2) since it was identified
-	mainThreadReplaced bool   // execve(2) may have replaced the main thread, whose context switches are not read yet
-	kernelThread       bool   // no source reports its exit
-	countFromStart     bool   // started after the first walk: its usage before the first sample counts
-	counted            bool   // its usage was counted, in a group or as that of an unmatched process
-	longArgs           bool   // its last command line was longer than maxQuickArgs
-	revalidationDue    bool   // has run since the last revalidation of its identity, or was not revalidated for long
+	kind               platform.Kind // what read the last sample
+	executed           bool          // called execve(2) since it was identified
+	mainThreadReplaced bool          // execve(2) may have replaced the main thread, whose context switches are not read yet
+	kernelThread       bool          // no source reports its exit
+	countFromStart     bool          // started after the first walk: its usage before the first sample counts
+	counted            bool          // its usage was counted, in a group or as that of an unmatched process
+	longArgs           bool          // its last command line was longer than maxQuickArgs
+	revalidationDue    bool          // has run since the last revalidation of its identity, or was not revalidated for long
 
 	decreased       counterSet // counters that decreased in this walk
 	decreasedBefore counterSet // counters that decreased in the walk before
@@ -71,7 +62,7 @@ func (r *record) inherits() bool { return r.state == stateInherited || r.state =
 
 // leaveGroup removes a process from its group. Its usage from now on belongs to no group.
 func (r *record) leaveGroup() {
-	r.group, r.rule, r.state = nil, nil, stateUnmatched
+	r.group, r.rule, r.state = nil, nil, stateUndecided
 	r.countFromStart, r.tasks = false, nil
 	r.have &= platform.FieldStat
 }
@@ -102,32 +93,32 @@ func (n *task) isSameThread(now *platform.Task) bool {
 // process never decreases. A process that is being reaped has no threads and no CPU
 // time, and the source bpf has a finer clock.
 func (t *Tracker) isSameProcess(r *record, s *platform.Sample) bool {
-	if !r.hasID(s.ID, t.lastWalk.reader) {
+	if !r.hasID(s.ID, t.snap.Kind) {
 		return false
 	}
-	if r.reader == readerBPF || t.lastWalk.reader == readerBPF {
+	if r.kind == platform.KindBPF || t.snap.Kind == platform.KindBPF {
 		return true
 	}
-	if s.Start < t.snap.Now-t.lastWalk.elapsed || s.Threads == 0 || r.have&s.Have&platform.FieldStat == 0 {
+	if s.Start < t.snap.Now-t.thisWalk.elapsed || s.Threads == 0 || r.have&s.Have&platform.FieldStat == 0 {
 		return true
 	}
 	return s.UserNanos+s.SystemNanos >= r.base.UserNanos+r.base.SystemNanos
 }
 
-// hasID reports whether id, which a reader has read, is the ID of the process of r. The
-// Serials of two readers are not comparable.
-func (r *record) hasID(id platform.ID, by reader) bool {
-	if r.reader != by {
+// hasID reports whether id, which a walk of a kind has read, is the ID of the process of r.
+// The Serials of two kinds are not comparable.
+func (r *record) hasID(id platform.ID, kind platform.Kind) bool {
+	if r.kind != kind {
 		id.Serial = r.id.Serial
 	}
 	return r.id == id
 }
 
-// adoptReader prepares a record for samples of another reader, in which ExecID and
+// adoptKind prepares a record for samples of another kind, in which ExecID and
 // Cgroup have other values for the same program, and counters have other steps. An
 // execve(2) since the sample before is not detected.
-func (r *record) adoptReader(by reader, s *platform.Sample) {
-	r.reader = by
+func (r *record) adoptKind(kind platform.Kind, s *platform.Sample) {
+	r.kind = kind
 	r.execID, r.cgroup = s.ExecID, s.Cgroup
 	r.decreasedBefore = allCounters
 	for i := range r.tasks {

@@ -23,8 +23,8 @@ func TestNamesAreRedacted(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		s := &candidate{id: id, matches: map[string]string{"all": strings.Join(id.Args, " ")}}
-		if got := tmpl.group(s).Group; got != tt.want {
+		s := &candidate{id: id, capturedText: map[string]string{"all": strings.Join(id.Args, " ")}}
+		if got := tmpl.render(s).Group; got != tt.want {
 			t.Errorf("%s: got %q, want %q", tt.text, got, tt.want)
 		}
 	}

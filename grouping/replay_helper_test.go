@@ -39,8 +39,8 @@ func (s *replaySource) Walk(_ context.Context, snap *platform.Snapshot) error {
 	snap.Exits = now.exits
 	snap.Now, snap.TicksPerSecond = 1000+uint64(s.next)*100, 100
 	snap.Time = time.UnixMilli(replayEpoch + int64(snap.Now)*10)
-	if snap.Source = string(platform.KindBPF); now.procfs {
-		snap.Source = string(platform.KindProcfs)
+	if snap.Kind = platform.KindBPF; now.procfs {
+		snap.Kind = platform.KindProcfs
 	}
 	return nil
 }

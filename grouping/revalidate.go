@@ -49,7 +49,7 @@ func (t *Tracker) revalidate(ctx context.Context) {
 		}
 		r.revalidationDue = false
 		if v.fingerprints[j] != r.fingerprint {
-			r.identity = identityMissing
+			r.identity = identityDue
 		}
 	}
 }

@@ -76,7 +76,7 @@ func (r *Rule) fields(all platform.Fields) platform.Fields {
 
 // match reports whether c matches the rule, and sets the captures of c.
 func (r *Rule) match(c *candidate) bool {
-	c.captures, c.matches = r.captures(), nil
+	c.captures, c.capturedText = r.captures(), nil
 	for _, sel := range r.selectors {
 		c.read |= sel.reads()
 		if !sel.match(c) {
@@ -95,19 +95,19 @@ func (r *Rule) captures() captureMode {
 	return mode
 }
 
-// assign returns the group of c, which matches the rule. labels is the number of
+// result returns the group of c, which matches the rule. labels is the number of
 // labels of all rules.
-func (r *Rule) assign(c *candidate, labels int) Match {
+func (r *Rule) result(c *candidate, labels int) Match {
 	if r.Ignore {
 		return Match{Rule: r, Fields: c.read}
 	}
-	m := r.nameTemplate.group(c)
+	m := r.nameTemplate.render(c)
 	m.Rule, m.Fields = r, c.read|r.nameTemplate.reads
 	if labels > 0 {
 		m.Labels = make([]string, labels)
 	}
 	for _, l := range r.labels {
-		value := l.value.group(c)
+		value := l.value.render(c)
 		m.Fields |= l.value.reads
 		m.Labels[l.index] = value.Group
 		m.TemplateFailed = m.TemplateFailed || value.TemplateFailed

@@ -178,7 +178,7 @@ func (v *Group) addWChan(wchan string) {
 			return
 		}
 	}
-	v.WChans = append(v.WChans, WChan{Name: wchan, Count: 1})
+	v.WChans = append(v.WChans, WChanCount{Name: wchan, Count: 1})
 }
 
 // copy returns a copy of the group that later updates do not change.
@@ -187,7 +187,7 @@ func (g *groupState) copy(t *Tracker, threads []ThreadName) Group {
 	out := g.gauges
 	out.Name, out.Labels, out.Rule, out.Expect, out.GroupChanges = g.name, g.labels, g.rule, g.expect, g.groupChanges
 	out.Counters, out.Counted, out.CountersStart = g.total, g.counted, g.start.unixMillis
-	out.TopCPU, out.TopRSS = g.top.members(t.lastWalk.elapsed, snap.TicksPerSecond)
+	out.TopCPU, out.TopRSS = g.top.members(t.thisWalk.elapsed, snap.TicksPerSecond)
 	if out.Procs == 0 {
 		out.Known = g.fields
 		if !g.used() { // export its future counters as 0
@@ -204,7 +204,7 @@ func (g *groupState) copy(t *Tracker, threads []ThreadName) Group {
 	}
 	out.WChans = slices.Clone(g.gauges.WChans)
 	for i := range out.WChans {
-		out.WChans[i].Name = ValidLabel(out.WChans[i].Name)
+		out.WChans[i].Name = LabelValue(out.WChans[i].Name)
 	}
 	for i, procs := range g.unreadable {
 		if procs > 0 {
@@ -212,7 +212,7 @@ func (g *groupState) copy(t *Tracker, threads []ThreadName) Group {
 		}
 	}
 	out.Threads = threads
-	if out.ExitsKnown = snap.Source == string(platform.KindBPF); out.ExitsKnown {
+	if out.ExitsKnown = t.reportsExits(); out.ExitsKnown {
 		out.Starts, out.OOMKills, out.Exits = g.starts, g.oomKills, g.exitCounts()
 	}
 	return out

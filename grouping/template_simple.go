@@ -50,7 +50,7 @@ func simpleField(pipe *parse.PipeNode) namePart {
 	case len(field.Ident) == 2 && field.Ident[0] == "Matches":
 		name := field.Ident[1]
 		return func(c *candidate) string {
-			if value, ok := c.matches[name]; ok {
+			if value, ok := c.capturedText[name]; ok {
 				return redact.Secrets(value)
 			}
 			return "<no value>" // as text/template prints a missing key of a map

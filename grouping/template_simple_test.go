@@ -17,7 +17,7 @@ func simpleCandidates() map[string]*candidate {
 				Username: "web", Ancestors: []string{"systemd", "init"},
 				Cgroups: []string{"/system.slice/docker-" + strings.Repeat("0a", 32) + ".scope"},
 			},
-			matches: map[string]string{"": "x", "port": "80", "empty": ""},
+			capturedText: map[string]string{"": "x", "port": "80", "empty": ""},
 		},
 		"no fields": {id: new(platform.Identity)},
 		"not UTF-8": {id: &platform.Identity{Comm: "caf\xe9", Args: []string{"\xff/\x00", "\n"}}},
@@ -69,7 +69,7 @@ func TestSimpleTemplates(t *testing.T) {
 				other.tmpl = template.Must(template.New("name").Parse(tt.text))
 			}
 			for name, s := range simpleCandidates() {
-				got, want := tmpl.group(s), other.group(s)
+				got, want := tmpl.render(s), other.render(s)
 				if got.Group != want.Group || got.TemplateFailed != want.TemplateFailed {
 					t.Errorf("%s: got %.80q (failed %v), want %.80q (failed %v)", name, got.Group, got.TemplateFailed, want.Group, want.TemplateFailed)
 				}
@@ -100,7 +100,7 @@ func BenchmarkSimpleTemplate(b *testing.B) {
 	s := simpleCandidates()["all fields"]
 	b.ReportAllocs()
 	for b.Loop() {
-		if m := tmpl.group(s); m.Group != "python3:web" {
+		if m := tmpl.render(s); m.Group != "python3:web" {
 			b.Fatal(m.Group)
 		}
 	}

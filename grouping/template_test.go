@@ -69,7 +69,7 @@ func TestTemplateFailed(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			got := tmpl.group(&candidate{id: process("java", "java")})
+			got := tmpl.render(&candidate{id: process("java", "java")})
 			if got.TemplateFailed != tt.want || !got.OK || len(got.Group) > maxNameBytes {
 				t.Errorf("got %+v, want TemplateFailed %v", got, tt.want)
 			}

@@ -6,8 +6,8 @@ import (
 	"github.com/seed57308aee/process_exporter/platform"
 )
 
-// A Member is one process of a group.
-type Member struct {
+// A TopProcess is one process of a group.
+type TopProcess struct {
 	PID   int
 	Comm  string  // a valid label value
 	Value float64 // CPU seconds per second since the walk before, or resident bytes
@@ -47,7 +47,7 @@ func insertTop(list []topProcess, p topProcess, n int) []topProcess {
 
 // members returns the processes and clears the lists. elapsed is the time since the
 // walk before in ticks; CPU usage is unknown if it is 0.
-func (t *topProcesses) members(elapsed, ticksPerSecond uint64) (cpu, rss []Member) {
+func (t *topProcesses) members(elapsed, ticksPerSecond uint64) (cpu, rss []TopProcess) {
 	if elapsed > 0 {
 		seconds := float64(elapsed) / float64(ticksPerSecond)
 		cpu = membersOf(t.cpu, func(nanos uint64) float64 { return float64(nanos) / 1e9 / seconds })
@@ -57,13 +57,13 @@ func (t *topProcesses) members(elapsed, ticksPerSecond uint64) (cpu, rss []Membe
 	return cpu, rss
 }
 
-func membersOf(list []topProcess, value func(uint64) float64) []Member {
+func membersOf(list []topProcess, value func(uint64) float64) []TopProcess {
 	if len(list) == 0 {
 		return nil
 	}
-	out := make([]Member, len(list))
+	out := make([]TopProcess, len(list))
 	for i, p := range list {
-		out[i] = Member{p.pid, processName(p.comm), value(p.value)}
+		out[i] = TopProcess{p.pid, processName(p.comm), value(p.value)}
 	}
 	return out
 }

@@ -48,11 +48,11 @@ type Tracker struct {
 	snap         platform.Snapshot
 	records      []record // records[i] belongs to snap.Samples[i] after alignRecords
 	groups       map[string]*groupState
-	limits       cardinalityLimits
+	limits       cardinality
 	revalidation revalidation
 	matches      matchCounts
 	budget       matchBudget
-	lastWalk     walkInfo
+	thisWalk     walkInfo
 	firstWalk    uint64 // ticks after boot at which the first walk began
 
 	awaitedExits map[platform.ID]awaitedExit // processes that are gone and whose exit event is missing, see withoutSerial
@@ -74,7 +74,6 @@ type Tracker struct {
 // walkInfo describes the last walk, compared with the one before.
 type walkInfo struct {
 	number  uint64 // from 1
-	reader  reader
 	now     uint64 // ticks after boot at which the walk began
 	elapsed uint64 // ticks since the walk before began; 0 at the first
 }
@@ -146,15 +145,12 @@ func (t *Tracker) walk(ctx context.Context) error {
 	if err := t.src.Walk(ctx, &t.snap); err != nil {
 		return err
 	}
-	last := t.lastWalk
-	t.lastWalk = walkInfo{number: last.number + 1, now: t.snap.Now}
-	if t.snap.Source == string(platform.KindBPF) {
-		t.lastWalk.reader = readerBPF
-	}
+	last := t.thisWalk
+	t.thisWalk = walkInfo{number: last.number + 1, now: t.snap.Now}
 	if last.number == 0 {
 		t.firstWalk = t.snap.Now
 	} else {
-		t.lastWalk.elapsed = t.snap.Now - last.now
+		t.thisWalk.elapsed = t.snap.Now - last.now
 	}
 	t.limits.full = false
 	return nil
@@ -172,7 +168,7 @@ func (t *Tracker) alignRecords() {
 		}
 		gone := at == len(samples) || !t.isSameProcess(&r, &samples[at])
 		if gone {
-			t.awaitExit(&r)
+			t.keepUntilExit(&r)
 		}
 		return gone
 	})
@@ -182,14 +178,14 @@ func (t *Tracker) alignRecords() {
 	t.records = t.records[:len(samples)]
 	for i := len(samples) - 1; i >= 0; i-- {
 		s := &samples[i]
-		if last := len(known) - 1; last >= 0 && known[last].hasID(s.ID, t.lastWalk.reader) {
+		if last := len(known) - 1; last >= 0 && known[last].hasID(s.ID, t.snap.Kind) {
 			t.records[i], known = known[last], known[:last]
 			t.records[i].id = s.ID
 		} else {
 			t.records[i] = t.newRecord(s)
 		}
-		if r := &t.records[i]; r.reader != t.lastWalk.reader && s.Have&platform.FieldStat != 0 {
-			r.adoptReader(t.lastWalk.reader, s)
+		if r := &t.records[i]; r.kind != t.snap.Kind && s.Have&platform.FieldStat != 0 {
+			r.adoptKind(t.snap.Kind, s)
 		}
 	}
 }
@@ -198,12 +194,12 @@ func (t *Tracker) alignRecords() {
 // from before the first walk is not counted. A process that started later is counted
 // from its start, unless an earlier walk found it.
 func (t *Tracker) newRecord(s *platform.Sample) record {
-	if r, ok := t.takeAwaited(s.ID, t.lastWalk.reader); ok {
-		r.id = s.ID          // another reader may have set the Serial
+	if r, ok := t.takeAwaited(s.ID, t.snap.Kind); ok {
+		r.id = s.ID          // the other kind may have set the Serial
 		r.matchAgain(s.PPID) // the rules may have been replaced since
 		return r
 	}
-	return record{id: s.ID, countFromStart: t.lastWalk.number > 1 && t.startedUnseen(s), kernelThread: s.Kernel, reader: t.lastWalk.reader}
+	return record{id: s.ID, countFromStart: t.thisWalk.number > 1 && t.startedUnseen(s), kernelThread: s.Kernel, kind: t.snap.Kind}
 }
 
 // applyNextMatcher replaces the Matcher with that of SetMatcher, and marks every
@@ -233,7 +229,7 @@ func (t *Tracker) startedUnseen(s *platform.Sample) bool {
 // matchAgain marks a process for a new match. ppid is the PID of its parent now.
 func (r *record) matchAgain(ppid int) {
 	if r.identity == identityCurrent {
-		r.identity = identityMissing
+		r.identity = identityDue
 	}
 	r.fingerprint = 0
 	if r.state == stateInherited && r.parent == ppid {

@@ -11,5 +11,5 @@ func BPFUseNeedsCapability() bool { return false }
 // SmapsNeedsPtrace returns false: only Linux has these capabilities.
 func SmapsNeedsPtrace() bool { return false }
 
-// FDCountNeedsSearch returns false: only Linux has these capabilities.
-func FDCountNeedsSearch() bool { return false }
+// FDCountNeedsDACReadSearch returns false: only Linux has these capabilities.
+func FDCountNeedsDACReadSearch() bool { return false }

@@ -14,10 +14,10 @@ func BPFUseNeedsCapability() bool { return procfs.KernelBefore(5, 19) }
 // CAP_SYS_PTRACE: before Linux 6.15. Since then CAP_PERFMON suffices.
 func SmapsNeedsPtrace() bool { return procfs.KernelBefore(6, 15) }
 
-// FDCountNeedsSearch reports whether the number of open files of processes of other users
+// FDCountNeedsDACReadSearch reports whether the number of open files of processes of other users
 // requires CAP_DAC_READ_SEARCH with KindProcfs: before Linux 6.2. Since then it is the size
 // of the directory /proc/PID/fd, which every user can read.
-func FDCountNeedsSearch() bool { return sizeIsZero("/proc/self/fd") }
+func FDCountNeedsDACReadSearch() bool { return sizeIsZero("/proc/self/fd") }
 
 func sizeIsZero(path string) bool {
 	info, err := os.Stat(path)

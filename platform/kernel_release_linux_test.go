@@ -7,10 +7,10 @@ import (
 	"github.com/seed57308aee/process_exporter/procfs"
 )
 
-// TestFDCountNeedsSearch compares the answer with the kernel version. Distributions may
+// TestFDCountNeedsDACReadSearch compares the answer with the kernel version. Distributions may
 // backport the size to older kernels.
-func TestFDCountNeedsSearch(t *testing.T) {
-	if FDCountNeedsSearch() && !procfs.KernelBefore(6, 2) {
+func TestFDCountNeedsDACReadSearch(t *testing.T) {
+	if FDCountNeedsDACReadSearch() && !procfs.KernelBefore(6, 2) {
 		t.Error("got true, want false since Linux 6.2")
 	}
 	if !sizeIsZero(os.DevNull) || sizeIsZero("/proc/self/missing") {

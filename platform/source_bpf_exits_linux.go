@@ -151,13 +151,13 @@ func (l *exitLog) report(e *unreapedExit) {
 	l.reported = append(l.reported, e)
 }
 
-// exitTimeoutTicks is the time in clock ticks that the log waits for the FreeRecord of a
+// freeRecordTicks is the time in clock ticks that the log waits for the FreeRecord of a
 // process that no longer exists. The kernel frees tasks with low priority: a few in a
 // thousand records come later or, if dropped, never.
-const exitTimeoutTicks = 200
+const freeRecordTicks = 200
 
-// freeTimeoutTicks is the time in clock ticks after which a FreeRecord does not come any more.
-const freeTimeoutTicks = 6000
+// lateFreeRecordTicks is the time in clock ticks after which a FreeRecord does not come any more.
+const lateFreeRecordTicks = 6000
 
 // expireExits reports the processes whose FreeRecord did not arrive in time, with the
 // counters that they had when their last thread exited. The time begins when a walk does not
@@ -171,7 +171,7 @@ func (b *bpfSource) expireExits(snap *Snapshot) {
 			e.missing = 0
 		case e.missing == 0:
 			e.missing = max(snap.Now, 1)
-		case snap.Now >= e.missing+exitTimeoutTicks:
+		case snap.Now >= e.missing+freeRecordTicks:
 			delete(l.unreaped, key)
 			l.expired[key] = snap.Now
 			l.report(e)
@@ -183,7 +183,7 @@ func (b *bpfSource) expireExits(snap *Snapshot) {
 	snap.Exits = l.exits
 	l.expireRunning(snap)
 	for key, at := range l.expired {
-		if snap.Now >= at+freeTimeoutTicks {
+		if snap.Now >= at+lateFreeRecordTicks {
 			delete(l.expired, key)
 		}
 	}
@@ -198,7 +198,7 @@ func (l *exitLog) expireRunning(snap *Snapshot) {
 		return
 	}
 	for key, e := range l.unreaped {
-		if e.exited == 0 && snap.Now >= e.updated+exitTimeoutTicks && !snap.contains(e.ID) {
+		if e.exited == 0 && snap.Now >= e.updated+freeRecordTicks && !snap.contains(e.ID) {
 			delete(l.unreaped, key)
 		}
 	}
@@ -223,7 +223,7 @@ func (s *Snapshot) contains(id ID) bool {
 		return false
 	}
 	found := s.Samples[at].ID
-	if s.Source == string(KindProcfs) {
+	if s.Kind == KindProcfs {
 		found.Serial = id.Serial
 	}
 	return found == id

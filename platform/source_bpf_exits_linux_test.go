@@ -85,21 +85,21 @@ var exitEventTests = []struct {
 	{"zombie", func(r *eventReplay) {
 		r.identity(bpf.KindExit, 7, 1, "a", 10)
 		r.snap.Samples = []Sample{{ID: r.src.times.id(7, 1), State: 'Z'}}
-		r.snap.Now += exitTimeoutTicks
+		r.snap.Now += freeRecordTicks
 	}, nil},
 	{"PID reused within a clock tick", func(r *eventReplay) {
 		r.src.times.tickNanos = 10
 		r.identity(bpf.KindExit, 7, 11, "a", 10)
 		r.snap.Samples = []Sample{{ID: r.src.times.id(7, 12), State: 'S'}}
-		r.walk(exitTimeoutTicks)
+		r.walk(freeRecordTicks)
 	}, []string{"a a 10"}},
 	{"free record lost", func(r *eventReplay) {
 		r.identity(bpf.KindExit, 7, 1, "a", 10)
-		r.walk(exitTimeoutTicks)
+		r.walk(freeRecordTicks)
 	}, []string{"a a 10"}},
 	{"free record late", func(r *eventReplay) {
 		r.identity(bpf.KindExit, 7, 1, "a", 10)
-		r.walk(exitTimeoutTicks)
+		r.walk(freeRecordTicks)
 		r.walk(0)
 		r.free(7, 1, 12) // it was reported already
 	}, []string{"a a 10"}},
@@ -107,11 +107,11 @@ var exitEventTests = []struct {
 		r.identity(bpf.KindExit, 7, 1, "a", 10)
 		zombie := []Sample{{ID: r.src.times.id(7, 1), State: 'Z'}}
 		r.snap.Samples = zombie
-		r.walk(5 * exitTimeoutTicks)
+		r.walk(5 * freeRecordTicks)
 		r.snap.Samples = nil
 		r.walk(1)
 		r.snap.Samples = zombie // a scan can miss a process
-		r.walk(exitTimeoutTicks)
+		r.walk(freeRecordTicks)
 		r.snap.Samples = nil
 		r.walk(1)
 		r.free(7, 1, 12)
@@ -125,7 +125,7 @@ var exitEventTests = []struct {
 	}, []string{"a a 12"}},
 	{"running", func(r *eventReplay) {
 		r.identity(bpf.KindExec, 7, 1, "a", 0)
-		r.snap.Now += exitTimeoutTicks
+		r.snap.Now += freeRecordTicks
 	}, nil},
 }
 
@@ -166,7 +166,7 @@ func TestPendingExitsAreBounded(t *testing.T) {
 	if n := len(r.log.unreaped); n != 5000 {
 		t.Errorf("got %d recent identities, want 5000", n)
 	}
-	r.snap.Now += exitTimeoutTicks
+	r.snap.Now += freeRecordTicks
 	for i := range uint32(3000) { // exited, reaped soon
 		r.identity(bpf.KindExit, 10_000+i, 1, "b", 1)
 	}
@@ -190,7 +190,7 @@ func TestPendingExitsAreBounded(t *testing.T) {
 // that has been reaped.
 func TestExitedProcessIsNotKept(t *testing.T) {
 	const seven, reused = 7, 8
-	snap := Snapshot{Source: string(KindBPF), Samples: []Sample{
+	snap := Snapshot{Kind: KindBPF, Samples: []Sample{
 		{ID: ID{PID: seven, Start: 100, Serial: 1001}, Have: FieldStat},
 		{ID: ID{PID: reused, Start: 200, Serial: 2002}, Have: FieldStat}, // the exited process had the same PID
 	}}
@@ -206,7 +206,7 @@ func TestExitedProcessIsNotKept(t *testing.T) {
 	if snap.Samples[1].blank() {
 		t.Error("the Sample of a live process is blank")
 	}
-	snap.Source = string(KindProcfs) // which does not know the Serial
+	snap.Kind = KindProcfs // which does not know the Serial
 	snap.Samples[1].Serial = 0
 	if snap.blankExited(exits); !snap.Samples[1].blank() {
 		t.Errorf("got %+v of an exited process after a walk of /proc, want a blank Sample", snap.Samples[1])

@@ -154,7 +154,7 @@ func (b *bpfSource) Walk(ctx context.Context, snap *Snapshot) error {
 	if b.fallback, b.bpfError = err != nil, err; b.fallback {
 		return b.walkProc(ctx, snap)
 	}
-	snap.Source = string(KindBPF)
+	snap.Kind = KindBPF
 	b.expireExits(snap)
 	b.runReads(ctx, snap)
 	return nil

@@ -121,8 +121,8 @@ func TestBPFFailure(t *testing.T) {
 	exits := 0
 	eventually(t, func() bool {
 		walkAll(t, src, &snap)
-		if kind, reason := src.Kind(); kind != KindProcfs || !errors.Is(reason, broken) || snap.Source != string(KindProcfs) {
-			t.Errorf("got kind %s, reason %v, a walk of %s; want %s because of %v", kind, reason, snap.Source, KindProcfs, broken)
+		if kind, reason := src.Kind(); kind != KindProcfs || !errors.Is(reason, broken) || snap.Kind != KindProcfs {
+			t.Errorf("got kind %s, reason %v, a walk of %s; want %s because of %v", kind, reason, snap.Kind, KindProcfs, broken)
 		}
 		for i := range snap.Exits {
 			if snap.Exits[i].PID == cmd.Process.Pid {
@@ -136,8 +136,8 @@ func TestBPFFailure(t *testing.T) {
 	}
 	src.scanTasks = src.programs.ScanTasks
 	walkAll(t, src, &snap)
-	if kind, reason := src.Kind(); kind != KindBPF || reason != nil || snap.Source != string(KindBPF) || src.ExitsReady() == nil {
-		t.Errorf("got kind %s, reason %v, a walk of %s; want %s", kind, reason, snap.Source, KindBPF)
+	if kind, reason := src.Kind(); kind != KindBPF || reason != nil || snap.Kind != KindBPF || src.ExitsReady() == nil {
+		t.Errorf("got kind %s, reason %v, a walk of %s; want %s", kind, reason, snap.Kind, KindBPF)
 	}
 	for i := range snap.Exits {
 		if snap.Exits[i].PID == cmd.Process.Pid {
@@ -176,8 +176,8 @@ func TestBPFWithoutDescriptors(t *testing.T) {
 	})
 	restore()
 	walkAll(t, src, &snap)
-	if kind, reason := src.Kind(); kind != KindBPF || snap.Source != string(KindBPF) || src.ExitsReady() == nil {
-		t.Errorf("got kind %s, reason %v, a walk of %s; want %s", kind, reason, snap.Source, KindBPF)
+	if kind, reason := src.Kind(); kind != KindBPF || snap.Kind != KindBPF || src.ExitsReady() == nil {
+		t.Errorf("got kind %s, reason %v, a walk of %s; want %s", kind, reason, snap.Kind, KindBPF)
 	}
 	reported := func() (n int) {
 		for _, e := range snap.Exits {

@@ -126,7 +126,7 @@ func (s *procfsSource) Walk(ctx context.Context, snap *Snapshot) error {
 	}
 	snap.begin(s.pids)
 	s.states.begin(snap, s.pids)
-	snap.Source, snap.Exits = string(KindProcfs), nil
+	snap.Kind, snap.Exits = KindProcfs, nil
 	snap.HidePID = s.mount.IsProcfs() && s.pids[0] != 1
 	// Start with the processes that the last walk did not reach before its deadline.
 	first, _ := slices.BinarySearch(s.pids, s.resumePID)

@@ -50,7 +50,7 @@ type kernelNeeds struct {
 }
 
 func thisKernel() kernelNeeds {
-	k := kernelNeeds{smaps: sandbox.Perfmon, listFDs: platform.FDCountNeedsSearch()}
+	k := kernelNeeds{smaps: sandbox.Perfmon, listFDs: platform.FDCountNeedsDACReadSearch()}
 	if platform.SmapsNeedsPtrace() {
 		k.smaps = sandbox.SysPtrace
 	}

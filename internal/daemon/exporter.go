@@ -76,7 +76,7 @@ func New(s *config.Settings, log *slog.Logger) (*Exporter, error) {
 		reloads:        newReloadMetrics(),
 	}
 	e.collector.Watch(func(v collector.WalkResult) {
-		e.checkSource(platform.Kind(v.Health.Source))
+		e.checkSource(v.Health.Kind)
 		e.logRefusals()
 	})
 	permanent := slices.Concat(e.reloads.collectors(), []prometheus.Collector{web.Collector()}, e.sandboxMetrics.collectors())

@@ -80,7 +80,7 @@ func (c *namedSource) Walk(_ context.Context, snap *platform.Snapshot) error {
 	for _, s := range snap.Samples {
 		want[s.PID] = s.Want
 	}
-	*snap = platform.Snapshot{Now: 1e6, TicksPerSecond: 100, Source: string(platform.KindProcfs)}
+	*snap = platform.Snapshot{Now: 1e6, TicksPerSecond: 100, Kind: platform.KindProcfs}
 	const have = platform.FieldStat | platform.FieldStatus | platform.FieldIO | platform.FieldFDs
 	for i := range c.names {
 		pid, name := c.first+i, c.names[i].identity.Comm

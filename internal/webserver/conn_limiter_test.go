@@ -108,7 +108,7 @@ func TestGraceByState(t *testing.T) {
 }
 
 func TestConnectionLimit(t *testing.T) {
-	if got := connectionLimit(1); got != 1 {
+	if got := limitByOpenFiles(1); got != 1 {
 		t.Errorf("got a limit of %d connections, want 1", got)
 	}
 }

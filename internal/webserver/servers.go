@@ -41,7 +41,7 @@ type Limits struct {
 // Serve starts a server of h on each listener, with the web configuration.
 func (set *Servers) Serve(listeners []net.Listener, h http.Handler, web *WebConfig, limits Limits) {
 	config := web.get()
-	limiter := newConnLimiter(connectionLimit(limits.Connections), config.tls != nil)
+	limiter := newConnLimiter(limitByOpenFiles(limits.Connections), config.tls != nil)
 	if limits.maxAcceptDelay > 0 {
 		limiter.maxAcceptDelay = limits.maxAcceptDelay
 	}

@@ -101,7 +101,7 @@ func (r *Recorder) exporter(s *recording) ExporterStatus {
 		return e
 	}
 	h := &s.last.Health
-	e.Source, e.ScrapeDuration, e.ScrapePartial = h.Source, s.last.Took.Seconds(), h.Incomplete
+	e.Source, e.ScrapeDuration, e.ScrapePartial = string(h.Kind), s.last.Took.Seconds(), h.Incomplete
 	e.Unreadable, e.Unresponsive = h.Hidden+h.Partial, h.Unresponsive
 	e.LostExitEvents, e.GroupLimitHits = h.LostExitEvents, h.GroupLimitHits
 	return e

@@ -81,7 +81,7 @@ func row[T any](name Attr, use attributeUse, method func(*Process) (T, error)) a
 	return attribute{name, use, func(p *Process) (any, error) {
 		v, err := method(p)
 		if err != nil {
-			return nil, p.relabel(strings.ReplaceAll(string(name), "_", " "), err)
+			return nil, p.withOperation(strings.ReplaceAll(string(name), "_", " "), err)
 		}
 		return v, nil
 	}}
@@ -249,7 +249,7 @@ func (p *Process) Rlimits() (map[Resource]Limit, error) {
 			continue
 		}
 		if err != nil {
-			return nil, p.relabel("rlimits", err)
+			return nil, p.withOperation("rlimits", err)
 		}
 		limits[r] = limit
 	}

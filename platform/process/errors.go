@@ -121,8 +121,8 @@ func (p *Process) wrap(op string, err error) error {
 	return e
 }
 
-// relabel returns err as the Error of another operation, on p.
-func (p *Process) relabel(op string, err error) error {
+// withOperation returns err as the Error of another operation, on p.
+func (p *Process) withOperation(op string, err error) error {
 	var known *Error
 	if !errors.As(err, &known) {
 		return err

@@ -36,7 +36,7 @@ func (p *Process) Parent() (*Process, error) {
 	}
 	ppid, err := p.PPID()
 	if err != nil {
-		return nil, p.relabel(op, err)
+		return nil, p.withOperation(op, err)
 	}
 	if ppid == 0 {
 		return nil, p.wrap(op, ErrNoParent)
@@ -46,7 +46,7 @@ func (p *Process) Parent() (*Process, error) {
 		return nil, p.wrap(op, ErrNoParent)
 	}
 	if err != nil {
-		return nil, p.relabel(op, err)
+		return nil, p.withOperation(op, err)
 	}
 	// If the parent exited after the read of its PID, another process may have that
 	// PID. It started later than p, or p is not its child.
@@ -130,7 +130,7 @@ func (p *Process) ancestorAfter(at *Process) (*Process, error) {
 		return nil, nil //nolint:nilnil // the end of the list
 	}
 	if err != nil {
-		return nil, p.relabel("parents", err)
+		return nil, p.withOperation("parents", err)
 	}
 	if parent.Equal(p) { // a cycle, as inconsistent reads can produce
 		_ = parent.Close()

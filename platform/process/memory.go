@@ -53,7 +53,7 @@ func (p *Process) MemoryInfoEx() (MemoryInfoEx, error) {
 	const op = "memory info ex"
 	base, err := p.MemoryInfo()
 	if err != nil {
-		return MemoryInfoEx{}, p.relabel(op, err)
+		return MemoryInfoEx{}, p.withOperation(op, err)
 	}
 	st, err := p.readStatus(op)
 	if err != nil {
@@ -131,10 +131,10 @@ func (p *Process) MemoryFullInfo() (MemoryFullInfo, error) {
 	const op = "memory full info"
 	info, err := p.MemoryInfo()
 	if err != nil {
-		return MemoryFullInfo{}, p.relabel(op, err)
+		return MemoryFullInfo{}, p.withOperation(op, err)
 	}
 	footprint, err := p.Footprint()
-	return MemoryFullInfo{info, footprint}, p.relabel(op, err)
+	return MemoryFullInfo{info, footprint}, p.withOperation(op, err)
 }
 
 // MemoryKind selects a kind of memory use.
@@ -202,7 +202,7 @@ func (p *Process) MemoryPercent(kind MemoryKind) (float64, error) {
 	}
 	bytes, err := p.memoryBytes(kind)
 	if err != nil {
-		return 0, p.relabel(op, err)
+		return 0, p.withOperation(op, err)
 	}
 	return float64(bytes) / float64(total) * 100, nil
 }

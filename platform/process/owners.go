@@ -58,7 +58,7 @@ func newOwners(ids [4]uint32) Owners {
 func (p *Process) Username() (string, error) {
 	uids, err := p.UIDs()
 	if err != nil {
-		return "", p.relabel("username", err)
+		return "", p.withOperation("username", err)
 	}
 	return p.shared.table.users.Name(uids.Real), nil
 }

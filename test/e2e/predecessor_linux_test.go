@@ -83,10 +83,10 @@ func (d difference) covers(key string) bool {
 	return strings.HasPrefix(key, d.key) && (d.group == "" || strings.Contains(key, `groupname="`+d.group+`"`))
 }
 
-// TestPeer runs the predecessor next to this exporter, with the same configuration and processes, and
+// TestPredecessor runs the predecessor next to this exporter, with the same configuration and processes, and
 // compares every series. Only listed differences are allowed, and the known work of the processes must
 // be counted.
-func TestPeer(t *testing.T) {
+func TestPredecessor(t *testing.T) {
 	requireLinux(t)
 	requireProgram(t, "prometheus-process-exporter")
 	for _, c := range peerConfigs {

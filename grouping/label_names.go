@@ -2,9 +2,9 @@ package grouping
 
 import "slices"
 
-// relabel gives all groups the labels names. A label that exists before and after
+// setLabelNames gives all groups the labels names. A label that exists before and after
 // keeps its values. Groups that no longer differ are merged.
-func (t *Tracker) relabel(names []string) {
+func (t *Tracker) setLabelNames(names []string) {
 	if len(t.groups) == 0 || slices.Equal(t.labels, names) {
 		return
 	}

@@ -9,14 +9,14 @@ import (
 
 const hexDigits = "0123456789abcdef"
 
-// ValidLabel returns name as a valid label value. Label values must be UTF-8, but any
+// LabelValue returns name as a valid label value. Label values must be UTF-8, but any
 // local user can give a process a name of arbitrary bytes.
 //
 // Valid UTF-8 is unchanged. Each byte that is not part of valid UTF-8 becomes U+FFFD
 // followed by the byte in two hexadecimal digits. The bytes of a U+FFFD in the name are
 // escaped as well. Otherwise two names could share one label value, and the process of
 // one user could hide in the group of another.
-func ValidLabel(name string) string {
+func LabelValue(name string) string {
 	if utf8.ValidString(name) && !strings.ContainsRune(name, utf8.RuneError) {
 		return name
 	}
@@ -94,5 +94,5 @@ func processName(name string) string {
 	if name == OtherName {
 		return string(utf8.RuneError) + "5f" + name[1:]
 	}
-	return ValidLabel(name)
+	return LabelValue(name)
 }

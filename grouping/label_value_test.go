@@ -7,7 +7,7 @@ import (
 	"unicode/utf8"
 )
 
-func TestValidLabel(t *testing.T) {
+func TestLabelValue(t *testing.T) {
 	tests := []struct{ name, in, want string }{
 		{"empty", "", ""},
 		{"ASCII", "java", "java"},
@@ -21,27 +21,27 @@ func TestValidLabel(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			if got := ValidLabel(tt.in); got != tt.want {
+			if got := LabelValue(tt.in); got != tt.want {
 				t.Errorf("got %q, want %q", got, tt.want)
 			}
 		})
 	}
 }
 
-func TestValidLabelAllocs(t *testing.T) {
-	if n := testing.AllocsPerRun(100, func() { ValidLabel("línea 行") }); n != 0 {
+func TestLabelValueAllocs(t *testing.T) {
+	if n := testing.AllocsPerRun(100, func() { LabelValue("línea 行") }); n != 0 {
 		t.Errorf("got %v allocations, want 0", n)
 	}
 }
 
-// FuzzValidLabel checks that label values are UTF-8, that UTF-8 without U+FFFD is
+// FuzzLabelValue checks that label values are UTF-8, that UTF-8 without U+FFFD is
 // unchanged, and that the name can be derived from the label value, so that no two names
 // share one.
-func FuzzValidLabel(f *testing.F) {
+func FuzzLabelValue(f *testing.F) {
 	f.Add("java")
 	f.Add("caf\xe9 \uFFFD \uFFFDe9")
 	f.Fuzz(func(t *testing.T, name string) {
-		label := ValidLabel(name)
+		label := LabelValue(name)
 		if !utf8.ValidString(label) {
 			t.Errorf("%q: got label %q, want UTF-8", name, label)
 		}
@@ -54,7 +54,7 @@ func FuzzValidLabel(f *testing.F) {
 	})
 }
 
-// unlabel is the inverse of ValidLabel.
+// unlabel is the inverse of LabelValue.
 func unlabel(t *testing.T, label string) string {
 	t.Helper()
 	var name strings.Builder

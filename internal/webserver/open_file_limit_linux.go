@@ -6,9 +6,9 @@ import "golang.org/x/sys/unix"
 // log, the configuration files and the BPF programs.
 const reservedFiles = 32
 
-// connectionLimit returns want, or less if RLIMIT_NOFILE does not leave enough
+// limitByOpenFiles returns want, or less if RLIMIT_NOFILE does not leave enough
 // file descriptors: connections must not make a walk fail with EMFILE.
-func connectionLimit(want int) int {
+func limitByOpenFiles(want int) int {
 	var limit unix.Rlimit
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
 		return want

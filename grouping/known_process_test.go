@@ -173,9 +173,9 @@ func withSystem(p platform.Sample, user, system uint64) platform.Sample {
 	return p
 }
 
-// TestContinuations checks that a process or thread that is known is never counted from
+// TestKnownIsNotCountedFromStart checks that a process or thread that is known is never counted from
 // its start.
-func TestContinuations(t *testing.T) {
+func TestKnownIsNotCountedFromStart(t *testing.T) {
 	for _, tt := range continuationCases {
 		t.Run(tt.name, func(t *testing.T) {
 			if tt.rules == "" {
