@@ -52,7 +52,9 @@ func loadSpec(spec *ebpf.CollectionSpec, o Options) (*Programs, error) {
 			"(requires CONFIG_DEBUG_INFO_BTF; in a container, mount /sys): %w", err)
 	}
 	if o.LegacyExits || !hasGroupDead(kernel) {
-		delete(spec.Programs, "thread_exits")
+		for _, name := range exitPrograms {
+			delete(spec.Programs, name)
+		}
 	} else {
 		delete(spec.Programs, "thread_exits_6_15")
 		delete(spec.Programs, "process_execs")
@@ -74,6 +76,10 @@ func loadSpec(spec *ebpf.CollectionSpec, o Options) (*Programs, error) {
 	}
 	return p, nil
 }
+
+// exitPrograms are the programs of the tracepoint sched_process_exit since Linux 6.16. Each
+// handles the exits that the others have missed.
+var exitPrograms = [...]string{"thread_exits", "thread_exits_missed", "thread_exits_missed_twice"}
 
 // hasGroupDead reports whether the tracepoint sched_process_exit has the argument
 // group_dead, as since Linux 6.16.

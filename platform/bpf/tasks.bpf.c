@@ -53,10 +53,21 @@ struct {
 	__type(value, struct exited_threads);
 } exited_threads SEC(".maps");
 
-/* Buffers for records that do not fit on the BPF stack of 512 bytes. */
+/* Linux 7 can preempt a tracepoint program, and does not run the same program on this CPU
+ * until it ends. So several programs handle exits: each handles those that the programs
+ * before it have missed. */
+#define EXIT_PROGRAMS 3
+
+/* Start times of the last threads that an exit program has handled, by TID. If an entry is
+ * overwritten, two programs report the same exit, which user space accepts. */
+#define HANDLED 4096
+u64 handled_exits[HANDLED] = {};
+
+/* Buffers for records that do not fit on the BPF stack of 512 bytes. Each program that can
+ * be preempted by another one has its own identity_buffer. */
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, 1);
+	__uint(max_entries, EXIT_PROGRAMS);
 	__type(key, u32);
 	__type(value, struct identity_record);
 } identity_buffer SEC(".maps");
@@ -222,16 +233,16 @@ static __always_inline u32 exit_code_of(struct task_struct *leader)
 	return sig->flags & SIGNAL_GROUP_EXIT ? sig->group_exit_code : leader->exit_code;
 }
 
-/* emit_identity sends the identity record of the process of task. */
-static __always_inline void emit_identity(u32 kind, struct task_struct *task)
+/* emit_identity sends the identity record of the process of task. buffer is the index of
+ * the identity_buffer. */
+static __always_inline void emit_identity(u32 kind, struct task_struct *task, u32 buffer)
 {
 	struct task_struct *leader = task->group_leader;
 	struct mm_struct *mm = task->mm;
 	struct identity_record *r;
-	u32 zero = 0;
 	u64 len;
 
-	r = bpf_map_lookup_elem(&identity_buffer, &zero);
+	r = bpf_map_lookup_elem(&identity_buffer, &buffer);
 	if (!r)
 		return;
 	r->pid = pid_of(task);
@@ -268,37 +279,54 @@ static __always_inline void emit_identity(u32 kind, struct task_struct *task)
 		count_lost_event(leader);
 }
 
-static __always_inline int thread_exit(struct task_struct *task, bool last)
+static __always_inline int thread_exit(struct task_struct *task, bool last, u32 buffer)
 {
 	if (task->flags & PF_KTHREAD)
 		return 0;
 	if (task->pid != task->tgid)
 		save_delays(task);
 	if (last)
-		emit_identity(KIND_EXIT, task);
+		emit_identity(KIND_EXIT, task, buffer);
+	return 0;
+}
+
+/* is_handled returns whether another program has handled the exit of task, and otherwise
+ * records that this one does. */
+static __always_inline bool is_handled(struct task_struct *task)
+{
+	u64 *start = &handled_exits[task->pid & (HANDLED - 1)];
+
+	if (*start == task->start_boottime)
+		return 1;
+	*start = task->start_boottime;
 	return 0;
 }
 
 /* Since Linux 6.16 the tracepoint has the argument group_dead, and fires before the
- * thread releases its mm. */
-SEC("tp_btf/sched_process_exit")
-int BPF_PROG(thread_exits, struct task_struct *task, bool group_dead)
-{
-	return thread_exit(task, group_dead);
-}
+ * thread releases its mm. n is less than EXIT_PROGRAMS. */
+#define EXIT_PROGRAM(name, n)                                             \
+	SEC("tp_btf/sched_process_exit")                                  \
+	int BPF_PROG(name, struct task_struct *task, bool group_dead)     \
+	{                                                                 \
+		return is_handled(task) ? 0 : thread_exit(task, group_dead, n); \
+	}
+
+EXIT_PROGRAM(thread_exits, 0)
+EXIT_PROGRAM(thread_exits_missed, 1)
+EXIT_PROGRAM(thread_exits_missed_twice, 2)
 
 /* Before Linux 6.16, two threads that exit at the same time may both appear to be the
  * last, and the mm is already released: process_execs saves the command line. */
 SEC("tp_btf/sched_process_exit")
 int BPF_PROG(thread_exits_6_15, struct task_struct *task)
 {
-	return thread_exit(task, task->signal->live.counter == 0);
+	return thread_exit(task, task->signal->live.counter == 0, 0);
 }
 
 SEC("tp_btf/sched_process_exec")
 int BPF_PROG(process_execs, struct task_struct *task)
 {
-	emit_identity(KIND_EXEC, task);
+	emit_identity(KIND_EXEC, task, 1);
 	return 0;
 }
 

@@ -121,24 +121,27 @@ type tasksUsage struct {
 //
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
-	tasksMapCpuOffsets       = "cpu_offsets"
-	tasksMapEvents           = "events"
-	tasksMapExitedThreads    = "exited_threads"
-	tasksMapIdentityBuffer   = "identity_buffer"
-	tasksMapProcessBuffer    = "process_buffer"
-	tasksProgIterateTasks    = "iterate_tasks"
-	tasksProgProcessExecs    = "process_execs"
-	tasksProgProcessFreed    = "process_freed"
-	tasksProgThreadExits     = "thread_exits"
-	tasksProgThreadExits615  = "thread_exits_6_15"
-	tasksVarCpus             = "cpus"
-	tasksVarFreeRecordType   = "free_record_type"
-	tasksVarHaveCpuOffsets   = "have_cpu_offsets"
-	tasksVarLostEvents       = "lost_events"
-	tasksVarOwnLevel         = "own_level"
-	tasksVarOwnNs            = "own_ns"
-	tasksVarSeparateCounters = "separate_counters"
-	tasksVarThreadRecordType = "thread_record_type"
+	tasksMapCpuOffsets              = "cpu_offsets"
+	tasksMapEvents                  = "events"
+	tasksMapExitedThreads           = "exited_threads"
+	tasksMapIdentityBuffer          = "identity_buffer"
+	tasksMapProcessBuffer           = "process_buffer"
+	tasksProgIterateTasks           = "iterate_tasks"
+	tasksProgProcessExecs           = "process_execs"
+	tasksProgProcessFreed           = "process_freed"
+	tasksProgThreadExits            = "thread_exits"
+	tasksProgThreadExits615         = "thread_exits_6_15"
+	tasksProgThreadExitsMissed      = "thread_exits_missed"
+	tasksProgThreadExitsMissedTwice = "thread_exits_missed_twice"
+	tasksVarCpus                    = "cpus"
+	tasksVarFreeRecordType          = "free_record_type"
+	tasksVarHandledExits            = "handled_exits"
+	tasksVarHaveCpuOffsets          = "have_cpu_offsets"
+	tasksVarLostEvents              = "lost_events"
+	tasksVarOwnLevel                = "own_level"
+	tasksVarOwnNs                   = "own_ns"
+	tasksVarSeparateCounters        = "separate_counters"
+	tasksVarThreadRecordType        = "thread_record_type"
 )
 
 // loadTasks returns the embedded CollectionSpec for tasks.
@@ -183,11 +186,13 @@ type tasksSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type tasksProgramSpecs struct {
-	IterateTasks   *ebpf.ProgramSpec `ebpf:"iterate_tasks"`
-	ProcessExecs   *ebpf.ProgramSpec `ebpf:"process_execs"`
-	ProcessFreed   *ebpf.ProgramSpec `ebpf:"process_freed"`
-	ThreadExits    *ebpf.ProgramSpec `ebpf:"thread_exits"`
-	ThreadExits615 *ebpf.ProgramSpec `ebpf:"thread_exits_6_15"`
+	IterateTasks           *ebpf.ProgramSpec `ebpf:"iterate_tasks"`
+	ProcessExecs           *ebpf.ProgramSpec `ebpf:"process_execs"`
+	ProcessFreed           *ebpf.ProgramSpec `ebpf:"process_freed"`
+	ThreadExits            *ebpf.ProgramSpec `ebpf:"thread_exits"`
+	ThreadExits615         *ebpf.ProgramSpec `ebpf:"thread_exits_6_15"`
+	ThreadExitsMissed      *ebpf.ProgramSpec `ebpf:"thread_exits_missed"`
+	ThreadExitsMissedTwice *ebpf.ProgramSpec `ebpf:"thread_exits_missed_twice"`
 }
 
 // tasksMapSpecs contains maps before they are loaded into the kernel.
@@ -207,6 +212,7 @@ type tasksMapSpecs struct {
 type tasksVariableSpecs struct {
 	Cpus             *ebpf.VariableSpec `ebpf:"cpus"`
 	FreeRecordType   *ebpf.VariableSpec `ebpf:"free_record_type"`
+	HandledExits     *ebpf.VariableSpec `ebpf:"handled_exits"`
 	HaveCpuOffsets   *ebpf.VariableSpec `ebpf:"have_cpu_offsets"`
 	LostEvents       *ebpf.VariableSpec `ebpf:"lost_events"`
 	OwnLevel         *ebpf.VariableSpec `ebpf:"own_level"`
@@ -258,6 +264,7 @@ func (m *tasksMaps) Close() error {
 type tasksVariables struct {
 	Cpus             *ebpf.Variable `ebpf:"cpus"`
 	FreeRecordType   *ebpf.Variable `ebpf:"free_record_type"`
+	HandledExits     *ebpf.Variable `ebpf:"handled_exits"`
 	HaveCpuOffsets   *ebpf.Variable `ebpf:"have_cpu_offsets"`
 	LostEvents       *ebpf.Variable `ebpf:"lost_events"`
 	OwnLevel         *ebpf.Variable `ebpf:"own_level"`
@@ -270,11 +277,13 @@ type tasksVariables struct {
 //
 // It can be passed to loadTasksObjects or ebpf.CollectionSpec.LoadAndAssign.
 type tasksPrograms struct {
-	IterateTasks   *ebpf.Program `ebpf:"iterate_tasks"`
-	ProcessExecs   *ebpf.Program `ebpf:"process_execs"`
-	ProcessFreed   *ebpf.Program `ebpf:"process_freed"`
-	ThreadExits    *ebpf.Program `ebpf:"thread_exits"`
-	ThreadExits615 *ebpf.Program `ebpf:"thread_exits_6_15"`
+	IterateTasks           *ebpf.Program `ebpf:"iterate_tasks"`
+	ProcessExecs           *ebpf.Program `ebpf:"process_execs"`
+	ProcessFreed           *ebpf.Program `ebpf:"process_freed"`
+	ThreadExits            *ebpf.Program `ebpf:"thread_exits"`
+	ThreadExits615         *ebpf.Program `ebpf:"thread_exits_6_15"`
+	ThreadExitsMissed      *ebpf.Program `ebpf:"thread_exits_missed"`
+	ThreadExitsMissedTwice *ebpf.Program `ebpf:"thread_exits_missed_twice"`
 }
 
 func (p *tasksPrograms) Close() error {
@@ -284,6 +293,8 @@ func (p *tasksPrograms) Close() error {
 		p.ProcessFreed,
 		p.ThreadExits,
 		p.ThreadExits615,
+		p.ThreadExitsMissed,
+		p.ThreadExitsMissedTwice,
 	)
 }
 
