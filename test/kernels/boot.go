@@ -68,29 +68,40 @@ func (m machine) boot(ctx context.Context, image, dir, parameters string) (*resu
 		return &result{}, err
 	}
 	defer func() { _ = os.Remove(disk) }()
-	console, err := os.Create(name + ".log")
-	if err != nil {
-		return &result{}, err
-	}
-	defer console.Close()
 	args := append(emulators[m.arch][1:len(emulators[m.arch]):len(emulators[m.arch])],
 		"-smp", strconv.Itoa(m.cpus), "-m", strconv.Itoa(m.memory), "-nographic", "-no-reboot", "-nic", "none",
 		"-kernel", image, "-initrd", initramfs, "-append", consoles[m.arch]+" panic=-1 loglevel=4 "+parameters,
 		"-drive", "if=none,id=disk,format=raw,file="+disk, "-device", "nvme,drive=disk,serial=disk")
-	qemu := exec.CommandContext(ctx, emulators[m.arch][0], args...)
-	qemu.Stdout, qemu.Stderr = console, console
-	runErr := qemu.Run()
-	text, err := os.ReadFile(console.Name())
-	if err != nil {
-		return &result{}, err
+	r, err := runChecks(exec.CommandContext(ctx, emulators[m.arch][0], args...), name+".log")
+	if err != nil && ctx.Err() != nil {
+		err = fmt.Errorf("stopped after %v: %w", timeLimit, err)
 	}
+	return r, err
+}
+
+// runChecks runs an emulator, with its console in a file, and returns the results of the
+// checks. The error of a machine that stops before the last check has the end of the console.
+func runChecks(emulator *exec.Cmd, consoleFile string) (*result, error) {
 	r := &result{status: make(map[string]string)}
+	console, err := os.Create(consoleFile)
+	if err != nil {
+		return r, err
+	}
+	defer console.Close()
+	emulator.Stdout, emulator.Stderr = console, console
+	runErr := emulator.Run()
+	text, err := os.ReadFile(consoleFile)
+	if err != nil {
+		return r, err
+	}
 	for _, match := range checkLine.FindAllSubmatch(text, -1) {
 		r.checks = append(r.checks, string(match[1]))
 		r.status[string(match[1])] = string(match[2])
 	}
 	if !bytes.Contains(text, []byte("CHECKS END")) {
-		return r, fmt.Errorf("%s: the machine stopped before the last check (%v); see %s", m, runErr, console.Name())
+		const shown = 2000 // bytes
+		return r, fmt.Errorf("the machine did not run the last check (%v); end of %s:\n%s",
+			runErr, consoleFile, text[max(0, len(text)-shown):])
 	}
 	return r, nil
 }

@@ -3,12 +3,14 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -32,6 +34,8 @@ var machines = []machine{
 func main() {
 	cache := flag.String("cache", ".cache/kernels", "`directory` for kernels, programs and console logs")
 	only := flag.String("run", "", "check only machines whose name matches this `regexp`")
+	checks := flag.String("checks", "", "run only checks whose name matches this `regexp`")
+	repeat := flag.Int("repeat", 1, "run each check this `number` of times, until it fails")
 	flag.Parse()
 	pattern, err := regexp.Compile(*only)
 	if err != nil {
@@ -46,7 +50,7 @@ func main() {
 		}
 		fmt.Fprintln(os.Stderr, "booting", m)
 		begin := time.Now()
-		r, err := m.check(*cache)
+		r, err := m.check(*cache, fmt.Sprintf("CHECKS=%q REPEAT=%d", *checks, *repeat))
 		rows = append(rows, row{m.String(), time.Since(begin), r})
 		for _, failure := range r.failures(err) {
 			failures++
@@ -84,6 +88,7 @@ type row struct {
 }
 
 // printTable prints one line per check and one column per machine.
+// The result of a check that did not run is missing.
 func printTable(rows []row) {
 	if len(rows) == 0 {
 		return
@@ -97,10 +102,11 @@ func printTable(rows []row) {
 		fmt.Fprintln(table)
 	}
 	line("check", func(r row) string { return r.name })
-	for _, name := range rows[0].result.checks {
+	most := slices.MaxFunc(rows, func(a, b row) int { return cmp.Compare(len(a.result.checks), len(b.result.checks)) })
+	for _, name := range most.result.checks {
 		line(name, func(r row) string {
 			status, _, _ := strings.Cut(r.result.status[name], " ")
-			return status
+			return cmp.Or(status, "missing")
 		})
 	}
 	line("duration", func(r row) string { return r.took.Round(time.Second).String() })
@@ -108,7 +114,7 @@ func printTable(rows []row) {
 }
 
 // check boots a machine with a kernel of the cache. The result is never nil.
-func (m machine) check(cache string) (*result, error) {
+func (m machine) check(cache, parameters string) (*result, error) {
 	image, err := m.image(cache)
 	if err != nil {
 		return &result{}, err
@@ -117,5 +123,5 @@ func (m machine) check(cache string) (*result, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return &result{}, err
 	}
-	return m.boot(context.Background(), image, dir, "")
+	return m.boot(context.Background(), image, dir, parameters)
 }
