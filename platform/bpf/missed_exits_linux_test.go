@@ -38,33 +38,43 @@ func TestMissedExits(t *testing.T) {
 			if got, want := len(p.tracepoints), 1+len(exitPrograms)-len(missed); got != want {
 				t.Fatalf("got %d tracepoints, want %d", got, want)
 			}
-			reported := make(map[int]int) // exits by PID
-			for range 50 {
-				child := exec.Command("true")
-				if err := child.Run(); err != nil {
-					t.Fatal(err)
-				}
-				reported[child.Process.Pid] = 0
-			}
-			var batch Batch
-			testenv.Eventually(t, func() bool {
-				if batch, err = p.Events().Take(batch); err != nil {
-					t.Fatal(err)
-				}
-				for batch.Next() {
-					if r := batch.IdentityRecord(); r != nil {
-						if _, own := reported[int(r.Pid)]; own {
-							reported[int(r.Pid)]++
-						}
-					}
-				}
-				return !slices.Contains(slices.Collect(maps.Values(reported)), 0)
-			})
-			for pid, n := range reported {
+			for pid, n := range exitEvents(t, p, 50) {
 				if n != 1 {
 					t.Errorf("process %d: got %d exit events, want 1", pid, n)
 				}
 			}
 		})
 	}
+}
+
+// exitEvents runs a number of processes and returns how often the exit of each was reported,
+// by PID, when all were reported at least once.
+func exitEvents(t *testing.T, p *Programs, processes int) map[int]int {
+	t.Helper()
+	reported := make(map[int]int)
+	for range processes {
+		child := exec.Command("true")
+		if err := child.Run(); err != nil {
+			t.Fatal(err)
+		}
+		reported[child.Process.Pid] = 0
+	}
+	var batch Batch
+	testenv.Eventually(t, func() bool {
+		var err error
+		if batch, err = p.Events().Take(batch); err != nil {
+			t.Fatal(err)
+		}
+		for batch.Next() {
+			r := batch.IdentityRecord()
+			if r == nil {
+				continue
+			}
+			if _, own := reported[int(r.Pid)]; own {
+				reported[int(r.Pid)]++
+			}
+		}
+		return !slices.Contains(slices.Collect(maps.Values(reported)), 0)
+	})
+	return reported
 }

@@ -54,7 +54,7 @@ struct {
 } exited_threads SEC(".maps");
 
 /* Linux 7 can preempt a tracepoint program, and does not run the same program on this CPU
- * until it ends. So several programs handle exits: each handles those that the programs
+ * until it ends. So several programs handle exits: each handles the exits that the programs
  * before it have missed. */
 #define EXIT_PROGRAMS 3
 
