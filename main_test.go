@@ -68,6 +68,7 @@ var allowedImports = map[string][]string{
 
 	"platform":               {module + "/procfs", module + "/platform/bpf", module + "/platform/internal/host"},
 	"platform/bpf":           {"github.com/cilium/ebpf"},
+	"platform/containers":    {module + "/platform"},
 	"platform/internal/host": {module + "/procfs"},
 	"platform/process":       {module + "/procfs", module + "/platform/internal/host"},
 	"platform/sandbox":       {"github.com/landlock-lsm/go-landlock/landlock", "kernel.org/pub/linux/libs/security/libcap/psx"},
@@ -77,7 +78,8 @@ var allowedImports = map[string][]string{
 // systemCallDirs lists the directories whose files named *_linux.go or *_linux_ARCH.go
 // make system calls. Those of the web server concern only its own sockets.
 var systemCallDirs = []string{
-	"internal/webserver", "platform", "platform/bpf", "platform/internal/host", "platform/process", "platform/sandbox", "procfs",
+	"internal/webserver", "platform", "platform/bpf", "platform/containers", "platform/internal/host",
+	"platform/process", "platform/sandbox", "procfs",
 }
 
 var linuxFile = regexp.MustCompile(`_linux(_(amd64|arm64))?\.go$`)

@@ -61,6 +61,32 @@ func parseCgroup(path string) cgroupInfo {
 	return c
 }
 
+// hostContainer returns the ID of the container, and the UID of the pod, that the host runs:
+// those of the outermost cgroups. Programs in a container choose the names of cgroups below
+// its own. Below the user slice, users choose the names, so that it returns "" there.
+func hostContainer(paths []string) (id, pod string) {
+	for _, path := range paths {
+		if strings.Contains(path, "/user.slice/") {
+			return "", ""
+		}
+		var pathID, pathPod string
+		for rest := strings.TrimSuffix(path, " (deleted)"); rest != ""; {
+			var name string
+			rest, name = splitLast(rest)
+			if uid := podUID(name); uid != "" {
+				pathPod = uid
+			}
+			if outer, _ := container(rest, name); outer != "" {
+				pathID = outer
+			}
+		}
+		if pathID != "" && (id == "" || pod == "") || id == "" && pod == "" {
+			id, pod = pathID, pathPod
+		}
+	}
+	return id, pod
+}
+
 // splitLast splits a path before its last element.
 func splitLast(path string) (rest, last string) {
 	i := strings.LastIndexByte(path, '/')

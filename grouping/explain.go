@@ -70,6 +70,7 @@ func (t *Tracker) Explain(ctx context.Context, pid int) (*Explanation, error) {
 	for _, a := range e.Lineage {
 		e.Ancestors = append(e.Ancestors, a.Comm)
 	}
+	t.findContainer(&e.Identity)
 	c := candidate{id: &e.Identity}
 	data := c.templateData()
 	e.Unit, e.Slice, e.App = data.Unit(), data.Slice(), data.App()

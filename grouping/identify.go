@@ -13,6 +13,22 @@ import (
 // their command line soon after their start.
 const youngAge = 5 * time.Second
 
+// containerNameAge is the age below which a process is identified again as long as the name
+// of its container is unknown. A kubelet writes the name after the start of the container.
+const containerNameAge = time.Minute
+
+// findContainer sets the names of the container of a process. It reports whether they are
+// final.
+func (t *Tracker) findContainer(id *platform.Identity) bool {
+	if t.opts.Containers == nil {
+		return true
+	}
+	container, pod := hostContainer(id.Cgroups)
+	var final bool
+	id.Container, final = t.opts.Containers.Lookup(container, pod)
+	return final
+}
+
 // match assigns processes that are new or may have a new identity to groups, and
 // sets the fields to read of every process.
 func (t *Tracker) match(ctx context.Context) {
@@ -125,6 +141,9 @@ func (t *Tracker) identify(ctx context.Context, r *record, s *platform.Sample, m
 func (t *Tracker) matchIdentity(r *record, s *platform.Sample, id *platform.Identity) {
 	if t.identityFields&platform.IdentityAncestors != 0 {
 		id.Ancestors = t.ancestorNames(s)
+	}
+	if t.identityFields&platform.IdentityContainer != 0 && !t.findContainer(id) && t.isYounger(s, containerNameAge) {
+		r.identity = identityYoung
 	}
 	m := t.matchWithinBudget(id)
 	r.mutable = m.Fields & mutableFields

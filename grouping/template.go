@@ -83,6 +83,21 @@ func (d *templateData) ContainerRuntime() string { return d.c.cgroup().Runtime }
 // PodUID returns the UID of the Kubernetes pod of the process.
 func (d *templateData) PodUID() string { return d.c.cgroup().PodUID }
 
+// Pod returns the name of the Kubernetes pod of the process.
+func (d *templateData) Pod() string { return d.c.id.Container.Pod }
+
+// PodNamespace returns the namespace of the Kubernetes pod of the process.
+func (d *templateData) PodNamespace() string { return d.c.id.Container.PodNamespace }
+
+// ContainerName returns the name of the container of the process.
+func (d *templateData) ContainerName() string { return d.c.id.Container.Container }
+
+// ComposeService returns the Compose service of the container of the process.
+func (d *templateData) ComposeService() string { return d.c.id.Container.ComposeService }
+
+// ComposeProject returns the Compose project of the container of the process.
+func (d *templateData) ComposeProject() string { return d.c.id.Container.ComposeProject }
+
 // Parent returns the name of the parent process.
 func (d *templateData) Parent() string { return d.c.parent() }
 
@@ -230,7 +245,8 @@ const programArgs platform.IdentityFields = 1 << 7
 // dollar without a field may pass on all of them. A field of the same name may belong
 // to another value; one identity field is then read without need.
 func fieldsOfNode(n parse.Node) platform.IdentityFields {
-	const all = platform.IdentityArgs | platform.IdentityUser | platform.IdentityCgroups | platform.IdentityExe | platform.IdentityAncestors
+	const all = platform.IdentityArgs | platform.IdentityUser | platform.IdentityCgroups | platform.IdentityExe |
+		platform.IdentityAncestors | platform.IdentityContainer
 	switch n := n.(type) {
 	case *parse.DotNode:
 		return all
@@ -283,6 +299,8 @@ func fieldsOfNames(names []string) (fields platform.IdentityFields) {
 			fields |= platform.IdentityUser
 		case "Cgroups", "Unit", "Slice", "ContainerID", "ContainerRuntime", "PodUID":
 			fields |= platform.IdentityCgroups
+		case "Pod", "PodNamespace", "ContainerName", "ComposeService", "ComposeProject":
+			fields |= platform.IdentityCgroups | platform.IdentityContainer
 		case "Exe":
 			fields |= platform.IdentityExe
 		case "Parent":

@@ -75,6 +75,9 @@ func sampleProcess(r *Rule) *candidate {
 		Username:  "nobody",
 		Cgroups:   []string{path, path},
 		Ancestors: []string{"bash", "systemd"},
+		Container: platform.ContainerNames{
+			Pod: "pod", PodNamespace: "namespace", Container: "container", ComposeService: "service", ComposeProject: "project",
+		},
 	}}
 	for _, sel := range r.selectors {
 		switch sel := sel.(type) {

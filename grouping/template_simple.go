@@ -72,6 +72,11 @@ var stringFields = map[string]namePart{
 	"ContainerID":      func(c *candidate) string { return c.cgroup().ContainerID },
 	"ContainerRuntime": func(c *candidate) string { return c.cgroup().Runtime },
 	"PodUID":           func(c *candidate) string { return c.cgroup().PodUID },
+	"Pod":              func(c *candidate) string { return c.id.Container.Pod },
+	"PodNamespace":     func(c *candidate) string { return c.id.Container.PodNamespace },
+	"ContainerName":    func(c *candidate) string { return c.id.Container.Container },
+	"ComposeService":   func(c *candidate) string { return c.id.Container.ComposeService },
+	"ComposeProject":   func(c *candidate) string { return c.id.Container.ComposeProject },
 	"Parent":           (*candidate).parent,
 	"App":              func(c *candidate) string { return redact.Secrets(c.app()) },
 }

@@ -28,6 +28,15 @@ type Options struct {
 	// Processes and threads above a limit are counted in [OtherName]. 0 means no
 	// limit.
 	MaxGroups, MaxThreadNames int
+
+	Containers ContainerFinder // finds names of containers; nil if they are unknown
+}
+
+// A ContainerFinder finds names of containers. Package platform/containers implements it.
+type ContainerFinder interface {
+	// Lookup returns the names of a container by its ID, and of its pod by its UID. It
+	// returns false if a later call can return more names.
+	Lookup(id, podUID string) (names platform.ContainerNames, final bool)
 }
 
 // A Tracker assigns the processes of a machine to groups and adds up the resource

@@ -12,6 +12,7 @@ const (
 	IdentityCgroups                              // Cgroups: /proc/PID/cgroup
 	IdentityExe                                  // Exe: /proc/PID/exe
 	IdentityAncestors                            // Ancestors, which the caller of a Source computes
+	IdentityContainer                            // Container, which the caller of a Source finds
 )
 
 // An Identity holds the names of a process, from which groups are made.
@@ -34,7 +35,17 @@ type Identity struct {
 
 	Ancestors []string // Comm of the parent, the grandparent and so on
 
+	Container ContainerNames
+
 	// Fingerprint is a hash of the fields that were read: see [Source.Fingerprints]. It
 	// is 0 for a process that has exited.
 	Fingerprint uint64
+}
+
+// ContainerNames are the names of a container, of its Kubernetes pod, and of its service and
+// project of Compose. Unknown names are empty.
+type ContainerNames struct {
+	Pod, PodNamespace              string
+	Container                      string
+	ComposeService, ComposeProject string
 }

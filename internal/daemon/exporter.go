@@ -22,6 +22,7 @@ import (
 	"github.com/seed57308aee/process_exporter/internal/webserver"
 	"github.com/seed57308aee/process_exporter/internal/webui"
 	"github.com/seed57308aee/process_exporter/platform"
+	"github.com/seed57308aee/process_exporter/platform/containers"
 	"github.com/seed57308aee/process_exporter/platform/sandbox"
 )
 
@@ -96,6 +97,7 @@ func NewTracker(s *config.Settings, source platform.Source, rules config.Rules) 
 		CPUTime:        ownCPUTime,
 		MaxGroups:      s.MaxGroups,
 		MaxThreadNames: s.MaxThreadNames,
+		Containers:     containers.Open(containers.DefaultDirs()),
 	})
 }
 

@@ -11,6 +11,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/seed57308aee/process_exporter/platform"
+	"github.com/seed57308aee/process_exporter/platform/containers"
 	"github.com/seed57308aee/process_exporter/platform/sandbox"
 )
 
@@ -75,6 +76,9 @@ func (e *Exporter) enterSandbox() {
 func (e *Exporter) sandboxOptions(kind platform.Kind, data []privilegedData) sandbox.Options {
 	strict := e.settings.Sandbox == "strict"
 	o := sandbox.Options{Readable: e.readableDirs()}
+	if e.rules.Matcher.Needs()&platform.IdentityContainer != 0 {
+		o.Readable = append(o.Readable, containers.DefaultDirs().Paths()...)
+	}
 	for _, d := range data {
 		for _, c := range d.needs {
 			if strict && c != sandbox.Perfmon || slices.Contains(o.Keep, c) {

@@ -127,12 +127,17 @@ func TestIdentityChangeProgramAsRoot(t *testing.T) {
 // makeCgroup creates a cgroup in the systemd or unified hierarchy, or returns "" if that fails.
 func makeCgroup(t *testing.T) string {
 	t.Helper()
+	return makeCgroupNamed(t, fmt.Sprintf("identity-%d.service", os.Getpid()))
+}
+
+func makeCgroupNamed(t *testing.T, name string) string {
+	t.Helper()
 	var failed error
 	for _, root := range []string{"/sys/fs/cgroup/systemd", "/sys/fs/cgroup/unified", "/sys/fs/cgroup"} {
 		if _, err := os.Stat(filepath.Join(root, "cgroup.procs")); err != nil {
 			continue
 		}
-		dir := filepath.Join(root, fmt.Sprintf("identity-%d.service", os.Getpid()))
+		dir := filepath.Join(root, name)
 		if failed = os.Mkdir(dir, 0o755); failed == nil {
 			return dir
 		}

@@ -1,0 +1,48 @@
+package e2e
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"testing"
+)
+
+// TestContainerNames checks that the daemon finds the names of a container in the directory of
+// a kubelet, from inside the strictest sandbox, also if the name is written after the start of the
+// container. A process that only has the name of the container in its command line stays outside.
+func TestContainerNames(t *testing.T) {
+	requireRoot(t)
+	eachSource(t, func(t *testing.T, source string) {
+		id := fmt.Sprintf("%016x%016x%016x%016x", rand.Uint64(), rand.Uint64(), rand.Uint64(), rand.Uint64())
+		cgroup := makeCgroupNamed(t, "docker-"+id+".scope")
+		if cgroup == "" {
+			t.Skip("cannot create a cgroup")
+		}
+		inside := startWorker(t, "inside")
+		t.Cleanup(func() { inside.end(); removeCgroup(t, cgroup) })
+		if err := os.WriteFile(filepath.Join(cgroup, "cgroup.procs"), []byte(strconv.Itoa(inside.command.Process.Pid)), 0); err != nil {
+			t.Fatal(err)
+		}
+		startWorker(t, "docker-"+id)
+		logs := t.TempDir()
+		if err := os.Mkdir(filepath.Join(logs, "containers"), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		rules := writeFile(t, "rules.yaml", "process_names:\n"+
+			"  - name: \"[{{.PodNamespace}}/{{.Pod}}/{{.ContainerName}}] {{.Comm}}\"\n    cmdline: ['workload \\S+$']\n")
+		script := `set -e; mount --bind "$1" /var/log; ` +
+			`exec "$0" ` + source + ` --sandbox=strict --config.path="$2" --web.listen-address=127.0.0.1:0`
+		r := startCommand(t, exec.Command("unshare", "-m", "--propagation=private", "sh", "-c", script, binary, logs, rules))
+		r.URL = r.waitForURL()
+		r.waitForScrape([]string{`num_procs{groupname="[//] inside"} 1`}, nil)
+		link := filepath.Join(logs, "containers", "web-1_shop_nginx-"+id+".log")
+		if err := os.Symlink("/nonexistent", link); err != nil {
+			t.Fatal(err)
+		}
+		other := "docker-" + id
+		r.waitForScrape([]string{`num_procs{groupname="[shop/web-1/nginx] inside"} 1`, `num_procs{groupname="[//] ` + other[:15] + `"} 1`}, nil)
+	})
+}
