@@ -15,9 +15,8 @@ type cgroupInfo struct {
 
 // parseCgroups returns the most specific cgroupInfo of the paths. It takes all values
 // from one path: one hierarchy may show a container, another the service that started
-// it. Of equally
-// specific paths the longest is used, because with cgroup version 1 the controllers
-// that are managed have longer paths than the others.
+// it. Of paths that are equally specific it uses the longest, because with cgroup version 1
+// the controllers that are managed have longer paths than the others.
 func parseCgroups(paths []string) cgroupInfo {
 	var best cgroupInfo
 	bestRank, longest := 0, 0

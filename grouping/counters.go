@@ -121,7 +121,7 @@ func counterKinds(have platform.Fields) (kinds counterSet) {
 	return kinds
 }
 
-// note counts the counters that decreased in this walk and not when they were compared before.
+// note counts the counters that decreased in this walk, but not when they were last compared.
 // compared are the kinds of counters that were compared in this walk.
 // A process that is being reaped has no threads and zero counters, which is no
 // decrease.

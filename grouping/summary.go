@@ -21,15 +21,15 @@ func (t *Tracker) summarize() []Group {
 	t.matches.reset()
 	for i := range t.records {
 		r, s := &t.records[i], &t.snap.Samples[i]
-		notReached := s.Have == 0 && t.snap.Incomplete // at the deadline, which is no read error
-		if s.Have&platform.FieldStat == 0 && !notReached {
+		hasStat := s.Have&platform.FieldStat != 0
+		if !hasStat && !(s.Have == 0 && t.snap.Incomplete) { // the deadline is no read error
 			hidden++
 		}
 		t.matches.count(r)
 		if r.group == nil {
 			continue
 		}
-		if s.Unreadable != 0 && !notReached {
+		if s.Unreadable != 0 && hasStat {
 			partial++
 		}
 		r.group.addSample(r, s)

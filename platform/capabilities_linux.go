@@ -37,9 +37,9 @@ func (s *capabilitySet) raise(bits [2]uint32) bool {
 	return changed
 }
 
-// RaiseCapabilities makes the permitted capabilities that sources use effective. A program
-// whose file capabilities are permitted but not effective also starts in a container
-// without these capabilities. In return it must raise them itself.
+// RaiseCapabilities makes the permitted capabilities that sources use effective. File
+// capabilities that are permitted but not effective let a program start in a container that
+// lacks them. Such a program must raise them itself.
 //
 // Capabilities belong to threads: all threads are changed. New threads inherit them.
 func RaiseCapabilities() error {

@@ -144,8 +144,8 @@ func (l *exitLog) newUnreaped() *unreapedExit {
 	return e
 }
 
-// report adds a process to the Exits. Its memory is reused after the next walk, until which
-// the Exits are valid.
+// report adds a process to the Exits. The Exits are valid until the next walk, which reuses
+// their memory.
 func (l *exitLog) report(e *unreapedExit) {
 	l.exits = append(l.exits, e.Exit)
 	l.reported = append(l.reported, e)

@@ -26,7 +26,7 @@ import (
 //
 // In another PID namespace the clock is not available. There the marker is a hash of the
 // schedstat of each thread: the time that it ran and waited, and how often. It is read only
-// for processes and threads that slept during the last walk. Everywhere it is also the
+// for processes and threads that did not run between the last two walks. Everywhere it is also the
 // marker of the sleeping threads of a process that has run.
 //
 // Other processes can change a sleeping process. statm shows if another process takes its
@@ -48,14 +48,14 @@ type activity struct {
 	marker uint64
 
 	residentPages uint32 // resident memory, up to 16 TiB
-	idle          bool   // it slept during the last walk; used only without CPU clock
+	idle          bool   // it did not run between the last two walks; used only without CPU clock
 	activeWalks   uint8  // walks in a row in which the main thread has run, at most alwaysActiveWalks
 }
 
 // A threadActivity shows whether a thread has run between two walks.
 type threadActivity struct {
 	marker uint64 // hash of its schedstat, read before all other values; 0 if unknown
-	idle   bool   // it slept during the last walk
+	idle   bool   // it did not run between the last two walks
 }
 
 // cpuClock returns the CPU time in nanoseconds of all threads of a process, including
@@ -198,7 +198,7 @@ func (w *worker) updateActivity(s, prev *procfsSample) {
 	}
 }
 
-// threadIdle reports whether a thread slept during the walk. old is the same thread in the
+// threadIdle reports whether a thread did not run since the walk before. old is the same thread in the
 // last walk, or zero.
 func (w *worker) threadIdle(t, old *Task) bool {
 	return w.src.schedstatCounts && t.TID == old.TID && t.State != 'R' && t.State == old.State && t.Have == old.Have &&

@@ -12,8 +12,8 @@ const (
 	// occupies an operating system thread until the kernel returns.
 	maxBlockedReads = 12
 
-	// checkFirstThreshold is the number of blocked reads from which on each process is
-	// checked before a file that may block is read.
+	// checkFirstThreshold is a number of blocked reads. With so many or more, the source
+	// checks each process before it reads a file that may block.
 	checkFirstThreshold = 4
 
 	// reservedForRoot is the number of reads reserved for processes of root, which other
@@ -24,9 +24,9 @@ const (
 
 // A quarantine is the set of unresponsive processes, with their owners.
 //
-// A user who can make one process unresponsive can make hundreds. Once a few are, the
-// source checks every process by its status and statm, which never block, before it reads
-// a file that may block.
+// A user who can make one process unresponsive can make hundreds. Once checkFirstThreshold
+// reads block, the source checks every process by its status and statm, which never block,
+// before it reads a file that may block.
 type quarantine struct {
 	count atomic.Int32 // len(processes), readable without mu
 
@@ -107,9 +107,9 @@ func (w *worker) skips(pid int, inode uint64) bool {
 
 // mayBlock reports whether a read of a process may block, by files that never block. A
 // thread that waits for a file system with the mmap lock held is in state D. A process
-// that waits in execve(2) has no text in its memory yet. If a user has several
-// unresponsive processes, every process of that user counts as one that may block. This
-// hides only processes of that user.
+// that waits in execve(2) has no text in its memory yet. If a user has
+// checkFirstThreshold unresponsive processes, every process of that user counts as one that
+// may block. Once only the reads reservedForRoot are left, this applies to all users but root.
 func (w *worker) mayBlock(pid int) bool {
 	text, err := w.reader.Read(pid, "status")
 	if err != nil {

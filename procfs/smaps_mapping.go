@@ -28,8 +28,8 @@ type Mapping struct {
 }
 
 // AppendMappings appends the blocks of an smaps file to dst. It ignores unknown
-// keys. The strings are copies. On error it returns dst unchanged. A block without
-// a Swap line, the last that is parsed, is truncated and causes an error.
+// keys. The strings are copies. On error it returns dst unchanged. Swap is
+// the last line that is parsed: a block without it is truncated, which is an error.
 func AppendMappings(dst []Mapping, text []byte) ([]Mapping, error) {
 	got := dst
 	ended := true // the current block has had its Swap line

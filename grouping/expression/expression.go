@@ -59,7 +59,7 @@ func (e *Expression) HasNamedGroup() bool {
 func (e *Expression) Instructions() int { return e.instructions }
 
 // MatchesAny reports whether the expression matches every text that contains a character
-// other than a newline. If it returns false, the expression may do so as well.
+// other than a newline. It may also return false for such an expression.
 func (e *Expression) MatchesAny() bool { return e.matchesAny }
 
 // IsLiteral reports whether Match never uses package regexp.
@@ -85,7 +85,7 @@ func (e *Expression) FindSubmatch(text string) []string {
 }
 
 // instructions returns the approximate number of instructions of a tree, whose repetitions
-// are not expanded yet. Package regexp limits it to about 3 million.
+// are not expanded yet. Package regexp limits the number to about 3 million.
 func instructions(re *syntax.Regexp) int {
 	n := 0
 	for _, sub := range re.Sub {

@@ -143,8 +143,8 @@ func (c *Coalescer) release(res *response) {
 	}
 }
 
-// run renders res. It recovers from panics, because net/http does so only in its
-// own goroutines.
+// run renders res. It recovers from panics: it runs in a goroutine for which net/http
+// does not.
 func (c *Coalescer) run(res *response, key requestKey, r *http.Request) {
 	ctx, cancel := context.WithTimeout(context.Background(), key.timeout)
 	defer cancel()

@@ -148,8 +148,7 @@ func (w *WebConfig) run(r *reload) {
 }
 
 // loadIfChanged loads the files if one differs from its stamp. Otherwise next is
-// nil. It recovers from panics, because net/http does so only in its own
-// goroutines.
+// nil. It recovers from panics: it runs in a goroutine for which net/http does not.
 func (w *WebConfig) loadIfChanged(current *webSettings, stamps []fileStamp) (next *webSettings, newStamps []fileStamp, err error) {
 	defer func() {
 		if p := recover(); p != nil {

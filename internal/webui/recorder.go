@@ -11,7 +11,7 @@ import (
 )
 
 const (
-	// DefaultMaxAge is the age from which a request causes a new walk.
+	// DefaultMaxAge is the age of the last walk from which on a request starts a new one.
 	DefaultMaxAge = 5 * time.Second
 
 	// minInterval is the shortest interval for rates: CPU time increases in
@@ -42,11 +42,11 @@ type Recorder struct {
 	processes   processRequests
 }
 
-// A recording is the result of all walks so far. It is immutable, except for the
+// A recording holds the last two successful walks, and the history. It is immutable, except for the
 // response that it caches; a walk creates a new recording.
 type recording struct {
 	last      *collector.WalkResult      // last successful walk, nil if there is none
-	prev      map[string]*grouping.Group // groups of the successful walk before, by key
+	prev      map[string]*grouping.Group // groups of the successful walk before last, by key
 	interval  float64                    // seconds between prev and last, 0 without prev
 	err       error                      // error of the last walk
 	walkEnd   time.Time                  // end of the last walk

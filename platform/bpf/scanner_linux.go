@@ -39,8 +39,8 @@ const (
 	EventLost
 )
 
-// ResidentPages returns the resident memory in pages. It is exact, unlike rss in
-// /proc/PID/stat: the kernel has a part of each counter per CPU since Linux 6.2.
+// ResidentPages returns the resident memory in pages. It is exact: it includes the
+// parts of the counters per CPU, which rss in /proc/PID/stat omits since Linux 6.2.
 func (p *Process) ResidentPages() uint64 {
 	const file, anon, shmem = 0, 1, 3 // MM_FILEPAGES, MM_ANONPAGES and MM_SHMEMPAGES (linux/mm_types_task.h)
 	return uint64(max(p.Rss[file], 0) + max(p.Rss[anon], 0) + max(p.Rss[shmem], 0))
@@ -68,8 +68,8 @@ type Scanner struct {
 }
 
 // blockSize is the size in bytes of a block of Scanner memory. Blocks never move, so
-// that pointers to records stay valid. A read needs half a block: the kernel returns at
-// most 32 KiB per read.
+// that pointers to records stay valid. The Scanner starts a new block when less than half
+// of one is free, because the kernel returns up to 32 KiB per read.
 const blockSize = 64 << 10
 
 // Start starts an iteration over the records in file, which the Scanner closes at the end.
@@ -84,8 +84,8 @@ func (s *Scanner) Start(file io.ReadCloser) {
 }
 
 // read reads with a raw system call: the read never blocks, so the Go scheduler need not
-// know of it. A system call that the scheduler knows of may cost a handover of the
-// processor to an idle thread.
+// know of it. For a system call that it knows of, it may hand the processor to another
+// thread.
 func (s *Scanner) read(p []byte) (int, error) {
 	if s.fd < 0 {
 		return s.file.Read(p)
@@ -94,7 +94,7 @@ func (s *Scanner) read(p []byte) (int, error) {
 		n, _, errno := unix.RawSyscall(unix.SYS_READ, uintptr(s.fd), uintptr(unsafe.Pointer(&p[0])), uintptr(len(p)))
 		switch {
 		case errno == unix.EINTR:
-		case errno == unix.EAGAIN: // the kernel skipped a full batch of tasks of other namespaces
+		case errno == unix.EAGAIN: // the read passed many tasks of other PID namespaces, and no other
 		case errno != 0:
 			return 0, errno
 		case n == 0:

@@ -57,7 +57,7 @@ func (l *linuxSystem) close() error {
 	return nil
 }
 
-// begin makes the mount stay open until end.
+// begin keeps the mount open until end.
 func (l *linuxSystem) begin() error {
 	if !l.uses.begin() {
 		return errTableClosed

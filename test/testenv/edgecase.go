@@ -56,8 +56,8 @@ type EdgeCase struct {
 	stdout *bufio.Reader
 }
 
-// StartEdgeCase starts the program with these verbs and waits until it is ready.
-// The test ends it. change, unless nil, alters the command before the start.
+// StartEdgeCase starts the program with verbs of testdata/edgecase and waits until it is
+// ready. It is killed when the test ends. change, unless nil, alters the command before the start.
 func StartEdgeCase(t testing.TB, change func(*exec.Cmd), verbs ...string) *EdgeCase {
 	t.Helper()
 	if slices.ContainsFunc(verbs, mounts) {
