@@ -23,7 +23,8 @@ type candidate struct {
 	joined bool   // line is set
 
 	cgroups      cgroupInfo
-	cgroupsKnown bool // cgroups is set
+	innerCgroups cgroupInfo // inside the container, or below the manager of a user's units
+	cgroupsKnown bool       // cgroups is set
 }
 
 // commandLine returns the arguments joined by single spaces. It joins them once per
@@ -73,10 +74,39 @@ func (c *candidate) app() string { return appname.Find(c.id.Comm, c.exeBase(), c
 
 // cgroup returns the parsed cgroup paths of the process.
 func (c *candidate) cgroup() *cgroupInfo {
-	if !c.cgroupsKnown {
-		c.cgroups, c.cgroupsKnown = parseCgroups(c.id.Cgroups), true
-	}
+	c.parseCgroups()
 	return &c.cgroups
+}
+
+// innerCgroup returns what the owner of the container, or of the user's unit manager,
+// says about the process.
+func (c *candidate) innerCgroup() *cgroupInfo {
+	c.parseCgroups()
+	return &c.innerCgroups
+}
+
+func (c *candidate) parseCgroups() {
+	if c.cgroupsKnown {
+		return
+	}
+	c.cgroups, c.innerCgroups, c.cgroupsKnown = parseCgroups(c.id.Cgroups), cgroupInfo{}, true
+	if c.cgroups.ContainerID != "" || isUserManager(c.cgroups.Unit) {
+		c.innerCgroups = parseInnerCgroups(c.id.Cgroups)
+	}
+}
+
+// withInner returns a value, and the inner value after the container ID or the manager
+// of the user's units and a slash. It omits empty values.
+func (c *candidate) withInner(value, inner string) []string {
+	values := nonEmpty(value)
+	if inner == "" {
+		return values
+	}
+	outer := c.cgroup().ContainerID
+	if outer == "" {
+		outer = c.cgroup().Unit
+	}
+	return append(values, outer+"/"+inner)
 }
 
 // parent returns the name of the parent, or "" if there is none.

@@ -2,15 +2,15 @@ package grouping
 
 import "strings"
 
-// A cgroupInfo describes where a process runs, according to its cgroup paths. Users
-// who can create cgroups, such as below user@1000.service, choose the names of those
-// cgroups and so control the values for their own processes.
+// A cgroupInfo describes where a process runs, according to its cgroup paths. A path
+// is trusted from the root up to the first cgroup whose owner chooses the names below
+// it: a unit that is not a container runtime, or a container.
 type cgroupInfo struct {
-	Unit        string // innermost systemd unit: a service if any encloses the process
-	Slice       string // innermost systemd slice
-	ContainerID string // innermost container: 64 hexadecimal digits, or a name with some runtimes
+	Unit        string // systemd unit, the first cgroup of the path that is not a slice
+	Slice       string // innermost systemd slice around the unit
+	ContainerID string // outermost container: 64 hexadecimal digits, or a name with some runtimes
 	Runtime     string // container runtime, "" if the path does not identify it
-	PodUID      string // UID of the innermost Kubernetes pod, in the spelling of its API
+	PodUID      string // UID of the Kubernetes pod, in the spelling of its API
 }
 
 // parseCgroups returns the most specific cgroupInfo of the paths. It takes all values
@@ -41,49 +41,117 @@ func (c *cgroupInfo) rank() (n int) {
 	return n
 }
 
-// parseCgroup parses one path from the innermost cgroup outwards. It skips elements
-// without information, such as the ".." of cgroups outside of the namespace.
-func parseCgroup(path string) cgroupInfo {
-	var c cgroupInfo
-	rest := strings.TrimSuffix(path, " (deleted)") // the kernel appends it to a removed cgroup with zombies
-	for rest != "" {
-		var name string
-		rest, name = splitLast(rest)
-		c.addUnit(name)
-		if c.PodUID == "" {
-			c.PodUID = podUID(name)
+// parseInnerCgroups returns the most specific cgroupInfo inside the container of the
+// paths, or below the manager of a user's units, such as user@1000.service. The
+// container or the user chooses these names.
+func parseInnerCgroups(paths []string) cgroupInfo {
+	var best cgroupInfo
+	bestRank := 0
+	for _, path := range paths {
+		outer, below := parsePath(path, false)
+		if outer.ContainerID == "" && !isUserManager(outer.Unit) {
+			continue
 		}
-		if c.ContainerID == "" {
-			c.ContainerID, c.Runtime = container(rest, name)
+		if c, _ := parsePath(below, true); c.rank() > bestRank {
+			best, bestRank = c, c.rank()
 		}
 	}
+	return best
+}
+
+// isUserManager reports whether unit runs the units of a user.
+func isUserManager(unit string) bool {
+	return strings.HasPrefix(unit, "user@") && strings.HasSuffix(unit, ".service")
+}
+
+// parseCgroup parses one path.
+func parseCgroup(path string) cgroupInfo {
+	c, _ := parsePath(path, false)
 	return c
 }
 
-// hostContainer returns the ID of the container, and the UID of the pod, that the host runs:
-// those of the outermost cgroups. Programs in a container choose the names of cgroups below
-// its own. Below the user slice, users choose the names, so that it returns "" there.
+// hostContainer returns the ID of the container, and the UID of the pod, that the host
+// runs.
 func hostContainer(paths []string) (id, pod string) {
-	for _, path := range paths {
-		if strings.Contains(path, "/user.slice/") {
-			return "", ""
-		}
-		var pathID, pathPod string
-		for rest := strings.TrimSuffix(path, " (deleted)"); rest != ""; {
-			var name string
-			rest, name = splitLast(rest)
+	c := parseCgroups(paths)
+	return c.ContainerID, c.PodUID
+}
+
+// parsePath parses a path from its first cgroup on, and returns the part of it that the
+// unit or the container controls. It skips the ".." of cgroups outside of the cgroup
+// namespace and, in an inner path, cgroups without information.
+func parsePath(path string, inner bool) (c cgroupInfo, below string) {
+	path = strings.TrimSuffix(path, " (deleted)") // the kernel appends it to a removed cgroup with zombies
+	for end := 0; end < len(path); {
+		start := end
+		end = nextSlash(path, start+1)
+		name := strings.TrimPrefix(path[start:end], "/")
+		unit := unitName(name)
+		switch {
+		case name == "" || name == "..":
+		case strings.HasSuffix(unit, ".slice"):
+			c.Slice = unit
 			if uid := podUID(name); uid != "" {
-				pathPod = uid
+				c.PodUID = uid
 			}
-			if outer, _ := container(rest, name); outer != "" {
-				pathID = outer
+		case c.addContainer(path[:start], name):
+			c.Unit = unit
+			return c, path[end:]
+		case unit != "" || isRuntimeRoot(name):
+			c.Unit = unit
+			if !isUserManager(unit) && (unit == "" || strings.HasSuffix(unit, ".service")) {
+				end = c.addFirstContainer(path, end)
 			}
-		}
-		if pathID != "" && (id == "" || pod == "") || id == "" && pod == "" {
-			id, pod = pathID, pathPod
+			return c, path[end:]
+		case !inner:
+			return c, ""
 		}
 	}
-	return id, pod
+	return c, ""
+}
+
+// nextSlash returns the index of the first slash of path from an index on, or the
+// length of path.
+func nextSlash(path string, from int) int {
+	if i := strings.IndexByte(path[min(from, len(path)):], '/'); i >= 0 {
+		return from + i
+	}
+	return len(path)
+}
+
+// addContainer records the container and the pod of a cgroup. It reports whether the
+// cgroup is a container.
+func (c *cgroupInfo) addContainer(parent, name string) bool {
+	if uid := podUID(name); uid != "" {
+		c.PodUID = uid
+	}
+	c.ContainerID, c.Runtime = container(parent, name)
+	return c.ContainerID != ""
+}
+
+// addFirstContainer records the outermost container in the part of path from an index
+// on, and returns the index of its end: container runtimes create cgroups below their
+// root or their service. Without a container it returns from.
+func (c *cgroupInfo) addFirstContainer(path string, from int) int {
+	for end := from; end < len(path); {
+		start := end
+		end = nextSlash(path, start+1)
+		if name := path[start+1 : end]; name != "" && c.addContainer(path[:start], name) {
+			return end
+		}
+	}
+	return from
+}
+
+// isRuntimeRoot reports whether a cgroup has the containers of a runtime that does not
+// use systemd.
+func isRuntimeRoot(name string) bool {
+	switch name {
+	case "docker", "kubepods", "burstable", "besteffort", "libpod_parent", "lxc", "lxc.payload", "garden", "ecs", "k8s.io", "default",
+		"buildkit", "actions_job":
+		return true
+	}
+	return podUID(name) != ""
 }
 
 // splitLast splits a path before its last element.
@@ -95,29 +163,18 @@ func splitLast(path string) (rest, last string) {
 // maxUnitName is the maximum length of the name of a systemd unit, in bytes.
 const maxUnitName = 255
 
-// addUnit records the cgroup name if it is a unit or slice. Names must be added
-// from the innermost outwards. A service replaces scopes inside it, because a desktop
-// creates a scope for every program that is started.
-func (c *cgroupInfo) addUnit(name string) {
+// unitName returns the systemd unit or slice of a cgroup name, or "".
+func unitName(name string) string {
 	name = strings.TrimPrefix(name, "_") // systemd escapes names that clash with kernel files, such as memory.service
 	i := strings.LastIndexByte(name, '.')
 	if i < 1 || len(name) > maxUnitName || !isAlphanumericOr(name, `:-_.\@`) {
-		return
+		return ""
 	}
 	switch name[i:] {
-	case ".slice":
-		if c.Slice == "" {
-			c.Slice = name
-		}
-	case ".service":
-		if !strings.HasSuffix(c.Unit, ".service") {
-			c.Unit = name
-		}
-	case ".scope", ".socket", ".mount", ".swap":
-		if c.Unit == "" {
-			c.Unit = name
-		}
+	case ".slice", ".service", ".scope", ".socket", ".mount", ".swap":
+		return name
 	}
+	return ""
 }
 
 // podUID returns the UID in the name of a pod's cgroup, or "". The cgroup drivers

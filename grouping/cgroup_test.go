@@ -21,13 +21,13 @@ var cgroupTests = []struct {
 	{"docker, systemd", "/system.slice/docker-" + outerID + ".scope",
 		cgroupInfo{"docker-" + outerID + ".scope", "system.slice", outerID, "docker", ""}},
 	{"docker, rootless", "/user.slice/user-1000.slice/user@1000.service/user.slice/docker-" + outerID + ".scope",
-		cgroupInfo{"user@1000.service", "user.slice", outerID, "docker", ""}},
+		cgroupInfo{Unit: "user@1000.service", Slice: "user-1000.slice"}},
 	{"docker, own parent", "/actions_job/" + outerID, cgroupInfo{ContainerID: outerID}},
 	{"docker, systemd as a path", "/system.slice/docker.service/system.slice:docker:" + outerID,
 		cgroupInfo{"docker.service", "system.slice", outerID, "docker", ""}},
 	{"docker, systemd inside", "/system.slice/docker-" + outerID + ".scope/system.slice/nginx.service",
-		cgroupInfo{"nginx.service", "system.slice", outerID, "docker", ""}},
-	{"docker, init inside", "/docker/" + outerID + "/init.scope", cgroupInfo{Unit: "init.scope", ContainerID: outerID, Runtime: "docker"}},
+		cgroupInfo{"docker-" + outerID + ".scope", "system.slice", outerID, "docker", ""}},
+	{"docker, init inside", "/docker/" + outerID + "/init.scope", cgroupInfo{ContainerID: outerID, Runtime: "docker"}},
 	{"docker daemon", "/system.slice/docker.service", cgroupInfo{Unit: "docker.service", Slice: "system.slice"}},
 	{"parent of docker containers", "/docker", cgroupInfo{}},
 
@@ -80,7 +80,7 @@ var cgroupTests = []struct {
 	{"podman, conmon", "/machine.slice/libpod-conmon-" + outerID + ".scope",
 		cgroupInfo{Unit: "libpod-conmon-" + outerID + ".scope", Slice: "machine.slice"}},
 	{"podman, rootless", "/user.slice/user-1000.slice/user@1000.service/user.slice/libpod-" + outerID + ".scope/container",
-		cgroupInfo{"user@1000.service", "user.slice", outerID, "podman", ""}},
+		cgroupInfo{Unit: "user@1000.service", Slice: "user-1000.slice"}},
 	{"podman, pod", "/machine.slice/machine-libpod_pod_" + innerID + ".slice/libpod-" + outerID + ".scope",
 		cgroupInfo{"libpod-" + outerID + ".scope", "machine-libpod_pod_" + innerID + ".slice", outerID, "podman", ""}},
 	{"podman, quadlet", "/system.slice/web.service/libpod-payload-" + outerID,
@@ -92,25 +92,24 @@ var cgroupTests = []struct {
 	{"podman, cgroupfs, conmon of a pod", "/libpod_parent/" + innerID + "/conmon", cgroupInfo{}},
 
 	{"docker in a pod", "/kubepods/burstable/pod" + podID + "/" + outerID + "/docker/" + innerID,
-		cgroupInfo{ContainerID: innerID, Runtime: "docker", PodUID: podID}},
-	{"docker in docker", "/docker/" + outerID + "/docker/" + innerID, cgroupInfo{ContainerID: innerID, Runtime: "docker"}},
+		cgroupInfo{ContainerID: outerID, PodUID: podID}},
+	{"docker in docker", "/docker/" + outerID + "/docker/" + innerID, cgroupInfo{ContainerID: outerID, Runtime: "docker"}},
 	{"kind, cgroupfs", "/docker/" + outerID + "/kubelet/kubepods/burstable/pod" + podID + "/" + innerID,
-		cgroupInfo{ContainerID: innerID, PodUID: podID}},
+		cgroupInfo{ContainerID: outerID, Runtime: "docker"}},
 	{"kind, systemd", "/system.slice/docker-" + outerID +
 		".scope/kubelet.slice/kubelet-kubepods.slice/kubelet-kubepods-burstable.slice/" +
 		"kubelet-kubepods-burstable-pod" + slicePodID + ".slice/cri-containerd-" + innerID + ".scope",
-		cgroupInfo{"cri-containerd-" + innerID + ".scope", "kubelet-kubepods-burstable-pod" + slicePodID + ".slice",
-			innerID, "containerd", podID}},
+		cgroupInfo{"docker-" + outerID + ".scope", "system.slice", outerID, "docker", ""}},
 	{"kind, the kubelet", "/docker/" + outerID + "/kubelet.slice/kubelet.service",
-		cgroupInfo{"kubelet.service", "kubelet.slice", outerID, "docker", ""}},
+		cgroupInfo{ContainerID: outerID, Runtime: "docker"}},
 
 	{"LXC 2", "/lxc/web-1", cgroupInfo{ContainerID: "web-1", Runtime: "lxc"}},
-	{"LXC 3", "/lxc.payload/web-1/system.slice/cron.service", cgroupInfo{"cron.service", "system.slice", "web-1", "lxc", ""}},
-	{"LXC 4", "/lxc.payload.web-1/system.slice/cron.service", cgroupInfo{"cron.service", "system.slice", "web-1", "lxc", ""}},
+	{"LXC 3", "/lxc.payload/web-1/system.slice/cron.service", cgroupInfo{ContainerID: "web-1", Runtime: "lxc"}},
+	{"LXC 4", "/lxc.payload.web-1/system.slice/cron.service", cgroupInfo{ContainerID: "web-1", Runtime: "lxc"}},
 	{"LXC, monitor", "/lxc.monitor.web-1", cgroupInfo{}},
 	{"LXC, without a name", "/lxc.payload.", cgroupInfo{}},
-	{"Proxmox", "/lxc/101/ns/system.slice/ssh.service", cgroupInfo{"ssh.service", "system.slice", "101", "lxc", ""}},
-	{"docker in LXC", "/lxc.payload.web-1/docker/" + outerID, cgroupInfo{ContainerID: outerID, Runtime: "docker"}},
+	{"Proxmox", "/lxc/101/ns/system.slice/ssh.service", cgroupInfo{ContainerID: "101", Runtime: "lxc"}},
+	{"docker in LXC", "/lxc.payload.web-1/docker/" + outerID, cgroupInfo{ContainerID: "web-1", Runtime: "lxc"}},
 
 	{"nspawn, scope", `/machine.slice/machine-web\x2d1.scope`, cgroupInfo{Unit: `machine-web\x2d1.scope`, Slice: "machine.slice"}},
 	{"nspawn, payload", "/machine.slice/systemd-nspawn@web.service/payload",
@@ -136,9 +135,9 @@ var cgroupTests = []struct {
 	{"init", "/init.scope", cgroupInfo{Unit: "init.scope"}},
 	{"session", "/user.slice/user-1000.slice/session-3.scope", cgroupInfo{Unit: "session-3.scope", Slice: "user-1000.slice"}},
 	{"user's service", "/user.slice/user-1000.slice/user@1000.service/app.slice/app-foo.service",
-		cgroupInfo{Unit: "app-foo.service", Slice: "app.slice"}},
+		cgroupInfo{Unit: "user@1000.service", Slice: "user-1000.slice"}},
 	{"user's scope", "/user.slice/user-1000.slice/user@1000.service/app.slice/app-gnome-firefox-4711.scope",
-		cgroupInfo{Unit: "user@1000.service", Slice: "app.slice"}},
+		cgroupInfo{Unit: "user@1000.service", Slice: "user-1000.slice"}},
 	{"user's manager", "/user.slice/user-1000.slice/user@1000.service/init.scope",
 		cgroupInfo{Unit: "user@1000.service", Slice: "user-1000.slice"}},
 	{"socket", "/system.slice/dbus.socket", cgroupInfo{Unit: "dbus.socket", Slice: "system.slice"}},
@@ -146,6 +145,18 @@ var cgroupTests = []struct {
 	{"swap", "/system.slice/dev-sda2.swap", cgroupInfo{Unit: "dev-sda2.swap", Slice: "system.slice"}},
 	{"slice only", "/system.slice", cgroupInfo{Slice: "system.slice"}},
 	{"deleted", "/system.slice/cron.service (deleted)", cgroupInfo{Unit: "cron.service", Slice: "system.slice"}},
+
+	{"unit in a unit", "/system.slice/ci.service/system.slice/nginx.service", cgroupInfo{Unit: "ci.service", Slice: "system.slice"}},
+	{"unit in a session", "/user.slice/user-1000.slice/session-2.scope/nginx.service",
+		cgroupInfo{Unit: "session-2.scope", Slice: "user-1000.slice"}},
+	{"container in a session", "/user.slice/user-1000.slice/session-2.scope/docker/" + outerID,
+		cgroupInfo{Unit: "session-2.scope", Slice: "user-1000.slice"}},
+	{"unit in another cgroup", "/alice/system.slice/nginx.service", cgroupInfo{}},
+	{"container in another cgroup", "/alice/docker/" + outerID, cgroupInfo{}},
+	{"container scope in another cgroup", "/alice/docker-" + outerID + ".scope", cgroupInfo{}},
+	{"pod of a user", "/user.slice/user-1000.slice/user@1000.service/kubepods.slice/kubepods-pod" + slicePodID + ".slice",
+		cgroupInfo{Unit: "user@1000.service", Slice: "user-1000.slice"}},
+	{"unit, from another namespace", "/../../system.slice/nginx.service", cgroupInfo{Unit: "nginx.service", Slice: "system.slice"}},
 
 	{"empty", "", cgroupInfo{}},
 	{"root", "/", cgroupInfo{}},
@@ -158,7 +169,7 @@ var cgroupTests = []struct {
 	{"spaces", "/a b.service", cgroupInfo{}},
 	{"long unit", "/" + strings.Repeat("a", 248) + ".service", cgroupInfo{}},
 	{"longest unit", "/" + strings.Repeat("a", 247) + ".service", cgroupInfo{Unit: strings.Repeat("a", 247) + ".service"}},
-	{"long path", strings.Repeat("/x", 1<<16) + "/docker/" + outerID, cgroupInfo{ContainerID: outerID, Runtime: "docker"}},
+	{"long path", "/docker" + strings.Repeat("/x", 1<<16) + "/" + outerID, cgroupInfo{ContainerID: outerID}},
 	{"63 digits", "/docker/" + outerID[1:], cgroupInfo{}},
 	{"65 digits", "/docker/a" + outerID, cgroupInfo{}},
 	{"upper-case digits", "/docker/" + strings.ToUpper(outerID), cgroupInfo{}},
@@ -185,6 +196,35 @@ func TestParseCgroups(t *testing.T) {
 	}
 }
 
+func TestParseInnerCgroups(t *testing.T) {
+	const manager = "/user.slice/user-1000.slice/user@1000.service"
+	for _, tt := range []struct {
+		name, path string
+		want       cgroupInfo
+	}{
+		{"user's service", manager + "/app.slice/app-foo.service", cgroupInfo{Unit: "app-foo.service", Slice: "app.slice"}},
+		{"user's scope", manager + "/app.slice/app-4711.scope", cgroupInfo{Unit: "app-4711.scope", Slice: "app.slice"}},
+		{"user's manager", manager + "/init.scope", cgroupInfo{Unit: "init.scope"}},
+		{"docker, rootless", manager + "/user.slice/docker-" + outerID + ".scope",
+			cgroupInfo{"docker-" + outerID + ".scope", "user.slice", outerID, "docker", ""}},
+		{"LXC", "/lxc.payload/web-1/system.slice/cron.service", cgroupInfo{Unit: "cron.service", Slice: "system.slice"}},
+		{"Proxmox", "/lxc/101/ns/system.slice/ssh.service", cgroupInfo{Unit: "ssh.service", Slice: "system.slice"}},
+		{"docker in LXC", "/lxc.payload.web-1/docker/" + outerID, cgroupInfo{ContainerID: outerID, Runtime: "docker"}},
+		{"docker in docker", "/docker/" + outerID + "/docker/" + innerID, cgroupInfo{ContainerID: innerID, Runtime: "docker"}},
+		{"kind", "/docker/" + outerID + "/kubelet/kubepods/burstable/pod" + podID + "/" + innerID,
+			cgroupInfo{ContainerID: innerID, PodUID: podID}},
+		{"system service", "/system.slice/ci.service/system.slice/nginx.service", cgroupInfo{}},
+		{"another cgroup", "/alice/docker/" + outerID, cgroupInfo{}},
+		{"empty", "", cgroupInfo{}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			if got := parseInnerCgroups([]string{"/", tt.path}); got != tt.want {
+				t.Errorf("%s: got %+v, want %+v", tt.path, got, tt.want)
+			}
+		})
+	}
+}
+
 func TestParseCgroupsOfSeveralHierarchies(t *testing.T) {
 	nginx := cgroupInfo{Unit: "nginx.service", Slice: "system.slice"}
 	docker := cgroupInfo{ContainerID: outerID, Runtime: "docker"}
@@ -202,7 +242,7 @@ func TestParseCgroupsOfSeveralHierarchies(t *testing.T) {
 
 		{"version 1, longest path",
 			[]string{"/user.slice/user-1.slice/user@1.service", "/user.slice/user-1.slice/user@1.service/app.slice/mail.service"},
-			cgroupInfo{Unit: "mail.service", Slice: "app.slice"}},
+			cgroupInfo{Unit: "user@1.service", Slice: "user-1.slice"}},
 		{"hybrid, docker", []string{"/docker/" + outerID, "/docker/" + outerID, "/system.slice/containerd.service"}, docker},
 		{"hybrid, docker last", []string{"/system.slice/containerd.service", "/docker/" + outerID}, docker},
 		{"hybrid, pod", []string{"/kubepods/pod" + podID + "/" + outerID, "/system.slice/containerd.service"},

@@ -237,7 +237,11 @@ func (d *decoder) checkItems(kind *listKind, items []string, nodes []*yaml.Node)
 			}
 		}
 	case "container":
-		for i, id := range items {
+		for i, item := range items {
+			outer, id, _ := cutOuter(item)
+			if _, err := path.Match(outer, ""); err != nil {
+				return d.fail(nodes[i], err, "bad pattern %q before the slash of container %q: %v", outer, item, err)
+			}
 			if id != "*" && strings.Trim(strings.ToLower(id), "0123456789abcdef") != "" {
 				d.warn(nodes[i], "container %q is not a container ID, which has only hexadecimal digits; write * for any container", id)
 			}

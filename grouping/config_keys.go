@@ -36,8 +36,8 @@ var (
 		{"user", typeStrings, "Effective users, by name or number."},
 		{"exe_path", typeStrings, "Paths of the executable file, or shell patterns; * does not match a slash."},
 		{"ancestor", typeStrings, "Names of ancestors, read after start, exec or rename of the process."},
-		{"unit", typeStrings, "systemd units, or shell patterns such as getty@*.service."},
-		{"container", typeStrings, "Container IDs, or a prefix of an ID; * matches any container."},
+		{"unit", typeStrings, "systemd units, or shell patterns such as getty@*.service or user@*.service/*."},
+		{"container", typeStrings, "Container IDs, or a prefix of an ID; * matches any container, and */* any inner one."},
 		{"cgroup", typeRegexps, "Regular expressions, one of which must match a cgroup path."},
 	}
 	ruleKeys = append([]ConfigKey{

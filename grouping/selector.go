@@ -48,8 +48,12 @@ var listKinds = []*listKind{
 	{"user", platform.IdentityUser, userNameAndID, isEqual},
 	{"exe_path", platform.IdentityExe, func(c *candidate) []string { return nonEmpty(c.id.Exe) }, matchesPattern},
 	{"ancestor", platform.IdentityAncestors, func(c *candidate) []string { return c.id.Ancestors }, isEqual},
-	{"unit", platform.IdentityCgroups, func(c *candidate) []string { return nonEmpty(c.cgroup().Unit) }, matchesPattern},
-	{"container", platform.IdentityCgroups, func(c *candidate) []string { return nonEmpty(c.cgroup().ContainerID) }, matchesContainer},
+	{"unit", platform.IdentityCgroups, func(c *candidate) []string {
+		return c.withInner(c.cgroup().Unit, c.innerCgroup().Unit)
+	}, matchesPattern},
+	{"container", platform.IdentityCgroups, func(c *candidate) []string {
+		return c.withInner(c.cgroup().ContainerID, c.innerCgroup().ContainerID)
+	}, matchesContainer},
 }
 
 func (l *listSelector) key() string { return l.name }
@@ -115,9 +119,21 @@ func matchesPattern(entry, value string) bool {
 }
 
 // matchesContainer compares an entry with the beginning of a container ID. The entry
-// * matches every container.
+// * matches every container. Before the ID of an inner container is the outer one, or
+// the manager of the user's units, and a slash; a shell pattern must match it.
 func matchesContainer(entry, id string) bool {
-	return entry == "*" || entry != "" && strings.HasPrefix(id, strings.ToLower(entry))
+	pattern, entryID, isEntryInner := cutOuter(entry)
+	outer, id, isInner := cutOuter(id)
+	return isEntryInner == isInner && matchesPattern(pattern, outer) &&
+		(entryID == "*" || entryID != "" && strings.HasPrefix(id, strings.ToLower(entryID)))
+}
+
+// cutOuter splits the text before a slash from the text after it.
+func cutOuter(text string) (outer, inner string, found bool) {
+	if outer, inner, found = strings.Cut(text, "/"); found {
+		return outer, inner, true
+	}
+	return "", text, false
 }
 
 // A regexpSelector matches processes whose values match regular expressions.

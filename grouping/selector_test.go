@@ -28,6 +28,13 @@ func containerProcess() *platform.Identity {
 	return id
 }
 
+// userProcess returns a process in a unit of a user's service manager.
+func userProcess(unit string) *platform.Identity {
+	id := javaProcess()
+	id.Cgroups = []string{"/user.slice/user-1000.slice/user@1000.service/app.slice/" + unit}
+	return id
+}
+
 func unreadableProcess() *platform.Identity {
 	return &platform.Identity{ID: platform.ID{PID: 10, Start: 5}, Comm: "java"}
 }
@@ -60,6 +67,17 @@ func TestSelectorKeys(t *testing.T) {
 		{"another container", "container: 4a6f2d", containerProcess(), false},
 		{"no container", "container: '*'", javaProcess(), false},
 		{"empty container ID", "container: ''", containerProcess(), false},
+		{"forged unit", "unit: ['nginx.service', '*.service']", userProcess("nginx.service"), true}, // *.service is user@1000.service
+		{"forged unit by name", "unit: nginx.service", userProcess("nginx.service"), false},
+		{"unit of a user", "unit: 'user@*.service/nginx.service'", userProcess("nginx.service"), true},
+		{"unit of another user", "unit: 'user@1001.service/nginx.service'", userProcess("nginx.service"), false},
+		{"any inner unit", "unit: '*/*'", userProcess("nginx.service"), true},
+		{"inner pattern, no inner unit", "unit: '*/*'", javaProcess(), false},
+		{"forged container", "container: '*'", userProcess("docker-" + dockerID + ".scope"), false},
+		{"forged container by ID", "container: 4a6f2c", userProcess("docker-" + dockerID + ".scope"), false},
+		{"container of a user", "container: 'user@*.service/4A6F2C'", userProcess("docker-" + dockerID + ".scope"), true},
+		{"any container of a user", "container: '*/*'", userProcess("docker-" + dockerID + ".scope"), true},
+		{"any inner container, but none", "container: '*/*'", containerProcess(), false},
 		{"cgroup", `cgroup: ['^/nothing', '^/system\.slice/']`, javaProcess(), true},
 		{"no matching cgroup", "cgroup: '^/user'", javaProcess(), false},
 		{"empty cgroup list", "cgroup: []", javaProcess(), false},
@@ -108,6 +126,8 @@ func TestTemplateFields(t *testing.T) {
 		{"{{.Parent}}", "sh", javaProcess()},
 		{"{{.App}}", "shop", javaProcess()},
 		{"{{slice .ContainerID 0 12}} {{.ContainerRuntime}}", "4a6f2c0de1b3 docker", containerProcess()},
+		{"{{.InnerUnit}} of {{.Unit}}{{.ContainerID}}", "nginx.service of user@1000.service", userProcess("nginx.service")},
+		{"{{slice .InnerContainerID 0 12}}", "4a6f2c0de1b3", userProcess("docker-" + dockerID + ".scope")},
 		{"{{.PodUID}}", "0a1b2c3d-1111-2222-3333-444455556666", pod},
 		{"{{.Username | upper | replace \"SHOP\" \"s\"}}", "s", javaProcess()},
 		{"{{.Comm | regexReplace \"[aeiou]\" \"\"}}", "jv", javaProcess()},

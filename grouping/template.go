@@ -71,6 +71,12 @@ func (d *templateData) Exe() string { return d.c.id.Exe }
 // Unit returns the systemd unit of the process.
 func (d *templateData) Unit() string { return d.c.cgroup().Unit }
 
+// InnerUnit returns the systemd unit inside the container, or below the manager of a user's units.
+func (d *templateData) InnerUnit() string { return d.c.innerCgroup().Unit }
+
+// InnerContainerID returns the ID of a container inside the container, or below the manager of a user's units.
+func (d *templateData) InnerContainerID() string { return d.c.innerCgroup().ContainerID }
+
 // Slice returns the systemd slice of the process.
 func (d *templateData) Slice() string { return d.c.cgroup().Slice }
 
@@ -297,7 +303,7 @@ func fieldsOfNames(names []string) (fields platform.IdentityFields) {
 			fields |= programArgs
 		case "Username":
 			fields |= platform.IdentityUser
-		case "Cgroups", "Unit", "Slice", "ContainerID", "ContainerRuntime", "PodUID":
+		case "Cgroups", "Unit", "Slice", "ContainerID", "ContainerRuntime", "PodUID", "InnerUnit", "InnerContainerID":
 			fields |= platform.IdentityCgroups
 		case "Pod", "PodNamespace", "ContainerName", "ComposeService", "ComposeProject":
 			fields |= platform.IdentityCgroups | platform.IdentityContainer

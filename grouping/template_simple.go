@@ -71,6 +71,8 @@ var stringFields = map[string]namePart{
 	"Slice":            func(c *candidate) string { return c.cgroup().Slice },
 	"ContainerID":      func(c *candidate) string { return c.cgroup().ContainerID },
 	"ContainerRuntime": func(c *candidate) string { return c.cgroup().Runtime },
+	"InnerUnit":        func(c *candidate) string { return c.innerCgroup().Unit },
+	"InnerContainerID": func(c *candidate) string { return c.innerCgroup().ContainerID },
 	"PodUID":           func(c *candidate) string { return c.cgroup().PodUID },
 	"Pod":              func(c *candidate) string { return c.id.Container.Pod },
 	"PodNamespace":     func(c *candidate) string { return c.id.Container.PodNamespace },
