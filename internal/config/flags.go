@@ -94,6 +94,8 @@ func addWebFlags(app *kingpin.Application, s *Settings) {
 		PlaceHolder("NAME,...").StringVar(&s.AllowedHosts)
 	app.Flag("web.show-processes", "Show processes and their command lines on the page. auto: on loopback listeners.").
 		PlaceHolder("auto|on|off").Default("auto").EnumVar(&s.ShowProcesses, "auto", "on", "off")
+	app.Flag("web.retention", "Keep a history of scrapes for the page, at most 1h. 0s: only while it is open.").
+		PlaceHolder("DURATION").Default("0s").DurationVar(&s.Retention)
 	app.Flag("web.pprof-address", "Loopback address for Go profiles under /debug/pprof/. Off by default.").
 		PlaceHolder("ADDRESS").StringVar(&s.PprofAddress)
 	app.Flag("web.enable-lifecycle", "Enable POST /-/reload, which reloads the configuration like SIGHUP.").

@@ -18,6 +18,9 @@ import (
 	"github.com/prometheus/exporter-toolkit/web"
 )
 
+// maxRetention is the maximum of --web.retention. It limits memory: see docs/api.md.
+const maxRetention = time.Hour
+
 // Program is the name of the program in messages and in the metric
 // process_exporter_build_info.
 const Program = "process_exporter"
@@ -49,9 +52,10 @@ type Settings struct {
 	DisableExporterMetrics bool
 	MaxRequests            int // 0 is no limit
 	MaxConnections         int
-	AllowedHosts           string // names, separated by commas; see AllowedHostNames
-	ShowProcesses          string // auto, on or off
-	PprofAddress           string // "" serves no profiles
+	AllowedHosts           string        // names, separated by commas; see AllowedHostNames
+	ShowProcesses          string        // auto, on or off
+	Retention              time.Duration // of the history without viewers; 0 is none
+	PprofAddress           string        // "" serves no profiles
 	EnableLifecycle        bool
 
 	Log     promslog.Config
@@ -86,6 +90,9 @@ func (s *Settings) validate() error {
 		if name == "" || strings.ContainsAny(name, ":/ \t") || name != "*" && strings.Contains(name, "*") {
 			return fmt.Errorf("invalid value %q for --web.allowed-hosts: use host names without port, separated by commas, or *", s.AllowedHosts)
 		}
+	}
+	if s.Retention < 0 || s.Retention > maxRetention {
+		return fmt.Errorf("invalid value %q for --web.retention: use 0s to %v", s.Retention, maxRetention)
 	}
 	if s.OnceDelay < 0 {
 		return fmt.Errorf("invalid value %q for --once-to-stdout-delay: use a positive duration", s.OnceDelay)

@@ -119,10 +119,11 @@ func (e *Exporter) Gatherer(ctx context.Context) prometheus.Gatherer {
 func (e *Exporter) newRecorder() *webui.Recorder {
 	hostname, _ := os.Hostname() // "" if it is unknown
 	return webui.NewRecorder(e.collector, webui.Options{
-		MaxAge:   webui.DefaultMaxAge,
-		Describe: e.describe,
-		Hostname: hostname,
-		Machine:  func() platform.Machine { return platform.ReadMachine(e.settings.ProcFS) },
+		MaxAge:    webui.DefaultMaxAge,
+		Retention: e.settings.Retention,
+		Describe:  e.describe,
+		Hostname:  hostname,
+		Machine:   func() platform.Machine { return platform.ReadMachine(e.settings.ProcFS) },
 	})
 }
 

@@ -158,9 +158,7 @@ func (s *recording) group(g *grouping.Group) Group {
 		return out
 	}
 	out.SetRates(before, g, s.interval)
-	for _, v := range s.history[g.Key()] {
-		out.CPUHistory = append(out.CPUHistory, float64(int64(v*1000+0.5))/1000)
-	}
+	out.CPUHistory = s.history.lastCPU(g.Key())
 	return out
 }
 

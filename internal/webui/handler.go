@@ -20,6 +20,7 @@ const (
 	PagePath      = "/"
 	GroupsPath    = "/api/v1/groups"
 	ProcessesPath = "/api/v1/processes"
+	HistoryPath   = "/api/v1/history"
 )
 
 // pageTemplate is the file of the page itself.
@@ -81,6 +82,7 @@ func NewHandler(r *Recorder, o HandlerOptions) (*Handler, error) {
 		PagePath:      static("text/html; charset=utf-8", page.Bytes()),
 		GroupsPath:    h.serveGroups,
 		ProcessesPath: h.serveProcesses,
+		HistoryPath:   h.serveHistory,
 	}
 	for _, file := range staticPaths() {
 		text, err := pageFiles.ReadFile("page" + file)
@@ -105,7 +107,7 @@ func staticPaths() []string {
 }
 
 // Paths returns all paths that a Handler serves.
-func Paths() []string { return append(staticPaths(), PagePath, GroupsPath, ProcessesPath) }
+func Paths() []string { return append(staticPaths(), PagePath, GroupsPath, ProcessesPath, HistoryPath) }
 
 // ServeHTTP implements [http.Handler].
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -165,18 +167,29 @@ func writeError(w http.ResponseWriter, err error) {
 	http.Error(w, e.text, e.status)
 }
 
-// detail encodes the report of the groups with one name. It holds the semaphore
-// during encoding only: a slow client must not block other clients.
+// detail encodes the report of the groups with one name.
 func (h *Handler) detail(s *recording, e circumstances, name string) (*response, error) {
+	return h.limited(func() (any, error) {
+		report := s.detail(e, name)
+		if len(report.Groups) == 0 && e.exporter.ScrapeSuccess {
+			return nil, statusError{http.StatusNotFound, fmt.Sprintf("There is no group %q.", name)}
+		}
+		return report, nil
+	})
+}
+
+// limited encodes the result of build. It has the semaphore during build and encoding only: a
+// slow client must not block other clients.
+func (h *Handler) limited(build func() (any, error)) (*response, error) {
 	select {
 	case h.details <- struct{}{}:
 		defer func() { <-h.details }()
 	default:
-		return nil, statusError{http.StatusServiceUnavailable, "Too many concurrent requests for single groups."}
+		return nil, statusError{http.StatusServiceUnavailable, "Too many concurrent requests for single groups or for the history."}
 	}
-	report := s.detail(e, name)
-	if len(report.Groups) == 0 && e.exporter.ScrapeSuccess {
-		return nil, statusError{http.StatusNotFound, fmt.Sprintf("There is no group %q.", name)}
+	report, err := build()
+	if err != nil {
+		return nil, err
 	}
 	return encode(report)
 }

@@ -2,11 +2,9 @@ package webui
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
-	"os"
 	"reflect"
 	"strings"
 	"testing"
@@ -132,23 +130,5 @@ func TestServeProcesses(t *testing.T) {
 
 // TestProcessFieldsAreDocumented compares the fields of a ProcessReport with docs/api.md.
 func TestProcessFieldsAreDocumented(t *testing.T) {
-	text, err := os.ReadFile("../../docs/api.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, section, _ := strings.Cut(string(text), "## Fields of processes")
-	section, _, _ = strings.Cut(section, "\n## ")
-	fields := make(map[string]bool)
-	addFields(reflect.TypeFor[ProcessReport](), "", fields)
-	for name := range fields {
-		if !strings.Contains(section, "| `"+name+"` |") {
-			t.Errorf("docs/api.md lacks %s", name)
-		}
-	}
-	if rows := strings.Count(section, "\n| `"); rows != len(fields) || rows < 20 {
-		t.Errorf("docs/api.md has %d fields of processes, want %d", rows, len(fields))
-	}
-	if _, err := json.Marshal(ProcessReport{}); err != nil {
-		t.Error(err)
-	}
+	checkDocumented(t, "## Fields of processes", reflect.TypeFor[ProcessReport](), 20)
 }

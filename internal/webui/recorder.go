@@ -1,6 +1,7 @@
 package webui
 
 import (
+	"cmp"
 	"context"
 	"sync"
 	"time"
@@ -20,14 +21,10 @@ const (
 
 	// retention is the time after the last request for which walks are kept.
 	retention = time.Minute
-
-	// historyPoints times historyStep is five minutes.
-	historyPoints = 60
-	historyStep   = 5 * time.Second
 )
 
 // A Recorder keeps the last two walks of a [collector.Collector] and a history
-// of CPU usage. It keeps nothing without requests. It is safe for concurrent
+// of usage. It keeps nothing without requests, unless [Options.Retention] is set. It is safe for concurrent
 // use.
 type Recorder struct {
 	walk     func(context.Context) // waits for a walk; observe receives its result
@@ -35,6 +32,7 @@ type Recorder struct {
 	machine  machineReader
 	now      func() time.Time
 	maxAge   time.Duration
+	keep     time.Duration // see Options.Retention
 
 	mu          sync.Mutex // guards the following fields
 	lastRequest time.Time
@@ -45,15 +43,14 @@ type Recorder struct {
 // A recording holds the last two successful walks, and the history. It is immutable, except for the
 // response that it caches; a walk creates a new recording.
 type recording struct {
-	last      *collector.WalkResult      // last successful walk, nil if there is none
-	prev      map[string]*grouping.Group // groups of the successful walk before last, by key
-	interval  float64                    // seconds between prev and last, 0 without prev
-	err       error                      // error of the last walk
-	walkEnd   time.Time                  // end of the last walk
-	history   map[string][]float32       // CPU usage in cores by group key, newest last
-	historyAt time.Time                  // time of the newest point of history
-	failures  failures
-	response  cachedResponse
+	last     *collector.WalkResult      // last successful walk, nil if there is none
+	prev     map[string]*grouping.Group // groups of the successful walk before last, by key
+	interval float64                    // seconds between prev and last, 0 without prev
+	err      error                      // error of the last walk
+	walkEnd  time.Time                  // end of the last walk
+	history  *history                   // of this and the following recordings
+	failures failures
+	response cachedResponse
 }
 
 // Options are the settings of a [Recorder].
@@ -64,6 +61,11 @@ type Options struct {
 	// calls it for every request.
 	Describe func(*ExporterStatus)
 
+	// Retention is the time for which the history of all walks is kept, also without
+	// requests. If it is 0, the history of the last DefaultRetention is kept while there are
+	// requests.
+	Retention time.Duration
+
 	Hostname string
 	Machine  func() platform.Machine // reads the totals of the machine, may block
 }
@@ -71,20 +73,27 @@ type Options struct {
 // NewRecorder returns a Recorder of the walks of c.
 func NewRecorder(c *collector.Collector, o Options) *Recorder {
 	r := &Recorder{
-		walk: c.Walk, describe: o.Describe, now: time.Now, maxAge: o.MaxAge, current: new(recording),
+		walk: c.Walk, describe: o.Describe, now: time.Now, maxAge: o.MaxAge, keep: o.Retention,
 		machine: machineReader{hostname: o.Hostname, read: o.Machine, now: time.Now},
 	}
+	r.current = r.newRecording()
 	c.Watch(r.observe)
 	c.SetInterest(r.interest)
 	return r
 }
 
-// observe records a walk if there was a request during the retention time.
+// newRecording returns a recording without walks.
+func (r *Recorder) newRecording() *recording {
+	return &recording{history: newHistory(cmp.Or(r.keep, DefaultRetention))}
+}
+
+// observe records a walk if there was a request during the retention time, or always with
+// [Options.Retention].
 func (r *Recorder) observe(v collector.WalkResult) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.now().Sub(r.lastRequest) > retention {
-		r.current, r.processes = new(recording), processRequests{}
+	if r.keep == 0 && r.now().Sub(r.lastRequest) > retention {
+		r.current, r.processes = r.newRecording(), processRequests{}
 		return
 	}
 	r.processes.observe(&v)
@@ -94,8 +103,7 @@ func (r *Recorder) observe(v collector.WalkResult) {
 // with returns the recording after the walk v.
 func (s *recording) with(v *collector.WalkResult) *recording {
 	next := &recording{
-		last: s.last, prev: s.prev, interval: s.interval, err: v.Err, walkEnd: v.Time, history: s.history, historyAt: s.historyAt,
-		failures: s.failures,
+		last: s.last, prev: s.prev, interval: s.interval, err: v.Err, walkEnd: v.Time, history: s.history, failures: s.failures,
 	}
 	if v.Err != nil {
 		return next
@@ -118,33 +126,9 @@ func (s *recording) with(v *collector.WalkResult) *recording {
 	}
 	next.last, next.interval = v, interval.Seconds()
 	next.failures = s.failures.extended(v.Time, next.prev, v.Groups)
-	if v.Time.Sub(s.historyAt) >= historyStep-historyStep/10 {
-		next.historyAt = v.Time
-		next.history = next.extendedHistory()
-	}
+	next.history.addEvents(v.Time, next.prev, v.Groups)
+	next.history.add(next)
 	return next
-}
-
-// extendedHistory returns the history with the current CPU usage of every group.
-// It drops the history of groups that do not exist any more.
-func (s *recording) extendedHistory() map[string][]float32 {
-	out := make(map[string][]float32, len(s.last.Groups))
-	for i := range s.last.Groups {
-		g := &s.last.Groups[i]
-		key := g.Key()
-		old := s.prev[key]
-		if old == nil {
-			continue
-		}
-		points := s.history[key]
-		if len(points) == historyPoints {
-			points = points[1:]
-		}
-		cores := float32(rate(old.UserNanos+old.SystemNanos, g.UserNanos+g.SystemNanos, s.interval) / 1e9)
-		extended := make([]float32, 0, historyPoints) // a copy: other goroutines may read points
-		out[key] = append(append(extended, points...), cores)
-	}
-	return out
 }
 
 // Report returns the state of all groups. It waits for a walk if the last one is

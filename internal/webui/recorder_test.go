@@ -32,8 +32,8 @@ func newTestRecorder() *testRecorder {
 		describe: func(*ExporterStatus) {},
 		now:      func() time.Time { return s.time },
 		maxAge:   DefaultMaxAge,
-		current:  new(recording),
 	}
+	s.current = s.newRecording()
 	s.machine.now = s.now
 	s.walk = func(context.Context) { s.scrape() }
 	return s
@@ -123,7 +123,7 @@ func TestWalksForRequests(t *testing.T) {
 	}
 	s.advance(2 * time.Minute)
 	s.scrape()
-	if s.current.last != nil || s.current.prev != nil || s.current.history != nil {
+	if s.current.last != nil || s.current.prev != nil || len(s.current.history.times) > 0 {
 		t.Error("got recorded walks a minute after the last request, want none")
 	}
 }
@@ -139,11 +139,11 @@ func TestHistory(t *testing.T) {
 		s.advance(5 * time.Second)
 	}
 	got := s.Report(ctx)
-	if h := got.Groups[0].CPUHistory; len(h) != historyPoints || h[0] != 0.2 {
-		t.Errorf("got %d points %v, want %d of 0.2", len(h), h, historyPoints)
+	if h := got.Groups[0].CPUHistory; len(h) != sparkPoints || h[0] != 0.2 {
+		t.Errorf("got %d points %v, want %d of 0.2", len(h), h, sparkPoints)
 	}
-	if len(s.current.history) != 1 {
-		t.Errorf("got histories of %d groups, want 1", len(s.current.history))
+	if got := got.Groups[0].CPUHistory; len(s.Report(ctx).Groups) != 1 || len(got) == 0 {
+		t.Errorf("got %v, want the history of the group that exists", got)
 	}
 }
 
@@ -265,15 +265,20 @@ func TestHandler(t *testing.T) {
 	}
 }
 
-// TestFieldsAreDocumented compares the fields of a Report with the table in
-// docs/api.md.
+// TestFieldsAreDocumented compares the fields of a Report with docs/api.md.
 func TestFieldsAreDocumented(t *testing.T) {
+	checkDocumented(t, "## Fields of groups", reflect.TypeFor[Report](), 40)
+}
+
+// checkDocumented compares the fields of a type with the table in a section of docs/api.md.
+func checkDocumented(t *testing.T, heading string, of reflect.Type, least int) {
+	t.Helper()
 	text, err := os.ReadFile("../../docs/api.md")
 	if err != nil {
 		t.Fatal(err)
 	}
 	documented := make(map[string]bool)
-	_, section, _ := strings.Cut(string(text), "## Fields of groups")
+	_, section, _ := strings.Cut(string(text), heading)
 	section, _, _ = strings.Cut(section, "\n## ")
 	for line := range strings.Lines(section) {
 		if rest, ok := strings.CutPrefix(line, "| `"); ok {
@@ -282,7 +287,7 @@ func TestFieldsAreDocumented(t *testing.T) {
 		}
 	}
 	fields := make(map[string]bool)
-	addFields(reflect.TypeFor[Report](), "", fields)
+	addFields(of, "", fields)
 	for name := range fields {
 		if !documented[name] {
 			t.Errorf("docs/api.md lacks %s", name)
@@ -293,7 +298,7 @@ func TestFieldsAreDocumented(t *testing.T) {
 			t.Errorf("docs/api.md has %s, which is not a field", name)
 		}
 	}
-	if len(fields) < 40 {
+	if len(fields) < least {
 		t.Errorf("got only %d fields", len(fields))
 	}
 }

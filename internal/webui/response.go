@@ -17,8 +17,9 @@ const minCompressedSize = 1 << 10
 // A response is an immutable response body. It is complete before the first byte
 // is sent.
 type response struct {
-	contentType      string
-	identity, zipped []byte // zipped is nil below minCompressedSize
+	contentType string
+	identity    []byte
+	zipped      func() []byte // nil below minCompressedSize
 }
 
 func newResponse(contentType string, text []byte) *response {
@@ -26,11 +27,13 @@ func newResponse(contentType string, text []byte) *response {
 	if len(text) < minCompressedSize {
 		return b
 	}
-	var zipped bytes.Buffer
-	z := httpgzip.NewWriter(&zipped)
-	_, _ = z.Write(text) // a bytes.Buffer returns no error
-	_ = z.Close()
-	b.zipped = zipped.Bytes()
+	b.zipped = sync.OnceValue(func() []byte { // many responses are sent to no client, or to no browser
+		var zipped bytes.Buffer
+		z := httpgzip.NewWriter(&zipped)
+		_, _ = z.Write(text) // a bytes.Buffer returns no error
+		_ = z.Close()
+		return zipped.Bytes()
+	})
 	return b
 }
 
@@ -41,7 +44,7 @@ func (b *response) send(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", b.contentType)
 	if b.zipped != nil && httpgzip.Accepted(r.Header) {
 		w.Header().Set("Content-Encoding", httpgzip.Encoding)
-		text = b.zipped
+		text = b.zipped()
 	}
 	w.Header().Set("Content-Length", strconv.Itoa(len(text)))
 	_, _ = w.Write(text)

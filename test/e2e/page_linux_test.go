@@ -22,8 +22,9 @@ type pageTask struct {
 	User       string `json:"user,omitempty"`
 	Password   string `json:"password,omitempty"`
 	Chromium   string `json:"chromium"`
-	Steady     string `json:"steady"` // a group of idle processes
-	Busy       string `json:"busy"`   // a group of a process that uses CPU time all the time
+	Steady     string `json:"steady"`  // a group of idle processes
+	Busy       string `json:"busy"`    // a group of a process that uses CPU time all the time
+	Failing    string `json:"failing"` // a group whose processes exit with status 3
 	Everything bool   `json:"everything"`
 
 	// Exporter is the command line of another exporter, without a listen address.
@@ -83,6 +84,18 @@ func (task pageTask) run(t *testing.T) {
 // startBusy starts a process that uses CPU time all the time.
 func startBusy(t *testing.T, name string) {
 	t.Helper()
+	startShell(t, name, "while :; do :; done")
+}
+
+// startFailing starts a process whose children exit with status 3, about two in a second.
+func startFailing(t *testing.T, name string) {
+	t.Helper()
+	startShell(t, name, `while :; do "$0" -c 'exit 3'; sleep 0.5; done`)
+}
+
+// startShell runs a script in a copy of the shell, with its path as $0.
+func startShell(t *testing.T, name, script string) {
+	t.Helper()
 	text, err := os.ReadFile("/bin/sh")
 	if err != nil {
 		t.Fatal(err)
@@ -91,7 +104,7 @@ func startBusy(t *testing.T, name string) {
 	if err := os.WriteFile(path, text, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	command := exec.Command(path, "-c", "while :; do :; done")
+	command := exec.Command(path, "-c", script, path)
 	if err := command.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -111,9 +124,10 @@ func TestPage(t *testing.T) {
 	}
 	startIdleProcess(t, "<img onerror=x>")
 	startBusy(t, "spinner")
+	startFailing(t, "crasher")
 	config := writeFile(t, "c.yml", "process_names:\n  - name: steady\n    comm: [steady]\n    expect: {min: 1}\n"+
 		"  - name: '{{.Comm}}'\n    cmdline: ['.+']\n")
-	task := pageTask{Steady: "steady", Busy: "spinner"}
+	task := pageTask{Steady: "steady", Busy: "spinner", Failing: "crasher"}
 
 	t.Run("alone", func(t *testing.T) {
 		r := startExporter(t, "--config.path", config)

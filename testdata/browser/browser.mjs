@@ -164,6 +164,62 @@ async function processTable(page) {
   assert.equal(await page.evaluate(() => document.activeElement.textContent), 'PID', 'the focus after sorting');
 }
 
+// The vendored chart library is that of the npm registry.
+async function library(page) {
+  for (const [path, file] of [['uplot.js', 'dist/uPlot.iife.min.js'], ['uplot.css', 'dist/uPlot.min.css'], ['uplot-license.txt', 'LICENSE']]) {
+    const served = await (await page.request.get(new URL(path, task.url).href)).body();
+    assert.ok(served.equals(readFileSync(require.resolve('uplot/package.json').replace('package.json', file))), path);
+  }
+}
+
+const legend = (page) => page.$$eval('#plots figure:first-child .name', (all) => all.map((e) => e.textContent));
+
+// The charts show the busy group, values under the cursor, events, and a range that the user selects.
+async function charts(page) {
+  await page.goto(task.url);
+  await page.waitForFunction((busy) => [...document.querySelectorAll('#plots figure:first-child .name')].some((e) => e.textContent === busy), task.busy);
+  assert.deepEqual(await page.$$eval('#plots figcaption', (all) => all.map((e) => e.firstChild.textContent)),
+    ['CPU', 'Memory (RSS)', 'Disk read per second', 'Disk write per second']);
+  await page.waitForFunction(async () => (await (await fetch('api/v1/history')).json()).timestamps_seconds.length >= 3);
+  await updates(page, 1 + Number(await page.getAttribute('body', 'data-updates')));
+  const over = page.locator('#plots figure:first-child .u-over'), box = await over.boundingBox();
+  await page.mouse.move(box.x + box.width - 2, box.y + box.height - 20);
+  await page.waitForFunction(() => /^[0-9:]{8}/.test(document.querySelector('#moment').textContent));
+  const {exporter} = await (await page.request.get(new URL('api/v1/groups', task.url).href)).json();
+  if (exporter.source === 'bpf') {
+    await page.waitForFunction((name) => [...document.querySelectorAll('#events-body tr')].some((tr) =>
+      tr.textContent.includes(name) && tr.textContent.includes('failed 3')), task.failing);
+    await page.click('#events summary');
+    await shot(page, 'page-events');
+    await page.click('#events summary');
+  }
+  // A drag over the last third.
+  await page.mouse.move(box.x + box.width * 2 / 3, box.y + 20);
+  await page.mouse.down();
+  await page.mouse.move(box.x + box.width - 1, box.y + 30, {steps: 5});
+  await page.mouse.up();
+  await page.waitForSelector('#unzoom:not([hidden])');
+  const q = query(page);
+  assert.ok(Number(q.get('to')) > Number(q.get('from')), page.url());
+  assert.equal(q.get('filter'), null, 'the end of a drag is no click');
+  await shot(page, 'page-zoom');
+  await page.reload();
+  await page.waitForSelector('#unzoom:not([hidden])');
+  assert.equal(query(page).get('from'), q.get('from'), 'the range of the URL');
+  await page.click('#unzoom');
+  await page.waitForSelector('#unzoom', {state: 'hidden'});
+  assert.equal(query(page).get('from'), null);
+  // A click on the lowest color filters the table by the group with the highest usage.
+  await page.waitForSelector('#plots figure:first-child .u-over');
+  await page.waitForFunction((busy) => [...document.querySelectorAll('#plots figure:first-child .name')].some((e) => e.textContent === busy), task.busy);
+  const lower = await over.boundingBox(), [highest] = await legend(page);
+  await page.mouse.click(lower.x + lower.width - 2, lower.y + lower.height - 2);
+  await page.waitForFunction(() => document.querySelector('#filter').value !== '');
+  assert.ok((await legend(page)).includes(await page.inputValue('#filter')), `the filter after a click on ${highest}`);
+  await page.goBack();
+  await page.waitForFunction(() => document.querySelector('#filter').value === '');
+}
+
 // A group has its own page: by keyboard, by a click on its row, and by its URL.
 async function drillDown(page) {
   await page.goto(task.url);
@@ -174,7 +230,7 @@ async function drillDown(page) {
   await page.waitForSelector('#group-body table');
   assert.equal(query(page).get('group'), task.steady);
   assert.equal(await page.textContent('#group-name'), task.steady);
-  const text = await page.textContent('#group');
+  const text = await page.textContent('main');
   for (const word of [/Rule 1: /, /Sleeping/, /PSS/, /USS/, /FD use of the fullest process/, /Expected processesat least 1/]) assert.match(text, word);
   await page.goBack();
   await page.waitForSelector('#overview:not([hidden])');
@@ -185,6 +241,8 @@ async function drillDown(page) {
   await page.waitForSelector('#group-body table');
   assert.equal(await page.textContent('#group-name'), task.steady, 'the group of the URL');
   await processTable(page);
+  await page.waitForSelector('#plots figure canvas');
+  assert.equal(await page.locator('#plots figure').count(), 5, 'charts of a group');
   await shot(page, 'page-group');
   await page.keyboard.press('Escape');
   await page.waitForSelector('#overview:not([hidden])');
@@ -293,6 +351,8 @@ try {
     await words(page);
     await drillDown(page);
     await sparklines(page);
+    await library(page);
+    await charts(page);
     await sortAndFilter(page);
     await hostile(page);
     await page.goto(task.url);

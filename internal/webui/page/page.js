@@ -3,6 +3,7 @@ import {address, change, read, view} from './view.js';
 import {age, byId, clock, element, ofTotal, perSecond, plain, term, unknown} from './format.js';
 import * as groupTable from './table.js';
 import {sections, summary} from './group.js';
+import * as charts from './charts.js';
 import * as processes from './processes.js';
 
 const refreshMillis = 5000;
@@ -53,12 +54,19 @@ function showExporter(e) {
   byId('problem').textContent = e.scrape_success ? '' : `Cannot read processes${e.error ? ': ' + e.error : ''}.`;
 }
 
-async function fetchReport(query) {
-  const response = await fetch('api/v1/groups' + query, {cache: 'no-store', signal: AbortSignal.timeout(15000)});
+async function fetchReport(query, path = 'groups') {
+  const response = await fetch(`api/v1/${path}${query}`, {cache: 'no-store', signal: AbortSignal.timeout(15000)});
   lastAnswer = Date.now() / 1000;
   if (response.status === 404) return null;
   if (!response.ok) throw new Error(`The exporter responded with status ${response.status} ${response.statusText}.`);
   return response.json();
+}
+
+// showHistory shows the charts of the view.
+async function showHistory() {
+  const query = charts.query().toString();
+  const report = await fetchReport('?' + query, 'history');
+  if (report && charts.query().toString() === query) charts.show(report);
 }
 
 // showGroup shows the open group. It returns false if there are no rates of processes yet.
@@ -89,6 +97,7 @@ async function refresh() {
     showExporter(report.exporter);
     groupTable.show(report);
     performance.measure('update', 'update-begins');
+    await showHistory();
     const measured = view.group === null || await showGroup();
     if (!measured) next = firstMillis;
     document.body.classList.remove('stale');
@@ -113,11 +122,12 @@ function schedule(millis) {
 function showView() {
   const open = view.group !== null;
   byId('overview').hidden = open;
-  byId('group').hidden = !open;
+  byId('group').hidden = byId('group-title').hidden = !open;
   byId('back').href = byId('home').href = address({group: null});
   byId('filter').value = view.filter;
   byId('unit').value = view.cores ? 'cores' : 'percent';
   groupTable.arrange();
+  if (lastAnswer) showHistory().catch(showError);
   if (!open) return;
   byId('group-name').textContent = view.group;
   byId('processes').replaceChildren();
@@ -145,7 +155,8 @@ function handleKey(event) {
 }
 
 read();
-groupTable.start(navigate);
+groupTable.start(navigate, charts.redraw);
+charts.start((group) => groupTable.setFilter(group, true), () => { showHistory().catch(showError); });
 showView();
 for (const id of ['back', 'home']) {
   byId(id).addEventListener('click', (event) => {

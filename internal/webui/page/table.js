@@ -268,8 +268,9 @@ export function show(report) {
   arrange();
 }
 
-// start builds the table. open is called with the group of an activated row.
-export function start(open) {
+// start builds the table. open is called with the group of an activated row, and changed
+// after a change of the unit of CPU usage.
+export function start(open, changed) {
   buildHead();
   byId('filter').addEventListener('input', (event) => setFilter(event.target.value));
   byId('filter').addEventListener('keydown', (event) => {
@@ -278,6 +279,7 @@ export function start(open) {
   byId('unit').addEventListener('change', (event) => {
     change({cores: event.target.value === 'cores'});
     arrange();
+    changed();
   });
   byId('scroll').addEventListener('keydown', handleKey);
   byId('rows').addEventListener('click', (event) => {

@@ -1,6 +1,6 @@
 // The state of the page that its URL contains: what is shown, not the values.
 
-export const view = {group: null, sort: 'cpu', descending: true, filter: '', columns: null, cores: false, processes: '-cpu_ratio'};
+export const view = {group: null, sort: 'cpu', descending: true, filter: '', columns: null, cores: false, processes: '-cpu_ratio', from: null, to: null};
 
 // read sets the state from the URL.
 export function read() {
@@ -13,6 +13,8 @@ export function read() {
   view.columns = q.has('columns') ? q.get('columns').split(',') : null;
   view.cores = q.get('cpu') === 'cores';
   view.processes = q.get('processes') || '-cpu_ratio';
+  const from = Number(q.get('from')), to = Number(q.get('to'));
+  [view.from, view.to] = from > 0 && to > from ? [from, to] : [null, null];
 }
 
 // address returns the URL of a state that differs from the current one by changes.
@@ -25,6 +27,10 @@ export function address(changes = {}) {
   if (v.columns) q.set('columns', v.columns.join(','));
   if (v.cores) q.set('cpu', 'cores');
   if (v.group !== null && v.processes !== '-cpu_ratio') q.set('processes', v.processes);
+  if (v.from !== null) {
+    q.set('from', v.from);
+    q.set('to', v.to);
+  }
   const text = q.toString();
   return text ? '?' + text : './';
 }

@@ -1,0 +1,258 @@
+package webui
+
+import (
+	"cmp"
+	"math"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/seed57308aee/process_exporter/grouping"
+	"github.com/seed57308aee/process_exporter/platform"
+)
+
+const (
+	// historyStep is the minimum time between two points of the history.
+	historyStep = 5 * time.Second
+
+	// DefaultRetention is the time for which the history is kept while clients request it.
+	DefaultRetention = 15 * time.Minute
+
+	// maxHistoryGroups limits the groups with a history. Others are part of the totals only.
+	maxHistoryGroups = 2000
+
+	// sparkPoints times historyStep is five minutes.
+	sparkPoints = 60
+
+	// maxEvents is the number of events that are kept, maxWalkEvents those of one walk.
+	maxEvents     = 1000
+	maxWalkEvents = 50
+)
+
+// The metrics of the history.
+const (
+	historyCPU = iota
+	historyResident
+	historyRead
+	historyWrite
+	historyThreads
+	numHistoryMetrics
+)
+
+// historyMetrics are the names of the metrics of the history.
+var historyMetrics = [numHistoryMetrics]string{
+	"cpu_ratio", "resident_bytes", "read_bytes_per_second", "write_bytes_per_second", "num_threads",
+}
+
+// A historyPoint has a value of each metric at one time, or NaN.
+type historyPoint [numHistoryMetrics]float32
+
+// A groupHistory is the history of one group.
+type groupHistory struct {
+	name   string
+	labels map[string]string
+	first  int // number of the first of points
+	points []historyPoint
+}
+
+// A history holds what the last walks have measured. Points are numbered from 0, and have any
+// distance: an hour of a walk every five seconds and a minute of one every second have the same
+// format. It is safe for concurrent use.
+type history struct {
+	mu        sync.Mutex // guards the following fields
+	first     int        // number of the first of times
+	times     []time.Time
+	totals    []historyPoint // of all groups, by index of times
+	groups    map[string]*groupHistory
+	events    []Event
+	retention time.Duration
+}
+
+// An Event is what happened in a group, or in the exporter, between two walks.
+type Event struct {
+	Time  Timestamp `json:"timestamp_seconds"` // end of the second walk
+	Kind  string    `json:"kind"`
+	Group string    `json:"group,omitempty"`
+	Code  string    `json:"code,omitempty"` // exit status or name of the signal
+	Count uint64    `json:"count"`          // of processes
+}
+
+// The kinds of events, the most important first.
+const (
+	EventOOMKill = "oom_kill"
+	EventFailure = "failure" // exits that are failures, see [Report.FailedExits]
+	EventExit    = "exit"    // all other exits
+	EventStart   = "start"
+	EventReload  = "reload" // of the configuration
+	EventBegin   = "exporter_start"
+)
+
+var eventOrder = []string{EventOOMKill, EventFailure, EventExit, EventStart}
+
+func newHistory(retention time.Duration) *history {
+	return &history{groups: make(map[string]*groupHistory), retention: retention}
+}
+
+// addEvents adds the events between two walks. prev has the groups of the first walk by key.
+func (h *history) addEvents(at time.Time, prev map[string]*grouping.Group, groups []grouping.Group) {
+	var events []Event
+	add := func(kind, group, code string, before, now uint64) {
+		if now > before {
+			events = append(events, Event{Time: Timestamp{at}, Kind: kind, Group: group, Code: code, Count: now - before})
+		}
+	}
+	none := &grouping.Group{}
+	for i := range groups {
+		g := &groups[i]
+		old := cmp.Or(prev[g.Key()], none)
+		if !g.ExitsKnown || g.Starts == old.Starts && g.OOMKills == old.OOMKills && slices.Equal(g.Exits, old.Exits) {
+			continue
+		}
+		add(EventStart, g.Name, "", old.Starts, g.Starts)
+		add(EventOOMKill, g.Name, "", old.OOMKills, g.OOMKills)
+		for _, e := range g.Exits {
+			kind := EventExit
+			if isFailure(e.Reason, e.Code) {
+				kind = EventFailure
+			}
+			add(kind, g.Name, e.Code, exitCount(old, e.Reason, e.Code), e.Count)
+		}
+	}
+	slices.SortStableFunc(events, func(a, b Event) int {
+		return cmp.Compare(slices.Index(eventOrder, a.Kind), slices.Index(eventOrder, b.Kind))
+	})
+	events = events[:min(len(events), maxWalkEvents)]
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.events = append(h.events, events...)
+	if extra := len(h.events) - maxEvents; extra > 0 {
+		h.events = slices.Delete(h.events, 0, extra)
+	}
+}
+
+// exitCount returns how many processes of g exited with a code.
+func exitCount(g *grouping.Group, reason, code string) uint64 {
+	for i := range g.Exits {
+		if e := &g.Exits[i]; e.Reason == reason && e.Code == code {
+			return e.Count
+		}
+	}
+	return 0
+}
+
+// add adds a point with the usage of s, unless the last point is recent.
+func (h *history) add(s *recording) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	at := s.last.Time
+	if n := len(h.times); n > 0 && at.Sub(h.times[n-1]) < historyStep-historyStep/10 {
+		return
+	}
+	h.dropBefore(at.Add(-h.retention))
+	number := h.first + len(h.times)
+	var total historyPoint
+	for i := range s.last.Groups {
+		g := &s.last.Groups[i]
+		p := newHistoryPoint(s.prev[g.Key()], g, s.interval)
+		for m, v := range p {
+			if v == v { // not NaN
+				total[m] += v
+			}
+		}
+		h.addPoint(g, s.last.Labels, number, p)
+	}
+	h.times, h.totals = append(h.times, at), append(h.totals, total)
+}
+
+// newHistoryPoint returns the values of g. Rates are unknown without the walk before.
+func newHistoryPoint(before, g *grouping.Group, interval float64) historyPoint {
+	nan := float32(math.NaN())
+	p := historyPoint{nan, nan, nan, nan, nan}
+	if g.Known&platform.FieldMemory != 0 {
+		p[historyResident], p[historyThreads] = float32(g.ResidentBytes), float32(g.NumThreads)
+	}
+	if before == nil {
+		return p
+	}
+	both := before.Counted & g.Counted
+	if both&platform.FieldStat != 0 {
+		p[historyCPU] = float32(rate(before.UserNanos+before.SystemNanos, g.UserNanos+g.SystemNanos, interval) / 1e9)
+	}
+	if both&platform.FieldIO != 0 {
+		p[historyRead] = float32(rate(before.ReadBytes, g.ReadBytes, interval))
+		p[historyWrite] = float32(rate(before.WriteBytes, g.WriteBytes, interval))
+	}
+	return p
+}
+
+// addPoint adds the point with a number to the history of a group.
+func (h *history) addPoint(g *grouping.Group, labelNames []string, number int, p historyPoint) {
+	key := g.Key()
+	s := h.groups[key]
+	if s == nil {
+		if len(h.groups) >= maxHistoryGroups {
+			return
+		}
+		s = &groupHistory{name: g.Name, labels: labelMap(labelNames, g.Labels), first: number}
+		h.groups[key] = s
+	}
+	if n := len(s.points); n == cap(s.points) { // append would allocate more than the retention needs
+		limit := int(h.retention/historyStep) + 2
+		s.points = append(make([]historyPoint, 0, max(n+1, min(2*n+8, limit))), s.points...)
+	}
+	nan := float32(math.NaN())
+	for s.first+len(s.points) < number { // the group did not exist
+		s.points = append(s.points, historyPoint{nan, nan, nan, nan, nan})
+	}
+	s.points = append(s.points, p)
+}
+
+// dropBefore removes the points and events before a time.
+func (h *history) dropBefore(oldest time.Time) {
+	n := 0
+	for n < len(h.times) && h.times[n].Before(oldest) {
+		n++
+	}
+	h.events = slices.DeleteFunc(h.events, func(e Event) bool { return e.Time.Before(oldest) })
+	if n == 0 {
+		return
+	}
+	h.first += n
+	h.times, h.totals = slices.Delete(h.times, 0, n), slices.Delete(h.totals, 0, n)
+	for key, s := range h.groups {
+		if drop := min(h.first-s.first, len(s.points)); drop > 0 {
+			s.points = slices.Delete(s.points, 0, drop)
+			s.first += drop
+		}
+		if len(s.points) == 0 {
+			delete(h.groups, key)
+		}
+	}
+}
+
+// lastCPU returns the CPU usage of a group in the last five minutes, newest last.
+func (h *history) lastCPU(key string) (out []float64) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	s := h.groups[key]
+	if s == nil || s.first+len(s.points) != h.first+len(h.times) {
+		return nil
+	}
+	for _, p := range s.points[max(0, len(s.points)-sparkPoints):] {
+		if v := p[historyCPU]; v == v { // not NaN
+			out = append(out, math.Round(float64(v)*1000)/1000)
+		} else {
+			out = out[:0] // the group did not exist before
+		}
+	}
+	return out
+}
+
+// at returns the value of a metric at the point with a number, or NaN.
+func (s *groupHistory) at(number, metric int) float32 {
+	i := number - s.first
+	if i < 0 || i >= len(s.points) {
+		return float32(math.NaN())
+	}
+	return s.points[i][metric]
+}

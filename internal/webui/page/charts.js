@@ -1,0 +1,259 @@
+// Charts of the recent usage, stacked by group, with marks for events. uplot.js defines uPlot.
+import {byId, bytes, clock, cores, count, element, percent, plain, table} from './format.js';
+import {change, view} from './view.js';
+
+const colors = ['#3b7dd8', '#d0681f', '#3a9e5f', '#c7489a', '#8a63d2', '#9a7d0a', '#1f9aa8', '#d0453b', '#6b7f1e', '#7a5c48', '#4a55b5', '#b06fa8'];
+const otherColor = '#8a939c';
+const height = 136; // pixels, as in page.css
+const cpu = (v) => (view.cores ? cores(v) : percent(v));
+
+// A metric is shown for all groups, or for the open group only.
+const metrics = [
+  {id: 'cpu_ratio', title: 'CPU', show: cpu},
+  {id: 'resident_bytes', title: 'Memory (RSS)', show: bytes, binary: true},
+  {id: 'read_bytes_per_second', title: 'Disk read per second', show: bytes, binary: true},
+  {id: 'write_bytes_per_second', title: 'Disk write per second', show: bytes, binary: true},
+  {id: 'num_threads', title: 'Threads', show: plain, ofGroup: true},
+];
+
+const eventText = {oom_kill: 'killed by the OOM killer', failure: 'failed', exit: 'exited', start: 'started', reload: 'configuration reloaded', exporter_start: 'exporter started'};
+const charts = new Map(); // by metric
+const colorOf = new Map(); // by group
+const state = {report: null, filter: null, refresh: null};
+
+// colorsOf returns a color for each series. A group has the same color in all charts, unless
+// another group of the chart has it.
+function colorsOf(series) {
+  const used = new Set();
+  return series.map((s) => {
+    if (s.others) return otherColor;
+    const key = nameOf(s);
+    if (!colorOf.has(key)) colorOf.set(key, colors[colorOf.size % colors.length]);
+    let own = colorOf.get(key);
+    if (used.has(own)) own = colors.find((c) => !used.has(c)) || own;
+    used.add(own);
+    return own;
+  });
+}
+
+const nameOf = (s) => (s.others ? `${s.others} other group${s.others === 1 ? '' : 's'}` : [s.group, ...Object.entries(s.labels || {}).map(([k, v]) => `${k}=${v}`)].join(' '));
+
+// stacked returns the sums of each series and those below it. The first series is at the bottom.
+function stacked(series, times) {
+  let below = times.map(() => 0);
+  return series.map((s) => {
+    below = below.map((v, i) => v + (s.values[i] ?? 0));
+    return below;
+  });
+}
+
+// inkOf returns the color of a custom property, which a canvas cannot resolve.
+function inkOf(name) {
+  const probe = byId('ink');
+  probe.style.color = `var(${name})`;
+  return getComputedStyle(probe).color;
+}
+
+const axis = () => ({stroke: inkOf('--faint'), grid: {stroke: inkOf('--line'), width: 1}, ticks: {show: false}, font: '12px system-ui, sans-serif'});
+
+function markHeight(kind, full) {
+  if (kind === 'start' || kind === 'exit') return 5;
+  return kind === 'failure' ? 14 : full;
+}
+
+// drawEvents draws a mark for each event at the bottom of a chart.
+function drawEvents(u) {
+  const {ctx, bbox} = u, scale = devicePixelRatio || 1;
+  ctx.save();
+  for (const e of state.report.events) {
+    const x = u.valToPos(e.timestamp_seconds, 'x', true);
+    if (x < bbox.left || x > bbox.left + bbox.width) continue;
+    const bad = e.kind === 'failure' || e.kind === 'oom_kill';
+    const length = Math.min(markHeight(e.kind, bbox.height / scale) * scale, bbox.height);
+    ctx.fillStyle = inkOf(bad ? '--bad' : e.kind === 'start' || e.kind === 'exit' ? '--faint' : '--accent');
+    ctx.fillRect(x - scale, bbox.top + bbox.height - length, (bad ? 3 : 2) * scale, length);
+  }
+  ctx.restore();
+}
+
+function describe(e) {
+  const who = e.group ? `${e.group}: ` : '';
+  const number = e.group && e.count > 1 ? `${e.count} ` : '';
+  const code = e.code ? (/^[0-9]+$/.test(e.code) ? `, status ${e.code}` : `, ${e.code}`) : '';
+  return `${who}${number}${eventText[e.kind] || e.kind}${code}`;
+}
+
+// showMoment shows the time under the cursor and the events near it.
+function showMoment(u) {
+  const i = u.cursor.idx, times = state.report.timestamps_seconds;
+  if (i === null || i === undefined || u.cursor.left < 0) {
+    byId('moment').textContent = 'Drag over a chart to zoom.' + (view.group === null ? ' Click on a color to show its group only.' : '');
+    return;
+  }
+  const at = times[i], near = Math.max(3, (times.at(-1) - times[0]) / 100);
+  const events = state.report.events.filter((e) => Math.abs(e.timestamp_seconds - at) <= near);
+  const shown = events.slice(0, 3).map(describe).join('; ');
+  byId('moment').textContent = `${clock(at)}  ${shown}${events.length > 3 ? `; ${events.length - 3} more` : ''}`;
+}
+
+// showValues shows the values under the cursor, or the last ones.
+function showValues(chart, i) {
+  const at = i ?? state.report.timestamps_seconds.length - 1;
+  chart.series.forEach((s, k) => {
+    const v = s.values[at];
+    chart.values[k].textContent = v === null || v === undefined ? '–' : chart.metric.show(v);
+  });
+  const total = chart.series.reduce((sum, s) => sum + (s.values[at] ?? 0), 0);
+  chart.total.textContent = chart.series.length ? chart.metric.show(total) : '';
+}
+
+// itemAt returns the series under the cursor.
+function itemAt(chart) {
+  const {idx, top} = chart.plot.cursor;
+  if (idx === null || idx === undefined) return undefined;
+  const y = chart.plot.posToVal(top, 'y');
+  return chart.series.find((s, k) => chart.sums[k][idx] >= y);
+}
+
+const filterBy = (s) => { if (s && s.group && view.group === null) state.filter(s.group); };
+
+function legend(chart) {
+  chart.values = [];
+  const items = chart.series.map((s, i) => {
+    const li = element('li'), swatch = element('span', '', 'swatch'), value = element('span', '', 'value');
+    const name = element(view.group === null && s.group ? 'button' : 'span', nameOf(s), 'name');
+    swatch.style.background = chart.colors[i];
+    if (name.tagName === 'BUTTON') {
+      name.type = 'button';
+      name.title = `Show ${s.group} only`;
+      name.addEventListener('click', () => filterBy(s));
+    }
+    chart.values.push(value);
+    li.append(swatch, name, value);
+    return li;
+  });
+  chart.legend.replaceChildren(...items);
+}
+
+function selected(u) {
+  if (u.select.width < 4) return;
+  const from = Math.floor(u.posToVal(u.select.left, 'x')), to = Math.ceil(u.posToVal(u.select.left + u.select.width, 'x'));
+  u.setSelect({left: 0, top: 0, width: 0, height: 0}, false);
+  zoom(from, to);
+}
+
+function zoom(from, to) {
+  change({from, to}, true);
+  state.refresh();
+}
+
+function options(chart) {
+  return {
+    width: chart.box.clientWidth || 300,
+    height,
+    padding: [8, 6, 0, 0],
+    legend: {show: false},
+    cursor: {sync: {key: 'charts'}, drag: {x: true, y: false, setScale: false}, points: {show: false}, y: false},
+    scales: {y: {range: (u, min, max) => [0, max > 0 ? max * 1.05 : 1]}},
+    axes: [
+      {...axis(), size: 26, space: 90, values: (u, splits) => splits.map(clock)},
+      {...axis(), size: 74, space: 36, incrs: chart.metric.binary ? binarySteps : undefined, values: (u, splits) => splits.map((v) => chart.metric.show(v))},
+    ],
+    series: [{}, ...chart.colors.map((c) => ({stroke: c, fill: c, width: 1, points: {show: false}})).reverse()],
+    hooks: {
+      draw: [drawEvents],
+      setSelect: [selected],
+      setCursor: [(u) => { showMoment(u); showValues(chart, u.cursor.left < 0 ? undefined : u.cursor.idx); }],
+    },
+  };
+}
+
+// Steps of an axis of bytes: powers of 2, so that labels are round.
+const binarySteps = Array.from({length: 50}, (_, i) => 2 ** i);
+
+function newChart(metric) {
+  const figure = element('figure'), caption = element('figcaption'), box = element('div', undefined, 'plot'), list = element('ul', undefined, 'legend');
+  const total = element('span', '', 'value');
+  caption.append(metric.title, total);
+  box.setAttribute('role', 'img');
+  box.setAttribute('aria-label', `${metric.title} over time; the list has the values`);
+  figure.append(caption, box, list);
+  return {metric, figure, box, total, legend: list, key: '', series: [], values: [], plot: null};
+}
+
+function draw(chart) {
+  const times = state.report.timestamps_seconds;
+  chart.series = state.report.series.filter((s) => s.metric === chart.metric.id);
+  chart.sums = stacked(chart.series, times);
+  chart.colors = colorsOf(chart.series);
+  const data = [times, ...chart.sums.slice().reverse()];
+  const scheme = matchMedia('(prefers-color-scheme: dark)').matches;
+  const key = JSON.stringify([chart.series.map(nameOf), view.group, scheme]);
+  if (chart.plot && chart.key === key) {
+    chart.plot.setData(data);
+    chart.series.forEach((s, k) => { chart.legend.children[k].querySelector('.name').textContent = nameOf(s); });
+  } else {
+    if (chart.plot) chart.plot.destroy();
+    legend(chart);
+    chart.plot = new uPlot(options(chart), data, chart.box);
+    chart.plot.over.addEventListener('click', () => filterBy(itemAt(chart)));
+    chart.key = key;
+  }
+  showValues(chart, chart.plot.cursor.left >= 0 ? chart.plot.cursor.idx : undefined);
+}
+
+function showEvents(events) {
+  const newest = events.slice(-100).reverse();
+  byId('events').hidden = newest.length === 0;
+  byId('events-count').textContent = `Events, ${events.length}`;
+  const lines = newest.map((e) => [clock(e.timestamp_seconds), e.group || '–', `${eventText[e.kind] || e.kind}${e.code ? ' ' + e.code : ''}`, count(e.count)]);
+  byId('events-body').replaceChildren(table('Newest first', ['Time', 'Group', 'Event', 'Processes'], lines, [1, 2]));
+}
+
+// show shows a report of the history.
+export function show(report) {
+  state.report = report;
+  const times = report.timestamps_seconds, ready = times.length > 1;
+  const zoomed = view.from !== null;
+  byId('unzoom').hidden = !zoomed;
+  byId('unzoom').textContent = `Show the last ${Math.round(report.retention_seconds / 60)} minutes`;
+  byId('range').textContent = ready ? `${clock(times[0])} to ${clock(times.at(-1))}` : zoomed ? 'There are no values in this time.' : 'Charts begin after two walks.';
+  byId('plots').hidden = !ready;
+  byId('plots').className = view.group === null ? '' : 'of-group';
+  showEvents(report.events);
+  if (!ready) return;
+  const shown = metrics.filter((m) => !m.ofGroup || view.group !== null);
+  for (const m of shown) if (!charts.has(m.id)) charts.set(m.id, newChart(m));
+  const figures = shown.map((m) => charts.get(m.id).figure);
+  if (figures.length !== byId('plots').children.length || figures.some((f, i) => byId('plots').children[i] !== f)) byId('plots').replaceChildren(...figures);
+  for (const m of shown) draw(charts.get(m.id));
+  showMoment(charts.get('cpu_ratio').plot);
+}
+
+// redraw shows the same report with another unit of CPU usage.
+export function redraw() {
+  if (!state.report) return;
+  charts.get('cpu_ratio')?.plot.redraw(false, true);
+  show(state.report);
+}
+
+// query returns the parameters of the request for the history.
+export function query() {
+  const q = new URLSearchParams();
+  if (view.group !== null) q.set('group', view.group);
+  if (view.from !== null) {
+    q.set('from', view.from);
+    q.set('to', view.to);
+  }
+  return q;
+}
+
+// start sets what a click on a group does, and what shows the range of the view.
+export function start(filter, refresh) {
+  Object.assign(state, {filter, refresh});
+  byId('unzoom').addEventListener('click', () => zoom(null, null));
+  new ResizeObserver(() => {
+    for (const {plot, box} of charts.values()) if (plot && box.clientWidth) plot.setSize({width: box.clientWidth, height});
+  }).observe(byId('plots'));
+  matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => { if (state.report) show(state.report); });
+}
