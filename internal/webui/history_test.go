@@ -56,7 +56,8 @@ func TestHistoryReport(t *testing.T) {
 		t.Errorf("got %s, want threads of single groups only", text)
 	}
 	from := got.Times[1].Time
-	if text := seriesText(report(historyQuery{top: 1, from: from, to: from.Add(time.Second)}), "cpu_ratio"); text != "g0004[4,4,4] +++[6,6,6]" {
+	part := report(historyQuery{top: 1, from: from, to: from.Add(time.Second)})
+	if text := seriesText(part, "cpu_ratio"); text != "g0004[4,4,4] +++[6,6,6]" {
 		t.Errorf("got %s in a range of one point, want its neighbors too", text)
 	}
 	one := report(historyQuery{group: "g0002"})
@@ -80,7 +81,9 @@ func TestHistoryEvents(t *testing.T) {
 	walk := func(starts, good, bad, oom uint64) {
 		g := cpuGroup("a", 1)
 		g.ExitsKnown, g.Starts, g.OOMKills = true, starts, oom
-		g.Exits = []grouping.ExitCount{{Reason: platform.ReasonExited, Code: "0", Count: good}, {Reason: platform.ReasonExited, Code: "3", Count: bad}}
+		g.Exits = []grouping.ExitCount{
+			{Reason: platform.ReasonExited, Code: "0", Count: good}, {Reason: platform.ReasonExited, Code: "3", Count: bad},
+		}
 		s.groups = []grouping.Group{g}
 		s.Report(ctx)
 		s.advance(5 * time.Second)
@@ -146,7 +149,14 @@ func TestHistoryMemory(t *testing.T) {
 	s := newTestRecorder()
 	historyOf(s, 2, maxHistoryGroups+100)
 	before := heap()
-	historyOf(s, 200, maxHistoryGroups+100)
+	for range 200 {
+		s.lastRequest = s.time
+		for i := range s.groups {
+			s.groups[i].UserNanos += uint64(i) * 5e9
+		}
+		s.scrape()
+		s.advance(5 * time.Second)
+	}
 	grown := int64(heap() - before)
 	t.Logf("history of %d groups in %v: %.1f MB", len(s.current.history.groups), DefaultRetention, float64(grown)/1e6)
 	if n := len(s.current.history.groups); n != maxHistoryGroups || grown > 9e6 {
