@@ -130,7 +130,7 @@ func TestConfigFile(t *testing.T) {
 		{"mapping", "configmap: {configFile: {process_names: [{name: pg, comm: [postgres]}]}}", "process_names: [{name: pg, comm: [postgres]}]"},
 		{"text", "configmap: {configFile: \"# mine\\nprocess_names: [{comm: a}]\"}", "process_names: [{comm: a}]"},
 		{"groups", "groups: [{name: '{{.Comm}}', cmdline: ['.+']}]", "process_names: [{name: '{{.Comm}}', cmdline: ['.+']}]"},
-		{"default", "{}", "process_names: [{name: '{{.Program}}', cmdline: ['.+']}]"},
+		{"default", "{}", "process_names: [{name: '{{with .Pod}}{{$.PodNamespace}}/{{.}}/{{$.ContainerName}}{{else}}{{.Program}}{{end}}', cmdline: ['.+']}]"},
 	}
 	checksums := map[string]bool{}
 	for _, tt := range tests {
@@ -165,7 +165,7 @@ func TestPredecessorValues(t *testing.T) {
 	pod := daemonSet(t, text).Spec.Template.Spec
 	c := pod.Containers[0]
 	if c.Ports[0].ContainerPort != 9100 || c.Ports[0].Name != "http" || !slices.Contains(c.Args, "-procfs=/host/proc") ||
-		len(c.VolumeMounts) != 2 || c.Env[0].Value != "UTC" || c.LivenessProbe.HTTPGet.Port.IntValue() != 9100 {
+		len(c.VolumeMounts) != 3 || c.Env[0].Value != "UTC" || c.LivenessProbe.HTTPGet.Port.IntValue() != 9100 {
 		t.Errorf("got container %+v, want port, arguments, environment, volumes and probes of the values", c)
 	}
 	s := pod.SecurityContext
@@ -175,6 +175,24 @@ func TestPredecessorValues(t *testing.T) {
 	config := object[*corev1.ConfigMap](t, text, "process-exporter-config").Data["config.yml"]
 	if !strings.Contains(config, "name: postgres") {
 		t.Errorf("got configuration %s, want that of the values", config)
+	}
+}
+
+// TestContainerNames checks that the directory of container names is mounted read-only, and
+// that containerNames.enabled=false omits it.
+func TestContainerNames(t *testing.T) {
+	pod := daemonSet(t, render(t)).Spec.Template.Spec
+	mounts := pod.Containers[0].VolumeMounts
+	i := slices.IndexFunc(mounts, func(m corev1.VolumeMount) bool { return m.MountPath == "/var/log/containers" })
+	if i < 0 || !mounts[i].ReadOnly {
+		t.Fatalf("got mounts %+v, want /var/log/containers read-only", mounts)
+	}
+	j := slices.IndexFunc(pod.Volumes, func(v corev1.Volume) bool { return v.Name == mounts[i].Name })
+	if j < 0 || pod.Volumes[j].HostPath == nil || pod.Volumes[j].HostPath.Path != "/var/log/containers" {
+		t.Errorf("got volumes %+v, want the directory of the host", pod.Volumes)
+	}
+	if text := render(t, "--set", "containerNames.enabled=false"); strings.Contains(text, "/var/log/containers") {
+		t.Errorf("got the directory in\n%s", text)
 	}
 }
 

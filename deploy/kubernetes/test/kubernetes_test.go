@@ -151,9 +151,9 @@ func TestPodSecurity(t *testing.T) {
 		values     string
 		violations []string
 	}{
-		{"default", []string{`forbidden AppArmor profile`, `host namespaces`, `non-default capabilities`}},
-		{"bpf", []string{`forbidden AppArmor profile`, `host namespaces`, `non-default capabilities`, `seccompProfile`}},
-		{"basic", []string{`forbidden AppArmor profile`, `host namespaces`}},
+		{"default", []string{`forbidden AppArmor profile`, `host namespaces`, `hostPath volumes`, `non-default capabilities`}},
+		{"bpf", []string{`forbidden AppArmor profile`, `host namespaces`, `hostPath volumes`, `non-default capabilities`, `seccompProfile`}},
+		{"basic", []string{`forbidden AppArmor profile`, `host namespaces`, `hostPath volumes`}},
 	}
 	evaluator, err := policy.NewEvaluator(policy.DefaultChecks(), nil)
 	if err != nil {

@@ -9,6 +9,7 @@ configmap.create
 configmap.enabled
 configmap.mountPath
 configmap.name
+containerNames.enabled
 containerSecurityContext
 daemonsetAnnotations
 dashboards.annotations
