@@ -69,55 +69,90 @@ func signingKey(t *testing.T) string {
 	return path
 }
 
-// releaseDir builds the release for all architectures. All tests share the result.
-func releaseDir(t *testing.T) string {
+// releasedVersion is the version of the release that the tests share.
+const releasedVersion = "9.8.7"
+
+// sharedRelease returns the directory of the release for one architecture. Tests share
+// the result.
+func sharedRelease(t *testing.T, arch string) string {
 	t.Helper()
-	dir := filepath.Join(buildDir, "release")
-	if _, err := os.Stat(filepath.Join(dir, "checksums.txt")); err == nil {
+	dir := filepath.Join(buildDir, "release-"+arch)
+	if _, err := os.Stat(filepath.Join(dir, "checksums.txt.sig")); err == nil {
 		return dir
 	}
 	root, err := filepath.Abs("..")
 	if err != nil {
 		t.Fatal(err)
 	}
-	releaseTo(t, dir, root, "9.8.7")
+	releaseTo(t, dir, root, releasedVersion, arch)
 	return dir
+}
+
+// packageFile returns the path of a package of the shared release, such as the one for
+// amd64 with the suffix .deb.
+func packageFile(t *testing.T, arch, suffix string) string {
+	t.Helper()
+	return filepath.Join(sharedRelease(t, arch), "process-exporter_"+releasedVersion+"_linux_"+arch+suffix)
+}
+
+// architectures are the architectures of a release.
+var architectures = []string{"amd64", "arm64", "armv7", "386", "ppc64le", "s390x", "riscv64"}
+
+// releasedArchitectures returns the architectures whose release the tests build: all
+// in CI, because each takes a minute without a build cache. Otherwise one with 64 bits
+// and one with 32 bits, whose packages have another name of the architecture.
+// TestArchitecturesCompile covers the others.
+func releasedArchitectures() []string {
+	if os.Getenv("CI") == "true" {
+		return architectures
+	}
+	return []string{"amd64", "armv7"}
+}
+
+// TestReleaseArchitectures checks that release.sh builds all architectures by default.
+func TestReleaseArchitectures(t *testing.T) {
+	if want := "architectures=(" + strings.Join(architectures, " ") + ")\n"; !strings.Contains(read(t, "packages/release.sh"), want) {
+		t.Errorf("got no %s in release.sh", want)
+	}
 }
 
 // TestReleaseIsReproducible compares the release with a build of two architectures in
 // a copy of the repository, whose files have other modification times.
 func TestReleaseIsReproducible(t *testing.T) {
-	first := releaseDir(t)
-	sums := read(t, filepath.Join(first, "checksums.txt"))
-	for line := range strings.Lines(read(t, filepath.Join(release(t, copyRepository(t), "9.8.7", "amd64", "armv7"), "checksums.txt"))) {
-		if !strings.Contains(sums, line) {
-			t.Errorf("two builds differ: got %s in the copy, want a line of\n%s", line, sums)
-		}
-	}
-	// Installers of the predecessor use the same file names.
-	for _, arch := range []string{"amd64", "arm64", "armv7", "386", "ppc64le", "s390x", "riscv64"} {
+	var sums string
+	for _, arch := range releasedArchitectures() {
+		dir := sharedRelease(t, arch)
+		own := read(t, filepath.Join(dir, "checksums.txt"))
+		sums += own
+		// Installers of the predecessor use the same file names.
 		names := []string{"process-exporter-9.8.7.linux-" + arch + ".tar.gz"}
 		for _, kind := range []string{".deb", ".rpm", ".apk"} {
 			names = append(names, "process-exporter_9.8.7_linux_"+arch+kind)
 		}
 		for _, name := range names {
-			if !strings.Contains(sums, "  "+name+"\n") {
-				t.Errorf("got no %s in %s", name, sums)
+			if !strings.Contains(own, "  "+name+"\n") {
+				t.Errorf("got no %s in %s", name, own)
 			}
 		}
-		checkSBOM(t, filepath.Join(first, "process-exporter-9.8.7.linux-"+arch+".cdx.json"))
+		checkSBOM(t, filepath.Join(dir, "process-exporter-9.8.7.linux-"+arch+".cdx.json"))
+		check := exec.Command("sha256sum", "--check", "--strict", "checksums.txt")
+		check.Dir = dir
+		if text, err := check.CombinedOutput(); err != nil {
+			t.Errorf("sha256sum: %v\n%s", err, text)
+		}
 	}
-	check := exec.Command("sha256sum", "--check", "--strict", "checksums.txt")
-	check.Dir = first
-	if text, err := check.CombinedOutput(); err != nil {
-		t.Errorf("sha256sum: %v\n%s", err, text)
+	second := release(t, copyRepository(t), releasedVersion, "amd64", "armv7")
+	for line := range strings.Lines(read(t, filepath.Join(second, "checksums.txt"))) {
+		if !strings.Contains(sums, line) {
+			t.Errorf("two builds differ: got %s in the copy, want a line of\n%s", line, sums)
+		}
 	}
 }
 
 // TestReleaseIsSigned verifies the signature of the checksums as in
 // docs/security.md, and that it is invalid for other checksums.
 func TestReleaseIsSigned(t *testing.T) {
-	dir := releaseDir(t)
+	dir := sharedRelease(t, "amd64")
 	signers := write(t, "signers", "release@example.org "+read(t, signingKey(t)+".pub"))
 	verify := func(text string) error {
 		command := exec.Command("ssh-keygen", "-Y", "verify", "-n", "file", "-f", signers,
@@ -160,11 +195,7 @@ func checkSBOM(t *testing.T, path string) {
 // its manual page and its completion as process-exporter and process_exporter.
 func TestPackagesHaveBothNames(t *testing.T) {
 	dpkg := requireProgram(t, "dpkg")
-	root, err := filepath.Abs("..")
-	if err != nil {
-		t.Fatal(err)
-	}
-	out, dir := release(t, root, "9.8.7", runtime.GOARCH), t.TempDir()
+	out, dir := sharedRelease(t, runtime.GOARCH), t.TempDir()
 	mustOutput(t, dpkg, "-x", filepath.Join(out, "process-exporter_9.8.7_linux_"+runtime.GOARCH+".deb"), dir)
 	mustOutput(t, "tar", "-C", dir, "-xf", filepath.Join(out, "process-exporter-9.8.7.linux-"+runtime.GOARCH+".tar.gz"))
 	for _, file := range []string{

@@ -56,7 +56,7 @@ func TestBoot(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	command := exec.CommandContext(ctx, nspawn, "--register=no", "--keep-unit", "-D", root,
-		"--overlay=/usr:"+filepath.Join(root, "upper")+":/usr", "--boot",
+		"--overlay=/usr:"+filepath.Join(root, "upper/upper")+":/usr", "--boot",
 		"--machine=process-exporter-test", "--private-network", "--capability=CAP_BPF,CAP_PERFMON",
 		"--system-call-filter=bpf perf_event_open seccomp landlock_create_ruleset landlock_add_rule landlock_restrict_self",
 		"systemd.unit=test.target", "systemd.firstboot=off")
@@ -73,13 +73,14 @@ func TestBoot(t *testing.T) {
 	}
 }
 
-// newRoot returns a root file system with the accounts, two packages and the
-// script that uses them.
-func newRoot(t *testing.T) string {
+// newChroot returns a root file system with accounts and an empty package database. Its
+// /usr is an empty directory: mount that of this machine there, with upper/upper and
+// upper/work for changes.
+func newChroot(t *testing.T) string {
 	t.Helper()
 	root := t.TempDir()
 	dirs := []string{
-		"usr", "upper", "etc/systemd/system", "var/lib/dpkg/info", "var/lib/dpkg/updates",
+		"usr", "upper/upper", "upper/work", "etc/systemd/system", "var/lib/dpkg/info", "var/lib/dpkg/updates",
 		"tmp", "run", "proc", "sys", "dev", "root", "out/blocks", "packages",
 	}
 	for _, dir := range dirs {
@@ -92,19 +93,25 @@ func newRoot(t *testing.T) string {
 			t.Fatal(err)
 		}
 	}
+	for _, name := range []string{"etc/passwd", "etc/group", "etc/shadow", "etc/nsswitch.conf", "etc/ld.so.cache"} {
+		writeFile(t, filepath.Join(root, name), read(t, "/"+name), 0o755)
+	}
+	writeFile(t, filepath.Join(root, "var/lib/dpkg/status"), "", 0o644)
+	return root
+}
+
+// newRoot returns a root file system that boots, with two packages and the script that
+// uses them.
+func newRoot(t *testing.T) string {
+	t.Helper()
+	root := newChroot(t)
 	put := func(name, text string) {
 		t.Helper()
-		if err := os.WriteFile(filepath.Join(root, name), []byte(text), 0o755); err != nil {
-			t.Fatal(err)
-		}
-	}
-	for _, name := range []string{"etc/passwd", "etc/group", "etc/shadow", "etc/nsswitch.conf", "etc/ld.so.cache"} {
-		put(name, read(t, "/"+name))
+		writeFile(t, filepath.Join(root, name), text, 0o755)
 	}
 	put("etc/os-release", read(t, "/usr/lib/os-release"))
 	put("etc/machine-id", "uninitialized\n")
 	put("etc/fstab", "")
-	put("var/lib/dpkg/status", "")
 	number := make(map[string]int)
 	for _, b := range shellBlocks(t) {
 		if b.directive == "run: boot" {
@@ -120,10 +127,8 @@ func newRoot(t *testing.T) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, version := range map[string]string{"old": "1.0.0", "new": "2.0.0"} {
-		built := filepath.Join(release(t, repository, version, "amd64"), "process-exporter_"+version+"_linux_amd64.deb")
-		put("packages/"+name+".deb", read(t, built))
-	}
+	put("packages/old.deb", read(t, filepath.Join(release(t, repository, "1.0.0", "amd64"), "process-exporter_1.0.0_linux_amd64.deb")))
+	put("packages/new.deb", read(t, packageFile(t, "amd64", ".deb")))
 	return root
 }
 

@@ -74,6 +74,17 @@ func write(t *testing.T, name, text string) string {
 	return path
 }
 
+// writeFile writes a file and creates its directory.
+func writeFile(t *testing.T, path, text string, mode os.FileMode) {
+	t.Helper()
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte(text), mode); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // eventually polls until ok returns true.
 func eventually(t *testing.T, condition string, ok func() bool) {
 	t.Helper()

@@ -65,7 +65,7 @@ dpkg -i /packages/new.deb
 grep -qx '# edited' /etc/process-exporter/all.yaml
 eventually scrape
 [ "$(systemctl show -P MainPID process-exporter)" != "$before" ]
-grep -q 'version="2.0.0"' /out/metrics
+grep -q 'version="9.8.7"' /out/metrics
 ok "an upgrade keeps the edited configuration and starts the new one"
 
 systemctl disable --now process-exporter
