@@ -15,26 +15,26 @@ type processKey struct {
 	start uint64 // nanoseconds after boot
 }
 
-// An exitLog turns exit events into Exits. A process exits in two steps: its last thread
+// An exitTable turns exit events into Exits. A process exits in two steps: its last thread
 // exits, when the kernel still knows its names, and its parent reaps it, after which its
 // counters are final. A process between the two steps is pending.
-type exitLog struct {
-	times    *timeConverter
-	page     uint64 // bytes
-	batch    bpf.Batch
-	unreaped map[processKey]*unreapedExit
-	zombies  map[ID]*unreapedExit  // index of unreaped, nil until it is needed
-	expired  map[processKey]uint64 // time in clock ticks after boot at which a process was reported without a FreeRecord
-	nested   bool                  // FreeRecords also report processes outside of our PID namespace
+type exitTable struct {
+	times   *timeConverter
+	page    uint64 // size in bytes
+	batch   bpf.Batch
+	pending map[processKey]*pendingExit
+	zombies map[ID]*pendingExit   // index of pending, nil until it is needed
+	expired map[processKey]uint64 // time in clock ticks after boot at which a process was reported without a FreeRecord
+	nested  bool                  // FreeRecords also report processes outside of our PID namespace
 
-	exits        []Exit          // reaped since the last walk
-	reported     []*unreapedExit // parallel to exits
-	keepReported bool            // the last walk failed, so that its exits were not delivered
-	reusable     []*unreapedExit // for reuse
+	reaped       []Exit         // since the last walk
+	reported     []*pendingExit // parallel to reaped
+	keepReported bool           // the last walk failed, so that its exits were not delivered
+	reusable     []*pendingExit // for reuse
 }
 
-// An unreapedExit holds what is known about a process that has exited, or has called execve.
-type unreapedExit struct {
+// A pendingExit holds what is known about a process that has exited, or has called execve.
+type pendingExit struct {
 	Exit
 	exited   uint64 // clock ticks after boot; 0 if the process has only called execve
 	missing  uint64 // clock ticks after boot since which walks do not find the process; 0 if they do
@@ -42,13 +42,13 @@ type unreapedExit struct {
 	lastComm string // Comm of the process that used the memory before; most names are repeated
 }
 
-func newExitLog(times *timeConverter, page uint64) exitLog {
-	return exitLog{times: times, page: page, unreaped: make(map[processKey]*unreapedExit), expired: make(map[processKey]uint64)}
+func newExitTable(times *timeConverter, page uint64) exitTable {
+	return exitTable{times: times, page: page, pending: make(map[processKey]*pendingExit), expired: make(map[processKey]uint64)}
 }
 
 // takeExits reads the exit events since the last walk.
 func (b *bpfSource) takeExits(snap *Snapshot) (err error) {
-	l := &b.exitLog
+	l := &b.exits
 	l.begin()
 	if l.batch, err = b.programs.Events().Take(l.batch); err != nil {
 		return err
@@ -65,12 +65,12 @@ func (b *bpfSource) takeExits(snap *Snapshot) (err error) {
 }
 
 // begin prepares the log for the events of the next walk.
-func (l *exitLog) begin() {
+func (l *exitTable) begin() {
 	l.zombies = nil
 	if l.keepReported {
 		return
 	}
-	l.exits = l.exits[:0]
+	l.reaped = l.reaped[:0]
 	l.reusable = append(l.reusable, l.reported[:min(len(l.reported), maxReusableExits-len(l.reusable))]...)
 	clear(l.reported)
 	l.reported = l.reported[:0]
@@ -78,12 +78,12 @@ func (l *exitLog) begin() {
 
 // addIdentity stores the identity of a process until it is reaped. On kernels before 6.16
 // an exiting process has no command line any more: that of its last execve remains.
-func (l *exitLog) addIdentity(r *bpf.IdentityRecord, now uint64) {
+func (l *exitTable) addIdentity(r *bpf.IdentityRecord, now uint64) {
 	key := processKey{r.Tgid, r.Start}
-	e := l.unreaped[key]
+	e := l.pending[key]
 	if e == nil {
-		e = l.newUnreaped()
-		l.unreaped[key] = e
+		e = l.newPendingExit()
+		l.pending[key] = e
 	}
 	if r.ArgsLen > 0 || e.ExecID != r.ExecId+1 {
 		e.Args = e.Args[:0]
@@ -110,44 +110,44 @@ func (e *Exit) setFinalUsage(u *bpf.Usage, flags uint32) {
 }
 
 // addFree reports a process that was reaped.
-func (l *exitLog) addFree(r *bpf.FreeRecord) {
+func (l *exitTable) addFree(r *bpf.FreeRecord) {
 	key := processKey{r.Tgid, r.Start}
-	e := l.unreaped[key]
+	e := l.pending[key]
 	if e == nil { // it exited before the programs were loaded, the event was lost, or it was reported
 		if _, reported := l.expired[key]; reported || l.nested {
 			delete(l.expired, key)
 			return
 		}
-		e = l.newUnreaped()
+		e = l.newPendingExit()
 		e.ID = l.times.id(int32(r.Tgid), r.Start)
 	}
-	delete(l.unreaped, key)
+	delete(l.pending, key)
 	e.ExecID, e.EventLost = r.ExecId+1, r.Flags&bpf.EventLost != 0
 	e.setFinalUsage(&r.Usage, r.Flags)
 	e.Status, e.OOMKilled, e.PeakResidentBytes = r.ExitCode, r.OomKilled != 0, r.PeakRss*l.page
 	l.report(e)
 }
 
-// maxReusableExits is the maximum number of unreapedExits that are kept for reuse.
+// maxReusableExits is the maximum number of pendingExits that are kept for reuse.
 const maxReusableExits = 4096
 
-// newUnreaped returns an unreapedExit, with the memory of a reported one if possible.
-func (l *exitLog) newUnreaped() *unreapedExit {
+// newPendingExit returns a pendingExit, with the memory of a reported one if possible.
+func (l *exitTable) newPendingExit() *pendingExit {
 	last := len(l.reusable) - 1
 	if last < 0 {
-		return new(unreapedExit)
+		return new(pendingExit)
 	}
 	e := l.reusable[last]
 	l.reusable[last] = nil
 	l.reusable = l.reusable[:last]
-	*e = unreapedExit{Exit: Exit{Args: e.Args[:0]}, lastComm: cmp.Or(e.Comm, e.lastComm)}
+	*e = pendingExit{Exit: Exit{Args: e.Args[:0]}, lastComm: cmp.Or(e.Comm, e.lastComm)}
 	return e
 }
 
 // report adds a process to the Exits. The Exits are valid until the next walk, which reuses
 // their memory.
-func (l *exitLog) report(e *unreapedExit) {
-	l.exits = append(l.exits, e.Exit)
+func (l *exitTable) report(e *pendingExit) {
+	l.reaped = append(l.reaped, e.Exit)
 	l.reported = append(l.reported, e)
 }
 
@@ -163,8 +163,8 @@ const lateFreeRecordTicks = 6000
 // counters that they had when their last thread exited. The time begins when a walk does not
 // find the process: until then it is a zombie.
 func (b *bpfSource) expireExits(snap *Snapshot) {
-	l := &b.exitLog
-	for key, e := range l.unreaped {
+	l := &b.exits
+	for key, e := range l.pending {
 		switch {
 		case e.exited == 0:
 		case snap.contains(e.ID):
@@ -172,7 +172,7 @@ func (b *bpfSource) expireExits(snap *Snapshot) {
 		case e.missing == 0:
 			e.missing = max(snap.Now, 1)
 		case snap.Now >= e.missing+freeRecordTicks:
-			delete(l.unreaped, key)
+			delete(l.pending, key)
 			l.expired[key] = snap.Now
 			l.report(e)
 			if b.programs != nil {
@@ -180,7 +180,7 @@ func (b *bpfSource) expireExits(snap *Snapshot) {
 			}
 		}
 	}
-	snap.Exits = l.exits
+	snap.Exits = l.reaped
 	l.expireRunning(snap)
 	for key, at := range l.expired {
 		if snap.Now >= at+lateFreeRecordTicks {
@@ -193,13 +193,13 @@ func (b *bpfSource) expireExits(snap *Snapshot) {
 // event was lost. Processes that have exited stay: on a machine with thousands of exits per
 // second the kernel reaps them late. Recent entries stay too: the exit event of such a
 // process may come next.
-func (l *exitLog) expireRunning(snap *Snapshot) {
-	if len(l.unreaped) < 1024+2*len(snap.Samples) {
+func (l *exitTable) expireRunning(snap *Snapshot) {
+	if len(l.pending) < 1024+2*len(snap.Samples) {
 		return
 	}
-	for key, e := range l.unreaped {
+	for key, e := range l.pending {
 		if e.exited == 0 && snap.Now >= e.updated+freeRecordTicks && !snap.contains(e.ID) {
-			delete(l.unreaped, key)
+			delete(l.pending, key)
 		}
 	}
 }
@@ -231,10 +231,10 @@ func (s *Snapshot) contains(id ID) bool {
 
 // zombie returns the Exit of a process that has exited and is not reaped, or nil. There may
 // be thousands of them.
-func (l *exitLog) zombie(id ID) *Exit {
+func (l *exitTable) zombie(id ID) *Exit {
 	if l.zombies == nil {
-		l.zombies = make(map[ID]*unreapedExit, len(l.unreaped))
-		for _, e := range l.unreaped {
+		l.zombies = make(map[ID]*pendingExit, len(l.pending))
+		for _, e := range l.pending {
 			l.zombies[e.ID] = e
 		}
 	}

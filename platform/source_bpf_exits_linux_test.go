@@ -13,14 +13,14 @@ import (
 // An eventReplay passes exit events to a bpfSource without BPF programs.
 type eventReplay struct {
 	src  *bpfSource
-	log  *exitLog
+	log  *exitTable
 	snap Snapshot
 }
 
 func newEventReplay() *eventReplay {
 	src := &bpfSource{times: timeConverter{tickNanos: 1}}
-	src.exitLog = newExitLog(&src.times, 1)
-	return &eventReplay{src: src, log: &src.exitLog, snap: Snapshot{Now: 1}}
+	src.exits = newExitTable(&src.times, 1)
+	return &eventReplay{src: src, log: &src.exits, snap: Snapshot{Now: 1}}
 }
 
 // identity replays an IdentityRecord whose command line is comm.
@@ -136,7 +136,7 @@ func TestExitEventSequences(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			r := newEventReplay()
 			// The content of reused memory must not appear.
-			r.log.reusable = []*unreapedExit{{Exit: Exit{Sample: Sample{Comm: "old", UserNanos: 99}, Args: []byte("old")}}}
+			r.log.reusable = []*pendingExit{{Exit: Exit{Sample: Sample{Comm: "old", UserNanos: 99}, Args: []byte("old")}}}
 			tt.replay(r)
 			r.src.expireExits(&r.snap)
 			var got []string
@@ -163,7 +163,7 @@ func TestPendingExitsAreBounded(t *testing.T) {
 		r.identity(bpf.KindExec, 1+i, 1, "a", 0)
 		r.src.expireExits(&r.snap)
 	}
-	if n := len(r.log.unreaped); n != 5000 {
+	if n := len(r.log.pending); n != 5000 {
 		t.Errorf("got %d recent identities, want 5000", n)
 	}
 	r.snap.Now += freeRecordTicks
@@ -178,10 +178,10 @@ func TestPendingExitsAreBounded(t *testing.T) {
 	if n := len(r.snap.Exits); n != 3000 || r.snap.Exits[0].Comm != "b" {
 		t.Errorf("got %d exits, the first of %q, want 3000 of \"b\"", n, r.snap.Exits[0].Comm)
 	}
-	if n := len(r.log.unreaped); n > 1100 {
+	if n := len(r.log.pending); n > 1100 {
 		t.Errorf("got %d identities with one live process, want at most 1100", n)
 	}
-	if r.log.unreaped[processKey{1, 1}] == nil {
+	if r.log.pending[processKey{1, 1}] == nil {
 		t.Error("the identity of the live process was deleted")
 	}
 }

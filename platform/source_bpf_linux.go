@@ -31,18 +31,18 @@ type bpfSource struct {
 	ready     <-chan struct{}
 	times     timeConverter
 	cgroups   cgroupPaths
-	exitLog   exitLog
+	exits     exitTable
 
 	unreported unreportedCheck
 
 	// Result of the last scan, ascending by ID, and memory to assemble it.
-	scanned   []int          // PIDs
-	processes []*bpf.Process // in the memory of scanner, parallel to scanned
-	threads   []*bpf.Thread  // in the memory of scanner
-	prev      Sample
-	groups    []multithreaded
-	wchans    wchanSchedule
-	reads     []procRead
+	scanned    []int          // PIDs
+	processes  []*bpf.Process // in the memory of scanner, parallel to scanned
+	threads    []*bpf.Thread  // in the memory of scanner
+	prev       Sample
+	threadSums []threadSum
+	wchans     wchanSchedule
+	reads      []procRead
 }
 
 // A timeConverter converts kernel times in nanoseconds to the clock ticks of /proc.
@@ -77,8 +77,8 @@ func openBPF(proc *procfsSource) (Source, error) {
 		cgroups: cgroupPaths{mount: cgroupMount},
 		times:   timeConverter{tickNanos: uint64(time.Second) / proc.clock.TicksPerSecond(), offset: bootTimeOffset()},
 	}
-	b.exitLog = newExitLog(&b.times, proc.page)
-	if b.exitLog.nested, err = programs.Nested(); err == nil {
+	b.exits = newExitTable(&b.times, proc.pageSize)
+	if b.exits.nested, err = programs.Nested(); err == nil {
 		err = b.selfTest()
 	}
 	if err != nil {
@@ -148,7 +148,7 @@ func (b *bpfSource) Walk(ctx context.Context, snap *Snapshot) error {
 	if err == nil {
 		err = b.readAll(snap)
 	}
-	if b.exitLog.keepReported = host.ResourceExhausted(err); b.exitLog.keepReported {
+	if b.exits.keepReported = host.ResourceExhausted(err); b.exits.keepReported {
 		return fmt.Errorf("platform: %w", err)
 	}
 	if b.fallback, b.bpfError = err != nil, err; b.fallback {
@@ -164,9 +164,9 @@ func (b *bpfSource) Walk(ctx context.Context, snap *Snapshot) error {
 // programs have reported.
 func (b *bpfSource) walkProc(ctx context.Context, snap *Snapshot) error {
 	snap.Unreported = 0
-	snap.blankExited(b.exitLog.exits)
+	snap.blankExited(b.exits.reaped)
 	if err := b.procfsSource.Walk(ctx, snap); err != nil {
-		b.exitLog.keepReported = true
+		b.exits.keepReported = true
 		return err
 	}
 	b.expireExits(snap)
@@ -194,7 +194,7 @@ func (b *bpfSource) Complete(ctx context.Context, snap *Snapshot) {
 // Identify implements Source. /proc has no names of a zombie, but its exit event has.
 func (b *bpfSource) Identify(ctx context.Context, s *Sample, want IdentityFields) (Identity, error) {
 	if s.State == 'Z' {
-		if e := b.exitLog.zombie(s.ID); e != nil {
+		if e := b.exits.zombie(s.ID); e != nil {
 			return b.ExitIdentity(e, want), nil
 		}
 	}
@@ -220,7 +220,7 @@ func (b *bpfSource) readAll(snap *Snapshot) error {
 	snap.begin(b.scanned)
 	b.states.begin(snap, b.scanned)
 	snap.HidePID, snap.Unreported = hidePID, b.unreported.count
-	b.groups, b.reads = b.groups[:0], b.reads[:0]
+	b.threadSums, b.reads = b.threadSums[:0], b.reads[:0]
 	b.wchans = wchanSchedule{walk: snap.walks}
 	for i, p := range b.processes {
 		prev, s, state := &b.prev, &snap.Samples[i], &b.states.processes[i]
@@ -230,7 +230,7 @@ func (b *bpfSource) readAll(snap *Snapshot) error {
 		state.activity, state.threads = activity{}, nil
 		*s = b.sample(p, prev)
 		if p.Threads > 1 { // assignThreads completes it
-			b.groups = append(b.groups, newMultithreaded(i, p, prev))
+			b.threadSums = append(b.threadSums, newThreadSum(i, p, prev))
 			continue
 		}
 		s.setUsage(&p.Usage, p.Flags, prev)

@@ -172,7 +172,7 @@ func TestBPFWithoutDescriptors(t *testing.T) {
 		if err := src.Walk(context.Background(), &snap); !errors.Is(err, unix.EMFILE) {
 			t.Fatalf("got error %v, want EMFILE", err)
 		}
-		return slices.ContainsFunc(src.exitLog.exits, isChild)
+		return slices.ContainsFunc(src.exits.reaped, isChild)
 	})
 	restore()
 	walkAll(t, src, &snap)

@@ -145,7 +145,7 @@ func (w *worker) runReads(snap *Snapshot, reads []procRead, from int) {
 	}
 	for i := from; i < len(reads) && !w.deadline.Load(); i++ {
 		item := reads[i]
-		s, tid := &w.read.sample, 0
+		s, tid := &w.scratch.sample, 0
 		if !w.commit(i, func() {
 			w.src.states.load(item.sample, s)
 			if item.task >= 0 {
@@ -178,7 +178,7 @@ func (w *worker) runReads(snap *Snapshot, reads []procRead, from int) {
 func (w *worker) readSmapsOf(s *procfsSample, read procRead) {
 	var prev *procfsSample
 	if read.known {
-		prev = &w.read.prev
+		prev = &w.scratch.prev
 		*prev = *s
 		prev.Have |= FieldSmaps
 	}
@@ -188,7 +188,7 @@ func (w *worker) readSmapsOf(s *procfsSample, read procRead) {
 		return
 	}
 	switch err := w.readStat(s.PID); {
-	case errors.Is(err, procfs.ErrGone), err == nil && w.read.stat.StartTicks != s.Start:
+	case errors.Is(err, procfs.ErrGone), err == nil && w.scratch.stat.StartTicks != s.Start:
 		s.Have &^= FieldSmaps
 		s.Unreadable &^= FieldSmaps
 	case err != nil:

@@ -54,7 +54,7 @@ func TestStateLetter(t *testing.T) {
 // TestThreadOrder adds threads in the order of their TIDs, which differs from the order of
 // their processes after the PIDs have wrapped around.
 func TestThreadOrder(t *testing.T) {
-	b := &bpfSource{procfsSource: &procfsSource{page: 4096}, times: timeConverter{tickNanos: 10_000_000}}
+	b := &bpfSource{procfsSource: &procfsSource{pageSize: 4096}, times: timeConverter{tickNanos: 10_000_000}}
 	b.states.processes = make([]processState, 2)
 	thread := func(pid, tid int32, runtime, ended uint64) *bpf.Thread {
 		return &bpf.Thread{Pid: pid, Tid: tid, ExitedRuntime: ended, Usage: bpf.Usage{Runtime: runtime}}
@@ -65,7 +65,7 @@ func TestThreadOrder(t *testing.T) {
 		{Pid: 60, Threads: 2, ExitedRuntime: 7, Usage: bpf.Usage{Runtime: 10 + 7}},
 	} {
 		snap.Samples[i] = b.sample(&p, nil)
-		b.groups = append(b.groups, newMultithreaded(i, &p, nil))
+		b.threadSums = append(b.threadSums, newThreadSum(i, &p, nil))
 	}
 	b.threads = []*bpf.Thread{
 		thread(60, 40, 100, 6), // read before its process, may have exited in between

@@ -9,8 +9,8 @@ import (
 	"github.com/seed57308aee/process_exporter/platform/bpf"
 )
 
-// multithreaded assembles the Sample of a process with several threads.
-type multithreaded struct {
+// threadSum assembles the Sample of a process with several threads.
+type threadSum struct {
 	sample        int    // index
 	found         int    // threads
 	old           []Task // of the last walk
@@ -23,8 +23,8 @@ type multithreaded struct {
 	known bool   // prev is valid
 }
 
-func newMultithreaded(sample int, p *bpf.Process, prev *Sample) multithreaded {
-	g := multithreaded{sample: sample, usage: p.Usage, flags: p.Flags, exitedRuntime: p.ExitedRuntime}
+func newThreadSum(sample int, p *bpf.Process, prev *Sample) threadSum {
+	g := threadSum{sample: sample, usage: p.Usage, flags: p.Flags, exitedRuntime: p.ExitedRuntime}
 	if prev != nil {
 		g.prev, g.known, g.old = *prev, true, prev.Tasks
 	}
@@ -37,9 +37,9 @@ func newMultithreaded(sample int, p *bpf.Process, prev *Sample) multithreaded {
 func (b *bpfSource) assignThreads(snap *Snapshot) {
 	at := -1
 	groupOf := func(t *bpf.Thread) int {
-		if at < 0 || snap.Samples[b.groups[at].sample].PID != int(t.Pid) {
-			at = sort.Search(len(b.groups), func(i int) bool { return snap.Samples[b.groups[i].sample].PID >= int(t.Pid) })
-			if at == len(b.groups) || snap.Samples[b.groups[at].sample].PID != int(t.Pid) {
+		if at < 0 || snap.Samples[b.threadSums[at].sample].PID != int(t.Pid) {
+			at = sort.Search(len(b.threadSums), func(i int) bool { return snap.Samples[b.threadSums[i].sample].PID >= int(t.Pid) })
+			if at == len(b.threadSums) || snap.Samples[b.threadSums[at].sample].PID != int(t.Pid) {
 				at = -1 // the process got its second thread after it was read
 			}
 		}
@@ -47,20 +47,20 @@ func (b *bpfSource) assignThreads(snap *Snapshot) {
 	}
 	for _, t := range b.threads {
 		if at := groupOf(t); at >= 0 {
-			b.groups[at].found++
+			b.threadSums[at].found++
 		}
 	}
 	arena := slices.Grow(snap.arenas[snap.arena][:0], len(b.threads))
 	states, from := slices.Grow(b.states.arenas[b.states.arena][:0], len(b.threads)), 0
-	for i := range b.groups {
-		g := &b.groups[i]
+	for i := range b.threadSums {
+		g := &b.threadSums[i]
 		snap.Samples[g.sample].Tasks = arena[from : from : from+g.found]
 		b.states.processes[g.sample].threads = states[from : from : from+g.found]
 		from += g.found
 	}
 	for _, t := range b.threads {
 		if at := groupOf(t); at >= 0 {
-			g := &b.groups[at]
+			g := &b.threadSums[at]
 			s, state := &snap.Samples[g.sample], &b.states.processes[g.sample]
 			g.add(t, s.PID)
 			start := b.times.ticks(t.Start)
@@ -69,13 +69,13 @@ func (b *bpfSource) assignThreads(snap *Snapshot) {
 		}
 	}
 	snap.arenas[snap.arena], b.states.arenas[b.states.arena] = arena[:from], states[:from]
-	for i := range b.groups {
-		b.finishGroup(snap, &b.groups[i])
+	for i := range b.threadSums {
+		b.finishGroup(snap, &b.threadSums[i])
 	}
 }
 
 // finishGroup completes the Sample of a process whose threads were all added.
-func (b *bpfSource) finishGroup(snap *Snapshot, g *multithreaded) {
+func (b *bpfSource) finishGroup(snap *Snapshot, g *threadSum) {
 	s := &snap.Samples[g.sample]
 	var prev *Sample
 	if g.known {
@@ -95,7 +95,7 @@ func (b *bpfSource) finishGroup(snap *Snapshot, g *multithreaded) {
 // No thread counts twice: a thread with a lower TID is read before its process and may have
 // exited in between, so that its usage is also among that of the exited threads. It is left
 // out if any thread has exited in between.
-func (g *multithreaded) add(t *bpf.Thread, pid int) {
+func (g *threadSum) add(t *bpf.Thread, pid int) {
 	switch {
 	case int(t.Tid) == pid:
 		return
@@ -119,7 +119,7 @@ func (g *multithreaded) add(t *bpf.Thread, pid int) {
 
 // lastTask returns the Task of the thread in the last walk, or nil. start is its start time
 // in clock ticks after boot.
-func (g *multithreaded) lastTask(t *bpf.Thread, start uint64) *Task {
+func (g *threadSum) lastTask(t *bpf.Thread, start uint64) *Task {
 	for len(g.old) > 0 && g.old[0].TID < int(t.Tid) {
 		g.old = g.old[1:]
 	}

@@ -21,18 +21,18 @@ var errNoLiveThread = errors.New("the main thread has exited and no live thread 
 // findLiveThread sets w.read.liveThread to a live thread of a process with a zombie main thread,
 // and reads its stat into w.read.stat. For other processes it sets 0.
 func (w *worker) findLiveThread(s *Sample) {
-	w.read.liveThread = 0
+	w.scratch.liveThread = 0
 	if !zombieMainThread(s) {
 		return
 	}
 	var err error
-	if w.read.tids, err = w.reader.AppendTIDs(w.read.tids[:0], s.PID); err != nil {
+	if w.scratch.tids, err = w.reader.AppendTIDs(w.scratch.tids[:0], s.PID); err != nil {
 		return
 	}
-	for _, tid := range w.read.tids {
+	for _, tid := range w.scratch.tids {
 		text, err := w.reader.ReadTask(s.PID, tid, "stat")
-		if err == nil && procfs.ParseStat(text, &w.read.stat) == nil && !exiting(&w.read.stat) {
-			w.read.liveThread = tid
+		if err == nil && procfs.ParseStat(text, &w.scratch.stat) == nil && !exiting(&w.scratch.stat) {
+			w.scratch.liveThread = tid
 			return
 		}
 	}
@@ -40,28 +40,28 @@ func (w *worker) findLiveThread(s *Sample) {
 
 // readLiveThreadMemory sets the memory of a process with a zombie main thread.
 func (w *worker) readLiveThreadMemory(s *Sample) {
-	if w.findLiveThread(s); w.read.liveThread != 0 {
-		s.VirtualBytes, s.ResidentBytes = w.read.stat.VirtualBytes, w.read.stat.ResidentPages*w.src.page
+	if w.findLiveThread(s); w.scratch.liveThread != 0 {
+		s.VirtualBytes, s.ResidentBytes = w.scratch.stat.VirtualBytes, w.scratch.stat.ResidentPages*w.src.pageSize
 	}
 }
 
 // readLiveThreadStatus sets the swap and the resident memory of a process with a zombie
 // main thread. Its context switches are still those of the main thread.
 func (w *worker) readLiveThreadStatus(s *Sample) error {
-	if w.read.liveThread == 0 {
+	if w.scratch.liveThread == 0 {
 		return nil
 	}
 	return w.viaLiveThread(s.PID, func() error {
 		text, err := w.reader.Read(s.PID, "status")
 		if err == nil {
-			err = procfs.ParseStatusFields(text, procfs.StatusSwap|procfs.StatusResident, &w.read.status)
+			err = procfs.ParseStatusFields(text, procfs.StatusSwap|procfs.StatusResident, &w.scratch.status)
 		}
 		if err != nil {
 			return err
 		}
-		s.SwapBytes = w.read.status.SwapBytes
-		if w.read.status.Have&procfs.StatusResident != 0 {
-			s.ResidentBytes = w.read.status.ResidentBytes
+		s.SwapBytes = w.scratch.status.SwapBytes
+		if w.scratch.status.Have&procfs.StatusResident != 0 {
+			s.ResidentBytes = w.scratch.status.ResidentBytes
 		}
 		return nil
 	})
@@ -70,10 +70,10 @@ func (w *worker) readLiveThreadStatus(s *Sample) error {
 // viaLiveThread calls read while the reader opens the files of the live thread in place of
 // those of the process.
 func (w *worker) viaLiveThread(pid int, read func() error) error {
-	if w.read.liveThread == 0 {
+	if w.scratch.liveThread == 0 {
 		return errNoLiveThread
 	}
-	w.reader.ReadViaThread(pid, w.read.liveThread)
+	w.reader.ReadViaThread(pid, w.scratch.liveThread)
 	defer w.reader.ReadViaThread(0, 0)
 	return read()
 }

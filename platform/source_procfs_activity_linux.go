@@ -54,8 +54,8 @@ type activity struct {
 
 // A threadActivity shows whether a thread has run between two walks.
 type threadActivity struct {
-	marker uint64 // hash of its schedstat, read before all other values; 0 if unknown
-	idle   bool   // it did not run between the last two walks
+	marker  uint64 // hash of its schedstat, read before all other values; 0 if unknown
+	wasIdle bool   // it did not run between the last two walks
 }
 
 // cpuClock returns the CPU time in nanoseconds of all threads of a process, including
@@ -119,10 +119,10 @@ func (w *worker) unchanged(prev *procfsSample, now *activity) bool {
 	}
 	if prev.Want != 0 && !prev.Kernel && prev.State != 'Z' { // its memory is needed
 		text, err := w.reader.Read(prev.PID, "statm")
-		if err != nil || procfs.ParseStatm(text, &w.read.statm) != nil {
+		if err != nil || procfs.ParseStatm(text, &w.scratch.statm) != nil {
 			return false
 		}
-		now.residentPages = uint32(w.read.statm.Resident)
+		now.residentPages = uint32(w.scratch.statm.Resident)
 		if now.residentPages != last.residentPages {
 			return false
 		}
@@ -130,9 +130,9 @@ func (w *worker) unchanged(prev *procfsSample, now *activity) bool {
 	if w.refreshDue(prev.PID) || !w.src.cpuClocks && !w.threadsUnchanged(prev) {
 		return false
 	}
-	w.read.sample = *prev
-	w.read.sample.state.activity.activeWalks = 0
-	w.read.sample.Idle = true
+	w.scratch.sample = *prev
+	w.scratch.sample.state.activity.activeWalks = 0
+	w.scratch.sample.Idle = true
 	return true
 }
 
@@ -157,12 +157,12 @@ func (w *worker) threadsUnchanged(prev *procfsSample) bool {
 		return true
 	}
 	var err error
-	if w.read.tids, err = w.reader.AppendTIDs(w.read.tids[:0], prev.PID); err != nil || len(w.read.tids) != len(prev.state.threads) {
+	if w.scratch.tids, err = w.reader.AppendTIDs(w.scratch.tids[:0], prev.PID); err != nil || len(w.scratch.tids) != len(prev.state.threads) {
 		return false
 	}
 	for i := range prev.Tasks {
 		tid, old := prev.Tasks[i].TID, &prev.state.threads[i].activity
-		if tid != w.read.tids[i] || !old.idle || old.marker == 0 || w.threadMarker(prev.PID, tid) != old.marker {
+		if tid != w.scratch.tids[i] || !old.wasIdle || old.marker == 0 || w.threadMarker(prev.PID, tid) != old.marker {
 			return false
 		}
 	}
@@ -175,10 +175,10 @@ func (w *worker) threadMarker(pid, tid int) uint64 {
 }
 
 func (w *worker) schedstatMarker(text []byte, err error) uint64 {
-	if err != nil || procfs.ParseSchedstat(text, &w.read.sched) != nil {
+	if err != nil || procfs.ParseSchedstat(text, &w.scratch.sched) != nil {
 		return 0
 	}
-	return schedstatHash(&w.read.sched)
+	return schedstatHash(&w.scratch.sched)
 }
 
 // updateActivity sets idle and activeWalks after a full read. They only decide whether the
@@ -190,18 +190,18 @@ func (w *worker) updateActivity(s, prev *procfsSample) {
 	if switched {
 		a.activeWalks = min(prev.state.activity.activeWalks+1, alwaysActiveWalks)
 	}
-	a.idle = w.src.schedstatCounts && known && !switched && s.State != 'R' && s.State == prev.State &&
+	a.idle = w.src.schedstatWorks && known && !switched && s.State != 'R' && s.State == prev.State &&
 		s.Unreadable == 0 && prev.Unreadable == 0 &&
 		s.Want == prev.Want && s.ExecID == prev.ExecID && len(s.Tasks) == len(prev.Tasks)
 	for i := range s.state.threads {
-		a.idle = a.idle && s.state.threads[i].activity.idle
+		a.idle = a.idle && s.state.threads[i].activity.wasIdle
 	}
 }
 
 // threadIdle reports whether a thread did not run since the walk before. old is the same thread in the
 // last walk, or zero.
 func (w *worker) threadIdle(t, old *Task) bool {
-	return w.src.schedstatCounts && t.TID == old.TID && t.State != 'R' && t.State == old.State && t.Have == old.Have &&
+	return w.src.schedstatWorks && t.TID == old.TID && t.State != 'R' && t.State == old.State && t.Have == old.Have &&
 		t.VoluntarySwitches == old.VoluntarySwitches && t.NonvoluntarySwitches == old.NonvoluntarySwitches
 }
 
@@ -218,8 +218,8 @@ const (
 // uninterruptible sleep is always read. The reads of all others would cost a fifth of all
 // reads, and most threads return to the same function.
 func (w *worker) takeWChanRead(id int, now, before byte) bool {
-	if now != before || now == 'D' || w.read.wchanReads < wchanReadsPerWalk || (uint64(id)+w.walkNumber)%wchanInterval == 0 {
-		w.read.wchanReads++
+	if now != before || now == 'D' || w.scratch.wchanReads < wchanReadsPerWalk || (uint64(id)+w.walkNumber)%wchanInterval == 0 {
+		w.scratch.wchanReads++
 		return true
 	}
 	return false

@@ -30,7 +30,7 @@ func (w *worker) identify(target Sample, inode uint64, want IdentityFields) (Ide
 		case IdentityArgs:
 			id.Args = procfs.AppendArgs(nil, text)
 		case IdentityUser:
-			id.EUID = w.read.status.UIDs[1]
+			id.EUID = w.scratch.status.UIDs[1]
 		case IdentityCgroups:
 			id.Cgroups = procfs.AppendCgroupPaths(nil, text)
 		case IdentityExe:
@@ -40,7 +40,7 @@ func (w *worker) identify(target Sample, inode uint64, want IdentityFields) (Ide
 	if err == nil {
 		err = w.verifySame(&target)
 	}
-	id.Comm, id.Fingerprint = string(w.read.stat.Comm), w.fingerprint()
+	id.Comm, id.Fingerprint = string(w.scratch.stat.Comm), w.fingerprint()
 	return id, err
 }
 
@@ -52,22 +52,22 @@ const deletedSuffix = " (deleted)"
 // w.read.identity. If use is not nil, it calls use with the text of each file. It does not
 // verify that the PID still belongs to the process.
 func (w *worker) readIdentity(target *Sample, want IdentityFields, use func(IdentityFields, []byte)) error {
-	w.read.hasUser = false
-	hash := &w.read.identity
+	w.scratch.hasUser = false
+	hash := &w.scratch.identity
 	hash.Reset()
 	add := func(field IdentityFields, text []byte, err error) error {
 		if err != nil {
 			return ignoreMissing(err)
 		}
 		if field == IdentityUser {
-			if err := procfs.ParseStatus(text, &w.read.status); err != nil {
+			if err := procfs.ParseStatus(text, &w.scratch.status); err != nil {
 				return err
 			}
-			if w.read.status.Have&procfs.StatusUIDs == 0 {
+			if w.scratch.status.Have&procfs.StatusUIDs == 0 {
 				return errIncomplete
 			}
-			w.read.hasUser = true
-			maphash.WriteComparable(hash, w.read.status.UIDs[1])
+			w.scratch.hasUser = true
+			maphash.WriteComparable(hash, w.scratch.status.UIDs[1])
 		} else {
 			_, _ = hash.Write(text) // never fails
 		}
@@ -77,8 +77,8 @@ func (w *worker) readIdentity(target *Sample, want IdentityFields, use func(Iden
 		}
 		return nil
 	}
-	if w.findLiveThread(target); w.read.liveThread != 0 {
-		w.reader.ReadViaThread(target.PID, w.read.liveThread)
+	if w.findLiveThread(target); w.scratch.liveThread != 0 {
+		w.reader.ReadViaThread(target.PID, w.scratch.liveThread)
 		defer w.reader.ReadViaThread(0, 0)
 	}
 	if want&IdentityArgs != 0 && !target.Kernel {
@@ -110,7 +110,7 @@ func (w *worker) readIdentity(target *Sample, want IdentityFields, use func(Iden
 }
 
 // fingerprint returns the hash of the names that readIdentity has read. It is never 0.
-func (w *worker) fingerprint() uint64 { return max(w.read.identity.Sum64(), 1) }
+func (w *worker) fingerprint() uint64 { return max(w.scratch.identity.Sum64(), 1) }
 
 // verifySame reads the stat of a process. It returns ErrGone if the PID belongs to another
 // process, or if the process has become a zombie.
@@ -118,7 +118,7 @@ func (w *worker) verifySame(target *Sample) error {
 	if err := w.readStat(target.PID); err != nil {
 		return err
 	}
-	if w.read.stat.StartTicks != target.Start || exiting(&w.read.stat) && target.State != 'Z' && !target.Kernel {
+	if w.scratch.stat.StartTicks != target.Start || exiting(&w.scratch.stat) && target.State != 'Z' && !target.Kernel {
 		return procfs.ErrGone
 	}
 	return nil
@@ -130,7 +130,7 @@ func (w *worker) readStat(pid int) error {
 	if err != nil {
 		return err
 	}
-	return procfs.ParseStat(text, &w.read.stat)
+	return procfs.ParseStat(text, &w.scratch.stat)
 }
 
 // ignoreMissing returns nil if err means that access to a file is denied or that the
@@ -172,7 +172,7 @@ func (s *procfsSource) Fingerprints(
 // verify it.
 func (w *worker) fingerprints(snap *Snapshot, at []int, from int, want IdentityFields, fingerprints []uint64) {
 	w.start(from)
-	target, start := &w.read.prev.Sample, threadCPUTime()
+	target, start := &w.scratch.prev.Sample, threadCPUTime()
 	for i := from; i < len(at) && !w.deadline.Load(); i++ {
 		if i > 0 && threadCPUTime()-start > w.src.fingerprintBudget {
 			return

@@ -16,13 +16,13 @@ import (
 
 // A procfsSource reads processes from a process file system.
 type procfsSource struct {
-	mount *procfs.Mount
-	clock host.Clock
-	page  uint64 // bytes
+	mount    *procfs.Mount
+	clock    host.Clock
+	pageSize uint64 // bytes
 
 	cpuClocks         bool // the CPU clock of a process shows whether one of its threads has run
 	statusNeverBlocks bool // status, statm and the size of fd never block: the mount is the kernel's
-	schedstatCounts   bool // schedstat shows whether a thread has run
+	schedstatWorks    bool // schedstat shows whether a thread has run
 
 	smapsBudget   time.Duration
 	smapsMaxRSS   uint64
@@ -32,12 +32,12 @@ type procfsSource struct {
 
 	reader *procfs.Reader // for files that never block
 
-	pids      []int
-	listed    []procfs.Entry // parallel to pids
-	resumePID int            // PID at which the deadline ended the last walk, 0 if it did not
-	idle      *worker        // worker for the next call, nil after one was abandoned
-	users     *host.Passwd
-	seed      maphash.Seed // of all hashes that are compared
+	pids        []int
+	listed      []procfs.Entry // parallel to pids
+	resumePID   int            // PID at which the deadline ended the last walk, 0 if it did not
+	spareWorker *worker        // worker for the next call, nil after one was abandoned
+	users       *host.Passwd
+	seed        maphash.Seed // of all hashes that are compared
 
 	lastFingerprints  []uint64 // copy of the argument of Fingerprints
 	fingerprintBudget time.Duration
@@ -67,15 +67,15 @@ func openProcfs(o Options) (*procfsSource, error) {
 
 		fingerprintBudget: fingerprintBudget,
 
-		page: uint64(os.Getpagesize()),
-		seed: maphash.MakeSeed(),
+		pageSize: uint64(os.Getpagesize()),
+		seed:     maphash.MakeSeed(),
 	}
 	s.quarantine.processes = make(map[*worker]unresponsiveProcess)
 	s.statusNeverBlocks = mount.IsProcfs()
 	s.cpuClocks = mount.IsProcfs() && mount.OwnPIDs() && hasPreciseCPUClock()
 	// The PID of this process is unknown in another PID namespace. That the kernel
 	// lacks schedstat is assumed only where the test is possible.
-	s.schedstatCounts = !mount.IsProcfs() || newWorker(s).threadMarker(os.Getpid(), os.Getpid()) != 0 || !mount.OwnPIDs()
+	s.schedstatWorks = !mount.IsProcfs() || newWorker(s).threadMarker(os.Getpid(), os.Getpid()) != 0 || !mount.OwnPIDs()
 	return s, nil
 }
 
@@ -93,13 +93,13 @@ func (s *procfsSource) Close() error {
 
 // worker returns a worker, or nil if too many reads block already.
 func (s *procfsSource) worker() *worker {
-	if s.idle == nil {
+	if s.spareWorker == nil {
 		if s.quarantine.size() >= maxBlockedReads {
 			return nil
 		}
-		s.idle = newWorker(s)
+		s.spareWorker = newWorker(s)
 	}
-	return s.idle
+	return s.spareWorker
 }
 
 // startClock sets the start time of a walk, and refreshes the user names.
@@ -217,7 +217,7 @@ func (s *procfsSource) Identify(ctx context.Context, sample *Sample, want Identi
 		return Identity{}, fmt.Errorf("platform: identify process %d: %w", target.PID, err)
 	}
 	id.StartTime = s.clock.Time(target.Start)
-	if w.read.hasUser {
+	if w.scratch.hasUser {
 		id.Username = s.users.Name(id.EUID)
 	}
 	return id, nil

@@ -63,7 +63,7 @@ func newScratch(seed maphash.Seed) scratch {
 // Sample of the last walk or nil. found is false if the process has no Sample. inode is
 // that of the directory of the process when the processes were listed.
 func (w *worker) sample(pid int, inode uint64, prev *procfsSample) (found bool, err error) {
-	r := &w.read
+	r := &w.scratch
 	now := w.readActivity(pid, prev)
 	if prev != nil && (prev.state.inode == 0 || prev.state.inode == inode) && w.unchanged(prev, &now) {
 		w.storeInode(inode)
@@ -122,7 +122,7 @@ func (w *worker) sample(pid int, inode uint64, prev *procfsSample) (found bool, 
 // process looks like two, and what it used in the first hundredth of a second counts
 // twice.
 func (w *worker) storeInode(inode uint64) {
-	s := &w.read.sample
+	s := &w.scratch.sample
 	if s.state.inode = 0; w.needsInode(s.Start) && inode > 1 {
 		s.state.inode = inode
 	}
@@ -140,8 +140,8 @@ func (w *worker) needsInode(start uint64) bool { return start >= w.walkStart && 
 // setFromStat starts a new Sample with the values of stat. prev is a Sample of the same
 // process, or nil.
 func (w *worker) setFromStat(prev *procfsSample) {
-	st, clock := &w.read.stat, &w.src.clock
-	s := &w.read.sample
+	st, clock := &w.scratch.stat, &w.src.clock
+	s := &w.scratch.sample
 	s.state = processState{}
 	s.Sample = Sample{
 		ID:            ID{PID: st.PID, Start: st.StartTicks},
@@ -156,7 +156,7 @@ func (w *worker) setFromStat(prev *procfsSample) {
 		MajorFaults:   st.MajorFaults,
 		Threads:       st.Threads,
 		VirtualBytes:  st.VirtualBytes,
-		ResidentBytes: st.ResidentPages * w.src.page,
+		ResidentBytes: st.ResidentPages * w.src.pageSize,
 	}
 	last := ""
 	if prev != nil {
@@ -197,19 +197,19 @@ func reuseString(last string, text []byte) string {
 // readParts reads the wanted parts other than stat. Context switches are read before
 // wchan: a thread that has not switched since wchan was read still sleeps there.
 func (w *worker) readParts(prev *procfsSample) {
-	s := &w.read.sample
-	w.read.gone = false
+	s := &w.scratch.sample
+	w.scratch.gone = false
 	for _, part := range [...]struct {
 		field Fields
 		read  func(*worker, *procfsSample) error
 	}{
 		{FieldStatus, (*worker).readStatus}, {FieldIO, (*worker).readIO}, {FieldFDs, (*worker).readFDs},
 	} {
-		if s.Want&part.field != 0 && !w.read.gone {
+		if s.Want&part.field != 0 && !w.scratch.gone {
 			w.setResult(s, part.field, part.read(w, s))
 		}
 	}
-	if w.read.gone {
+	if w.scratch.gone {
 		return
 	}
 	if s.Want&FieldSmaps != 0 {
@@ -221,7 +221,7 @@ func (w *worker) readParts(prev *procfsSample) {
 	if s.Want&FieldTasks != 0 {
 		w.setResult(s, s.Want&(FieldTasks|FieldTaskUsage), w.readTasks(s, prev))
 	}
-	if s.Want&FieldWChan != 0 && len(s.Tasks) == 0 && !w.read.gone {
+	if s.Want&FieldWChan != 0 && len(s.Tasks) == 0 && !w.scratch.gone {
 		w.setResult(s, FieldWChan, w.readMainThreadWChan(&s.Sample, prev))
 	}
 }
@@ -233,8 +233,8 @@ func (w *worker) setResult(s *procfsSample, field Fields, err error) {
 		s.Have |= field
 		return
 	}
-	if (errors.Is(err, syscall.ESRCH) || errors.Is(err, syscall.ENOENT)) && !w.reader.Alive(s.PID) {
-		w.read.gone = true // values that were read before remain valid
+	if (errors.Is(err, syscall.ESRCH) || errors.Is(err, syscall.ENOENT)) && !w.reader.Exists(s.PID) {
+		w.scratch.gone = true // values that were read before remain valid
 		return
 	}
 	s.Unreadable |= field
@@ -248,7 +248,7 @@ func (w *worker) readStatus(s *procfsSample) error {
 	if err != nil {
 		return err
 	}
-	st := &w.read.status
+	st := &w.scratch.status
 	if err := procfs.ParseStatusFields(text, requiredStatus|procfs.StatusSwap|procfs.StatusResident, st); err != nil {
 		return err
 	}
@@ -262,7 +262,7 @@ func (w *worker) readStatus(s *procfsSample) error {
 		// Linux 6.16 status includes it.
 		s.ResidentBytes = st.ResidentBytes
 		if s.state.activity.residentPages == 0 { // the next statm has this value if the memory does not change
-			s.state.activity.residentPages = uint32(st.ResidentBytes / w.src.page)
+			s.state.activity.residentPages = uint32(st.ResidentBytes / w.src.pageSize)
 		}
 	}
 	return w.readLiveThreadStatus(&s.Sample)
@@ -278,8 +278,8 @@ const requiredStatus = procfs.StatusUIDs | procfs.StatusSwitches
 // parseIO parses the io file of a process or thread into w.read.io.
 func (w *worker) parseIO(text []byte) error {
 	const lines = procfs.IOReadBytes | procfs.IOWriteBytes
-	err := procfs.ParseIO(text, &w.read.io)
-	if err == nil && w.read.io.Have&lines != lines {
+	err := procfs.ParseIO(text, &w.scratch.io)
+	if err == nil && w.scratch.io.Have&lines != lines {
 		return errIncomplete
 	}
 	return err
@@ -293,7 +293,7 @@ func (w *worker) readIO(s *procfsSample) error {
 	if err := w.parseIO(text); err != nil {
 		return err
 	}
-	s.ReadBytes, s.WriteBytes = w.read.io.ReadBytes, w.read.io.WriteBytes
+	s.ReadBytes, s.WriteBytes = w.scratch.io.ReadBytes, w.scratch.io.WriteBytes
 	return nil
 }
 
@@ -325,23 +325,23 @@ func (w *worker) readFDLimit(s, prev *procfsSample) error {
 		return nil
 	}
 	s.state.fdLimitFinal = w.walkStart >= s.Start+youngSeconds*w.src.clock.TicksPerSecond()
-	if w.src.mount.OwnPIDs() && unix.Prlimit(s.PID, unix.RLIMIT_NOFILE, nil, &w.read.limit) == nil {
-		if !w.reader.Alive(s.PID) { // another process may have the PID already
+	if w.src.mount.OwnPIDs() && unix.Prlimit(s.PID, unix.RLIMIT_NOFILE, nil, &w.scratch.limit) == nil {
+		if !w.reader.Exists(s.PID) { // another process may have the PID already
 			return unix.ESRCH
 		}
-		s.FDLimit = w.read.limit.Cur
+		s.FDLimit = w.scratch.limit.Cur
 		return nil
 	}
 	text, err := w.reader.Read(s.PID, "limits")
 	if err != nil {
 		return err
 	}
-	if err := procfs.ParseLimits(text, &w.read.limits); err != nil {
+	if err := procfs.ParseLimits(text, &w.scratch.limits); err != nil {
 		return err
 	}
-	if w.read.limits.Have&procfs.LimitOpenFiles == 0 {
+	if w.scratch.limits.Have&procfs.LimitOpenFiles == 0 {
 		return errIncomplete
 	}
-	s.FDLimit = w.read.limits.OpenFiles.Soft
+	s.FDLimit = w.scratch.limits.OpenFiles.Soft
 	return nil
 }

@@ -128,7 +128,7 @@ func TestSampleOfReusedPID(t *testing.T) {
 	if err := errors.Join(err, in.Close(), <-done); err != nil {
 		t.Fatal(err)
 	}
-	s := &w.read.sample
+	s := &w.scratch.sample
 	if s.Comm != "one" || s.VoluntarySwitches != 1 || s.ReadBytes != 1 || s.FDs != 1 || s.Have != s.Want|FieldStat {
 		t.Errorf("got %+v, want the values of the first process", s)
 	}

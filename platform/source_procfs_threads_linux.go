@@ -21,25 +21,25 @@ func (w *worker) readTasks(s, prev *procfsSample) error {
 		last = threadList{prev.Tasks, prev.state.threads}
 	}
 	// After execve another thread may be the main thread, with other counters.
-	w.read.sameIO = prev != nil && prev.ExecID == s.ExecID && s.Have&prev.Have&FieldIO != 0 &&
+	w.scratch.sameIO = prev != nil && prev.ExecID == s.ExecID && s.Have&prev.Have&FieldIO != 0 &&
 		s.ReadBytes == prev.ReadBytes && s.WriteBytes == prev.WriteBytes
-	w.read.noIO = s.Have&FieldIO != 0 && s.ReadBytes == 0 && s.WriteBytes == 0
+	w.scratch.noIO = s.Have&FieldIO != 0 && s.ReadBytes == 0 && s.WriteBytes == 0
 	if len(last.tasks) == s.Threads {
 		// If all threads of the last walk still exist, there are no others: stat has
 		// counted them.
-		w.read.tids = w.read.tids[:0]
+		w.scratch.tids = w.scratch.tids[:0]
 		for i := range last.tasks {
-			w.read.tids = append(w.read.tids, last.tasks[i].TID)
+			w.scratch.tids = append(w.scratch.tids, last.tasks[i].TID)
 		}
 		if complete, err := w.readThreads(s, last); complete || err != nil {
 			return err
 		}
 	}
 	var err error
-	if w.read.tids, err = w.reader.AppendTIDs(w.read.tids[:0], s.PID); err != nil {
+	if w.scratch.tids, err = w.reader.AppendTIDs(w.scratch.tids[:0], s.PID); err != nil {
 		return err
 	}
-	if len(w.read.tids) < 2 { // the other threads have exited
+	if len(w.scratch.tids) < 2 { // the other threads have exited
 		return nil
 	}
 	_, err = w.readThreads(s, last)
@@ -72,11 +72,11 @@ func (l *threadList) next(tid int) (task Task, state threadState) {
 // readThreads reads the threads w.read.tids. complete is false if one of them has exited.
 func (w *worker) readThreads(s *procfsSample, last threadList) (complete bool, err error) {
 	complete = true
-	w.read.tasks, w.read.threads = w.read.tasks[:0], w.read.threads[:0]
-	for _, tid := range w.read.tids {
+	w.scratch.tasks, w.scratch.threads = w.scratch.tasks[:0], w.scratch.threads[:0]
+	for _, tid := range w.scratch.tids {
 		old, oldState := last.next(tid)
 		task, state := Task{TID: tid}, threadState{}
-		if oldState.activity.idle && s.Want&FieldTaskUsage&^old.Have == 0 {
+		if oldState.activity.wasIdle && s.Want&FieldTaskUsage&^old.Have == 0 {
 			state.activity.marker = w.threadMarker(s.PID, tid)
 			if state.activity.marker != 0 && state.activity.marker == oldState.activity.marker && !w.refreshDue(s.PID) {
 				w.keepThread(s, &old, oldState)
@@ -85,21 +85,21 @@ func (w *worker) readThreads(s *procfsSample, last threadList) (complete bool, e
 		}
 		switch err := w.readThread(&s.Sample, &task, &old); {
 		case err == nil:
-			state.activity.idle = w.threadIdle(&task, &old)
-			w.read.tasks, w.read.threads = append(w.read.tasks, task), append(w.read.threads, state)
+			state.activity.wasIdle = w.threadIdle(&task, &old)
+			w.scratch.tasks, w.scratch.threads = append(w.scratch.tasks, task), append(w.scratch.threads, state)
 		case threadGone(err):
 			complete = false
 		default:
 			return false, err
 		}
 	}
-	s.Tasks, s.state.threads = w.read.tasks, w.read.threads
+	s.Tasks, s.state.threads = w.scratch.tasks, w.scratch.threads
 	return complete, nil
 }
 
 // keepThread keeps the values of a thread that has not run.
 func (w *worker) keepThread(s *procfsSample, old *Task, state threadState) {
-	w.read.tasks, w.read.threads = append(w.read.tasks, *old), append(w.read.threads, state)
+	w.scratch.tasks, w.scratch.threads = append(w.scratch.tasks, *old), append(w.scratch.threads, state)
 	s.Have |= old.Have & FieldWChan
 }
 
@@ -145,7 +145,7 @@ func (w *worker) readThread(s *Sample, t, old *Task) error {
 }
 
 func (w *worker) readThreadStatus(s *Sample, t *Task) error {
-	st := &w.read.status
+	st := &w.scratch.status
 	if t.TID != s.PID || s.Have&FieldStatus == 0 { // that of the main thread was read for the process
 		text, err := w.reader.ReadTask(s.PID, t.TID, "status")
 		if err != nil {
@@ -174,7 +174,7 @@ func (w *worker) readThreadUsage(s *Sample, t, old *Task) error {
 	if err != nil {
 		return err
 	}
-	st, clock := &w.read.stat, &w.src.clock
+	st, clock := &w.scratch.stat, &w.src.clock
 	if err := procfs.ParseStat(text, st); err != nil {
 		return err
 	}
@@ -193,11 +193,11 @@ func (w *worker) readThreadUsage(s *Sample, t, old *Task) error {
 // its live and exited threads, and are read before. No counter decreases: if the sum is
 // unchanged or 0, so is each counter, and the file is not read.
 func (w *worker) readThreadIO(s *Sample, t, old *Task) error {
-	if w.read.noIO {
+	if w.scratch.noIO {
 		t.Have |= FieldIO
 		return nil
 	}
-	if w.read.sameIO && old.Have&FieldIO != 0 && old.Start == t.Start {
+	if w.scratch.sameIO && old.Have&FieldIO != 0 && old.Start == t.Start {
 		t.Have |= FieldIO
 		t.ReadBytes, t.WriteBytes = old.ReadBytes, old.WriteBytes
 		return nil
@@ -214,7 +214,7 @@ func (w *worker) readThreadIO(s *Sample, t, old *Task) error {
 		return err
 	}
 	t.Have |= FieldIO
-	t.ReadBytes, t.WriteBytes = w.read.io.ReadBytes, w.read.io.WriteBytes
+	t.ReadBytes, t.WriteBytes = w.scratch.io.ReadBytes, w.scratch.io.WriteBytes
 	return nil
 }
 
@@ -252,13 +252,13 @@ func (w *worker) internWChan(text []byte) string {
 	if len(name) == 0 {
 		return ""
 	}
-	if s, ok := w.read.wchans[string(name)]; ok {
+	if s, ok := w.scratch.wchans[string(name)]; ok {
 		return s
 	}
-	if len(w.read.wchans) >= maxWChans {
-		clear(w.read.wchans)
+	if len(w.scratch.wchans) >= maxWChans {
+		clear(w.scratch.wchans)
 	}
 	s := string(name)
-	w.read.wchans[s] = s
+	w.scratch.wchans[s] = s
 	return s
 }

@@ -115,7 +115,7 @@ func (w *worker) mayBlock(pid int) bool {
 	if err != nil {
 		return false // exited, or another read returns the error
 	}
-	st := &w.read.checkStatus
+	st := &w.scratch.checkStatus
 	if procfs.ParseStatus(text, st) != nil || st.State == 'Z' || st.Have&procfs.StatusVM == 0 {
 		return false // no memory to lock
 	}

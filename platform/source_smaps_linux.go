@@ -51,7 +51,7 @@ func (w *worker) updateSmaps(s, prev *procfsSample) {
 	s.SmapsTicks = w.walkStart
 	s.state.smaps = smapsState{cost: threadCPUTime() - start, walk: uint32(w.walkNumber)}
 	if known {
-		w.read.smapsTime += s.state.smaps.cost
+		w.scratch.smapsTime += s.state.smaps.cost
 	}
 }
 
@@ -77,7 +77,7 @@ func (w *worker) smapsDue(s, prev *procfsSample) bool {
 	if age < int64(8*last.cost/budget) {
 		return false
 	}
-	if w.read.smapsTime+last.cost > budget && w.read.smapsTime > 0 {
+	if w.scratch.smapsTime+last.cost > budget && w.scratch.smapsTime > 0 {
 		w.src.smapsFirstPID.CompareAndSwap(0, int64(pid))
 		return false
 	}
@@ -93,7 +93,7 @@ func (w *worker) readSmaps(s *Sample) error {
 	if err != nil {
 		return err
 	}
-	m := &w.read.smaps
+	m := &w.scratch.smaps
 	if err := procfs.ParseSmaps(text, m); err != nil {
 		return err
 	}

@@ -25,9 +25,9 @@ const readTimeout = 50 * time.Millisecond
 // that goroutine. If a worker makes no progress, its caller abandons it. An abandoned
 // worker uses only its own memory, and ends when its read returns.
 type worker struct {
-	src    *procfsSource
-	reader *procfs.Reader
-	read   scratch
+	src     *procfsSource
+	reader  *procfs.Reader
+	scratch scratch
 
 	walkNumber uint64
 	walkStart  uint64 // in clock ticks after boot
@@ -47,7 +47,7 @@ type worker struct {
 }
 
 func newWorker(s *procfsSource) *worker {
-	return &worker{src: s, reader: procfs.NewReader(s.mount), read: newScratch(s.seed)}
+	return &worker{src: s, reader: procfs.NewReader(s.mount), scratch: newScratch(s.seed)}
 }
 
 // run calls work with w and waits for it. It returns false if a read of one process
@@ -188,7 +188,7 @@ func (w *worker) abandon() bool {
 		return false
 	}
 	w.abandoned = true
-	s.idle = nil
+	s.spareWorker = nil
 	q.add(w, p)
 	return true
 }
@@ -231,7 +231,7 @@ func (w *worker) commit(next int, update func()) bool {
 // setWalk resets the counters of w if the walk of snap is new to it.
 func (w *worker) setWalk(snap *Snapshot) {
 	if w.walkNumber != snap.walks {
-		w.walkNumber, w.walkStart, w.read.wchanReads, w.read.smapsTime = snap.walks, snap.Now, 0, 0
+		w.walkNumber, w.walkStart, w.scratch.wchanReads, w.scratch.smapsTime = snap.walks, snap.Now, 0, 0
 	}
 }
 
@@ -242,7 +242,7 @@ func (w *worker) walk(snap *Snapshot, listed []procfs.Entry, from int) {
 	for i := from; i < len(listed) && !w.deadline.Load(); i++ {
 		pid, inode := listed[i].PID, listed[i].Inode
 		w.setCurrent(pid, inode)
-		prev := &w.read.prev
+		prev := &w.scratch.prev
 		if !w.commit(i, func() { w.src.states.load(i, prev) }) {
 			return
 		}
@@ -262,7 +262,7 @@ func (w *worker) walk(snap *Snapshot, listed []procfs.Entry, from int) {
 		}
 		if !w.commit(i+1, func() {
 			if found {
-				w.src.states.store(i, &w.read.sample)
+				w.src.states.store(i, &w.scratch.sample)
 				return
 			}
 			if !errors.Is(err, procfs.ErrGone) {
@@ -280,10 +280,10 @@ func (w *worker) walk(snap *Snapshot, listed []procfs.Entry, from int) {
 // keepSkipped keeps the Sample of the process of w.read.prev, which is skipped, with the
 // values that never block. It returns false if w was abandoned.
 func (w *worker) keepSkipped(snap *Snapshot, i int, inode uint64) bool {
-	kept, notQuarantined := &w.read.sample.Sample, 0
-	if *kept = w.read.prev.Sample; !kept.blank() {
+	kept, notQuarantined := &w.scratch.sample.Sample, 0
+	if *kept = w.scratch.prev.Sample; !kept.blank() {
 		*kept = kept.unread()
-		w.read.nonBlocking.read(w.src, w.reader, kept)
+		w.scratch.nonBlocking.read(w.src, w.reader, kept)
 	}
 	if !w.src.quarantine.contains(kept.PID, inode) { // skipped because a read may block
 		notQuarantined = 1
@@ -309,7 +309,7 @@ func (w *worker) complete(snap *Snapshot, from int) {
 	w.start(from)
 	w.setWalk(snap)
 	for i := from; i < len(snap.Samples) && !w.deadline.Load(); i++ {
-		prev, lacks := &w.read.prev, false
+		prev, lacks := &w.scratch.prev, false
 		if !w.commit(i, func() {
 			s := &snap.Samples[i]
 			if lacks = s.Want&^(s.Have|s.Unreadable|s.Skipped) != 0; lacks {
@@ -329,16 +329,16 @@ func (w *worker) complete(snap *Snapshot, from int) {
 			continue
 		}
 		found, _ := w.sample(prev.PID, prev.state.inode, prev)
-		same := found && w.read.sample.ID == prev.ID
+		same := found && w.scratch.sample.ID == prev.ID
 		// The next walk compares with the time of the walk, not with that of this call. A
 		// marker of 0 makes it read again what was unreadable.
-		w.read.sample.Idle = prev.Idle
-		if marker := &w.read.sample.state.activity.marker; *marker != 0 {
+		w.scratch.sample.Idle = prev.Idle
+		if marker := &w.scratch.sample.state.activity.marker; *marker != 0 {
 			*marker = prev.state.activity.marker
 		}
 		if !w.commit(i+1, func() {
 			if same {
-				w.src.states.store(i, &w.read.sample)
+				w.src.states.store(i, &w.scratch.sample)
 			}
 		}) {
 			return

@@ -109,16 +109,16 @@ func (r *Reader) Read(pid int, file string) ([]byte, error) {
 // smaps. If the file exceeds 4 MiB, the error matches [ErrTooLarge], because
 // sums of a part would be wrong.
 func (r *Reader) ReadAll(pid int, file string) ([]byte, error) {
-	return r.readExtent(pid, file, wholeFile)
+	return r.readPart(pid, file, wholeFile)
 }
 
 // ReadPrefix returns the first 128 KiB of /proc/PID/file, a file of any length
 // such as cmdline.
 func (r *Reader) ReadPrefix(pid int, file string) ([]byte, error) {
-	return r.readExtent(pid, file, filePrefix)
+	return r.readPart(pid, file, filePrefix)
 }
 
-func (r *Reader) readExtent(pid int, file string, part extent) ([]byte, error) {
+func (r *Reader) readPart(pid int, file string, part readMode) ([]byte, error) {
 	r.setPath(pid, file)
 	text, errno := r.readFile(part)
 	if errno != 0 {
@@ -208,10 +208,10 @@ func (r *Reader) CountFDs(pid int) (uint64, error) {
 	return count, nil
 }
 
-// Alive reports whether the process still has a directory. It distinguishes a
+// Exists reports whether the process still has a directory. It distinguishes a
 // process that has exited from a file that this kernel lacks: for a path, both
 // are ENOENT.
-func (r *Reader) Alive(pid int) bool {
+func (r *Reader) Exists(pid int) bool {
 	r.setPath(pid, "stat")
 	fd, errno := r.open(unix.O_PATH | unix.O_CLOEXEC)
 	if errno != 0 {
@@ -263,21 +263,21 @@ func (r *Reader) pathPrefix(pid int) []byte {
 	return append(strconv.AppendInt(r.path[:0], int64(pid), 10), '/')
 }
 
-// An extent says how much of a file to read.
-type extent uint8
+// A readMode says how much of a file to read.
+type readMode uint8
 
 const (
-	singleRecord extent = iota // a file that one read returns completely
-	wholeFile                  // until read returns 0 bytes; at most maxFile, more is an error
-	filePrefix                 // at most maxPrefix, more is ignored
-	hostFile                   // as wholeFile, and a FIFO does not block
+	singleRecord readMode = iota // a file that one read returns completely
+	wholeFile                    // until read returns 0 bytes; at most maxFile, more is an error
+	filePrefix                   // at most maxPrefix, more is ignored
+	hostFile                     // as wholeFile, and a FIFO does not block
 )
 
 // readFile reads the file at r.path. A single-record file needs no second read
 // to find its end, unless the first ends within a line. This happens on FUSE
 // file systems, which may return short reads. The file is then read until read
 // returns 0 bytes.
-func (r *Reader) readFile(part extent) ([]byte, syscall.Errno) {
+func (r *Reader) readFile(part readMode) ([]byte, syscall.Errno) {
 	if len(r.buf) > maxKeptBuffer {
 		r.buf = make([]byte, maxKeptBuffer)
 	}

@@ -123,7 +123,7 @@ func TestOpenProcessExit(t *testing.T) {
 	if exe, err := r.ReadLink(pid, "exe"); err != nil || exe[0] != '/' {
 		t.Errorf("got exe %q and error %v, want an absolute path", exe, err)
 	}
-	if !r.Alive(pid) {
+	if !r.Exists(pid) {
 		t.Error("got alive false for a live process, want true")
 	}
 	if n := testing.AllocsPerRun(100, func() { open(); _, _ = r.Read(pid, "stat"); r.DirInode(); r.CloseProcess() }); n != 0 {
@@ -132,7 +132,7 @@ func TestOpenProcessExit(t *testing.T) {
 	open()
 	_ = cmd.Process.Kill()
 	_ = cmd.Wait()
-	if _, err := r.Read(pid, "stat"); !errors.Is(err, ErrGone) || r.Alive(pid) {
-		t.Errorf("got error %v and alive %v after the exit, want ErrGone and false", err, r.Alive(pid))
+	if _, err := r.Read(pid, "stat"); !errors.Is(err, ErrGone) || r.Exists(pid) {
+		t.Errorf("got error %v and alive %v after the exit, want ErrGone and false", err, r.Exists(pid))
 	}
 }
