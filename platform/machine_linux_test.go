@@ -9,7 +9,9 @@ import (
 // TestReadMachine compares the values of this machine with known bounds, and requires that CPU time
 // increases with work.
 func TestReadMachine(t *testing.T) {
-	before := ReadMachine("")
+	r := OpenMachine("")
+	defer r.Close()
+	before := r.Read()
 	if want := MachineCPU | MachineMemory | MachineDisk; before.Have != want {
 		t.Fatalf("got values %b, want %b", before.Have, want)
 	}
@@ -20,12 +22,14 @@ func TestReadMachine(t *testing.T) {
 		t.Errorf("got %d of %d bytes available", before.AvailableBytes, before.MemoryBytes)
 	}
 	deadline := time.Now().Add(10 * time.Second)
-	for ReadMachine("").CPUNanos <= before.CPUNanos { // reading takes CPU time
+	for r.Read().CPUNanos <= before.CPUNanos { // reading takes CPU time
 		if time.Now().After(deadline) {
 			t.Fatal("got no increase of the CPU time")
 		}
 	}
-	if got := ReadMachine(t.TempDir()); got != (Machine{}) {
+	none := OpenMachine(t.TempDir())
+	defer none.Close()
+	if got := none.Read(); got != (Machine{}) {
 		t.Errorf("got %+v of an empty directory, want no values", got)
 	}
 }

@@ -2,5 +2,14 @@
 
 package platform
 
-// ReadMachine returns a Machine without values.
-func ReadMachine(string) Machine { return Machine{} }
+// A MachineReader reads no values on this operating system.
+type MachineReader struct{}
+
+// OpenMachine returns a MachineReader.
+func OpenMachine(string) *MachineReader { return new(MachineReader) }
+
+// Read returns a Machine without values.
+func (*MachineReader) Read() Machine { return Machine{} }
+
+// Close does nothing.
+func (*MachineReader) Close() error { return nil }

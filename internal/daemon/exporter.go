@@ -123,7 +123,7 @@ func (e *Exporter) newRecorder() *webui.Recorder {
 		Retention: e.settings.Retention,
 		Describe:  e.describe,
 		Hostname:  hostname,
-		Machine:   func() platform.Machine { return platform.ReadMachine(e.settings.ProcFS) },
+		Machine:   platform.OpenMachine(e.settings.ProcFS).Read, // stays open, as the source does
 	})
 }
 
