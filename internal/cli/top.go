@@ -29,6 +29,8 @@ type topFlags struct {
 	insecure bool
 	interval time.Duration
 	once     bool
+	batch    bool
+	repeat   int // tables of batch, 0 is no limit
 	json     bool
 }
 
@@ -40,6 +42,8 @@ func topCommand() command {
 		app.Flag("insecure", "Do not verify the certificate of --url.").BoolVar(&f.insecure)
 		app.Flag("interval", "Refresh interval, at least 1s.").PlaceHolder("DURATION").Default("2s").DurationVar(&f.interval)
 		app.Flag("once", "Print one table and exit. Default if stdout is no terminal.").BoolVar(&f.once)
+		app.Flag("batch", "Print a table at every interval, for scripts; with --json one line of JSON.").BoolVar(&f.batch)
+		app.Flag("repeat", "Number of tables that --batch prints. 0: until it is stopped.").PlaceHolder("N").Default("0").IntVar(&f.repeat)
 		app.Flag("json", "Print the groups once, as JSON.").BoolVar(&f.json)
 	}
 	return command{
@@ -54,6 +58,9 @@ func topCommand() command {
 			}
 			if f.interval < time.Second {
 				return fmt.Errorf("invalid value %q for --interval: use a second or more", f.interval)
+			}
+			if f.repeat < 0 || f.repeat > 0 && !f.batch {
+				return errors.New("--repeat needs --batch and a positive number")
 			}
 			return f.run(ctx, s, w)
 		},
@@ -70,12 +77,15 @@ func (f *topFlags) run(ctx context.Context, s *config.Settings, w io.Writer) err
 		return err
 	}
 	out, isFile := w.(*os.File)
-	if !f.once && !f.json && isFile && term.IsTerminal(out.Fd()) {
+	if !f.once && !f.json && !f.batch && isFile && term.IsTerminal(out.Fd()) {
 		return tui.Run(ctx, tui.Options{Reporter: reporter, Interval: f.interval, First: first, Input: os.Stdin, Output: out})
 	}
 	report, err := f.withRates(ctx, reporter, first)
 	if err != nil {
 		return err
+	}
+	if f.batch {
+		return f.printAll(ctx, reporter, report, w)
 	}
 	if f.json {
 		enc := json.NewEncoder(w)
@@ -83,6 +93,36 @@ func (f *topFlags) run(ctx context.Context, s *config.Settings, w io.Writer) err
 		return enc.Encode(report)
 	}
 	_, err = io.WriteString(w, tui.Print(&report))
+	return err
+}
+
+// printAll prints a report, and the next ones at every interval.
+func (f *topFlags) printAll(ctx context.Context, reporter tui.Reporter, report webui.Report, w io.Writer) error {
+	ticker := time.NewTicker(f.interval)
+	defer ticker.Stop()
+	for n := 1; ; n++ {
+		if err := f.printOne(&report, w); err != nil || n == f.repeat {
+			return err
+		}
+		select {
+		case <-ticker.C:
+		case <-ctx.Done():
+			return nil
+		}
+		var err error
+		if report, err = reporter.Report(ctx); err != nil {
+			return err
+		}
+	}
+}
+
+// printOne prints a report as one line of JSON, or as a table between a line with the time and
+// an empty line.
+func (f *topFlags) printOne(report *webui.Report, w io.Writer) error {
+	if f.json {
+		return json.NewEncoder(w).Encode(report)
+	}
+	_, err := io.WriteString(w, report.Time.UTC().Format(time.RFC3339)+"\n"+tui.Print(report)+"\n")
 	return err
 }
 
@@ -127,7 +167,7 @@ func (f *topFlags) reporter(s *config.Settings) (tui.Reporter, error) {
 	recorder := webui.NewRecorder(groups, webui.Options{
 		MaxAge:   f.interval * 9 / 10,
 		Hostname: hostname,
-		Machine:  func() platform.Machine { return platform.ReadMachine(s.ProcFS) },
+		Machine:  platform.OpenMachine(s.ProcFS).Read, // stays open, as the source does
 		Describe: func(e *webui.ExporterStatus) { e.StartTime, e.ReloadTime, e.ReloadSuccessful = start, start, true },
 	})
 	// The source stays open: an active walk may outlive this command.

@@ -17,6 +17,9 @@ import (
 type Reporter interface {
 	Report(ctx context.Context) (webui.Report, error)
 	Detail(ctx context.Context, name string) (webui.Report, error)
+
+	// ProcessesOf returns the processes of the groups with a name that use most CPU.
+	ProcessesOf(ctx context.Context, name string) (webui.ProcessReport, error)
 }
 
 // Options are the settings of [Run].
@@ -59,6 +62,10 @@ type model struct {
 	detailName   string        // group of the detail view, "" for none
 	detailReport *webui.Report // nil until the first response
 	detailErr    error
+	detailTop    int // first line on the screen
+
+	detailProcesses    *webui.ProcessReport // nil until the first response
+	detailProcessesErr error
 }
 
 // Messages of bubbletea.
@@ -68,9 +75,11 @@ type (
 		err    error
 	}
 	detailMsg struct {
-		name   string
-		report webui.Report
-		err    error
+		name         string
+		report       webui.Report
+		err          error
+		processes    webui.ProcessReport
+		processesErr error
 	}
 	tickMsg struct{}
 )
@@ -91,7 +100,8 @@ func (m *model) requestDetail() tea.Cmd {
 	name := m.detailName
 	return func() tea.Msg {
 		r, err := m.options.Reporter.Detail(m.ctx, name)
-		return detailMsg{name, r, err}
+		p, processesErr := m.options.Reporter.ProcessesOf(m.ctx, name)
+		return detailMsg{name, r, err, p, processesErr}
 	}
 }
 
@@ -116,6 +126,7 @@ func (m *model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 			if m.detailErr = msg.err; m.detailErr == nil {
 				m.detailReport = &msg.report
 			}
+			m.detailProcesses, m.detailProcessesErr = &msg.processes, msg.processesErr
 		}
 	case tea.KeyMsg:
 		return m, m.handleKeys(msg)
@@ -146,13 +157,29 @@ func (m *model) handleKey(key tea.KeyMsg) tea.Cmd {
 	case m.showsHelp:
 		m.showsHelp = false
 	case m.detailName != "":
-		if name == "q" || name == "esc" || name == "enter" {
-			m.detailName = ""
-		}
+		m.handleDetailKey(name)
 	default:
 		return m.handleTableKey(name)
 	}
 	return nil
+}
+
+// handleDetailKey handles a key of the detail view. [model.detailLines] limits the result.
+func (m *model) handleDetailKey(name string) {
+	switch name {
+	case "q", "esc", "enter":
+		m.detailName = ""
+	case "up", "k":
+		m.detailTop--
+	case "down", "j":
+		m.detailTop++
+	case "pgup":
+		m.detailTop -= m.rows()
+	case "pgdown", " ":
+		m.detailTop += m.rows()
+	case "home", "g":
+		m.detailTop = 0
+	}
 }
 
 func (m *model) editFilter(key tea.KeyMsg) {
@@ -190,6 +217,7 @@ func (m *model) handleTableKey(name string) tea.Cmd {
 	case "enter":
 		if m.cursor < len(m.groups) {
 			m.detailName, m.detailReport, m.detailErr = m.groups[m.cursor].Name, nil, nil
+			m.detailProcesses, m.detailProcessesErr, m.detailTop = nil, nil, 0
 			return m.requestDetail()
 		}
 	default:

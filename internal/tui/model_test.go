@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -32,12 +33,17 @@ func sampleReport() webui.Report {
 
 // A fakeReporter returns the report and the error that the test sets.
 type fakeReporter struct {
-	report webui.Report
-	err    error
+	report       webui.Report
+	err          error
+	processes    webui.ProcessReport
+	processesErr error
 }
 
 func (f *fakeReporter) Report(context.Context) (webui.Report, error)         { return f.report, f.err }
 func (f *fakeReporter) Detail(context.Context, string) (webui.Report, error) { return f.report, f.err }
+func (f *fakeReporter) ProcessesOf(context.Context, string) (webui.ProcessReport, error) {
+	return f.processes, f.processesErr
+}
 
 func newModel(width, height int) (*model, *fakeReporter) {
 	f := &fakeReporter{report: sampleReport()}
@@ -140,7 +146,8 @@ func TestView(t *testing.T) {
 	}
 	m, _ := newModel(80, 24)
 	view := strings.Join(strings.Fields(ansi.Strip(m.View())), " ")
-	for _, want := range []string{"bpf 15 processes, 5 groups", "alpha 1 50.0 3.0M – –", "gamma 3 – – –", "beta app=x pod=web 7 125.0"} {
+	for _, want := range []string{"15 processes, 5 groups bpf, walk 0.0 ms",
+		"alpha 1 50.0 3.0M – –", "gamma 3 – – –", "beta app=x pod=web 7 125.0"} {
 		if !strings.Contains(view, want) {
 			t.Errorf("got\n%s\nwant %q in it", view, want)
 		}
@@ -207,6 +214,80 @@ func TestUnits(t *testing.T) {
 	for d, want := range map[time.Duration]string{-time.Second: "0s", 59 * time.Second: "59s", time.Minute: "1m", 25 * time.Hour: "1d"} {
 		if got := age(d.Seconds()); got != want {
 			t.Errorf("%v: got %s, want %s", d, got, want)
+		}
+	}
+}
+
+// TestProcessView checks the processes of a group: values, order of lines, and that text of users is safe.
+func TestProcessView(t *testing.T) {
+	m, f := newModel(100, 24)
+	f.processes = webui.ProcessReport{
+		Time: webui.Timestamp{Time: now}, Interval: 2, Total: 30,
+		Processes: []webui.Process{
+			{
+				PID: 71, User: "al\x1b[2Jice", Start: webui.Timestamp{Time: now.Add(-time.Minute)}, CPU: ptr(0.25),
+				ResidentBytes: ptr(uint64(2 << 20)), Command: "worker --password=*** \x1b]0;x\x07",
+			},
+			{PID: 72, Start: webui.Timestamp{Time: now}, Command: "[new]"},
+		},
+		Ended: []webui.EndedProcess{
+			{
+				PID: 70, Name: "worker", Start: webui.Timestamp{Time: now.Add(-time.Hour)}, End: webui.Timestamp{Time: now},
+				Reason: "exited", Code: "3",
+			},
+		},
+	}
+	press(m, "enter")
+	view := m.View()
+	if strings.Contains(view, "\x1b[2J") || strings.Contains(view, "\x1b]0;") {
+		t.Errorf("got %q, want no control sequences of processes", view)
+	}
+	text := strings.Join(strings.Fields(ansi.Strip(view)), " ")
+	for _, want := range []string{
+		"PID USER AGE CPU% RSS READ/S WRITE/S COMMAND", "71 al�[2Jice 1m 25.0 2.0M – – worker --password=***", "72 0s – – – – [new]",
+		"and 28 more", "ended 70 worker after 1h: exited 3",
+	} {
+		if !strings.Contains(text, want) {
+			t.Errorf("got\n%s\nwant %q in it", view, want)
+		}
+	}
+	m.Update(tea.WindowSizeMsg{Width: 100, Height: 5})
+	if press(m, slices.Repeat([]string{"down"}, 17)...); !strings.Contains(m.View(), "worker") || strings.Contains(m.View(), "PROCS") {
+		t.Errorf("got\n%s\nafter scrolling", m.View())
+	}
+	if press(m, "home"); !strings.Contains(m.View(), "beta") {
+		t.Errorf("got\n%s\nat the first line", m.View())
+	}
+	f.processesErr = errors.New("this listener does not show processes")
+	m.Update(m.requestDetail()())
+	m.Update(tea.WindowSizeMsg{Width: 100, Height: 24})
+	if view := m.View(); !strings.Contains(view, "does not show processes") || !strings.Contains(view, "beta") {
+		t.Errorf("got\n%s\nwant the group and the reason", view)
+	}
+}
+
+// TestWideTerminals checks that the name column leaves space to the history, whose scale is common.
+func TestWideTerminals(t *testing.T) {
+	m, f := newModel(200, 24)
+	f.report.Groups[0].CPUHistory, f.report.Groups[1].CPUHistory = []float64{0, 0.1, 0.5}, []float64{1, 0.5}
+	f.report.Machine = &webui.MachineStatus{
+		Hostname: "vm", CPUs: ptr(2), CPU: ptr(1.42), MemoryBytes: ptr(uint64(8 << 30)), UsedBytes: ptr(uint64(3 << 30)),
+	}
+	m.Update(m.requestReport())
+	view := ansi.Strip(m.View())
+	for _, want := range []string{
+		"vm  CPU 1.4 of 2  memory 3.0G of 8.0G  15 processes, 5 groups", "CPU, ≤ 100.0%", "▁▂▅\n", "█▅\n", "CPU% ↓",
+	} {
+		if !strings.Contains(view, want) {
+			t.Errorf("got\n%s\nwant %q in it", view, want)
+		}
+	}
+	if l := layoutOf(200); l.name > maxNameWidth || l.columns != len(columns) {
+		t.Errorf("got %+v at 200 columns", l)
+	}
+	for width := range 300 {
+		if w := ansi.StringWidth(row(&f.report.Groups[0], width, f.report.Time, 1)); width >= minNameWidth && w != width {
+			t.Errorf("got a line of %d cells, want %d", w, width)
 		}
 	}
 }

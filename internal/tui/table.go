@@ -38,18 +38,18 @@ const minNameWidth = 16
 
 // columns are all columns except the name. Narrow terminals omit the last ones.
 var columns = []column{
-	{"PROCS", 6, "p", func(g *webui.Group) (float64, bool) { return float64(g.Procs), true }, integer},
+	{"PROCS", 7, "p", func(g *webui.Group) (float64, bool) { return float64(g.Procs), true }, integer},
 	{"CPU%", 7, "c", known(func(g *webui.Group) *float64 { return g.CPU }), percent},
 	{"RSS", 8, "m", known(func(g *webui.Group) *uint64 { return g.ResidentBytes }), size},
-	{"THREADS", 8, "t", known(func(g *webui.Group) *int { return g.Threads }), integer},
-	{"FDS", 7, "f", known(func(g *webui.Group) *uint64 { return g.OpenFDs }), integer},
+	{"THREADS", 9, "t", known(func(g *webui.Group) *int { return g.Threads }), integer},
+	{"FDS", 6, "f", known(func(g *webui.Group) *uint64 { return g.OpenFDs }), integer},
 	{"READ/S", 9, "r", known(func(g *webui.Group) *float64 { return g.ReadBytes }), size},
 	{"WRITE/S", 9, "w", known(func(g *webui.Group) *float64 { return g.WriteBytes }), size},
 	{"PSS", 8, "s", known(func(g *webui.Group) *uint64 { return g.ProportionalBytes }), size},
-	{"FDLIM%", 7, "l", known(func(g *webui.Group) *float64 { return g.WorstFDRatio }), percent},
-	{"CTXT/S", 8, "x", known(func(g *webui.Group) *float64 { return g.ContextSwitches }), integer},
+	{"FDUSE%", 8, "l", known(func(g *webui.Group) *float64 { return g.WorstFDRatio }), percent},
+	{"CTXSW/S", 9, "x", known(func(g *webui.Group) *float64 { return g.ContextSwitches }), integer},
 	{"EXITS", 8, "e", known(func(g *webui.Group) *uint64 { return g.Exits }), integer},
-	{"AGE", 6, "a", negativeStart, func(value, now float64) string { return age(now + value) }},
+	{"AGE", 7, "a", negativeStart, func(value, now float64) string { return age(now + value) }},
 }
 
 // known returns the value function of a field that is nil if it is unknown.
@@ -151,46 +151,104 @@ func (s sorting) sort(groups []webui.Group) {
 	})
 }
 
-// layout returns the number of columns that fit, and the width of the name
-// column.
-func layout(width int) (n, nameWidth int) {
-	nameWidth = width
-	for n < len(columns) && nameWidth-columns[n].width-1 >= minNameWidth {
-		nameWidth -= columns[n].width + 1
-		n++
-	}
-	return n, max(nameWidth, 1)
+// A layout says what fits into a line.
+type layout struct {
+	columns int // number of columns
+	name    int // width of the name column
+	spark   int // width of the history of CPU usage, 0 without
 }
 
-// header returns the line of titles. It marks the column of s.
-func header(width int, s sorting) string {
-	n, nameWidth := layout(width)
+const (
+	// maxNameWidth is the width of the name column in wide terminals.
+	maxNameWidth = 40
+
+	// maxSparkWidth is the number of points of the history: five minutes.
+	maxSparkWidth = 60
+
+	// minSparkWidth is the width below which the history is not useful.
+	minSparkWidth = 12
+)
+
+// layoutOf returns the layout of a line.
+func layoutOf(width int) layout {
+	l := layout{name: width}
+	for l.columns < len(columns) && l.name-columns[l.columns].width-1 >= minNameWidth {
+		l.name -= columns[l.columns].width + 1
+		l.columns++
+	}
+	if extra := l.name - maxNameWidth; extra > minSparkWidth {
+		l.spark = min(extra-1, maxSparkWidth)
+		l.name -= l.spark + 1
+	}
+	l.name = max(l.name, 1)
+	return l
+}
+
+// sparkLevels are the heights of a history, as fractions of the maximum.
+var sparkLevels = []rune("▁▂▃▄▅▆▇█")
+
+// spark returns the newest values of a history as text. highest is the value of the highest
+// level. The lowest level is reserved for values that are shown as 0.
+func spark(values []float64, highest float64, width int) string {
+	values = values[max(0, len(values)-width):]
+	out := []rune(strings.Repeat(" ", width-len(values)))
+	for _, v := range values {
+		level := 0
+		if v >= 0.0005 && highest > 0 {
+			level = 1 + min(int(v/highest*float64(len(sparkLevels)-1)), len(sparkLevels)-2)
+		}
+		out = append(out, sparkLevels[level])
+	}
+	return string(out)
+}
+
+// highestCPU returns the highest value of all histories.
+func highestCPU(groups []webui.Group) (highest float64) {
+	for i := range groups {
+		for _, v := range groups[i].CPUHistory {
+			highest = max(highest, v)
+		}
+	}
+	return highest
+}
+
+// header returns the line of titles. An arrow follows the title of the column of s. highest
+// is the scale of the histories.
+func header(width int, s sorting, highest float64) string {
+	l := layoutOf(width)
 	mark := func(i int, title string) string {
 		switch {
 		case i != s.column:
 			return title
 		case s.reversed:
-			return "^" + title
+			return title + " ↑"
 		}
-		return "v" + title
+		return title + " ↓"
 	}
-	line := padRight(mark(columnName, "GROUP"), nameWidth)
-	for i, c := range columns[:n] {
+	line := padRight(mark(columnName, "GROUP"), l.name)
+	for i, c := range columns[:l.columns] {
 		line += " " + padLeft(mark(i, c.title), c.width)
+	}
+	if l.spark > 0 {
+		line += " " + padRight(fmt.Sprintf("CPU, ≤ %s%%", percent(highest, 0)), l.spark)
 	}
 	return line
 }
 
-// row returns the line of a group in a report of time now.
-func row(g *webui.Group, width int, now webui.Timestamp) string {
-	n, nameWidth := layout(width)
-	line := padRight(label(g), nameWidth)
-	for _, c := range columns[:n] {
+// row returns the line of a group in a report of time now. highest is the scale of the
+// histories.
+func row(g *webui.Group, width int, now webui.Timestamp, highest float64) string {
+	l := layoutOf(width)
+	line := padRight(label(g), l.name)
+	for _, c := range columns[:l.columns] {
 		text := unknown
 		if value, ok := c.value(g); ok {
 			text = c.text(value, float64(now.Unix()))
 		}
 		line += " " + padLeft(text, c.width)
+	}
+	if l.spark > 0 {
+		line += " " + spark(g.CPUHistory, highest, l.spark)
 	}
 	return line
 }
@@ -206,19 +264,21 @@ func padLeft(text string, width int) string {
 	return strings.Repeat(" ", max(0, width-ansi.StringWidth(text))) + text
 }
 
-// summary returns the first line, the state of the exporter. shown is the number
-// of groups that match the filter.
+// summary returns the first line: the machine and the state of the exporter. shown is the
+// number of groups that match the filter.
 func summary(r *webui.Report, shown int) string {
 	procs := 0
 	for i := range r.Groups {
 		procs += r.Groups[i].Procs
 	}
 	e := &r.Exporter
-	text := fmt.Sprintf("%s  %s, %s", e.Source, count(procs, "process", "processes"), count(len(r.Groups), "group", "groups"))
+	text := machine(r.Machine) + fmt.Sprintf("%s, %s", count(procs, "process", "processes"), count(len(r.Groups), "group", "groups"))
 	if shown != len(r.Groups) {
 		text += fmt.Sprintf(" (%d shown)", shown)
 	}
-	text += fmt.Sprintf("  walk %.1f ms", 1000*e.ScrapeDuration)
+	if r.FailedExits != nil && *r.FailedExits > 0 {
+		text += fmt.Sprintf("  %d failed in 5 min", *r.FailedExits)
+	}
 	if e.Unreadable > 0 {
 		text += fmt.Sprintf("  %d unreadable", e.Unreadable)
 	}
@@ -227,6 +287,21 @@ func summary(r *webui.Report, shown int) string {
 	}
 	if e.LostExitEvents > 0 {
 		text += fmt.Sprintf("  %d lost exit events", e.LostExitEvents)
+	}
+	return text + fmt.Sprintf("  %s, walk %.1f ms", e.Source, 1000*e.ScrapeDuration)
+}
+
+// machine returns the usage of the machine, or "" if it is unknown.
+func machine(m *webui.MachineStatus) string {
+	if m == nil {
+		return ""
+	}
+	text := replaceUnprintable(m.Hostname) + "  "
+	if m.CPU != nil && m.CPUs != nil {
+		text += fmt.Sprintf("CPU %.1f of %d  ", *m.CPU, *m.CPUs)
+	}
+	if m.UsedBytes != nil && m.MemoryBytes != nil {
+		text += fmt.Sprintf("memory %s of %s  ", size(float64(*m.UsedBytes), 0), size(float64(*m.MemoryBytes), 0))
 	}
 	return text
 }
@@ -237,9 +312,10 @@ func Print(r *webui.Report) string {
 	byCPU := sorting{column: columnCPU}
 	groups := slices.Clone(r.Groups)
 	byCPU.sort(groups)
-	lines := []string{summary(r, len(groups)), strings.TrimRight(header(width, byCPU), " ")}
+	highest := highestCPU(groups)
+	lines := []string{summary(r, len(groups)), strings.TrimRight(header(width, byCPU, highest), " ")}
 	for i := range groups {
-		lines = append(lines, strings.TrimRight(row(&groups[i], width, r.Time), " "))
+		lines = append(lines, strings.TrimRight(row(&groups[i], width, r.Time, highest), " "))
 	}
 	return strings.Join(lines, "\n") + "\n"
 }

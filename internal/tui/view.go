@@ -2,6 +2,7 @@ package tui
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 
 	"github.com/charmbracelet/x/ansi"
@@ -22,9 +23,10 @@ func (m *model) View() string {
 	if m.cursor >= m.top+rows {
 		m.top = m.cursor - rows + 1
 	}
-	lines := []string{summary(&m.report, len(m.groups)), bold(header(m.width, m.sorting))}
+	highest := highestCPU(m.groups)
+	lines := []string{summary(&m.report, len(m.groups)), bold(header(m.width, m.sorting, highest))}
 	for i := m.top; i < min(m.top+rows, len(m.groups)); i++ {
-		line := row(&m.groups[i], m.width, m.report.Time)
+		line := row(&m.groups[i], m.width, m.report.Time, highest)
 		if i == m.cursor {
 			line = inverse(line)
 		}
@@ -46,7 +48,7 @@ func (m *model) status() string {
 	case m.filter != "":
 		return "filter: " + m.filter + "  (Esc clears it)"
 	}
-	return "q quit  / filter  Enter details  c m p t f r w sort  R reverse  ? help"
+	return "q quit  / filter  Enter processes  c m p t f r w sort  R reverse  ? help"
 }
 
 // fit truncates lines to the size of the terminal.
@@ -69,7 +71,7 @@ func helpText() string {
 		bold("Keys"), "",
 		"q, Ctrl-C  quit",
 		"/          edit the filter; Enter applies it, Esc clears it",
-		"Enter      show details of the group",
+		"Enter      show the processes of the group; arrows scroll",
 		"R          reverse the order",
 		"arrows, PgUp, PgDn, Home, End  select a group", "",
 		bold("Sort by"), "",
@@ -81,7 +83,7 @@ func helpText() string {
 	return strings.Join(append(lines, "", "Press any key to return."), "\n")
 }
 
-// detailLines returns the detail view of a group.
+// detailLines returns the visible lines of the detail view of a group.
 func (m *model) detailLines() []string {
 	lines := []string{bold(replaceUnprintable(m.detailName)), ""}
 	switch {
@@ -91,16 +93,74 @@ func (m *model) detailLines() []string {
 		return append(lines, "Loading …")
 	}
 	for i := range m.detailReport.Groups {
-		lines = append(lines, groupLines(&m.detailReport.Groups[i], m.width, m.detailReport.Time)...)
+		g := &m.detailReport.Groups[i]
+		highest := highestCPU(m.detailReport.Groups)
+		lines = append(lines, header(m.width, sorting{column: len(columns)}, highest), row(g, m.width, m.detailReport.Time, highest))
+		if g.Rule != nil {
+			lines = append(lines, "rule     "+replaceUnprintable(g.Rule.String()))
+		}
+		lines = append(lines, "")
 	}
+	lines = append(lines, m.processLines()...)
+	for i := range m.detailReport.Groups {
+		lines = append(lines, groupLines(&m.detailReport.Groups[i])...)
+	}
+	rows := max(1, m.height-1)
+	m.detailTop = max(0, min(m.detailTop, len(lines)-rows))
+	lines = lines[m.detailTop:min(len(lines), m.detailTop+rows)]
 	return append(lines, "Press Esc to return.")
 }
 
-func groupLines(g *webui.Group, width int, now webui.Timestamp) []string {
-	lines := []string{header(width, sorting{column: len(columns)}), row(g, width, now), ""}
-	if g.Rule != nil {
-		lines = append(lines, "rule     "+replaceUnprintable(g.Rule.String()))
+// processLines returns the running and the ended processes of the detail view.
+func (m *model) processLines() []string {
+	if m.detailProcessesErr != nil {
+		return []string{replaceUnprintable(m.detailProcessesErr.Error()), ""}
 	}
+	r := m.detailProcesses
+	if r == nil {
+		return nil
+	}
+	lines := []string{bold(processHeader)}
+	for i := range r.Processes {
+		lines = append(lines, processRow(&r.Processes[i], r.Time))
+	}
+	if more := r.Total - len(r.Processes); more > 0 {
+		lines = append(lines, fmt.Sprintf("and %d more", more))
+	}
+	lines = append(lines, "")
+	for _, e := range r.Ended {
+		text := fmt.Sprintf("ended    %s %s  after %s: %s %s", padLeft(strconv.Itoa(e.PID), 7), replaceUnprintable(e.Name),
+			age(e.End.Sub(e.Start.Time).Seconds()), replaceUnprintable(e.Reason), replaceUnprintable(e.Code))
+		if e.OOMKilled {
+			text += ", OOM killer"
+		}
+		lines = append(lines, text)
+	}
+	return append(lines, "")
+}
+
+const processHeader = "    PID USER         AGE    CPU%      RSS    READ/S   WRITE/S COMMAND"
+
+// processRow returns the line of a process in a report of time now.
+func processRow(p *webui.Process, now webui.Timestamp) string {
+	return strings.Join([]string{
+		padLeft(strconv.Itoa(p.PID), 7), padRight(replaceUnprintable(p.User), 10), padLeft(age(now.Sub(p.Start.Time).Seconds()), 5),
+		padLeft(optional(p.CPU, percent), 7), padLeft(optional(p.ResidentBytes, size), 8), padLeft(optional(p.ReadBytes, size), 9),
+		padLeft(optional(p.WriteBytes, size), 9), replaceUnprintable(p.Command),
+	}, " ")
+}
+
+// optional returns the text of a value, or that of an unknown value.
+func optional[T uint64 | float64](v *T, text func(value, now float64) string) string {
+	if v == nil {
+		return unknown
+	}
+	return text(float64(*v), 0)
+}
+
+// groupLines returns the states, exits and threads of a group.
+func groupLines(g *webui.Group) []string {
+	var lines []string
 	for _, state := range []string{"Running", "Sleeping", "Waiting", "Zombie", "Other"} {
 		if n := g.States[state]; n > 0 {
 			lines = append(lines, fmt.Sprintf("%-9s%d", strings.ToLower(state), n))

@@ -29,45 +29,62 @@ func NewClient(address string, c *http.Client) (*Client, error) {
 		redacted := address[strings.LastIndexByte(address, '@')+1:] // the part before it may contain a password
 		return nil, fmt.Errorf("invalid exporter address %q: use a URL such as http://localhost:9256", redacted)
 	}
-	return &Client{base: base.JoinPath(GroupsPath), http: c}, nil
+	return &Client{base: base, http: c}, nil
 }
 
 // Report returns the state of all groups.
-func (c *Client) Report(ctx context.Context) (Report, error) { return c.get(ctx, nil) }
-
-// Detail returns the detailed state of the groups with one name.
-func (c *Client) Detail(ctx context.Context, name string) (Report, error) {
-	return c.get(ctx, url.Values{"group": {name}})
+func (c *Client) Report(ctx context.Context) (r Report, err error) {
+	err = c.get(ctx, GroupsPath, nil, &r, &r.Version)
+	return r, err
 }
 
-func (c *Client) get(ctx context.Context, query url.Values) (r Report, err error) {
-	target := *c.base
+// Detail returns the detailed state of the groups with one name.
+func (c *Client) Detail(ctx context.Context, name string) (r Report, err error) {
+	err = c.get(ctx, GroupsPath, url.Values{"group": {name}}, &r, &r.Version)
+	return r, err
+}
+
+// ProcessesOf returns the processes of the groups with one name that use most CPU.
+func (c *Client) ProcessesOf(ctx context.Context, name string) (r ProcessReport, err error) {
+	err = c.get(ctx, ProcessesPath, url.Values{"group": {name}}, &r, &r.Version)
+	return r, err
+}
+
+// get decodes the response of path into to, and checks the version, which is a field of to.
+func (c *Client) get(ctx context.Context, path string, query url.Values, to any, version *int) error {
+	target := c.base.JoinPath(path)
 	target.RawQuery = query.Encode()
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, target.String(), nil)
 	if err != nil {
-		return r, err
+		return err
 	}
+	name := c.base.JoinPath(path).Redacted()
 	response, err := c.http.Do(request)
 	if err != nil {
-		return r, fmt.Errorf("no response from %s: %w", c.base.Redacted(), errors.Unwrap(err))
+		return fmt.Errorf("no response from %s: %w", name, errors.Unwrap(err))
 	}
 	defer response.Body.Close()
 	body := io.LimitReader(response.Body, maxResponseSize)
+	text := func() string {
+		out, _ := io.ReadAll(io.LimitReader(body, 200)) // the text is optional
+		return strings.TrimSpace(string(out))
+	}
 	switch response.StatusCode {
 	case http.StatusOK:
 	case http.StatusUnauthorized:
-		return r, fmt.Errorf("%s requires a password: use http://user:password@host:port", c.base.Redacted())
+		return fmt.Errorf("%s requires a password: use http://user:password@host:port", name)
 	case http.StatusNotFound:
-		text, _ := io.ReadAll(io.LimitReader(body, 200)) // the text is optional
-		return r, fmt.Errorf("%s: %s (exporters before 0.1.0 do not have this path)", c.base.Redacted(), strings.TrimSpace(string(text)))
+		return fmt.Errorf("%s: %s (exporters before 0.1.0 do not have this path)", name, text())
+	case http.StatusForbidden:
+		return errors.New(text())
 	default:
-		return r, fmt.Errorf("%s: status %s", c.base.Redacted(), response.Status)
+		return fmt.Errorf("%s: status %s", name, response.Status)
 	}
-	if err := json.NewDecoder(body).Decode(&r); err != nil {
-		return r, fmt.Errorf("%s: response is not a report of an exporter: %w", c.base.Redacted(), err)
+	if err := json.NewDecoder(body).Decode(to); err != nil {
+		return fmt.Errorf("%s: response is not a report of an exporter: %w", name, err)
 	}
-	if r.Version != Version {
-		return r, fmt.Errorf("%s: report version %d, want version %d: use a program of the same release", c.base.Redacted(), r.Version, Version)
+	if *version != Version {
+		return fmt.Errorf("%s: report version %d, want version %d: use a program of the same release", name, *version, Version)
 	}
-	return r, nil
+	return nil
 }

@@ -175,6 +175,11 @@ func (r *Recorder) Processes(ctx context.Context, query grouping.ProcessQuery) (
 	return r.processes.report(&q), nil
 }
 
+// ProcessesOf returns the processes of the groups with one name that use most CPU.
+func (r *Recorder) ProcessesOf(ctx context.Context, name string) (ProcessReport, error) {
+	return r.Processes(ctx, grouping.ProcessQuery{Group: name, Limit: defaultProcesses})
+}
+
 // report returns the state of q.
 func (p *processRequests) report(q *processRequest) ProcessReport {
 	out := ProcessReport{Version: Version, Processes: []Process{}}

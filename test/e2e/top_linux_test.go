@@ -91,7 +91,7 @@ func TestTop(t *testing.T) {
 	s := newScreen(t)
 	s.keys("stty -a > "+s.socket+".before", "Enter")
 	s.keys("echo before; "+binary+" top --interval 1s --source procfs --config.path "+topConfig(t), "Enter")
-	seen := s.wait("the table", "GROUP", "vCPU%", "topone", "toptwo", "topspin", "4 processes, 3 groups", "!prompt>")
+	seen := s.wait("the table", "GROUP", "CPU% ↓", "topone", "toptwo", "topspin", "4 processes, 3 groups", "!prompt>")
 	s.wait("rates", "topspin", "!–")
 	if lines := strings.Split(s.text(), "\n"); !strings.HasPrefix(lines[2], "topspin") {
 		t.Errorf("got another group than the busiest in the first line:\n%s", seen)
@@ -103,7 +103,7 @@ func TestTop(t *testing.T) {
 	s.keys("/", "t", "w", "o", "Enter")
 	s.wait("the filter", "filter: two", "toptwo", "(1 shown)", "!topone")
 	s.keys("Enter")
-	s.wait("details", "rule     1: {{.Comm}} (line 2)", "sleeping 1", "Press Esc to return")
+	s.wait("details", "rule     1: {{.Comm}} (line 2)", "PID USER", "root", "/toptwo", "sleeping 1", "Press Esc to return")
 	s.keys("Escape")
 	s.wait("the table again", "filter: two")
 	s.keys("Escape")
@@ -114,7 +114,7 @@ func TestTop(t *testing.T) {
 	s.do("resize-window", "-x", "45", "-y", "8")
 	s.wait("a small table", "GROUP", "RSS", "!FDS", "!THREADS", "topone")
 	s.do("resize-window", "-x", "160", "-y", "30")
-	s.wait("a wide table", "CTXT/S", "AGE")
+	s.wait("a wide table", "CTXSW/S", "AGE", "CPU, ≤ ")
 	s.keys("q")
 	s.waitForShell()
 	s.wait("what was there before", "before", "prompt>", "!GROUP")
@@ -178,7 +178,7 @@ func TestTopOnce(t *testing.T) {
 		{"top", "--once", "--interval=1s", "--url", r.URL},
 	} {
 		stdout, stderr, status := runToExit(t, args...)
-		if status != 0 || !strings.Contains(stdout, "topone") || !strings.Contains(stdout, "2 processes, 1 group ") {
+		if status != 0 || !strings.Contains(stdout, "topone") || !strings.Contains(stdout, "2 processes, 1 group  ") {
 			t.Errorf("%q: got %d, %s%s", args, status, stdout, stderr)
 		}
 		args[1] = "--json"
@@ -193,6 +193,28 @@ func TestTopOnce(t *testing.T) {
 	}
 }
 
+// TestTopBatch prints tables, and lines of JSON, for scripts.
+func TestTopBatch(t *testing.T) {
+	requireLinux(t)
+	startIdleProcess(t, "topone")
+	args := []string{"top", "--batch", "--repeat=2", "--interval=1s", "--source=procfs", "--config.path", topConfig(t)}
+	stdout, stderr, status := runToExit(t, args...)
+	if status != 0 || strings.Count(stdout, "GROUP") != 2 || strings.Count(stdout, "\ntopone") != 2 || strings.Contains(stdout, "\x1b") {
+		t.Errorf("got %d, %s%s, want two tables without control sequences", status, stdout, stderr)
+	}
+	stdout, stderr, status = runToExit(t, append(args, "--json")...)
+	lines := strings.Split(strings.TrimSpace(stdout), "\n")
+	if status != 0 || len(lines) != 2 {
+		t.Fatalf("got %d, %s%s, want two lines", status, stdout, stderr)
+	}
+	for _, line := range lines {
+		var report webui.Report
+		if err := json.Unmarshal([]byte(line), &report); err != nil || len(report.Groups) == 0 || report.Groups[0].CPU == nil {
+			t.Errorf("got %v for %s", err, line)
+		}
+	}
+}
+
 func TestTopErrors(t *testing.T) {
 	for _, tt := range []struct {
 		args []string
@@ -200,6 +222,7 @@ func TestTopErrors(t *testing.T) {
 	}{
 		{[]string{"--interval=1ms"}, "use a second or more"},
 		{[]string{"nginx"}, "only flags are allowed"},
+		{[]string{"--repeat=3"}, "--repeat needs --batch"},
 		{[]string{"--url=localhost:9256"}, "use a URL such as http://localhost:9256"},
 		{[]string{"--url=http://127.0.0.1:1"}, "no response from http://127.0.0.1:1/api/v1/groups"},
 	} {
