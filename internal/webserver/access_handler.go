@@ -32,7 +32,7 @@ func (h *accessHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Connection", "close")
 		_ = http.NewResponseController(w).SetReadDeadline(time.Now())
 	}
-	if c.limiter != nil && !c.limiter.Allow() {
+	if c.rateLimiter != nil && !c.rateLimiter.Allow() {
 		sendStatus(w, http.StatusTooManyRequests)
 		return
 	}

@@ -26,7 +26,7 @@ func TestAccessHandler(t *testing.T) {
 			name: "no restriction", config: webSettings{headers: map[string]string{"X-Frame-Options": "deny"}},
 			status: 200, header: "X-Frame-Options",
 		},
-		{name: "rate limit", config: webSettings{limiter: rate.NewLimiter(0, 0)}, status: 429},
+		{name: "rate limit", config: webSettings{rateLimiter: rate.NewLimiter(0, 0)}, status: 429},
 		{name: "no password", config: webSettings{users: users}, status: 401, header: "WWW-Authenticate"},
 		{name: "password", config: webSettings{users: users}, login: true, status: 200},
 		{name: "many guesses", config: webSettings{users: users}, pending: maxPending, login: true, status: 429, header: "Retry-After"},

@@ -26,11 +26,11 @@ const (
 // A webSettings holds the contents of the web configuration files. It is
 // immutable.
 type webSettings struct {
-	tls     *tls.Config // nil for plain HTTP
-	http2   bool
-	headers map[string]string
-	users   map[string][]byte // bcrypt hashes by user name; empty disables authentication
-	limiter *rate.Limiter     // nil for no limit
+	tls         *tls.Config // nil for plain HTTP
+	http2       bool
+	headers     map[string]string
+	users       map[string][]byte // bcrypt hashes by user name; empty disables authentication
+	rateLimiter *rate.Limiter     // nil for no limit
 }
 
 // A WebConfig holds the last valid web configuration. It reloads changed files.

@@ -106,7 +106,7 @@ func loadWebConfig(path string) (*webSettings, []fileStamp, error) {
 		c.users[name] = []byte(hash)
 	}
 	if limit := file.RateLimiterConfig; limit.Interval != 0 {
-		c.limiter = rate.NewLimiter(rate.Every(limit.Interval), limit.Burst)
+		c.rateLimiter = rate.NewLimiter(rate.Every(limit.Interval), limit.Burst)
 	}
 	if file.TLSConfig.IsEnabled() {
 		if c.tls, err = loadTLS(&file.TLSConfig, c.protocols()); err != nil {
