@@ -34,14 +34,6 @@ func kindName(kind prometheus.ValueType) string {
 	return "gauge"
 }
 
-// daemonKind returns the type of a metric of package daemon.
-func daemonKind(name string) string {
-	if strings.HasSuffix(name, "_total") {
-		return kindName(counter)
-	}
-	return "gauge"
-}
-
 func reference() string {
 	var b strings.Builder
 	b.WriteString(`# Metrics
@@ -91,7 +83,7 @@ All metrics have the label ` + "`groupname`" + ` and the [labels](configuration.
 		writeRow(&b, m.name, kindName(m.kind), labelsText(m.labels), m.help, m.note)
 	}
 	for _, row := range daemonMetrics {
-		writeRow(&b, row[0], daemonKind(row[0]), labelsText(strings.Fields(row[1])), row[2], row[3])
+		writeRow(&b, row[0], "gauge", labelsText(strings.Fields(row[1])), row[2], row[3])
 	}
 	b.WriteString("\nIf `namedprocess_exporter_scrape_success` and `namedprocess_exporter_scrape_partial` are 0, the processes could not\n" +
 		"be listed, or `hidepid` hides them. A longer timeout does not help. Unresponsive processes do not change these two\n" +
@@ -166,9 +158,6 @@ var daemonMetrics = [][4]string{
 		"Absent if none is missing and with `--once-to-stdout-delay`, see [permissions](permissions.md)."},
 	{"namedprocess_exporter_sandbox", "layer",
 		"Whether a layer of the sandbox is active (1) or not (0).", "Absent with `--once-to-stdout-delay`, see [permissions](permissions.md)."},
-	{"namedprocess_exporter_refused_system_calls_total", "",
-		"System calls of the exporter that its seccomp filter refused.",
-		"It makes none unless it is faulty or attacked, see [permissions](permissions.md#system-calls)."},
 	{"process_exporter_build_info", "branch goarch goos goversion revision tags version", "Always 1.", ""},
 }
 

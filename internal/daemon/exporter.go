@@ -36,7 +36,7 @@ type Exporter struct {
 	metrics   *metricsHandler
 	web       *webserver.WebConfig
 
-	sandboxMetrics *sandboxMetrics
+	sandboxMetrics sandboxMetrics
 	capabilities   capabilityCheck
 	notifySocket   net.Conn // of systemd, nil without one
 
@@ -76,10 +76,7 @@ func New(s *config.Settings, log *slog.Logger) (*Exporter, error) {
 		started:        time.Now().UTC(),
 		reloads:        newReloadMetrics(),
 	}
-	e.collector.Watch(func(v collector.WalkResult) {
-		e.checkSource(v.Health.Kind)
-		e.logRefusals()
-	})
+	e.collector.Watch(func(v collector.WalkResult) { e.checkSource(v.Health.Kind) })
 	permanent := slices.Concat(e.reloads.collectors(), []prometheus.Collector{web.Collector()}, e.sandboxMetrics.collectors())
 	e.metrics = newMetricsHandler(s, log, e.collector, permanent)
 	return e, nil

@@ -3,10 +3,8 @@ package daemon
 import (
 	"os"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
-	"sync"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -19,12 +17,10 @@ import (
 type sandboxMetrics struct {
 	missing *prometheus.GaugeVec
 	layers  *prometheus.GaugeVec
-	refused prometheus.CounterFunc
-	logged  sync.Once // for the first refused system call
 }
 
-func newSandboxMetrics() *sandboxMetrics {
-	return &sandboxMetrics{
+func newSandboxMetrics() sandboxMetrics {
+	return sandboxMetrics{
 		missing: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "namedprocess_exporter_capability_missing",
 			Help: "1 for each pair of a missing capability and the data that needs it.",
@@ -33,25 +29,11 @@ func newSandboxMetrics() *sandboxMetrics {
 			Name: "namedprocess_exporter_sandbox",
 			Help: "Whether a layer of the sandbox is active (1) or not (0).",
 		}, []string{"layer"}),
-		refused: prometheus.NewCounterFunc(prometheus.CounterOpts{
-			Name: "namedprocess_exporter_refused_system_calls_total",
-			Help: "System calls of the exporter that its seccomp filter refused.",
-		}, func() float64 { return float64(sandbox.Refused().Count) }),
 	}
 }
 
-func (m *sandboxMetrics) collectors() []prometheus.Collector {
-	return []prometheus.Collector{m.missing, m.layers, m.refused}
-}
-
-// logRefusals logs the first system call that the filter has refused. The daemon
-// makes no such call: it is a fault, or an attacker runs code in the daemon.
-func (e *Exporter) logRefusals() {
-	if r := sandbox.Refused(); r.Count > 0 {
-		e.sandboxMetrics.logged.Do(func() {
-			e.log.Error("the sandbox refused a system call that the exporter does not need", "number", r.Last, "arch", runtime.GOARCH)
-		})
-	}
+func (m sandboxMetrics) collectors() []prometheus.Collector {
+	return []prometheus.Collector{m.missing, m.layers}
 }
 
 // enterSandbox drops the privileges that serving does not need, and checks which

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/seed57308aee/process_exporter/grouping"
 	"github.com/seed57308aee/process_exporter/internal/config"
 	"github.com/seed57308aee/process_exporter/internal/webserver"
 	"github.com/seed57308aee/process_exporter/platform"
@@ -18,7 +19,10 @@ func TestSandboxOptions(t *testing.T) {
 		"auto":   {sandbox.SysPtrace},
 		"strict": {sandbox.Perfmon},
 	} {
-		e := &Exporter{settings: &config.Settings{Sandbox: level, ProcFS: "/proc"}, web: new(webserver.WebConfig)}
+		e := &Exporter{
+			settings: &config.Settings{Sandbox: level, ProcFS: "/proc"}, web: new(webserver.WebConfig),
+			rules: config.Rules{Matcher: grouping.Default()},
+		}
 		got := e.sandboxOptions(platform.KindBPF, data)
 		if level == "auto" && len(sandbox.Held(sandbox.SysPtrace)) == 0 {
 			want = []sandbox.Capability{sandbox.Perfmon, sandbox.SysPtrace} // the test has neither

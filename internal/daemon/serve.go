@@ -66,7 +66,6 @@ func (e *Exporter) Serve(ctx context.Context) error {
 	background.Go(func() { e.firstWalk(ctx, routes) })
 	background.Go(func() { e.collector.WalkOnExits(ctx) })
 	background.Go(func() { e.runWatchdog(ctx) })
-	defer e.logRefusals()
 	defer background.Wait()
 	defer cancel()
 	// The service is ready when it accepts connections. If it waited for the

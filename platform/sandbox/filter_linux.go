@@ -35,9 +35,10 @@ func (f *filter) load(offset uint32) { f.add(unix.BPF_LD|unix.BPF_W|unix.BPF_ABS
 func (f *filter) ret(action uint32) { f.add(unix.BPF_RET|unix.BPF_K, 0, 0, action) }
 
 // newFilter returns the filter that permits the calls of rules and refuses all
-// others with an action.
-func newFilter(rules []rule, refuse uint32) filter {
+// others.
+func newFilter(rules []rule) filter {
 	var f filter
+	const refuse = unix.SECCOMP_RET_ERRNO | uint32(unix.EPERM)
 	f.load(offsetArch)
 	f.add(unix.BPF_JMP|unix.BPF_JEQ|unix.BPF_K, 1, 0, auditArch)
 	f.ret(refuse)

@@ -58,13 +58,3 @@ func Enter(o Options) Report { return activateLayers(o) }
 // Held returns the capabilities of all that are in the effective set of the
 // program. On systems without capabilities it returns all.
 func Held(all ...Capability) []Capability { return effective(all) }
-
-// Refusals are the system calls that the sandbox has refused with EPERM.
-type Refusals struct {
-	Count uint64
-	Last  int // number of the last refused call, see syscalls(2)
-}
-
-// Refused returns the refusals since the start. It does not count the calls that
-// fail with ENOSYS. The count is 0 without the layer seccomp.
-func Refused() Refusals { return countedRefusals() }

@@ -54,9 +54,8 @@ type childReport struct {
 	Layers      []string
 	Unavailable []string
 	Operations  map[string]outcome
-	Status      string // /proc/self/status
-	OwnsProc    bool   // /proc/self belongs to the user of the process: not so if it is undumpable, except for root
-	Refused     Refusals
+	Status      string             // /proc/self/status
+	OwnsProc    bool               // /proc/self belongs to the user of the process: not so if it is undumpable, except for root
 	Calls       map[uintptr]string // result of each system call, see callEverything
 }
 
@@ -88,7 +87,7 @@ func runAsChild(mode string) {
 	}
 	r.Operations = try(operations)
 	status, _ := os.ReadFile("/proc/self/status")
-	r.Status, r.OwnsProc, r.Refused = string(status), ownsProc(), Refused()
+	r.Status, r.OwnsProc = string(status), ownsProc()
 	printAndExit(r)
 }
 
@@ -173,8 +172,8 @@ func otherOperations(dir string) map[string]func() error {
 	}
 }
 
-// changeUser tries to change the user of one thread. The function of the C library would
-// do so on all threads, also on new threads, which block SIGSYS.
+// changeUser tries to change the user of one thread. The C library would end the program
+// if the results of threads differ.
 func changeUser() error {
 	if _, _, errno := unix.Syscall(unix.SYS_SETRESUID, 1, 1, 1); errno != 0 {
 		return errno
@@ -273,9 +272,6 @@ func checkChild(t *testing.T, mode string, attr *syscall.SysProcAttr) {
 	if r.OwnsProc && attr != nil {
 		t.Error("got a dumpable process, want that processes of the same user cannot ptrace it")
 	}
-	if denied := uint64(len(deniedSyscalls)); r.Refused.Count < denied {
-		t.Errorf("got %d counted refusals, want at least %d", r.Refused.Count, denied)
-	}
 	const none = "0000000000000000"
 	want := map[string]string{"NoNewPrivs": "1", "Seccomp": "2", "CapEff": none, "CapPrm": none, "CapAmb": none}
 	if mode == modeKeep && attr == nil && os.Getuid() == 0 {
@@ -291,7 +287,7 @@ func checkChild(t *testing.T, mode string, attr *syscall.SysProcAttr) {
 
 // TestFilterJumps requires that each jump target is within the filter.
 func TestFilterJumps(t *testing.T) {
-	f := newFilter(permitted(), unix.SECCOMP_RET_TRAP)
+	f := newFilter(permitted())
 	for i, step := range f {
 		if target := i + 1 + int(max(step.Jt, step.Jf)); step.Code&0x07 == unix.BPF_JMP && target >= len(f) {
 			t.Errorf("instruction %d: got jump target %d, want below %d", i, target, len(f))

@@ -13,5 +13,3 @@ func activateLayers(Options) Report {
 }
 
 func effective(all []Capability) []Capability { return all }
-
-func countedRefusals() Refusals { return Refusals{} }

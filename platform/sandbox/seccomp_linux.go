@@ -3,6 +3,7 @@
 package sandbox
 
 import (
+	"errors"
 	"fmt"
 	"runtime"
 	"unsafe"
@@ -11,15 +12,20 @@ import (
 )
 
 // installFilter permits, on all threads, only the system calls that the program
-// needs. All others fail with EPERM, and are counted.
+// needs. All others fail with EPERM, and the kernel logs them.
 func installFilter() error {
-	if err := countRefusals(); err != nil {
-		return fmt.Errorf("cannot handle SIGSYS: %w", err)
+	program := newFilter(permitted())
+	const logged = unix.SECCOMP_FILTER_FLAG_TSYNC | unix.SECCOMP_FILTER_FLAG_LOG
+	err := setFilter(program, logged)
+	if errors.Is(err, unix.EINVAL) { // before Linux 4.14
+		err = setFilter(program, unix.SECCOMP_FILTER_FLAG_TSYNC)
 	}
-	program := newFilter(permitted(), unix.SECCOMP_RET_TRAP)
+	return err
+}
+
+func setFilter(program filter, flags uintptr) error {
 	prog := unix.SockFprog{Len: uint16(len(program)), Filter: &program[0]}
-	thread, _, errno := unix.Syscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER,
-		unix.SECCOMP_FILTER_FLAG_TSYNC, uintptr(unsafe.Pointer(&prog)))
+	thread, _, errno := unix.Syscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, flags, uintptr(unsafe.Pointer(&prog)))
 	runtime.KeepAlive(program)
 	if errno != 0 {
 		return fmt.Errorf("cannot install the filter: %w", errno)

@@ -1,0 +1,27 @@
+package e2e
+
+import (
+	"regexp"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// refusedCalls returns the messages of the kernel about system calls of a process that a seccomp filter
+// refused. It returns nothing without the privilege to read them, and the kernel limits their rate.
+func refusedCalls(pid int) (messages []string) {
+	log := make([]byte, 1<<20)
+	n, err := unix.Klogctl(unix.SYSLOG_ACTION_READ_ALL, log)
+	if err != nil {
+		return nil
+	}
+	call := regexp.MustCompile(`type=1326 .* pid=` + strconv.Itoa(pid) + ` .* exe=".*process_exporter.* syscall=(\d+) `)
+	for line := range strings.Lines(string(log[:max(n, 0)])) {
+		// With cgo, the C library tries clone3(2) before clone(2).
+		if m := call.FindStringSubmatch(line); m != nil && m[1] != strconv.Itoa(unix.SYS_CLONE3) {
+			messages = append(messages, line)
+		}
+	}
+	return messages
+}
