@@ -121,8 +121,13 @@ func above(argument int, text string, limit uint32) check {
 	return check{argument: argument, values: []uint32{limit}, above: true, text: text}
 }
 
-// null permits a null pointer. It checks both halves: the lower half of the start
-// address of the Go heap is 0.
+// below64K permits numbers below 64 KiB.
+func below64K(argument int, text string) check {
+	return check{argument: argument, mask: 0xffff0000, values: []uint32{0}, wide: true, text: text}
+}
+
+// null permits 0. It checks both halves: the lower half of the start address of the Go
+// heap is 0.
 func null(argument int, text string) check {
 	return check{argument: argument, values: []uint32{0}, wide: true, text: text}
 }

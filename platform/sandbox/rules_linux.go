@@ -41,9 +41,9 @@ const (
 	threadOptions = unix.CLONE_SETTLS | unix.CLONE_PARENT_SETTID | unix.CLONE_CHILD_SETTID | unix.CLONE_CHILD_CLEARTID | unix.CLONE_DETACHED
 )
 
-// replacedCalls return ENOSYS, because callers fall back to an older call whose
-// arguments the filter can check: those of these calls are in memory.
-var replacedCalls = []uintptr{unix.SYS_CLONE3, unix.SYS_OPENAT2}
+// replacedCalls return ENOSYS, because callers fall back to a call whose arguments the
+// filter can check: arguments of these calls are in memory.
+var replacedCalls = []uintptr{unix.SYS_CLONE3, unix.SYS_OPENAT2, unix.SYS_SENDFILE}
 
 // permitted returns the rules of the filter. The calls with the most uses come
 // first. The kernel caches the result for calls without checks since Linux 5.11.
@@ -60,18 +60,20 @@ func fileRules() []rule {
 		{sysFstatat, "newfstatat", useFiles, nil},
 		{unix.SYS_FSTAT, "fstat", useFiles, nil},
 		{unix.SYS_FSTATFS, "fstatfs", useFiles, nil},
-		{unix.SYS_PREAD64, "pread64", useFiles, nil},
+		// Memory of other processes starts at vm.mmap_min_addr, which is 64 KiB. So /proc/PID/mem
+		// cannot be read, even with CAP_SYS_PTRACE.
+		{unix.SYS_PREAD64, "pread64", useFiles, []check{below64K(3, "only offsets below 64 KiB")}},
 		{unix.SYS_READLINKAT, "readlinkat", useFiles, nil},
 		{unix.SYS_GETDENTS64, "getdents64", useFiles, nil},
 		{unix.SYS_FACCESSAT, "faccessat", useFiles, nil},
 		{unix.SYS_FACCESSAT2, "faccessat2", useFiles, nil},
 		{unix.SYS_GETCWD, "getcwd", useFiles, nil},
 		// Descriptors 0 to 2 can be a log file. Its text must not be overwritten.
-		{unix.SYS_LSEEK, "lseek", useFiles, []check{above(0, "not of descriptors 0 to 2", 2)}},
+		{unix.SYS_LSEEK, "lseek", useFiles, []check{above(0, "not of descriptors 0 to 2", 2), null(1, "only offset 0")}},
 		{unix.SYS_FCNTL, "fcntl", useFiles, []check{oneOf(1, "F_GETFL, F_GETFD, F_SETFD", unix.F_GETFL, unix.F_GETFD, unix.F_SETFD)}},
 		{unix.SYS_FCNTL, "fcntl", useFiles, []check{
 			above(0, "not of descriptors 0 to 2", 2), oneOf(1, "F_SETFL", unix.F_SETFL),
-			only(2, "only O_NONBLOCK", unix.O_NONBLOCK|unix.O_LARGEFILE|largeFile),
+			without(2, "without O_ASYNC", unix.O_ASYNC),
 		}},
 		{unix.SYS_FCNTL, "fcntl", useFiles, []check{
 			above(0, "not of descriptors 0 to 2", 2), oneOf(1, "F_DUPFD_CLOEXEC", unix.F_DUPFD_CLOEXEC),
@@ -92,7 +94,6 @@ func networkRules() []rule {
 	return []rule{
 		{unix.SYS_WRITE, "write", useHTTP, nil},
 		{unix.SYS_WRITEV, "writev", useHTTP, nil},
-		{unix.SYS_SENDFILE, "sendfile", useHTTP, nil},
 		{unix.SYS_ACCEPT4, "accept4", useHTTP, nil},
 		{unix.SYS_GETSOCKNAME, "getsockname", useHTTP, nil},
 		{unix.SYS_GETPEERNAME, "getpeername", useHTTP, nil},

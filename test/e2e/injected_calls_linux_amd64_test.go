@@ -167,6 +167,8 @@ func attacksOn(victim, fd int, file string) []attack {
 		{"prlimit64", unix.SYS_PRLIMIT64, []any{victim, unix.RLIMIT_CPU, make([]byte, 16)}},
 		{"ioprio_set", unix.SYS_IOPRIO_SET, []any{1, victim, 0}},
 		{"move_pages", unix.SYS_MOVE_PAGES, []any{victim}},
+		{"read memory", unix.SYS_PREAD64, []any{fd, make([]byte, 8), 8, 1 << 40}},
+		{"seek to memory", unix.SYS_LSEEK, []any{fd, 1 << 40, 0}},
 		{"open for writing", unix.SYS_OPENAT, []any{unix.AT_FDCWD, file, unix.O_WRONLY}},
 		{"open read-write", unix.SYS_OPENAT, []any{unix.AT_FDCWD, file, unix.O_RDWR}},
 		{"open and truncate", unix.SYS_OPENAT, []any{unix.AT_FDCWD, file, unix.O_TRUNC}},

@@ -151,7 +151,7 @@ func TestPermissions(t *testing.T) {
 		}
 		r.Stop()
 	}
-	comparePermissions(t, table.String())
+	comparePermissions(t, "what is seen", table.String())
 }
 
 var capEffLine = regexp.MustCompile(`(?m)^CapEff:\t([0-9a-f]{16})$`)
@@ -324,10 +324,11 @@ func startTarget(t *testing.T) (config string) {
 	return config
 }
 
-// comparePermissions compares the table in docs/permissions.md with the measured one.
-func comparePermissions(t *testing.T, table string) {
+// comparePermissions compares a table in docs/permissions.md with the measured one.
+func comparePermissions(t *testing.T, name, table string) {
 	t.Helper()
-	const page, begin, end = "docs/permissions.md", "<!-- begin: what is seen -->\n", "<!-- end: what is seen -->"
+	const page = "docs/permissions.md"
+	begin, end := "<!-- begin: "+name+" -->\n", "<!-- end: "+name+" -->"
 	text, err := os.ReadFile(page)
 	if err != nil {
 		t.Fatal(err)
@@ -341,8 +342,8 @@ func comparePermissions(t *testing.T, table string) {
 		return
 	}
 	if !*updatePermissions {
-		t.Errorf("%s: got\n%s\nwant the measured table\n%s\nto update: go test ./test/e2e -run TestPermissions -update-permissions", page,
-			documented, table)
+		t.Errorf("%s: got\n%s\nwant the measured table\n%s\nto update: go test ./test/e2e "+
+			"-run 'TestPermissions|TestReadableSecrets' -update-permissions", page, documented, table)
 		return
 	}
 	if err := os.WriteFile(page, []byte(before+begin+table+end+after), 0o644); err != nil {

@@ -18,8 +18,9 @@ func refusedCalls(pid int) (messages []string) {
 	}
 	call := regexp.MustCompile(`type=1326 .* pid=` + strconv.Itoa(pid) + ` .* exe=".*process_exporter.* syscall=(\d+) `)
 	for line := range strings.Lines(string(log[:max(n, 0)])) {
-		// With cgo, the C library tries clone3(2) before clone(2).
-		if m := call.FindStringSubmatch(line); m != nil && m[1] != strconv.Itoa(unix.SYS_CLONE3) {
+		// These calls return ENOSYS. With cgo, the C library tries clone3(2) before clone(2).
+		m := call.FindStringSubmatch(line)
+		if m != nil && m[1] != strconv.Itoa(unix.SYS_CLONE3) && m[1] != strconv.Itoa(unix.SYS_SENDFILE) {
 			messages = append(messages, line)
 		}
 	}
