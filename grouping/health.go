@@ -10,9 +10,9 @@ type Health struct {
 	HidePID             bool   // /proc is mounted with hidepid: processes of other users are invisible
 	Incomplete          bool   // the last update ended at its deadline
 	Hidden              int    // processes of the last update whose stat could not be read
-	Partial             int    // processes of the last update of which a wanted field could not be read
+	Partial             int    // processes, without zombies, of the last update of which a wanted field could not be read
 	HiddenTotal         uint64 // sum of Hidden over all updates
-	PartialTotal        uint64 // sum of Partial over all updates
+	PartialTotal        uint64 // sum of Partial and zombies over all updates
 	TemplateFailures    uint64 // matches whose template failed
 	GroupLimitHits      uint64 // processes that joined [OtherName] because of a limit
 	ThreadNameLimitHits uint64 // threads that were counted in [OtherName] because of a limit
@@ -21,10 +21,11 @@ type Health struct {
 	Kind                platform.Kind // what the last walk read
 }
 
-// setReads sets the results of the reads of an update. hidden and partial are the
-// numbers of processes for Hidden and Partial.
-func (h *Health) setReads(snap *platform.Snapshot, hidden, partial int) {
-	h.Hidden, h.Partial = hidden, partial
+// setReads sets the results of the reads of an update. hidden is the number of processes
+// for Hidden. partial is the number of processes for PartialTotal, of which zombies have neither
+// memory nor files.
+func (h *Health) setReads(snap *platform.Snapshot, hidden, partial, zombies int) {
+	h.Hidden, h.Partial = hidden, partial-zombies
 	h.HiddenTotal += uint64(hidden)
 	h.PartialTotal += uint64(partial)
 	h.Unreported, h.Unresponsive, h.HidePID = snap.Unreported, snap.Unresponsive, snap.HidePID

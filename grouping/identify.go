@@ -151,6 +151,8 @@ func (t *Tracker) matchIdentity(r *record, s *platform.Sample, id *platform.Iden
 		t.health.TemplateFailures++
 	}
 	switch {
+	case m.OK && isZombie(s) && len(id.Args) == 0 && m.Rule.isLiveOnly():
+		r.state = statePending // another name than that of the live process
 	case m.OK:
 		t.assign(r, t.group(&m), m.Rule, stateMatched)
 	case m.Rule != nil:

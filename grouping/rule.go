@@ -133,6 +133,16 @@ func (r *Rule) permanent(labels int) (m Match, ok bool) {
 	return m, true
 }
 
+// isLiveOnly reports whether the group of the rule has another name for a zombie than for the
+// live process.
+func (r *Rule) isLiveOnly() bool {
+	liveOnly := r.nameTemplate != nil && r.nameTemplate.liveOnly
+	for _, l := range r.labels {
+		liveOnly = liveOnly || l.value.liveOnly
+	}
+	return liveOnly
+}
+
 func (r *Rule) needs() platform.IdentityFields {
 	fields := r.nameTemplate.needs
 	for _, sel := range r.selectors {

@@ -17,7 +17,7 @@ func (t *Tracker) summarize() []Group {
 		g.unreadable = [16]int{}
 		g.oldestStart, g.oldestSmaps = math.MaxUint64, math.MaxUint64
 	}
-	hidden, partial := t.snap.Hidden, 0
+	hidden, partial, zombies := t.snap.Hidden, 0, 0
 	t.matches.reset()
 	for i := range t.records {
 		r, s := &t.records[i], &t.snap.Samples[i]
@@ -30,11 +30,13 @@ func (t *Tracker) summarize() []Group {
 			continue
 		}
 		if s.Unreadable != 0 && hasStat {
-			partial++
+			if partial++; isZombie(s) {
+				zombies++
+			}
 		}
 		r.group.addSample(r, s)
 	}
-	t.health.setReads(&t.snap, hidden, partial)
+	t.health.setReads(&t.snap, hidden, partial, zombies)
 	t.updateEmpty()
 	return t.copyGroups()
 }
@@ -93,10 +95,7 @@ func (g *groupState) addSample(r *record, s *platform.Sample) {
 		known &^= platform.FieldFDLimit // a limit is of no use without the number of descriptors
 	}
 	v.Known |= known
-	// FieldTasks and FieldTaskUsage are read from the same directory: count it once.
-	for lost := uint16((s.Unreadable | s.Skipped) &^ s.Have &^ platform.FieldTaskUsage); lost != 0; lost &= lost - 1 {
-		g.unreadable[bits.TrailingZeros16(lost)]++
-	}
+	g.addUnreadable(s)
 	g.oldestStart = min(g.oldestStart, s.Start)
 	if s.Have&(platform.FieldStat|platform.FieldMemory) == 0 {
 		return
@@ -120,6 +119,18 @@ func (g *groupState) addSample(r *record, s *platform.Sample) {
 	for i := range s.Tasks {
 		v.States[stateIndex(s.Tasks[i].State)]++
 		v.addWChan(s.Tasks[i].WChan)
+	}
+}
+
+// addUnreadable counts the fields of a process that could not be read. A zombie has neither
+// memory nor files, so nothing is missing.
+func (g *groupState) addUnreadable(s *platform.Sample) {
+	if isZombie(s) {
+		return
+	}
+	// FieldTasks and FieldTaskUsage are read from the same directory: count it once.
+	for lost := uint16((s.Unreadable | s.Skipped) &^ s.Have &^ platform.FieldTaskUsage); lost != 0; lost &= lost - 1 {
+		g.unreadable[bits.TrailingZeros16(lost)]++
 	}
 }
 

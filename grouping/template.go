@@ -38,6 +38,7 @@ type nameTemplate struct {
 	static   bool   // the template has no actions
 	parts    []namePart
 	simple   bool // the template consists of parts
+	liveOnly bool // the template reads a field that is empty for a zombie
 }
 
 // templateData is the dot of a template. Values that are expensive to compute are
@@ -147,6 +148,7 @@ func parseTemplate(text string) (*nameTemplate, error) {
 		visitNodes(part.Root, func(n parse.Node) {
 			t.needs |= fieldsOfNode(n)
 			t.captures = max(t.captures, capturesOfNode(n))
+			t.liveOnly = t.liveOnly || isLiveOnly(n)
 			if r, ok := n.(*parse.RangeNode); ok {
 				countSteps(r.List)
 			}
@@ -267,6 +269,13 @@ func fieldsOfNode(n parse.Node) platform.IdentityFields {
 		return fieldsOfNames(n.Ident[1:])
 	}
 	return 0
+}
+
+// isLiveOnly reports whether a node of a template reads a field that is empty for a zombie.
+// .ExeBase and .ExeFull are the process name then.
+func isLiveOnly(n parse.Node) bool {
+	f, ok := n.(*parse.FieldNode)
+	return ok && slices.Contains([]string{"App", "Exe", "Matches"}, f.Ident[0])
 }
 
 // capturesOfNode returns which captures a node of a template reads. A dot or a dollar

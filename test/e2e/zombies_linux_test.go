@@ -1,0 +1,66 @@
+package e2e
+
+import (
+	"encoding/json"
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// startZombie starts a process that exits at once, and is not reaped until the end of the test.
+func startZombie(t *testing.T, name string) {
+	t.Helper()
+	command := exec.Command(executableNamed(t, name))
+	if err := command.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = command.Wait() })
+	eventually(t, "a zombie", func() bool {
+		return strings.Contains(procText(t, command.Process.Pid, "stat"), ") Z ")
+	})
+}
+
+// executableNamed returns the path of true(1) with another name.
+func executableNamed(t *testing.T, name string) string {
+	t.Helper()
+	text, err := os.ReadFile("/bin/true")
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := t.TempDir() + "/" + name
+	syscall.ForkLock.RLock() // a child of another test must not inherit the open file
+	err = os.WriteFile(path, text, 0o700)
+	syscall.ForkLock.RUnlock()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// TestZombiesAtStart checks zombies that the exporter finds at its start: it cannot know their
+// command line. They create no group with an empty part in its name, and do not count as unreadable.
+func TestZombiesAtStart(t *testing.T) {
+	requireLinux(t)
+	startZombie(t, "zombie-task")
+	startZombie(t, "zombie-worker")
+	rules := writeFile(t, "rules.yaml", "process_names:\n"+
+		"  - name: \"task:{{.App}}\"\n    comm: [zombie-task]\n"+
+		"  - name: \"worker:{{.ExeBase}}\"\n    comm: [zombie-worker]\n")
+	eachSource(t, func(t *testing.T, source string) {
+		r := startExporter(t, source, "--config.path", rules)
+		r.waitForScrape([]string{
+			`num_procs{groupname="worker:zombie-worker"} 1`, `states{groupname="worker:zombie-worker",state="Zombie"} 1`,
+		}, []string{`groupname="task:`, "namedprocess_namegroup_unreadable_procs{"})
+		_, page := r.Get("/api/v1/groups")
+		var report struct {
+			Exporter struct {
+				Unreadable *int `json:"unreadable_procs"`
+			}
+		}
+		if err := json.Unmarshal([]byte(page), &report); err != nil || report.Exporter.Unreadable == nil || *report.Exporter.Unreadable != 0 {
+			t.Errorf("got error %v, %s, want no unreadable process", err, page)
+		}
+	})
+}
