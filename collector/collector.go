@@ -19,7 +19,6 @@ import (
 	dto "github.com/prometheus/client_model/go"
 
 	"github.com/seed57308aee/process_exporter/grouping"
-	"github.com/seed57308aee/process_exporter/platform"
 )
 
 // DefaultTimeout is the timeout of a scrape without a deadline.
@@ -29,25 +28,6 @@ const DefaultTimeout = 10 * time.Second
 type Options struct {
 	Tracker *grouping.Tracker // used by the Collector only, from [New] on
 	Logger  *slog.Logger
-}
-
-// OptionalFamilies selects the families that cost extra.
-type OptionalFamilies struct {
-	Threads bool // by thread name
-	Smaps   bool // proportional and unique memory
-}
-
-// Fields returns the parts of a Sample that the metrics need.
-func (o OptionalFamilies) Fields() platform.Fields {
-	f := platform.FieldStat | platform.FieldStatus | platform.FieldIO | platform.FieldFDs |
-		platform.FieldFDLimit | platform.FieldWChan | platform.FieldTasks
-	if o.Threads {
-		f |= platform.FieldTaskUsage
-	}
-	if o.Smaps {
-		f |= platform.FieldSmaps
-	}
-	return f
 }
 
 // A Collector reads all processes once per scrape. It is safe for concurrent use:
@@ -70,7 +50,7 @@ type Collector struct {
 // New returns a Collector of the groups of o.Tracker.
 func New(o Options) *Collector {
 	return &Collector{
-		tracker: o.Tracker, log: o.Logger, builder: newFamilyBuilder(), started: time.Now(),
+		tracker: o.Tracker, log: o.Logger, builder: newFamilyBuilder(o.Tracker.Collectors()), started: time.Now(),
 		interest: func() ProcessInterest { return ProcessInterest{} },
 	}
 }

@@ -137,7 +137,7 @@ var compatibilityScenarios = []scenario{
 	},
 	{
 		name:  "context switches of an exited thread stay",
-		setup: setup{config: groupG, opts: withChildren, noThreads: true},
+		setup: setup{config: groupG, opts: withChildren, disabled: grouping.CollectorThreads},
 		first: []procfstree.Process{withThreeSwitches(10, 20, 1000)},
 		steps: []step{
 			{set(withThreeSwitches(12, 25, 1100)), map[string]float64{voluntaryG: 107}},
@@ -281,7 +281,7 @@ var compatibilityScenarios = []scenario{
 	},
 	{
 		name:  "smaps disabled",
-		setup: setup{config: groupG, opts: withChildren, noSmaps: true},
+		setup: setup{config: groupG, opts: withChildren, disabled: grouping.CollectorSmaps},
 		first: []procfstree.Process{gWithCPU(1)},
 		steps: []step{
 			{
@@ -312,7 +312,7 @@ var compatibilityScenarios = []scenario{
 	},
 	{
 		name:  "thread metrics disabled",
-		setup: setup{config: groupG, opts: withChildren, noThreads: true},
+		setup: setup{config: groupG, opts: withChildren, disabled: grouping.CollectorThreads},
 		first: []procfstree.Process{withThreeSwitches(1, 2, 3)},
 		steps: []step{
 			{

@@ -91,7 +91,7 @@ func TestIdentificationStopsAtDeadline(t *testing.T) {
 			cancel()
 		}
 	}}
-	tr := grouping.NewTracker(src, rules(t, groupG), grouping.Options{Children: true})
+	tr := grouping.NewTracker(src, rules(t, groupG), grouping.Options{Children: true, Collectors: grouping.AllCollectors})
 	if _, err := tr.Update(ctx); err != nil {
 		t.Fatal(err)
 	}
@@ -120,7 +120,7 @@ func (s *slowSource) Walk(ctx context.Context, snap *platform.Snapshot) error {
 func TestWalkLeavesTimeForIdentification(t *testing.T) {
 	const size = 100
 	src := &slowSource{fakeSource{size: size}}
-	tr := grouping.NewTracker(src, rules(t, groupG), grouping.Options{Children: true})
+	tr := grouping.NewTracker(src, rules(t, groupG), grouping.Options{Children: true, Collectors: grouping.AllCollectors})
 	for range 20 { // on a busy machine one update may not identify all
 		ctx, cancel := context.WithTimeout(context.Background(), 100*time.Millisecond)
 		groups, err := tr.Update(ctx)
@@ -159,7 +159,7 @@ func TestDeadlineBeforeComplete(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	tr := grouping.NewTracker(src, cancelingMatcher{rules(t, groupG), cancel},
-		grouping.Options{Children: true, Fields: OptionalFamilies{Threads: true, Smaps: true}.Fields()})
+		grouping.Options{Children: true, Collectors: grouping.AllCollectors})
 	groups, err := tr.Update(ctx)
 	if err != nil || len(groups) != 1 {
 		t.Fatalf("got groups %+v, error %v, want one", groups, err)
@@ -193,7 +193,7 @@ func TestScrapeAfterShortenedWalk(t *testing.T) {
 		}
 	}}
 	c := New(Options{
-		Tracker: grouping.NewTracker(src, rules(t, groupG), grouping.Options{}),
+		Tracker: grouping.NewTracker(src, rules(t, groupG), grouping.Options{Collectors: grouping.AllCollectors}),
 		Logger:  slog.New(slog.NewTextHandler(io.Discard, nil)),
 	})
 	if _, mine := c.begin(context.Background()); !mine {
@@ -248,7 +248,8 @@ func TestPartialScrapes(t *testing.T) {
 		{name: "walk fails", err: io.ErrUnexpectedEOF},
 	}
 	src := &fakeSource{size: 2}
-	c := New(Options{Tracker: grouping.NewTracker(src, rules(t, groupG), grouping.Options{}), Logger: slog.New(slog.DiscardHandler)})
+	tracker := grouping.NewTracker(src, rules(t, groupG), grouping.Options{Collectors: grouping.AllCollectors})
+	c := New(Options{Tracker: tracker, Logger: slog.New(slog.DiscardHandler)})
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			src.onWalk, src.err = tt.onWalk, tt.err
@@ -271,7 +272,7 @@ func TestUnreportedProcesses(t *testing.T) {
 	src := &fakeSource{size: 2}
 	var log strings.Builder
 	c := New(Options{
-		Tracker: grouping.NewTracker(src, rules(t, groupG), grouping.Options{}),
+		Tracker: grouping.NewTracker(src, rules(t, groupG), grouping.Options{Collectors: grouping.AllCollectors}),
 		Logger:  slog.New(slog.NewTextHandler(&log, nil)),
 	})
 	for _, n := range []int{0, 1, 1, 2} {

@@ -45,7 +45,7 @@ func TestExecByAnotherThread(t *testing.T) {
 	}
 	defer func() { _ = src.Close() }()
 	tr := grouping.NewTracker(src, rules(t, "- {name: g, cmdline: ["+marker+"]}"),
-		grouping.Options{Fields: OptionalFamilies{Threads: true}.Fields()})
+		grouping.Options{Collectors: grouping.AllCollectors &^ grouping.CollectorSmaps})
 	switches(t, tr) // the usage of later processes counts from their start
 	child := startStage(t, marker)
 	child.waitFor(t, "before")

@@ -12,13 +12,19 @@ import (
 // names namedprocess_scrape_* are those of the predecessor; they lack the
 // suffix _total.
 type exporterMetric struct {
-	name    string
-	kind    prometheus.ValueType
-	help    string
-	note    string
-	always  bool // exported even if the walk failed
-	labels  []string
-	collect func(*walk, emit)
+	name      string
+	collector grouping.Collectors // one
+	kind      prometheus.ValueType
+	help      string
+	note      string
+	always    bool // exported even if the walk failed
+	labels    []string
+	collect   func(*walk, emit)
+}
+
+// isExported reports whether the scrape w has the metric.
+func (e *exporterMetric) isExported(w *walk) bool {
+	return (e.always || w.err == nil) && !w.excluded.Has(e.collector)
 }
 
 // exporterNamespace is the prefix of the metrics of the exporter that the
@@ -33,7 +39,15 @@ func single(value func(*walk) float64) func(*walk, emit) {
 // exporterMetrics returns the table of all metrics about scrapes, walks and
 // rules.
 func exporterMetrics() []exporterMetric {
-	return append(append(scrapeMetrics(), coverageMetrics()...), ruleMetrics()...)
+	all := append(scrapeMetrics(), coverageMetrics()...)
+	for i := range all {
+		all[i].collector = grouping.CollectorScrape
+	}
+	rules := ruleMetrics()
+	for i := range rules {
+		rules[i].collector = grouping.CollectorRules
+	}
+	return append(all, rules...)
 }
 
 func scrapeMetrics() []exporterMetric {
@@ -90,6 +104,11 @@ func coverageMetrics() []exporterMetric {
 			help:    "Number of process exit events dropped because the ring buffer was full.",
 			note:    "`namedprocess_namegroup_exits_total` does not include them; always 0 with the source `procfs`.",
 			collect: single(func(w *walk) float64 { return float64(w.health.LostExitEvents) })},
+	}
+}
+
+func ruleMetrics() []exporterMetric {
+	return []exporterMetric{
 		{name: "namedprocess_unmatched_procs", kind: gauge,
 			help:    "Number of processes in no group.",
 			note:    "Includes ignored processes and kernel threads that no rule matches.",
@@ -98,11 +117,6 @@ func coverageMetrics() []exporterMetric {
 			help:    "CPU time in seconds of processes without a group.",
 			note:    "Add `namedprocess_namegroup_cpu_seconds_total` of all groups to get the total.",
 			collect: single(func(w *walk) float64 { return seconds(w.coverage.UnmatchedNanos) })},
-	}
-}
-
-func ruleMetrics() []exporterMetric {
-	return []exporterMetric{
 		{name: "namedprocess_rule_matched_procs", kind: gauge, labels: []string{"rule", "name"},
 			help:    "Number of processes that match this rule directly.",
 			note:    "Does not count processes that joined the group of an ancestor.",

@@ -1,8 +1,10 @@
 package collector
 
 import (
-	"github.com/prometheus/client_golang/prometheus"
+	"cmp"
 	"slices"
+
+	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/seed57308aee/process_exporter/grouping"
 	"github.com/seed57308aee/process_exporter/platform"
@@ -11,23 +13,24 @@ import (
 // A family describes one metric family of groups. Describe, Collect, the text
 // format and docs/metrics.md all use the same table of families.
 type family struct {
-	name   string
-	kind   prometheus.ValueType
-	labels []string // in addition to groupname and the labels of rules
-	help   string   // one phrase with the unit and the kernel interface
-	note   string   // requirements and exceptions, for docs/metrics.md only
+	name      string
+	collector grouping.Collectors // one
+	kind      prometheus.ValueType
+	labels    []string // in addition to groupname and the labels of rules
+	help      string   // one phrase with the unit and the kernel interface
+	note      string   // requirements and exceptions, for docs/metrics.md only
 
 	series     []series                    // series with fixed label values
 	collect    func(*grouping.Group, emit) // series with label values of the group's processes
-	threadName bool                        // one series per thread name, only with --threads
+	threadName bool                        // one series per thread name
 }
 
 // A series is one value of a family.
 type series struct {
-	label   string // value of the label in addition to groupname, "" for none
-	needs   platform.Fields
-	counter bool // present once its fields were read at least once
-	value   func(*grouping.Group) float64
+	label     string // value of the label in addition to groupname, "" for none
+	needs     platform.Fields
+	collector grouping.Collectors // 0 for that of the family
+	value     func(*grouping.Group) float64
 }
 
 // emit receives one value and its label values, without the labels of the group. A counter
@@ -47,23 +50,26 @@ const (
 // namespace is the prefix of the metrics of groups.
 const namespace = "namedprocess_namegroup_"
 
-// isKnown reports whether the fields of s were read for g.
-func (s *series) isKnown(g *grouping.Group) bool {
-	if s.counter {
+// isKnown reports whether the fields of s were read for g: at least once for a counter, and
+// in the last walk for a gauge.
+func (s *series) isKnown(g *grouping.Group, kind prometheus.ValueType) bool {
+	if kind == counter {
 		return g.Counted&s.needs == s.needs
 	}
 	return g.Known&s.needs == s.needs
 }
 
-// samples calls put with every sample of f for one group.
-func (f *family) samples(g *grouping.Group, put emit) {
-	if f.collect != nil {
+// samples calls put with every sample of f for one group, without those of the collectors
+// that the rules of the group or the scrape w exclude.
+func (f *family) samples(g *grouping.Group, w *walk, put emit) {
+	enabled := g.Collectors &^ w.excluded
+	if f.collect != nil && enabled.Has(f.collector) {
 		f.collect(g, put)
 	}
 	for i := range f.series {
 		s := &f.series[i]
 		switch {
-		case !s.isKnown(g):
+		case !enabled.Has(cmp.Or(s.collector, f.collector)), !s.isKnown(g, f.kind):
 		case s.label == "":
 			put(s.value(g), labelValues{}, 0)
 		default:
@@ -90,7 +96,13 @@ func gaugeFamily(name string, needs platform.Fields, help string, value func(*gr
 
 // counterFamily returns a family with one counter per group.
 func counterFamily(name string, needs platform.Fields, help string, value func(*grouping.Group) float64) family {
-	return family{name: namespace + name, kind: counter, help: help, series: []series{{needs: needs, counter: true, value: value}}}
+	return family{name: namespace + name, kind: counter, help: help, series: []series{{needs: needs, value: value}}}
+}
+
+// in returns f as a family of a collector.
+func (f family) in(c grouping.Collectors) family {
+	f.collector = c
+	return f
 }
 
 // withNote returns f with a note for docs/metrics.md.

@@ -37,18 +37,23 @@ type row struct {
 // A pair is the key of a label pair.
 type pair struct{ name, value string }
 
-func newFamilyBuilder() *familyBuilder {
+// newFamilyBuilder returns a familyBuilder of the families of groups, and of the metrics of
+// the exporter that belong to the collectors in enabled.
+func newFamilyBuilder(enabled grouping.Collectors) *familyBuilder {
 	b := &familyBuilder{pairs: make(map[pair]*dto.LabelPair), shared: new(arena)}
 	for _, f := range families() {
 		b.rows = append(b.rows, row{f.name, f.help, f.kind, f.labels, true, func(b *familyBuilder, mf *dto.MetricFamily, w *walk) {
 			for i := range w.groups {
-				b.addGroup(mf, &f, &w.groups[i], w.labels)
+				b.addGroup(mf, &f, &w.groups[i], w)
 			}
 		}, f.appendGroups})
 	}
 	for _, m := range exporterMetrics() {
+		if !enabled.Has(m.collector) {
+			continue
+		}
 		b.rows = append(b.rows, row{m.name, m.help, m.kind, m.labels, false, func(b *familyBuilder, mf *dto.MetricFamily, w *walk) {
-			if m.always || w.err == nil {
+			if m.isExported(w) {
 				m.collect(w, func(value float64, labels labelValues, _ int64) {
 					mf.Metric = append(mf.Metric, b.exporterSample(&m, w, value, labels))
 				})
@@ -114,12 +119,11 @@ func newFamily(name, help string, kind prometheus.ValueType) *dto.MetricFamily {
 	return &dto.MetricFamily{Name: &name, Help: &help, Type: &metricType}
 }
 
-// addGroup adds the samples of one group to mf. labelNames are the names of
-// g.Labels.
-func (b *familyBuilder) addGroup(mf *dto.MetricFamily, f *family, g *grouping.Group, labelNames []string) {
-	f.samples(g, func(value float64, labels labelValues, since int64) {
+// addGroup adds the samples of one group to mf.
+func (b *familyBuilder) addGroup(mf *dto.MetricFamily, f *family, g *grouping.Group, w *walk) {
+	f.samples(g, w, func(value float64, labels labelValues, since int64) {
 		m := b.samples.newSample(f.kind, value, cmp.Or(since, g.CountersStart))
-		b.addLabels(m, f, g, labelNames, labels)
+		b.addLabels(m, f, g, w.labels, labels)
 		mf.Metric = append(mf.Metric, m)
 	})
 }

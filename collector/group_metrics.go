@@ -31,33 +31,33 @@ func usageFamilies() []family {
 	return []family{
 		gaugeFamily("num_procs", 0, "Number of processes in this group.",
 			func(g *grouping.Group) float64 { return float64(g.Procs) }).
-			withNote("Includes zombies and children that joined the group; 0 for a group without processes."),
+			withNote("Includes zombies and children that joined the group; 0 for a group without processes.").in(grouping.CollectorProcs),
 		{
-			name: namespace + "cpu_seconds_total", kind: counter, labels: []string{"mode"},
+			name: namespace + "cpu_seconds_total", collector: grouping.CollectorCPU, kind: counter, labels: []string{"mode"},
 			help: "CPU time in seconds, including exited threads (utime and stime of /proc/PID/stat).",
 			series: []series{
-				{"user", platform.FieldStat, true, func(g *grouping.Group) float64 { return seconds(g.UserNanos) }},
-				{"system", platform.FieldStat, true, func(g *grouping.Group) float64 { return seconds(g.SystemNanos) }},
+				{"user", platform.FieldStat, 0, func(g *grouping.Group) float64 { return seconds(g.UserNanos) }},
+				{"system", platform.FieldStat, 0, func(g *grouping.Group) float64 { return seconds(g.SystemNanos) }},
 			},
 		},
 		counterFamily("read_bytes_total", platform.FieldIO, "Bytes read from storage (read_bytes of /proc/PID/io).",
-			func(g *grouping.Group) float64 { return float64(g.ReadBytes) }).withNote(needsIO),
+			func(g *grouping.Group) float64 { return float64(g.ReadBytes) }).withNote(needsIO).in(grouping.CollectorIO),
 		counterFamily("write_bytes_total", platform.FieldIO,
 			"Bytes written to storage (write_bytes of /proc/PID/io; cancelled_write_bytes is not subtracted).",
-			func(g *grouping.Group) float64 { return float64(g.WriteBytes) }).withNote(needsIO),
+			func(g *grouping.Group) float64 { return float64(g.WriteBytes) }).withNote(needsIO).in(grouping.CollectorIO),
 		counterFamily("major_page_faults_total", platform.FieldStat,
 			"Major page faults, which read from storage (majflt of /proc/PID/stat).",
-			func(g *grouping.Group) float64 { return float64(g.MajorFaults) }),
+			func(g *grouping.Group) float64 { return float64(g.MajorFaults) }).in(grouping.CollectorFaults),
 		counterFamily("minor_page_faults_total", platform.FieldStat,
 			"Minor page faults, resolved without a read from storage (minflt of /proc/PID/stat).",
-			func(g *grouping.Group) float64 { return float64(g.MinorFaults) }),
+			func(g *grouping.Group) float64 { return float64(g.MinorFaults) }).in(grouping.CollectorFaults),
 		{
-			name: namespace + "context_switches_total", kind: counter, labels: []string{"ctxswitchtype"},
+			name: namespace + "context_switches_total", collector: grouping.CollectorSwitches, kind: counter, labels: []string{"ctxswitchtype"},
 			help: "Context switches of threads (voluntary_ctxt_switches and nonvoluntary_ctxt_switches of /proc/PID/task/TID/status).",
 			note: "With the source `procfs`, only of threads that exist during a scrape.",
 			series: []series{
-				{"voluntary", platform.FieldStatus, true, func(g *grouping.Group) float64 { return float64(g.VoluntarySwitches) }},
-				{"nonvoluntary", platform.FieldStatus, true, func(g *grouping.Group) float64 { return float64(g.NonvoluntarySwitches) }},
+				{"voluntary", platform.FieldStatus, 0, func(g *grouping.Group) float64 { return float64(g.VoluntarySwitches) }},
+				{"nonvoluntary", platform.FieldStatus, 0, func(g *grouping.Group) float64 { return float64(g.NonvoluntarySwitches) }},
 			},
 		},
 	}
@@ -68,13 +68,14 @@ func descriptorAndThreadFamilies() []family {
 	return []family{
 		gaugeFamily("open_filedesc", platform.FieldFDs, "Number of open file descriptors (entries of /proc/PID/fd).",
 			func(g *grouping.Group) float64 { return float64(g.FDs) }).
-			withNote("Before Linux 6.2 it requires `CAP_DAC_READ_SEARCH` for processes of other users."),
+			withNote("Before Linux 6.2 it requires `CAP_DAC_READ_SEARCH` for processes of other users.").
+			in(grouping.CollectorFiles),
 		gaugeFamily("worst_fd_ratio", platform.FieldFDs|platform.FieldFDLimit,
 			"Maximum over processes of open file descriptors divided by the soft limit (RLIMIT_NOFILE).",
 			func(g *grouping.Group) float64 { return g.WorstFDRatio }).
-			withNote("Does not include processes with a limit of 0."),
+			withNote("Does not include processes with a limit of 0.").in(grouping.CollectorFiles),
 		{
-			name: namespace + "oldest_start_time_seconds", kind: gauge,
+			name: namespace + "oldest_start_time_seconds", collector: grouping.CollectorProcs, kind: gauge,
 			help: "Start time of the process that started first, as Unix time in seconds (starttime of /proc/PID/stat).",
 			note: "Absent for a group without running processes.",
 			collect: func(g *grouping.Group, put emit) {
@@ -84,42 +85,43 @@ func descriptorAndThreadFamilies() []family {
 			},
 		},
 		gaugeFamily("num_threads", platform.FieldMemory, "Number of threads (num_threads of /proc/PID/stat).",
-			func(g *grouping.Group) float64 { return float64(g.NumThreads) }),
+			func(g *grouping.Group) float64 { return float64(g.NumThreads) }).in(grouping.CollectorProcs),
 	}
 }
 
 // memoryFamilies returns the gauges of memory.
 func memoryFamilies() []family {
+	const smaps = grouping.CollectorSmaps
 	return []family{
 		{
-			name: namespace + "memory_bytes", kind: gauge, labels: []string{"memtype"},
+			name: namespace + "memory_bytes", collector: grouping.CollectorMemory, kind: gauge, labels: []string{"memtype"},
 			help: "Memory in use in bytes (/proc/PID/stat, status and smaps_rollup).",
 			note: "The proportional and unique values require `--gather-smaps` and, for processes of other users, " +
 				"`CAP_PERFMON` (before Linux 6.15 `CAP_SYS_PTRACE`).",
 			series: []series{
-				{"resident", platform.FieldMemory, false, func(g *grouping.Group) float64 { return float64(g.ResidentBytes) }},
-				{"virtual", platform.FieldMemory, false, func(g *grouping.Group) float64 { return float64(g.VirtualBytes) }},
-				{"swapped", platform.FieldStatus, false, func(g *grouping.Group) float64 { return float64(g.SwapBytes) }},
-				{"proportionalResident", platform.FieldSmaps, false, func(g *grouping.Group) float64 { return float64(g.PSSBytes) }},
-				{"proportionalSwapped", platform.FieldSmaps, false, func(g *grouping.Group) float64 { return float64(g.SwapPSSBytes) }},
-				{"unique", platform.FieldSmaps, false, func(g *grouping.Group) float64 { return float64(g.USSBytes) }},
+				{"resident", platform.FieldMemory, 0, func(g *grouping.Group) float64 { return float64(g.ResidentBytes) }},
+				{"virtual", platform.FieldMemory, 0, func(g *grouping.Group) float64 { return float64(g.VirtualBytes) }},
+				{"swapped", platform.FieldStatus, 0, func(g *grouping.Group) float64 { return float64(g.SwapBytes) }},
+				{"proportionalResident", platform.FieldSmaps, smaps, func(g *grouping.Group) float64 { return float64(g.PSSBytes) }},
+				{"proportionalSwapped", platform.FieldSmaps, smaps, func(g *grouping.Group) float64 { return float64(g.SwapPSSBytes) }},
+				{"unique", platform.FieldSmaps, smaps, func(g *grouping.Group) float64 { return float64(g.USSBytes) }},
 			},
 		},
 		gaugeFamily("smaps_age_seconds", platform.FieldSmaps,
 			"Seconds since the oldest proportional or unique memory value of this group was read.",
 			func(g *grouping.Group) float64 { return g.SmapsAge }).
-			withNote("Only with `--gather-smaps`."),
+			withNote("Only with `--gather-smaps`.").in(grouping.CollectorSmaps),
 	}
 }
 
 func statesFamily() family {
 	f := family{
-		name: namespace + "states", kind: gauge, labels: []string{"state"},
+		name: namespace + "states", collector: grouping.CollectorStates, kind: gauge, labels: []string{"state"},
 		help: "Number of threads by state (/proc/PID/task/TID/status).",
 		note: "`Waiting` is uninterruptible sleep.",
 	}
 	for i, name := range stateNames {
-		f.series = append(f.series, series{name, platform.FieldMemory, false,
+		f.series = append(f.series, series{name, platform.FieldMemory, 0,
 			func(g *grouping.Group) float64 { return float64(g.States[i]) }})
 	}
 	return f
@@ -127,7 +129,7 @@ func statesFamily() family {
 
 func wchanFamily() family {
 	return family{
-		name: namespace + "threads_wchan", kind: gauge, labels: []string{"wchan"},
+		name: namespace + "threads_wchan", collector: grouping.CollectorWChan, kind: gauge, labels: []string{"wchan"},
 		help: "Number of threads by the kernel function in which they sleep (/proc/PID/task/TID/wchan).",
 		note: "Requires `CAP_SYS_PTRACE` for processes of other users.",
 		collect: func(g *grouping.Group, put emit) {
@@ -143,12 +145,12 @@ func waitFamilies() []family {
 	return []family{
 		counterFamily("cpu_wait_seconds_total", platform.FieldRunWait,
 			"Time in seconds that runnable threads waited for a CPU (run_delay of the kernel's scheduler).",
-			func(g *grouping.Group) float64 { return seconds(g.RunWaitNanos) }).withNote(onlyBPF),
+			func(g *grouping.Group) float64 { return seconds(g.RunWaitNanos) }).withNote(onlyBPF).in(grouping.CollectorCPU),
 		counterFamily("block_io_wait_seconds_total", platform.FieldBlockWait,
 			"Time in seconds that threads waited for block devices (blkio_delay of the kernel's delay accounting).",
 			func(g *grouping.Group) float64 { return seconds(g.BlockWaitNanos) }).
 			withNote("Only with the source `bpf` and delay accounting " +
-				"(boot parameter `delayacct`, or `kernel.task_delayacct` set before the processes start)."),
+				"(boot parameter `delayacct`, or `kernel.task_delayacct` set before the processes start).").in(grouping.CollectorIO),
 	}
 }
 
@@ -157,6 +159,7 @@ func waitFamilies() []family {
 func lifecycleFamilies() []family {
 	counted := func(name, help string, collect func(*grouping.Group, emit), labels ...string) family {
 		return family{name: namespace + name, kind: counter, labels: labels, help: help, note: onlyBPF,
+			collector: grouping.CollectorExits,
 			collect: func(g *grouping.Group, put emit) {
 				if g.ExitsKnown {
 					collect(g, put)
@@ -190,7 +193,7 @@ func lifecycleFamilies() []family {
 // processes to compare with them.
 func expectationFamilies() []family {
 	expected := family{
-		name: namespace + "expected_procs", kind: gauge, labels: []string{"bound"},
+		name: namespace + "expected_procs", collector: grouping.CollectorProcs, kind: gauge, labels: []string{"bound"},
 		help: "Number of processes that the rule of this group expects, as bounds `min` and `max`.",
 		note: "Only for rules with `expect`; `max` only if `expect` has `max`.",
 		collect: func(g *grouping.Group, put emit) {
@@ -204,7 +207,7 @@ func expectationFamilies() []family {
 		},
 	}
 	matched := family{
-		name: namespace + "matched_procs", kind: gauge,
+		name: namespace + "matched_procs", collector: grouping.CollectorProcs, kind: gauge,
 		help: "Number of processes that match the rule of this group, without zombies and without children that joined the group.",
 		note: "Only for rules with `expect`.",
 		collect: func(g *grouping.Group, put emit) {
@@ -218,7 +221,7 @@ func expectationFamilies() []family {
 
 func groupChangesFamily() family {
 	return family{
-		name: namespace + "group_changes_total", kind: counter,
+		name: namespace + "group_changes_total", collector: grouping.CollectorProcs, kind: counter,
 		help:    "Number of processes that moved into this group after exec, a rename, or a change of arguments, user or cgroup.",
 		collect: func(g *grouping.Group, put emit) { put(float64(g.GroupChanges), labelValues{}, 0) },
 	}
@@ -228,6 +231,7 @@ func groupChangesFamily() family {
 func topFamilies() []family {
 	top := func(name, help string, members func(*grouping.Group) []grouping.TopProcess) family {
 		return family{name: "namedprocess_process_" + name, kind: gauge, labels: []string{"pid", "comm"}, help: help, note: onlyTop,
+			collector: grouping.CollectorTop,
 			collect: func(g *grouping.Group, put emit) {
 				for _, m := range members(g) {
 					put(m.Value, labelValues{strconv.Itoa(m.PID), m.Comm}, 0)
@@ -244,7 +248,7 @@ func topFamilies() []family {
 
 func unreadableFamily() family {
 	return family{
-		name: namespace + "unreadable_procs", kind: gauge, labels: []string{"file"},
+		name: namespace + "unreadable_procs", collector: grouping.CollectorScrape, kind: gauge, labels: []string{"file"},
 		help: "Number of processes with an unreadable /proc/PID file; metrics from this file do not include them.",
 		note: "Absent if all files were read.",
 		collect: func(g *grouping.Group, put emit) {

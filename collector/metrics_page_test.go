@@ -1,6 +1,7 @@
 package collector
 
 import (
+	"cmp"
 	"fmt"
 	"regexp"
 	"strings"
@@ -8,6 +9,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/seed57308aee/process_exporter/grouping"
+	"github.com/seed57308aee/process_exporter/platform"
 	"github.com/seed57308aee/process_exporter/test/testenv"
 )
 
@@ -55,11 +58,10 @@ with an unreadable file. Gauges of a group without processes are 0, except
 
 ## Groups
 
-All metrics have the label ` + "`groupname`" + ` and the [labels](configuration.md#labels) of rules.
+All metrics have the label ` + "`groupname`" + ` and the [labels](configuration.md#labels) of rules. Each belongs to a
+[collector](configuration.md#collectors), which can be turned off.
 
-| Metric | Type | Further labels | Meaning |
-|---|---|---|---|
-`)
+` + tableHead)
 	for _, f := range families() {
 		if !f.threadName {
 			writeFamily(&b, f)
@@ -70,20 +72,20 @@ All metrics have the label ` + "`groupname`" + ` and the [labels](configuration.
 		"`namedprocess_namegroup_smaps_age_seconds` increases if `--smaps.budget` is too small to read all processes at every\n" +
 		"scrape. `namedprocess_namegroup_unreadable_procs{file=\"smaps\"}` includes processes above `--smaps.max-rss`, which are\n" +
 		"not read. `namedprocess_namegroup_states` does not include unresponsive processes with several threads.\n")
-	b.WriteString("\n## Threads by name\n\nOnly with `--threads` (the default). Only processes with at least two threads count.\n\n" +
-		"| Metric | Type | Further labels | Meaning |\n|---|---|---|---|\n")
+	b.WriteString("\n## Threads by name\n\nOnly with `--threads` (the default). Only processes with at least two threads count.\n\n")
+	b.WriteString(tableHead)
 	for _, f := range families() {
 		if f.threadName {
 			f.note = ""
 			writeFamily(&b, f)
 		}
 	}
-	b.WriteString("\n## Metrics about the exporter\n\n| Metric | Type | Further labels | Meaning |\n|---|---|---|---|\n")
+	b.WriteString("\n## Metrics about the exporter\n\n" + tableHead)
 	for _, m := range exporterMetrics() {
-		writeRow(&b, m.name, kindName(m.kind), labelsText(m.labels), m.help, m.note)
+		writeRow(&b, m.name, m.collector, kindName(m.kind), labelsText(m.labels), m.help, m.note)
 	}
 	for _, row := range daemonMetrics {
-		writeRow(&b, row[0], "gauge", labelsText(strings.Fields(row[1])), row[2], row[3])
+		writeRow(&b, row[0], 0, "gauge", labelsText(strings.Fields(row[1])), row[2], row[3])
 	}
 	b.WriteString("\nIf `namedprocess_exporter_scrape_success` and `namedprocess_exporter_scrape_partial` are 0, the processes could not\n" +
 		"be listed, or `hidepid` hides them. A longer timeout does not help. Unresponsive processes do not change these two\n" +
@@ -111,7 +113,11 @@ func writeFamily(b *strings.Builder, f family) {
 			}
 		}
 	}
-	writeRow(b, f.name, kindName(f.kind), labels, f.help, f.note)
+	collectors := f.collector
+	for _, s := range f.series {
+		collectors |= s.collector
+	}
+	writeRow(b, f.name, collectors, kindName(f.kind), labels, f.help, f.note)
 }
 
 // valuesOfLabel lists the values of labels that have few.
@@ -139,9 +145,44 @@ func labelsText(labels []string) string {
 	return strings.Join(texts, "; ")
 }
 
-func writeRow(b *strings.Builder, name, kind, labels, help, note string) {
-	fmt.Fprintf(b, "| `%s`%s | %s | %s | %s |\n", name, newMark(name), kind, labels, strings.TrimSpace(help+" "+note))
+// tableHead is the head of a table of metrics.
+const tableHead = "| Metric | Collector | Type | Further labels | Meaning |\n|---|---|---|---|---|\n"
+
+func writeRow(b *strings.Builder, name string, collectors grouping.Collectors, kind, labels, help, note string) {
+	fmt.Fprintf(b, "| `%s`%s | %s | %s | %s | %s |\n",
+		name, newMark(name), strings.Join(collectors.Names(), ", "), kind, labels, strings.TrimSpace(help+" "+note))
 }
+
+// TestFamiliesHaveOneCollector checks that every family belongs to exactly one collector that
+// reads what it needs, and that every collector has a family.
+func TestFamiliesHaveOneCollector(t *testing.T) {
+	var all grouping.Collectors
+	check := func(name string, c grouping.Collectors) {
+		if len(c.Names()) != 1 {
+			t.Errorf("got collectors %v of %s, want one", c.Names(), name)
+		}
+		all |= c
+	}
+	for _, f := range families() {
+		check(f.name, f.collector)
+		for _, s := range f.series {
+			c := cmp.Or(s.collector, f.collector)
+			check(f.name, c)
+			if missing := s.needs &^ (c.Fields() | readWithStat); missing != 0 {
+				t.Errorf("%s %s needs the fields %b, which the collector %v does not read", f.name, s.label, missing, c.Names())
+			}
+		}
+	}
+	for _, m := range exporterMetrics() {
+		check(m.name, m.collector)
+	}
+	if all != grouping.AllCollectors {
+		t.Errorf("got families of the collectors %v, want all", all.Names())
+	}
+}
+
+// readWithStat are the fields that every walk reads.
+const readWithStat = platform.FieldStat | platform.FieldMemory | platform.FieldRunWait | platform.FieldBlockWait
 
 // daemonMetrics are the gauges that other packages register: name, labels,
 // help and note.

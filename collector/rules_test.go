@@ -311,7 +311,7 @@ var ruleOptionScenarios = []scenario{
 	},
 	{
 		name:  "one rule with threads",
-		setup: setup{config: "- {name: g, comm: [g], threads: true}", opts: withChildren, noThreads: true},
+		setup: setup{config: "- {name: g, comm: [g], threads: true}", opts: withChildren, disabled: grouping.CollectorThreads},
 		first: []procfstree.Process{twoThreads},
 		steps: []step{
 			{nil, nil},
@@ -328,7 +328,7 @@ var ruleOptionScenarios = []scenario{
 	},
 	{
 		name:  "one rule with smaps",
-		setup: setup{config: "- {name: g, comm: [g], smaps: true}", opts: withChildren, noSmaps: true},
+		setup: setup{config: "- {name: g, comm: [g], smaps: true}", opts: withChildren, disabled: grouping.CollectorSmaps},
 		first: []procfstree.Process{withPSS},
 		steps: []step{
 			{nil, nil},

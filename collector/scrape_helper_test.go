@@ -30,11 +30,10 @@ type fixture struct {
 
 // A setup is the configuration of a fixture.
 type setup struct {
-	config    string           // rules, without the key process_names
-	matcher   grouping.Matcher // replaces config
-	opts      grouping.Options
-	noThreads bool
-	noSmaps   bool
+	config   string           // rules, without the key process_names
+	matcher  grouping.Matcher // replaces config
+	opts     grouping.Options
+	disabled grouping.Collectors
 }
 
 // withChildren has the default of the flag --children.
@@ -57,7 +56,7 @@ func newFixture(t *testing.T, s setup, ps ...procfstree.Process) *fixture {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = src.Close() })
-	s.opts.Fields = OptionalFamilies{Threads: !s.noThreads, Smaps: !s.noSmaps}.Fields()
+	s.opts.Collectors = grouping.AllCollectors &^ s.disabled
 	c := New(Options{
 		Tracker: grouping.NewTracker(src, s.matcher, s.opts),
 		Logger:  slog.New(slog.NewTextHandler(io.Discard, nil)),

@@ -63,14 +63,14 @@ func (f *family) appendGroups(dst []byte, w *walk, format TextFormat) []byte {
 	}
 	for i := range w.groups {
 		g = &w.groups[i]
-		f.samples(g, put)
+		f.samples(g, w, put)
 	}
 	return dst
 }
 
 // appendText appends the samples of a metric of the exporter.
 func (e *exporterMetric) appendText(dst []byte, w *walk, format TextFormat) []byte {
-	if !e.always && w.err != nil {
+	if !e.isExported(w) {
 		return dst
 	}
 	created := createdName(e.name, e.kind, format)

@@ -80,7 +80,8 @@ func TestText(t *testing.T) {
 	check("one walk")
 	usage := grouping.Counters{UserNanos: 1, SystemNanos: 1 << 62, ReadBytes: 1_000_000, WriteBytes: math.MaxUint64}
 	walk.groups = []grouping.Group{{
-		Name: special, ExitsKnown: true, Known: math.MaxUint16, Counted: math.MaxUint16, Procs: 999_999, Counters: usage,
+		Collectors: grouping.AllCollectors,
+		Name:       special, ExitsKnown: true, Known: math.MaxUint16, Counted: math.MaxUint16, Procs: 999_999, Counters: usage,
 		WorstFDRatio: 1. / 3, SmapsAge: math.NaN(), OldestStart: 1_700_000_000,
 		Threads:    []grouping.ThreadName{{Name: special, Counters: usage, Counted: math.MaxUint16}},
 		WChans:     []grouping.WChanCount{{Name: special, Count: 3}},
@@ -146,14 +147,18 @@ func TestOpenMetricsText(t *testing.T) {
 	usage := grouping.Counters{UserNanos: 1, SystemNanos: 1 << 62, ReadBytes: 1_000_000, WriteBytes: math.MaxUint64}
 	walk.labels = []string{"aa", "zz"}
 	walk.groups = []grouping.Group{{
-		Name: special, Labels: []string{"", special}, ExitsKnown: true, Known: math.MaxUint16, Counted: math.MaxUint16, Procs: 999_999,
+		Collectors: grouping.AllCollectors,
+		Name:       special, Labels: []string{"", special}, ExitsKnown: true, Known: math.MaxUint16, Counted: math.MaxUint16, Procs: 999_999,
 		Counters: usage, CountersStart: 1_700_000_000_007, WorstFDRatio: 1. / 3, SmapsAge: math.NaN(), OldestStart: 1_700_000_000,
 		Threads: []grouping.ThreadName{{Name: special, Counters: usage, Counted: math.MaxUint16, CountersStart: 1_700_000_001_070}},
 		WChans:  []grouping.WChanCount{{Name: special, Count: 3}},
 		Exits: []grouping.ExitCount{{
 			Reason: "killed", Code: "SIGKILL", Count: 2, Matched: 1, CountStart: 1_700_000_002_700, MatchedStart: 1_700_000_003_000,
 		}},
-	}, {Name: "no start", Labels: []string{"", ""}, Known: math.MaxUint16, Counted: math.MaxUint16, Procs: 1}}
+	}, {
+		Collectors: grouping.AllCollectors,
+		Name:       "no start", Labels: []string{"", ""}, Known: math.MaxUint16, Counted: math.MaxUint16, Procs: 1,
+	}}
 	text := func(format TextFormat) (out string) {
 		if err := c.builder.eachText(walk, format, func(_ string, lines []byte) error { out += string(lines); return nil }); err != nil {
 			t.Fatal(err)
@@ -187,7 +192,7 @@ func TestOpenMetricsText(t *testing.T) {
 // the name of another family.
 func TestOpenMetricsNames(t *testing.T) {
 	seen := make(map[string]string)
-	for _, r := range newFamilyBuilder().rows {
+	for _, r := range newFamilyBuilder(grouping.AllCollectors).rows {
 		name := r.name
 		if r.kind == counter {
 			name = strings.TrimSuffix(name, totalSuffix)
@@ -225,7 +230,8 @@ func TestTextAllocations(t *testing.T) {
 		walk.groups = nil
 		for i := range groups {
 			walk.groups = append(walk.groups, grouping.Group{
-				Name: strconv.Itoa(i), ExitsKnown: true, Known: math.MaxUint16, Counted: math.MaxUint16, Procs: 1,
+				Collectors: grouping.AllCollectors,
+				Name:       strconv.Itoa(i), ExitsKnown: true, Known: math.MaxUint16, Counted: math.MaxUint16, Procs: 1,
 				Threads: []grouping.ThreadName{{Name: "a", Counted: math.MaxUint16}, {Name: "b", Counted: math.MaxUint16}},
 				WChans:  []grouping.WChanCount{{Name: "do_poll", Count: 3}},
 				Exits:   []grouping.ExitCount{{Reason: "exited", Code: "0", Count: 1, Matched: 1}},

@@ -12,6 +12,7 @@ func threadFamilies() []family {
 	perName := func(name string, kind prometheus.ValueType, help string, collect func(*grouping.ThreadName, emit), labels ...string) family {
 		return family{
 			name: namespace + name, kind: kind, labels: append([]string{"threadname"}, labels...), help: help, threadName: true,
+			collector: grouping.CollectorThreads,
 			collect: func(g *grouping.Group, put emit) {
 				for i := range g.Threads {
 					collect(&g.Threads[i], put)

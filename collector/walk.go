@@ -23,6 +23,7 @@ type walk struct {
 
 	took     time.Duration
 	err      error
+	excluded grouping.Collectors // that the scrape does not ask for
 	overdue  bool                // a substitute for a walk that was not finished at the deadline
 	families []*dto.MetricFamily // nil until a scrape needs them
 

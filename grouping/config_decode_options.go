@@ -19,10 +19,11 @@ const maxLabels = 16
 
 // options decodes the keys of a rule other than its selectors and its name.
 func (d *decoder) options(at *yaml.Node, keys map[string]*yaml.Node, r *Rule) (err error) {
-	for key, dst := range map[string]*override{"children": &r.children, "threads": &r.threads, "smaps": &r.smaps} {
-		if *dst, err = d.override(key, keys[key]); err != nil {
-			return err
-		}
+	if r.children, err = d.override("children", keys["children"]); err != nil {
+		return err
+	}
+	if err := d.collectors(keys, r); err != nil {
+		return err
 	}
 	ignore, err := d.override("ignore", keys["ignore"])
 	if err != nil {
@@ -54,7 +55,7 @@ func (d *decoder) options(at *yaml.Node, keys map[string]*yaml.Node, r *Rule) (e
 
 // warnIgnored warns about keys that have no effect in a rule with ignore: true.
 func (d *decoder) warnIgnored(at *yaml.Node, keys map[string]*yaml.Node) {
-	for _, key := range []string{"name", "children", "threads", "smaps", "expect", "labels", "max_groups", "top"} {
+	for _, key := range []string{"name", "children", "collectors", "threads", "smaps", "expect", "labels", "max_groups", "top"} {
 		if keys[key] != nil {
 			d.warn(at, "%s has no effect in a rule with ignore: true; remove one of the two", key)
 		}
@@ -79,6 +80,45 @@ func (d *decoder) override(key string, n *yaml.Node) (override, error) {
 		return overrideFalse, nil
 	}
 	return overrideNone, d.fail(n, nil, "%s is %q; write true or false", key, text)
+}
+
+// collectors decodes the collectors that a rule enables or disables: the mapping
+// collectors, and the keys threads and smaps, which are older.
+func (d *decoder) collectors(keys map[string]*yaml.Node, r *Rule) error {
+	set := func(c Collectors, name string, n *yaml.Node) error {
+		switch o, err := d.override(name, n); {
+		case err != nil:
+			return err
+		case o != overrideNone && (r.enabled | r.disabled).Has(c):
+			return d.fail(n, nil, "%s is also set under collectors; remove one of the two", name)
+		case o == overrideTrue:
+			r.enabled |= c
+		case o == overrideFalse:
+			r.disabled |= c
+		}
+		return nil
+	}
+	if n := keys["collectors"]; isSet(n) {
+		if n.Kind != yaml.MappingNode {
+			return d.fail(n, nil, "collectors is %s, not a mapping; write it as collectors: {threads: false}", kindOf(n))
+		}
+		switches, err := d.mapping(n, AllCollectors.Names())
+		if err != nil {
+			return err
+		}
+		if isSet(switches["rules"]) {
+			d.warn(switches["rules"], "rules has no effect in a rule; use the flag --no-collector.rules")
+		}
+		for i, c := range CollectorTable {
+			if err := set(1<<i, c.Name, switches[c.Name]); err != nil {
+				return err
+			}
+		}
+	}
+	if err := set(CollectorThreads, "threads", keys["threads"]); err != nil {
+		return err
+	}
+	return set(CollectorSmaps, "smaps", keys["smaps"])
 }
 
 // number decodes a number; null is 0.

@@ -18,6 +18,7 @@ const (
 	typeNumber   = "number"
 	typeExpect   = "mapping of min and max"
 	typeLabels   = "mapping of label to template"
+	typeSwitches = "mapping of collector to true or false"
 	typeNot      = "mapping of selectors"
 	typeRules    = "list of rules"
 )
@@ -46,8 +47,9 @@ var (
 		{"not", typeNot, "A process that matches any entry below not is excluded from the rule."},
 		{"ignore", typeBool, "Matching processes are in no group. Their children are in no group unless another rule matches them."},
 		{"children", typeBool, "Whether descendants that match no rule join the group. Default: the flag --children."},
-		{"threads", typeBool, "Whether to export metrics per thread name. Default: the flag --threads."},
-		{"smaps", typeBool, "Whether to read PSS and USS from smaps_rollup. Default: the flag --gather-smaps."},
+		{"collectors", typeSwitches, "Collectors to turn on or off for the rule. Default: the flags --collector.NAME."},
+		{"threads", typeBool, "The same as threads under collectors. Default: the flag --threads."},
+		{"smaps", typeBool, "The same as smaps under collectors. Default: the flag --gather-smaps."},
 		{"expect", typeExpect, "Expected number of processes: min (default 0), max (default none). Requires a fixed name and fixed labels."},
 		{"labels", typeLabels, "Additional labels of the group."},
 		{"max_groups", typeNumber, "Maximum number of groups that the rule can create. Other processes are added to the group _other."},
@@ -58,6 +60,15 @@ var (
 		{"max", typeNumber, "Maximum number of processes. Default: no maximum."},
 	}
 )
+
+// collectorKeys returns the keys of a mapping of collectors.
+func collectorKeys() []ConfigKey {
+	keys := make([]ConfigKey, len(CollectorTable))
+	for i, c := range CollectorTable {
+		keys[i] = ConfigKey{c.Name, typeBool, c.Help}
+	}
+	return keys
+}
 
 func keyNames(keys []ConfigKey) []string {
 	names := make([]string, len(keys))

@@ -9,7 +9,9 @@ const schemaID = "urn:process_exporter:config"
 // and validation.
 func Schema() string {
 	defs := map[string]any{}
-	for name, keys := range map[string][]ConfigKey{"rule": ruleKeys, "not": selectorKeys, "expect": expectKeys} {
+	for name, keys := range map[string][]ConfigKey{
+		"rule": ruleKeys, "not": selectorKeys, "expect": expectKeys, "collectors": collectorKeys(),
+	} {
 		defs[name] = objectSchema(keys)
 	}
 	defs["expect"].(map[string]any)["anyOf"] = requireOneOf("min", "max", "<<")
@@ -63,6 +65,8 @@ func typeSchema(kind string) map[string]any {
 		return map[string]any{"type": []any{"integer", "null"}, "minimum": 0}
 	case typeExpect:
 		return reference("expect")
+	case typeSwitches:
+		return reference("collectors")
 	case typeNot:
 		return reference("not")
 	case typeLabels:

@@ -88,7 +88,7 @@ func TestCountersStart(t *testing.T) {
 			[]string{"job 1150", "thread job 1150", "thread renamed 1200"}},
 	}
 	options := replayOptions
-	options.Fields |= platform.FieldTasks | platform.FieldTaskUsage
+	options.Collectors |= CollectorThreads
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			groups, _ := replay(t, tt.rules+"- comm: [job, shell, service]\n", options, tt.steps)

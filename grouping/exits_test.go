@@ -66,7 +66,7 @@ func TestAccountExits(t *testing.T) {
 }
 
 // replayOptions are the options of most tests with a replaySource.
-var replayOptions = Options{Children: true, Fields: platform.FieldStat | platform.FieldStatus | platform.FieldIO}
+var replayOptions = Options{Children: true, Collectors: CollectorMemory | CollectorIO}
 
 // mainThreadOnly returns a sample as the procfs source has it: with the context
 // switches of one of several threads, and with CPU time in whole clock ticks.

@@ -39,9 +39,9 @@ func (t *Tracker) addPermanent(m *Match) {
 	}
 	g.permanent = true
 	if g.rule == nil {
-		g.rule = m.Rule
+		g.rule, g.collectors = m.Rule, 0
 	}
-	g.fields |= m.Rule.fields(t.opts.Fields)
+	t.addCollectors(g, m.Rule)
 	for _, l := range m.Rule.labels {
 		g.labelsUnknown = g.labelsUnknown || !l.value.static
 	}
@@ -63,10 +63,16 @@ func (t *Tracker) group(m *Match) *groupState {
 		t.limits.groups++
 	}
 	if g.rule == nil {
-		g.rule = m.Rule
+		g.rule, g.collectors = m.Rule, 0
 		t.limits.byRule[m.Rule]++
 	}
 	return g
+}
+
+// addCollectors adds the collectors of a rule to those of its group.
+func (t *Tracker) addCollectors(g *groupState, r *Rule) {
+	g.collectors |= r.Collectors(t.opts.Collectors)
+	g.fields |= t.fields(r)
 }
 
 // otherGroup returns the group of processes above a limit.

@@ -39,12 +39,27 @@ func (t *Tracker) match(ctx context.Context) {
 			t.joinAncestor(r, &t.snap.Samples[i])
 		}
 	}
+	var rule *Rule
+	var want platform.Fields
 	for i := range t.records {
-		s := &t.snap.Samples[i]
-		if s.Want = 0; t.records[i].group != nil {
-			s.Want = t.records[i].rule.fields(t.opts.Fields)
+		r, s := &t.records[i], &t.snap.Samples[i]
+		if s.Want = 0; r.group == nil {
+			continue
 		}
+		if r.rule != rule {
+			rule, want = r.rule, t.fields(r.rule)
+		}
+		s.Want = want
 	}
+}
+
+// fields returns the parts of a Sample to read of the processes of a rule.
+func (t *Tracker) fields(r *Rule) platform.Fields {
+	fields := r.Collectors(t.opts.Collectors).Fields()
+	if t.identityFields&platform.IdentityUser != 0 {
+		fields |= platform.FieldStatus // shows a change of the user
+	}
+	return fields
 }
 
 // detectChange marks a process to be identified if its sample shows that it may
@@ -183,7 +198,7 @@ func (t *Tracker) assign(r *record, g *groupState, rule *Rule, state recordState
 		}
 	}
 	r.state, r.group, r.rule = state, g, rule
-	g.fields |= rule.fields(t.opts.Fields)
+	t.addCollectors(g, rule)
 }
 
 // exclude removes a process from its group, because a rule ignores it, or because

@@ -59,6 +59,7 @@ func (t *Tracker) mergeGroups(to, from *groupState) {
 	to.total.add(&from.total)
 	to.counted |= from.counted
 	to.fields |= from.fields
+	to.collectors |= from.collectors
 	to.starts += from.starts
 	to.oomKills += from.oomKills
 	to.groupChanges += from.groupChanges

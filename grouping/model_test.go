@@ -11,8 +11,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/seed57308aee/process_exporter/platform"
 )
 
 var (
@@ -60,7 +58,7 @@ type model struct {
 func newModel(e modelEvent) *model {
 	w := newModelWorld(e.a&1 != 0)
 	o := replayOptions
-	o.Fields |= platform.FieldTasks
+	o.Collectors |= CollectorStates
 	o.Children, o.Recheck, o.RemoveEmpty = e.a&2 != 0, e.a&4 != 0, e.a&8 != 0
 	if e.a&16 != 0 {
 		o.RecheckLimit = 10 * time.Second
@@ -83,7 +81,7 @@ func newModel(e modelEvent) *model {
 		o.MaxGroups = 3
 	}
 	if e.a&64 != 0 {
-		o.Fields |= platform.FieldTaskUsage
+		o.Collectors |= CollectorThreads
 	}
 	src := &modelSource{modelWorld: w}
 	if w.bpf {

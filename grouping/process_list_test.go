@@ -53,7 +53,7 @@ func TestProcesses(t *testing.T) {
 	src := &commandSource{replaySource: replaySource{steps: steps}, commands: map[int]string{
 		10: "worker --password=hunter2 --name <img onerror=x>", 11: "worker " + strings.Repeat("x", 2000), 15: "worker",
 	}}
-	tracker := NewTracker(src, Default(), Options{Fields: platform.FieldStat})
+	tracker := NewTracker(src, Default(), Options{Collectors: CollectorCPU})
 	byCPU := ProcessQuery{Group: "worker", Limit: 2}
 	oldest := ProcessQuery{Group: "worker", Order: ByPID, Reversed: true, Limit: 1}
 	missing := ProcessQuery{Group: "missing", Limit: 2}

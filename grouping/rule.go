@@ -25,8 +25,8 @@ type Rule struct {
 	Top       int     // number of processes to export individually
 
 	children override
-	threads  override
-	smaps    override
+	enabled  Collectors // that the rule enables, whatever the flags are
+	disabled Collectors // that the rule disables
 
 	selectors    []selector // at least one, the cheapest ones first
 	nameTemplate *nameTemplate
@@ -39,7 +39,7 @@ type Expect struct {
 	Max int // -1 if there is no maximum
 }
 
-// An override is a boolean option of a rule that overrides the flag of the same name.
+// An override is a boolean option of a rule that overrides a flag.
 type override uint8
 
 const (
@@ -58,21 +58,9 @@ type labelTemplate struct {
 	index int // of the label in the labels of all rules
 }
 
-// fields returns the sample fields to read for the processes of the rule. all are
-// the fields that the flags enable.
-func (r *Rule) fields(all platform.Fields) platform.Fields {
-	apply := func(o override, fields platform.Fields) {
-		switch o {
-		case overrideTrue:
-			all |= fields
-		case overrideFalse:
-			all &^= fields
-		}
-	}
-	apply(r.threads, platform.FieldTaskUsage)
-	apply(r.smaps, platform.FieldSmaps)
-	return all
-}
+// Collectors returns the collectors of the processes of the rule. flags are the collectors
+// that the flags enable.
+func (r *Rule) Collectors(flags Collectors) Collectors { return (flags | r.enabled) &^ r.disabled }
 
 // match reports whether c matches the rule, and sets the captures of c.
 func (r *Rule) match(c *candidate) bool {

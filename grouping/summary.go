@@ -197,6 +197,7 @@ func (g *groupState) copy(t *Tracker, threads []ThreadName) Group {
 	snap := &t.snap
 	out := g.gauges
 	out.Name, out.Labels, out.Rule, out.Expect, out.GroupChanges = g.name, g.labels, g.rule, g.expect, g.groupChanges
+	out.Collectors = g.collectors
 	out.Counters, out.Counted, out.CountersStart = g.total, g.counted, g.start.unixMillis
 	out.TopCPU, out.TopRSS = g.top.members(t.thisWalk.elapsed, snap.TicksPerSecond)
 	if out.Procs == 0 {

@@ -11,11 +11,11 @@ import (
 
 // Options configures how a [Tracker] assigns processes to groups.
 type Options struct {
-	Children     bool            // an unmatched process joins the group of its nearest grouped ancestor
-	Recheck      bool            // unmatched processes are identified again at every update
-	RecheckLimit time.Duration   // age after which an unmatched process is not identified again; not 0 implies Recheck
-	RemoveEmpty  bool            // remove a group and its counters when its last process exits
-	Fields       platform.Fields // fields to read of every grouped process, unless its rule differs
+	Children     bool          // an unmatched process joins the group of its nearest grouped ancestor
+	Recheck      bool          // unmatched processes are identified again at every update
+	RecheckLimit time.Duration // age after which an unmatched process is not identified again; not 0 implies Recheck
+	RemoveEmpty  bool          // remove a group and its counters when its last process exits
+	Collectors   Collectors    // enabled for every group, unless its rule differs
 
 	// MatchBudget is the CPU time that one Update may spend on matching; 0 is no limit.
 	// Processes that exceed it are matched in a later Update. The first Update with new
@@ -117,6 +117,9 @@ func (t *Tracker) ExitsReady() <-chan struct{} { return t.src.ExitsReady() }
 
 // Kind returns the kind of the source in use; see [platform.Source].
 func (t *Tracker) Kind() (platform.Kind, error) { return t.src.Kind() }
+
+// Collectors returns the collectors that the options enable. Rules can enable others.
+func (t *Tracker) Collectors() Collectors { return t.opts.Collectors }
 
 // Health returns the errors of the last Update and the error counters.
 func (t *Tracker) Health() Health { return t.health }

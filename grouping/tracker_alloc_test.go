@@ -22,8 +22,8 @@ func TestUpdateAllocs(t *testing.T) {
 	}
 	defer src.Close()
 	tr := NewTracker(src, Default(), Options{
-		Children: true,
-		Fields:   platform.FieldStat | platform.FieldStatus | platform.FieldIO | platform.FieldTasks,
+		Children:   true,
+		Collectors: CollectorSwitches | CollectorIO,
 	})
 	update := func() {
 		groups, err := tr.Update(context.Background())

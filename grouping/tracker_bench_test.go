@@ -48,8 +48,8 @@ func benchmarkTracker(b *testing.B, exits int) *Tracker {
 		b.Fatal(err)
 	}
 	tr := NewTracker(src, rules, Options{
-		Children: true,
-		Fields:   platform.FieldStat | platform.FieldStatus | platform.FieldIO | platform.FieldTasks | platform.FieldTaskUsage,
+		Children:   true,
+		Collectors: CollectorSwitches | CollectorThreads,
 	})
 	if _, err := tr.Update(context.Background()); err != nil {
 		b.Fatal(err)

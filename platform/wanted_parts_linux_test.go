@@ -77,3 +77,35 @@ func walkWith(t *testing.T, src Source, snap *Snapshot, pid int, want Fields) *S
 	src.Complete(ctx, snap)
 	return &snap.Samples[at]
 }
+
+// TestBPFReadsOnlyWantedParts checks which parts the source bpf reads from /proc for each set
+// of wanted parts. It gets all others from the BPF programs.
+func TestBPFReadsOnlyWantedParts(t *testing.T) {
+	c := startChild(t, nil, "threads=3")
+	b := openBPFSource(t).(*bpfSource)
+	var snap Snapshot
+	planned := func() (parts Fields) {
+		for _, r := range b.reads {
+			parts |= r.part
+		}
+		return parts
+	}
+	for _, tt := range []struct{ want, read Fields }{
+		{everything &^ (FieldSmaps | FieldWChan), 0},
+		{everything &^ FieldWChan, FieldSmaps},
+		{0, 0},
+		{FieldWChan | FieldTasks, FieldWChan},
+		{everything &^ FieldSmaps, 0}, // wchan is known
+	} {
+		walkWith(t, b, &snap, c.PID(), tt.want)
+		if got := planned(); got != tt.read {
+			t.Errorf("got reads of the parts %b when %b become wanted, want %b", got, tt.want, tt.read)
+		}
+		if err := b.Walk(context.Background(), &snap); err != nil {
+			t.Fatal(err)
+		}
+		if got := planned(); got&^tt.want != 0 {
+			t.Errorf("got reads of the parts %b in a walk, want only parts of %b", got, tt.want)
+		}
+	}
+}

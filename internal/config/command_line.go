@@ -57,6 +57,7 @@ func (c CommandLine) Parse(args []string) (s *Settings, rest []string, err error
 	if _, err := app.Parse(args); err != nil {
 		return nil, nil, c.nameFlag(args, err)
 	}
+	s.Collectors, s.collectorFlags = s.collectorFlags.collectors(), collectorFlags{}
 	if s.Debug {
 		_ = s.Log.Level.Set("debug") // a level that always exists
 	}

@@ -161,15 +161,16 @@ func unexpectedArg(arg string, prev flagArg, kinds map[string]flagKind) error {
 
 // lastOfEach drops all but the last value of each flag that does not repeat:
 // kingpin refuses a second one, Go's flag package takes the last. Unit files
-// that append to the options of a packaged unit depend on it.
+// that append to the options of a packaged unit depend on it. An alias counts as the
+// flag itself.
 func lastOfEach(given []flagArg, kinds map[string]flagKind) []string {
 	last := make(map[string]int)
 	for i, arg := range given {
-		last[arg.name] = i
+		last[canonicalFlag(arg.name)] = i
 	}
 	out := make([]string, 0, len(given))
 	for i, arg := range given {
-		if last[arg.name] == i || kinds[arg.name] == repeats {
+		if last[canonicalFlag(arg.name)] == i || kinds[arg.name] == repeats {
 			out = append(out, arg.text)
 		}
 	}

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/seed57308aee/process_exporter/grouping"
 )
 
 var normalizeTests = []struct {
@@ -54,7 +56,7 @@ var normalizeTests = []struct {
 	{name: "misspelled", args: "-web.listn-address=:1", wantErr: "did you mean -web.listen-address?"},
 	{name: "of another exporter", args: "--config.file=f", wantErr: "did you mean --config.path?"},
 	{name: "of an old version", args: "-once-to-stdout", wantErr: "did you mean -once-to-stdout-delay?"},
-	{name: "short form", args: "-smaps=false", wantErr: "did you mean -gather-smaps?"},
+	{name: "short form", args: "-smaps=false", wantErr: "did you mean -collector.smaps?"},
 	{name: "no similar flag", args: "-xyzzy", wantErr: "unknown flag -xyzzy: --help lists all flags"},
 	{name: "hidden flag of kingpin", args: "--completion-bash", wantErr: "unknown flag --completion-bash"},
 }
@@ -120,10 +122,11 @@ var wantSettings = map[string]func(*Settings){
 	},
 	"container": func(s *Settings) { s.ConfigPath, s.ProcFS = "/etc/process-exporter/all.yaml", "/host/proc" },
 	"flags of node_exporter": func(s *Settings) {
-		s.Threads, s.DisableExporterMetrics, s.MaxRequests, s.TelemetryPath = false, true, 5, "/m"
+		s.DisableExporterMetrics, s.MaxRequests, s.TelemetryPath = true, 5, "/m"
+		s.Collectors &^= grouping.CollectorThreads
 	},
 	"every switch": func(s *Settings) {
-		s.Children, s.Threads, s.Smaps = false, false, false
+		s.Children, s.Collectors = false, grouping.AllCollectors&^(grouping.CollectorThreads|grouping.CollectorSmaps)
 		s.Recheck, s.RemoveEmptyGroups, s.Debug = true, true, true
 	},
 	"mapping that starts with a name": func(s *Settings) { s.NameMapping = `java,-jar\s+([^/]+).jar` },
@@ -192,7 +195,7 @@ func TestDefaults(t *testing.T) {
 		t.Fatal(err)
 	}
 	switch {
-	case !s.Children, !s.Threads, !s.Smaps, s.Recheck, s.RemoveEmptyGroups, s.Debug, s.DisableExporterMetrics:
+	case !s.Children, s.Collectors != grouping.AllCollectors, s.Recheck, s.RemoveEmptyGroups, s.Debug, s.DisableExporterMetrics:
 		t.Errorf("got switches %+v, want the defaults", s)
 	case s.ProcFS != "/proc", s.TelemetryPath != "/metrics", s.MaxRequests != 128, s.MaxConnections != 128, s.PprofAddress != "",
 		s.RecheckLimit != 0, s.OnceDelay != 0, s.AllowedHostNames() != nil:

@@ -19,6 +19,7 @@ func RuleFlags() []FlagSection {
 		{"Rules", addRuleFlags},
 		{"Data source", addSourceFlags},
 		{"Memory", addMemoryFlags},
+		{"Collectors", addCollectorFlags},
 	}
 }
 
@@ -64,13 +65,11 @@ func addSourceFlags(app *kingpin.Application, s *Settings) {
 		PlaceHolder("DIR").Default("/proc").StringVar(&s.ProcFS)
 	app.Flag("source", "Data source: bpf (cheaper, counts exits), procfs, or auto (bpf if possible).").
 		PlaceHolder("auto|bpf|procfs").Default("auto").EnumVar(&s.Source, "auto", "bpf", "procfs")
-	app.Flag("threads", "Export metrics per thread name.").
-		Default("true").BoolVar(&s.Threads)
+	addAlias(app, s, "threads", "Export metrics per thread name. Same as --collector.threads.")
 }
 
 func addMemoryFlags(app *kingpin.Application, s *Settings) {
-	app.Flag("gather-smaps", "Export PSS and USS from smaps_rollup.").
-		Default("true").BoolVar(&s.Smaps)
+	addAlias(app, s, "gather-smaps", "Export PSS and USS from smaps_rollup. Same as --collector.smaps.")
 	app.Flag("smaps.budget", "CPU time per scrape to read PSS and USS. 0 disables PSS and USS.").
 		PlaceHolder("DURATION").Default("50ms").DurationVar(&s.SmapsBudget)
 	app.Flag("smaps.max-rss", "Do not read PSS and USS of processes with more RSS than this. 0: no limit.").

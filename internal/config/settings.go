@@ -16,6 +16,8 @@ import (
 	"github.com/alecthomas/units"
 	"github.com/prometheus/common/promslog"
 	"github.com/prometheus/exporter-toolkit/web"
+
+	"github.com/seed57308aee/process_exporter/grouping"
 )
 
 // maxRetention is the maximum of --web.retention. It limits memory: see docs/api.md.
@@ -39,11 +41,12 @@ type Settings struct {
 	MaxGroups         int           // 0 is no limit
 	MaxThreadNames    int           // 0 is no limit
 
-	ProcFS  string
-	Source  string // auto, bpf or procfs
-	Threads bool
+	ProcFS string
+	Source string // auto, bpf or procfs
 
-	Smaps       bool
+	Collectors     grouping.Collectors
+	collectorFlags collectorFlags // zero after the command line is parsed
+
 	SmapsBudget time.Duration    // CPU time per scrape
 	SmapsMaxRSS units.Base2Bytes // 0 is no limit
 
@@ -110,7 +113,7 @@ func (s *Settings) AllowedHostNames() []string {
 }
 
 // FinishRuleFlags returns an error if the flags about rules and data sources
-// exclude each other. It disables proportional memory if its budget is 0.
+// exclude each other. It disables the collector smaps if its budget is 0.
 func (s *Settings) FinishRuleFlags() error {
 	switch {
 	case s.ConfigPath != "" && (s.ProcNames != "" || s.NameMapping != ""):
@@ -123,7 +126,7 @@ func (s *Settings) FinishRuleFlags() error {
 		return errors.New("--max-groups and --max-thread-names cannot be negative; 0 is no limit")
 	}
 	if s.SmapsBudget == 0 {
-		s.Smaps = false
+		s.Collectors &^= grouping.CollectorSmaps
 	}
 	return nil
 }

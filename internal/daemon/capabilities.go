@@ -5,7 +5,7 @@ import (
 	"strings"
 	"sync"
 
-	"github.com/seed57308aee/process_exporter/internal/config"
+	"github.com/seed57308aee/process_exporter/grouping"
 	"github.com/seed57308aee/process_exporter/platform"
 	"github.com/seed57308aee/process_exporter/platform/sandbox"
 )
@@ -19,25 +19,35 @@ type privilegedData struct {
 // dataCapabilities are the capabilities that privilegedData may need.
 var dataCapabilities = []sandbox.Capability{sandbox.DACReadSearch, sandbox.SysPtrace, sandbox.Perfmon, sandbox.BPF}
 
-// enabledData returns the privileged data that the settings and rules enable,
+// enabledData returns the privileged data that the collectors and the rules need,
 // with the capabilities that a source of this kind needs for it. The user ID
 // does not matter: root in a container may lack capabilities that a service with
 // its own user has.
-func enabledData(kind platform.Kind, s *config.Settings, fields platform.IdentityFields, kernel kernelNeeds) (data []privilegedData) {
-	if kind == platform.KindProcfs {
+func enabledData(
+	kind platform.Kind, collectors grouping.Collectors, fields platform.IdentityFields, kernel kernelNeeds,
+) (data []privilegedData) {
+	wanted := collectors.Fields()
+	if kind == platform.KindProcfs && wanted&platform.FieldIO != 0 {
 		data = append(data, privilegedData{"io", []sandbox.Capability{sandbox.SysPtrace, sandbox.DACReadSearch}})
-		if kernel.listFDs {
-			data = append(data, privilegedData{"open_files", []sandbox.Capability{sandbox.DACReadSearch}})
-		}
 	}
-	if s.Smaps {
+	if kind == platform.KindProcfs && wanted&platform.FieldFDs != 0 && kernel.listFDs {
+		data = append(data, privilegedData{"open_files", []sandbox.Capability{sandbox.DACReadSearch}})
+	}
+	if wanted&platform.FieldSmaps != 0 {
 		data = append(data, privilegedData{"proportional_memory", []sandbox.Capability{kernel.smaps}})
 	}
-	data = append(data, privilegedData{"wait_channels", []sandbox.Capability{sandbox.SysPtrace}})
+	if wanted&platform.FieldWChan != 0 {
+		data = append(data, privilegedData{"wait_channels", []sandbox.Capability{sandbox.SysPtrace}})
+	}
 	if fields&platform.IdentityExe != 0 {
 		data = append(data, privilegedData{"executable_paths", []sandbox.Capability{sandbox.SysPtrace}})
 	}
 	return data
+}
+
+// enabledData returns the privileged data that the flags and these rules need.
+func (e *Exporter) enabledData(kind platform.Kind, rules grouping.Matcher) []privilegedData {
+	return enabledData(kind, grouping.EnabledCollectors(rules, e.settings.Collectors), rules.Needs(), e.capabilities.kernel)
 }
 
 // kernelNeeds describes what kernels require differently for data about processes
@@ -97,24 +107,24 @@ type capabilityCheck struct {
 
 	mu      sync.Mutex    // guards the fields below: reloads and walks are concurrent
 	kind    platform.Kind // "" before the first check
-	fields  platform.IdentityFields
+	rules   grouping.Matcher
 	missing []missingCapability
 }
 
-// checkCapabilities finds the missing capabilities for a source and for rules
-// that need some identity fields. It sets the metric, and logs a new result.
-func (e *Exporter) checkCapabilities(kind platform.Kind, fields platform.IdentityFields) {
+// checkCapabilities finds the missing capabilities for a source and for rules. It sets
+// the metric, and logs a new result.
+func (e *Exporter) checkCapabilities(kind platform.Kind, rules grouping.Matcher) {
 	e.capabilities.mu.Lock()
 	defer e.capabilities.mu.Unlock()
-	e.checkLocked(kind, fields)
+	e.checkLocked(kind, rules)
 }
 
 // checkRules repeats the check for new rules.
-func (e *Exporter) checkRules(fields platform.IdentityFields) {
+func (e *Exporter) checkRules(rules grouping.Matcher) {
 	e.capabilities.mu.Lock()
 	defer e.capabilities.mu.Unlock()
 	if e.capabilities.kind != "" {
-		e.checkLocked(e.capabilities.kind, fields)
+		e.checkLocked(e.capabilities.kind, rules)
 	}
 }
 
@@ -124,16 +134,16 @@ func (e *Exporter) checkSource(kind platform.Kind) {
 	e.capabilities.mu.Lock()
 	defer e.capabilities.mu.Unlock()
 	if previous := e.capabilities.kind; previous != "" && kind != "" && kind != previous {
-		e.checkLocked(kind, e.capabilities.fields)
+		e.checkLocked(kind, e.capabilities.rules)
 	}
 }
 
 // checkLocked requires the mutex of the check.
-func (e *Exporter) checkLocked(kind platform.Kind, fields platform.IdentityFields) {
+func (e *Exporter) checkLocked(kind platform.Kind, rules grouping.Matcher) {
 	c := &e.capabilities
 	previous := c.missing
-	missing := findMissing(enabledData(kind, e.settings, fields, c.kernel), c.held(dataCapabilities...))
-	c.kind, c.fields, c.missing = kind, fields, missing
+	missing := findMissing(e.enabledData(kind, rules), c.held(dataCapabilities...))
+	c.kind, c.rules, c.missing = kind, rules, missing
 	for _, m := range previous {
 		if !slices.Contains(missing, m) {
 			e.sandboxMetrics.missing.DeleteLabelValues(m.capability, m.data)

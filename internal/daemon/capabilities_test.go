@@ -10,7 +10,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"github.com/seed57308aee/process_exporter/internal/config"
+	"github.com/seed57308aee/process_exporter/grouping"
 	"github.com/seed57308aee/process_exporter/platform"
 	"github.com/seed57308aee/process_exporter/platform/sandbox"
 	"github.com/seed57308aee/process_exporter/test/procfstree"
@@ -23,15 +23,15 @@ func TestFindMissing(t *testing.T) {
 	)
 	oldest, old := kernelNeeds{smaps: ptrace, listFDs: true}, kernelNeeds{smaps: ptrace} // before Linux 6.2, before 6.15
 	recent := kernelNeeds{smaps: sandbox.Perfmon}
-	all, none := &config.Settings{Smaps: true}, &config.Settings{}
+	const all, noSmaps = grouping.AllCollectors, grouping.AllCollectors &^ grouping.CollectorSmaps
 	tests := []struct {
-		name   string
-		kind   platform.Kind
-		s      *config.Settings
-		fields platform.IdentityFields
-		kernel kernelNeeds
-		held   []sandbox.Capability
-		want   string
+		name    string
+		kind    platform.Kind
+		enabled grouping.Collectors
+		fields  platform.IdentityFields
+		kernel  kernelNeeds
+		held    []sandbox.Capability
+		want    string
 	}{
 		{"both", platform.KindProcfs, all, 0, old, []sandbox.Capability{ptrace, search}, ""},
 		{"none", platform.KindProcfs, all, 0, old, nil,
@@ -42,14 +42,17 @@ func TestFindMissing(t *testing.T) {
 		{"kernel that accepts CAP_PERFMON", platform.KindProcfs, all, 0, recent, nil,
 			"CAP_SYS_PTRACE (io, wait_channels), CAP_DAC_READ_SEARCH (io), CAP_PERFMON (proportional_memory)"},
 		{"ptrace implies perfmon", platform.KindBPF, all, 0, recent, []sandbox.Capability{ptrace}, ""},
-		{"open files", platform.KindProcfs, none, 0, oldest, nil, "CAP_SYS_PTRACE (io, wait_channels), CAP_DAC_READ_SEARCH (io, open_files)"},
-		{"open files by BPF", platform.KindBPF, none, 0, oldest, nil, "CAP_SYS_PTRACE (wait_channels)"},
-		{"I/O by BPF", platform.KindBPF, none, 0, recent, nil, "CAP_SYS_PTRACE (wait_channels)"},
-		{"executable paths", platform.KindBPF, none, platform.IdentityExe, recent, nil, "CAP_SYS_PTRACE (wait_channels, executable_paths)"},
+		{"open files", platform.KindProcfs, noSmaps, 0, oldest, nil, "CAP_SYS_PTRACE (io, wait_channels), CAP_DAC_READ_SEARCH (io, open_files)"},
+		{"open files by BPF", platform.KindBPF, noSmaps, 0, oldest, nil, "CAP_SYS_PTRACE (wait_channels)"},
+		{"I/O by BPF", platform.KindBPF, noSmaps, 0, recent, nil, "CAP_SYS_PTRACE (wait_channels)"},
+		{"no collector", platform.KindProcfs, 0, 0, oldest, nil, ""},
+		{"I/O of threads", platform.KindProcfs, grouping.CollectorThreads, 0, oldest, nil, "CAP_SYS_PTRACE (io), CAP_DAC_READ_SEARCH (io)"},
+		{"open files only", platform.KindProcfs, grouping.CollectorFiles, 0, oldest, nil, "CAP_DAC_READ_SEARCH (open_files)"},
+		{"executable paths", platform.KindBPF, noSmaps, platform.IdentityExe, recent, nil, "CAP_SYS_PTRACE (wait_channels, executable_paths)"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			if got := formatMissing(findMissing(enabledData(tt.kind, tt.s, tt.fields, tt.kernel), tt.held)); got != tt.want {
+			if got := formatMissing(findMissing(enabledData(tt.kind, tt.enabled, tt.fields, tt.kernel), tt.held)); got != tt.want {
 				t.Errorf("got %q, want %q", got, tt.want)
 			}
 		})
@@ -101,7 +104,7 @@ func TestCheckCapabilities(t *testing.T) {
 		warnings int // total
 	}{
 		{"reload before the start", reload("comm: [init]"), nil, 0},
-		{"start", func() { e.checkCapabilities(platform.KindBPF, e.rules.Matcher.Needs()) }, []string{wchan}, 1},
+		{"start", func() { e.checkCapabilities(platform.KindBPF, e.rules.Matcher) }, []string{wchan}, 1},
 		{"rules by path", reload("exe_path: [/sbin/init]"), []string{exe, wchan}, 2},
 		{"same rules", reload("exe_path: [/sbin/init]"), []string{exe, wchan}, 2},
 		{"fallback to /proc", func() { e.collector.Walk(t.Context()) }, []string{searchIO, searchFD, exe, ptraceIO, wchan}, 3},

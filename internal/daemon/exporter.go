@@ -89,7 +89,7 @@ func NewTracker(s *config.Settings, source platform.Source, rules config.Rules) 
 		Recheck:        s.Recheck || s.RecheckLimit != 0,
 		RecheckLimit:   s.RecheckLimit,
 		RemoveEmpty:    s.RemoveEmptyGroups,
-		Fields:         collector.OptionalFamilies{Threads: s.Threads, Smaps: s.Smaps}.Fields(),
+		Collectors:     s.Collectors,
 		MatchBudget:    s.MatchBudget,
 		CPUTime:        ownCPUTime,
 		MaxGroups:      s.MaxGroups,
@@ -139,7 +139,7 @@ func (e *Exporter) showsProcesses(r *http.Request) bool {
 func (e *Exporter) describe(x *webui.ExporterStatus) {
 	x.StartTime = webui.Timestamp{Time: e.started}
 	x.ReloadTime, x.ReloadSuccessful = webui.Timestamp{Time: *e.reloads.loaded.Load()}, !e.reloads.failing.Load()
-	if e.settings.Smaps {
+	if e.settings.Collectors.Has(grouping.CollectorSmaps) {
 		x.SmapsBudget = e.settings.SmapsBudget.Seconds()
 	}
 }

@@ -42,14 +42,13 @@ func (m sandboxMetrics) collectors() []prometheus.Collector {
 // while a read of a /proc file blocks it.
 func (e *Exporter) enterSandbox() {
 	kind, _ := e.tracker.Kind()
-	fields := e.rules.Matcher.Needs()
 	for _, layer := range sandbox.Layers() {
 		e.sandboxMetrics.layers.WithLabelValues(layer).Set(0)
 	}
 	if e.settings.Sandbox != "off" {
-		e.applySandbox(e.sandboxOptions(kind, enabledData(kind, e.settings, fields, e.capabilities.kernel)))
+		e.applySandbox(e.sandboxOptions(kind, e.enabledData(kind, e.rules.Matcher)))
 	}
-	e.checkCapabilities(kind, fields)
+	e.checkCapabilities(kind, e.rules.Matcher)
 }
 
 // sandboxOptions returns what the sandbox must allow. Landlock denies access to

@@ -14,6 +14,8 @@ const (
 	anyThread      = `thread_`
 	wchanSeries    = `threads_wchan{groupname="opt"`
 	stateSeries    = `states{groupname="opt"`
+	cpuSeries      = `cpu_seconds_total{groupname="opt",mode="user"}`
+	rssSeries      = `memory_bytes{groupname="opt",memtype="resident"}`
 	pssSeries      = `memory_bytes{groupname="opt",memtype="proportionalResident"}`
 	ussSeries      = `memory_bytes{groupname="opt",memtype="unique"}`
 	smapsAge       = `smaps_age_seconds{groupname="opt"}`
@@ -54,6 +56,13 @@ var seriesOptions = []seriesOption{
 	{"smaps: true", []string{"-gather-smaps=false"}, "smaps: true", withSmaps, nil, 2},
 	{"--smaps.budget=0", []string{"--smaps.budget=0"}, "", withThreads, append(withSmaps, smapsSkipped), 2},
 	{"--smaps.max-rss", []string{"--smaps.max-rss=1B"}, "", []string{smapsSkipped}, withSmaps, 2},
+	{"--no-collector.states", []string{"--no-collector.states"}, "", []string{threadSeries, wchanSeries}, []string{stateSeries}, 2},
+	{"--collector.disable-defaults", []string{"--collector.disable-defaults", "--collector.cpu", "--collector.exits"}, "",
+		[]string{cpuSeries, goSeries},
+		[]string{`num_procs{`, `memory_bytes{`, `read_bytes_total{`, stateSeries, anyThread, "namedprocess_scrape_errors"}, 0},
+	{"collectors", []string{"--no-collector.wchan"}, "collectors: {memory: false, io: false, wchan: true}",
+		[]string{cpuSeries, pssSeries, wchanSeries, `read_bytes_total{groupname="opt-empty"}`},
+		[]string{rssSeries, `read_bytes_total{groupname="opt"}`, `threads_wchan{groupname="opt-empty"`}, 2},
 	{"-children=false", []string{"-children=false"}, "", withThreads, nil, 1},
 	{"children: false", nil, "children: false", withThreads, nil, 1},
 	{"children: true", []string{"-children=false"}, "children: true", withThreads, nil, 2},

@@ -1,0 +1,73 @@
+package config
+
+import (
+	"github.com/alecthomas/kingpin/v2"
+
+	"github.com/seed57308aee/process_exporter/grouping"
+)
+
+// collectorPrefix is the prefix of the flags that enable a collector.
+const collectorPrefix = "collector."
+
+// flagAliases are the flags of the predecessor that enable a collector, with the flag of
+// the same meaning.
+var flagAliases = map[string]string{
+	"threads":      collectorPrefix + "threads",
+	"gather-smaps": collectorPrefix + "smaps",
+}
+
+// canonicalFlag returns the name of the flag for which a flag is an alias, else its own.
+func canonicalFlag(name string) string {
+	if of := flagAliases[name]; of != "" {
+		return of
+	}
+	return name
+}
+
+// A collectorSwitch is the value of a flag that enables or disables a collector.
+type collectorSwitch struct{ on, set bool }
+
+// collectorFlags are the values of the flags about collectors.
+type collectorFlags struct {
+	disableDefaults bool
+	switches        [len(grouping.CollectorTable)]collectorSwitch
+	aliases         [len(grouping.CollectorTable)]collectorSwitch
+}
+
+// collectors returns the enabled collectors. A flag of one collector has precedence over
+// --collector.disable-defaults. A command line has either a flag or its alias, see lastOfEach.
+func (f *collectorFlags) collectors() (enabled grouping.Collectors) {
+	for i := range grouping.CollectorTable {
+		on := !f.disableDefaults
+		for _, s := range []collectorSwitch{f.switches[i], f.aliases[i]} {
+			if s.set {
+				on = s.on
+			}
+		}
+		if on {
+			enabled |= 1 << i
+		}
+	}
+	return enabled
+}
+
+func addCollectorFlags(app *kingpin.Application, s *Settings) {
+	for i, c := range grouping.CollectorTable {
+		addSwitch(app, collectorPrefix+c.Name, c.Help, &s.collectorFlags.switches[i])
+	}
+	app.Flag(collectorPrefix+"disable-defaults", "Disable all collectors except those with a flag.").
+		BoolVar(&s.collectorFlags.disableDefaults)
+}
+
+// addAlias adds an alias of the flag of a collector.
+func addAlias(app *kingpin.Application, s *Settings, alias, help string) {
+	for i, c := range grouping.CollectorTable {
+		if flagAliases[alias] == collectorPrefix+c.Name {
+			addSwitch(app, alias, help, &s.collectorFlags.aliases[i])
+		}
+	}
+}
+
+func addSwitch(app *kingpin.Application, name, help string, s *collectorSwitch) {
+	app.Flag(name, help).Default("true").IsSetByUser(&s.set).BoolVar(&s.on)
+}
