@@ -65,6 +65,7 @@ COSTFLAGS ?= --procs 5000 --busy 100
 bench: build
 	go test -run '^$$' -bench . -benchmem ./...
 	CHURN_SCRAPES=1000 go test -count 1 -v -run '^TestChurn' ./test/e2e | grep -v '^=== '
+	go test -count 1 -v -run '^TestPage$$/^alone$$' ./test/e2e | grep measured
 	LOAD=$(LOADTIME) LOAD_PAIRS=5 go test -count 1 -v -run '^TestLoad' ./test/e2e | grep -v '^=== '
 	@if [ -x $(COST) ]; then \
 	  set -- 'bpf lean=./process_exporter --source=bpf $(LEAN) $(RULES)' 'bpf=./process_exporter --source=bpf $(RULES)' \

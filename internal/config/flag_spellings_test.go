@@ -223,6 +223,9 @@ func TestParseInvalid(t *testing.T) {
 		{"empty host", []string{"-web.allowed-hosts=a,"}, "host names without port"},
 		{"host pattern", []string{"-web.allowed-hosts=*.example"}, "host names without port"},
 		{"profiles on all addresses", []string{"-web.pprof-address=0.0.0.0:1"}, "loopback"},
+		{"history too long", []string{"--web.retention=2h"}, "--web.retention"},
+		{"negative history", []string{"--web.retention=-1s"}, "--web.retention"},
+		{"unknown choice", []string{"--web.show-processes=yes"}, "must be one of"},
 		{"negative delay", []string{"-once-to-stdout-delay=-1s"}, "use a positive duration"},
 	}
 	for _, tt := range tests {

@@ -70,11 +70,15 @@ func (task pageTask) run(t *testing.T) {
 		return
 	}
 	var measured struct {
-		Paint  float64 `json:"first_paint_ms"`
-		Update float64 `json:"update_ms"`
+		Paint       float64 `json:"first_paint_ms"`
+		Update      float64 `json:"update_ms"`
+		Interaction float64 `json:"interaction_ms"`
 	}
 	if err := json.Unmarshal(out, &measured); err != nil {
 		t.Fatal(err)
+	}
+	if measured.Interaction == 0 {
+		t.Error("got no time of an interaction")
 	}
 	if chaos && (measured.Paint > 1000 || measured.Update > 100) {
 		t.Error("got a page that is too slow")
