@@ -3,6 +3,7 @@ package grouping
 import (
 	"cmp"
 	"context"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -24,7 +25,8 @@ const (
 	ByPID
 )
 
-// A ProcessQuery selects processes of the groups with one name.
+// A ProcessQuery selects processes of the groups with one name, or with the name "" the process
+// with most resident memory of each name.
 type ProcessQuery struct {
 	Group    string
 	Order    ProcessOrder
@@ -42,6 +44,7 @@ type ProcessList struct {
 
 // A Process is the state of one live process of a group.
 type Process struct {
+	Group   string // name
 	PID     int
 	Start   time.Time
 	State   byte   // R, S, D, Z, T and so on
@@ -107,6 +110,10 @@ func (t *Tracker) Processes(ctx context.Context, queries []ProcessQuery) []Proce
 	t.watches = watches
 	out := make([]ProcessList, len(queries))
 	for i, q := range queries {
+		if q.Group == "" {
+			out[i] = t.largestProcesses(ctx, q)
+			continue
+		}
 		out[i] = t.listProcesses(ctx, q, members[q.Group], watches[q.Group])
 	}
 	return out
@@ -168,9 +175,26 @@ func (t *Tracker) listProcesses(ctx context.Context, q ProcessQuery, members []i
 		return order
 	})
 	for _, i := range sorted[:min(len(sorted), q.Limit)] {
-		out.Processes = append(out.Processes, t.process(ctx, &t.snap.Samples[i], w))
+		out.Processes = append(out.Processes, t.process(ctx, i, w))
 	}
 	return out
+}
+
+// largestProcesses returns the process with most resident memory of each group name, in the
+// order of this memory, without rates.
+func (t *Tracker) largestProcesses(ctx context.Context, q ProcessQuery) ProcessList {
+	largest := make(map[string]int) // indexes of records by group name
+	for i := range t.records {
+		g := t.records[i].group
+		if g == nil {
+			continue
+		}
+		if at, ok := largest[g.name]; !ok || t.snap.Samples[i].ResidentBytes > t.snap.Samples[at].ResidentBytes {
+			largest[g.name] = i
+		}
+	}
+	q.Order, q.Reversed = ByResident, false
+	return t.listProcesses(ctx, q, slices.Collect(maps.Values(largest)), new(processWatch))
 }
 
 // value returns the value of a process that sorts it.
@@ -191,12 +215,13 @@ func (w *processWatch) value(order ProcessOrder, s *platform.Sample) float64 {
 	return u.cpu
 }
 
-// process returns the state of the process of s, and reads its user and command line. They
+// process returns the state of the process at index i, and reads its user and command line. They
 // are missing if it has exited since the walk, or if it is unresponsive.
-func (t *Tracker) process(ctx context.Context, s *platform.Sample, w *processWatch) Process {
+func (t *Tracker) process(ctx context.Context, i int, w *processWatch) Process {
+	s := &t.snap.Samples[i]
 	u := w.usage[s.ID]
 	p := Process{
-		PID: s.PID, Start: t.startTime(s), State: s.State, Have: s.Have, Rates: u.rates, Threads: s.Threads,
+		Group: t.records[i].group.name, PID: s.PID, Start: t.startTime(s), State: s.State, Have: s.Have, Rates: u.rates, Threads: s.Threads,
 		ResidentBytes: s.ResidentBytes, CPU: u.cpu, ReadBytes: u.readRate, WriteBytes: u.writeRate,
 		Command: "[" + LabelValue(s.Comm) + "]",
 	}

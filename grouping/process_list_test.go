@@ -90,6 +90,16 @@ func TestProcesses(t *testing.T) {
 	if got := listed(third); got != "12:4.0 15:3.0" || third.Processes[0].Command != "[worker]" {
 		t.Errorf("got %q %q, want the new process from its start, and the name of an unresponsive process", got, third.Processes[0].Command)
 	}
+	checkLargest(t, tracker)
+}
+
+// checkLargest checks the largest process of each group, and that there is no state without queries.
+func checkLargest(t *testing.T, tracker *Tracker) {
+	t.Helper()
+	largest := tracker.Processes(context.Background(), []ProcessQuery{{Limit: 5}})[0]
+	if listed(largest) != "10:0.0" || largest.Processes[0].Group != "worker" || largest.Query.Group != "" {
+		t.Errorf("got %+v, want the largest process of the group", largest)
+	}
 	if tracker.Processes(context.Background(), nil); tracker.watches != nil {
 		t.Error("got state without queries, want none")
 	}

@@ -20,6 +20,9 @@ type Reporter interface {
 
 	// ProcessesOf returns the processes of the groups with a name that use most CPU.
 	ProcessesOf(ctx context.Context, name string) (webui.ProcessReport, error)
+
+	// Largest returns the process with most resident memory of each group.
+	Largest(ctx context.Context) (webui.ProcessReport, error)
 }
 
 // Options are the settings of [Run].
@@ -52,6 +55,8 @@ type model struct {
 	groups []webui.Group // of report, filtered and sorted
 	err    error         // error of the last request
 
+	commands map[string]string // of the largest process, by group name; only in wide terminals
+
 	sorting      sorting
 	filter       string
 	editsFilter  bool
@@ -71,8 +76,9 @@ type model struct {
 // Messages of bubbletea.
 type (
 	reportMsg struct {
-		report webui.Report
-		err    error
+		report   webui.Report
+		err      error
+		commands map[string]string
 	}
 	detailMsg struct {
 		name         string
@@ -91,9 +97,20 @@ func (m *model) tick() tea.Cmd {
 	return tea.Tick(m.options.Interval, func(time.Time) tea.Msg { return tickMsg{} })
 }
 
+// requestReport requests the report, and in wide terminals the largest processes. An exporter
+// that does not show processes returns an error for them, which the detail view shows.
 func (m *model) requestReport() tea.Msg {
 	r, err := m.options.Reporter.Report(m.ctx)
-	return reportMsg{r, err}
+	if err != nil || layoutOf(m.width).command == 0 {
+		return reportMsg{report: r, err: err}
+	}
+	commands := make(map[string]string)
+	if largest, err := m.options.Reporter.Largest(m.ctx); err == nil {
+		for i := range largest.Processes {
+			commands[largest.Processes[i].Group] = replaceUnprintable(largest.Processes[i].Command)
+		}
+	}
+	return reportMsg{r, nil, commands}
 }
 
 func (m *model) requestDetail() tea.Cmd {
@@ -117,7 +134,7 @@ func (m *model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 		return m, m.requestReport
 	case reportMsg:
 		if m.err = msg.err; m.err == nil {
-			m.report = msg.report
+			m.report, m.commands = msg.report, msg.commands
 			m.arrange()
 		}
 		return m, m.tick()

@@ -44,6 +44,9 @@ func (f *fakeReporter) Detail(context.Context, string) (webui.Report, error) { r
 func (f *fakeReporter) ProcessesOf(context.Context, string) (webui.ProcessReport, error) {
 	return f.processes, f.processesErr
 }
+func (f *fakeReporter) Largest(context.Context) (webui.ProcessReport, error) {
+	return f.processes, f.processesErr
+}
 
 func newModel(width, height int) (*model, *fakeReporter) {
 	f := &fakeReporter{report: sampleReport()}
@@ -273,10 +276,12 @@ func TestWideTerminals(t *testing.T) {
 	f.report.Machine = &webui.MachineStatus{
 		Hostname: "vm", CPUs: ptr(2), CPU: ptr(1.42), MemoryBytes: ptr(uint64(8 << 30)), UsedBytes: ptr(uint64(3 << 30)),
 	}
+	f.processes.Processes = []webui.Process{{Group: "alpha", Command: "alpha \x1b[2J--x"}}
 	m.Update(m.requestReport())
 	view := ansi.Strip(m.View())
 	for _, want := range []string{
-		"vm  CPU 1.4 of 2  memory 3.0G of 8.0G  15 processes, 5 groups", "CPU, ≤ 100.0%", "▁▂▅\n", "█▅\n", "CPU% ↓",
+		"LARGEST PROCESS", "▁▂▅ alpha \ufffd[2J--x ", "vm  CPU 1.4 of 2  memory 3.0G of 8.0G  15 processes, 5 groups",
+		"CPU, ≤ 100.0%", "█▅ ", "CPU% ↓",
 	} {
 		if !strings.Contains(view, want) {
 			t.Errorf("got\n%s\nwant %q in it", view, want)
@@ -286,7 +291,7 @@ func TestWideTerminals(t *testing.T) {
 		t.Errorf("got %+v at 200 columns", l)
 	}
 	for width := range 300 {
-		if w := ansi.StringWidth(row(&f.report.Groups[0], width, f.report.Time, 1)); width >= minNameWidth && w != width {
+		if w := ansi.StringWidth(row(&f.report.Groups[0], width, f.report.Time, 1, "command")); width >= minNameWidth && w != width {
 			t.Errorf("got a line of %d cells, want %d", w, width)
 		}
 	}

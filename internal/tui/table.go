@@ -156,6 +156,7 @@ type layout struct {
 	columns int // number of columns
 	name    int // width of the name column
 	spark   int // width of the history of CPU usage, 0 without
+	command int // width of the command of the largest process, 0 without
 }
 
 const (
@@ -167,6 +168,9 @@ const (
 
 	// minSparkWidth is the width below which the history is not useful.
 	minSparkWidth = 12
+
+	// minCommandWidth is the width below which a command is not useful.
+	minCommandWidth = 12
 )
 
 // layoutOf returns the layout of a line.
@@ -177,8 +181,14 @@ func layoutOf(width int) layout {
 		l.columns++
 	}
 	if extra := l.name - maxNameWidth; extra > minSparkWidth {
-		l.spark = min(extra-1, maxSparkWidth)
+		l.spark = min(max(minSparkWidth, extra/3), extra-1, maxSparkWidth)
 		l.name -= l.spark + 1
+		if l.command = extra - l.spark - 2; l.command < minCommandWidth {
+			l.spark, l.command = min(extra-1, maxSparkWidth), 0
+			l.name = maxNameWidth + extra - l.spark - 1
+		} else {
+			l.name -= l.command + 1
+		}
 	}
 	l.name = max(l.name, 1)
 	return l
@@ -232,12 +242,15 @@ func header(width int, s sorting, highest float64) string {
 	if l.spark > 0 {
 		line += " " + padRight(fmt.Sprintf("CPU, ≤ %s%%", percent(highest, 0)), l.spark)
 	}
+	if l.command > 0 {
+		line += " " + padRight("LARGEST PROCESS", l.command)
+	}
 	return line
 }
 
 // row returns the line of a group in a report of time now. highest is the scale of the
-// histories.
-func row(g *webui.Group, width int, now webui.Timestamp, highest float64) string {
+// histories, and command that of the largest process.
+func row(g *webui.Group, width int, now webui.Timestamp, highest float64, command string) string {
 	l := layoutOf(width)
 	line := padRight(label(g), l.name)
 	for _, c := range columns[:l.columns] {
@@ -249,6 +262,9 @@ func row(g *webui.Group, width int, now webui.Timestamp, highest float64) string
 	}
 	if l.spark > 0 {
 		line += " " + spark(g.CPUHistory, highest, l.spark)
+	}
+	if l.command > 0 {
+		line += " " + padRight(command, l.command)
 	}
 	return line
 }
@@ -315,7 +331,7 @@ func Print(r *webui.Report) string {
 	highest := highestCPU(groups)
 	lines := []string{summary(r, len(groups)), strings.TrimRight(header(width, byCPU, highest), " ")}
 	for i := range groups {
-		lines = append(lines, strings.TrimRight(row(&groups[i], width, r.Time, highest), " "))
+		lines = append(lines, strings.TrimRight(row(&groups[i], width, r.Time, highest, ""), " "))
 	}
 	return strings.Join(lines, "\n") + "\n"
 }

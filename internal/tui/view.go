@@ -26,7 +26,7 @@ func (m *model) View() string {
 	highest := highestCPU(m.groups)
 	lines := []string{summary(&m.report, len(m.groups)), bold(header(m.width, m.sorting, highest))}
 	for i := m.top; i < min(m.top+rows, len(m.groups)); i++ {
-		line := row(&m.groups[i], m.width, m.report.Time, highest)
+		line := row(&m.groups[i], m.width, m.report.Time, highest, m.commands[m.groups[i].Name])
 		if i == m.cursor {
 			line = inverse(line)
 		}
@@ -95,7 +95,8 @@ func (m *model) detailLines() []string {
 	for i := range m.detailReport.Groups {
 		g := &m.detailReport.Groups[i]
 		highest := highestCPU(m.detailReport.Groups)
-		lines = append(lines, header(m.width, sorting{column: len(columns)}, highest), row(g, m.width, m.detailReport.Time, highest))
+		lines = append(lines, header(m.width, sorting{column: len(columns)}, highest),
+			row(g, m.width, m.detailReport.Time, highest, m.commands[g.Name]))
 		if g.Rule != nil {
 			lines = append(lines, "rule     "+replaceUnprintable(g.Rule.String()))
 		}

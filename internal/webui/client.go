@@ -50,6 +50,12 @@ func (c *Client) ProcessesOf(ctx context.Context, name string) (r ProcessReport,
 	return r, err
 }
 
+// Largest returns the process with most resident memory of each group.
+func (c *Client) Largest(ctx context.Context) (r ProcessReport, err error) {
+	err = c.get(ctx, ProcessesPath, nil, &r, &r.Version)
+	return r, err
+}
+
 // get decodes the response of path into to, and checks the version, which is a field of to.
 func (c *Client) get(ctx context.Context, path string, query url.Values, to any, version *int) error {
 	target := c.base.JoinPath(path)

@@ -27,7 +27,7 @@ func TestHandlerPaths(t *testing.T) {
 		{HistoryPath, "application/json", http.StatusOK},
 		{"/uplot.js", "text/javascript; charset=utf-8", http.StatusOK},
 		{"/uplot-license.txt", "text/plain; charset=utf-8", http.StatusOK},
-		{ProcessesPath, "text/plain; charset=utf-8", http.StatusBadRequest},
+		{ProcessesPath + "?group=x&limit=x", "text/plain; charset=utf-8", http.StatusBadRequest},
 		{GroupsPath + "?group=missing", "text/plain; charset=utf-8", http.StatusNotFound},
 		{"/other", "text/plain; charset=utf-8", http.StatusNotFound},
 	}

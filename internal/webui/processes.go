@@ -25,6 +25,9 @@ const (
 	defaultProcesses = 20
 	maxProcesses     = 100
 
+	// largestLimit is the number of groups whose largest process is returned.
+	largestLimit = 300
+
 	// maxEnded is the number of ended processes that are kept, of all groups.
 	maxEnded = 500
 )
@@ -52,6 +55,7 @@ type ProcessReport struct {
 
 // A Process is the state of one live process.
 type Process struct {
+	Group         string    `json:"group"`
 	PID           int       `json:"pid"`
 	User          string    `json:"user,omitempty"` // effective user
 	Start         Timestamp `json:"start_time_seconds"`
@@ -163,7 +167,8 @@ func (r *Recorder) Processes(ctx context.Context, query grouping.ProcessQuery) (
 	}
 	s := r.recording(ctx)
 	q, err := r.request(query)
-	if err == nil && (q.list == nil && !first.walked || (q.list == nil || q.list.Interval == 0) && r.now().Sub(s.walkEnd) >= minInterval) {
+	wanted := q.list == nil || q.list.Interval == 0 && query.Group != "" // the largest processes have no rates
+	if err == nil && (q.list == nil && !first.walked || wanted && r.now().Sub(s.walkEnd) >= minInterval) {
 		r.walk(ctx)
 		q, err = r.request(query)
 	}
@@ -178,6 +183,11 @@ func (r *Recorder) Processes(ctx context.Context, query grouping.ProcessQuery) (
 // ProcessesOf returns the processes of the groups with one name that use most CPU.
 func (r *Recorder) ProcessesOf(ctx context.Context, name string) (ProcessReport, error) {
 	return r.Processes(ctx, grouping.ProcessQuery{Group: name, Limit: defaultProcesses})
+}
+
+// Largest returns the process with most resident memory of each group, of at most 300 groups.
+func (r *Recorder) Largest(ctx context.Context) (ProcessReport, error) {
+	return r.Processes(ctx, largestQuery)
 }
 
 // report returns the state of q.
@@ -201,7 +211,7 @@ func (p *processRequests) report(q *processRequest) ProcessReport {
 }
 
 func newProcess(p *grouping.Process) Process {
-	out := Process{PID: p.PID, User: p.User, Start: Timestamp{p.Start}, State: string(rune(p.State)), Command: p.Command}
+	out := Process{Group: p.Group, PID: p.PID, User: p.User, Start: Timestamp{p.Start}, State: string(rune(p.State)), Command: p.Command}
 	if p.Have&(platform.FieldStat|platform.FieldMemory) != 0 {
 		out.Threads, out.ResidentBytes = &p.Threads, &p.ResidentBytes
 	}
@@ -243,11 +253,14 @@ func (h *Handler) serveProcesses(w http.ResponseWriter, r *http.Request) {
 	encoded.send(w, r)
 }
 
+// largestQuery selects the process with most resident memory of each group.
+var largestQuery = grouping.ProcessQuery{Order: grouping.ByResident, Limit: largestLimit}
+
 // parseProcessQuery returns the query of a request: group, sort and limit.
 func parseProcessQuery(r *http.Request) (q grouping.ProcessQuery, err error) {
 	values := r.URL.Query()
-	if !values.Has("group") {
-		return q, errors.New("missing parameter group")
+	if values.Get("group") == "" {
+		return largestQuery, nil
 	}
 	name, descending := strings.CutPrefix(cmp.Or(values.Get("sort"), "-cpu_ratio"), "-")
 	order, ok := processOrders[name]
