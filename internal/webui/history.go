@@ -125,9 +125,24 @@ func (h *history) addEvents(at time.Time, prev map[string]*grouping.Group, group
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.events = append(h.events, events...)
-	if extra := len(h.events) - maxEvents; extra > 0 {
-		h.events = slices.Delete(h.events, 0, extra)
+	h.limitEvents()
+}
+
+// limitEvents removes events above maxEvents: the oldest starts and regular exits first, which
+// are frequent on some machines, and then the oldest of all.
+func (h *history) limitEvents() {
+	extra := len(h.events) - maxEvents
+	if extra <= 0 {
+		return
 	}
+	h.events = slices.DeleteFunc(h.events, func(e Event) bool {
+		if extra == 0 || e.Kind != EventStart && e.Kind != EventExit {
+			return false
+		}
+		extra--
+		return true
+	})
+	h.events = slices.Delete(h.events, 0, extra)
 }
 
 // exitCount returns how many processes of g exited with a code.

@@ -99,6 +99,13 @@ func TestHistoryEvents(t *testing.T) {
 	if want := "oom_killa1 failure3a4 exit0a1 starta2 reload1"; strings.Join(got, " ") != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
+	checkEventLimit(t, s)
+}
+
+// checkEventLimit checks that many starts remove no failure.
+func checkEventLimit(t *testing.T, s *testRecorder) {
+	t.Helper()
+	ctx := context.Background()
 	s.groups = nil
 	for i := range 2000 {
 		g := cpuGroup(fmt.Sprint(i), 1)
@@ -108,6 +115,17 @@ func TestHistoryEvents(t *testing.T) {
 	s.Report(ctx)
 	if n := len(s.current.history.events); n > 5+maxWalkEvents {
 		t.Errorf("got %d events of a walk with 2000 starts, want at most %d", n, 5+maxWalkEvents)
+	}
+	for range 30 {
+		s.advance(5 * time.Second)
+		for i := range s.groups {
+			s.groups[i].Starts++
+		}
+		s.Report(ctx)
+	}
+	events := s.current.history.events
+	if len(events) != maxEvents || events[0].Kind != EventOOMKill || events[1].Kind != EventFailure || events[2].Kind != EventStart {
+		t.Errorf("got %d events from %+v on, want %d with the failures", len(events), events[:3], maxEvents)
 	}
 }
 
