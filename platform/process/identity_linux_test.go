@@ -169,6 +169,7 @@ func TestKernelThread(t *testing.T) {
 		t.Skipf("requires kthreadd: process 2 is %s", name)
 	}
 	testenv.RequireRoot(t)
+	testenv.RequireCapability(t, testenv.SysPtrace)
 	wantEqual(t, "exe", must[string](t)(p.Exe()), "")
 	wantEqual(t, "cwd", must[string](t)(p.Cwd()), "/")
 	wantEqual(t, "arguments", len(must[[]string](t)(p.Cmdline())), 0)

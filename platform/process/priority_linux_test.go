@@ -60,6 +60,7 @@ func TestSetNiceBelowZero(t *testing.T) {
 		wantEqual(t, "nice", must[int](t)(p.Nice()), 0)
 		return
 	}
+	testenv.RequireCapability(t, testenv.SysNice)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -77,6 +78,7 @@ func TestSetIONiceRealtime(t *testing.T) {
 		}
 		return
 	}
+	testenv.RequireCapability(t, testenv.SysNice, testenv.SysAdmin)
 	if err != nil {
 		t.Fatal(err)
 	}

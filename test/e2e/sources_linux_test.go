@@ -14,6 +14,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/seed57308aee/process_exporter/test/testenv"
 )
 
 // tolerances hold the allowed differences between the two sources.
@@ -239,6 +241,7 @@ func TestBPFObjectsAreReleased(t *testing.T) {
 	requireLinux(t)
 	requireBPF(t)
 	requireProgram(t, "bpftool")
+	testenv.RequireCapability(t, testenv.SysAdmin) // bpftool lists all objects
 	r := startExporter(t, "--source=bpf")
 	held := heldBPFObjects(t, r.PID)
 	if loaded := loadedBPFObjects(t); len(held) == 0 || len(common(held, loaded)) != len(held) {

@@ -7,7 +7,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -60,8 +59,8 @@ type EdgeCase struct {
 // ready. It is killed when the test ends. change, unless nil, alters the command before the start.
 func StartEdgeCase(t testing.TB, change func(*exec.Cmd), verbs ...string) *EdgeCase {
 	t.Helper()
-	if slices.ContainsFunc(verbs, mounts) {
-		RequireNamespaces(t)
+	for _, verb := range verbs {
+		requirePrivileges(t, verb)
 	}
 	path, err := EdgeCaseProgram()
 	if err != nil {
@@ -85,9 +84,19 @@ func StartEdgeCase(t testing.TB, change func(*exec.Cmd), verbs ...string) *EdgeC
 	return c
 }
 
-// mounts reports whether a verb of the program mounts a file system.
-func mounts(verb string) bool {
-	return strings.HasPrefix(verb, "fuse=") || strings.HasPrefix(verb, "unresponsive=")
+// requirePrivileges skips the test of a verb that needs privileges of root which
+// containers lack.
+func requirePrivileges(t testing.TB, verb string) {
+	t.Helper()
+	name, value, _ := strings.Cut(verb, "=")
+	switch {
+	case name == "fuse", name == "unresponsive":
+		RequireNamespaces(t)
+	case name == "newtime":
+		RequireCapability(t, SysAdmin)
+	case name == "scheduled" && (strings.HasPrefix(value, "1,") || strings.HasPrefix(value, "2,")): // SCHED_FIFO, SCHED_RR
+		RequireCapability(t, SysNice)
+	}
 }
 
 func (c *EdgeCase) waitReady(t testing.TB) {
@@ -120,6 +129,7 @@ func (c *EdgeCase) End() {
 func StartWithPID(t testing.TB, pid int) {
 	t.Helper()
 	const file = "/proc/sys/kernel/ns_last_pid"
+	RequireCapability(t, SysAdmin, CheckpointRestore)
 	for range 1000 {
 		if err := os.WriteFile(file, []byte(strconv.Itoa(pid-1)), 0); err != nil {
 			t.Skipf("cannot choose PIDs: %v", err)

@@ -47,6 +47,7 @@ func StartPIDReuse(t testing.TB) *PIDReuse {
 	if _, err := exec.LookPath("cc"); err != nil && os.Getenv("CI") != "true" {
 		t.Skip("cc is not installed")
 	}
+	RequireCapability(t, SysAdmin, CheckpointRestore) // clone3(2) with set_tid
 	path, err := pidReuseProgram()
 	if err != nil {
 		t.Fatal(err)
