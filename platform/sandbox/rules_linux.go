@@ -41,6 +41,13 @@ const (
 	threadOptions = unix.CLONE_SETTLS | unix.CLONE_PARENT_SETTID | unix.CLONE_CHILD_SETTID | unix.CLONE_CHILD_CLEARTID | unix.CLONE_DETACHED
 )
 
+// futexFlags are FUTEX_PRIVATE_FLAG and FUTEX_CLOCK_REALTIME.
+const futexFlags = 128 | 256
+
+// futexOperations are FUTEX_WAIT, FUTEX_WAKE, FUTEX_REQUEUE, FUTEX_CMP_REQUEUE,
+// FUTEX_WAKE_OP, FUTEX_WAIT_BITSET and FUTEX_WAKE_BITSET.
+var futexOperations = []uint32{0, 1, 3, 4, 5, 9, 10}
+
 // replacedCalls return ENOSYS, because callers fall back to a call whose arguments the
 // filter can check: arguments of these calls are in memory.
 var replacedCalls = []uintptr{unix.SYS_CLONE3, unix.SYS_OPENAT2, unix.SYS_SENDFILE}
@@ -127,7 +134,6 @@ func memoryRules() []rule {
 		{unix.SYS_MPROTECT, "mprotect", useMemory, noExec},
 		{unix.SYS_MUNMAP, "munmap", useMemory, nil},
 		{unix.SYS_MADVISE, "madvise", useMemory, nil},
-		{unix.SYS_MINCORE, "mincore", useMemory, nil},
 		{unix.SYS_BRK, "brk", useMemory, nil},
 		{unix.SYS_PRCTL, "prctl", useMemory, []check{oneOf(0, "PR_SET_VMA (name of a mapping)", unix.PR_SET_VMA)}},
 	}
@@ -140,7 +146,9 @@ func threadRules() []rule {
 		}}},
 		{unix.SYS_EXIT, "exit", useThreads, nil},
 		{unix.SYS_EXIT_GROUP, "exit_group", useThreads, nil},
-		{unix.SYS_FUTEX, "futex", useThreads, nil},
+		{unix.SYS_FUTEX, "futex", useThreads, []check{{
+			argument: 1, mask: ^uint32(futexFlags), values: futexOperations, text: "waiting and waking, without priority inheritance",
+		}}},
 		{unix.SYS_FUTEX_WAITV, "futex_waitv", useThreads, nil},
 		{unix.SYS_SCHED_YIELD, "sched_yield", useThreads, nil},
 		{unix.SYS_SCHED_GETAFFINITY, "sched_getaffinity", useThreads, nil},

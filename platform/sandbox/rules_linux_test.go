@@ -51,11 +51,7 @@ func callEverything() {
 		if slices.Contains(terminalCalls, call) {
 			continue
 		}
-		second := badFD
-		if call == unix.SYS_FUTEX {
-			second = 1 // FUTEX_WAKE: an unknown operation is ENOSYS
-		}
-		switch _, _, errno := unix.RawSyscall6(call, badFD, second, badFD, badFD, badFD, badFD); errno {
+		switch _, _, errno := unix.RawSyscall6(call, badFD, badFD, badFD, badFD, badFD, badFD); errno {
 		case unix.EPERM:
 			results[call] = resultRefused
 		case unix.ENOSYS:
@@ -106,6 +102,7 @@ var neverAfterStart = map[uintptr]string{
 	unix.SYS_SOCKET:  "logging on Android",
 	unix.SYS_CONNECT: "logging on Android",
 	unix.SYS_PIPE2:   "tests of the runtime",
+	unix.SYS_MINCORE: "page size, without an auxiliary vector",
 }
 
 // TestRuntimeCalls compares the system calls in the source of the Go runtime with
@@ -201,4 +198,75 @@ func formatRules(rules []rule) string {
 		}
 	}
 	return table.String()
+}
+
+// evaluate returns the action of the filter for a system call, as the kernel does.
+func (f filter) evaluate(arch, call uint32, args ...uint64) uint32 {
+	data := map[uint32]uint32{offsetCall: call, offsetArch: arch}
+	for i, arg := range args {
+		data[offsetArgs+8*uint32(i)] = uint32(arg)
+		data[offsetArgs+8*uint32(i)+offsetHigh] = uint32(arg >> 32)
+	}
+	var a uint32
+	for pc := 0; ; pc++ {
+		step, isTrue := f[pc], false
+		switch step.Code {
+		case unix.BPF_LD | unix.BPF_W | unix.BPF_ABS:
+			a = data[step.K]
+			continue
+		case unix.BPF_ALU | unix.BPF_AND | unix.BPF_K:
+			a &= step.K
+			continue
+		case unix.BPF_RET | unix.BPF_K:
+			return step.K
+		case unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K:
+			isTrue = a == step.K
+		case unix.BPF_JMP | unix.BPF_JGT | unix.BPF_K:
+			isTrue = a > step.K
+		case unix.BPF_JMP | unix.BPF_JGE | unix.BPF_K:
+			isTrue = a >= step.K
+		}
+		if isTrue {
+			pc += int(step.Jt)
+		} else {
+			pc += int(step.Jf)
+		}
+	}
+}
+
+// TestFilterArguments evaluates the filter for calls that a test cannot make: of other
+// architectures, and with arguments that would have an effect.
+func TestFilterArguments(t *testing.T) {
+	const refuse, unknown = unix.SECCOMP_RET_ERRNO | uint32(unix.EPERM), unix.SECCOMP_RET_ERRNO | uint32(unix.ENOSYS)
+	const other = 1 << 20 // not a PID
+	own := uint64(os.Getpid())
+	f := newFilter(permitted())
+	for _, tt := range []struct {
+		name string
+		arch uint32
+		call uintptr
+		args []uint64
+		want uint32
+	}{
+		{"read of i386", unix.AUDIT_ARCH_I386, 3, nil, refuse},
+		{"read of x32", auditArch, 1<<30 | unix.SYS_READ, nil, unknown},
+		{"read", auditArch, unix.SYS_READ, nil, unix.SECCOMP_RET_ALLOW},
+		{"kill itself", auditArch, unix.SYS_KILL, []uint64{own, 15}, unix.SECCOMP_RET_ALLOW},
+		{"kill another", auditArch, unix.SYS_KILL, []uint64{other + own, 15}, refuse},
+		{"kill its group", auditArch, unix.SYS_KILL, []uint64{-own, 15}, refuse},
+		{"kill the own group", auditArch, unix.SYS_KILL, []uint64{0, 15}, refuse},
+		{"Go thread", auditArch, unix.SYS_CLONE, []uint64{threadFlags | unix.CLONE_SETTLS}, unix.SECCOMP_RET_ALLOW},
+		{"C thread", auditArch, unix.SYS_CLONE, []uint64{0x3d0f00}, unix.SECCOMP_RET_ALLOW},
+		{"thread in a namespace", auditArch, unix.SYS_CLONE, []uint64{threadFlags | unix.CLONE_NEWUSER}, refuse},
+		{"process", auditArch, unix.SYS_CLONE, []uint64{uint64(unix.SIGCHLD)}, refuse},
+		{"memory, high offset", auditArch, unix.SYS_PREAD64, []uint64{9, 1, 1, 1 << 32}, refuse},
+		{"memory, 64 KiB", auditArch, unix.SYS_PREAD64, []uint64{9, 1, 1, 1 << 16}, refuse},
+		{"file", auditArch, unix.SYS_PREAD64, []uint64{9, 1, 1, 1<<16 - 1}, unix.SECCOMP_RET_ALLOW},
+		{"writable mapping", auditArch, unix.SYS_MMAP, []uint64{0, 1, unix.PROT_READ | unix.PROT_WRITE}, unix.SECCOMP_RET_ALLOW},
+		{"executable mapping", auditArch, unix.SYS_MMAP, []uint64{0, 1, unix.PROT_EXEC}, refuse},
+	} {
+		if got := f.evaluate(tt.arch, uint32(tt.call), tt.args...); got != tt.want {
+			t.Errorf("%s: got action %#x, want %#x", tt.name, got, tt.want)
+		}
+	}
 }

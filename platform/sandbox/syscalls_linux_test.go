@@ -102,6 +102,8 @@ var deniedSyscalls = map[string][]uintptr{
 	"prctl, PR_SET_MM":     {unix.SYS_PRCTL, unix.PR_SET_MM, 0, 0, 0, 1},
 	"setsockopt":           {unix.SYS_SETSOCKOPT, badFD, unix.SOL_SOCKET, unix.SO_ATTACH_FILTER},
 	"getsockopt":           {unix.SYS_GETSOCKOPT, badFD, unix.SOL_SOCKET, 77}, // SO_PEERPIDFD
+	"futex, FUTEX_LOCK_PI": {unix.SYS_FUTEX, badFD, 6},
+	"mincore":              {unix.SYS_MINCORE, badFD},
 	"shmget":               {unix.SYS_SHMGET, 1, badFD},
 	"msgget":               {unix.SYS_MSGGET, 1},
 	"semget":               {unix.SYS_SEMGET, 1, allFlags},

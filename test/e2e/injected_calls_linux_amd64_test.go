@@ -196,6 +196,7 @@ func attacksOn(victim, fd int, file string) []attack {
 		{"msgget", unix.SYS_MSGGET, []any{0x7e57, unix.IPC_CREAT | 0o666}},
 		{"mq_open", unix.SYS_MQ_OPEN, []any{"exporter", unix.O_CREAT | unix.O_RDWR, 0o666}},
 		{"keyctl", unix.SYS_KEYCTL, []any{0, invalid}},
+		{"futex with an owner", unix.SYS_FUTEX, []any{pidBytes(victim), 6}}, // FUTEX_LOCK_PI
 		{"io_uring_setup", unix.SYS_IO_URING_SETUP, []any{8, make([]byte, 120)}},
 		{"perf_event_open", unix.SYS_PERF_EVENT_OPEN, []any{make([]byte, 120), victim, invalid, invalid}},
 		{"load a BPF program", unix.SYS_BPF, []any{unix.BPF_PROG_LOAD, make([]byte, 120), 120}},
