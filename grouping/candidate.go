@@ -28,12 +28,26 @@ type candidate struct {
 }
 
 // commandLine returns the arguments joined by single spaces. It joins them once per
-// process, not once per rule, because a command line may have megabytes.
+// process, not once per rule, because a command line may have megabytes. Flags of the
+// exporter contain names of other programs, such as --config.path=redis.yml, so it leaves
+// out all arguments of an exporter but the first.
 func (c *candidate) commandLine() string {
 	if !c.joined {
-		c.line, c.joined = strings.Join(c.id.Args, " "), true
+		args := c.id.Args
+		if isExporter(c.id.Comm) && len(args) > 1 && slices.Contains(exporterNames, path.Base(args[0])) {
+			args = args[:1]
+		}
+		c.line, c.joined = strings.Join(args, " "), true
 	}
 	return c.line
+}
+
+// exporterNames are the names of the program, and of that of its predecessor in Debian.
+var exporterNames = []string{"process_exporter", "process-exporter", "prometheus-process-exporter"}
+
+// isExporter reports whether comm is one of exporterNames, which Linux truncates.
+func isExporter(comm string) bool {
+	return comm == "process_exporte" || comm == "process-exporte" || comm == "prometheus-proc"
 }
 
 // exeFull returns the first argument, or the process name if there are no arguments.

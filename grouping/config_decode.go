@@ -33,6 +33,9 @@ const (
 	slowInstructions = 100_000 // above this number a warning is shown
 )
 
+// noRules is the warning about a file without rules.
+const noRules = "the file has no rules, so no process is in a group; add rules to process_names"
+
 // A decoder converts the nodes of a YAML file to rules. It does not unmarshal into
 // structs, which would lose line numbers and unknown keys.
 type decoder struct {
@@ -59,10 +62,14 @@ func (d *decoder) decode(text []byte) ([]*Rule, error) {
 	}
 	list := keys["process_names"]
 	if list == nil || isNull(list) {
+		d.warnNoRules(root)
 		return nil, nil
 	}
 	if list.Kind != yaml.SequenceNode {
 		return nil, d.fail(list, nil, "process_names is %s, not a list; begin each rule with \"- \"", kindOf(list))
+	}
+	if len(list.Content) == 0 {
+		d.warnNoRules(list)
 	}
 	var rules []*Rule
 	for i, item := range list.Content {
@@ -91,6 +98,13 @@ func (d *decoder) decode(text []byte) ([]*Rule, error) {
 	}
 	d.warnUnreachable(rules)
 	return rules, nil
+}
+
+// warnNoRules warns about a file without rules, unless another warning says why it has none.
+func (d *decoder) warnNoRules(at *yaml.Node) {
+	if len(d.warnings) == 0 {
+		d.warn(at, noRules)
+	}
 }
 
 // document returns the root node of the first document, or an empty mapping if the
@@ -208,8 +222,8 @@ func (d *decoder) selector(key string, value *yaml.Node, negated bool) (selector
 				if err != nil {
 					return nil, err
 				}
-				if strings.ContainsAny(expr, typographicQuotes) {
-					d.warn(nodes[i], "%s %q contains a typographic quote; write ' or \" instead", key, expr)
+				if hint := itemHint(key, expr); hint != "" {
+					d.warn(nodes[i], "%s %q %s", key, expr, hint)
 				}
 				sel.expressions = append(sel.expressions, x)
 			}
@@ -322,6 +336,9 @@ func regexpHint(expr string) string {
 		if strings.Contains(expr, lookaround) {
 			return fmt.Sprintf("; the syntax is RE2, which has no lookaround %s; put the exception under not:", lookaround)
 		}
+	}
+	if strings.HasPrefix(expr, "*") {
+		return "; it looks like a shell pattern: write .* for any text"
 	}
 	return "; the syntax is RE2, see https://golang.org/s/re2syntax"
 }

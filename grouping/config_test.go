@@ -141,8 +141,8 @@ func TestDefault(t *testing.T) {
 
 func TestNeeds(t *testing.T) {
 	const args, user, cgroups = platform.IdentityArgs, platform.IdentityUser, platform.IdentityCgroups
-	const exe, ancestors = platform.IdentityExe, platform.IdentityAncestors
-	const all = args | user | cgroups | exe | ancestors
+	const exe, ancestors, container = platform.IdentityExe, platform.IdentityAncestors, platform.IdentityContainer
+	const all = args | user | cgroups | exe | ancestors | container
 	tests := []struct {
 		name, rules string
 		want        platform.IdentityFields
@@ -165,6 +165,7 @@ func TestNeeds(t *testing.T) {
 		{"executable path and parent", "- {exe_path: [/a], name: '{{.Parent}}'}", exe | ancestors},
 		{"in a label", "- {comm: [a], name: x, labels: {u: '{{.Username}}', c: '{{.ContainerID}}'}}", user | cgroups},
 		{"below not", "- {comm: [a], name: x, not: {user: [root], ancestor: [b]}}", user | ancestors},
+		{"name of a container", "- {comm: [a], name: '{{.Pod}}'}", cgroups | container},
 		{"unit", "- {unit: [a.service], name: '{{.Slice}}'}", cgroups},
 		{"variable", "- {comm: [a], name: '{{$x := .PID}}{{$x}}'}", 0},
 		{"variable of all", "- {comm: [a], name: '{{$x := .}}{{$x.PID}}'}", all},

@@ -18,6 +18,12 @@ func TestItemHints(t *testing.T) {
 		{"cmdline: ['‘nginx’']", "contains a typographic quote"},
 		{"comm: [nginx, 'ksoftirqd/0', '(sd-pam)', 'a.b', 'c++']", ""},
 		{"exe_path: ['/usr/bin/*']", ""},
+		{"exe_path: ['^/usr/bin/.*']", "but is a shell pattern"},
+		{"cmdline: ['/opt/*/run.sh']", "looks like a shell pattern"},
+		{"cmdline: ['redis-*.conf']", "looks like a shell pattern"},
+		{"cmdline: ['app*.jar']", "looks like a shell pattern"},
+		{"cmdline: ['/opt/.*/run\\.sh', '\\w*.jar', '[a-z]*.jar', '(?:-x|-y)*z', 'a/*$', 'x*y', '-jar \\S*shop\\.jar', 'redis-*']", ""},
+		{"cgroup: ['/kubepods/*/x']", "looks like a shell pattern"},
 		{"unit: ['getty@*.service']", ""},
 		{"container: ['*']", ""},
 	}

@@ -21,11 +21,11 @@ var acceptedConfigs = []struct {
 	name, text, want string // want is the group of the process java
 	warnings         []string
 }{
-	{name: "empty file", text: "", want: noGroup},
-	{name: "only a comment", text: "# nothing\n", want: noGroup},
-	{name: "empty document", text: "---\n", want: noGroup},
-	{name: "null", text: "process_names:\n", want: noGroup},
-	{name: "empty list", text: "process_names: []\n", want: noGroup},
+	{name: "empty file", text: "", want: noGroup, warnings: []string{"the file has no rules"}},
+	{name: "only a comment", text: "# nothing\n", want: noGroup, warnings: []string{"the file has no rules"}},
+	{name: "empty document", text: "---\n", want: noGroup, warnings: []string{"the file has no rules"}},
+	{name: "null", text: "process_names:\n", want: noGroup, warnings: []string{"the file has no rules"}},
+	{name: "empty list", text: "process_names: []\n", want: noGroup, warnings: []string{"the file has no rules"}},
 	{name: "one rule", text: javaConfig, want: "j"},
 	{name: "BOM", text: "\uFEFF" + javaConfig, want: "j"},
 	{name: "CRLF line ends", text: strings.ReplaceAll(javaConfig, "\n", "\r\n"), want: "j"},

@@ -135,7 +135,30 @@ func printRuleMatches(ctx context.Context, s *config.Settings, w io.Writer) erro
 		total += r.series
 	}
 	fmt.Fprintf(out, "all\t\t\t%d\t%d\t\t%d unmatched processes\n", len(groups), total, g.tracker.Coverage().UnmatchedProcs)
-	return out.Flush()
+	if err := out.Flush(); err != nil {
+		return err
+	}
+	return printSuspicious(w, g.tracker.SuspiciousMatches(ctx))
+}
+
+// maxSuspicious is the number of suspicious matches of a rule that are printed.
+const maxSuspicious = 5
+
+// printSuspicious prints processes that rules probably do not mean.
+func printSuspicious(w io.Writer, matches []grouping.SuspiciousMatch) error {
+	printed := make(map[*grouping.Rule]int)
+	text := ""
+	for _, m := range matches {
+		if printed[m.Rule]++; printed[m.Rule] <= maxSuspicious {
+			text += fmt.Sprintf("rule %d also matches the arguments of process %d (%s): %s\n",
+				m.Rule.Position, m.PID, shortPrintable(m.Comm), shortPrintable(m.Command))
+		}
+	}
+	if text != "" {
+		text += "To match programs only, add comm, exe or exe_path to the rule.\n"
+	}
+	_, err := io.WriteString(w, text)
+	return err
 }
 
 // countByRule returns the counts of each rule, and the number of series of groups

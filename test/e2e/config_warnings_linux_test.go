@@ -24,9 +24,9 @@ func TestConfigWarnings(t *testing.T) {
 	}
 	for _, tt := range []struct{ name, text, want string }{ // want is part of the warning, "" for none
 		{"many rules", many.String(), ":3:3: the rule is never reached"},
-		{"empty", "", ""},
-		{"only a comment", "# nothing\n", ""},
-		{"no rules", "process_names: []\n", ""},
+		{"empty", "", ":1: the file has no rules"},
+		{"only a comment", "# nothing\n", ":1: the file has no rules"},
+		{"no rules", "process_names: []\n", ":1:16: the file has no rules"},
 		{"empty comm list", "process_names:\n- {name: x, comm: []}\n", ""},
 		{"a typo", strings.Replace(good, "names", "name", 1), `:1:1: unknown key "process_name", did you mean "process_names"?`},
 		{"an unknown key", good + "colour: red\n", `:3:1: unknown key "colour"`},
