@@ -14,6 +14,7 @@ import (
 	"github.com/prometheus/common/expfmt"
 
 	"github.com/seed57308aee/process_exporter/collector/httpgzip"
+	"github.com/seed57308aee/process_exporter/grouping"
 )
 
 // Causes of errors in a scrape, values of the label cause.
@@ -22,11 +23,12 @@ const (
 	causeEncoding  = "encoding"
 )
 
-// GroupMetrics are the metrics of groups. [Collector] implements it.
+// GroupMetrics are the metrics of groups. [Collector] implements it. A scrape of some
+// collectors only omits the metrics of all others.
 type GroupMetrics interface {
 	Gatherer(ctx context.Context) prometheus.Gatherer
-	EachFamily(ctx context.Context, use func(*dto.MetricFamily) error) error
-	EachText(ctx context.Context, format TextFormat, use func(name string, lines []byte) error) error
+	EachFamily(ctx context.Context, only grouping.Collectors, use func(*dto.MetricFamily) error) error
+	EachText(ctx context.Context, only grouping.Collectors, format TextFormat, use func(name string, lines []byte) error) error
 }
 
 // A Handler renders scrapes: the metrics of groups and the metrics of another
@@ -73,7 +75,14 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) { h.Render(r
 // Render writes the response to the scrape r, which ends with ctx. It builds and
 // writes one family at a time: all families together would need three times the
 // memory of the response. An error in one family does not affect the others.
+// The parameters collect[] and exclude[] select collectors, see [RequestedCollectors]. The
+// metrics of the other gatherer belong to no collector.
 func (h *Handler) Render(ctx context.Context, w http.ResponseWriter, r *http.Request) {
+	only, err := RequestedCollectors(r.URL.Query(), grouping.AllCollectors)
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
+	}
 	format := negotiate(r.Header)
 	w.Header().Set("Content-Type", string(format.contentType))
 	out := io.Writer(w)
@@ -85,15 +94,14 @@ func (h *Handler) Render(ctx context.Context, w http.ResponseWriter, r *http.Req
 	}
 	enc := format.encoder(out)
 	merger := merger{handler: h, enc: enc}
-	var err error
 	if text, ok := format.text(); ok {
-		err = h.groups.EachText(ctx, text, func(name string, lines []byte) error {
+		err = h.groups.EachText(ctx, only, text, func(name string, lines []byte) error {
 			merger.writeBefore(name)
 			_, err := out.Write(lines)
 			return err
 		})
 	} else {
-		err = h.groups.EachFamily(ctx, func(mf *dto.MetricFamily) error {
+		err = h.groups.EachFamily(ctx, only, func(mf *dto.MetricFamily) error {
 			merger.writeBefore(mf.GetName())
 			merger.encode(mf)
 			return nil

@@ -23,7 +23,7 @@ type walk struct {
 
 	took     time.Duration
 	err      error
-	excluded grouping.Collectors // that the scrape does not ask for
+	excluded grouping.Collectors // whose metrics the scrape does not want
 	overdue  bool                // a substitute for a walk that was not finished at the deadline
 	families []*dto.MetricFamily // nil until a scrape needs them
 
@@ -34,6 +34,18 @@ type walk struct {
 // isIncomplete reports whether the deadline expired before everything was read. If
 // the walk failed, health belongs to the walk before.
 func (w *walk) isIncomplete() bool { return w.overdue || w.err == nil && w.health.Incomplete }
+
+// of returns the walk as a scrape of some collectors. The walk is the same for every scrape:
+// what it reads, and so counts, does not depend on the request.
+func (w *walk) of(only grouping.Collectors) *walk {
+	if only == grouping.AllCollectors {
+		return w
+	}
+	return &walk{
+		groups: w.groups, labels: w.labels, health: w.health, coverage: w.coverage, failures: w.failures, took: w.took, err: w.err,
+		overdue: w.overdue, countersStart: w.countersStart, excluded: grouping.AllCollectors &^ only,
+	}
+}
 
 // join waits for the running walk, or starts one. If ctx ends first, it returns a
 // substitute without groups and the walk continues for the next scrape. If a

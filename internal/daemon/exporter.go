@@ -12,6 +12,7 @@ import (
 	"os"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -41,6 +42,7 @@ type Exporter struct {
 	notifySocket   net.Conn // of systemd, nil without one
 
 	started   time.Time
+	enabled   atomic.Pointer[grouping.Collectors] // by the flags or the current rules
 	reloads   reloadMetrics
 	reloading sync.Mutex // held during a reload
 }
@@ -76,9 +78,10 @@ func New(s *config.Settings, log *slog.Logger) (*Exporter, error) {
 		started:        time.Now().UTC(),
 		reloads:        newReloadMetrics(),
 	}
+	e.setEnabled(rules)
 	e.collector.Watch(func(v collector.WalkResult) { e.checkSource(v.Health.Kind) })
 	permanent := slices.Concat(e.reloads.collectors(), []prometheus.Collector{web.Collector()}, e.sandboxMetrics.collectors())
-	e.metrics = newMetricsHandler(s, log, e.collector, permanent)
+	e.metrics = newMetricsHandler(s, log, e.collector, permanent, e.enabledCollectors)
 	return e, nil
 }
 
@@ -105,6 +108,15 @@ func ValidateTelemetryPath(s *config.Settings) error {
 		return fmt.Errorf("invalid value %q for --web.telemetry-path: the path is reserved; use another path", s.TelemetryPath)
 	}
 	return nil
+}
+
+// enabledCollectors returns the collectors that the flags or the rules enable.
+func (e *Exporter) enabledCollectors() grouping.Collectors { return *e.enabled.Load() }
+
+// setEnabled sets the collectors that the flags or these rules enable.
+func (e *Exporter) setEnabled(rules config.Rules) {
+	enabled := grouping.EnabledCollectors(rules.Matcher, e.settings.Collectors)
+	e.enabled.Store(&enabled)
 }
 
 // Gatherer returns the metrics of one scrape, which ends with ctx.

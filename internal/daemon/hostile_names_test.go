@@ -196,7 +196,7 @@ func TestHostileNames(t *testing.T) {
 		}
 		sources[i] = &namedSource{first: 10}
 		tracker := NewTracker(s, sources[i], config.Rules{Matcher: rules})
-		handlers[i] = newMetricsHandler(s, log, collector.New(collector.Options{Tracker: tracker, Logger: log}), nil)
+		handlers[i] = newMetricsHandler(s, log, collector.New(collector.Options{Tracker: tracker, Logger: log}), nil, allCollectors)
 	}
 	random := rand.New(rand.NewPCG(1, 2))
 	series, origin := 0, 0

@@ -15,6 +15,7 @@ import (
 	"github.com/prometheus/common/expfmt"
 
 	"github.com/seed57308aee/process_exporter/collector"
+	"github.com/seed57308aee/process_exporter/grouping"
 	"github.com/seed57308aee/process_exporter/internal/webserver"
 )
 
@@ -25,7 +26,7 @@ type slowGroups struct {
 	release chan struct{}
 }
 
-func (s slowGroups) EachFamily(ctx context.Context, use func(*dto.MetricFamily) error) error {
+func (s slowGroups) EachFamily(ctx context.Context, _ grouping.Collectors, use func(*dto.MetricFamily) error) error {
 	families, err := s.Gatherer(ctx).Gather()
 	for _, mf := range families {
 		err = errors.Join(err, use(mf))
@@ -33,8 +34,8 @@ func (s slowGroups) EachFamily(ctx context.Context, use func(*dto.MetricFamily) 
 	return err
 }
 
-func (s slowGroups) EachText(ctx context.Context, _ collector.TextFormat, use func(string, []byte) error) error {
-	return s.EachFamily(ctx, func(mf *dto.MetricFamily) error {
+func (s slowGroups) EachText(ctx context.Context, only grouping.Collectors, _ collector.TextFormat, use func(string, []byte) error) error {
+	return s.EachFamily(ctx, only, func(mf *dto.MetricFamily) error {
 		var lines bytes.Buffer
 		_, err := expfmt.MetricFamilyToText(&lines, mf)
 		return errors.Join(err, use(mf.GetName(), lines.Bytes()))
@@ -59,7 +60,11 @@ func (s slowGroups) Gatherer(ctx context.Context) prometheus.Gatherer {
 func newSlow(t *testing.T, args ...string) (slowGroups, *metricsHandler) {
 	t.Helper()
 	groups := slowGroups{make(chan struct{}, 10), make(chan struct{})}
-	return groups, newMetricsHandler(parse(t, args...), slog.New(slog.DiscardHandler), groups, nil)
+	return groups, newMetricsHandler(parse(t, args...), slog.New(slog.DiscardHandler), groups, nil, allCollectors)
+}
+
+func allCollectors() grouping.Collectors {
+	return grouping.AllCollectors
 }
 
 func scrapeWith(h http.Handler, timeout string) *httptest.ResponseRecorder {

@@ -37,7 +37,7 @@ func TestReadyAfterFirstWalk(t *testing.T) {
 		t.Fatal(err)
 	}
 	groups := slowGroups{make(chan struct{}, 10), make(chan struct{})}
-	e.metrics = newMetricsHandler(s, log, groups, nil)
+	e.metrics = newMetricsHandler(s, log, groups, nil, allCollectors)
 	ctx, cancel := context.WithCancel(t.Context())
 	served := make(chan error, 1)
 	go func() { served <- e.Serve(ctx) }()

@@ -40,6 +40,7 @@ func (e *Exporter) reload() error {
 	}
 	e.reloads.setLoaded() // before a scrape uses the new rules
 	e.tracker.SetMatcher(rules.Matcher)
+	e.setEnabled(rules)
 	e.logRules(rules)
 	e.checkRules(rules.Matcher)
 	return nil

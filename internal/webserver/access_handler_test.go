@@ -55,7 +55,7 @@ func TestAccessHandler(t *testing.T) {
 func TestMaxRequests(t *testing.T) {
 	entered, release := make(chan struct{}), make(chan struct{})
 	c := NewCoalescer(CoalescerOptions{
-		Logger: slog.New(slog.DiscardHandler), MaxRequests: 1, Variant: func(http.Header) string { return "" },
+		Logger: slog.New(slog.DiscardHandler), MaxRequests: 1, Variant: func(*http.Request) string { return "" },
 		Render: func(_ context.Context, w http.ResponseWriter, _ *http.Request) {
 			close(entered)
 			<-release

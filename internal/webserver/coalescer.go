@@ -27,9 +27,9 @@ type CoalescerOptions struct {
 	MaxRequests int // requests that wait for a response at a time, 0 for no limit
 	Render      Renderer
 
-	// Variant returns the variant of the response that a request with these
-	// headers selects, such as a content type. It must have few distinct values.
-	Variant func(http.Header) string
+	// Variant returns the variant of the response that a request selects, such as a
+	// content type. It must have few distinct values.
+	Variant func(*http.Request) string
 }
 
 // A Coalescer is an [http.Handler] that renders one response for all concurrent
@@ -37,7 +37,7 @@ type CoalescerOptions struct {
 // render, and a client that reads slowly does not delay others.
 type Coalescer struct {
 	render   Renderer
-	variant  func(http.Header) string
+	variant  func(*http.Request) string
 	log      *slog.Logger
 	waiting  semaphore     // requests that wait for their response
 	renders  chan struct{} // semaphore of size maxRenders
@@ -105,7 +105,7 @@ func (c *Coalescer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // await returns the complete response to r, or nil if the client disconnects
 // first. The caller must call release.
 func (c *Coalescer) await(r *http.Request) *response {
-	key := newRequestKey(c.variant(r.Header), r.Header)
+	key := newRequestKey(c.variant(r), r.Header)
 	c.mu.Lock()
 	res := c.find(key)
 	if res == nil {

@@ -21,7 +21,7 @@ func newTestCoalescer(render Renderer) *Coalescer {
 	return NewCoalescer(CoalescerOptions{
 		Logger:  slog.New(slog.DiscardHandler),
 		Render:  render,
-		Variant: func(h http.Header) string { return h.Get("Accept") },
+		Variant: func(r *http.Request) string { return r.Header.Get("Accept") },
 	})
 }
 
