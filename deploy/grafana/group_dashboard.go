@@ -22,7 +22,7 @@ func (d *Dashboard) groupOverview() {
 		queries:     []query{{promql(`sum(namedprocess_namegroup_num_procs{G})`), "processes"}},
 	}, -1)
 	d.stat(panelSpec{
-		title: "CPU", unit: "short",
+		title: "CPU cores", unit: "short",
 		description: "CPU cores used.",
 		queries:     []query{{promql(`sum(rate(namedprocess_namegroup_cpu_seconds_total{G}[R]))`), "cores"}},
 	}, -1)
@@ -51,7 +51,7 @@ func (d *Dashboard) groupOverview() {
 func (d *Dashboard) groupCPU() {
 	d.row("CPU")
 	d.stack(panelSpec{
-		title: "CPU", unit: "short",
+		title: "CPU cores", unit: "short",
 		description: "CPU cores used in user mode and in the kernel.",
 		queries: []query{{
 			promql(`sum by (groupname, mode) (rate(namedprocess_namegroup_cpu_seconds_total{G}[R]))`),
@@ -166,7 +166,7 @@ func (d *Dashboard) groupThreads() {
 		queries:     []query{{promql(`sum by (groupname, state) (namedprocess_namegroup_states{G})`), "{{groupname}} {{state}}"}},
 	})
 	d.stack(panelSpec{
-		title: "CPU by thread name", unit: "short",
+		title: "CPU cores by thread name", unit: "short",
 		description: "CPU cores used by thread name; the top ten names. Only processes with at least two threads.",
 		queries: []query{{
 			promql(`topk(10, sum by (groupname, threadname) (rate(namedprocess_namegroup_thread_cpu_seconds_total{G}[R])))`),

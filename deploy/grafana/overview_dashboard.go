@@ -31,7 +31,7 @@ func (d *Dashboard) overviewFleet() {
 		queries:     []query{{promql(`sum(namedprocess_namegroup_num_procs{G})`), "processes"}},
 	}, -1)
 	d.stat(panelSpec{
-		title: "CPU", unit: "short",
+		title: "CPU cores", unit: "short",
 		description: "CPU cores used by all groups.",
 		queries:     []query{{promql(`sum(rate(namedprocess_namegroup_cpu_seconds_total{G}[R]))`), "cores"}},
 	}, -1)
@@ -51,7 +51,7 @@ func (d *Dashboard) overviewFleet() {
 
 func (d *Dashboard) overviewHosts() {
 	d.graph(panelSpec{
-		title: "CPU by host", unit: "short",
+		title: "CPU cores by host", unit: "short",
 		description: "CPU cores used by the groups of a host; the top ten hosts.",
 		queries: []query{{
 			promql(`topk(10, sum by (instance) (rate(namedprocess_namegroup_cpu_seconds_total{G}[R])))`),
@@ -91,7 +91,7 @@ func (d *Dashboard) overviewHosts() {
 func (d *Dashboard) overviewGroups() {
 	d.row("Groups")
 	d.stack(panelSpec{
-		title: "Top groups by CPU", unit: "short",
+		title: "Top groups by CPU cores", unit: "short",
 		description: "CPU cores used; the top ten groups.",
 		queries: []query{{
 			promql(`topk(10, sum by (groupname) (rate(namedprocess_namegroup_cpu_seconds_total{G}[R])))`),
@@ -187,7 +187,7 @@ func (d *Dashboard) overviewThreads() {
 		queries:     []query{{promql(`sum by (state) (namedprocess_namegroup_states{G})`), "{{state}}"}},
 	})
 	d.stack(panelSpec{
-		title: "Top threads by CPU", unit: "short",
+		title: "Top threads by CPU cores", unit: "short",
 		description: "CPU cores used by thread name, in processes with at least two threads; the top ten names.",
 		queries: []query{{
 			promql(`topk(10, sum by (groupname, threadname) (rate(namedprocess_namegroup_thread_cpu_seconds_total{G}[R])))`),
