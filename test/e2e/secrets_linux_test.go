@@ -163,6 +163,12 @@ func (g *protectedExporter) checkMasked(password string) {
 			}
 		}
 	}
+	// Arguments without a key, as those of sh, cannot be recognized in lists of processes.
+	processes := webui.ProcessesPath + "?group=" + url.QueryEscape(masked)
+	if text := g.request("GET", processes, password, 200); !strings.Contains(text, "sleep-masked -c read end --password=***") {
+		g.t.Errorf("got %s, want a command line without secrets", text)
+	}
+	g.request("GET", processes, "", 401)
 }
 
 // requestAll sends valid and invalid requests with secrets to every path.
@@ -178,7 +184,6 @@ func (g *protectedExporter) requestAll(password string) {
 		g.request("GET", path+query, "", 401)
 	}
 	g.request("GET", webui.GroupsPath+"?group=sh", password, 200)
-	g.request("GET", webui.ProcessesPath+"?group=sh", password, 200)
 	g.request("GET", "/metrics", secretPrefix+"guess", 401)
 	g.request("TRACE", "/metrics"+query, password, 405)
 	g.request("POST", reloadPath, password, 200)
