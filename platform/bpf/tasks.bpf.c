@@ -11,9 +11,10 @@ char LICENSE[] SEC("license") = "Dual MIT/GPL";
 /* Inode number of the PID namespace of the loader, which sets it. */
 const volatile u32 own_ns = 0;
 
-/* Nesting level of that namespace. Only the kernel knows it: the first run of the
- * task iterator sets it. Until then no process is in the namespace. */
-u32 own_level = 0xffffffff;
+/* Nesting level of that namespace. Only the kernel knows it: the first run of the task
+ * iterator sets it. Until then no process is in the namespace. */
+#define UNKNOWN_LEVEL 0xffffffff
+u32 own_level = UNKNOWN_LEVEL;
 
 /* Number of possible CPUs if the kernel has a part of each RSS counter per CPU, else 0.
  * The loader sets it. */
@@ -167,11 +168,10 @@ int iterate_tasks(struct bpf_iter__task *ctx)
 
 	if (!task)
 		return 0;
-	if (ctx->meta->seq_num == 0) {
-		struct task_struct *self = (void *)bpf_get_current_task();
-		own_level = BPF_CORE_READ(self, thread_pid, level);
+	if (own_level == UNKNOWN_LEVEL)
+		find_own_level(task);
+	if (ctx->meta->seq_num == 0)
 		find_cpu_offsets();
-	}
 	if (task->pid == task->tgid)
 		emit_process(ctx->meta->seq, task);
 	if (task->signal->nr_threads > 1)

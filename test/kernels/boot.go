@@ -70,7 +70,7 @@ func (m machine) boot(ctx context.Context, image, dir, parameters string) (*resu
 	defer func() { _ = os.Remove(disk) }()
 	args := append(emulators[m.arch][1:len(emulators[m.arch]):len(emulators[m.arch])],
 		"-smp", strconv.Itoa(m.cpus), "-m", strconv.Itoa(m.memory), "-nographic", "-no-reboot", "-nic", "none",
-		"-kernel", image, "-initrd", initramfs, "-append", consoles[m.arch]+" panic=-1 loglevel=4 "+parameters,
+		"-kernel", image, "-initrd", initramfs, "-append", consoles[m.arch]+" panic=-1 oops=panic loglevel=4 "+parameters,
 		"-drive", "if=none,id=disk,format=raw,file="+disk, "-device", "nvme,drive=disk,serial=disk")
 	r, err := runChecks(exec.CommandContext(ctx, emulators[m.arch][0], args...), name+".log")
 	if err != nil && ctx.Err() != nil {
