@@ -24,8 +24,8 @@ type machine struct {
 // emulators are the commands of QEMU by architecture. The features that are off are slow
 // under emulation, or stop old kernels.
 var emulators = map[string][]string{
-	"amd64": {"qemu-system-x86_64", "-machine", "q35,accel=tcg", "-cpu", "max,la57=off"},
-	"arm64": {"qemu-system-aarch64", "-machine", "virt,gic-version=3,accel=tcg", "-cpu", "max,pauth-impdef=on,sve=off,sme=off"},
+	"amd64": {"qemu-system-x86_64", "-machine", "q35", "-cpu", "max,la57=off"},
+	"arm64": {"qemu-system-aarch64", "-machine", "virt,gic-version=3", "-cpu", "max,pauth-impdef=on,sve=off,sme=off"},
 }
 
 // consoles are the kernel parameters of the serial console.
@@ -68,7 +68,8 @@ func (m machine) boot(ctx context.Context, image, dir, parameters string) (*resu
 		return &result{}, err
 	}
 	defer func() { _ = os.Remove(disk) }()
-	args := append(emulators[m.arch][1:len(emulators[m.arch]):len(emulators[m.arch])],
+	args := append(emulators[m.arch][1:len(emulators[m.arch]):len(emulators[m.arch])], m.threads()...)
+	args = append(args,
 		"-smp", strconv.Itoa(m.cpus), "-m", strconv.Itoa(m.memory), "-nographic", "-no-reboot", "-nic", "none",
 		"-kernel", image, "-initrd", initramfs, "-append", consoles[m.arch]+" panic=-1 oops=panic loglevel=4 "+parameters,
 		"-drive", "if=none,id=disk,format=raw,file="+disk, "-device", "nvme,drive=disk,serial=disk")
@@ -104,6 +105,16 @@ func runChecks(emulator *exec.Cmd, consoleFile string) (*result, error) {
 			runErr, consoleFile, text[max(0, len(text)-shown):])
 	}
 	return r, nil
+}
+
+// threads returns the option of QEMU for the threads of the emulator. With a thread per CPU
+// and many more CPUs than this machine has, the guest waits for minutes for CPUs that do not
+// run while they hold a lock.
+func (m machine) threads() []string {
+	if m.cpus > 2 {
+		return []string{"-accel", "tcg,thread=single"}
+	}
+	return []string{"-accel", "tcg"}
 }
 
 func (m machine) String() string { return fmt.Sprintf("%s-%s-%dcpu", m.version, m.arch, m.cpus) }
