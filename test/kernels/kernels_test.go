@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -33,6 +34,35 @@ func TestHangingMachine(t *testing.T) {
 	}
 }
 
+// TestRetryBoot boots again after a crash during the start of the kernel, and not after one
+// that follows a check.
+func TestRetryBoot(t *testing.T) {
+	crash, started := errors.New("crash"), &result{checks: []string{"set up"}}
+	for _, tt := range []struct {
+		name    string
+		results []*result // of crashes; the boot after them has no error
+		want    int       // boots
+		wantErr error
+	}{
+		{"no crash", nil, 1, nil},
+		{"one crash", []*result{{}}, 2, nil},
+		{"only crashes", []*result{{}, {}, {}, {}}, maxBoots, crash},
+		{"crash after a check", []*result{started}, 1, crash},
+	} {
+		boots := 0
+		_, err := retryBoot(func() (*result, error) {
+			boots++
+			if boots <= len(tt.results) {
+				return tt.results[boots-1], crash
+			}
+			return started, nil
+		})
+		if boots != tt.want || !errors.Is(err, tt.wantErr) {
+			t.Errorf("%s: got %d boots, error %v, want %d, %v", tt.name, boots, err, tt.want, tt.wantErr)
+		}
+	}
+}
+
 // TestKernel boots Linux 6.1, where the environment permits it, with the checks that take
 // the least time. Command kernels runs all of them on all machines.
 func TestKernel(t *testing.T) {
@@ -56,7 +86,10 @@ func TestKernel(t *testing.T) {
 	if err != nil { // such as no network
 		skip(err)
 	}
-	r, err := m.boot(t.Context(), image, t.TempDir(), `SKIP="112 short-lived|CAP_SYS_PTRACE|hidepid|no JIT"`)
+	dir := t.TempDir()
+	r, err := retryBoot(func() (*result, error) {
+		return m.boot(t.Context(), image, dir, `SKIP="112 short-lived|CAP_SYS_PTRACE|hidepid|no JIT"`)
+	})
 	for _, failure := range r.failures(err) {
 		t.Error(failure)
 	}

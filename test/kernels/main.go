@@ -123,5 +123,21 @@ func (m machine) check(cache, parameters string) (*result, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return &result{}, err
 	}
-	return m.boot(context.Background(), image, dir, parameters)
+	return retryBoot(func() (*result, error) { return m.boot(context.Background(), image, dir, parameters) })
+}
+
+// maxBoots is the number of attempts to boot a machine.
+const maxBoots = 3
+
+// retryBoot boots again if the kernel stops before the guest program runs. QEMU emulates
+// kernels that modify their own code imperfectly: Linux 6.12 for amd64 sometimes crashes in
+// sched_clock_cpu during its start. What fails after the start is not tried again.
+func retryBoot(boot func() (*result, error)) (r *result, err error) {
+	for range maxBoots {
+		if r, err = boot(); err == nil || len(r.checks) > 0 {
+			break
+		}
+		fmt.Fprintln(os.Stderr, "the kernel did not start:", err)
+	}
+	return r, err
 }
