@@ -71,7 +71,7 @@ func (t *Tracker) group(m *Match) *groupState {
 
 // addCollectors adds the collectors of a rule to those of its group.
 func (t *Tracker) addCollectors(g *groupState, r *Rule) {
-	g.collectors |= r.Collectors(t.opts.Collectors)
+	g.collectors |= t.collectorsOf(r)
 	g.fields |= t.fields(r)
 }
 

@@ -55,11 +55,16 @@ func (t *Tracker) match(ctx context.Context) {
 
 // fields returns the parts of a Sample to read of the processes of a rule.
 func (t *Tracker) fields(r *Rule) platform.Fields {
-	fields := r.Collectors(t.opts.Collectors).Fields()
+	fields := t.collectorsOf(r).Fields()
 	if t.identityFields&platform.IdentityUser != 0 {
 		fields |= platform.FieldStatus // shows a change of the user
 	}
 	return fields
+}
+
+// collectorsOf returns the collectors that are enabled for a rule.
+func (t *Tracker) collectorsOf(r *Rule) Collectors {
+	return r.Collectors(t.opts.Collectors) &^ t.opts.Disabled
 }
 
 // detectChange marks a process to be identified if its sample shows that it may

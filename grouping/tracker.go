@@ -16,6 +16,7 @@ type Options struct {
 	RecheckLimit time.Duration // age after which an unmatched process is not identified again; not 0 implies Recheck
 	RemoveEmpty  bool          // remove a group and its counters when its last process exits
 	Collectors   Collectors    // enabled for every group, unless its rule differs
+	Disabled     Collectors    // disabled for every group, also if its rule enables them
 
 	// MatchBudget is the CPU time that one Update may spend on matching; 0 is no limit.
 	// Processes that exceed it are matched in a later Update. The first Update with new

@@ -70,7 +70,7 @@ func addSourceFlags(app *kingpin.Application, s *Settings) {
 
 func addMemoryFlags(app *kingpin.Application, s *Settings) {
 	addAlias(app, s, "gather-smaps", "Export PSS and USS from smaps_rollup. Same as --collector.smaps.")
-	app.Flag("smaps.budget", "CPU time per scrape to read PSS and USS. 0 disables PSS and USS.").
+	app.Flag("smaps.budget", "CPU time per scrape to read PSS and USS. 0 disables them, also in rules.").
 		PlaceHolder("DURATION").Default("50ms").DurationVar(&s.SmapsBudget)
 	app.Flag("smaps.max-rss", "Do not read PSS and USS of processes with more RSS than this. 0: no limit.").
 		PlaceHolder("BYTES").Default("8GiB").BytesVar(&s.SmapsMaxRSS)

@@ -126,9 +126,17 @@ func (s *Settings) FinishRuleFlags() error {
 		return errors.New("--max-groups and --max-thread-names cannot be negative; 0 is no limit")
 	}
 	if s.SmapsBudget == 0 {
-		s.Collectors &^= grouping.CollectorSmaps
+		s.Collectors &^= grouping.CollectorSmaps // and those of rules: see DisabledCollectors
 	}
 	return nil
+}
+
+// DisabledCollectors returns the collectors that no rule can enable.
+func (s *Settings) DisabledCollectors() grouping.Collectors {
+	if s.SmapsBudget == 0 {
+		return grouping.CollectorSmaps
+	}
+	return 0
 }
 
 // isLoopback reports whether address accepts connections from this machine only.

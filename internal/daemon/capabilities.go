@@ -47,7 +47,8 @@ func enabledData(
 
 // enabledData returns the privileged data that the flags and these rules need.
 func (e *Exporter) enabledData(kind platform.Kind, rules grouping.Matcher) []privilegedData {
-	return enabledData(kind, grouping.EnabledCollectors(rules, e.settings.Collectors), rules.Needs(), e.capabilities.kernel)
+	enabled := grouping.EnabledCollectors(rules, e.settings.Collectors) &^ e.settings.DisabledCollectors()
+	return enabledData(kind, enabled, rules.Needs(), e.capabilities.kernel)
 }
 
 // kernelNeeds describes what kernels require differently for data about processes

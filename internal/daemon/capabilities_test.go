@@ -59,6 +59,36 @@ func TestFindMissing(t *testing.T) {
 	}
 }
 
+// TestCapabilitiesOfRules checks that proportional memory needs a capability if the flag or a rule
+// enables it, and the budget is not 0.
+func TestCapabilitiesOfRules(t *testing.T) {
+	for _, tt := range []struct {
+		rule, args string
+		want       bool
+	}{
+		{"", "", true},
+		{"", "--no-gather-smaps", false},
+		{"smaps: true", "--no-gather-smaps", true},
+		{"smaps: false", "--no-gather-smaps", false},
+		{"smaps: true", "--smaps.budget=0", false},
+	} {
+		path := filepath.Join(t.TempDir(), "config.yaml")
+		if err := os.WriteFile(path, []byte("process_names:\n- {name: a, comm: [b]}\n- {name: g, comm: [a], "+tt.rule+"}"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		s := parse(t, append(strings.Fields(tt.args), "--config.path="+path)...)
+		rules, err := s.LoadRules()
+		if err != nil {
+			t.Fatal(err)
+		}
+		data := (&Exporter{settings: s}).enabledData(platform.KindBPF, rules.Matcher)
+		isSmaps := func(d privilegedData) bool { return d.name == "proportional_memory" }
+		if got := slices.ContainsFunc(data, isSmaps); got != tt.want {
+			t.Errorf("rule %q, flags %q: got %v, want %v", tt.rule, tt.args, got, tt.want)
+		}
+	}
+}
+
 // TestCheckCapabilities runs an exporter without capabilities. A reload adds and
 // removes rules that need executable paths, and the source falls back to /proc.
 func TestCheckCapabilities(t *testing.T) {

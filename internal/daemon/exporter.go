@@ -93,6 +93,7 @@ func NewTracker(s *config.Settings, source platform.Source, rules config.Rules) 
 		RecheckLimit:   s.RecheckLimit,
 		RemoveEmpty:    s.RemoveEmptyGroups,
 		Collectors:     s.Collectors,
+		Disabled:       s.DisabledCollectors(),
 		MatchBudget:    s.MatchBudget,
 		CPUTime:        ownCPUTime,
 		MaxGroups:      s.MaxGroups,

@@ -2,7 +2,9 @@ package e2e
 
 import (
 	"fmt"
+	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -43,8 +45,8 @@ var (
 	withSmaps      = []string{pssSeries, ussSeries, smapsAge}
 )
 
-// seriesOptions lists every flag and every key of a rule that adds or removes series. The flags
-// --recheck and --recheck-with-time-limit change only the time at which a process joins its group.
+// seriesOptions lists every flag and every key of a rule that adds or removes series. lateMatches
+// has the flags that decide whether a process joins a group later.
 var seriesOptions = []seriesOption{
 	{"default", nil, "", append(slices.Concat(withThreads, withSmaps), emptyGroup, goSeries),
 		[]string{smapsSkipped, expectedSeries, topSeries, otherGroup}, 2},
@@ -55,6 +57,7 @@ var seriesOptions = []seriesOption{
 	{"smaps: false", nil, "smaps: false", withThreads, append(withSmaps, smapsSkipped), 2},
 	{"smaps: true", []string{"-gather-smaps=false"}, "smaps: true", withSmaps, nil, 2},
 	{"--smaps.budget=0", []string{"--smaps.budget=0"}, "", withThreads, append(withSmaps, smapsSkipped), 2},
+	{"smaps: true, --smaps.budget=0", []string{"--smaps.budget=0"}, "smaps: true", withThreads, append(withSmaps, smapsSkipped), 2},
 	{"--smaps.max-rss", []string{"--smaps.max-rss=1B"}, "", []string{smapsSkipped}, withSmaps, 2},
 	{"--no-collector.states", []string{"--no-collector.states"}, "", []string{threadSeries, wchanSeries}, []string{stateSeries}, 2},
 	{"--collector.disable-defaults", []string{"--collector.disable-defaults", "--collector.cpu", "--collector.exits"}, "",
@@ -81,6 +84,19 @@ var seriesOptions = []seriesOption{
 		[]string{`num_procs{groupname="opt-busy:b"}`}, nil, 0},
 }
 
+// lateMatches lists the flags that decide whether an unmatched process joins the group of its new
+// name.
+var lateMatches = []struct {
+	name  string
+	args  []string
+	procs float64
+}{
+	{"no recheck", nil, 1},
+	{"-recheck", []string{"-recheck"}, 1},
+	{"-recheck-with-time-limit", []string{"-recheck-with-time-limit=1h"}, 1},
+	{"-recheck-with-time-limit, exceeded", []string{"-recheck-with-time-limit=1ms"}, 0},
+}
+
 // TestSeriesOptions checks, with both sources, which series each option adds or removes for live
 // processes with threads and a child.
 func TestSeriesOptions(t *testing.T) {
@@ -99,6 +115,34 @@ func TestSeriesOptions(t *testing.T) {
 				t.Run(source, func(t *testing.T) { o.check(t, source) })
 			}
 		})
+	}
+	for _, m := range lateMatches {
+		t.Run(m.name, func(t *testing.T) {
+			for _, source := range []string{"procfs", "bpf"} {
+				t.Run(source, func(t *testing.T) { checkLateMatch(t, source, m.args, m.procs) })
+			}
+		})
+	}
+}
+
+// checkLateMatch renames an unmatched process. Its new group has a number of processes after
+// two scrapes.
+func checkLateMatch(t *testing.T, source string, args []string, want float64) {
+	if source == "bpf" {
+		requireBPF(t)
+	}
+	name := "late" + strconv.Itoa(os.Getpid())
+	rules := writeFile(t, "rules.yaml", "process_names:\n- {name: late, comm: ["+name+"]}\n")
+	d := startIdentityChange(t)
+	r := startSource(t, source, append([]string{"-children=false", "-config.path", rules}, args...)...)
+	for range 2 { // a young process is identified twice anyway
+		r.Scrape()
+	}
+	d.do("name %s", name)
+	r.Scrape()
+	series, _ := parseMetrics(t, r.Scrape())
+	if got := series[`namedprocess_namegroup_num_procs{groupname="late"}`]; got != want {
+		t.Errorf("got %v processes, want %v", got, want)
 	}
 }
 
