@@ -212,7 +212,13 @@ func (b *bpfSource) readAll(snap *Snapshot) error {
 	if err := b.scan(); err != nil {
 		return err
 	}
-	b.unreported.end(b.reader, walk, b.scanned)
+	err := b.unreported.end(b.reader, walk, b.scanned, func() ([]int, error) {
+		err := b.scan()
+		return b.scanned, err
+	})
+	if err != nil {
+		return err
+	}
 	hidePID, err := b.hidePID()
 	if err != nil {
 		return err

@@ -5,11 +5,15 @@ package platform
 import (
 	"bytes"
 	"io"
+	"os"
 	"slices"
+	"strings"
 	"testing"
 	"unsafe"
 
 	"github.com/seed57308aee/process_exporter/platform/bpf"
+	"github.com/seed57308aee/process_exporter/procfs"
+	"github.com/seed57308aee/process_exporter/test/procfstree"
 )
 
 // The kinds of records of a scan (records.h).
@@ -89,5 +93,51 @@ func TestScanOrder(t *testing.T) {
 				t.Errorf("got threads %v, want %v", threads, tt.wantThreads)
 			}
 		})
+	}
+}
+
+// TestSelfTest compares scans of the own process with a copy of /proc. A difference that lasts
+// for less than maxScans scans is not an error: the parent may exit in between.
+func TestSelfTest(t *testing.T) {
+	tree := procfstree.New(t, 1000)
+	tree.Set(procfstree.Process{PID: os.Getpid(), PPID: 1, Comm: "own", Start: 5})
+	mount, err := procfs.Open(tree.Root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer mount.Close()
+	record := func(pid, ppid int) fakeScan {
+		p := &bpf.Process{Kind: recordProcess, Pid: int32(pid), Ppid: int32(ppid), Threads: 1, Start: 5, Comm: [16]int8{'o', 'w', 'n'}}
+		return recordBytes(p)
+	}
+	for _, tt := range []struct {
+		name      string
+		different int // scans
+		scan      fakeScan
+		want      string // part of the error
+		wantScans int
+	}{
+		{"equal", 0, nil, "", 1},
+		{"other parent", 1, record(os.Getpid(), 7), "", 2},
+		{"other parent in most scans", maxScans - 1, record(os.Getpid(), 7), "", maxScans},
+		{"other parent in all scans", 100, record(os.Getpid(), 7), "disagree about this process", maxScans},
+		{"missing", 100, record(os.Getpid()+1, 1), "do not report this process", maxScans},
+	} {
+		scans := 0
+		b := &bpfSource{
+			procfsSource: &procfsSource{mount: mount}, times: timeConverter{tickNanos: 1},
+			scanTasks: func(s *bpf.Scanner) error {
+				records := record(os.Getpid(), 1)
+				if scans++; scans <= tt.different {
+					records = tt.scan
+				}
+				s.Start(io.NopCloser(bytes.NewReader(records)))
+				return nil
+			},
+		}
+		err := b.selfTest()
+		if scans != tt.wantScans || (err == nil) != (tt.want == "") || err != nil && !strings.Contains(err.Error(), tt.want) {
+			t.Errorf("%s: got error %v after %d scans, want %q after %d", tt.name, err, scans, tt.want, tt.wantScans)
+		}
 	}
 }

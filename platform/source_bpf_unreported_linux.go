@@ -10,7 +10,8 @@ import (
 
 // An unreportedCheck finds processes that /proc lists and the BPF programs do not report.
 // Some hardened kernels hide PID 1 from them. Two successive walks compare the lists, because
-// one list may miss a process that starts, exits or calls execve during the walk.
+// one list may miss a process that starts, exits or calls execve during the walk. A process
+// that calls execve all the time may be missing in both: more scans find it.
 type unreportedCheck struct {
 	listed    []int // by /proc, before the scan of this walk; ascending
 	suspected []int // missing in the first walk of the check
@@ -32,28 +33,35 @@ func (c *unreportedCheck) begin(r *procfs.Reader, walk uint64) {
 	}
 }
 
-// end compares the list with the PIDs of the scan, which ascend. A listed process that has
-// exited is not missing.
-func (c *unreportedCheck) end(r *procfs.Reader, walk uint64, scanned []int) {
+// end compares the list with the PIDs of scans, which ascend. scanned are those of the last
+// scan; scan repeats it. A listed process that has exited is not missing.
+func (c *unreportedCheck) end(r *procfs.Reader, walk uint64, scanned []int, scan func() ([]int, error)) (err error) {
 	if walk%unreportedInterval > 1 {
-		return
+		return nil
 	}
-	missing := slices.DeleteFunc(c.listed, func(pid int) bool {
-		if _, found := slices.BinarySearch(scanned, pid); found {
-			return true
-		}
-		return !isLive(r, pid)
-	})
+	missing := missingPIDs(r, c.listed, scanned)
 	if walk%unreportedInterval == 0 {
 		c.suspected = append(c.suspected[:0], missing...)
-		return
+		return nil
 	}
-	c.count = 0
-	for _, pid := range missing {
-		if _, found := slices.BinarySearch(c.suspected, pid); found {
-			c.count++
+	missing = slices.DeleteFunc(missing, func(pid int) bool { return !slices.Contains(c.suspected, pid) })
+	for i := 0; i < maxScans && len(missing) > 0; i++ {
+		if scanned, err = scan(); err != nil {
+			return err
 		}
+		missing = missingPIDs(r, missing, scanned)
 	}
+	c.count = len(missing)
+	return nil
+}
+
+// missingPIDs returns the live processes of a list that a scan has not found. It overwrites the
+// list.
+func missingPIDs(r *procfs.Reader, listed, scanned []int) []int {
+	return slices.DeleteFunc(listed, func(pid int) bool {
+		_, found := slices.BinarySearch(scanned, pid)
+		return found || !isLive(r, pid)
+	})
 }
 
 // isLive reports whether a process exists and is not being reaped. It reads status, which

@@ -29,14 +29,18 @@ func TestUnreportedProcesses(t *testing.T) {
 		name    string
 		walk    uint64
 		scanned []int
+		later   []int  // found by one more scan
 		during  func() // between the list and the scan
 		want    int
+		scans   int // after the first one
 	}{
-		{"first walk", 0, []int{2, 3}, nil, 0},
-		{"PID 1 again, 4 only before", 1, []int{2, 3, 4}, nil, 1},
-		{"no check", 2, []int{2}, nil, 1},
-		{"next check", unreportedInterval, []int{1, 2, 4}, nil, 1},
-		{"exits during the walk", unreportedInterval + 1, []int{1, 2, 4}, func() { tree.Remove(3) }, 0},
+		{"first walk", 0, []int{2, 3}, nil, nil, 0, 0},
+		{"PID 1 again, 4 only before", 1, []int{2, 3, 4}, []int{2, 3, 4}, nil, 1, maxScans},
+		{"no check", 2, []int{2}, nil, nil, 1, 0},
+		{"next check", unreportedInterval, []int{1, 2, 4}, nil, nil, 1, 0},
+		{"exits during the walk", unreportedInterval + 1, []int{1, 2, 4}, nil, func() { tree.Remove(3) }, 0, 0},
+		{"execve during the walk", 2 * unreportedInterval, []int{1, 2}, nil, nil, 0, 0},
+		{"execve during two walks", 2*unreportedInterval + 1, []int{1, 2}, []int{1, 2, 4}, nil, 0, 1},
 	}
 	var c unreportedCheck
 	for _, step := range steps {
@@ -44,9 +48,11 @@ func TestUnreportedProcesses(t *testing.T) {
 		if step.during != nil {
 			step.during()
 		}
-		c.end(r, step.walk, step.scanned)
-		if c.count != step.want {
-			t.Errorf("%s: got %d unreported processes, want %d", step.name, c.count, step.want)
+		scans := 0
+		err := c.end(r, step.walk, step.scanned, func() ([]int, error) { scans++; return step.later, nil })
+		if c.count != step.want || scans != step.scans || err != nil {
+			t.Errorf("%s: got %d unreported processes after %d more scans, error %v, want %d after %d",
+				step.name, c.count, scans, err, step.want, step.scans)
 		}
 	}
 }
