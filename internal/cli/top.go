@@ -2,13 +2,11 @@ package cli
 
 import (
 	"context"
-	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
-	"net/http"
 	"os"
 	"time"
 
@@ -26,7 +24,7 @@ import (
 // topFlags are the flags of "process_exporter top".
 type topFlags struct {
 	url      string
-	insecure bool
+	remote   remoteFlags
 	interval time.Duration
 	once     bool
 	batch    bool
@@ -39,7 +37,7 @@ func topCommand() command {
 	var f topFlags
 	flags := func(app *kingpin.Application, _ *config.Settings) {
 		app.Flag("url", "Read a running exporter, such as http://host:9256, not this machine.").PlaceHolder("URL").StringVar(&f.url)
-		app.Flag("insecure", "Do not verify the certificate of --url.").BoolVar(&f.insecure)
+		f.remote.add(app)
 		app.Flag("interval", "Refresh interval, at least 1s.").PlaceHolder("DURATION").Default("2s").DurationVar(&f.interval)
 		app.Flag("once", "Print one table and exit. Default if stdout is no terminal.").BoolVar(&f.once)
 		app.Flag("batch", "Print a table at every interval, for scripts; with --json one line of JSON.").BoolVar(&f.batch)
@@ -146,10 +144,7 @@ func (f *topFlags) withRates(ctx context.Context, reporter tui.Reporter, first w
 // program.
 func (f *topFlags) reporter(s *config.Settings) (tui.Reporter, error) {
 	if f.url != "" {
-		transport := http.DefaultTransport.(*http.Transport).Clone()
-		transport.TLSClientConfig = &tls.Config{InsecureSkipVerify: f.insecure}
-		client, err := webui.NewClient(f.url, &http.Client{Timeout: 15 * time.Second, Transport: transport})
-		return client, err
+		return f.remote.client(f.url)
 	}
 	rules, err := s.LoadRules()
 	if err != nil {

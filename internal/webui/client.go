@@ -78,7 +78,7 @@ func (c *Client) get(ctx context.Context, path string, query url.Values, to any,
 	switch response.StatusCode {
 	case http.StatusOK:
 	case http.StatusUnauthorized:
-		return fmt.Errorf("%s requires a password: use http://user:password@host:port", name)
+		return fmt.Errorf("%s requires a password: use --password-file or PROCESS_EXPORTER_PASSWORD, and http://user@host:port", name)
 	case http.StatusNotFound:
 		return fmt.Errorf("%s: %s (exporters before 0.1.0 do not have this path)", name, text())
 	case http.StatusForbidden:
