@@ -116,8 +116,16 @@ func TestScrapesOfSomeCollectors(t *testing.T) {
 	all := seriesOfCollectors(t, f.c, grouping.AllCollectors)
 	f.want(all, map[string]float64{seriesG("cpu_seconds_total", "mode", "user"): 2, seriesG("read_bytes_total"): 1000})
 	seen := make(map[string]string)
+	families, err := f.c.Gatherer(context.Background()).Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	counts := SeriesByCollector(families)
 	for i, info := range grouping.CollectorTable {
 		got := seriesOfCollectors(t, f.c, 1<<i)
+		if counts[info.Name] != len(got) {
+			t.Errorf("got a count of %d series of the collector %s, want %d", counts[info.Name], info.Name, len(got))
+		}
 		if len(got) == 0 && info.Name != "exits" { // only with the source bpf
 			t.Errorf("got no series of the collector %s", info.Name)
 		}

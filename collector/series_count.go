@@ -40,3 +40,39 @@ func groupKeyOf(m *dto.Metric) (string, bool) {
 	}
 	return grouping.GroupKey(name, values), true
 }
+
+// SeriesByCollector returns the number of series of every collector by its name.
+func SeriesByCollector(all []*dto.MetricFamily) map[string]int {
+	ofGroups, ofExporter := make(map[string]*family), make(map[string]grouping.Collectors)
+	for _, f := range families() {
+		ofGroups[f.name] = &f
+	}
+	for _, m := range exporterMetrics() {
+		ofExporter[m.name] = m.collector
+	}
+	counts := make(map[string]int)
+	for _, mf := range all {
+		for _, m := range mf.Metric {
+			collector := ofExporter[mf.GetName()]
+			if f := ofGroups[mf.GetName()]; f != nil {
+				collector = f.collectorOf(m)
+			}
+			for _, name := range collector.Names() {
+				counts[name]++
+			}
+		}
+	}
+	return counts
+}
+
+// collectorOf returns the collector of one sample of f.
+func (f *family) collectorOf(m *dto.Metric) grouping.Collectors {
+	for _, s := range f.series {
+		for _, l := range m.Label {
+			if s.collector != 0 && l.GetName() == f.labels[0] && l.GetValue() == s.label {
+				return s.collector
+			}
+		}
+	}
+	return f.collector
+}

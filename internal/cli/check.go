@@ -138,7 +138,23 @@ func printRuleMatches(ctx context.Context, s *config.Settings, w io.Writer) erro
 	if err := out.Flush(); err != nil {
 		return err
 	}
+	if err := printCollectors(w, collector.SeriesByCollector(families)); err != nil {
+		return err
+	}
 	return printSuspicious(w, g.tracker.SuspiciousMatches(ctx))
+}
+
+// printCollectors prints the number of series of each collector that has any.
+func printCollectors(w io.Writer, series map[string]int) error {
+	out := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(out, "\nCOLLECTOR\tSERIES")
+	for _, c := range grouping.CollectorTable {
+		if n := series[c.Name]; n > 0 {
+			fmt.Fprintf(out, "%s\t%d\n", c.Name, n)
+		}
+	}
+	fmt.Fprintln(out)
+	return out.Flush()
 }
 
 // maxSuspicious is the number of suspicious matches of a rule that are printed.
