@@ -196,7 +196,7 @@ var daemonMetrics = [][4]string{
 		"After a failure the previous configuration stays in use."},
 	{"namedprocess_exporter_capability_missing", "capability data",
 		"1 for each pair of a missing capability and the data that needs it.",
-		"Absent if none is missing and with `--once-to-stdout-delay`, see [permissions](permissions.md)."},
+		"Absent if none is missing, or with `--once-to-stdout-delay`, see [permissions](permissions.md)."},
 	{"namedprocess_exporter_sandbox", "layer",
 		"Whether a layer of the sandbox is active (1) or not (0).", "Absent with `--once-to-stdout-delay`, see [permissions](permissions.md)."},
 	{"process_exporter_build_info", "branch goarch goos goversion revision tags version", "Always 1.", ""},

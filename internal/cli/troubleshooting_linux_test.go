@@ -78,12 +78,13 @@ var problems = []problem{
 		remedy:  "Linux keeps 15 bytes of a name. `check` warns about longer names. Use `comm: process-exporte`, or select by `exe`.",
 	},
 	{
-		title:   "exe does not match a running program",
-		symptom: "Worker processes that change their command line are not in the group of their main process.",
-		config:  "process_names:\n- name: nginx\n  exe: nginx\n",
-		procs:   nginxProcesses(),
-		args:    explain("701"),
-		remedy: "`exe` is the first argument of the command line, here `nginx: worker process`. " +
+		title: "exe does not match a running program",
+		symptom: "The rule does not match worker processes that change their command line. They are in the group only as children: " +
+			"`expect` does not count them, and with `--no-children` they are in no group.",
+		config: "process_names:\n- name: nginx\n  exe: nginx\n",
+		procs:  nginxProcesses(),
+		args:   explain("701"),
+		remedy: "`exe` is compared with argv[0], here `nginx: worker process`. " +
 			"Select by name (`comm: nginx`), by executable (`exe_path: /usr/sbin/nginx`) or by unit (`unit: nginx.service`).",
 	},
 	{
@@ -92,7 +93,7 @@ var problems = []problem{
 		config:  "process_names:\n- name: shop\n  cmdline: '^java .*shop\\.jar$'\n",
 		procs:   javaProcess(),
 		args:    explain("800"),
-		remedy: "The expression is compared with all arguments, joined by single spaces. The first argument includes its directory. " +
+		remedy: "The expression is compared with all arguments, joined by single spaces. argv[0] includes its directory here. " +
 			"Remove the `^`, or use `exe: java` and an expression for the other arguments.",
 	},
 	{
@@ -121,7 +122,7 @@ var problems = []problem{
 			newProcess(851, 850, "redis-server", "redis-server *:6379"),
 		},
 		args: explain("851"),
-		remedy: "The group changes at the next scrape. " +
+		remedy: "The group changes at the next scrape. `explain` shows the group that the process will then have. " +
 			"After exec, a rename, or a change of arguments, user or cgroup, the rules are applied again. " +
 			"`--recheck` is not necessary.",
 	},
@@ -203,7 +204,7 @@ process_exporter check config.yaml                         # is the file valid, 
 process_exporter groups --config.path config.yaml          # what do the groups use?
 ` + "```" + `
 
-These commands accept the flags about rules, data source and memory. They need no running exporter and change nothing. Run
+These commands accept the flags about rules, data source, memory and collectors. They need no running exporter and change nothing. Run
 them as root to read the processes of other users. [configuration.md](configuration.md) describes the rules.
 
 Other problems:

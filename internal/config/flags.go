@@ -38,7 +38,7 @@ func DaemonCommandLine() CommandLine {
 }
 
 func addRuleFlags(app *kingpin.Application, s *Settings) {
-	app.Flag("config.path", "YAML file with grouping rules. Without it, one group per process name.").
+	app.Flag("config.path", "YAML file with grouping rules. Without it, one group per program name.").
 		PlaceHolder("FILE").StringVar(&s.ConfigPath)
 	app.Flag("procnames", "One group per process name. Cannot be used with --config.path.").
 		PlaceHolder("NAME,...").StringVar(&s.ProcNames)
@@ -48,7 +48,7 @@ func addRuleFlags(app *kingpin.Application, s *Settings) {
 		Default("true").BoolVar(&s.Children)
 	app.Flag("recheck", "Not needed: exec, renames and rewritten command lines are detected without it.").
 		BoolVar(&s.Recheck)
-	app.Flag("recheck-with-time-limit", "Do not use: older processes in no group are never matched again. 0s: off.").
+	app.Flag("recheck-with-time-limit", "Do not use: after this age, a process in no group stays there. 0s: off.").
 		PlaceHolder("DURATION").Default("0s").DurationVar(&s.RecheckLimit)
 	app.Flag("remove-empty-groups", "Remove empty groups. Counters restart at 0 if a group returns.").
 		BoolVar(&s.RemoveEmptyGroups)
