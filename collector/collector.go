@@ -31,20 +31,20 @@ type Options struct {
 }
 
 // A Collector reads all processes once per scrape. It is safe for concurrent use:
-// concurrent scrapes share one walk.
+// concurrent scrapes share one update.
 type Collector struct {
 	tracker   *grouping.Tracker
 	log       *slog.Logger
 	builder   *familyBuilder
 	started   time.Time
-	observers []func(WalkResult)     // in the order of Watch
-	interest  func() ProcessInterest // of the next walk
+	observers []func(UpdateResult)   // in the order of Watch
+	interest  func() ProcessInterest // of the next update
 
-	building sync.Mutex // serializes the use of builder, guards walk.families
+	building sync.Mutex // serializes the use of builder, guards update.families
 
 	mu      sync.Mutex // guards the following fields
-	running *walk      // nil if no walk runs
-	last    walk       // last finished walk, without groups and families
+	running *update    // nil if no update runs
+	last    update     // last finished update, without groups and families
 }
 
 // New returns a Collector of the groups of o.Tracker.
@@ -105,7 +105,7 @@ func (m metric) Write(out *dto.Metric) error {
 	return nil
 }
 
-// Gatherer returns the metrics of one scrape. It waits for a walk, but not longer
+// Gatherer returns the metrics of one scrape. It waits for an update, but not longer
 // than ctx. It does not use a registry, which would check every series at every
 // scrape; tests check them.
 func (c *Collector) Gatherer(ctx context.Context) prometheus.Gatherer {
@@ -121,7 +121,7 @@ func (c *Collector) Gatherer(ctx context.Context) prometheus.Gatherer {
 }
 
 // EachFamily calls use with each family of these collectors, sorted by name. It waits for
-// a walk, but not longer than ctx. All families use the same memory: use must not
+// an update, but not longer than ctx. All families use the same memory: use must not
 // keep a family after it returns. EachFamily stops at the first error of use and
 // returns it.
 func (c *Collector) EachFamily(ctx context.Context, only grouping.Collectors, use func(*dto.MetricFamily) error) error {
@@ -143,8 +143,8 @@ func (c *Collector) EachText(
 	return c.builder.eachText(w, format, use)
 }
 
-// families returns the families of a finished walk.
-func (c *Collector) families(w *walk) []*dto.MetricFamily {
+// families returns the families of a finished update.
+func (c *Collector) families(w *update) []*dto.MetricFamily {
 	c.building.Lock()
 	defer c.building.Unlock()
 	if w.families == nil {

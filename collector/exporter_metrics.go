@@ -17,13 +17,13 @@ type exporterMetric struct {
 	kind      prometheus.ValueType
 	help      string
 	note      string
-	always    bool // exported even if the walk failed
+	always    bool // exported even if the update failed
 	labels    []string
-	collect   func(*walk, emit)
+	collect   func(*update, emit)
 }
 
 // isExported reports whether the scrape w has the metric.
-func (e *exporterMetric) isExported(w *walk) bool {
+func (e *exporterMetric) isExported(w *update) bool {
 	return (e.always || w.err == nil) && !w.excluded.Has(e.collector)
 }
 
@@ -32,14 +32,14 @@ func (e *exporterMetric) isExported(w *walk) bool {
 const exporterNamespace = "namedprocess_exporter_"
 
 // single returns the collect function of one value without labels.
-func single(value func(*walk) float64) func(*walk, emit) {
-	return func(w *walk, put emit) { put(value(w), labelValues{}, 0) }
+func single(value func(*update) float64) func(*update, emit) {
+	return func(w *update, put emit) { put(value(w), labelValues{}, 0) }
 }
 
-// exporterMetrics returns the table of all metrics about scrapes, walks and
+// exporterMetrics returns the table of all metrics about scrapes, updates and
 // rules.
 func exporterMetrics() []exporterMetric {
-	all := append(scrapeMetrics(), coverageMetrics()...)
+	all := append(scrapeMetrics(), readErrorMetrics()...)
 	for i := range all {
 		all[i].collector = grouping.CollectorScrape
 	}
@@ -54,56 +54,56 @@ func scrapeMetrics() []exporterMetric {
 	return []exporterMetric{
 		{name: "namedprocess_scrape_errors", kind: counter, always: true,
 			help:    "Number of scrapes that failed because the processes could not be listed.",
-			collect: single(func(w *walk) float64 { return float64(w.failures) })},
+			collect: single(func(w *update) float64 { return float64(w.failures) })},
 		{name: "namedprocess_scrape_procread_errors", kind: counter, always: true,
 			help:    "Number of failed reads of /proc/PID/stat of a running process.",
 			note:    "A process that exits during the read is not an error.",
-			collect: single(func(w *walk) float64 { return float64(w.health.HiddenTotal) })},
+			collect: single(func(w *update) float64 { return float64(w.health.HiddenTotal) })},
 		{name: "namedprocess_scrape_partial_errors", kind: counter, always: true,
 			help:    "Processes in a group with an unreadable /proc/PID file other than stat, summed over scrapes.",
-			collect: single(func(w *walk) float64 { return float64(w.health.PartialTotal) })},
+			collect: single(func(w *update) float64 { return float64(w.health.PartialTotal) })},
 		{name: exporterNamespace + "scrape_success", kind: gauge, always: true,
 			help: "1 if the last scrape listed the processes before its deadline and without hidepid, else 0.",
 			note: "Values that were read are exported even if it is 0.",
-			collect: single(func(w *walk) float64 {
+			collect: single(func(w *update) float64 {
 				return indicator(w.err == nil, !w.isIncomplete(), !w.health.HidePID)
 			})},
 		{name: exporterNamespace + "scrape_partial", kind: gauge, always: true,
 			help:    "1 if the deadline ended the last scrape early, otherwise 0.",
 			note:    "If it is 1, `namedprocess_exporter_scrape_success` is 0.",
-			collect: single(func(w *walk) float64 { return indicator(w.isIncomplete()) })},
+			collect: single(func(w *update) float64 { return indicator(w.isIncomplete()) })},
 		{name: exporterNamespace + "proc_visibility", kind: gauge,
 			help:    "Whether processes of other users are visible (1) or /proc is mounted with hidepid (0).",
-			collect: single(func(w *walk) float64 { return indicator(!w.health.HidePID) })},
+			collect: single(func(w *update) float64 { return indicator(!w.health.HidePID) })},
 		{name: exporterNamespace + "scrape_duration_seconds", kind: gauge,
 			help:    "Duration in seconds of the last read of all processes.",
-			collect: single(func(w *walk) float64 { return w.took.Seconds() })},
+			collect: single(func(w *update) float64 { return w.took.Seconds() })},
 		{name: exporterNamespace + "source_info", kind: gauge, labels: []string{"source"},
 			help:    "Source of process data in use: bpf or procfs.",
-			collect: func(w *walk, put emit) { put(1, labelValues{string(w.health.Kind)}, 0) }},
+			collect: func(w *update, put emit) { put(1, labelValues{string(w.health.Kind)}, 0) }},
 	}
 }
 
-func coverageMetrics() []exporterMetric {
+func readErrorMetrics() []exporterMetric {
 	return []exporterMetric{
 		{name: exporterNamespace + "unresponsive_processes", kind: gauge,
 			help:    "Number of processes whose /proc reads block.",
 			note:    "Their counters, resident memory, threads and open files are still exported.",
-			collect: single(func(w *walk) float64 { return float64(w.health.Unresponsive) })},
+			collect: single(func(w *update) float64 { return float64(w.health.Unresponsive) })},
 		{name: exporterNamespace + "unreported_processes", kind: gauge,
 			help:    "Number of processes that /proc lists and the BPF programs do not report.",
 			note:    "Checked in the first two scrapes, then every 1024 scrapes; always 0 with the source `procfs`.",
-			collect: single(func(w *walk) float64 { return float64(w.health.Unreported) })},
+			collect: single(func(w *update) float64 { return float64(w.health.Unreported) })},
 		{name: exporterNamespace + "unidentified_processes", kind: gauge,
 			help:    "Number of processes that are not matched yet, because a name or command line is unreadable or --match-budget is used up.",
-			collect: single(func(w *walk) float64 { return float64(w.health.Unidentified) })},
+			collect: single(func(w *update) float64 { return float64(w.health.Unidentified) })},
 		{name: exporterNamespace + "counter_decreases_total", kind: counter, labels: []string{"counter"}, always: true,
 			help:    "Number of times that a per-process counter decreased between two reads.",
 			collect: collectCounterDecreases},
 		{name: exporterNamespace + "lost_exit_events_total", kind: counter,
 			help:    "Number of process exit events dropped because the ring buffer was full.",
 			note:    "`namedprocess_namegroup_exits_total` does not include them; always 0 with the source `procfs`.",
-			collect: single(func(w *walk) float64 { return float64(w.health.LostExitEvents) })},
+			collect: single(func(w *update) float64 { return float64(w.health.LostExitEvents) })},
 	}
 }
 
@@ -112,34 +112,34 @@ func ruleMetrics() []exporterMetric {
 		{name: "namedprocess_unmatched_procs", kind: gauge,
 			help:    "Number of processes in no group.",
 			note:    "Includes ignored processes and kernel threads that no rule matches.",
-			collect: single(func(w *walk) float64 { return float64(w.coverage.UnmatchedProcs) })},
+			collect: single(func(w *update) float64 { return float64(w.coverage.UnmatchedProcs) })},
 		{name: "namedprocess_unmatched_cpu_seconds_total", kind: counter,
 			help:    "CPU time in seconds of processes without a group.",
 			note:    "Add `namedprocess_namegroup_cpu_seconds_total` of all groups to get the total.",
-			collect: single(func(w *walk) float64 { return seconds(w.coverage.UnmatchedNanos) })},
+			collect: single(func(w *update) float64 { return seconds(w.coverage.UnmatchedNanos) })},
 		{name: "namedprocess_rule_matched_procs", kind: gauge, labels: []string{"rule", "name"},
 			help:    "Number of processes that match this rule directly.",
 			note:    "Does not count processes that joined the group of an ancestor.",
 			collect: collectRules},
 		{name: exporterNamespace + "groups", kind: gauge,
 			help:    "Number of groups.",
-			collect: single(func(w *walk) float64 { return float64(w.coverage.Groups) })},
+			collect: single(func(w *update) float64 { return float64(w.coverage.Groups) })},
 		{name: exporterNamespace + "group_limit_hits_total", kind: counter,
 			help:    "Number of times that a process was counted in the group _other because the limit of groups was reached.",
 			note:    "The limit is `--max-groups` or `max_groups` of the rule.",
-			collect: single(func(w *walk) float64 { return float64(w.health.GroupLimitHits) })},
+			collect: single(func(w *update) float64 { return float64(w.health.GroupLimitHits) })},
 		{name: exporterNamespace + "thread_name_limit_hits_total", kind: counter,
 			help:    "Number of times that a thread was counted as _other because the limit of thread names was reached.",
 			note:    "The limits are 1000 names per group and `--max-thread-names` in total.",
-			collect: single(func(w *walk) float64 { return float64(w.health.ThreadNameLimitHits) })},
+			collect: single(func(w *update) float64 { return float64(w.health.ThreadNameLimitHits) })},
 		{name: exporterNamespace + "template_failures_total", kind: counter,
 			help:    "Number of failed executions of name templates.",
 			note:    "The group name is the text that the template wrote before the failure.",
-			collect: single(func(w *walk) float64 { return float64(w.health.TemplateFailures) })},
+			collect: single(func(w *update) float64 { return float64(w.health.TemplateFailures) })},
 	}
 }
 
-func collectCounterDecreases(w *walk, put emit) {
+func collectCounterDecreases(w *update, put emit) {
 	n := &w.health.CounterDecreases
 	put(float64(n.CPU), labelValues{"cpu"}, 0)
 	put(float64(n.Faults), labelValues{"faults"}, 0)
@@ -147,7 +147,7 @@ func collectCounterDecreases(w *walk, put emit) {
 	put(float64(n.Switches), labelValues{"switches"}, 0)
 }
 
-func collectRules(w *walk, put emit) {
+func collectRules(w *update, put emit) {
 	for _, r := range w.coverage.Rules {
 		put(float64(r.Procs), labelValues{strconv.Itoa(r.Position), grouping.LabelValue(r.Template)}, 0)
 	}

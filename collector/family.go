@@ -51,7 +51,7 @@ const (
 const namespace = "namedprocess_namegroup_"
 
 // isKnown reports whether the fields of s were read for g: at least once for a counter, and
-// in the last walk for a gauge.
+// in the last update for a gauge.
 func (s *series) isKnown(g *grouping.Group, kind prometheus.ValueType) bool {
 	if kind == counter {
 		return g.Counted&s.needs == s.needs
@@ -61,7 +61,7 @@ func (s *series) isKnown(g *grouping.Group, kind prometheus.ValueType) bool {
 
 // samples calls put with every sample of f for one group, without those of the collectors
 // that the rules of the group or the scrape w exclude.
-func (f *family) samples(g *grouping.Group, w *walk, put emit) {
+func (f *family) samples(g *grouping.Group, w *update, put emit) {
 	enabled := g.Collectors &^ w.excluded
 	if f.collect != nil && enabled.Has(f.collector) {
 		f.collect(g, put)

@@ -14,7 +14,7 @@ import (
 // maxPairs limits the cache of label pairs: any user can choose thread names.
 const maxPairs = 20_000
 
-// A familyBuilder builds the metric families of walks. It is not safe for concurrent use.
+// A familyBuilder builds the metric families of updates. It is not safe for concurrent use.
 type familyBuilder struct {
 	rows []row // sorted by name
 
@@ -30,8 +30,8 @@ type row struct {
 	kind       prometheus.ValueType
 	labels     []string
 	grouped    bool // has the labels of groups in addition to labels
-	fill       func(b *familyBuilder, mf *dto.MetricFamily, w *walk)
-	text       func(dst []byte, w *walk, format TextFormat) []byte
+	fill       func(b *familyBuilder, mf *dto.MetricFamily, w *update)
+	text       func(dst []byte, w *update, format TextFormat) []byte
 }
 
 // A pair is the key of a label pair.
@@ -42,7 +42,7 @@ type pair struct{ name, value string }
 func newFamilyBuilder(enabled grouping.Collectors) *familyBuilder {
 	b := &familyBuilder{pairs: make(map[pair]*dto.LabelPair), shared: new(arena)}
 	for _, f := range families() {
-		b.rows = append(b.rows, row{f.name, f.help, f.kind, f.labels, true, func(b *familyBuilder, mf *dto.MetricFamily, w *walk) {
+		b.rows = append(b.rows, row{f.name, f.help, f.kind, f.labels, true, func(b *familyBuilder, mf *dto.MetricFamily, w *update) {
 			for i := range w.groups {
 				b.addGroup(mf, &f, &w.groups[i], w)
 			}
@@ -52,7 +52,7 @@ func newFamilyBuilder(enabled grouping.Collectors) *familyBuilder {
 		if !enabled.Has(m.collector) {
 			continue
 		}
-		b.rows = append(b.rows, row{m.name, m.help, m.kind, m.labels, false, func(b *familyBuilder, mf *dto.MetricFamily, w *walk) {
+		b.rows = append(b.rows, row{m.name, m.help, m.kind, m.labels, false, func(b *familyBuilder, mf *dto.MetricFamily, w *update) {
 			if m.isExported(w) {
 				m.collect(w, func(value float64, labels labelValues, _ int64) {
 					mf.Metric = append(mf.Metric, b.exporterSample(&m, w, value, labels))
@@ -66,7 +66,7 @@ func newFamilyBuilder(enabled grouping.Collectors) *familyBuilder {
 
 // build returns a family for every row, in the order of rows, including families
 // without samples. The families are in new memory.
-func (b *familyBuilder) build(w *walk) []*dto.MetricFamily {
+func (b *familyBuilder) build(w *update) []*dto.MetricFamily {
 	out := make([]*dto.MetricFamily, 0, len(b.rows))
 	b.samples = new(arena)
 	for i := range b.rows {
@@ -77,7 +77,7 @@ func (b *familyBuilder) build(w *walk) []*dto.MetricFamily {
 
 // each calls use with every family that has samples. All families use the same
 // memory. It stops at the first error of use.
-func (b *familyBuilder) each(w *walk, use func(*dto.MetricFamily) error) error {
+func (b *familyBuilder) each(w *update, use func(*dto.MetricFamily) error) error {
 	b.samples = b.shared
 	for i := range b.rows {
 		b.shared.reset()
@@ -94,7 +94,7 @@ func (b *familyBuilder) each(w *walk, use func(*dto.MetricFamily) error) error {
 }
 
 // family builds the family of row i and appends its samples to metrics.
-func (b *familyBuilder) family(i int, w *walk, metrics []*dto.Metric) *dto.MetricFamily {
+func (b *familyBuilder) family(i int, w *update, metrics []*dto.Metric) *dto.MetricFamily {
 	r := &b.rows[i]
 	mf := newFamily(r.name, r.help, r.kind)
 	mf.Metric = metrics
@@ -103,7 +103,7 @@ func (b *familyBuilder) family(i int, w *walk, metrics []*dto.Metric) *dto.Metri
 }
 
 // exporterSample returns a sample of a metric of the exporter.
-func (b *familyBuilder) exporterSample(e *exporterMetric, w *walk, value float64, labels labelValues) *dto.Metric {
+func (b *familyBuilder) exporterSample(e *exporterMetric, w *update, value float64, labels labelValues) *dto.Metric {
 	m := b.samples.newSample(e.kind, value, w.countersStart)
 	for i := range e.labels {
 		m.Label = append(m.Label, &dto.LabelPair{Name: &e.labels[i], Value: &labels[i]})
@@ -120,7 +120,7 @@ func newFamily(name, help string, kind prometheus.ValueType) *dto.MetricFamily {
 }
 
 // addGroup adds the samples of one group to mf.
-func (b *familyBuilder) addGroup(mf *dto.MetricFamily, f *family, g *grouping.Group, w *walk) {
+func (b *familyBuilder) addGroup(mf *dto.MetricFamily, f *family, g *grouping.Group, w *update) {
 	f.samples(g, w, func(value float64, labels labelValues, since int64) {
 		m := b.samples.newSample(f.kind, value, cmp.Or(since, g.CountersStart))
 		b.addLabels(m, f, g, w.labels, labels)

@@ -155,7 +155,7 @@ func waitFamilies() []family {
 }
 
 // lifecycleFamilies returns the counters of starts and exits, including
-// processes that exist between two walks only.
+// processes that exist between two updates only.
 func lifecycleFamilies() []family {
 	counted := func(name, help string, collect func(*grouping.Group, emit), labels ...string) family {
 		return family{name: namespace + name, kind: counter, labels: labels, help: help, note: onlyBPF,

@@ -133,7 +133,7 @@ type merger struct {
 	rest     []*dto.MetricFamily // not yet written, sorted by name
 }
 
-// gather gathers the other families once. The caller calls it after the walk,
+// gather gathers the other families once. The caller calls it after the update,
 // because some of these metrics depend on it.
 func (m *merger) gather() {
 	if m.gathered {

@@ -32,7 +32,7 @@ const totalSuffix = "_total"
 
 // eachText calls use with the text of every family that has samples. All texts use
 // the same memory. It stops at the first error of use.
-func (b *familyBuilder) eachText(w *walk, format TextFormat, use func(name string, lines []byte) error) error {
+func (b *familyBuilder) eachText(w *update, format TextFormat, use func(name string, lines []byte) error) error {
 	for i := range b.rows {
 		r := &b.rows[i]
 		head := appendHead(b.lines[:0], r, format)
@@ -48,7 +48,7 @@ func (b *familyBuilder) eachText(w *walk, format TextFormat, use func(name strin
 }
 
 // appendGroups appends the samples of all groups.
-func (f *family) appendGroups(dst []byte, w *walk, format TextFormat) []byte {
+func (f *family) appendGroups(dst []byte, w *update, format TextFormat) []byte {
 	line := newLineFormat(f, w.labels)
 	created := createdName(f.name, f.kind, format)
 	var g *grouping.Group
@@ -69,7 +69,7 @@ func (f *family) appendGroups(dst []byte, w *walk, format TextFormat) []byte {
 }
 
 // appendText appends the samples of a metric of the exporter.
-func (e *exporterMetric) appendText(dst []byte, w *walk, format TextFormat) []byte {
+func (e *exporterMetric) appendText(dst []byte, w *update, format TextFormat) []byte {
 	if !e.isExported(w) {
 		return dst
 	}

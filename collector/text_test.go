@@ -33,7 +33,7 @@ func clientText(t testing.TB, families []*dto.MetricFamily) string {
 }
 
 // ourText returns the text of eachText.
-func ourText(t *testing.T, c *Collector, w *walk) (out string) {
+func ourText(t *testing.T, c *Collector, w *update) (out string) {
 	t.Helper()
 	err := c.builder.eachText(w, PlainText, func(_ string, lines []byte) error {
 		out += string(lines)
@@ -46,7 +46,7 @@ func ourText(t *testing.T, c *Collector, w *walk) (out string) {
 }
 
 // familyText returns the families of each in the text format of the client library.
-func familyText(t *testing.T, c *Collector, w *walk) (out string) {
+func familyText(t *testing.T, c *Collector, w *update) (out string) {
 	t.Helper()
 	err := c.builder.each(w, func(mf *dto.MetricFamily) error {
 		out += clientText(t, []*dto.MetricFamily{mf})

@@ -137,7 +137,7 @@ func TestCheckCapabilities(t *testing.T) {
 		{"start", func() { e.checkCapabilities(platform.KindBPF, e.rules.Matcher) }, []string{wchan}, 1},
 		{"rules by path", reload("exe_path: [/sbin/init]"), []string{exe, wchan}, 2},
 		{"same rules", reload("exe_path: [/sbin/init]"), []string{exe, wchan}, 2},
-		{"fallback to /proc", func() { e.collector.Walk(t.Context()) }, []string{searchIO, searchFD, exe, ptraceIO, wchan}, 3},
+		{"fallback to /proc", func() { e.collector.Update(t.Context()) }, []string{searchIO, searchFD, exe, ptraceIO, wchan}, 3},
 		{"rules by name", reload("comm: [init]"), []string{searchIO, searchFD, ptraceIO, wchan}, 4},
 	}
 	for _, step := range steps {

@@ -79,7 +79,7 @@ func New(s *config.Settings, log *slog.Logger) (*Exporter, error) {
 		reloads:        newReloadMetrics(),
 	}
 	e.setEnabled(rules)
-	e.collector.Watch(func(v collector.WalkResult) { e.checkSource(v.Health.Kind) })
+	e.collector.Watch(func(v collector.UpdateResult) { e.checkSource(v.Health.Kind) })
 	permanent := slices.Concat(e.reloads.collectors(), []prometheus.Collector{web.Collector()}, e.sandboxMetrics.collectors())
 	e.metrics = newMetricsHandler(s, log, e.collector, permanent, e.enabledCollectors)
 	return e, nil

@@ -64,7 +64,7 @@ func (e *Exporter) Serve(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	var background sync.WaitGroup
 	background.Go(func() { e.firstWalk(ctx, routes) })
-	background.Go(func() { e.collector.WalkOnExits(ctx) })
+	background.Go(func() { e.collector.UpdateOnExits(ctx) })
 	background.Go(func() { e.runWatchdog(ctx) })
 	defer background.Wait()
 	defer cancel()

@@ -119,7 +119,7 @@ func (r *Recorder) interest() (out collector.ProcessInterest) {
 }
 
 // observe stores the results of a walk.
-func (p *processRequests) observe(v *collector.WalkResult) {
+func (p *processRequests) observe(v *collector.UpdateResult) {
 	for _, e := range v.Ended {
 		p.ended = append(p.ended, endedAt{e, v.Time})
 	}

@@ -20,7 +20,7 @@ func walkProcesses(s *testRecorder, ended ...grouping.EndedProcess) (queries *in
 	queries = new(int)
 	s.walk = func(context.Context) {
 		s.walks++
-		v := collector.WalkResult{Time: s.time, Groups: s.groups}
+		v := collector.UpdateResult{Time: s.time, Groups: s.groups}
 		interest := s.interest()
 		for _, q := range interest.Queries {
 			*queries++

@@ -43,7 +43,7 @@ type Recorder struct {
 // A recording holds the last two successful walks, and the history. It is immutable, except for the
 // response that it caches; a walk creates a new recording.
 type recording struct {
-	last     *collector.WalkResult      // last successful walk, nil if there is none
+	last     *collector.UpdateResult    // last successful walk, nil if there is none
 	prev     map[string]*grouping.Group // groups of the successful walk before last, by key
 	interval float64                    // seconds between prev and last, 0 without prev
 	err      error                      // error of the last walk
@@ -73,7 +73,7 @@ type Options struct {
 // NewRecorder returns a Recorder of the walks of c.
 func NewRecorder(c *collector.Collector, o Options) *Recorder {
 	r := &Recorder{
-		walk: c.Walk, describe: o.Describe, now: time.Now, maxAge: o.MaxAge, keep: o.Retention,
+		walk: c.Update, describe: o.Describe, now: time.Now, maxAge: o.MaxAge, keep: o.Retention,
 		machine: machineReader{hostname: o.Hostname, read: o.Machine, now: time.Now},
 	}
 	r.current = r.newRecording()
@@ -89,7 +89,7 @@ func (r *Recorder) newRecording() *recording {
 
 // observe records a walk if there was a request during the retention time, or always with
 // [Options.Retention].
-func (r *Recorder) observe(v collector.WalkResult) {
+func (r *Recorder) observe(v collector.UpdateResult) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.keep == 0 && r.now().Sub(r.lastRequest) > retention {
@@ -101,7 +101,7 @@ func (r *Recorder) observe(v collector.WalkResult) {
 }
 
 // with returns the recording after the walk v.
-func (s *recording) with(v *collector.WalkResult) *recording {
+func (s *recording) with(v *collector.UpdateResult) *recording {
 	next := &recording{
 		last: s.last, prev: s.prev, interval: s.interval, err: v.Err, walkEnd: v.Time, history: s.history, failures: s.failures,
 	}

@@ -42,7 +42,7 @@ func newTestRecorder() *testRecorder {
 // scrape makes a walk.
 func (s *testRecorder) scrape() {
 	s.walks++
-	v := collector.WalkResult{Time: s.time, Err: s.err}
+	v := collector.UpdateResult{Time: s.time, Err: s.err}
 	if s.err == nil {
 		v.Groups = append(v.Groups, s.groups...)
 	}

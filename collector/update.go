@@ -9,22 +9,22 @@ import (
 	"github.com/seed57308aee/process_exporter/grouping"
 )
 
-// A walk is one update of the Tracker. After done is closed, all fields but
+// An update is one update of the Tracker. After done is closed, all fields but
 // families are immutable.
-type walk struct {
+type update struct {
 	done     chan struct{}
 	groups   []grouping.Group
 	labels   []string // label names of groups, without groupname
 	health   grouping.Health
 	coverage grouping.Coverage
-	failures uint64 // failed walks so far
+	failures uint64 // failed updates so far
 
 	countersStart int64 // of the counters without a group, in milliseconds since the Unix epoch
 
 	took     time.Duration
 	err      error
 	excluded grouping.Collectors // whose metrics the scrape does not want
-	overdue  bool                // a substitute for a walk that was not finished at the deadline
+	overdue  bool                // a substitute for an update that was not finished at the deadline
 	families []*dto.MetricFamily // nil until a scrape needs them
 
 	processes []grouping.ProcessList
@@ -32,26 +32,26 @@ type walk struct {
 }
 
 // isIncomplete reports whether the deadline expired before everything was read. If
-// the walk failed, health belongs to the walk before.
-func (w *walk) isIncomplete() bool { return w.overdue || w.err == nil && w.health.Incomplete }
+// the update failed, health belongs to the update before.
+func (w *update) isIncomplete() bool { return w.overdue || w.err == nil && w.health.Incomplete }
 
-// of returns the walk as a scrape of some collectors. The walk is the same for every scrape:
+// of returns the update as a scrape of some collectors. The update is the same for every scrape:
 // what it reads, and so counts, does not depend on the request.
-func (w *walk) of(only grouping.Collectors) *walk {
+func (w *update) of(only grouping.Collectors) *update {
 	if only == grouping.AllCollectors {
 		return w
 	}
-	return &walk{
+	return &update{
 		groups: w.groups, labels: w.labels, health: w.health, coverage: w.coverage, failures: w.failures, took: w.took, err: w.err,
 		overdue: w.overdue, countersStart: w.countersStart, excluded: grouping.AllCollectors &^ only,
 	}
 }
 
-// join waits for the running walk, or starts one. If ctx ends first, it returns a
-// substitute without groups and the walk continues for the next scrape. If a
-// shorter deadline of another scrape made the walk incomplete, join starts
-// another walk.
-func (c *Collector) join(ctx context.Context) *walk {
+// join waits for the running update, or starts one. If ctx ends first, it returns a
+// substitute without groups and the update continues for the next scrape. If a
+// shorter deadline of another scrape made the update incomplete, join starts
+// another update.
+func (c *Collector) join(ctx context.Context) *update {
 	w, started := c.begin(ctx)
 	if !c.wait(ctx, w) {
 		return c.overdue(ctx)
@@ -65,20 +65,20 @@ func (c *Collector) join(ctx context.Context) *walk {
 	return w
 }
 
-// begin returns the running walk, or starts one with the deadline of ctx.
-func (c *Collector) begin(ctx context.Context) (w *walk, started bool) {
+// begin returns the running update, or starts one with the deadline of ctx.
+func (c *Collector) begin(ctx context.Context) (w *update, started bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.running != nil {
 		return c.running, false
 	}
-	c.running = &walk{done: make(chan struct{}), countersStart: c.started.UnixMilli()}
-	go c.update(c.running, walkDeadline(ctx))
+	c.running = &update{done: make(chan struct{}), countersStart: c.started.UnixMilli()}
+	go c.runUpdate(c.running, updateDeadline(ctx))
 	return c.running, true
 }
 
 // wait waits until w is finished. It returns false if ctx ends first.
-func (c *Collector) wait(ctx context.Context, w *walk) bool {
+func (c *Collector) wait(ctx context.Context, w *update) bool {
 	select {
 	case <-w.done:
 		return true
@@ -87,19 +87,19 @@ func (c *Collector) wait(ctx context.Context, w *walk) bool {
 	}
 }
 
-// overdue returns a substitute for a walk that is not finished at the deadline.
-func (c *Collector) overdue(ctx context.Context) *walk {
+// overdue returns a substitute for an update that is not finished at the deadline.
+func (c *Collector) overdue(ctx context.Context) *update {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return &walk{
+	return &update{
 		health: c.last.health, coverage: c.last.coverage, labels: c.last.labels, failures: c.last.failures,
 		err: ctx.Err(), overdue: true, countersStart: c.started.UnixMilli(),
 	}
 }
 
-// WalkOnExits starts a walk whenever so many exit events wait in the source that some may be
+// UpdateOnExits starts an update whenever so many exit events wait in the source that some may be
 // lost, until ctx ends. It returns at once if the source has no exit events.
-func (c *Collector) WalkOnExits(ctx context.Context) {
+func (c *Collector) UpdateOnExits(ctx context.Context) {
 	ready := c.tracker.ExitsReady()
 	for ready != nil {
 		select {
@@ -112,9 +112,9 @@ func (c *Collector) WalkOnExits(ctx context.Context) {
 	}
 }
 
-// walkDeadline returns the deadline of a walk. It leaves a tenth of the time until
+// updateDeadline returns the deadline of an update. It leaves a tenth of the time until
 // the deadline of ctx for the response.
-func walkDeadline(ctx context.Context) time.Time {
+func updateDeadline(ctx context.Context) time.Time {
 	now := time.Now()
 	end, ok := ctx.Deadline()
 	if !ok {
@@ -123,8 +123,8 @@ func walkDeadline(ctx context.Context) time.Time {
 	return end.Add(-end.Sub(now) / 10)
 }
 
-// update updates the Tracker. Only one walk runs at a time.
-func (c *Collector) update(w *walk, deadline time.Time) {
+// runUpdate updates the Tracker. Only one update runs at a time.
+func (c *Collector) runUpdate(w *update, deadline time.Time) {
 	ctx, cancel := context.WithDeadline(context.Background(), deadline)
 	defer cancel()
 	start, interest := time.Now(), c.interest()
@@ -136,7 +136,7 @@ func (c *Collector) update(w *walk, deadline time.Time) {
 	}
 	w.health, w.coverage, w.labels = c.tracker.Health(), c.tracker.Coverage(), c.tracker.LabelNames()
 	c.logChanges(w)
-	c.notify(w) // before the next walk can begin, so that observers see the walks in order
+	c.notify(w) // before the next update can begin, so that observers see the updates in order
 	c.mu.Lock()
 	w.failures = c.last.failures
 	if w.err != nil {
@@ -148,9 +148,9 @@ func (c *Collector) update(w *walk, deadline time.Time) {
 	close(w.done)
 }
 
-// logChanges logs problems of w that the walk before did not have. Only update
+// logChanges logs problems of w that the update before did not have. Only update
 // changes c.last, so that logChanges may read it without the mutex.
-func (c *Collector) logChanges(w *walk) {
+func (c *Collector) logChanges(w *update) {
 	if w.err != nil {
 		c.log.Error("cannot read processes", "err", w.err)
 	}

@@ -7,10 +7,10 @@ import (
 	"github.com/seed57308aee/process_exporter/grouping"
 )
 
-// A WalkResult is the immutable result of one walk.
-type WalkResult struct {
-	Time     time.Time        // end of the walk
-	Took     time.Duration    // duration of the walk
+// A UpdateResult is the immutable result of one update.
+type UpdateResult struct {
+	Time     time.Time        // end of the update
+	Took     time.Duration    // duration of the update
 	Err      error            // why there are no groups
 	Groups   []grouping.Group // sorted by name
 	Labels   []string         // label names of groups, without groupname
@@ -18,31 +18,31 @@ type WalkResult struct {
 	Coverage grouping.Coverage
 
 	Processes []grouping.ProcessList  // of the queries of the ProcessInterest
-	Ended     []grouping.EndedProcess // since the walk before, if the ProcessInterest has Ended
+	Ended     []grouping.EndedProcess // since the update before, if the ProcessInterest has Ended
 }
 
-// A ProcessInterest selects what walks return about single processes. The zero value selects
+// A ProcessInterest selects what updates return about single processes. The zero value selects
 // nothing, and costs nothing.
 type ProcessInterest struct {
 	Queries []grouping.ProcessQuery
 	Ended   bool
 }
 
-// SetInterest sets the function that every walk calls for its ProcessInterest. SetInterest must
+// SetInterest sets the function that every update calls for its ProcessInterest. SetInterest must
 // be called before the first scrape. interest must not block.
 func (c *Collector) SetInterest(interest func() ProcessInterest) { c.interest = interest }
 
-// Watch calls observe with the result of every walk, in the order of walks. Watch
+// Watch calls observe with the result of every update, in the order of updates. Watch
 // must be called before the first scrape. observe must not block.
-func (c *Collector) Watch(observe func(WalkResult)) { c.observers = append(c.observers, observe) }
+func (c *Collector) Watch(observe func(UpdateResult)) { c.observers = append(c.observers, observe) }
 
-// Walk waits for the running walk, or for a new one, but not longer than ctx.
-func (c *Collector) Walk(ctx context.Context) { c.join(ctx) }
+// Update waits for the running update, or for a new one, but not longer than ctx.
+func (c *Collector) Update(ctx context.Context) { c.join(ctx) }
 
-// notify calls the observers with a finished walk.
-func (c *Collector) notify(w *walk) {
+// notify calls the observers with a finished update.
+func (c *Collector) notify(w *update) {
 	for _, observe := range c.observers {
-		observe(WalkResult{
+		observe(UpdateResult{
 			Time: time.Now(), Took: w.took, Err: w.err,
 			Groups: w.groups, Labels: w.labels, Health: w.health, Coverage: w.coverage,
 			Processes: w.processes, Ended: w.ended,

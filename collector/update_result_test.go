@@ -12,7 +12,7 @@ func TestObserverOrder(t *testing.T) {
 	f := newFixture(t, setup{config: groupG})
 	f.Set(procfstree.Process{PID: 7, Comm: "g"})
 	results := 0
-	f.c.Watch(func(WalkResult) {
+	f.c.Watch(func(UpdateResult) {
 		results++
 		if _, started := f.c.begin(t.Context()); started {
 			t.Error("got another walk that began before the observer returned")
