@@ -28,10 +28,27 @@ const (
 // A ProcessQuery selects processes of the groups with one name, or with the name "" the process
 // with most resident memory of each name.
 type ProcessQuery struct {
-	Group    string
-	Order    ProcessOrder
-	Reversed bool
-	Limit    int // maximum number of processes
+	Group     string
+	Unmatched bool // select the processes in no group, without kernel threads; Group is not used
+	Order     ProcessOrder
+	Reversed  bool
+	Limit     int // maximum number of processes
+}
+
+// A processScope says which processes a ProcessQuery selects.
+type processScope struct {
+	group     string
+	unmatched bool
+}
+
+func (q *ProcessQuery) scope() processScope { return processScope{q.Group, q.Unmatched} }
+
+// scope returns the scope of the queries that select the process of r.
+func (r *record) scope() processScope {
+	if r.group == nil {
+		return processScope{unmatched: true}
+	}
+	return processScope{group: r.group.name}
 }
 
 // A ProcessList is the result of a ProcessQuery.
@@ -40,11 +57,13 @@ type ProcessList struct {
 	Total     int       // processes of the groups
 	Interval  float64   // seconds of the rates, 0 if there are none
 	Processes []Process // in the order of the query
+
+	SuggestedRules string // of unmatched Processes, see [SuggestRules]
 }
 
-// A Process is the state of one live process of a group.
+// A Process is the state of one live process.
 type Process struct {
-	Group   string // name
+	Group   string // name, "" in no group
 	PID     int
 	Start   time.Time
 	State   byte   // R, S, D, Z, T and so on
@@ -87,34 +106,33 @@ func (t *Tracker) Processes(ctx context.Context, queries []ProcessQuery) []Proce
 		t.watches = nil
 		return nil
 	}
-	members := make(map[string][]int) // indexes of records by group name
-	for _, q := range queries {
-		members[q.Group] = nil
+	members := make(map[processScope][]int) // indexes of records
+	for i := range queries {
+		members[queries[i].scope()] = nil
 	}
 	for i := range t.records {
-		if g := t.records[i].group; g != nil {
-			if list, ok := members[g.name]; ok {
-				members[g.name] = append(list, i)
-			}
+		r := &t.records[i]
+		if list, ok := members[r.scope()]; ok && (r.group != nil || !r.kernelThread) {
+			members[r.scope()] = append(list, i)
 		}
 	}
-	watches := make(map[string]*processWatch, len(members))
-	for name, list := range members {
-		w := t.watches[name]
+	watches := make(map[processScope]*processWatch, len(members))
+	for scope, list := range members {
+		w := t.watches[scope]
 		if w == nil {
 			w = new(processWatch)
 		}
 		t.updateWatch(w, list)
-		watches[name] = w
+		watches[scope] = w
 	}
 	t.watches = watches
 	out := make([]ProcessList, len(queries))
 	for i, q := range queries {
-		if q.Group == "" {
+		if q.Group == "" && !q.Unmatched {
 			out[i] = t.largestProcesses(ctx, q)
 			continue
 		}
-		out[i] = t.listProcesses(ctx, q, members[q.Group], watches[q.Group])
+		out[i] = t.listProcesses(ctx, q, members[q.scope()], watches[q.scope()])
 	}
 	return out
 }
@@ -174,9 +192,15 @@ func (t *Tracker) listProcesses(ctx context.Context, q ProcessQuery, members []i
 		}
 		return order
 	})
+	var unmatched []Unmatched
 	for _, i := range sorted[:min(len(sorted), q.Limit)] {
 		out.Processes = append(out.Processes, t.process(ctx, i, w))
+		if q.Unmatched {
+			unmatched = append(unmatched, t.newUnmatched(i))
+		}
 	}
+	t.DescribeUnmatched(ctx, unmatched)
+	out.SuggestedRules = SuggestRules(unmatched)
 	return out
 }
 
@@ -221,7 +245,7 @@ func (t *Tracker) process(ctx context.Context, i int, w *processWatch) Process {
 	s := &t.snap.Samples[i]
 	u := w.usage[s.ID]
 	p := Process{
-		Group: t.records[i].group.name, PID: s.PID, Start: t.startTime(s), State: s.State, Have: s.Have, Rates: u.rates, Threads: s.Threads,
+		Group: t.records[i].scope().group, PID: s.PID, Start: t.startTime(s), State: s.State, Have: s.Have, Rates: u.rates, Threads: s.Threads,
 		ResidentBytes: s.ResidentBytes, CPU: u.cpu, ReadBytes: u.readRate, WriteBytes: u.writeRate,
 		Command: "[" + LabelValue(s.Comm) + "]",
 	}

@@ -105,6 +105,27 @@ func checkLargest(t *testing.T, tracker *Tracker) {
 	}
 }
 
+// TestUnmatchedProcesses lists the processes in no group, and rules for processes that no rule ignores.
+func TestUnmatchedProcesses(t *testing.T) {
+	kernel := liveSample(2, 1, "kthreadd", 1, 1)
+	kernel.Kernel = true
+	live := []platform.Sample{
+		kernel, liveSample(7, 1, "worker", 1, 1), liveSample(8, 1, "redis-server", 2, 3), liveSample(9, 1, "noise", 3, 2),
+	}
+	source := &replaySource{steps: []walkStep{{live: live}}}
+	tracker := NewTracker(source, parseRules(t, "- {name: worker, comm: [worker]}\n- {name: none, comm: [noise], ignore: true}\n"), Options{})
+	if _, err := tracker.Update(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	got := tracker.Processes(t.Context(), []ProcessQuery{{Unmatched: true, Order: ByPID, Limit: 10}})[0]
+	if listed(got) != "9:0.0 8:0.0" || got.Total != 2 || got.Processes[0].Group != "" {
+		t.Errorf("got %+v, want the two processes in no group that are no kernel threads", got)
+	}
+	if want := "  - name: \"{{.Comm}}\"\n    comm: [redis-server]\n"; got.SuggestedRules != want {
+		t.Errorf("got rules %q, want %q", got.SuggestedRules, want)
+	}
+}
+
 // TestEnded checks that exits are kept on request only, and that their number is limited.
 func TestEnded(t *testing.T) {
 	steps := []walkStep{{}, {}, {}}

@@ -70,7 +70,7 @@ type Tracker struct {
 	exited       []record                    // exited[i] belongs to snap.Exits[i] during accountExits
 	exitIndex    map[int]int                 // index in exited by PID; empty outside of accountExits
 
-	watches   map[string]*processWatch // groups of the last call of Processes, by name
+	watches   map[processScope]*processWatch // of the last call of Processes
 	keepEnded bool
 	ended     []EndedProcess // of this update, with keepEnded
 

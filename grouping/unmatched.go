@@ -30,14 +30,17 @@ type Unmatched struct {
 // Unmatched returns the processes that are in no group, as of the last Update.
 func (t *Tracker) Unmatched() (all []Unmatched) {
 	for i := range t.records {
-		r, s := &t.records[i], &t.snap.Samples[i]
-		if r.group == nil {
-			all = append(all, Unmatched{
-				ID: s.ID, Comm: s.Comm, Kernel: s.Kernel, IgnoredBy: r.rule, CPUNanos: s.UserNanos + s.SystemNanos,
-			})
+		if t.records[i].group == nil {
+			all = append(all, t.newUnmatched(i))
 		}
 	}
 	return all
+}
+
+// newUnmatched returns the process with this index of records.
+func (t *Tracker) newUnmatched(i int) Unmatched {
+	r, s := &t.records[i], &t.snap.Samples[i]
+	return Unmatched{ID: s.ID, Comm: s.Comm, Kernel: s.Kernel, IgnoredBy: r.rule, CPUNanos: s.UserNanos + s.SystemNanos}
 }
 
 // DescribeUnmatched reads the user and the command line of processes that Unmatched has

@@ -51,11 +51,13 @@ type ProcessReport struct {
 	Total     int            `json:"num_procs"`         // of the groups
 	Processes []Process      `json:"processes"`         // in the requested order
 	Ended     []EndedProcess `json:"ended,omitempty"`   // newest first, while requests kept the recording
+
+	SuggestedRules string `json:"suggested_rules,omitempty"` // of unmatched Processes, in YAML
 }
 
 // A Process is the state of one live process.
 type Process struct {
-	Group         string    `json:"group"`
+	Group         string    `json:"group,omitempty"`
 	PID           int       `json:"pid"`
 	User          string    `json:"user,omitempty"` // effective user
 	Start         Timestamp `json:"start_time_seconds"`
@@ -167,7 +169,7 @@ func (r *Recorder) Processes(ctx context.Context, query grouping.ProcessQuery) (
 	}
 	s := r.recording(ctx)
 	q, err := r.request(query)
-	wanted := q.list == nil || q.list.Interval == 0 && query.Group != "" // the largest processes have no rates
+	wanted := q.list == nil || q.list.Interval == 0 && query != largestQuery // which has no rates
 	if err == nil && (q.list == nil && !first.walked || wanted && r.now().Sub(s.walkEnd) >= minInterval) {
 		r.walk(ctx)
 		q, err = r.request(query)
@@ -195,6 +197,7 @@ func (p *processRequests) report(q *processRequest) ProcessReport {
 	out := ProcessReport{Version: Version, Processes: []Process{}}
 	if q.list != nil {
 		out.Time, out.Interval, out.Total = Timestamp{q.at}, q.list.Interval, q.list.Total
+		out.SuggestedRules = q.list.SuggestedRules
 		for i := range q.list.Processes {
 			out.Processes = append(out.Processes, newProcess(&q.list.Processes[i]))
 		}
@@ -224,8 +227,7 @@ func newProcess(p *grouping.Process) Process {
 	return out
 }
 
-// serveProcesses serves a [ProcessReport] of the groups with the name that the query parameter
-// group contains.
+// serveProcesses serves a [ProcessReport] of the processes that parseProcessQuery selects.
 func (h *Handler) serveProcesses(w http.ResponseWriter, r *http.Request) {
 	if !h.options.ShowsProcesses(r) {
 		writeError(w, statusError{http.StatusForbidden,
@@ -256,10 +258,14 @@ func (h *Handler) serveProcesses(w http.ResponseWriter, r *http.Request) {
 // largestQuery selects the process with most resident memory of each group.
 var largestQuery = grouping.ProcessQuery{Order: grouping.ByResident, Limit: largestLimit}
 
-// parseProcessQuery returns the query of a request: group, sort and limit.
+// parseProcessQuery returns the query of a request: group or unmatched, sort and limit.
 func parseProcessQuery(r *http.Request) (q grouping.ProcessQuery, err error) {
 	values := r.URL.Query()
-	if values.Get("group") == "" {
+	unmatched, err := strconv.ParseBool(cmp.Or(values.Get("unmatched"), "false"))
+	switch {
+	case err != nil || unmatched && values.Has("group"):
+		return q, errors.New("invalid value of the parameter unmatched: use true, without the parameter group")
+	case !unmatched && values.Get("group") == "":
 		return largestQuery, nil
 	}
 	name, descending := strings.CutPrefix(cmp.Or(values.Get("sort"), "-cpu_ratio"), "-")
@@ -267,7 +273,7 @@ func parseProcessQuery(r *http.Request) (q grouping.ProcessQuery, err error) {
 	if !ok {
 		return q, fmt.Errorf("unknown value %q of the parameter sort", name)
 	}
-	q = grouping.ProcessQuery{Group: values.Get("group"), Order: order, Reversed: !descending, Limit: defaultProcesses}
+	q = grouping.ProcessQuery{Group: values.Get("group"), Unmatched: unmatched, Order: order, Reversed: !descending, Limit: defaultProcesses}
 	if text := values.Get("limit"); text != "" {
 		if q.Limit, err = strconv.Atoi(text); err != nil || q.Limit < 1 || q.Limit > maxProcesses {
 			return q, fmt.Errorf("invalid value %q of the parameter limit: use 1 to %d", text, maxProcesses)

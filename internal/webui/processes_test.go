@@ -24,8 +24,12 @@ func walkProcesses(s *testRecorder, ended ...grouping.EndedProcess) (queries *in
 		interest := s.interest()
 		for _, q := range interest.Queries {
 			*queries++
+			rules := ""
+			if q.Unmatched {
+				rules = "- rule"
+			}
 			v.Processes = append(v.Processes, grouping.ProcessList{
-				Query: q, Total: 30, Interval: float64(s.walks - 1),
+				Query: q, SuggestedRules: rules, Total: 30, Interval: float64(s.walks - 1),
 				Processes: []grouping.Process{{
 					PID: 7, Start: s.time, State: 'R', User: "<b>", Command: "<img onerror=x>", Have: platform.FieldStat,
 					Rates: platform.FieldStat, CPU: 0.5, ResidentBytes: 4096,
@@ -100,10 +104,14 @@ func TestServeProcesses(t *testing.T) {
 		status int
 		want   string
 	}{
-		{path: "?group=a", status: 200, want: `"processes":[{"group":"","pid":7,"user":"\u003cb\u003e"`},
+		{path: "?group=a", status: 200, want: `"processes":[{"pid":7,"user":"\u003cb\u003e"`},
 		{path: "?group=a", status: 200, want: `"command":"\u003cimg onerror=x\u003e"`},
 		{path: "?group=a&sort=-resident_bytes&limit=5", status: 200, want: `"resident_bytes":4096`},
-		{path: "", status: 200, want: `"processes":[{"group":`},
+		{path: "", status: 200, want: `"processes":[{"pid":7`},
+		{path: "?unmatched=true&limit=5", status: 200, want: `"suggested_rules":"- rule"`},
+		{path: "?unmatched=true", hidden: true, status: 403, want: "--web.show-processes=on"},
+		{path: "?unmatched=true&group=a", status: 400, want: "without the parameter group"},
+		{path: "?unmatched=x", status: 400, want: "use true"},
 		{path: "?group=a&sort=secret", status: 400, want: `unknown value "secret"`},
 		{path: "?group=a&limit=0", status: 400, want: "use 1 to 100"},
 		{path: "?group=a&limit=101", status: 400, want: "use 1 to 100"},

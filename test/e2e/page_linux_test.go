@@ -25,6 +25,7 @@ type pageTask struct {
 	Steady     string `json:"steady"`  // a group of idle processes
 	Busy       string `json:"busy"`    // a group of a process that uses CPU time all the time
 	Failing    string `json:"failing"` // a group whose processes exit with status 3
+	Ignored    string `json:"ignored"` // a process in no group
 	Everything bool   `json:"everything"`
 
 	// Exporter is the command line of another exporter, without a listen address.
@@ -127,11 +128,13 @@ func TestPage(t *testing.T) {
 		startIdleProcess(t, "steady")
 	}
 	startIdleProcess(t, "<img onerror=x>")
+	startIdleProcess(t, "leftout")
 	startBusy(t, "spinner")
 	startFailing(t, "crasher")
 	config := writeFile(t, "c.yml", "process_names:\n  - name: steady\n    comm: [steady]\n    expect: {min: 1}\n"+
+		"  - {name: none, comm: [leftout], ignore: true}\n"+
 		"  - name: '{{.Comm}}'\n    cmdline: ['.+']\n")
-	task := pageTask{Steady: "steady", Busy: "spinner", Failing: "crasher"}
+	task := pageTask{Steady: "steady", Busy: "spinner", Failing: "crasher", Ignored: "leftout"}
 
 	t.Run("alone", func(t *testing.T) {
 		r := startExporter(t, "--config.path", config)

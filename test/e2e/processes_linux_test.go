@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"os/exec"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -36,8 +37,9 @@ func TestProcessList(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	other := exec.Command("/bin/sh", "-c", "while :; do sleep 1000; done", "in-no-group")
 	started := time.Now()
-	for _, command := range []*exec.Cmd{idle, busy} {
+	for _, command := range []*exec.Cmd{idle, busy, other} {
 		if err := command.Start(); err != nil {
 			t.Fatal(err)
 		}
@@ -65,6 +67,7 @@ func TestProcessList(t *testing.T) {
 		if want := "/bin/sh -c while :; do :; done listed-process --password=*** <img onerror=x>"; p.Command != want {
 			t.Errorf("got command %q, want %q", p.Command, want)
 		}
+		r.checkUnmatched(other.Process.Pid)
 		eventually(t, "the idle process only", func() bool {
 			last := r.processReport("?group=listed&sort=cpu_ratio&limit=1").Processes
 			return len(last) == 1 && last[0].PID == idle.Process.Pid && last[0].CPU != nil
@@ -90,6 +93,19 @@ func checkEnded(t *testing.T, r *instance) {
 		}
 		return false
 	})
+}
+
+// checkUnmatched checks that a shell with the argument in-no-group is listed as a process in no
+// group, and that a rule for shells is suggested.
+func (r *instance) checkUnmatched(pid int) {
+	r.t.Helper()
+	unmatched := r.processReport("?unmatched=true&sort=-start_time_seconds&limit=100")
+	found := slices.ContainsFunc(unmatched.Processes, func(p webui.Process) bool {
+		return p.PID == pid && p.Group == "" && p.User == "root" && strings.HasSuffix(p.Command, "in-no-group")
+	})
+	if !found || !strings.Contains(unmatched.SuggestedRules, "sh") {
+		r.t.Errorf("got %+v, want process %d and a rule for it", unmatched, pid)
+	}
 }
 
 // TestProcessesAreHidden requires that only clients of loopback listeners get processes by default, and that

@@ -164,6 +164,16 @@ async function processTable(page) {
   assert.equal(await page.evaluate(() => document.activeElement.textContent), 'PID', 'the focus after sorting');
 }
 
+// A process that a rule ignores is in no group.
+async function unmatched(page) {
+  await page.click('#unmatched summary');
+  await page.waitForFunction((name) => document.querySelector('#unmatched-body')?.textContent.includes(name), task.ignored);
+  await page.waitForFunction(() => !document.querySelector('#unmatched-body').textContent.includes('measuring'));
+  await page.click('#unmatched-body thead button:text("Started")');
+  await page.waitForSelector('#unmatched-body th[aria-sort=descending]:has-text("Started")');
+  await page.click('#unmatched summary');
+}
+
 // The vendored chart library is that of the npm registry.
 async function library(page) {
   for (const [path, file] of [['uplot.js', 'dist/uPlot.iife.min.js'], ['uplot.css', 'dist/uPlot.min.css'], ['uplot-license.txt', 'LICENSE']]) {
@@ -376,6 +386,7 @@ try {
     await charts(page);
     await sortAndFilter(page);
     await hostile(page);
+    await unmatched(page);
     await page.goto(task.url);
     await updates(page, 1);
     if (task.shots) {

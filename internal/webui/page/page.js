@@ -98,7 +98,7 @@ async function refresh() {
     groupTable.show(report);
     performance.measure('update', 'update-begins');
     await showHistory();
-    const measured = view.group === null || await showGroup();
+    const measured = view.group === null ? await processes.showUnmatched() : await showGroup();
     if (!measured) next = firstMillis;
     document.body.classList.remove('stale');
     document.body.dataset.updates = Number(document.body.dataset.updates || 0) + 1;
@@ -165,6 +165,9 @@ for (const id of ['back', 'home']) {
     navigate(null);
   });
 }
+byId('unmatched').addEventListener('toggle', () => {
+  processes.showUnmatched().then((measured) => { if (!measured) schedule(firstMillis); }, showError);
+});
 document.addEventListener('keydown', handleKey);
 addEventListener('popstate', () => { read(); showView(); });
 document.addEventListener('visibilitychange', () => { if (document.hidden) clearTimeout(timer); else refresh(); });

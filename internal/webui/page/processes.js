@@ -1,4 +1,4 @@
-// The processes of the open group that run, and processes of it that have ended.
+// The processes of the open group that run, processes of it that have ended, and processes in no group.
 import {change, view} from './view.js';
 import {age, byId, bytes, clock, count, date, element, isZero, table, unknown} from './format.js';
 import {cpu} from './table.js';
@@ -82,9 +82,9 @@ function ended(report) {
   return scrollable(t, 'Ended processes');
 }
 
-// fetchProcesses returns the processes of a group, or the reason why there are none.
-async function fetchProcesses(name) {
-  const q = new URLSearchParams({group: name, sort: view.processes});
+// fetchProcesses returns the selected processes, or the reason why there are none.
+async function fetchProcesses(selection) {
+  const q = new URLSearchParams({...selection, sort: view.processes});
   const response = await fetch('api/v1/processes?' + q, {cache: 'no-store', signal: AbortSignal.timeout(15000)});
   if (response.ok) return response.json();
   return {problem: await response.text()};
@@ -92,18 +92,34 @@ async function fetchProcesses(name) {
 
 // show shows the processes of a group. It returns false if there are no rates yet.
 export async function show(name) {
-  const report = await fetchProcesses(name);
+  const report = await fetchProcesses({group: name});
   if (view.group !== name) return true;
-  const box = byId('processes');
+  return fill(byId('processes'), report, () => show(name));
+}
+
+// showUnmatched shows the processes in no group, if they are open. It returns false if there are no rates yet.
+export async function showUnmatched() {
+  if (view.group !== null || !byId('unmatched').open) return true;
+  return fill(byId('unmatched-body'), await fetchProcesses({unmatched: true}), showUnmatched);
+}
+
+// fill shows the processes of a report in a box. It returns false if there are no rates yet.
+function fill(box, report, again) {
   const focused = box.contains(document.activeElement) ? document.activeElement.textContent : null;
-  const resort = (sort) => show(name).then(() => focus(box, columns.find((c) => c.sort === sort).title), () => {});
+  const resort = (sort) => again().then(() => focus(box, columns.find((c) => c.sort === sort).title), () => {});
   if (report.problem) {
     box.replaceChildren(element('p', report.problem));
     return true;
   }
-  box.replaceChildren(running(report, resort), ...(report.ended ? [ended(report)] : []));
+  box.replaceChildren(running(report, resort), ...(report.ended ? [ended(report)] : []), ...suggestion(report));
   if (focused) focus(box, focused);
   return report.interval_seconds > 0;
+}
+
+// suggestion returns rules for processes in no group.
+function suggestion(report) {
+  if (!report.suggested_rules) return [];
+  return [element('p', 'Rules for these processes, to append to process_names:'), element('pre', report.suggested_rules)];
 }
 
 function focus(box, title) {
