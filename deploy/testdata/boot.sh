@@ -21,7 +21,8 @@ layers() { for layer in "$@"; do grep -qx "namedprocess_exporter_sandbox{layer=\
 dpkg() { command dpkg --force-depends "$@"; } # the package database of this system is empty
 export -f dpkg
 
-cp /packages/old.deb /packages/process-exporter_0.1.0_linux_amd64.deb
+mkdir -p /packages/dist
+cp /packages/old.deb /packages/dist/process-exporter_0.1.0_linux_amd64.deb
 cd /packages
 block systemd 1
 eventually scrape

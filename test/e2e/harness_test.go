@@ -81,14 +81,14 @@ func eventually(t *testing.T, what string, ok func() bool, got ...func() string)
 
 // An instance is a running exporter.
 type instance struct {
-	URL      string // of the first listener, without a trailing slash
-	PID      int
-	Client   *http.Client
-	t        *testing.T
-	command  *exec.Cmd
-	stderr   io.Closer
-	attacked bool // the test makes system calls that the sandbox refuses
-	exited   chan struct{}
+	URL     string // of the first listener, without a trailing slash
+	PID     int
+	Client  *http.Client
+	t       *testing.T
+	command *exec.Cmd
+	stderr  io.Closer
+	refused bool // the test causes system calls that the sandbox refuses
+	exited  chan struct{}
 
 	mu  sync.Mutex // guards log
 	log []string
@@ -167,7 +167,7 @@ func startCommand(t *testing.T, command *exec.Cmd) *instance {
 		if len(linesWith(r.Log(), "DATA RACE")) > 0 {
 			t.Error("the race detector reported a data race")
 		}
-		if refused := refusedCalls(r.PID); len(refused) > 0 && !r.attacked {
+		if refused := refusedCalls(r.PID); len(refused) > 0 && !r.refused {
 			t.Errorf("the exporter made system calls that its sandbox refuses: %q", refused)
 		}
 		if t.Failed() {

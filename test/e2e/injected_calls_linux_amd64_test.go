@@ -6,7 +6,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"runtime"
 	"strings"
 	"syscall"
@@ -21,7 +20,12 @@ type injector struct {
 	t     *testing.T
 	pid   int
 	saved unix.PtraceRegs
+
+	arguments uintptr // memory of the process for arguments
 }
+
+// argumentsSize is the size of the memory for arguments.
+const argumentsSize = 64 << 10
 
 // newInjector stops the main thread of a process while it waits in the kernel.
 func newInjector(t *testing.T, pid int) *injector {
@@ -38,6 +42,11 @@ func newInjector(t *testing.T, pid int) *injector {
 		in.check("detach", unix.PtraceDetach(pid))
 		return false
 	})
+	at := in.call(unix.SYS_MMAP, 0, argumentsSize, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANONYMOUS, -1, 0)
+	if at <= 0 {
+		t.Fatalf("map memory for arguments: result %d", at)
+	}
+	in.arguments = uintptr(at)
 	return in
 }
 
@@ -48,22 +57,12 @@ func (in *injector) check(what string, err error) {
 	}
 }
 
-// isWaiting reports whether the thread is after a system call, and uses the stack of the main thread,
-// which has room for arguments.
+// isWaiting reports whether the thread is after a system call.
 func (in *injector) isWaiting() bool {
 	var instruction [2]byte
 	_, err := unix.PtracePeekText(in.pid, uintptr(in.saved.Rip-2), instruction[:])
 	in.check("read the instruction", err)
-	maps, err := os.ReadFile(fmt.Sprintf("/proc/%d/maps", in.pid))
-	in.check("read mappings", err)
-	var from, to uint64
-	stack := regexp.MustCompile(`(?m)^(\w+)-(\w+) .*\[stack\]$`).FindSubmatch(maps)
-	if stack == nil {
-		in.t.Fatal("the process has no stack")
-	}
-	_, err = fmt.Sscanf(string(stack[1])+" "+string(stack[2]), "%x %x", &from, &to)
-	in.check("parse mappings", err)
-	return instruction == [2]byte{0x0f, 0x05} && from < in.saved.Rsp && in.saved.Rsp < to
+	return instruction == [2]byte{0x0f, 0x05}
 }
 
 // wait waits until the thread stops, and returns the signal.
@@ -81,6 +80,7 @@ func (in *injector) wait() syscall.Signal {
 // detach continues the thread where it was.
 func (in *injector) detach() {
 	in.t.Helper()
+	in.call(unix.SYS_MUNMAP, int(in.arguments), argumentsSize)
 	in.check("write registers", unix.PtraceSetRegs(in.pid, &in.saved))
 	in.check("detach", unix.PtraceDetach(in.pid))
 }
@@ -89,7 +89,7 @@ func (in *injector) detach() {
 // content it replaces after the call.
 func (in *injector) call(number uint64, args ...any) (result int64) {
 	in.t.Helper()
-	scratch := uintptr(in.saved.Rsp) - 64<<10
+	next := in.arguments
 	regs := in.saved
 	regs.Rip, regs.Rax, regs.Orig_rax = in.saved.Rip-2, number, ^uint64(0)
 	registers := []*uint64{&regs.Rdi, &regs.Rsi, &regs.Rdx, &regs.R10, &regs.R8, &regs.R9}
@@ -107,12 +107,12 @@ func (in *injector) call(number uint64, args ...any) (result int64) {
 			data = append([]byte(arg), 0)
 		case []byte:
 			data = arg
-			buffers[scratch] = arg
+			buffers[next] = arg
 		}
-		_, err := unix.PtracePokeData(in.pid, scratch, data)
+		_, err := unix.PtracePokeData(in.pid, next, data)
 		in.check("write an argument", err)
-		*registers[i] = uint64(scratch)
-		scratch += uintptr(len(data)+15) &^ 15
+		*registers[i] = uint64(next)
+		next += uintptr(len(data)+15) &^ 15
 	}
 	in.check("write registers", unix.PtraceSetRegs(in.pid, &regs))
 	in.step()
@@ -224,7 +224,7 @@ func TestAttacksFromInside(t *testing.T) {
 			file := writeFile(t, "file", "unchanged")
 			r := startSource(t, source)
 			r.Scrape()
-			r.attacked = true
+			r.refused = true
 			attacks := attacksOn(victim.Process.Pid, socketOf(t, r.PID), file)
 			in := newInjector(t, r.PID)
 			for _, a := range attacks {

@@ -314,11 +314,11 @@ func sandboxLayers(text string) string {
 // a configuration that groups it.
 func startTarget(t *testing.T) (config string) {
 	t.Helper()
-	command := exec.Command(executableCopy(t), withListener([]string{"--source=procfs", "--sandbox=off", "--web.telemetry-path=/aim"})...)
+	command := exec.Command(executableCopy(t), withListener([]string{"--source=procfs", "--sandbox=off"})...)
 	command.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65533, Gid: 65533}}
 	startReady(t, command)
 	config = filepath.Join(filepath.Dir(command.Path), "rules.yaml") // every user can read it there
-	if err := os.WriteFile(config, []byte("process_names: [{name: aim, cmdline: ['path=/aim']}]\n"), 0o644); err != nil {
+	if err := os.WriteFile(config, []byte("process_names: [{name: aim, user: ['65533']}]\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	return config

@@ -104,7 +104,7 @@ func TestReadableSecrets(t *testing.T) {
 	table.WriteString("\n|---|---|---" + strings.Repeat("|---", len(secrets)) + "|\n")
 	for _, m := range runModes() {
 		r := startReady(t, m.command(t, withListener([]string{"--config.path=" + config})...))
-		r.attacked = true
+		r.refused = true
 		fmt.Fprintf(&table, "| %s | %s | %s |", m.user, m.capabilityList(), m.flagList())
 		in := newInjector(t, r.PID)
 		for _, s := range secrets {

@@ -201,6 +201,7 @@ func TestStopFinishesScrape(t *testing.T) {
 func TestSecondSignal(t *testing.T) {
 	requireLinux(t)
 	r := startExporter(t, "-web.pprof-address=127.0.0.1:0")
+	r.refused = true // a profile reads the build ID at the end of the program file
 	metrics := r.URL
 	if response, _ := r.Get(pprofPath); response.StatusCode != http.StatusNotFound {
 		t.Errorf("got %s for profiles at the address of the metrics, want 404", response.Status)
