@@ -37,6 +37,16 @@ func kindName(kind prometheus.ValueType) string {
 	return "gauge"
 }
 
+// groupNotes follow the table of groups.
+const groupNotes = "\nLinux adds the I/O of a process to its parent when the parent waits for it. So `read_bytes_total` and\n" +
+	"`write_bytes_total` of shells, make or cron include the I/O of their exited children, which also counts in the groups of\n" +
+	"the children.\n" +
+	"\n`resident` memory counts shared pages fully in every process. `proportionalResident` (PSS) divides them by the\n" +
+	"number of processes that share them. `unique` (USS) excludes them.\n\n" +
+	"`namedprocess_namegroup_smaps_age_seconds` increases if `--smaps.budget` is too small to read all processes at every\n" +
+	"scrape. `namedprocess_namegroup_unreadable_procs{file=\"smaps\"}` includes processes above `--smaps.max-rss`, which are\n" +
+	"not read. `namedprocess_namegroup_states` does not include unresponsive processes with several threads.\n"
+
 func reference() string {
 	var b strings.Builder
 	b.WriteString(`# Metrics
@@ -67,11 +77,7 @@ All metrics have the label ` + "`groupname`" + ` and the [labels](configuration.
 			writeFamily(&b, f)
 		}
 	}
-	b.WriteString("\n`resident` memory counts shared pages fully in every process. `proportionalResident` (PSS) divides them by the\n" +
-		"number of processes that share them. `unique` (USS) excludes them.\n\n" +
-		"`namedprocess_namegroup_smaps_age_seconds` increases if `--smaps.budget` is too small to read all processes at every\n" +
-		"scrape. `namedprocess_namegroup_unreadable_procs{file=\"smaps\"}` includes processes above `--smaps.max-rss`, which are\n" +
-		"not read. `namedprocess_namegroup_states` does not include unresponsive processes with several threads.\n")
+	b.WriteString(groupNotes)
 	b.WriteString("\n## Threads by name\n\nOnly with `--threads` (the default). Only processes with at least two threads count.\n\n")
 	b.WriteString(tableHead)
 	for _, f := range families() {

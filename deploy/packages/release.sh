@@ -5,9 +5,10 @@
 #
 #   deploy/packages/release.sh [DIRECTORY [ARCHITECTURE...]]
 set -euo pipefail
-cd "$(dirname "$0")"
 
-out=$(realpath -m "${1:-../../dist}")
+repository=$(realpath "$(dirname "$0")/../..")
+out=$(realpath -m "${1:-$repository/dist}")
+cd "$repository/deploy/packages"
 shift || true
 architectures=("$@")
 [ $# -gt 0 ] || architectures=(amd64 arm64 armv7 386 ppc64le s390x riscv64)

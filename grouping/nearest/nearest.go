@@ -2,16 +2,24 @@
 // means, for error messages such as `unknown key "cmdlin", did you mean "cmdline"?`.
 package nearest
 
+import (
+	"slices"
+	"strings"
+)
+
 // maxName is the longest name, in bytes, that Nearest compares. Longer ones are
 // not misspelled keys or flags, and comparing them takes quadratic time.
 const maxName = 64
 
-// Nearest returns the element of known with the smallest edit distance to name,
-// the first of several. It reports false if every element differs in half of
+// Nearest returns the element of known that differs from name only in the case of letters, or
+// else the element with the smallest edit distance to name, the first of several. It reports false if every element differs in half of
 // its bytes or more: that is a different name, not a misspelling.
 func Nearest(name string, known []string) (string, bool) {
 	if len(name) > maxName {
 		return "", false
+	}
+	if i := slices.IndexFunc(known, func(k string) bool { return strings.EqualFold(k, name) }); i >= 0 {
+		return known[i], true
 	}
 	best, bestDistance, found := "", 0, false
 	for _, k := range known {

@@ -16,6 +16,7 @@ func TestNearest(t *testing.T) {
 		{name: "swapped letters", typed: "process_nmaes", known: keys, want: "process_names"},
 		{name: "dash", typed: "process-names", known: keys, want: "process_names"},
 		{name: "upper case", typed: "Comm", known: keys, want: "comm"},
+		{name: "other case before a nearer name", typed: "Pid", known: []string{"Pod", "PID"}, want: "PID"},
 		{name: "plural", typed: "exes", known: keys, want: "exe"},
 		{name: "nearer of two", typed: "cmdlin", known: keys, want: "cmdline"},
 		{name: "first of equals", typed: "abxx", known: []string{"abcx", "abdx"}, want: "abcx"},

@@ -154,8 +154,12 @@ func printGroups(w io.Writer, groups []webui.Group, ungrouped []grouping.Unmatch
 			kernel++
 		}
 	}
-	_, err := fmt.Fprintf(w, "%s and %s in no group; --unmatched lists them.\n",
-		count(len(ungrouped)-kernel, "process", "processes"), count(kernel, "kernel thread", "kernel threads"))
+	hint := ""
+	if len(ungrouped) > kernel {
+		hint = "; --unmatched lists the processes"
+	}
+	_, err := fmt.Fprintf(w, "%s and %s in no group%s.\n",
+		count(len(ungrouped)-kernel, "process", "processes"), count(kernel, "kernel thread", "kernel threads"), hint)
 	return err
 }
 

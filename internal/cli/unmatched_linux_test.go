@@ -115,7 +115,8 @@ func TestGroupsCountUnmatched(t *testing.T) {
 		t.Fatal(err)
 	}
 	status, out, errs := runArgs(t, "groups", "--pause=0s", "--procfs", tree.Root, "--config.path", path)
-	if want := "\n5 processes and 1 kernel thread in no group; --unmatched lists them.\n"; status != 0 || !strings.HasSuffix(out, want) {
+	const want = "\n5 processes and 1 kernel thread in no group; --unmatched lists the processes.\n"
+	if status != 0 || !strings.HasSuffix(out, want) {
 		t.Errorf("got status %d, %s%s, want at the end %q", status, out, errs, want)
 	}
 	status, out, _ = runArgs(t, "groups", "--unmatched", "--pause=0s", "--procfs", tree.Root, "--config.path", path)

@@ -1,6 +1,8 @@
 package daemon
 
 import (
+	"errors"
+	"fmt"
 	"os"
 	"sync/atomic"
 	"time"
@@ -20,6 +22,10 @@ func (e *Exporter) handleReloads(signals <-chan os.Signal) {
 	}
 }
 
+// errNoRules is the error of a reload of a file without rules, such as one that an editor is
+// about to write.
+var errNoRules = errors.New("the file has no rules; restart the exporter to use it")
+
 // reload loads the rules again. They take effect at the next scrape. Counters
 // of groups that keep their names continue. On error the current rules stay in
 // effect, because an exporter that stops is worse than one with old rules.
@@ -33,6 +39,9 @@ func (e *Exporter) reload() error {
 	e.notify(sddaemon.SdNotifyReloading + "\n" + sddaemon.SdNotifyMonotonicUsec())
 	defer e.notify(sddaemon.SdNotifyReady)
 	rules, err := e.settings.LoadRules()
+	if err == nil && len(rules.Matcher.Rules()) == 0 {
+		err = fmt.Errorf("--config.path: %s: %w", e.settings.ConfigPath, errNoRules)
+	}
 	if err != nil {
 		e.reloads.setFailed()
 		e.log.Error("configuration reload failed; keeping the previous rules", "err", err)

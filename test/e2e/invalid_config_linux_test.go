@@ -274,7 +274,8 @@ func TestReloadRejectsInvalidConfig(t *testing.T) {
 	}
 	stop, stopped := make(chan struct{}), make(chan struct{})
 	go func() { defer close(stopped); scrapeUntil(t, r, stop) }()
-	for _, f := range invalidFiles() {
+	empty := invalidText("no rules", "process_names:\n", 0, "the file has no rules") // at the start it is valid
+	for _, f := range append(invalidFiles(), empty) {
 		t.Run(f.name, func(t *testing.T) {
 			f.install(t, config)
 			start := time.Now()

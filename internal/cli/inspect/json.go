@@ -30,6 +30,9 @@ func (r *Reporter) writeJSON(w io.Writer, pids []int) error {
 	var failed error
 	for _, pid := range pids {
 		entry, err := r.entry(pid)
+		if r.hasExited(pid, err) {
+			continue
+		}
 		processes = append(processes, entry)
 		failed = errors.Join(failed, err)
 	}

@@ -31,6 +31,7 @@ type Reporter struct {
 	By          string        // name and version of the program, for the JSON document
 
 	reader *reader
+	named  map[int]bool // PIDs that were found by a name
 }
 
 // Validate returns an error if a field is invalid.
@@ -122,6 +123,11 @@ func (r *Reporter) pids() ([]int, error) {
 	return slices.Compact(pids), nil
 }
 
+// hasExited reports whether err means that a process has exited since it was found by its name.
+func (r *Reporter) hasExited(pid int, err error) bool {
+	return r.named[pid] && errors.Is(err, process.ErrGone)
+}
+
 // pidsNamed returns the PIDs of the processes with one of these names. A name
 // without a process is an error.
 func (r *Reporter) pidsNamed(names []string) ([]int, error) {
@@ -131,6 +137,7 @@ func (r *Reporter) pidsNamed(names []string) ([]int, error) {
 	}
 	var pids []int
 	var unresponsive error
+	r.named = make(map[int]bool)
 	missing := make(map[string]bool)
 	for _, name := range names {
 		missing[name] = true
@@ -145,6 +152,7 @@ func (r *Reporter) pidsNamed(names []string) ([]int, error) {
 			unresponsive = errors.Join(unresponsive, fmt.Errorf("%w: %d", ErrUnresponsive, pid))
 		case err == nil && slices.Contains(names, name.(string)):
 			pids = append(pids, pid)
+			r.named[pid] = true
 			delete(missing, name.(string))
 		}
 	}

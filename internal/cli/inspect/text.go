@@ -29,6 +29,9 @@ func (r *Reporter) writeText(w io.Writer, pids []int) error {
 	attrs := r.shown()
 	for i, pid := range pids {
 		results, err := r.reader.read(pid, namesOf(attrs))
+		if r.hasExited(pid, err) {
+			continue
+		}
 		if err != nil {
 			failed = errors.Join(failed, err)
 			continue
