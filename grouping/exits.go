@@ -131,7 +131,7 @@ func (t *Tracker) takeRecord(e *platform.Exit) record {
 func (t *Tracker) takeAwaited(id platform.ID, kind platform.Kind) (record, bool) {
 	key := withoutSerial(id)
 	p, ok := t.awaitedExits[key]
-	if ok && !p.hasID(id, kind) {
+	if !ok || !p.hasID(id, kind) {
 		key = id
 		p, ok = t.awaitedExits[key]
 	}

@@ -76,3 +76,30 @@ func TestFallbackWalk(t *testing.T) {
 		})
 	}
 }
+
+// TestExitsOfReusedPID checks two processes with the same PID and the same start time, whose
+// exit events arrive late and in any order. Each is counted once.
+func TestExitsOfReusedPID(t *testing.T) {
+	const start = 1250 // after the first walk
+	first, second := liveSample(7, start, "job", 1, 1), liveSample(7, start, "job", 2, 2)
+	first.Serial, second.Serial = start*10_000_000+1, start*10_000_000+2
+	walk := func(live []platform.Sample, exits ...platform.Exit) walkStep {
+		return walkStep{live: append([]platform.Sample{initSample}, live...), exits: exits}
+	}
+	for _, exits := range [][]platform.Exit{{exitOf(first, 0), exitOf(second, 0)}, {exitOf(second, 0), exitOf(first, 0)}} {
+		steps := []walkStep{
+			walk(nil), walk(nil), walk([]platform.Sample{first}), walk([]platform.Sample{second}), walk(nil), walk(nil, exits[0]), walk(nil, exits[1]),
+		}
+		tr := NewTracker(&replaySource{steps: steps}, parseRules(t, "- {name: job, comm: [job]}\n"), replayOptions)
+		var groups []Group
+		for range steps {
+			var err error
+			if groups, err = tr.Update(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if g := groups[0]; g.UserNanos != 3e9 || g.Starts != 2 || g.Exits[0].Count != 2 || len(tr.awaitedExits) != 0 {
+			t.Errorf("got %s and %d awaited exits, want 3s, 2 starts, 2 exits and none", usageOf(groups), len(tr.awaitedExits))
+		}
+	}
+}
