@@ -121,9 +121,9 @@ func above(argument int, text string, limit uint32) check {
 	return check{argument: argument, values: []uint32{limit}, above: true, text: text}
 }
 
-// below64K permits numbers below 64 KiB.
-func below64K(argument int, text string) check {
-	return check{argument: argument, mask: 0xffff0000, values: []uint32{0}, wide: true, text: text}
+// below4K permits numbers below 4 KiB.
+func below4K(argument int, text string) check {
+	return check{argument: argument, mask: 0xfffff000, values: []uint32{0}, wide: true, text: text}
 }
 
 // null permits 0. It checks both halves: the lower half of the start address of the Go

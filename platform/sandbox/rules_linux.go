@@ -41,12 +41,27 @@ const (
 	threadOptions = unix.CLONE_SETTLS | unix.CLONE_PARENT_SETTID | unix.CLONE_CHILD_SETTID | unix.CLONE_CHILD_CLEARTID | unix.CLONE_DETACHED
 )
 
-// futexFlags are FUTEX_PRIVATE_FLAG and FUTEX_CLOCK_REALTIME.
-const futexFlags = 128 | 256
+// futexPrivate is FUTEX_PRIVATE_FLAG: without it, a futex in a mapped file can be that of
+// another process. futexRealtime is FUTEX_CLOCK_REALTIME.
+const (
+	futexPrivate  = 128
+	futexRealtime = 256
+)
 
 // futexOperations are FUTEX_WAIT, FUTEX_WAKE, FUTEX_REQUEUE, FUTEX_CMP_REQUEUE,
-// FUTEX_WAKE_OP, FUTEX_WAIT_BITSET and FUTEX_WAKE_BITSET.
-var futexOperations = []uint32{0, 1, 3, 4, 5, 9, 10}
+// FUTEX_WAKE_OP, FUTEX_WAIT_BITSET and FUTEX_WAKE_BITSET, private.
+var futexOperations = []uint32{
+	futexPrivate, futexPrivate | 1, futexPrivate | 3, futexPrivate | 4, futexPrivate | 5, futexPrivate | 9, futexPrivate | 10,
+}
+
+// heapAdvice are the arguments of madvise(2) that the Go heap and the C library use.
+// Others, such as MADV_PAGEOUT and MADV_REMOVE, change files or their cached pages.
+var heapAdvice = []uint32{
+	unix.MADV_DONTNEED, unix.MADV_FREE, unix.MADV_HUGEPAGE, unix.MADV_NOHUGEPAGE, unix.MADV_COLLAPSE, madvGuardInstall,
+}
+
+// madvGuardInstall is MADV_GUARD_INSTALL.
+const madvGuardInstall = 102
 
 // replacedCalls return ENOSYS, because callers fall back to a call whose arguments the
 // filter can check: arguments of these calls are in memory.
@@ -67,9 +82,9 @@ func fileRules() []rule {
 		{sysFstatat, "newfstatat", useFiles, nil},
 		{unix.SYS_FSTAT, "fstat", useFiles, nil},
 		{unix.SYS_FSTATFS, "fstatfs", useFiles, nil},
-		// Memory of other processes starts at vm.mmap_min_addr, which is 64 KiB. So /proc/PID/mem
+		// Memory of other processes starts at vm.mmap_min_addr, which is 4 KiB or more. So /proc/PID/mem
 		// cannot be read, even with CAP_SYS_PTRACE.
-		{unix.SYS_PREAD64, "pread64", useFiles, []check{below64K(3, "only offsets below 64 KiB")}},
+		{unix.SYS_PREAD64, "pread64", useFiles, []check{below4K(3, "only offsets below 4 KiB")}},
 		{unix.SYS_READLINKAT, "readlinkat", useFiles, nil},
 		{unix.SYS_GETDENTS64, "getdents64", useFiles, nil},
 		{unix.SYS_FACCESSAT, "faccessat", useFiles, nil},
@@ -86,8 +101,6 @@ func fileRules() []rule {
 			above(0, "not of descriptors 0 to 2", 2), oneOf(1, "F_DUPFD_CLOEXEC", unix.F_DUPFD_CLOEXEC),
 		}},
 		{unix.SYS_PRLIMIT64, "prlimit64", useFiles, []check{null(2, "no new limit")}},
-		{unix.SYS_INOTIFY_INIT1, "inotify_init1", useFiles, nil},
-		{unix.SYS_INOTIFY_ADD_WATCH, "inotify_add_watch", useFiles, nil},
 		{unix.SYS_BPF, "bpf", useBPF, []check{oneOf(0, "BPF_ITER_CREATE, BPF_MAP_LOOKUP_ELEM, BPF_MAP_DELETE_ELEM",
 			unix.BPF_ITER_CREATE, unix.BPF_MAP_LOOKUP_ELEM, unix.BPF_MAP_DELETE_ELEM)}},
 		{unix.SYS_CAPGET, "capget", useMetrics, nil},
@@ -130,10 +143,10 @@ func networkRules() []rule {
 func memoryRules() []rule {
 	noExec := []check{without(2, "without PROT_EXEC", unix.PROT_EXEC)}
 	return []rule{
-		{unix.SYS_MMAP, "mmap", useMemory, noExec},
+		{unix.SYS_MMAP, "mmap", useMemory, append(noExec, without(3, "without MAP_SHARED", unix.MAP_SHARED))},
 		{unix.SYS_MPROTECT, "mprotect", useMemory, noExec},
 		{unix.SYS_MUNMAP, "munmap", useMemory, nil},
-		{unix.SYS_MADVISE, "madvise", useMemory, nil},
+		{unix.SYS_MADVISE, "madvise", useMemory, []check{oneOf(2, "only advice about the heap", heapAdvice...)}},
 		{unix.SYS_BRK, "brk", useMemory, nil},
 		{unix.SYS_PRCTL, "prctl", useMemory, []check{oneOf(0, "PR_SET_VMA (name of a mapping)", unix.PR_SET_VMA)}},
 	}
@@ -147,9 +160,8 @@ func threadRules() []rule {
 		{unix.SYS_EXIT, "exit", useThreads, nil},
 		{unix.SYS_EXIT_GROUP, "exit_group", useThreads, nil},
 		{unix.SYS_FUTEX, "futex", useThreads, []check{{
-			argument: 1, mask: ^uint32(futexFlags), values: futexOperations, text: "waiting and waking, without priority inheritance",
+			argument: 1, mask: ^uint32(futexRealtime), values: futexOperations, text: "private waiting and waking, without priority inheritance",
 		}}},
-		{unix.SYS_FUTEX_WAITV, "futex_waitv", useThreads, nil},
 		{unix.SYS_SCHED_YIELD, "sched_yield", useThreads, nil},
 		{unix.SYS_SCHED_GETAFFINITY, "sched_getaffinity", useThreads, nil},
 		{unix.SYS_GETTID, "gettid", useThreads, nil},

@@ -16,6 +16,10 @@ import (
 // numbers above CAP_LAST_CAP.
 const lastCapability = 63
 
+// maxPendingSignals is the limit of queued signals and timers. The Go runtime needs a timer
+// for each thread while it takes a CPU profile.
+const maxPendingSignals = 256
+
 // activateLayers activates the layers in order. The seccomp filter is last: it requires
 // no_new_privs, and denies system calls that Landlock needs to open its
 // directories.
@@ -26,6 +30,9 @@ func activateLayers(o Options) Report {
 		r.Unavailable = []error{fmt.Errorf("sandbox: %w", err)}
 		return r
 	}
+	// Pending signals and timers count for the user, so that they could exhaust the limit of
+	// its other processes.
+	_ = unix.Setrlimit(unix.RLIMIT_SIGPENDING, &unix.Rlimit{Cur: maxPendingSignals, Max: maxPendingSignals}) // lowers it, which is permitted
 	layers := []struct {
 		name  string
 		enter func() error

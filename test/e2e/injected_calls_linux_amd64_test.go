@@ -196,6 +196,10 @@ func attacksOn(victim, fd int, file string) []attack {
 		{"msgget", unix.SYS_MSGGET, []any{0x7e57, unix.IPC_CREAT | 0o666}},
 		{"mq_open", unix.SYS_MQ_OPEN, []any{"exporter", unix.O_CREAT | unix.O_RDWR, 0o666}},
 		{"keyctl", unix.SYS_KEYCTL, []any{0, invalid}},
+		{"futex of another process", unix.SYS_FUTEX, []any{pidBytes(victim), 3}}, // FUTEX_REQUEUE
+		{"shared mapping", unix.SYS_MMAP, []any{0, 4096, unix.PROT_READ, unix.MAP_SHARED, fd, 0}},
+		{"hole in a file", unix.SYS_MADVISE, []any{0, 4096, unix.MADV_REMOVE}},
+		{"inotify", unix.SYS_INOTIFY_INIT1, []any{0}},
 		{"futex with an owner", unix.SYS_FUTEX, []any{pidBytes(victim), 6}}, // FUTEX_LOCK_PI
 		{"io_uring_setup", unix.SYS_IO_URING_SETUP, []any{8, make([]byte, 120)}},
 		{"perf_event_open", unix.SYS_PERF_EVENT_OPEN, []any{make([]byte, 120), victim, invalid, invalid}},
