@@ -88,7 +88,8 @@ func TestExitsOfReusedPID(t *testing.T) {
 	}
 	for _, exits := range [][]platform.Exit{{exitOf(first, 0), exitOf(second, 0)}, {exitOf(second, 0), exitOf(first, 0)}} {
 		steps := []walkStep{
-			walk(nil), walk(nil), walk([]platform.Sample{first}), walk([]platform.Sample{second}), walk(nil), walk(nil, exits[0]), walk(nil, exits[1]),
+			walk(nil), walk(nil), walk([]platform.Sample{first}), walk([]platform.Sample{second}), walk(nil),
+			walk(nil, exits[0]), walk(nil, exits[1]),
 		}
 		tr := NewTracker(&replaySource{steps: steps}, parseRules(t, "- {name: job, comm: [job]}\n"), replayOptions)
 		var groups []Group

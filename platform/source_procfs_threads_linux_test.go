@@ -25,7 +25,9 @@ func TestWChanIsReadOncePerSleep(t *testing.T) {
 		{"has run", func() { p.Voluntary = 2 }, "second"},
 		{"was preempted", func() { p.Nonvol, p.WChan = 1, "third" }, "third"},
 		{"running", func() { p.State = "R" }, ""},
-		{"sleeps again", func() { p.State, p.WChan = "S", "fourth" }, "fourth"},
+		{"sleeps on the run queue", func() { p.State, p.WChan = "S", "" }, ""},
+		{"has left the run queue", func() { p.WChan = "fourth" }, "fourth"},
+		{"sleeps on", func() { p.WChan = "fifth" }, "fourth"},
 	}
 	for _, s := range steps {
 		s.edit()
