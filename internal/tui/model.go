@@ -37,7 +37,7 @@ type Options struct {
 // Run shows the groups until the user quits or ctx ends, and restores the
 // terminal.
 func Run(ctx context.Context, o Options) error {
-	m := &model{ctx: ctx, options: o, report: o.First, sorting: sorting{column: columnCPU}, width: 80, height: 24}
+	m := &model{ctx: ctx, options: o, report: o.First, answered: time.Now(), sorting: sorting{column: columnCPU}, width: 80, height: 24}
 	m.arrange()
 	_, err := tea.NewProgram(m, tea.WithContext(ctx), tea.WithAltScreen(), tea.WithInput(o.Input), tea.WithOutput(o.Output)).Run()
 	if ctx.Err() != nil { // a signal is a regular end
@@ -54,6 +54,8 @@ type model struct {
 	report webui.Report
 	groups []webui.Group // of report, filtered and sorted
 	err    error         // error of the last request
+
+	answered time.Time // when report arrived
 
 	commands map[string]string // of the largest process, by group name; only in wide terminals
 
@@ -107,7 +109,7 @@ func (m *model) requestReport() tea.Msg {
 	commands := make(map[string]string)
 	if largest, err := m.options.Reporter.Largest(m.ctx); err == nil {
 		for i := range largest.Processes {
-			commands[largest.Processes[i].Group] = replaceUnprintable(largest.Processes[i].Command)
+			commands[largest.Processes[i].Group] = command(&largest.Processes[i])
 		}
 	}
 	return reportMsg{r, nil, commands}
@@ -134,7 +136,7 @@ func (m *model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 		return m, m.requestReport
 	case reportMsg:
 		if m.err = msg.err; m.err == nil {
-			m.report, m.commands = msg.report, msg.commands
+			m.report, m.commands, m.answered = msg.report, msg.commands, time.Now()
 			m.arrange()
 		}
 		return m, m.tick()

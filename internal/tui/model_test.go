@@ -296,3 +296,65 @@ func TestWideTerminals(t *testing.T) {
 		}
 	}
 }
+
+// TestSummaryFits checks that a narrow terminal omits parts of the first line, and cuts none.
+func TestSummaryFits(t *testing.T) {
+	r := sampleReport()
+	r.Machine = &webui.MachineStatus{Hostname: "vm", CPUs: ptr(2), CPU: ptr(1.4)}
+	r.Machine.MemoryBytes, r.Machine.UsedBytes = ptr(uint64(8<<30)), ptr(uint64(3<<30))
+	r.FailedExits, r.FailedExitsSeconds, r.Exporter.LostExitEvents = ptr(uint64(105)), ptr(40.2), 826
+	for width, want := range map[int]string{
+		200: "vm  CPU 1.4 of 2  memory 3.0G of 8.0G  15 processes, 5 groups  105 failed in 40 s  826 lost exit events  bpf, walk 0.0 ms",
+		80:  "CPU 1.4 of 2  memory 3.0G of 8.0G  15 processes  105 failed in 40 s",
+		40:  "CPU 1.4 of 2  105 failed in 40 s",
+		5:   "105 failed in 40 s",
+	} {
+		if got := summary(&r, 5, width, ""); got != want {
+			t.Errorf("%d: got %q, want %q", width, got, want)
+		}
+	}
+	for seconds, want := range map[float64]string{299.9: "5 min", 250: "4 min 10 s", 59.6: "1 min", 0.2: "0 s"} {
+		r.FailedExitsSeconds = &seconds
+		if got := summary(&r, 5, 200, ""); !strings.Contains(got, " 105 failed in "+want+"  826 ") {
+			t.Errorf("got %q, want %q in it", got, want)
+		}
+	}
+}
+
+// TestNoAnswer checks that the first line says since when an exporter does not respond, and that rows are dimmed.
+func TestNoAnswer(t *testing.T) {
+	m, f := newModel(80, 10)
+	m.Update(m.requestReport())
+	f.err = errors.New("connection refused")
+	m.Update(m.requestReport())
+	lines := strings.Split(m.View(), "\n")
+	want := "no answer since " + m.answered.Format("15:04:05") + "  15 processes"
+	if m.answered.IsZero() || !strings.HasPrefix(lines[0], want) {
+		t.Errorf("got %q, want %q", lines[0], want)
+	}
+	if !strings.HasPrefix(lines[3], "\x1b[2malpha") {
+		t.Errorf("got %q, want a dimmed row", lines[3])
+	}
+	f.err = nil
+	m.Update(m.requestReport())
+	if view := m.View(); strings.Contains(view, "no answer") || strings.Contains(view, "\x1b[2m") {
+		t.Errorf("got %q after an answer", view)
+	}
+}
+
+// TestCommand checks that the name of a process is shown if it is not that of its program.
+func TestCommand(t *testing.T) {
+	for _, tt := range []struct{ name, command, want string }{
+		{"nginx", "/usr/sbin/nginx -g x", "/usr/sbin/nginx -g x"},
+		{"nginx", "nginx: worker process", "nginx: worker process"},
+		{"bash", "-bash", "-bash"},
+		{"a-name-with-15-", "/bin/a-name-with-15-bytes x", "/bin/a-name-with-15-bytes x"},
+		{"kthreadd", "[kthreadd]", "[kthreadd]"},
+		{"report.py", "/usr/bin/python3 report.py", "(report.py) /usr/bin/python3 report.py"},
+		{"a\x1b[2Jb", "/bin/sh", "(a\ufffd[2Jb) /bin/sh"},
+	} {
+		if got := command(&webui.Process{Name: tt.name, Command: tt.command}); got != tt.want {
+			t.Errorf("got %q, want %q", got, tt.want)
+		}
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -280,46 +281,88 @@ func padLeft(text string, width int) string {
 	return strings.Repeat(" ", max(0, width-ansi.StringWidth(text))) + text
 }
 
-// summary returns the first line: the machine and the state of the exporter. shown is the
-// number of groups that match the filter.
-func summary(r *webui.Report, shown int) string {
+// A summaryPart is a part of the first line. Narrow terminals omit parts, the highest rank first.
+type summaryPart struct {
+	text string
+	rank int
+}
+
+// summary returns the first line: problem, the machine and the state of the exporter, as far as
+// they fit into width. shown is the number of groups that match the filter.
+func summary(r *webui.Report, shown, width int, problem string) string {
 	procs := 0
 	for i := range r.Groups {
 		procs += r.Groups[i].Procs
 	}
-	e := &r.Exporter
-	text := machine(r.Machine) + fmt.Sprintf("%s, %s", count(procs, "process", "processes"), count(len(r.Groups), "group", "groups"))
+	groups := ", " + count(len(r.Groups), "group", "groups")
 	if shown != len(r.Groups) {
-		text += fmt.Sprintf(" (%d shown)", shown)
+		groups += fmt.Sprintf(" (%d shown)", shown)
 	}
-	if r.FailedExits != nil && *r.FailedExits > 0 {
-		text += fmt.Sprintf("  %d failed in 5 min", *r.FailedExits)
+	e := &r.Exporter
+	parts := append([]summaryPart{{problem, 0}}, machine(r.Machine)...)
+	parts = append(parts, summaryPart{count(procs, "process", "processes"), 4}, summaryPart{groups, 8})
+	if r.FailedExits != nil && *r.FailedExits > 0 && r.FailedExitsSeconds != nil {
+		parts = append(parts, summaryPart{fmt.Sprintf("%d failed in %s", *r.FailedExits, period(*r.FailedExitsSeconds)), 1})
 	}
 	if e.Unreadable > 0 {
-		text += fmt.Sprintf("  %d unreadable", e.Unreadable)
+		parts = append(parts, summaryPart{fmt.Sprintf("%d unreadable", e.Unreadable), 5})
 	}
 	if e.Unresponsive > 0 {
-		text += fmt.Sprintf("  %d unresponsive", e.Unresponsive)
+		parts = append(parts, summaryPart{fmt.Sprintf("%d unresponsive", e.Unresponsive), 5})
 	}
 	if e.LostExitEvents > 0 {
-		text += fmt.Sprintf("  %d lost exit events", e.LostExitEvents)
+		parts = append(parts, summaryPart{fmt.Sprintf("%d lost exit events", e.LostExitEvents), 6})
 	}
-	return text + fmt.Sprintf("  %s, walk %.1f ms", e.Source, 1000*e.ScrapeDuration)
+	parts = append(parts, summaryPart{fmt.Sprintf("%s, walk %.1f ms", e.Source, 1000*e.ScrapeDuration), 9})
+	parts = slices.DeleteFunc(parts, func(p summaryPart) bool { return p.text == "" })
+	return joinFitting(parts, width)
 }
 
-// machine returns the usage of the machine, or "" if it is unknown.
-func machine(m *webui.MachineStatus) string {
-	if m == nil {
-		return ""
+// joinFitting joins the parts that fit into width.
+func joinFitting(parts []summaryPart, width int) string {
+	for {
+		text, omitted := "", 0
+		for i, p := range parts {
+			if i > 0 && !strings.HasPrefix(p.text, ",") {
+				text += "  "
+			}
+			text += p.text
+			if p.rank > parts[omitted].rank {
+				omitted = i
+			}
+		}
+		if len(parts) == 1 || ansi.StringWidth(text) <= width {
+			return text
+		}
+		parts = slices.Delete(parts, omitted, omitted+1)
 	}
-	text := replaceUnprintable(m.Hostname) + "  "
+}
+
+// period returns a time in minutes and seconds.
+func period(seconds float64) string {
+	n := int(seconds + 0.5)
+	switch {
+	case n < 60:
+		return fmt.Sprintf("%d s", n)
+	case n%60 == 0:
+		return fmt.Sprintf("%d min", n/60)
+	}
+	return fmt.Sprintf("%d min %d s", n/60, n%60)
+}
+
+// machine returns the usage of the machine, as far as it is known.
+func machine(m *webui.MachineStatus) (parts []summaryPart) {
+	if m == nil {
+		return nil
+	}
+	parts = append(parts, summaryPart{replaceUnprintable(m.Hostname), 7})
 	if m.CPU != nil && m.CPUs != nil {
-		text += fmt.Sprintf("CPU %.1f of %d  ", *m.CPU, *m.CPUs)
+		parts = append(parts, summaryPart{fmt.Sprintf("CPU %.1f of %d", *m.CPU, *m.CPUs), 2})
 	}
 	if m.UsedBytes != nil && m.MemoryBytes != nil {
-		text += fmt.Sprintf("memory %s of %s  ", size(float64(*m.UsedBytes), 0), size(float64(*m.MemoryBytes), 0))
+		parts = append(parts, summaryPart{fmt.Sprintf("memory %s of %s", size(float64(*m.UsedBytes), 0), size(float64(*m.MemoryBytes), 0)), 3})
 	}
-	return text
+	return parts
 }
 
 // Print returns a report as text for output that is not a terminal.
@@ -329,7 +372,7 @@ func Print(r *webui.Report) string {
 	groups := slices.Clone(r.Groups)
 	byCPU.sort(groups)
 	highest := highestCPU(groups)
-	lines := []string{summary(r, len(groups)), strings.TrimRight(header(width, byCPU, highest), " ")}
+	lines := []string{summary(r, len(groups), math.MaxInt, ""), strings.TrimRight(header(width, byCPU, highest), " ")}
 	for i := range groups {
 		lines = append(lines, strings.TrimRight(row(&groups[i], width, r.Time, highest, ""), " "))
 	}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/charmbracelet/x/ansi"
 
@@ -24,11 +25,17 @@ func (m *model) View() string {
 		m.top = m.cursor - rows + 1
 	}
 	highest := highestCPU(m.groups)
-	lines := []string{summary(&m.report, len(m.groups)), bold(header(m.width, m.sorting, highest))}
+	problem := ""
+	if m.err != nil {
+		problem = "no answer since " + m.answered.Format(time.TimeOnly)
+	}
+	lines := []string{summary(&m.report, len(m.groups), m.width, problem), bold(header(m.width, m.sorting, highest))}
 	for i := m.top; i < min(m.top+rows, len(m.groups)); i++ {
 		line := row(&m.groups[i], m.width, m.report.Time, highest, m.commands[m.groups[i].Name])
 		if i == m.cursor {
 			line = inverse(line)
+		} else if m.err != nil {
+			line = faint(line)
 		}
 		lines = append(lines, line)
 	}
@@ -62,8 +69,9 @@ func (m *model) fit(lines []string) string {
 	return strings.Join(lines, "\n")
 }
 
-// Terminals without colors support both attributes.
+// Terminals without colors support these attributes.
 func bold(text string) string    { return "\x1b[1m" + text + "\x1b[0m" }
+func faint(text string) string   { return "\x1b[2m" + text + "\x1b[0m" }
 func inverse(text string) string { return "\x1b[7m" + text + "\x1b[0m" }
 
 func helpText() string {
@@ -147,8 +155,18 @@ func processRow(p *webui.Process, now webui.Timestamp) string {
 	return strings.Join([]string{
 		padLeft(strconv.Itoa(p.PID), 7), padRight(replaceUnprintable(p.User), 10), padLeft(age(now.Sub(p.Start.Time).Seconds()), 5),
 		padLeft(optional(p.CPU, percent), 7), padLeft(optional(p.ResidentBytes, size), 8), padLeft(optional(p.ReadBytes, size), 9),
-		padLeft(optional(p.WriteBytes, size), 9), replaceUnprintable(p.Command),
+		padLeft(optional(p.WriteBytes, size), 9), command(p),
 	}, " ")
+}
+
+// command returns the command line of a process, after its name if that is not the base name of
+// the program.
+func command(p *webui.Process) string {
+	text := replaceUnprintable(p.Command)
+	if p.HasOwnName() {
+		return "(" + replaceUnprintable(p.Name) + ") " + text
+	}
+	return text
 }
 
 // optional returns the text of a value, or that of an unknown value.

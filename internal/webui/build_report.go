@@ -45,6 +45,12 @@ func NewGroup(g *grouping.Group, labelNames []string) Group {
 	if g.Procs > 0 && has(platform.FieldStat) {
 		out.OldestStart = &g.OldestStart
 	}
+	if g.Expect != nil {
+		out.ExpectedMin, out.Matched = &g.Expect.Min, &g.Matched
+		if g.Expect.Max >= 0 {
+			out.ExpectedMax = &g.Expect.Max
+		}
+	}
 	return out
 }
 
@@ -136,8 +142,8 @@ func (s *recording) emptyReport(e circumstances) Report {
 	}
 	out.Time = Timestamp{s.last.Time}
 	if s.failures.known {
-		total := s.failures.total(s.last.Time)
-		out.FailedExits = &total
+		total, seconds := s.failures.total, s.failures.seconds(s.last.Time)
+		out.FailedExits, out.FailedExitsSeconds = &total, &seconds
 	}
 	return out
 }
@@ -153,6 +159,10 @@ func (s *recording) groups() int {
 // group returns the state of g, with rates if the walk before contained it.
 func (s *recording) group(g *grouping.Group) Group {
 	out := NewGroup(g, s.last.Labels)
+	if s.failures.known && g.ExitsKnown {
+		failed := s.failures.groups[g.Key()]
+		out.FailedExits = &failed
+	}
 	before := s.prev[g.Key()]
 	if before == nil {
 		return out
@@ -187,12 +197,6 @@ func (s *recording) addDetail(out *Group, g *grouping.Group) {
 	}
 	for _, e := range g.Exits {
 		out.ExitCodes = append(out.ExitCodes, ExitCode{Reason: e.Reason, Code: e.Code, Count: e.Count})
-	}
-	if g.Expect != nil {
-		out.ExpectedMin, out.Matched = &g.Expect.Min, &g.Matched
-		if g.Expect.Max >= 0 {
-			out.ExpectedMax = &g.Expect.Max
-		}
 	}
 }
 

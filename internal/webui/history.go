@@ -112,7 +112,7 @@ func (h *history) addEvents(at time.Time, prev map[string]*grouping.Group, group
 		add(EventOOMKill, g.Name, "", old.OOMKills, g.OOMKills)
 		for _, e := range g.Exits {
 			kind := EventExit
-			if isFailure(e.Reason, e.Code) {
+			if grouping.IsFailure(e.Reason, e.Code) {
 				kind = EventFailure
 			}
 			add(kind, g.Name, e.Code, exitCount(old, e.Reason, e.Code), e.Count)

@@ -24,6 +24,7 @@ const (
 type HistoryReport struct {
 	Version   int             `json:"version"`
 	Retention float64         `json:"retention_seconds"` // age from which points are dropped
+	Always    bool            `json:"records_always"`    // also without requests
 	Times     []Timestamp     `json:"timestamps_seconds"`
 	Series    []HistorySeries `json:"series"`
 	Events    []Event         `json:"events"` // oldest first
@@ -176,6 +177,7 @@ func (h *history) series(s *groupHistory, metric, begin, end int) HistorySeries 
 func (r *Recorder) historyReport(ctx context.Context, q historyQuery) HistoryReport {
 	s := r.recording(ctx)
 	out := s.history.report(q)
+	out.Always = r.keep > 0
 	e := r.exporter(s)
 	for kind, at := range map[string]time.Time{EventReload: e.ReloadTime.Time, EventBegin: e.StartTime.Time} {
 		isStart := kind == EventReload && at.Sub(e.StartTime.Time) < time.Second

@@ -199,7 +199,7 @@ func TestServeHistory(t *testing.T) {
 		status int
 		want   string
 	}{
-		{"", 200, `"retention_seconds":900,"timestamps_seconds":[1000005,1000010`},
+		{"", 200, `"retention_seconds":900,"records_always":false,"timestamps_seconds":[1000005,1000010`},
 		{"?group=g0001", 200, `{"metric":"cpu_ratio","group":"g0001","values":[1,1`},
 		{"?group=other", 200, `"series":[]`},
 		{"?from=1000006&to=1000010.5", 200, `"timestamps_seconds":[1000005,1000010,1000015]`},

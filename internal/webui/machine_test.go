@@ -80,10 +80,14 @@ func TestFailedExits(t *testing.T) {
 		g.Exits = kinds
 		s.groups = []grouping.Group{g}
 	}
-	check := func(want uint64) {
+	check := func(want uint64, seconds float64) {
 		t.Helper()
-		if got := s.Report(ctx).FailedExits; got == nil || *got != want {
-			t.Errorf("got %v failures, want %d", got, want)
+		got := s.Report(ctx)
+		if got.FailedExits == nil || *got.FailedExits != want || *got.FailedExitsSeconds != seconds {
+			t.Errorf("got %v failures in %v s, want %d in %v s", *got.FailedExits, *got.FailedExitsSeconds, want, seconds)
+		}
+		if of := got.Groups[0].FailedExits; of == nil || *of != want {
+			t.Errorf("got %v failures of the group, want %d", of, want)
 		}
 	}
 	exits(5, 5, 5, 5, 5)
@@ -95,12 +99,12 @@ func TestFailedExits(t *testing.T) {
 	if got := *first.FailedExits; got != 18 { // the group is new since the first walk
 		t.Errorf("got %d failures, want 15 of the new group and 3", got)
 	}
-	for range 58 { // until a second before the first ones are five minutes old
+	for i := range 58 { // until a second before the first ones are five minutes old
 		s.advance(5 * time.Second)
-		check(18)
+		check(18, min(300, *first.FailedExitsSeconds+float64(5*i+5)))
 	}
 	s.advance(5 * time.Second)
-	check(3)
+	check(3, 300)
 	s.advance(5 * time.Second)
-	check(0)
+	check(0, 300)
 }

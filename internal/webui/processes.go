@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"path"
 	"slices"
 	"strconv"
 	"strings"
@@ -27,9 +28,6 @@ const (
 
 	// largestLimit is the number of groups whose largest process is returned.
 	largestLimit = 300
-
-	// maxEnded is the number of ended processes that are kept, of all groups.
-	maxEnded = 500
 )
 
 // processOrders are the orders of processes by the name of the field.
@@ -67,7 +65,16 @@ type Process struct {
 	ResidentBytes *uint64   `json:"resident_bytes,omitempty"`
 	ReadBytes     *float64  `json:"read_bytes_per_second,omitempty"`
 	WriteBytes    *float64  `json:"write_bytes_per_second,omitempty"`
+	Name          string    `json:"name"`    // comm
 	Command       string    `json:"command"` // command line without secrets, or the name in brackets
+}
+
+// HasOwnName reports whether the name of the process is not the base name of its program: the
+// program renamed the process, or is a script.
+func (p *Process) HasOwnName() bool {
+	program, _, _ := strings.Cut(p.Command, " ")
+	program = strings.TrimSuffix(strings.TrimPrefix(path.Base(program), "-"), ":")
+	return p.Name != "" && !strings.HasPrefix(p.Command, "[") && program[:min(len(program), 15)] != p.Name
 }
 
 // An EndedProcess is a process that has exited.
@@ -85,7 +92,7 @@ type EndedProcess struct {
 // processRequests are the queries for processes, and their last results.
 type processRequests struct {
 	queries []*processRequest
-	ended   []endedAt // in the order of walks
+	ended   []grouping.EndedProcess // in the order of walks, see [grouping.LimitEnded]
 }
 
 // A processRequest is a query for processes and its last result.
@@ -95,11 +102,6 @@ type processRequest struct {
 	walked      bool                  // a request has waited for a walk
 	list        *grouping.ProcessList // nil until the next walk
 	at          time.Time             // end of the walk of list
-}
-
-type endedAt struct {
-	grouping.EndedProcess
-	at time.Time // end of the walk after the exit
 }
 
 // errTooManyQueries is the error of a query above maxQueries.
@@ -123,11 +125,10 @@ func (r *Recorder) interest() (out collector.ProcessInterest) {
 // observe stores the results of a walk.
 func (p *processRequests) observe(v *collector.UpdateResult) {
 	for _, e := range v.Ended {
-		p.ended = append(p.ended, endedAt{e, v.Time})
+		e.End = v.Time
+		p.ended = append(p.ended, e)
 	}
-	if extra := len(p.ended) - maxEnded; extra > 0 {
-		p.ended = slices.Delete(p.ended, 0, extra)
-	}
+	p.ended = grouping.LimitEnded(p.ended)
 	for _, list := range v.Processes {
 		for _, q := range p.queries {
 			if q.query == list.Query {
@@ -205,8 +206,8 @@ func (p *processRequests) report(q *processRequest) ProcessReport {
 	for _, e := range slices.Backward(p.ended) {
 		if e.Group == q.query.Group && len(out.Ended) < q.query.Limit {
 			out.Ended = append(out.Ended, EndedProcess{
-				PID: e.PID, Name: e.Name, Start: Timestamp{e.Start}, End: Timestamp{e.at}, Reason: e.Reason, Code: e.Code,
-				OOMKilled: e.OOMKilled, Failed: isFailure(e.Reason, e.Code),
+				PID: e.PID, Name: e.Name, Start: Timestamp{e.Start}, End: Timestamp{e.End}, Reason: e.Reason, Code: e.Code,
+				OOMKilled: e.OOMKilled, Failed: grouping.IsFailure(e.Reason, e.Code),
 			})
 		}
 	}
@@ -214,7 +215,9 @@ func (p *processRequests) report(q *processRequest) ProcessReport {
 }
 
 func newProcess(p *grouping.Process) Process {
-	out := Process{Group: p.Group, PID: p.PID, User: p.User, Start: Timestamp{p.Start}, State: string(rune(p.State)), Command: p.Command}
+	out := Process{
+		Group: p.Group, PID: p.PID, User: p.User, Start: Timestamp{p.Start}, State: string(rune(p.State)), Name: p.Name, Command: p.Command,
+	}
 	if p.Have&(platform.FieldStat|platform.FieldMemory) != 0 {
 		out.Threads, out.ResidentBytes = &p.Threads, &p.ResidentBytes
 	}

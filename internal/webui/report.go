@@ -24,9 +24,11 @@ type Report struct {
 	Exporter ExporterStatus `json:"exporter"`
 	Machine  *MachineStatus `json:"machine,omitempty"`
 
-	// FailedExits is the number of processes that failed in the last five minutes, as far as
-	// requests caused their recording; nil if the source does not report exits.
-	FailedExits *uint64 `json:"failed_exits,omitempty"`
+	// FailedExits is the number of processes that failed in the last FailedExitsSeconds, at most
+	// five minutes: as far as requests caused their recording. Both are nil if the source does not
+	// report exits.
+	FailedExits        *uint64  `json:"failed_exits,omitempty"`
+	FailedExitsSeconds *float64 `json:"failed_exits_seconds,omitempty"`
 
 	Groups []Group `json:"groups"` // sorted by name
 }
@@ -102,6 +104,11 @@ type Group struct {
 	OldestStart       *int64   `json:"oldest_start_time_seconds,omitempty"`
 	Starts            *uint64  `json:"starts_total,omitempty"` // since the exporter started, as Exits
 	Exits             *uint64  `json:"exits_total,omitempty"`
+	FailedExits       *uint64  `json:"failed_exits,omitempty"` // in the time of [Report.FailedExitsSeconds]
+
+	ExpectedMin *int `json:"expected_min_procs,omitempty"` // nil if the rule expects no number
+	ExpectedMax *int `json:"expected_max_procs,omitempty"`
+	Matched     *int `json:"matched_procs,omitempty"` // processes to compare with the bounds
 
 	States     map[string]int `json:"states,omitempty"`            // threads by state, without states of no thread
 	CPUHistory []float64      `json:"cpu_ratio_history,omitempty"` // CPU of the last five minutes, newest last
@@ -110,9 +117,6 @@ type Group struct {
 	ThreadNames []ThreadName   `json:"threads,omitempty"`
 	WChans      map[string]int `json:"threads_wchan,omitempty"` // threads by the kernel function in which they sleep
 	ExitCodes   []ExitCode     `json:"exits,omitempty"`
-	ExpectedMin *int           `json:"expected_min_procs,omitempty"`
-	ExpectedMax *int           `json:"expected_max_procs,omitempty"`
-	Matched     *int           `json:"matched_procs,omitempty"` // processes to compare with the bounds
 }
 
 // A Rule identifies the rule that created a group.

@@ -26,6 +26,7 @@ type pageTask struct {
 	Busy       string `json:"busy"`    // a group of a process that uses CPU time all the time
 	Failing    string `json:"failing"` // a group whose processes exit with status 3
 	Ignored    string `json:"ignored"` // a process in no group
+	Missing    string `json:"missing"` // name of a group with less processes than expected
 	Everything bool   `json:"everything"`
 
 	// Exporter is the command line of another exporter, without a listen address.
@@ -132,9 +133,10 @@ func TestPage(t *testing.T) {
 	startBusy(t, "spinner")
 	startFailing(t, "crasher")
 	config := writeFile(t, "c.yml", "process_names:\n  - name: steady\n    comm: [steady]\n    expect: {min: 1}\n"+
+		"  - {name: absent, comm: [absent], expect: {min: 2}}\n  - {name: absent2, comm: [absent2], expect: {min: 2}}\n"+
 		"  - {name: none, comm: [leftout], ignore: true}\n"+
 		"  - name: '{{.Comm}}'\n    cmdline: ['.+']\n")
-	task := pageTask{Steady: "steady", Busy: "spinner", Failing: "crasher", Ignored: "leftout"}
+	task := pageTask{Steady: "steady", Busy: "spinner", Failing: "crasher", Ignored: "leftout", Missing: "absent"}
 
 	t.Run("alone", func(t *testing.T) {
 		r := startExporter(t, "--config.path", config)

@@ -119,12 +119,16 @@ async function words(page) {
   assert.equal(await page.title(), `${machine.hostname} · processes`);
   const tiles = await page.textContent('#machine');
   assert.match(tiles, new RegExp(`CPU[0-9.]+ of ${machine.cpus} core`));
-  assert.match(tiles, /Memory[0-9.]+ of [0-9.]+ [GM]iB/);
+  assert.match(tiles, /Memory used[0-9.]+ of [0-9.]+ [GM]iB/);
+  assert.match(tiles, /Devices read.*Devices written/);
+  assert.match(tiles, new RegExp(`Expected${task.missing} has 0, at least 2; 1 more`));
+  const red = await page.$eval('#rows td.bad[title]:not([title=""])', (td) => td.title);
+  assert.equal(red, 'expected at least 2');
   assert.match(tiles, /Processes[0-9]+ in [0-9]+ groups/);
   assert.match(await page.textContent('footer'), /Exporter.*Source(bpf|procfs).*Healthy/s);
   const titles = () => page.$$eval('#head th', (all) => all.filter((th) => getComputedStyle(th).display !== 'none').map((th) => th.textContent));
   const shown = await titles();
-  for (const word of ['CPU %', 'RSS', 'PSS', 'FD use', 'Ctx sw/s', 'Started']) assert.ok(shown.includes(word), `${word} in ${shown}`);
+  for (const word of ['CPU %', 'RSS', 'PSS', 'FD use', 'Ctx sw/s', 'Failed', 'Started']) assert.ok(shown.includes(word), `${word} in ${shown}`);
   assert.ok(await page.$eval('#rows td.zero', (td) => td.textContent !== ''), 'dimmed zeros');
   await page.selectOption('#unit', 'cores');
   assert.ok((await titles()).includes('CPU cores'));
@@ -192,18 +196,29 @@ async function charts(page) {
     ['CPU', 'Memory (RSS)', 'Disk read per second', 'Disk write per second']);
   await page.waitForFunction(async () => (await (await fetch('api/v1/history')).json()).timestamps_seconds.length >= 3);
   await updates(page, 1 + Number(await page.getAttribute('body', 'data-updates')));
-  const over = page.locator('#plots figure:first-child .u-over'), box = await over.boundingBox();
+  const over = page.locator('#plots figure:first-child .u-over');
+  let box = await over.boundingBox();
   await page.mouse.move(box.x + box.width - 2, box.y + box.height - 20);
   await page.waitForFunction(() => /^[0-9:]{8}/.test(document.querySelector('#moment').textContent));
   const {exporter} = await (await page.request.get(new URL('api/v1/groups', task.url).href)).json();
   if (exporter.source === 'bpf') {
     await page.waitForFunction((name) => [...document.querySelectorAll('#events-body tr')].some((tr) =>
       tr.textContent.includes(name) && tr.textContent.includes('failed 3')), task.failing);
+    await page.locator('#machine a').click();
+    await page.waitForFunction((name) => document.querySelector('#rows tr:not(.pad) td').textContent === name, task.failing);
+    assert.equal(query(page).get('sort'), '-failed');
+    assert.ok(await page.$eval('#rows tr:not(.pad) td:nth-child(13)', (td) => td.classList.contains('bad') && Number(td.textContent) > 0), 'a red number of failures');
+    const {failed_exits_seconds: seconds} = await (await page.request.get(new URL('api/v1/groups', task.url).href)).json();
+    if (seconds < 250) assert.doesNotMatch(await page.textContent('#machine'), /failed in 5 min/);
+    assert.match(await page.textContent('#machine'), /Exits[0-9]+ failed in [0-9]+ (s|min)/);
+    await page.goBack();
     await page.click('#events summary');
     await shot(page, 'page-events');
     await page.click('#events summary');
   }
   // A drag over the last third.
+  await over.scrollIntoViewIfNeeded();
+  box = await over.boundingBox();
   await page.mouse.move(box.x + box.width * 2 / 3, box.y + 20);
   await page.mouse.down();
   await page.mouse.move(box.x + box.width - 1, box.y + 30, {steps: 5});
@@ -230,10 +245,62 @@ async function charts(page) {
   await page.waitForFunction(() => document.querySelector('#filter').value === '');
 }
 
+// drawn shows a made-up history: events of one walk, of which the table shows a part, small values, and a
+// series without usage.
+async function drawn() {
+  const page = await visit();
+  await page.route('**/api/v1/history*', async (route) => {
+    const report = await (await route.fetch()).json(), now = Date.now() / 1000;
+    const event = (kind, i, at) => ({timestamp_seconds: at, kind, group: `g${i}`, count: 1});
+    report.timestamps_seconds = [now - 10, now - 5, now];
+    report.series = [{metric: 'cpu_ratio', group: 'used', values: [0.0002, 0.0011, 0.0009]}, {metric: 'cpu_ratio', group: 'unused', values: [0, 0, 0]},
+      {metric: 'write_bytes_per_second', group: 'unused', values: [0, 0, 0]}];
+    report.events = [event('exit', 0, now - 5), event('oom_kill', 1, now), event('failure', 2, now),
+      ...Array.from({length: 441}, (_, i) => event('start', i + 3, now))];
+    await route.fulfill({json: report});
+  });
+  await open(page);
+  assert.match(await page.textContent('#moment'), /Click on a color to filter the table by its group\.$/);
+  await page.click('#events summary');
+  assert.equal(await page.textContent('#events-body caption'), 'Newest 100 of 444');
+  const events = await page.$$eval('#events-body tbody tr', (all) => all.map((tr) => tr.cells[1].textContent));
+  assert.deepEqual([events.length, ...events.slice(0, 3)], [100, 'g1', 'g2', 'g3'], 'the failures of a walk are first');
+  assert.deepEqual(await legend(page), ['used'], 'no series without usage');
+  assert.match(await page.$$eval('#plots figcaption', (all) => all[3].textContent), /^Disk write per second0 B$/);
+  await page.unroute('**/api/v1/history*');
+  await page.route('**/api/v1/history*', async (route) => {
+    const report = {...await (await route.fetch()).json(), timestamps_seconds: [], series: [], events: []};
+    await route.fulfill({json: report});
+  });
+  await updates(page, 1 + Number(await page.getAttribute('body', 'data-updates')));
+  assert.equal(await page.textContent('#range'), 'Charts begin after two walks. Set --web.retention to keep values without a viewer.');
+  assert.deepEqual(page.complaints, []);
+  await page.context().close();
+}
+
+// touch opens the page on a phone: a tap on a chart is no filter, and commands are on the screen.
+async function touch() {
+  const page = await visit({viewport: {width: 390, height: 800}, hasTouch: true, isMobile: true});
+  await open(page);
+  await page.waitForSelector('#plots figure .u-over');
+  assert.equal(await page.locator('#moment').isVisible(), false, 'no word about a drag');
+  await page.locator('#plots figure .u-over').first().tap();
+  await page.waitForFunction(() => /^[0-9:]{8}/.test(document.querySelector('#moment').textContent));
+  assert.equal(await page.inputValue('#filter'), '');
+  await page.goto(`${task.url}?group=${task.steady}`);
+  await page.waitForSelector('#processes td.command');
+  const box = await page.locator('#processes td.command').first().boundingBox();
+  assert.ok(box.x + 60 < 390, `a command at ${box.x}`);
+  await shot(page, 'page-touch');
+  await page.context().close();
+}
+
 // A group has its own page: by keyboard, by a click on its row, and by its URL.
 async function drillDown(page) {
   await page.goto(task.url);
   await updates(page, 1);
+  await page.keyboard.press('ArrowDown');
+  assert.equal(await page.evaluate(() => document.activeElement.textContent), (await names(page))[0], 'the first row by keyboard');
   await page.fill('#filter', task.steady);
   await page.keyboard.press('ArrowDown');
   await page.keyboard.press('Enter');
@@ -251,6 +318,11 @@ async function drillDown(page) {
   await page.waitForSelector('#group-body table');
   assert.equal(await page.textContent('#group-name'), task.steady, 'the group of the URL');
   await processTable(page);
+  const times = await page.evaluate(() => ['#group-head', '#processes caption'].map((s) =>
+    document.querySelector(s).textContent.match(/[0-9:]{8}$/)?.[0]));
+  assert.ok(times.every(Boolean), `times of the values: ${times}`);
+  const renamed = [...await page.$$eval('#processes td.command', (all) => all.map((td) => td.textContent))];
+  assert.ok(renamed.every((text) => !text.startsWith('(')), `names of programs: ${renamed}`);
   await page.waitForSelector('#plots figure canvas');
   assert.equal(await page.locator('#plots figure').count(), 5, 'charts of a group');
   await shot(page, 'page-group');
@@ -305,9 +377,12 @@ async function restart(page) {
     await stop();
     await page.waitForFunction(() => /^No answer since [0-9:]{8}, retrying\.$/.test(document.querySelector('#problem').textContent));
     assert.ok(Number(await page.$eval('#overview', (e) => getComputedStyle(e).opacity)) < 1, 'a greyed table');
+    assert.equal(await page.$eval('#charts', (e) => getComputedStyle(e).opacity), '1', 'readable charts');
+    assert.equal(await page.textContent('#notice'), '');
     await shot(page, 'page-killed');
     await start(address);
     await page.waitForFunction(() => document.querySelector('#problem').textContent === '' && !document.body.classList.contains('stale'));
+    assert.match(await page.textContent('#notice'), /^The exporter restarted at [0-9:]{8}; earlier values are gone\.$/);
     await shot(page, 'page-restarted');
   } finally {
     await stop();
@@ -384,6 +459,8 @@ try {
     await sparklines(page);
     await library(page);
     await charts(page);
+    await drawn();
+    await touch();
     await sortAndFilter(page);
     await hostile(page);
     await unmatched(page);

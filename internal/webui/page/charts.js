@@ -4,8 +4,10 @@ import {change, view} from './view.js';
 
 const colors = ['#3b7dd8', '#d0681f', '#3a9e5f', '#c7489a', '#8a63d2', '#9a7d0a', '#1f9aa8', '#d0453b', '#6b7f1e', '#7a5c48', '#4a55b5', '#b06fa8'];
 const otherColor = '#8a939c';
+const touches = matchMedia('(hover: none)'); // a touch moves the cursor, and is no choice of a group
+const maxEvents = 100; // in the table
 const height = 136; // pixels, as in page.css
-const cpu = (v) => (view.cores ? cores(v) : percent(v));
+const cpu = (v, digits) => (view.cores ? cores(v, digits) : percent(v, digits));
 
 // A metric is shown for all groups, or for the open group only.
 const metrics = [
@@ -87,9 +89,11 @@ function describe(e) {
 function showMoment(u) {
   const i = u.cursor.idx, times = state.report.timestamps_seconds;
   if (i === null || i === undefined || u.cursor.left < 0) {
-    byId('moment').textContent = 'Drag over a chart to zoom.' + (view.group === null ? ' Click on a color to show its group only.' : '');
+    byId('moment').className = 'hint';
+    byId('moment').textContent = 'Drag over a chart to zoom.' + (view.group === null ? ' Click on a color to filter the table by its group.' : '');
     return;
   }
+  byId('moment').className = '';
   const at = times[i], near = Math.max(3, (times.at(-1) - times[0]) / 100);
   const events = state.report.events.filter((e) => Math.abs(e.timestamp_seconds - at) <= near);
   const shown = events.slice(0, 3).map(describe).join('; ');
@@ -104,7 +108,7 @@ function showValues(chart, i) {
     chart.values[k].textContent = v === null || v === undefined ? '–' : chart.metric.show(v);
   });
   const total = chart.series.reduce((sum, s) => sum + (s.values[at] ?? 0), 0);
-  chart.total.textContent = chart.series.length ? chart.metric.show(total) : '';
+  chart.total.textContent = chart.known ? chart.metric.show(total) : '';
 }
 
 // itemAt returns the series under the cursor.
@@ -125,7 +129,7 @@ function legend(chart) {
     swatch.style.background = chart.colors[i];
     if (name.tagName === 'BUTTON') {
       name.type = 'button';
-      name.title = `Show ${s.group} only`;
+      name.title = `Filter the table by ${s.group}`;
       name.addEventListener('click', () => filterBy(s));
     }
     chart.values.push(value);
@@ -157,7 +161,7 @@ function options(chart) {
     scales: {y: {range: (u, min, max) => [0, max > 0 ? max * 1.05 : 1]}},
     axes: [
       {...axis(), size: 26, space: 90, values: (u, splits) => splits.map(clock)},
-      {...axis(), size: 74, space: 36, incrs: chart.metric.binary ? binarySteps : undefined, values: (u, splits) => splits.map((v) => chart.metric.show(v))},
+      {...axis(), size: 74, space: 36, incrs: chart.metric.binary ? binarySteps : undefined, values: (u, splits) => labels(chart.metric, splits)},
     ],
     series: [{}, ...chart.colors.map((c) => ({stroke: c, fill: c, width: 1, points: {show: false}})).reverse()],
     hooks: {
@@ -166,6 +170,15 @@ function options(chart) {
       setCursor: [(u) => { showMoment(u); showValues(chart, u.cursor.left < 0 ? undefined : u.cursor.idx); }],
     },
   };
+}
+
+// labels returns the labels of an axis, with as many decimals as all of them need.
+function labels(metric, splits) {
+  const exact = splits.map((v) => parseFloat(metric.show(v, 4)));
+  for (let digits = 0; ; digits++) {
+    const texts = splits.map((v) => metric.show(v, digits));
+    if (digits === 4 || texts.every((text, i) => parseFloat(text) === exact[i])) return texts;
+  }
 }
 
 // Steps of an axis of bytes: powers of 2, so that labels are round.
@@ -183,7 +196,9 @@ function newChart(metric) {
 
 function draw(chart) {
   const times = state.report.timestamps_seconds;
-  chart.series = state.report.series.filter((s) => s.metric === chart.metric.id);
+  const all = state.report.series.filter((s) => s.metric === chart.metric.id);
+  chart.series = all.filter((s) => s.values.some((v) => v > 0));
+  chart.known = all.some((s) => s.values.some((v) => v !== null));
   chart.sums = stacked(chart.series, times);
   chart.colors = colorsOf(chart.series);
   const data = [times, ...chart.sums.slice().reverse()];
@@ -196,18 +211,19 @@ function draw(chart) {
     if (chart.plot) chart.plot.destroy();
     legend(chart);
     chart.plot = new uPlot(options(chart), data, chart.box);
-    chart.plot.over.addEventListener('click', () => filterBy(itemAt(chart)));
+    chart.plot.over.addEventListener('click', () => { if (!touches.matches) filterBy(itemAt(chart)); });
     chart.key = key;
   }
   showValues(chart, chart.plot.cursor.left >= 0 ? chart.plot.cursor.idx : undefined);
 }
 
 function showEvents(events) {
-  const newest = events.slice(-100).reverse();
+  // The events of a walk have the same time, and failures are the first of them.
+  const newest = events.slice().sort((a, b) => b.timestamp_seconds - a.timestamp_seconds).slice(0, maxEvents);
   byId('events').hidden = newest.length === 0;
   byId('events-count').textContent = `Events, ${events.length}`;
   const lines = newest.map((e) => [clock(e.timestamp_seconds), e.group || '–', `${eventText[e.kind] || e.kind}${e.code ? ' ' + e.code : ''}`, count(e.count)]);
-  byId('events-body').replaceChildren(table('Newest first', ['Time', 'Group', 'Event', 'Processes'], lines, [1, 2]));
+  byId('events-body').replaceChildren(table(newest.length < events.length ? `Newest ${newest.length} of ${events.length}` : 'Newest first', ['Time', 'Group', 'Event', 'Processes'], lines, [1, 2]));
 }
 
 // show shows a report of the history.
@@ -217,7 +233,7 @@ export function show(report) {
   const zoomed = view.from !== null;
   byId('unzoom').hidden = !zoomed;
   byId('unzoom').textContent = `Show the last ${Math.round(report.retention_seconds / 60)} minutes`;
-  byId('range').textContent = ready ? `${clock(times[0])} to ${clock(times.at(-1))}` : zoomed ? 'There are no values in this time.' : 'Charts begin after two walks.';
+  byId('range').textContent = ready ? `${clock(times[0])} to ${clock(times.at(-1))}` : zoomed ? 'There are no values in this time.' : `Charts begin after two walks.${report.records_always ? '' : ' Set --web.retention to keep values without a viewer.'}`;
   byId('plots').hidden = !ready;
   byId('plots').className = view.group === null ? '' : 'of-group';
   showEvents(report.events);

@@ -4,24 +4,25 @@
 export const unknown = '–';
 export const byId = (id) => document.getElementById(id);
 
-function scaled(value, units, base) {
+// scaled returns a value with a unit, and with decimals if their number is given.
+function scaled(value, units, base, decimals) {
   let i = 0;
   while (Math.abs(value) >= base && i < units.length - 1) {
     value /= base;
     i++;
   }
   const digits = i === 0 && Number.isInteger(value) ? 0 : value >= 100 ? 0 : 1;
-  return value.toFixed(digits) + units[i];
+  return value.toFixed(decimals ?? digits) + units[i];
 }
 
 const byteUnits = [' B', ' KiB', ' MiB', ' GiB', ' TiB', ' PiB'];
 
-export const bytes = (v) => scaled(v, byteUnits, 1024);
+export const bytes = (v, digits) => scaled(v, byteUnits, 1024, digits);
 export const perSecond = (v) => bytes(v) + '/s';
-export const plain = (v) => scaled(v, ['', ' k', ' M', ' G'], 1000);
-export const percent = (v) => (100 * v).toFixed(1) + ' %';
+export const plain = (v, digits) => scaled(v, ['', ' k', ' M', ' G'], 1000, digits);
+export const percent = (v, digits = 1) => (100 * v).toFixed(digits) + ' %';
 export const count = (v) => String(v);
-export const cores = (v) => v.toFixed(v < 10 ? 2 : 1);
+export const cores = (v, digits) => v.toFixed(digits ?? (v < 10 ? 2 : 1));
 export const clock = (seconds) => new Date(1000 * seconds).toLocaleTimeString([], {hour12: false});
 export const date = (seconds) => new Date(1000 * seconds).toLocaleString([], {hour12: false});
 
@@ -37,11 +38,28 @@ export function ofTotal(used, total) {
 }
 
 export function age(seconds) {
-  for (const [unit, size] of [['d', 86400], ['h', 3600], ['min', 60]]) {
-    if (seconds >= size) return Math.floor(seconds / size) + ' ' + unit;
-  }
-  return Math.max(0, Math.floor(seconds)) + ' s';
+  const days = Math.floor(seconds / 86400), hours = Math.floor(seconds / 3600) % 24, minutes = Math.floor(seconds / 60) % 60;
+  if (days > 0) return `${days} d${hours > 0 ? ` ${hours} h` : ''}`;
+  if (hours > 0) return `${hours} h${minutes > 0 ? ` ${minutes} min` : ''}`;
+  return minutes > 0 ? `${minutes} min` : `${Math.max(0, Math.floor(seconds))} s`;
 }
+
+// period returns a time in minutes and seconds.
+export function period(seconds) {
+  const all = Math.round(seconds), minutes = Math.floor(all / 60), rest = all % 60;
+  if (minutes === 0) return `${rest} s`;
+  return `${minutes} min${rest > 0 ? ` ${rest} s` : ''}`;
+}
+
+// expected returns the numbers of processes that the rule of a group expects.
+export function expected(g) {
+  const {expected_min_procs: min, expected_max_procs: max} = g;
+  return max === undefined ? `at least ${min}` : min === max ? `exactly ${min}` : `${min} to ${max}`;
+}
+
+// isUnexpected reports whether a group has less or more processes than its rule expects.
+export const isUnexpected = (g) => g.expected_min_procs !== undefined &&
+  (g.matched_procs < g.expected_min_procs || g.matched_procs > (g.expected_max_procs ?? Infinity));
 
 export const isZero = (text) => /^0(\.0+)?( |$)/.test(text);
 
@@ -52,9 +70,12 @@ export function element(tag, text, className) {
   return e;
 }
 
-export function term(name, value, bad) {
-  const div = element('div');
-  div.append(element('dt', name), element('dd', value, bad ? 'bad' : ''));
+// term returns a tile. hint is its title.
+export function term(name, value, bad, hint) {
+  const div = element('div'), dd = element('dd', undefined, bad ? 'bad' : '');
+  dd.append(value);
+  if (hint) div.title = hint;
+  div.append(element('dt', name), dd);
   return div;
 }
 

@@ -1,21 +1,15 @@
 // The page of the groups with one name.
-import {age, bytes, count, element, percent, perSecond, table, term, unknown} from './format.js';
+import {age, bytes, count, element, expected, isUnexpected, percent, perSecond, table, term, unknown} from './format.js';
 import {cpu} from './table.js';
 
 const known = (value, show) => (value === undefined ? unknown : show(value));
 const ruleText = (r) => `${r.position}: ${r.name}${r.line ? ` (line ${r.line})` : ''}`;
 
-// expected returns the numbers of processes that a rule expects.
-function expected(g) {
-  const {expected_min_procs: min, expected_max_procs: max} = g;
-  return max === undefined ? `at least ${min}` : min === max ? `exactly ${min}` : `${min} to ${max}`;
-}
-
 function tiles(g) {
   const rate = (v, show) => (v === undefined ? (g.cpu_ratio === undefined ? 'measuring' : unknown) : show(v));
   const dl = element('dl', undefined, 'tiles');
   dl.append(
-    term('Processes', count(g.num_procs)),
+    term('Processes', count(g.num_procs) + (isUnexpected(g) ? `, expected ${expected(g)}` : ''), isUnexpected(g)),
     term('CPU', rate(g.cpu_ratio, (v) => cpu(v))),
     term('RSS', known(g.resident_bytes, bytes)),
     term('Read', rate(g.read_bytes_per_second, perSecond)),

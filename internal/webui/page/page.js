@@ -1,6 +1,6 @@
 // The page requests the groups every five seconds while it is visible.
 import {address, change, read, view} from './view.js';
-import {age, byId, clock, element, ofTotal, perSecond, plain, term, unknown} from './format.js';
+import {age, byId, clock, element, expected, isUnexpected, ofTotal, period, perSecond, plain, term, unknown} from './format.js';
 import * as groupTable from './table.js';
 import {sections, summary} from './group.js';
 import * as charts from './charts.js';
@@ -11,6 +11,7 @@ const firstMillis = 1100; // until the first rates
 const retryMillis = 2000;
 const secondsSince = (timestamp) => Date.now() / 1000 - timestamp;
 let timer = 0;
+let firstBegin; // start of the exporter that responded first, as Unix time
 let lastAnswer = 0; // Unix time of the last response
 
 function showMachine(report) {
@@ -19,14 +20,39 @@ function showMachine(report) {
   const tiles = [];
   if (m.cpus) tiles.push(term('CPU', m.cpu_ratio === undefined ? 'measuring' :
     `${m.cpu_ratio.toFixed(1)} of ${m.cpus} core${m.cpus === 1 ? '' : 's'}`));
-  if (m.memory_bytes) tiles.push(term('Memory', ofTotal(m.memory_used_bytes, m.memory_bytes)));
+  if (m.memory_bytes) tiles.push(term('Memory used', ofTotal(m.memory_used_bytes, m.memory_bytes)));
   if (m.cpus) {
-    tiles.push(term('Disk read', m.read_bytes_per_second === undefined ? 'measuring' : perSecond(m.read_bytes_per_second)));
-    tiles.push(term('Disk write', m.write_bytes_per_second === undefined ? 'measuring' : perSecond(m.write_bytes_per_second)));
+    const rate = (v) => (v === undefined ? 'measuring' : perSecond(v)), hint = 'by all block devices; charts and table show what processes cause';
+    tiles.push(term('Devices read', rate(m.read_bytes_per_second), false, hint), term('Devices written', rate(m.write_bytes_per_second), false, hint));
   }
   tiles.push(term('Processes', `${total} in ${report.groups.length} groups`));
-  if (report.failed_exits !== undefined) tiles.push(term('Exits', `${report.failed_exits} failed in 5 min`, report.failed_exits > 0));
-  byId('machine').replaceChildren(...tiles, ...problems(e));
+  if (report.failed_exits !== undefined) tiles.push(term('Exits', failedLink(report), report.failed_exits > 0));
+  const focused = byId('machine').contains(document.activeElement);
+  byId('machine').replaceChildren(...tiles, ...unexpected(report.groups), ...problems(e));
+  if (focused) byId('machine').querySelector('a')?.focus({preventScroll: true});
+}
+
+// failedLink returns the number of failures, which sorts the table by them.
+function failedLink(report) {
+  const to = {group: null, sort: 'failed', descending: true};
+  const link = element('a', `${report.failed_exits} failed in ${period(report.failed_exits_seconds)}`);
+  link.href = address(to);
+  link.title = 'Sort the groups by failed exits';
+  link.addEventListener('click', (event) => {
+    if (event.ctrlKey || event.metaKey || event.shiftKey || event.button) return;
+    event.preventDefault();
+    change(to, true);
+    showView();
+  });
+  return link;
+}
+
+// unexpected returns a tile about the groups with less or more processes than expected.
+function unexpected(groups) {
+  const [first, ...others] = groups.filter(isUnexpected);
+  if (!first) return [];
+  const more = others.length > 0 ? `; ${others.length} more` : '';
+  return [term('Expected', `${first.group} has ${first.matched_procs}, ${expected(first)}${more}`, true)];
 }
 
 const plural = (n) => `${n} process${n === 1 ? '' : 'es'}`;
@@ -54,6 +80,13 @@ function showExporter(e) {
   byId('problem').textContent = e.scrape_success ? '' : `Cannot read processes${e.error ? ': ' + e.error : ''}.`;
 }
 
+// showRestart says that the exporter has restarted while the page was open.
+function showRestart(e) {
+  const begin = e.process_start_time_seconds;
+  firstBegin ??= begin;
+  byId('notice').textContent = begin > firstBegin + 1 ? `The exporter restarted at ${clock(begin)}; earlier values are gone.` : '';
+}
+
 async function fetchReport(query, path = 'groups') {
   const response = await fetch(`api/v1/${path}${query}`, {cache: 'no-store', signal: AbortSignal.timeout(15000)});
   lastAnswer = Date.now() / 1000;
@@ -64,19 +97,28 @@ async function fetchReport(query, path = 'groups') {
 
 // showHistory shows the charts of the view.
 async function showHistory() {
+  (await fetchHistory())();
+}
+
+// fetchHistory requests the history, and returns a function that shows it.
+async function fetchHistory() {
   const query = charts.query().toString();
   const report = await fetchReport('?' + query, 'history');
-  if (report && charts.query().toString() === query) charts.show(report);
+  return () => { if (report && charts.query().toString() === query) charts.show(report); };
 }
 
 // showGroup shows the open group. It returns false if there are no rates of processes yet.
 async function showGroup() {
   const name = view.group;
-  const report = await fetchReport('?group=' + encodeURIComponent(name));
+  // The requests wait for the same walk. Their values are shown together, with the times of the walks.
+  const [report, showCharts, list] = await Promise.all([
+    fetchReport('?group=' + encodeURIComponent(name)), fetchHistory(), processes.fetchOf(name)]);
   if (view.group !== name) return true;
+  showCharts();
   byId('group-head').replaceChildren(...(report ? report.groups.flatMap(summary) : [element('p', 'The group does not exist any more.')]));
   byId('group-body').replaceChildren(...(report ? report.groups.flatMap(sections) : []));
-  return processes.show(name);
+  if (report) byId('group-head').append(element('p', `At ${clock(report.timestamp_seconds)}`, 'value'));
+  return processes.showReport(name, list);
 }
 
 // showError shows why there are no new values, and since when.
@@ -97,7 +139,8 @@ async function refresh() {
     showExporter(report.exporter);
     groupTable.show(report);
     performance.measure('update', 'update-begins');
-    await showHistory();
+    showRestart(report.exporter);
+    if (view.group === null) await showHistory();
     const measured = view.group === null ? await processes.showUnmatched() : await showGroup();
     if (!measured) next = firstMillis;
     document.body.classList.remove('stale');
@@ -127,7 +170,7 @@ function showView() {
   byId('filter').value = view.filter;
   byId('unit').value = view.cores ? 'cores' : 'percent';
   groupTable.arrange();
-  if (lastAnswer) showHistory().catch(showError);
+  if (lastAnswer && !open) showHistory().catch(showError);
   if (!open) return;
   byId('group-name').textContent = view.group;
   byId('processes').replaceChildren();
@@ -147,6 +190,9 @@ function handleKey(event) {
   if (event.key === '/' && !typing && view.group === null) {
     event.preventDefault();
     byId('filter').focus();
+  } else if (event.key === 'ArrowDown' && event.target === document.body && view.group === null) {
+    event.preventDefault();
+    groupTable.focusRow(0);
   } else if (event.key === 'Escape' && view.group !== null) {
     navigate(null);
   } else if (event.key === 'Escape' && view.filter) {

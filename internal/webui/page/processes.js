@@ -5,16 +5,24 @@ import {cpu} from './table.js';
 
 const now = (report) => report.timestamp_seconds || Date.now() / 1000;
 
+// commandOf returns the command line of a process, after its name if that is not the base name of
+// the program, as the function HasOwnName of the exporter.
+function commandOf(p) {
+  const program = p.command.split(' ')[0].split('/').pop().replace(/^-/, '').replace(/:$/, '');
+  const own = p.name && !p.command.startsWith('[') && program.slice(0, 15) !== p.name;
+  return own ? `(${p.name}) ${p.command}` : p.command;
+}
+
 // A column has the name of the field that sorts the processes, if any.
 const columns = [
   {title: 'PID', sort: 'pid', text: (p) => count(p.pid)},
-  {title: 'User', text: (p) => p.user ?? unknown, left: true},
-  {title: 'Started', sort: 'start_time_seconds', text: (p, r) => `${age(now(r) - p.start_time_seconds)} ago`, hint: (p) => date(p.start_time_seconds)},
+  {title: 'User', text: (p) => p.user ?? unknown, left: true, wide: true},
+  {title: 'Started', sort: 'start_time_seconds', wide: true, text: (p, r) => `${age(now(r) - p.start_time_seconds)} ago`, hint: (p) => date(p.start_time_seconds)},
   {title: 'CPU', sort: 'cpu_ratio', value: (p) => p.cpu_ratio, show: (v) => cpu(v), rate: true},
   {title: 'RSS', sort: 'resident_bytes', value: (p) => p.resident_bytes, show: bytes},
-  {title: 'Read/s', sort: 'read_bytes_per_second', value: (p) => p.read_bytes_per_second, show: bytes, rate: true},
-  {title: 'Write/s', sort: 'write_bytes_per_second', value: (p) => p.write_bytes_per_second, show: bytes, rate: true},
-  {title: 'Command', text: (p) => p.command, left: true, hint: (p) => p.command},
+  {title: 'Read/s', sort: 'read_bytes_per_second', value: (p) => p.read_bytes_per_second, show: bytes, rate: true, wide: true},
+  {title: 'Write/s', sort: 'write_bytes_per_second', value: (p) => p.write_bytes_per_second, show: bytes, rate: true, wide: true},
+  {title: 'Command', text: commandOf, left: true, hint: (p) => p.command},
 ];
 
 function textOf(c, p, report) {
@@ -27,7 +35,7 @@ function textOf(c, p, report) {
 function head(resort) {
   const tr = element('tr');
   for (const c of columns) {
-    const th = element('th', c.sort ? undefined : c.title, c.left ? 'text' : '');
+    const th = element('th', c.sort ? undefined : c.title, `${c.left ? 'text' : ''}${c.wide ? ' wide' : ''}`.trim());
     th.scope = 'col';
     if (c.sort) {
       const button = element('button', c.title);
@@ -47,13 +55,14 @@ function head(resort) {
 function running(report, resort) {
   const t = element('table', undefined, 'wide-table'), top = element('thead'), body = element('tbody');
   const shown = report.processes.length;
-  t.append(element('caption', shown < report.num_procs ? `Processes, ${shown} of ${report.num_procs}` : `Processes, ${shown}`), top, body);
+  const number = shown < report.num_procs ? `${shown} of ${report.num_procs}` : shown;
+  t.append(element('caption', `Processes, ${number}${report.timestamp_seconds ? `, at ${clock(report.timestamp_seconds)}` : ''}`), top, body);
   top.append(head(resort));
   for (const p of report.processes) {
     const tr = element('tr');
     for (const c of columns) {
       const text = textOf(c, p, report);
-      const td = element('td', text, `${c.left ? 'text' : ''}${c.title === 'Command' ? ' command' : ''}${!c.left && isZero(text) ? ' zero' : ''}`.trim());
+      const td = element('td', text, `${c.left ? 'text' : ''}${c.wide ? ' wide' : ''}${c.title === 'Command' ? ' command' : ''}${!c.left && isZero(text) ? ' zero' : ''}`.trim());
       if (c.hint) td.title = c.hint(p);
       tr.append(td);
     }
@@ -92,10 +101,15 @@ async function fetchProcesses(selection) {
 
 // show shows the processes of a group. It returns false if there are no rates yet.
 export async function show(name) {
-  const report = await fetchProcesses({group: name});
-  if (view.group !== name) return true;
-  return fill(byId('processes'), report, () => show(name));
+  const report = await fetchOf(name);
+  return view.group !== name || showReport(name, report);
 }
+
+// fetchOf returns the processes of a group.
+export const fetchOf = (name) => fetchProcesses({group: name});
+
+// showReport shows the processes of the open group. It returns false if there are no rates yet.
+export const showReport = (name, report) => fill(byId('processes'), report, () => show(name));
 
 // showUnmatched shows the processes in no group, if they are open. It returns false if there are no rates yet.
 export async function showUnmatched() {

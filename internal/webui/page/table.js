@@ -1,6 +1,6 @@
 // The table of groups. It has elements for the visible rows only.
 import {address, change, view} from './view.js';
-import {age, byId, bytes, cores, count, date, clock, element, isZero, percent, plain, unknown} from './format.js';
+import {age, byId, bytes, cores, count, date, clock, element, expected, isUnexpected, isZero, percent, period, plain, unknown} from './format.js';
 
 const rowHeight = 32; // pixels, as in page.css
 const overscan = 10;
@@ -13,7 +13,7 @@ export const cpu = (v) => (view.cores ? cores(v) : percent(v));
 // needs two walks.
 const columns = [
   {id: 'group', title: 'Group', key: (g) => g.label},
-  {id: 'processes', title: 'Processes', key: (g) => g.num_procs, show: count},
+  {id: 'processes', title: 'Processes', key: (g) => g.num_procs, show: count, bad: isUnexpected},
   {id: 'cpu', title: 'CPU', key: (g) => g.cpu_ratio, show: cpu, rate: true},
   {id: 'history', title: 'CPU history', wide: true, hint: 'CPU usage; all rows have the same scale'},
   {id: 'rss', title: 'RSS', key: (g) => g.resident_bytes, show: bytes, hint: 'resident memory; shared pages count in every process'},
@@ -26,12 +26,13 @@ const columns = [
     hint: 'open file descriptors of the fullest process, in percent of its limit'},
   {id: 'threads', title: 'Threads', key: (g) => g.num_threads, show: count, wide: true},
   {id: 'switches', title: 'Ctx sw/s', key: (g) => g.context_switches_per_second, show: plain, wide: true, rate: true, hint: 'context switches'},
+  {id: 'failed', title: 'Failed', key: (g) => g.failed_exits, show: count, wide: true, bad: (g) => g.failed_exits > 0},
   {id: 'exits', title: 'Exits', key: (g) => g.exits_total, show: count, wide: true, hint: 'since the exporter started'},
-  {id: 'started', title: 'Started', key: (g) => g.oldest_start_time_seconds, show: (v, g) => age(g.age) + ' ago', wide: true,
+  {id: 'started', title: 'Started', key: (g) => g.oldest_start_time_seconds, show: (v, g) => age(g.age) + ' ago', wide: true, ofGroup: true,
     hint: 'start of the oldest process', absolute: true},
 ];
 
-const state = {groups: [], shown: [], max: 0, points: 0, time: 0};
+const state = {groups: [], shown: [], max: 0, points: 0, time: 0, window: 0};
 const rows = []; // table rows, reused for other groups
 
 const isShown = (c) => c.id === 'group' || !view.columns || view.columns.includes(c.id);
@@ -80,7 +81,7 @@ function updateHead() {
     const c = columns[i];
     th.className = className(c);
     th.firstChild.textContent = title(c);
-    const hint = c.id === 'cpu' ? (view.cores ? '1 is one core' : '100 % is one core') : c.hint;
+    const hint = c.id === 'failed' ? `exits that failed in ${period(state.window)}` : c.id === 'cpu' ? (view.cores ? '1 is one core' : '100 % is one core') : c.hint;
     if (hint) th.firstChild.title = hint;
     if (c.id === view.sort) th.setAttribute('aria-sort', view.descending ? 'descending' : 'ascending');
     else th.removeAttribute('aria-sort');
@@ -190,10 +191,13 @@ function fillRow(tr, g) {
       td.firstChild.firstChild.setAttribute('d', values && values.length > 1 && state.max > 0 ? spark(values) : '');
     } else {
       const value = c.key(g);
-      const text = value === undefined ? missing(c, g) : c.show(value, g);
+      const text = value === undefined ? missing(c, g) : c.show(value, c.ofGroup ? g : undefined);
       if (td.textContent !== text) td.textContent = text;
       if (c.absolute) td.title = value === undefined ? '' : date(value);
-      if (value === undefined || isZero(text)) name += ' zero';
+      const bad = c.bad && c.bad(g);
+      if (bad) name += ' bad';
+      else if (value === undefined || isZero(text)) name += ' zero';
+      if (c.id === 'processes') td.title = bad ? `expected ${expected(g)}` : '';
     }
     if (td.className !== name) td.className = name;
   });
@@ -233,8 +237,9 @@ function draw() {
 }
 
 // focusRow focuses a group, by its index in the shown groups, and scrolls to it.
-function focusRow(i) {
+export function focusRow(i) {
   const box = byId('scroll'), head = byId('head').offsetHeight;
+  if (!state.shown.length) return;
   i = Math.max(0, Math.min(i, state.shown.length - 1));
   if (i * rowHeight < box.scrollTop) box.scrollTop = i * rowHeight;
   const bottom = (i + 1) * rowHeight + head;
@@ -256,6 +261,7 @@ function handleKey(event) {
 export function show(report) {
   state.groups = report.groups;
   state.time = report.timestamp_seconds;
+  state.window = report.failed_exits_seconds || 0;
   state.max = state.points = 0;
   for (const g of report.groups) {
     const labels = Object.entries(g.labels || {}).map(([k, v]) => `${k}=${v}`).join(' ');
