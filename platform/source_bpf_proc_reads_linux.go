@@ -82,7 +82,7 @@ func (b *bpfSource) planWChan(s, prev *Sample, i int) {
 	states := b.states.processes[i].threads
 	for t := range s.Tasks {
 		task := &s.Tasks[t]
-		switch known := task.Have&FieldWChan != 0; {
+		switch known := task.Have&FieldWChan != 0 && b.isFinalWChan(task.WChan); {
 		case task.State == 'R' || task.State == 'Z':
 			task.WChan = ""
 			task.Have |= FieldWChan
@@ -94,7 +94,7 @@ func (b *bpfSource) planWChan(s, prev *Sample, i int) {
 	if len(s.Tasks) > 0 || s.State == 'R' || s.State == 'Z' {
 		return
 	}
-	if prev != nil && prev.Have&FieldWChan != 0 && len(prev.Tasks) == 0 {
+	if prev != nil && prev.Have&FieldWChan != 0 && len(prev.Tasks) == 0 && b.isFinalWChan(prev.WChan) {
 		still := stillSleeping(s.State, prev.State) &&
 			s.VoluntarySwitches == prev.VoluntarySwitches && s.NonvoluntarySwitches == prev.NonvoluntarySwitches
 		if still || !b.wchans.takeWChanRead(s.PID, s.State) {
@@ -104,6 +104,10 @@ func (b *bpfSource) planWChan(s, prev *Sample, i int) {
 	}
 	b.reads = append(b.reads, procRead{i, -1, FieldWChan, false})
 }
+
+// isFinalWChan reports whether the wchan of a sleeping thread stays the same until the thread
+// runs, see worker.isFinalWChan.
+func (b *bpfSource) isFinalWChan(name string) bool { return name != "" || !b.reportsWChan }
 
 // runReads runs the planned reads.
 func (b *bpfSource) runReads(ctx context.Context, snap *Snapshot) {
@@ -216,6 +220,7 @@ func (w *worker) readWChanOf(s *Sample, tid int) string {
 // apply stores the result of a read. s is the Sample with it.
 func (r *procRead) apply(src *procfsSource, snap *Snapshot, s *procfsSample, wchan string) {
 	to := &snap.Samples[r.sample]
+	src.reportsWChan = src.reportsWChan || wchan != ""
 	switch {
 	case r.part == FieldSmaps:
 		to.PSSBytes, to.SwapPSSBytes, to.USSBytes, to.SmapsTicks = s.PSSBytes, s.SwapPSSBytes, s.USSBytes, s.SmapsTicks

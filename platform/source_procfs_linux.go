@@ -23,6 +23,7 @@ type procfsSource struct {
 	cpuClocks         bool // the CPU clock of a process shows whether one of its threads has run
 	statusNeverBlocks bool // status, statm and the size of fd never block: the mount is the kernel's
 	schedstatWorks    bool // schedstat shows whether a thread has run
+	reportsWChan      bool // source bpf: the kernel has reported a wchan
 
 	smapsBudget   time.Duration
 	smapsMaxRSS   uint64
