@@ -154,6 +154,9 @@ func TestHistoryRetention(t *testing.T) {
 	if n := len(s.current.history.times); n != 5 {
 		t.Errorf("got %d points without requests, want 5 in a minute", n)
 	}
+	if !s.historyReport(t.Context(), historyQuery{top: 1}).Always {
+		t.Error("got a history that needs requests, want one that does not")
+	}
 }
 
 // TestHistoryMemory checks the memory of a full history of 2000 groups, and that further groups need none.
