@@ -46,7 +46,8 @@ func TestProcessList(t *testing.T) {
 		t.Cleanup(func() { _ = command.Process.Kill(); _ = command.Wait() })
 	}
 	defer in.Close()
-	config := writeFile(t, "c.yml", "process_names:\n  - {name: listed, cmdline: [listed-process]}\n")
+	config := writeFile(t, "c.yml", "process_names:\n  - {name: listed, cmdline: [listed-process]}\n"+
+		"  - {name: rest, cmdline: [.+], children: false, not: {cmdline: [in-no-group]}}\n")
 	eachSource(t, func(t *testing.T, source string) {
 		r := startExporter(t, source, "--config.path", config)
 		var got webui.ProcessReport
