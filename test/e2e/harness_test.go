@@ -87,6 +87,7 @@ type instance struct {
 	t       *testing.T
 	command *exec.Cmd
 	stderr  io.Closer
+	started time.Time
 	refused bool // the test causes system calls that the sandbox refuses
 	exited  chan struct{}
 
@@ -140,7 +141,8 @@ func startCommand(t *testing.T, command *exec.Cmd) *instance {
 		testenv.RequireNamespaces(t)
 	}
 	r := &instance{
-		t: t, command: command, exited: make(chan struct{}),
+		started: time.Now(),
+		t:       t, command: command, exited: make(chan struct{}),
 		Client: &http.Client{Timeout: testTimeout, Transport: &http.Transport{DisableKeepAlives: true}},
 	}
 	stderr, err := command.StderrPipe()
@@ -167,7 +169,7 @@ func startCommand(t *testing.T, command *exec.Cmd) *instance {
 		if len(linesWith(r.Log(), "DATA RACE")) > 0 {
 			t.Error("the race detector reported a data race")
 		}
-		if refused := refusedCalls(r.PID); len(refused) > 0 && !r.refused {
+		if refused := refusedCalls(r.PID, r.started); len(refused) > 0 && !r.refused {
 			t.Errorf("the exporter made system calls that its sandbox refuses: %q", refused)
 		}
 		if t.Failed() {

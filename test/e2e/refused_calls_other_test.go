@@ -2,5 +2,7 @@
 
 package e2e
 
+import "time"
+
 // refusedCalls returns nothing: only Linux has seccomp filters.
-func refusedCalls(int) []string { return nil }
+func refusedCalls(int, time.Time) []string { return nil }
