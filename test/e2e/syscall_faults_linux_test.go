@@ -192,7 +192,12 @@ func startWithFaults(t *testing.T, source string) *faultTest {
 		sleeperCount, token, program, path, source, rules)
 	r := startInNamespace(t, script, theirs)
 	f := &faultTest{instance: r, control: ours, replies: bufio.NewReader(ours), last: make(sampleSet), errorTotals: make(sampleSet)}
-	eventually(t, "all sleeping processes", func() bool { f.before = f.scrape(t); return f.before[targetProcs] == sleeperCount })
+	const resident = `namedprocess_namegroup_memory_bytes{groupname="target",memtype="resident"}`
+	eventually(t, "all sleeping processes, whose memory does not change any more", func() bool {
+		last := f.before[resident]
+		f.before = f.scrape(t)
+		return f.before[targetProcs] == sleeperCount && f.before[resident] == last
+	})
 	f.reportsError(f.before)
 	t.Cleanup(func() {
 		for _, line := range r.Log() {
