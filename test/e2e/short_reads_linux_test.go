@@ -26,36 +26,35 @@ func TestShortReads(t *testing.T) {
 // break, like a complete file.
 const shortestFirstLine = 8
 
-// scrapeAll scrapes until no process is unresponsive. The test changes each read in a tracer: if
-// the tracer gets no CPU for a while, the read looks like one that blocks.
-func (f *faultTest) scrapeAll(t *testing.T) (series sampleSet) {
+// scrapeAll scrapes until every process was read, and returns the number of unreadable files. The test
+// changes each read in a tracer: if the tracer gets no CPU for a while, the read looks like one that
+// blocks, and the walk continues without it. With pieces that cannot end at a line break, no other
+// file is unreadable.
+func (f *faultTest) scrapeAll(t *testing.T, size int) (series sampleSet, unreadable float64) {
 	t.Helper()
-	eventually(t, "a scrape without unresponsive processes", func() bool {
-		series = f.scrape(t)
-		return series["namedprocess_exporter_unresponsive_processes{}"] == 0
+	eventually(t, "a scrape that reads all processes", func() bool {
+		series, unreadable = f.scrape(t), 0
+		for key, value := range series {
+			if strings.HasPrefix(key, `namedprocess_namegroup_unreadable_procs{`) && strings.Contains(key, `"target"`) {
+				unreadable += value
+			}
+		}
+		return series["namedprocess_exporter_unresponsive_processes{}"] == 0 && (unreadable == 0 || size >= shortestFirstLine)
 	})
-	return series
+	return series, unreadable
 }
 
 // testShortReads limits the size of reads, scrapes, ends the limit, and checks that the exporter
 // recovers.
 func (f *faultTest) testShortReads(t *testing.T, size int) {
 	f.set(t, faultPlan{bytes: size})
-	start, unreadable := time.Now(), make(map[string]float64)
+	start := time.Now()
 	for range 5 {
-		series := f.scrapeAll(t)
+		series, unreadable := f.scrapeAll(t, size)
 		if procs := series[targetProcs]; procs != sleeperCount {
 			t.Errorf("got %v of %d processes", procs, sleeperCount)
 		}
-		for key, value := range series {
-			if strings.HasPrefix(key, `namedprocess_namegroup_unreadable_procs{`) && strings.Contains(key, `"target"`) {
-				unreadable[key] += value
-			}
-		}
-	}
-	t.Logf("5 scrapes in %v; %v files unreadable", time.Since(start), unreadable)
-	if len(unreadable) > 0 && size < shortestFirstLine {
-		t.Errorf("got unreadable files %v, want none", unreadable)
+		t.Logf("%v: %v files unreadable", time.Since(start), unreadable)
 	}
 	if shortened := f.set(t, faultPlan{}); shortened == 0 {
 		t.Error("no read was shortened")
