@@ -105,10 +105,6 @@ func (b *bpfSource) planWChan(s, prev *Sample, i int) {
 	b.reads = append(b.reads, procRead{i, -1, FieldWChan, false})
 }
 
-// isFinalWChan reports whether the wchan of a sleeping thread stays the same until the thread
-// runs, see worker.isFinalWChan.
-func (b *bpfSource) isFinalWChan(name string) bool { return name != "" || !b.reportsWChan }
-
 // runReads runs the planned reads.
 func (b *bpfSource) runReads(ctx context.Context, snap *Snapshot) {
 	for next := 0; next < len(b.reads); {
@@ -220,7 +216,6 @@ func (w *worker) readWChanOf(s *Sample, tid int) string {
 // apply stores the result of a read. s is the Sample with it.
 func (r *procRead) apply(src *procfsSource, snap *Snapshot, s *procfsSample, wchan string) {
 	to := &snap.Samples[r.sample]
-	src.reportsWChan = src.reportsWChan || wchan != ""
 	switch {
 	case r.part == FieldSmaps:
 		to.PSSBytes, to.SwapPSSBytes, to.USSBytes, to.SmapsTicks = s.PSSBytes, s.SwapPSSBytes, s.USSBytes, s.SmapsTicks

@@ -20,10 +20,10 @@ type procfsSource struct {
 	clock    host.Clock
 	pageSize uint64 // bytes
 
-	cpuClocks         bool // the CPU clock of a process shows whether one of its threads has run
-	statusNeverBlocks bool // status, statm and the size of fd never block: the mount is the kernel's
-	schedstatWorks    bool // schedstat shows whether a thread has run
-	reportsWChan      bool // source bpf: the kernel has reported a wchan
+	cpuClocks         bool        // the CPU clock of a process shows whether one of its threads has run
+	statusNeverBlocks bool        // status, statm and the size of fd never block: the mount is the kernel's
+	schedstatWorks    bool        // schedstat shows whether a thread has run
+	reportsWChan      atomic.Bool // the kernel has reported a wchan
 
 	smapsBudget   time.Duration
 	smapsMaxRSS   uint64

@@ -123,7 +123,7 @@ func (w *worker) readThread(s *Sample, t, old *Task) error {
 		return nil
 	}
 	before := byte(0)
-	if old.Have&(FieldWChan|FieldStatus) == FieldWChan|FieldStatus && w.isFinalWChan(old.WChan) {
+	if old.Have&(FieldWChan|FieldStatus) == FieldWChan|FieldStatus && w.src.isFinalWChan(old.WChan) {
 		before = old.State
 	}
 	sameSwitches := t.VoluntarySwitches == old.VoluntarySwitches && t.NonvoluntarySwitches == old.NonvoluntarySwitches
@@ -225,7 +225,7 @@ func (w *worker) readMainThreadWChan(s *Sample, prev *procfsSample) error {
 	}
 	if prev != nil && len(prev.Tasks) == 0 {
 		before := byte(0)
-		if prev.Have&FieldWChan != 0 && s.Have&prev.Have&FieldStatus != 0 && w.isFinalWChan(prev.WChan) {
+		if prev.Have&FieldWChan != 0 && s.Have&prev.Have&FieldStatus != 0 && w.src.isFinalWChan(prev.WChan) {
 			before = prev.State
 		}
 		sameSwitches := s.VoluntarySwitches == prev.VoluntarySwitches && s.NonvoluntarySwitches == prev.NonvoluntarySwitches
@@ -245,7 +245,7 @@ func (w *worker) readMainThreadWChan(s *Sample, prev *procfsSample) error {
 // isFinalWChan reports whether the wchan of a sleeping thread stays the same until the thread
 // runs. An empty one does not on kernels that report names: since Linux 6.12 a thread that
 // sleeps can remain on its run queue for a while, and has no wchan until it leaves the queue.
-func (w *worker) isFinalWChan(name string) bool { return name != "" || len(w.scratch.wchans) == 0 }
+func (s *procfsSource) isFinalWChan(name string) bool { return name != "" || !s.reportsWChan.Load() }
 
 // stillSleeping reports whether a thread sleeps now and slept in the last walk.
 func stillSleeping(now, before byte) bool {
@@ -263,6 +263,7 @@ func (w *worker) internWChan(text []byte) string {
 	if len(w.scratch.wchans) >= maxWChans {
 		clear(w.scratch.wchans)
 	}
+	w.src.reportsWChan.Store(true)
 	s := string(name)
 	w.scratch.wchans[s] = s
 	return s

@@ -12,8 +12,9 @@ import (
 const maxName = 64
 
 // Nearest returns the element of known that differs from name only in the case of letters, or
-// else the element with the smallest edit distance to name, the first of several. It reports false if every element differs in half of
-// its bytes or more: that is a different name, not a misspelling.
+// else the element with the smallest edit distance to name, the first of several. It reports
+// false if every element differs in half of its bytes or more: that is a different name, not
+// a misspelling.
 func Nearest(name string, known []string) (string, bool) {
 	if len(name) > maxName {
 		return "", false

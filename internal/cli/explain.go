@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -51,9 +50,7 @@ func explainCommand() command {
 				return err
 			}
 			if asJSON {
-				enc := json.NewEncoder(w)
-				enc.SetIndent("", "  ")
-				return enc.Encode(explanations)
+				return printJSON(w, explanations)
 			}
 			_, err = io.WriteString(w, g.format(explanations, s))
 			return err

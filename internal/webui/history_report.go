@@ -173,7 +173,7 @@ func (h *history) series(s *groupHistory, metric, begin, end int) HistorySeries 
 	return out
 }
 
-// History returns a part of the history, after a walk if the last one is too old.
+// historyReport returns a part of the history, after a walk if the last one is too old.
 func (r *Recorder) historyReport(ctx context.Context, q historyQuery) HistoryReport {
 	s := r.recording(ctx)
 	out := s.history.report(q)

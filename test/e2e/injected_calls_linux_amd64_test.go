@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"strings"
 	"syscall"
@@ -237,6 +238,10 @@ func TestAttacksFromInside(t *testing.T) {
 				}
 			}
 			in.detach()
+			limits, err := os.ReadFile(fmt.Sprintf("/proc/%d/limits", r.PID))
+			if err != nil || !regexp.MustCompile(`(?m)^Max pending signals +256 +256 `).Match(limits) {
+				t.Errorf("got limits\n%s, error %v, want at most 256 pending signals", limits, err)
+			}
 			if text, err := os.ReadFile(file); err != nil || !bytes.Equal(text, []byte("unchanged")) {
 				t.Errorf("got %q, error %v, want an unchanged file", text, err)
 			}
