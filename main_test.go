@@ -71,6 +71,7 @@ var allowedImports = map[string][]string{
 	"platform/containers":    {module + "/platform"},
 	"platform/internal/host": {module + "/procfs"},
 	"platform/process":       {module + "/procfs", module + "/platform/internal/host"},
+	"platform/sockets":       {module + "/platform", module + "/platform/bpf", module + "/procfs"},
 	"platform/sandbox":       {"github.com/landlock-lsm/go-landlock/landlock", "kernel.org/pub/linux/libs/security/libcap/psx"},
 	"procfs":                 {},
 }
@@ -79,7 +80,7 @@ var allowedImports = map[string][]string{
 // make system calls. Those of the web server concern only its own sockets.
 var systemCallDirs = []string{
 	"internal/webserver", "platform", "platform/bpf", "platform/containers", "platform/internal/host",
-	"platform/process", "platform/sandbox", "procfs",
+	"platform/process", "platform/sandbox", "platform/sockets", "procfs",
 }
 
 var linuxFile = regexp.MustCompile(`_linux(_(amd64|arm64))?\.go$`)
