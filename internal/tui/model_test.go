@@ -181,6 +181,23 @@ func TestUpdates(t *testing.T) {
 	}
 }
 
+// TestFailures checks that 80 columns have space for the failed exits and the I/O, and that a key sorts by failed exits.
+func TestFailures(t *testing.T) {
+	m, f := newModel(80, 24)
+	f.report.Groups[0].FailedExits, f.report.Groups[2].FailedExits = ptr(uint64(3)), ptr(uint64(12))
+	m.Update(m.requestReport())
+	press(m, "d")
+	view := strings.Join(strings.Fields(ansi.Strip(m.View())), " ")
+	for _, want := range []string{"READ/S WRITE/S FAILED ↓", "gamma 3 – – – – 12 ", "alpha 1 50.0 3.0M – – 3 "} {
+		if !strings.Contains(view, want) {
+			t.Errorf("got\n%s\nwant %q in it", view, want)
+		}
+	}
+	if got := names(m); !strings.HasPrefix(got, "gamma alpha") {
+		t.Errorf("got %q, want the most failures first", got)
+	}
+}
+
 func TestCursor(t *testing.T) {
 	m, _ := newModel(80, 24)
 	m.report.Groups = nil
@@ -248,7 +265,7 @@ func TestProcessView(t *testing.T) {
 	text := strings.Join(strings.Fields(ansi.Strip(view)), " ")
 	for _, want := range []string{
 		"PID USER AGE CPU% RSS READ/S WRITE/S COMMAND", "71 al�[2Jice 1m 25.0 2.0M – – worker --password=***", "72 0s – – – – [new]",
-		"and 28 more", "ended 70 worker after 1h: exited 3",
+		"and 28 more", "ended 70 worker at " + now.Format(time.TimeOnly) + " after 1h: exited 3",
 	} {
 		if !strings.Contains(text, want) {
 			t.Errorf("got\n%s\nwant %q in it", view, want)

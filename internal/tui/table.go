@@ -35,17 +35,18 @@ const (
 )
 
 // minNameWidth is the minimum width of the name column.
-const minNameWidth = 16
+const minNameWidth = 20
 
 // columns are all columns except the name. Narrow terminals omit the last ones.
 var columns = []column{
 	{"PROCS", 7, "p", func(g *webui.Group) (float64, bool) { return float64(g.Procs), true }, integer},
 	{"CPU%", 7, "c", known(func(g *webui.Group) *float64 { return g.CPU }), percent},
 	{"RSS", 8, "m", known(func(g *webui.Group) *uint64 { return g.ResidentBytes }), size},
-	{"THREADS", 9, "t", known(func(g *webui.Group) *int { return g.Threads }), integer},
-	{"FDS", 6, "f", known(func(g *webui.Group) *uint64 { return g.OpenFDs }), integer},
 	{"READ/S", 9, "r", known(func(g *webui.Group) *float64 { return g.ReadBytes }), size},
 	{"WRITE/S", 9, "w", known(func(g *webui.Group) *float64 { return g.WriteBytes }), size},
+	{"FAILED", 8, "d", known(func(g *webui.Group) *uint64 { return g.FailedExits }), integer},
+	{"THREADS", 9, "t", known(func(g *webui.Group) *int { return g.Threads }), integer},
+	{"FDS", 6, "f", known(func(g *webui.Group) *uint64 { return g.OpenFDs }), integer},
 	{"PSS", 8, "s", known(func(g *webui.Group) *uint64 { return g.ProportionalBytes }), size},
 	{"FDUSE%", 8, "l", known(func(g *webui.Group) *float64 { return g.WorstFDRatio }), percent},
 	{"CTXSW/S", 9, "x", known(func(g *webui.Group) *float64 { return g.ContextSwitches }), integer},

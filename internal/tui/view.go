@@ -55,7 +55,7 @@ func (m *model) status() string {
 	case m.filter != "":
 		return "filter: " + m.filter + "  (Esc clears it)"
 	}
-	return "q quit  / filter  Enter processes  c m p t f r w sort  R reverse  ? help"
+	return "q quit  / filter  Enter processes  c m p r w d t f sort  R reverse  ? help"
 }
 
 // fit truncates lines to the size of the terminal.
@@ -138,8 +138,8 @@ func (m *model) processLines() []string {
 	}
 	lines = append(lines, "")
 	for _, e := range r.Ended {
-		text := fmt.Sprintf("ended    %s %s  after %s: %s %s", padLeft(strconv.Itoa(e.PID), 7), replaceUnprintable(e.Name),
-			age(e.End.Sub(e.Start.Time).Seconds()), replaceUnprintable(e.Reason), replaceUnprintable(e.Code))
+		text := fmt.Sprintf("ended    %s %s  at %s after %s: %s %s", padLeft(strconv.Itoa(e.PID), 7), replaceUnprintable(e.Name),
+			e.End.Local().Format(time.TimeOnly), age(e.End.Sub(e.Start.Time).Seconds()), replaceUnprintable(e.Reason), replaceUnprintable(e.Code))
 		if e.OOMKilled {
 			text += ", OOM killer"
 		}
