@@ -125,7 +125,8 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // serveGroups serves a [Report] of all groups, or of the groups with the name
-// that the query parameter group contains.
+// that the query parameter group contains. With history=resident_bytes, all
+// groups have the history of their resident memory.
 func (h *Handler) serveGroups(w http.ResponseWriter, r *http.Request) {
 	query := r.URL.Query()
 	ctx, cancel := context.WithTimeout(r.Context(), walkTimeout)
@@ -136,9 +137,14 @@ func (h *Handler) serveGroups(w http.ResponseWriter, r *http.Request) {
 		encoded *response
 		err     error
 	)
-	if name := query.Get("group"); query.Has("group") {
+	switch name, history := query.Get("group"), query.Get("history"); {
+	case query.Has("group"):
 		encoded, err = h.detail(s, e, name)
-	} else {
+	case history == historyMetrics[historyResident]:
+		encoded, err = s.encodeWithMemory(e)
+	case history != "":
+		err = statusError{http.StatusBadRequest, fmt.Sprintf("invalid value %q of the parameter history: use resident_bytes", history)}
+	default:
 		encoded, err = s.encodeAll(e)
 	}
 	if err != nil {

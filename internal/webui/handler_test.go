@@ -23,6 +23,8 @@ func TestHandlerPaths(t *testing.T) {
 		{"/page.js", "text/javascript; charset=utf-8", http.StatusOK},
 		{"/page.css", "text/css; charset=utf-8", http.StatusOK},
 		{GroupsPath, "application/json", http.StatusOK},
+		{GroupsPath + "?history=resident_bytes", "application/json", http.StatusOK},
+		{GroupsPath + "?history=pss", "text/plain; charset=utf-8", http.StatusBadRequest},
 		{ProcessesPath + "?group=missing", "application/json", http.StatusOK},
 		{HistoryPath, "application/json", http.StatusOK},
 		{"/uplot.js", "text/javascript; charset=utf-8", http.StatusOK},

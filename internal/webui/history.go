@@ -246,7 +246,17 @@ func (h *history) dropBefore(oldest time.Time) {
 }
 
 // lastCPU returns the CPU usage of a group in the last five minutes, newest last.
-func (h *history) lastCPU(key string) (out []float64) {
+func (h *history) lastCPU(key string) []float64 {
+	return lastValues(h, key, historyCPU, func(v float64) float64 { return math.Round(v*1000) / 1000 })
+}
+
+// lastResident returns the resident memory of a group in the last five minutes, newest last.
+func (h *history) lastResident(key string) []uint64 {
+	return lastValues(h, key, historyResident, func(v float64) uint64 { return uint64(v) })
+}
+
+// lastValues returns a metric of a group in the last five minutes, newest last.
+func lastValues[T float64 | uint64](h *history, key string, metric int, convert func(float64) T) (out []T) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	s := h.groups[key]
@@ -254,8 +264,8 @@ func (h *history) lastCPU(key string) (out []float64) {
 		return nil
 	}
 	for _, p := range s.points[max(0, len(s.points)-sparkPoints):] {
-		if v := p[historyCPU]; v == v { // not NaN
-			out = append(out, math.Round(float64(v)*1000)/1000)
+		if v := p[metric]; v == v { // not NaN
+			out = append(out, convert(float64(v)))
 		} else {
 			out = out[:0] // the group did not exist before
 		}

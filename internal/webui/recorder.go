@@ -41,16 +41,16 @@ type Recorder struct {
 }
 
 // A recording holds the last two successful walks, and the history. It is immutable, except for the
-// response that it caches; a walk creates a new recording.
+// responses that it caches; a walk creates a new recording.
 type recording struct {
-	last     *collector.UpdateResult    // last successful walk, nil if there is none
-	prev     map[string]*grouping.Group // groups of the successful walk before last, by key
-	interval float64                    // seconds between prev and last, 0 without prev
-	err      error                      // error of the last walk
-	walkEnd  time.Time                  // end of the last walk
-	history  *history                   // of this and the following recordings
-	failures failures
-	response cachedResponse
+	last      *collector.UpdateResult    // last successful walk, nil if there is none
+	prev      map[string]*grouping.Group // groups of the successful walk before last, by key
+	interval  float64                    // seconds between prev and last, 0 without prev
+	err       error                      // error of the last walk
+	walkEnd   time.Time                  // end of the last walk
+	history   *history                   // of this and the following recordings
+	failures  failures
+	responses cachedResponses
 }
 
 // Options are the settings of a [Recorder].

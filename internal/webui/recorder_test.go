@@ -145,6 +145,9 @@ func TestHistory(t *testing.T) {
 	if got := got.Groups[0].CPUHistory; len(s.Report(ctx).Groups) != 1 || len(got) == 0 {
 		t.Errorf("got %v, want the history of the group that exists", got)
 	}
+	if memory := s.current.history.lastResident(s.groups[0].Key()); len(memory) != sparkPoints || memory[0] != 4096 {
+		t.Errorf("got %d points %v, want %d of 4096", len(memory), memory, sparkPoints)
+	}
 }
 
 // TestFailure checks that a failed walk keeps the groups and adds the error.
@@ -198,6 +201,13 @@ func TestResponseIsCached(t *testing.T) {
 	second := get()
 	if second == first {
 		t.Error("got the cached response after a walk, want a new one")
+	}
+	if text := string(second.identity); strings.Contains(text, "resident_bytes_history") || !strings.Contains(text, `"resident_bytes":`) {
+		t.Errorf("got %s without a request for the history of memory, want none", text)
+	}
+	with, err := s.current.encodeWithMemory(s.circumstances(ctx, s.current))
+	if err != nil || !strings.Contains(string(with.identity), `"resident_bytes_history":[4096]`) || get() != second {
+		t.Errorf("got %s, %v, want the history of memory, and another cached response", with.identity, err)
 	}
 	if reloaded = false; get() == second || !strings.Contains(string(get().identity), `"config_last_reload_successful":false`) {
 		t.Errorf("got %s after a failed reload, want config_last_reload_successful false", get().identity)

@@ -113,6 +113,8 @@ type Group struct {
 	States     map[string]int `json:"states,omitempty"`            // threads by state, without states of no thread
 	CPUHistory []float64      `json:"cpu_ratio_history,omitempty"` // CPU of the last five minutes, newest last
 
+	ResidentHistory []uint64 `json:"resident_bytes_history,omitempty"` // as CPUHistory; only on request
+
 	// Only in reports about one name.
 	ThreadNames []ThreadName   `json:"threads,omitempty"`
 	WChans      map[string]int `json:"threads_wchan,omitempty"` // threads by the kernel function in which they sleep

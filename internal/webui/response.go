@@ -59,18 +59,37 @@ type cachedResponse struct {
 	response      *response
 }
 
+// cachedResponses are the responses of a recording, without and with the history of resident memory.
+type cachedResponses struct{ plain, memory cachedResponse }
+
 // encodeAll returns the response with all groups.
 func (s *recording) encodeAll(e circumstances) (*response, error) {
-	s.response.mu.Lock()
-	defer s.response.mu.Unlock()
-	if s.response.response != nil && s.response.circumstances == e {
-		return s.response.response, nil
+	return s.responses.plain.get(e, s.report)
+}
+
+// encodeWithMemory returns the response with all groups and the history of their resident memory.
+func (s *recording) encodeWithMemory(e circumstances) (*response, error) {
+	return s.responses.memory.get(e, func(e circumstances) Report {
+		out := s.report(e)
+		for i := range out.Groups {
+			out.Groups[i].ResidentHistory = s.history.lastResident(s.last.Groups[i].Key())
+		}
+		return out
+	})
+}
+
+// get returns the response of a report. It encodes it again if the circumstances have changed.
+func (c *cachedResponse) get(e circumstances, report func(circumstances) Report) (*response, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.response != nil && c.circumstances == e {
+		return c.response, nil
 	}
-	encoded, err := encode(s.report(e))
+	encoded, err := encode(report(e))
 	if err != nil {
 		return nil, err
 	}
-	s.response.circumstances, s.response.response = e, encoded
+	c.circumstances, c.response = e, encoded
 	return encoded, nil
 }
 

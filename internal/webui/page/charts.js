@@ -2,11 +2,15 @@
 import {byId, bytes, clock, cores, count, element, percent, plain, table} from './format.js';
 import {change, view} from './view.js';
 
-const colors = ['#3b7dd8', '#d0681f', '#3a9e5f', '#c7489a', '#8a63d2', '#9a7d0a', '#1f9aa8', '#d0453b', '#6b7f1e', '#7a5c48', '#4a55b5', '#b06fa8'];
+const colors = ['#3b7dd8', '#d0681f', '#3a9e5f', '#c7489a', '#8a63d2', '#9a7d0a', '#1f9aa8', '#d0453b', '#6b7f1e', '#7a5c48', '#4a55b5', '#b06fa8',
+  '#c79a1b', '#2f6f63', '#d97f9b', '#5f93b0'];
 const otherColor = '#8a939c';
+const dark = matchMedia('(prefers-color-scheme: dark)');
 const touches = matchMedia('(hover: none)'); // a touch moves the cursor, and is no choice of a group
 const maxEvents = 100; // in the table
+const maxColors = 500; // above which groups that are not shown lose their color
 const height = 136; // pixels, as in page.css
+const nearPixels = 14; // between marks with one number
 const cpu = (v, digits) => (view.cores ? cores(v, digits) : percent(v, digits));
 
 // A metric is shown for all groups, or for the open group only.
@@ -21,18 +25,37 @@ const metrics = [
 const eventText = {oom_kill: 'killed by the OOM killer', failure: 'failed', exit: 'exited', start: 'started', reload: 'configuration reloaded', exporter_start: 'exporter started'};
 const charts = new Map(); // by metric
 const colorOf = new Map(); // by group
-const state = {report: null, filter: null, refresh: null};
+const state = {report: null, drawn: '', filter: null, refresh: null};
+let inks = new Map(); // by custom property
 
-// colorsOf returns a color for each series. A group has the same color in all charts, unless
-// another group of the chart has it.
+// assignColors gives each group of the charts the color that fewest groups have. A group keeps its color until
+// an older group with this color is in the same chart. names has the names of the groups by chart.
+function assignColors(names) {
+  const near = new Map(); // names in the same charts, by name
+  for (const list of names) {
+    for (const name of list) near.set(name, new Set([...near.get(name) || [], ...list]));
+  }
+  const takenBy = (name) => new Set([...near.get(name)].filter((other) => other !== name).map((other) => colorOf.get(other)));
+  for (const name of [...colorOf.keys()].reverse()) { // the newest first
+    if (!near.has(name) && colorOf.size > maxColors || near.has(name) && takenBy(name).has(colorOf.get(name))) colorOf.delete(name);
+  }
+  for (const name of [...near.keys()].filter((name) => !colorOf.has(name)).sort()) {
+    const taken = takenBy(name), first = hashOf(name) % colors.length, known = [...colorOf.values()];
+    const users = (c) => (taken.has(c) ? 1e6 : 0) + known.filter((other) => other === c).length;
+    const turned = [...colors.slice(first), ...colors.slice(0, first)];
+    colorOf.set(name, turned.reduce((best, c) => (users(c) < users(best) ? c : best)));
+  }
+}
+
+// hashOf returns a number of a name, so that most groups have the same color in the next visit.
+const hashOf = (name) => [...name].reduce((h, c) => (31 * h + c.codePointAt(0)) >>> 0, 7);
+
+// colorsOf returns the colors of the series of a chart.
 function colorsOf(series) {
   const used = new Set();
   return series.map((s) => {
-    if (s.others) return otherColor;
-    const key = nameOf(s);
-    if (!colorOf.has(key)) colorOf.set(key, colors[colorOf.size % colors.length]);
-    let own = colorOf.get(key);
-    if (used.has(own)) own = colors.find((c) => !used.has(c)) || own;
+    let own = s.others ? otherColor : colorOf.get(nameOf(s));
+    if (used.has(own)) own = colors.find((c) => !used.has(c)) || own; // the charts have more groups than colors
     used.add(own);
     return own;
   });
@@ -51,9 +74,12 @@ function stacked(series, times) {
 
 // inkOf returns the color of a custom property, which a canvas cannot resolve.
 function inkOf(name) {
-  const probe = byId('ink');
-  probe.style.color = `var(${name})`;
-  return getComputedStyle(probe).color;
+  if (!inks.has(name)) {
+    const probe = byId('ink');
+    probe.style.color = `var(${name})`;
+    inks.set(name, getComputedStyle(probe).color);
+  }
+  return inks.get(name);
 }
 
 const axis = () => ({stroke: inkOf('--faint'), grid: {stroke: inkOf('--line'), width: 1}, ticks: {show: false}, font: '12px system-ui, sans-serif'});
@@ -63,9 +89,11 @@ function markHeight(kind, full) {
   return kind === 'failure' ? 14 : full;
 }
 
-// drawEvents draws a mark for each event at the bottom of a chart.
+// drawEvents draws a mark for each event at the bottom of a chart, and the number of failures above
+// marks that are near each other.
 function drawEvents(u) {
-  const {ctx, bbox} = u, scale = devicePixelRatio || 1;
+  const {ctx, bbox} = u, scale = devicePixelRatio || 1, bottom = bbox.top + bbox.height;
+  const failures = []; // near each other: first and last position, number
   ctx.save();
   for (const e of state.report.events) {
     const x = u.valToPos(e.timestamp_seconds, 'x', true);
@@ -73,7 +101,19 @@ function drawEvents(u) {
     const bad = e.kind === 'failure' || e.kind === 'oom_kill';
     const length = Math.min(markHeight(e.kind, bbox.height / scale) * scale, bbox.height);
     ctx.fillStyle = inkOf(bad ? '--bad' : e.kind === 'start' || e.kind === 'exit' ? '--faint' : '--accent');
-    ctx.fillRect(x - scale, bbox.top + bbox.height - length, (bad ? 3 : 2) * scale, length);
+    ctx.fillRect(x - scale, bottom - length, (bad ? 3 : 2) * scale, length);
+    if (e.kind !== 'failure') continue;
+    const last = failures.at(-1);
+    if (last && x - last.to < nearPixels * scale && x - last.from < 2 * nearPixels * scale) Object.assign(last, {to: x, count: last.count + e.count});
+    else failures.push({from: x, to: x, count: e.count});
+  }
+  Object.assign(ctx, {font: `${11 * scale}px system-ui, sans-serif`, textAlign: 'center', lineJoin: 'round', lineWidth: 3 * scale,
+    strokeStyle: inkOf('--paper'), fillStyle: inkOf('--bad')});
+  for (const {from, to, count} of failures) {
+    if (count < 2) continue;
+    const at = [plain(count), Math.min((from + to) / 2, bbox.left + bbox.width - 8 * scale), bottom - 17 * scale];
+    ctx.strokeText(...at);
+    ctx.fillText(...at);
   }
   ctx.restore();
 }
@@ -100,15 +140,23 @@ function showMoment(u) {
   byId('moment').textContent = `${clock(at)}  ${shown}${events.length > 3 ? `; ${events.length - 3} more` : ''}`;
 }
 
-// showValues shows the values under the cursor, or the last ones.
+// meanOf returns the mean of the known values, or null.
+function meanOf(values) {
+  const known = values.filter((v) => v !== null);
+  return known.length > 0 ? known.reduce((sum, v) => sum + v, 0) / known.length : null;
+}
+
+// showValues shows the values under the cursor. Without a cursor, it shows the means of a selected range,
+// or the last values.
 function showValues(chart, i) {
-  const at = i ?? state.report.timestamps_seconds.length - 1;
+  const means = i === undefined && view.from !== null;
+  const valueOf = means ? meanOf : (values) => values[i ?? values.length - 1];
   chart.series.forEach((s, k) => {
-    const v = s.values[at];
+    const v = valueOf(s.values);
     chart.values[k].textContent = v === null || v === undefined ? '–' : chart.metric.show(v);
   });
-  const total = chart.series.reduce((sum, s) => sum + (s.values[at] ?? 0), 0);
-  chart.total.textContent = chart.known ? chart.metric.show(total) : '';
+  const total = valueOf(state.report.timestamps_seconds.map((t, k) => chart.series.reduce((sum, s) => sum + (s.values[k] ?? 0), 0)));
+  chart.total.textContent = chart.known ? `${means ? 'mean ' : ''}${chart.metric.show(total)}` : '';
 }
 
 // itemAt returns the series under the cursor.
@@ -194,19 +242,21 @@ function newChart(metric) {
   return {metric, figure, box, total, legend: list, key: '', series: [], values: [], plot: null};
 }
 
-function draw(chart) {
-  const times = state.report.timestamps_seconds;
+// read sets the series of a chart.
+function read(chart) {
   const all = state.report.series.filter((s) => s.metric === chart.metric.id);
   chart.series = all.filter((s) => s.values.some((v) => v > 0));
   chart.known = all.some((s) => s.values.some((v) => v !== null));
+}
+
+function draw(chart) {
+  const times = state.report.timestamps_seconds;
   chart.sums = stacked(chart.series, times);
   chart.colors = colorsOf(chart.series);
   const data = [times, ...chart.sums.slice().reverse()];
-  const scheme = matchMedia('(prefers-color-scheme: dark)').matches;
-  const key = JSON.stringify([chart.series.map(nameOf), view.group, scheme]);
+  const key = JSON.stringify([chart.series.map(nameOf), chart.colors, view.group, dark.matches]);
   if (chart.plot && chart.key === key) {
     chart.plot.setData(data);
-    chart.series.forEach((s, k) => { chart.legend.children[k].querySelector('.name').textContent = nameOf(s); });
   } else {
     if (chart.plot) chart.plot.destroy();
     legend(chart);
@@ -217,32 +267,50 @@ function draw(chart) {
   showValues(chart, chart.plot.cursor.left >= 0 ? chart.plot.cursor.idx : undefined);
 }
 
-function showEvents(events) {
+// showEvents shows the number of events, and the events if they are open.
+function showEvents() {
+  const {events} = state.report;
+  byId('events').hidden = events.length === 0;
+  byId('events-count').textContent = `Events, ${events.length}`;
+  if (!byId('events').open) return;
   // The events of a walk have the same time, and failures are the first of them.
   const newest = events.slice().sort((a, b) => b.timestamp_seconds - a.timestamp_seconds).slice(0, maxEvents);
-  byId('events').hidden = newest.length === 0;
-  byId('events-count').textContent = `Events, ${events.length}`;
   const lines = newest.map((e) => [clock(e.timestamp_seconds), e.group || '–', `${eventText[e.kind] || e.kind}${e.code ? ' ' + e.code : ''}`, count(e.count)]);
   byId('events-body').replaceChildren(table(newest.length < events.length ? `Newest ${newest.length} of ${events.length}` : 'Newest first', ['Time', 'Group', 'Event', 'Processes'], lines, [1, 2]));
 }
 
-// show shows a report of the history.
+// rangeText returns the time of the charts. Only the charts show the past.
+function rangeText(report, zoomed) {
+  const times = report.timestamps_seconds;
+  if (times.length > 1) {
+    const below = view.group === null ? 'The table shows present values.' : 'The rest of the page shows present values.';
+    return `${clock(times[0])} to ${clock(times.at(-1))}${zoomed ? `. ${below}` : ''}`;
+  }
+  if (zoomed) return 'There are no values in this time.';
+  return `Charts begin after two walks.${report.records_always ? '' : ' Set --web.retention to keep values without a viewer.'}`;
+}
+
+// show shows a report of the history, unless it is shown.
 export function show(report) {
-  state.report = report;
   const times = report.timestamps_seconds, ready = times.length > 1;
+  const drawn = JSON.stringify([times[0], times.at(-1), times.length, report.events.length, report.records_always, view.group, view.from, view.to, view.cores, dark.matches]);
+  if (drawn === state.drawn) return;
+  Object.assign(state, {report, drawn});
   const zoomed = view.from !== null;
   byId('unzoom').hidden = !zoomed;
   byId('unzoom').textContent = `Show the last ${Math.round(report.retention_seconds / 60)} minutes`;
-  byId('range').textContent = ready ? `${clock(times[0])} to ${clock(times.at(-1))}` : zoomed ? 'There are no values in this time.' : `Charts begin after two walks.${report.records_always ? '' : ' Set --web.retention to keep values without a viewer.'}`;
+  byId('range').textContent = rangeText(report, zoomed);
   byId('plots').hidden = !ready;
   byId('plots').className = view.group === null ? '' : 'of-group';
-  showEvents(report.events);
+  showEvents();
   if (!ready) return;
   const shown = metrics.filter((m) => !m.ofGroup || view.group !== null);
   for (const m of shown) if (!charts.has(m.id)) charts.set(m.id, newChart(m));
-  const figures = shown.map((m) => charts.get(m.id).figure);
+  const current = shown.map((m) => charts.get(m.id)), figures = current.map((c) => c.figure);
   if (figures.length !== byId('plots').children.length || figures.some((f, i) => byId('plots').children[i] !== f)) byId('plots').replaceChildren(...figures);
-  for (const m of shown) draw(charts.get(m.id));
+  current.forEach(read);
+  assignColors(current.map((c) => c.series.filter((s) => !s.others).map(nameOf)));
+  current.forEach(draw);
   showMoment(charts.get('cpu_ratio').plot);
 }
 
@@ -271,5 +339,9 @@ export function start(filter, refresh) {
   new ResizeObserver(() => {
     for (const {plot, box} of charts.values()) if (plot && box.clientWidth) plot.setSize({width: box.clientWidth, height});
   }).observe(byId('plots'));
-  matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => { if (state.report) show(state.report); });
+  dark.addEventListener('change', () => {
+    inks = new Map();
+    if (state.report) show(state.report);
+  });
+  byId('events').addEventListener('toggle', () => { if (state.report) showEvents(); });
 }

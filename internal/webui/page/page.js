@@ -68,13 +68,20 @@ function problems(e) {
   return out;
 }
 
-function showExporter(e) {
+// smapsAge returns the age of the oldest PSS value.
+function smapsAge(groups) {
+  const oldest = groups.reduce((max, g) => Math.max(max, g.smaps_age_seconds ?? -1), -1);
+  return oldest < 0 ? '' : `, values up to ${age(oldest)} old`;
+}
+
+function showExporter(report) {
+  const e = report.exporter;
   byId('exporter').replaceChildren(
     term('Exporter', `${e.version || 'unknown version'}${e.revision ? ' (' + e.revision.slice(0, 12) + ')' : ''}`),
     term('Source', e.source || unknown),
     term('Running for', age(secondsSince(e.process_start_time_seconds))),
     term('Last walk', `${(1000 * e.scrape_duration_seconds).toFixed(1)} ms`),
-    term('PSS and USS', e.smaps_budget_seconds > 0 ? `at most ${1000 * e.smaps_budget_seconds} ms per walk` : 'off'),
+    term('PSS and USS', e.smaps_budget_seconds > 0 ? `at most ${1000 * e.smaps_budget_seconds} ms per walk${smapsAge(report.groups)}` : 'off'),
     term('Configuration loaded', `${age(secondsSince(e.config_last_reload_success_timestamp_seconds))} ago`),
   );
   byId('problem').textContent = e.scrape_success ? '' : `Cannot read processes${e.error ? ': ' + e.error : ''}.`;
@@ -133,14 +140,16 @@ async function refresh() {
   clearTimeout(timer);
   let next = refreshMillis;
   try {
-    const report = await fetchReport('');
+    const query = groupTable.query(), charted = view.group === null ? fetchHistory() : null;
+    charted?.catch(() => {}); // the request of the groups fails too
+    const report = await fetchReport(query);
     performance.mark('update-begins');
     showMachine(report);
-    showExporter(report.exporter);
+    showExporter(report);
     groupTable.show(report);
     performance.measure('update', 'update-begins');
     showRestart(report.exporter);
-    if (view.group === null) await showHistory();
+    if (charted) (await charted)();
     const measured = view.group === null ? await processes.showUnmatched() : await showGroup();
     if (!measured) next = firstMillis;
     document.body.classList.remove('stale');
@@ -169,7 +178,7 @@ function showView() {
   byId('back').href = byId('home').href = address({group: null});
   byId('filter').value = view.filter;
   byId('unit').value = view.cores ? 'cores' : 'percent';
-  groupTable.arrange();
+  if (!open) groupTable.arrange();
   if (lastAnswer && !open) showHistory().catch(showError);
   if (!open) return;
   byId('group-name').textContent = view.group;

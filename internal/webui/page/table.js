@@ -1,53 +1,75 @@
-// The table of groups. It has elements for the visible rows only.
+// The table of groups. It has elements for the rows on the screen only, unless there are few groups.
 import {address, change, view} from './view.js';
 import {age, byId, bytes, cores, count, date, clock, element, expected, isUnexpected, isZero, percent, period, plain, unknown} from './format.js';
 
 const rowHeight = 32; // pixels, as in page.css
-const overscan = 10;
+const overscan = 5; // rows above and below the visible ones
+const fewGroups = 100; // up to which all rows have elements, so that the browser finds text in them
 const historyStep = 5; // seconds between two points of the history in the report
 
 // cpu returns CPU usage in the unit that the user has chosen.
 export const cpu = (v) => (view.cores ? cores(v) : percent(v));
 
-// A column has a sort key and a format. Narrow screens omit wide columns. The source of a rate
-// needs two walks.
+// A column has a sort key, a format and a width in units of the font size. Narrow screens omit wide
+// columns, and screens below 1500 pixels very wide ones. The source of a rate needs two walks.
 const columns = [
-  {id: 'group', title: 'Group', key: (g) => g.label},
-  {id: 'processes', title: 'Processes', key: (g) => g.num_procs, show: count, bad: isUnexpected},
-  {id: 'cpu', title: 'CPU', key: (g) => g.cpu_ratio, show: cpu, rate: true},
-  {id: 'history', title: 'CPU history', wide: true, hint: 'CPU usage; all rows have the same scale'},
-  {id: 'rss', title: 'RSS', key: (g) => g.resident_bytes, show: bytes, hint: 'resident memory; shared pages count in every process'},
-  {id: 'pss', title: 'PSS', key: (g) => g.proportional_bytes, show: bytes, wide: true,
-    hint: 'proportional memory: shared pages divided by the number of processes that share them'},
-  {id: 'read', title: 'Read/s', key: (g) => g.read_bytes_per_second, show: bytes, wide: true, rate: true, hint: 'read from storage'},
-  {id: 'write', title: 'Write/s', key: (g) => g.write_bytes_per_second, show: bytes, wide: true, rate: true, hint: 'written to storage'},
-  {id: 'fds', title: 'FDs', key: (g) => g.open_filedesc, show: count, wide: true, hint: 'open file descriptors'},
-  {id: 'fduse', title: 'FD use', key: (g) => g.worst_fd_ratio, show: percent, wide: true,
+  {id: 'group', title: 'Group', key: (g) => g.label, width: 11},
+  {id: 'processes', title: 'Processes', key: (g) => g.num_procs, show: count, bad: isUnexpected, width: 6.2},
+  {id: 'cpu', title: 'CPU', key: (g) => g.cpu_ratio, show: cpu, rate: true, width: 5.6},
+  {id: 'history', title: 'CPU history', wide: true, hint: 'CPU usage; all rows have the same scale', width: 12.8,
+    history: (g) => g.cpu_ratio_history, show: cpu},
+  {id: 'rss', title: 'RSS', key: (g) => g.resident_bytes, show: bytes, hint: 'resident memory; shared pages count in every process', width: 5.2},
+  {id: 'rsshistory', title: 'RSS history', veryWide: true, hint: 'RSS; all rows have the same scale', width: 12.8,
+    history: (g) => g.resident_bytes_history, show: bytes, parameter: 'resident_bytes'},
+  {id: 'pss', title: 'PSS', key: (g) => g.proportional_bytes, show: bytes, wide: true, width: 5.2,
+    hint: 'proportional memory: shared pages divided by the number of processes that share them',
+    cellHint: (g) => (g.smaps_age_seconds === undefined ? '' : `read up to ${age(g.smaps_age_seconds)} ago`)},
+  {id: 'read', title: 'Read/s', key: (g) => g.read_bytes_per_second, show: bytes, wide: true, rate: true, hint: 'read from storage', width: 5.2},
+  {id: 'write', title: 'Write/s', key: (g) => g.write_bytes_per_second, show: bytes, wide: true, rate: true, hint: 'written to storage', width: 5.2},
+  {id: 'fds', title: 'FDs', key: (g) => g.open_filedesc, show: count, wide: true, hint: 'open file descriptors', width: 4},
+  {id: 'fduse', title: 'FD use', key: (g) => g.worst_fd_ratio, show: percent, wide: true, width: 4.8,
     hint: 'open file descriptors of the fullest process, in percent of its limit'},
-  {id: 'threads', title: 'Threads', key: (g) => g.num_threads, show: count, wide: true},
-  {id: 'switches', title: 'Ctx sw/s', key: (g) => g.context_switches_per_second, show: plain, wide: true, rate: true, hint: 'context switches'},
-  {id: 'failed', title: 'Failed', key: (g) => g.failed_exits, show: count, wide: true, bad: (g) => g.failed_exits > 0},
-  {id: 'exits', title: 'Exits', key: (g) => g.exits_total, show: count, wide: true, hint: 'since the exporter started'},
+  {id: 'threads', title: 'Threads', key: (g) => g.num_threads, show: count, wide: true, width: 5},
+  {id: 'switches', title: 'Ctx sw/s', key: (g) => g.context_switches_per_second, show: plain, wide: true, rate: true, hint: 'context switches', width: 5.2},
+  {id: 'failed', title: 'Failed', key: (g) => g.failed_exits, show: count, wide: true, bad: (g) => g.failed_exits > 0, width: 4.6},
+  {id: 'exits', title: 'Exits', key: (g) => g.exits_total, show: count, wide: true, hint: 'since the exporter started', width: 4.6},
   {id: 'started', title: 'Started', key: (g) => g.oldest_start_time_seconds, show: (v, g) => age(g.age) + ' ago', wide: true, ofGroup: true,
-    hint: 'start of the oldest process', absolute: true},
+    hint: 'start of the oldest process', absolute: true, width: 7},
 ];
 
-const state = {groups: [], shown: [], max: 0, points: 0, time: 0, window: 0};
-const rows = []; // table rows, reused for other groups
+// state holds the report, and what is shown of it. Reading the size or the position of an element
+// forces a layout, so both are kept here.
+const state = {
+  groups: [], time: 0, window: 0, points: 0, highest: {},
+  shown: [], // sorted and filtered groups
+  top: 0, height: 0, // position and size of the visible part, in pixels
+  order: '', sorted: [], // the groups in this order
+};
+const screens = {wide: matchMedia('(min-width: 701px)'), veryWide: matchMedia('(min-width: 1500px)')};
+const spare = []; // rows without a group
+let rows = new Map(); // rows of the table by label
 
-const isShown = (c) => c.id === 'group' || !view.columns || view.columns.includes(c.id);
-const className = (c) => [c.wide && !view.columns ? 'wide' : '', isShown(c) ? '' : 'off', c.id === 'history' ? 'history' : ''].join(' ').trim();
+const fits = (c) => Object.keys(screens).every((size) => !c[size] || screens[size].matches);
+const isShown = (c) => c.id === 'group' || (view.columns ? view.columns.includes(c.id) : fits(c));
+const className = (c) => [isShown(c) ? '' : 'off', c.history ? 'history' : ''].filter(Boolean).join(' ');
 
 function title(c) {
   if (c.id === 'cpu') return view.cores ? 'CPU cores' : 'CPU %';
-  if (c.id === 'history') return `Last ${age(state.points * historyStep)}, ≤ ${cpu(state.max)}`;
+  if (c.history && state.highest[c.id] !== undefined) return `Last ${age(state.points * historyStep)}, ≤ ${c.show(state.highest[c.id])}`;
   return c.title;
+}
+
+function hint(c) {
+  if (c.id === 'failed') return `exits that failed in ${period(state.window)}`;
+  if (c.id === 'cpu') return view.cores ? '1 is one core' : '100 % is one core';
+  return c.hint || '';
 }
 
 function buildHead() {
   columns.forEach((c) => {
     const th = element('th');
     th.scope = 'col';
+    th.style.width = `${c.width}em`;
     if (c.key) {
       const button = element('button');
       button.type = 'button';
@@ -68,23 +90,30 @@ function choice(c) {
   box.addEventListener('change', () => {
     const all = columns.filter((c) => c.id !== 'group').map((c) => c.id);
     const chosen = all.filter((id) => byId('choices').querySelector(`[name="${id}"]`).checked);
-    change({columns: chosen.length === all.length ? null : chosen});
+    const fitting = columns.filter((c) => c.id !== 'group' && fits(c)).map((c) => c.id);
+    change({columns: String(chosen) === String(fitting) ? null : chosen});
     arrange();
   });
   label.append(box, c.title);
   return label;
 }
 
+// set changes a property of an element if it is different. Writing the same value costs a layout.
+const set = (e, name, value) => { if (e[name] !== value) e[name] = value; };
+
+function setAttribute(e, name, value) {
+  if (value === null) e.removeAttribute(name);
+  else if (e.getAttribute(name) !== value) e.setAttribute(name, value);
+}
+
 // updateHead shows the titles, the sorted column and the hidden columns.
 function updateHead() {
   [...byId('head').children].forEach((th, i) => {
     const c = columns[i];
-    th.className = className(c);
-    th.firstChild.textContent = title(c);
-    const hint = c.id === 'failed' ? `exits that failed in ${period(state.window)}` : c.id === 'cpu' ? (view.cores ? '1 is one core' : '100 % is one core') : c.hint;
-    if (hint) th.firstChild.title = hint;
-    if (c.id === view.sort) th.setAttribute('aria-sort', view.descending ? 'descending' : 'ascending');
-    else th.removeAttribute('aria-sort');
+    set(th, 'className', className(c));
+    set(th.firstChild, 'textContent', title(c));
+    set(th.firstChild, 'title', hint(c));
+    setAttribute(th, 'aria-sort', c.id !== view.sort ? null : view.descending ? 'descending' : 'ascending');
     const box = byId('choices').querySelector(`[name="${c.id}"]`);
     if (box) box.checked = isShown(c);
   });
@@ -95,20 +124,28 @@ function sortBy(id) {
   arrange();
 }
 
-// arrange sorts and filters. Unknown values are last in both directions.
-export function arrange() {
+// sortGroups sorts the groups, unless they are in this order. Unknown values are last in both directions.
+function sortGroups() {
   const column = columns.find((c) => c.id === view.sort && c.key) || columns[2];
+  const order = `${column.id} ${view.descending}`;
+  if (state.order === order) return;
   const key = column.key, sign = view.descending ? -1 : 1;
-  const text = view.filter.toLowerCase();
-  state.shown = state.groups.filter((g) => g.label.toLowerCase().includes(text));
-  state.shown.sort((a, b) => {
+  state.sorted = state.groups.slice().sort((a, b) => {
     const x = key(a), y = key(b);
     if (x === undefined || y === undefined) {
       return (x === undefined) - (y === undefined) || (a.label < b.label ? -1 : 1);
     }
     return x === y ? (a.label < b.label ? -1 : 1) : x < y ? -sign : sign;
   });
-  const total = state.groups.length;
+  state.order = order;
+}
+
+// arrange sorts, filters and shows the groups, unless another view is open.
+export function arrange() {
+  if (view.group !== null) return;
+  sortGroups();
+  const text = view.filter.toLowerCase(), total = state.groups.length;
+  state.shown = text ? state.sorted.filter((g) => g.lower.includes(text)) : state.sorted;
   byId('count').textContent = state.shown.length === total ? `${total} groups` : `${state.shown.length} of ${total} groups`;
   showEmpty(total);
   updateHead();
@@ -117,7 +154,7 @@ export function arrange() {
 
 function showEmpty(total) {
   const empty = byId('empty');
-  empty.hidden = state.shown.length > 0 || total === 0;
+  set(empty, 'hidden', state.shown.length > 0 || total === 0);
   if (empty.hidden) return;
   const clear = element('button', 'Show all groups');
   clear.type = 'button';
@@ -129,112 +166,165 @@ function showEmpty(total) {
 export function setFilter(text, step) {
   if (byId('filter').value !== text) byId('filter').value = text;
   change({filter: text}, step);
-  byId('scroll').scrollTop = 0;
+  if (state.top > 0) byId('scroll').scrollTop = state.top = 0;
   arrange();
 }
 
-// spark returns a path of the history in a box of 100 x 20. All rows have the same scales.
-function spark(values) {
-  const at = (i) => (100 * (i + state.points - values.length) / (state.points - 1)).toFixed(2);
-  const y = (v) => (20 - 19 * v / state.max).toFixed(2);
-  return `M${at(0)} 20` + values.map((v, i) => `L${at(i)} ${y(v)}`).join('') + `L100 20Z`;
+// spark returns the path of a history in a box of 600 x 200. All rows have the same scales.
+function spark(values, highest) {
+  if (!values || values.length < 2 || !(highest > 0)) return '';
+  const step = 600 / (state.points - 1), from = state.points - values.length;
+  let path = `M${Math.round(from * step)} 200`;
+  for (let i = 0; i < values.length; i++) path += `L${Math.round((from + i) * step)} ${Math.round(200 - Math.max(values[i] > 0 ? 8 : 0, 190 * values[i] / highest))}`;
+  return path + 'L600 200Z';
 }
 
-function showTip(event, g) {
-  const values = g.cpu_ratio_history, box = event.currentTarget.getBoundingClientRect();
-  const tip = byId('tip');
-  if (!values || values.length < 2) return;
+// showTip shows the value of the history under the pointer.
+function showTip(event) {
+  const svg = event.target.closest?.('svg.spark'), tip = byId('tip');
+  if (!svg) {
+    set(tip, 'hidden', true);
+    return;
+  }
+  const c = columns[svg.parentNode.cellIndex], g = svg.closest('tr').group, box = svg.getBoundingClientRect();
+  const values = c.history(g) || [];
   const i = Math.round((event.clientX - box.left) / box.width * (state.points - 1)) - (state.points - values.length);
-  tip.hidden = i < 0 || i >= values.length;
+  tip.hidden = values.length < 2 || i < 0 || i >= values.length;
   if (tip.hidden) return;
-  tip.textContent = `${clock(state.time - (values.length - 1 - i) * historyStep)}  ${cpu(values[i])}`;
+  tip.textContent = `${clock(state.time - (values.length - 1 - i) * historyStep)}  ${c.show(values[i])}`;
   tip.style.left = `${Math.min(event.clientX + 12, innerWidth - 160)}px`;
   tip.style.top = `${box.bottom}px`;
 }
 
+function newSpark() {
+  const svg = document.createElementNS('http://www.w3.org/2000/svg', 'svg');
+  svg.setAttribute('class', 'spark');
+  svg.setAttribute('viewBox', '0 0 600 200');
+  svg.setAttribute('preserveAspectRatio', 'none');
+  svg.setAttribute('aria-hidden', 'true');
+  svg.append(document.createElementNS('http://www.w3.org/2000/svg', 'path'));
+  return svg;
+}
+
+// newRow returns a row: its elements, and the text and the class that each cell has.
 function newRow() {
   const tr = element('tr');
-  columns.forEach((c) => {
+  const cells = columns.map((c) => {
     const td = element('td');
-    if (c.id === 'group') {
-      td.append(element('a'));
-    } else if (c.id === 'history') {
-      const svg = document.createElementNS('http://www.w3.org/2000/svg', 'svg');
-      svg.setAttribute('class', 'spark');
-      svg.setAttribute('viewBox', '0 0 100 20');
-      svg.setAttribute('preserveAspectRatio', 'none');
-      svg.setAttribute('aria-hidden', 'true');
-      svg.append(document.createElementNS('http://www.w3.org/2000/svg', 'path'));
-      svg.addEventListener('mousemove', (event) => showTip(event, tr.group));
-      svg.addEventListener('mouseleave', () => { byId('tip').hidden = true; });
-      td.append(svg);
-    }
+    let content = td.appendChild(c.id === 'group' ? element('a') : c.history ? newSpark() : document.createTextNode(''));
+    if (c.id === 'group') content = content.appendChild(document.createTextNode(''));
+    if (c.history) content = content.firstChild;
     tr.append(td);
+    return {td, content, text: '', name: '', hint: ''};
   });
-  return tr;
+  return {tr, cells, index: -1, href: ''};
 }
 
 // missing returns the text of an unknown value.
 const missing = (c, g) => (c.rate && g.cpu_ratio === undefined ? 'measuring' : unknown);
 
-function fillRow(tr, g) {
-  tr.group = g;
-  columns.forEach((c, i) => {
-    const td = tr.children[i];
-    let name = className(c);
-    if (c.id === 'group') {
-      const link = td.firstChild;
-      if (link.textContent !== g.label) link.textContent = link.title = g.label;
-      link.href = address({group: g.group});
-    } else if (c.id === 'history') {
-      const values = g.cpu_ratio_history;
-      td.firstChild.firstChild.setAttribute('d', values && values.length > 1 && state.max > 0 ? spark(values) : '');
-    } else {
-      const value = c.key(g);
-      const text = value === undefined ? missing(c, g) : c.show(value, c.ofGroup ? g : undefined);
-      if (td.textContent !== text) td.textContent = text;
-      if (c.absolute) td.title = value === undefined ? '' : date(value);
-      const bad = c.bad && c.bad(g);
-      if (bad) name += ' bad';
-      else if (value === undefined || isZero(text)) name += ' zero';
-      if (c.id === 'processes') td.title = bad ? `expected ${expected(g)}` : '';
-    }
-    if (td.className !== name) td.className = name;
-  });
+function cellText(c, g) {
+  if (c.id === 'group') return g.label;
+  if (c.history) return spark(c.history(g), state.highest[c.id]);
+  const value = c.key(g);
+  return value === undefined ? missing(c, g) : c.show(value, c.ofGroup ? g : undefined);
 }
 
-function padding(n) {
+function cellHint(c, g) {
+  if (c.cellHint) return c.cellHint(g);
+  if (c.absolute) return c.key(g) === undefined ? '' : date(c.key(g));
+  if (c.id === 'group') return g.label;
+  return c.id === 'processes' && isUnexpected(g) ? `expected ${expected(g)}` : '';
+}
+
+// fillRow shows a group in a row. It writes only what differs.
+function fillRow(row, g, index, names) {
+  const {tr, cells} = row;
+  tr.group = g;
+  if (row.index !== index) {
+    row.index = index;
+    tr.setAttribute('aria-rowindex', index + 2); // the head is the first row
+  }
+  const href = address({group: g.group});
+  if (row.href !== href) row.href = tr.firstChild.firstChild.href = href;
+  for (let i = 0; i < columns.length; i++) {
+    const c = columns[i], cell = cells[i], text = cellText(c, g), hint = cellHint(c, g);
+    let name = names[i];
+    if (text !== cell.text) {
+      cell.text = text;
+      if (c.history) cell.content.setAttribute('d', text);
+      else cell.content.data = text;
+    }
+    if (c.bad && c.bad(g)) name += ' bad';
+    else if (c.show && !c.history && (text === unknown || text === 'measuring' || isZero(text))) name += ' zero';
+    if (name !== cell.name) cell.td.className = cell.name = name;
+    if (hint !== cell.hint) cell.td.title = cell.hint = hint;
+  }
+}
+
+function padding() {
   const tr = element('tr', undefined, 'pad'), td = element('td');
   tr.setAttribute('aria-hidden', 'true');
-  td.colSpan = columns.length;
-  td.style.height = n * rowHeight + 'px';
+  td.style.height = '0px';
   tr.append(td);
   return tr;
 }
 
-// draw fills the table with the visible rows, and with padding for the others. The focus
-// stays on its group.
-function draw() {
-  const box = byId('scroll'), body = byId('rows');
-  const focused = body.contains(document.activeElement) ? document.activeElement.closest('tr').group.label : null;
-  const first = Math.max(0, Math.min(Math.floor(box.scrollTop / rowHeight) - overscan, state.shown.length));
-  const last = Math.min(state.shown.length, first + Math.ceil(box.clientHeight / rowHeight) + 2 * overscan + 20);
-  while (rows.length < last - first) rows.push(newRow());
-  const visible = rows.slice(0, last - first);
-  visible.forEach((tr, i) => fillRow(tr, state.shown[first + i]));
-  const content = [padding(first), ...visible, padding(state.shown.length - last)];
-  const same = body.children.length === content.length && visible.every((tr, i) => body.children[i + 1] === tr);
-  if (same) {
-    body.firstChild.replaceWith(content[0]);
-    body.lastChild.replaceWith(content[content.length - 1]);
-  } else {
-    body.replaceChildren(...content);
-  }
-  state.first = first;
-  if (focused === null) return;
-  const tr = visible.find((tr) => tr.group.label === focused);
-  (tr ? tr.querySelector('a') : box).focus({preventScroll: true});
+const setPadding = (tr, n) => { if (tr.firstChild.style.height !== `${n * rowHeight}px`) tr.firstChild.style.height = `${n * rowHeight}px`; };
+
+// visible returns the indexes of the first row with elements, and of the one after the last.
+function visible() {
+  const total = state.shown.length, number = Math.ceil(state.height / rowHeight);
+  if (total <= fewGroups) return [0, total];
+  const first = Math.max(0, Math.min(Math.floor(state.top / rowHeight), total - number) - overscan);
+  return [first, Math.min(total, first + number + 2 * overscan)];
 }
+
+// place puts the rows of groups into the table, in order. A row keeps its group, and other groups get
+// the rows that are free, as far as possible those at their place: moving a row costs a layout of it.
+function place(groups) {
+  const body = byId('rows'), kept = new Map(groups.map((g) => [g.label, rows.get(g.label)]));
+  const free = new Map(); // rows in the table without a group, by element
+  for (const [label, row] of rows) if (!kept.has(label)) free.set(row.tr, row);
+  let next = body.firstChild.nextSibling;
+  for (const g of groups) {
+    let row = kept.get(g.label);
+    while (row && row.tr !== next && free.has(next)) next = remove(next, free);
+    if (!row) row = free.get(next) || spare.pop() || newRow();
+    free.delete(row.tr);
+    kept.set(g.label, row);
+    if (row.tr === next) next = next.nextSibling;
+    else body.insertBefore(row.tr, next);
+  }
+  while (next !== body.lastChild) next = remove(next, free);
+  rows = kept;
+}
+
+// remove removes a free row from the table, and returns the element after it.
+function remove(tr, free) {
+  const next = tr.nextSibling;
+  spare.push(free.get(tr));
+  free.delete(tr);
+  tr.remove();
+  return next;
+}
+
+// draw fills the table with the rows on the screen, and with padding for the others. The focus stays
+// on its group.
+function draw() {
+  const body = byId('rows'), active = document.activeElement, focused = body.contains(active) ? active.closest('tr').group.label : null;
+  const [first, last] = visible(), groups = state.shown.slice(first, last), names = columns.map(className);
+  place(groups);
+  groups.forEach((g, i) => fillRow(rows.get(g.label), g, first + i, names));
+  setPadding(body.firstChild, first);
+  setPadding(body.lastChild, state.shown.length - last);
+  setAttribute(body.parentNode, 'aria-rowcount', String(state.shown.length + 1));
+  if (focused === null) return;
+  const link = rows.has(focused) ? linkOf(rows.get(focused)) : byId('scroll');
+  if (link !== document.activeElement) link.focus({preventScroll: true});
+}
+
+const linkOf = (row) => row.tr.firstChild.firstChild;
 
 // focusRow focuses a group, by its index in the shown groups, and scrolls to it.
 export function focusRow(i) {
@@ -244,9 +334,10 @@ export function focusRow(i) {
   if (i * rowHeight < box.scrollTop) box.scrollTop = i * rowHeight;
   const bottom = (i + 1) * rowHeight + head;
   if (bottom > box.scrollTop + box.clientHeight) box.scrollTop = bottom - box.clientHeight;
+  state.top = box.scrollTop;
   draw();
-  const tr = rows[i - state.first];
-  if (tr) tr.querySelector('a').focus({preventScroll: true});
+  const row = rows.get(state.shown[i].label);
+  if (row) linkOf(row).focus({preventScroll: true});
 }
 
 function handleKey(event) {
@@ -257,27 +348,42 @@ function handleKey(event) {
   focusRow(tr ? state.shown.indexOf(tr.group) + steps[event.key] : event.key === 'End' ? 1e9 : 0);
 }
 
+// query returns the parameters of the request for the groups: histories that are shown.
+export function query() {
+  const shown = columns.filter((c) => c.parameter && isShown(c));
+  return shown.length > 0 ? '?history=' + shown.map((c) => c.parameter).join(',') : '';
+}
+
 // show shows a report.
 export function show(report) {
-  state.groups = report.groups;
-  state.time = report.timestamp_seconds;
-  state.window = report.failed_exits_seconds || 0;
-  state.max = state.points = 0;
+  Object.assign(state, {groups: report.groups, order: '', time: report.timestamp_seconds, window: report.failed_exits_seconds || 0, points: 0, highest: {}});
+  const histories = columns.filter((c) => c.history);
   for (const g of report.groups) {
     const labels = Object.entries(g.labels || {}).map(([k, v]) => `${k}=${v}`).join(' ');
     g.label = labels ? `${g.group}  ${labels}` : g.group;
+    g.lower = g.label.toLowerCase();
     if (g.oldest_start_time_seconds) g.age = report.timestamp_seconds - g.oldest_start_time_seconds;
-    const values = g.cpu_ratio_history || [];
-    state.points = Math.max(state.points, values.length);
-    for (const v of values) state.max = Math.max(state.max, v);
+    for (const c of histories) {
+      const values = c.history(g) || [];
+      state.points = Math.max(state.points, values.length);
+      for (const v of values) if (!(v <= state.highest[c.id])) state.highest[c.id] = v;
+    }
   }
   arrange();
+}
+
+function resize() {
+  state.height = 0.8 * innerHeight; // as in page.css
 }
 
 // start builds the table. open is called with the group of an activated row, and changed
 // after a change of the unit of CPU usage.
 export function start(open, changed) {
   buildHead();
+  byId('rows').append(padding(), padding());
+  resize();
+  addEventListener('resize', () => { resize(); draw(); });
+  for (const screen of Object.values(screens)) screen.addEventListener('change', () => arrange());
   byId('filter').addEventListener('input', (event) => setFilter(event.target.value));
   byId('filter').addEventListener('keydown', (event) => {
     if (event.key === 'ArrowDown') { event.preventDefault(); focusRow(0); }
@@ -288,6 +394,8 @@ export function start(open, changed) {
     changed();
   });
   byId('scroll').addEventListener('keydown', handleKey);
+  byId('rows').addEventListener('mousemove', showTip);
+  byId('rows').addEventListener('mouseleave', () => { byId('tip').hidden = true; });
   byId('rows').addEventListener('click', (event) => {
     const tr = event.target.closest('tr');
     if (!tr || !tr.group || event.ctrlKey || event.metaKey || event.shiftKey || event.button || String(getSelection())) return;
@@ -298,6 +406,6 @@ export function start(open, changed) {
   byId('scroll').addEventListener('scroll', () => {
     if (drawing) return;
     drawing = true;
-    requestAnimationFrame(() => { drawing = false; draw(); });
+    requestAnimationFrame(() => { drawing = false; state.top = byId('scroll').scrollTop; draw(); });
   });
 }
