@@ -107,9 +107,9 @@ generate:
 	go test ./grouping -run TestGeneratedDocs -update
 	go test ./internal/config -run TestFlagReference -update
 	go test ./internal/cli -run TestTroubleshooting -update
-	go test ./platform/sandbox -run TestDocumentedCalls -update-permissions
-	go test ./test/e2e -run 'TestPermissions|TestReadableSecrets' -update-permissions
-	go test ./deploy -run TestContainerProfiles -update-profiles
+	go test ./platform/sandbox -run TestDocumentedCalls -update
+	go test ./test/e2e -run 'TestPermissions|TestReadableSecrets' -update
+	go test ./deploy -run TestContainerProfiles -update
 
 # go test -fuzz takes one target at a time. Minimizing an input takes a minute by
 # default, which is rarely useful.

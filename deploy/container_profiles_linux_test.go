@@ -1,14 +1,12 @@
 package deploy_test
 
 import (
-	"flag"
-	"fmt"
 	"os"
 	"strings"
 	"testing"
-)
 
-var updateProfiles = flag.Bool("update-profiles", false, "rewrite the table of container profiles in docs/permissions.md")
+	"github.com/seed57308aee/process_exporter/test/testenv"
+)
 
 // visibleData are the columns of the table: data of a process of another user, and
 // a sample that a scrape contains if the profile can read the data.
@@ -54,21 +52,20 @@ func TestContainerProfiles(t *testing.T) {
 	if _, err := os.Stat("/sys/kernel/btf/vmlinux"); err != nil {
 		skipOrFail(t, "the profile bpf requires BTF of the kernel: %v", err)
 	}
-	var table strings.Builder
-	table.WriteString("| Profile |")
+	headings := []string{"Profile"}
 	for _, f := range visibleData {
-		table.WriteString(" " + f.column + " |")
+		headings = append(headings, f.column)
 	}
-	table.WriteString("\n|---" + strings.Repeat("|---", len(visibleData)) + "|\n")
+	var rows [][]string
 	for _, p := range containerProfiles() {
 		text := e.run(p.options, "--once-to-stdout-delay=10ms", "--procnames=profile-target", "--source="+p.source)
-		fmt.Fprintf(&table, "| %s |", p.name)
+		row := []string{p.name}
 		for _, f := range visibleData {
-			table.WriteString(" " + map[bool]string{true: "yes", false: "no"}[strings.Contains(text, f.sample)] + " |")
+			row = append(row, testenv.YesOrNo(strings.Contains(text, f.sample)))
 		}
-		table.WriteString("\n")
+		rows = append(rows, row)
 	}
-	compareTable(t, table.String())
+	testenv.CheckGeneratedSection(t, "../docs/permissions.md", "container profiles", testenv.MarkdownTable(headings, rows))
 	t.Run("health check", func(t *testing.T) {
 		address := startExporter(t)
 		if text := e.run([]string{"--user", "65534:65534"}, "--health-check", "--web.listen-address="+address); !strings.Contains(text, "200") {
@@ -104,27 +101,5 @@ func TestFileCapabilitiesWithoutAmbient(t *testing.T) {
 		if text := mustOutput(t, requireProgram(t, "setpriv"), args...); strings.Contains(text, io) != tt.want {
 			t.Errorf("%s: got I/O %v, want %v\n%s", name, !tt.want, tt.want, text)
 		}
-	}
-}
-
-// compareTable compares table with the table in docs/permissions.md.
-func compareTable(t *testing.T, table string) {
-	t.Helper()
-	const page, begin, end = "../docs/permissions.md", "<!-- begin: container profiles -->\n", "<!-- end: container profiles -->"
-	text := read(t, page)
-	before, rest, found := strings.Cut(text, begin)
-	documented, after, ends := strings.Cut(rest, end)
-	if !found || !ends {
-		t.Fatalf("%s: no %q and %q", page, begin, end)
-	}
-	if documented == table {
-		return
-	}
-	if !*updateProfiles {
-		t.Errorf("%s: got\n%s\nwant\n%s\nto accept it, run go test ./deploy -run TestContainerProfiles -update-profiles", page, table, documented)
-		return
-	}
-	if err := os.WriteFile(page, []byte(before+begin+table+end+after), 0o644); err != nil {
-		t.Fatal(err)
 	}
 }

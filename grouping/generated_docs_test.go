@@ -1,7 +1,6 @@
 package grouping
 
 import (
-	"fmt"
 	"os"
 	"reflect"
 	"strings"
@@ -78,42 +77,22 @@ func TestReadmeRules(t *testing.T) {
 	}
 }
 
-// generated returns the generated tables of the manual by the name in their marker.
-func generated() map[string]string {
-	parts := make(map[string]string)
-	for what, keys := range map[string][]ConfigKey{"file keys": fileKeys, "rule keys": ruleKeys} {
-		text := "| Key | Type | Description |\n|---|---|---|\n"
-		for _, k := range keys {
-			text += fmt.Sprintf("| `%s` | %s | %s |\n", k.Name, k.Type, strings.ReplaceAll(k.Help, "{{.ExeBase}}", "`{{.ExeBase}}`"))
-		}
-		parts[what] = text
+// keyTable returns the table of configuration keys in the manual.
+func keyTable(keys []ConfigKey) string {
+	var rows [][]string
+	for _, k := range keys {
+		rows = append(rows, []string{"`" + k.Name + "`", k.Type, strings.ReplaceAll(k.Help, "{{.ExeBase}}", "`{{.ExeBase}}`")})
 	}
-	return parts
+	return testenv.MarkdownTable([]string{"Key", "Type", "Description"}, rows)
 }
 
 // TestGeneratedDocs compares the tables of the manual and the schema with the lists of keys
 // from which `make generate` generates them.
 func TestGeneratedDocs(t *testing.T) {
-	const manual, schema = "../docs/configuration.md", "../deploy/config.schema.json"
-	text, err := os.ReadFile(manual)
-	if err != nil {
-		t.Fatal(err)
-	}
-	want := string(text)
-	for what, table := range generated() {
-		mark := "<!-- made by make generate: " + what + " -->\n"
-		before, after, found := strings.Cut(want, mark)
-		if !found {
-			t.Fatalf("%s: got no line %s", manual, mark)
-		}
-		after = strings.TrimLeft(after, "\n")
-		for strings.HasPrefix(after, "|") {
-			_, after, _ = strings.Cut(after, "\n")
-		}
-		want = before + mark + "\n" + table + "\n" + strings.TrimLeft(after, "\n")
-	}
-	testenv.CheckGenerated(t, manual, want)
-	testenv.CheckGenerated(t, schema, Schema())
+	const manual = "../docs/configuration.md"
+	testenv.CheckGeneratedSection(t, manual, "file keys", keyTable(fileKeys))
+	testenv.CheckGeneratedSection(t, manual, "rule keys", keyTable(ruleKeys))
+	testenv.CheckGenerated(t, "../deploy/config.schema.json", Schema())
 }
 
 // TestDocs checks that every configuration in the pages loads without warnings.

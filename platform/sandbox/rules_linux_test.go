@@ -4,7 +4,6 @@ package sandbox
 
 import (
 	"encoding/json"
-	"flag"
 	"fmt"
 	"os"
 	"os/exec"
@@ -17,9 +16,9 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
-)
 
-var updatePermissions = flag.Bool("update-permissions", false, "write the permitted system calls into docs/permissions.md")
+	"github.com/seed57308aee/process_exporter/test/testenv"
+)
 
 // Results of a system call in the sandbox.
 const (
@@ -150,24 +149,7 @@ func TestDocumentedCalls(t *testing.T) {
 	if runtime.GOARCH != "amd64" {
 		t.Skip("the table has the system calls of amd64")
 	}
-	const page, begin, end = "../../docs/permissions.md", "<!-- begin: system calls -->\n", "<!-- end: system calls -->"
-	text, err := os.ReadFile(page)
-	if err != nil {
-		t.Fatal(err)
-	}
-	before, rest, isBegun := strings.Cut(string(text), begin)
-	table, after, isEnded := strings.Cut(rest, end)
-	if !isBegun || !isEnded {
-		t.Fatalf("%s has no %s", page, begin)
-	}
-	want := formatRules(permitted())
-	if *updatePermissions {
-		if err := os.WriteFile(page, []byte(before+begin+want+end+after), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	} else if table != want {
-		t.Errorf("%s: got\n%s\nwant\n%s\nto update: go test ./platform/sandbox -run TestDocumentedCalls -update-permissions", page, table, want)
-	}
+	testenv.CheckGeneratedSection(t, "../../docs/permissions.md", "system calls", formatRules(permitted()))
 }
 
 // formatRules returns the rules as a table, with one row for each use and one for

@@ -1,7 +1,6 @@
 package e2e
 
 import (
-	"flag"
 	"fmt"
 	"os"
 	"os/exec"
@@ -15,9 +14,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/seed57308aee/process_exporter/platform"
+	"github.com/seed57308aee/process_exporter/test/testenv"
 )
-
-var updatePermissions = flag.Bool("update-permissions", false, "write what each set of capabilities sees into docs/permissions.md")
 
 // A visibleData is a column of the table, and the sample that proves it.
 type visibleData struct{ column, sample string }
@@ -33,6 +31,8 @@ var visibleDataColumns = []visibleData{
 	{"wait channels", `namedprocess_namegroup_threads_wchan{groupname="aim"`},
 	{"exits", `namedprocess_namegroup_starts_total{groupname="aim"}`},
 }
+
+const permissionsPage = "docs/permissions.md"
 
 // A runMode is one of the ways to run the exporter in docs/permissions.md.
 type runMode struct {
@@ -93,6 +93,12 @@ func (m runMode) flagList() string {
 	return "`" + strings.Join(append([]string{"--source=" + m.source, "--sandbox=" + m.sandbox}, m.flags...), " ") + "`"
 }
 
+// runModeHeadings returns the headings of the cells of a runMode.
+func runModeHeadings() []string { return []string{"Run as", "Given", "Flags"} }
+
+// cells returns the first cells of the table row of a mode.
+func (m runMode) cells() []string { return []string{m.user, m.capabilityList(), m.flagList()} }
+
 // command returns the command that starts the exporter in this mode.
 func (m runMode) command(t *testing.T, args ...string) *exec.Cmd {
 	t.Helper()
@@ -128,30 +134,28 @@ func TestPermissions(t *testing.T) {
 		t.Skip("the documented table is for newer kernels")
 	}
 	config := startTarget(t)
-	var table strings.Builder
-	table.WriteString("| Run as | Given | Flags | Holds | Layers |")
+	headings := append(runModeHeadings(), "Holds", "Layers")
 	for _, s := range visibleDataColumns {
-		table.WriteString(" " + s.column + " |")
+		headings = append(headings, s.column)
 	}
-	table.WriteString("\n|---|---|---|---|---" + strings.Repeat("|---", len(visibleDataColumns)) + "|\n")
+	var rows [][]string
 	for _, m := range runModes() {
 		r := startReady(t, m.command(t, withListener([]string{"--config.path=" + config})...))
 		r.Scrape() // threads are exported from the second scrape on
 		text := r.Scrape()
 		m.checkStatus(t, r.PID)
 		m.checkMissing(t, r.PID, text)
-		fmt.Fprintf(&table, "| %s | %s | %s | %s | %s |", m.user, m.capabilityList(), m.flagList(), heldCapabilities(t, r.PID),
-			sandboxLayers(text))
+		row := append(m.cells(), heldCapabilities(t, r.PID), sandboxLayers(text))
 		for _, s := range visibleDataColumns {
-			table.WriteString(" " + map[bool]string{true: "yes", false: "no"}[strings.Contains(text, s.sample)] + " |")
+			row = append(row, testenv.YesOrNo(strings.Contains(text, s.sample)))
 		}
-		table.WriteString("\n")
+		rows = append(rows, row)
 		if !strings.Contains(text, "namedprocess_exporter_scrape_success 1\n") {
 			t.Errorf("%+v: the scrape failed", m)
 		}
 		r.Stop()
 	}
-	comparePermissions(t, "what is seen", table.String())
+	testenv.CheckGeneratedSection(t, permissionsPage, "what is seen", testenv.MarkdownTable(headings, rows))
 }
 
 var capEffLine = regexp.MustCompile(`(?m)^CapEff:\t([0-9a-f]{16})$`)
@@ -322,31 +326,4 @@ func startTarget(t *testing.T) (config string) {
 		t.Fatal(err)
 	}
 	return config
-}
-
-// comparePermissions compares a table in docs/permissions.md with the measured one.
-func comparePermissions(t *testing.T, name, table string) {
-	t.Helper()
-	const page = "docs/permissions.md"
-	begin, end := "<!-- begin: "+name+" -->\n", "<!-- end: "+name+" -->"
-	text, err := os.ReadFile(page)
-	if err != nil {
-		t.Fatal(err)
-	}
-	before, rest, found := strings.Cut(string(text), begin)
-	documented, after, ends := strings.Cut(rest, end)
-	if !found || !ends {
-		t.Fatalf("%s: got no %q and %q", page, begin, end)
-	}
-	if documented == table {
-		return
-	}
-	if !*updatePermissions {
-		t.Errorf("%s: got\n%s\nwant the measured table\n%s\nto update: go test ./test/e2e "+
-			"-run 'TestPermissions|TestReadableSecrets' -update-permissions", page, documented, table)
-		return
-	}
-	if err := os.WriteFile(page, []byte(before+begin+table+end+after), 0o644); err != nil {
-		t.Fatal(err)
-	}
 }

@@ -5,13 +5,13 @@ import (
 	"os"
 	"os/exec"
 	"regexp"
-	"strings"
 	"syscall"
 	"testing"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/seed57308aee/process_exporter/platform"
+	"github.com/seed57308aee/process_exporter/test/testenv"
 )
 
 // A secret is data that an attacker inside the exporter wants to read. It is a column of the table.
@@ -96,23 +96,21 @@ func TestReadableSecrets(t *testing.T) {
 			return in.readMemory(ofRoot) || in.readMemory(ofSame) || in.readMemory(ofOther)
 		}},
 	}
-	var table strings.Builder
-	table.WriteString("| Run as | Given | Flags |")
+	headings := runModeHeadings()
 	for _, s := range secrets {
-		table.WriteString(" " + s.column + " |")
+		headings = append(headings, s.column)
 	}
-	table.WriteString("\n|---|---|---" + strings.Repeat("|---", len(secrets)) + "|\n")
+	var rows [][]string
 	for _, m := range runModes() {
 		r := startReady(t, m.command(t, withListener([]string{"--config.path=" + config})...))
 		r.refused = true
-		fmt.Fprintf(&table, "| %s | %s | %s |", m.user, m.capabilityList(), m.flagList())
-		in := newInjector(t, r.PID)
+		row, in := m.cells(), newInjector(t, r.PID)
 		for _, s := range secrets {
-			table.WriteString(" " + map[bool]string{true: "yes", false: "no"}[s.read(in)] + " |")
+			row = append(row, testenv.YesOrNo(s.read(in)))
 		}
 		in.detach()
-		table.WriteString("\n")
+		rows = append(rows, row)
 		r.Stop()
 	}
-	comparePermissions(t, "what remains readable", table.String())
+	testenv.CheckGeneratedSection(t, permissionsPage, "what remains readable", testenv.MarkdownTable(headings, rows))
 }
