@@ -81,9 +81,9 @@ func (c *Collector) Describe(ch chan<- *prometheus.Desc) {
 func (c *Collector) Collect(ch chan<- prometheus.Metric) {
 	ctx, cancel := context.WithTimeout(context.Background(), DefaultTimeout)
 	defer cancel()
-	w := c.join(ctx)
-	descs := c.descs(w.labels)
-	for i, f := range c.families(w) {
+	u := c.join(ctx)
+	descs := c.descs(u.labels)
+	for i, f := range c.families(u) {
 		for _, m := range f.Metric {
 			ch <- metric{descs[i], m}
 		}
@@ -125,10 +125,10 @@ func (c *Collector) Gatherer(ctx context.Context) prometheus.Gatherer {
 // keep a family after it returns. EachFamily stops at the first error of use and
 // returns it.
 func (c *Collector) EachFamily(ctx context.Context, only grouping.Collectors, use func(*dto.MetricFamily) error) error {
-	w := c.join(ctx).of(only)
+	u := c.join(ctx).of(only)
 	c.building.Lock()
 	defer c.building.Unlock()
-	return c.builder.each(w, use)
+	return c.builder.each(u, use)
 }
 
 // EachText is [Collector.EachFamily] with families in a text format: use
@@ -137,18 +137,18 @@ func (c *Collector) EachFamily(ctx context.Context, only grouping.Collectors, us
 func (c *Collector) EachText(
 	ctx context.Context, only grouping.Collectors, format TextFormat, use func(name string, lines []byte) error,
 ) error {
-	w := c.join(ctx).of(only)
+	u := c.join(ctx).of(only)
 	c.building.Lock()
 	defer c.building.Unlock()
-	return c.builder.eachText(w, format, use)
+	return c.builder.eachText(u, format, use)
 }
 
 // families returns the families of a finished update.
-func (c *Collector) families(w *update) []*dto.MetricFamily {
+func (c *Collector) families(u *update) []*dto.MetricFamily {
 	c.building.Lock()
 	defer c.building.Unlock()
-	if w.families == nil {
-		w.families = c.builder.build(w)
+	if u.families == nil {
+		u.families = c.builder.build(u)
 	}
-	return w.families
+	return u.families
 }

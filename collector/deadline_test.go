@@ -199,9 +199,9 @@ func TestScrapeAfterShortenedWalk(t *testing.T) {
 	if _, mine := c.begin(context.Background()); !mine {
 		t.Fatal("got a running walk, want none")
 	}
-	w := c.join(waiting)
-	if w.health.Incomplete || walks != 2 {
-		t.Errorf("got Incomplete %v after %d walks, want false after 2", w.health.Incomplete, walks)
+	u := c.join(waiting)
+	if u.health.Incomplete || walks != 2 {
+		t.Errorf("got Incomplete %v after %d walks, want false after 2", u.health.Incomplete, walks)
 	}
 }
 

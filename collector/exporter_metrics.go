@@ -23,8 +23,8 @@ type exporterMetric struct {
 }
 
 // isExported reports whether the scrape w has the metric.
-func (e *exporterMetric) isExported(w *update) bool {
-	return (e.always || w.err == nil) && !w.excluded.Has(e.collector)
+func (e *exporterMetric) isExported(u *update) bool {
+	return (e.always || u.err == nil) && !u.excluded.Has(e.collector)
 }
 
 // exporterNamespace is the prefix of the metrics of the exporter that the
@@ -33,7 +33,7 @@ const exporterNamespace = "namedprocess_exporter_"
 
 // single returns the collect function of one value without labels.
 func single(value func(*update) float64) func(*update, emit) {
-	return func(w *update, put emit) { put(value(w), labelValues{}, 0) }
+	return func(u *update, put emit) { put(value(u), labelValues{}, 0) }
 }
 
 // exporterMetrics returns the table of all metrics about scrapes, updates and
@@ -54,33 +54,33 @@ func scrapeMetrics() []exporterMetric {
 	return []exporterMetric{
 		{name: "namedprocess_scrape_errors", kind: counter, always: true,
 			help:    "Number of scrapes that failed because the processes could not be listed.",
-			collect: single(func(w *update) float64 { return float64(w.failures) })},
+			collect: single(func(u *update) float64 { return float64(u.failures) })},
 		{name: "namedprocess_scrape_procread_errors", kind: counter, always: true,
 			help:    "Number of failed reads of /proc/PID/stat of a running process.",
 			note:    "A process that exits during the read is not an error.",
-			collect: single(func(w *update) float64 { return float64(w.health.HiddenTotal) })},
+			collect: single(func(u *update) float64 { return float64(u.health.HiddenTotal) })},
 		{name: "namedprocess_scrape_partial_errors", kind: counter, always: true,
 			help:    "Processes in a group with an unreadable /proc/PID file other than stat, summed over scrapes.",
-			collect: single(func(w *update) float64 { return float64(w.health.PartialTotal) })},
+			collect: single(func(u *update) float64 { return float64(u.health.PartialTotal) })},
 		{name: exporterNamespace + "scrape_success", kind: gauge, always: true,
 			help: "1 if the last scrape listed the processes before its deadline and without hidepid, else 0.",
 			note: "Values that were read are exported even if it is 0.",
-			collect: single(func(w *update) float64 {
-				return indicator(w.err == nil, !w.isIncomplete(), !w.health.HidePID)
+			collect: single(func(u *update) float64 {
+				return indicator(u.err == nil, !u.isIncomplete(), !u.health.HidePID)
 			})},
 		{name: exporterNamespace + "scrape_partial", kind: gauge, always: true,
 			help:    "1 if the deadline ended the last scrape early, otherwise 0.",
 			note:    "If it is 1, `namedprocess_exporter_scrape_success` is 0.",
-			collect: single(func(w *update) float64 { return indicator(w.isIncomplete()) })},
+			collect: single(func(u *update) float64 { return indicator(u.isIncomplete()) })},
 		{name: exporterNamespace + "proc_visibility", kind: gauge,
 			help:    "Whether processes of other users are visible (1) or /proc is mounted with hidepid (0).",
-			collect: single(func(w *update) float64 { return indicator(!w.health.HidePID) })},
+			collect: single(func(u *update) float64 { return indicator(!u.health.HidePID) })},
 		{name: exporterNamespace + "scrape_duration_seconds", kind: gauge,
 			help:    "Duration in seconds of the last read of all processes.",
-			collect: single(func(w *update) float64 { return w.took.Seconds() })},
+			collect: single(func(u *update) float64 { return u.took.Seconds() })},
 		{name: exporterNamespace + "source_info", kind: gauge, labels: []string{"source"},
 			help:    "Source of process data in use: bpf or procfs.",
-			collect: func(w *update, put emit) { put(1, labelValues{string(w.health.Kind)}, 0) }},
+			collect: func(u *update, put emit) { put(1, labelValues{string(u.health.Kind)}, 0) }},
 	}
 }
 
@@ -89,21 +89,21 @@ func readErrorMetrics() []exporterMetric {
 		{name: exporterNamespace + "unresponsive_processes", kind: gauge,
 			help:    "Number of processes whose /proc reads block.",
 			note:    "Their counters, resident memory, threads and open files are still exported.",
-			collect: single(func(w *update) float64 { return float64(w.health.Unresponsive) })},
+			collect: single(func(u *update) float64 { return float64(u.health.Unresponsive) })},
 		{name: exporterNamespace + "unreported_processes", kind: gauge,
 			help:    "Number of processes that /proc lists and the BPF programs do not report.",
 			note:    "Checked in the first two scrapes, then every 1024 scrapes; always 0 with the source `procfs`.",
-			collect: single(func(w *update) float64 { return float64(w.health.Unreported) })},
+			collect: single(func(u *update) float64 { return float64(u.health.Unreported) })},
 		{name: exporterNamespace + "unidentified_processes", kind: gauge,
 			help:    "Number of processes that are not matched yet, because a name or command line is unreadable or --match-budget is used up.",
-			collect: single(func(w *update) float64 { return float64(w.health.Unidentified) })},
+			collect: single(func(u *update) float64 { return float64(u.health.Unidentified) })},
 		{name: exporterNamespace + "counter_decreases_total", kind: counter, labels: []string{"counter"}, always: true,
 			help:    "Number of times that a per-process counter decreased between two reads.",
 			collect: collectCounterDecreases},
 		{name: exporterNamespace + "lost_exit_events_total", kind: counter,
 			help:    "Number of process exit events dropped because the ring buffer was full.",
 			note:    "`namedprocess_namegroup_exits_total` does not include them; always 0 with the source `procfs`.",
-			collect: single(func(w *update) float64 { return float64(w.health.LostExitEvents) })},
+			collect: single(func(u *update) float64 { return float64(u.health.LostExitEvents) })},
 	}
 }
 
@@ -112,43 +112,43 @@ func ruleMetrics() []exporterMetric {
 		{name: "namedprocess_unmatched_procs", kind: gauge,
 			help:    "Number of processes in no group.",
 			note:    "Includes ignored processes and kernel threads that no rule matches.",
-			collect: single(func(w *update) float64 { return float64(w.coverage.UnmatchedProcs) })},
+			collect: single(func(u *update) float64 { return float64(u.coverage.UnmatchedProcs) })},
 		{name: "namedprocess_unmatched_cpu_seconds_total", kind: counter,
 			help:    "CPU time in seconds of processes without a group.",
 			note:    "Add `namedprocess_namegroup_cpu_seconds_total` of all groups to get the total.",
-			collect: single(func(w *update) float64 { return seconds(w.coverage.UnmatchedNanos) })},
+			collect: single(func(u *update) float64 { return seconds(u.coverage.UnmatchedNanos) })},
 		{name: "namedprocess_rule_matched_procs", kind: gauge, labels: []string{"rule", "name"},
 			help:    "Number of processes that match this rule directly.",
 			note:    "Does not count processes that joined the group of an ancestor.",
 			collect: collectRules},
 		{name: exporterNamespace + "groups", kind: gauge,
 			help:    "Number of groups.",
-			collect: single(func(w *update) float64 { return float64(w.coverage.Groups) })},
+			collect: single(func(u *update) float64 { return float64(u.coverage.Groups) })},
 		{name: exporterNamespace + "group_limit_hits_total", kind: counter,
 			help:    "Number of times that a process was counted in the group _other because the limit of groups was reached.",
 			note:    "The limit is `--max-groups` or `max_groups` of the rule.",
-			collect: single(func(w *update) float64 { return float64(w.health.GroupLimitHits) })},
+			collect: single(func(u *update) float64 { return float64(u.health.GroupLimitHits) })},
 		{name: exporterNamespace + "thread_name_limit_hits_total", kind: counter,
 			help:    "Number of times that a thread was counted as _other because the limit of thread names was reached.",
 			note:    "The limits are 1000 names per group and `--max-thread-names` in total.",
-			collect: single(func(w *update) float64 { return float64(w.health.ThreadNameLimitHits) })},
+			collect: single(func(u *update) float64 { return float64(u.health.ThreadNameLimitHits) })},
 		{name: exporterNamespace + "template_failures_total", kind: counter,
 			help:    "Number of failed executions of name templates.",
 			note:    "The group name is the text that the template wrote before the failure.",
-			collect: single(func(w *update) float64 { return float64(w.health.TemplateFailures) })},
+			collect: single(func(u *update) float64 { return float64(u.health.TemplateFailures) })},
 	}
 }
 
-func collectCounterDecreases(w *update, put emit) {
-	n := &w.health.CounterDecreases
+func collectCounterDecreases(u *update, put emit) {
+	n := &u.health.CounterDecreases
 	put(float64(n.CPU), labelValues{"cpu"}, 0)
 	put(float64(n.Faults), labelValues{"faults"}, 0)
 	put(float64(n.IO), labelValues{"io"}, 0)
 	put(float64(n.Switches), labelValues{"switches"}, 0)
 }
 
-func collectRules(w *update, put emit) {
-	for _, r := range w.coverage.Rules {
+func collectRules(u *update, put emit) {
+	for _, r := range u.coverage.Rules {
 		put(float64(r.Procs), labelValues{strconv.Itoa(r.Position), grouping.LabelValue(r.Template)}, 0)
 	}
 }

@@ -61,8 +61,8 @@ func (s *series) isKnown(g *grouping.Group, kind prometheus.ValueType) bool {
 
 // samples calls put with every sample of f for one group, without those of the collectors
 // that the rules of the group or the scrape w exclude.
-func (f *family) samples(g *grouping.Group, w *update, put emit) {
-	enabled := g.Collectors &^ w.excluded
+func (f *family) samples(g *grouping.Group, u *update, put emit) {
+	enabled := g.Collectors &^ u.excluded
 	if f.collect != nil && enabled.Has(f.collector) {
 		f.collect(g, put)
 	}

@@ -30,8 +30,8 @@ type row struct {
 	kind       prometheus.ValueType
 	labels     []string
 	grouped    bool // has the labels of groups in addition to labels
-	fill       func(b *familyBuilder, mf *dto.MetricFamily, w *update)
-	text       func(dst []byte, w *update, format TextFormat) []byte
+	fill       func(b *familyBuilder, mf *dto.MetricFamily, u *update)
+	text       func(dst []byte, u *update, format TextFormat) []byte
 }
 
 // A pair is the key of a label pair.
@@ -42,9 +42,9 @@ type pair struct{ name, value string }
 func newFamilyBuilder(enabled grouping.Collectors) *familyBuilder {
 	b := &familyBuilder{pairs: make(map[pair]*dto.LabelPair), shared: new(arena)}
 	for _, f := range families() {
-		b.rows = append(b.rows, row{f.name, f.help, f.kind, f.labels, true, func(b *familyBuilder, mf *dto.MetricFamily, w *update) {
-			for i := range w.groups {
-				b.addGroup(mf, &f, &w.groups[i], w)
+		b.rows = append(b.rows, row{f.name, f.help, f.kind, f.labels, true, func(b *familyBuilder, mf *dto.MetricFamily, u *update) {
+			for i := range u.groups {
+				b.addGroup(mf, &f, &u.groups[i], u)
 			}
 		}, f.appendGroups})
 	}
@@ -52,10 +52,10 @@ func newFamilyBuilder(enabled grouping.Collectors) *familyBuilder {
 		if !enabled.Has(m.collector) {
 			continue
 		}
-		b.rows = append(b.rows, row{m.name, m.help, m.kind, m.labels, false, func(b *familyBuilder, mf *dto.MetricFamily, w *update) {
-			if m.isExported(w) {
-				m.collect(w, func(value float64, labels labelValues, _ int64) {
-					mf.Metric = append(mf.Metric, b.exporterSample(&m, w, value, labels))
+		b.rows = append(b.rows, row{m.name, m.help, m.kind, m.labels, false, func(b *familyBuilder, mf *dto.MetricFamily, u *update) {
+			if m.isExported(u) {
+				m.collect(u, func(value float64, labels labelValues, _ int64) {
+					mf.Metric = append(mf.Metric, b.exporterSample(&m, u, value, labels))
 				})
 			}
 		}, m.appendText})
@@ -66,22 +66,22 @@ func newFamilyBuilder(enabled grouping.Collectors) *familyBuilder {
 
 // build returns a family for every row, in the order of rows, including families
 // without samples. The families are in new memory.
-func (b *familyBuilder) build(w *update) []*dto.MetricFamily {
+func (b *familyBuilder) build(u *update) []*dto.MetricFamily {
 	out := make([]*dto.MetricFamily, 0, len(b.rows))
 	b.samples = new(arena)
 	for i := range b.rows {
-		out = append(out, b.family(i, w, nil))
+		out = append(out, b.family(i, u, nil))
 	}
 	return out
 }
 
 // each calls use with every family that has samples. All families use the same
 // memory. It stops at the first error of use.
-func (b *familyBuilder) each(w *update, use func(*dto.MetricFamily) error) error {
+func (b *familyBuilder) each(u *update, use func(*dto.MetricFamily) error) error {
 	b.samples = b.shared
 	for i := range b.rows {
 		b.shared.reset()
-		mf := b.family(i, w, b.shared.metrics)
+		mf := b.family(i, u, b.shared.metrics)
 		b.shared.metrics = mf.Metric[:0]
 		if len(mf.Metric) == 0 {
 			continue
@@ -94,17 +94,17 @@ func (b *familyBuilder) each(w *update, use func(*dto.MetricFamily) error) error
 }
 
 // family builds the family of row i and appends its samples to metrics.
-func (b *familyBuilder) family(i int, w *update, metrics []*dto.Metric) *dto.MetricFamily {
+func (b *familyBuilder) family(i int, u *update, metrics []*dto.Metric) *dto.MetricFamily {
 	r := &b.rows[i]
 	mf := newFamily(r.name, r.help, r.kind)
 	mf.Metric = metrics
-	r.fill(b, mf, w)
+	r.fill(b, mf, u)
 	return mf
 }
 
 // exporterSample returns a sample of a metric of the exporter.
-func (b *familyBuilder) exporterSample(e *exporterMetric, w *update, value float64, labels labelValues) *dto.Metric {
-	m := b.samples.newSample(e.kind, value, w.countersStart)
+func (b *familyBuilder) exporterSample(e *exporterMetric, u *update, value float64, labels labelValues) *dto.Metric {
+	m := b.samples.newSample(e.kind, value, u.countersStart)
 	for i := range e.labels {
 		m.Label = append(m.Label, &dto.LabelPair{Name: &e.labels[i], Value: &labels[i]})
 	}
@@ -120,10 +120,10 @@ func newFamily(name, help string, kind prometheus.ValueType) *dto.MetricFamily {
 }
 
 // addGroup adds the samples of one group to mf.
-func (b *familyBuilder) addGroup(mf *dto.MetricFamily, f *family, g *grouping.Group, w *update) {
-	f.samples(g, w, func(value float64, labels labelValues, since int64) {
+func (b *familyBuilder) addGroup(mf *dto.MetricFamily, f *family, g *grouping.Group, u *update) {
+	f.samples(g, u, func(value float64, labels labelValues, since int64) {
 		m := b.samples.newSample(f.kind, value, cmp.Or(since, g.CountersStart))
-		b.addLabels(m, f, g, w.labels, labels)
+		b.addLabels(m, f, g, u.labels, labels)
 		mf.Metric = append(mf.Metric, m)
 	})
 }

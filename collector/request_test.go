@@ -71,15 +71,15 @@ func TestVariants(t *testing.T) {
 func seriesOfCollectors(t *testing.T, c *Collector, only grouping.Collectors) map[string]float64 {
 	t.Helper()
 	var families []*dto.MetricFamily
-	w := c.join(context.Background()).of(only)
-	err := c.builder.each(w, func(mf *dto.MetricFamily) error {
+	u := c.join(context.Background()).of(only)
+	err := c.builder.each(u, func(mf *dto.MetricFamily) error {
 		families = append(families, &dto.MetricFamily{Name: mf.Name, Help: mf.Help, Type: mf.Type, Metric: copyMetrics(mf.Metric)})
 		return nil
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got, want := ourText(t, c, w), familyText(t, c, w); got != want {
+	if got, want := ourText(t, c, u), familyText(t, c, u); got != want {
 		t.Errorf("got the text\n%s\nwant\n%s", got, want)
 	}
 	return flatten(families)

@@ -32,11 +32,11 @@ const totalSuffix = "_total"
 
 // eachText calls use with the text of every family that has samples. All texts use
 // the same memory. It stops at the first error of use.
-func (b *familyBuilder) eachText(w *update, format TextFormat, use func(name string, lines []byte) error) error {
+func (b *familyBuilder) eachText(u *update, format TextFormat, use func(name string, lines []byte) error) error {
 	for i := range b.rows {
 		r := &b.rows[i]
 		head := appendHead(b.lines[:0], r, format)
-		b.lines = r.text(head, w, format)
+		b.lines = r.text(head, u, format)
 		if len(b.lines) == len(head) {
 			continue
 		}
@@ -48,8 +48,8 @@ func (b *familyBuilder) eachText(w *update, format TextFormat, use func(name str
 }
 
 // appendGroups appends the samples of all groups.
-func (f *family) appendGroups(dst []byte, w *update, format TextFormat) []byte {
-	line := newLineFormat(f, w.labels)
+func (f *family) appendGroups(dst []byte, u *update, format TextFormat) []byte {
+	line := newLineFormat(f, u.labels)
 	created := createdName(f.name, f.kind, format)
 	var g *grouping.Group
 	put := func(value float64, labels labelValues, since int64) {
@@ -61,20 +61,20 @@ func (f *family) appendGroups(dst []byte, w *update, format TextFormat) []byte {
 			dst = appendCreated(dst, created, from+len(f.name), to, cmp.Or(since, g.CountersStart))
 		}
 	}
-	for i := range w.groups {
-		g = &w.groups[i]
-		f.samples(g, w, put)
+	for i := range u.groups {
+		g = &u.groups[i]
+		f.samples(g, u, put)
 	}
 	return dst
 }
 
 // appendText appends the samples of a metric of the exporter.
-func (e *exporterMetric) appendText(dst []byte, w *update, format TextFormat) []byte {
-	if !e.isExported(w) {
+func (e *exporterMetric) appendText(dst []byte, u *update, format TextFormat) []byte {
+	if !e.isExported(u) {
 		return dst
 	}
 	created := createdName(e.name, e.kind, format)
-	e.collect(w, func(value float64, labels labelValues, _ int64) {
+	e.collect(u, func(value float64, labels labelValues, _ int64) {
 		from := len(dst)
 		dst = append(dst, e.name...)
 		for i, name := range e.labels {
@@ -87,7 +87,7 @@ func (e *exporterMetric) appendText(dst []byte, w *update, format TextFormat) []
 		to := len(dst)
 		dst = appendValue(dst, value)
 		if created != "" {
-			dst = appendCreated(dst, created, from+len(e.name), to, w.countersStart)
+			dst = appendCreated(dst, created, from+len(e.name), to, u.countersStart)
 		}
 	})
 	return dst

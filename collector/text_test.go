@@ -33,9 +33,9 @@ func clientText(t testing.TB, families []*dto.MetricFamily) string {
 }
 
 // ourText returns the text of eachText.
-func ourText(t *testing.T, c *Collector, w *update) (out string) {
+func ourText(t *testing.T, c *Collector, u *update) (out string) {
 	t.Helper()
-	err := c.builder.eachText(w, PlainText, func(_ string, lines []byte) error {
+	err := c.builder.eachText(u, PlainText, func(_ string, lines []byte) error {
 		out += string(lines)
 		return nil
 	})
@@ -46,9 +46,9 @@ func ourText(t *testing.T, c *Collector, w *update) (out string) {
 }
 
 // familyText returns the families of each in the text format of the client library.
-func familyText(t *testing.T, c *Collector, w *update) (out string) {
+func familyText(t *testing.T, c *Collector, u *update) (out string) {
 	t.Helper()
-	err := c.builder.each(w, func(mf *dto.MetricFamily) error {
+	err := c.builder.each(u, func(mf *dto.MetricFamily) error {
 		out += clientText(t, []*dto.MetricFamily{mf})
 		return nil
 	})

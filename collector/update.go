@@ -33,17 +33,17 @@ type update struct {
 
 // isIncomplete reports whether the deadline expired before everything was read. If
 // the update failed, health belongs to the update before.
-func (w *update) isIncomplete() bool { return w.overdue || w.err == nil && w.health.Incomplete }
+func (u *update) isIncomplete() bool { return u.overdue || u.err == nil && u.health.Incomplete }
 
 // of returns the update as a scrape of some collectors. The update is the same for every scrape:
 // what it reads, and so counts, does not depend on the request.
-func (w *update) of(only grouping.Collectors) *update {
+func (u *update) of(only grouping.Collectors) *update {
 	if only == grouping.AllCollectors {
-		return w
+		return u
 	}
 	return &update{
-		groups: w.groups, labels: w.labels, health: w.health, coverage: w.coverage, failures: w.failures, took: w.took, err: w.err,
-		overdue: w.overdue, countersStart: w.countersStart, excluded: grouping.AllCollectors &^ only,
+		groups: u.groups, labels: u.labels, health: u.health, coverage: u.coverage, failures: u.failures, took: u.took, err: u.err,
+		overdue: u.overdue, countersStart: u.countersStart, excluded: grouping.AllCollectors &^ only,
 	}
 }
 
@@ -52,21 +52,21 @@ func (w *update) of(only grouping.Collectors) *update {
 // shorter deadline of another scrape made the update incomplete, join starts
 // another update.
 func (c *Collector) join(ctx context.Context) *update {
-	w, started := c.begin(ctx)
-	if !c.wait(ctx, w) {
+	u, started := c.begin(ctx)
+	if !c.wait(ctx, u) {
 		return c.overdue(ctx)
 	}
-	if started || !w.health.Incomplete {
-		return w
+	if started || !u.health.Incomplete {
+		return u
 	}
-	if w, _ = c.begin(ctx); !c.wait(ctx, w) {
+	if u, _ = c.begin(ctx); !c.wait(ctx, u) {
 		return c.overdue(ctx)
 	}
-	return w
+	return u
 }
 
 // begin returns the running update, or starts one with the deadline of ctx.
-func (c *Collector) begin(ctx context.Context) (w *update, started bool) {
+func (c *Collector) begin(ctx context.Context) (u *update, started bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.running != nil {
@@ -78,9 +78,9 @@ func (c *Collector) begin(ctx context.Context) (w *update, started bool) {
 }
 
 // wait waits until w is finished. It returns false if ctx ends first.
-func (c *Collector) wait(ctx context.Context, w *update) bool {
+func (c *Collector) wait(ctx context.Context, u *update) bool {
 	select {
-	case <-w.done:
+	case <-u.done:
 		return true
 	case <-ctx.Done():
 		return false
@@ -104,8 +104,8 @@ func (c *Collector) UpdateOnExits(ctx context.Context) {
 	for ready != nil {
 		select {
 		case <-ready:
-			w, _ := c.begin(ctx)
-			c.wait(ctx, w)
+			u, _ := c.begin(ctx)
+			c.wait(ctx, u)
 		case <-ctx.Done():
 			return
 		}
@@ -124,51 +124,51 @@ func updateDeadline(ctx context.Context) time.Time {
 }
 
 // runUpdate updates the Tracker. Only one update runs at a time.
-func (c *Collector) runUpdate(w *update, deadline time.Time) {
+func (c *Collector) runUpdate(u *update, deadline time.Time) {
 	ctx, cancel := context.WithDeadline(context.Background(), deadline)
 	defer cancel()
 	start, interest := time.Now(), c.interest()
 	c.tracker.KeepEnded(interest.Ended)
-	w.groups, w.err = c.tracker.Update(ctx)
-	w.took = time.Since(start)
-	if w.err == nil {
-		w.processes, w.ended = c.tracker.Processes(ctx, interest.Queries), c.tracker.Ended()
+	u.groups, u.err = c.tracker.Update(ctx)
+	u.took = time.Since(start)
+	if u.err == nil {
+		u.processes, u.ended = c.tracker.Processes(ctx, interest.Queries), c.tracker.Ended()
 	}
-	w.health, w.coverage, w.labels = c.tracker.Health(), c.tracker.Coverage(), c.tracker.LabelNames()
-	c.logChanges(w)
-	c.notify(w) // before the next update can begin, so that observers see the updates in order
+	u.health, u.coverage, u.labels = c.tracker.Health(), c.tracker.Coverage(), c.tracker.LabelNames()
+	c.logChanges(u)
+	c.notify(u) // before the next update can begin, so that observers see the updates in order
 	c.mu.Lock()
-	w.failures = c.last.failures
-	if w.err != nil {
-		w.failures++
+	u.failures = c.last.failures
+	if u.err != nil {
+		u.failures++
 	}
-	c.last, c.running = *w, nil
+	c.last, c.running = *u, nil
 	c.last.families, c.last.groups, c.last.processes, c.last.ended = nil, nil, nil, nil
 	c.mu.Unlock()
-	close(w.done)
+	close(u.done)
 }
 
 // logChanges logs problems of w that the update before did not have. Only update
 // changes c.last, so that logChanges may read it without the mutex.
-func (c *Collector) logChanges(w *update) {
-	if w.err != nil {
-		c.log.Error("cannot read processes", "err", w.err)
+func (c *Collector) logChanges(u *update) {
+	if u.err != nil {
+		c.log.Error("cannot read processes", "err", u.err)
 	}
-	if w.health.HidePID && !c.last.health.HidePID {
+	if u.health.HidePID && !c.last.health.HidePID {
 		c.log.Warn("processes of other users are hidden: mount /proc without hidepid, or with gid= of the exporter, or grant CAP_SYS_PTRACE")
 	}
-	if w.health.Unreported > 0 && c.last.health.Unreported == 0 {
+	if u.health.Unreported > 0 && c.last.health.Unreported == 0 {
 		c.log.Warn("the BPF programs do not report processes that /proc lists; use --source=procfs to include them",
-			"processes", w.health.Unreported)
+			"processes", u.health.Unreported)
 	}
-	if before := c.last.health.Kind; before != "" && before != w.health.Kind {
+	if before := c.last.health.Kind; before != "" && before != u.health.Kind {
 		if _, reason := c.tracker.Kind(); reason != nil {
-			c.log.Warn("switched process source", "source", w.health.Kind, "reason", reason)
+			c.log.Warn("switched process source", "source", u.health.Kind, "reason", reason)
 		} else {
-			c.log.Info("switched process source", "source", w.health.Kind)
+			c.log.Info("switched process source", "source", u.health.Kind)
 		}
 	}
-	if c.last.health.GroupLimitHits == 0 && w.health.GroupLimitHits > 0 {
-		c.log.Warn("reached the limit of groups; processes of further groups count in "+grouping.OtherName, "groups", w.coverage.Groups)
+	if c.last.health.GroupLimitHits == 0 && u.health.GroupLimitHits > 0 {
+		c.log.Warn("reached the limit of groups; processes of further groups count in "+grouping.OtherName, "groups", u.coverage.Groups)
 	}
 }

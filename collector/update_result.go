@@ -40,12 +40,12 @@ func (c *Collector) Watch(observe func(UpdateResult)) { c.observers = append(c.o
 func (c *Collector) Update(ctx context.Context) { c.join(ctx) }
 
 // notify calls the observers with a finished update.
-func (c *Collector) notify(w *update) {
+func (c *Collector) notify(u *update) {
 	for _, observe := range c.observers {
 		observe(UpdateResult{
-			Time: time.Now(), Took: w.took, Err: w.err,
-			Groups: w.groups, Labels: w.labels, Health: w.health, Coverage: w.coverage,
-			Processes: w.processes, Ended: w.ended,
+			Time: time.Now(), Took: u.took, Err: u.err,
+			Groups: u.groups, Labels: u.labels, Health: u.health, Coverage: u.coverage,
+			Processes: u.processes, Ended: u.ended,
 		})
 	}
 }
