@@ -50,10 +50,10 @@ func (c *fileCache) read(p *ProcessDir, buf []byte, file string) (text []byte, e
 	}
 }
 
-// open opens cached file i if the budget allows it. It returns the descriptor
+// open opens cached file i if a descriptor remains for it. It returns the descriptor
 // plus 1, or 0.
 func (c *fileCache) open(p *ProcessDir, i int) int32 {
-	if p.fdBudget == nil || p.fdBudget.Add(-1) < 0 {
+	if p.remainingFDs == nil || p.remainingFDs.Add(-1) < 0 {
 		p.releaseFD()
 		return 0
 	}
@@ -75,9 +75,9 @@ func (c *fileCache) close(p *ProcessDir) {
 	}
 }
 
-// releaseFD returns one descriptor to the budget.
+// releaseFD lets another file stay open.
 func (p *ProcessDir) releaseFD() {
-	if p.fdBudget != nil {
-		p.fdBudget.Add(1)
+	if p.remainingFDs != nil {
+		p.remainingFDs.Add(1)
 	}
 }

@@ -39,7 +39,7 @@ type ProcessDir struct {
 	pid      int
 	pathOnly bool // fd was opened with O_PATH, because listing is not permitted
 	cache    fileCache
-	fdBudget *atomic.Int32 // number of files that may still be kept open; nil for none
+	remainingFDs *atomic.Int32 // number of files that may still be kept open; nil for none
 }
 
 // OpenProcess opens the directory of the process that has this PID now. It keeps
@@ -47,7 +47,7 @@ type ProcessDir struct {
 // is above 0. If fdBudget is nil, it keeps no files open.
 func (m *Mount) OpenProcess(pid int, fdBudget *atomic.Int32) (*ProcessDir, error) {
 	const flags = unix.O_DIRECTORY | unix.O_CLOEXEC
-	p := &ProcessDir{mount: m, pid: pid, fdBudget: fdBudget}
+	p := &ProcessDir{mount: m, pid: pid, remainingFDs: fdBudget}
 	name := strconv.Itoa(pid)
 	fd, err := openat(m.fd, name, unix.O_RDONLY|flags)
 	if err == unix.EACCES || err == unix.EPERM { // hidepid=1
@@ -81,7 +81,7 @@ func (p *ProcessDir) Dup() (*ProcessDir, error) {
 	if err != nil {
 		return nil, &ReadError{PID: p.pid, Err: err}
 	}
-	return &ProcessDir{mount: p.mount, fd: fd, pid: p.pid, pathOnly: p.pathOnly, fdBudget: p.fdBudget}, nil
+	return &ProcessDir{mount: p.mount, fd: fd, pid: p.pid, pathOnly: p.pathOnly, remainingFDs: p.remainingFDs}, nil
 }
 
 // Read returns the text of a single-record file, as [Reader.Read] does. It reads
