@@ -23,8 +23,8 @@ const (
 	AttrCwd             Attr = "cwd"              // string
 	AttrEnviron         Attr = "environ"          // map[string]string
 	AttrUsername        Attr = "username"         // string
-	AttrUIDs            Attr = "uids"             // Owners
-	AttrGIDs            Attr = "gids"             // Owners
+	AttrUIDs            Attr = "uids"             // CredentialIDs
+	AttrGIDs            Attr = "gids"             // CredentialIDs
 	AttrTerminal        Attr = "terminal"         // string
 	AttrNice            Attr = "nice"             // int
 	AttrIONice          Attr = "ionice"           // IOPriority

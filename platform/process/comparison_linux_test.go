@@ -22,7 +22,7 @@ import (
 func TestAgreesWithPs(t *testing.T) {
 	p := startStopped(t, "map=anonymous,8388608")
 	info := must[MemoryInfo](t)(p.MemoryInfo())
-	uids, gids := must[Owners](t)(p.UIDs()), must[Owners](t)(p.GIDs())
+	uids, gids := must[CredentialIDs](t)(p.UIDs()), must[CredentialIDs](t)(p.GIDs())
 	times := must[CPUTimes](t)(p.CPUTimes())
 	for column, want := range map[string]any{
 		"pid": p.PID(), "ppid": must[int](t)(p.PPID()), "ruid": uids.Real, "uid": uids.Effective, "suid": uids.Saved,
@@ -53,7 +53,7 @@ func TestAgreesWithStatus(t *testing.T) {
 	kib := func(key string) uint64 {
 		return must[uint64](t)(strconv.ParseUint(strings.TrimSpace(strings.TrimSuffix(fields[key], " kB")), 10, 64)) << 10
 	}
-	uids, switches := must[Owners](t)(p.UIDs()), must[ContextSwitches](t)(p.ContextSwitches())
+	uids, switches := must[CredentialIDs](t)(p.UIDs()), must[ContextSwitches](t)(p.ContextSwitches())
 	for key, want := range map[string]any{
 		"Name": must[string](t)(p.Name()), "State": "T (" + statusOf(t, p.Process).String() + ")", "PPid": must[int](t)(p.PPID()),
 		"Threads": must[int](t)(p.NumThreads()), "Tgid": p.PID(),

@@ -21,7 +21,7 @@ func TestUnusualNames(t *testing.T) {
 			p := startChild(t, nil, "name="+name)
 			wantEqual(t, "name", must[string](t)(p.Name()), name)
 			uid := uint32(os.Getuid())
-			wantEqual(t, "uids", must[Owners](t)(p.UIDs()), Owners{uid, uid, uid})
+			wantEqual(t, "uids", must[CredentialIDs](t)(p.UIDs()), CredentialIDs{uid, uid, uid})
 			wantEqual(t, "ppid", must[int](t)(p.PPID()), os.Getpid())
 			threads := must[[]Thread](t)(p.Threads())
 			wantEqual(t, "threads", must[int](t)(p.NumThreads()), len(threads))
@@ -187,8 +187,8 @@ func TestKernelThread(t *testing.T) {
 func TestOwners(t *testing.T) {
 	testenv.RequireRoot(t)
 	p := startChild(t, nil, "owners=1001,4294967293,1003")
-	wantEqual(t, "uids", must[Owners](t)(p.UIDs()), Owners{1001, 4294967293, 1003})
-	wantEqual(t, "gids", must[Owners](t)(p.GIDs()), Owners{1002, 4294967294, 1004})
+	wantEqual(t, "uids", must[CredentialIDs](t)(p.UIDs()), CredentialIDs{1001, 4294967293, 1003})
+	wantEqual(t, "gids", must[CredentialIDs](t)(p.GIDs()), CredentialIDs{1002, 4294967294, 1004})
 	wantEqual(t, "username", must[string](t)(p.Username()), "1001")
 }
 

@@ -34,8 +34,8 @@ func TestProcessInNamespaces(t *testing.T) {
 	}
 	wantEqual(t, "PID", p.PID(), p.Cmd.Process.Pid)
 	wantEqual(t, "PPID", must[int](t)(p.PPID()), os.Getpid())
-	wantEqual(t, "users", must[Owners](t)(p.UIDs()), Owners{uid, uid, uid})
-	wantEqual(t, "groups", must[Owners](t)(p.GIDs()), Owners{gid, gid, gid})
+	wantEqual(t, "users", must[CredentialIDs](t)(p.UIDs()), CredentialIDs{uid, uid, uid})
+	wantEqual(t, "groups", must[CredentialIDs](t)(p.GIDs()), CredentialIDs{gid, gid, gid})
 	wantEqual(t, "username", must[string](t)(p.Username()), strconv.Itoa(uid))
 	wantEqual(t, "exists", must[bool](t)(Exists(p.PID())), true)
 	threads := must[[]Thread](t)(p.Threads())

@@ -40,8 +40,8 @@ func attributes() []attribute {
 		{process.AttrCwd, "process", unchanged},
 		{process.AttrTerminal, "process", orNull[string]},
 		{process.AttrUsername, "owner", unchanged},
-		{process.AttrUIDs, "owner", owners},
-		{process.AttrGIDs, "owner", owners},
+		{process.AttrUIDs, "owner", credentialIDs},
+		{process.AttrGIDs, "owner", credentialIDs},
 		{process.AttrPPID, "family", unchanged},
 		{process.AttrParent, "", orNull[int]},
 		{process.AttrParents, "family", unchanged},
@@ -98,8 +98,8 @@ func createTime(v any) any {
 	return math.Round(float64(t.Unix())*100+float64(t.Nanosecond())/1e7) / 100
 }
 
-func owners(v any) any {
-	o := v.(process.Owners)
+func credentialIDs(v any) any {
+	o := v.(process.CredentialIDs)
 	return object{{"real", o.Real}, {"effective", o.Effective}, {"saved", o.Saved}}
 }
 

@@ -12,43 +12,43 @@ func (p *Process) Terminal() (string, error) {
 	return p.shared.table.system.terminal(uint32(stat.TTY)), nil
 }
 
-// Owners holds the user IDs or the group IDs of a process.
-type Owners struct{ Real, Effective, Saved uint32 }
+// CredentialIDs holds the user IDs or the group IDs of a process, see credentials(7).
+type CredentialIDs struct{ Real, Effective, Saved uint32 }
 
 // UIDs returns the user IDs of the process. It reads /proc/PID/status.
 //
 // System calls: 1 (3 in the first call).
-func (p *Process) UIDs() (Owners, error) {
+func (p *Process) UIDs() (CredentialIDs, error) {
 	const op = "uids"
 	st, err := p.readStatus(op)
 	if err != nil {
-		return Owners{}, err
+		return CredentialIDs{}, err
 	}
 	if st.Have&procfs.StatusUIDs == 0 {
-		return Owners{}, p.wrap(op, ErrUnsupported)
+		return CredentialIDs{}, p.wrap(op, ErrUnsupported)
 	}
-	return newOwners(st.UIDs), nil
+	return newCredentialIDs(st.UIDs), nil
 }
 
 // GIDs returns the group IDs of the process. It reads /proc/PID/status.
 //
 // System calls: 1 (3 in the first call).
-func (p *Process) GIDs() (Owners, error) {
+func (p *Process) GIDs() (CredentialIDs, error) {
 	const op = "gids"
 	st, err := p.readStatus(op)
 	if err != nil {
-		return Owners{}, err
+		return CredentialIDs{}, err
 	}
 	if st.Have&procfs.StatusGIDs == 0 {
-		return Owners{}, p.wrap(op, ErrUnsupported)
+		return CredentialIDs{}, p.wrap(op, ErrUnsupported)
 	}
-	return newOwners(st.GIDs), nil
+	return newCredentialIDs(st.GIDs), nil
 }
 
-// newOwners converts the IDs of a line of status: real, effective, saved and file
+// newCredentialIDs converts the IDs of a line of status: real, effective, saved and file
 // system.
-func newOwners(ids [4]uint32) Owners {
-	return Owners{Real: ids[0], Effective: ids[1], Saved: ids[2]}
+func newCredentialIDs(ids [4]uint32) CredentialIDs {
+	return CredentialIDs{Real: ids[0], Effective: ids[1], Saved: ids[2]}
 }
 
 // Username returns the name of the real user, or the decimal user ID if the user
