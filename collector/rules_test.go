@@ -217,7 +217,7 @@ var groupChangeScenarios = []scenario{
 		first: []procfstree.Process{inCgroup("/g")},
 		steps: []step{
 			{nil, map[string]float64{seriesOf("num_procs", "g"): 1, seriesOf("num_procs", "h"): 0}},
-			{func(f *fixture) { // an idle process is revalidated at one of 64 scrapes
+			{func(f *fixture) { // one of 64 scrapes compares the fingerprint of an idle process
 				f.Set(inCgroup("/h"))
 				for range 64 {
 					f.scrape()

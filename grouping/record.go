@@ -37,7 +37,7 @@ type record struct {
 	countFromStart     bool          // started after the first walk: its usage before the first sample counts
 	counted            bool          // its usage was counted, in a group or as that of an unmatched process
 	longArgs           bool          // its last command line was longer than maxQuickArgs
-	revalidationDue    bool          // has run since the last revalidation of its identity, or was not revalidated for long
+	comparisonDue      bool          // has run since its fingerprint was compared, or was not compared for long
 
 	decreased       counterSet // counters that decreased in this walk
 	decreasedBefore counterSet // counters that decreased in the walk before

@@ -55,15 +55,15 @@ type Tracker struct {
 	labels         []string                // label names of matcher
 	inherits       bool                    // the options or a rule let processes join the group of an ancestor
 
-	snap         platform.Snapshot
-	records      []record // records[i] belongs to snap.Samples[i] after alignRecords
-	groups       map[string]*groupState
-	limits       cardinality
-	revalidation revalidation
-	matches      matchCounts
-	budget       matchBudget
-	thisWalk     walkInfo
-	firstWalk    uint64 // ticks after boot at which the first walk began
+	snap       platform.Snapshot
+	records    []record // records[i] belongs to snap.Samples[i] after alignRecords
+	groups     map[string]*groupState
+	limits     cardinality
+	comparison fingerprintComparison
+	matches    matchCounts
+	budget     matchBudget
+	thisWalk   walkInfo
+	firstWalk  uint64 // ticks after boot at which the first walk began
 
 	awaitedExits map[platform.ID]awaitedExit // processes that are gone and whose exit event is missing, see withoutSerial
 	droppedStart uint64                      // latest start of a process that was dropped from awaitedExits
@@ -138,7 +138,7 @@ func (t *Tracker) Update(ctx context.Context) ([]Group, error) {
 	}
 	t.alignRecords()
 	t.applyNextMatcher()
-	t.revalidate(ctx)
+	t.compareFingerprints(ctx)
 	t.match(ctx)
 	t.src.Complete(ctx, &t.snap)
 	t.account()

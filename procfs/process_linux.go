@@ -34,11 +34,11 @@ func sizeLimit(file string) int {
 // matches [ErrGone], even if its PID is reused. The methods except Close may be
 // called concurrently.
 type ProcessDir struct {
-	mount    *Mount
-	fd       int
-	pid      int
-	pathOnly bool // fd was opened with O_PATH, because listing is not permitted
-	cache    fileCache
+	mount        *Mount
+	fd           int
+	pid          int
+	pathOnly     bool // fd was opened with O_PATH, because listing is not permitted
+	cache        fileCache
 	remainingFDs *atomic.Int32 // number of files that may still be kept open; nil for none
 }
 

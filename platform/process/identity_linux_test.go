@@ -184,7 +184,7 @@ func TestKernelThread(t *testing.T) {
 	}
 }
 
-func TestOwners(t *testing.T) {
+func TestCredentialIDs(t *testing.T) {
 	testenv.RequireRoot(t)
 	p := startChild(t, nil, "owners=1001,4294967293,1003")
 	wantEqual(t, "uids", must[CredentialIDs](t)(p.UIDs()), CredentialIDs{1001, 4294967293, 1003})

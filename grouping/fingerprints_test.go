@@ -104,9 +104,9 @@ func TestRewrittenTitles(t *testing.T) {
 	}
 }
 
-// TestRevalidationBudget checks that processes beyond the budget are read in the next
+// TestFingerprintBudget checks that processes beyond the budget are read in the next
 // updates, each once, although they sleep by then.
-func TestRevalidationBudget(t *testing.T) {
+func TestFingerprintBudget(t *testing.T) {
 	const n, limit = 300, 60
 	src, tr := newTitleTracker(t, n, "- {name: busy, cmdline: busy}\n", false)
 	src.limit = limit
@@ -124,9 +124,9 @@ func TestRevalidationBudget(t *testing.T) {
 	}
 }
 
-// TestRevalidatesOnlyDependentMatches checks that command lines are not read again of
+// TestFingerprintsOnlyOfDependentMatches checks that command lines are not read again of
 // processes whose group does not depend on them, except every 64 updates.
-func TestRevalidatesOnlyDependentMatches(t *testing.T) {
+func TestFingerprintsOnlyOfDependentMatches(t *testing.T) {
 	const n = 128
 	tests := []struct {
 		rules string
@@ -146,7 +146,7 @@ func TestRevalidatesOnlyDependentMatches(t *testing.T) {
 		}
 		src.reads = 0
 		procsOf(t, tr)
-		if got := src.reads; got < tt.want || got > tt.want+n/idleRevalidationPeriod {
+		if got := src.reads; got < tt.want || got > tt.want+n/idleFingerprintPeriod {
 			t.Errorf("%s: got %d processes read again, want %d", tt.rules, got, tt.want)
 		}
 	}
