@@ -164,8 +164,8 @@ func TestDeadlineBeforeComplete(t *testing.T) {
 	if err != nil || len(groups) != 1 {
 		t.Fatalf("got groups %+v, error %v, want one", groups, err)
 	}
-	if groups[0].Known&platform.FieldFDs != 0 || !tr.Health().Incomplete {
-		t.Errorf("got Known %b and Incomplete %v, want no open files and true", groups[0].Known, tr.Health().Incomplete)
+	if groups[0].GaugeFields&platform.FieldFDs != 0 || !tr.Health().Incomplete {
+		t.Errorf("got GaugeFields %b and Incomplete %v, want no open files and true", groups[0].GaugeFields, tr.Health().Incomplete)
 	}
 }
 

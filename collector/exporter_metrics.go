@@ -112,18 +112,18 @@ func ruleMetrics() []exporterMetric {
 		{name: "namedprocess_unmatched_procs", kind: gauge,
 			help:    "Number of processes in no group.",
 			note:    "Includes ignored processes and kernel threads that no rule matches.",
-			collect: single(func(u *update) float64 { return float64(u.coverage.UnmatchedProcs) })},
+			collect: single(func(u *update) float64 { return float64(u.matchCounts.UnmatchedProcs) })},
 		{name: "namedprocess_unmatched_cpu_seconds_total", kind: counter,
 			help:    "CPU time in seconds of processes without a group.",
 			note:    "Add `namedprocess_namegroup_cpu_seconds_total` of all groups to get the total.",
-			collect: single(func(u *update) float64 { return seconds(u.coverage.UnmatchedNanos) })},
+			collect: single(func(u *update) float64 { return seconds(u.matchCounts.UnmatchedNanos) })},
 		{name: "namedprocess_rule_matched_procs", kind: gauge, labels: []string{"rule", "name"},
 			help:    "Number of processes that match this rule directly.",
 			note:    "Does not count processes that joined the group of an ancestor.",
 			collect: collectRules},
 		{name: exporterNamespace + "groups", kind: gauge,
 			help:    "Number of groups.",
-			collect: single(func(u *update) float64 { return float64(u.coverage.Groups) })},
+			collect: single(func(u *update) float64 { return float64(u.matchCounts.Groups) })},
 		{name: exporterNamespace + "group_limit_hits_total", kind: counter,
 			help:    "Number of times that a process was counted in the group _other because the limit of groups was reached.",
 			note:    "The limit is `--max-groups` or `max_groups` of the rule.",
@@ -148,7 +148,7 @@ func collectCounterDecreases(u *update, put emit) {
 }
 
 func collectRules(u *update, put emit) {
-	for _, r := range u.coverage.Rules {
+	for _, r := range u.matchCounts.Rules {
 		put(float64(r.Procs), labelValues{strconv.Itoa(r.Position), grouping.LabelValue(r.Template)}, 0)
 	}
 }

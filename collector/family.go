@@ -54,9 +54,9 @@ const namespace = "namedprocess_namegroup_"
 // in the last update for a gauge.
 func (s *series) isKnown(g *grouping.Group, kind prometheus.ValueType) bool {
 	if kind == counter {
-		return g.Counted&s.needs == s.needs
+		return g.CounterFields&s.needs == s.needs
 	}
-	return g.Known&s.needs == s.needs
+	return g.GaugeFields&s.needs == s.needs
 }
 
 // samples calls put with every sample of f for one group, without those of the collectors

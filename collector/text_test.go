@@ -67,7 +67,7 @@ func TestText(t *testing.T) {
 		procfstree.Process{PID: 9, Comm: "b"})
 	c := f.c
 	walk := c.join(context.Background())
-	walk.coverage.Rules[0].Rule = &grouping.Rule{Template: special}
+	walk.matchCounts.Rules[0].Rule = &grouping.Rule{Template: special}
 	check := func(what string) {
 		t.Helper()
 		want := clientText(t, c.builder.build(walk))
@@ -81,9 +81,9 @@ func TestText(t *testing.T) {
 	usage := grouping.Counters{UserNanos: 1, SystemNanos: 1 << 62, ReadBytes: 1_000_000, WriteBytes: math.MaxUint64}
 	walk.groups = []grouping.Group{{
 		Collectors: grouping.AllCollectors,
-		Name:       special, ExitsKnown: true, Known: math.MaxUint16, Counted: math.MaxUint16, Procs: 999_999, Counters: usage,
+		Name:       special, ExitsKnown: true, GaugeFields: math.MaxUint16, CounterFields: math.MaxUint16, Procs: 999_999, Counters: usage,
 		WorstFDRatio: 1. / 3, SmapsAge: math.NaN(), OldestStart: 1_700_000_000,
-		Threads:    []grouping.ThreadName{{Name: special, Counters: usage, Counted: math.MaxUint16}},
+		Threads:    []grouping.ThreadName{{Name: special, Counters: usage, CounterFields: math.MaxUint16}},
 		WChans:     []grouping.WChanCount{{Name: special, Count: 3}},
 		Exits:      []grouping.ExitCount{{Reason: "killed", Code: "SIGKILL", Count: 2, Matched: 1}},
 		Unreadable: []grouping.UnreadableField{{Field: platform.FieldIO, Procs: 1}},
@@ -148,16 +148,16 @@ func TestOpenMetricsText(t *testing.T) {
 	walk.labels = []string{"aa", "zz"}
 	walk.groups = []grouping.Group{{
 		Collectors: grouping.AllCollectors,
-		Name:       special, Labels: []string{"", special}, ExitsKnown: true, Known: math.MaxUint16, Counted: math.MaxUint16, Procs: 999_999,
-		Counters: usage, CountersStart: 1_700_000_000_007, WorstFDRatio: 1. / 3, SmapsAge: math.NaN(), OldestStart: 1_700_000_000,
-		Threads: []grouping.ThreadName{{Name: special, Counters: usage, Counted: math.MaxUint16, CountersStart: 1_700_000_001_070}},
+		Name:       special, Labels: []string{"", special}, ExitsKnown: true, GaugeFields: math.MaxUint16, CounterFields: math.MaxUint16,
+		Procs: 999_999, Counters: usage, CountersStart: 1_700_000_000_007, WorstFDRatio: 1. / 3, SmapsAge: math.NaN(), OldestStart: 1_700_000_000,
+		Threads: []grouping.ThreadName{{Name: special, Counters: usage, CounterFields: math.MaxUint16, CountersStart: 1_700_000_001_070}},
 		WChans:  []grouping.WChanCount{{Name: special, Count: 3}},
 		Exits: []grouping.ExitCount{{
 			Reason: "killed", Code: "SIGKILL", Count: 2, Matched: 1, CountStart: 1_700_000_002_700, MatchedStart: 1_700_000_003_000,
 		}},
 	}, {
 		Collectors: grouping.AllCollectors,
-		Name:       "no start", Labels: []string{"", ""}, Known: math.MaxUint16, Counted: math.MaxUint16, Procs: 1,
+		Name:       "no start", Labels: []string{"", ""}, GaugeFields: math.MaxUint16, CounterFields: math.MaxUint16, Procs: 1,
 	}}
 	text := func(format TextFormat) (out string) {
 		if err := c.builder.eachText(walk, format, func(_ string, lines []byte) error { out += string(lines); return nil }); err != nil {
@@ -231,8 +231,8 @@ func TestTextAllocations(t *testing.T) {
 		for i := range groups {
 			walk.groups = append(walk.groups, grouping.Group{
 				Collectors: grouping.AllCollectors,
-				Name:       strconv.Itoa(i), ExitsKnown: true, Known: math.MaxUint16, Counted: math.MaxUint16, Procs: 1,
-				Threads: []grouping.ThreadName{{Name: "a", Counted: math.MaxUint16}, {Name: "b", Counted: math.MaxUint16}},
+				Name:       strconv.Itoa(i), ExitsKnown: true, GaugeFields: math.MaxUint16, CounterFields: math.MaxUint16, Procs: 1,
+				Threads: []grouping.ThreadName{{Name: "a", CounterFields: math.MaxUint16}, {Name: "b", CounterFields: math.MaxUint16}},
 				WChans:  []grouping.WChanCount{{Name: "do_poll", Count: 3}},
 				Exits:   []grouping.ExitCount{{Reason: "exited", Code: "0", Count: 1, Matched: 1}},
 			})

@@ -32,7 +32,7 @@ func threadFamilies() []family {
 		perName("thread_io_bytes_total", counter,
 			"Bytes read from and written to storage by threads with this name in multithreaded processes (/proc/PID/task/TID/io).",
 			func(t *grouping.ThreadName, put emit) {
-				if t.Counted&platform.FieldIO != 0 {
+				if t.CounterFields&platform.FieldIO != 0 {
 					put(float64(t.ReadBytes), labelValues{t.Name, "read"}, t.CountersStart)
 					put(float64(t.WriteBytes), labelValues{t.Name, "write"}, t.CountersStart)
 				}

@@ -12,12 +12,12 @@ import (
 // An update is one update of the Tracker. After done is closed, all fields but
 // families are immutable.
 type update struct {
-	done     chan struct{}
-	groups   []grouping.Group
-	labels   []string // label names of groups, without groupname
-	health   grouping.Health
-	coverage grouping.Coverage
-	failures uint64 // failed updates so far
+	done        chan struct{}
+	groups      []grouping.Group
+	labels      []string // label names of groups, without groupname
+	health      grouping.Health
+	matchCounts grouping.MatchCounts
+	failures    uint64 // failed updates so far
 
 	countersStart int64 // of the counters without a group, in milliseconds since the Unix epoch
 
@@ -42,7 +42,7 @@ func (u *update) of(only grouping.Collectors) *update {
 		return u
 	}
 	return &update{
-		groups: u.groups, labels: u.labels, health: u.health, coverage: u.coverage, failures: u.failures, took: u.took, err: u.err,
+		groups: u.groups, labels: u.labels, health: u.health, matchCounts: u.matchCounts, failures: u.failures, took: u.took, err: u.err,
 		overdue: u.overdue, countersStart: u.countersStart, excluded: grouping.AllCollectors &^ only,
 	}
 }
@@ -92,7 +92,7 @@ func (c *Collector) overdue(ctx context.Context) *update {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return &update{
-		health: c.last.health, coverage: c.last.coverage, labels: c.last.labels, failures: c.last.failures,
+		health: c.last.health, matchCounts: c.last.matchCounts, labels: c.last.labels, failures: c.last.failures,
 		err: ctx.Err(), overdue: true, countersStart: c.started.UnixMilli(),
 	}
 }
@@ -134,7 +134,7 @@ func (c *Collector) runUpdate(u *update, deadline time.Time) {
 	if u.err == nil {
 		u.processes, u.ended = c.tracker.Processes(ctx, interest.Queries), c.tracker.Ended()
 	}
-	u.health, u.coverage, u.labels = c.tracker.Health(), c.tracker.Coverage(), c.tracker.LabelNames()
+	u.health, u.matchCounts, u.labels = c.tracker.Health(), c.tracker.MatchCounts(), c.tracker.LabelNames()
 	c.logChanges(u)
 	c.notify(u) // before the next update can begin, so that observers see the updates in order
 	c.mu.Lock()
@@ -169,6 +169,6 @@ func (c *Collector) logChanges(u *update) {
 		}
 	}
 	if c.last.health.GroupLimitHits == 0 && u.health.GroupLimitHits > 0 {
-		c.log.Warn("reached the limit of groups; processes of further groups count in "+grouping.OtherName, "groups", u.coverage.Groups)
+		c.log.Warn("reached the limit of groups; processes of further groups count in "+grouping.OtherName, "groups", u.matchCounts.Groups)
 	}
 }

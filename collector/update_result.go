@@ -9,13 +9,13 @@ import (
 
 // A UpdateResult is the immutable result of one update.
 type UpdateResult struct {
-	Time     time.Time        // end of the update
-	Took     time.Duration    // duration of the update
-	Err      error            // why there are no groups
-	Groups   []grouping.Group // sorted by name
-	Labels   []string         // label names of groups, without groupname
-	Health   grouping.Health
-	Coverage grouping.Coverage
+	Time        time.Time        // end of the update
+	Took        time.Duration    // duration of the update
+	Err         error            // why there are no groups
+	Groups      []grouping.Group // sorted by name
+	Labels      []string         // label names of groups, without groupname
+	Health      grouping.Health
+	MatchCounts grouping.MatchCounts
 
 	Processes []grouping.ProcessList  // of the queries of the ProcessInterest
 	Ended     []grouping.EndedProcess // since the update before, if the ProcessInterest has Ended
@@ -44,7 +44,7 @@ func (c *Collector) notify(u *update) {
 	for _, observe := range c.observers {
 		observe(UpdateResult{
 			Time: time.Now(), Took: u.took, Err: u.err,
-			Groups: u.groups, Labels: u.labels, Health: u.health, Coverage: u.coverage,
+			Groups: u.groups, Labels: u.labels, Health: u.health, MatchCounts: u.matchCounts,
 			Processes: u.processes, Ended: u.ended,
 		})
 	}

@@ -60,7 +60,7 @@ func (t *Tracker) accountProcess(r *record, s *platform.Sample) {
 	r.counted = true
 	g := r.group
 	g.total.add(&d)
-	g.counted |= s.Have
+	g.counterFields |= s.Have
 	if r.rule.Top > 0 && s.Threads > 0 {
 		g.top.add(r, s, &d)
 	}

@@ -22,7 +22,7 @@ func (t *Tracker) accountTasks(r *record, s *platform.Sample, d *Counters) {
 		if now.Have&platform.FieldTaskUsage != 0 {
 			n.group.count++
 			n.group.total.add(&difference)
-			n.group.counted |= now.Have
+			n.group.counterFields |= now.Have
 		}
 	}
 }

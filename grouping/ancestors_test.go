@@ -98,7 +98,7 @@ func TestGroupedAncestor(t *testing.T) {
 			if got := usageOf(groups); got != tt.want {
 				t.Errorf("got  %s\nwant %s", got, tt.want)
 			}
-			if got := tr.Coverage().UnmatchedNanos / 1e9; got != tt.wantUnmatched {
+			if got := tr.MatchCounts().UnmatchedNanos / 1e9; got != tt.wantUnmatched {
 				t.Errorf("got %d s of unmatched processes, want %d", got, tt.wantUnmatched)
 			}
 		})

@@ -36,7 +36,7 @@ type Group struct {
 	TopCPU, TopRSS []TopProcess // processes with the highest usage, if the rule has top
 
 	Counters
-	Counted platform.Fields // fields of Counters that were ever read
+	CounterFields platform.Fields // fields of Counters that were ever read
 
 	// CountersStart is the time at which all counters were 0, in milliseconds since the
 	// Unix epoch: the start of the first process that counts from its start, or the walk
@@ -51,9 +51,9 @@ type Group struct {
 	Exits      []ExitCount // processes that exited
 	OOMKills   uint64      // exited processes that the OOM killer has killed
 
-	// Known has the fields below that were read of at least one process. In a group
-	// without processes all fields are known, and 0.
-	Known         platform.Fields
+	// GaugeFields has the fields below that were read of at least one process. In a
+	// group without processes it has all fields, whose values are 0.
+	GaugeFields   platform.Fields
 	ResidentBytes uint64
 	VirtualBytes  uint64
 	SwapBytes     uint64
@@ -83,7 +83,7 @@ type ThreadName struct {
 	Name  string
 	Count int
 	Counters
-	Counted       platform.Fields
+	CounterFields platform.Fields
 	CountersStart int64 // as in [Group]
 }
 
@@ -126,7 +126,7 @@ type groupState struct {
 	groupChanges     uint64
 	top              topProcesses
 	total            Counters
-	counted          platform.Fields
+	counterFields    platform.Fields          // of total that were ever read
 	threads          map[string]*namedThreads // by label
 	starts, oomKills uint64
 	exits            map[exitStatus]exitCounter
@@ -140,12 +140,12 @@ type groupState struct {
 // namedThreads is the state that the Tracker keeps of the threads of one name in
 // one group.
 type namedThreads struct {
-	name    string
-	count   int // threads in this update
-	total   Counters
-	counted platform.Fields
-	start   countersStart
-	removed bool // no longer in groupState.threads
+	name          string
+	count         int // threads in this update
+	total         Counters
+	counterFields platform.Fields // of total that were ever read
+	start         countersStart
+	removed       bool // no longer in groupState.threads
 }
 
 // newGroup returns a group that owns its name and labels: a match may refer to
@@ -162,7 +162,7 @@ func newGroup(m *Match) *groupState {
 }
 
 // used reports whether the group has ever had a process.
-func (g *groupState) used() bool { return g.counted != 0 || g.starts > 0 }
+func (g *groupState) used() bool { return g.counterFields != 0 || g.starts > 0 }
 
 // unused reports whether the group has neither a process nor counters.
 func (g *groupState) unused() bool { return !g.used() && g.gauges.Procs == 0 }

@@ -93,7 +93,7 @@ func (t *Tracker) threadTotals(g *groupState) []ThreadName {
 		if tg.count > 0 {
 			tg.start.finish(&t.snap)
 			out = append(out, ThreadName{
-				Name: tg.name, Count: tg.count, Counters: tg.total, Counted: tg.counted, CountersStart: tg.start.unixMillis,
+				Name: tg.name, Count: tg.count, Counters: tg.total, CounterFields: tg.counterFields, CountersStart: tg.start.unixMillis,
 			})
 		} else if full {
 			delete(g.threads, label)

@@ -200,7 +200,7 @@ func TestKnownIsNotCountedFromStart(t *testing.T) {
 			if got := usageOf(groups); got != tt.want {
 				t.Errorf("got  %s\nwant %s", got, tt.want)
 			}
-			if got := tr.Coverage().UnmatchedNanos; got != tt.wantUnmatchedNanos {
+			if got := tr.MatchCounts().UnmatchedNanos; got != tt.wantUnmatchedNanos {
 				t.Errorf("got %d ns of unmatched processes, want %d", got, tt.wantUnmatchedNanos)
 			}
 		})

@@ -57,7 +57,7 @@ func (r *record) followMerge() {
 func (t *Tracker) mergeGroups(to, from *groupState) {
 	from.mergedInto = to
 	to.total.add(&from.total)
-	to.counted |= from.counted
+	to.counterFields |= from.counterFields
 	to.fields |= from.fields
 	to.collectors |= from.collectors
 	to.starts += from.starts
@@ -78,7 +78,7 @@ func (t *Tracker) mergeGroups(to, from *groupState) {
 			t.limits.threadNames++
 		}
 		same.total.add(&tg.total)
-		same.counted |= tg.counted
+		same.counterFields |= tg.counterFields
 		same.start.merge(tg.start)
 	}
 }

@@ -71,7 +71,7 @@ func TestMatchBudgetNewProcesses(t *testing.T) {
 		}
 	}
 	procsOf(t, tr)
-	got, unmatched := tr.groups["new"].total.UserNanos, tr.Coverage().UnmatchedNanos
+	got, unmatched := tr.groups["new"].total.UserNanos, tr.MatchCounts().UnmatchedNanos
 	if want := uint64(n * (3 + 4) * 1e9); got != want || unmatched != 0 {
 		t.Errorf("got a CPU time of %d ns, and %d ns in no group, want %d and 0", got, unmatched, want)
 	}

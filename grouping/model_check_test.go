@@ -40,7 +40,7 @@ func (m *model) checkGroups(groups []Group) error {
 			return err
 		}
 	}
-	if got := l.Coverage().UnmatchedNanos; got != l.unmatched {
+	if got := l.MatchCounts().UnmatchedNanos; got != l.unmatched {
 		return fmt.Errorf("got %d ns of unmatched processes, want %d", got, l.unmatched)
 	}
 	return m.checkIncrease(groups)
@@ -121,7 +121,7 @@ func (m *model) checkGauges(groups []Group) error {
 			to.states[stateIndex(s.State)]++
 		}
 	}
-	if got := l.Coverage().UnmatchedProcs; got != unmatched {
+	if got := l.MatchCounts().UnmatchedProcs; got != unmatched {
 		return fmt.Errorf("got %d unmatched processes, want %d", got, unmatched)
 	}
 	expected := false

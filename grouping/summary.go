@@ -90,11 +90,11 @@ func (g *groupState) addSample(r *record, s *platform.Sample) {
 	if r.state == stateMatched && !isZombie(s) {
 		v.Matched++
 	}
-	known := s.Have
-	if known&platform.FieldFDs == 0 {
-		known &^= platform.FieldFDLimit // a limit is of no use without the number of descriptors
+	fields := s.Have
+	if fields&platform.FieldFDs == 0 {
+		fields &^= platform.FieldFDLimit // a limit is of no use without the number of descriptors
 	}
-	v.Known |= known
+	v.GaugeFields |= fields
 	g.addUnreadable(s)
 	g.oldestStart = min(g.oldestStart, s.Start)
 	if s.Have&(platform.FieldStat|platform.FieldMemory) == 0 {
@@ -198,18 +198,18 @@ func (g *groupState) copy(t *Tracker, threads []ThreadName) Group {
 	out := g.gauges
 	out.Name, out.Labels, out.Rule, out.Expect, out.GroupChanges = g.name, g.labels, g.rule, g.expect, g.groupChanges
 	out.Collectors = g.collectors
-	out.Counters, out.Counted, out.CountersStart = g.total, g.counted, g.start.unixMillis
+	out.Counters, out.CounterFields, out.CountersStart = g.total, g.counterFields, g.start.unixMillis
 	out.TopCPU, out.TopRSS = g.top.members(t.thisWalk.elapsed, snap.TicksPerSecond)
 	if out.Procs == 0 {
-		out.Known = g.fields
+		out.GaugeFields = g.fields
 		if !g.used() { // export its future counters as 0
-			out.Counted = g.fields &^ (platform.FieldRunWait | platform.FieldBlockWait)
+			out.CounterFields = g.fields &^ (platform.FieldRunWait | platform.FieldBlockWait)
 		}
 	} else {
 		out.OldestStart = snap.BootTime.Unix() + int64(g.oldestStart/snap.TicksPerSecond)
 	}
-	if out.Known&platform.FieldStat != 0 {
-		out.Known |= platform.FieldMemory
+	if out.GaugeFields&platform.FieldStat != 0 {
+		out.GaugeFields |= platform.FieldMemory
 	}
 	if g.oldestSmaps < snap.Now {
 		out.SmapsAge = float64(snap.Now-g.oldestSmaps) / float64(snap.TicksPerSecond)

@@ -60,7 +60,7 @@ type Tracker struct {
 	groups     map[string]*groupState
 	limits     cardinality
 	comparison fingerprintComparison
-	matches    matchCounts
+	matches    matchCounter
 	budget     matchBudget
 	thisWalk   walkInfo
 	firstWalk  uint64 // ticks after boot at which the first walk began

@@ -122,7 +122,7 @@ func printRuleMatches(ctx context.Context, s *config.Settings, w io.Writer) erro
 	if err != nil {
 		return err
 	}
-	stats, others := countByRule(g.tracker.Coverage().Rules, groups, collector.SeriesByGroup(families))
+	stats, others := countByRule(g.tracker.MatchCounts().Rules, groups, collector.SeriesByGroup(families))
 	out := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(out, "RULE\tLINE\tPROCESSES\tGROUPS\tSERIES\tNAME\t")
 	total := others
@@ -134,7 +134,7 @@ func printRuleMatches(ctx context.Context, s *config.Settings, w io.Writer) erro
 		fmt.Fprintf(out, "%d\t%d\t%d\t%d\t%d\t%s\t%s\n", r.Position, r.Line, r.procs, r.groups, r.series, inspect.Printable(r.Template), note)
 		total += r.series
 	}
-	fmt.Fprintf(out, "all\t\t\t%d\t%d\t\t%d unmatched processes\n", len(groups), total, g.tracker.Coverage().UnmatchedProcs)
+	fmt.Fprintf(out, "all\t\t\t%d\t%d\t\t%d unmatched processes\n", len(groups), total, g.tracker.MatchCounts().UnmatchedProcs)
 	if err := out.Flush(); err != nil {
 		return err
 	}

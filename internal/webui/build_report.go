@@ -18,7 +18,7 @@ var stateNames = [grouping.NumStates]string{"Running", "Sleeping", "Waiting", "Z
 // g.Labels. The result refers to fields of g.
 func NewGroup(g *grouping.Group, labelNames []string) Group {
 	out := Group{Name: g.Name, Labels: labelMap(labelNames, g.Labels), Rule: newRule(g.Rule), Procs: g.Procs}
-	has := func(f platform.Fields) bool { return g.Known&f != 0 }
+	has := func(f platform.Fields) bool { return g.GaugeFields&f != 0 }
 	if has(platform.FieldMemory) {
 		out.ResidentBytes, out.VirtualBytes, out.Threads = &g.ResidentBytes, &g.VirtualBytes, &g.NumThreads
 		out.States = threadStates(g)
@@ -57,7 +57,7 @@ func NewGroup(g *grouping.Group, labelNames []string) Group {
 // SetRates sets the rates between two walks that are seconds apart. A rate is
 // set if both walks know the counter. A counter that decreased has the rate 0.
 func (g *Group) SetRates(before, after *grouping.Group, seconds float64) {
-	both := after.Counted & before.Counted
+	both := after.CounterFields & before.CounterFields
 	set := func(to **float64, f platform.Fields, a, b uint64, unit float64) {
 		if both&f != 0 {
 			value := rate(a, b, seconds) / unit

@@ -183,13 +183,13 @@ func (h *history) add(s *recording) {
 func newHistoryPoint(before, g *grouping.Group, interval float64) historyPoint {
 	nan := float32(math.NaN())
 	p := historyPoint{nan, nan, nan, nan, nan}
-	if g.Known&platform.FieldMemory != 0 {
+	if g.GaugeFields&platform.FieldMemory != 0 {
 		p[historyResident], p[historyThreads] = float32(g.ResidentBytes), float32(g.NumThreads)
 	}
 	if before == nil {
 		return p
 	}
-	both := before.Counted & g.Counted
+	both := before.CounterFields & g.CounterFields
 	if both&platform.FieldStat != 0 {
 		p[historyCPU] = float32(rate(before.UserNanos+before.SystemNanos, g.UserNanos+g.SystemNanos, interval) / 1e9)
 	}

@@ -56,8 +56,8 @@ func cpuGroup(name string, seconds float64) grouping.Group {
 	g := grouping.Group{
 		Name:          name,
 		Procs:         1,
-		Known:         platform.FieldStat | platform.FieldMemory | platform.FieldFDs,
-		Counted:       platform.FieldStat,
+		GaugeFields:   platform.FieldStat | platform.FieldMemory | platform.FieldFDs,
+		CounterFields: platform.FieldStat,
 		ResidentBytes: 4096,
 	}
 	g.UserNanos = uint64(seconds * 1e9)

@@ -1,11 +1,11 @@
 package grouping
 
-// A Coverage counts processes with and without a matching rule.
-type Coverage struct {
+// MatchCounts counts processes with and without a matching rule.
+type MatchCounts struct {
 	UnmatchedProcs int    // live processes in no group, including ignored ones
 	UnmatchedNanos uint64 // CPU time of processes in no group, since the start
 	Rules          []RuleMatches
-	Groups         int // known groups
+	Groups         int // groups, including those without processes
 }
 
 // RuleMatches counts the live processes that match a rule. Processes that inherited
@@ -15,8 +15,8 @@ type RuleMatches struct {
 	Procs int
 }
 
-// matchCounts is the state of the Tracker for a [Coverage].
-type matchCounts struct {
+// matchCounter is the state of the Tracker for [MatchCounts].
+type matchCounter struct {
 	unmatchedProcs int
 	unmatchedNanos uint64
 	rules          []*Rule
@@ -24,18 +24,18 @@ type matchCounts struct {
 }
 
 // setRules replaces the rules whose matches are counted.
-func (c *matchCounts) setRules(rules []*Rule) {
+func (c *matchCounter) setRules(rules []*Rule) {
 	c.rules, c.procs = rules, make(map[*Rule]int, len(rules))
 }
 
 // reset sets the numbers of live processes to 0.
-func (c *matchCounts) reset() {
+func (c *matchCounter) reset() {
 	c.unmatchedProcs = 0
 	clear(c.procs)
 }
 
 // count counts a live process.
-func (c *matchCounts) count(r *record) {
+func (c *matchCounter) count(r *record) {
 	if r.group == nil {
 		c.unmatchedProcs++
 	}
@@ -44,10 +44,9 @@ func (c *matchCounts) count(r *record) {
 	}
 }
 
-// Coverage returns the coverage of the rules as of the last Update. The caller owns
-// the result.
-func (t *Tracker) Coverage() Coverage {
-	c := Coverage{
+// MatchCounts returns the counts as of the last Update. The caller owns the result.
+func (t *Tracker) MatchCounts() MatchCounts {
+	c := MatchCounts{
 		UnmatchedProcs: t.matches.unmatchedProcs, UnmatchedNanos: t.matches.unmatchedNanos, Groups: len(t.groups),
 		Rules: make([]RuleMatches, len(t.matches.rules)),
 	}
