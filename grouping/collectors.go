@@ -37,7 +37,7 @@ const (
 type CollectorInfo struct {
 	Name   string
 	Help   string          // one sentence
-	Fields platform.Fields // parts of a [platform.Sample] that its metrics need
+	Fields platform.Fields // fields of a [platform.Sample] that its metrics need
 }
 
 // CollectorTable describes all collectors, sorted by name. The bit of an element in
@@ -72,7 +72,7 @@ func EnabledCollectors(m Matcher, flags Collectors) Collectors {
 // Has reports whether the set contains all collectors of other.
 func (c Collectors) Has(other Collectors) bool { return c&other == other }
 
-// Fields returns the parts of a Sample that the metrics of the collectors need.
+// Fields returns the fields of a Sample that the metrics of the collectors need.
 func (c Collectors) Fields() (f platform.Fields) {
 	for ; c != 0; c &= c - 1 {
 		f |= CollectorTable[bits.TrailingZeros32(uint32(c))].Fields

@@ -53,7 +53,7 @@ func (t *Tracker) match(ctx context.Context) {
 	}
 }
 
-// fields returns the parts of a Sample to read of the processes of a rule.
+// fields returns the fields of a Sample to read of the processes of a rule.
 func (t *Tracker) fields(r *Rule) platform.Fields {
 	fields := t.collectorsOf(r).Fields()
 	if t.identityFields&platform.IdentityUser != 0 {

@@ -1,5 +1,5 @@
 // Package platform reads the processes of a machine: the resources that each uses,
-// as a [Sample], and its names, as an [Identity].
+// as a [Sample], and its name, user and cgroups, as an [Identity].
 //
 // A [Source] reads all processes in one walk, into a [Snapshot] that the caller owns
 // and passes to every walk. There are two sources: procfs reads /proc, bpf reads kernel
@@ -8,7 +8,7 @@
 //
 // # Missing is not zero
 //
-// A value of a Sample is valid only if its part is in Have.
+// A value of a Sample is valid only if its field is in Have: see [Fields].
 //
 // # Errors
 //

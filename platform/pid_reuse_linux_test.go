@@ -108,9 +108,9 @@ func TestPIDReuseDuringWalks(t *testing.T) {
 				continue
 			}
 			s := &snap.Samples[at]
-			const parts = FieldFDs | FieldFDLimit
+			const fields = FieldFDs | FieldFDLimit
 			kind, ok := testenv.PIDReuseKind(s.Comm)
-			if !ok || s.Have&parts != parts || s.State == 'Z' || s.FDs == 0 { // it has closed its files
+			if !ok || s.Have&fields != fields || s.State == 'Z' || s.FDs == 0 { // it has closed its files
 				continue
 			}
 			complete++

@@ -15,11 +15,11 @@ type ID struct {
 	Serial uint64
 }
 
-// Fields is a set of the parts of a [Sample]. A part is a group of values that are read
+// Fields is a set of fields of a [Sample]. A field is one value, or several that are read
 // together.
 type Fields uint16
 
-// The parts of a Sample. FieldStat is missing only if the kernel hides the process or if
+// The fields of a Sample. FieldStat is missing only if the kernel hides the process or if
 // the process is unresponsive. In the latter case FieldMemory, FieldFDs and FieldFDLimit
 // may still be present.
 const (
@@ -39,28 +39,28 @@ const (
 )
 
 // A Sample holds the measurements of one process in one walk. A value is valid only if
-// its part is in Have: a value that could not be read is unknown, not zero.
+// its field is in Have: a value that could not be read is unknown, not zero.
 type Sample struct {
 	ID
 	PPID int
 
-	// Want holds the parts to read in the next walk. The owner of the Snapshot sets it.
+	// Want holds the fields to read in the next walk. The owner of the Snapshot sets it.
 	// A walk copies it from the previous Sample of the same ID. It is 0 for a new
 	// process, of which the source procfs reads only stat. After [Source.Complete],
-	// Have, Unreadable and Skipped contain only parts in Want and parts that come with
+	// Have, Unreadable and Skipped contain only fields in Want and fields that come with
 	// FieldStat: FieldMemory, FieldSwitchesOfAllThreads, FieldRunWait and FieldBlockWait.
 	Want       Fields
-	Have       Fields // parts that were read
-	Unreadable Fields // wanted parts that exist but could not be read
+	Have       Fields // fields that were read
+	Unreadable Fields // wanted fields that exist but could not be read
 
-	// Skipped holds wanted parts that were not read on purpose, such as FieldSmaps of a
+	// Skipped holds wanted fields that were not read on purpose, such as FieldSmaps of a
 	// process above [Options.SmapsMaxRSS].
 	Skipped Fields
 
 	Comm   string // name of the main thread, which the kernel calls thread group leader
 	State  byte   // R, S, D, Z, T and so on
 	Kernel bool   // kernel thread: without user memory, command line and open files
-	EUID   uint32 // part of FieldStatus
+	EUID   uint32 // belongs to FieldStatus
 	Idle   bool   // no thread has run since the last walk; false if unknown
 	ExecID uint64 // changes at execve(2), and when the process moves its arguments in memory
 	Cgroup uint64 // ID of the cgroup (v2), or 0 if the source does not read it
@@ -86,7 +86,7 @@ type Sample struct {
 	SmapsTicks                       uint64 // time of the last read of FieldSmaps, in clock ticks after boot
 
 	// Tasks holds all threads including the main thread, ascending by TID. It is empty for a
-	// process with one thread, and valid until the next walk. It is part of FieldTasks.
+	// process with one thread, and valid until the next walk. It belongs to FieldTasks.
 	Tasks []Task
 }
 
@@ -106,11 +106,11 @@ type Task struct {
 	ReadBytes, WriteBytes    uint64
 }
 
-// readWithStat are the parts that a Sample can have although they are not in Want.
+// readWithStat are the fields that a Sample can have although they are not in Want.
 const readWithStat = FieldStat | FieldMemory | FieldSwitchesOfAllThreads | FieldRunWait | FieldBlockWait
 
-// dropUnwanted removes the parts that are not in Want. A source can read more than it must:
-// the BPF programs report every part, and Want may have changed since the walk.
+// dropUnwanted removes the fields that are not in Want. A source can read more than it must:
+// the BPF programs report every field, and Want may have changed since the walk.
 func (s *Sample) dropUnwanted() {
 	wanted := s.Want | readWithStat
 	unwanted := (s.Have | s.Unreadable | s.Skipped) &^ wanted

@@ -4,7 +4,7 @@ import (
 	"testing"
 )
 
-// TestDropUnwanted checks that a Sample keeps the parts in Want and the parts that come
+// TestDropUnwanted checks that a Sample keeps the fields in Want and the fields that come
 // with FieldStat.
 func TestDropUnwanted(t *testing.T) {
 	const all = FieldStat | FieldStatus | FieldIO | FieldFDs | FieldFDLimit | FieldWChan | FieldSmaps | FieldTasks | FieldTaskUsage |
@@ -25,12 +25,12 @@ func TestDropUnwanted(t *testing.T) {
 			s := Sample{Want: tt.want, Have: all, Unreadable: FieldIO | FieldSmaps, Skipped: FieldSmaps, Tasks: []Task{{Have: task}, {Have: task}}}
 			s.dropUnwanted()
 			if s.Have != tt.have || s.Unreadable != tt.unreadable || s.Skipped != FieldSmaps&tt.want {
-				t.Errorf("got parts %b, unreadable %b, skipped %b; want %b, %b, %b",
+				t.Errorf("got fields %b, unreadable %b, skipped %b; want %b, %b, %b",
 					s.Have, s.Unreadable, s.Skipped, tt.have, tt.unreadable, FieldSmaps&tt.want)
 			}
 			for _, n := range s.Tasks {
 				if n.Have != tt.taskHave {
-					t.Errorf("got parts %b of a thread, want %b", n.Have, tt.taskHave)
+					t.Errorf("got fields %b of a thread, want %b", n.Have, tt.taskHave)
 				}
 			}
 		})

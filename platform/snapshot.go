@@ -52,7 +52,7 @@ func samplePID(s *Sample) int { return s.PID }
 // finish deletes the Samples that remove has marked.
 func (s *Snapshot) finish() { s.Samples = deleteWithoutPID(s.Samples, samplePID) }
 
-// dropUnwanted removes the parts of every Sample that are not in Want.
+// dropUnwanted removes the fields of every Sample that are not in Want.
 func (s *Snapshot) dropUnwanted() {
 	for i := range s.Samples {
 		s.Samples[i].dropUnwanted()

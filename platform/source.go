@@ -14,18 +14,18 @@ import (
 // waits for such a read longer than about 50 ms: it skips the process until the read
 // returns, and counts it in [Snapshot.Unresponsive].
 type Source interface {
-	// Walk finds all live processes, and reads the wanted parts of known processes. It
+	// Walk finds all live processes, and reads the wanted fields of known processes. It
 	// omits processes that exit during the walk, without an error. When ctx ends, Walk
 	// returns the Samples that it has and sets Incomplete. An error means that no process
 	// could be listed.
 	Walk(ctx context.Context, snap *Snapshot) error
 
-	// Complete reads the parts in Want that the last Walk did not read, because the
-	// caller has set Want since. It stops reading when ctx ends. It removes the parts that
-	// are not in Want, so that both kinds of Source return the same parts.
+	// Complete reads the fields in Want that the last Walk did not read, because the
+	// caller has set Want since. It stops reading when ctx ends. It removes the fields
+	// that are not in Want, so that both kinds of Source return the same fields.
 	Complete(ctx context.Context, snap *Snapshot)
 
-	// Identify reads the requested names of a process that the last Walk found. A name
+	// Identify reads the requested fields of a process that the last Walk found. A field
 	// that it may not read stays empty. The error matches [ErrGone] if the process has
 	// exited, and [ErrUnresponsive] if a read blocks.
 	Identify(ctx context.Context, s *Sample, want IdentityFields) (Identity, error)

@@ -149,7 +149,7 @@ func differences(a, b *Sample) (list []string) {
 	}
 	differ("unique memory", a.USSBytes, b.USSBytes)
 	differ("wchan", a.WChan, b.WChan)
-	differ("lost parts", a.Unreadable&everything, b.Unreadable&everything)
+	differ("unreadable fields", a.Unreadable&everything, b.Unreadable&everything)
 	differ("number of tasks", len(a.Tasks), len(b.Tasks))
 	cpu("CPU time", a.UserNanos+a.SystemNanos, b.UserNanos+b.SystemNanos)
 	var voluntary, nonvoluntary uint64

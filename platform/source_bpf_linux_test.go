@@ -37,7 +37,7 @@ func openBPFSource(t testing.TB) Source {
 	return src
 }
 
-// walkAll makes a walk that reads every part of every process.
+// walkAll makes a walk that reads every field of every process.
 func walkAll(t testing.TB, src Source, snap *Snapshot) {
 	t.Helper()
 	ctx := context.Background()

@@ -13,11 +13,11 @@ import (
 // proportional memory, which requires a walk over its page tables. Both are read from
 // /proc: the first for some of the threads that have run, the second within its budget.
 
-// A procRead is a planned read of one part of a process or thread from /proc.
+// A procRead is a planned read of one field of a process or thread from /proc.
 type procRead struct {
 	sample int    // index of the process
 	task   int    // index in Tasks, or -1 for the process
-	part   Fields // FieldSmaps or FieldWChan
+	field  Fields // FieldSmaps or FieldWChan
 	known  bool   // FieldSmaps: the Sample has the values of an earlier read
 }
 
@@ -128,11 +128,11 @@ func (b *bpfSource) runReads(ctx context.Context, snap *Snapshot) {
 	snap.Unresponsive = b.quarantine.size()
 }
 
-// setUnreadable records that the part could not be read.
+// setUnreadable records that the field could not be read.
 func (r *procRead) setUnreadable(snap *Snapshot) {
 	s := &snap.Samples[r.sample]
-	s.Unreadable |= r.part
-	s.Have &^= r.part
+	s.Unreadable |= r.field
+	s.Have &^= r.field
 }
 
 // runReads runs the planned reads[from:].
@@ -162,7 +162,7 @@ func (w *worker) runReads(snap *Snapshot, reads []procRead, from int) {
 			continue
 		}
 		wchan := ""
-		if item.part == FieldWChan {
+		if item.field == FieldWChan {
 			wchan = w.readWChanOf(&s.Sample, tid)
 		} else {
 			w.readSmapsOf(s, item)
@@ -217,7 +217,7 @@ func (w *worker) readWChanOf(s *Sample, tid int) string {
 func (r *procRead) apply(src *procfsSource, snap *Snapshot, s *procfsSample, wchan string) {
 	to := &snap.Samples[r.sample]
 	switch {
-	case r.part == FieldSmaps:
+	case r.field == FieldSmaps:
 		to.PSSBytes, to.SwapPSSBytes, to.USSBytes, to.SmapsTicks = s.PSSBytes, s.SwapPSSBytes, s.USSBytes, s.SmapsTicks
 		src.states.processes[r.sample].smaps = s.state.smaps
 		to.Have |= s.Have & FieldSmaps

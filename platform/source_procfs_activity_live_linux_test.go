@@ -100,7 +100,7 @@ func comparableText(s *Sample) string {
 	return describe(c)
 }
 
-// withoutSmaps are all parts except FieldSmaps.
+// withoutSmaps are all fields except FieldSmaps.
 const withoutSmaps = everything &^ FieldSmaps
 
 // sample makes a walk and returns the Sample of the shell.

@@ -21,7 +21,7 @@ func TestTruncatedFiles(t *testing.T) {
 		Threads: []procfstree.Thread{{TID: 9, Comm: "w", Start: 78, UTime: 1, STime: 2, Voluntary: 5, Nonvol: 6,
 			ReadBytes: 7, WriteBytes: 8, WChan: "io_schedule"}}}
 	tree.Set(process)
-	want := valuesByPart(t, tree)
+	want := valuesByField(t, tree)
 	for _, file := range []string{"status", "io", "limits", "task/9/status", "task/9/io", "task/9/stat"} {
 		t.Run(file, func(t *testing.T) {
 			path := filepath.Join(tree.Root, "7", file)
@@ -32,15 +32,15 @@ func TestTruncatedFiles(t *testing.T) {
 			lines := bytes.SplitAfter(text, []byte("\n"))
 			for n := 1; n < len(lines)-1; n++ {
 				writeFile(t, path, bytes.Join(lines[:n], nil))
-				got := valuesByPart(t, tree)
-				for part, value := range got {
-					if value != want[part] {
-						t.Errorf("truncated before line %d, %q: %s: got %v, want %v or nothing", n, lines[n], part, value, want[part])
+				got := valuesByField(t, tree)
+				for field, value := range got {
+					if value != want[field] {
+						t.Errorf("truncated before line %d, %q: %s: got %v, want %v or nothing", n, lines[n], field, value, want[field])
 					}
 				}
 			}
 			writeFile(t, path, text)
-			if got := valuesByPart(t, tree); len(got) != len(want) {
+			if got := valuesByField(t, tree); len(got) != len(want) {
 				t.Errorf("got %v of the complete files, want %v", got, want)
 			}
 		})
@@ -54,8 +54,8 @@ func writeFile(t *testing.T, path string, text []byte) {
 	}
 }
 
-// valuesByPart makes a walk and returns the values of the only process by part.
-func valuesByPart(t *testing.T, tree *procfstree.Tree) map[string]string {
+// valuesByField makes a walk and returns the values of the only process by field.
+func valuesByField(t *testing.T, tree *procfstree.Tree) map[string]string {
 	t.Helper()
 	var snap Snapshot
 	walk(t, openSource(t, tree.Root), &snap, everything)
@@ -63,10 +63,10 @@ func valuesByPart(t *testing.T, tree *procfstree.Tree) map[string]string {
 		t.Fatalf("got %d Samples, want 1", len(snap.Samples))
 	}
 	s := &snap.Samples[0]
-	parts := make(map[string]string)
-	add := func(part string, has bool, values ...any) {
+	byField := make(map[string]string)
+	add := func(field string, has bool, values ...any) {
 		if has {
-			parts[part] = fmt.Sprint(values...)
+			byField[field] = fmt.Sprint(values...)
 		}
 	}
 	add("status", s.Have&FieldStatus != 0, s.SwapBytes, s.EUID, s.VoluntarySwitches, s.NonvoluntarySwitches)
@@ -78,5 +78,5 @@ func valuesByPart(t *testing.T, tree *procfstree.Tree) map[string]string {
 		add("thread io", task.Have&FieldIO != 0, task.ReadBytes, task.WriteBytes)
 		add("thread usage", task.Have&FieldTaskUsage != 0, task.Comm, task.Start, task.UserNanos, task.SystemNanos)
 	}
-	return parts
+	return byField
 }

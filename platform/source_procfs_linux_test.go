@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// everything are the parts that an exporter with all its metrics reads.
+// everything has the fields that an exporter with all its metrics reads.
 const everything = FieldStat | FieldStatus | FieldIO | FieldFDs | FieldFDLimit | FieldWChan | FieldSmaps | FieldTasks | FieldTaskUsage
 
 func openSource(t testing.TB, root string) Source {

@@ -59,7 +59,7 @@ func newScratch(seed maphash.Seed) scratch {
 	return r
 }
 
-// sample reads a process into w.read.sample: stat, and the parts in Want of prev, its
+// sample reads a process into w.read.sample: stat, and the fields in Want of prev, its
 // Sample of the last walk or nil. found is false if the process has no Sample. inode is
 // that of the directory of the process when the processes were listed.
 func (w *worker) sample(pid int, inode uint64, prev *procfsSample) (found bool, err error) {
@@ -108,7 +108,7 @@ func (w *worker) sample(pid int, inode uint64, prev *procfsSample) (found bool, 
 	w.storeInode(inode)
 	r.sample.state.activity = now
 	w.readLiveThreadMemory(&r.sample.Sample)
-	w.readParts(prev)
+	w.readFields(prev)
 	if r.sample.state.activity.residentPages == 0 {
 		r.sample.state.activity.residentPages = uint32(r.stat.ResidentPages)
 	}
@@ -175,8 +175,8 @@ func (w *worker) setFromStat(prev *procfsSample) {
 func execID(st *procfs.Stat) uint64 {
 	const prime = 1099511628211 // FNV-1a
 	hash := uint64(14695981039346656037)
-	for _, part := range [...]uint64{st.ArgStart, st.ArgEnd, st.StackStart, st.Flags & flagForkNoExec} {
-		hash = (hash ^ part) * prime
+	for _, value := range [...]uint64{st.ArgStart, st.ArgEnd, st.StackStart, st.Flags & flagForkNoExec} {
+		hash = (hash ^ value) * prime
 	}
 	return hash
 }
@@ -194,19 +194,19 @@ func reuseString(last string, text []byte) string {
 	return string(text)
 }
 
-// readParts reads the wanted parts other than stat. Context switches are read before
+// readFields reads the wanted fields other than stat. Context switches are read before
 // wchan: a thread that has not switched since wchan was read still sleeps there.
-func (w *worker) readParts(prev *procfsSample) {
+func (w *worker) readFields(prev *procfsSample) {
 	s := &w.scratch.sample
 	w.scratch.gone = false
-	for _, part := range [...]struct {
+	for _, f := range [...]struct {
 		field Fields
 		read  func(*worker, *procfsSample) error
 	}{
 		{FieldStatus, (*worker).readStatus}, {FieldIO, (*worker).readIO}, {FieldFDs, (*worker).readFDs},
 	} {
-		if s.Want&part.field != 0 && !w.scratch.gone {
-			w.setResult(s, part.field, part.read(w, s))
+		if s.Want&f.field != 0 && !w.scratch.gone {
+			w.setResult(s, f.field, f.read(w, s))
 		}
 	}
 	if w.scratch.gone {
@@ -226,7 +226,7 @@ func (w *worker) readParts(prev *procfsSample) {
 	}
 }
 
-// setResult records the result of reading one part in Have or Unreadable. If the process has
+// setResult records the result of reading one field in Have or Unreadable. If the process has
 // exited it sets w.read.gone.
 func (w *worker) setResult(s *procfsSample, field Fields, err error) {
 	if err == nil {

@@ -14,8 +14,8 @@ import (
 	"github.com/seed57308aee/process_exporter/test/procfstree"
 )
 
-// TestSampleHasAllParts compares a Sample with all parts.
-func TestSampleHasAllParts(t *testing.T) {
+// TestSampleHasAllFields compares a Sample with all fields.
+func TestSampleHasAllFields(t *testing.T) {
 	tree := procfstree.New(t, 1000)
 	tree.Set(procfstree.Process{PID: 7, PPID: 3, Comm: "a) b", Args: []string{"x"}, State: "S", UTime: 150, STime: 25, Start: 77,
 		MinFlt: 4, MajFlt: 5, VSize: 8192, RSS: 3,

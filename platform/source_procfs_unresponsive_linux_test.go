@@ -115,7 +115,7 @@ func TestIdentifyUnresponsiveProcess(t *testing.T) {
 }
 
 // TestManyUnresponsiveProcesses lets many known processes block, when their identity or an
-// additional part is read. Only few reads may block, and the next walk must read all other
+// additional field is read. Only few reads may block, and the next walk must read all other
 // processes.
 func TestManyUnresponsiveProcesses(t *testing.T) {
 	const first, count = 10, 20

@@ -93,7 +93,7 @@ func TestSmapsMaxRSS(t *testing.T) {
 			t.Errorf("small: got Have %b, PSS %d; want FieldSmaps and %d", small.Have, small.PSSBytes, 9<<10)
 		}
 	}
-	src.Complete(context.Background(), &snap) // must not read the skipped part
+	src.Complete(context.Background(), &snap) // must not read the skipped field
 }
 
 // TestSmapsAfterFaults uses a running process with a budget. Its smaps are read in the next

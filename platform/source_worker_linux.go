@@ -304,7 +304,7 @@ func (w *worker) fail(err error) {
 	w.err = err
 }
 
-// complete reads again the processes of snap that lack a wanted part.
+// complete reads again the processes of snap that lack a wanted field.
 func (w *worker) complete(snap *Snapshot, from int) {
 	w.start(from)
 	w.setWalk(snap)

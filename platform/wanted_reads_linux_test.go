@@ -65,7 +65,7 @@ func (w *openWatch) opened(t *testing.T) map[string]bool {
 }
 
 // TestProcfsReadsOnlyWantedFiles checks which files the source procfs opens for each set of
-// wanted parts, of a process with one thread and of one with two.
+// wanted fields, of a process with one thread and of one with two.
 func TestProcfsReadsOnlyWantedFiles(t *testing.T) {
 	tests := []struct {
 		name  string
@@ -104,7 +104,7 @@ func TestProcfsReadsOnlyWantedFiles(t *testing.T) {
 			}
 			src := openSource(t, tree.Root)
 			var snap Snapshot
-			walk(t, src, &snap, tt.want) // reads the wanted parts in Complete
+			walk(t, src, &snap, tt.want) // reads the wanted fields in Complete
 			walk(t, src, &snap, tt.want) // reads them in Walk
 			got := w.opened(t)
 			for _, always := range []string{"stat", "statm", "schedstat", "task/schedstat"} {

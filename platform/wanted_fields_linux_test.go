@@ -7,10 +7,10 @@ import (
 	"testing"
 )
 
-// TestWantedParts reads a process with several threads with each source and different
-// sets of wanted parts, which change between walks. Both sources return the same parts, and
+// TestWantedFields reads a process with several threads with each source and different
+// sets of wanted fields, which change between walks. Both sources return the same fields, and
 // none that is not wanted.
-func TestWantedParts(t *testing.T) {
+func TestWantedFields(t *testing.T) {
 	c := startChild(t, nil, "threads=3")
 	openProc := func(t testing.TB) Source {
 		src := must[Source](t)(Open(Options{}))
@@ -42,12 +42,12 @@ func TestWantedParts(t *testing.T) {
 	}
 }
 
-// checkWanted checks that a Sample of a process with several threads has the wanted parts
+// checkWanted checks that a Sample of a process with several threads has the wanted fields
 // and no other.
 func checkWanted(t *testing.T, s *Sample, want Fields) {
 	t.Helper()
 	if s.Have&^readWithStat != want&^readWithStat || (s.Unreadable|s.Skipped)&^want != 0 {
-		t.Errorf("got parts %b, unreadable %b, skipped %b; want %b", s.Have, s.Unreadable, s.Skipped, want)
+		t.Errorf("got fields %b, unreadable %b, skipped %b; want %b", s.Have, s.Unreadable, s.Skipped, want)
 	}
 	if want&FieldTasks == 0 {
 		return
@@ -57,7 +57,7 @@ func checkWanted(t *testing.T, s *Sample, want Fields) {
 	}
 	for i := range s.Tasks {
 		if got := s.Tasks[i].Have & FieldTaskUsage; got != want&FieldTaskUsage {
-			t.Errorf("thread %d: got usage %b with wanted parts %b", i, got, want)
+			t.Errorf("thread %d: got usage %b with wanted fields %b", i, got, want)
 		}
 	}
 }
@@ -78,17 +78,17 @@ func walkWith(t *testing.T, src Source, snap *Snapshot, pid int, want Fields) *S
 	return &snap.Samples[at]
 }
 
-// TestBPFReadsOnlyWantedParts checks which parts the source bpf reads from /proc for each set
-// of wanted parts. It gets all others from the BPF programs.
-func TestBPFReadsOnlyWantedParts(t *testing.T) {
+// TestBPFReadsOnlyWantedFields checks which fields the source bpf reads from /proc for each set
+// of wanted fields. It gets all others from the BPF programs.
+func TestBPFReadsOnlyWantedFields(t *testing.T) {
 	c := startChild(t, nil, "threads=3")
 	b := openBPFSource(t).(*bpfSource)
 	var snap Snapshot
-	planned := func() (parts Fields) {
+	planned := func() (fields Fields) {
 		for _, r := range b.reads {
-			parts |= r.part
+			fields |= r.field
 		}
-		return parts
+		return fields
 	}
 	for _, tt := range []struct{ want, read Fields }{
 		{everything &^ (FieldSmaps | FieldWChan), 0},
@@ -99,13 +99,13 @@ func TestBPFReadsOnlyWantedParts(t *testing.T) {
 	} {
 		walkWith(t, b, &snap, c.PID(), tt.want)
 		if got := planned(); got != tt.read {
-			t.Errorf("got reads of the parts %b when %b become wanted, want %b", got, tt.want, tt.read)
+			t.Errorf("got reads of the fields %b when %b become wanted, want %b", got, tt.want, tt.read)
 		}
 		if err := b.Walk(context.Background(), &snap); err != nil {
 			t.Fatal(err)
 		}
 		if got := planned(); got&^tt.want != 0 {
-			t.Errorf("got reads of the parts %b in a walk, want only parts of %b", got, tt.want)
+			t.Errorf("got reads of the fields %b in a walk, want only fields of %b", got, tt.want)
 		}
 	}
 }
