@@ -22,7 +22,7 @@ type exporterMetric struct {
 	collect   func(*update, emit)
 }
 
-// isExported reports whether the scrape w has the metric.
+// isExported reports whether the update u has the metric.
 func (e *exporterMetric) isExported(u *update) bool {
 	return (e.always || u.err == nil) && !u.excluded.Has(e.collector)
 }

@@ -60,7 +60,7 @@ func (s *series) isKnown(g *grouping.Group, kind prometheus.ValueType) bool {
 }
 
 // samples calls put with every sample of f for one group, without those of the collectors
-// that the rules of the group or the scrape w exclude.
+// that the rules of the group or the update u exclude.
 func (f *family) samples(g *grouping.Group, u *update, put emit) {
 	enabled := g.Collectors &^ u.excluded
 	if f.collect != nil && enabled.Has(f.collector) {

@@ -77,7 +77,7 @@ func (c *Collector) begin(ctx context.Context) (u *update, started bool) {
 	return c.running, true
 }
 
-// wait waits until w is finished. It returns false if ctx ends first.
+// wait waits until u is finished. It returns false if ctx ends first.
 func (c *Collector) wait(ctx context.Context, u *update) bool {
 	select {
 	case <-u.done:
@@ -148,7 +148,7 @@ func (c *Collector) runUpdate(u *update, deadline time.Time) {
 	close(u.done)
 }
 
-// logChanges logs problems of w that the update before did not have. Only update
+// logChanges logs problems of u that the update before did not have. Only update
 // changes c.last, so that logChanges may read it without the mutex.
 func (c *Collector) logChanges(u *update) {
 	if u.err != nil {

@@ -7,7 +7,7 @@ import (
 	"github.com/seed57308aee/process_exporter/grouping"
 )
 
-// A UpdateResult is the immutable result of one update.
+// An UpdateResult is the immutable result of one update.
 type UpdateResult struct {
 	Time        time.Time        // end of the update
 	Took        time.Duration    // duration of the update

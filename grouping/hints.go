@@ -30,7 +30,7 @@ func itemHint(key, item string) string {
 	return ""
 }
 
-// shellPattern matches a * that a shell pattern has and a regular expression rarely: after a
+// shellPattern matches a * where shell patterns have one and regular expressions rarely: after a
 // separator and before other text, or between a name and its extension.
 var shellPattern = regexp.MustCompile(`(?:^|[^\\])[/_-]\*[^|)$]|(?:^|[^\\])[A-Za-z0-9]\*\.[A-Za-z]`)
 

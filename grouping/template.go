@@ -183,8 +183,8 @@ func countSteps(list *parse.ListNode) {
 	list.Nodes = append([]parse.Node{step}, list.Nodes...)
 }
 
-// render returns the render of a process. If the template fails, the render is named by
-// the output before the error.
+// render returns the match of a process. If the template fails, the group is named by the
+// output before the error.
 func (t *nameTemplate) render(c *candidate) Match {
 	name, err := t.execute(c)
 	return Match{Group: groupName(name), OK: true, TemplateFailed: err != nil}

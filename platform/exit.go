@@ -8,7 +8,7 @@ import "strconv"
 type Exit struct {
 	Sample
 	Status            uint32 // wait status, see wait(2)
-	OOMKilled         bool   // killed by the kernel because of lack of memory
+	OOMKilled         bool   // killed by the OOM killer
 	PeakResidentBytes uint64
 	EventLost         bool // the exit event was lost, see LostExitEvents: only the counters are known
 

@@ -64,7 +64,7 @@ func (b *bpfSource) takeExits(snap *Snapshot) (err error) {
 	return err
 }
 
-// begin prepares the log for the events of the next walk.
+// begin prepares the table for the events of the next walk.
 func (l *exitTable) begin() {
 	l.zombies = nil
 	if l.keepReported {
@@ -151,7 +151,7 @@ func (l *exitTable) report(e *pendingExit) {
 	l.reported = append(l.reported, e)
 }
 
-// freeRecordTicks is the time in clock ticks that the log waits for the FreeRecord of a
+// freeRecordTicks is the time in clock ticks that the table waits for the FreeRecord of a
 // process that no longer exists. The kernel frees tasks with low priority: a few in a
 // thousand records come later or, if dropped, never.
 const freeRecordTicks = 200

@@ -265,8 +265,8 @@ const exitDead = 0x10
 // maxScans is the number of scans after which scan sorts the records.
 const maxScans = 4
 
-// scan reads the records of the task iterator, ascending by PID and TID. If another thread
-// than the main thread calls execve(2), the kernel exchanges the TIDs of the two. During the scan
+// scan reads the records of the task iterator, ascending by PID and TID. If a thread
+// other than the main thread calls execve(2), the kernel exchanges the TIDs of the two. During the scan
 // this can put a record out of order, or report a process twice: scan then starts again.
 // After maxScans attempts it sorts the records, so that no process can make it fail.
 func (b *bpfSource) scan() error {

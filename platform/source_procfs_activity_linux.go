@@ -16,7 +16,7 @@ import (
 //
 // The marker is the CPU clock of the process: the CPU time in nanoseconds of all its
 // threads, including exited ones. clock_gettime(2) returns it to every user, at a fiftieth
-// of the cost of the files. To sleep, to start and to exit all take CPU time. If the
+// of the cost of the files. Sleeping, starting and exiting all take CPU time. If the
 // clock has not changed, the process has the same threads in the same places. The clock
 // of a thread that runs during the call may lag by one scheduler tick; its values then
 // belong to the next walk.

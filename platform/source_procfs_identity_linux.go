@@ -11,7 +11,7 @@ import (
 	"github.com/seed57308aee/process_exporter/procfs"
 )
 
-// identify reads the names of a process. The process may have exited and another may have
+// identify reads the identity of a process. The process may have exited and another may have
 // its PID: stat is read last and must have the same start time. A process that became a
 // zombie since the walk has no command line, and counts as gone. inode is that of its
 // directory, 0 if unknown.
@@ -48,8 +48,8 @@ func (w *worker) identify(target Sample, inode uint64, want IdentityFields) (Ide
 // after an upgrade of its package.
 const deletedSuffix = " (deleted)"
 
-// readIdentity reads the wanted names of a process and adds them to the hash
-// w.read.identity. If use is not nil, it calls use with the text of each file. It does not
+// readIdentity reads the wanted fields of an identity and adds them to the hash
+// w.scratch.identity. If use is not nil, it calls use with the text of each file. It does not
 // verify that the PID still belongs to the process.
 func (w *worker) readIdentity(target *Sample, want IdentityFields, use func(IdentityFields, []byte)) error {
 	w.scratch.hasUser = false
@@ -109,7 +109,7 @@ func (w *worker) readIdentity(target *Sample, want IdentityFields, use func(Iden
 	return nil
 }
 
-// fingerprint returns the hash of the names that readIdentity has read. It is never 0.
+// fingerprint returns the hash of the fields that readIdentity has read. It is never 0.
 func (w *worker) fingerprint() uint64 { return max(w.scratch.identity.Sum64(), 1) }
 
 // verifySame reads the stat of a process. It returns ErrGone if the PID belongs to another
@@ -124,7 +124,7 @@ func (w *worker) verifySame(target *Sample) error {
 	return nil
 }
 
-// readStat reads the stat of a process into w.read.stat.
+// readStat reads the stat of a process into w.scratch.stat.
 func (w *worker) readStat(pid int) error {
 	text, err := w.reader.Read(pid, "stat")
 	if err != nil {
@@ -134,7 +134,7 @@ func (w *worker) readStat(pid int) error {
 }
 
 // ignoreMissing returns nil if err means that access to a file is denied or that the
-// kernel lacks it: the name then stays empty. It returns other errors.
+// kernel lacks it: the field then stays empty. It returns other errors.
 func ignoreMissing(err error) error {
 	if errors.Is(err, procfs.ErrAccessDenied) || errors.Is(err, fs.ErrNotExist) {
 		return nil

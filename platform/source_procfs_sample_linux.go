@@ -59,7 +59,7 @@ func newScratch(seed maphash.Seed) scratch {
 	return r
 }
 
-// sample reads a process into w.read.sample: stat, and the fields in Want of prev, its
+// sample reads a process into w.scratch.sample: stat, and the fields in Want of prev, its
 // Sample of the last walk or nil. found is false if the process has no Sample. inode is
 // that of the directory of the process when the processes were listed.
 func (w *worker) sample(pid int, inode uint64, prev *procfsSample) (found bool, err error) {
@@ -227,7 +227,7 @@ func (w *worker) readFields(prev *procfsSample) {
 }
 
 // setResult records the result of reading one field in Have or Unreadable. If the process has
-// exited it sets w.read.gone.
+// exited it sets w.scratch.gone.
 func (w *worker) setResult(s *procfsSample, field Fields, err error) {
 	if err == nil {
 		s.Have |= field
@@ -275,7 +275,7 @@ var errIncomplete = errors.New("required lines are missing")
 // requiredStatus are the lines of status that the kernel writes for every process.
 const requiredStatus = procfs.StatusUIDs | procfs.StatusSwitches
 
-// parseIO parses the io file of a process or thread into w.read.io.
+// parseIO parses the io file of a process or thread into w.scratch.io.
 func (w *worker) parseIO(text []byte) error {
 	const lines = procfs.IOReadBytes | procfs.IOWriteBytes
 	err := procfs.ParseIO(text, &w.scratch.io)

@@ -69,7 +69,7 @@ func (l *threadList) next(tid int) (task Task, state threadWalkState) {
 	return task, state
 }
 
-// readThreads reads the threads w.read.tids. complete is false if one of them has exited.
+// readThreads reads the threads w.scratch.tids. complete is false if one of them has exited.
 func (w *worker) readThreads(s *procfsSample, last threadList) (complete bool, err error) {
 	complete = true
 	w.scratch.tasks, w.scratch.threads = w.scratch.tasks[:0], w.scratch.threads[:0]

@@ -277,7 +277,7 @@ func (w *worker) walk(snap *Snapshot, listed []procfs.Entry, from int) {
 	}
 }
 
-// keepSkipped keeps the Sample of the process of w.read.prev, which is skipped, with the
+// keepSkipped keeps the Sample of the process of w.scratch.prev, which is skipped, with the
 // values that never block. It returns false if w was abandoned.
 func (w *worker) keepSkipped(snap *Snapshot, i int, inode uint64) bool {
 	kept, notQuarantined := &w.scratch.sample.Sample, 0

@@ -43,11 +43,11 @@ type ProcessDir struct {
 }
 
 // OpenProcess opens the directory of the process that has this PID now. It keeps
-// files open that are read repeatedly while fdBudget, which processes may share,
-// is above 0. If fdBudget is nil, it keeps no files open.
-func (m *Mount) OpenProcess(pid int, fdBudget *atomic.Int32) (*ProcessDir, error) {
+// files open that are read repeatedly while remainingFDs, which processes may
+// share, is above 0. If remainingFDs is nil, it keeps no files open.
+func (m *Mount) OpenProcess(pid int, remainingFDs *atomic.Int32) (*ProcessDir, error) {
 	const flags = unix.O_DIRECTORY | unix.O_CLOEXEC
-	p := &ProcessDir{mount: m, pid: pid, remainingFDs: fdBudget}
+	p := &ProcessDir{mount: m, pid: pid, remainingFDs: remainingFDs}
 	name := strconv.Itoa(pid)
 	fd, err := openat(m.fd, name, unix.O_RDONLY|flags)
 	if err == unix.EACCES || err == unix.EPERM { // hidepid=1

@@ -157,9 +157,9 @@ func (s *Status) set(key, value []byte) (bit StatusField, ok bool) {
 	case "State":
 		return StatusState, setState(&s.State, value)
 	case "Uid":
-		return StatusUIDs, setOwners(&s.UIDs, value)
+		return StatusUIDs, setIDs(&s.UIDs, value)
 	case "Gid":
-		return StatusGIDs, setOwners(&s.GIDs, value)
+		return StatusGIDs, setIDs(&s.GIDs, value)
 	case "NSpid":
 		s.NSPIDs = countFields(value)
 		return StatusNSPIDs, s.NSPIDs > 0
@@ -201,8 +201,8 @@ func setState(to *byte, value []byte) bool {
 	return true
 }
 
-// setOwners parses four user or group IDs.
-func setOwners(to *[4]uint32, value []byte) bool {
+// setIDs parses four user or group IDs.
+func setIDs(to *[4]uint32, value []byte) bool {
 	for i := range to {
 		field, rest := nextField(value)
 		n, ok := parseUint(field)

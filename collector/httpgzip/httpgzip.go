@@ -46,7 +46,7 @@ func Accepted(h http.Header) bool {
 	return gzipped > 0 && gzipped >= identity
 }
 
-// weight returns the q parameter in params, the text behind the name of an
+// weight returns the q parameter in params, the text after the name of an
 // element of Accept-Encoding. It returns 1 if there is none, and 0 if it is not
 // a number from 0 to 1.
 func weight(params string) float64 {

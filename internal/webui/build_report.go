@@ -83,16 +83,16 @@ func rate(before, after uint64, seconds float64) float64 {
 	return float64(after-before) / seconds
 }
 
-// circumstances are the parts of a Report that are not about groups. They are comparable:
+// reportStatus has the parts of a Report that are not about groups. Values are comparable:
 // equal ones have the same JSON.
-type circumstances struct {
+type reportStatus struct {
 	exporter ExporterStatus
 	machine  *MachineStatus // immutable
 }
 
-// circumstances returns the state of the exporter and the machine for a request.
-func (r *Recorder) circumstances(ctx context.Context, s *recording) circumstances {
-	return circumstances{r.exporter(s), r.machine.update(ctx, r.maxAge*9/10)}
+// reportStatus returns the state of the exporter and the machine for a request.
+func (r *Recorder) reportStatus(ctx context.Context, s *recording) reportStatus {
+	return reportStatus{r.exporter(s), r.machine.update(ctx, r.maxAge*9/10)}
 }
 
 // exporter returns the state of the exporter in the last walk of s, and its
@@ -114,7 +114,7 @@ func (r *Recorder) exporter(s *recording) ExporterStatus {
 }
 
 // report returns the state of all groups.
-func (s *recording) report(e circumstances) Report {
+func (s *recording) report(e reportStatus) Report {
 	out := s.emptyReport(e)
 	for i := range s.groups() {
 		out.Groups = append(out.Groups, s.group(&s.last.Groups[i]))
@@ -123,7 +123,7 @@ func (s *recording) report(e circumstances) Report {
 }
 
 // detail returns the detailed state of the groups with one name.
-func (s *recording) detail(e circumstances, name string) Report {
+func (s *recording) detail(e reportStatus, name string) Report {
 	out := s.emptyReport(e)
 	for i := range s.groups() {
 		if g := &s.last.Groups[i]; g.Name == name {
@@ -135,7 +135,7 @@ func (s *recording) detail(e circumstances, name string) Report {
 	return out
 }
 
-func (s *recording) emptyReport(e circumstances) Report {
+func (s *recording) emptyReport(e reportStatus) Report {
 	out := Report{Version: Version, Interval: s.interval, Exporter: e.exporter, Machine: e.machine, Groups: []Group{}}
 	if s.last == nil {
 		return out

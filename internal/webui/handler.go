@@ -132,7 +132,7 @@ func (h *Handler) serveGroups(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithTimeout(r.Context(), walkTimeout)
 	defer cancel()
 	s := h.recorder.recording(ctx)
-	e := h.recorder.circumstances(ctx, s)
+	e := h.recorder.reportStatus(ctx, s)
 	var (
 		encoded *response
 		err     error
@@ -174,7 +174,7 @@ func writeError(w http.ResponseWriter, err error) {
 }
 
 // detail encodes the report of the groups with one name.
-func (h *Handler) detail(s *recording, e circumstances, name string) (*response, error) {
+func (h *Handler) detail(s *recording, e reportStatus, name string) (*response, error) {
 	return h.limited(func() (any, error) {
 		report := s.detail(e, name)
 		if len(report.Groups) == 0 && e.exporter.ScrapeSuccess {

@@ -162,7 +162,7 @@ func (r *Recorder) request(query grouping.ProcessQuery) (q processRequest, err e
 }
 
 // Processes returns the processes that query selects. It waits for a walk if the query is new.
-// If no walk knew the query, or if there are no rates yet, it waits for at most one in a second.
+// If no walk knew the query, or if there are no rates yet, it waits for a walk, at most once in a second.
 func (r *Recorder) Processes(ctx context.Context, query grouping.ProcessQuery) (ProcessReport, error) {
 	first, err := r.request(query)
 	if err != nil {

@@ -135,14 +135,14 @@ func (s *recording) with(v *collector.UpdateResult) *recording {
 // too old, but not longer than ctx.
 func (r *Recorder) Report(ctx context.Context) Report {
 	s := r.recording(ctx)
-	return s.report(r.circumstances(ctx, s))
+	return s.report(r.reportStatus(ctx, s))
 }
 
 // Detail returns the state of the groups with one name, with fields that Report
 // does not contain.
 func (r *Recorder) Detail(ctx context.Context, name string) Report {
 	s := r.recording(ctx)
-	return s.detail(r.circumstances(ctx, s), name)
+	return s.detail(r.reportStatus(ctx, s), name)
 }
 
 // recording records a request, and waits for a walk if the last one is too old.

@@ -186,7 +186,7 @@ func TestResponseIsCached(t *testing.T) {
 	s.groups = []grouping.Group{cpuGroup("a", 1)}
 	get := func() *response {
 		current := s.recording(ctx)
-		encoded, err := current.encodeAll(s.circumstances(ctx, current))
+		encoded, err := current.encodeAll(s.reportStatus(ctx, current))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -205,7 +205,7 @@ func TestResponseIsCached(t *testing.T) {
 	if text := string(second.identity); strings.Contains(text, "resident_bytes_history") || !strings.Contains(text, `"resident_bytes":`) {
 		t.Errorf("got %s without a request for the history of memory, want none", text)
 	}
-	with, err := s.current.encodeWithMemory(s.circumstances(ctx, s.current))
+	with, err := s.current.encodeWithMemory(s.reportStatus(ctx, s.current))
 	if err != nil || !strings.Contains(string(with.identity), `"resident_bytes_history":[4096]`) || get() != second {
 		t.Errorf("got %s, %v, want the history of memory, and another cached response", with.identity, err)
 	}

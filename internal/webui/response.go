@@ -54,22 +54,22 @@ func (b *response) send(w http.ResponseWriter, r *http.Request) {
 // walks share. With thousands of groups it has megabytes and takes 0.1 s to
 // encode.
 type cachedResponse struct {
-	mu            sync.Mutex // held during encoding, guards the following fields
-	circumstances circumstances
-	response      *response
+	mu       sync.Mutex // held during encoding, guards the following fields
+	status   reportStatus
+	response *response
 }
 
 // cachedResponses are the responses of a recording, without and with the history of resident memory.
 type cachedResponses struct{ plain, memory cachedResponse }
 
 // encodeAll returns the response with all groups.
-func (s *recording) encodeAll(e circumstances) (*response, error) {
+func (s *recording) encodeAll(e reportStatus) (*response, error) {
 	return s.responses.plain.get(e, s.report)
 }
 
 // encodeWithMemory returns the response with all groups and the history of their resident memory.
-func (s *recording) encodeWithMemory(e circumstances) (*response, error) {
-	return s.responses.memory.get(e, func(e circumstances) Report {
+func (s *recording) encodeWithMemory(e reportStatus) (*response, error) {
+	return s.responses.memory.get(e, func(e reportStatus) Report {
 		out := s.report(e)
 		for i := range out.Groups {
 			out.Groups[i].ResidentHistory = s.history.lastResident(s.last.Groups[i].Key())
@@ -78,18 +78,18 @@ func (s *recording) encodeWithMemory(e circumstances) (*response, error) {
 	})
 }
 
-// get returns the response of a report. It encodes it again if the circumstances have changed.
-func (c *cachedResponse) get(e circumstances, report func(circumstances) Report) (*response, error) {
+// get returns the response of a report. It encodes it again if the status has changed.
+func (c *cachedResponse) get(e reportStatus, report func(reportStatus) Report) (*response, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.response != nil && c.circumstances == e {
+	if c.response != nil && c.status == e {
 		return c.response, nil
 	}
 	encoded, err := encode(report(e))
 	if err != nil {
 		return nil, err
 	}
-	c.circumstances, c.response = e, encoded
+	c.status, c.response = e, encoded
 	return encoded, nil
 }
 

@@ -22,14 +22,14 @@ type visibleData struct{ column, sample string }
 
 // visibleDataColumns are the data that the exporter can read of a process of another user.
 var visibleDataColumns = []visibleData{
-	{"CPU, states, start", `namedprocess_namegroup_cpu_seconds_total{groupname="aim",mode="user"}`},
-	{"resident, swap", `namedprocess_namegroup_memory_bytes{groupname="aim",memtype="resident"}`},
-	{"open files", `namedprocess_namegroup_open_filedesc{groupname="aim"}`},
-	{"threads", `namedprocess_namegroup_thread_cpu_seconds_total{groupname="aim",mode="user"`},
-	{"I/O", `namedprocess_namegroup_read_bytes_total{groupname="aim"}`},
-	{"PSS, USS", `namedprocess_namegroup_memory_bytes{groupname="aim",memtype="proportionalResident"}`},
-	{"wait channels", `namedprocess_namegroup_threads_wchan{groupname="aim"`},
-	{"exits", `namedprocess_namegroup_starts_total{groupname="aim"}`},
+	{"CPU, states, start", `namedprocess_namegroup_cpu_seconds_total{groupname="target",mode="user"}`},
+	{"resident, swap", `namedprocess_namegroup_memory_bytes{groupname="target",memtype="resident"}`},
+	{"open files", `namedprocess_namegroup_open_filedesc{groupname="target"}`},
+	{"threads", `namedprocess_namegroup_thread_cpu_seconds_total{groupname="target",mode="user"`},
+	{"I/O", `namedprocess_namegroup_read_bytes_total{groupname="target"}`},
+	{"PSS, USS", `namedprocess_namegroup_memory_bytes{groupname="target",memtype="proportionalResident"}`},
+	{"wait channels", `namedprocess_namegroup_threads_wchan{groupname="target"`},
+	{"exits", `namedprocess_namegroup_starts_total{groupname="target"}`},
 }
 
 const permissionsPage = "docs/permissions.md"
@@ -255,7 +255,7 @@ func (m runMode) checkMissing(t *testing.T, pid int, text string) {
 	for _, d := range protectedData {
 		at := slices.IndexFunc(visibleDataColumns, func(s visibleData) bool { return s.column == d.column })
 		missing := !strings.Contains(text, visibleDataColumns[at].sample) && !slices.Contains(m.flags, d.off)
-		if reported := strings.Contains(text, `namedprocess_namegroup_unreadable_procs{file="`+d.file+`",groupname="aim"}`); d.file != "" &&
+		if reported := strings.Contains(text, `namedprocess_namegroup_unreadable_procs{file="`+d.file+`",groupname="target"}`); d.file != "" &&
 			reported != missing {
 			t.Errorf("%+v: got unreadable %v for %s, want %v", m, reported, d.file, missing)
 		}
@@ -322,7 +322,7 @@ func startTarget(t *testing.T) (config string) {
 	command.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65533, Gid: 65533}}
 	startReady(t, command)
 	config = filepath.Join(filepath.Dir(command.Path), "rules.yaml") // every user can read it there
-	if err := os.WriteFile(config, []byte("process_names: [{name: aim, user: ['65533']}]\n"), 0o644); err != nil {
+	if err := os.WriteFile(config, []byte("process_names: [{name: target, user: ['65533']}]\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	return config

@@ -55,8 +55,8 @@ func (in *injector) readMemory(pid int) bool {
 	return in.call(unix.SYS_LSEEK, int(fd), at-64, 0) > 0 && in.call(unix.SYS_READ, int(fd), make([]byte, 64), 64) > 0
 }
 
-// startSecretive starts a process of a user with a secret in its environment, and returns its PID.
-func startSecretive(t *testing.T, uid uint32) int {
+// startWithSecret starts a process of a user with a secret in its environment, and returns its PID.
+func startWithSecret(t *testing.T, uid uint32) int {
 	t.Helper()
 	command := exec.Command("sleep", "1000")
 	command.Env = []string{"PASSWORD=canary"}
@@ -81,7 +81,7 @@ func TestReadableSecrets(t *testing.T) {
 		t.Skip("the documented table is for newer kernels")
 	}
 	config := startTarget(t)
-	ofRoot, ofSame, ofOther := startSecretive(t, 0), startSecretive(t, 65534), startSecretive(t, 65532)
+	ofRoot, ofSame, ofOther := startWithSecret(t, 0), startWithSecret(t, 65534), startWithSecret(t, 65532)
 	file := writeFile(t, "secret", "canary")
 	environ := func(pid int) func(*injector) bool {
 		return func(in *injector) bool { return in.readFile(fmt.Sprintf("/proc/%d/environ", pid)) }
