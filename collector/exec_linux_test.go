@@ -16,6 +16,7 @@ import (
 
 	"github.com/seed57308aee/process_exporter/grouping"
 	"github.com/seed57308aee/process_exporter/platform"
+	"github.com/seed57308aee/process_exporter/test/testenv"
 )
 
 // stageVariable selects the role of a child process of the test: "before" calls
@@ -116,17 +117,7 @@ func startStage(t *testing.T, marker string) stage {
 	t.Helper()
 	cmd := osexec.Command("/proc/self/exe", "-test.run=^TestExecByAnotherThread$", marker)
 	cmd.Env = append(os.Environ(), stageVariable+"=before")
-	in, err := cmd.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
+	in, out := testenv.StartPiped(t, cmd)
 	t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
 	return stage{in, bufio.NewScanner(out)}
 }

@@ -28,17 +28,7 @@ type shell struct {
 func startShell(t *testing.T) *shell {
 	t.Helper()
 	cmd := exec.Command("/bin/sh", "-c", `while read -r line; do eval "$line"; echo done; done`)
-	in, err := cmd.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
+	in, out := testenv.StartPiped(t, cmd)
 	t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
 	s := &shell{t, cmd.Process.Pid, in, bufio.NewScanner(out)}
 	s.run(":")

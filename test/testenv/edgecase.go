@@ -70,15 +70,8 @@ func StartEdgeCase(t testing.TB, change func(*exec.Cmd), verbs ...string) *EdgeC
 	if change != nil {
 		change(cmd)
 	}
-	stdin, err1 := cmd.StdinPipe()
-	stdout, err2 := cmd.StdoutPipe()
-	if err := errors.Join(err1, err2); err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	c := &EdgeCase{Cmd: cmd, Stdin: stdin, stdout: bufio.NewReader(stdout)}
+	stdin, stdout := StartPiped(t, cmd)
+	c := &EdgeCase{Cmd: cmd, Stdin: stdin, stdout: stdout}
 	t.Cleanup(c.End)
 	c.waitReady(t)
 	return c

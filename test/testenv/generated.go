@@ -62,9 +62,4 @@ func MarkdownTable(headings []string, rows [][]string) string {
 func markdownRow(cells []string) string { return "| " + strings.Join(cells, " | ") + " |\n" }
 
 // YesOrNo returns the text of a bool in a table.
-func YesOrNo(v bool) string {
-	if v {
-		return "yes"
-	}
-	return "no"
-}
+func YesOrNo(v bool) string { return map[bool]string{true: "yes", false: "no"}[v] }

@@ -53,16 +53,9 @@ func StartPIDReuse(t testing.TB) *PIDReuse {
 		t.Fatal(err)
 	}
 	cmd := exec.Command(path, strings.Repeat("-", 50))
-	in, err1 := cmd.StdinPipe()
-	out, err2 := cmd.StdoutPipe()
-	if err := errors.Join(err1, err2); err != nil {
-		t.Fatal(err)
-	}
 	var stderr strings.Builder
 	cmd.Stderr = &stderr
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
+	in, out := StartPiped(t, cmd)
 	t.Cleanup(func() {
 		_ = in.Close() // ends the program and its child
 		_ = cmd.Wait()
@@ -70,7 +63,7 @@ func StartPIDReuse(t testing.TB) *PIDReuse {
 			t.Errorf("got %s on stderr of pidreuse, want nothing", stderr.String())
 		}
 	})
-	r := &PIDReuse{t, in, bufio.NewReader(out)}
+	r := &PIDReuse{t, in, out}
 	if line, err := r.out.ReadString('\n'); err != nil || line != "ready\n" {
 		t.Fatalf("got line %q of pidreuse, error %v, want \"ready\"", line, err)
 	}

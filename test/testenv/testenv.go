@@ -3,8 +3,11 @@
 package testenv
 
 import (
+	"bufio"
 	"bytes"
+	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -76,6 +79,31 @@ func RequireRoot(t testing.TB) {
 	if os.Geteuid() != 0 {
 		t.Skip("requires root")
 	}
+}
+
+// SkipWithoutBPF skips the test because of err, the error of loading the BPF programs. With
+// CI=true it fails the test of root, unless the kernel lacks BTF.
+func SkipWithoutBPF(t testing.TB, err error) {
+	t.Helper()
+	_, btfErr := os.Stat("/sys/kernel/btf/vmlinux")
+	if os.Getenv("CI") == "true" && os.Geteuid() == 0 && btfErr == nil {
+		t.Fatalf("%+v", err)
+	}
+	t.Skipf("cannot load BPF programs: %v", err)
+}
+
+// StartPiped starts a command with pipes to its standard input and from its standard output.
+func StartPiped(t testing.TB, cmd *exec.Cmd) (stdin io.WriteCloser, stdout *bufio.Reader) {
+	t.Helper()
+	stdin, err1 := cmd.StdinPipe()
+	out, err2 := cmd.StdoutPipe()
+	if err := errors.Join(err1, err2); err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	return stdin, bufio.NewReader(out)
 }
 
 // namespacesError is the error of creating mount and PID namespaces. Containers and
