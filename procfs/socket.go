@@ -9,8 +9,11 @@ import (
 // An InetSocket is one line of /proc/PID/net/tcp, tcp6, udp or udp6.
 type InetSocket struct {
 	Local, Remote netip.AddrPort
-	State         uint8 // as in include/net/tcp_states.h: 1 is ESTABLISHED, 10 is LISTEN
-	Inode         uint64
+	State         uint8  // as in include/net/tcp_states.h: 1 is ESTABLISHED, 10 is LISTEN
+	Inode         uint64 // 0 for a socket that belongs to no process, such as in TIME_WAIT
+
+	SendQueue    uint32 // bytes
+	ReceiveQueue uint32 // bytes; for a TCP socket in LISTEN, connections that wait for accept(2)
 }
 
 // AppendInetSockets appends the sockets of a tcp, tcp6, udp or udp6 file to dst.
@@ -22,15 +25,29 @@ func AppendInetSockets(dst []InetSocket, text []byte) ([]InetSocket, error) {
 	for len(text) > 0 {
 		line, rest, complete := nextLine(text)
 		text = rest
-		var s InetSocket
-		if !complete || !s.parse(line) {
+		if !complete {
 			return dst, newParseError("net", "inode", line)
+		}
+		var s InetSocket
+		if err := ParseInetSocket(line, &s); err != nil {
+			return dst, err
 		}
 		if s.Inode != 0 {
 			got = append(got, s)
 		}
 	}
 	return got, nil
+}
+
+// ParseInetSocket fills dst from one line of a tcp, tcp6, udp or udp6 file, without its
+// newline. It ignores what follows the inode.
+func ParseInetSocket(line []byte, dst *InetSocket) error {
+	var s InetSocket
+	if !s.parse(line) {
+		return newParseError("net", "inode", line)
+	}
+	*dst = s
+	return nil
 }
 
 // parse parses a line: number, local address, remote address, state, queues, timers,
@@ -40,7 +57,8 @@ func (s *InetSocket) parse(line []byte) bool {
 	local, line := nextField(line)
 	remote, line := nextField(line)
 	state, line := nextField(line)
-	for range 5 {
+	queues, line := nextField(line)
+	for range 4 {
 		_, line = nextField(line)
 	}
 	inode, _ := nextField(line)
@@ -49,7 +67,19 @@ func (s *InetSocket) parse(line []byte) bool {
 		return false
 	}
 	s.State = uint8(n)
-	return setUint(&s.Inode, inode)
+	return s.setQueues(queues) && setUint(&s.Inode, inode)
+}
+
+// setQueues parses the lengths of the send queue and the receive queue, such as
+// 00000000:0000001C.
+func (s *InetSocket) setQueues(text []byte) bool {
+	const digits = 8
+	var send, receive uint64
+	if len(text) != 2*digits+1 || text[digits] != ':' || !setHex(&send, text[:digits]) || !setHex(&receive, text[digits+1:]) {
+		return false
+	}
+	s.SendQueue, s.ReceiveQueue = uint32(send), uint32(receive)
+	return true
 }
 
 // setAddrPort parses an address such as 0100007F:0016. The kernel prints each
@@ -104,12 +134,27 @@ func AppendUnixSockets(dst []UnixSocket, text []byte) []UnixSocket {
 	return dst
 }
 
-// parse parses a line: kernel address, references, protocol, flags, type, state, inode,
-// path.
+// parse parses a line.
 func (s *UnixSocket) parse(line []byte) bool {
+	path, ok := s.parseUntilPath(line)
+	s.Path = string(path)
+	return ok
+}
+
+// ParseUnixInode returns the inode of the socket in one line of a unix file, without its
+// newline. ok is false if the line is not a socket: see [AppendUnixSockets].
+func ParseUnixInode(line []byte) (inode uint64, ok bool) {
+	var s UnixSocket
+	_, ok = s.parseUntilPath(line)
+	return s.Inode, ok
+}
+
+// parseUntilPath parses a line: kernel address, references, protocol, flags, type, state,
+// inode, path. It returns the path.
+func (s *UnixSocket) parseUntilPath(line []byte) (path []byte, ok bool) {
 	address, line := nextField(line)
 	if len(address) == 0 || address[len(address)-1] != ':' {
-		return false
+		return nil, false
 	}
 	for range 3 {
 		_, line = nextField(line)
@@ -119,11 +164,21 @@ func (s *UnixSocket) parse(line []byte) bool {
 	inode, line := nextField(line)
 	var n uint64
 	if !setHex(&n, kind) || n > 0xffff || !setUint(&s.Inode, inode) {
-		return false
+		return nil, false
 	}
 	s.Type = int(n)
 	if len(line) > 0 { // skip one space; the path may begin with another
-		s.Path = string(line[1:])
+		path = line[1:]
 	}
-	return true
+	return path, true
+}
+
+// ParseSocketLink returns the inode of a socket from the target of a link in /proc/PID/fd,
+// such as socket:[1234]. ok is false if the descriptor is not a socket.
+func ParseSocketLink(target []byte) (inode uint64, ok bool) {
+	digits, found := bytes.CutPrefix(target, []byte("socket:["))
+	if !found || len(digits) == 0 || digits[len(digits)-1] != ']' {
+		return 0, false
+	}
+	return parseUint(digits[:len(digits)-1])
 }

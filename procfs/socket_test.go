@@ -1,10 +1,12 @@
 package procfs
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"net/netip"
 	"reflect"
+	"slices"
 	"testing"
 )
 
@@ -36,8 +38,8 @@ func TestAppendInetSockets(t *testing.T) {
 	}{
 		{"empty", "", nil, "none"},
 		{"heading only", inetHeading, nil, "none"},
-		{"listens", inetHeading + good, []InetSocket{{v4, none, 10, 7}}, "none"},
-		{"IPv6", inetHeading + inetLine(v6, mapped, "01", 8), []InetSocket{{v6, mapped, 1, 8}}, "none"},
+		{"listens", inetHeading + good, []InetSocket{{Local: v4, Remote: none, State: 10, Inode: 7}}, "none"},
+		{"IPv6", inetHeading + inetLine(v6, mapped, "01", 8), []InetSocket{{Local: v6, Remote: mapped, State: 1, Inode: 8}}, "none"},
 		{"without a process", inetHeading + inetLine(v4, v4, "06", 0), nil, "none"},
 		{"short address", inetHeading + "0: 0100007:0016 0:0 0A a b c d e 7\n", nil, "inode"},
 		{"no inode", inetHeading + "0: 0100007F:0016 00000000:0000 0A\n", nil, "inode"},
@@ -78,6 +80,149 @@ func TestAppendUnixSockets(t *testing.T) {
 			}
 		})
 	}
+}
+
+// fixtureLines returns the lines of a fixture after its header.
+func fixtureLines(t testing.TB, name string) [][]byte {
+	t.Helper()
+	lines := bytes.Split(bytes.TrimSuffix(fixture(t, name), []byte("\n")), []byte("\n"))
+	return lines[1:]
+}
+
+func TestParseInetSocket(t *testing.T) {
+	if binary.NativeEndian.Uint16([]byte{1, 0}) != 1 {
+		t.Skip("the fixtures have the byte order of little-endian machines")
+	}
+	at := netip.MustParseAddrPort
+	tests := []struct {
+		file string
+		line int
+		want InetSocket
+	}{
+		{"linux-6.18/tcp", 0, InetSocket{Local: at("127.0.0.1:22"), Remote: at("0.0.0.0:0"), State: 10, Inode: 300838, ReceiveQueue: 1}},
+		{"linux-6.18/tcp", 1, InetSocket{Local: at("127.0.0.1:56992"), Remote: at("127.0.0.1:22"), State: 1, Inode: 300839, ReceiveQueue: 28}},
+		{"linux-6.18/tcp", 3, InetSocket{Local: at("127.0.0.1:57020"), Remote: at("127.0.0.1:22"), State: 5}},
+		{"linux-6.18/tcp6", 1, InetSocket{Local: at("[::ffff:127.0.0.1]:443"), Remote: at("[::ffff:127.0.0.1]:51176"),
+			State: 8, Inode: 300848, ReceiveQueue: 1}},
+		{"linux-6.18/udp", 0, InetSocket{Local: at("0.0.0.0:53"), Remote: at("0.0.0.0:0"), State: 7, Inode: 300849, ReceiveQueue: 832}},
+		{"linux-6.18/udp6", 0, InetSocket{Local: at("[::1]:33254"), Remote: at("[::1]:5353"), State: 1, Inode: 300852}},
+		{"linux-3.10/tcp", 1, InetSocket{Local: at("10.0.2.15:22"), Remote: at("10.0.2.2:54330"), State: 1, Inode: 17338, SendQueue: 36}},
+		{"linux-3.10/tcp", 2, InetSocket{Local: at("10.0.2.15:41138"), Remote: at("10.0.2.2:80"), State: 6}},
+		{"linux-3.10/udp", 1, InetSocket{Local: at("127.0.0.1:323"), Remote: at("0.0.0.0:0"), State: 7, Inode: 12911, ReceiveQueue: 2304}},
+		{"linux-3.10/udp6", 0, InetSocket{Local: at("[::1]:323"), Remote: at("[::]:0"), State: 7, Inode: 12912}},
+	}
+	for _, tt := range tests {
+		t.Run(fmt.Sprint(tt.file, " line ", tt.line), func(t *testing.T) {
+			var got InetSocket
+			if err := ParseInetSocket(fixtureLines(t, tt.file)[tt.line], &got); err != nil || got != tt.want {
+				t.Errorf("got %+v, error %v, want %+v", got, err, tt.want)
+			}
+		})
+	}
+}
+
+func TestParseInetSocketErrors(t *testing.T) {
+	const start, end = "0: 0100007F:0016 00000000:0000 0A ", " 00:00000000 00000000 0 0 7"
+	for name, line := range map[string]string{
+		"empty": "", "header": inetHeading[:len(inetHeading)-1],
+		"short send queue":    start + "0000000:00000000" + end,
+		"no colon":            start + "00000000000000000" + end,
+		"long receive queue":  start + "00000000:000000000" + end,
+		"no hexadecimal":      start + "0000000x:00000000" + end,
+		"state above 8 bits":  "0: 0100007F:0016 00000000:0000 100 00000000:00000000" + end,
+		"negative inode":      start + "00000000:00000000 00:00000000 00000000 0 0 -7",
+		"inode above 64 bits": start + "00000000:00000000 00:00000000 00000000 0 0 18446744073709551616",
+	} {
+		t.Run(name, func(t *testing.T) {
+			got := InetSocket{Inode: 9}
+			wantParseError(t, ParseInetSocket([]byte(line), &got), "net", "inode")
+			if got != (InetSocket{Inode: 9}) {
+				t.Errorf("got %+v with an error, want no change", got)
+			}
+		})
+	}
+}
+
+func TestParseUnixInode(t *testing.T) {
+	tests := []struct {
+		file string
+		want []uint64
+	}{
+		{"linux-6.18/unix", []uint64{300855, 300853, 300856, 300854}},
+		{"linux-3.10/unix", []uint64{9071, 12034, 7291}},
+	}
+	for _, tt := range tests {
+		var got []uint64
+		for _, line := range fixtureLines(t, tt.file) {
+			if inode, ok := ParseUnixInode(line); ok {
+				got = append(got, inode)
+			}
+		}
+		if !reflect.DeepEqual(got, tt.want) {
+			t.Errorf("%s: got inodes %v, want %v", tt.file, got, tt.want)
+		}
+	}
+	if inode, ok := ParseUnixInode([]byte("b: a path with a newline")); ok {
+		t.Errorf("got inode %d, want none", inode)
+	}
+}
+
+func TestParseSocketAllocs(t *testing.T) {
+	dst, lines := new(InetSocket), fixtureLines(t, "linux-6.18/tcp6")
+	wantNoAllocs(t, func() error { return ParseInetSocket(lines[1], dst) })
+	path := fixtureLines(t, "linux-6.18/unix")[1]
+	wantNoAllocs(t, func() error {
+		if _, ok := ParseUnixInode(path); !ok {
+			return newParseError("net", "inode", path)
+		}
+		return nil
+	})
+}
+
+func BenchmarkParseInetSocket(b *testing.B) {
+	dst := new(InetSocket)
+	for _, file := range []string{"tcp", "tcp6"} {
+		_, text, _ := nextLine(fixture(b, "linux-6.18/"+file))
+		line, _, _ := nextLine(text)
+		b.Run(file, func(b *testing.B) {
+			benchmark(b, line, func() error { return ParseInetSocket(line, dst) })
+		})
+	}
+}
+
+// FuzzParseInetSocket checks that ParseInetSocket never panics and never returns a value
+// with an error.
+func FuzzParseInetSocket(f *testing.F) {
+	for _, name := range []string{"linux-6.18/tcp", "linux-6.18/udp6", "linux-3.10/tcp"} {
+		for _, line := range bytes.Split(fixture(f, name), []byte("\n")) {
+			f.Add(line)
+		}
+	}
+	f.Fuzz(func(t *testing.T, line []byte) {
+		var got InetSocket
+		err := ParseInetSocket(line, &got)
+		if err != nil && got != (InetSocket{}) {
+			t.Errorf("got %+v and error %v, want no value with an error", got, err)
+		}
+		if err == nil && (!got.Local.IsValid() || !got.Remote.IsValid()) {
+			t.Errorf("got %+v, want valid addresses", got)
+		}
+	})
+}
+
+// FuzzParseUnixInode checks that ParseUnixInode agrees with AppendUnixSockets.
+func FuzzParseUnixInode(f *testing.F) {
+	f.Add([]byte("0: 2 0 0 0001 01 9 /run/a b"))
+	f.Fuzz(func(t *testing.T, line []byte) {
+		if bytes.IndexByte(line, '\n') >= 0 {
+			return
+		}
+		inode, ok := ParseUnixInode(line)
+		list := AppendUnixSockets(nil, slices.Concat([]byte("header\n"), line, []byte("\n")))
+		if ok != (len(list) == 1) || ok && list[0].Inode != inode {
+			t.Errorf("got inode %d, ok %v, want that of %+v", inode, ok, list)
+		}
+	})
 }
 
 // FuzzAppendInetSockets checks that AppendInetSockets returns no sockets with

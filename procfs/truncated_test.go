@@ -81,6 +81,10 @@ var truncationTests = []truncationTest{
 	{"AppendCgroupPaths", []string{"cgroup"}, list(func(dst []string, text []byte) ([]string, error) {
 		return AppendCgroupPaths(dst, text), nil
 	})},
+	{"AppendInetSockets", []string{"tcp", "tcp6", "udp", "udp6"}, list(AppendInetSockets)},
+	{"AppendUnixSockets", []string{"unix"}, list(func(dst []UnixSocket, text []byte) ([]UnixSocket, error) {
+		return AppendUnixSockets(dst, text), nil
+	})},
 }
 
 func single[T any](parse func([]byte) (T, error)) func([]byte) (values, error) {
