@@ -3,11 +3,7 @@ package platform
 import (
 	"context"
 	"errors"
-	"fmt"
-	"os"
 	"runtime"
-	"strconv"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -79,7 +75,7 @@ func (s *procfsSource) run(ctx context.Context, w *worker, work func(*worker)) b
 				commits, blockedTicks = n, 0
 				continue
 			}
-			if !w.blocked() {
+			if !host.ThreadBlocked(w.tid.Load()) {
 				blockedTicks = 0
 			} else if blockedTicks++; blockedTicks >= 2 && w.abandon() {
 				return false
@@ -89,7 +85,7 @@ func (s *procfsSource) run(ctx context.Context, w *worker, work func(*worker)) b
 }
 
 // runOnThread calls work with the goroutine locked to its OS thread, so that
-// worker.blocked can read the state of that thread.
+// host.ThreadBlocked can read the state of that thread.
 func (w *worker) runOnThread(work func(*worker)) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
@@ -102,76 +98,6 @@ func (w *worker) runOnThread(work func(*worker)) {
 	if abandoned {
 		w.src.quarantine.release(w)
 	}
-}
-
-// blocked reports whether the thread of w waits in the kernel for a file. On a busy
-// machine it may instead wait for CPU time, or for the Go scheduler in futex(2): then it
-// will continue.
-func (w *worker) blocked() bool {
-	tid := w.tid.Load()
-	wait := waitOf(tid)
-	if wait == runs || wait == waitsInFutex {
-		return false
-	}
-	text, err := os.ReadFile(fmt.Sprintf("/proc/self/task/%d/stat", tid))
-	if err != nil {
-		return true // this process cannot read its own /proc
-	}
-	var st procfs.Stat
-	if procfs.ParseStat(text, &st) != nil {
-		return true
-	}
-	// A sleep in futex is interruptible, a sleep in a read of /proc is not.
-	return st.State == 'D' || wait == waitsElsewhere && st.State != 'R'
-}
-
-// A threadWait says where a thread waits in the kernel.
-type threadWait uint8
-
-const (
-	unknownWait threadWait = iota
-	runs
-	waitsInFutex
-	waitsElsewhere
-)
-
-// waitOf returns where a thread of this process waits. A process that is not dumpable
-// may read its own syscall file only as root, but always wchan, which needs
-// CONFIG_KALLSYMS.
-func waitOf(tid int64) threadWait {
-	if call, err := os.ReadFile(fmt.Sprintf("/proc/self/task/%d/syscall", tid)); err == nil {
-		return parseSyscallFile(string(call))
-	}
-	if function, err := os.ReadFile(fmt.Sprintf("/proc/self/task/%d/wchan", tid)); err == nil {
-		return parseWChan(string(function))
-	}
-	return unknownWait
-}
-
-// parseSyscallFile parses "running", or the number and arguments of a system call.
-func parseSyscallFile(text string) threadWait {
-	number, _, _ := strings.Cut(text, " ")
-	switch n, err := strconv.Atoi(number); {
-	case err != nil:
-		return runs
-	case n == unix.SYS_FUTEX:
-		return waitsInFutex
-	}
-	return waitsElsewhere
-}
-
-// parseWChan parses the name of a kernel function, such as futex_do_wait or pipe_read,
-// or "0" of a thread that runs.
-func parseWChan(text string) threadWait {
-	switch {
-	case text == "":
-		return unknownWait
-	case text == "0":
-		return runs
-	case strings.Contains(text, "futex"):
-		return waitsInFutex
-	}
-	return waitsElsewhere
 }
 
 // abandon abandons w and quarantines the process that it reads. It returns false if w has

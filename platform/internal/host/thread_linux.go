@@ -1,0 +1,81 @@
+package host
+
+import (
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/seed57308aee/process_exporter/procfs"
+)
+
+// ThreadBlocked reports whether a thread of this process waits in the kernel for a file.
+// On a busy machine it may instead wait for CPU time, or for the Go scheduler in futex(2):
+// then it will continue.
+func ThreadBlocked(tid int64) bool {
+	wait := waitOf(tid)
+	if wait == runs || wait == waitsInFutex {
+		return false
+	}
+	text, err := os.ReadFile(fmt.Sprintf("/proc/self/task/%d/stat", tid))
+	if err != nil {
+		return true // this process cannot read its own /proc
+	}
+	var st procfs.Stat
+	if procfs.ParseStat(text, &st) != nil {
+		return true
+	}
+	// A sleep in futex is interruptible, a sleep in a read of /proc is not.
+	return st.State == 'D' || wait == waitsElsewhere && st.State != 'R'
+}
+
+// A threadWait says where a thread waits in the kernel.
+type threadWait uint8
+
+const (
+	unknownWait threadWait = iota
+	runs
+	waitsInFutex
+	waitsElsewhere
+)
+
+// waitOf returns where a thread of this process waits. A process that is not dumpable
+// may read its own syscall file only as root, but always wchan, which needs
+// CONFIG_KALLSYMS.
+func waitOf(tid int64) threadWait {
+	if call, err := os.ReadFile(fmt.Sprintf("/proc/self/task/%d/syscall", tid)); err == nil {
+		return parseSyscallFile(string(call))
+	}
+	if function, err := os.ReadFile(fmt.Sprintf("/proc/self/task/%d/wchan", tid)); err == nil {
+		return parseWChan(string(function))
+	}
+	return unknownWait
+}
+
+// parseSyscallFile parses "running", or the number and arguments of a system call.
+func parseSyscallFile(text string) threadWait {
+	number, _, _ := strings.Cut(text, " ")
+	switch n, err := strconv.Atoi(number); {
+	case err != nil:
+		return runs
+	case n == unix.SYS_FUTEX:
+		return waitsInFutex
+	}
+	return waitsElsewhere
+}
+
+// parseWChan parses the name of a kernel function, such as futex_do_wait or pipe_read,
+// or "0" of a thread that runs.
+func parseWChan(text string) threadWait {
+	switch {
+	case text == "":
+		return unknownWait
+	case text == "0":
+		return runs
+	case strings.Contains(text, "futex"):
+		return waitsInFutex
+	}
+	return waitsElsewhere
+}
