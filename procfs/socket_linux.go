@@ -14,13 +14,13 @@ import (
 // 16 KiB, is an error that matches [syscall.EIO].
 func (r *Reader) EachLine(pid int, file string, each func(line []byte) bool) error {
 	r.setPath(pid, file)
-	if errno := r.eachLine(each); errno != 0 {
+	if errno := r.readLines(each); errno != 0 {
 		return &ReadError{PID: pid, File: file, Err: errno}
 	}
 	return nil
 }
 
-func (r *Reader) eachLine(each func(line []byte) bool) syscall.Errno {
+func (r *Reader) readLines(each func(line []byte) bool) syscall.Errno {
 	fd, errno := r.open(unix.O_RDONLY | unix.O_CLOEXEC)
 	if errno != 0 {
 		return errno
@@ -69,7 +69,7 @@ type SocketFD struct {
 type SocketFDScan struct {
 	From  uint32      // first descriptor to read
 	Known []SocketFD  // ascending by FD: these are appended without reading their links, if they are open
-	Stop  func() bool // called every 16 links; unless nil, it ends the scan by returning true
+	Stop  func() bool // called at every 16th descriptor; unless nil, it ends the scan by returning true
 }
 
 // AppendSocketFDs appends the open descriptors of a process that are sockets to dst, in
@@ -82,7 +82,14 @@ func (r *Reader) AppendSocketFDs(dst []SocketFD, pid int, scan SocketFDScan) (li
 	if errno == 0 {
 		defer closeFD(dir)
 		s := socketFDScanner{dir: dir, buf: r.buf, scan: scan, list: dst}
-		errno = s.run(r.mount.isProcfs)
+		if scan.From > 0 && r.mount.isProcfs { // the offset of an entry is its descriptor + 2, for . and ..
+			_, err = unix.Seek(dir, int64(scan.From)+2, unix.SEEK_SET)
+		}
+		if err != nil {
+			errno = unix.EIO
+		} else {
+			errno = s.run()
+		}
 		dst, next = s.list, s.next
 	}
 	if errno != 0 {
@@ -98,17 +105,12 @@ type socketFDScanner struct {
 	scan  SocketFDScan
 	list  []SocketFD
 	next  uint32
-	links int      // read so far
+	count int      // descriptors so far
 	link  [32]byte // target of a link, truncated: "socket:[18446744073709551615]" fits
 }
 
-// run reads the directory from scan.From on.
-func (s *socketFDScanner) run(isProcfs bool) syscall.Errno {
-	if s.scan.From > 0 && isProcfs { // the offset of an entry is its descriptor + 2, for . and ..
-		if _, err := unix.Seek(s.dir, int64(s.scan.From)+2, unix.SEEK_SET); err != nil {
-			return unix.EIO
-		}
-	}
+// run reads the directory.
+func (s *socketFDScanner) run() syscall.Errno {
 	for {
 		n, errno := getdents(s.dir, s.buf)
 		if errno != 0 || n == 0 {
@@ -136,6 +138,10 @@ func (s *socketFDScanner) read(name []byte) (more bool, errno syscall.Errno) {
 		return true, 0 // . or ..
 	}
 	fd, known := uint32(n), s.scan.Known
+	if s.count++; s.count%16 == 0 && s.scan.Stop != nil && s.scan.Stop() {
+		s.next = fd
+		return false, 0
+	}
 	for len(known) > 0 && known[0].FD < fd {
 		known = known[1:]
 	}
@@ -143,10 +149,6 @@ func (s *socketFDScanner) read(name []byte) (more bool, errno syscall.Errno) {
 	if len(known) > 0 && known[0].FD == fd {
 		s.list = append(s.list, known[0])
 		return true, 0
-	}
-	if s.links++; s.links%16 == 0 && s.scan.Stop != nil && s.scan.Stop() {
-		s.next = fd
-		return false, 0
 	}
 	size, _, errno := syscall.Syscall6(unix.SYS_READLINKAT, uintptr(s.dir), uintptr(unsafe.Pointer(&name[0])),
 		uintptr(unsafe.Pointer(&s.link[0])), uintptr(len(s.link)), 0, 0)
