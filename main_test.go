@@ -33,7 +33,7 @@ var allowedImports = map[string][]string{
 	"internal/daemon": {
 		module + "/internal/config", module + "/internal/logging", module + "/internal/webserver", module + "/internal/webui",
 		module + "/collector", module + "/grouping", module + "/platform",
-		"github.com/coreos/go-systemd/v22/daemon", "github.com/prometheus",
+		"github.com/coreos/go-systemd/v22/daemon", "github.com/prometheus", "google.golang.org/protobuf/types/known/timestamppb",
 	},
 
 	"internal/config": {
@@ -43,7 +43,10 @@ var allowedImports = map[string][]string{
 	},
 	"internal/logging": {"github.com/prometheus/common/promslog"},
 
-	"internal/tui": {module + "/internal/webui", "github.com/charmbracelet/bubbletea", "github.com/charmbracelet/x/ansi"},
+	"internal/tui": {
+		module + "/internal/tui/noquery", module + "/internal/webui",
+		"github.com/charmbracelet/bubbletea", "github.com/charmbracelet/x/ansi",
+	},
 	"internal/webui": {
 		module + "/collector/httpgzip", module + "/collector", module + "/grouping", module + "/platform",
 		"github.com/prometheus/common/version",

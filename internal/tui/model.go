@@ -10,8 +10,12 @@ import (
 
 	tea "github.com/charmbracelet/bubbletea"
 
+	"github.com/seed57308aee/process_exporter/internal/tui/noquery"
 	"github.com/seed57308aee/process_exporter/internal/webui"
 )
+
+// The init function of bubbletea has run.
+var _ = noquery.Restore()
 
 // A Reporter returns the reports to show.
 type Reporter interface {
