@@ -276,7 +276,7 @@ func TestUnreportedProcesses(t *testing.T) {
 		Logger:  slog.New(slog.NewTextHandler(&log, nil)),
 	})
 	for _, n := range []int{0, 1, 1, 2} {
-		src.onWalk = func(snap *platform.Snapshot) { snap.Unreported = n }
+		src.onWalk = func(snap *platform.Snapshot) { snap.Unreported, snap.UnreportedList = n, fmt.Sprint(n, " (init)") }
 		fams, err := c.Gatherer(context.Background()).Gather()
 		if err != nil {
 			t.Fatal(err)
@@ -284,7 +284,7 @@ func TestUnreportedProcesses(t *testing.T) {
 		f := &fixture{t: t}
 		f.want(flatten(fams), map[string]float64{"namedprocess_exporter_unreported_processes": float64(n)})
 	}
-	if n := strings.Count(log.String(), "level=WARN"); n != 1 || !strings.Contains(log.String(), "processes=1") {
+	if n := strings.Count(log.String(), "level=WARN"); n != 1 || !strings.Contains(log.String(), `processes=1 first="1 (init)"`) {
 		t.Errorf("got %d warnings, want 1 about one process, in\n%s", n, log.String())
 	}
 }

@@ -159,7 +159,7 @@ func (c *Collector) logChanges(u *update) {
 	}
 	if u.health.Unreported > 0 && c.last.health.Unreported == 0 {
 		c.log.Warn("the BPF programs do not report processes that /proc lists; use --source=procfs to include them",
-			"processes", u.health.Unreported)
+			"processes", u.health.Unreported, "first", u.health.UnreportedList)
 	}
 	if before := c.last.health.Kind; before != "" && before != u.health.Kind {
 		if _, reason := c.tracker.Kind(); reason != nil {

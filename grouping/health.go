@@ -7,6 +7,7 @@ type Health struct {
 	Unidentified        int    // processes of the last update whose identity could not be read, or not be matched within the budget
 	Unresponsive        int    // processes of the last update that block reads of their files
 	Unreported          int    // processes that /proc lists and the BPF programs do not report
+	UnreportedList      string // PID and name of the first of them
 	HidePID             bool   // /proc is mounted with hidepid: processes of other users are invisible
 	Incomplete          bool   // the last update ended at its deadline
 	Hidden              int    // processes of the last update whose stat could not be read
@@ -28,6 +29,7 @@ func (h *Health) setReads(snap *platform.Snapshot, hidden, partial, zombies int)
 	h.Hidden, h.Partial = hidden, partial-zombies
 	h.HiddenTotal += uint64(hidden)
 	h.PartialTotal += uint64(partial)
-	h.Unreported, h.Unresponsive, h.HidePID = snap.Unreported, snap.Unresponsive, snap.HidePID
+	h.Unreported, h.UnreportedList = snap.Unreported, snap.UnreportedList
+	h.Unresponsive, h.HidePID = snap.Unresponsive, snap.HidePID
 	h.Incomplete = h.Incomplete || snap.Incomplete
 }

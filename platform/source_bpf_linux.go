@@ -163,7 +163,7 @@ func (b *bpfSource) Walk(ctx context.Context, snap *Snapshot) error {
 // walkProc reads the processes from /proc in this walk. It reports the exits that the
 // programs have reported.
 func (b *bpfSource) walkProc(ctx context.Context, snap *Snapshot) error {
-	snap.Unreported = 0
+	snap.Unreported, snap.UnreportedList = 0, ""
 	snap.blankExited(b.exits.reaped)
 	if err := b.procfsSource.Walk(ctx, snap); err != nil {
 		b.exits.keepReported = true
@@ -225,7 +225,7 @@ func (b *bpfSource) readAll(snap *Snapshot) error {
 	}
 	snap.begin(b.scanned)
 	b.states.begin(snap, b.scanned)
-	snap.HidePID, snap.Unreported = hidePID, b.unreported.count
+	snap.HidePID, snap.Unreported, snap.UnreportedList = hidePID, b.unreported.count, b.unreported.list
 	b.threadSums, b.reads = b.threadSums[:0], b.reads[:0]
 	b.wchans = wchanSchedule{walk: snap.walks}
 	for i, p := range b.processes {

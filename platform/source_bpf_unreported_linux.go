@@ -3,7 +3,10 @@
 package platform
 
 import (
+	"bytes"
+	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/seed57308aee/process_exporter/procfs"
 )
@@ -13,10 +16,14 @@ import (
 // one list may miss a process that starts, exits or calls execve during the walk. A process
 // that calls execve all the time may be missing in both: more scans find it.
 type unreportedCheck struct {
-	listed    []int // by /proc, before the scan of this walk; ascending
-	suspected []int // missing in the first walk of the check
-	count     int   // missing in both walks of the last check
+	listed    []int  // by /proc, before the scan of this walk; ascending
+	suspected []int  // missing in the first walk of the check
+	count     int    // missing in both walks of the last check
+	list      string // PID and name of the first of them
 }
+
+// maxUnreportedList is the number of processes in unreportedCheck.list.
+const maxUnreportedList = 5
 
 // unreportedInterval is the number of walks from one check to the next.
 const unreportedInterval = 1024
@@ -51,8 +58,21 @@ func (c *unreportedCheck) end(r *procfs.Reader, walk uint64, scanned []int, scan
 		}
 		missing = missingPIDs(r, missing, scanned)
 	}
-	c.count = len(missing)
+	c.count, c.list = len(missing), listProcesses(r, missing[:min(len(missing), maxUnreportedList)])
 	return nil
+}
+
+// listProcesses returns the PIDs and the names of the processes that still exist. The
+// first line of status is the name.
+func listProcesses(r *procfs.Reader, pids []int) string {
+	var list []string
+	for _, pid := range pids {
+		if text, err := r.Read(pid, "status"); err == nil {
+			line, _, _ := bytes.Cut(text, []byte("\n"))
+			list = append(list, fmt.Sprintf("%d (%s)", pid, bytes.TrimPrefix(line, []byte("Name:\t"))))
+		}
+	}
+	return strings.Join(list, ", ")
 }
 
 // missingPIDs returns the live processes of a list that a scan has not found. It overwrites the
