@@ -13,8 +13,14 @@ import (
 // RequestedCollectors returns the collectors whose metrics a scrape with this query wants:
 // those of the parameters collect[], or all but those of exclude[], or all. enabled are the
 // collectors that flags or rules enable. As in node_exporter, both parameters at once, and
-// collect[] of a collector that is not enabled, are errors.
+// collect[] of a collector that is not enabled, are errors. So are collect and exclude, which
+// are misspelled.
 func RequestedCollectors(query url.Values, enabled grouping.Collectors) (grouping.Collectors, error) {
+	for _, name := range []string{"collect", "exclude"} {
+		if query.Has(name) {
+			return 0, fmt.Errorf("unknown parameter %s; did you mean %[1]s[]?", name)
+		}
+	}
 	collect, exclude := query["collect[]"], query["exclude[]"]
 	if len(collect) > 0 && len(exclude) > 0 {
 		return 0, errors.New("collect[] and exclude[] exclude each other; use one of them")

@@ -35,6 +35,8 @@ func TestRequestedCollectors(t *testing.T) {
 		{"collect[]=disk", 0, `unknown collector "disk"; the collectors are cpu,`},
 		{"exclude[]=disk", 0, `unknown collector "disk"; the collectors are cpu,`},
 		{"collect[]=cpu&exclude[]=io", 0, "exclude each other"},
+		{"collect=cpu", 0, "unknown parameter collect; did you mean collect[]?"},
+		{"exclude=cpu&collect[]=io", 0, "unknown parameter exclude; did you mean exclude[]?"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.query, func(t *testing.T) {
