@@ -3,6 +3,7 @@ package daemon
 import (
 	"log/slog"
 	"net/http"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -37,7 +38,8 @@ func newMetricsHandler(
 	})
 	m.Handler = checkQuery(enabled, m.Handler)
 	if !s.DisableExporterMetrics {
-		registry.MustRegister(collectors.NewGoCollector(), newOwnProcess(), m.renderer.Errors())
+		start := time.Now()
+		registry.MustRegister(newStarted(collectors.NewGoCollector(), start), newStarted(newOwnProcess(), start), m.renderer.Errors())
 		m.Handler = promhttp.InstrumentMetricHandler(registry, m.Handler)
 	}
 	return m

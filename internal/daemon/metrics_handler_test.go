@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -113,6 +114,27 @@ func TestDeadlineEndsScrape(t *testing.T) {
 	_, x := newSlow(t)
 	if w := scrapeWith(x, "0.001"); w.Code != http.StatusOK || !strings.Contains(w.Body.String(), "slow_seconds 1") {
 		t.Errorf("got %d, %s, want 200 and slow_seconds", w.Code, w.Body)
+	}
+}
+
+// TestCountersHaveStartTimes checks that each counter about the exporter has a start time.
+func TestCountersHaveStartTimes(t *testing.T) {
+	groups, x := newSlow(t)
+	close(groups.release)
+	scrapeWith(x, "") // counts in promhttp_*
+	request := httptest.NewRequest(http.MethodGet, "/metrics", nil)
+	request.Header.Set("Accept", "application/openmetrics-text; version=1.0.0")
+	w := httptest.NewRecorder()
+	x.ServeHTTP(w, request)
+	body, counters := w.Body.String(), 0
+	for _, m := range regexp.MustCompile(`(?m)^# TYPE (\S+) (counter|summary)$`).FindAllStringSubmatch(body, -1) {
+		counters++
+		if !strings.Contains(body, "\n"+m[1]+"_created") {
+			t.Errorf("got no start time of the %s %s", m[2], m[1])
+		}
+	}
+	if counters < 5 {
+		t.Errorf("got %d counters, want those of Go, the process and promhttp:\n%s", counters, body)
 	}
 }
 
