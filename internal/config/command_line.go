@@ -70,10 +70,29 @@ func (c CommandLine) nameFlag(args []string, err error) error {
 	for _, arg := range args {
 		if _, cause := c.newApp(new(Settings)).Parse([]string{arg}); cause != nil {
 			name, value, _ := strings.Cut(arg, "=")
+			if similar := c.suggestUnit(name, value); similar != "" {
+				return fmt.Errorf("invalid value %q for %s: did you mean %s?", value, name, similar)
+			}
 			return fmt.Errorf("invalid value %q for %s: %w; %s lists the allowed values", value, name, cause, HelpFlag)
 		}
 	}
 	return err
+}
+
+// suggestUnit returns a value with a unit that a flag accepts, "" for none: 5s for 5, or 5ms if the
+// default is in milliseconds, and 8GiB for 8G.
+func (c CommandLine) suggestUnit(flag, value string) string {
+	units := []string{"s", "iB", "B"}
+	model := c.newApp(new(Settings)).GetFlag(strings.TrimLeft(flag, "-")).Model()
+	if slices.ContainsFunc(model.Default, func(d string) bool { return strings.HasSuffix(d, "ms") }) {
+		units = []string{"ms"}
+	}
+	for _, unit := range units {
+		if _, err := c.newApp(new(Settings)).Parse([]string{flag + "=" + value + unit}); err == nil {
+			return value + unit
+		}
+	}
+	return ""
 }
 
 // Parse parses the command line of the daemon and validates it.
@@ -103,21 +122,28 @@ func flagKinds(app *kingpin.Application) map[string]flagKind {
 	return kinds
 }
 
-// splitArgs separates flags, with their values, from the other arguments.
+// splitArgs separates flags, with their values, from the other arguments. Those after a
+// switch are not true or false: Go's flag package takes no value there.
 func splitArgs(args []string, kinds map[string]flagKind) (flags, rest []string, err error) {
+	var prev flagArg // the switch before args, if there is one
 	for len(args) > 0 {
-		used := 1
+		used, arg := 1, flagArg{}
 		switch {
 		case args[0] == "--":
+		case prev.name != "" && (args[0] == "true" || args[0] == "false"):
+			return nil, nil, unexpectedArg(args[0], prev, kinds)
 		case !isFlag(args[0]):
 			rest = append(rest, args[0])
 		case isHelp(args[0]):
 			return []string{HelpFlag}, nil, nil
 		default:
-			if _, used, err = readFlag(args, kinds); err != nil {
+			if arg, used, err = readFlag(args, kinds); err != nil {
 				return nil, nil, err
 			}
 			flags = append(flags, args[:used]...)
+		}
+		if prev = arg; kinds[arg.name] != isSwitch || strings.Contains(args[0], "=") {
+			prev = flagArg{}
 		}
 		args = args[used:]
 	}
