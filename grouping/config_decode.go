@@ -33,6 +33,9 @@ const (
 	slowInstructions = 100_000 // above this number a warning is shown
 )
 
+// ignoredTemplate is the template of a rule that ignores processes and has no name.
+const ignoredTemplate = "(ignored)"
+
 // noRules is the warning about a file without rules.
 const noRules = "the file has no rules, so no process is in a group; add rules to process_names"
 
@@ -166,7 +169,11 @@ func (d *decoder) rule(n *yaml.Node) (*Rule, error) {
 		return nil, err
 	}
 	r.Name, r.Static = r.nameTemplate.text, r.nameTemplate.static
-	return r, d.options(at, keys, r)
+	err = d.options(at, keys, r)
+	if r.Ignore && r.Template == defaultTemplate {
+		r.Template = ignoredTemplate
+	}
+	return r, err
 }
 
 // selectors decodes the selectors among the keys of a rule, or below not if negated.

@@ -2,6 +2,7 @@ package grouping
 
 import (
 	"slices"
+	"strconv"
 
 	"github.com/seed57308aee/process_exporter/platform"
 )
@@ -12,7 +13,7 @@ type Rule struct {
 	Position int    // in the list of rules, counted from 1
 	Line     int    // in the file, counted from 1; 0 if the rule comes from a flag
 	Column   int    // in the file, counted from 1; 0 if the rule comes from a flag
-	Template string // of the name, as written
+	Template string // of the name, as written; "(ignored)" for ignored processes without a name
 
 	// Name is the group of every matching process if Static is true: the template
 	// has no fields. Such a group exists before any process matches.
@@ -61,6 +62,26 @@ type labelTemplate struct {
 // Collectors returns the collectors of the processes of the rule. flags are the collectors
 // that the flags enable.
 func (r *Rule) Collectors(flags Collectors) Collectors { return (flags | r.enabled) &^ r.disabled }
+
+// Users returns the users that the selectors name, without those given as a number.
+func (r *Rule) Users() []string { return usersOf(r.selectors) }
+
+func usersOf(selectors []selector) (users []string) {
+	for _, sel := range selectors {
+		if not, ok := sel.(*notSelector); ok {
+			users = append(users, usersOf(not.selectors)...)
+		}
+		if sel.key() != "user" {
+			continue
+		}
+		for _, name := range sel.entries() {
+			if _, err := strconv.ParseUint(name, 10, 32); err != nil {
+				users = append(users, name)
+			}
+		}
+	}
+	return users
+}
 
 // match reports whether c matches the rule, and sets the captures of c.
 func (r *Rule) match(c *candidate) bool {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"os/user"
 	"slices"
 	"text/tabwriter"
 
@@ -33,9 +34,9 @@ func checkCommand() command {
 			Sections: append([]config.FlagSection{{Title: "Check", Add: flags}}, config.RuleFlags()...),
 		},
 		notes: readsProcNote,
-		run: func(ctx context.Context, s *config.Settings, args []string, w io.Writer) error {
+		run: func(ctx context.Context, s *config.Settings, args []string, out output) error {
 			if schema {
-				_, err := io.WriteString(w, grouping.Schema())
+				_, err := io.WriteString(out.stdout, grouping.Schema())
 				return err
 			}
 			switch {
@@ -49,9 +50,9 @@ func checkCommand() command {
 			}
 			printMatches := func() error { return nil }
 			if here {
-				printMatches = func() error { return printRuleMatches(ctx, s, w) }
+				printMatches = func() error { return printRuleMatches(ctx, s, out.stdout) }
 			}
-			return checkRules(s, w, printMatches)
+			return checkRules(s, out.stdout, printMatches)
 		},
 	}
 }
@@ -62,10 +63,8 @@ func checkRules(s *config.Settings, w io.Writer, printMatches func() error) erro
 	if err != nil {
 		return printError(w, err)
 	}
-	for _, warning := range rules.Warnings {
-		if _, err := fmt.Fprintln(w, formatFinding(warning.Path, warning.Line, warning.Column, "warning", warning.Text)); err != nil {
-			return err
-		}
+	if err := printWarnings(w, rules.Warnings); err != nil {
+		return err
 	}
 	if err := printMatches(); err != nil {
 		return err
@@ -75,6 +74,16 @@ func checkRules(s *config.Settings, w io.Writer, printMatches func() error) erro
 	}
 	_, err = fmt.Fprintln(w, validText)
 	return err
+}
+
+// printWarnings prints the warnings of the rules, one per line.
+func printWarnings(w io.Writer, warnings []grouping.Warning) error {
+	for _, warning := range warnings {
+		if _, err := fmt.Fprintln(w, formatFinding(warning.Path, warning.Line, warning.Column, "warning", warning.Text)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // printError prints an error of the rules, with its position if it has one.
@@ -141,7 +150,28 @@ func printRuleMatches(ctx context.Context, s *config.Settings, w io.Writer) erro
 	if err := printCollectors(w, collector.SeriesByCollector(families)); err != nil {
 		return err
 	}
+	if err := printUnknownUsers(w, g.rules.Matcher.Rules()); err != nil {
+		return err
+	}
 	return printSuspicious(w, g.tracker.SuspiciousMatches(ctx))
+}
+
+// printUnknownUsers prints the users of rules that do not exist on this machine.
+func printUnknownUsers(w io.Writer, rules []*grouping.Rule) error {
+	var unknown user.UnknownUserError
+	for _, r := range rules {
+		for _, name := range r.Users() {
+			if _, err := user.Lookup(name); !errors.As(err, &unknown) {
+				continue
+			}
+			_, err := fmt.Fprintf(w, "rule %d has the user %q, which is not in /etc/passwd; for a user of another database write the user ID\n",
+				r.Position, shortPrintable(name))
+			if err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // printCollectors prints the number of series of each collector that has any.

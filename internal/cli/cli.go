@@ -48,7 +48,7 @@ func execute(ctx context.Context, args []string, stdout, stderr io.Writer) (stat
 		err = runHelp(args[1:], stdout)
 	case len(args) > 0 && !strings.HasPrefix(args[0], "-"):
 		command += " " + args[0]
-		err = runCommand(ctx, args[0], args[1:], stdout)
+		err = runCommand(ctx, args[0], args[1:], output{stdout, stderr})
 		if errors.Is(err, errUnknownCommand) {
 			command = config.Program
 		}

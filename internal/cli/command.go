@@ -17,8 +17,11 @@ import (
 type command struct {
 	config.CommandLine
 	notes string // lines of help before the flags, "" for none
-	run   func(ctx context.Context, s *config.Settings, args []string, w io.Writer) error
+	run   func(ctx context.Context, s *config.Settings, args []string, out output) error
 }
+
+// An output is where a command prints: the result to stdout, notes about it to stderr.
+type output struct{ stdout, stderr io.Writer }
 
 // readsProcNote is the help of commands that walk over the processes once.
 const readsProcNote = "With --source=auto this command reads /proc.\n"
@@ -47,7 +50,7 @@ func findCommand(name string) (command, error) {
 }
 
 // runCommand runs the command of this name until it ends or SIGINT arrives.
-func runCommand(ctx context.Context, name string, args []string, stdout io.Writer) error {
+func runCommand(ctx context.Context, name string, args []string, out output) error {
 	c, err := findCommand(name)
 	if err != nil {
 		return err
@@ -59,13 +62,13 @@ func runCommand(ctx context.Context, name string, args []string, stdout io.Write
 	case err != nil:
 		return err
 	case s.Help:
-		_, err := io.WriteString(stdout, c.Usage(c.notes))
+		_, err := io.WriteString(out.stdout, c.Usage(c.notes))
 		return err
 	}
 	if err := s.FinishRuleFlags(); err != nil {
 		return err
 	}
-	return c.run(ctx, s, rest, stdout)
+	return c.run(ctx, s, rest, out)
 }
 
 // refuseArgs returns an error if a command that takes only flags has arguments.

@@ -36,7 +36,7 @@ func explainCommand() command {
 			Sections: append([]config.FlagSection{{Title: "Explain", Add: flags}}, config.RuleFlags()...),
 		},
 		notes: "NAME is a process name, a first argument (argv[0]) or its base name.\n" + readsProcNote,
-		run: func(ctx context.Context, s *config.Settings, args []string, w io.Writer) error {
+		run: func(ctx context.Context, s *config.Settings, args []string, out output) error {
 			if len(args) == 0 {
 				return errors.New("missing process: use explain PID|NAME..., such as explain nginx")
 			}
@@ -45,14 +45,15 @@ func explainCommand() command {
 				return err
 			}
 			defer func() { _ = g.close() }()
+			g.printNotes(out.stderr, s, 0)
 			explanations, err := g.explain(ctx, args)
 			if err != nil {
 				return err
 			}
 			if asJSON {
-				return printJSON(w, explanations)
+				return printJSON(out.stdout, explanations)
 			}
-			_, err = io.WriteString(w, g.format(explanations, s))
+			_, err = io.WriteString(out.stdout, g.format(explanations, s))
 			return err
 		},
 	}

@@ -59,29 +59,36 @@ func groupsCommand() command {
 			Sections: append([]config.FlagSection{{Title: "Groups", Add: flags}}, config.RuleFlags()...),
 		},
 		notes: readsProcNote,
-		run: func(ctx context.Context, s *config.Settings, args []string, w io.Writer) error {
+		run: func(ctx context.Context, s *config.Settings, args []string, out output) error {
 			if err := refuseArgs(args); err != nil {
 				return err
 			}
+			g, err := groupProcesses(ctx, s)
+			if err != nil {
+				return err
+			}
+			defer func() { _ = g.close() }()
 			if unmatched {
-				report, err := findUnmatched(ctx, s, max(pause, 0))
+				g.printNotes(out.stderr, s, 0)
+				report, err := g.findUnmatched(ctx, max(pause, 0))
 				switch {
 				case err != nil:
 					return err
 				case asJSON:
-					return printJSON(w, report)
+					return printJSON(out.stdout, report)
 				}
-				return report.print(w)
+				return report.print(out.stdout)
 			}
-			groups, ungrouped, err := measureGroups(ctx, s, max(pause, 0))
+			g.printNotes(out.stderr, s, shownCollectors)
+			groups, ungrouped, err := g.measure(ctx, max(pause, 0))
 			if err != nil {
 				return err
 			}
 			slices.SortStableFunc(groups, func(a, b webui.Group) int { return groupOrders[order](&a, &b) })
 			if asJSON {
-				return printJSON(w, groups)
+				return printJSON(out.stdout, groups)
 			}
-			return printGroups(w, groups, ungrouped)
+			return printGroups(out.stdout, groups, ungrouped)
 		},
 	}
 }
@@ -93,14 +100,9 @@ func printJSON(w io.Writer, value any) error {
 	return enc.Encode(value)
 }
 
-// measureGroups returns the groups by name, and the processes in no group. Rates are those during the pause. A
+// measure returns the groups by name, and the processes in no group. Rates are those during the pause. A
 // group that appears during the pause, or a pause of 0, has no rates.
-func measureGroups(ctx context.Context, s *config.Settings, pause time.Duration) ([]webui.Group, []grouping.Unmatched, error) {
-	g, err := groupProcesses(ctx, s)
-	if err != nil {
-		return nil, nil, err
-	}
-	defer func() { _ = g.close() }()
+func (g *grouped) measure(ctx context.Context, pause time.Duration) ([]webui.Group, []grouping.Unmatched, error) {
 	before, err := g.tracker.Update(ctx)
 	if err != nil {
 		return nil, nil, err

@@ -34,7 +34,7 @@ func inspectCommand() command {
 			Sections: []config.FlagSection{{Title: "Inspect", Add: flags}},
 		},
 		notes: "NAME is a process name (comm).\n",
-		run: func(ctx context.Context, _ *config.Settings, args []string, w io.Writer) error {
+		run: func(ctx context.Context, _ *config.Settings, args []string, out output) error {
 			in.Targets = args
 			if attrs != "" {
 				in.Attrs = strings.Split(attrs, ",")
@@ -42,8 +42,8 @@ func inspectCommand() command {
 			if err := in.Validate(); err != nil {
 				return err
 			}
-			in.Colour = isTerminal(w) && os.Getenv("NO_COLOR") == ""
-			return in.Run(ctx, w)
+			in.Colour = isTerminal(out.stdout) && os.Getenv("NO_COLOR") == ""
+			return in.Run(ctx, out.stdout)
 		},
 	}
 }

@@ -50,7 +50,7 @@ func topCommand() command {
 			Help:     "Show the groups of this machine, or of a remote exporter, in the terminal.",
 			Sections: append([]config.FlagSection{{Title: "Top", Add: flags}}, config.RuleFlags()...),
 		},
-		run: func(ctx context.Context, s *config.Settings, args []string, w io.Writer) error {
+		run: func(ctx context.Context, s *config.Settings, args []string, out output) error {
 			if err := refuseArgs(args); err != nil {
 				return err
 			}
@@ -60,13 +60,13 @@ func topCommand() command {
 			if f.repeat < 0 || f.repeat > 0 && !f.batch {
 				return errors.New("--repeat needs --batch and a positive number")
 			}
-			return f.run(ctx, s, w)
+			return f.run(ctx, s, out)
 		},
 	}
 }
 
-func (f *topFlags) run(ctx context.Context, s *config.Settings, w io.Writer) error {
-	reporter, err := f.reporter(s)
+func (f *topFlags) run(ctx context.Context, s *config.Settings, out output) error {
+	reporter, err := f.reporter(s, out.stderr)
 	if err != nil {
 		return err
 	}
@@ -74,9 +74,10 @@ func (f *topFlags) run(ctx context.Context, s *config.Settings, w io.Writer) err
 	if err != nil {
 		return err
 	}
-	out, isFile := w.(*os.File)
-	if !f.once && !f.json && !f.batch && isFile && term.IsTerminal(out.Fd()) {
-		return tui.Run(ctx, tui.Options{Reporter: reporter, Interval: f.interval, First: first, Input: os.Stdin, Output: out})
+	w := out.stdout
+	terminal, isFile := w.(*os.File)
+	if !f.once && !f.json && !f.batch && isFile && term.IsTerminal(terminal.Fd()) {
+		return tui.Run(ctx, tui.Options{Reporter: reporter, Interval: f.interval, First: first, Input: os.Stdin, Output: terminal})
 	}
 	report, err := f.withRates(ctx, reporter, first)
 	if err != nil {
@@ -141,8 +142,8 @@ func (f *topFlags) withRates(ctx context.Context, reporter tui.Reporter, first w
 }
 
 // reporter returns the source of reports: a remote exporter, or walks of this
-// program.
-func (f *topFlags) reporter(s *config.Settings) (tui.Reporter, error) {
+// program, whose notes it prints to stderr.
+func (f *topFlags) reporter(s *config.Settings, stderr io.Writer) (tui.Reporter, error) {
 	if f.url != "" {
 		return f.remote.client(f.url)
 	}
@@ -155,6 +156,7 @@ func (f *topFlags) reporter(s *config.Settings) (tui.Reporter, error) {
 		return nil, err
 	}
 	tracker := daemon.NewTracker(s, source, rules)
+	printNotes(stderr, rules, missingCapabilities(s, source, rules, shownCollectors))
 	groups := collector.New(collector.Options{Tracker: tracker, Logger: slog.New(slog.DiscardHandler)})
 	start := webui.Timestamp{Time: time.Now().UTC()}
 	// A tenth less, so that a timer that fires early still starts a walk.

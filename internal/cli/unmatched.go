@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/seed57308aee/process_exporter/grouping"
-	"github.com/seed57308aee/process_exporter/internal/config"
 	"github.com/seed57308aee/process_exporter/platform"
 )
 
@@ -33,12 +32,7 @@ type unmatchedReport struct {
 }
 
 // findUnmatched returns the processes in no group. Their CPU usage is that during the pause.
-func findUnmatched(ctx context.Context, s *config.Settings, pause time.Duration) (*unmatchedReport, error) {
-	g, err := groupProcesses(ctx, s)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = g.close() }()
+func (g *grouped) findUnmatched(ctx context.Context, pause time.Duration) (*unmatchedReport, error) {
 	before := make(map[platform.ID]uint64)
 	for _, u := range g.tracker.Unmatched() {
 		before[u.ID] = u.CPUNanos
@@ -48,7 +42,7 @@ func findUnmatched(ctx context.Context, s *config.Settings, pause time.Duration)
 		if err := sleep(ctx, pause); err != nil {
 			return nil, err
 		}
-		if _, err = g.tracker.Update(ctx); err != nil {
+		if _, err := g.tracker.Update(ctx); err != nil {
 			return nil, err
 		}
 	}

@@ -100,6 +100,12 @@ func formatMissing(missing []missingCapability) string {
 	return strings.Join(order, ", ")
 }
 
+// MissingCapabilities returns the capabilities that this process lacks, with the data of these
+// collectors and rules that it cannot read of other users' processes; "" for none.
+func MissingCapabilities(kind platform.Kind, collectors grouping.Collectors, rules grouping.Matcher) string {
+	return formatMissing(findMissing(enabledData(kind, collectors, rules.Needs(), thisKernel()), sandbox.Held(dataCapabilities...)))
+}
+
 // A capabilityCheck is the state of the check for missing capabilities. The
 // result changes with the source, and with the rules of a reload.
 type capabilityCheck struct {
