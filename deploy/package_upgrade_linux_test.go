@@ -56,11 +56,49 @@ func TestDebianFlags(t *testing.T) {
 	}
 }
 
+// TestInstallationChecksFlags runs the script of the package, with the program, for files of
+// flags. It prints why the service would not start.
+func TestInstallationChecksFlags(t *testing.T) {
+	dir := t.TempDir()
+	rules := filepath.Join(dir, "rules.yaml")
+	writeFile(t, rules, "process_names: [{comm: java}]\n", 0o644)
+	tests := []struct{ name, theirs, opts, want string }{
+		{"valid", `ARGS="-threads=false"`, "--config.path " + rules, ""},
+		{"value of a switch", `ARGS="-threads false"`, "--config.path " + rules, "use -threads=false"},
+		{"continuation", "ARGS=\"-procnames x \\\n -children false\"", "", "use -children=false"},
+		{"quotes", `ARGS="-namemapping 'java,-jar\s+(\S+)' -procnames a"`, "", ""},
+		{"no flags", "", "", ""},
+		{"unknown flag of ours", "", "--config.pth x", "unknown flag --config.pth"},
+		{"no rule file", "", "--config.path " + dir + "/absent.yaml", "absent.yaml: cannot be opened"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			root := t.TempDir()
+			if err := os.MkdirAll(filepath.Join(root, "usr/bin"), 0o755); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.Symlink(exporterPath(t), filepath.Join(root, "usr/bin/process-exporter")); err != nil {
+				t.Fatal(err)
+			}
+			_, out := afterInstallationIn(t, root, tt.theirs, "# flags\nOPTS='"+tt.opts+"'\nARGS=''\n")
+			refused := strings.Contains(out, "correct the flags in "+root+"/"+ourDefaults)
+			if !strings.Contains(out, tt.want) || refused != (tt.want != "") {
+				t.Errorf("got output %q, want %q", out, tt.want)
+			}
+		})
+	}
+}
+
 // afterInstallation runs the script as dpkg does after the first installation. It
 // returns our file of flags and the output.
 func afterInstallation(t *testing.T, theirs, ours string) (text, out string) {
 	t.Helper()
-	root := t.TempDir()
+	return afterInstallationIn(t, t.TempDir(), theirs, ours)
+}
+
+// afterInstallationIn is afterInstallation in the file system root.
+func afterInstallationIn(t *testing.T, root, theirs, ours string) (text, out string) {
+	t.Helper()
 	if err := os.MkdirAll(filepath.Join(root, "etc/default"), 0o755); err != nil {
 		t.Fatal(err)
 	}

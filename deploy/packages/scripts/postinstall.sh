@@ -1,7 +1,8 @@
 #!/bin/sh
 # Starts the service after the first installation. After an upgrade, restarts it
-# only if it ran. A disabled or masked unit stays so. Does nothing without
-# systemd, except that the first installation copies the flags of Debian's package.
+# only if it ran. A disabled or masked unit stays so. Does nothing without systemd,
+# except that the first installation copies the flags of Debian's package, and that it
+# checks the flags.
 #
 # Debian calls this with "configure" and the old version, empty at first;
 # rpm with the number of versions installed; apk with the new version.
@@ -9,6 +10,7 @@ set -e
 
 theirs=${DPKG_ROOT:-}/etc/default/prometheus-process-exporter
 ours=${DPKG_ROOT:-}/etc/default/process-exporter
+program=${DPKG_ROOT:-}/usr/bin/process-exporter
 
 # Prints the last assignment of ARGS with its continuation lines, unchanged: the
 # same parser, that of systemd, reads it in the other file.
@@ -43,7 +45,23 @@ copy_args() {
 	echo "process-exporter: copied ARGS from $theirs to $ours" >&2
 }
 
+# Prints the value of a variable of a file of systemd's format: without continuation
+# lines, comments and the outer quotes.
+value_of() {
+	sed -e ':next' -e '/\\$/{N;s/\\\n//;b next' -e '}' "$2" | sed -n "s/^[[:space:]]*$1=//p" | tail -n 1 | xargs printf '%s'
+}
+
+# Prints what is wrong with the flags, as the service would when it starts. xargs splits
+# them at spaces and removes quotes, as systemd does with $OPTS and $ARGS.
+check_flags() {
+	[ -r "$ours" ] && [ -x "$program" ] || return 0
+	flags=$(value_of OPTS "$ours" && echo && value_of ARGS "$ours") || return 0
+	message=$(printf '%s\n' "$flags" | xargs "$program" --config.check 2>&1) ||
+		printf '%s\n' "$message" "process-exporter: correct the flags in $ours, or the files that they name" >&2
+}
+
 case "$1 $2" in "configure ") copy_args ;; esac
+check_flags
 
 [ -d /run/systemd/system ] || exit 0
 systemctl daemon-reload
