@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -196,6 +197,29 @@ func TestDocumentedWebConfig(t *testing.T) {
 	}
 	const hash = "$2y$10$QOauhQNbBCuQDKes6eFzPeMqBSjb7Mr5DUmpZ/VcEd00UAV/LDeSi"
 	path := writeFile(t, "web.yml", strings.Replace(block, "<bcrypt hash>", hash, 1))
+	_, command, found := strings.Cut(string(text), "```sh\nopenssl ")
+	command, _, closed = strings.Cut(command, "```\n")
+	if !found || !closed {
+		t.Fatal("got no openssl command in docs/howto.md, want one")
+	}
+	makeCertificate(t, filepath.Dir(path), "openssl "+command)
+	if c, _, err := loadWebConfig(path); err != nil || c.tls == nil || string(c.users["prometheus"]) != hash {
+		t.Errorf("got %+v and error %v, want TLS and a user prometheus", c, err)
+	}
+}
+
+// makeCertificate runs a command that writes server.crt and server.key, if openssl is installed.
+// Otherwise it writes both itself.
+func makeCertificate(t *testing.T, dir, command string) {
+	t.Helper()
+	if _, err := exec.LookPath("openssl"); err == nil {
+		create := exec.Command("sh", "-c", command)
+		create.Dir = dir
+		if out, err := create.CombinedOutput(); err != nil {
+			t.Fatalf("%s: %v\n%s", command, err, out)
+		}
+		return
+	}
 	server := httptest.NewTLSServer(nil) // provides a certificate
 	defer server.Close()
 	pair := server.TLS.Certificates[0]
@@ -207,12 +231,9 @@ func TestDocumentedWebConfig(t *testing.T) {
 		"server.crt": {Type: "CERTIFICATE", Bytes: pair.Certificate[0]},
 		"server.key": {Type: "PRIVATE KEY", Bytes: key},
 	} {
-		if err := os.WriteFile(filepath.Join(filepath.Dir(path), name), pem.EncodeToMemory(block), 0o600); err != nil {
+		if err := os.WriteFile(filepath.Join(dir, name), pem.EncodeToMemory(block), 0o600); err != nil {
 			t.Fatal(err)
 		}
-	}
-	if c, _, err := loadWebConfig(path); err != nil || c.tls == nil || string(c.users["prometheus"]) != hash {
-		t.Errorf("got %+v and error %v, want TLS and a user prometheus", c, err)
 	}
 }
 
