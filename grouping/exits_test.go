@@ -97,3 +97,27 @@ func TestExitEventTimeout(t *testing.T) {
 		t.Errorf("got %d awaited exits after %d seconds, want 0", n, awaitedExitTimeout)
 	}
 }
+
+// TestMatchedExits checks that exits of children that joined the group count, but not as
+// exits of processes that match the rule.
+func TestMatchedExits(t *testing.T) {
+	job, grep := liveSample(7, young, "job", 1, 1), childOf(7, liveSample(8, young, "grep", 1, 1))
+	for name, tt := range map[string]struct {
+		exits        []platform.Exit
+		all, matched uint64
+	}{
+		"child":      {[]platform.Exit{exitOf(grep, 1<<8)}, 1, 0},
+		"process":    {[]platform.Exit{exitOf(job, 1<<8)}, 1, 1},
+		"both":       {[]platform.Exit{exitOf(grep, 1<<8), exitOf(job, 1<<8)}, 2, 1},
+		"unseen one": {[]platform.Exit{exitOf(childOf(7, liveSample(9, young, "grep", 1, 1)), 1<<8)}, 1, 0},
+	} {
+		groups, _ := replay(t, "- {name: g, comm: [job]}\n", replayOptions, []walkStep{
+			{live: []platform.Sample{initSample, job, grep}},
+			{live: []platform.Sample{initSample, job}, exits: tt.exits},
+		})
+		if len(groups) != 1 || len(groups[0].Exits) != 1 || groups[0].Exits[0].Code != "1" ||
+			groups[0].Exits[0].Count != tt.all || groups[0].Exits[0].Matched != tt.matched {
+			t.Errorf("%s: got groups %+v, want %d exits, %d of them matched", name, groups, tt.all, tt.matched)
+		}
+	}
+}

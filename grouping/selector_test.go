@@ -286,6 +286,18 @@ func TestExpectOfSharedGroups(t *testing.T) {
 			t.Errorf("%s: got warnings %v, want none", name, got)
 		}
 	}
+	for name, rules := range map[string]string{
+		"different min":       "- {name: g, comm: a, expect: {min: 1}}\n- {name: g, comm: b, expect: {min: 2}}",
+		"max of one rule":     "- {name: g, comm: a, expect: {min: 1}}\n- {name: g, comm: b, expect: {min: 1, max: 2}}",
+		"with the same label": "- {name: g, comm: a, labels: {l: x}, expect: {min: 1}}\n- {name: g, comm: b, labels: {l: x}, expect: {min: 2}}",
+		"with a rule between": "- {name: g, comm: a, expect: {min: 1}}\n- {name: g, comm: c}\n- {name: g, comm: b, expect: {min: 2}}",
+		"with an empty label": "- {name: g, comm: a, labels: {l: ''}, expect: {min: 1}}\n- {name: g, comm: b, expect: {min: 2}}",
+	} {
+		_, err := Parse("test.yaml", []byte("process_names:\n"+rules))
+		if err == nil || !strings.Contains(err.Error(), `expect differs from that of the rule in line 2, which has the same group "g"`) {
+			t.Errorf("%s: got error %v, want one about different bounds", name, err)
+		}
+	}
 }
 
 // TestReservedName checks that no process can choose a name that puts it into the group
