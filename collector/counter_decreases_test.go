@@ -129,7 +129,7 @@ var counterDecreaseScenarios = []scenario{
 		setup: setup{config: groupG, opts: withChildren},
 		first: []procfstree.Process{usingAll(10)},
 		steps: []step{
-			{set(born(usingAll(1))), noDecreases},
+			{set(startedLater(usingAll(1))), noDecreases},
 		},
 	},
 }

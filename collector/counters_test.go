@@ -89,7 +89,7 @@ var compatibilityScenarios = []scenario{
 		setup: setup{config: groupG, opts: withChildren},
 		first: []procfstree.Process{initProcess},
 		steps: []step{
-			{set(born(gWithCPU(300))), map[string]float64{userSecondsG: 3, seriesG("num_procs"): 1}},
+			{set(startedLater(gWithCPU(300))), map[string]float64{userSecondsG: 3, seriesG("num_procs"): 1}},
 			{remove(10), map[string]float64{userSecondsG: 3, seriesG("num_procs"): 0}},
 		},
 	},
@@ -172,7 +172,7 @@ var compatibilityScenarios = []scenario{
 		setup: setup{config: groupG, opts: withChildren},
 		first: []procfstree.Process{initProcess},
 		steps: []step{
-			{set(born(gWithCPU(50))), map[string]float64{userSecondsG: 0.5}},
+			{set(startedLater(gWithCPU(50))), map[string]float64{userSecondsG: 0.5}},
 			{
 				set(processG(func(p *procfstree.Process) { p.UTime, p.Start, p.Broken = 60, uptime+50, []string{"limits"} })),
 				map[string]float64{
@@ -182,7 +182,7 @@ var compatibilityScenarios = []scenario{
 					seriesG("unreadable_procs", "file", "limits"): 1,
 				},
 			},
-			{set(born(gWithCPU(60))), map[string]float64{userSecondsG: 0.6, seriesG("num_procs"): 1}},
+			{set(startedLater(gWithCPU(60))), map[string]float64{userSecondsG: 0.6, seriesG("num_procs"): 1}},
 		},
 	},
 	{
@@ -190,7 +190,7 @@ var compatibilityScenarios = []scenario{
 		setup: setup{config: groupG, opts: withChildren},
 		first: []procfstree.Process{initProcess},
 		steps: []step{
-			{set(born(gWithCPU(50))), map[string]float64{userSecondsG: 0.5}},
+			{set(startedLater(gWithCPU(50))), map[string]float64{userSecondsG: 0.5}},
 			{
 				set(processG(func(p *procfstree.Process) { p.Broken = []string{"stat"} })),
 				map[string]float64{
@@ -201,7 +201,7 @@ var compatibilityScenarios = []scenario{
 					"namedprocess_scrape_procread_errors":          1,
 				},
 			},
-			{set(born(gWithCPU(60))), map[string]float64{userSecondsG: 0.6, seriesG("num_procs"): 1}},
+			{set(startedLater(gWithCPU(60))), map[string]float64{userSecondsG: 0.6, seriesG("num_procs"): 1}},
 		},
 	},
 	{

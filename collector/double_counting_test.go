@@ -10,9 +10,9 @@ import (
 // initProcess is a live process of every scenario: a walk without processes fails.
 var initProcess = proc(1, 0, "init", "init")
 
-// born returns p with a start after the first walk, so that its usage before its
+// startedLater returns p with a start after the first walk, so that its usage before its
 // first sample counts.
-func born(p procfstree.Process) procfstree.Process {
+func startedLater(p procfstree.Process) procfstree.Process {
 	p.Start = uptime + 50
 	return p
 }
@@ -65,8 +65,8 @@ func TestNoDoubleCounting(t *testing.T) { runScenarios(t, doubleCountingScenario
 
 var mainThreadSecondsG = threadSeriesG("thread_cpu_seconds_total", "g", "mode", "user")
 
-func bornWithCPU(inUser, inSystem uint64) procfstree.Process {
-	p := born(gWithCPU(inUser))
+func startedLaterWithCPU(inUser, inSystem uint64) procfstree.Process {
+	p := startedLater(gWithCPU(inUser))
 	p.STime = inSystem
 	return p
 }
@@ -94,10 +94,10 @@ var doubleCountingScenarios = []scenario{
 		name:  "thread usage before the process joins the group",
 		setup: setup{config: groupsAG, opts: withChildren},
 		steps: []step{
-			{set(born(withComm("a", gWithCPU(1000)))), map[string]float64{`cpu_seconds_total{groupname="a",mode="user"}`: 10}},
-			{set(born(gWithCPU(1000))), map[string]float64{userSecondsG: 0}},
+			{set(startedLater(withComm("a", gWithCPU(1000)))), map[string]float64{`cpu_seconds_total{groupname="a",mode="user"}`: 10}},
+			{set(startedLater(gWithCPU(1000))), map[string]float64{userSecondsG: 0}},
 			{
-				set(born(gWithThreads(procfstree.Thread{UTime: 1000}, procfstree.Thread{TID: 11, Comm: "w", Start: uptime + 60}))),
+				set(startedLater(gWithThreads(procfstree.Thread{UTime: 1000}, procfstree.Thread{TID: 11, Comm: "w", Start: uptime + 60}))),
 				map[string]float64{userSecondsG: 0, mainThreadSecondsG: 0},
 			},
 		},
@@ -128,10 +128,10 @@ var doubleCountingScenarios = []scenario{
 		name:  "user time decreases and system time increases",
 		setup: setup{config: groupG, opts: withChildren},
 		steps: []step{
-			{set(bornWithCPU(1000, 500)), map[string]float64{userSecondsG: 10}},
-			{set(bornWithCPU(999, 501)), map[string]float64{userSecondsG: 10}},
-			{set(bornWithCPU(999, 501)), map[string]float64{userSecondsG: 10}},
-			{set(bornWithCPU(1001, 501)), map[string]float64{userSecondsG: 10.01}},
+			{set(startedLaterWithCPU(1000, 500)), map[string]float64{userSecondsG: 10}},
+			{set(startedLaterWithCPU(999, 501)), map[string]float64{userSecondsG: 10}},
+			{set(startedLaterWithCPU(999, 501)), map[string]float64{userSecondsG: 10}},
+			{set(startedLaterWithCPU(1001, 501)), map[string]float64{userSecondsG: 10.01}},
 		},
 	},
 	{
@@ -165,9 +165,9 @@ func TestSecondThreadStartsRepeatedly(t *testing.T) {
 	key := threadSeriesG("thread_cpu_seconds_total", "g", "mode", "user")
 	for i := range 5 {
 		p := gWithThreads(procfstree.Thread{UTime: 1000}, procfstree.Thread{TID: 60 + i, Comm: "w", Start: uptime + 60 + uint64(i)})
-		f.Set(born(p))
+		f.Set(startedLater(p))
 		f.want(f.scrape(), map[string]float64{key: 10})
-		f.Set(born(gWithCPU(1000)))
+		f.Set(startedLater(gWithCPU(1000)))
 		f.want(f.scrape(), map[string]float64{key: absent, seriesG("cpu_seconds_total", "mode", "user"): 10})
 	}
 }
@@ -176,9 +176,9 @@ func TestSecondThreadStartsRepeatedly(t *testing.T) {
 // group, and that unknown values are not exported as 0.
 func TestReadErrorsKeepProcess(t *testing.T) { runScenarios(t, readErrorScenarios) }
 
-var hiddenStat = edited(born(gWithCPU(500)), func(p *procfstree.Process) { p.Broken = []string{"stat"} })
-var beforeExit = edited(born(gWithCPU(10)), func(p *procfstree.Process) { p.StackStart = 4096 })
-var duringExit = edited(born(gWithCPU(300)), func(p *procfstree.Process) { p.Args, p.State, p.Flags = nil, "D", 4 })
+var hiddenStat = edited(startedLater(gWithCPU(500)), func(p *procfstree.Process) { p.Broken = []string{"stat"} })
+var beforeExit = edited(startedLater(gWithCPU(10)), func(p *procfstree.Process) { p.StackStart = 4096 })
+var duringExit = edited(startedLater(gWithCPU(300)), func(p *procfstree.Process) { p.Args, p.State, p.Flags = nil, "D", 4 })
 
 func withDescriptors(pid, fds int, broken string) procfstree.Process {
 	return processG(func(p *procfstree.Process) { p.PID, p.FDs, p.Broken = pid, fds, []string{broken} })
@@ -199,10 +199,10 @@ var readErrorScenarios = []scenario{
 		name:  "walk without processes",
 		setup: setup{config: groupG, opts: withChildren},
 		steps: []step{
-			{set(born(gWithCPU(500))), map[string]float64{userSecondsG: 5}},
+			{set(startedLater(gWithCPU(500))), map[string]float64{userSecondsG: 5}},
 			{remove(1, 10), map[string]float64{"namedprocess_exporter_scrape_success": 0, "namedprocess_scrape_errors": 1}},
 			{set(initProcess, hiddenStat), map[string]float64{seriesG("num_procs"): 1, userSecondsG: 5}},
-			{set(born(gWithCPU(500))), map[string]float64{seriesG("num_procs"): 1, userSecondsG: 5}},
+			{set(startedLater(gWithCPU(500))), map[string]float64{seriesG("num_procs"): 1, userSecondsG: 5}},
 		},
 	},
 	{

@@ -75,9 +75,9 @@ func TestCompatibilityChildrenStayAfterParentExits(t *testing.T) {
 	f.Remove(100)
 	f.Set(proc(101, 1, "sh", "sh"))
 	f.want(f.scrape(), map[string]float64{seriesG("num_procs"): 3})
-	born := proc(103, 101, "late", "late")
-	born.Start = uptime + 100
-	f.Set(born)
+	lateChild := proc(103, 101, "late", "late")
+	lateChild.Start = uptime + 100
+	f.Set(lateChild)
 	f.want(f.scrape(), map[string]float64{seriesG("num_procs"): 4})
 }
 

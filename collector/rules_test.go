@@ -49,7 +49,7 @@ var emptyGroupScenarios = []scenario{
 					seriesG("expected_procs", "bound", "min"):      absent,
 				},
 			},
-			{set(born(gWithCPU(50))), map[string]float64{seriesG("num_procs"): 1, seriesG("cpu_seconds_total", "mode", "user"): 0.5}},
+			{set(startedLater(gWithCPU(50))), map[string]float64{seriesG("num_procs"): 1, seriesG("cpu_seconds_total", "mode", "user"): 0.5}},
 		},
 	},
 	{

@@ -66,7 +66,7 @@ func TestDashboardData(t *testing.T) {
 	for _, file := range dashboards {
 		for _, p := range dashboardOf(t, file).Panels {
 			for _, target := range p.Targets {
-				if why := excused(target.Expr, missing); why != "" {
+				if why := reasonForNoSeries(target.Expr, missing); why != "" {
 					t.Logf("%s: %s may be empty: %s", file, p.Title, why)
 					continue
 				}
@@ -83,9 +83,9 @@ func TestDashboardData(t *testing.T) {
 	}
 }
 
-// excused returns why expr may return no series. missing are the suffixes of
+// reasonForNoSeries returns why expr may return no series. missing are the suffixes of
 // metrics that the source in use does not provide.
-func excused(expr string, missing []string) string {
+func reasonForNoSeries(expr string, missing []string) string {
 	for metric, why := range mayBeEmpty {
 		if strings.Contains(expr, metric) {
 			return why

@@ -12,7 +12,7 @@ func (t *Tracker) account() {
 			t.accountProcess(r, s)
 			accounted = s.Have
 		case accounted == 0:
-		case t.isSettled(r, s):
+		case t.staysUnmatched(r, s):
 			t.accountUnmatched(r, s)
 		case !r.countFromStart && r.have&platform.FieldStat == 0:
 			r.advanceStat(s) // its usage from now on counts where it is identified
@@ -28,9 +28,9 @@ func (t *Tracker) account() {
 	}
 }
 
-// isSettled reports whether a process in no group remains there. A young process may
+// staysUnmatched reports whether a process in no group remains there. A young process may
 // join a group by its next name: until then its usage from its start does not count.
-func (t *Tracker) isSettled(r *record, s *platform.Sample) bool {
+func (t *Tracker) staysUnmatched(r *record, s *platform.Sample) bool {
 	return r.identity == identityCurrent && !(r.countFromStart && t.isYounger(s, youngAge))
 }
 

@@ -212,8 +212,8 @@ func (m *model) checkStarts() error {
 	return nil
 }
 
-// checkSettled checks a model whose processes were all read and identified.
-func (m *model) checkSettled() error {
+// checkAllRead checks a model whose processes were all read and identified.
+func (m *model) checkAllRead() error {
 	t := m.ledger.Tracker
 	for i, p := range m.ledger.src.found {
 		r := &t.records[i]

@@ -109,13 +109,13 @@ func play(events []modelEvent) error {
 			return fmt.Errorf("at the end: %w", err)
 		}
 	}
-	return m.checkSettled()
+	return m.checkAllRead()
 }
 
 func (m *model) step(e modelEvent) error {
 	switch e.kind {
 	case eventSettle:
-		m.world.settle()
+		m.world.makeAllReadable()
 		return m.update()
 	case eventUpdate:
 		return m.update()

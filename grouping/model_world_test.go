@@ -355,8 +355,8 @@ func (w *modelWorld) cpuTime() time.Duration {
 	return w.cpu
 }
 
-// settle makes everything readable in the next walk, without a limit of the matches.
-func (w *modelWorld) settle() {
+// makeAllReadable makes everything readable in the next walk, without a limit of the matches.
+func (w *modelWorld) makeAllReadable() {
 	w.settled = true
 	w.partial, w.walkFails, w.identitiesFail = -1, false, false
 	w.now += 6 * modelHertz

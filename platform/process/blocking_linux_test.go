@@ -22,7 +22,7 @@ import (
 // the server unblocks the process.
 func startFuse(t *testing.T, operation string) (blocked *Process, server *child) {
 	t.Helper()
-	wantFuse(t)
+	requireFuse(t)
 	server = startChild(t, nil, "fuse="+operation+","+filepath.Join(t.TempDir(), "file"))
 	children := must[[]*Process](t)(server.Children())
 	t.Cleanup(func() { CloseAll(children) })
@@ -32,7 +32,7 @@ func startFuse(t *testing.T, operation string) (blocked *Process, server *child)
 	return children[0], server
 }
 
-func wantFuse(t *testing.T) {
+func requireFuse(t *testing.T) {
 	t.Helper()
 	testenv.RequireRoot(t)
 	if _, err := os.Stat("/dev/fuse"); err != nil {
@@ -86,7 +86,7 @@ func TestUnresponsiveFileSystem(t *testing.T) {
 // TestLockedEpoll reads a process with a locked epoll descriptor. A read of its
 // fdinfo blocks beyond SIGKILL, so no method reads it.
 func TestLockedEpoll(t *testing.T) {
-	wantFuse(t)
+	requireFuse(t)
 	server := startChild(t, nil, "unresponsive=epoll,1,"+filepath.Join(t.TempDir(), "file"))
 	children := must[[]*Process](t)(server.Children())
 	t.Cleanup(func() { CloseAll(children) })

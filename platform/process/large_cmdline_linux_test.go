@@ -15,7 +15,7 @@ const sparseBytes = 16 << 30
 // to be 16 GiB. Their reads fail with ErrTooLarge and allocate little memory. The
 // other attributes are readable.
 func TestLargeCmdlineAndEnviron(t *testing.T) {
-	p := startChild(t, nil, "name=just15bytesLong", fmt.Sprintf("forge=%d,4096", int64(sparseBytes)))
+	p := startChild(t, nil, "name=just15bytesLong", fmt.Sprintf("hugeargs=%d,4096", int64(sparseBytes)))
 	reads := map[string]func() error{
 		"cmdline":     func() error { _, err := p.Cmdline(); return err },
 		"cmdline raw": func() error { _, err := p.CmdlineRaw(); return err },

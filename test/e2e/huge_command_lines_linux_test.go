@@ -47,7 +47,7 @@ func compareHugeCommandLines(t *testing.T, source string) {
 		if i%10 == 0 {
 			letters = 1 << 20 // exceeds the read limit
 		}
-		startEdgeCase(t, "name="+token, fmt.Sprintf("forge=%d,%d", int64(16<<30), letters))
+		startEdgeCase(t, "name="+token, fmt.Sprintf("hugeargs=%d,%d", int64(16<<30), letters))
 	}
 	forged := r.timeScrapes(12)
 	grown := r.resources().residentKB - before

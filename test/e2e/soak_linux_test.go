@@ -47,7 +47,7 @@ func TestSoak(t *testing.T) {
 	defer all.Wait()
 	dir := t.TempDir()
 	all.Go(func() { every(ctx, 20*time.Millisecond, func(i int) { runAs(dir, i) }) })
-	all.Go(func() { every(ctx, 100*time.Millisecond, func(int) { hangUp(r.addresses()[0]) }) })
+	all.Go(func() { every(ctx, 100*time.Millisecond, func(int) { disconnect(r.addresses()[0]) }) })
 	all.Go(func() { every(ctx, 10*time.Second, func(i int) { r.reloadSoak(rules, i) }) })
 
 	var early, late usage
@@ -118,8 +118,8 @@ func runAs(dir string, i int) {
 	}
 }
 
-// hangUp requests the metrics and closes the connection.
-func hangUp(address string) {
+// disconnect requests the metrics and closes the connection.
+func disconnect(address string) {
 	conn, err := net.Dial("tcp", address)
 	if err != nil {
 		return // the connection limit may be reached

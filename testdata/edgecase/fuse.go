@@ -135,7 +135,7 @@ func (s *fuseServer) answer(head *fuseHeader) {
 	var errno syscall.Errno
 	switch head.Opcode {
 	case fuseInit:
-		answer = fuseWords(7, 31, 0, 0, 0, 4096, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
+		answer = fuseIntegers(7, 31, 0, 0, 0, 4096, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
 	case fuseGetattr, fuseSetattr:
 		s.sentAttributes = true
 		const mode, links = unix.S_IFREG | 0o600, 1
@@ -143,20 +143,20 @@ func (s *fuseServer) answer(head *fuseHeader) {
 		if s.silent == fuseGetattr {
 			valid = 0 // makes the kernel request it every time
 		}
-		answer = fuseWords(valid, 0, 0, 0, 1, 0, fuseFileSize, 0, 8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, mode, links, 0, 0, 0, 4096, 0)
+		answer = fuseIntegers(valid, 0, 0, 0, 1, 0, fuseFileSize, 0, 8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, mode, links, 0, 0, 0, 4096, 0)
 	case fuseOpen:
 		answer = make([]byte, 16)
 	case fuseRead:
 		answer = make([]byte, fuseFileSize)
 	case fuseWrite:
-		answer = fuseWords(fuseFileSize, 0)
+		answer = fuseIntegers(fuseFileSize, 0)
 	case fuseFlush:
 	case fuseForget, fuseInterrupt: // these have no response
 		return
 	default:
 		errno = syscall.ENOSYS
 	}
-	reply := fuseWords(uint32(16+len(answer)), uint32(-int32(errno)))
+	reply := fuseIntegers(uint32(16+len(answer)), uint32(-int32(errno)))
 	reply = binary.NativeEndian.AppendUint64(reply, head.Unique)
 	_, _ = syscall.Write(s.fd, append(reply, answer...))
 }
@@ -182,7 +182,7 @@ func (s *fuseServer) release() {
 	}
 }
 
-func fuseWords(words ...uint32) []byte {
+func fuseIntegers(words ...uint32) []byte {
 	var text []byte
 	for _, word := range words {
 		text = binary.NativeEndian.AppendUint32(text, word)

@@ -13,7 +13,7 @@
 //	busy, spin                                   uses CPU time for a moment, or forever
 //	read=BYTES, write=FILE, map=KIND,SIZE        does I/O; maps memory
 //	listen=ADDRESS, unix=PATH                    opens a socket
-//	forge=SIZE,LETTERS                           has huge arguments
+//	hugeargs=SIZE,LETTERS                        has huge arguments
 //	unresponsive=KIND,N,PATH, fuse=KIND,PATH     has children of which reads block
 //	hold=KIND, waiter=KIND                       is such a child
 //	nest=DEPTH                                   starts a chain of children
@@ -83,9 +83,9 @@ func verbs() map[string]func(value string) error {
 		"unix":         listenUnix,
 		"fuse":         serveFuse,
 		"hold":         holdFuse,
-		"forge":        forge,
+		"hugeargs":     hugeArgs,
 		"unresponsive": startUnresponsive,
-		"waiter":       becomeWaiter,
+		"waiter":       runWaiter,
 	}
 }
 

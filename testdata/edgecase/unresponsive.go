@@ -128,9 +128,9 @@ func execSharedVM(pid int, in io.Writer) error {
 	return fmt.Errorf("process %s does not block in execve(2)", child)
 }
 
-// becomeWaiter runs in a child of startUnresponsive. When modified pages are unmapped, or a file is
+// runWaiter runs in a child of startUnresponsive. When modified pages are unmapped, or a file is
 // closed at execve(2), the kernel waits for the file system.
-func becomeWaiter(how string) error {
+func runWaiter(how string) error {
 	kind, rest, _ := strings.Cut(how, ",")
 	later, path, _ := strings.Cut(rest, ",")
 	fd, err := syscall.Open(path, syscall.O_RDWR|syscall.O_CLOEXEC, 0)

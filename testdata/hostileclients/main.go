@@ -85,7 +85,7 @@ var kinds = map[string]func(ctx context.Context, address string){
 }
 
 // dial connects to the server. The connection closes when ctx ends.
-func dial(ctx context.Context, address string) (conn net.Conn, hangUp func()) {
+func dial(ctx context.Context, address string) (conn net.Conn, disconnect func()) {
 	conn, err := new(net.Dialer).DialContext(ctx, "tcp", address)
 	if err != nil {
 		return nil, nil
@@ -96,22 +96,22 @@ func dial(ctx context.Context, address string) (conn net.Conn, hangUp func()) {
 
 // send sends text and reads until the server closes the connection.
 func send(ctx context.Context, address, text string) {
-	conn, hangUp := dial(ctx, address)
+	conn, disconnect := dial(ctx, address)
 	if conn == nil {
 		return
 	}
-	defer hangUp()
+	defer disconnect()
 	_, _ = io.WriteString(conn, text)
 	_, _ = io.Copy(io.Discard, conn)
 }
 
 // requestContinuously sends requests without pause on one connection, and reads all responses.
 func requestContinuously(ctx context.Context, address string) {
-	conn, hangUp := dial(ctx, address)
+	conn, disconnect := dial(ctx, address)
 	if conn == nil {
 		return
 	}
-	defer hangUp()
+	defer disconnect()
 	go func() {
 		for {
 			if _, err := io.WriteString(conn, report+detail+request); err != nil {
@@ -124,11 +124,11 @@ func requestContinuously(ctx context.Context, address string) {
 
 // readSlowly sends many requests and reads one byte from time to time.
 func readSlowly(ctx context.Context, address string) {
-	conn, hangUp := dial(ctx, address)
+	conn, disconnect := dial(ctx, address)
 	if conn == nil {
 		return
 	}
-	defer hangUp()
+	defer disconnect()
 	_ = conn.(*net.TCPConn).SetReadBuffer(2048)
 	_, _ = io.WriteString(conn, strings.Repeat(request, 50))
 	for ctx.Err() == nil {
@@ -140,9 +140,9 @@ func readSlowly(ctx context.Context, address string) {
 }
 
 func abort(ctx context.Context, address string) {
-	if conn, hangUp := dial(ctx, address); conn != nil {
+	if conn, disconnect := dial(ctx, address); conn != nil {
 		_, _ = io.WriteString(conn, request)
-		hangUp()
+		disconnect()
 	}
 }
 

@@ -40,7 +40,7 @@ func main() {
 	lines := bufio.NewScanner(os.Stdin)
 	for lines.Scan() {
 		verb, rest, _ := strings.Cut(lines.Text(), " ")
-		if err := obey(verb, rest); err != nil {
+		if err := runCommand(verb, rest); err != nil {
 			fmt.Println("error:", err)
 			continue
 		}
@@ -49,7 +49,7 @@ func main() {
 	endChildren()
 }
 
-func obey(verb, rest string) error {
+func runCommand(verb, rest string) error {
 	switch verb {
 	case "name":
 		name, err := unix.BytePtrFromString(rest)

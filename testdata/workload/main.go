@@ -46,7 +46,7 @@ func main() {
 	lines := bufio.NewScanner(os.Stdin)
 	for lines.Scan() {
 		words := strings.Fields(lines.Text())
-		if err := obey(words); err != nil {
+		if err := runCommand(words); err != nil {
 			fmt.Println("error:", err)
 			continue
 		}
@@ -54,7 +54,7 @@ func main() {
 	}
 }
 
-func obey(words []string) error {
+func runCommand(words []string) error {
 	switch words[0] {
 	case "cpu":
 		compute(unix.CLOCK_PROCESS_CPUTIME_ID, number(words[1]))

@@ -65,17 +65,17 @@ func (r *Reporter) writeProcess(b *strings.Builder, attrs []attribute, results m
 	for _, a := range attrs {
 		if a.section != section && len(r.Attrs) == 0 {
 			section = a.section
-			fmt.Fprintf(b, "%s\n", r.paint(bold, strings.ToUpper(section)))
+			fmt.Fprintf(b, "%s\n", r.styled(bold, strings.ToUpper(section)))
 		}
 		if err := results[a.name].err; err != nil {
-			r.writeLine(b, string(a.name), r.paint(faint, errorText(err)))
+			r.writeLine(b, string(a.name), r.styled(faint, errorText(err)))
 			continue
 		}
 		r.writeValue(b, string(a.name), r.textValue(a, results[a.name].value))
 	}
 }
 
-func (r *Reporter) paint(colour, text string) string {
+func (r *Reporter) styled(colour, text string) string {
 	if !r.Colour {
 		return text
 	}

@@ -69,11 +69,11 @@ func TestWriteValue(t *testing.T) {
 	}
 }
 
-func TestPaint(t *testing.T) {
-	if got := (&Reporter{}).paint(bold, "x"); got != "x" {
+func TestStyled(t *testing.T) {
+	if got := (&Reporter{}).styled(bold, "x"); got != "x" {
 		t.Errorf("got %q without colour, want x", got)
 	}
-	if got := (&Reporter{Colour: true}).paint(bold, "x"); got != bold+"x"+plain {
+	if got := (&Reporter{Colour: true}).styled(bold, "x"); got != bold+"x"+plain {
 		t.Errorf("got %q with colour, want escape sequences", got)
 	}
 }

@@ -76,7 +76,7 @@ func work(verbs []string) error {
 		var err error
 		switch name {
 		case "cpu": // milliseconds
-			burn(unix.RUSAGE_SELF, n)
+			useCPU(unix.RUSAGE_SELF, n)
 		case "read", "write": // MiB
 			err = transfer(name, n)
 		case "memory": // MiB
@@ -90,7 +90,7 @@ func work(verbs []string) error {
 				onThread(func() { select {} })
 			}
 		case "exited": // milliseconds of CPU time of a thread that exits
-			<-onThread(func() { burn(unix.RUSAGE_THREAD, n) })
+			<-onThread(func() { useCPU(unix.RUSAGE_THREAD, n) })
 		case "exec":
 			err = unix.Exec(link(value), append([]string{value}, verbs[i+1:]...), os.Environ())
 		case "wait":
@@ -120,8 +120,8 @@ func onThread(run func()) <-chan struct{} {
 	return done
 }
 
-// burn uses CPU time until the process or the thread has used a number of milliseconds more.
-func burn(who, milliseconds int) {
+// useCPU uses CPU time until the process or the thread has used a number of milliseconds more.
+func useCPU(who, milliseconds int) {
 	used := func() time.Duration {
 		var u unix.Rusage
 		_ = unix.Getrusage(who, &u)
