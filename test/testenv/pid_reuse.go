@@ -94,7 +94,7 @@ func (r *PIDReuse) Try(format string, args ...any) (c PIDReuseChild, err error) 
 	return c, err
 }
 
-// PIDReuseKind returns the kind in the name of a recycled child, if the child
+// PIDReuseKind returns the kind in the name of a PIDReuseChild, if the child
 // has finished its setup.
 func PIDReuseKind(comm string) (kind int, ok bool) {
 	digits, ok := strings.CutPrefix(comm, "kind ")

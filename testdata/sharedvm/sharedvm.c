@@ -26,7 +26,7 @@ static void fail(const char *what)
 	exit(1);
 }
 
-/* use_cpu uses more CPU time than measures of it are off by. */
+/* use_cpu uses more CPU time than the error of its measurement. */
 static void use_cpu(void)
 {
 	while (clock() < CLOCKS_PER_SEC / 80)
