@@ -8,6 +8,9 @@ import (
 	"strconv"
 )
 
+// usesCgo reports whether the C library starts threads.
+const usesCgo = true
+
 // checkThreads returns an error if system calls cannot be made on all threads. With
 // cgo, package psx lists the threads in /proc, and aborts the program if it cannot.
 func checkThreads() error {

@@ -28,17 +28,18 @@ const (
 	useSignals = "signals"
 	useTime    = "clocks and timers"
 	useEvents  = "waiting for sockets and events"
+	useCgo     = "threads, only in builds with cgo"
 )
 
 // openFlags are the flags of open(2) that do not change a file.
 const openFlags = unix.O_RDONLY | unix.O_CLOEXEC | unix.O_DIRECTORY | unix.O_LARGEFILE | largeFile | unix.O_NOATIME | unix.O_NOCTTY |
 	unix.O_NOFOLLOW | unix.O_NONBLOCK | unix.O_PATH
 
-// threadFlags are the flags of clone(2) for a thread of the Go runtime. The C
-// library adds some of threadOptions.
+// threadFlags are the flags of clone(2) for a thread of the Go runtime, which adds
+// CLONE_SETTLS on some architectures. The C library adds cgoThreadOptions.
 const (
-	threadFlags   = unix.CLONE_VM | unix.CLONE_FS | unix.CLONE_FILES | unix.CLONE_SIGHAND | unix.CLONE_THREAD | unix.CLONE_SYSVSEM
-	threadOptions = unix.CLONE_SETTLS | unix.CLONE_PARENT_SETTID | unix.CLONE_CHILD_SETTID | unix.CLONE_CHILD_CLEARTID | unix.CLONE_DETACHED
+	threadFlags      = unix.CLONE_VM | unix.CLONE_FS | unix.CLONE_FILES | unix.CLONE_SIGHAND | unix.CLONE_THREAD | unix.CLONE_SYSVSEM
+	cgoThreadOptions = unix.CLONE_PARENT_SETTID | unix.CLONE_CHILD_SETTID | unix.CLONE_CHILD_CLEARTID | unix.CLONE_DETACHED
 )
 
 // futexPrivate is FUTEX_PRIVATE_FLAG: without it, a futex in a mapped file can be that of
@@ -70,7 +71,25 @@ var replacedCalls = []uintptr{unix.SYS_CLONE3, unix.SYS_OPENAT2, unix.SYS_SENDFI
 // permitted returns the rules of the filter. The calls with the most uses come
 // first. The kernel caches the result for calls without checks since Linux 5.11.
 func permitted() []rule {
-	return slices.Concat(fileRules(), networkRules(), memoryRules(), threadRules(), archRules())
+	rules := slices.Concat(fileRules(), networkRules(), memoryRules(), threadRules(), archRules())
+	if usesCgo {
+		rules = append(rules, cgoRules()...)
+	}
+	return rules
+}
+
+// cgoRules permit the calls of the C library for its threads. The kernel wakes futexes
+// when a thread with a robust list or with CLONE_CHILD_CLEARTID exits, also those of
+// another process in a mapped file.
+func cgoRules() []rule {
+	return []rule{
+		{unix.SYS_CLONE, "clone", useCgo, []check{{
+			argument: 0, mask: ^uint32(unix.CLONE_SETTLS | cgoThreadOptions), values: []uint32{threadFlags},
+			text: "only flags of threads of the C library",
+		}}},
+		{unix.SYS_SET_ROBUST_LIST, "set_robust_list", useCgo, nil},
+		{unix.SYS_RSEQ, "rseq", useCgo, nil},
+	}
 }
 
 func fileRules() []rule {
@@ -117,7 +136,8 @@ func networkRules() []rule {
 		{unix.SYS_ACCEPT4, "accept4", useHTTP, nil},
 		{unix.SYS_GETSOCKNAME, "getsockname", useHTTP, nil},
 		{unix.SYS_GETPEERNAME, "getpeername", useHTTP, nil},
-		{unix.SYS_SHUTDOWN, "shutdown", useHTTP, nil},
+		// The end of input stops a listener, which a service manager may share.
+		{unix.SYS_SHUTDOWN, "shutdown", useHTTP, []check{oneOf(1, "SHUT_WR", unix.SHUT_WR)}},
 		{unix.SYS_SETSOCKOPT, "setsockopt", useHTTP, []check{
 			oneOf(1, "SOL_SOCKET", unix.SOL_SOCKET), oneOf(2, "SO_KEEPALIVE, SO_LINGER", unix.SO_KEEPALIVE, unix.SO_LINGER),
 		}},
@@ -155,7 +175,7 @@ func memoryRules() []rule {
 func threadRules() []rule {
 	return []rule{
 		{unix.SYS_CLONE, "clone", useThreads, []check{{
-			argument: 0, mask: ^uint32(threadOptions), values: []uint32{threadFlags}, text: "only flags of threads",
+			argument: 0, mask: ^uint32(unix.CLONE_SETTLS), values: []uint32{threadFlags}, text: "only flags of threads",
 		}}},
 		{unix.SYS_EXIT, "exit", useThreads, nil},
 		{unix.SYS_EXIT_GROUP, "exit_group", useThreads, nil},
@@ -171,9 +191,6 @@ func threadRules() []rule {
 		{unix.SYS_GETEUID, "geteuid", useThreads, nil},
 		{unix.SYS_GETGID, "getgid", useThreads, nil},
 		{unix.SYS_GETEGID, "getegid", useThreads, nil},
-		{unix.SYS_SET_ROBUST_LIST, "set_robust_list", useThreads, nil},
-		{unix.SYS_SET_TID_ADDRESS, "set_tid_address", useThreads, nil},
-		{unix.SYS_RSEQ, "rseq", useThreads, nil},
 		{unix.SYS_MEMBARRIER, "membarrier", useThreads, nil},
 		{unix.SYS_GETCPU, "getcpu", useThreads, nil},
 		{unix.SYS_GETRANDOM, "getrandom", useThreads, nil},
@@ -187,11 +204,14 @@ func threadRules() []rule {
 		{unix.SYS_RESTART_SYSCALL, "restart_syscall", useSignals, nil},
 		{unix.SYS_CLOCK_GETTIME, "clock_gettime", useTime, nil},
 		{unix.SYS_CLOCK_GETRES, "clock_getres", useTime, nil},
-		{unix.SYS_CLOCK_NANOSLEEP, "clock_nanosleep", useTime, nil},
+		// Timers of the CPU clock of another process run in that process.
+		{unix.SYS_CLOCK_NANOSLEEP, "clock_nanosleep", useTime, []check{
+			oneOf(0, "CLOCK_REALTIME, CLOCK_MONOTONIC", unix.CLOCK_REALTIME, unix.CLOCK_MONOTONIC),
+		}},
 		{unix.SYS_NANOSLEEP, "nanosleep", useTime, nil},
 		{unix.SYS_GETTIMEOFDAY, "gettimeofday", useTime, nil},
 		{unix.SYS_SETITIMER, "setitimer", useTime, nil},
-		{unix.SYS_TIMER_CREATE, "timer_create", useTime, nil},
+		{unix.SYS_TIMER_CREATE, "timer_create", useTime, []check{oneOf(0, "CLOCK_THREAD_CPUTIME_ID", unix.CLOCK_THREAD_CPUTIME_ID)}},
 		{unix.SYS_TIMER_SETTIME, "timer_settime", useTime, nil},
 		{unix.SYS_TIMER_DELETE, "timer_delete", useTime, nil},
 	}

@@ -149,7 +149,11 @@ func TestDocumentedCalls(t *testing.T) {
 	if runtime.GOARCH != "amd64" {
 		t.Skip("the table has the system calls of amd64")
 	}
-	testenv.CheckGeneratedSection(t, "../../docs/permissions.md", "system calls", formatRules(permitted()))
+	rules := permitted()
+	if !usesCgo {
+		rules = append(rules, cgoRules()...)
+	}
+	testenv.CheckGeneratedSection(t, "../../docs/permissions.md", "system calls", formatRules(rules))
 }
 
 // formatRules returns the rules as a table, with one row for each use and one for
@@ -220,8 +224,13 @@ func (f filter) evaluate(arch, call uint32, args ...uint64) uint32 {
 // architectures, and with arguments that would have an effect.
 func TestFilterArguments(t *testing.T) {
 	const refuse, unknown = unix.SECCOMP_RET_ERRNO | uint32(unix.EPERM), unix.SECCOMP_RET_ERRNO | uint32(unix.ENOSYS)
-	const other = 1 << 20 // not a PID
+	const other = 1 << 20                      // not a PID
+	const otherClock = 1<<32 - 8*other - 8 + 2 // CPU clock of the process other
 	own := uint64(os.Getpid())
+	onlyCgo := refuse
+	if usesCgo {
+		onlyCgo = unix.SECCOMP_RET_ALLOW
+	}
 	f := newFilter(permitted())
 	for _, tt := range []struct {
 		name string
@@ -238,7 +247,16 @@ func TestFilterArguments(t *testing.T) {
 		{"kill its group", auditArch, unix.SYS_KILL, []uint64{-own, 15}, refuse},
 		{"kill the own group", auditArch, unix.SYS_KILL, []uint64{0, 15}, refuse},
 		{"Go thread", auditArch, unix.SYS_CLONE, []uint64{threadFlags | unix.CLONE_SETTLS}, unix.SECCOMP_RET_ALLOW},
-		{"C thread", auditArch, unix.SYS_CLONE, []uint64{0x3d0f00}, unix.SECCOMP_RET_ALLOW},
+		{"C thread", auditArch, unix.SYS_CLONE, []uint64{0x3d0f00}, onlyCgo},
+		{"end of output", auditArch, unix.SYS_SHUTDOWN, []uint64{9, unix.SHUT_WR}, unix.SECCOMP_RET_ALLOW},
+		{"end of a listener", auditArch, unix.SYS_SHUTDOWN, []uint64{9, unix.SHUT_RD}, refuse},
+		{"end of a listener, both directions", auditArch, unix.SYS_SHUTDOWN, []uint64{9, unix.SHUT_RDWR}, refuse},
+		{"timer of a profile", auditArch, unix.SYS_TIMER_CREATE, []uint64{unix.CLOCK_THREAD_CPUTIME_ID}, unix.SECCOMP_RET_ALLOW},
+		{"timer of another process", auditArch, unix.SYS_TIMER_CREATE, []uint64{otherClock}, refuse},
+		{"sleep", auditArch, unix.SYS_CLOCK_NANOSLEEP, []uint64{unix.CLOCK_MONOTONIC}, unix.SECCOMP_RET_ALLOW},
+		{"sleep for CPU time of another process", auditArch, unix.SYS_CLOCK_NANOSLEEP, []uint64{otherClock}, refuse},
+		{"futex that is woken at exit", auditArch, unix.SYS_SET_TID_ADDRESS, []uint64{8}, refuse},
+		{"robust futexes", auditArch, unix.SYS_SET_ROBUST_LIST, []uint64{8, 24}, onlyCgo},
 		{"thread in a namespace", auditArch, unix.SYS_CLONE, []uint64{threadFlags | unix.CLONE_NEWUSER}, refuse},
 		{"process", auditArch, unix.SYS_CLONE, []uint64{uint64(unix.SIGCHLD)}, refuse},
 		{"memory, high offset", auditArch, unix.SYS_PREAD64, []uint64{9, 1, 1, 1 << 32}, refuse},
