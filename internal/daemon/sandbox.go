@@ -51,12 +51,16 @@ func (e *Exporter) enterSandbox() {
 	e.checkCapabilities(kind, e.rules.Matcher)
 }
 
+// otherFiles is the number of file descriptors that are not for connections of clients:
+// files of processes, BPF programs, maps, listeners and connections for profiles.
+const otherFiles = 512
+
 // sandboxOptions returns what the sandbox must allow. Landlock denies access to
 // files that require ptrace access to another process, even with
 // CAP_SYS_PTRACE, so it is used only if no such file is read.
 func (e *Exporter) sandboxOptions(kind platform.Kind, data []privilegedData) sandbox.Options {
 	strict := e.settings.Sandbox == "strict"
-	o := sandbox.Options{Readable: e.readableDirs()}
+	o := sandbox.Options{Readable: e.readableDirs(), OpenFiles: uint64(e.settings.MaxConnections + otherFiles)}
 	if e.rules.Matcher.Needs()&platform.IdentityContainer != 0 {
 		o.Readable = append(o.Readable, containers.DefaultDirs().Paths()...)
 	}

@@ -12,6 +12,8 @@ type Options struct {
 	Keep     []Capability // all others are dropped
 	Landlock bool         // permit only Readable to be opened; also denies /proc files that need ptrace access
 	Readable []string     // directories, including everything below them
+
+	OpenFiles uint64 // maximum number of file descriptors; 0 keeps the limit
 }
 
 // A Capability is the number of a capability, see capabilities(7).

@@ -30,9 +30,12 @@ func activateLayers(o Options) Report {
 		r.Unavailable = []error{fmt.Errorf("sandbox: %w", err)}
 		return r
 	}
+	closeInherited()
+	leaveTerminal()
 	// Pending signals and timers count for the user, so that they could exhaust the limit of
-	// its other processes.
-	_ = unix.Setrlimit(unix.RLIMIT_SIGPENDING, &unix.Rlimit{Cur: maxPendingSignals, Max: maxPendingSignals}) // lowers it, which is permitted
+	// its other processes. So do watches of epoll(7) and pseudoterminals, which need files.
+	lowerLimit(unix.RLIMIT_SIGPENDING, maxPendingSignals)
+	lowerLimit(unix.RLIMIT_NOFILE, o.OpenFiles)
 	layers := []struct {
 		name  string
 		enter func() error
@@ -55,6 +58,15 @@ func activateLayers(o Options) Report {
 		r.Layers = append(r.Layers, l.name)
 	}
 	return r
+}
+
+// lowerLimit lowers a resource limit. 0 keeps it.
+func lowerLimit(resource int, limit uint64) {
+	var old unix.Rlimit
+	if limit == 0 || unix.Getrlimit(resource, &old) != nil || old.Max <= limit {
+		return
+	}
+	_ = unix.Setrlimit(resource, &unix.Rlimit{Cur: min(old.Cur, limit), Max: limit}) // permitted without privileges
 }
 
 // onAllThreads makes a system call on every thread, because privileges belong to

@@ -36,6 +36,7 @@ const (
 	modeLandlock = "landlock"
 	modeKeep     = "keep"  // keeps two capabilities
 	modeEvery    = "every" // makes all system calls
+	modeFiles    = "files" // lists its file descriptors
 )
 
 func TestMain(m *testing.M) {
@@ -59,6 +60,9 @@ type childReport struct {
 	Status      string             // /proc/self/status
 	OwnsProc    bool               // /proc/self belongs to the user of the process: not so if it is undumpable, except for root
 	Calls       map[uintptr]string // result of each system call, see callEverything
+	Files       []int              // of ExtraFiles that are open
+	FileLimit   unix.Rlimit
+	Terminal    string // error of opening the controlling terminal
 }
 
 // runAsChild enters the sandbox, tries all operations, prints a report and exits.
@@ -68,6 +72,9 @@ func runAsChild(mode string) {
 	addSyscalls(operations)
 	if mode == modeEvery {
 		callEverything()
+	}
+	if mode == modeFiles {
+		listFiles()
 	}
 	if mode == modeNone {
 		printAndExit(childReport{Operations: try(operations), OwnsProc: ownsProc()})
@@ -199,8 +206,8 @@ func readMemory(pid int) error {
 	return err
 }
 
-// runChild runs a copy of the test binary in a mode.
-func runChild(t *testing.T, mode string, attr *syscall.SysProcAttr) childReport {
+// childCommand returns the command that runs a copy of the test binary in a mode.
+func childCommand(t *testing.T, mode string) *exec.Cmd {
 	t.Helper()
 	dir, err := os.MkdirTemp("/tmp", "sandbox")
 	if err != nil {
@@ -219,8 +226,21 @@ func runChild(t *testing.T, mode string, attr *syscall.SysProcAttr) childReport 
 	}
 	command := exec.Command(copied)
 	command.Env = append(os.Environ(), modeVariable+"="+mode, "SANDBOX_DIR="+dir)
-	command.SysProcAttr = attr
 	command.Stderr = os.Stderr
+	return command
+}
+
+// runChild runs a copy of the test binary in a mode.
+func runChild(t *testing.T, mode string, attr *syscall.SysProcAttr) childReport {
+	t.Helper()
+	command := childCommand(t, mode)
+	command.SysProcAttr = attr
+	return report(t, command)
+}
+
+// report runs a child process and returns its report.
+func report(t *testing.T, command *exec.Cmd) childReport {
+	t.Helper()
 	out, err := command.Output()
 	if err != nil {
 		t.Fatalf("%v: %s", err, out)

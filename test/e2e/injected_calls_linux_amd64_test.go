@@ -146,10 +146,9 @@ type attack struct {
 	args   []any
 }
 
-// attacksOn returns attempts to signal, to influence or to read the memory of a process, to change
-// files, to execute code, to communicate and to outlive the exporter. A socket of the exporter is fd.
-func attacksOn(victim, fd int, file string) []attack {
-	invalid := -1
+// attacksOnProcess returns attempts to signal, to influence or to read the memory of a process. A
+// socket of the exporter is fd.
+func attacksOnProcess(victim, fd int) []attack {
 	return []attack{
 		{"kill", unix.SYS_KILL, []any{victim, 9}},
 		{"kill a process group", unix.SYS_KILL, []any{-victim, 9}},
@@ -167,9 +166,20 @@ func attacksOn(victim, fd int, file string) []attack {
 		{"sched_setaffinity", unix.SYS_SCHED_SETAFFINITY, []any{victim, 8, make([]byte, 8)}},
 		{"prlimit64", unix.SYS_PRLIMIT64, []any{victim, unix.RLIMIT_CPU, make([]byte, 16)}},
 		{"ioprio_set", unix.SYS_IOPRIO_SET, []any{1, victim, 0}},
+		{"timer in the process", unix.SYS_TIMER_CREATE, []any{-8*(victim+1) + 2, make([]byte, 64), make([]byte, 8)}}, // its CPU clock
+		{"sleep for its CPU time", unix.SYS_CLOCK_NANOSLEEP, []any{-8*(victim+1) + 2, 0, make([]byte, 16)}},
+		{"futex that is woken at exit", unix.SYS_SET_TID_ADDRESS, []any{0}},
 		{"move_pages", unix.SYS_MOVE_PAGES, []any{victim}},
 		{"read memory", unix.SYS_PREAD64, []any{fd, make([]byte, 8), 8, 1 << 40}},
 		{"seek to memory", unix.SYS_LSEEK, []any{fd, 1 << 40, 0}},
+	}
+}
+
+// otherAttacks returns attempts to change files, to execute code, to communicate and to outlive the
+// exporter.
+func otherAttacks(victim, fd int, file string) []attack {
+	invalid := -1
+	return []attack{
 		{"open for writing", unix.SYS_OPENAT, []any{unix.AT_FDCWD, file, unix.O_WRONLY}},
 		{"open read-write", unix.SYS_OPENAT, []any{unix.AT_FDCWD, file, unix.O_RDWR}},
 		{"open and truncate", unix.SYS_OPENAT, []any{unix.AT_FDCWD, file, unix.O_TRUNC}},
@@ -190,6 +200,7 @@ func attacksOn(victim, fd int, file string) []attack {
 		{"setsid", unix.SYS_SETSID, nil},
 		{"socket", unix.SYS_SOCKET, []any{unix.AF_INET, unix.SOCK_STREAM, 0}},
 		{"socketpair", unix.SYS_SOCKETPAIR, []any{unix.AF_UNIX, unix.SOCK_STREAM, 0, make([]byte, 8)}},
+		{"stop the listener", unix.SYS_SHUTDOWN, []any{fd, unix.SHUT_RDWR}},
 		{"connect", unix.SYS_CONNECT, []any{fd, make([]byte, 16), 16}},
 		{"bind", unix.SYS_BIND, []any{fd, make([]byte, 16), 16}},
 		{"sendto", unix.SYS_SENDTO, []any{fd, "x", 1, 0, make([]byte, 16), 16}},
@@ -230,7 +241,8 @@ func TestAttacksFromInside(t *testing.T) {
 			r := startSource(t, source)
 			r.Scrape()
 			r.refused = true
-			attacks := attacksOn(victim.Process.Pid, socketOf(t, r.PID), file)
+			fd := socketOf(t, r.PID)
+			attacks := append(attacksOnProcess(victim.Process.Pid, fd), otherAttacks(victim.Process.Pid, fd, file)...)
 			in := newInjector(t, r.PID)
 			for _, a := range attacks {
 				if got := in.call(a.number, a.args...); got != -int64(unix.EPERM) {
@@ -241,6 +253,9 @@ func TestAttacksFromInside(t *testing.T) {
 			limits, err := os.ReadFile(fmt.Sprintf("/proc/%d/limits", r.PID))
 			if err != nil || !regexp.MustCompile(`(?m)^Max pending signals +256 +256 `).Match(limits) {
 				t.Errorf("got limits\n%s, error %v, want at most 256 pending signals", limits, err)
+			}
+			if want := regexp.MustCompile(`(?m)^Max open files +640 +640 `); !want.Match(limits) { // 128 connections and 512 others
+				t.Errorf("got limits\n%s, want at most 640 open files", limits)
 			}
 			if text, err := os.ReadFile(file); err != nil || !bytes.Equal(text, []byte("unchanged")) {
 				t.Errorf("got %q, error %v, want an unchanged file", text, err)
