@@ -172,6 +172,9 @@ func (l *limitedListener) Accept() (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
+	if tcp, ok := conn.(*net.TCPConn); ok {
+		_ = tcp.SetLinger(-1) // an earlier process can have set it on a listener of systemd: responses would be lost
+	}
 	c := &trackedConn{Conn: conn, limiter: l.limiter, idle: true, since: time.Now()}
 	for {
 		retry := l.limiter.admit(c, acceptQueueLength(l.Listener))
