@@ -69,6 +69,17 @@ func TestPasswdChanges(t *testing.T) {
 	waitForName(t, p, "third")
 }
 
+// TestPasswdReadFails lets a read of the changed file fail. The names must stay.
+func TestPasswdReadFails(t *testing.T) {
+	p, _ := newTestPasswd(t, "first:x:10:1::/:/bin/sh\n")
+	waitForName(t, p, "first")
+	p.read = func(string) ([]byte, error) { return nil, unix.EIO }
+	p.load()
+	if got := p.Name(10); got != "first" {
+		t.Errorf("got name %q after a read that failed, want first", got)
+	}
+}
+
 // TestPasswdBlocks blocks the read of the file. Refresh must not wait or start
 // another read, and the names must stay. A change during the read is read after it.
 func TestPasswdBlocks(t *testing.T) {
