@@ -77,7 +77,7 @@ func (p *Process) acquire(op string) (h handle, err error) {
 
 func (p *Process) release() { p.shared.release() }
 
-// errNotOpen means that a parked Process has no handle.
+// errNotOpen means that a Process has no handle, because it reopens.
 var errNotOpen = errors.New("not open")
 
 // acquireOpen returns the handle if it is open. It does not block.
@@ -94,7 +94,7 @@ func (s *shared) acquireOpen() (handle, error) {
 	return s.handle, nil
 }
 
-// acquire returns the handle. It opens a parked Process again, which can block.
+// acquire returns the handle. If there is none, it opens the process again, which can block.
 func (s *shared) acquire() (handle, error) {
 	if h, err := s.acquireOpen(); err != errNotOpen { //nolint:errorlint // it is never wrapped
 		return h, err
@@ -207,18 +207,18 @@ func (s *shared) close() bool {
 	return true
 }
 
-// park makes the Process use no descriptors between calls.
-func (s *shared) park() {
+// reopenInCalls makes the Process use no descriptors between calls: each call opens it again.
+func (s *shared) reopenInCalls() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.parked = true
+	s.reopens = true
 	s.cleanup.Stop()
 	s.closeUnused()
 }
 
 // closeUnused closes the handle if no call needs it. The caller holds the mutex.
 func (s *shared) closeUnused() {
-	if s.calls == 0 && s.handle != nil && (s.closed || s.parked) {
+	if s.calls == 0 && s.handle != nil && (s.closed || s.reopens) {
 		s.handle.close()
 		s.handle = nil
 	}

@@ -64,13 +64,13 @@ type shared struct {
 	id    ID
 	tree  *sharedTree // of the iteration that returned the process, or nil
 
-	reopening sync.Mutex // held while a parked Process is opened again
+	reopening sync.Mutex // held while the process is opened again
 
 	mu      sync.Mutex // guards the fields below; not held during a read
-	handle  handle     // nil between the calls of a parked Process
+	handle  handle     // nil between the calls of a Process that reopens
 	cleanup runtime.Cleanup
 	calls   int    // calls that use the handle now
-	parked  bool   // each call opens the process again
+	reopens bool   // each call opens the process again
 	closed  bool   // no call may open it
 	name    string // last known
 	meter   *cpuMeter

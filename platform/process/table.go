@@ -188,7 +188,7 @@ func (t *Table) All() iter.Seq2[*Process, error] {
 			}
 			p.shared.tree = tree
 			more := yield(p, nil)
-			p.shared.park()
+			p.shared.reopenInCalls()
 			if !more {
 				return
 			}

@@ -77,7 +77,7 @@ func (p *Process) Wait(ctx context.Context) (ExitStatus, error) {
 
 // acquireToWait is acquireBefore that does not fail at once if ctx has ended.
 func (s *shared) acquireToWait(ctx context.Context) (h handle, err error, done bool) {
-	const timeout = 100 * time.Millisecond // to open a parked Process again
+	const timeout = 100 * time.Millisecond // to open a Process again
 	if ctx.Err() == nil {
 		return s.acquireBefore(ctx)
 	}
