@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/seed57308aee/process_exporter/platform/bpf"
+	"github.com/seed57308aee/process_exporter/platform/internal/host"
 )
 
 // An eventReplay passes exit events to a bpfSource without BPF programs.
@@ -18,7 +19,7 @@ type eventReplay struct {
 }
 
 func newEventReplay() *eventReplay {
-	src := &bpfSource{times: timeConverter{tickNanos: 1}}
+	src := &bpfSource{times: timeConverter{host.TickConverter{TickNanos: 1}}}
 	src.exits = newExitTable(&src.times, 1)
 	return &eventReplay{src: src, log: &src.exits, snap: Snapshot{Now: 1}}
 }
@@ -88,7 +89,7 @@ var exitEventTests = []struct {
 		r.snap.Now += freeRecordTicks
 	}, nil},
 	{"PID reused within a clock tick", func(r *eventReplay) {
-		r.src.times.tickNanos = 10
+		r.src.times.TickNanos = 10
 		r.identity(bpf.KindExit, 7, 11, "a", 10)
 		r.snap.Samples = []Sample{{ID: r.src.times.id(7, 12), State: 'S'}}
 		r.walk(freeRecordTicks)

@@ -11,8 +11,6 @@ import (
 	"os"
 	"runtime/debug"
 	"slices"
-	"strings"
-	"time"
 
 	"github.com/seed57308aee/process_exporter/platform/bpf"
 	"github.com/seed57308aee/process_exporter/platform/internal/host"
@@ -45,19 +43,12 @@ type bpfSource struct {
 	reads      []procRead
 }
 
-// A timeConverter converts kernel times in nanoseconds to the clock ticks of /proc.
-type timeConverter struct {
-	tickNanos uint64 // length of a clock tick in nanoseconds
-	offset    int64  // offset of the boot time clock in our time namespace, in nanoseconds
-}
-
-func (c *timeConverter) ticks(nanos uint64) uint64 {
-	return uint64(int64(nanos)+c.offset) / c.tickNanos
-}
+// A timeConverter makes the IDs of processes.
+type timeConverter struct{ host.TickConverter }
 
 // id returns the ID of a process that started at a number of nanoseconds after boot.
 func (c *timeConverter) id(pid int32, start uint64) ID {
-	return ID{PID: int(pid), Start: c.ticks(start), Serial: start}
+	return ID{PID: int(pid), Start: c.Ticks(start), Serial: start}
 }
 
 // openBPF loads the programs. proc is the source for reads of /proc.
@@ -75,7 +66,7 @@ func openBPF(proc *procfsSource) (Source, error) {
 	b := &bpfSource{
 		procfsSource: proc, programs: programs, scanTasks: programs.ScanTasks, ready: programs.Events().Ready(),
 		cgroups: cgroupPaths{mount: cgroupMount},
-		times:   timeConverter{tickNanos: uint64(time.Second) / proc.clock.TicksPerSecond(), offset: bootTimeOffset()},
+		times:   timeConverter{host.NewTickConverter()},
 	}
 	b.exits = newExitTable(&b.times, proc.pageSize)
 	if b.exits.nested, err = programs.Nested(); err == nil {
@@ -329,21 +320,4 @@ func sortByID[T any](records []*T, id func(*T) int32) []*T {
 		}
 	}
 	return kept
-}
-
-// bootTimeOffset returns the offset of the boot time clock in the time namespace of this
-// process, in nanoseconds.
-func bootTimeOffset() int64 {
-	text, err := os.ReadFile("/proc/self/timens_offsets")
-	if err != nil {
-		return 0
-	}
-	for line := range strings.Lines(string(text)) {
-		var clock string
-		var seconds, nanos int64
-		if n, _ := fmt.Sscan(line, &clock, &seconds, &nanos); n == 3 && clock == "boottime" {
-			return seconds*int64(time.Second) + nanos
-		}
-	}
-	return 0
 }

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/seed57308aee/process_exporter/platform/bpf"
+	"github.com/seed57308aee/process_exporter/platform/internal/host"
 	"github.com/seed57308aee/process_exporter/test/procfstree"
 )
 
@@ -54,7 +55,7 @@ func TestStateLetter(t *testing.T) {
 // TestThreadOrder adds threads in the order of their TIDs, which differs from the order of
 // their processes after the PIDs have wrapped around.
 func TestThreadOrder(t *testing.T) {
-	b := &bpfSource{procfsSource: &procfsSource{pageSize: 4096}, times: timeConverter{tickNanos: 10_000_000}}
+	b := &bpfSource{procfsSource: &procfsSource{pageSize: 4096}, times: timeConverter{host.TickConverter{TickNanos: 10_000_000}}}
 	b.states.processes = make([]processWalkState, 2)
 	thread := func(pid, tid int32, runtime, ended uint64) *bpf.Thread {
 		return &bpf.Thread{Pid: pid, Tid: tid, ExitedRuntime: ended, Usage: bpf.Usage{Runtime: runtime}}

@@ -12,6 +12,7 @@ import (
 	"unsafe"
 
 	"github.com/seed57308aee/process_exporter/platform/bpf"
+	"github.com/seed57308aee/process_exporter/platform/internal/host"
 	"github.com/seed57308aee/process_exporter/procfs"
 	"github.com/seed57308aee/process_exporter/test/procfstree"
 )
@@ -125,7 +126,7 @@ func TestSelfTest(t *testing.T) {
 	} {
 		scans := 0
 		b := &bpfSource{
-			procfsSource: &procfsSource{mount: mount}, times: timeConverter{tickNanos: 1},
+			procfsSource: &procfsSource{mount: mount}, times: timeConverter{host.TickConverter{TickNanos: 1}},
 			scanTasks: func(s *bpf.Scanner) error {
 				records := record(os.Getpid(), 1)
 				if scans++; scans <= tt.different {

@@ -63,7 +63,7 @@ func (b *bpfSource) assignThreads(snap *Snapshot) {
 			g := &b.threadSums[at]
 			s, state := &snap.Samples[g.sample], &b.states.processes[g.sample]
 			g.add(t, s.PID)
-			start := b.times.ticks(t.Start)
+			start := b.times.Ticks(t.Start)
 			task, ran := b.task(t, start, g.lastTask(t, start))
 			s.Tasks, state.threads = append(s.Tasks, task), append(state.threads, threadWalkState{ranSinceWChan: ran})
 		}

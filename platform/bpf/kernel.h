@@ -208,4 +208,13 @@ struct bpf_iter__task {
 
 #pragma clang attribute pop
 
+/* address_of returns a pointer as a scalar, with which the verifier permits any arithmetic. */
+static __always_inline u64 address_of(const void *p)
+{
+	u64 address = 0;
+
+	bpf_probe_read_kernel(&address, sizeof(address), &p);
+	return address;
+}
+
 #endif

@@ -4,17 +4,10 @@
 // programs that report process exits. They copy kernel counters and apply no
 // policy. SPDX-License-Identifier: GPL-2.0 OR Apache-2.0
 #include "kernel.h"
+#include "pid.h"
 #include "records.h"
 
 char LICENSE[] SEC("license") = "Dual MIT/GPL";
-
-/* Inode number of the PID namespace of the loader, which sets it. */
-const volatile u32 own_ns = 0;
-
-/* Nesting level of that namespace. Only the kernel knows it: the first run of the task
- * iterator sets it. Until then no process is in the namespace. */
-#define UNKNOWN_LEVEL 0xffffffff
-u32 own_level = UNKNOWN_LEVEL;
 
 /* Number of possible CPUs if the kernel has a part of each RSS counter per CPU, else 0.
  * The loader sets it. */

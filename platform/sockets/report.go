@@ -69,9 +69,9 @@ type Traffic struct {
 
 	Failures [NumFailures]uint64 // TCP connections that failed, by Failure
 
-	// ListenOverflows counts the connections that were dropped because an accept queue was
-	// full. ListenDrops counts all that a listening socket dropped, including these.
-	ListenOverflows, ListenDrops uint64
+	// ListenDrops counts the connection requests that listening TCP sockets dropped, for example
+	// because the accept queue was full. The kernel counts the reasons per network namespace only.
+	ListenDrops uint64
 
 	UDPDrops uint64 // datagrams dropped because a receive buffer was full
 

@@ -1,0 +1,19 @@
+package sockets
+
+import (
+	"fmt"
+
+	"github.com/seed57308aee/process_exporter/platform"
+)
+
+func newReader(o Options) (Reader, error) {
+	var bpfError error
+	if o.Kind == platform.KindAuto || o.Kind == platform.KindBPF {
+		r, err := openBPF(o)
+		if err == nil {
+			return r, nil
+		}
+		bpfError = fmt.Errorf("sockets: source %s: %w", platform.KindBPF, err)
+	}
+	return nil, bpfError
+}
