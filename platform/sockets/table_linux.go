@@ -165,11 +165,11 @@ func (o *OpenSockets) add(r *bpf.Socket) {
 		if r.Port != 0 && r.Connected == 0 {
 			o.Listeners = append(o.Listeners, Listener{Protocol: UDP, Port: r.Port})
 		}
-	case bpf.SocketTCP, bpf.SocketMPTCP:
-		if int(r.State) < NumStates {
+	case bpf.SocketTCP, bpf.SocketMPTCP, bpf.SocketSubflow:
+		if r.Type != bpf.SocketSubflow && int(r.State) < NumStates {
 			o.Connections[r.State]++
 		}
-		if State(r.State) == StateListen {
+		if r.Type != bpf.SocketMPTCP && State(r.State) == StateListen { // MPTCP listens on a subflow
 			o.Listeners = append(o.Listeners, Listener{Protocol: TCP, Port: r.Port, AcceptQueue: r.ReceiveQueue, Backlog: r.SendQueue})
 		}
 	}
