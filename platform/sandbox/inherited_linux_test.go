@@ -81,8 +81,8 @@ func pipe(t *testing.T) (read, write *os.File) {
 	return read, write
 }
 
-// TestInheritedFiles starts a process with open files. The sandbox closes those that are open for
-// writing, and lowers the limit.
+// TestInheritedFiles starts a process with open files. The sandbox closes the writable ones and
+// lowers the limit.
 func TestInheritedFiles(t *testing.T) {
 	command := childCommand(t, modeFiles)
 	var want []int

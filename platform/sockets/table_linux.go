@@ -29,7 +29,7 @@ type socket struct {
 	reported bpf.SocketCounters // the part of last.Counters that a Report contains
 }
 
-// A table holds the sockets that were open in the last complete scan, and those that were
+// A table holds the sockets that were open in the last complete scan, and the sockets that
 // closed since and whose last counters are not known yet.
 type table struct {
 	sockets   []socket
