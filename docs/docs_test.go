@@ -165,3 +165,22 @@ func TestDocumentedVariables(t *testing.T) {
 		}
 	}
 }
+
+// TestGoVersion checks that the README states the version of Go that the module needs.
+func TestGoVersion(t *testing.T) {
+	read := func(name string) string {
+		t.Helper()
+		text, err := os.ReadFile(filepath.Join(root, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(text)
+	}
+	version := regexp.MustCompile(`(?m)^go (1\.\d+)`).FindStringSubmatch(read("go.mod"))
+	if version == nil {
+		t.Fatal("got no version in go.mod")
+	}
+	if want := "You need Go " + version[1] + " (Go 1.21 and later download it)."; !strings.Contains(read("README.md"), want) {
+		t.Errorf("got no sentence %q in README.md, want it", want)
+	}
+}
