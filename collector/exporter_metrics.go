@@ -47,7 +47,7 @@ func exporterMetrics() []exporterMetric {
 	for i := range rules {
 		rules[i].collector = grouping.CollectorRules
 	}
-	return append(all, rules...)
+	return append(append(all, rules...), networkMetrics()...)
 }
 
 func scrapeMetrics() []exporterMetric {

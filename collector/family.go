@@ -20,9 +20,10 @@ type family struct {
 	help      string   // one phrase with the unit and the kernel interface
 	note      string   // requirements and exceptions, for docs/metrics.md only
 
-	series     []series                    // series with fixed label values
-	collect    func(*grouping.Group, emit) // series with label values of the group's processes
-	threadName bool                        // one series per thread name
+	series     []series                                  // series with fixed label values
+	collect    func(*grouping.Group, emit)               // series with label values of the group's processes
+	histogram  func(*grouping.Group) *grouping.Histogram // of kind histogram; nil if it is unknown
+	threadName bool                                      // one series per thread name
 }
 
 // A series is one value of a family.
@@ -123,5 +124,6 @@ func families() []family {
 	all = append(all, expectationFamilies()...)
 	all = append(all, groupChangesFamily())
 	all = append(all, topFamilies()...)
+	all = append(all, networkFamilies()...)
 	return append(all, unreadableFamily())
 }

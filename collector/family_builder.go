@@ -27,7 +27,7 @@ type familyBuilder struct {
 // A row is a metric family of groups or of the exporter.
 type row struct {
 	name, help string
-	kind       prometheus.ValueType
+	kind       prometheus.ValueType // see histogram
 	labels     []string
 	grouped    bool // has the labels of groups in addition to labels
 	fill       func(b *familyBuilder, mf *dto.MetricFamily, u *update)
@@ -65,11 +65,15 @@ func newFamilyBuilder(enabled grouping.Collectors) *familyBuilder {
 }
 
 // build returns a family for every row, in the order of rows, including families
-// without samples. The families are in new memory.
+// without samples. Histograms have none. The families are in new memory.
 func (b *familyBuilder) build(u *update) []*dto.MetricFamily {
 	out := make([]*dto.MetricFamily, 0, len(b.rows))
 	b.samples = new(arena)
 	for i := range b.rows {
+		if b.rows[i].kind == histogram { // the formats of text have no native histograms
+			out = append(out, newFamily(b.rows[i].name, b.rows[i].help, histogram))
+			continue
+		}
 		out = append(out, b.family(i, u, nil))
 	}
 	return out
@@ -113,14 +117,23 @@ func (b *familyBuilder) exporterSample(e *exporterMetric, u *update, value float
 
 func newFamily(name, help string, kind prometheus.ValueType) *dto.MetricFamily {
 	metricType := dto.MetricType_GAUGE
-	if kind == counter {
+	switch kind {
+	case counter:
 		metricType = dto.MetricType_COUNTER
+	case histogram:
+		metricType = dto.MetricType_HISTOGRAM
 	}
 	return &dto.MetricFamily{Name: &name, Help: &help, Type: &metricType}
 }
 
 // addGroup adds the samples of one group to mf.
 func (b *familyBuilder) addGroup(mf *dto.MetricFamily, f *family, g *grouping.Group, u *update) {
+	if f.kind == histogram {
+		if (g.Collectors &^ u.excluded).Has(f.collector) {
+			b.addHistogram(mf, f, g, u)
+		}
+		return
+	}
 	f.samples(g, u, func(value float64, labels labelValues, since int64) {
 		m := b.samples.newSample(f.kind, value, cmp.Or(since, g.CountersStart))
 		b.addLabels(m, f, g, u.labels, labels)

@@ -255,6 +255,9 @@ func unreadableFamily() family {
 			for _, gap := range g.Unreadable {
 				put(float64(gap.Procs), labelValues{fileNames[gap.Field]}, 0)
 			}
+			if n := g.Sockets.Unreadable; n > 0 {
+				put(float64(n), labelValues{"sockets"}, 0)
+			}
 		},
 	}
 }

@@ -31,8 +31,11 @@ func TestReferenceCells(t *testing.T) {
 }
 
 func kindName(kind prometheus.ValueType) string {
-	if kind == counter {
+	switch kind {
+	case counter:
 		return "counter"
+	case histogram:
+		return "histogram"
 	}
 	return "gauge"
 }
@@ -88,10 +91,10 @@ All metrics have the label ` + "`groupname`" + ` and the [labels](configuration.
 	}
 	b.WriteString("\n## Metrics about the exporter\n\n" + tableHead)
 	for _, m := range exporterMetrics() {
-		writeRow(&b, m.name, m.collector, kindName(m.kind), labelsText(m.labels), m.help, m.note)
+		writeRow(&b, m.name, m.collector, kindName(m.kind), labelsText(m.labels, m.collector), m.help, m.note)
 	}
 	for _, row := range daemonMetrics {
-		writeRow(&b, row[0], 0, "gauge", labelsText(strings.Fields(row[1])), row[2], row[3])
+		writeRow(&b, row[0], 0, "gauge", labelsText(strings.Fields(row[1]), 0), row[2], row[3])
 	}
 	b.WriteString("\nIf `namedprocess_exporter_scrape_success` and `namedprocess_exporter_scrape_partial` are 0, the processes could not\n" +
 		"be listed, or `hidepid` hides them. A longer timeout does not help. Unresponsive processes do not change these two\n" +
@@ -100,13 +103,15 @@ All metrics have the label ` + "`groupname`" + ` and the [labels](configuration.
 		"the value of the process exceeds its previous maximum. With the source `bpf`, decreases because a thread exited are\n" +
 		"not counted.\n\n" +
 		"`namedprocess_rule_matched_procs` has the position of the rule, from 1, in `rule` and its name template in `name`.\n")
+	b.WriteString("\n`namedprocess_unattributed_*` and the metric of the same name of all groups add up to the traffic of the machine: see\n" +
+		"[network](network.md).\n")
 	b.WriteString("\n`go_*`, `process_*` and `promhttp_*` describe the process of the exporter.\n" +
 		"`--web.disable-exporter-metrics` disables them; `namedprocess_exporter_*` and `process_exporter_build_info` stay.\n")
 	return b.String()
 }
 
 func writeFamily(b *strings.Builder, f family) {
-	labels := labelsText(f.labels)
+	labels := labelsText(f.labels, f.collector)
 	if len(f.labels) > 0 && len(f.series) > 0 {
 		labels = f.labels[0] + ": "
 		for i, s := range f.series {
@@ -133,19 +138,32 @@ var valuesOfLabel = map[string]string{
 	"ctxswitchtype": "`voluntary`, `nonvoluntary`",
 	"reason":        "`exited`, `killed`, `dumped`",
 	"bound":         "`min`, `max`",
-	"file":          "`stat`, `status`, `io`, `fd`, `limits`, `wchan`, `smaps`, `task`",
+	"file":          "`stat`, `status`, `io`, `fd`, `limits`, `wchan`, `smaps`, `task`, `sockets` (**new**)",
 	"source":        "`bpf`, `procfs`",
 	"counter":       "`cpu`, `faults`, `io`, `switches`",
 	"data":          "`io`, `open_files`, `proportional_memory`, `wait_channels`, `executable_paths`",
 	"layer":         "`capabilities`, `no_new_privs`, `undumpable`, `landlock`, `seccomp`",
 }
 
-// labelsText returns the labels with their values.
-func labelsText(labels []string) string {
+// valuesOfNetworkLabel lists the values of the labels of the collector network.
+var valuesOfNetworkLabel = map[string]string{
+	"direction": "`outgoing`, `incoming`",
+	"reason":    "`refused`, `unreachable`, `timeout`, `reset`, `other`",
+	"state":     "`established`, `syn_sent`, `close_wait` and so on",
+	"protocol":  "`tcp`, `udp`",
+	"source":    valuesOfLabel["source"],
+}
+
+// labelsText returns the labels of a metric of a collector with their values.
+func labelsText(labels []string, c grouping.Collectors) string {
+	values := valuesOfLabel
+	if c == grouping.CollectorNetwork {
+		values = valuesOfNetworkLabel
+	}
 	texts := make([]string, len(labels))
 	for i, l := range labels {
-		if texts[i] = l; valuesOfLabel[l] != "" {
-			texts[i] += ": " + valuesOfLabel[l]
+		if texts[i] = l; values[l] != "" {
+			texts[i] += ": " + values[l]
 		}
 	}
 	return strings.Join(texts, "; ")

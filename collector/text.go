@@ -35,6 +35,9 @@ const totalSuffix = "_total"
 func (b *familyBuilder) eachText(u *update, format TextFormat, use func(name string, lines []byte) error) error {
 	for i := range b.rows {
 		r := &b.rows[i]
+		if r.kind == histogram {
+			continue
+		}
 		head := appendHead(b.lines[:0], r, format)
 		b.lines = r.text(head, u, format)
 		if len(b.lines) == len(head) {

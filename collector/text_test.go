@@ -14,6 +14,7 @@ import (
 
 	"github.com/seed57308aee/process_exporter/grouping"
 	"github.com/seed57308aee/process_exporter/platform"
+	"github.com/seed57308aee/process_exporter/platform/sockets"
 	"github.com/seed57308aee/process_exporter/test/procfstree"
 )
 
@@ -49,7 +50,9 @@ func ourText(t *testing.T, c *Collector, u *update) (out string) {
 func familyText(t *testing.T, c *Collector, u *update) (out string) {
 	t.Helper()
 	err := c.builder.each(u, func(mf *dto.MetricFamily) error {
-		out += clientText(t, []*dto.MetricFamily{mf})
+		if mf.GetType() != dto.MetricType_HISTOGRAM { // only protobuf has them
+			out += clientText(t, []*dto.MetricFamily{mf})
+		}
 		return nil
 	})
 	if err != nil {
@@ -87,7 +90,11 @@ func TestText(t *testing.T) {
 		WChans:     []grouping.WChanCount{{Name: special, Count: 3}},
 		Exits:      []grouping.ExitCount{{Reason: "killed", Code: "SIGKILL", Count: 2, Matched: 1}},
 		Unreadable: []grouping.UnreadableField{{Field: platform.FieldIO, Procs: 1}},
+		Sockets:    someSockets(),
 	}}
+	walk.unattributed = grouping.Unattributed{
+		Kind: platform.KindBPF, HasTraffic: true, Traffic: sockets.Traffic{SentBytes: 1 << 50}, LostEvents: 1,
+	}
 	check("special values and characters")
 	walk.labels, walk.groups[0].Labels = []string{"aa", "zz"}, []string{"", special}
 	walk.groups[0].Expect = &grouping.Expect{Min: 1, Max: 2}
@@ -155,6 +162,7 @@ func TestOpenMetricsText(t *testing.T) {
 		Exits: []grouping.ExitCount{{
 			Reason: "killed", Code: "SIGKILL", Count: 2, Matched: 1, CountStart: 1_700_000_002_700, MatchedStart: 1_700_000_003_000,
 		}},
+		Sockets: someSockets(),
 	}, {
 		Collectors: grouping.AllCollectors,
 		Name:       "no start", Labels: []string{"", ""}, GaugeFields: math.MaxUint16, CounterFields: math.MaxUint16, Procs: 1,
@@ -175,6 +183,8 @@ func TestOpenMetricsText(t *testing.T) {
 	for _, line := range []string{
 		`namedprocess_namegroup_cpu_seconds_created{aa="",groupname=Q,mode="user",zz=Q} 1700000000.007`,
 		`namedprocess_namegroup_thread_major_page_faults_created{aa="",groupname=Q,threadname=Q,zz=Q} 1700000001.070`,
+		`namedprocess_namegroup_tcp_sent_bytes_created{aa="",groupname=Q,zz=Q} 1700000000.007`,
+		`namedprocess_namegroup_tcp_connection_failures_created{aa="",groupname=Q,reason="reset",zz=Q} 1700000000.007`,
 		`namedprocess_namegroup_exits_created{aa="",code="SIGKILL",groupname=Q,reason="killed",zz=Q} 1700000002.700`,
 		`namedprocess_namegroup_matched_exits_created{aa="",code="SIGKILL",groupname=Q,reason="killed",zz=Q} 1700000003.000`,
 	} {
@@ -235,6 +245,7 @@ func TestTextAllocations(t *testing.T) {
 				Threads: []grouping.ThreadName{{Name: "a", CounterFields: math.MaxUint16}, {Name: "b", CounterFields: math.MaxUint16}},
 				WChans:  []grouping.WChanCount{{Name: "do_poll", Count: 3}},
 				Exits:   []grouping.ExitCount{{Reason: "exited", Code: "0", Count: 1, Matched: 1}},
+				Sockets: someSockets(),
 			})
 		}
 		return testing.AllocsPerRun(20, func() {

@@ -17,7 +17,10 @@ type update struct {
 	labels      []string // label names of groups, without groupname
 	health      grouping.Health
 	matchCounts grouping.MatchCounts
-	failures    uint64 // failed updates so far
+
+	unattributed grouping.Unattributed
+
+	failures uint64 // failed updates so far
 
 	countersStart int64 // of the counters without a group, in milliseconds since the Unix epoch
 
@@ -43,7 +46,7 @@ func (u *update) of(only grouping.Collectors) *update {
 	}
 	return &update{
 		groups: u.groups, labels: u.labels, health: u.health, matchCounts: u.matchCounts, failures: u.failures, took: u.took, err: u.err,
-		overdue: u.overdue, countersStart: u.countersStart, excluded: grouping.AllCollectors &^ only,
+		unattributed: u.unattributed, overdue: u.overdue, countersStart: u.countersStart, excluded: grouping.AllCollectors &^ only,
 	}
 }
 
@@ -93,7 +96,7 @@ func (c *Collector) overdue(ctx context.Context) *update {
 	defer c.mu.Unlock()
 	return &update{
 		health: c.last.health, matchCounts: c.last.matchCounts, labels: c.last.labels, failures: c.last.failures,
-		err: ctx.Err(), overdue: true, countersStart: c.started.UnixMilli(),
+		unattributed: c.last.unattributed, err: ctx.Err(), overdue: true, countersStart: c.started.UnixMilli(),
 	}
 }
 
@@ -135,6 +138,7 @@ func (c *Collector) runUpdate(u *update, deadline time.Time) {
 		u.processes, u.ended = c.tracker.Processes(ctx, interest.Queries), c.tracker.Ended()
 	}
 	u.health, u.matchCounts, u.labels = c.tracker.Health(), c.tracker.MatchCounts(), c.tracker.LabelNames()
+	u.unattributed = c.tracker.Unattributed()
 	c.logChanges(u)
 	c.notify(u) // before the next update can begin, so that observers see the updates in order
 	c.mu.Lock()
@@ -167,6 +171,16 @@ func (c *Collector) logChanges(u *update) {
 		} else {
 			c.log.Info("switched process source", "source", u.health.Kind)
 		}
+	}
+	if before, now := c.last.unattributed, u.unattributed; before.Kind != "" && before.Kind != now.Kind {
+		if _, reason := c.tracker.SocketsKind(); reason != nil {
+			c.log.Warn("switched source of sockets", "source", now.Kind, "reason", reason)
+		} else {
+			c.log.Info("switched source of sockets", "source", now.Kind)
+		}
+	}
+	if c.last.unattributed.ReadErrors == 0 && u.unattributed.ReadErrors > 0 {
+		c.log.Warn("cannot read network sockets; their metrics are missing or delayed")
 	}
 	if c.last.health.GroupLimitHits == 0 && u.health.GroupLimitHits > 0 {
 		c.log.Warn("reached the limit of groups; processes of further groups count in "+grouping.OtherName, "groups", u.matchCounts.Groups)

@@ -20,6 +20,7 @@ const (
 	CollectorFiles
 	CollectorIO
 	CollectorMemory
+	CollectorNetwork
 	CollectorProcs
 	CollectorRules
 	CollectorScrape
@@ -33,31 +34,44 @@ const (
 	AllCollectors = CollectorWChan<<1 - 1
 )
 
+// DefaultCollectors returns the collectors that are enabled without a flag.
+func DefaultCollectors() Collectors {
+	enabled := AllCollectors
+	for i, c := range CollectorTable {
+		if c.Off {
+			enabled &^= 1 << i
+		}
+	}
+	return enabled
+}
+
 // A CollectorInfo describes a collector.
 type CollectorInfo struct {
 	Name   string
 	Help   string          // one sentence
 	Fields platform.Fields // fields of a [platform.Sample] that its metrics need
+	Off    bool            // disabled without its flag
 }
 
 // CollectorTable describes all collectors, sorted by name. The bit of an element in
 // [Collectors] is its index. Every walk reads FieldStat, which identifies a process.
 var CollectorTable = [...]CollectorInfo{
-	{"cpu", "CPU time, and time spent waiting for a CPU.", platform.FieldStat},
-	{"exits", "Process starts, exits and OOM kills.", 0},
-	{"faults", "Page faults.", platform.FieldStat},
-	{"files", "Open file descriptors.", platform.FieldFDs | platform.FieldFDLimit},
-	{"io", "Bytes read and written, and time spent waiting for block devices.", platform.FieldIO},
-	{"memory", "Resident, virtual and swapped memory.", platform.FieldStat | platform.FieldStatus},
-	{"procs", "Processes, threads, start time, expected processes, group changes.", platform.FieldStat},
-	{"rules", "Matches of rules, processes in no group, and limits of groups.", 0},
-	{"scrape", "Duration and errors of scrapes.", 0},
-	{"smaps", "Proportional and unique memory (PSS and USS).", platform.FieldSmaps},
-	{"states", "Threads by state.", platform.FieldStat | platform.FieldTasks},
-	{"switches", "Context switches.", platform.FieldStatus | platform.FieldTasks},
-	{"threads", "All metrics per thread name.", platform.FieldTasks | platform.FieldTaskUsage | platform.FieldIO},
-	{"top", "Processes with the highest usage, for rules with top.", platform.FieldStat | platform.FieldStatus},
-	{"wchan", "Threads by the kernel function in which they sleep.", platform.FieldWChan | platform.FieldTasks},
+	{Name: "cpu", Help: "CPU time, and time spent waiting for a CPU.", Fields: platform.FieldStat},
+	{Name: "exits", Help: "Process starts, exits and OOM kills."},
+	{Name: "faults", Help: "Page faults.", Fields: platform.FieldStat},
+	{Name: "files", Help: "Open file descriptors.", Fields: platform.FieldFDs | platform.FieldFDLimit},
+	{Name: "io", Help: "Bytes read and written, and time spent waiting for block devices.", Fields: platform.FieldIO},
+	{Name: "memory", Help: "Resident, virtual and swapped memory.", Fields: platform.FieldStat | platform.FieldStatus},
+	{Name: "network", Help: "TCP connections and their bytes, listening ports, UDP and UNIX domain sockets.", Off: true},
+	{Name: "procs", Help: "Processes, threads, start time, expected processes, group changes.", Fields: platform.FieldStat},
+	{Name: "rules", Help: "Matches of rules, processes in no group, and limits of groups."},
+	{Name: "scrape", Help: "Duration and errors of scrapes."},
+	{Name: "smaps", Help: "Proportional and unique memory (PSS and USS).", Fields: platform.FieldSmaps},
+	{Name: "states", Help: "Threads by state.", Fields: platform.FieldStat | platform.FieldTasks},
+	{Name: "switches", Help: "Context switches.", Fields: platform.FieldStatus | platform.FieldTasks},
+	{Name: "threads", Help: "All metrics per thread name.", Fields: platform.FieldTasks | platform.FieldTaskUsage | platform.FieldIO},
+	{Name: "top", Help: "Processes with the highest usage, for rules with top.", Fields: platform.FieldStat | platform.FieldStatus},
+	{Name: "wchan", Help: "Threads by the kernel function in which they sleep.", Fields: platform.FieldWChan | platform.FieldTasks},
 }
 
 // EnabledCollectors returns the collectors that the flags or a rule of m enable.

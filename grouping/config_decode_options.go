@@ -1,6 +1,7 @@
 package grouping
 
 import (
+	"cmp"
 	"math"
 	"regexp"
 	"slices"
@@ -8,6 +9,8 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/seed57308aee/process_exporter/platform/sockets"
 )
 
 // maxTop limits the processes of a group that are exported individually. Each has two
@@ -153,8 +156,8 @@ func (d *decoder) expect(n *yaml.Node, r *Rule) error {
 	if err != nil {
 		return err
 	}
-	if !isSet(keys["min"]) && !isSet(keys["max"]) {
-		return d.fail(n, nil, "expect has no bounds; set min, max or both, as in expect: {min: 1}")
+	if !isSet(keys["min"]) && !isSet(keys["max"]) && !isSet(keys["listen"]) {
+		return d.fail(n, nil, "expect is empty; set min, max or listen, as in expect: {min: 1}")
 	}
 	e := &Expect{Max: -1}
 	if e.Min, err = d.number("min", keys["min"], 0, math.MaxInt32); err != nil {
@@ -168,8 +171,46 @@ func (d *decoder) expect(n *yaml.Node, r *Rule) error {
 	if e.Max >= 0 && e.Min > e.Max {
 		return d.fail(n, nil, "expect has a min of %d above its max of %d; exchange them", e.Min, e.Max)
 	}
+	if e.Listen, err = d.ports(keys["listen"]); err != nil {
+		return err
+	}
 	r.Expect = e
 	return nil
+}
+
+// maxExpectedPorts limits the ports that a rule expects. Each is a series.
+const maxExpectedPorts = 100
+
+// ports decodes a list of ports, or one port: a number, tcp/NUMBER or udp/NUMBER.
+func (d *decoder) ports(n *yaml.Node) (ports []Port, err error) {
+	if !isSet(n) {
+		return nil, nil
+	}
+	items, nodes, err := d.items("listen", n)
+	if err != nil {
+		return nil, err
+	}
+	for i, text := range items {
+		number, port := text, Port{Protocol: sockets.TCP}
+		if udp, ok := strings.CutPrefix(text, "udp/"); ok {
+			number, port.Protocol = udp, sockets.UDP
+		} else if tcp, ok := strings.CutPrefix(text, "tcp/"); ok {
+			number = tcp
+		}
+		v, err := strconv.ParseUint(number, 10, 16)
+		if err != nil || v == 0 {
+			return nil, d.fail(nodes[i], nil, "listen contains %q; write a port from 1 to 65535, tcp/PORT or udp/PORT", text)
+		}
+		port.Number = uint16(v)
+		ports = append(ports, port)
+	}
+	if len(ports) > maxExpectedPorts {
+		return nil, d.fail(n, nil, "listen has %d ports; remove some, the maximum is %d", len(ports), maxExpectedPorts)
+	}
+	slices.SortFunc(ports, func(a, b Port) int {
+		return cmp.Or(cmp.Compare(a.Protocol, b.Protocol), cmp.Compare(a.Number, b.Number))
+	})
+	return slices.Compact(ports), nil
 }
 
 // checkExpectations checks that rules of one group do not set different bounds. They can
@@ -189,7 +230,7 @@ func (d *decoder) checkExpectations(rules []*Rule) error {
 		switch same := first[key]; {
 		case same == nil:
 			first[key] = r
-		case *same.Expect != *r.Expect:
+		case !same.Expect.equal(r.Expect):
 			return d.fail(&yaml.Node{Line: r.Line, Column: r.Column}, nil,
 				"expect differs from that of the rule in line %d, which has the same group %q; set expect in one of them, or rename one",
 				same.Line, r.Name)

@@ -16,7 +16,8 @@ const (
 	typeTemplate = "template"
 	typeBool     = "true or false"
 	typeNumber   = "number"
-	typeExpect   = "mapping of min and max"
+	typeExpect   = "mapping of min, max and listen"
+	typePorts    = "list of ports"
 	typeLabels   = "mapping of label to template"
 	typeSwitches = "mapping of collector to true or false"
 	typeNot      = "mapping of selectors"
@@ -50,7 +51,7 @@ var (
 		{"collectors", typeSwitches, "Collectors to turn on or off for the rule. Default: the flags --collector.NAME."},
 		{"threads", typeBool, "The same as threads under collectors. Default: the flag --threads."},
 		{"smaps", typeBool, "The same as smaps under collectors. Default: the flag --gather-smaps."},
-		{"expect", typeExpect, "Expected number of processes: min (default 0), max (default none). Requires a fixed name and fixed labels."},
+		{"expect", typeExpect, "Expected number of processes (min, max) and ports on which they listen. Requires a fixed name and fixed labels."},
 		{"labels", typeLabels, "Additional labels of the group."},
 		{"max_groups", typeNumber, "Maximum number of groups that the rule can create. Other processes are added to the group _other."},
 		{"top", typeNumber, "Exports per-process series for the N highest CPU and N highest memory users of each group."},
@@ -58,6 +59,7 @@ var (
 	expectKeys = []ConfigKey{
 		{"min", typeNumber, "Minimum number of processes. Default: 0."},
 		{"max", typeNumber, "Maximum number of processes. Default: no maximum."},
+		{"listen", typePorts, "Ports on which a process listens: 443 or tcp/443, udp/53. Requires the collector network."},
 	}
 )
 
@@ -82,5 +84,5 @@ func keyNames(keys []ConfigKey) []string {
 // Rules cannot define them.
 var ReservedLabels = []string{
 	"groupname", "mode", "state", "memtype", "ctxswitchtype", "wchan", "threadname", "iomode", "file", "reason", "code",
-	"bound", "pid", "comm", "counter", "rule", "name", "source", "le", "quantile", "job", "instance",
+	"bound", "pid", "comm", "counter", "direction", "protocol", "port", "rule", "name", "source", "le", "quantile", "job", "instance",
 }

@@ -14,7 +14,7 @@ func Schema() string {
 	} {
 		defs[name] = objectSchema(keys)
 	}
-	defs["expect"].(map[string]any)["anyOf"] = requireOneOf("min", "max", "<<")
+	defs["expect"].(map[string]any)["anyOf"] = requireOneOf("min", "max", "listen", "<<")
 	root := objectSchema(fileKeys)
 	root["$schema"] = "http://json-schema.org/draft-07/schema#"
 	root["$id"] = schemaID
@@ -63,6 +63,12 @@ func typeSchema(kind string) map[string]any {
 		return map[string]any{"type": []any{"boolean", "null"}}
 	case typeNumber:
 		return map[string]any{"type": []any{"integer", "null"}, "minimum": 0}
+	case typePorts:
+		port := map[string]any{"anyOf": []any{
+			map[string]any{"type": "integer", "minimum": 1, "maximum": 65535},
+			map[string]any{"type": "string", "pattern": "^((tcp|udp)/)?[0-9]+$"},
+		}}
+		return map[string]any{"anyOf": []any{port, map[string]any{"type": "array", "items": port}}}
 	case typeExpect:
 		return reference("expect")
 	case typeSwitches:

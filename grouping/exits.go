@@ -58,7 +58,11 @@ func (t *Tracker) reportsExits() bool {
 // keepUntilExit keeps the record of a process that is gone until its exit event. Without
 // exit events (source procfs) the usage since the last walk is lost.
 func (t *Tracker) keepUntilExit(r *record) {
-	if !t.reportsExits() || r.kernelThread {
+	if r.kernelThread {
+		return
+	}
+	if !t.reportsExits() {
+		t.noteExit(r.id, r.group)
 		return
 	}
 	key := withoutSerial(r.id)
@@ -84,6 +88,7 @@ func (t *Tracker) accountExits() {
 		t.identifyExits()
 		for i := range t.exited {
 			t.accountExit(&t.exited[i], &t.snap.Exits[i])
+			t.noteExit(t.exited[i].id, t.exited[i].group)
 		}
 		clear(t.exited) // for the garbage collector
 		clear(t.exitIndex)
@@ -92,6 +97,7 @@ func (t *Tracker) accountExits() {
 		if t.snap.Now-p.at > awaitedExitTimeout*t.snap.TicksPerSecond {
 			t.droppedStart = max(t.droppedStart, id.Start)
 			delete(t.awaitedExits, id)
+			t.noteExit(id, p.group)
 		}
 	}
 }

@@ -51,6 +51,8 @@ type Group struct {
 	Exits      []ExitCount // processes that exited
 	OOMKills   uint64      // exited processes that the OOM killer has killed
 
+	Sockets Sockets
+
 	// GaugeFields has the fields below that were read of at least one process. In a
 	// group without processes it has all fields, whose values are 0.
 	GaugeFields   platform.Fields
@@ -135,6 +137,8 @@ type groupState struct {
 	unreadable  [16]int // processes by bit of the field
 	oldestStart uint64  // ticks after boot
 	oldestSmaps uint64  // ticks after boot
+
+	sockets groupSockets
 }
 
 // namedThreads is the state that the Tracker keeps of the threads of one name in

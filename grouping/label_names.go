@@ -64,6 +64,7 @@ func (t *Tracker) mergeGroups(to, from *groupState) {
 	to.oomKills += from.oomKills
 	to.groupChanges += from.groupChanges
 	to.start.merge(from.start)
+	to.sockets.merge(&from.sockets)
 	to.isOther = to.isOther || from.isOther
 	to.gauges.Procs += from.gauges.Procs
 	for status, n := range from.exits {

@@ -52,6 +52,10 @@ type model struct {
 	rules  []Matcher
 	last   map[string]Counters // by name of the group
 	starts map[*groupState]int64
+
+	traffic      map[string]uint64 // sent bytes by name of the group
+	unattributed uint64
+	seen         map[*groupState]bool // all groups so far
 }
 
 // newModel returns a model whose options are in the bits of e.
@@ -66,7 +70,7 @@ func newModel(e modelEvent) *model {
 	if e.a&128 != 0 {
 		o.MatchBudget, o.CPUTime = 3, w.cpuTime
 	}
-	m := &model{world: w, last: make(map[string]Counters), starts: make(map[*groupState]int64)}
+	m := &model{world: w, last: make(map[string]Counters), starts: make(map[*groupState]int64), seen: make(map[*groupState]bool)}
 	for i, rules := range modelRules {
 		if i == modelLabels && o.RemoveEmpty || i == modelLimit && !w.procfs {
 			continue // the ledger does not know which groups the names had
@@ -82,6 +86,9 @@ func newModel(e modelEvent) *model {
 	}
 	if e.a&64 != 0 {
 		o.Collectors |= CollectorThreads
+	}
+	if e.b&128 == 0 {
+		o.Sockets = &w.net
 	}
 	src := &modelSource{modelWorld: w}
 	if w.bpf {
@@ -157,7 +164,7 @@ func (m *model) update() error {
 		p.lower, p.missed = 0, false
 	}
 	w.now += 100
-	return errors.Join(m.checkGroups(groups), m.checkGauges(groups), m.checkState(), m.checkStarts())
+	return errors.Join(m.checkGroups(groups), m.checkGauges(groups), m.checkState(), m.checkStarts(), m.checkSockets(groups))
 }
 
 // randomEvents returns a model with random events and a number of updates.

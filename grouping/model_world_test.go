@@ -39,7 +39,12 @@ const (
 	eventFailedIdentities
 	eventMissedInWalk // by the source bpf
 	eventChangeArgs
-	eventSettle // everything can be read, and 6 s pass
+	eventTraffic
+	eventTrafficAfterExit
+	eventFailedRead     // of the sockets
+	eventUnreadable     // sockets of a process
+	eventTrafficUnknown // in the next Report
+	eventSettle         // everything can be read, and 6 s pass
 	eventUpdate
 	eventKinds
 )
@@ -104,6 +109,7 @@ type modelWorld struct {
 	lastNow        uint64        // of the last walk
 	lowered        int           // events that can lower a CPU time
 	reload         int           // rules that are in use from the next update on, or -1
+	net            modelSockets
 }
 
 var modelNames = []string{"a", "b", "c", "exp", "ign", "x", "y"}
@@ -203,6 +209,7 @@ func (w *modelWorld) end(p *modelProcess, how uint8) {
 			child.ppid = 1
 		}
 	}
+	w.net.exited = append(w.net.exited, p)
 	if !w.bpf || how%16 == 3 {
 		return
 	}
@@ -249,6 +256,8 @@ func (w *modelWorld) apply(e modelEvent) {
 			child.work(0, uint64(e.b))
 			w.end(child, e.b/7)
 		}
+	case eventTraffic, eventTrafficAfterExit, eventFailedRead, eventUnreadable, eventTrafficUnknown:
+		w.net.apply(e, p)
 	default:
 		w.applyToMachine(e, p)
 	}

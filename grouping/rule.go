@@ -5,6 +5,7 @@ import (
 	"strconv"
 
 	"github.com/seed57308aee/process_exporter/platform"
+	"github.com/seed57308aee/process_exporter/platform/sockets"
 )
 
 // A Rule is one item of process_names, or a name of the flag --procnames. It is
@@ -34,11 +35,25 @@ type Rule struct {
 	labels       []labelTemplate
 }
 
-// An Expect is the expected number of processes in a group.
+// An Expect is what a rule expects of its group.
 type Expect struct {
-	Min int
-	Max int // -1 if there is no maximum
+	Min    int    // of the number of processes
+	Max    int    // -1 if there is no maximum
+	Listen []Port // on which a process of the group must listen, sorted
 }
+
+// equal reports whether two rules expect the same.
+func (e *Expect) equal(other *Expect) bool {
+	return e.Min == other.Min && e.Max == other.Max && slices.Equal(e.Listen, other.Listen)
+}
+
+// A Port is a port of a transport protocol.
+type Port struct {
+	Protocol sockets.Protocol
+	Number   uint16
+}
+
+func (p Port) String() string { return p.Protocol.String() + "/" + strconv.Itoa(int(p.Number)) }
 
 // An override is a boolean option of a rule that overrides a flag.
 type override uint8

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/seed57308aee/process_exporter/platform"
+	"github.com/seed57308aee/process_exporter/platform/sockets"
 )
 
 const (
@@ -190,9 +191,9 @@ func TestRuleOptionErrors(t *testing.T) {
 		{"no groups", "max_groups: 0", "write a number from 1"},
 		{"expect with a number", "expect: 3", "write it as expect: {min: 1}"},
 		{"expect with a template", "name: '{{.Comm}}'\n  expect: {min: 1}", "name without {{ }}"},
-		{"expect without bounds", "expect: {}", "set min, max or both"},
-		{"expect with null bounds", "expect: {min: , max: null}", "set min, max or both"},
-		{"expect with a key of the user only", "expect: {x-note: 1}", "set min, max or both"},
+		{"expect without bounds", "expect: {}", "set min, max or listen"},
+		{"expect with null bounds", "expect: {min: , max: null}", "set min, max or listen"},
+		{"expect with a key of the user only", "expect: {x-note: 1}", "set min, max or listen"},
 		{"expect with a label template", "labels: {user: '{{.Username}}'}\n  expect: {min: 1}", "give the label user a value without"},
 		{"two expectations of one group", "name: g\n  expect: {min: 1}\n- {name: g, comm: b, expect: {min: 2}}", "that of the rule in line 2"},
 		{"min above max", "expect: {min: 3, max: 2}", "above its max"},
@@ -264,10 +265,13 @@ func TestReachableRules(t *testing.T) {
 
 func TestExpect(t *testing.T) {
 	for text, want := range map[string]Expect{
-		"{min: 2}": {2, -1}, "{max: 3}": {0, 3}, "{max: 0}": {0, 0}, "{min: 0, max: 9}": {0, 9}, "{min: 2, max: null}": {2, -1},
+		"{min: 2}": {Min: 2, Max: -1}, "{max: 3}": {Max: 3}, "{max: 0}": {},
+		"{min: 0, max: 9}": {Max: 9}, "{min: 2, max: null}": {Min: 2, Max: -1},
+		"{listen: 443}": {Max: -1, Listen: []Port{{sockets.TCP, 443}}},
+		"{listen: [udp/53, 80, tcp/53, 80], max: 1}": {Max: 1, Listen: []Port{{sockets.TCP, 53}, {sockets.TCP, 80}, {sockets.UDP, 53}}},
 	} {
 		c := mustParse(t, "process_names:\n- {name: g, comm: a, expect: "+text+"}")
-		if got := c.rules[0].Expect; got == nil || *got != want {
+		if got := c.rules[0].Expect; got == nil || !got.equal(&want) {
 			t.Errorf("%s: got %v, want %v", text, got, want)
 		}
 	}

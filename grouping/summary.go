@@ -37,6 +37,7 @@ func (t *Tracker) summarize() []Group {
 		r.group.addSample(r, s)
 	}
 	t.health.setReads(&t.snap, hidden, partial, zombies)
+	t.summarizeSockets()
 	t.updateEmpty()
 	return t.copyGroups()
 }
@@ -214,6 +215,7 @@ func (g *groupState) copy(t *Tracker, threads []ThreadName) Group {
 	if g.oldestSmaps < snap.Now {
 		out.SmapsAge = float64(snap.Now-g.oldestSmaps) / float64(snap.TicksPerSecond)
 	}
+	out.Sockets = g.socketsCopy()
 	out.WChans = slices.Clone(g.gauges.WChans)
 	for i := range out.WChans {
 		out.WChans[i].Name = LabelValue(out.WChans[i].Name)

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/seed57308aee/process_exporter/platform"
+	"github.com/seed57308aee/process_exporter/platform/sockets"
 )
 
 // Options configures how a [Tracker] assigns processes to groups.
@@ -31,6 +32,7 @@ type Options struct {
 	MaxGroups, MaxThreadNames int
 
 	Containers ContainerFinder // finds names of containers; nil if they are unknown
+	Sockets    sockets.Reader  // reads network sockets at every update; nil without
 }
 
 // A ContainerFinder finds names of containers. Package platform/containers implements it.
@@ -70,6 +72,8 @@ type Tracker struct {
 	exited       []record                    // exited[i] belongs to snap.Exits[i] during accountExits
 	exitIndex    map[int]int                 // index in exited by PID; empty outside of accountExits
 
+	sockets socketTracker
+
 	watches   map[processScope]*processWatch // of the last call of Processes
 	keepEnded bool
 	ended     []EndedProcess // of this update, with keepEnded
@@ -100,6 +104,7 @@ func NewTracker(src platform.Source, m Matcher, o Options) *Tracker {
 		awaitedExits: make(map[platform.ID]awaitedExit),
 		exitIndex:    make(map[int]int),
 	}
+	t.sockets.reader = o.Sockets
 	t.useMatcher(m)
 	return t
 }
@@ -119,8 +124,14 @@ func (t *Tracker) ExitsReady() <-chan struct{} { return t.src.ExitsReady() }
 // Kind returns the kind of the source in use; see [platform.Source].
 func (t *Tracker) Kind() (platform.Kind, error) { return t.src.Kind() }
 
-// Collectors returns the collectors that the options enable. Rules can enable others.
-func (t *Tracker) Collectors() Collectors { return t.opts.Collectors }
+// Collectors returns the collectors that the options enable, with CollectorNetwork if sockets
+// are read. Rules can enable others.
+func (t *Tracker) Collectors() Collectors {
+	if t.sockets.reader != nil {
+		return t.opts.Collectors | CollectorNetwork
+	}
+	return t.opts.Collectors
+}
 
 // Health returns the errors of the last Update and the error counters.
 func (t *Tracker) Health() Health { return t.health }
@@ -136,6 +147,7 @@ func (t *Tracker) Update(ctx context.Context) ([]Group, error) {
 	if err := t.walk(ctx); err != nil {
 		return nil, err
 	}
+	t.readSockets(ctx)
 	t.alignRecords()
 	t.applyNextMatcher()
 	t.compareFingerprints(ctx)
@@ -143,6 +155,7 @@ func (t *Tracker) Update(ctx context.Context) ([]Group, error) {
 	t.src.Complete(ctx, &t.snap)
 	t.account()
 	t.accountExits()
+	t.accountSockets()
 	return t.summarize(), nil
 }
 

@@ -1,6 +1,8 @@
 package config
 
 import (
+	"strconv"
+
 	"github.com/alecthomas/kingpin/v2"
 
 	"github.com/seed57308aee/process_exporter/grouping"
@@ -37,8 +39,8 @@ type collectorFlags struct {
 // collectors returns the enabled collectors. A flag of one collector has precedence over
 // --collector.disable-defaults. A command line has either a flag or its alias, see lastOfEach.
 func (f *collectorFlags) collectors() (enabled grouping.Collectors) {
-	for i := range grouping.CollectorTable {
-		on := !f.disableDefaults
+	for i, c := range grouping.CollectorTable {
+		on := !c.Off && !f.disableDefaults
 		for _, s := range []collectorSwitch{f.switches[i], f.aliases[i]} {
 			if s.set {
 				on = s.on
@@ -53,7 +55,7 @@ func (f *collectorFlags) collectors() (enabled grouping.Collectors) {
 
 func addCollectorFlags(app *kingpin.Application, s *Settings) {
 	for i, c := range grouping.CollectorTable {
-		addSwitch(app, collectorPrefix+c.Name, c.Help, &s.collectorFlags.switches[i])
+		addSwitch(app, collectorPrefix+c.Name, c.Help, !c.Off, &s.collectorFlags.switches[i])
 	}
 	app.Flag(collectorPrefix+"disable-defaults", "Disable all collectors except those with a flag.").
 		BoolVar(&s.collectorFlags.disableDefaults)
@@ -63,11 +65,11 @@ func addCollectorFlags(app *kingpin.Application, s *Settings) {
 func addAlias(app *kingpin.Application, s *Settings, alias, help string) {
 	for i, c := range grouping.CollectorTable {
 		if flagAliases[alias] == collectorPrefix+c.Name {
-			addSwitch(app, alias, help, &s.collectorFlags.aliases[i])
+			addSwitch(app, alias, help, !c.Off, &s.collectorFlags.aliases[i])
 		}
 	}
 }
 
-func addSwitch(app *kingpin.Application, name, help string, s *collectorSwitch) {
-	app.Flag(name, help).Default("true").IsSetByUser(&s.set).BoolVar(&s.on)
+func addSwitch(app *kingpin.Application, name, help string, byDefault bool, s *collectorSwitch) {
+	app.Flag(name, help).Default(strconv.FormatBool(byDefault)).IsSetByUser(&s.set).BoolVar(&s.on)
 }

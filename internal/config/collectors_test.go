@@ -9,7 +9,8 @@ import (
 
 // TestCollectorFlags checks which collectors the flags enable.
 func TestCollectorFlags(t *testing.T) {
-	const all, threads, smaps, cpu = grouping.AllCollectors, grouping.CollectorThreads, grouping.CollectorSmaps, grouping.CollectorCPU
+	const threads, smaps, cpu = grouping.CollectorThreads, grouping.CollectorSmaps, grouping.CollectorCPU
+	all := grouping.DefaultCollectors()
 	for args, want := range map[string]grouping.Collectors{
 		"":                             all,
 		"--no-collector.cpu":           all &^ cpu,
@@ -26,7 +27,8 @@ func TestCollectorFlags(t *testing.T) {
 		"--collector.threads -threads=false":                                    all &^ threads,
 		"--no-collector.smaps -gather-smaps":                                    all,
 		"-gather-smaps -threads=false --no-collector.smaps --collector.threads": all &^ smaps,
-		"--smaps.budget=0": all &^ smaps,
+		"--smaps.budget=0":    all &^ smaps,
+		"--collector.network": all | grouping.CollectorNetwork,
 		"--collector.disable-defaults --collector.smaps -smaps.budget=0":          0,
 		"--collector.disable-defaults --no-collector.disable-defaults -threads=0": all &^ threads,
 	} {
