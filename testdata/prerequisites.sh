@@ -29,6 +29,8 @@ declare -A shown_by=(
   [buildah]="command -v buildah"
   [podman]="command -v podman"
   [qemu-system-x86]="command -v qemu-system-x86_64"
+  [iproute2]="command -v ss"
+  [nftables]="PATH=\$PATH:/usr/sbin command -v nft"
   [libbpf-dev]="test -e /usr/include/bpf/bpf_helpers.h"
 )
 
@@ -53,6 +55,8 @@ declare -A used_for=(
   [buildah]="the container image"
   [podman]="the container image"
   [qemu-system-x86]="other kernels in a virtual machine"
+  [iproute2]="network namespaces, and the same counters of sockets as ss"
+  [nftables]="packet loss and connections that fail"
   [libbpf-dev]="BPF objects of make generate"
 )
 

@@ -63,6 +63,7 @@ type SocketPrograms struct {
 	iterator    *link.Iter
 	tracepoints []link.Link
 	lost        *ebpf.Variable
+	lostCount   uint64 // result of Lost, kept here so that it allocates nothing
 	closed      *closedSockets
 
 	fd     int    // of the current iteration, or -1
@@ -220,11 +221,11 @@ func (p *SocketPrograms) Flush() error { return p.closed.flush() }
 
 // Lost returns the number of closed sockets since Load whose counters were lost, because the
 // ring buffer was full or there were too many sockets.
-func (p *SocketPrograms) Lost() (n uint64, err error) {
-	if err := p.lost.Get(&n); err != nil {
+func (p *SocketPrograms) Lost() (uint64, error) {
+	if err := p.lost.Get(&p.lostCount); err != nil {
 		return 0, fmt.Errorf("bpf: %w", err)
 	}
-	return n, nil
+	return p.lostCount, nil
 }
 
 // Close detaches and unloads the programs.

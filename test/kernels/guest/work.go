@@ -93,6 +93,8 @@ func work(verbs []string) error {
 			<-onThread(func() { useCPU(unix.RUSAGE_THREAD, n) })
 		case "exec":
 			err = unix.Exec(link(value), append([]string{value}, verbs[i+1:]...), os.Environ())
+		case "connect": // port
+			err = connect(n)
 		case "wait":
 			fmt.Println()
 			_, err = unix.Read(0, make([]byte, 1))

@@ -1,0 +1,135 @@
+//go:build linux
+
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"slices"
+	"strconv"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/seed57308aee/process_exporter/platform"
+	"github.com/seed57308aee/process_exporter/platform/sockets"
+)
+
+// bytesPerConnection is what the verb connect sends, and receives.
+const bytesPerConnection = 100_003
+
+// countTraffic compares the bytes and connections that a Reader of sockets attributes to this process
+// and to workers with what they have transferred over the loopback interface.
+func (s *suite) countTraffic() error {
+	if !s.hasBPF() {
+		return errSkipped
+	}
+	if err := bringUp("lo"); err != nil {
+		return err
+	}
+	r, err := sockets.Open(sockets.Options{Kind: platform.KindBPF})
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	l, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
+		return err
+	}
+	defer l.Close()
+	go echo(l)
+	port := l.Addr().(*net.TCPAddr).Port
+	const workers, connections = 8, 5
+	want := make(map[int]sockets.Traffic)
+	bytes := uint64(bytesPerConnection * connections)
+	for range workers {
+		w, err := start("network", nil, slices.Repeat([]string{fmt.Sprintf("connect=%d", port)}, connections)...)
+		if err != nil {
+			return err
+		}
+		w.end()
+		want[w.cmd.Process.Pid] = sockets.Traffic{SentBytes: bytes, ReceivedBytes: bytes, OpenedOutgoing: connections}
+	}
+	want[os.Getpid()] = sockets.Traffic{
+		SentBytes: workers * bytes, ReceivedBytes: workers * bytes, OpenedIncoming: workers * connections,
+	}
+	return compareTraffic(r, want)
+}
+
+// compareTraffic reads until the traffic of each process is as expected.
+func compareTraffic(r sockets.Reader, want map[int]sockets.Traffic) error {
+	got := make(map[int]sockets.Traffic)
+	var report sockets.Report
+	for end := time.Now().Add(time.Minute); ; time.Sleep(500 * time.Millisecond) {
+		if err := r.Read(context.Background(), &report); err != nil {
+			return err
+		}
+		for _, p := range report.Processes {
+			sum := got[p.PID]
+			sum.SentBytes += p.Traffic.SentBytes
+			sum.ReceivedBytes += p.Traffic.ReceivedBytes
+			sum.OpenedIncoming += p.Traffic.OpenedIncoming
+			sum.OpenedOutgoing += p.Traffic.OpenedOutgoing
+			got[p.PID] = sum
+		}
+		err := differentTraffic(got, want, report.LostEvents)
+		if err == nil || time.Now().After(end) {
+			return err
+		}
+	}
+}
+
+func differentTraffic(got, want map[int]sockets.Traffic, lost uint64) error {
+	for pid, w := range want {
+		g := got[pid]
+		if g.SentBytes != w.SentBytes || g.ReceivedBytes != w.ReceivedBytes ||
+			g.OpenedIncoming != w.OpenedIncoming || g.OpenedOutgoing != w.OpenedOutgoing {
+			return fmt.Errorf("process %d: got %+v, want %+v; %d lost events", pid, g, w, lost)
+		}
+	}
+	return nil
+}
+
+// bringUp sets a network interface up.
+func bringUp(name string) error {
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	request, err := unix.NewIfreq(name)
+	if err != nil {
+		return err
+	}
+	request.SetUint16(unix.IFF_UP)
+	return unix.IoctlIfreq(fd, unix.SIOCSIFFLAGS, request)
+}
+
+// echo returns what each connection sends.
+func echo(l net.Listener) {
+	for {
+		c, err := l.Accept()
+		if err != nil {
+			return
+		}
+		go func() {
+			_, _ = io.Copy(c, c) // the worker notices an error
+			_ = c.Close()
+		}()
+	}
+}
+
+// connect exchanges bytesPerConnection bytes with a server.
+func connect(port int) error {
+	c, err := net.Dial("tcp4", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	go func() { _, _ = c.Write(make([]byte, bytesPerConnection)) }() // the reader notices an error
+	_, err = io.CopyN(io.Discard, c, bytesPerConnection)
+	return err
+}
