@@ -14,6 +14,14 @@ func newReader(o Options) (Reader, error) {
 			return r, nil
 		}
 		bpfError = fmt.Errorf("sockets: source %s: %w", platform.KindBPF, err)
+		if o.Kind == platform.KindBPF {
+			return nil, bpfError
+		}
 	}
-	return nil, bpfError
+	r, err := newProcfsReader(o)
+	if err != nil {
+		return nil, err
+	}
+	r.bpfError = bpfError
+	return r, nil
 }

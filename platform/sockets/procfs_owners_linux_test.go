@@ -1,0 +1,189 @@
+package sockets
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/seed57308aee/process_exporter/test/testenv"
+)
+
+// TestProcfsNamespaces checks listeners in several network namespaces.
+func TestProcfsNamespaces(t *testing.T) {
+	testenv.RequireRoot(t)
+	testenv.RequireNamespaces(t)
+	r := openProcfs(t, Options{Budget: unlimited})
+	var report Report
+	for range 5 {
+		child := startSocketChild(t, nil, "unshare", "--net", "--")
+		pid := child.number("pid")
+		port := child.number("listen 0.0.0.0:0")
+		waitFor(t, r, pid, "a listener in a namespace", func(p Process) bool {
+			return slices.Equal(listenersOf(p, TCP, uint16(port)), []Listener{{Protocol: TCP, Port: uint16(port)}})
+		})
+		if i := slices.IndexFunc(r.namespaces, func(ns *namespace) bool { return ns.process.pid == pid }); i < 0 {
+			t.Errorf("got no namespace of process %d", pid)
+		}
+		child.end()
+		if p, found := readProcess(t, r, &report, pid); found {
+			t.Errorf("got %+v after the exit, want no Process", p)
+		}
+	}
+}
+
+// TestProcfsHostRoot reads a procfs of another PID namespace than that of the Reader, as
+// with the procfs of the host in a container.
+func TestProcfsHostRoot(t *testing.T) {
+	testenv.RequireRoot(t)
+	testenv.RequireNamespaces(t)
+	child := startSocketChild(t, nil, "unshare", "--net", "--mount", "--pid", "--fork", "--mount-proc", "--kill-child", "--")
+	if pid := child.number("pid"); pid != 1 {
+		t.Fatalf("got PID %d, want 1", pid)
+	}
+	port := child.number("listen 0.0.0.0:0")
+	children := testenv.Output(t, "pgrep", "-P", strconv.Itoa(child.cmd.Process.Pid))
+	r := openProcfs(t, Options{Root: filepath.Join("/proc", children, "root/proc"), Budget: unlimited})
+	p := waitFor(t, r, 1, "a listener of PID 1", func(p Process) bool { return len(listenersOf(p, TCP, uint16(port))) == 1 })
+	if p.Open.Connections[StateListen] != 1 || p.Unreadable {
+		t.Errorf("got %+v, want one listener", p)
+	}
+}
+
+// TestProcfsUnprivileged reads as another user: in a child, whose own sockets it knows.
+func TestProcfsUnprivileged(t *testing.T) {
+	if os.Getenv("SOCKETS_UNPRIVILEGED") != "" {
+		checkUnprivileged(t)
+		return
+	}
+	testenv.RequireRoot(t)
+	_, port := listenTCP(t, "tcp4", "127.0.0.1:0") // of this process, which the child may not read
+	child := unprivileged(t, "TestProcfsUnprivileged", fmt.Sprint("SOCKETS_UNPRIVILEGED=", os.Getpid(), ",", port))
+	if out, err := child.CombinedOutput(); err != nil {
+		t.Fatalf("child: %v\n%s", err, out)
+	}
+}
+
+func checkUnprivileged(t *testing.T) {
+	var parent, port int
+	if _, err := fmt.Sscanf(os.Getenv("SOCKETS_UNPRIVILEGED"), "%d,%d", &parent, &port); err != nil {
+		t.Fatal(err)
+	}
+	r := openProcfs(t, Options{Budget: unlimited})
+	_, own := listenTCP(t, "tcp4", "127.0.0.1:0")
+	p := waitFor(t, r, os.Getpid(), "the own listener", func(p Process) bool { return len(listenersOf(p, TCP, own)) == 1 })
+	if p.Unreadable {
+		t.Errorf("got %+v of this process, want it readable", p)
+	}
+	p = waitFor(t, r, parent, "unreadable", func(p Process) bool { return p.Unreadable })
+	if p.Start == 0 || len(p.Open.Listeners) > 0 {
+		t.Errorf("got %+v of a process of root, want no sockets", p)
+	}
+}
+
+// threeListeners returns a copy of /proc with the processes 10 to 12. Each listens on the
+// port of its number.
+func threeListeners(t *testing.T) (root string) {
+	t.Helper()
+	root = t.TempDir()
+	write := func(name, text string) {
+		t.Helper()
+		path := filepath.Join(root, name)
+		if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o755), os.WriteFile(path, []byte(text), 0o600)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("stat", "btime 1\n")
+	const line = "0: 0100007F:%04X 00000000:0000 0A 00000000:00000000 00:00000000 00000000 0 0 %d\n"
+	for pid := 10; pid <= 12; pid++ {
+		dir := strconv.Itoa(pid)
+		write(dir+"/stat", fmt.Sprintf("%d (p) S 1 1 1 0 -1 0%s 1 0 %d%s\n", pid, strings.Repeat(" 0", 10), pid, strings.Repeat(" 0", 30)))
+		write(dir+"/net/tcp", "header\n"+fmt.Sprintf(line, pid, pid))
+		fds := filepath.Join(root, dir, "fd")
+		if err := errors.Join(os.Mkdir(fds, 0o755), os.Symlink(fmt.Sprintf("socket:[%d]", pid), filepath.Join(fds, "3"))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return root
+}
+
+// TestProcfsBlockedRead checks that a process whose files block delays no other.
+func TestProcfsBlockedRead(t *testing.T) {
+	root := threeListeners(t)
+	fifo := filepath.Join(root, "11/stat")
+	if err := errors.Join(os.Rename(fifo, fifo+".kept"), unix.Mkfifo(fifo, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	r := openProcfs(t, Options{Root: root, Budget: unlimited})
+	var report Report
+	pids := func() (list []int) {
+		if err := r.Read(context.Background(), &report); err != nil {
+			t.Fatal(err)
+		}
+		for _, p := range report.Processes {
+			if p.Start != uint64(p.PID) || len(listenersOf(p, TCP, uint16(p.PID))) != 1 {
+				t.Errorf("got %+v, want start time and port %d", p, p.PID)
+			}
+			list = append(list, p.PID)
+		}
+		return list
+	}
+	for range 3 {
+		if got := pids(); !slices.Equal(got, []int{10, 12}) {
+			t.Errorf("got processes %v while reads of 11 block, want 10 and 12", got)
+		}
+	}
+	if len(r.scans.blocked) != 1 {
+		t.Errorf("got %d blocked scans, want 1", len(r.scans.blocked))
+	}
+	w, err := os.OpenFile(fifo, os.O_WRONLY|unix.O_NONBLOCK, 0)
+	if err := errors.Join(err, os.Rename(fifo+".kept", fifo), w.Close()); err != nil {
+		t.Fatal(err)
+	}
+	testenv.Eventually(t, func() bool { return slices.Equal(pids(), []int{10, 11, 12}) })
+}
+
+// BenchmarkProcfsRead reads with 9,000 established connections of this process.
+func BenchmarkProcfsRead(b *testing.B) {
+	l, _ := listenTCP(b, "tcp4", "127.0.0.1:0")
+	for range 4500 {
+		c, err := net.Dial("tcp4", l.Addr().String())
+		if err != nil {
+			b.Skip(err)
+		}
+		b.Cleanup(func() { _ = c.Close() })
+		s, err := l.Accept()
+		if err != nil {
+			b.Skip(err)
+		}
+		b.Cleanup(func() { _ = s.Close() })
+	}
+	r := openProcfs(b, Options{Budget: unlimited})
+	var report Report
+	b.ReportAllocs()
+	start := processCPUTime()
+	for b.Loop() {
+		if err := r.Read(context.Background(), &report); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(float64(processCPUTime()-start)/float64(b.N)/1e6, "cpu-ms/op")
+	b.ReportMetric(float64(len(r.sockets)), "sockets")
+}
+
+func processCPUTime() time.Duration {
+	var usage unix.Rusage
+	if err := unix.Getrusage(unix.RUSAGE_SELF, &usage); err != nil {
+		return 0
+	}
+	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
+}
