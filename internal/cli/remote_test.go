@@ -32,6 +32,8 @@ func TestRemoteCredentials(t *testing.T) {
 	password, wrong := file("password", "s3cret\n"), file("wrong", "x")
 	ca := file("ca.pem", string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})))
 	address := strings.Replace(server.URL, "https://", "https://bob@", 1)
+	// On a slow machine, a handshake that reads the certificates of the system can take longer than its timeout.
+	noRoots := map[string]string{"SSL_CERT_FILE": dir + "/none", "SSL_CERT_DIR": dir + "/none"}
 	for _, tt := range []struct {
 		name  string
 		args  []string
@@ -42,7 +44,7 @@ func TestRemoteCredentials(t *testing.T) {
 		{"environment", nil, map[string]string{passwordVariable: "s3cret", caFileVariable: ca}, ""},
 		{"insecure", []string{"--insecure"}, map[string]string{passwordVariable: "s3cret"}, ""},
 		{"file before environment", []string{"--password-file", password}, map[string]string{passwordVariable: "x", caFileVariable: ca}, ""},
-		{"no CA", []string{"--password-file", password}, nil, "certificate"},
+		{"no CA", []string{"--password-file", password}, noRoots, "certificate"},
 		{"no password", []string{"--ca-file", ca}, nil, "requires a password: use --password-file or PROCESS_EXPORTER_PASSWORD"},
 		{"wrong password", []string{"--ca-file", ca, "--password-file", wrong}, nil, "requires a password"},
 		{"missing file", []string{"--ca-file", ca, "--password-file", dir + "/none"}, nil, "--password-file: open "},
