@@ -163,7 +163,7 @@ type layout struct {
 
 const (
 	// maxNameWidth is the width of the name column in wide terminals.
-	maxNameWidth = 40
+	maxNameWidth = 28
 
 	// maxSparkWidth is the number of points of the history: five minutes.
 	maxSparkWidth = 60

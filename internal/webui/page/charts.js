@@ -86,7 +86,7 @@ const axis = () => ({stroke: inkOf('--faint'), grid: {stroke: inkOf('--line'), w
 
 function markHeight(kind, full) {
   if (kind === 'start' || kind === 'exit') return 5;
-  return kind === 'failure' ? 14 : full;
+  return kind === 'failure' ? 9 : full;
 }
 
 // drawEvents draws a mark for each event at the bottom of a chart, and the number of failures above
@@ -101,7 +101,7 @@ function drawEvents(u) {
     const bad = e.kind === 'failure' || e.kind === 'oom_kill';
     const length = Math.min(markHeight(e.kind, bbox.height / scale) * scale, bbox.height);
     ctx.fillStyle = inkOf(bad ? '--bad' : e.kind === 'start' || e.kind === 'exit' ? '--faint' : '--accent');
-    ctx.fillRect(x - scale, bottom - length, (bad ? 3 : 2) * scale, length);
+    ctx.fillRect(x - scale, bottom - length, (e.kind === 'oom_kill' ? 3 : 2) * scale, length);
     if (e.kind !== 'failure') continue;
     const last = failures.at(-1);
     if (last && x - last.to < nearPixels * scale && x - last.from < 2 * nearPixels * scale) Object.assign(last, {to: x, count: last.count + e.count});
@@ -111,7 +111,7 @@ function drawEvents(u) {
     strokeStyle: inkOf('--paper'), fillStyle: inkOf('--bad')});
   for (const {from, to, count} of failures) {
     if (count < 2) continue;
-    const at = [plain(count), Math.min((from + to) / 2, bbox.left + bbox.width - 8 * scale), bottom - 17 * scale];
+    const at = [plain(count), Math.min((from + to) / 2, bbox.left + bbox.width - 8 * scale), bottom - 12 * scale];
     ctx.strokeText(...at);
     ctx.fillText(...at);
   }

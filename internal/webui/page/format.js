@@ -44,6 +44,9 @@ export function age(seconds) {
   return minutes > 0 ? `${minutes} min` : `${Math.max(0, Math.floor(seconds))} s`;
 }
 
+// shortAge returns an age in its largest unit.
+export const shortAge = (seconds) => age(seconds).split(' ').slice(0, 2).join(' ');
+
 // period returns a time in minutes and seconds.
 export function period(seconds) {
   const all = Math.round(seconds), minutes = Math.floor(all / 60), rest = all % 60;

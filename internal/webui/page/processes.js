@@ -1,6 +1,6 @@
 // The processes of the open group that run, processes of it that have ended, and processes in no group.
 import {change, view} from './view.js';
-import {age, byId, bytes, clock, count, date, element, isZero, table, unknown} from './format.js';
+import {age, byId, bytes, clock, count, date, element, isZero, period, table, unknown} from './format.js';
 import {cpu} from './table.js';
 
 const now = (report) => report.timestamp_seconds || Date.now() / 1000;
@@ -13,11 +13,15 @@ function commandOf(p) {
   return own ? `(${p.name}) ${p.command}` : p.command;
 }
 
+const states = {R: 'running', S: 'sleeping', D: 'waiting, not interruptible', Z: 'zombie', T: 'stopped', t: 'stopped by a tracer', I: 'idle'};
+
 // A column has the name of the field that sorts the processes, if any.
 const columns = [
   {title: 'PID', sort: 'pid', text: (p) => count(p.pid)},
   {title: 'User', text: (p) => p.user ?? unknown, left: true, wide: true},
   {title: 'Started', sort: 'start_time_seconds', wide: true, text: (p, r) => `${age(now(r) - p.start_time_seconds)} ago`, hint: (p) => date(p.start_time_seconds)},
+  {title: 'State', text: (p) => p.state, left: true, wide: true, hint: (p) => states[p.state] || ''},
+  {title: 'Threads', text: (p) => (p.num_threads === undefined ? unknown : count(p.num_threads)), wide: true},
   {title: 'CPU', sort: 'cpu_ratio', value: (p) => p.cpu_ratio, show: (v) => cpu(v), rate: true},
   {title: 'RSS', sort: 'resident_bytes', value: (p) => p.resident_bytes, show: bytes},
   {title: 'Read/s', sort: 'read_bytes_per_second', value: (p) => p.read_bytes_per_second, show: bytes, rate: true, wide: true},
@@ -82,9 +86,11 @@ function scrollable(t, label) {
 
 const statusText = (p) => (p.reason === 'exited' ? `status ${p.code}` : p.reason === 'dumped' ? `${p.code}, core dump` : p.code) + (p.oom_killed ? ', OOM killer' : '');
 
+const lifetime = (seconds) => (seconds < 3600 ? period(seconds) : age(seconds));
+
 function ended(report) {
   const t = table('Ended processes', ['Ended', 'PID', 'Name', 'Ran for', 'Exit status'], report.ended.map((p) =>
-    [clock(p.end_time_seconds), count(p.pid), p.name, age(p.end_time_seconds - p.start_time_seconds), statusText(p)]), [2, 4]);
+    [clock(p.end_time_seconds), count(p.pid), p.name, lifetime(p.end_time_seconds - p.start_time_seconds), statusText(p)]), [2, 4]);
   [...t.tBodies[0].rows].forEach((tr, i) => {
     if (report.ended[i].failed) tr.lastChild.className = 'text bad';
   });

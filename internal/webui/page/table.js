@@ -1,6 +1,6 @@
 // The table of groups. It has elements for the rows on the screen only, unless there are few groups.
 import {address, change, view} from './view.js';
-import {age, byId, bytes, cores, count, date, clock, element, expected, isUnexpected, isZero, percent, period, plain, unknown} from './format.js';
+import {age, byId, bytes, cores, count, date, clock, element, expected, isUnexpected, isZero, percent, period, plain, shortAge, unknown} from './format.js';
 
 const rowHeight = 32; // pixels, as in page.css
 const overscan = 5; // rows above and below the visible ones
@@ -33,7 +33,7 @@ const columns = [
   {id: 'switches', title: 'Ctx sw/s', key: (g) => g.context_switches_per_second, show: plain, wide: true, rate: true, hint: 'context switches', width: 5.2},
   {id: 'failed', title: 'Failed', key: (g) => g.failed_exits, show: count, wide: true, bad: (g) => g.failed_exits > 0, width: 4.6},
   {id: 'exits', title: 'Exits', key: (g) => g.exits_total, show: count, wide: true, hint: 'since the exporter started', width: 4.6},
-  {id: 'started', title: 'Started', key: (g) => g.oldest_start_time_seconds, show: (v, g) => age(g.age) + ' ago', wide: true, ofGroup: true,
+  {id: 'started', title: 'Started', key: (g) => g.oldest_start_time_seconds, show: (v, g) => shortAge(g.age) + ' ago', wide: true, ofGroup: true,
     hint: 'start of the oldest process', absolute: true, width: 7},
 ];
 
