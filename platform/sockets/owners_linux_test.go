@@ -368,10 +368,12 @@ type script struct {
 	want, wantReceived map[string]uint64 // bytes by role
 }
 
+// python runs the scripts.
+const python = "/usr/bin/python3"
+
 // runScript runs a script until it ends.
 func runScript(t *testing.T, r Reader, text string) *script {
 	t.Helper()
-	const python = "/usr/bin/python3"
 	if _, err := exec.LookPath(python); err != nil {
 		t.Skip(err)
 	}

@@ -21,7 +21,8 @@ import (
 const pair = `
 import subprocess
 ready, is_ready = pipe()
-connected, proceed = pipe()
+connected, connect_server = pipe()
+listening, proceed = pipe()
 def serve():
     unshare(0x40000000)
     is_ready()
@@ -48,7 +49,7 @@ def request(c, size, reply):
 def client():
     unshare(0x40000000)
     is_ready()
-    connected()
+    listening()
     run([("10.77.0.1", 7000), ("fd00::77:1", 7000)])
     say("want", "client", *totals)
     say("want", "server", *reversed(totals))
@@ -65,7 +66,7 @@ for p, n in (server, 1), (pid, 2):
     ip(p, "ip", "address", "add", "fd00::77:%d/64" % n, "dev", "veth0", "nodad")
     ip(p, "ip", "link", "set", "veth0", "up")
 prepare()
-proceed()
+connect_server()
 ready()
 proceed()
 os.waitpid(pid, 0)
