@@ -141,7 +141,7 @@ var valuesOfLabel = map[string]string{
 	"file":          "`stat`, `status`, `io`, `fd`, `limits`, `wchan`, `smaps`, `task`, `sockets` (**new**)",
 	"source":        "`bpf`, `procfs`",
 	"counter":       "`cpu`, `faults`, `io`, `switches`",
-	"data":          "`io`, `open_files`, `proportional_memory`, `wait_channels`, `executable_paths`",
+	"data":          "`io`, `open_files`, `proportional_memory`, `wait_channels`, `executable_paths`, `sockets`",
 	"layer":         "`capabilities`, `no_new_privs`, `undumpable`, `landlock`, `seccomp`",
 }
 

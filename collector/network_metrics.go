@@ -44,7 +44,7 @@ func trafficMetrics() []trafficMetric {
 				{"incoming", func(t *sockets.Traffic) uint64 { return t.OpenedIncoming }},
 			}},
 		{"tcp_connection_failures_total", "TCP connections that connect(2) could not establish, or that ended with an error", "reason", failures},
-		{"tcp_listen_drops_total", "TCP connection requests that listening sockets dropped, for example because the queue of accept(2) was full", "",
+		{"tcp_listen_drops_total", "TCP connection requests that listening sockets dropped, for example because the accept queue was full", "",
 			single(func(t *sockets.Traffic) uint64 { return t.ListenDrops })},
 		{"udp_dropped_datagrams_total", "UDP datagrams dropped because a receive buffer was full", "",
 			single(func(t *sockets.Traffic) uint64 { return t.UDPDrops })},

@@ -17,6 +17,8 @@ type UpdateResult struct {
 	Health      grouping.Health
 	MatchCounts grouping.MatchCounts
 
+	Unattributed grouping.Unattributed // traffic in no group
+
 	Processes []grouping.ProcessList  // of the queries of the ProcessInterest
 	Ended     []grouping.EndedProcess // since the update before, if the ProcessInterest has Ended
 }
@@ -44,7 +46,7 @@ func (c *Collector) notify(u *update) {
 	for _, observe := range c.observers {
 		observe(UpdateResult{
 			Time: time.Now(), Took: u.took, Err: u.err,
-			Groups: u.groups, Labels: u.labels, Health: u.health, MatchCounts: u.matchCounts,
+			Groups: u.groups, Labels: u.labels, Health: u.health, MatchCounts: u.matchCounts, Unattributed: u.unattributed,
 			Processes: u.processes, Ended: u.ended,
 		})
 	}

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 
@@ -33,7 +34,14 @@ func groupProcesses(ctx context.Context, s *config.Settings) (*grouped, error) {
 	if err != nil {
 		return nil, err
 	}
-	g := &grouped{rules: rules, source: source, tracker: daemon.NewTracker(s, source, rules), close: source.Close}
+	reader, _ := s.OpenSockets(rules) // without it, the groups have no sockets
+	g := &grouped{rules: rules, source: source, tracker: daemon.NewTracker(s, daemon.Sources{Processes: source, Sockets: reader}, rules)}
+	g.close = func() error {
+		if reader != nil {
+			return errors.Join(reader.Close(), source.Close())
+		}
+		return source.Close()
+	}
 	if _, err := g.tracker.Update(ctx); err != nil {
 		_ = g.close() // read only
 		return nil, err

@@ -3,7 +3,9 @@ package config
 import (
 	"fmt"
 
+	"github.com/seed57308aee/process_exporter/grouping"
 	"github.com/seed57308aee/process_exporter/platform"
+	"github.com/seed57308aee/process_exporter/platform/sockets"
 )
 
 // OpenSource opens the source of process data.
@@ -15,4 +17,14 @@ func (s *Settings) OpenSource() (platform.Source, error) {
 		return nil, fmt.Errorf("--procfs=%s --source=%s: %w", s.ProcFS, s.Source, err)
 	}
 	return source, nil
+}
+
+// OpenSockets opens the reader of network sockets if the flags or the rules enable the collector
+// network. The reader is nil if they do not, or if the sockets cannot be read; then err says
+// why. Processes can be read without it.
+func (s *Settings) OpenSockets(rules Rules) (reader sockets.Reader, err error) {
+	if !grouping.EnabledCollectors(rules.Matcher, s.Collectors).Has(grouping.CollectorNetwork) {
+		return nil, nil
+	}
+	return sockets.Open(sockets.Options{Root: s.ProcFS, Kind: platform.Kind(s.Source)})
 }

@@ -20,6 +20,7 @@ type privilegedData struct {
 var dataCapabilities = []sandbox.Capability{sandbox.DACReadSearch, sandbox.SysPtrace, sandbox.Perfmon, sandbox.BPF}
 
 // enabledData returns the privileged data that the collectors and the rules need,
+// with CollectorNetwork only if the sockets are read from /proc,
 // with the capabilities that a source of this kind needs for it. The user ID
 // does not matter: root in a container may lack capabilities that a service with
 // its own user has.
@@ -39,6 +40,9 @@ func enabledData(
 	if wanted&platform.FieldWChan != 0 {
 		data = append(data, privilegedData{"wait_channels", []sandbox.Capability{sandbox.SysPtrace}})
 	}
+	if collectors.Has(grouping.CollectorNetwork) {
+		data = append(data, privilegedData{"sockets", []sandbox.Capability{sandbox.SysPtrace, sandbox.DACReadSearch}})
+	}
 	if fields&platform.IdentityExe != 0 {
 		data = append(data, privilegedData{"executable_paths", []sandbox.Capability{sandbox.SysPtrace}})
 	}
@@ -48,6 +52,9 @@ func enabledData(
 // enabledData returns the privileged data that the flags and these rules need.
 func (e *Exporter) enabledData(kind platform.Kind, rules grouping.Matcher) []privilegedData {
 	enabled := grouping.EnabledCollectors(rules, e.settings.Collectors) &^ e.settings.DisabledCollectors()
+	if e.capabilities.sockets != platform.KindProcfs {
+		enabled &^= grouping.CollectorNetwork
+	}
 	return enabledData(kind, enabled, rules.Needs(), e.capabilities.kernel)
 }
 
@@ -103,6 +110,9 @@ func formatMissing(missing []missingCapability) string {
 // MissingCapabilities returns the capabilities that this process lacks, with the data of these
 // collectors and rules that it cannot read of other users' processes; "" for none.
 func MissingCapabilities(kind platform.Kind, collectors grouping.Collectors, rules grouping.Matcher) string {
+	if kind != platform.KindProcfs {
+		collectors &^= grouping.CollectorNetwork
+	}
 	return formatMissing(findMissing(enabledData(kind, collectors, rules.Needs(), thisKernel()), sandbox.Held(dataCapabilities...)))
 }
 
@@ -114,6 +124,7 @@ type capabilityCheck struct {
 
 	mu      sync.Mutex    // guards the fields below: reloads and walks are concurrent
 	kind    platform.Kind // "" before the first check
+	sockets platform.Kind // of the reader of sockets; "" without
 	rules   grouping.Matcher
 	missing []missingCapability
 }
@@ -137,10 +148,12 @@ func (e *Exporter) checkRules(rules grouping.Matcher) {
 
 // checkSource repeats the check if a walk has used another source. The kind is
 // "" after a walk that failed.
-func (e *Exporter) checkSource(kind platform.Kind) {
+func (e *Exporter) checkSource(kind, sockets platform.Kind) {
 	e.capabilities.mu.Lock()
 	defer e.capabilities.mu.Unlock()
-	if previous := e.capabilities.kind; previous != "" && kind != "" && kind != previous {
+	previous, socketsBefore := e.capabilities.kind, e.capabilities.sockets
+	if previous != "" && kind != "" && (kind != previous || sockets != socketsBefore) {
+		e.capabilities.sockets = sockets
 		e.checkLocked(kind, e.capabilities.rules)
 	}
 }

@@ -23,7 +23,8 @@ func TestFindMissing(t *testing.T) {
 	)
 	oldest, old := kernelNeeds{smaps: ptrace, listFDs: true}, kernelNeeds{smaps: ptrace} // before Linux 6.2, before 6.15
 	recent := kernelNeeds{smaps: sandbox.Perfmon}
-	const all, noSmaps = grouping.AllCollectors, grouping.AllCollectors &^ grouping.CollectorSmaps
+	const all = grouping.AllCollectors &^ grouping.CollectorNetwork
+	const noSmaps, network = all &^ grouping.CollectorSmaps, grouping.CollectorNetwork
 	tests := []struct {
 		name    string
 		kind    platform.Kind
@@ -33,6 +34,7 @@ func TestFindMissing(t *testing.T) {
 		held    []sandbox.Capability
 		want    string
 	}{
+		{"sockets of /proc", platform.KindBPF, network, 0, old, []sandbox.Capability{search}, "CAP_SYS_PTRACE (sockets)"},
 		{"both", platform.KindProcfs, all, 0, old, []sandbox.Capability{ptrace, search}, ""},
 		{"none", platform.KindProcfs, all, 0, old, nil,
 			"CAP_SYS_PTRACE (io, proportional_memory, wait_channels), CAP_DAC_READ_SEARCH (io)"},

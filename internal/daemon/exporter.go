@@ -25,14 +25,19 @@ import (
 	"github.com/seed57308aee/process_exporter/platform"
 	"github.com/seed57308aee/process_exporter/platform/containers"
 	"github.com/seed57308aee/process_exporter/platform/sandbox"
+	"github.com/seed57308aee/process_exporter/platform/sockets"
 )
 
 // An Exporter is one run of the daemon.
 type Exporter struct {
-	settings  *config.Settings
-	log       *slog.Logger
-	rules     config.Rules // those of the start
-	tracker   *grouping.Tracker
+	settings *config.Settings
+	log      *slog.Logger
+	rules    config.Rules // those of the start
+	tracker  *grouping.Tracker
+
+	hasSockets bool  // the Tracker reads sockets
+	socketsErr error // why it does not, although the collector network is enabled
+
 	collector *collector.Collector
 	metrics   *metricsHandler
 	web       *webserver.WebConfig
@@ -65,10 +70,13 @@ func New(s *config.Settings, log *slog.Logger) (*Exporter, error) {
 	if err != nil {
 		return nil, err
 	}
-	tracker := NewTracker(s, source, rules)
+	reader, socketsErr := s.OpenSockets(rules)
+	tracker := NewTracker(s, Sources{source, reader}, rules)
 	e := &Exporter{
 		settings:       s,
 		log:            log,
+		hasSockets:     reader != nil,
+		socketsErr:     socketsErr,
 		rules:          rules,
 		tracker:        tracker,
 		collector:      collector.New(collector.Options{Tracker: tracker, Logger: log}),
@@ -79,15 +87,22 @@ func New(s *config.Settings, log *slog.Logger) (*Exporter, error) {
 		reloads:        newReloadMetrics(),
 	}
 	e.setEnabled(rules)
-	e.collector.Watch(func(v collector.UpdateResult) { e.checkSource(v.Health.Kind) })
+	e.collector.Watch(func(v collector.UpdateResult) { e.checkSource(v.Health.Kind, v.Unattributed.Kind) })
 	permanent := slices.Concat(e.reloads.collectors(), []prometheus.Collector{web.Collector()}, e.sandboxMetrics.collectors())
 	e.metrics = newMetricsHandler(s, log, e.collector, permanent, e.enabledCollectors)
 	return e, nil
 }
 
-// NewTracker creates the Tracker that groups the processes of source.
-func NewTracker(s *config.Settings, source platform.Source, rules config.Rules) *grouping.Tracker {
-	return grouping.NewTracker(source, rules.Matcher, grouping.Options{
+// Sources are what a Tracker reads.
+type Sources struct {
+	Processes platform.Source
+	Sockets   sockets.Reader // nil without
+}
+
+// NewTracker creates the Tracker that groups the processes of sources.
+func NewTracker(s *config.Settings, sources Sources, rules config.Rules) *grouping.Tracker {
+	return grouping.NewTracker(sources.Processes, rules.Matcher, grouping.Options{
+		Sockets:        sources.Sockets,
 		Children:       s.Children,
 		Recheck:        s.Recheck || s.RecheckLimit != 0,
 		RecheckLimit:   s.RecheckLimit,

@@ -195,7 +195,7 @@ func TestHostileNames(t *testing.T) {
 			t.Fatal(err)
 		}
 		sources[i] = &namedSource{first: 10}
-		tracker := NewTracker(s, sources[i], config.Rules{Matcher: rules})
+		tracker := NewTracker(s, Sources{Processes: sources[i]}, config.Rules{Matcher: rules})
 		handlers[i] = newMetricsHandler(s, log, collector.New(collector.Options{Tracker: tracker, Logger: log}), nil, allCollectors)
 	}
 	random := rand.New(rand.NewPCG(1, 2))

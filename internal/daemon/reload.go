@@ -10,6 +10,7 @@ import (
 	sddaemon "github.com/coreos/go-systemd/v22/daemon"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/seed57308aee/process_exporter/grouping"
 	"github.com/seed57308aee/process_exporter/internal/config"
 )
 
@@ -52,6 +53,9 @@ func (e *Exporter) reload() error {
 	e.setEnabled(rules)
 	e.logRules(rules)
 	e.checkRules(rules.Matcher)
+	if !e.hasSockets && e.socketsErr == nil && e.enabledCollectors().Has(grouping.CollectorNetwork) {
+		e.log.Warn("the collector network has no metrics until a restart; the programs that read sockets are loaded at the start")
+	}
 	return nil
 }
 

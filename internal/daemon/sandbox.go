@@ -42,6 +42,7 @@ func (m sandboxMetrics) collectors() []prometheus.Collector {
 // while a read of a /proc file blocks it.
 func (e *Exporter) enterSandbox() {
 	kind, _ := e.tracker.Kind()
+	e.capabilities.sockets, _ = e.tracker.SocketsKind()
 	for _, layer := range sandbox.Layers() {
 		e.sandboxMetrics.layers.WithLabelValues(layer).Set(0)
 	}
@@ -72,7 +73,7 @@ func (e *Exporter) sandboxOptions(kind platform.Kind, data []privilegedData) san
 			o.Keep = append(o.Keep, c)
 		}
 	}
-	if kind == platform.KindBPF && platform.BPFUseNeedsCapability() {
+	if (kind == platform.KindBPF || e.capabilities.sockets == platform.KindBPF) && platform.BPFUseNeedsCapability() {
 		o.Keep = append(o.Keep, sandbox.BPF)
 	}
 	ptrace := slices.Contains(sandbox.Held(o.Keep...), sandbox.SysPtrace)

@@ -83,6 +83,7 @@ func (e *Exporter) logStart() {
 
 // logSource logs the source of process data, and why it is not BPF.
 func (e *Exporter) logSource() {
+	e.logSockets()
 	kind, reason := e.tracker.Kind()
 	if reason == nil {
 		e.log.Info("reading processes", "source", kind)
@@ -92,6 +93,19 @@ func (e *Exporter) logSource() {
 	var verifier interface{ Detail() string }
 	if errors.As(reason, &verifier) {
 		e.log.Debug("BPF verifier log", "detail", verifier.Detail())
+	}
+}
+
+// logSockets logs the source of sockets, and why it is not BPF.
+func (e *Exporter) logSockets() {
+	kind, reason := e.tracker.SocketsKind()
+	switch {
+	case e.hasSockets && reason == nil:
+		e.log.Info("reading sockets", "source", kind)
+	case e.hasSockets:
+		e.log.Info("reading sockets", "source", kind, "reason", reason)
+	case e.socketsErr != nil:
+		e.log.Warn("cannot read sockets; the collector network has no metrics", "reason", e.socketsErr)
 	}
 }
 
