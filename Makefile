@@ -89,9 +89,10 @@ vulns:
 release:
 	deploy/packages/release.sh
 
-# Draws the dashboards with a few minutes of real data.
+# Draws the dashboards with data of test processes, or of a Prometheus server with a real workload:
+# make preview PREVIEWFLAGS='-preview.prometheus http://localhost:9090 -preview.group nginx'
 preview:
-	go test ./deploy -run TestPreview -preview "$(CURDIR)/docs"
+	go test ./deploy -run TestPreview -preview "$(CURDIR)/docs" $(PREVIEWFLAGS)
 
 # Downloads the kernels of Debian to .cache/kernels. KERNELS is a regexp of machines and
 # architectures, such as 6.1-amd64 or s390x.

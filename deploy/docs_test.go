@@ -78,12 +78,18 @@ func copyRepository(t *testing.T) string {
 
 // TestImageSize limits the size of pictures.
 func TestImageSize(t *testing.T) {
-	info, err := os.Stat("../docs/dashboard.png")
-	if err != nil {
-		t.Fatal(err)
+	pictures, err := filepath.Glob("../docs/*.png")
+	if err != nil || len(pictures) < 3 {
+		t.Fatalf("got pictures %q, error %v", pictures, err)
 	}
-	if info.Size() > 400<<10 {
-		t.Errorf("docs/dashboard.png: got %d bytes, want at most %d", info.Size(), 400<<10)
+	for _, picture := range pictures {
+		info, err := os.Stat(picture)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if info.Size() > 300<<10 {
+			t.Errorf("%s: got %d bytes, want at most %d", picture, info.Size(), 300<<10)
+		}
 	}
 }
 

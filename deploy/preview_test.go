@@ -15,33 +15,42 @@ import (
 
 var (
 	previewDir  = flag.String("preview", "", "directory for pictures of the dashboards")
-	previewTime = flag.Duration("preview.time", 2*time.Minute, "time of the processes before the pictures")
+	previewTime = flag.Duration("preview.time", 2*time.Minute, "time range of the pictures")
+
+	previewPrometheus = flag.String("preview.prometheus", "", "URL of a Prometheus server with the metrics of a real workload, in place of test processes")
+	previewGroup      = flag.String("preview.group", "java", "group of the group dashboard")
 )
 
 // TestPreview takes pictures of the dashboards with a browser. make preview runs
-// it.
+// it. Without a server it runs processes for the time range of the pictures.
 func TestPreview(t *testing.T) {
 	if *previewDir == "" {
 		t.Skip("requires -preview")
 	}
 	browser := requireProgram(t, "chromium")
-	s := startTestbed(t)
-	for end := time.Now().Add(*previewTime); time.Now().Before(end); {
-		s.work()
+	s := &testbed{t: t, prometheus: *previewPrometheus}
+	if *previewPrometheus == "" {
+		s = startTestbed(t)
+		for end := time.Now().Add(*previewTime); time.Now().Before(end); {
+			s.work()
+		}
 	}
-	for file, height := range map[string]int{"overview.json": 1180, "group.json": 2050} {
+	for file, picture := range map[string]struct {
+		name   string
+		height int
+	}{"overview.json": {"dashboard.png", 1180}, "group.json": {"dashboard-group.png", 2050}} {
 		query := fmt.Sprintf("?end=%d&seconds=%d", time.Now().Unix()-1, int(previewTime.Seconds())-5)
 		if file == "group.json" {
-			query += "&groupname=java"
+			query += "&groupname=" + url.QueryEscape(*previewGroup)
 		}
-		picture := filepath.Join(*previewDir, file[:len(file)-len(".json")]+".png")
+		path := filepath.Join(*previewDir, picture.name)
 		page := s.serveDashboard(file) + "/" + query
 		mustOutput(t, browser, "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
 			"--disable-background-networking", "--disable-component-update", "--disable-sync", "--hide-scrollbars",
-			"--user-data-dir="+t.TempDir(), fmt.Sprintf("--window-size=1440,%d", height), "--virtual-time-budget=20000",
-			"--screenshot="+picture, page)
-		if info, err := os.Stat(picture); err != nil || info.Size() < 10_000 {
-			t.Errorf("%s: got picture %v, error %v", file, info, err)
+			"--user-data-dir="+t.TempDir(), fmt.Sprintf("--window-size=1440,%d", picture.height), "--virtual-time-budget=20000",
+			"--screenshot="+path, page)
+		if info, err := os.Stat(path); err != nil || info.Size() < 10_000 {
+			t.Errorf("%s: got picture %v, error %v", path, info, err)
 		}
 	}
 }
