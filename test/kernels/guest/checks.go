@@ -36,7 +36,7 @@ func (s *suite) checks() []check {
 		{"exit codes", s.countExitCodes},
 		{"OOM kill", s.countOOMKill},
 		{"112 short-lived", s.countShortLived},
-		{"network", s.countTraffic},
+		{"network", s.checkNetwork},
 		{"no capabilities", func() error { return compareAs(user{}, checkMissing, "--source=auto") }},
 		{"CAP_BPF", s.runWithBPF},
 		{"CAP_SYS_PTRACE", func() error {
