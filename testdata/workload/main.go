@@ -10,6 +10,8 @@
 //	leave              ends the last thread
 //	child              starts another workload, which ends with this one
 //	sleep NAME N       starts a thread with that name, which sleeps N times
+//	listen ADDRESS     returns the bytes of each TCP connection to ADDRESS
+//	exchange ADDRESS N sends N bytes over a new TCP connection, and receives them
 //	undumpable         denies other processes of its user to trace it
 //
 // It prints a line after each command, and exits at the end of its input.
@@ -19,6 +21,7 @@ import (
 	"bufio"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -85,12 +88,54 @@ func runCommand(words []string) error {
 		}
 		children = append(children, input)
 		return child.Start()
+	case "listen":
+		return listen(words[1])
+	case "exchange":
+		return exchange(words[1], number(words[2]))
 	case "undumpable":
 		return unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0)
 	case "leave":
 		last := len(leave) - 1
 		close(leave[last])
 		leave = leave[:last]
+	}
+	return nil
+}
+
+// listen returns the bytes of each TCP connection to an address until its end.
+func listen(address string) error {
+	l, err := net.Listen("tcp", address)
+	if err != nil {
+		return err
+	}
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				_, _ = io.Copy(c, c) // the client checks the result
+				_ = c.Close()
+			}()
+		}
+	}()
+	return nil
+}
+
+// exchange sends bytes over a new TCP connection, and receives them until its end.
+func exchange(address string, size int) error {
+	c, err := net.Dial("tcp", address)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	go func() {
+		_, _ = c.Write(make([]byte, size)) // the reader notices an error
+		_ = c.(*net.TCPConn).CloseWrite()  // likewise
+	}()
+	if n, err := io.Copy(io.Discard, c); err != nil || n != int64(size) {
+		return fmt.Errorf("received %d bytes, want %d: %w", n, size, err)
 	}
 	return nil
 }

@@ -1,0 +1,128 @@
+package e2e
+
+import (
+	"fmt"
+	"net"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// networkRules put the workers client and server into groups.
+const networkRules = `process_names:
+- {name: client, cmdline: 'workload client$'}
+- {name: server, cmdline: 'workload server$', expect: {listen: [PORT]}}
+`
+
+// network returns the metric of the collector network of a group, or -1 if it is absent.
+func (s sampleSet) network(group, metric string, labels ...string) float64 {
+	all := append([]string{fmt.Sprintf("groupname=%q", group)}, labels...)
+	for key, v := range s {
+		name, rest, _ := strings.Cut(key, "{")
+		matches := name == "namedprocess_namegroup_"+metric
+		for _, l := range all {
+			matches = matches && strings.Contains(rest, l)
+		}
+		if matches {
+			return v
+		}
+	}
+	return -1
+}
+
+// TestNetwork transfers known bytes between two groups. The counters are exact, and stay when the
+// client exits, another one starts, and the rules are loaded again.
+func TestNetwork(t *testing.T) {
+	requireBPF(t)
+	address := freeAddress(t)
+	_, port, err := net.SplitHostPort(address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	config := writeFile(t, "rules.yaml", strings.ReplaceAll(networkRules, "PORT", port))
+	client, server := startWorker(t, "client"), startWorker(t, "server")
+	r := startSource(t, "bpf", "--collector.network", "--config.path", config)
+	before, _ := parseMetrics(t, r.Scrape())
+	if got := before.network("server", "expected_port_listening"); got != 0 {
+		t.Errorf("got an expected port of %v before the server listens, want 0", got)
+	}
+	server.do("listen %s", address)
+	const size = 100_003
+	connections := 0
+	exchange := func(times int) {
+		for range times {
+			client.do("exchange %s %d", address, size)
+			connections++
+		}
+	}
+	check := func(what string) {
+		t.Helper()
+		var s sampleSet
+		eventually(t, what, func() bool {
+			s, _ = parseMetrics(t, r.Scrape())
+			for _, group := range []string{"client", "server"} {
+				if s.network(group, "tcp_sent_bytes_total") < float64(connections*size) ||
+					s.network(group, "tcp_received_bytes_total") < float64(connections*size) {
+					return false
+				}
+			}
+			return s.network("client", "tcp_connections_opened_total", `direction="outgoing"`) >= float64(connections)
+		}, func() string { return fmt.Sprint(s.seriesOfGroups("client"), s.seriesOfGroups("server")) })
+		for _, c := range []struct {
+			group, metric, label string
+			want                 int
+		}{
+			{"client", "tcp_sent_bytes_total", "", connections * size},
+			{"client", "tcp_received_bytes_total", "", connections * size},
+			{"server", "tcp_sent_bytes_total", "", connections * size},
+			{"server", "tcp_received_bytes_total", "", connections * size},
+			{"client", "tcp_connections_opened_total", `direction="outgoing"`, connections},
+			{"client", "tcp_connections_opened_total", `direction="incoming"`, 0},
+			{"server", "tcp_connections_opened_total", `direction="incoming"`, connections},
+			{"server", "expected_port_listening", "", 1},
+			{"server", "listening_procs", `port="` + port + `"`, 1},
+		} {
+			if got := s.network(c.group, c.metric, c.label); got != float64(c.want) {
+				t.Errorf("%s: got %s of %s %v, want %d", what, c.metric, c.group, got, c.want)
+			}
+		}
+	}
+	exchange(10)
+	check("10 connections")
+	exchange(1)
+	client.end()
+	check("the client has exited")
+	client = startWorker(t, "client")
+	exchange(3)
+	check("another client")
+	r.Signal(syscall.SIGHUP)
+	eventually(t, "new rules", func() bool { return len(linesWith(r.Log(), "rules loaded")) == 2 })
+	exchange(2)
+	check("new rules")
+	s, _ := parseMetrics(t, r.Scrape())
+	if s["namedprocess_unattributed_tcp_sent_bytes_total{}"] < before["namedprocess_unattributed_tcp_sent_bytes_total{}"] {
+		t.Error("the unattributed bytes have decreased")
+	}
+}
+
+// TestNetworkProcfs checks that the source procfs has no metrics of traffic. A value of 0 would
+// be wrong.
+func TestNetworkProcfs(t *testing.T) {
+	requireLinux(t)
+	address := freeAddress(t)
+	server := startWorker(t, "server")
+	server.do("listen %s", address)
+	server.do("exchange %s 100", address)
+	r := startSource(t, "procfs", "--collector.network", "--config.path", writeFile(t, "rules.yaml", networkRulesWithoutPort))
+	s, _ := parseMetrics(t, r.Scrape())
+	for key := range s {
+		if strings.Contains(key, "tcp_sent") || strings.Contains(key, "tcp_received") || strings.Contains(key, "_opened_total") {
+			t.Errorf("got %s with the source procfs", key)
+		}
+	}
+	if s[`namedprocess_exporter_socket_source_info{source="procfs"}`] == 1 && s.network("server", "listening_procs") != 1 {
+		t.Errorf("got %v, want a listening process", s.seriesOfGroups("server"))
+	}
+}
+
+const networkRulesWithoutPort = "process_names:\n- {name: server, cmdline: 'workload server$'}\n"
