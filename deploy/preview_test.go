@@ -17,7 +17,7 @@ var (
 	previewDir  = flag.String("preview", "", "directory for pictures of the dashboards")
 	previewTime = flag.Duration("preview.time", 2*time.Minute, "time range of the pictures")
 
-	previewPrometheus = flag.String("preview.prometheus", "", "URL of a Prometheus server with the metrics of a real workload, in place of test processes")
+	previewPrometheus = flag.String("preview.prometheus", "", "URL of a Prometheus server, in place of test processes")
 	previewGroup      = flag.String("preview.group", "java", "group of the group dashboard")
 )
 

@@ -115,6 +115,12 @@ func (m *model) checkSockets(groups []Group) error {
 	if sum > net.reported || sum < net.reported && !t.opts.RemoveEmpty {
 		return fmt.Errorf("got %d bytes in groups, unattributed and waiting, want %d", sum, net.reported)
 	}
+	return m.checkGroupSockets(groups)
+}
+
+// checkGroupSockets checks that no counter of a group falls, and its round-trip times.
+func (m *model) checkGroupSockets(groups []Group) error {
+	t := m.ledger.Tracker
 	now := make(map[string]uint64)
 	for i := range groups {
 		now[groups[i].Name] += groups[i].Sockets.Traffic.SentBytes

@@ -63,114 +63,141 @@ func sentOf(t *Tracker, groups []Group) string {
 	return strings.Join(append(out, fmt.Sprintf("none %d", t.Unattributed().Traffic.SentBytes)), ", ")
 }
 
+// The processes of the traffic tests. Rules match the names a and b.
+var (
+	trafficA     = liveSample(10, 100, "a", 1, 0)
+	trafficB     = liveSample(20, 200, "b", 1, 0)
+	trafficLateA = liveSample(40, 1250, "a", 3, 0)
+)
+
+func liveStep(all ...platform.Sample) walkStep { return walkStep{live: all} }
+
+func procfsStep(all ...platform.Sample) walkStep { return walkStep{live: all, procfs: true} }
+
+// exitStep returns a walk in which p has exited and all others live.
+func exitStep(p platform.Sample, all ...platform.Sample) walkStep {
+	return walkStep{live: all, exits: []platform.Exit{exitOf(p, 0)}}
+}
+
+// A trafficTest checks the groups in which traffic counts.
+type trafficTest struct {
+	name  string
+	steps []socketStep
+}
+
+// run compares the traffic of the groups after each update.
+func (tt *trafficTest) run(t *testing.T) {
+	src, reader := new(replaySource), new(replayReader)
+	for _, s := range tt.steps {
+		src.steps, reader.reports = append(src.steps, s.walkStep), append(reader.reports, s.report)
+	}
+	o := replayOptions
+	o.Sockets, o.Children = reader, true
+	tr := NewTracker(src, parseRules(t, "- {name: '{{.Comm}}', comm: [a, b]}\n"), o)
+	for i, s := range tt.steps {
+		groups, err := tr.Update(context.Background())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := sentOf(tr, groups); got != s.want {
+			t.Errorf("update %d: got %s, want %s", i+1, got, s.want)
+		}
+		for _, g := range groups {
+			if h := g.Sockets.RoundTrips; h.Count != g.Sockets.Traffic.SentBytes || len(h.Buckets) > 1 {
+				t.Errorf("update %d: got round-trip times %+v of group %s, want %d", i+1, h, g.Name, g.Sockets.Traffic.SentBytes)
+			}
+		}
+	}
+}
+
 // TestTraffic checks the group in which the traffic of a process counts.
 func TestTraffic(t *testing.T) {
-	a, b := liveSample(10, 100, "a", 1, 0), liveSample(20, 200, "b", 1, 0)
+	a, none := trafficA, socketReport()
 	child := childOf(10, liveSample(30, 1150, "sh", 2, 0))
-	late := liveSample(40, 1250, "a", 3, 0)
 	other := liveSample(50, 100, "other", 1, 0)
-	live := func(all ...platform.Sample) walkStep { return walkStep{live: all} }
-	exited := func(p platform.Sample, all ...platform.Sample) walkStep {
-		return walkStep{live: all, exits: []platform.Exit{exitOf(p, 0)}}
-	}
-	procfs := func(all ...platform.Sample) walkStep { return walkStep{live: all, procfs: true} }
-	none := socketReport()
-	tests := []struct {
-		name  string
-		steps []socketStep
-	}{
+	reused := liveSample(10, 1150, "b", 4, 0)
+	tests := []trafficTest{
 		{"the first report does not count", []socketStep{
-			{live(a), socketReport(sent(a, 7)), "none 0"},
-			{live(a), socketReport(sent(a, 3)), "a 3, none 0"},
-			{live(a), none, "a 3, none 0"},
+			{liveStep(a), socketReport(sent(a, 7)), "none 0"},
+			{liveStep(a), socketReport(sent(a, 3)), "a 3, none 0"},
+			{liveStep(a), none, "a 3, none 0"},
 		}},
 		{"process in no group", []socketStep{
-			{live(a, other), none, "none 0"},
-			{live(a, other), socketReport(sent(other, 4), sent(a, 1)), "a 1, none 4"},
+			{liveStep(a, other), none, "none 0"},
+			{liveStep(a, other), socketReport(sent(other, 4), sent(a, 1)), "a 1, none 4"},
 		}},
 		{"child that joins a group", []socketStep{
-			{live(a), none, "none 0"},
-			{live(a, child), socketReport(sent(child, 6)), "a 6, none 0"},
-		}},
-		{"traffic of an exited process", []socketStep{
-			{live(a, b), socketReport(), "none 0"},
-			{exited(a, b), socketReport(sent(a, 5)), "a 5, none 0"},
-			{live(b), socketReport(sent(a, 2)), "a 7, none 0"},
-		}},
-		{"exit between the walk and the report", []socketStep{
-			{live(a, b), none, "none 0"},
-			{live(a, b), socketReport(sent(a, 5)), "a 5, none 0"},
-			{exited(a, b), none, "a 5, none 0"},
-		}},
-		{"exit event that arrives late", []socketStep{
-			{live(a, b), none, "none 0"},
-			{live(b), socketReport(sent(a, 5)), "a 5, none 0"},
-			{live(b), socketReport(sent(a, 1)), "a 6, none 0"},
-			{exited(a, b), none, "a 6, none 0"},
-		}},
-		{"start after the walk", []socketStep{
-			{live(a), none, "none 0"},
-			{live(a), none, "none 0"},
-			{live(a), socketReport(sent(late, 9)), "none 0"},
-			{live(a, late), socketReport(sent(late, 1)), "a 10, none 0"},
-		}},
-		{"start and exit between two walks", []socketStep{
-			{live(a), none, "none 0"},
-			{live(a), none, "none 0"},
-			{live(a), socketReport(sent(late, 9)), "none 0"},
-			{exited(late, a), none, "a 9, none 0"},
-			{live(a), socketReport(sent(late, 1)), "a 10, none 0"},
-		}},
-		{"process that no walk finds", []socketStep{
-			{live(a), none, "none 0"},
-			{live(a), socketReport(sent(late, 9)), "none 0"},
-			{live(a), socketReport(sent(late, 1)), "none 0"},
-			{live(a), none, "none 10"},
-			{live(a), socketReport(sent(late, 2)), "none 10"},
-		}},
-		{"exit without an event", []socketStep{
-			{procfs(a, b), none, "none 0"},
-			{procfs(b), socketReport(sent(a, 5)), "a 5, none 0"},
-			{procfs(b), socketReport(sent(a, 2)), "a 7, none 0"},
+			{liveStep(a), none, "none 0"},
+			{liveStep(a, child), socketReport(sent(child, 6)), "a 6, none 0"},
 		}},
 		{"reused PID", []socketStep{
-			{live(a), none, "none 0"},
-			{exited(a, liveSample(10, 1150, "b", 4, 0)), socketReport(sent(a, 5), sent(liveSample(10, 1150, "b", 4, 0), 2)), "a 5, b 2, none 0"},
+			{liveStep(a), none, "none 0"},
+			{exitStep(a, reused), socketReport(sent(a, 5), sent(reused, 2)), "a 5, b 2, none 0"},
 		}},
 		{"failed read", []socketStep{
-			{live(a), none, "none 0"},
-			{live(a), socketReport(sent(a, 5)), "a 5, none 0"},
-			{live(a), sockets.Report{}, "a 5, none 0"},
+			{liveStep(a), none, "none 0"},
+			{liveStep(a), socketReport(sent(a, 5)), "a 5, none 0"},
+			{liveStep(a), sockets.Report{}, "a 5, none 0"},
 		}},
 		{"sockets of the kernel", []socketStep{
-			{live(a), none, "none 0"},
-			{live(a), sockets.Report{Parts: sockets.PartTraffic, Unattributed: sockets.Traffic{SentBytes: 8}}, "none 8"},
+			{liveStep(a), none, "none 0"},
+			{liveStep(a), sockets.Report{Parts: sockets.PartTraffic, Unattributed: sockets.Traffic{SentBytes: 8}}, "none 8"},
 		}},
 	}
 	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			src, reader := new(replaySource), new(replayReader)
-			for _, s := range tt.steps {
-				src.steps, reader.reports = append(src.steps, s.walkStep), append(reader.reports, s.report)
-			}
-			o := replayOptions
-			o.Sockets, o.Children = reader, true
-			tr := NewTracker(src, parseRules(t, "- {name: '{{.Comm}}', comm: [a, b]}\n"), o)
-			for i, s := range tt.steps {
-				groups, err := tr.Update(context.Background())
-				if err != nil {
-					t.Fatal(err)
-				}
-				if got := sentOf(tr, groups); got != s.want {
-					t.Errorf("update %d: got %s, want %s", i+1, got, s.want)
-				}
-				for _, g := range groups {
-					if h := g.Sockets.RoundTrips; h.Count != g.Sockets.Traffic.SentBytes || len(h.Buckets) > 1 {
-						t.Errorf("update %d: got round-trip times %+v of group %s, want %d", i+1, h, g.Name, g.Sockets.Traffic.SentBytes)
-					}
-				}
-			}
-		})
+		t.Run(tt.name, tt.run)
+	}
+}
+
+// TestTrafficOfExits checks the group in which traffic counts before the first walk and after the
+// last walk that find its process.
+func TestTrafficOfExits(t *testing.T) {
+	a, b, late, none := trafficA, trafficB, trafficLateA, socketReport()
+	tests := []trafficTest{
+		{"traffic of an exited process", []socketStep{
+			{liveStep(a, b), socketReport(), "none 0"},
+			{exitStep(a, b), socketReport(sent(a, 5)), "a 5, none 0"},
+			{liveStep(b), socketReport(sent(a, 2)), "a 7, none 0"},
+		}},
+		{"exit between the walk and the report", []socketStep{
+			{liveStep(a, b), none, "none 0"},
+			{liveStep(a, b), socketReport(sent(a, 5)), "a 5, none 0"},
+			{exitStep(a, b), none, "a 5, none 0"},
+		}},
+		{"exit event that arrives late", []socketStep{
+			{liveStep(a, b), none, "none 0"},
+			{liveStep(b), socketReport(sent(a, 5)), "a 5, none 0"},
+			{liveStep(b), socketReport(sent(a, 1)), "a 6, none 0"},
+			{exitStep(a, b), none, "a 6, none 0"},
+		}},
+		{"start after the walk", []socketStep{
+			{liveStep(a), none, "none 0"},
+			{liveStep(a), none, "none 0"},
+			{liveStep(a), socketReport(sent(late, 9)), "none 0"},
+			{liveStep(a, late), socketReport(sent(late, 1)), "a 10, none 0"},
+		}},
+		{"start and exit between two walks", []socketStep{
+			{liveStep(a), none, "none 0"},
+			{liveStep(a), none, "none 0"},
+			{liveStep(a), socketReport(sent(late, 9)), "none 0"},
+			{exitStep(late, a), none, "a 9, none 0"},
+			{liveStep(a), socketReport(sent(late, 1)), "a 10, none 0"},
+		}},
+		{"process that no walk finds", []socketStep{
+			{liveStep(a), none, "none 0"},
+			{liveStep(a), socketReport(sent(late, 9)), "none 0"},
+			{liveStep(a), socketReport(sent(late, 1)), "none 0"},
+			{liveStep(a), none, "none 10"},
+			{liveStep(a), socketReport(sent(late, 2)), "none 10"},
+		}},
+		{"exit without an event", []socketStep{
+			{procfsStep(a, b), none, "none 0"},
+			{procfsStep(b), socketReport(sent(a, 5)), "a 5, none 0"},
+			{procfsStep(b), socketReport(sent(a, 2)), "a 7, none 0"},
+		}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, tt.run)
 	}
 }
 
@@ -226,6 +253,24 @@ func TestOpenSockets(t *testing.T) {
 		return []Sockets{groups[0].Sockets, groups[1].Sockets, groups[2].Sockets}
 	}
 	got := update()
+	checkOpenSockets(t, got)
+	got = update()
+	if ports := got[1].Ports; len(ports) != maxListeningPorts+1 || ports[maxListeningPorts] != (ListeningPort{sockets.TCP, OtherPort, 5}) {
+		t.Errorf("got the ports %v, want %d and others", ports, maxListeningPorts)
+	}
+	if v := got[0]; !v.HasOpen || v.Ports != nil || v.Open.UDP != 0 {
+		t.Errorf("got %+v of a process without sockets", v)
+	}
+	for _, what := range []string{"a failed read", "a reader without open sockets"} {
+		if v := update()[0]; v.HasOpen || v.Expected != nil || !v.HasTraffic {
+			t.Errorf("got %+v after %s", v, what)
+		}
+	}
+}
+
+// checkOpenSockets checks the groups of the first update of TestOpenSockets.
+func checkOpenSockets(t *testing.T, got []Sockets) {
+	t.Helper()
 	want := fmt.Sprint([]ListeningPort{{sockets.TCP, "443", 2}, {sockets.UDP, "53", 1}, {sockets.UDP, EphemeralPort, 1}})
 	if v := got[0]; !v.HasOpen || fmt.Sprint(v.Ports) != want || v.Open.Connections[sockets.StateEstablished] != 5 || v.Open.UDP != 2 ||
 		v.Open.Unix != 1 || v.Open.UDPReceiveQueueBytes != 10 || v.Open.UDPSendQueueBytes != 20 || v.WorstAcceptQueueRatio != 0.25 {
@@ -239,18 +284,6 @@ func TestOpenSockets(t *testing.T) {
 	}
 	if v := got[2]; !v.HasOpen || fmt.Sprint(v.Expected) != "[{tcp 1 false}]" {
 		t.Errorf("got %+v of a group without processes", v)
-	}
-	got = update()
-	if ports := got[1].Ports; len(ports) != maxListeningPorts+1 || ports[maxListeningPorts] != (ListeningPort{sockets.TCP, OtherPort, 5}) {
-		t.Errorf("got the ports %v, want %d and others", ports, maxListeningPorts)
-	}
-	if v := got[0]; !v.HasOpen || v.Ports != nil || v.Open.UDP != 0 {
-		t.Errorf("got %+v of a process without sockets", v)
-	}
-	for _, what := range []string{"a failed read", "a reader without open sockets"} {
-		if v := update()[0]; v.HasOpen || v.Expected != nil || !v.HasTraffic {
-			t.Errorf("got %+v after %s", v, what)
-		}
 	}
 }
 

@@ -87,7 +87,11 @@ func (r *bpfReader) Read(ctx context.Context, report *Report) error {
 	if err != nil {
 		return fmt.Errorf("sockets: %w", err)
 	}
-	r.table.endScan(r.sums, complete)
+	if complete {
+		r.table.endScan(r.sums)
+	} else {
+		r.table.abortScan(r.sums)
+	}
 	r.sums.report(report, r.times.Ticks)
 	r.sums, r.reported = r.reported, r.sums
 	r.sums.reset()

@@ -108,23 +108,16 @@ func (t *table) baseline(r *bpf.Socket) bpf.SocketCounters {
 const maxClosing = 1 << 15
 
 // endScan adds the open sockets, and what they did since the last Report, to the accounts of
-// their owners.
-func (t *table) endScan(a *accounts, complete bool) {
-	if complete {
-		t.completed = t.current
-	}
+// their owners. It drops the sockets that the scan has not found.
+func (t *table) endScan(a *accounts) {
+	t.completed = t.current
 	closing := 0
 	for i := range t.sockets {
 		s := &t.sockets[i]
 		switch {
 		case s.key.number == 0: // free
 		case s.scan == t.scan:
-			if !s.owned {
-				s.owner = s.first
-			}
-			s.report(a)
-		case !complete:
-			s.report(a)
+			s.report(a, t.scan)
 		case s.key.byID && s.last.Type != 0 && closing < maxClosing:
 			closing++
 		default:
@@ -133,8 +126,22 @@ func (t *table) endScan(a *accounts, complete bool) {
 	}
 }
 
-// report adds a socket to the account of its owner.
-func (s *socket) report(a *accounts) {
+// abortScan does the same after a scan that did not reach all sockets. It reports the other
+// sockets as they were, and drops none.
+func (t *table) abortScan(a *accounts) {
+	for i := range t.sockets {
+		if s := &t.sockets[i]; s.key.number != 0 {
+			s.report(a, t.scan)
+		}
+	}
+}
+
+// report adds a socket to the account of its owner. If a scan has found the socket, but not in its
+// owner, the owner is the first process in which the scan has found it.
+func (s *socket) report(a *accounts, scan uint64) {
+	if s.scan == scan && !s.owned {
+		s.owner = s.first
+	}
 	c, r := a.of(s.owner), &s.last
 	if r.Type == bpf.SocketUDP {
 		c.traffic.UDPDrops += uint64(max(r.Counters.Drops, s.reported.Drops) - s.reported.Drops)
