@@ -18,7 +18,6 @@ type modelSockets struct {
 	fails    bool
 	reads    int
 	reported uint64 // bytes sent in all Reports but the first
-	last     map[platform.ID]bool
 }
 
 // apply makes an event happen that concerns the next Report.

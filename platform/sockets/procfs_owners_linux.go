@@ -13,7 +13,7 @@ import (
 
 // Parts of the budget for scans of processes whose descriptors do not seem to have changed.
 const (
-	searchShare = 4  // a fourth, for those that may have a socket without an owner
+	searchShare = 4  // a fourth, for processes that may have a socket without an owner
 	verifyShare = 20 // a twentieth, to read all links of the known owners again
 )
 

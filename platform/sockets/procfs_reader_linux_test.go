@@ -139,7 +139,7 @@ func (c *socketChild) number(format string, args ...any) int {
 	return n
 }
 
-// unprivileged returns a command that runs one test of this binary as nobody.
+// unprivileged returns a command that runs one test of this binary as an unprivileged user.
 func unprivileged(t *testing.T, test string, env ...string) *exec.Cmd {
 	t.Helper()
 	exe, err := os.Executable()
@@ -155,7 +155,7 @@ func unprivileged(t *testing.T, test string, env ...string) *exec.Cmd {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	path := filepath.Join(dir, "test") // nobody may not enter the directory of exe
+	path := filepath.Join(dir, "test") // the user may not enter the directory of exe
 	if err := errors.Join(os.Chmod(dir, 0o755), os.WriteFile(path, text, 0o755)); err != nil {
 		t.Fatal(err)
 	}

@@ -108,8 +108,7 @@ read()
 	}
 }
 
-// TestLostEvents fills the ring buffer, and the map of sockets. Lost connections are counted, and
-// those that follow are exact.
+// TestLostEvents fills the ring buffer, and the map of sockets. Lost connections are counted.
 func TestLostEvents(t *testing.T) {
 	for _, test := range []struct {
 		name    string
@@ -125,7 +124,7 @@ func TestLostEvents(t *testing.T) {
 			if err := r.Read(context.Background(), &report); err != nil {
 				t.Fatal(err)
 			}
-			r.mu.Lock() // nobody reads the ring buffer
+			r.mu.Lock() // so that the ring buffer is not read
 			var open []net.Conn
 			for range 100 {
 				c, err := net.Dial("tcp", address)
