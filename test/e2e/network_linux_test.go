@@ -47,45 +47,16 @@ func TestNetwork(t *testing.T) {
 		t.Errorf("got an expected port of %v before the server listens, want 0", got)
 	}
 	server.do("listen %s", address)
-	const size = 100_003
 	connections := 0
 	exchange := func(times int) {
 		for range times {
-			client.do("exchange %s %d", address, size)
+			client.do("exchange %s %d", address, exchangeSize)
 			connections++
 		}
 	}
 	check := func(what string) {
 		t.Helper()
-		var s sampleSet
-		eventually(t, what, func() bool {
-			s, _ = parseMetrics(t, r.Scrape())
-			for _, group := range []string{"client", "server"} {
-				if s.network(group, "tcp_sent_bytes_total") < float64(connections*size) ||
-					s.network(group, "tcp_received_bytes_total") < float64(connections*size) {
-					return false
-				}
-			}
-			return s.network("client", "tcp_connections_opened_total", `direction="outgoing"`) >= float64(connections)
-		}, func() string { return fmt.Sprint(s.seriesOfGroups("client"), s.seriesOfGroups("server")) })
-		for _, c := range []struct {
-			group, metric, label string
-			want                 int
-		}{
-			{"client", "tcp_sent_bytes_total", "", connections * size},
-			{"client", "tcp_received_bytes_total", "", connections * size},
-			{"server", "tcp_sent_bytes_total", "", connections * size},
-			{"server", "tcp_received_bytes_total", "", connections * size},
-			{"client", "tcp_connections_opened_total", `direction="outgoing"`, connections},
-			{"client", "tcp_connections_opened_total", `direction="incoming"`, 0},
-			{"server", "tcp_connections_opened_total", `direction="incoming"`, connections},
-			{"server", "expected_port_listening", "", 1},
-			{"server", "listening_procs", `port="` + port + `"`, 1},
-		} {
-			if got := s.network(c.group, c.metric, c.label); got != float64(c.want) {
-				t.Errorf("%s: got %s of %s %v, want %d", what, c.metric, c.group, got, c.want)
-			}
-		}
+		checkExchanges(t, r, what, port, connections)
 	}
 	exchange(10)
 	check("10 connections")
@@ -102,6 +73,45 @@ func TestNetwork(t *testing.T) {
 	s, _ := parseMetrics(t, r.Scrape())
 	if s["namedprocess_unattributed_tcp_sent_bytes_total{}"] < before["namedprocess_unattributed_tcp_sent_bytes_total{}"] {
 		t.Error("the unattributed bytes have decreased")
+	}
+}
+
+// exchangeSize is the number of bytes that each connection of TestNetwork sends in each direction.
+const exchangeSize = 100_003
+
+// checkExchanges waits until the groups of TestNetwork have the bytes of all connections, and
+// checks that they have no more.
+func checkExchanges(t *testing.T, r *instance, what, port string, connections int) {
+	t.Helper()
+	transferred := connections * exchangeSize
+	var s sampleSet
+	eventually(t, what, func() bool {
+		s, _ = parseMetrics(t, r.Scrape())
+		for _, group := range []string{"client", "server"} {
+			if s.network(group, "tcp_sent_bytes_total") < float64(transferred) ||
+				s.network(group, "tcp_received_bytes_total") < float64(transferred) {
+				return false
+			}
+		}
+		return s.network("client", "tcp_connections_opened_total", `direction="outgoing"`) >= float64(connections)
+	}, func() string { return fmt.Sprint(s.seriesOfGroups("client"), s.seriesOfGroups("server")) })
+	for _, c := range []struct {
+		group, metric, label string
+		want                 int
+	}{
+		{"client", "tcp_sent_bytes_total", "", transferred},
+		{"client", "tcp_received_bytes_total", "", transferred},
+		{"server", "tcp_sent_bytes_total", "", transferred},
+		{"server", "tcp_received_bytes_total", "", transferred},
+		{"client", "tcp_connections_opened_total", `direction="outgoing"`, connections},
+		{"client", "tcp_connections_opened_total", `direction="incoming"`, 0},
+		{"server", "tcp_connections_opened_total", `direction="incoming"`, connections},
+		{"server", "expected_port_listening", "", 1},
+		{"server", "listening_procs", `port="` + port + `"`, 1},
+	} {
+		if got := s.network(c.group, c.metric, c.label); got != float64(c.want) {
+			t.Errorf("%s: got %s of %s %v, want %d", what, c.metric, c.group, got, c.want)
+		}
 	}
 }
 
