@@ -132,9 +132,9 @@ var emptyGroupScenarios = []scenario{
 			{
 				nil,
 				map[string]float64{
-					seriesG("num_procs"):           absent,
-					"namedprocess_unmatched_procs": 2,
-					`namedprocess_rule_matched_procs{name="{{.ExeBase}}",rule="1"}`: 1,
+					seriesG("num_procs"):                                         absent,
+					"namedprocess_unmatched_procs":                               2,
+					`namedprocess_rule_matched_procs{name="(ignored)",rule="1"}`: 1,
 				},
 			},
 		},
