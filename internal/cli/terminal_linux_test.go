@@ -29,6 +29,9 @@ func openTerminal(t *testing.T) (controller, terminal *os.File) {
 	if err == nil {
 		terminal, err = os.OpenFile(fmt.Sprintf("/dev/pts/%d", n), os.O_RDWR|syscall.O_NOCTTY, 0)
 	}
+	if err == nil {
+		err = unix.IoctlSetWinsize(int(terminal.Fd()), unix.TIOCSWINSZ, &unix.Winsize{Row: 30, Col: 100})
+	}
 	if err != nil {
 		t.Fatal(err)
 	}

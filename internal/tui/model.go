@@ -128,11 +128,17 @@ func (m *model) requestDetail() tea.Cmd {
 	}
 }
 
+// The size of a terminal that does not report its size, such as a serial console.
+const defaultWidth, defaultHeight = 80, 24
+
 // Update implements [tea.Model].
 func (m *model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 	switch msg := msg.(type) {
 	case tea.WindowSizeMsg:
 		m.width, m.height = msg.Width, msg.Height
+		if msg.Width <= 0 || msg.Height <= 0 {
+			m.width, m.height = defaultWidth, defaultHeight
+		}
 	case tickMsg:
 		if m.detailName != "" {
 			return m, tea.Batch(m.requestReport, m.requestDetail())

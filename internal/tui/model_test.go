@@ -375,3 +375,12 @@ func TestCommand(t *testing.T) {
 		}
 	}
 }
+
+// TestUnknownTerminalSize checks that a terminal without a size, such as a serial console, shows the
+// groups.
+func TestUnknownTerminalSize(t *testing.T) {
+	m, _ := newModel(0, 0)
+	if view := m.View(); !strings.Contains(view, "beta") {
+		t.Errorf("got\n%s\nwant the groups", view)
+	}
+}

@@ -185,7 +185,7 @@ func checkOnceKnown(t *testing.T, source, kind, rules string) {
 	last := make(sampleSet)
 	allRead := func() bool {
 		body := r.Scrape()
-		return last.update(t, body)[unresponsiveProcs] == count+1 && !unreadable.MatchString(body)
+		return last.update(t, body)[unresponsiveProcs] >= count+1 && !unreadable.MatchString(body)
 	}
 	eventually(t, "all processes", allRead)
 	before := last.update(t, r.Scrape())[unresponsiveResident]
@@ -200,9 +200,10 @@ func checkOnceKnown(t *testing.T, source, kind, rules string) {
 		if found != "" || series[`namedprocess_namegroup_num_procs{groupname="neighbor"}`] != 1 {
 			t.Errorf("the neighbor was not read: %q", found)
 		}
-		// Within execve(2) they have freed most of their memory.
+		// Within execve(2) they have freed most of their memory. Processes of other tests can be in the
+		// group as well.
 		got, procs := series[unresponsiveResident], series[unresponsiveProcs]
-		if procs != count+1 || kind == "mmap" && got < before/2 || got <= 0 || got > before*2 {
+		if procs < count+1 || kind == "mmap" && got < before/2 || got <= 0 || procs == count+1 && got > before*2 {
 			t.Errorf("got %v processes with %v bytes, want %v", procs, got, before)
 		}
 	}
