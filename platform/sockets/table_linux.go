@@ -137,8 +137,8 @@ func (t *table) abortScan(a *accounts) {
 	}
 }
 
-// report adds a socket to the account of its owner. If a scan has found the socket, but not in its
-// owner, the owner is the first process in which the scan has found it.
+// report adds a socket to the account of its owner. If the owner has closed the socket, and this
+// scan has found it in other processes, the first of them becomes the owner.
 func (s *socket) report(a *accounts, scan uint64) {
 	if s.scan == scan && !s.owned {
 		s.owner = s.first
