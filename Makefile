@@ -135,4 +135,3 @@ CHAOS := $(CHAOS)|TestAddressSpaceLimit|TestCgroupMemoryLimit|TestLogRateLimit|T
 chaos:
 	PROCESS_EXPORTER_CHAOS=1 go test -count 1 -v -timeout 60m -run '^($(CHAOS))' ./test/e2e
 	PROCESS_EXPORTER_CHAOS=1 go test -count 1 -v -run PIDReuse ./platform ./platform/process
-	PROCESS_EXPORTER_CHAOS=1 go test -count 1 -v -run TestRetransmissions ./platform/sockets
