@@ -155,8 +155,7 @@ func (f *topFlags) reporter(s *config.Settings, stderr io.Writer) (tui.Reporter,
 	if err != nil {
 		return nil, err
 	}
-	reader, _ := s.OpenSockets(rules) // without it, top shows no traffic
-	tracker := daemon.NewTracker(s, daemon.Sources{Processes: source, Sockets: reader}, rules)
+	tracker := daemon.NewTracker(s, daemon.Sources{Processes: source}, rules) // top does not show sockets
 	printNotes(stderr, rules, missingCapabilities(s, source, rules, shownCollectors))
 	groups := collector.New(collector.Options{Tracker: tracker, Logger: slog.New(slog.DiscardHandler)})
 	start := webui.Timestamp{Time: time.Now().UTC()}
