@@ -95,6 +95,10 @@ type Options struct {
 	// is no limit. The kernel locks the memory of the process during the read, for
 	// about 15 ms per GiB.
 	SmapsMaxRSS uint64
+
+	// Sandboxed tells the Source that the caller enters the sandbox after Open. The Source then
+	// does not call open_by_handle_at(2), which the sandbox refuses.
+	Sandboxed bool
 }
 
 // Open returns the Source of this operating system. On systems without one the error

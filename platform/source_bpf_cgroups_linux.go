@@ -17,8 +17,9 @@ const maxCgroupPaths = 4096
 // them up, so the paths of live processes are kept for processes that exit before they are
 // identified.
 type cgroupPaths struct {
-	mount string // mount point of cgroup v2
-	known map[uint64]string
+	mount     string // mount point of cgroup v2
+	cacheOnly bool   // in the sandbox
+	known     map[uint64]string
 }
 
 // add adds a path that a process had a moment after its cgroup ID was read. The process may
@@ -39,8 +40,8 @@ func (c *cgroupPaths) add(id uint64, path string) {
 
 // path returns the path of a cgroup.
 func (c *cgroupPaths) path(id uint64) (path string, ok bool) {
-	if path, ok = c.known[id]; ok {
-		return path, true
+	if path, ok = c.known[id]; ok || c.cacheOnly {
+		return path, ok
 	}
 	return cgroupPath(id)
 }

@@ -52,7 +52,7 @@ func (c *timeConverter) id(pid int32, start uint64) ID {
 }
 
 // openBPF loads the programs. proc is the source for reads of /proc.
-func openBPF(proc *procfsSource) (Source, error) {
+func openBPF(proc *procfsSource, o Options) (Source, error) {
 	if !proc.mount.IsProcfs() || !proc.mount.OwnPIDs() {
 		return nil, errors.New("the process file system does not belong to the PID namespace of this process")
 	}
@@ -65,7 +65,7 @@ func openBPF(proc *procfsSource) (Source, error) {
 	}
 	b := &bpfSource{
 		procfsSource: proc, programs: programs, scanTasks: programs.ScanTasks, ready: programs.Events().Ready(),
-		cgroups: cgroupPaths{mount: cgroupMount},
+		cgroups: cgroupPaths{mount: cgroupMount, cacheOnly: o.Sandboxed},
 		times:   timeConverter{host.NewTickConverter()},
 	}
 	b.exits = newExitTable(&b.times, proc.pageSize)

@@ -8,6 +8,6 @@ import (
 	"runtime"
 )
 
-func openBPF(*procfsSource) (Source, error) {
+func openBPF(*procfsSource, Options) (Source, error) {
 	return nil, fmt.Errorf("BPF programs on %s: %w", runtime.GOARCH, errors.ErrUnsupported)
 }

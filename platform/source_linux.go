@@ -15,7 +15,7 @@ func newSource(o Options) (Source, error) {
 	if o.Kind != KindAuto && o.Kind != KindBPF {
 		return proc, nil
 	}
-	source, err := retryExhausted(func() (Source, error) { return openBPF(proc) }, time.Sleep)
+	source, err := retryExhausted(func() (Source, error) { return openBPF(proc, o) }, time.Sleep)
 	switch {
 	case err == nil:
 		return source, nil

@@ -30,6 +30,7 @@ func groupProcesses(ctx context.Context, s *config.Settings) (*grouped, error) {
 	if s.Source == string(platform.KindAuto) {
 		s.Source = string(platform.KindProcfs)
 	}
+	s.Sandbox = "off" // commands do not enter it
 	source, err := s.OpenSource()
 	if err != nil {
 		return nil, err

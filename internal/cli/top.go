@@ -151,6 +151,7 @@ func (f *topFlags) reporter(s *config.Settings, stderr io.Writer) (tui.Reporter,
 	if err != nil {
 		return nil, err
 	}
+	s.Sandbox = "off" // commands do not enter it
 	source, err := s.OpenSource()
 	if err != nil {
 		return nil, err

@@ -12,6 +12,7 @@ import (
 func (s *Settings) OpenSource() (platform.Source, error) {
 	source, err := platform.Open(platform.Options{
 		Root: s.ProcFS, Kind: platform.Kind(s.Source), SmapsBudget: s.SmapsBudget, SmapsMaxRSS: uint64(s.SmapsMaxRSS),
+		Sandboxed: s.Sandbox != "off",
 	})
 	if err != nil {
 		return nil, fmt.Errorf("--procfs=%s --source=%s: %w", s.ProcFS, s.Source, err)

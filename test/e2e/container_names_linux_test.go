@@ -46,3 +46,39 @@ func TestContainerNames(t *testing.T) {
 		r.waitForScrape([]string{`num_procs{groupname="[shop/web-1/nginx] inside"} 1`, `num_procs{groupname="[//] ` + other[:15] + `"} 1`}, nil)
 	})
 }
+
+// TestExitInUnknownCgroup checks the exits of processes in a cgroup that no scrape saw. In the sandbox,
+// the exporter does not look up the path of the cgroup: that system call is refused, which fails the test.
+func TestExitInUnknownCgroup(t *testing.T) {
+	requireRoot(t)
+	requireBPF(t)
+	rules := writeFile(t, "rules.yaml", "process_names:\n  - {name: inside, comm: [unknowncg], cgroup: [.]}\n  - {name: outside, comm: [unknowncg]}\n")
+	for _, sandbox := range []string{"auto", "off"} {
+		t.Run(sandbox, func(t *testing.T) {
+			r := startExporter(t, "--source=bpf", "--sandbox="+sandbox, "-config.path", rules)
+			r.Scrape()
+			cgroup := filepath.Join(cgroup2(t), "unknown-"+sandbox)
+			if err := os.Mkdir(cgroup, 0o755); err != nil {
+				t.Skip(err)
+			}
+			t.Cleanup(func() { removeCgroup(t, cgroup) })
+			script := `echo $$ >"$1/cgroup.procs"; printf unknowncg >/proc/$$/comm`
+			if out, err := exec.Command("sh", "-c", script, "sh", cgroup).CombinedOutput(); err != nil {
+				t.Fatalf("%v: %s", err, out)
+			}
+			r.waitForScrape([]string{`exits_total{code="0",groupname="outside",reason="exited"} 1`}, nil)
+		})
+	}
+}
+
+// cgroup2 returns the mount point of cgroup v2.
+func cgroup2(t *testing.T) string {
+	t.Helper()
+	for _, mount := range []string{"/sys/fs/cgroup", "/sys/fs/cgroup/unified"} {
+		if _, err := os.Stat(filepath.Join(mount, "cgroup.controllers")); err == nil {
+			return mount
+		}
+	}
+	t.Skip("cgroup v2 is not mounted")
+	return ""
+}
