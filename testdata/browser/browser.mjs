@@ -350,13 +350,17 @@ async function touch() {
   await open(page);
   await page.waitForSelector('#plots figure .u-over');
   assert.equal(await page.locator('#moment').isVisible(), false, 'no word about a drag');
+  const chart = page.locator('#plots figure .u-over').first(), top = async () => (await chart.boundingBox()).y + await page.evaluate(() => scrollY);
+  const before = await top();
   // An update with other groups replaces the chart, and its cursor.
   for (let tries = 0, shown = ''; !/^[0-9:]{8}/.test(shown); tries++) {
     assert.ok(tries < 20, `the moment of a tap: ${shown}`);
-    await page.locator('#plots figure .u-over').first().tap();
+    await chart.tap();
     await page.evaluate(() => new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve))));
     shown = await page.textContent('#moment');
   }
+  await page.evaluate(() => { document.getElementById('moment').textContent = 'many events '.repeat(20); });
+  assert.equal(await top(), before, 'the text about the cursor moves the chart');
   assert.equal(await page.inputValue('#filter'), '');
   await page.goto(`${task.url}?group=${task.steady}`);
   await page.waitForSelector('#processes td.command');
