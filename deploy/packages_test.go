@@ -98,13 +98,12 @@ func packageFile(t *testing.T, arch, suffix string) string {
 // architectures are the architectures of a release.
 var architectures = []string{"amd64", "arm64", "armv7", "386", "ppc64le", "s390x", "riscv64"}
 
-// releasedArchitectures returns the architectures whose release the tests build: all
-// in CI, because each takes a minute without a build cache. Otherwise one with 64 bits
-// and one with 32 bits, whose packages have another name of the architecture.
+// releasedArchitectures returns the architectures whose release the tests build. Each takes a
+// minute without a build cache. armv7 has 32 bits, and another name in the packages.
 // TestArchitecturesCompile covers the others.
 func releasedArchitectures() []string {
 	if os.Getenv("CI") == "true" {
-		return architectures
+		return []string{"amd64", "arm64", "armv7"}
 	}
 	return []string{"amd64", "armv7"}
 }
