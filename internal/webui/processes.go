@@ -48,7 +48,7 @@ type ProcessReport struct {
 	Interval  float64        `json:"interval_seconds"`  // interval of the rates, 0 if there are no rates
 	Total     int            `json:"num_procs"`         // of the groups
 	Processes []Process      `json:"processes"`         // in the requested order
-	Ended     []EndedProcess `json:"ended,omitempty"`   // newest first, while requests kept the recording
+	Ended     []EndedProcess `json:"ended,omitempty"`   // newest first, of recorded walks
 
 	SuggestedRules string `json:"suggested_rules,omitempty"` // of unmatched Processes, in YAML
 }
@@ -112,7 +112,7 @@ func (r *Recorder) interest() (out collector.ProcessInterest) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	now := r.now()
-	out.Ended = now.Sub(r.lastRequest) <= retention
+	out.Ended = r.keep > 0 || now.Sub(r.lastRequest) <= retention
 	r.processes.queries = slices.DeleteFunc(r.processes.queries, func(q *processRequest) bool {
 		return now.Sub(q.lastRequest) > retention
 	})

@@ -96,6 +96,30 @@ func checkQueryLimit(t *testing.T, s *testRecorder, queries *int) {
 	}
 }
 
+// TestEndedWithRetention checks that Options.Retention keeps ended processes of walks without requests, and
+// that their number is limited.
+func TestEndedWithRetention(t *testing.T) {
+	s, ctx := newTestRecorder(), t.Context()
+	s.keep = time.Minute
+	s.current = s.newRecording()
+	var ended []grouping.EndedProcess
+	for i := range 100 {
+		ended = append(ended, grouping.EndedProcess{Group: fmt.Sprint(i), PID: i, Reason: platform.ReasonExited, Code: "3"})
+	}
+	queries := walkProcesses(s, ended...)
+	for range 30 {
+		s.walk(ctx)
+		s.advance(15 * time.Second)
+	}
+	if n := len(s.processes.ended); *queries != 0 || n != 1000 {
+		t.Errorf("got %d queries and %d ended processes without requests, want 0 and 1000", *queries, n)
+	}
+	got, err := s.Processes(ctx, grouping.ProcessQuery{Group: "7", Limit: 100})
+	if err != nil || len(got.Ended) == 0 || len(got.Ended) > 20 || got.Ended[0].PID != 7 {
+		t.Errorf("got %+v, error %v, want at most 20 ended processes of the group", got.Ended, err)
+	}
+}
+
 // TestServeProcesses checks the responses about processes, also to clients that may not see them.
 func TestServeProcesses(t *testing.T) {
 	for _, tt := range []struct {

@@ -63,7 +63,7 @@ type Options struct {
 
 	// Retention is the time for which the history of all walks is kept, also without
 	// requests. If it is 0, the history of the last DefaultRetention is kept while there are
-	// requests.
+	// requests. Ended processes are kept in the same walks, as far as [grouping.LimitEnded] keeps them.
 	Retention time.Duration
 
 	Hostname string

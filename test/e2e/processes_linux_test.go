@@ -96,6 +96,38 @@ func checkEnded(t *testing.T, r *instance) {
 	})
 }
 
+// TestEndedWithoutViewer requires that --web.retention keeps the processes that end before the first request for
+// processes. The source procfs reports none.
+func TestEndedWithoutViewer(t *testing.T) {
+	requireLinux(t)
+	config := writeFile(t, "c.yml", "process_names:\n  - {name: seldom, cmdline: [seldom-process]}\n")
+	eachSource(t, func(t *testing.T, source string) {
+		for _, tt := range []struct {
+			retention string
+			want      int
+		}{{"5m", 3}, {"0s", 0}} {
+			r := startExporter(t, source, "--config.path", config, "--web.retention="+tt.retention)
+			r.Scrape()
+			for range 3 {
+				command := exec.Command("/bin/sh", "-c", "exit 3 # seldom-process")
+				if err := command.Run(); err == nil {
+					t.Fatal("got no error of a process that fails")
+				}
+			}
+			if source == "--source=procfs" {
+				tt.want = 0
+			} else {
+				eventually(t, "the exits", func() bool {
+					return strings.Contains(r.Scrape(), `namedprocess_namegroup_exits_total{code="3",groupname="seldom",reason="exited"} 3`)
+				})
+			}
+			if got := r.processReport("?group=seldom").Ended; len(got) != tt.want {
+				t.Errorf("--web.retention=%s: got %+v, want %d ended processes", tt.retention, got, tt.want)
+			}
+		}
+	})
+}
+
 // checkUnmatched checks that a shell with the argument in-no-group is listed as a process in no
 // group, and that a rule for shells is suggested.
 func (r *instance) checkUnmatched(pid int) {
