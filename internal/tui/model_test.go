@@ -240,7 +240,8 @@ func TestUnits(t *testing.T) {
 
 // TestProcessView checks the processes of a group: values, order of lines, and that text of users is safe.
 func TestProcessView(t *testing.T) {
-	m, f := newModel(100, 24)
+	m, f := newModel(100, 26)
+	before := now.AddDate(0, 0, -1)
 	f.processes = webui.ProcessReport{
 		Time: webui.Timestamp{Time: now}, Interval: 2, Total: 30,
 		Processes: []webui.Process{
@@ -255,6 +256,7 @@ func TestProcessView(t *testing.T) {
 				PID: 70, Name: "worker", Start: webui.Timestamp{Time: now.Add(-time.Hour)}, End: webui.Timestamp{Time: now},
 				Reason: "exited", Code: "3",
 			},
+			{PID: 69, Name: "old", Start: webui.Timestamp{Time: before}, End: webui.Timestamp{Time: before}, Reason: "killed", Code: "SIGKILL"},
 		},
 	}
 	press(m, "enter")
@@ -266,6 +268,7 @@ func TestProcessView(t *testing.T) {
 	for _, want := range []string{
 		"PID USER AGE CPU% RSS READ/S WRITE/S COMMAND", "71 al�[2Jice 1m 25.0 2.0M – – worker --password=***", "72 0s – – – – [new]",
 		"and 28 more", "ended 70 worker at " + now.Format(time.TimeOnly) + " after 1h: exited 3",
+		"ended 69 old at " + before.Format(time.DateTime) + " after 0s: killed SIGKILL",
 	} {
 		if !strings.Contains(text, want) {
 			t.Errorf("got\n%s\nwant %q in it", view, want)

@@ -139,13 +139,22 @@ func (m *model) processLines() []string {
 	lines = append(lines, "")
 	for _, e := range r.Ended {
 		text := fmt.Sprintf("ended    %s %s  at %s after %s: %s %s", padLeft(strconv.Itoa(e.PID), 7), replaceUnprintable(e.Name),
-			e.End.Local().Format(time.TimeOnly), age(e.End.Sub(e.Start.Time).Seconds()), replaceUnprintable(e.Reason), replaceUnprintable(e.Code))
+			moment(e.End.Time, r.Time.Time), age(e.End.Sub(e.Start.Time).Seconds()), replaceUnprintable(e.Reason), replaceUnprintable(e.Code))
 		if e.OOMKilled {
 			text += ", OOM killer"
 		}
 		lines = append(lines, text)
 	}
 	return append(lines, "")
+}
+
+// moment returns the local time of t, with its date if the day is not that of now.
+func moment(t, now time.Time) string {
+	t, now = t.Local(), now.Local()
+	if t.YearDay() == now.YearDay() && t.Year() == now.Year() {
+		return t.Format(time.TimeOnly)
+	}
+	return t.Format(time.DateTime)
 }
 
 const processHeader = "    PID USER         AGE    CPU%      RSS    READ/S   WRITE/S COMMAND"

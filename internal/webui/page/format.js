@@ -26,6 +26,9 @@ export const cores = (v, digits) => v.toFixed(digits ?? (v < 10 ? 2 : 1));
 export const clock = (seconds) => new Date(1000 * seconds).toLocaleTimeString([], {hour12: false});
 export const date = (seconds) => new Date(1000 * seconds).toLocaleString([], {hour12: false});
 
+// moment returns a time, with its date if it is not today.
+export const moment = (seconds) => (new Date(1000 * seconds).toDateString() === new Date().toDateString() ? clock(seconds) : date(seconds));
+
 // ofTotal returns two sizes with the unit of the second, such as 9.2 of 23.5 GiB.
 export function ofTotal(used, total) {
   let i = 0;

@@ -1,6 +1,6 @@
 // The processes of the open group that run, processes of it that have ended, and processes in no group.
 import {change, view} from './view.js';
-import {age, byId, bytes, clock, count, date, element, isZero, period, table, unknown} from './format.js';
+import {age, byId, bytes, clock, count, date, element, isZero, moment, period, table, unknown} from './format.js';
 import {cpu} from './table.js';
 
 const now = (report) => report.timestamp_seconds || Date.now() / 1000;
@@ -90,7 +90,7 @@ const lifetime = (seconds) => (seconds < 3600 ? period(seconds) : age(seconds));
 
 function ended(report) {
   const t = table('Ended processes', ['Ended', 'PID', 'Name', 'Ran for', 'Exit status'], report.ended.map((p) =>
-    [clock(p.end_time_seconds), count(p.pid), p.name, lifetime(p.end_time_seconds - p.start_time_seconds), statusText(p)]), [2, 4]);
+    [moment(p.end_time_seconds), count(p.pid), p.name, lifetime(p.end_time_seconds - p.start_time_seconds), statusText(p)]), [2, 4]);
   [...t.tBodies[0].rows].forEach((tr, i) => {
     if (report.ended[i].failed) tr.lastChild.className = 'text bad';
   });
