@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -125,18 +126,21 @@ func startShell(t *testing.T, name, script string) {
 func TestPage(t *testing.T) {
 	requireLinux(t)
 	pageModules(t)
+	unique := strconv.Itoa(os.Getpid()) // other tests can run at the same time
+	task := pageTask{
+		Steady: "steady" + unique, Busy: "busy" + unique, Failing: "crasher" + unique, Ignored: "leftout" + unique, Missing: "absent",
+	}
 	for range 3 {
-		startIdleProcess(t, "steady")
+		startIdleProcess(t, task.Steady)
 	}
 	startIdleProcess(t, "<img onerror=x>")
-	startIdleProcess(t, "leftout")
-	startBusy(t, "spinner")
-	startFailing(t, "crasher")
-	config := writeFile(t, "c.yml", "process_names:\n  - name: steady\n    comm: [steady]\n    expect: {min: 1}\n"+
+	startIdleProcess(t, task.Ignored)
+	startBusy(t, task.Busy)
+	startFailing(t, task.Failing)
+	config := writeFile(t, "c.yml", "process_names:\n  - {name: "+task.Steady+", comm: ["+task.Steady+"], expect: {min: 1}}\n"+
 		"  - {name: absent, comm: [absent], expect: {min: 2}}\n  - {name: absent2, comm: [absent2], expect: {min: 2}}\n"+
-		"  - {name: none, comm: [leftout], ignore: true}\n"+
+		"  - {comm: ["+task.Ignored+"], ignore: true}\n"+
 		"  - name: '{{.Comm}}'\n    cmdline: ['.+']\n")
-	task := pageTask{Steady: "steady", Busy: "spinner", Failing: "crasher", Ignored: "leftout", Missing: "absent"}
 
 	t.Run("alone", func(t *testing.T) {
 		r := startExporter(t, "--config.path", config)

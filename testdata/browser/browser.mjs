@@ -34,6 +34,12 @@ async function visit(options = {}) {
   return page;
 }
 
+// leave closes a page. The handlers of requests that have not ended ignore errors.
+async function leave(page) {
+  await page.unrouteAll({behavior: 'ignoreErrors'});
+  await page.context().close();
+}
+
 const shot = (page, name) => task.shots && page.screenshot({path: `${task.shots}/${name}.png`});
 const updates = (page, n) => page.waitForFunction((n) => Number(document.body.dataset.updates || 0) >= n, n);
 const names = (page) => page.$$eval('#rows tr:not(.pad) td:first-child', (cells) => cells.map((c) => c.textContent));
@@ -301,14 +307,19 @@ async function drawn() {
   await page.route('**/api/v1/processes*', async (route) => {
     const report = await (await route.fetch()).json();
     [['worker', '/bin/app --x'], ['app', '/bin/app --x'], ['nginx', 'nginx: worker process']].forEach(([name, command], i) => Object.assign(report.processes[i], {name, command}));
+    const end = {pid: 1, name: 'x', start_time_seconds: report.timestamp_seconds - 9e4, reason: 'killed', code: 'SIGKILL', oom_killed: true, failed: true};
+    report.ended = [{...end, end_time_seconds: report.timestamp_seconds}, {...end, end_time_seconds: report.timestamp_seconds - 9e4}];
     await route.fulfill({json: report});
   });
   await page.goto(`${task.url}?group=${task.steady}`);
   await page.waitForSelector('#processes td.command');
   assert.deepEqual((await page.$$eval('#processes td.command', (all) => all.map((td) => td.textContent))).sort(),
     ['(worker) /bin/app --x', '/bin/app --x', 'nginx: worker process'], 'a name that is not that of the program');
+  const rows = await page.$$eval('#processes tr:has(td.bad)', (all) => all.map((tr) => [...tr.cells].map((td) => td.textContent).join('|')));
+  assert.match(rows[0], /^[0-9:]{8}[|]1[|]x[|]1 d 1 h[|]SIGKILL, OOM killer$/);
+  assert.match(rows[1], /^.*[0-9]{4}.* [0-9:]{8}[|]1[|]x[|]0 s[|]/, 'the date of an exit of another day');
   assert.deepEqual(page.complaints, []);
-  await page.context().close();
+  await leave(page);
 }
 
 // colors shows made-up charts with many groups: those of a chart have different colors, and a group has
@@ -341,7 +352,7 @@ async function colors() {
     }
   }
   assert.ok(seen.size > 12, `names in the charts: ${[...seen.keys()]}`);
-  await page.context().close();
+  await leave(page);
 }
 
 // touch opens the page on a phone: a tap on a chart is no filter, and commands are on the screen.
@@ -367,7 +378,7 @@ async function touch() {
   const box = await page.locator('#processes td.command').first().boundingBox();
   assert.ok(box.x + 60 < 390, `a command at ${box.x}`);
   await shot(page, 'page-touch');
-  await page.context().close();
+  await leave(page);
 }
 
 // A group has its own page: by keyboard, by a click on its row, and by its URL.
@@ -495,7 +506,7 @@ async function accessible(path) {
     const bad = violations.filter((v) => v.impact === 'serious' || v.impact === 'critical');
     assert.deepEqual(bad.map((v) => `${v.id}: ${v.help}: ${v.nodes[0].html}`), [], `${colorScheme} ${path}`);
   }
-  await page.context().close();
+  await leave(page);
 }
 
 // memoryHistory opens the page in a window that is wide enough for the history of resident memory, and
@@ -515,7 +526,7 @@ async function memoryHistory() {
       await page.waitForFunction(() => document.querySelector('#rows tr:not(.pad) td:nth-child(6) path').getAttribute('d').length > 10);
       await shot(page, 'page-wide');
     }
-    await page.context().close();
+    await leave(page);
   }
 }
 
@@ -585,7 +596,7 @@ async function many(count) {
     paint: performance.getEntriesByName('first-contentful-paint')[0].startTime,
     updates: performance.getEntriesByName('update').map((e) => e.duration),
   }));
-  await page.context().close();
+  await leave(page);
   return {groups: count, first_paint_ms: seen.paint, update_ms: Math.max(...seen.updates), ...interaction};
 }
 
