@@ -11,7 +11,6 @@
 #define SOCK_DGRAM 2
 #define IPPROTO_TCP 6 /* linux/in.h */
 #define IPPROTO_UDP 17
-#define IPPROTO_UDPLITE 136
 #define IPPROTO_MPTCP 262
 #define SOCK_DEAD 1 /* bits of sk_flags by enum sock_flags, net/sock.h */
 #define SOCK_DONE 2

@@ -259,7 +259,7 @@ int iterate_sockets(struct bpf_iter__task_file *ctx)
 	if (protocol == IPPROTO_TCP && BPF_CORE_READ(sk, sk_type) == SOCK_STREAM) {
 		r.type = SOCKET_TCP;
 		emit_tcp(ctx->meta, &r, sk);
-	} else if (protocol == IPPROTO_UDP || protocol == IPPROTO_UDPLITE) {
+	} else if (protocol == IPPROTO_UDP) {
 		if (BPF_CORE_READ(sk, sk_type) == SOCK_DGRAM)
 			emit_udp(ctx->meta, &r, sk);
 	} else if (protocol == IPPROTO_MPTCP && bpf_core_type_exists(struct mptcp_subflow_context)) {

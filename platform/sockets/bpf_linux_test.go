@@ -7,7 +7,6 @@ import (
 	"io"
 	"net"
 	"os"
-	"slices"
 	"testing"
 
 	"github.com/seed57308aee/process_exporter/platform/bpf"
@@ -39,11 +38,7 @@ func read(t testing.TB, r Reader, pid int) Process {
 	if err := r.Read(context.Background(), &report); err != nil {
 		t.Fatal(err)
 	}
-	i := slices.IndexFunc(report.Processes, func(p Process) bool { return p.PID == pid })
-	if i < 0 {
-		return Process{PID: pid}
-	}
-	return report.Processes[i]
+	return processOf(&report, pid)
 }
 
 // echo starts a server that returns what it receives.

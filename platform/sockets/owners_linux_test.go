@@ -366,6 +366,8 @@ type script struct {
 	open   map[int]OpenSockets // by PID, of the last report that had the process
 
 	want, wantReceived map[string]uint64 // bytes by role
+
+	agreed int // comparisons of both readers
 }
 
 // python runs the scripts.
@@ -399,29 +401,7 @@ func runScript(t *testing.T, r Reader, text string) *script {
 	}
 	lines := bufio.NewScanner(stdout)
 	for lines.Scan() {
-		words := strings.Fields(lines.Text())
-		switch words[0] {
-		case "role":
-			s.roles[words[1]], _ = strconv.Atoi(words[2])
-		case "want":
-			n, _ := strconv.Atoi(words[2])
-			s.want[words[1]] = uint64(n)
-			if len(words) > 3 {
-				n, _ := strconv.Atoi(words[3])
-				s.wantReceived[words[1]] = uint64(n)
-			}
-		case "ss":
-			s.compareWithSS(t, words[1])
-			fmt.Fprintln(stdin)
-		case "snmp":
-			s.compareRetransmissions(t)
-			fmt.Fprintln(stdin)
-		case "skip":
-			t.Skip("the kernel lacks it")
-		case "read":
-			s.read(t)
-			fmt.Fprintln(stdin)
-		}
+		s.handle(t, strings.Fields(lines.Text()), stdin)
 	}
 	if err := cmd.Wait(); err != nil {
 		t.Fatal(err)
@@ -431,6 +411,35 @@ func runScript(t *testing.T, r Reader, text string) *script {
 		s.want[name] += 0
 	}
 	return s
+}
+
+// handle handles a line that the script has printed. Some lines wait for an answer.
+func (s *script) handle(t *testing.T, words []string, stdin io.Writer) {
+	t.Helper()
+	switch words[0] {
+	case "role":
+		s.roles[words[1]], _ = strconv.Atoi(words[2])
+		return
+	case "want":
+		n, _ := strconv.Atoi(words[2])
+		s.want[words[1]] = uint64(n)
+		if len(words) > 3 {
+			n, _ := strconv.Atoi(words[3])
+			s.wantReceived[words[1]] = uint64(n)
+		}
+		return
+	case "skip":
+		t.Skip("the kernel lacks it")
+	case "ss":
+		s.compareWithSS(t, words[1])
+	case "agree":
+		s.compareReaders(t, words[1:])
+	case "snmp":
+		s.compareRetransmissions(t)
+	case "read":
+		s.read(t)
+	}
+	fmt.Fprintln(stdin)
 }
 
 // read adds the Traffic since the last read.
