@@ -52,7 +52,8 @@ func TestContainerNames(t *testing.T) {
 func TestExitInUnknownCgroup(t *testing.T) {
 	requireRoot(t)
 	requireBPF(t)
-	rules := writeFile(t, "rules.yaml", "process_names:\n  - {name: inside, comm: [unknowncg], cgroup: [.]}\n  - {name: outside, comm: [unknowncg]}\n")
+	rules := writeFile(t, "rules.yaml", "process_names:\n  - {name: inside, comm: [unknowncg], cgroup: [.]}\n"+
+		"  - {name: outside, comm: [unknowncg]}\n")
 	for _, sandbox := range []string{"auto", "off"} {
 		t.Run(sandbox, func(t *testing.T) {
 			r := startExporter(t, "--source=bpf", "--sandbox="+sandbox, "-config.path", rules)
