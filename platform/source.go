@@ -96,7 +96,7 @@ type Options struct {
 	// about 15 ms per GiB.
 	SmapsMaxRSS uint64
 
-	// Sandboxed tells the Source that the caller enters the sandbox after Open. The Source then
+	// Sandboxed is whether the caller enters the sandbox after Open. If it does, the Source
 	// does not call open_by_handle_at(2), which the sandbox refuses.
 	Sandboxed bool
 }
