@@ -153,6 +153,26 @@ func TestResidentPages(t *testing.T) {
 	}
 }
 
+// TestFileSystemType finds the mount of a file in texts of /proc/self/mountinfo.
+func TestFileSystemType(t *testing.T) {
+	const root, sys = "1 0 8:1 / / rw - ext4 /dev/sda1 rw\n", "22 1 0:21 / /sys rw,nosuid shared:7 - sysfs sysfs rw\n"
+	for _, tt := range []struct{ name, text, want string }{
+		{"no mounts", "", ""},
+		{"incomplete line", "22 1 0:21 / /sys", ""},
+		{"only the root", root, "ext4"},
+		{"sysfs", root + sys, "sysfs"},
+		{"sysfs before the root", sys + root, "sysfs"},
+		{"other directories", root + sys + "23 22 0:22 / /sys/dev rw - tmpfs tmpfs rw\n24 1 0:23 / /sy rw - tmpfs tmpfs rw\n", "sysfs"},
+		{"LXCFS over the directory", root + sys + "25 22 0:24 /sys /sys/devices/system/cpu rw - fuse.lxcfs lxcfs rw\n", "fuse.lxcfs"},
+		{"LXCFS over the file", root + sys + "25 22 0:24 /x " + cpuFile + " rw - fuse.lxcfs lxcfs rw\n", "fuse.lxcfs"},
+		{"a second mount at one place", root + sys + "26 22 0:25 / /sys rw - tmpfs tmpfs rw\n", "tmpfs"},
+	} {
+		if got := fileSystemType(tt.text, cpuFile); got != tt.want {
+			t.Errorf("%s: got %q, want %q", tt.name, got, tt.want)
+		}
+	}
+}
+
 // TestHasPerCPUCounters checks the RSS counters of several kernels.
 func TestHasPerCPUCounters(t *testing.T) {
 	structOf := func(members ...btf.Member) *btf.Struct { return &btf.Struct{Members: members} }

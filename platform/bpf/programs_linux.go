@@ -5,6 +5,8 @@ package bpf
 import (
 	"errors"
 	"fmt"
+	"os"
+	"strings"
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/btf"
@@ -46,6 +48,9 @@ func Load(o Options) (*Programs, error) {
 }
 
 func loadSpec(spec *ebpf.CollectionSpec, o Options) (*Programs, error) {
+	if err := checkCPUFile(); err != nil {
+		return nil, fmt.Errorf("bpf: %w", err)
+	}
 	kernel, err := btf.LoadKernelSpec()
 	if err != nil {
 		return nil, fmt.Errorf("bpf: cannot read kernel types from /sys/kernel/btf/vmlinux "+
@@ -115,6 +120,41 @@ func setConstants(spec *ebpf.CollectionSpec, kernel *btf.Spec, o Options) error 
 		spec.Variables["own_ns"].Set(uint32(st.Ino)),
 		spec.Variables["cpus"].Set(uint32(cpus)),
 		spec.Variables["separate_counters"].Set(o.SeparateCounters))
+}
+
+// cpuFile has the numbers of the CPUs that the machine can have. The creation of a per-CPU map
+// reads it.
+const cpuFile = "/sys/devices/system/cpu/possible"
+
+// checkCPUFile returns an error if reads of cpuFile can block: LXCFS mounts a file system
+// over it whose program need not respond.
+func checkCPUFile() error {
+	mounts, err := os.ReadFile("/proc/self/mountinfo") // does not block
+	if err != nil {
+		return fmt.Errorf("cannot read mounts: %w", err)
+	}
+	if fsType := fileSystemType(string(mounts), cpuFile); fsType != "sysfs" {
+		return fmt.Errorf("reads of %s can block: its file system has the type %q, want sysfs", cpuFile, fsType)
+	}
+	return nil
+}
+
+// fileSystemType returns the type of the file system that has the file at an absolute path,
+// according to the text of /proc/self/mountinfo. It is "" if there is none.
+func fileSystemType(mountinfo, path string) (fsType string) {
+	longest := 0
+	for line := range strings.Lines(mountinfo) {
+		mount, source, _ := strings.Cut(line, " - ")
+		fields, types := strings.Fields(mount), strings.Fields(source)
+		if len(fields) < 5 || len(types) == 0 {
+			continue
+		}
+		point := strings.TrimSuffix(fields[4], "/") // "" for the root
+		if strings.HasPrefix(path+"/", point+"/") && len(point) >= longest {
+			longest, fsType = len(point), types[0]
+		}
+	}
+	return fsType
 }
 
 // hasPerCPUCounters reports whether the RSS counters of the kernel, in its struct

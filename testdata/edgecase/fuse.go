@@ -58,13 +58,15 @@ type fuseServer struct {
 
 // serveFuse mounts such a file system in a private mount namespace, and starts a child that opens its
 // file. With "write,PATH" the child blocks with a locked memory map, which no other process can read.
-// With "stat,PATH" no process can read the attributes of the open file.
+// With "stat,PATH" no process can read the attributes of the open file, and with "read,PATH" not its
+// content.
 func serveFuse(how string) error {
 	silence, path, _ := strings.Cut(how, ",")
-	server := &fuseServer{silent: fuseWrite, blocked: make(chan bool, 1)}
-	if silence == "stat" {
-		server.silent = fuseGetattr
+	silent, ok := map[string]uint32{"write": fuseWrite, "stat": fuseGetattr, "read": fuseRead}[silence]
+	if !ok {
+		return fmt.Errorf("unknown kind %q", silence)
 	}
+	server := &fuseServer{silent: silent, blocked: make(chan bool, 1)}
 	if err := errors.Join(hideMounts(), server.mount(path)); err != nil {
 		return err
 	}
