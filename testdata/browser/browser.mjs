@@ -137,6 +137,7 @@ async function words(page) {
   assert.match(tiles, /Processes[0-9]+ in [0-9]+ groups/);
   assert.match(await page.textContent('footer'), /Exporter.*Source(bpf|procfs).*Healthy/s);
   const titles = () => page.$$eval('#head th', (all) => all.filter((th) => getComputedStyle(th).display !== 'none').map((th) => th.textContent));
+  assert.equal(await page.evaluate(async () => (await import('./format.js')).clock(new Date(2026, 0, 1, 0, 5, 9) / 1000)), '00:05:09');
   const shown = await titles();
   for (const word of ['CPU %', 'RSS', 'PSS', 'FD use', 'Ctx sw/s', 'Failed', 'Started']) assert.ok(shown.includes(word), `${word} in ${shown}`);
   assert.ok(await page.$eval('#rows td.zero', (td) => td.textContent !== ''), 'dimmed zeros');

@@ -23,8 +23,16 @@ export const plain = (v, digits) => scaled(v, ['', ' k', ' M', ' G'], 1000, digi
 export const percent = (v, digits = 1) => (100 * v).toFixed(digits) + ' %';
 export const count = (v) => String(v);
 export const cores = (v, digits) => v.toFixed(digits ?? (v < 10 ? 2 : 1));
-export const clock = (seconds) => new Date(1000 * seconds).toLocaleTimeString([], {hour12: false});
-export const date = (seconds) => new Date(1000 * seconds).toLocaleString([], {hour12: false});
+
+// formatter returns a function that formats Unix times. The first call makes the format, which is expensive.
+function formatter(options) {
+  let format;
+  return (seconds) => (format ??= new Intl.DateTimeFormat([], {...options, hourCycle: 'h23'})).format(1000 * seconds);
+}
+
+const time = {hour: '2-digit', minute: '2-digit', second: '2-digit'};
+export const clock = formatter(time);
+export const date = formatter({year: 'numeric', month: 'numeric', day: 'numeric', ...time});
 
 // moment returns a time, with its date if it is not today.
 export const moment = (seconds) => (new Date(1000 * seconds).toDateString() === new Date().toDateString() ? clock(seconds) : date(seconds));
