@@ -11,9 +11,11 @@ import (
 // Sockets are the network sockets of the processes of a group.
 type Sockets struct {
 	// Traffic counts from CountersStart of the group, and includes sockets of exited
-	// processes. Its RoundTrips is nil. HasTraffic says that it was ever read.
-	Traffic    sockets.Traffic
-	HasTraffic bool
+	// processes. Its RoundTrips is nil. HasTraffic says that it was ever read, and
+	// TrafficRead that this update has read it.
+	Traffic     sockets.Traffic
+	HasTraffic  bool
+	TrafficRead bool
 
 	RoundTrips    Histogram // of the smoothed round-trip times: one of each connection and update in which it sent data
 	MeanRoundTrip float64   // of those of this update, in seconds; 0 without
@@ -50,6 +52,17 @@ const (
 	maxListeningPorts = 100
 )
 
+// Connections returns the number of TCP connections. Listening sockets and sockets in the
+// state TIME_WAIT, which belong to no process, are none.
+func (s *Sockets) Connections() (n int) {
+	for state, count := range s.Open.Connections {
+		if state := sockets.State(state); state != sockets.StateListen && state != sockets.StateTimeWait {
+			n += count
+		}
+	}
+	return n
+}
+
 // An ExpectedPort says whether a process of a group listens on a port that its rule expects.
 type ExpectedPort struct {
 	Protocol  sockets.Protocol
@@ -61,6 +74,7 @@ type ExpectedPort struct {
 type groupSockets struct {
 	trafficTotal
 	hasTraffic  bool
+	trafficRead bool    // by this update
 	countBefore uint64  // RoundTrips before this update
 	sumBefore   float64 // likewise, in seconds
 
@@ -180,7 +194,7 @@ func (g *groupState) setPorts() {
 // socketsCopy returns the sockets of the group. Later updates do not change it.
 func (g *groupState) socketsCopy() Sockets {
 	out := g.gauges.Sockets
-	out.Traffic, out.HasTraffic = g.sockets.Traffic, g.sockets.hasTraffic
+	out.Traffic, out.HasTraffic, out.TrafficRead = g.sockets.Traffic, g.sockets.hasTraffic, g.sockets.trafficRead
 	out.RoundTrips, out.MeanRoundTrip = g.sockets.roundTrips.clone(), g.sockets.meanRoundTrip()
 	return out
 }

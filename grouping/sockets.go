@@ -89,12 +89,19 @@ func (t *Tracker) accountSockets() {
 	counted := k.read && k.report.Parts&sockets.PartTraffic != 0
 	for _, g := range t.groups {
 		g.sockets.beginUpdate()
-		g.sockets.hasTraffic = g.sockets.hasTraffic || counted
+		g.sockets.hasTraffic, g.sockets.trafficRead = g.sockets.hasTraffic || counted, counted
 	}
-	if !counted {
-		return
+	if counted {
+		k.unattributed.HasTraffic = true
+		t.accountReport()
 	}
-	k.unattributed.HasTraffic = true
+	t.flushWaiting()
+	k.exited.removeOld(&t.snap)
+}
+
+// accountReport adds the Traffic of the Report, unless it is the first one.
+func (t *Tracker) accountReport() {
+	k := &t.sockets
 	if !k.begun {
 		k.begun = true
 		return
@@ -106,8 +113,6 @@ func (t *Tracker) accountSockets() {
 			t.accountTraffic(p, cursor.find(p))
 		}
 	}
-	t.flushWaiting()
-	k.exited.removeOld(&t.snap)
 }
 
 // A recordCursor finds the records of processes that ascend by PID.

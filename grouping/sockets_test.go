@@ -103,6 +103,9 @@ func (tt *trafficTest) run(t *testing.T) {
 			t.Errorf("update %d: got %s, want %s", i+1, got, s.want)
 		}
 		for _, g := range groups {
+			if g.Sockets.TrafficRead != (s.report.Parts&sockets.PartTraffic != 0) {
+				t.Errorf("update %d: got traffic of group %s read %v, with parts %b", i+1, g.Name, g.Sockets.TrafficRead, s.report.Parts)
+			}
 			if h := g.Sockets.RoundTrips; h.Count != g.Sockets.Traffic.SentBytes || len(h.Buckets) > 1 {
 				t.Errorf("update %d: got round-trip times %+v of group %s, want %d", i+1, h, g.Name, g.Sockets.Traffic.SentBytes)
 			}
@@ -175,6 +178,11 @@ func TestTrafficOfExits(t *testing.T) {
 			{liveStep(a), none, "none 0"},
 			{liveStep(a), socketReport(sent(late, 9)), "none 0"},
 			{liveStep(a, late), socketReport(sent(late, 1)), "a 10, none 0"},
+		}},
+		{"start after the walk, then a failed read", []socketStep{
+			{liveStep(a), none, "none 0"},
+			{liveStep(a), socketReport(sent(late, 9)), "none 0"},
+			{liveStep(a, late), sockets.Report{}, "a 9, none 0"},
 		}},
 		{"start and exit between two walks", []socketStep{
 			{liveStep(a), none, "none 0"},

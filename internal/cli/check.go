@@ -118,7 +118,7 @@ type ruleStats struct {
 
 // printRuleMatches prints what each rule matches on this machine.
 func printRuleMatches(ctx context.Context, s *config.Settings, w io.Writer) error {
-	g, err := groupProcesses(ctx, s)
+	g, err := groupProcesses(ctx, s, socketBudget)
 	if err != nil {
 		return err
 	}

@@ -40,20 +40,24 @@ func explainCommand() command {
 			if len(args) == 0 {
 				return errors.New("missing process: use explain PID|NAME..., such as explain nginx")
 			}
-			g, err := groupProcesses(ctx, s)
+			g, err := groupProcesses(ctx, s, socketBudget)
 			if err != nil {
 				return err
 			}
 			defer func() { _ = g.close() }()
 			g.printNotes(out.stderr, s, 0)
+			networks, err := g.measureNetworks(ctx)
+			if err != nil {
+				return err
+			}
 			explanations, err := g.explain(ctx, args)
 			if err != nil {
 				return err
 			}
 			if asJSON {
-				return printJSON(out.stdout, explanations)
+				return printJSON(out.stdout, withNetworks(explanations, networks))
 			}
-			_, err = io.WriteString(out.stdout, g.format(explanations, s))
+			_, err = io.WriteString(out.stdout, g.format(withNetworks(explanations, networks), s))
 			return err
 		},
 	}
@@ -87,13 +91,14 @@ func (g *grouped) explain(ctx context.Context, targets []string) (all []*groupin
 }
 
 // format returns the explanations as text, separated by empty lines.
-func (g *grouped) format(all []*grouping.Explanation, s *config.Settings) string {
+func (g *grouped) format(all []explanation, s *config.Settings) string {
 	var b strings.Builder
 	for i, e := range all {
 		if i > 0 {
 			b.WriteByte('\n')
 		}
-		g.formatOne(&b, e, s)
+		g.formatOne(&b, e.Explanation, s)
+		formatNetwork(&b, e.Network)
 	}
 	return b.String()
 }

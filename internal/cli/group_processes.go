@@ -5,44 +5,52 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"time"
 
 	"github.com/seed57308aee/process_exporter/grouping"
 	"github.com/seed57308aee/process_exporter/internal/config"
 	"github.com/seed57308aee/process_exporter/internal/daemon"
+	"github.com/seed57308aee/process_exporter/internal/logging"
 	"github.com/seed57308aee/process_exporter/platform"
 )
 
 // grouped is the processes of this machine in their groups.
 type grouped struct {
 	rules   config.Rules
-	source  platform.Source
 	tracker *grouping.Tracker
 	close   func() error
+
+	socketsErr error // why the sockets cannot be read although the collector network is enabled
 }
 
+// socketBudget is the CPU time that one read of the sockets in /proc may take. A command that
+// prints one result cannot read the remaining processes later, as the daemon does.
+const socketBudget = time.Second
+
 // groupProcesses walks over all processes once and groups them. By default it
-// reads /proc, since loading BPF programs costs more than one walk.
-func groupProcesses(ctx context.Context, s *config.Settings) (*grouped, error) {
+// reads /proc, since loading BPF programs costs more than one walk. With the collector
+// network it also reads sockets, for which it loads BPF programs if possible, since /proc does
+// not have their traffic. With a budget of 0 it does not.
+func groupProcesses(ctx context.Context, s *config.Settings, budget time.Duration) (*grouped, error) {
 	rules, err := s.LoadRules()
 	if err != nil {
 		return nil, err
+	}
+	g := &grouped{rules: rules}
+	var sources daemon.Sources
+	if budget > 0 {
+		sources.Sockets, g.socketsErr = s.OpenSockets(rules, budget)
 	}
 	if s.Source == string(platform.KindAuto) {
 		s.Source = string(platform.KindProcfs)
 	}
 	s.Sandbox = "off" // commands do not enter it
-	source, err := s.OpenSource()
-	if err != nil {
+	g.close = func() error { return closeAll(sources) }
+	if sources.Processes, err = s.OpenSource(); err != nil {
+		_ = g.close() // read only
 		return nil, err
 	}
-	reader, _ := s.OpenSockets(rules) // without it, the groups have no sockets
-	g := &grouped{rules: rules, source: source, tracker: daemon.NewTracker(s, daemon.Sources{Processes: source, Sockets: reader}, rules)}
-	g.close = func() error {
-		if reader != nil {
-			return errors.Join(reader.Close(), source.Close())
-		}
-		return source.Close()
-	}
+	g.tracker = daemon.NewTracker(s, sources, rules)
 	if _, err := g.tracker.Update(ctx); err != nil {
 		_ = g.close() // read only
 		return nil, err
@@ -50,16 +58,38 @@ func groupProcesses(ctx context.Context, s *config.Settings) (*grouped, error) {
 	return g, nil
 }
 
+// closeAll closes the sources that are open.
+func closeAll(s daemon.Sources) (err error) {
+	if s.Sockets != nil {
+		err = s.Sockets.Close()
+	}
+	if s.Processes != nil {
+		err = errors.Join(err, s.Processes.Close())
+	}
+	return err
+}
+
 // shownCollectors are the collectors with data about other users' processes that groups and top
 // show.
-const shownCollectors = grouping.CollectorIO | grouping.CollectorSmaps | grouping.CollectorFiles
+const shownCollectors = grouping.CollectorIO | grouping.CollectorSmaps | grouping.CollectorFiles | grouping.CollectorNetwork
 
 // printNotes prints the warnings of the rules, and which data of the collectors and of the
 // rules is missing.
 func (g *grouped) printNotes(stderr io.Writer, s *config.Settings, shown grouping.Collectors) {
-	printNotes(stderr, g.rules, missingCapabilities(s, g.source, g.rules, shown))
+	printNotes(stderr, g.rules, missingCapabilities(s, g.tracker, g.rules, shown))
+	printSocketNote(stderr, g.tracker, g.socketsErr)
 	if g.tracker.Health().HidePID {
 		fmt.Fprintln(stderr, "note: processes of other users are hidden (hidepid); run this command as root")
+	}
+}
+
+// printSocketNote prints why there are no sockets, or no traffic of them.
+func printSocketNote(stderr io.Writer, t *grouping.Tracker, openErr error) {
+	switch kind, reason := t.SocketsKind(); {
+	case openErr != nil:
+		fmt.Fprintf(stderr, "note: cannot read sockets: %s\n", logging.OneLine(openErr))
+	case kind == platform.KindProcfs && reason != nil:
+		fmt.Fprintf(stderr, "note: sent and received bytes are unknown: %s\n", logging.OneLine(reason))
 	}
 }
 
@@ -75,8 +105,11 @@ func printNotes(stderr io.Writer, rules config.Rules, missing string) {
 
 // missingCapabilities returns the capabilities that the shown collectors and the rules need and
 // this process lacks, "" for none.
-func missingCapabilities(s *config.Settings, source platform.Source, rules config.Rules, shown grouping.Collectors) string {
-	kind, _ := source.Kind()
+func missingCapabilities(s *config.Settings, t *grouping.Tracker, rules config.Rules, shown grouping.Collectors) string {
+	kind, _ := t.Kind()
+	if sockets, _ := t.SocketsKind(); sockets != platform.KindProcfs {
+		shown &^= grouping.CollectorNetwork
+	}
 	enabled := grouping.EnabledCollectors(rules.Matcher, s.Collectors) &^ s.DisabledCollectors()
 	return daemon.MissingCapabilities(kind, enabled&shown, rules.Matcher)
 }

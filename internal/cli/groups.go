@@ -17,6 +17,7 @@ import (
 	"github.com/seed57308aee/process_exporter/internal/cli/inspect"
 	"github.com/seed57308aee/process_exporter/internal/config"
 	"github.com/seed57308aee/process_exporter/internal/webui"
+	"github.com/seed57308aee/process_exporter/platform"
 )
 
 // groupOrders are the values of --sort. All but name are descending.
@@ -27,6 +28,9 @@ var groupOrders = map[string]func(a, b *webui.Group) int{
 	"cpu":     func(a, b *webui.Group) int { return cmp.Compare(orZero(b.CPU), orZero(a.CPU)) },
 	"rss":     func(a, b *webui.Group) int { return cmp.Compare(orZero(b.ResidentBytes), orZero(a.ResidentBytes)) },
 	"fds":     func(a, b *webui.Group) int { return cmp.Compare(orZero(b.OpenFDs), orZero(a.OpenFDs)) },
+	"net": func(a, b *webui.Group) int {
+		return cmp.Compare(orZero(b.SentBytes)+orZero(b.ReceivedBytes), orZero(a.SentBytes)+orZero(a.ReceivedBytes))
+	},
 	"io": func(a, b *webui.Group) int {
 		return cmp.Compare(orZero(b.ReadBytes)+orZero(b.WriteBytes), orZero(a.ReadBytes)+orZero(a.WriteBytes))
 	},
@@ -48,8 +52,8 @@ func groupsCommand() command {
 	flags := func(app *kingpin.Application, _ *config.Settings) {
 		app.Flag("json", "Print JSON.").BoolVar(&asJSON)
 		app.Flag("unmatched", "List the processes in no group by CPU use, and suggest rules.").BoolVar(&unmatched)
-		app.Flag("sort", "Sort key: name, procs, threads, cpu, rss, fds or io.").PlaceHolder("KEY").Default("cpu").
-			EnumVar(&order, "name", "procs", "threads", "cpu", "rss", "fds", "io")
+		app.Flag("sort", "Sort key: name, procs, threads, cpu, rss, fds, io or net.").PlaceHolder("KEY").Default("cpu").
+			EnumVar(&order, "name", "procs", "threads", "cpu", "rss", "fds", "io", "net")
 		app.Flag("pause", "Measure CPU and I/O rates for this time. 0s: no rates.").PlaceHolder("DURATION").Default("1s").DurationVar(&pause)
 	}
 	return command{
@@ -63,7 +67,11 @@ func groupsCommand() command {
 			if err := refuseArgs(args); err != nil {
 				return err
 			}
-			g, err := groupProcesses(ctx, s)
+			budget := socketBudget
+			if unmatched {
+				budget = 0
+			}
+			g, err := groupProcesses(ctx, s, budget)
 			if err != nil {
 				return err
 			}
@@ -80,7 +88,7 @@ func groupsCommand() command {
 				return report.print(out.stdout)
 			}
 			g.printNotes(out.stderr, s, shownCollectors)
-			groups, ungrouped, err := g.measure(ctx, max(pause, 0))
+			groups, _, err := g.measure(ctx, max(pause, 0))
 			if err != nil {
 				return err
 			}
@@ -88,7 +96,8 @@ func groupsCommand() command {
 			if asJSON {
 				return printJSON(out.stdout, groups)
 			}
-			return printGroups(out.stdout, groups, ungrouped)
+			kind, _ := g.tracker.SocketsKind()
+			return printGroups(out.stdout, groups, g.tracker.Unmatched(), kind)
 		},
 	}
 }
@@ -100,9 +109,9 @@ func printJSON(w io.Writer, value any) error {
 	return enc.Encode(value)
 }
 
-// measure returns the groups by name, and the processes in no group. Rates are those during the pause. A
-// group that appears during the pause, or a pause of 0, has no rates.
-func (g *grouped) measure(ctx context.Context, pause time.Duration) ([]webui.Group, []grouping.Unmatched, error) {
+// measure returns the groups by name, as reports and as the Tracker has them. Rates are those during the
+// pause. A group that appears during the pause, or a pause of 0, has no rates.
+func (g *grouped) measure(ctx context.Context, pause time.Duration) ([]webui.Group, []grouping.Group, error) {
 	before, err := g.tracker.Update(ctx)
 	if err != nil {
 		return nil, nil, err
@@ -129,23 +138,43 @@ func (g *grouped) measure(ctx context.Context, pause time.Duration) ([]webui.Gro
 			groups[i].SetRates(old, &after[i], seconds)
 		}
 	}
-	return groups, g.tracker.Unmatched(), nil
+	return groups, after, nil
+}
+
+// networkText returns the columns of the network of a group, and their titles for nil. There
+// are none without a source of sockets, and no traffic with /proc.
+func networkText(g *webui.Group, socketSource platform.Kind) (text string) {
+	if socketSource == "" {
+		return ""
+	}
+	traffic := socketSource != platform.KindProcfs
+	if g == nil {
+		if traffic {
+			text = "SENT/S\tRECV/S\t"
+		}
+		return text + "CONNS\t"
+	}
+	if traffic {
+		text = bytesOrDash(g.SentBytes) + "\t" + bytesOrDash(g.ReceivedBytes) + "\t"
+	}
+	return text + orDash(g.Connections, "%d") + "\t"
 }
 
 // printGroups prints a table, and the number of processes in no group. Unknown values are
-// dashes.
-func printGroups(w io.Writer, groups []webui.Group, ungrouped []grouping.Unmatched) error {
+// dashes. socketSource is that of the network, "" without.
+func printGroups(w io.Writer, groups []webui.Group, ungrouped []grouping.Unmatched, socketSource platform.Kind) error {
 	out := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(out, "PROCS\tTHREADS\tCPU\tRSS\tPSS\tFDS\tREAD/S\tWRITE/S\tRULE\t  GROUP")
+	fmt.Fprintln(out, "PROCS\tTHREADS\tCPU\tRSS\tPSS\tFDS\tREAD/S\tWRITE/S\t"+networkText(nil, socketSource)+"RULE\t  GROUP")
 	for i := range groups {
 		g := &groups[i]
 		rule := "-"
 		if g.Rule != nil {
 			rule = fmt.Sprint(g.Rule.Position)
 		}
-		fmt.Fprintf(out, "%d\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t  %s\n",
+		fmt.Fprintf(out, "%d\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s%s\t  %s\n",
 			g.Procs, orDash(g.Threads, "%d"), orDash(g.CPU, "%.3f"), bytesOrDash(g.ResidentBytes), bytesOrDash(g.ProportionalBytes),
-			orDash(g.OpenFDs, "%d"), bytesOrDash(g.ReadBytes), bytesOrDash(g.WriteBytes), rule, inspect.Printable(nameWithLabels(g)))
+			orDash(g.OpenFDs, "%d"), bytesOrDash(g.ReadBytes), bytesOrDash(g.WriteBytes),
+			networkText(g, socketSource), rule, inspect.Printable(nameWithLabels(g)))
 	}
 	if err := out.Flush(); err != nil {
 		return err

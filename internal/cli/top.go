@@ -156,8 +156,10 @@ func (f *topFlags) reporter(s *config.Settings, stderr io.Writer) (tui.Reporter,
 	if err != nil {
 		return nil, err
 	}
-	tracker := daemon.NewTracker(s, daemon.Sources{Processes: source}, rules) // top does not show sockets
-	printNotes(stderr, rules, missingCapabilities(s, source, rules, shownCollectors))
+	sockets, socketsErr := s.OpenSockets(rules, 0)
+	tracker := daemon.NewTracker(s, daemon.Sources{Processes: source, Sockets: sockets}, rules)
+	printNotes(stderr, rules, missingCapabilities(s, tracker, rules, shownCollectors))
+	printSocketNote(stderr, tracker, socketsErr)
 	groups := collector.New(collector.Options{Tracker: tracker, Logger: slog.New(slog.DiscardHandler)})
 	start := webui.Timestamp{Time: time.Now().UTC()}
 	// A tenth less, so that a timer that fires early still starts a walk.

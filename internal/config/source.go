@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/seed57308aee/process_exporter/grouping"
 	"github.com/seed57308aee/process_exporter/platform"
@@ -22,10 +23,10 @@ func (s *Settings) OpenSource() (platform.Source, error) {
 
 // OpenSockets opens the reader of network sockets if the flags or the rules enable the collector
 // network. The reader is nil if they do not, or if the sockets cannot be read; then err says
-// why. Processes can be read without it.
-func (s *Settings) OpenSockets(rules Rules) (reader sockets.Reader, err error) {
+// why. Processes can be read without it. budget is that of [sockets.Options].
+func (s *Settings) OpenSockets(rules Rules, budget time.Duration) (reader sockets.Reader, err error) {
 	if !grouping.EnabledCollectors(rules.Matcher, s.Collectors).Has(grouping.CollectorNetwork) {
 		return nil, nil
 	}
-	return sockets.Open(sockets.Options{Root: s.ProcFS, Kind: platform.Kind(s.Source)})
+	return sockets.Open(sockets.Options{Root: s.ProcFS, Kind: platform.Kind(s.Source), Budget: budget})
 }

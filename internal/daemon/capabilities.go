@@ -108,11 +108,9 @@ func formatMissing(missing []missingCapability) string {
 }
 
 // MissingCapabilities returns the capabilities that this process lacks, with the data of these
-// collectors and rules that it cannot read of other users' processes; "" for none.
+// collectors and rules that it cannot read of other users' processes; "" for none. collectors
+// have CollectorNetwork only if the sockets are read from /proc.
 func MissingCapabilities(kind platform.Kind, collectors grouping.Collectors, rules grouping.Matcher) string {
-	if kind != platform.KindProcfs {
-		collectors &^= grouping.CollectorNetwork
-	}
 	return formatMissing(findMissing(enabledData(kind, collectors, rules.Needs(), thisKernel()), sandbox.Held(dataCapabilities...)))
 }
 

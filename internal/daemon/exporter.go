@@ -70,7 +70,7 @@ func New(s *config.Settings, log *slog.Logger) (*Exporter, error) {
 	if err != nil {
 		return nil, err
 	}
-	reader, socketsErr := s.OpenSockets(rules)
+	reader, socketsErr := s.OpenSockets(rules, 0)
 	tracker := NewTracker(s, Sources{source, reader}, rules)
 	e := &Exporter{
 		settings:       s,

@@ -107,7 +107,7 @@ func (m *model) tick() tea.Cmd {
 // that does not show processes returns an error for them, which the detail view shows.
 func (m *model) requestReport() tea.Msg {
 	r, err := m.options.Reporter.Report(m.ctx)
-	if err != nil || layoutOf(m.width).command == 0 {
+	if err != nil || layoutOf(m.width, &r.Exporter).command == 0 {
 		return reportMsg{report: r, err: err}
 	}
 	commands := make(map[string]string)

@@ -198,6 +198,48 @@ func TestFailures(t *testing.T) {
 	}
 }
 
+// TestNetwork checks that the columns of the network are absent without the collector, and that
+// /proc has no traffic.
+func TestNetwork(t *testing.T) {
+	for source, want := range map[string]string{
+		"bpf":    "beta app=x pod=web 7 125.0 1.0M – – 5.0K 512B 3 ",
+		"procfs": "beta app=x pod=web 7 125.0 1.0M – – 3 ",
+		"":       "beta app=x pod=web 7 125.0 1.0M – – – ",
+	} {
+		m, f := newModel(130, 24)
+		f.report.Exporter.SocketSource = source
+		g := &f.report.Groups[1]
+		g.SentBytes, g.ReceivedBytes, g.Connections = ptr(5120.0), ptr(512.0), ptr(3)
+		f.report.Groups[2].SentBytes = ptr(9000.0)
+		m.Update(m.requestReport())
+		text := func() string { return strings.Join(strings.Fields(ansi.Strip(m.View())), " ") }
+		got, traffic := text(), source == "bpf"
+		if !strings.Contains(got, want) ||
+			strings.Contains(got, "SENT/S RECV/S CONNS") != traffic || strings.Contains(got, "CONNS") != (source != "") {
+			t.Errorf("%q: got\n%s\nwant %q in it", source, m.View(), want)
+		}
+		press(m, "o")
+		if got := names(m); traffic && !strings.HasPrefix(got, "gamma beta") {
+			t.Errorf("got %q, want the group that sends most first", got)
+		}
+		press(m, "?")
+		if strings.Contains(m.View(), "sent/s") != traffic {
+			t.Errorf("%q: got help\n%s", source, m.View())
+		}
+		g.ConnectionsByState = map[string]int{"established": 2, "close_wait": 1}
+		g.ListeningPorts = []webui.ListeningPort{{Protocol: "tcp", Port: "443", Procs: 1}, {Protocol: "udp", Port: "other", Procs: 2}}
+		f.report.Groups = f.report.Groups[1:2]
+		press(m, "x", "enter")
+		const sockets = "tcp 1 close_wait tcp 2 established listens tcp/443 in 1 process listens udp/other in 2 processes"
+		if !strings.Contains(text(), sockets) {
+			t.Errorf("got\n%s\nwant the sockets of the group", m.View())
+		}
+		if text := Print(&f.report); strings.Contains(text, "CONNS") != (source != "") || !strings.Contains(text, " AGE\n") {
+			t.Errorf("%q: got\n%s", source, text)
+		}
+	}
+}
+
 func TestCursor(t *testing.T) {
 	m, _ := newModel(80, 24)
 	m.report.Groups = nil
@@ -307,11 +349,12 @@ func TestWideTerminals(t *testing.T) {
 			t.Errorf("got\n%s\nwant %q in it", view, want)
 		}
 	}
-	if l := layoutOf(200); l.name > maxNameWidth || l.columns != len(columns) {
-		t.Errorf("got %+v at 200 columns", l)
+	if l := layoutOf(200, &f.report.Exporter); l.name > maxNameWidth || len(l.columns) != len(columns)-3 {
+		t.Errorf("got %+v at 200 columns, want all but those of the network", l)
 	}
 	for width := range 300 {
-		if w := ansi.StringWidth(row(&f.report.Groups[0], width, f.report.Time, 1, "command")); width >= minNameWidth && w != width {
+		line := row(&f.report.Groups[0], layoutOf(width, &f.report.Exporter), f.report.Time, 1, "command")
+		if w := ansi.StringWidth(line); width >= minNameWidth && w != width {
 			t.Errorf("got a line of %d cells, want %d", w, width)
 		}
 	}

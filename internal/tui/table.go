@@ -26,6 +26,7 @@ type column struct {
 	key   string                                  // the key that sorts by this column
 	value func(g *webui.Group) (float64, bool)    // sort value, false if it is unknown
 	text  func(value float64, now float64) string // now is the Unix time of the report
+	shown func(e *webui.ExporterStatus) bool      // nil for all exporters
 }
 
 // Indexes of columns. The name is not in columns.
@@ -39,19 +40,22 @@ const minNameWidth = 20
 
 // columns are all columns except the name. Narrow terminals omit the last ones.
 var columns = []column{
-	{"PROCS", 7, "p", func(g *webui.Group) (float64, bool) { return float64(g.Procs), true }, integer},
-	{"CPU%", 7, "c", known(func(g *webui.Group) *float64 { return g.CPU }), percent},
-	{"RSS", 8, "m", known(func(g *webui.Group) *uint64 { return g.ResidentBytes }), size},
-	{"READ/S", 9, "r", known(func(g *webui.Group) *float64 { return g.ReadBytes }), size},
-	{"WRITE/S", 9, "w", known(func(g *webui.Group) *float64 { return g.WriteBytes }), size},
-	{"FAILED", 8, "d", known(func(g *webui.Group) *uint64 { return g.FailedExits }), integer},
-	{"THREADS", 9, "t", known(func(g *webui.Group) *int { return g.Threads }), integer},
-	{"FDS", 6, "f", known(func(g *webui.Group) *uint64 { return g.OpenFDs }), integer},
-	{"PSS", 8, "s", known(func(g *webui.Group) *uint64 { return g.ProportionalBytes }), size},
-	{"FDUSE%", 8, "l", known(func(g *webui.Group) *float64 { return g.WorstFDRatio }), percent},
-	{"CTXSW/S", 9, "x", known(func(g *webui.Group) *float64 { return g.ContextSwitches }), integer},
-	{"EXITS", 8, "e", known(func(g *webui.Group) *uint64 { return g.Exits }), integer},
-	{"AGE", 7, "a", negativeStart, func(value, now float64) string { return age(now + value) }},
+	{"PROCS", 7, "p", func(g *webui.Group) (float64, bool) { return float64(g.Procs), true }, integer, nil},
+	{"CPU%", 7, "c", known(func(g *webui.Group) *float64 { return g.CPU }), percent, nil},
+	{"RSS", 8, "m", known(func(g *webui.Group) *uint64 { return g.ResidentBytes }), size, nil},
+	{"READ/S", 9, "r", known(func(g *webui.Group) *float64 { return g.ReadBytes }), size, nil},
+	{"WRITE/S", 9, "w", known(func(g *webui.Group) *float64 { return g.WriteBytes }), size, nil},
+	{"SENT/S", 9, "o", known(func(g *webui.Group) *float64 { return g.SentBytes }), size, hasTraffic},
+	{"RECV/S", 9, "i", known(func(g *webui.Group) *float64 { return g.ReceivedBytes }), size, hasTraffic},
+	{"CONNS", 7, "b", known(func(g *webui.Group) *int { return g.Connections }), integer, hasSockets},
+	{"FAILED", 8, "d", known(func(g *webui.Group) *uint64 { return g.FailedExits }), integer, nil},
+	{"THREADS", 9, "t", known(func(g *webui.Group) *int { return g.Threads }), integer, nil},
+	{"FDS", 6, "f", known(func(g *webui.Group) *uint64 { return g.OpenFDs }), integer, nil},
+	{"PSS", 8, "s", known(func(g *webui.Group) *uint64 { return g.ProportionalBytes }), size, nil},
+	{"FDUSE%", 8, "l", known(func(g *webui.Group) *float64 { return g.WorstFDRatio }), percent, nil},
+	{"CTXSW/S", 9, "x", known(func(g *webui.Group) *float64 { return g.ContextSwitches }), integer, nil},
+	{"EXITS", 8, "e", known(func(g *webui.Group) *uint64 { return g.Exits }), integer, nil},
+	{"AGE", 7, "a", negativeStart, func(value, now float64) string { return age(now + value) }, nil},
 }
 
 // known returns the value function of a field that is nil if it is unknown.
@@ -63,6 +67,22 @@ func known[T uint64 | int | float64](field func(g *webui.Group) *T) func(g *webu
 		}
 		return float64(*v), true
 	}
+}
+
+// hasSockets reports whether an exporter reads sockets: with the collector network.
+func hasSockets(e *webui.ExporterStatus) bool { return e.SocketSource != "" }
+
+// hasTraffic reports whether an exporter knows the traffic of sockets. /proc does not have it.
+func hasTraffic(e *webui.ExporterStatus) bool { return e.SocketSource == "bpf" }
+
+// columnsOf returns the indexes of the columns that an exporter has.
+func columnsOf(e *webui.ExporterStatus) (out []int) {
+	for i := range columns {
+		if shown := columns[i].shown; shown == nil || shown(e) {
+			out = append(out, i)
+		}
+	}
+	return out
 }
 
 // negativeStart returns the start time with a minus sign, so that the oldest
@@ -155,10 +175,10 @@ func (s sorting) sort(groups []webui.Group) {
 
 // A layout says what fits into a line.
 type layout struct {
-	columns int // number of columns
-	name    int // width of the name column
-	spark   int // width of the history of CPU usage, 0 without
-	command int // width of the command of the largest process, 0 without
+	columns []int // indexes of columns
+	name    int   // width of the name column
+	spark   int   // width of the history of CPU usage, 0 without
+	command int   // width of the command of the largest process, 0 without
 }
 
 const (
@@ -175,12 +195,15 @@ const (
 	minCommandWidth = 12
 )
 
-// layoutOf returns the layout of a line.
-func layoutOf(width int) layout {
+// layoutOf returns the layout of a line about an exporter.
+func layoutOf(width int, e *webui.ExporterStatus) layout {
 	l := layout{name: width}
-	for l.columns < len(columns) && l.name-columns[l.columns].width-1 >= minNameWidth {
-		l.name -= columns[l.columns].width + 1
-		l.columns++
+	for _, i := range columnsOf(e) {
+		if l.name-columns[i].width-1 < minNameWidth {
+			break
+		}
+		l.name -= columns[i].width + 1
+		l.columns = append(l.columns, i)
 	}
 	if extra := l.name - maxNameWidth; extra > minSparkWidth {
 		l.spark = min(max(minSparkWidth, extra/3), extra-1, maxSparkWidth)
@@ -226,8 +249,7 @@ func highestCPU(groups []webui.Group) (highest float64) {
 
 // header returns the line of titles. An arrow follows the title of the column of s. highest
 // is the scale of the histories.
-func header(width int, s sorting, highest float64) string {
-	l := layoutOf(width)
+func header(l layout, s sorting, highest float64) string {
 	mark := func(i int, title string) string {
 		switch {
 		case i != s.column:
@@ -238,8 +260,8 @@ func header(width int, s sorting, highest float64) string {
 		return title + " ↓"
 	}
 	line := padRight(mark(columnName, "GROUP"), l.name)
-	for i, c := range columns[:l.columns] {
-		line += " " + padLeft(mark(i, c.title), c.width)
+	for _, i := range l.columns {
+		line += " " + padLeft(mark(i, columns[i].title), columns[i].width)
 	}
 	if l.spark > 0 {
 		line += " " + padRight(fmt.Sprintf("CPU, ≤ %s%%", percent(highest, 0)), l.spark)
@@ -252,11 +274,10 @@ func header(width int, s sorting, highest float64) string {
 
 // row returns the line of a group in a report of time now. highest is the scale of the
 // histories, and command that of the largest process.
-func row(g *webui.Group, width int, now webui.Timestamp, highest float64, command string) string {
-	l := layoutOf(width)
+func row(g *webui.Group, l layout, now webui.Timestamp, highest float64, command string) string {
 	line := padRight(label(g), l.name)
-	for _, c := range columns[:l.columns] {
-		text := unknown
+	for _, i := range l.columns {
+		c, text := &columns[i], unknown
 		if value, ok := c.value(g); ok {
 			text = c.text(value, float64(now.Unix()))
 		}
@@ -366,16 +387,25 @@ func machine(m *webui.MachineStatus) (parts []summaryPart) {
 	return parts
 }
 
+// printWidth is the width of the output of Print with the columns of all exporters.
+const printWidth = 140
+
 // Print returns a report as text for output that is not a terminal.
 func Print(r *webui.Report) string {
-	const width = 140
+	width := printWidth
+	for _, i := range columnsOf(&r.Exporter) {
+		if columns[i].shown != nil {
+			width += columns[i].width + 1
+		}
+	}
+	l := layoutOf(width, &r.Exporter)
 	byCPU := sorting{column: columnCPU}
 	groups := slices.Clone(r.Groups)
 	byCPU.sort(groups)
 	highest := highestCPU(groups)
-	lines := []string{summary(r, len(groups), math.MaxInt, ""), strings.TrimRight(header(width, byCPU, highest), " ")}
+	lines := []string{summary(r, len(groups), math.MaxInt, ""), strings.TrimRight(header(l, byCPU, highest), " ")}
 	for i := range groups {
-		lines = append(lines, strings.TrimRight(row(&groups[i], width, r.Time, highest, ""), " "))
+		lines = append(lines, strings.TrimRight(row(&groups[i], l, r.Time, highest, ""), " "))
 	}
 	return strings.Join(lines, "\n") + "\n"
 }

@@ -2,6 +2,8 @@ package tui
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -15,7 +17,7 @@ import (
 func (m *model) View() string {
 	switch {
 	case m.showsHelp:
-		return m.fit(strings.Split(helpText(), "\n"))
+		return m.fit(strings.Split(helpText(&m.report.Exporter), "\n"))
 	case m.detailName != "":
 		return m.fit(m.detailLines())
 	}
@@ -29,9 +31,10 @@ func (m *model) View() string {
 	if m.err != nil {
 		problem = "no answer since " + m.answered.Format(time.TimeOnly)
 	}
-	lines := []string{summary(&m.report, len(m.groups), m.width, problem), bold(header(m.width, m.sorting, highest))}
+	l := layoutOf(m.width, &m.report.Exporter)
+	lines := []string{summary(&m.report, len(m.groups), m.width, problem), bold(header(l, m.sorting, highest))}
 	for i := m.top; i < min(m.top+rows, len(m.groups)); i++ {
-		line := row(&m.groups[i], m.width, m.report.Time, highest, m.commands[m.groups[i].Name])
+		line := row(&m.groups[i], l, m.report.Time, highest, m.commands[m.groups[i].Name])
 		if i == m.cursor {
 			line = inverse(line)
 		} else if m.err != nil {
@@ -74,7 +77,8 @@ func bold(text string) string    { return "\x1b[1m" + text + "\x1b[0m" }
 func faint(text string) string   { return "\x1b[2m" + text + "\x1b[0m" }
 func inverse(text string) string { return "\x1b[7m" + text + "\x1b[0m" }
 
-func helpText() string {
+// helpText returns the help about the columns of an exporter.
+func helpText(e *webui.ExporterStatus) string {
 	lines := []string{
 		bold("Keys"), "",
 		"q, Ctrl-C  quit",
@@ -85,8 +89,8 @@ func helpText() string {
 		bold("Sort by"), "",
 		"n  name",
 	}
-	for _, c := range columns {
-		lines = append(lines, c.key+"  "+strings.ToLower(c.title))
+	for _, i := range columnsOf(e) {
+		lines = append(lines, columns[i].key+"  "+strings.ToLower(columns[i].title))
 	}
 	return strings.Join(append(lines, "", "Press any key to return."), "\n")
 }
@@ -100,11 +104,12 @@ func (m *model) detailLines() []string {
 	case m.detailReport == nil:
 		return append(lines, "Loading …")
 	}
+	l := layoutOf(m.width, &m.detailReport.Exporter)
 	for i := range m.detailReport.Groups {
 		g := &m.detailReport.Groups[i]
 		highest := highestCPU(m.detailReport.Groups)
-		lines = append(lines, header(m.width, sorting{column: len(columns)}, highest),
-			row(g, m.width, m.detailReport.Time, highest, m.commands[g.Name]))
+		lines = append(lines, header(l, sorting{column: len(columns)}, highest),
+			row(g, l, m.detailReport.Time, highest, m.commands[g.Name]))
 		if g.Rule != nil {
 			lines = append(lines, "rule     "+replaceUnprintable(g.Rule.String()))
 		}
@@ -186,13 +191,19 @@ func optional[T uint64 | float64](v *T, text func(value, now float64) string) st
 	return text(float64(*v), 0)
 }
 
-// groupLines returns the states, exits and threads of a group.
+// groupLines returns the states, sockets, exits and threads of a group.
 func groupLines(g *webui.Group) []string {
 	var lines []string
 	for _, state := range []string{"Running", "Sleeping", "Waiting", "Zombie", "Other"} {
 		if n := g.States[state]; n > 0 {
 			lines = append(lines, fmt.Sprintf("%-9s%d", strings.ToLower(state), n))
 		}
+	}
+	for _, state := range slices.Sorted(maps.Keys(g.ConnectionsByState)) {
+		lines = append(lines, fmt.Sprintf("tcp      %d %s", g.ConnectionsByState[state], state))
+	}
+	for _, p := range g.ListeningPorts {
+		lines = append(lines, fmt.Sprintf("listens  %s/%s in %s", p.Protocol, p.Port, count(p.Procs, "process", "processes")))
 	}
 	for _, e := range g.ExitCodes {
 		lines = append(lines, fmt.Sprintf("exits    %d %s %s", e.Count, replaceUnprintable(e.Reason), replaceUnprintable(e.Code)))

@@ -51,6 +51,7 @@ func NewGroup(g *grouping.Group, labelNames []string) Group {
 			out.ExpectedMax = &g.Expect.Max
 		}
 	}
+	out.setConnections(g)
 	return out
 }
 
@@ -73,6 +74,7 @@ func (g *Group) SetRates(before, after *grouping.Group, seconds float64) {
 	set(&g.WriteBytes, platform.FieldIO, before.WriteBytes, after.WriteBytes, 1)
 	set(&g.ContextSwitches, platform.FieldStatus,
 		before.VoluntarySwitches+before.NonvoluntarySwitches, after.VoluntarySwitches+after.NonvoluntarySwitches, 1)
+	g.setTraffic(before, after, seconds)
 }
 
 // rate returns the increase of a counter per second.
@@ -110,6 +112,7 @@ func (r *Recorder) exporter(s *recording) ExporterStatus {
 	e.Source, e.ScrapeDuration, e.ScrapePartial = string(h.Kind), s.last.Took.Seconds(), h.Incomplete
 	e.Unreadable, e.Unresponsive = h.Hidden+h.Partial, h.Unresponsive
 	e.LostExitEvents, e.GroupLimitHits = h.LostExitEvents, h.GroupLimitHits
+	e.SocketSource = string(s.last.Unattributed.Kind)
 	return e
 }
 
@@ -198,6 +201,7 @@ func (s *recording) addDetail(out *Group, g *grouping.Group) {
 	for _, e := range g.Exits {
 		out.ExitCodes = append(out.ExitCodes, ExitCode{Reason: e.Reason, Code: e.Code, Count: e.Count})
 	}
+	out.AddDetail(g)
 }
 
 func labelMap(names, values []string) map[string]string {

@@ -320,6 +320,10 @@ func addFields(of reflect.Type, prefix string, to map[string]bool) {
 		for inner.Kind() == reflect.Slice || inner.Kind() == reflect.Pointer {
 			inner = inner.Elem()
 		}
+		if f.Anonymous {
+			addFields(inner, prefix, to)
+			continue
+		}
 		if inner.Kind() == reflect.Struct && inner != reflect.TypeFor[Timestamp]() {
 			addFields(inner, prefix+name+".", to)
 			continue

@@ -63,6 +63,7 @@ type ExporterStatus struct {
 	Version          string    `json:"version"`
 	Revision         string    `json:"revision,omitempty"`
 	Source           string    `json:"source"`
+	SocketSource     string    `json:"socket_source,omitempty"` // "" without the collector network
 	StartTime        Timestamp `json:"process_start_time_seconds"`
 	ScrapeDuration   float64   `json:"scrape_duration_seconds"`
 	ScrapeSuccess    bool      `json:"scrape_success"`
@@ -92,6 +93,8 @@ type Group struct {
 	WriteBytes      *float64 `json:"write_bytes_per_second,omitempty"`
 	ContextSwitches *float64 `json:"context_switches_per_second,omitempty"`
 	MajorFaults     *float64 `json:"major_page_faults_per_second,omitempty"`
+
+	Network
 
 	ResidentBytes     *uint64  `json:"resident_bytes,omitempty"`
 	VirtualBytes      *uint64  `json:"virtual_bytes,omitempty"`
