@@ -1,9 +1,12 @@
 package webui
 
 import (
+	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"slices"
+	"strings"
 	"testing"
 )
 
@@ -52,6 +55,34 @@ func TestHandlerPaths(t *testing.T) {
 	h.ServeHTTP(w, httptest.NewRequest(http.MethodGet, GroupsPath+"?group=a", nil))
 	if w.Code != http.StatusServiceUnavailable || w.Header().Get("Retry-After") == "" {
 		t.Errorf("got status %d and headers %v, want 503 and Retry-After", w.Code, w.Header())
+	}
+}
+
+// TestPageSize limits the compressed size of the files of the page, which docs/api.md contains.
+func TestPageSize(t *testing.T) {
+	const limit, ownLimit = 60, 36 // in kB; ownLimit is without the chart library
+	h, err := NewHandler(newTestRecorder().Recorder, testOptions)
+	if err != nil {
+		t.Fatal(err)
+	}
+	total, library := 0, 0
+	for _, path := range append(staticPaths(), PagePath) {
+		request, w := httptest.NewRequest(http.MethodGet, path, nil), httptest.NewRecorder()
+		request.Header.Set("Accept-Encoding", "gzip")
+		if h.ServeHTTP(w, request); w.Code != http.StatusOK {
+			t.Errorf("%s: got status %d", path, w.Code)
+		}
+		if total += w.Body.Len(); strings.HasPrefix(path, "/uplot") {
+			library += w.Body.Len()
+		}
+	}
+	t.Logf("page: %d bytes, %d without the chart library", total, total-library)
+	if total > limit*1000 || total-library > ownLimit*1000 {
+		t.Errorf("got a page of %d bytes, %d without the chart library, want at most %d and %d kB", total, total-library, limit, ownLimit)
+	}
+	text, err := os.ReadFile("../../docs/api.md")
+	if want := fmt.Sprintf("at most %d kB", limit); err != nil || !strings.Contains(string(text), want) {
+		t.Errorf("docs/api.md: got no %q, error %v", want, err)
 	}
 }
 
