@@ -88,7 +88,7 @@ func readErrorMetrics() []exporterMetric {
 	return []exporterMetric{
 		{name: exporterNamespace + "unresponsive_processes", kind: gauge,
 			help:    "Number of processes whose /proc reads block.",
-			note:    "Their counters, resident memory, threads and open files are still exported.",
+			note:    "With the source `procfs`, their counters do not increase, but their resident memory, threads and open files are current.",
 			collect: single(func(u *update) float64 { return float64(u.health.Unresponsive) })},
 		{name: exporterNamespace + "unreported_processes", kind: gauge,
 			help:    "Number of processes that /proc lists and the BPF programs do not report.",

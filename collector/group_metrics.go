@@ -68,7 +68,7 @@ func descriptorAndThreadFamilies() []family {
 	return []family{
 		gaugeFamily("open_filedesc", platform.FieldFDs, "Number of open file descriptors (entries of /proc/PID/fd).",
 			func(g *grouping.Group) float64 { return float64(g.FDs) }).
-			withNote("Before Linux 6.2 it requires `CAP_DAC_READ_SEARCH` for processes of other users.").
+			withNote("Before Linux 6.2, the source `procfs` requires `CAP_DAC_READ_SEARCH` for processes of other users.").
 			in(grouping.CollectorFiles),
 		gaugeFamily("worst_fd_ratio", platform.FieldFDs|platform.FieldFDLimit,
 			"Maximum over processes of open file descriptors divided by the soft limit (RLIMIT_NOFILE).",
@@ -77,7 +77,7 @@ func descriptorAndThreadFamilies() []family {
 		{
 			name: namespace + "oldest_start_time_seconds", collector: grouping.CollectorProcs, kind: gauge,
 			help: "Start time of the process that started first, as Unix time in seconds (starttime of /proc/PID/stat).",
-			note: "Absent for a group without running processes.",
+			note: "Absent for a group without processes; a zombie is a process.",
 			collect: func(g *grouping.Group, put emit) {
 				if g.Procs > 0 {
 					put(float64(g.OldestStart), labelValues{}, 0)

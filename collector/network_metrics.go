@@ -97,7 +97,7 @@ func roundTripFamilies() []family {
 				}
 			}},
 		{name: namespace + "tcp_round_trip_time_seconds", kind: histogram,
-			help: "Smoothed round-trip times in seconds, one of each TCP connection and scrape between which it sent data.",
+			help: "Smoothed round-trip times in seconds: one per scrape of each TCP connection that sent data since the previous scrape.",
 			note: "Only in the protobuf format, as a native histogram, and if BPF programs read the sockets.",
 			histogram: func(g *grouping.Group) *grouping.Histogram {
 				if !g.Sockets.HasTraffic {
@@ -166,7 +166,7 @@ func portFamilies() []family {
 			}},
 		{name: namespace + "tcp_worst_accept_queue_ratio", kind: gauge,
 			help: "Maximum over listening sockets of connections that wait for accept(2) divided by the backlog.",
-			note: "Absent without listening TCP sockets.",
+			note: "Only if BPF programs read the sockets and there are listening TCP sockets.",
 			collect: func(g *grouping.Group, put emit) {
 				if g.Sockets.HasAcceptQueue {
 					put(g.Sockets.WorstAcceptQueueRatio, labelValues{}, 0)

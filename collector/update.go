@@ -152,8 +152,8 @@ func (c *Collector) runUpdate(u *update, deadline time.Time) {
 	close(u.done)
 }
 
-// logChanges logs problems of u that the update before did not have. Only update
-// changes c.last, so that logChanges may read it without the mutex.
+// logChanges logs problems of u that the update before did not have. Only one update runs at
+// a time, and only it changes c.last, so logChanges reads it without the mutex.
 func (c *Collector) logChanges(u *update) {
 	if u.err != nil {
 		c.log.Error("cannot read processes", "err", u.err)

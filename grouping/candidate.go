@@ -109,8 +109,8 @@ func (c *candidate) parseCgroups() {
 	}
 }
 
-// withInner returns a value, and the inner value after the container ID or the manager
-// of the user's units and a slash. It omits empty values.
+// withInner returns value and OUTER/inner, where OUTER is the container ID or the unit of the user
+// manager. It omits empty values.
 func (c *candidate) withInner(value, inner string) []string {
 	values := nonEmpty(value)
 	if inner == "" {

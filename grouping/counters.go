@@ -121,8 +121,8 @@ func counterKinds(have platform.Fields) (kinds counterSet) {
 	return kinds
 }
 
-// note counts the counters that decreased in this walk, but not when they were last compared.
-// compared are the kinds of counters that were compared in this walk.
+// note counts the kinds of counters that decreased in this walk and did not decrease when they were
+// compared before. compared are the kinds that were compared in this walk.
 // A process that is being reaped has no threads and zero counters, which is no
 // decrease.
 func (n *CounterDecreases) note(r *record, s *platform.Sample, compared counterSet) {

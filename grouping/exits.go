@@ -72,8 +72,8 @@ func (t *Tracker) keepUntilExit(r *record) {
 	t.awaitedExits[key] = awaitedExit{record: *r, at: t.snap.Now}
 }
 
-// withoutSerial returns the key of awaitedExits for a process. A second process with the
-// same PID and start time has its whole ID as the key.
+// withoutSerial returns id with Serial 0, the key of maps of processes. In awaitedExits, a second
+// process with the same PID and start time has its whole ID as the key.
 func withoutSerial(id platform.ID) platform.ID {
 	id.Serial = 0
 	return id

@@ -39,8 +39,8 @@ type Group struct {
 	CounterFields platform.Fields // fields of Counters that were ever read
 
 	// CountersStart is the time at which all counters were 0, in milliseconds since the
-	// Unix epoch: the start of the first process that counts from its start, or the walk
-	// up to which the usage of the first processes is not counted. It is 0 if the source
+	// Unix epoch. It is the earliest time from which a process of the group is counted: its
+	// start, or the walk that first found it. It is 0 if the source
 	// has no wall clock.
 	CountersStart int64
 

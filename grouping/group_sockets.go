@@ -17,8 +17,8 @@ type Sockets struct {
 	HasTraffic  bool
 	TrafficRead bool
 
-	RoundTrips    Histogram // of the smoothed round-trip times: one of each connection and update in which it sent data
-	MeanRoundTrip float64   // of those of this update, in seconds; 0 without
+	RoundTrips    Histogram // smoothed round-trip times: one per update of each connection that sent data
+	MeanRoundTrip float64   // mean of those of this update, in seconds; 0 if there were none
 
 	// HasOpen says that the fields below were read of at least one process. In a group
 	// without processes they are known, and 0. Unreadable is always known.

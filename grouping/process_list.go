@@ -25,8 +25,8 @@ const (
 	ByPID
 )
 
-// A ProcessQuery selects processes of the groups with one name, or with the name "" the process
-// with most resident memory of each name.
+// A ProcessQuery selects processes of the groups with the name Group. If Group is "", it selects
+// the process with the most resident memory of each group name.
 type ProcessQuery struct {
 	Group     string
 	Unmatched bool // select the processes in no group, without kernel threads; Group is not used

@@ -79,9 +79,8 @@ type task struct {
 	base           Counters
 }
 
-// isSameThread reports whether now is a sample of the thread. Some samples do not have
-// the start time: a TID without it identifies a thread, because the kernel reuses a TID
-// only after all others.
+// isSameThread reports whether now is a sample of the thread. A sample without a
+// start time is identified by its TID: the kernel reuses a TID only after it has used all others.
 func (n *task) isSameThread(now *platform.Task) bool {
 	return n.tid == now.TID && (n.start == now.Start || n.start == 0 || now.Start == 0)
 }

@@ -119,8 +119,8 @@ func matchesPattern(entry, value string) bool {
 }
 
 // matchesContainer compares an entry with the beginning of a container ID. The entry
-// * matches every container. Before the ID of an inner container is the outer one, or
-// the manager of the user's units, and a slash; a shell pattern must match it.
+// * matches every container. The ID of an inner container is OUTER/ID, where OUTER is the outer
+// container ID or the unit of the user manager. The entry then has a shell pattern for OUTER.
 func matchesContainer(entry, id string) bool {
 	pattern, entryID, isEntryInner := cutOuter(entry)
 	outer, id, isInner := cutOuter(id)

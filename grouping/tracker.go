@@ -85,7 +85,7 @@ type Tracker struct {
 	next Matcher    // replaces matcher at the next Update
 }
 
-// walkInfo describes the last walk, compared with the one before.
+// walkInfo describes the walk of an update, and the time since the walk before.
 type walkInfo struct {
 	number  uint64 // from 1
 	now     uint64 // ticks after boot at which the walk began

@@ -249,8 +249,8 @@ func (b *bpfSource) hidePID() (bool, error) {
 	return errors.Is(err, procfs.ErrAccessDenied) || errors.Is(err, fs.ErrNotExist), nil
 }
 
-// exitDead is EXIT_DEAD (linux/sched.h), the exit state of a task that is being reaped. Both
-// the task and its process may have its counters, which the exit event has exactly.
+// exitDead is EXIT_DEAD (linux/sched.h), the exit state of a task that is being reaped. Its
+// counters may be in its process already, so scans skip it: the exit event has the exact ones.
 const exitDead = 0x10
 
 // maxScans is the number of scans after which scan sorts the records.

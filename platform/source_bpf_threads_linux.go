@@ -92,9 +92,9 @@ func (b *bpfSource) finishGroup(snap *Snapshot, g *threadSum) {
 }
 
 // add adds the usage of a thread other than the main thread, which the process record contains.
-// No thread counts twice: a thread with a lower TID is read before its process and may have
-// exited in between, so that its usage is also among that of the exited threads. It is left
-// out if any thread has exited in between.
+// A thread with a TID below that of its process is read before the process. If a thread exited
+// between the two reads, its usage may be in the process record already, so this thread is left
+// out.
 func (g *threadSum) add(t *bpf.Thread, pid int) {
 	switch {
 	case int(t.Tid) == pid:

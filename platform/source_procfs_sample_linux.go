@@ -118,9 +118,8 @@ func (w *worker) sample(pid int, inode uint64, prev *procfsSample) (found bool, 
 }
 
 // storeInode stores the inode of a process whose PID and start time do not identify it
-// yet. If the kernel has dropped the inode of the directory under memory pressure, the
-// process looks like two, and what it used in the first hundredth of a second counts
-// twice.
+// yet. Under memory pressure the kernel can drop the inode of the directory and create another one.
+// The process then counts as a new one, and its usage in its first clock tick counts twice.
 func (w *worker) storeInode(inode uint64) {
 	s := &w.scratch.sample
 	if s.state.inode = 0; w.needsInode(s.Start) && inode > 1 {
@@ -131,10 +130,9 @@ func (w *worker) storeInode(inode uint64) {
 // inodesDiffer reports whether two inodes belong to different processes. 0 is unknown.
 func inodesDiffer(a, b uint64) bool { return a != 0 && b != 0 && a != b }
 
-// needsInode reports whether another process may get the same PID and start time. The
-// next process with the PID starts after this one was read. It starts in a later clock tick
-// if the start tick of this process was over when the walk began. That holds for all but
-// one in thousands of processes.
+// needsInode reports whether a later process may have the same PID and start time. It may only if
+// this process started in the clock tick in which the walk began, or later. That is one process
+// in thousands.
 func (w *worker) needsInode(start uint64) bool { return start >= w.walkStart && w.src.mount.IsProcfs() }
 
 // setFromStat starts a new Sample with the values of stat. prev is a Sample of the same

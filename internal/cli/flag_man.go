@@ -20,7 +20,7 @@ all its selectors match. Common selectors:
   exe      first argument of the command line
   cmdline  regular expressions; each must match somewhere in the command line
 
-A process that no rule matches joins the group of its nearest grouped ancestor.
+A process that no rule matches joins the group of its nearest ancestor that has a group.
 Without a rule file, --procnames or --namemapping, each process with a command
 line is in the group of its name.
 

@@ -110,7 +110,7 @@ var problems = []problem{
 		config:  "process_names:\n- name: sshd\n  comm: sshd\n",
 		procs:   []procfstree.Process{newProcess(900, 1, "sshd", "sshd: bob@pts/0"), newProcess(901, 900, "bash", "-bash")},
 		args:    explain("901"),
-		remedy: "A process that no rule matches joins the group of its nearest grouped ancestor. " +
+		remedy: "A process that no rule matches joins the group of its nearest ancestor that has a group.  " +
 			"To exclude such processes, use `children: false` in the rule or `--children=false` for all rules, or add a rule for the shells.",
 	},
 	{

@@ -57,7 +57,7 @@ func addCollectorFlags(app *kingpin.Application, s *Settings) {
 	for i, c := range grouping.CollectorTable {
 		addSwitch(app, collectorPrefix+c.Name, c.Help, !c.Off, &s.collectorFlags.switches[i])
 	}
-	app.Flag(collectorPrefix+"disable-defaults", "Disable all collectors except those with a flag.").
+	app.Flag(collectorPrefix+"disable-defaults", "Disable all collectors that no --collector.NAME enables.").
 		BoolVar(&s.collectorFlags.disableDefaults)
 }
 

@@ -19,11 +19,10 @@ type privilegedData struct {
 // dataCapabilities are the capabilities that privilegedData may need.
 var dataCapabilities = []sandbox.Capability{sandbox.DACReadSearch, sandbox.SysPtrace, sandbox.Perfmon, sandbox.BPF}
 
-// enabledData returns the privileged data that the collectors and the rules need,
-// with CollectorNetwork only if the sockets are read from /proc,
-// with the capabilities that a source of this kind needs for it. The user ID
-// does not matter: root in a container may lack capabilities that a service with
-// its own user has.
+// enabledData returns the data about processes of other users that the collectors and the rules
+// read, each with the capabilities that a source of this kind needs for it. The caller leaves out
+// CollectorNetwork unless sockets are read from /proc. The user ID does not matter: root in a
+// container may lack capabilities that a service with its own user has.
 func enabledData(
 	kind platform.Kind, collectors grouping.Collectors, fields platform.IdentityFields, kernel kernelNeeds,
 ) (data []privilegedData) {

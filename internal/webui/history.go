@@ -55,9 +55,9 @@ type groupHistory struct {
 	points []historyPoint
 }
 
-// A history holds what the last walks have measured. Points are numbered from 0, and have any
-// distance: an hour of a walk every five seconds and a minute of one every second have the same
-// format. It is safe for concurrent use.
+// A history holds what the last walks have measured. Points are numbered from 0. The time
+// between two points is at least about historyStep, and longer if walks are rarer. It is safe for
+// concurrent use.
 type history struct {
 	mu        sync.Mutex // guards the following fields
 	first     int        // number of the first of times

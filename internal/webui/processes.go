@@ -161,8 +161,8 @@ func (r *Recorder) request(query grouping.ProcessQuery) (q processRequest, err e
 	return q, nil
 }
 
-// Processes returns the processes that query selects. It waits for a walk if the query is new.
-// If no walk knew the query, or if there are no rates yet, it waits for a walk, at most once in a second.
+// Processes returns the processes that query selects. A new query waits for a walk. A known query
+// waits for a walk only while it has no result or no rates, at most once in a second.
 func (r *Recorder) Processes(ctx context.Context, query grouping.ProcessQuery) (ProcessReport, error) {
 	first, err := r.request(query)
 	if err != nil {

@@ -87,7 +87,7 @@ func (r *Recorder) newRecording() *recording {
 	return &recording{history: newHistory(cmp.Or(r.keep, DefaultRetention))}
 }
 
-// observe records a walk if there was a request during the retention time, or always with
+// observe records a walk if there was a request in the last minute, or always with
 // [Options.Retention].
 func (r *Recorder) observe(v collector.UpdateResult) {
 	r.mu.Lock()

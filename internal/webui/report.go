@@ -1,8 +1,8 @@
 // Package webui serves the current state of the groups as JSON and as a web
-// page, with a history of five minutes.
+// page, with a history of 15 minutes or of [Options.Retention].
 //
-// It does no work without requests: a [Recorder] keeps the results of walks that
-// scrapes cause, and starts a walk only for a request.
+// A [Recorder] keeps the results of walks that scrapes cause, and starts a walk only for a
+// request. Without Options.Retention it keeps nothing while there are no requests.
 package webui
 
 import (

@@ -1,7 +1,7 @@
 /* Functions that read the memory of a process. Since Linux 6.2 each RSS counter has a
  * global part and a part per CPU, which /proc/PID/stat leaves out. The kernel moves a
  * part to the global one when it exceeds max(32, twice the number of CPUs) pages. If that
- * happens during the read, the sum is that of a moment before or after. */
+ * happens between the reads of the two parts, the sum is wrong by that part. */
 
 #ifndef MEMORY_H
 #define MEMORY_H
