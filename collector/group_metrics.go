@@ -14,10 +14,6 @@ const (
 	onlyTop = "Only for rules with `top`."
 )
 
-// stateNames are the values of the label state, in the order of
-// [grouping.Group.States].
-var stateNames = [grouping.NumStates]string{"Running", "Sleeping", "Waiting", "Zombie", "Other"}
-
 // fileNames are the values of the label file: the /proc/PID file of each field.
 var fileNames = map[platform.Fields]string{
 	platform.FieldStat: "stat", platform.FieldStatus: "status", platform.FieldIO: "io",
@@ -120,7 +116,7 @@ func statesFamily() family {
 		help: "Number of threads by state (/proc/PID/task/TID/status).",
 		note: "`Waiting` is uninterruptible sleep.",
 	}
-	for i, name := range stateNames {
+	for i, name := range grouping.StateNames {
 		f.series = append(f.series, series{name, platform.FieldMemory, 0,
 			func(g *grouping.Group) float64 { return float64(g.States[i]) }})
 	}

@@ -16,6 +16,9 @@ const (
 	NumStates
 )
 
+// StateNames are the names of the states in metrics and JSON.
+var StateNames = [NumStates]string{"Running", "Sleeping", "Waiting", "Zombie", "Other"}
+
 // A Group is the resource usage of the processes of one group. The counters start
 // at the start of the Tracker, and include processes that have exited.
 type Group struct {

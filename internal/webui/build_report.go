@@ -10,10 +10,6 @@ import (
 	"github.com/seed57308aee/process_exporter/platform"
 )
 
-// stateNames are the keys of [Group.States], in the order of
-// [grouping.Group.States].
-var stateNames = [grouping.NumStates]string{"Running", "Sleeping", "Waiting", "Zombie", "Other"}
-
 // NewGroup returns the state of g without rates. labelNames are the names of
 // g.Labels. The result refers to fields of g.
 func NewGroup(g *grouping.Group, labelNames []string) Group {
@@ -236,7 +232,7 @@ func threadStates(g *grouping.Group) map[string]int {
 	out := make(map[string]int)
 	for i, n := range g.States {
 		if n > 0 {
-			out[stateNames[i]] = n
+			out[grouping.StateNames[i]] = n
 		}
 	}
 	return out

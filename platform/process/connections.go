@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
-	"strconv"
 
 	"github.com/seed57308aee/process_exporter/procfs"
 )
@@ -189,10 +188,8 @@ func (p *Process) sockets(op string) (map[uint64][]int, error) {
 		if err != nil {
 			return err
 		}
-		if digits, ok := socketInode(text); ok {
-			if inode, err := strconv.ParseUint(digits, 10, 64); err == nil {
-				fds[inode] = append(fds[inode], fd)
-			}
+		if inode, ok := procfs.ParseSocketLink(text); ok {
+			fds[inode] = append(fds[inode], fd)
 		}
 		return nil
 	})

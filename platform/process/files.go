@@ -3,7 +3,6 @@ package process
 import (
 	"errors"
 	"fmt"
-	"strings"
 	"syscall"
 
 	"github.com/seed57308aee/process_exporter/procfs"
@@ -136,15 +135,6 @@ func isFDGone(err error) bool {
 		}
 	}
 	return false
-}
-
-// socketInode returns the inode in a link such as "socket:[123]".
-func socketInode(link []byte) (inode string, ok bool) {
-	inode, ok = strings.CutPrefix(string(link), "socket:[")
-	if !ok {
-		return "", false
-	}
-	return strings.CutSuffix(inode, "]")
 }
 
 // NumFDs returns the open file descriptor count of the process. Since Linux 6.2 it
