@@ -38,6 +38,7 @@ func (r *procfsReader) findOwners(ctx context.Context) {
 func (r *procfsReader) assignLost() {
 	if r.lostOwner {
 		r.lostOwner = false
+		r.lostRound++
 		r.assignKnown()
 	}
 }
@@ -224,13 +225,14 @@ func (r *procfsReader) replaceFDs(p *process, fds []procfs.SocketFD, next uint32
 			continue
 		}
 		s.scan = r.scans.number
-		if s.owner == nil {
+		// A process with a lower PID may have a lost socket too: assignLost knows.
+		if s.owner == nil && s.lostRound != r.lostRound {
 			r.assign(s, p)
 		}
 	}
 	for _, fd := range p.fds {
 		if s := r.sockets[fd.Inode]; s != nil && s.owner == p && s.scan != r.scans.number {
-			s.owner, s.since = nil, r.reads
+			s.owner, s.since, s.lostRound = nil, r.reads, r.lostRound
 			p.owned--
 			r.addUnowned(s)
 			r.lostOwner = true

@@ -52,6 +52,7 @@ type procfsReader struct {
 	unowned       int    // sockets without an owner
 	newestUnowned uint32 // the latest Read that found or left one of these
 	lostOwner     bool   // a scan has found that the owner of a socket has closed it
+	lostRound     uint64 // starts with 1, and increases when new owners of these were sought
 
 	scans        descriptorScans
 	tableBudget  budget
@@ -109,6 +110,7 @@ func newProcfsReader(o Options) (*procfsReader, error) {
 		reader:      procfs.NewReader(mount),
 		sockets:     make(map[uint64]*listedSocket),
 		tableBudget: budget{limit: tableShare * o.Budget},
+		lostRound:   1,
 	}
 	r.scans.budget.limit = o.Budget
 	r.scans.ticker = time.NewTicker(time.Hour)

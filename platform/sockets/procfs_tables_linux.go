@@ -34,6 +34,7 @@ type listedSocket struct {
 	seen      uint32   // Read that last found it in its table
 	since     uint32   // Read that found it, or that found that its owner has closed it
 	scan      uint64   // number of the last scan that found a descriptor of it
+	lostRound uint64   // procfsReader.lostRound when a scan found that its owner has closed it
 
 	kind         socketKind
 	state        State // of a TCP or UDP socket
