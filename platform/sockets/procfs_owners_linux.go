@@ -5,33 +5,82 @@ import (
 	"context"
 	"errors"
 	"slices"
-	"time"
 
 	"github.com/seed57308aee/process_exporter/platform/internal/host"
 	"github.com/seed57308aee/process_exporter/procfs"
 )
 
-// Parts of the budget for scans of processes whose descriptors do not seem to have changed.
+// Percentages of the budget. Each phase has its own part, so that none uses up that of another.
 const (
-	searchShare = 4  // a fourth, for processes that may have a socket without an owner
-	verifyShare = 20 // a twentieth, to read all links of the known owners again
+	changedPercent  = 40 // owners of sockets whose number of descriptors has changed
+	searchPercent   = 30 // other processes whose number of descriptors has changed, while a socket has no owner
+	searchedPercent = 25 // all other processes, while a socket has no owner
+	checkedPercent  = 5  // all links of the known owners again
 )
+
+// A phase scans the processes that are due, one after the other. What it spends more than its budget
+// in one Read it spends less in the next ones. But in each Read it scans a process or checks
+// checksPerStep, so that it reaches every process after a number of Reads that its budget does not
+// change.
+type phase struct {
+	budget
+
+	// A pass goes from the lowest PID to lastPID, the highest at its start: processes that start
+	// during it do not delay the next pass.
+	nextPID, lastPID int
+}
+
+// checksPerStep is the number of processes that a phase checks before it compares its CPU time with
+// the budget. A check takes about 2 µs.
+const checksPerStep = 64
 
 // findOwners finds the owners of sockets, and checks the known ones, as far as the budget
 // allows.
 func (r *procfsReader) findOwners(ctx context.Context) {
-	r.scans.refill()
-	start := threadCPUTime()
+	d := &r.scans
+	d.refill()
 	if r.unowned > 0 {
 		r.assignKnown()
 	}
-	r.scanChangedOwners(ctx)
-	r.search(ctx)
-	r.scans.budget.spend(threadCPUTime() - start)
-	limit := r.scans.budget.limit
-	r.scans.searchedPID = r.rescan(ctx, r.scans.searchedPID, limit/searchShare, r.mayOwn)
-	r.scans.checkedPID = r.rescan(ctx, r.scans.checkedPID, limit/verifyShare, needsCheck)
+	r.run(ctx, &d.changed, keepKnown, func(p *process) bool { return (p.owned > 0 || p.changed) && r.hasChanged(p) })
 	r.assignLost()
+	d.search.left += max(0, d.changed.left)
+	r.run(ctx, &d.search, keepKnown, func(p *process) bool { return r.mayOwn(p) && r.hasChanged(p) })
+	r.run(ctx, &d.searched, readAll, r.mayOwn)
+	r.run(ctx, &d.checked, verify, needsCheck)
+	r.assignLost()
+}
+
+// run runs a phase. It reaches each process once, unless its budget ends.
+func (r *procfsReader) run(ctx context.Context, ph *phase, mode scanMode, due func(*process) bool) {
+	n := len(r.processes)
+	at := r.indexOf(ph.nextPID)
+	start := threadCPUTime()
+	for i := range n {
+		if !r.scans.possible(ctx) {
+			r.incomplete = r.incomplete || ctx.Err() != nil
+			return
+		}
+		if at == n || r.processes[at].pid > ph.lastPID {
+			at, ph.lastPID = 0, r.processes[n-1].pid
+		}
+		p := r.processes[at]
+		at++
+		ph.nextPID = p.pid + 1
+		isDue := due(p)
+		if isDue && !r.scan(ctx, ph, p, mode) {
+			ph.nextPID = p.pid
+		}
+		if isDue || i%checksPerStep == checksPerStep-1 {
+			now := threadCPUTime()
+			ph.spend(now - start)
+			start = now
+			if ph.exhausted() {
+				return
+			}
+		}
+	}
+	ph.nextPID, ph.lastPID = 0, 0
 }
 
 // assignLost finds new owners of sockets that their owners have closed.
@@ -59,22 +108,6 @@ func (r *procfsReader) assign(s *listedSocket, p *process) {
 	s.owner = p
 	p.owned++
 	r.unowned--
-}
-
-// scanChangedOwners scans the processes whose sockets or number of descriptors have
-// changed, and which own a socket.
-func (r *procfsReader) scanChangedOwners(ctx context.Context) {
-	for _, p := range r.processes {
-		if p.owned == 0 && !p.changed || !r.hasChanged(p) {
-			continue
-		}
-		if !r.scans.possible(ctx) {
-			r.incomplete = r.incomplete || ctx.Err() != nil
-			break
-		}
-		r.scan(ctx, p, keepKnown)
-	}
-	r.assignLost()
 }
 
 // hasChanged reports whether the descriptors of a process may have changed since its last
@@ -105,51 +138,6 @@ func (r *procfsReader) countOf(p *process) uint64 {
 	return n
 }
 
-// search scans processes until each socket has an owner. It begins with the process at
-// which the budget ended the last search. A process whose number of descriptors has not
-// changed is left to rescan.
-func (r *procfsReader) search(ctx context.Context) {
-	n := len(r.processes)
-	first := r.indexOf(&process{pid: r.scans.searchPID})
-	r.scans.searchPID = 0
-	for i := range n {
-		p := r.processes[(first+i)%n]
-		if r.unowned == 0 {
-			return
-		}
-		if !r.mayOwn(p) {
-			continue
-		}
-		if !r.scans.possible(ctx) {
-			r.scans.searchPID = p.pid
-			r.incomplete = r.incomplete || ctx.Err() != nil
-			return
-		}
-		if r.hasChanged(p) {
-			r.scan(ctx, p, keepKnown)
-		}
-	}
-}
-
-// rescan scans the processes that are due in turn, with a part of the budget. It continues
-// after the process lastPID, and returns the last that it scanned.
-func (r *procfsReader) rescan(ctx context.Context, lastPID int, share time.Duration, due func(*process) bool) int {
-	end := r.scans.budget.left - share
-	n := len(r.processes)
-	first := r.indexOf(&process{pid: lastPID + 1})
-	for i := range n {
-		p := r.processes[(first+i)%n]
-		if r.scans.budget.left <= end || !r.scans.possible(ctx) {
-			break
-		}
-		if due(p) {
-			lastPID = p.pid
-			r.scan(ctx, p, readAll)
-		}
-	}
-	return lastPID
-}
-
 // mayOwn reports whether a process has not been scanned since a socket without an owner
 // was found.
 func (r *procfsReader) mayOwn(p *process) bool {
@@ -171,12 +159,21 @@ const (
 	// table. If another process has the socket open too, the descriptor may be reused.
 	keepKnown scanMode = iota
 	readAll
+
+	// verify reads all links too. It does not replace a scan after a change, because it may take
+	// many Reads.
+	verify
 )
 
-// scan scans the descriptors of a process and assigns its sockets.
-func (r *procfsReader) scan(ctx context.Context, p *process, mode scanMode) {
+// scan scans the descriptors of a process and assigns its sockets. The phase pays for it. It
+// returns false if the budget has ended it before the last descriptor.
+func (r *procfsReader) scan(ctx context.Context, ph *phase, p *process, mode scanMode) (finished bool) {
+	next := &p.next
+	if mode == verify {
+		next = &p.nextVerified
+	}
 	q := &r.scans.request
-	*q = scanRequest{pid: p.pid, inode: p.inode, from: p.next, fds: q.fds[:0]}
+	*q = scanRequest{pid: p.pid, inode: p.inode, from: *next, fds: q.fds[:0]}
 	if mode == keepKnown && len(p.fds) > smallProcess {
 		for _, fd := range p.fds {
 			if fd.FD >= p.next && r.sockets[fd.Inode] != nil {
@@ -184,35 +181,48 @@ func (r *procfsReader) scan(ctx context.Context, p *process, mode scanMode) {
 			}
 		}
 	}
-	if p.next == 0 {
+	if mode != verify && p.next == 0 {
 		p.began = r.reads
 		p.changed = false
 	}
-	result := r.scans.run(ctx, r)
-	switch {
-	case result == nil: // unresponsive
+	result := r.scans.run(ctx, r, ph.left)
+	if result == nil { // unresponsive
 		p.changed = true
-		return
-	case errors.Is(result.err, procfs.ErrAccessDenied):
-		p.denied, p.next = true, 0
-		r.replaceFDs(p, nil, 0)
-		return
-	case result.err != nil: // exited, or out of resources
-		p.changed = true
-		r.incomplete = r.incomplete || host.ResourceExhausted(result.err)
-		return
+		return true
 	}
-	p.denied, p.thread, p.count = false, result.thread, result.count
-	r.replaceFDs(p, result.fds, result.next)
-	if p.next = result.next; p.next == 0 {
-		p.scanned = p.began
+	ph.spend(result.cpu)
+	if result.err != nil {
+		r.fail(p, result.err)
+		return true
 	}
+	p.changed = p.changed || p.denied && mode == verify
+	p.denied, p.thread = false, result.thread
+	r.replaceFDs(p, result.fds, *next, result.next)
+	*next = result.next
+	if mode != verify {
+		p.count = result.count
+		if p.next == 0 {
+			p.scanned = p.began
+		}
+	}
+	return *next == 0
 }
 
-// replaceFDs replaces the descriptors p.next to next of a process, where 0 is the end, by
-// fds. It takes sockets away from the process that it has closed.
-func (r *procfsReader) replaceFDs(p *process, fds []procfs.SocketFD, next uint32) {
-	from := fdIndex(p.fds, p.next)
+// fail handles the error of a scan.
+func (r *procfsReader) fail(p *process, err error) {
+	if errors.Is(err, procfs.ErrAccessDenied) {
+		p.denied, p.next, p.nextVerified = true, 0, 0
+		r.replaceFDs(p, nil, 0, 0)
+		return
+	}
+	p.changed = true // exited, or out of resources
+	r.incomplete = r.incomplete || host.ResourceExhausted(err)
+}
+
+// replaceFDs replaces the descriptors first to next of a process, where a next of 0 is the end,
+// by fds. It takes sockets away from the process that it has closed.
+func (r *procfsReader) replaceFDs(p *process, fds []procfs.SocketFD, first, next uint32) {
+	from := fdIndex(p.fds, first)
 	to := len(p.fds)
 	if next > 0 {
 		to = fdIndex(p.fds, next)

@@ -84,10 +84,13 @@ type process struct {
 	next    uint32            // descriptor at which an unfinished scan continues, 0 if there is none
 	began   uint32            // Read in which the unfinished scan began
 	scanned uint32            // Read in which the last complete scan began, 0 if there was none
-	count   uint64            // number of descriptors before the last scan, without sockets that have closed since
-	changed bool              // the last scan failed
-	denied  bool              // the kernel denies access to the descriptors
-	thread  int               // live thread, if the main thread has exited, else 0
+
+	nextVerified uint32 // descriptor at which the phase checked continues
+
+	count   uint64 // number of descriptors before the last scan, without sockets that have closed since
+	changed bool   // the last scan failed
+	denied  bool   // the kernel denies access to the descriptors
+	thread  int    // live thread, if the main thread has exited, else 0
 
 	owned int // sockets that the process owns
 	open  OpenSockets
@@ -112,7 +115,7 @@ func newProcfsReader(o Options) (*procfsReader, error) {
 		tableBudget: budget{limit: tableShare * o.Budget},
 		lostRound:   1,
 	}
-	r.scans.budget.limit = o.Budget
+	r.scans.setBudget(o.Budget)
 	r.scans.ticker = time.NewTicker(time.Hour)
 	r.scans.ticker.Stop()
 	r.table.init(r)

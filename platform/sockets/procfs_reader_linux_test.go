@@ -184,8 +184,8 @@ func TestSocketChild(t *testing.T) {
 	}
 }
 
-// runChildCommand runs one command: pid, listen ADDRESS, close FD, setuid UID, pairs N,
-// files N or exitmain.
+// runChildCommand runs one command: pid, listen ADDRESS, dup FD, close FD, replace FD, setuid UID,
+// pairs N or files N.
 func runChildCommand(command, argument string) (answer string, err error) {
 	n, _ := strconv.Atoi(argument)
 	switch command {
@@ -200,6 +200,15 @@ func runChildCommand(command, argument string) (answer string, err error) {
 		return strconv.Itoa(l.Addr().(*net.TCPAddr).Port), nil
 	case "close":
 		return "ok", unix.Close(n)
+	case "dup":
+		copied, err := unix.FcntlInt(uintptr(n), unix.F_DUPFD_CLOEXEC, 0)
+		return strconv.Itoa(copied), err
+	case "replace":
+		file, err := unix.Open("/dev/null", unix.O_RDONLY|unix.O_CLOEXEC, 0)
+		if err != nil {
+			return "", err
+		}
+		return "ok", errors.Join(unix.Dup3(file, n, unix.O_CLOEXEC), unix.Close(file))
 	case "setuid":
 		return "ok", unix.Setuid(n)
 	case "files":

@@ -50,13 +50,11 @@ type scanResult struct {
 
 // descriptorScans are the scans of a procfsReader.
 type descriptorScans struct {
-	budget  budget
+	changed, search, searched, checked phase // in this order
+
 	request scanRequest       // of the next scan
 	merged  []procfs.SocketFD // memory
 	number  uint64            // of scans
-
-	searchPID               int // process at which search continues, 0 if it is done
-	searchedPID, checkedPID int // processes after which the calls of rescan continue
 
 	scanner *scanner // nil before the first scan and after one was abandoned
 	blocked []blockedScan
@@ -81,6 +79,7 @@ type scanner struct {
 	request  scanRequest
 	result   scanResult
 	limit    time.Duration // CPU time
+	tids     []int         // memory
 	began    time.Duration // CPU time of the thread at the start
 	stop     func() bool
 	tid      atomic.Int64
@@ -147,11 +146,11 @@ func (s *scanner) readStart(pid int) (uint64, error) {
 // findThread returns a live thread of a process whose main thread has exited, and makes
 // the following calls read its descriptors. It returns 0 if there is none.
 func (s *scanner) findThread(pid int) int {
-	tids, err := s.reader.AppendTIDs(nil, pid)
-	if err != nil {
+	var err error
+	if s.tids, err = s.reader.AppendTIDs(s.tids[:0], pid); err != nil {
 		return 0
 	}
-	for _, tid := range tids {
+	for _, tid := range s.tids {
 		if tid == pid {
 			continue
 		}
@@ -172,9 +171,19 @@ func (d *descriptorScans) close() {
 	d.ticker.Stop()
 }
 
-// refill adds the budget of one Read, and forgets abandoned scans that have ended.
+// setBudget divides the budget of one Read.
+func (d *descriptorScans) setBudget(limit time.Duration) {
+	d.changed.limit = limit * changedPercent / 100
+	d.search.limit = limit * searchPercent / 100
+	d.searched.limit = limit * searchedPercent / 100
+	d.checked.limit = limit * checkedPercent / 100
+}
+
+// refill adds the budgets of one Read, and forgets abandoned scans that have ended.
 func (d *descriptorScans) refill() {
-	d.budget.refill()
+	for _, ph := range [...]*phase{&d.changed, &d.search, &d.searched, &d.checked} {
+		ph.refill()
+	}
 	d.blocked = slices.DeleteFunc(d.blocked, func(b blockedScan) bool {
 		select {
 		case <-b.scanner.results:
@@ -187,7 +196,7 @@ func (d *descriptorScans) refill() {
 
 // possible reports whether another scan can run.
 func (d *descriptorScans) possible(ctx context.Context) bool {
-	return ctx.Err() == nil && !d.budget.exhausted() && len(d.blocked) < maxBlockedScans
+	return ctx.Err() == nil && len(d.blocked) < maxBlockedScans
 }
 
 // skips reports whether a process must not be scanned, because a scan of it blocks or may
@@ -224,7 +233,7 @@ func (d *descriptorScans) ownerOf(r *procfsReader, pid int) uint32 {
 // readStart reads the start time of a process. It returns false if it cannot.
 func (d *descriptorScans) readStart(ctx context.Context, r *procfsReader, p *process) bool {
 	d.request = scanRequest{pid: p.pid, inode: p.inode, fds: d.request.fds[:0], onlyStart: true}
-	result := d.run(ctx, r)
+	result := d.run(ctx, r, 0)
 	if result == nil || result.err != nil {
 		return false
 	}
@@ -232,9 +241,9 @@ func (d *descriptorScans) readStart(ctx context.Context, r *procfsReader, p *pro
 	return true
 }
 
-// run scans as d.request says. It returns nil if the scan blocks or may block. The result
-// is valid until the next call.
-func (d *descriptorScans) run(ctx context.Context, r *procfsReader) *scanResult {
+// run scans as d.request says, with a limit of CPU time for descriptors. It returns nil if the
+// scan blocks or may block. The result is valid until the next call.
+func (d *descriptorScans) run(ctx context.Context, r *procfsReader, limit time.Duration) *scanResult {
 	if d.skips(r) || len(d.blocked) >= maxBlockedScans {
 		return nil
 	}
@@ -244,7 +253,7 @@ func (d *descriptorScans) run(ctx context.Context, r *procfsReader) *scanResult 
 	s := d.scanner
 	pid, inode := d.request.pid, d.request.inode
 	d.request, s.request = scanRequest{fds: s.request.fds}, d.request
-	s.limit = d.budget.left
+	s.limit = limit
 	s.deadline.Store(false)
 	s.requests <- struct{}{}
 	if !d.wait(ctx, s) {
@@ -253,7 +262,6 @@ func (d *descriptorScans) run(ctx context.Context, r *procfsReader) *scanResult 
 		d.scanner = nil
 		return nil
 	}
-	d.budget.spend(s.result.cpu)
 	return &s.result
 }
 

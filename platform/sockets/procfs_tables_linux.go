@@ -126,7 +126,7 @@ func (t *tableReader) init(r *procfsReader) {
 func (t *tableReader) read(ctx context.Context, ns *namespace) error {
 	r := t.r
 	t.ctx, t.namespace, t.err = ctx, ns, nil
-	for _, p := range r.processes[r.indexOf(ns.process):] {
+	for _, p := range r.processes[r.indexOf(ns.process.pid):] {
 		if p.namespace != ns {
 			continue
 		}
@@ -276,8 +276,8 @@ func (r *procfsReader) addUnowned(s *listedSocket) {
 	r.newestUnowned = max(r.newestUnowned, s.since)
 }
 
-// indexOf returns the index of a process in r.processes.
-func (r *procfsReader) indexOf(p *process) int {
-	at, _ := slices.BinarySearchFunc(r.processes, p.pid, func(p *process, pid int) int { return p.pid - pid })
+// indexOf returns the index in r.processes of the first process whose PID is at least pid.
+func (r *procfsReader) indexOf(pid int) int {
+	at, _ := slices.BinarySearchFunc(r.processes, pid, func(p *process, pid int) int { return p.pid - pid })
 	return at
 }
