@@ -274,17 +274,21 @@ async function drawn() {
   const page = await visit();
   await page.addInitScript(() => { // collects the texts in the color of failures
     const draw = CanvasRenderingContext2D.prototype.fillText;
+    window.cutTexts = new Set();
     CanvasRenderingContext2D.prototype.fillText = function (text, ...at) {
       if (this.textAlign === 'center' && this.fillStyle === '#b3261e') window.drawnTexts = [text];
+      if (this.textAlign === 'center' && at[0] + this.measureText(text).width / 2 > this.canvas.width) window.cutTexts.add(text);
       draw.call(this, text, ...at);
     };
   });
   await page.route('**/api/v1/history*', async (route) => {
-    const report = await (await route.fetch()).json(), now = Date.now() / 1000;
+    const report = await (await route.fetch()).json(), now = Date.now() / 1000, ofGroup = route.request().url().includes('group=');
     const event = (kind, i, at) => ({timestamp_seconds: at, kind, group: `g${i}`, count: 1});
     report.timestamps_seconds = [now - 10, now - 5, now];
+    for (let t = now - 15; ofGroup && t > now - 500; t -= 5) report.timestamps_seconds.unshift(t);
     report.series = [{metric: 'cpu_ratio', group: 'used', values: [0.0002, 0.0011, 0.0009]}, {metric: 'cpu_ratio', group: 'unused', values: [0, 0, 0]},
       {metric: 'write_bytes_per_second', group: 'unused', values: [0, 0, 0]}];
+    for (const {values} of report.series) values.unshift(...Array(report.timestamps_seconds.length - 3).fill(0));
     report.events = [event('exit', 0, now - 5), event('failure', 0, now - 10), event('oom_kill', 1, now), {...event('failure', 2, now), count: 5},
       ...Array.from({length: 441}, (_, i) => event('start', i + 3, now))];
     await route.fulfill({json: report});
@@ -298,6 +302,9 @@ async function drawn() {
   assert.deepEqual(await legend(page), ['used'], 'no series without usage');
   assert.deepEqual(await page.evaluate(() => window.drawnTexts), ['5'], 'the number of failures near each other, in a red text');
   assert.match(await page.$$eval('#plots figcaption', (all) => all[3].textContent), /^Disk write per second0 B$/);
+  assert.match(await page.textContent('#events-count'), /^Events, 445; red: 6 failed exits$/);
+  assert.deepEqual(await page.evaluate(() => [...window.cutTexts]), [], 'labels of the time axis');
+  await otherTimes(page);
   await page.unroute('**/api/v1/history*');
   await page.route('**/api/v1/history*', async (route) => {
     const report = {...await (await route.fetch()).json(), timestamps_seconds: [], series: [], events: []};
@@ -321,6 +328,27 @@ async function drawn() {
   assert.match(rows[1], /^.*[0-9]{4}.* [0-9:]{8}[|]1[|]x[|]0 s[|]/, 'the date of an exit of another day');
   assert.deepEqual(page.complaints, []);
   await leave(page);
+}
+
+// otherTimes shows the charts of a group, whose history is longer, and returns: the moment is that of the cursor.
+async function otherTimes(page) {
+  const over = page.locator('#plots figure:first-child .u-over'), moment = () => page.textContent('#moment');
+  for (const group of [task.steady, null]) {
+    if (group) await page.fill('#filter', group);
+    if (group) await page.click('#rows tr:not(.pad) a');
+    else await page.goBack();
+    await page.waitForFunction((n) => document.querySelectorAll('#plots canvas').length === n, group ? 5 : 4);
+    for (let shown = '', tries = 0; !/^[0-9:]{8}/.test(shown); shown = await moment()) { // an update can replace the chart
+      assert.ok(tries++ < 50, `the moment under the cursor: ${shown}`);
+      await over.scrollIntoViewIfNeeded();
+      const box = await over.boundingBox();
+      if (box) await page.mouse.move(box.x + box.width - 2 - tries % 3, box.y + 20);
+    }
+    await updates(page, 2 + Number(await page.getAttribute('body', 'data-updates'))); // with the cursor in the charts
+    assert.match(await moment(), /^[0-9:]{8}/);
+  }
+  await page.mouse.move(0, 0);
+  await page.fill('#filter', '');
 }
 
 // colors shows made-up charts with many groups: those of a chart have different colors, and a group has
@@ -471,7 +499,8 @@ async function restart(page) {
     const address = await start('127.0.0.1:0');
     await page.goto(`http://${address}/`);
     await page.waitForFunction(() => document.querySelector('#count').textContent.includes('measuring, 1 s'));
-    assert.ok(await page.getByText('measuring', {exact: true}).count() > 0, 'measuring in place of dashes');
+    const cut = await page.$$eval('#rows td', (all) => all.filter((td) => td.textContent === 'measuring').map((td) => td.scrollWidth > td.clientWidth));
+    assert.ok(cut.length > 0 && !cut.includes(true), `measuring in place of dashes, not cut: ${cut}`);
     await page.fill('#filter', task.busy);
     await updates(page, 2);
     assert.ok(!Object.values(await line(page, task.busy)).includes('measuring'));

@@ -128,7 +128,7 @@ function describe(e) {
 // showMoment shows the time under the cursor and the events near it.
 function showMoment(u) {
   const i = u.cursor.idx, times = state.report.timestamps_seconds;
-  if (i === null || i === undefined || u.cursor.left < 0) {
+  if (i === null || i === undefined || i >= times.length || u.cursor.left < 0) {
     byId('moment').className = 'hint';
     byId('moment').textContent = 'Drag over a chart to zoom.' + (view.group === null ? ' Click on a color to filter the table by its group.' : '');
     return;
@@ -208,7 +208,7 @@ function options(chart) {
     cursor: {sync: {key: 'charts'}, drag: {x: true, y: false, setScale: false}, points: {show: false}, y: false},
     scales: {y: {range: (u, min, max) => [0, max > 0 ? max * 1.05 : 1]}},
     axes: [
-      {...axis(), size: 26, space: 90, values: (u, splits) => splits.map(clock)},
+      {...axis(), size: 26, space: 90, values: timeLabels},
       {...axis(), size: 74, space: 36, incrs: chart.metric.binary ? binarySteps : undefined, values: (u, splits) => labels(chart.metric, splits)},
     ],
     series: [{}, ...chart.colors.map((c) => ({stroke: c, fill: c, width: 1, points: {show: false}})).reverse()],
@@ -218,6 +218,12 @@ function options(chart) {
       setCursor: [(u) => { showMoment(u); showValues(chart, u.cursor.left < 0 ? undefined : u.cursor.idx); }],
     },
   };
+}
+
+// timeLabels returns the labels of the time axis, without one that does not fit at its end.
+function timeLabels(u, splits) {
+  const end = u.bbox.width / (devicePixelRatio || 1) - 20; // pixels
+  return splits.map((t) => (u.valToPos(t, 'x') > end ? '' : clock(t)));
 }
 
 // labels returns the labels of an axis, with as many decimals as all of them need.
@@ -271,7 +277,8 @@ function draw(chart) {
 function showEvents() {
   const {events} = state.report;
   byId('events').hidden = events.length === 0;
-  byId('events-count').textContent = `Events, ${events.length}`;
+  const failed = events.reduce((n, e) => n + (e.kind === 'failure' ? e.count : 0), 0);
+  byId('events-count').textContent = `Events, ${events.length}${failed > 0 ? `; red: ${failed} failed exits` : ''}`;
   if (!byId('events').open) return;
   // The events of a walk have the same time, and failures are the first of them.
   const newest = events.slice().sort((a, b) => b.timestamp_seconds - a.timestamp_seconds).slice(0, maxEvents);
@@ -303,8 +310,14 @@ export function show(report) {
   byId('plots').hidden = !ready;
   byId('plots').className = view.group === null ? '' : 'of-group';
   showEvents();
+  const shown = ready ? metrics.filter((m) => !m.ofGroup || view.group !== null) : [];
+  for (const [id, chart] of charts) { // other charts have other times, and would follow the cursor
+    if (chart.plot && !shown.some((m) => m.id === id)) {
+      chart.plot.destroy();
+      chart.plot = null;
+    }
+  }
   if (!ready) return;
-  const shown = metrics.filter((m) => !m.ofGroup || view.group !== null);
   for (const m of shown) if (!charts.has(m.id)) charts.set(m.id, newChart(m));
   const current = shown.map((m) => charts.get(m.id)), figures = current.map((c) => c.figure);
   if (figures.length !== byId('plots').children.length || figures.some((f, i) => byId('plots').children[i] !== f)) byId('plots').replaceChildren(...figures);
@@ -317,7 +330,7 @@ export function show(report) {
 // redraw shows the same report with another unit of CPU usage.
 export function redraw() {
   if (!state.report) return;
-  charts.get('cpu_ratio')?.plot.redraw(false, true);
+  charts.get('cpu_ratio')?.plot?.redraw(false, true);
   show(state.report);
 }
 

@@ -1,6 +1,7 @@
 // The page requests the groups every five seconds while it is visible.
 import {address, change, read, view} from './view.js';
 import {age, byId, clock, element, expected, isUnexpected, ofTotal, period, perSecond, plain, term, unknown} from './format.js';
+import {Unreachable, last, request} from './request.js';
 import * as groupTable from './table.js';
 import {sections, summary} from './group.js';
 import * as charts from './charts.js';
@@ -12,7 +13,6 @@ const retryMillis = 2000;
 const secondsSince = (timestamp) => Date.now() / 1000 - timestamp;
 let timer = 0;
 let firstBegin; // start of the exporter that responded first, as Unix time
-let lastAnswer = 0; // Unix time of the last response
 
 function showMachine(report) {
   const m = report.machine || {}, e = report.exporter;
@@ -94,12 +94,13 @@ function showRestart(e) {
   byId('notice').textContent = begin > firstBegin + 1 ? `The exporter restarted at ${clock(begin)}; earlier values are gone.` : '';
 }
 
+// A BadStatus is the error of a response with an error status.
+class BadStatus extends Error {}
+
 async function fetchReport(query, path = 'groups') {
-  const response = await fetch(`api/v1/${path}${query}`, {cache: 'no-store', signal: AbortSignal.timeout(15000)});
-  lastAnswer = Date.now() / 1000;
-  if (response.status === 404) return null;
-  if (!response.ok) throw new Error(`The exporter responded with status ${response.status} ${response.statusText}.`);
-  return response.json();
+  const {ok, status, statusText, report} = await request(path + query);
+  if (!ok && status !== 404) throw new BadStatus(`The exporter responded with status ${status} ${statusText}.`);
+  return ok ? report : null;
 }
 
 // showHistory shows the charts of the view.
@@ -131,9 +132,14 @@ async function showGroup() {
 // showError shows why there are no new values, and since when.
 function showError(err) {
   document.body.classList.add('stale');
-  const since = lastAnswer ? ` since ${clock(lastAnswer)}` : '';
-  const answered = err.message.startsWith('The exporter');
-  byId('problem').textContent = answered ? `${err.message} Retrying.` : `No answer${since}, retrying.`;
+  let text = `${err.message} Retrying.`;
+  if (err instanceof Unreachable) {
+    text = `No answer${last.response ? ` since ${clock(last.response)}` : ''}, retrying.`;
+  } else if (!(err instanceof BadStatus)) {
+    console.error(err);
+    text = `The page has an error: ${text}`;
+  }
+  byId('problem').textContent = text;
 }
 
 async function refresh() {
@@ -179,7 +185,7 @@ function showView() {
   byId('filter').value = view.filter;
   byId('unit').value = view.cores ? 'cores' : 'percent';
   if (!open) groupTable.arrange();
-  if (lastAnswer && !open) showHistory().catch(showError);
+  if (last.response && !open) showHistory().catch(showError);
   if (!open) return;
   byId('group-name').textContent = view.group;
   byId('processes').replaceChildren();

@@ -1,6 +1,7 @@
 // The processes of the open group that run, processes of it that have ended, and processes in no group.
 import {change, view} from './view.js';
 import {age, byId, bytes, clock, count, date, element, isZero, moment, period, table, unknown} from './format.js';
+import {request} from './request.js';
 import {cpu} from './table.js';
 
 const now = (report) => report.timestamp_seconds || Date.now() / 1000;
@@ -100,9 +101,8 @@ function ended(report) {
 // fetchProcesses returns the selected processes, or the reason why there are none.
 async function fetchProcesses(selection) {
   const q = new URLSearchParams({...selection, sort: view.processes});
-  const response = await fetch('api/v1/processes?' + q, {cache: 'no-store', signal: AbortSignal.timeout(15000)});
-  if (response.ok) return response.json();
-  return {problem: await response.text()};
+  const {ok, report, text} = await request('processes?' + q);
+  return ok ? report : {problem: text};
 }
 
 // show shows the processes of a group. It returns false if there are no rates yet.

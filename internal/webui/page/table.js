@@ -256,7 +256,8 @@ function fillRow(row, g, index, names) {
       else cell.content.data = text;
     }
     if (c.bad && c.bad(g)) name += ' bad';
-    else if (c.show && !c.history && (text === unknown || text === 'measuring' || isZero(text))) name += ' zero';
+    else if (c.show && !c.history && (text === unknown || isZero(text))) name += ' zero';
+    else if (text === 'measuring') name += ' zero measuring';
     if (name !== cell.name) cell.td.className = cell.name = name;
     if (hint !== cell.hint) cell.td.title = cell.hint = hint;
   }
