@@ -3,6 +3,7 @@ package e2e
 import (
 	"encoding/json"
 	"flag"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
@@ -29,6 +30,9 @@ type pageTask struct {
 	Ignored    string `json:"ignored"` // a process in no group
 	Missing    string `json:"missing"` // name of a group with less processes than expected
 	Everything bool   `json:"everything"`
+
+	Network string `json:"network,omitempty"` // a group that listens on Port and sends bytes over one TCP connection
+	Port    string `json:"port,omitempty"`
 
 	// Exporter is the command line of another exporter, without a listen address.
 	Exporter []string `json:"exporter,omitempty"`
@@ -147,6 +151,16 @@ func TestPage(t *testing.T) {
 		task := task
 		task.URL, task.Everything, task.Shots = r.waitForURL()+"/", true, *pageScreenshots
 		task.Exporter = []string{binary, "--config.path", config}
+		task.run(t)
+	})
+	t.Run("network", func(t *testing.T) {
+		address := freeAddress(t)
+		startNamedWorker(t, t.TempDir(), "netserver", nil).do("listen %s", address)
+		transfer(t, address)
+		task := task
+		task.Network, task.Shots = "netserver", *pageScreenshots
+		_, task.Port, _ = net.SplitHostPort(address) // freeAddress has a port
+		task.URL = startExporter(t, "--config.path", config, "--collector.network").waitForURL() + "/"
 		task.run(t)
 	})
 	t.Run("below a path", func(t *testing.T) {

@@ -87,6 +87,49 @@ async function compareOnce(page) {
   assert.equal(told.groups[0].resident_bytes, value('memory_bytes', `${group},memtype="resident"`), 'resident');
 }
 
+// shownTitles returns the titles of the columns on the screen.
+const shownTitles = (page) => page.$$eval('#head th', (all) => all.filter((th) => getComputedStyle(th).display !== 'none').map((th) => th.textContent));
+
+const networkTitles = ['Sent/s', 'Recv/s', 'Conns'];
+
+// withoutNetwork checks that nothing is about the network without its collector.
+async function withoutNetwork(page) {
+  const shown = await shownTitles(page);
+  assert.ok(!networkTitles.some((title) => shown.includes(title)), `columns ${shown}`);
+  assert.ok(await page.$eval('#choices', (box) => ['sent', 'received', 'connections'].every((name) => box.querySelector(`[name=${name}]`).parentNode.hidden)));
+  assert.doesNotMatch(await page.textContent('footer'), /Sockets/);
+}
+
+// network opens the page of an exporter with the collector network, and the page of a group that sends bytes.
+async function network(page) {
+  const {exporter} = await (await page.request.get(new URL('api/v1/groups', task.url).href)).json();
+  const bpf = exporter.socket_source === 'bpf', titles = bpf ? networkTitles : ['Conns'];
+  await page.waitForFunction(([name, titles]) => {
+    const row = [...document.querySelectorAll('#rows tr:not(.pad)')].find((tr) => tr.children[0].textContent === name);
+    const all = [...document.querySelectorAll('#head th')].map((th) => th.textContent);
+    return row && titles.every((title) => parseFloat(row.children[all.indexOf(title)].textContent) > 0);
+  }, [task.network, titles]);
+  const shown = await shownTitles(page);
+  assert.deepEqual(shown.filter((title) => networkTitles.includes(title)), titles);
+  for (const title of ['Threads', 'Ctx sw/s', 'Exits', 'RSS history']) assert.ok(!shown.includes(title), `${title} in ${shown}`);
+  assert.ok(await page.$eval('#scroll', (box) => box.scrollWidth <= box.clientWidth), 'the table is wider than its box');
+  await page.click('#head th:has-text("Conns") button');
+  assert.equal(query(page).get('sort'), '-connections');
+  await page.click('#columns summary');
+  await page.check('#choices [name=exits]');
+  assert.ok((await shownTitles(page)).includes('Exits'), 'a column that the user selects');
+  await page.goto(`${task.url}?group=${task.network}`);
+  await page.waitForFunction(() => /TCP connections by stateStateConnectionsestablished1/.test(document.querySelector('#group-body').textContent));
+  assert.match(await page.textContent('#group-body'), new RegExp(`Listening portsPortProcessestcp/${task.port}1`));
+  if (bpf) await page.waitForFunction(() => /Sent[0-9.]+ [KM]?i?B[/]sReceived[0-9.]+ [KM]?i?B[/]sTCP connections1/.test(document.querySelector('#group-head').textContent));
+  await shot(page, 'page-network');
+  const phone = await visit({viewport: {width: 390, height: 800}});
+  await open(phone);
+  assert.deepEqual(await shownTitles(phone), ['Group', 'Processes', 'CPU %', 'RSS']);
+  assert.ok(await phone.evaluate(() => document.documentElement.scrollWidth <= innerWidth), 'the page is wider than a phone');
+  await phone.context().close();
+}
+
 const query = (page) => new URL(page.url()).searchParams;
 
 async function sortAndFilter(page) {
@@ -136,7 +179,7 @@ async function words(page) {
   assert.equal(red, 'expected at least 2');
   assert.match(tiles, /Processes[0-9]+ in [0-9]+ groups/);
   assert.match(await page.textContent('footer'), /Exporter.*Source(bpf|procfs).*Healthy/s);
-  const titles = () => page.$$eval('#head th', (all) => all.filter((th) => getComputedStyle(th).display !== 'none').map((th) => th.textContent));
+  const titles = () => shownTitles(page);
   assert.equal(await page.evaluate(async () => (await import('./format.js')).clock(new Date(2026, 0, 1, 0, 5, 9) / 1000)), '00:05:09');
   const shown = await titles();
   for (const word of ['CPU %', 'RSS', 'PSS', 'FD use', 'Ctx sw/s', 'Failed', 'Started']) assert.ok(shown.includes(word), `${word} in ${shown}`);
@@ -635,6 +678,7 @@ try {
   const page = await visit();
   await open(page);
   await compare(page);
+  await (task.network ? network(page) : withoutNetwork(page));
   if (task.everything) {
     await words(page);
     await drillDown(page);

@@ -16,6 +16,10 @@ function tiles(g) {
     term('Write', rate(g.write_bytes_per_second, perSecond)),
     term('Threads', known(g.num_threads, count)),
   );
+  if (g.tcp_sent_bytes_per_second !== undefined) {
+    dl.append(term('Sent', perSecond(g.tcp_sent_bytes_per_second)), term('Received', perSecond(g.tcp_received_bytes_per_second)));
+  }
+  if (g.tcp_connections !== undefined) dl.append(term('TCP connections', count(g.tcp_connections)));
   return dl;
 }
 
@@ -35,6 +39,19 @@ function memory(g) {
   return table('Memory', ['Kind', 'Size'], lines);
 }
 
+// network returns the tables of the sockets of a group.
+function network(g) {
+  const tables = [];
+  if (g.tcp_connections_by_state) {
+    const order = Object.entries(g.tcp_connections_by_state).sort((a, b) => b[1] - a[1]);
+    tables.push(table('TCP connections by state', ['State', 'Connections'], order.map(([k, v]) => [k, count(v)])));
+  }
+  if (g.listening_ports) {
+    tables.push(table('Listening ports', ['Port', 'Processes'], g.listening_ports.map((p) => [`${p.protocol}/${p.port}`, count(p.listening_procs)])));
+  }
+  return tables;
+}
+
 const labels = (g) => (g.labels ? [element('h3', Object.entries(g.labels).map(([k, v]) => `${k}=${v}`).join(' '))] : []);
 
 // summary returns the elements of one group that are above its processes.
@@ -45,7 +62,7 @@ export function summary(g) {
 // sections returns the elements of one group that are below its processes.
 export function sections(g) {
   const tables = element('div', undefined, 'tables');
-  tables.append(limits(g), memory(g));
+  tables.append(limits(g), memory(g), ...network(g));
   if (g.states) tables.append(table('Threads by state', ['State', 'Threads'], Object.entries(g.states).map(([k, v]) => [k, count(v)])));
   if (g.threads_wchan) {
     const order = Object.entries(g.threads_wchan).sort((a, b) => b[1] - a[1]);

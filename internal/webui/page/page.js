@@ -79,6 +79,7 @@ function showExporter(report) {
   byId('exporter').replaceChildren(
     term('Exporter', `${e.version || 'unknown version'}${e.revision ? ' (' + e.revision.slice(0, 12) + ')' : ''}`),
     term('Source', e.source || unknown),
+    ...(e.socket_source ? [term('Sockets', e.socket_source)] : []),
     term('Running for', age(secondsSince(e.process_start_time_seconds))),
     term('Last walk', `${(1000 * e.scrape_duration_seconds).toFixed(1)} ms`),
     term('PSS and USS', e.smaps_budget_seconds > 0 ? `at most ${1000 * e.smaps_budget_seconds} ms per walk${smapsAge(report.groups)}` : 'off'),

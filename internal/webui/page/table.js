@@ -11,7 +11,8 @@ const historyStep = 5; // seconds between two points of the history in the repor
 export const cpu = (v) => (view.cores ? cores(v) : percent(v));
 
 // A column has a sort key, a format and a width in units of the font size. Narrow screens omit wide
-// columns, and screens below 1500 pixels very wide ones. The source of a rate needs two walks.
+// columns, and screens below 1500 pixels very wide ones. The source of a rate needs two walks. A column with
+// sources needs one of these sources of sockets. With sockets, a column that yields needs the next size.
 const columns = [
   {id: 'group', title: 'Group', key: (g) => g.label, width: 11},
   {id: 'processes', title: 'Processes', key: (g) => g.num_procs, show: count, bad: isUnexpected, width: 6.2},
@@ -19,20 +20,26 @@ const columns = [
   {id: 'history', title: 'CPU history', wide: true, hint: 'CPU usage; all rows have the same scale', width: 12.8,
     history: (g) => g.cpu_ratio_history, show: cpu},
   {id: 'rss', title: 'RSS', key: (g) => g.resident_bytes, show: bytes, hint: 'resident memory; shared pages count in every process', width: 5.2},
-  {id: 'rsshistory', title: 'RSS history', veryWide: true, hint: 'RSS; all rows have the same scale', width: 12.8,
+  {id: 'rsshistory', title: 'RSS history', veryWide: true, yields: true, hint: 'RSS; all rows have the same scale', width: 12.8,
     history: (g) => g.resident_bytes_history, show: bytes, parameter: 'resident_bytes'},
   {id: 'pss', title: 'PSS', key: (g) => g.proportional_bytes, show: bytes, wide: true, width: 5.2,
     hint: 'proportional memory: shared pages divided by the number of processes that share them',
     cellHint: (g) => (g.smaps_age_seconds === undefined ? '' : `read up to ${age(g.smaps_age_seconds)} ago`)},
   {id: 'read', title: 'Read/s', key: (g) => g.read_bytes_per_second, show: bytes, wide: true, rate: true, hint: 'read from storage', width: 5.2},
   {id: 'write', title: 'Write/s', key: (g) => g.write_bytes_per_second, show: bytes, wide: true, rate: true, hint: 'written to storage', width: 5.2},
+  {id: 'sent', title: 'Sent/s', key: (g) => g.tcp_sent_bytes_per_second, show: bytes, wide: true, rate: true, width: 5.2,
+    sources: ['bpf'], hint: 'TCP payload sent'},
+  {id: 'received', title: 'Recv/s', key: (g) => g.tcp_received_bytes_per_second, show: bytes, wide: true, rate: true, width: 5.2,
+    sources: ['bpf'], hint: 'TCP payload received'},
+  {id: 'connections', title: 'Conns', key: (g) => g.tcp_connections, show: count, wide: true, width: 4.4,
+    sources: ['bpf', 'procfs'], hint: 'TCP connections, without listening sockets'},
   {id: 'fds', title: 'FDs', key: (g) => g.open_filedesc, show: count, wide: true, hint: 'open file descriptors', width: 4},
   {id: 'fduse', title: 'FD use', key: (g) => g.worst_fd_ratio, show: percent, wide: true, width: 4.8,
     hint: 'open file descriptors of the fullest process, in percent of its limit'},
-  {id: 'threads', title: 'Threads', key: (g) => g.num_threads, show: count, wide: true, width: 5},
-  {id: 'switches', title: 'Ctx sw/s', key: (g) => g.context_switches_per_second, show: plain, wide: true, rate: true, hint: 'context switches', width: 5.2},
+  {id: 'threads', title: 'Threads', key: (g) => g.num_threads, show: count, wide: true, yields: true, width: 5},
+  {id: 'switches', title: 'Ctx sw/s', key: (g) => g.context_switches_per_second, show: plain, wide: true, yields: true, rate: true, hint: 'context switches', width: 5.2},
   {id: 'failed', title: 'Failed', key: (g) => g.failed_exits, show: count, wide: true, bad: (g) => g.failed_exits > 0, width: 4.6},
-  {id: 'exits', title: 'Exits', key: (g) => g.exits_total, show: count, wide: true, hint: 'since the exporter started', width: 4.6},
+  {id: 'exits', title: 'Exits', key: (g) => g.exits_total, show: count, wide: true, yields: true, hint: 'since the exporter started', width: 4.6},
   {id: 'started', title: 'Started', key: (g) => g.oldest_start_time_seconds, show: (v, g) => shortAge(g.age) + ' ago', wide: true, ofGroup: true,
     hint: 'start of the oldest process', absolute: true, width: 7},
 ];
@@ -40,7 +47,7 @@ const columns = [
 // state holds the report, and what is shown of it. Reading the size or the position of an element
 // forces a layout, so both are kept here.
 const state = {
-  groups: [], time: 0, window: 0, points: 0, highest: {},
+  groups: [], sockets: '', time: 0, window: 0, points: 0, highest: {},
   shown: [], // sorted and filtered groups
   top: 0, height: 0, // position and size of the visible part, in pixels
   order: '', sorted: [], // the groups in this order
@@ -49,8 +56,13 @@ const screens = {wide: matchMedia('(min-width: 701px)'), veryWide: matchMedia('(
 const spare = []; // rows without a group
 let rows = new Map(); // rows of the table by label
 
-const fits = (c) => Object.keys(screens).every((size) => !c[size] || screens[size].matches);
-const isShown = (c) => c.id === 'group' || (view.columns ? view.columns.includes(c.id) : fits(c));
+// fits reports whether a column has space. isKnown reports whether the exporter has its values.
+function fits(c) {
+  const size = (c.wide ? 1 : c.veryWide ? 2 : 0) + (c.yields && state.sockets ? 1 : 0);
+  return size <= (screens.veryWide.matches ? 2 : screens.wide.matches ? 1 : 0);
+}
+const isKnown = (c) => !c.sources || c.sources.includes(state.sockets);
+const isShown = (c) => c.id === 'group' || isKnown(c) && (view.columns ? view.columns.includes(c.id) : fits(c));
 const className = (c) => [isShown(c) ? '' : 'off', c.history ? 'history' : ''].filter(Boolean).join(' ');
 
 function title(c) {
@@ -90,7 +102,7 @@ function choice(c) {
   box.addEventListener('change', () => {
     const all = columns.filter((c) => c.id !== 'group').map((c) => c.id);
     const chosen = all.filter((id) => byId('choices').querySelector(`[name="${id}"]`).checked);
-    const fitting = columns.filter((c) => c.id !== 'group' && fits(c)).map((c) => c.id);
+    const fitting = columns.filter((c) => c.id !== 'group' && isKnown(c) && fits(c)).map((c) => c.id);
     change({columns: String(chosen) === String(fitting) ? null : chosen});
     arrange();
   });
@@ -115,7 +127,9 @@ function updateHead() {
     set(th.firstChild, 'title', hint(c));
     setAttribute(th, 'aria-sort', c.id !== view.sort ? null : view.descending ? 'descending' : 'ascending');
     const box = byId('choices').querySelector(`[name="${c.id}"]`);
-    if (box) box.checked = isShown(c);
+    if (!box) return;
+    box.checked = isShown(c);
+    box.parentNode.hidden = !isKnown(c);
   });
 }
 
@@ -126,7 +140,7 @@ function sortBy(id) {
 
 // sortGroups sorts the groups, unless they are in this order. Unknown values are last in both directions.
 function sortGroups() {
-  const column = columns.find((c) => c.id === view.sort && c.key) || columns[2];
+  const column = columns.find((c) => c.id === view.sort && c.key && isKnown(c)) || columns[2];
   const order = `${column.id} ${view.descending}`;
   if (state.order === order) return;
   const key = column.key, sign = view.descending ? -1 : 1;
@@ -357,7 +371,7 @@ export function query() {
 
 // show shows a report.
 export function show(report) {
-  Object.assign(state, {groups: report.groups, order: '', time: report.timestamp_seconds, window: report.failed_exits_seconds || 0, points: 0, highest: {}});
+  Object.assign(state, {groups: report.groups, sockets: report.exporter.socket_source || '', order: '', time: report.timestamp_seconds, window: report.failed_exits_seconds || 0, points: 0, highest: {}});
   const histories = columns.filter((c) => c.history);
   for (const g of report.groups) {
     const labels = Object.entries(g.labels || {}).map(([k, v]) => `${k}=${v}`).join(' ');
