@@ -52,7 +52,10 @@ var mayBeEmpty = map[string]string{
 }
 
 // onlyWithBPF are suffixes of metrics that require the source bpf.
-var onlyWithBPF = []string{"_starts_total", "_exits_total", "_oom_kills_total", "_cpu_wait_seconds_total"}
+var onlyWithBPF = []string{
+	"_starts_total", "_exits_total", "_oom_kills_total", "_cpu_wait_seconds_total",
+	"_tcp_sent_bytes_total", "_tcp_received_bytes_total", "_tcp_listen_drops_total",
+}
 
 // TestDashboardData runs Prometheus, two exporters and processes, and checks that
 // every query of every panel returns series.
@@ -118,6 +121,7 @@ var knownAlerts = []string{
 type testbed struct {
 	t          *testing.T
 	prometheus string // URL
+	server     string // address on which redis listens
 	workers    map[string][]*worker
 	rounds     int
 }
@@ -156,7 +160,9 @@ func startTestbed(t *testing.T) *testbed {
 	}
 	s.workers["java"][0].do("thread gc-worker 20")
 	s.workers["java"][0].do("thread http-nio 20")
-	db := startExporter(t, "--config.path="+write(t, "db.yml", rulesOfDB))
+	s.server = freeAddress(t)
+	s.workers["redis"][0].do("listen " + s.server)
+	db := startExporter(t, "--collector.network", "--config.path="+write(t, "db.yml", rulesOfDB))
 	web := startExporter(t, "--config.path="+write(t, "web.yml", rulesOfWeb))
 	config := write(t, "prometheus.yml", fmt.Sprintf(`
 global: {scrape_interval: 1s, scrape_timeout: 1s}
@@ -186,6 +192,7 @@ func (s *testbed) work() {
 		w.do(fmt.Sprintf("cpu %d", load/4))
 	}
 	s.workers["redis"][0].do("cpu 15")
+	s.workers["postgres"][0].do(fmt.Sprintf("exchange %s %d", s.server, 100_000))
 	java := s.workers["java"][0]
 	java.do(fmt.Sprintf("thread http-nio %d", load))
 	java.do("leave")

@@ -11,6 +11,7 @@ func Group() Dashboard {
 	d.groupProcesses()
 	d.groupThreads()
 	d.groupTopProcesses()
+	d.network()
 	return d
 }
 

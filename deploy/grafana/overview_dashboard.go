@@ -9,6 +9,7 @@ func Overview() Dashboard {
 	d.overviewExits()
 	d.overviewLimits()
 	d.overviewThreads()
+	d.network()
 	d.overviewHealth()
 	return d
 }
