@@ -352,8 +352,7 @@ func TestFinalCounters(t *testing.T) {
 // TestPendingEventsLimit checks that Ready receives when many events are pending, and that
 // reading stops when nothing takes them.
 func TestPendingEventsLimit(t *testing.T) {
-	e := &Events{ready: make(chan struct{}, 1)}
-	e.drained.L, e.flushed.L = &e.mu, &e.mu
+	e := newEvents()
 	record := make([]byte, 1000)
 	for len(e.pending) <= maxPending/2 {
 		select {

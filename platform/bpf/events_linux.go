@@ -3,73 +3,45 @@
 package bpf
 
 import (
-	"errors"
 	"fmt"
-	"os"
 	"sync"
 	"unsafe"
-
-	"github.com/cilium/ebpf/ringbuf"
 )
 
 // maxPending is the size in bytes of the events that wait for Take. Beyond it the
 // ring buffer is no longer read; when that is full, the programs drop and count events.
 const maxPending = 3 << 19
 
-// Events buffers the exit events of the programs. The kernel wakes the reading
-// goroutine only when the ring buffer is half full.
+// Events buffers the exit events of the programs.
 type Events struct {
-	reader *ringbuf.Reader
-	ready  chan struct{}
-	done   chan struct{}
+	flush func() error // of the ring buffer
+	ready chan struct{}
 
-	mu      sync.Mutex
-	drained sync.Cond // pending was taken
-	flushed sync.Cond // flushes increased
-	flushes int       // completed flushes of the ring buffer
-	taking  bool      // Take waits for all events
-	pending []byte    // records, each preceded by its length
+	mu      sync.Mutex // guards what follows
+	drained sync.Cond  // pending was taken
+	taking  bool       // Take waits for all events
+	pending []byte     // records, each preceded by its length
 	closed  bool
-	err     error
 }
 
-func newEvents(reader *ringbuf.Reader) *Events {
-	e := &Events{reader: reader, ready: make(chan struct{}, 1), done: make(chan struct{})}
-	e.drained.L, e.flushed.L = &e.mu, &e.mu
-	go e.run()
+func newEvents() *Events {
+	e := &Events{ready: make(chan struct{}, 1)}
+	e.drained.L = &e.mu
 	return e
 }
 
 // Ready receives when Take should be called soon: many events are pending.
 func (e *Events) Ready() <-chan struct{} { return e.ready }
 
-// run moves records from the ring buffer to pending.
-func (e *Events) run() {
-	defer close(e.done)
-	var record ringbuf.Record
-	for {
-		err := e.reader.ReadInto(&record)
-		e.mu.Lock()
-		if err == nil && !complete(record.RawSample) {
-			err = fmt.Errorf("truncated event of %d bytes", len(record.RawSample))
-		}
-		switch {
-		case err == nil:
-			e.add(record.RawSample)
-		case errors.Is(err, ringbuf.ErrFlushed):
-			e.flushes++
-			e.flushed.Broadcast()
-		default:
-			if !errors.Is(err, os.ErrClosed) && !e.closed {
-				e.err = fmt.Errorf("bpf: read events: %w", err)
-			}
-			e.closed = true
-			e.flushed.Broadcast()
-			e.mu.Unlock()
-			return
-		}
-		e.mu.Unlock()
+// handle adds a record of the ring buffer.
+func (e *Events) handle(record []byte) error {
+	if !complete(record) {
+		return fmt.Errorf("truncated event of %d bytes", len(record))
 	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.add(record)
+	return nil
 }
 
 // complete reports whether a record has the size that its kind requires. Batch does
@@ -117,33 +89,30 @@ func (e *Events) notify() {
 // Take flushes the ring buffer and returns all events in their order. It reuses the
 // memory of old, the result of an earlier call.
 func (e *Events) Take(old Batch) (Batch, error) {
+	e.setTaking(true)
+	defer e.setTaking(false)
+	err := e.flush()
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	want := e.flushes + 1
-	e.taking = true
-	e.drained.Broadcast()
-	defer func() { e.taking = false }()
-	if !e.closed {
-		if err := e.reader.Flush(); err != nil {
-			return Batch{}, fmt.Errorf("bpf: read events: %w", err)
-		}
-	}
-	for e.flushes < want && !e.closed {
-		e.flushed.Wait()
-	}
 	taken := Batch{all: e.pending, rest: e.pending}
 	e.pending = old.all[:0]
-	return taken, e.err
+	return taken, err
 }
 
-func (e *Events) close() error {
+// setTaking sets whether add must not wait.
+func (e *Events) setTaking(taking bool) {
+	e.mu.Lock()
+	e.taking = taking
+	e.drained.Broadcast()
+	e.mu.Unlock()
+}
+
+// close makes add not wait any more.
+func (e *Events) close() {
 	e.mu.Lock()
 	e.closed = true
 	e.drained.Broadcast()
 	e.mu.Unlock()
-	err := e.reader.Close()
-	<-e.done
-	return err
 }
 
 // A Batch iterates over events.

@@ -10,10 +10,6 @@ import (
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/btf"
-	"github.com/cilium/ebpf/link"
-	"github.com/cilium/ebpf/ringbuf"
-	"github.com/cilium/ebpf/rlimit"
-	"golang.org/x/sys/unix"
 )
 
 // Options selects the programs to load.
@@ -28,11 +24,9 @@ type Options struct {
 
 // Programs are the loaded programs. They stay attached until Close.
 type Programs struct {
-	collection  *ebpf.Collection
-	tasks       *link.Iter
-	tracepoints []link.Link
-	lost        *ebpf.Variable
-	events      *Events
+	loaded
+	lost   *ebpf.Variable
+	events *Events
 }
 
 // Load loads and attaches the programs. [IsDenied] reports whether the error is a
@@ -51,10 +45,9 @@ func loadSpec(spec *ebpf.CollectionSpec, o Options) (*Programs, error) {
 	if err := checkCPUFile(); err != nil {
 		return nil, fmt.Errorf("bpf: %w", err)
 	}
-	kernel, err := btf.LoadKernelSpec()
+	kernel, err := kernelTypes()
 	if err != nil {
-		return nil, fmt.Errorf("bpf: cannot read kernel types from /sys/kernel/btf/vmlinux "+
-			"(requires CONFIG_DEBUG_INFO_BTF; in a container, mount /sys): %w", err)
+		return nil, err
 	}
 	if o.LegacyExits || !hasGroupDead(kernel) {
 		for _, name := range exitPrograms {
@@ -67,18 +60,15 @@ func loadSpec(spec *ebpf.CollectionSpec, o Options) (*Programs, error) {
 	if err := setConstants(spec, kernel, o); err != nil {
 		return nil, fmt.Errorf("bpf: %w", err)
 	}
-	memlock := rlimit.RemoveMemlock() // fails also on kernels that need no limit, without CAP_BPF
-	collection, err := ebpf.NewCollectionWithOptions(spec, ebpf.CollectionOptions{
-		Programs: ebpf.ProgramOptions{KernelTypes: kernel},
-	})
+	l, err := newLoaded(spec, kernel)
 	if err != nil {
-		return nil, newKernelProbe(memlock).explain(err)
+		return nil, err
 	}
-	p := &Programs{collection: collection, lost: collection.Variables["lost_events"]}
-	if err := p.attach(); err != nil {
-		p.Close()
-		return nil, fmt.Errorf("bpf: attach: %w", err)
+	p := &Programs{loaded: l, lost: l.collection.Variables["lost_events"], events: newEvents()}
+	if err := p.attach("iterate_tasks", p.firstScan, "events", p.events.handle); err != nil {
+		return nil, errors.Join(err, p.Close())
 	}
+	p.events.flush = p.ring.flush
 	return p, nil
 }
 
@@ -104,9 +94,9 @@ func hasGroupDead(kernel *btf.Spec) bool {
 // setConstants sets the constants of the programs: the PID namespace in which they report
 // PIDs, and the number of CPUs whose parts of the RSS counters they add.
 func setConstants(spec *ebpf.CollectionSpec, kernel *btf.Spec, o Options) error {
-	var st unix.Stat_t
-	if err := unix.Stat("/proc/self/ns/pid", &st); err != nil {
-		return fmt.Errorf("cannot read PID namespace: %w", err)
+	ns, err := ownNamespace()
+	if err != nil {
+		return err
 	}
 	cpus := 0
 	var mm *btf.Struct
@@ -117,7 +107,7 @@ func setConstants(spec *ebpf.CollectionSpec, kernel *btf.Spec, o Options) error 
 		spec.Maps["cpu_offsets"].MaxEntries = max(1, uint32(cpus))
 	}
 	return errors.Join(
-		spec.Variables["own_ns"].Set(uint32(st.Ino)),
+		spec.Variables["own_ns"].Set(ns),
 		spec.Variables["cpus"].Set(uint32(cpus)),
 		spec.Variables["separate_counters"].Set(o.SeparateCounters))
 }
@@ -184,40 +174,20 @@ func memberType(s *btf.Struct, name string) btf.Type {
 	return nil
 }
 
-func (p *Programs) attach() (err error) {
-	if p.tasks, err = link.AttachIter(link.IterOptions{Program: p.collection.Programs["iterate_tasks"]}); err != nil {
-		return err
-	}
-	var first Scanner // its run sets own_level, which the other programs need
+// firstScan runs the iterator once.
+func (p *Programs) firstScan() error {
+	var first Scanner
 	if err := p.ScanTasks(&first); err != nil {
 		return err
 	}
 	first.Scan()
 	first.Stop()
-	if err := first.Err(); err != nil {
-		return err
-	}
-	for name, program := range p.collection.Programs {
-		if name == "iterate_tasks" {
-			continue
-		}
-		tracepoint, err := link.AttachTracing(link.TracingOptions{Program: program})
-		if err != nil {
-			return fmt.Errorf("%s: %w", name, err)
-		}
-		p.tracepoints = append(p.tracepoints, tracepoint)
-	}
-	reader, err := ringbuf.NewReader(p.collection.Maps["events"])
-	if err != nil {
-		return err
-	}
-	p.events = newEvents(reader)
-	return nil
+	return first.Err()
 }
 
 // ScanTasks starts an iteration over all threads of the machine.
 func (p *Programs) ScanTasks(scanner *Scanner) error {
-	file, err := p.tasks.Open()
+	file, err := p.iterator.Open()
 	if err != nil {
 		return fmt.Errorf("bpf: %w", err)
 	}
@@ -256,16 +226,6 @@ func (p *Programs) Forget(tgid uint32, start uint64) {
 
 // Close detaches and unloads the programs.
 func (p *Programs) Close() error {
-	var errs []error
-	if p.events != nil {
-		errs = append(errs, p.events.close())
-	}
-	for _, t := range p.tracepoints {
-		errs = append(errs, t.Close())
-	}
-	if p.tasks != nil {
-		errs = append(errs, p.tasks.Close())
-	}
-	p.collection.Close()
-	return errors.Join(errs...)
+	p.events.close()
+	return p.loaded.Close()
 }

@@ -7,14 +7,9 @@ import (
 	"fmt"
 	"os"
 	"runtime"
-	"sync"
 	"unsafe"
 
 	"github.com/cilium/ebpf"
-	"github.com/cilium/ebpf/btf"
-	"github.com/cilium/ebpf/link"
-	"github.com/cilium/ebpf/ringbuf"
-	"github.com/cilium/ebpf/rlimit"
 	"golang.org/x/sys/unix"
 )
 
@@ -59,12 +54,9 @@ type SocketOptions struct {
 
 // SocketPrograms are the loaded programs that report sockets. They stay attached until Close.
 type SocketPrograms struct {
-	collection  *ebpf.Collection
-	iterator    *link.Iter
-	tracepoints []link.Link
-	lost        *ebpf.Variable
-	lostCount   uint64 // result of Lost, kept here so that it allocates nothing
-	closed      *closedSockets
+	loaded
+	lost      *ebpf.Variable
+	lostCount uint64 // result of Lost, kept here so that it allocates nothing
 
 	fd     int    // of the current iteration, or -1
 	buf    []byte // records of the last read
@@ -85,35 +77,35 @@ func LoadSockets(o SocketOptions) (*SocketPrograms, error) {
 	if err != nil {
 		return nil, fmt.Errorf("bpf: %w", err)
 	}
-	kernel, err := btf.LoadKernelSpec()
+	kernel, err := kernelTypes()
 	if err != nil {
-		return nil, fmt.Errorf("bpf: cannot read kernel types from /sys/kernel/btf/vmlinux "+
-			"(requires CONFIG_DEBUG_INFO_BTF; in a container, mount /sys): %w", err)
+		return nil, err
 	}
 	if err := setSocketConstants(spec, o); err != nil {
 		return nil, fmt.Errorf("bpf: %w", err)
 	}
-	memlock := rlimit.RemoveMemlock()
-	collection, err := ebpf.NewCollectionWithOptions(spec, ebpf.CollectionOptions{
-		Programs: ebpf.ProgramOptions{KernelTypes: kernel},
+	l, err := newLoaded(spec, kernel)
+	if err != nil {
+		return nil, err
+	}
+	p := &SocketPrograms{loaded: l, lost: l.collection.Variables["lost_sockets"], fd: -1, buf: make([]byte, scanBuffer)}
+	err = p.attach("iterate_sockets", p.firstScan, "closed_sockets", func(record []byte) error {
+		if len(record) != int(unsafe.Sizeof(ClosedSocket{})) {
+			return fmt.Errorf("record of %d bytes of a closed socket", len(record))
+		}
+		o.Closed((*ClosedSocket)(unsafe.Pointer(&record[0])))
+		return nil
 	})
 	if err != nil {
-		return nil, newKernelProbe(memlock).explain(err)
-	}
-	p := &SocketPrograms{
-		collection: collection, lost: collection.Variables["lost_sockets"], fd: -1, buf: make([]byte, scanBuffer),
-	}
-	if err := p.attach(o); err != nil {
-		p.Close()
-		return nil, fmt.Errorf("bpf: attach: %w", err)
+		return nil, errors.Join(err, p.Close())
 	}
 	return p, nil
 }
 
 func setSocketConstants(spec *ebpf.CollectionSpec, o SocketOptions) error {
-	var st unix.Stat_t
-	if err := unix.Stat("/proc/self/ns/pid", &st); err != nil {
-		return fmt.Errorf("cannot read PID namespace: %w", err)
+	ns, err := ownNamespace()
+	if err != nil {
+		return err
 	}
 	if o.RingSize > 0 {
 		spec.Maps["closed_sockets"].MaxEntries = uint32(o.RingSize)
@@ -122,39 +114,13 @@ func setSocketConstants(spec *ebpf.CollectionSpec, o SocketOptions) error {
 		spec.Maps["sockets"].MaxEntries = uint32(o.MaxSockets)
 	}
 	return errors.Join(
-		spec.Variables["own_ns"].Set(uint32(st.Ino)),
+		spec.Variables["own_ns"].Set(ns),
 		spec.Variables["own_pid"].Set(int32(os.Getpid())),
 		spec.Variables["ring_size"].Set(uint64(spec.Maps["closed_sockets"].MaxEntries)))
 }
 
-func (p *SocketPrograms) attach(o SocketOptions) (err error) {
-	if p.iterator, err = link.AttachIter(link.IterOptions{Program: p.collection.Programs["iterate_sockets"]}); err != nil {
-		return err
-	}
-	if err := p.findOwnLevel(); err != nil {
-		return err
-	}
-	for name, program := range p.collection.Programs {
-		if name == "iterate_sockets" {
-			continue
-		}
-		tracepoint, err := link.AttachTracing(link.TracingOptions{Program: program})
-		if err != nil {
-			return fmt.Errorf("%s: %w", name, err)
-		}
-		p.tracepoints = append(p.tracepoints, tracepoint)
-	}
-	reader, err := ringbuf.NewReader(p.collection.Maps["closed_sockets"])
-	if err != nil {
-		return err
-	}
-	p.closed = newClosedSockets(reader, o.Closed)
-	return nil
-}
-
-// findOwnLevel runs the iterator for the first task with an open file: this sets own_level, which
-// the other programs need.
-func (p *SocketPrograms) findOwnLevel() error {
+// firstScan runs the iterator for the first task with an open file.
+func (p *SocketPrograms) firstScan() error {
 	if err := p.Scan(); err != nil {
 		return err
 	}
@@ -217,7 +183,7 @@ func (p *SocketPrograms) Stop() {
 
 // Flush returns when SocketOptions.Closed has been called for all sockets that were closed
 // before Flush.
-func (p *SocketPrograms) Flush() error { return p.closed.flush() }
+func (p *SocketPrograms) Flush() error { return p.ring.flush() }
 
 // Lost returns the number of closed sockets since Load whose counters were lost, because the
 // ring buffer was full or there were too many sockets.
@@ -231,88 +197,5 @@ func (p *SocketPrograms) Lost() (uint64, error) {
 // Close detaches and unloads the programs.
 func (p *SocketPrograms) Close() error {
 	p.Stop()
-	var errs []error
-	if p.closed != nil {
-		errs = append(errs, p.closed.close())
-	}
-	for _, t := range p.tracepoints {
-		errs = append(errs, t.Close())
-	}
-	if p.iterator != nil {
-		errs = append(errs, p.iterator.Close())
-	}
-	p.collection.Close()
-	return errors.Join(errs...)
-}
-
-// closedSockets reads the records of closed sockets from the ring buffer.
-type closedSockets struct {
-	reader *ringbuf.Reader
-	handle func(*ClosedSocket)
-	done   chan struct{}
-
-	mu      sync.Mutex
-	flushed sync.Cond // flushes increased, or ended is true
-	flushes int       // completed flushes of the ring buffer
-	ended   bool
-	err     error
-}
-
-func newClosedSockets(reader *ringbuf.Reader, handle func(*ClosedSocket)) *closedSockets {
-	c := &closedSockets{reader: reader, handle: handle, done: make(chan struct{})}
-	c.flushed.L = &c.mu
-	go c.run()
-	return c
-}
-
-func (c *closedSockets) run() {
-	defer close(c.done)
-	var record ringbuf.Record
-	for {
-		err := c.reader.ReadInto(&record)
-		if err == nil && len(record.RawSample) != int(unsafe.Sizeof(ClosedSocket{})) {
-			err = fmt.Errorf("record of %d bytes", len(record.RawSample))
-		}
-		switch {
-		case err == nil:
-			c.handle((*ClosedSocket)(unsafe.Pointer(&record.RawSample[0])))
-			continue
-		case errors.Is(err, ringbuf.ErrFlushed):
-			c.mu.Lock()
-			c.flushes++
-		default:
-			c.mu.Lock()
-			c.ended = true
-			if !errors.Is(err, os.ErrClosed) {
-				c.err = fmt.Errorf("bpf: read closed sockets: %w", err)
-			}
-		}
-		ended := c.ended
-		c.flushed.Broadcast()
-		c.mu.Unlock()
-		if ended {
-			return
-		}
-	}
-}
-
-func (c *closedSockets) flush() error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	want := c.flushes + 1
-	if !c.ended {
-		if err := c.reader.Flush(); err != nil {
-			return fmt.Errorf("bpf: read closed sockets: %w", err)
-		}
-	}
-	for c.flushes < want && !c.ended {
-		c.flushed.Wait()
-	}
-	return c.err
-}
-
-func (c *closedSockets) close() error {
-	err := c.reader.Close()
-	<-c.done
-	return err
+	return p.loaded.Close()
 }
