@@ -128,10 +128,11 @@ func (e *Exporter) checkReloadFiles() {
 }
 
 // readableDirs returns the directories that the sandbox must leave readable:
-// /proc, /sys, /etc (for user names), and the directories of the configuration
-// files and of the targets of their symbolic links, so that files can be replaced.
+// /proc, /etc (for user names), and the directories of the configuration files and
+// of the targets of their symbolic links, so that files can be replaced. Files of
+// cgroups are not read, and Landlock permits stat(2) of them.
 func (e *Exporter) readableDirs() []string {
-	dirs := []string{e.settings.ProcFS, "/proc", "/sys", "/etc"}
+	dirs := []string{e.settings.ProcFS, "/proc", "/etc"}
 	for _, path := range e.reloadFiles() {
 		dirs = append(dirs, filepath.Dir(path))
 		if resolved, err := filepath.EvalSymlinks(path); err == nil {

@@ -89,6 +89,7 @@ func TestReadableSecrets(t *testing.T) {
 	secrets := []secret{
 		{"`/etc/shadow`", func(in *injector) bool { return in.readFile("/etc/shadow") }},
 		{"files of root", func(in *injector) bool { return in.readFile(file) }},
+		{"`/sys`", func(in *injector) bool { return in.readFile("/sys/kernel/btf/vmlinux") }},
 		{"environment, root", environ(ofRoot)},
 		{"environment, user 65534", environ(ofSame)},
 		{"environment, other users", environ(ofOther)},
