@@ -34,7 +34,8 @@ func newMetricsHandler(
 	registry.MustRegister(permanent...)
 	m := &metricsHandler{renderer: collector.NewHandler(groups, registry, log)}
 	m.Handler = webserver.NewCoalescer(webserver.CoalescerOptions{
-		Logger: log, MaxRequests: s.MaxRequests, Render: m.renderer.Render, Variant: collector.VariantOf,
+		Logger: log, MaxRequests: s.MaxRequests, Render: m.renderer.Render, CPUTime: ownCPUTime,
+		Variant: collector.VariantOf,
 	})
 	m.Handler = checkQuery(enabled, m.Handler)
 	if !s.DisableExporterMetrics {

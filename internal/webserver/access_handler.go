@@ -7,11 +7,12 @@ import (
 )
 
 // An accessHandler applies the web configuration to each request: headers, rate
-// limit and basic authentication.
+// limit and basic authentication. It delays requests of clients that send many.
 type accessHandler struct {
 	web  *WebConfig
 	auth *authenticator
 	next http.Handler
+	pace pacer
 }
 
 // ServeHTTP implements [http.Handler].
@@ -23,9 +24,12 @@ func (h *accessHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	// Yield, so that pipelining clients cannot starve scrapes. A hundred such
 	// clients, at 10 ms per request, otherwise delay a scrape by seconds.
 	runtime.Gosched()
+	delay := h.pace.delay()
 	if conn := trackedConnOf(r); conn != nil && conn.limiter.contended() {
 		w.Header().Set("Connection", "close")
+		delay = 0 // other connections wait for the place of this one
 	}
+	sleep(r.Context(), delay)
 	if r.ContentLength != 0 {
 		// No handler reads a body. Waiting for one, even to discard it, would let
 		// a slow sender keep the connection.

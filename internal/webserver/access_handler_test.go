@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"testing"
+	"time"
 
 	"golang.org/x/time/rate"
 )
@@ -56,6 +57,7 @@ func TestMaxRequests(t *testing.T) {
 	entered, release := make(chan struct{}), make(chan struct{})
 	c := NewCoalescer(CoalescerOptions{
 		Logger: slog.New(slog.DiscardHandler), MaxRequests: 1, Variant: func(*http.Request) string { return "" },
+		CPUTime: func() time.Duration { return 0 },
 		Render: func(_ context.Context, w http.ResponseWriter, _ *http.Request) {
 			close(entered)
 			<-release

@@ -27,6 +27,9 @@ type CoalescerOptions struct {
 	MaxRequests int // requests that wait for a response at a time, 0 for no limit
 	Render      Renderer
 
+	// CPUTime returns the CPU time that the process has used. It is the cost of a render.
+	CPUTime func() time.Duration
+
 	// Variant returns the variant of the response that a request selects, such as a
 	// content type. It must have few distinct values.
 	Variant func(*http.Request) string
@@ -37,6 +40,7 @@ type CoalescerOptions struct {
 // render, and a client that reads slowly does not delay others.
 type Coalescer struct {
 	render   Renderer
+	cpuTime  func() time.Duration
 	variant  func(*http.Request) string
 	log      *slog.Logger
 	waiting  semaphore     // requests that wait for their response
@@ -80,7 +84,7 @@ type response struct {
 // NewCoalescer returns a Coalescer that calls o.Render.
 func NewCoalescer(o CoalescerOptions) *Coalescer {
 	return &Coalescer{
-		render: o.Render, variant: o.Variant, log: o.Logger, waiting: newSemaphore(o.MaxRequests),
+		render: o.Render, cpuTime: o.CPUTime, variant: o.Variant, log: o.Logger, waiting: newSemaphore(o.MaxRequests),
 		renders: make(chan struct{}, maxRenders), inFlight: make(map[requestKey]*response),
 	}
 }
@@ -160,18 +164,30 @@ func (c *Coalescer) run(res *response, key requestKey, r *http.Request) {
 		close(res.done)
 		c.release(res)
 	}()
-	c.throttle.wait(ctx)
-	start := time.Now()
-	select {
-	case c.renders <- struct{}{}:
-		defer func() { <-c.renders }()
-	case <-ctx.Done():
+	if !c.throttle.wait(ctx) || !c.acquireRender(ctx) {
 		res.header.Set("Retry-After", "1")
 		res.status = http.StatusServiceUnavailable
 		return
 	}
+	defer func() { <-c.renders }()
+	before := c.cpuTime()
 	c.render(ctx, res, r)
-	c.throttle.record(time.Since(start))
+	c.throttle.record(c.cpuTime() - before)
+}
+
+// acquireRender waits for a place in c.renders. It returns false if there is none before ctx ends.
+func (c *Coalescer) acquireRender(ctx context.Context) bool {
+	select {
+	case c.renders <- struct{}{}:
+		return true
+	default:
+	}
+	select {
+	case c.renders <- struct{}{}:
+		return true
+	case <-ctx.Done():
+		return false
+	}
 }
 
 // Header implements [http.ResponseWriter].

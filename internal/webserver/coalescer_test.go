@@ -10,6 +10,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -21,6 +22,7 @@ func newTestCoalescer(render Renderer) *Coalescer {
 	return NewCoalescer(CoalescerOptions{
 		Logger:  slog.New(slog.DiscardHandler),
 		Render:  render,
+		CPUTime: func() time.Duration { return 0 },
 		Variant: func(r *http.Request) string { return r.Header.Get("Accept") },
 	})
 }
@@ -165,24 +167,99 @@ func TestDeadlineBeforeRender(t *testing.T) {
 	}
 }
 
+// TestThrottle scrapes for a minute of simulated time. Beyond two seconds of CPU time, renders
+// use 5 % of the time.
 func TestThrottle(t *testing.T) {
-	var th throttle
-	for range 100 {
-		th.record(9 * time.Millisecond)
+	tests := []struct {
+		name          string
+		cost          time.Duration // CPU time of a render
+		interval      time.Duration // between the end of a scrape and the next one
+		timeout       string        // of the client, in seconds
+		minimum, most int           // number of renders
+		longestDelay  time.Duration
+	}{
+		{"loop", 20 * time.Millisecond, 0, "10", 200, 100 + 155, time.Second},
+		{"loop with a short timeout", 20 * time.Millisecond, 0, "2.5", 200, 100 + 155, time.Second},
+		{"slow scrapes in a loop", 200 * time.Millisecond, 0, "10", 50, 10 + 50, time.Second},
+		{"the timeout is a second", 40 * time.Millisecond, 0, "1", 200, 50 + 220, 250 * time.Millisecond},
+		{"the timeout is 0.1 s", 40 * time.Millisecond, 0, "0.1", 50, 50 + 80, 50 * time.Millisecond},
+		{"Prometheus", 200 * time.Millisecond, 5 * time.Second, "10", 12, 12, 0},
+		{"two servers per second", 20 * time.Millisecond, 500 * time.Millisecond, "1", 115, 120, 0},
 	}
-	if th.used >= throttleBurst {
-		t.Errorf("got %v used after 900 ms of renders, want no delay", th.used)
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				renders, longest := 0, time.Duration(0)
+				c := newTestCoalescer(func(context.Context, http.ResponseWriter, *http.Request) {
+					time.Sleep(tt.cost)
+					renders++
+				})
+				c.cpuTime = func() time.Duration { return time.Duration(renders) * tt.cost }
+				r := newScrape()
+				r.Header.Set(TimeoutHeader, tt.timeout)
+				for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(tt.interval) {
+					start := time.Now()
+					c.release(c.await(r))
+					longest = max(longest, time.Since(start)-tt.cost)
+				}
+				if renders < tt.minimum || renders > tt.most || longest > tt.longestDelay {
+					t.Errorf("got %d renders in a minute and a delay of %v, want %d to %d and at most %v",
+						renders, longest, tt.minimum, tt.most, tt.longestDelay)
+				}
+			})
+		})
 	}
-	th.record(time.Hour)
-	if delay := 2 * (th.used - throttleBurst); delay > 500*time.Millisecond || delay < 400*time.Millisecond {
-		t.Errorf("got a delay of %v, want 400 to 500 ms", delay)
+}
+
+// TestPacer sends requests for a minute of simulated time.
+func TestPacer(t *testing.T) {
+	tests := []struct {
+		name     string
+		clients  int
+		interval time.Duration // between a response and the next request of a client
+		most     int           // number of requests
+		delayed  bool
+	}{
+		{"one client in a loop", 1, 0, pacerBurst + 60*pacerRate, true},
+		{"ten clients in a loop", 10, 0, pacerBurst + 60*(pacerRate+10*20), true},
+		{"fifty scrapers", 50, time.Second, 50 * 60, false},
 	}
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	th.wait(ctx) // returns at once
-	th.updated = th.updated.Add(-time.Hour)
-	th.record(0)
-	if th.used != 0 {
-		t.Errorf("got %v used after an idle hour, want 0", th.used)
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var requests, delayed atomic.Int32
+				h := newAccessHandler(t, func(http.ResponseWriter, *http.Request) {
+					requests.Add(1)
+					time.Sleep(time.Millisecond)
+				})
+				end := time.Now().Add(time.Minute)
+				var all sync.WaitGroup
+				for range tt.clients {
+					all.Go(func() {
+						for time.Now().Before(end) {
+							start := time.Now()
+							h.ServeHTTP(httptest.NewRecorder(), newScrape())
+							switch took := time.Since(start) - time.Millisecond; {
+							case took > pacerDelay:
+								t.Errorf("got a delay of %v, want at most %v", took, pacerDelay)
+							case took > 0:
+								delayed.Add(1)
+							}
+							time.Sleep(tt.interval)
+						}
+					})
+				}
+				all.Wait()
+				if n := int(requests.Load()); n > tt.most || n < tt.most*8/10 || delayed.Load() > 0 != tt.delayed {
+					t.Errorf("got %d requests, %d of them delayed; want at most %d, delayed %v", n, delayed.Load(), tt.most, tt.delayed)
+				}
+			})
+		})
 	}
+}
+
+// newAccessHandler returns a handler without a web configuration.
+func newAccessHandler(t *testing.T, next http.HandlerFunc) *accessHandler {
+	t.Helper()
+	return &accessHandler{web: &WebConfig{log: slog.New(slog.DiscardHandler), current: new(webSettings)}, auth: newAuthenticator(), next: next}
 }

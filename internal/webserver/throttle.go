@@ -6,54 +6,106 @@ import (
 	"time"
 )
 
-// A throttle limits rendering to half of the time once more than a second of
-// render time is used. It is a leaky bucket that drains at half of real time.
-// The data of a delayed response are not older: the walk begins later, and more
-// requests share it.
+// A throttle limits rendering to a share of one core once throttleBurst of CPU time is
+// used. It is a leaky bucket. The data of a delayed response are not older: the walk
+// begins later, and more requests share it.
 type throttle struct {
 	mu      sync.Mutex    // guards the fields below
-	used    time.Duration // render time in the bucket at updated
+	used    time.Duration // CPU time in the bucket at updated
 	updated time.Time
 }
 
 const (
-	// throttleBurst is the render time that causes no delay.
-	throttleBurst = time.Second
+	// throttleShare is the reciprocal of the share of one core: 5 %.
+	throttleShare = 20
 
-	// throttleCapacity limits the bucket, and so the delay to
-	// 2 × (throttleCapacity − throttleBurst) = 500 ms.
-	throttleCapacity = 1250 * time.Millisecond
+	// throttleBurst is the CPU time that causes no delay.
+	throttleBurst = 2 * time.Second
+
+	// maxThrottleDelay limits the delay of a response. A response that uses more than
+	// maxThrottleDelay / throttleShare, 50 ms, can exceed the share.
+	maxThrottleDelay = time.Second
+
+	// minThrottleDelay is half of the time for rendering if the timeout of the client is a
+	// second. Responses with shorter timeouts can have status 503.
+	minThrottleDelay = 250 * time.Millisecond
 )
 
 // drain removes what has leaked out of the bucket until now. The caller holds mu.
 func (t *throttle) drain(now time.Time) {
-	t.used = max(0, t.used-now.Sub(t.updated)/2)
+	t.used = max(0, t.used-now.Sub(t.updated)/throttleShare)
 	t.updated = now
 }
 
-// record adds the duration of one render.
+// record adds the CPU time of one render.
 func (t *throttle) record(d time.Duration) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.drain(time.Now())
-	t.used = min(t.used+d, throttleCapacity)
+	t.used = min(t.used+d, throttleBurst+maxThrottleDelay/throttleShare)
 }
 
-// wait blocks until the next render may begin or ctx is done.
-func (t *throttle) wait(ctx context.Context) {
+// delay returns the time until the next render may begin.
+func (t *throttle) delay() time.Duration {
 	t.mu.Lock()
+	defer t.mu.Unlock()
 	t.drain(time.Now())
-	delay := 2 * (t.used - throttleBurst)
-	t.mu.Unlock()
-	if delay <= 0 {
-		return
+	return max(0, throttleShare*(t.used-throttleBurst))
+}
+
+// wait blocks until the next render may begin, but at most for half of the time until the
+// deadline of ctx or minThrottleDelay, so that the response is complete. It returns false
+// if ctx ends before.
+func (t *throttle) wait(ctx context.Context) bool {
+	delay := t.delay()
+	if deadline, ok := ctx.Deadline(); ok {
+		delay = min(delay, max(time.Until(deadline)/2, minThrottleDelay))
 	}
-	timer := time.NewTimer(delay)
+	return sleep(ctx, delay)
+}
+
+// sleep blocks for a duration. It returns false if ctx ends before.
+func sleep(ctx context.Context, d time.Duration) bool {
+	if d <= 0 {
+		return true
+	}
+	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
 	case <-timer.C:
+		return true
 	case <-ctx.Done():
+		return false
 	}
+}
+
+// A pacer delays requests once pacerBurst of them arrive faster than pacerRate. A client
+// that sends one request at a time so gets pacerRate responses per second. The delay is
+// short and the same for all, so that a scraper or a health check does not wait behind
+// other clients. The zero value is ready to use.
+type pacer struct {
+	mu      sync.Mutex // guards the fields below
+	level   float64    // requests in the leaky bucket at updated
+	updated time.Time
+}
+
+const (
+	pacerRate  = 50 // requests per second
+	pacerBurst = 300
+	pacerDelay = 50 * time.Millisecond
+)
+
+// delay counts a request and returns the time for which it must wait.
+func (p *pacer) delay() time.Duration {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	now := time.Now()
+	p.level = min(max(0, p.level-now.Sub(p.updated).Seconds()*pacerRate)+1, pacerBurst+1)
+	p.updated = now
+	if p.level > pacerBurst {
+		return pacerDelay
+	}
+	return 0
 }
 
 // A semaphore limits the number of concurrent requests. It has no queue: a
