@@ -25,7 +25,7 @@ type Sockets struct {
 	HasOpen               bool
 	Open                  sockets.OpenSockets // its Listeners is nil
 	Ports                 []ListeningPort     // sorted by protocol and port
-	HasAcceptQueue        bool                // a process has a listening TCP socket
+	HasAcceptQueue        bool                // a process has a listening TCP socket whose backlog is known
 	WorstAcceptQueueRatio float64             // highest ratio of waiting connections to their maximum, with HasAcceptQueue
 	Expected              []ExpectedPort      // of [Expect.Listen] in order, if they are known
 	Unreadable            int                 // processes whose sockets are unknown

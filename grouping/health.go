@@ -9,7 +9,7 @@ type Health struct {
 	Unreported          int    // processes that /proc lists and the BPF programs do not report
 	UnreportedList      string // PID and name of the first of them
 	HidePID             bool   // /proc is mounted with hidepid: processes of other users are invisible
-	Incomplete          bool   // the last update ended at its deadline
+	Incomplete          bool   // the last update ended at its deadline, or a budget of sockets was used up
 	Hidden              int    // processes of the last update whose stat could not be read
 	Partial             int    // processes, without zombies, of the last update of which a wanted field could not be read
 	HiddenTotal         uint64 // sum of Hidden over all updates

@@ -57,13 +57,16 @@ func checkCommand() command {
 	}
 }
 
-// checkRules prints the errors and warnings of the rules, then calls printMatches.
+// checkRules prints the errors, warnings and hints of the rules, then calls printMatches.
 func checkRules(s *config.Settings, w io.Writer, printMatches func() error) error {
 	rules, err := s.LoadRules()
 	if err != nil {
 		return printError(w, err)
 	}
-	if err := printWarnings(w, rules.Warnings); err != nil {
+	if err := printFindings(w, "warning", rules.Warnings); err != nil {
+		return err
+	}
+	if err := printFindings(w, "hint", s.Hints(rules)); err != nil {
 		return err
 	}
 	if err := printMatches(); err != nil {
@@ -76,10 +79,10 @@ func checkRules(s *config.Settings, w io.Writer, printMatches func() error) erro
 	return err
 }
 
-// printWarnings prints the warnings of the rules, one per line.
-func printWarnings(w io.Writer, warnings []grouping.Warning) error {
-	for _, warning := range warnings {
-		if _, err := fmt.Fprintln(w, formatFinding(warning.Path, warning.Line, warning.Column, "warning", warning.Text)); err != nil {
+// printFindings prints warnings or hints about the rules, one per line.
+func printFindings(w io.Writer, severity string, findings []grouping.Warning) error {
+	for _, f := range findings {
+		if _, err := fmt.Fprintln(w, formatFinding(f.Path, f.Line, f.Column, severity, f.Text)); err != nil {
 			return err
 		}
 	}

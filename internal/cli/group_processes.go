@@ -96,7 +96,7 @@ func printSocketNote(stderr io.Writer, t *grouping.Tracker, openErr error) {
 // printNotes prints the warnings of rules, and the missing capabilities if there are some. A
 // closed stderr is no reason to fail.
 func printNotes(stderr io.Writer, rules config.Rules, missing string) {
-	_ = printWarnings(stderr, rules.Warnings)
+	_ = printFindings(stderr, "warning", rules.Warnings)
 	if missing != "" {
 		fmt.Fprintf(stderr, "note: some data of other users' processes cannot be read; run this command as root. Missing capabilities: %s\n",
 			missing)

@@ -32,3 +32,17 @@ func (s *Settings) LoadRules() (Rules, error) {
 	}
 	return Rules{Matcher: grouping.Default(), Origin: "default"}, nil
 }
+
+// Hints returns the likely mistakes in rules with these flags. The flags of a command can differ
+// from those of the daemon, so they are no warnings.
+func (s *Settings) Hints(rules Rules) (hints []grouping.Warning) {
+	for _, r := range rules.Matcher.Rules() {
+		enabled := r.Collectors(s.Collectors) &^ s.DisabledCollectors()
+		if r.Expect == nil || len(r.Expect.Listen) == 0 || enabled.Has(grouping.CollectorNetwork) {
+			continue
+		}
+		hints = append(hints, grouping.Warning{Path: rules.Origin, Line: r.Line, Column: r.Column,
+			Text: "listen in expect needs the collector network; use --collector.network, or add collectors: {network: true} to the rule"})
+	}
+	return hints
+}

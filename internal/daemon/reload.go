@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -59,14 +60,14 @@ func (e *Exporter) reload() error {
 	return nil
 }
 
-// logRules logs the origin of the rules and their warnings.
+// logRules logs the origin of the rules, their warnings, and hints about the flags.
 func (e *Exporter) logRules(rules config.Rules) {
 	key := "path"
 	if e.settings.ConfigPath == "" {
 		key = "origin"
 	}
 	e.log.Info("rules loaded", key, rules.Origin)
-	for _, w := range rules.Warnings {
+	for _, w := range slices.Concat(rules.Warnings, e.settings.Hints(rules)) {
 		e.log.Warn("configuration warning", "reason", w.String())
 	}
 }

@@ -32,7 +32,10 @@ type Report struct {
 
 	Parts      Parts  // what this Reader can read
 	LostEvents uint64 // since the start, closed connections whose last counters were lost
-	Incomplete bool   // the deadline ended the Read early: Open of the remaining processes is as before
+
+	// Incomplete says that a part was not read, because the deadline ended or a budget of /proc
+	// was used up. Its sockets are as in the last Report.
+	Incomplete bool
 }
 
 // Parts is a set of what a Reader can read.
@@ -117,7 +120,7 @@ type Listener struct {
 	Protocol    Protocol
 	Port        uint16
 	AcceptQueue uint32 // connections that wait for accept(2)
-	Backlog     uint32 // maximum of AcceptQueue, see listen(2)
+	Backlog     uint32 // maximum of AcceptQueue, see listen(2); 0 is unknown, as with /proc
 }
 
 // A Protocol is a transport protocol.

@@ -115,6 +115,24 @@ func checkExchanges(t *testing.T, r *instance, what, port string, connections in
 	}
 }
 
+// TestExpectedPortWithoutCollector checks that the exporter warns about expected ports without the
+// collector network, also after a reload.
+func TestExpectedPortWithoutCollector(t *testing.T) {
+	requireLinux(t)
+	const warning = "listen in expect needs the collector network"
+	config := writeFile(t, "rules.yaml", "process_names:\n- {name: a, comm: [a], expect: {listen: [443]}}\n")
+	r := startSource(t, "procfs", "--config.path", config)
+	if log := r.Log(); len(linesWith(log, warning)) != 1 || len(linesWith(log, "configuration warning")) != 1 {
+		t.Errorf("got the log %q, want one warning", log)
+	}
+	r.Signal(syscall.SIGHUP)
+	eventually(t, "another warning", func() bool { return len(linesWith(r.Log(), warning)) == 2 })
+	r = startSource(t, "procfs", "--collector.network", "--config.path", config)
+	if log := r.Log(); len(linesWith(log, warning)) != 0 {
+		t.Errorf("got the log %q with the collector, want no warning", log)
+	}
+}
+
 // TestNetworkProcfs checks that the source procfs has no metrics of traffic. A value of 0 would
 // be wrong.
 func TestNetworkProcfs(t *testing.T) {
