@@ -186,7 +186,7 @@ func TestHostileNames(t *testing.T) {
 		}
 	}
 	parser := startParser(t)
-	s := parse(t, "--max-groups=0", "--max-thread-names=0", "--remove-empty-groups", "--web.disable-exporter-metrics")
+	s := parse(t, "--max-groups=0", "--max-thread-names=0", "--match-budget=0s", "--remove-empty-groups", "--web.disable-exporter-metrics")
 	log := promslog.NewNopLogger()
 	sources, handlers := make([]*namedSource, len(nameOrigins)), make([]*metricsHandler, len(nameOrigins))
 	for i, o := range nameOrigins {
