@@ -38,7 +38,7 @@ func TestPreview(t *testing.T) {
 	for file, picture := range map[string]struct {
 		name   string
 		height int
-	}{"overview.json": {"dashboard.png", 1180}, "group.json": {"dashboard-group.png", 2050}} {
+	}{"overview.json": {"dashboard.png", 1180}, "group.json": {"dashboard-group.png", 2320}} {
 		query := fmt.Sprintf("?end=%d&seconds=%d", time.Now().Unix()-1, int(previewTime.Seconds())-5)
 		if file == "group.json" {
 			query += "&groupname=" + url.QueryEscape(*previewGroup)
