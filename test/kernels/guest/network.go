@@ -47,7 +47,8 @@ func countTraffic() error {
 		return err
 	}
 	defer l.Close()
-	go echo(l)
+	closed := make(chan struct{})
+	go echo(l, closed)
 	port := l.Addr().(*net.TCPAddr).Port
 	const workers, connections = 8, 5
 	want := make(map[int]sockets.Traffic)
@@ -58,6 +59,9 @@ func countTraffic() error {
 			return err
 		}
 		w.end()
+		for range connections { // else the next worker may close them: until execve(2) it has copies of all descriptors
+			<-closed
+		}
 		want[w.cmd.Process.Pid] = sockets.Traffic{SentBytes: size, ReceivedBytes: size, OpenedOutgoing: connections}
 	}
 	want[os.Getpid()] = sockets.Traffic{
@@ -100,8 +104,8 @@ func differentTraffic(got, want map[int]sockets.Traffic, lost uint64) error {
 	return nil
 }
 
-// echo returns what each connection sends.
-func echo(l net.Listener) {
+// echo returns what each connection sends. It sends to closed when it has closed a connection.
+func echo(l net.Listener, closed chan<- struct{}) {
 	for {
 		c, err := l.Accept()
 		if err != nil {
@@ -110,6 +114,7 @@ func echo(l net.Listener) {
 		go func() {
 			_, _ = io.Copy(c, c) // the worker notices an error
 			_ = c.Close()
+			closed <- struct{}{}
 		}()
 	}
 }
