@@ -50,6 +50,9 @@ func TestConfigCost(t *testing.T) {
 			strings.Repeat("  - '[a-z]{500}[0-9]{500}'\n", 2) +
 			"  - '" + strings.Repeat("[a-z]{1000}", count) + "'\n")
 	}
+	expression := func(length int) []byte {
+		return []byte("process_names:\n- {name: a, cmdline: " + strings.Repeat("a", length) + "}\n")
+	}
 	tests := []struct {
 		name string
 		text []byte
@@ -63,6 +66,8 @@ func TestConfigCost(t *testing.T) {
 		{"too many rules", manyRules(maxRules + 1), "c.yml:10002:3: the file has 10001 rules, the maximum is 10000; merge rules"},
 		{"large expression", classes(50), ""},
 		{"slow expression", classes(150), "c.yml:2:1: the regular expressions of the file have 151"},
+		{"longest expression", expression(maxRegexpBytes), "c.yml:2:1: the regular expressions of the file have 131072"},
+		{"too long expression", expression(maxRegexpBytes + 1), "c.yml:2:22: bad cmdline regex: it is longer than 131072 bytes"},
 		{"too large expression", classes(300), "c.yml:7:5: the regular expressions of the file up to this cmdline have 301"},
 	}
 	for _, tt := range tests {

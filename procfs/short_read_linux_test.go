@@ -129,6 +129,38 @@ func TestTooLarge(t *testing.T) {
 	}
 }
 
+// TestReadHostFIFO has a FIFO in place of a file about the machine. It is empty: a
+// read must not wait for a writer.
+func TestReadHostFIFO(t *testing.T) {
+	root := newTree(t, "", nil, nil)
+	path := filepath.Join(root, "uptime")
+	if err := unix.Mkfifo(path, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	m, err := Open(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.Close()
+	read := make(chan error, 1)
+	go func() {
+		text, err := NewReader(m).ReadHost("uptime")
+		if len(text) > 0 {
+			err = fmt.Errorf("got %q, want no text", text)
+		}
+		read <- err
+	}()
+	select {
+	case err = <-read:
+	case <-time.After(10 * time.Second):
+		writer, _ := unix.Open(path, unix.O_WRONLY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
+		err = errors.Join(errors.New("got a read that waits for a writer"), unix.Close(writer), <-read)
+	}
+	if err != nil {
+		t.Error(err)
+	}
+}
+
 // newTree writes a tree like /proc with one process. One of its files is a FIFO
 // that returns text once, in pieces of the given size. If size is nil, there is no
 // FIFO.

@@ -169,7 +169,7 @@ func testSmapsBudget(t *testing.T, source string, processes, maps int) {
 	const budget = 50 * time.Millisecond // per scrape
 	scrapes := 20
 	if chaos {
-		scrapes = 400
+		scrapes = 100 // each waits up to a second, see webserver.throttle
 	}
 	r := startSource(t, source, "--smaps.max-rss=0", "--config.path", writeFile(t, "rules.yaml", manyProcsRules))
 	r.Scrape()

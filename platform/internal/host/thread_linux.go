@@ -17,7 +17,7 @@ import (
 func ThreadBlocked(tid int64) bool {
 	wait := waitOf(tid)
 	if wait == runs || wait == waitsInFutex {
-		return false
+		return false // without another read
 	}
 	text, err := os.ReadFile(fmt.Sprintf("/proc/self/task/%d/stat", tid))
 	if err != nil {
@@ -27,8 +27,13 @@ func ThreadBlocked(tid int64) bool {
 	if procfs.ParseStat(text, &st) != nil {
 		return true
 	}
-	// A sleep in futex is interruptible, a sleep in a read of /proc is not.
-	return st.State == 'D' || wait == waitsElsewhere && st.State != 'R'
+	return isBlocked(wait, st.State)
+}
+
+// isBlocked reports whether a thread in a state of /proc/PID/stat waits for a file. A sleep
+// in futex is interruptible. A sleep in a read of /proc is not, but that of a FIFO is.
+func isBlocked(wait threadWait, state byte) bool {
+	return wait == unknownWait && state == 'D' || wait == waitsElsewhere && state != 'R'
 }
 
 // A threadWait says where a thread waits in the kernel.

@@ -39,6 +39,28 @@ func TestThreadWait(t *testing.T) {
 	}
 }
 
+func TestIsBlocked(t *testing.T) {
+	tests := []struct {
+		wait  threadWait
+		state byte
+		want  bool
+	}{
+		{waitsElsewhere, 'D', true},
+		{waitsElsewhere, 'S', true},  // a FIFO
+		{waitsElsewhere, 'R', false}, // the wait ended between the two reads
+		{unknownWait, 'D', true},     // without CONFIG_KALLSYMS
+		{unknownWait, 'S', false},    // may be a futex
+		{unknownWait, 'R', false},
+		{runs, 'R', false},
+		{waitsInFutex, 'S', false},
+	}
+	for _, tt := range tests {
+		if got := isBlocked(tt.wait, tt.state); got != tt.want {
+			t.Errorf("wait %d, state %c: got %v, want %v", tt.wait, tt.state, got, tt.want)
+		}
+	}
+}
+
 // TestWChanOfBlockedThread compares the two files about a thread that opens a FIFO.
 func TestWChanOfBlockedThread(t *testing.T) {
 	if _, err := os.Stat("/proc/self/wchan"); err != nil {
