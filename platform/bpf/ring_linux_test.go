@@ -5,6 +5,7 @@ package bpf
 import (
 	"errors"
 	"net"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -53,6 +54,9 @@ func TestRingFlush(t *testing.T) {
 	p := loadSocketsOrSkip(t, SocketOptions{Closed: func(*ClosedSocket) {}})
 	var records atomic.Int64
 	replaceRing(t, p, func([]byte) error {
+		for range 200 { // so that a flush that does not wait returns before
+			runtime.Gosched()
+		}
 		records.Add(1)
 		return nil
 	})
