@@ -6,6 +6,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/seed57308aee/process_exporter/test/testenv"
 )
 
 // networkRules put the workers client and server into groups.
@@ -154,3 +156,41 @@ func TestNetworkProcfs(t *testing.T) {
 }
 
 const networkRulesWithoutPort = "process_names:\n- {name: server, cmdline: 'workload server$'}\n"
+
+// TestNetworkInSandbox reads sockets with both sources inside the default sandbox, also of processes and
+// network namespaces that exist only since then. The cleanup of the exporter fails the test if the sandbox
+// has refused a system call.
+func TestNetworkInSandbox(t *testing.T) {
+	testenv.RequireNamespaces(t)
+	for _, source := range []string{"bpf", "procfs"} {
+		t.Run(source, func(t *testing.T) {
+			if source == "bpf" {
+				requireBPF(t)
+			}
+			r := startSource(t, source, "--collector.network", "--config.path", writeFile(t, "rules.yaml", networkRulesWithoutPort))
+			first := r.Scrape()
+			for _, want := range []string{
+				`namedprocess_exporter_sandbox{layer="seccomp"} 1`,
+				`namedprocess_exporter_socket_source_info{source="` + source + `"} 1`,
+			} {
+				if !strings.Contains(first, want) {
+					t.Errorf("got no %s", want)
+				}
+			}
+			for n := range 3 {
+				server := startWorkerInNamespace(t, 0, "server")
+				server.do("open 10000") // so that its descriptors are read in parts
+				server.do("listen 127.0.0.1:7000")
+				server.do("exchange 127.0.0.1:7000 1000")
+				var s sampleSet
+				eventually(t, "the listening processes", func() bool {
+					s, _ = parseMetrics(t, r.Scrape())
+					return s.network("server", "listening_procs", `port="7000"`) == float64(n+1)
+				}, func() string { return fmt.Sprint(s.seriesOfGroups("server")) })
+			}
+			if got := len(linesWith(r.Log(), "level=ERROR")); got != 0 {
+				t.Errorf("got %d errors in the log, want none", got)
+			}
+		})
+	}
+}

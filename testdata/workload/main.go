@@ -12,6 +12,7 @@
 //	sleep NAME N       starts a thread with that name, which sleeps N times
 //	listen ADDRESS     returns the bytes of each TCP connection to ADDRESS
 //	exchange ADDRESS N sends N bytes over a new TCP connection, and receives them
+//	unaccepted N       sends N bytes over a TCP connection to itself that it does not accept
 //	undumpable         denies other processes of its user to trace it
 //
 // It prints a line after each command, and exits at the end of its input.
@@ -92,6 +93,8 @@ func runCommand(words []string) error {
 		return listen(words[1])
 	case "exchange":
 		return exchange(words[1], number(words[2]))
+	case "unaccepted":
+		return sendUnaccepted(number(words[1]))
 	case "undumpable":
 		return unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0)
 	case "leave":
@@ -138,6 +141,22 @@ func exchange(address string, size int) error {
 		return fmt.Errorf("received %d bytes, want %d: %w", n, size, err)
 	}
 	return nil
+}
+
+// sendUnaccepted sends bytes over a connection that is closed before it is accepted.
+func sendUnaccepted(size int) error {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return err
+	}
+	defer l.Close()
+	c, err := net.Dial("tcp", l.Addr().String())
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	_, err = c.Write(make([]byte, size))
+	return err
 }
 
 func number(word string) int {
