@@ -315,9 +315,16 @@ async function charts(page) {
 // series without usage.
 async function drawn() {
   const page = await visit();
+  let long = false; // a history with many points
   await page.addInitScript(() => { // collects the texts in the color of failures
     const draw = CanvasRenderingContext2D.prototype.fillText;
     window.cutTexts = new Set();
+    window.marks = new Set(); // heights of marks in this color
+    const fill = CanvasRenderingContext2D.prototype.fillRect;
+    CanvasRenderingContext2D.prototype.fillRect = function (...at) {
+      if (this.fillStyle === '#b3261e') window.marks.add(at[3]);
+      fill.call(this, ...at);
+    };
     CanvasRenderingContext2D.prototype.fillText = function (text, ...at) {
       if (this.textAlign === 'center' && this.fillStyle === '#b3261e') window.drawnTexts = [text];
       if (this.textAlign === 'center' && at[0] + this.measureText(text).width / 2 > this.canvas.width) window.cutTexts.add(text);
@@ -325,10 +332,11 @@ async function drawn() {
     };
   });
   await page.route('**/api/v1/history*', async (route) => {
-    const report = await (await route.fetch()).json(), now = Date.now() / 1000, ofGroup = route.request().url().includes('group=');
+    const report = await (await route.fetch()).json(), ofGroup = route.request().url().includes('group=');
+    const now = Math.floor(Date.now() / 30000) * 30; // the time axis has a label at its end
     const event = (kind, i, at) => ({timestamp_seconds: at, kind, group: `g${i}`, count: 1});
     report.timestamps_seconds = [now - 10, now - 5, now];
-    for (let t = now - 15; ofGroup && t > now - 500; t -= 5) report.timestamps_seconds.unshift(t);
+    for (let t = now - 15; (ofGroup || long) && t > now - 500; t -= 5) report.timestamps_seconds.unshift(t);
     report.series = [{metric: 'cpu_ratio', group: 'used', values: [0.0002, 0.0011, 0.0009]}, {metric: 'cpu_ratio', group: 'unused', values: [0, 0, 0]},
       {metric: 'write_bytes_per_second', group: 'unused', values: [0, 0, 0]}];
     for (const {values} of report.series) values.unshift(...Array(report.timestamps_seconds.length - 3).fill(0));
@@ -347,7 +355,15 @@ async function drawn() {
   assert.match(await page.$$eval('#plots figcaption', (all) => all[3].textContent), /^Disk write per second0 B$/);
   assert.match(await page.textContent('#events-count'), /^Events, 445; red: 6 failed exits$/);
   assert.deepEqual(await page.evaluate(() => [...window.cutTexts]), [], 'labels of the time axis');
+  const marks = (await page.evaluate(() => [...window.marks])).sort((a, b) => a - b);
+  assert.ok(marks.length === 2 && marks[0] === 9 && marks[1] > 50, `marks of a failure and of an OOM kill: ${marks}`);
   await otherTimes(page);
+  long = true;
+  await updates(page, 2 + Number(await page.getAttribute('body', 'data-updates')));
+  const moment = await pointAtEnd(page);
+  long = false;
+  await updates(page, 2 + Number(await page.getAttribute('body', 'data-updates')));
+  assert.match(await page.textContent('#moment'), /^[0-9:]{8}/, `the moment after ${moment} in a shorter history`);
   await page.unroute('**/api/v1/history*');
   await page.route('**/api/v1/history*', async (route) => {
     const report = {...await (await route.fetch()).json(), timestamps_seconds: [], series: [], events: []};
@@ -373,25 +389,106 @@ async function drawn() {
   await leave(page);
 }
 
+// values shows made-up groups and processes, whose values are all different, and hides the page.
+async function values() {
+  const page = await visit(), requests = [];
+  await page.clock.install();
+  const own = {num_procs: 11, cpu_ratio: 0.12, cpu_ratio_history: [0, 0.5], resident_bytes: 13 << 20, proportional_bytes: 14 << 20, read_bytes_per_second: 15 << 10,
+    write_bytes_per_second: 16 << 10, open_filedesc: 17, worst_fd_ratio: 0.18, num_threads: 19, context_switches_per_second: 20, failed_exits: 21, exits_total: 22};
+  const machine = {hostname: 'h', cpus: 4, cpu_ratio: 1.5, memory_bytes: 8 << 20, memory_used_bytes: 3 << 20, read_bytes_per_second: 1 << 10, write_bytes_per_second: 2 << 10};
+  await page.route('**/api/v1/groups', async (route) => {
+    const report = await (await route.fetch()).json();
+    await route.fulfill({json: {...report, machine, groups: [{...own, group: 'own', oldest_start_time_seconds: report.timestamp_seconds - 3600},
+      {group: 'large', num_procs: 1, cpu_ratio: 1, cpu_ratio_history: [1, 0.25]}, {group: 'unknown', num_procs: 1}]}});
+  });
+  await page.route('**/api/v1/processes*', async (route) => {
+    const report = await (await route.fetch()).json();
+    const process = (pid, more) => ({pid, user: 'u', start_time_seconds: report.timestamp_seconds - 60, state: 'S', name: 'p', command: 'p', ...more});
+    await route.fulfill({json: {...report, num_procs: 30, interval_seconds: 1, processes: [process(8, {num_threads: 3, cpu_ratio: 0.04, resident_bytes: 5 << 10,
+      read_bytes_per_second: 6 << 10, write_bytes_per_second: 7 << 10}), process(9, {})], query: route.request().url()}});
+  });
+  page.on('request', (r) => requests.push(r.url()));
+  await open(page);
+  const {'Last 10 s, ≤ 100.0 %': title, ...row} = await line(page, 'own');
+  const want = {Processes: '11', CPU: '12.0 %', RSS: '13.0 MiB', PSS: '14.0 MiB', 'Read/s': '15.0 KiB', 'Write/s': '16.0 KiB', FDs: '17', 'FD use': '18.0 %', Threads: '19',
+    'Ctx sw/s': '20', Failed: '21', Exits: '22', Started: '1 h ago'};
+  for (const [title, text] of Object.entries(want)) assert.equal(row[title], text, title);
+  assert.equal(title, '', 'the title has the highest value of all rows');
+  const sparks = await page.$$eval('#rows svg.spark path', (all) => all.map((p) => p.getAttribute('d')?.match(/L600 ([0-9]+)L/)?.[1]));
+  assert.deepEqual(sparks.slice(0, 4).filter(Boolean), ['153', '105'], 'heights of the last values, with one scale');
+  assert.equal(await page.textContent('#machine'), 'CPU1.5 of 4 coresMemory used3.0 of 8.0 MiBDevices read1.0 KiB/sDevices written2.0 KiB/sProcesses13 in 3 groups' +
+    (await page.textContent('#machine')).replace(/^.*?groups/, ''));
+  for (const order of [['own', 'large', 'unknown'], ['large', 'own', 'unknown']]) {
+    await page.click('#head button:text("CPU")');
+    assert.deepEqual(await names(page), order, 'unknown values are last');
+  }
+  await page.click('#rows tr:not(.pad) a');
+  await page.waitForSelector('#processes tbody tr');
+  assert.match(await page.textContent('#processes caption'), /^Processes, 2 of 30, at /);
+  const cells = () => page.$$eval('#processes tbody tr', (all) => all.map((tr) => [...tr.cells].map((td) => td.textContent).join('|')));
+  assert.deepEqual(await cells(), ['8|u|1 min ago|S|3|4.0 %|5.0 KiB|6.0 KiB|7.0 KiB|p', '9|u|1 min ago|S|–|measuring|–|measuring|measuring|p']);
+  for (const sort of ['-resident_bytes', 'resident_bytes']) {
+    const [r] = await Promise.all([page.waitForRequest((r) => r.url().includes(`sort=${sort}`)), page.click('#processes thead button:text("RSS")')]);
+    assert.equal(new URL(r.url()).searchParams.get('sort'), sort);
+  }
+  const [again] = await Promise.all([page.waitForRequest((r) => r.url().includes('/processes?')), page.reload()]);
+  assert.equal(new URL(again.url()).searchParams.get('sort'), 'resident_bytes', 'the order of the URL');
+  await updates(page, 1);
+  await hidden(page, requests);
+  await leave(page);
+}
+
+// hidden hides the page: it requests nothing until it is shown.
+async function hidden(page, requests) {
+  const show = (...states) => page.evaluate((states) => {
+    for (const hidden of states) {
+      Object.defineProperty(document, 'hidden', {value: hidden, configurable: true});
+      document.dispatchEvent(new Event('visibilitychange'));
+    }
+  }, states);
+  for (const states of [[true], [false, true]]) { // hidden without an update, and during one
+    const shown = Number(await page.getAttribute('body', 'data-updates'));
+    await show(...states);
+    if (states.length > 1) await updates(page, shown + 1);
+    const begun = async () => {
+      await page.evaluate(() => fetch('./')); // the events of requests before this one have arrived
+      return requests.filter((url) => url.endsWith('/api/v1/groups')).length;
+    };
+    const before = await begun();
+    for (let i = 0; i < 3; i++) {
+      await page.clock.fastForward(20_000);
+      assert.equal(await begun(), before, 'updates of a hidden page');
+    }
+  }
+  await Promise.all([page.waitForRequest((r) => r.url().includes('/groups')), show(false)]);
+}
+
 // otherTimes shows the charts of a group, whose history is longer, and returns: the moment is that of the cursor.
 async function otherTimes(page) {
-  const over = page.locator('#plots figure:first-child .u-over'), moment = () => page.textContent('#moment');
   for (const group of [task.steady, null]) {
     if (group) await page.fill('#filter', group);
     if (group) await page.click('#rows tr:not(.pad) a');
     else await page.goBack();
     await page.waitForFunction((n) => document.querySelectorAll('#plots canvas').length === n, group ? 5 : 4);
-    for (let shown = '', tries = 0; !/^[0-9:]{8}/.test(shown); shown = await moment()) { // an update can replace the chart
-      assert.ok(tries++ < 50, `the moment under the cursor: ${shown}`);
-      await over.scrollIntoViewIfNeeded();
-      const box = await over.boundingBox();
-      if (box) await page.mouse.move(box.x + box.width - 2 - tries % 3, box.y + 20);
-    }
+    await pointAtEnd(page);
     await updates(page, 2 + Number(await page.getAttribute('body', 'data-updates'))); // with the cursor in the charts
-    assert.match(await moment(), /^[0-9:]{8}/);
+    assert.match(await page.textContent('#moment'), /^[0-9:]{8}/);
   }
   await page.mouse.move(0, 0);
   await page.fill('#filter', '');
+}
+
+// pointAtEnd moves the cursor to the end of the first chart, and returns the moment. An update can replace the chart.
+async function pointAtEnd(page) {
+  const over = page.locator('#plots figure:first-child .u-over');
+  for (let shown = '', tries = 0; ; tries++) {
+    assert.ok(tries < 50, `the moment under the cursor: ${shown}`);
+    await over.scrollIntoViewIfNeeded();
+    const box = await over.boundingBox();
+    if (box) await page.mouse.move(box.x + box.width - 2 - tries % 3, box.y + box.height / 2);
+    shown = await page.textContent('#moment');
+    if (/^[0-9:]{8}/.test(shown)) return shown;
+  }
 }
 
 // colors shows made-up charts with many groups: those of a chart have different colors, and a group has
@@ -686,6 +783,7 @@ try {
     await library(page);
     await charts(page);
     await drawn();
+    await values();
     await colors();
     await memoryHistory();
     await touch();

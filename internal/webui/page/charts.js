@@ -125,10 +125,16 @@ function describe(e) {
   return `${who}${number}${eventText[e.kind] || e.kind}${code}`;
 }
 
+// indexOf returns the index of the point under the cursor, or undefined. Before the chart is drawn, the index is
+// that of its old points.
+function indexOf({cursor}) {
+  return cursor.left >= 0 && cursor.idx < state.report.timestamps_seconds.length ? cursor.idx ?? undefined : undefined;
+}
+
 // showMoment shows the time under the cursor and the events near it.
 function showMoment(u) {
-  const i = u.cursor.idx, times = state.report.timestamps_seconds;
-  if (i === null || i === undefined || i >= times.length || u.cursor.left < 0) {
+  const i = indexOf(u), times = state.report.timestamps_seconds;
+  if (i === undefined) {
     byId('moment').className = 'hint';
     byId('moment').textContent = 'Drag over a chart to zoom.' + (view.group === null ? ' Click on a color to filter the table by its group.' : '');
     return;
@@ -161,9 +167,9 @@ function showValues(chart, i) {
 
 // itemAt returns the series under the cursor.
 function itemAt(chart) {
-  const {idx, top} = chart.plot.cursor;
-  if (idx === null || idx === undefined) return undefined;
-  const y = chart.plot.posToVal(top, 'y');
+  const idx = indexOf(chart.plot);
+  if (idx === undefined) return undefined;
+  const y = chart.plot.posToVal(chart.plot.cursor.top, 'y');
   return chart.series.find((s, k) => chart.sums[k][idx] >= y);
 }
 
@@ -215,7 +221,7 @@ function options(chart) {
     hooks: {
       draw: [drawEvents],
       setSelect: [selected],
-      setCursor: [(u) => { showMoment(u); showValues(chart, u.cursor.left < 0 ? undefined : u.cursor.idx); }],
+      setCursor: [(u) => { showMoment(u); showValues(chart, indexOf(u)); }],
     },
   };
 }
@@ -270,7 +276,7 @@ function draw(chart) {
     chart.plot.over.addEventListener('click', () => { if (!touches.matches) filterBy(itemAt(chart)); });
     chart.key = key;
   }
-  showValues(chart, chart.plot.cursor.left >= 0 ? chart.plot.cursor.idx : undefined);
+  showValues(chart, indexOf(chart.plot));
 }
 
 // showEvents shows the number of events, and the events if they are open.
