@@ -16,7 +16,7 @@ import (
 )
 
 // closeConnections opens and closes n connections.
-func closeConnections(t *testing.T, n int) {
+func closeConnections(t testing.TB, n int) {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

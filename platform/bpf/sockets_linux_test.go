@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"testing"
+	"time"
 
 	"github.com/cilium/ebpf"
 	"golang.org/x/sys/unix"
@@ -34,8 +35,8 @@ func loadSocketsOrSkip(t testing.TB, o SocketOptions) *SocketPrograms {
 	return p
 }
 
-// socketRuns returns how often the programs of tracepoints have run.
-func socketRuns(t *testing.T, p *SocketPrograms) (runs uint64) {
+// socketRuns returns how often the programs of tracepoints have run, and for how long.
+func socketRuns(t testing.TB, p *SocketPrograms) (runs uint64, duration time.Duration) {
 	t.Helper()
 	for name, program := range p.collection.Programs {
 		if name == "iterate_sockets" {
@@ -46,8 +47,35 @@ func socketRuns(t *testing.T, p *SocketPrograms) (runs uint64) {
 			t.Fatal(err)
 		}
 		runs += stats.RunCount
+		duration += stats.Runtime
 	}
-	return runs
+	return runs, duration
+}
+
+// BenchmarkSocketPrograms measures how long the programs of tracepoints run for a connection, and for a transfer
+// of 100 MB. Connections of other processes are included.
+func BenchmarkSocketPrograms(b *testing.B) {
+	p := loadSocketsOrSkip(b, SocketOptions{Closed: func(*ClosedSocket) {}})
+	stats, err := ebpf.EnableStats(unix.BPF_STATS_RUN_TIME)
+	if err != nil {
+		b.Skip(err)
+	}
+	defer stats.Close()
+	for name, work := range map[string]func(){
+		"connection": func() { closeConnections(b, 1) },
+		"100MB":      func() { transfer(b, 1e8) },
+	} {
+		b.Run(name, func(b *testing.B) {
+			runs, duration := socketRuns(b, p)
+			for b.Loop() {
+				work()
+			}
+			moreRuns, longer := socketRuns(b, p)
+			b.ReportMetric(float64(moreRuns-runs)/float64(b.N), "runs/op")
+			b.ReportMetric(float64(longer-duration)/float64(b.N), "bpf-ns/op")
+			b.ReportMetric(100*float64(longer-duration)/float64(b.Elapsed()), "bpf-%")
+		})
+	}
 }
 
 // TestSocketRuns checks that no program runs per packet. The programs also run for connections of other
@@ -60,16 +88,17 @@ func TestSocketRuns(t *testing.T) {
 	}
 	defer stats.Close()
 	testenv.Eventually(t, func() bool {
-		before := socketRuns(t, p)
+		before, _ := socketRuns(t, p)
 		packets := transfer(t, 1e9)
-		runs := socketRuns(t, p) - before
+		after, _ := socketRuns(t, p)
+		runs := after - before
 		t.Logf("%d runs, %d packets", runs, packets)
 		return runs > 0 && packets > 10_000 && runs < packets/4
 	})
 }
 
 // transfer sends a number of bytes over a new connection, and returns in how many packets.
-func transfer(t *testing.T, size int) (packets uint64) {
+func transfer(t testing.TB, size int) (packets uint64) {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
