@@ -134,11 +134,14 @@ func TestNetworkViews(t *testing.T) {
 	checkNetworkFields(t, "page", groupsOf(t, groupsText(r)), fieldsOfBPF)
 	checkNetworkFields(t, "remote top", groupsOf(t, run(t, "top", "--json", "--interval=1s", "--url", r.URL)), fieldsOfBPF)
 
-	if out := run(t, flags("groups")...); !strings.Contains(out, "SENT/S  RECV/S  CONNS  RULE") && !strings.Contains(out, "CONNS  RULE") {
-		t.Errorf("groups: got\n%s", out)
+	if groups := groupsOf(t, run(t, flags("groups", "--json", "--sort=net")...)); groups[0]["group"] != "server" {
+		t.Errorf("groups --sort=net: got %v first", groups[0])
 	}
-	if out := run(t, flags("top", "--once", "--interval=1s")...); !strings.Contains(out, "SENT/S    RECV/S   CONNS") {
-		t.Errorf("top: got\n%s", out)
+	for _, command := range []string{"groups", "top --once --interval=1s"} {
+		out := run(t, flags(strings.Fields(command)...)...)
+		if !strings.Contains(strings.Join(strings.Fields(out), " "), "WRITE/S SENT/S RECV/S CONNS ") {
+			t.Errorf("%s: got\n%s", command, out)
+		}
 	}
 	_, port, err := net.SplitHostPort(address)
 	if err != nil {
