@@ -544,7 +544,10 @@ async function touch() {
   assert.equal(await page.inputValue('#filter'), '');
   await page.goto(`${task.url}?group=${task.steady}`);
   await page.waitForSelector('#processes td.command');
-  const box = await page.locator('#processes td.command').first().boundingBox();
+  let box;
+  do { // an update replaces the table
+    box = await page.locator('#processes td.command').first().boundingBox();
+  } while (!box);
   assert.ok(box.x + 60 < 390, `a command at ${box.x}`);
   await shot(page, 'page-touch');
   await leave(page);
