@@ -1,0 +1,43 @@
+package grouping
+
+import "testing"
+
+// TestSuggestRules checks the rules for each kind of unmatched process: .App for applications of
+// interpreters, .Program where a runtime renamed the process, and .Comm otherwise.
+func TestSuggestRules(t *testing.T) {
+	const (
+		app     = "  - name: \"{{.App | default .Program}}\"\n    exe: [java, python3]\n"
+		program = "  - name: \"{{.Program}}\"\n    exe: [node]\n"
+		comm    = "  - name: \"{{.Comm}}\"\n    comm: [redis-server]\n"
+	)
+	java := Unmatched{Comm: "java", App: "shop", program: "java"}
+	python := Unmatched{Comm: "python3", App: "worker", program: "python3"}
+	node := Unmatched{Comm: "MainThread", program: "node", runtime: true}
+	redis := Unmatched{Comm: "redis-server", program: "redis-server"}
+	tests := []struct {
+		name string
+		all  []Unmatched
+		want string
+	}{
+		{"none", nil, ""},
+		{"applications", []Unmatched{java, python, java}, app},
+		{"application of a runtime", []Unmatched{{Comm: "MainThread", App: "worker", program: "java", runtime: true}, python}, app},
+		{"runtime", []Unmatched{node}, program},
+		{"all kinds", []Unmatched{redis, node, java, python}, app + program + comm},
+		{"kernel thread", []Unmatched{{Comm: "kthreadd", Kernel: true}}, ""},
+		{"ignored", []Unmatched{{Comm: "noise", IgnoredBy: new(Rule)}}, ""},
+		{"application without a program", []Unmatched{{Comm: "redis-server", App: "x"}}, comm},
+		{"name with a control character", []Unmatched{{Comm: "a\nb"}}, ""},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			got := SuggestRules(tt.all)
+			if got != tt.want {
+				t.Errorf("got %q, want %q", got, tt.want)
+			}
+			if _, err := Parse("c.yml", []byte("process_names:\n"+got)); err != nil {
+				t.Errorf("got rules with the error %v", err)
+			}
+		})
+	}
+}
