@@ -190,7 +190,7 @@ func checkSBOM(t *testing.T, path string) {
 	}
 }
 
-// TestPackagesHaveBothNames checks that packages and tarballs provide the program,
+// TestPackagesHaveBothNames checks that packages for deb, rpm and apk and tarballs provide the program,
 // its manual page and its completion as process-exporter and process_exporter.
 func TestPackagesHaveBothNames(t *testing.T) {
 	dpkg := requireProgram(t, "dpkg")
@@ -205,6 +205,16 @@ func TestPackagesHaveBothNames(t *testing.T) {
 			path := filepath.Join(dir, strings.Replace(file, "%s", name, 1))
 			if info, err := os.Stat(path); err != nil || info.Size() == 0 {
 				t.Errorf("got error %v for %s, want a file", err, path)
+			}
+		}
+	}
+	for suffix, list := range map[string][]string{".rpm": {requireProgram(t, "rpm"), "-qlp"}, ".apk": {"tar", "-tzf"}} {
+		files := "\n" + mustOutput(t, list[0], append(list[1:], packageFile(t, runtime.GOARCH, suffix))...)
+		for _, file := range []string{"usr/bin/%s", "usr/share/man/man8/%s.8.gz", "usr/share/bash-completion/completions/%s"} {
+			for _, name := range []string{"process-exporter", "process_exporter"} {
+				if path := strings.Replace(file, "%s", name, 1); !strings.Contains(strings.ReplaceAll(files, "\n/", "\n"), "\n"+path+"\n") {
+					t.Errorf("got no %s in the package %s:%s", path, suffix, files)
+				}
 			}
 		}
 	}
