@@ -287,7 +287,9 @@ async function charts(page) {
   await page.mouse.up();
   await page.waitForSelector('#unzoom:not([hidden])');
   const q = query(page);
-  assert.ok(Number(q.get('to')) > Number(q.get('from')), page.url());
+  const {timestamps_seconds: times} = await (await page.request.get(new URL('api/v1/history', task.url).href)).json();
+  const part = (q.get('to') - q.get('from')) / (times.at(-1) - times[0]);
+  assert.ok(part > 0.15 && part < 0.6, `a third of ${times.at(-1) - times[0]} s: ${page.url()}`);
   assert.equal(q.get('filter'), null, 'the end of a drag is no click');
   await shot(page, 'page-zoom');
   await page.reload();
@@ -495,6 +497,14 @@ async function pointAtEnd(page) {
 // one color, which it keeps when others come and go while there are enough colors.
 async function colors() {
   const page = await visit();
+  await page.addInitScript(() => { // the highest label of CPU usage
+    const draw = CanvasRenderingContext2D.prototype.fillText;
+    window.highest = 0;
+    CanvasRenderingContext2D.prototype.fillText = function (text, ...at) {
+      if (text.endsWith(' %')) window.highest = Math.max(window.highest, parseFloat(text));
+      draw.call(this, text, ...at);
+    };
+  });
   let number = 0;
   await page.route('**/api/v1/history*', async (route) => {
     const report = await (await route.fetch()).json(), now = Date.now() / 1000;
@@ -520,6 +530,8 @@ async function colors() {
       }
     }
   }
+  const highest = await page.evaluate(() => window.highest);
+  assert.ok(highest >= 1000, `a stack of eight groups with two cores each has labels up to ${highest} %`);
   assert.ok(seen.size > 12, `names in the charts: ${[...seen.keys()]}`);
   await leave(page);
 }
