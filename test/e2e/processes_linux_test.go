@@ -59,8 +59,8 @@ func TestProcessList(t *testing.T) {
 			t.Fatalf("got %+v, want the busy process first", got)
 		}
 		p := got.Processes[0]
-		if p.CPU == nil || *p.CPU < 0.05 || p.User != "root" || p.Name != "sh" || p.ResidentBytes == nil || *p.ResidentBytes < 1e5 {
-			t.Errorf("got %+v, want CPU usage, user, name and memory", p)
+		if p.User != "root" || p.Name != "sh" || p.ResidentBytes == nil || *p.ResidentBytes < 1e5 {
+			t.Errorf("got %+v, want user, name and memory", p)
 		}
 		if d := p.Start.Sub(started).Abs(); d > 2*time.Second {
 			t.Errorf("got a start %v from that of the process", d)
