@@ -126,6 +126,12 @@ func below4K(argument int, text string) check {
 	return check{argument: argument, mask: 0xfffff000, values: []uint32{0}, wide: true, text: text}
 }
 
+// below1M permits numbers below 1 MiB. Programs are mapped at 4 MiB or above, unless they
+// request lower addresses.
+func below1M(argument int, text string) check {
+	return check{argument: argument, mask: 0xfff00000, values: []uint32{0}, wide: true, text: text}
+}
+
 // null permits 0. It checks both halves: the lower half of the start address of the Go
 // heap is 0.
 func null(argument int, text string) check {

@@ -110,7 +110,12 @@ func fileRules() []rule {
 		{unix.SYS_FACCESSAT2, "faccessat2", useFiles, nil},
 		{unix.SYS_GETCWD, "getcwd", useFiles, nil},
 		// Descriptors 0 to 2 can be a log file. Its text must not be overwritten.
-		{unix.SYS_LSEEK, "lseek", useFiles, []check{above(0, "not of descriptors 0 to 2", 2)}},
+		{unix.SYS_LSEEK, "lseek", useFiles, []check{above(0, "not of descriptors 0 to 2", 2), null(1, "only offset 0")}},
+		// A directory of descriptors is read from the number of a descriptor on. Larger offsets
+		// would permit reads of the memory of other processes, see below1M.
+		{unix.SYS_LSEEK, "lseek", useFiles, []check{
+			above(0, "not of descriptors 0 to 2", 2), below1M(1, "only offsets below 1 MiB"), oneOf(2, "SEEK_SET", unix.SEEK_SET),
+		}},
 		{unix.SYS_FCNTL, "fcntl", useFiles, []check{oneOf(1, "F_GETFL, F_GETFD, F_SETFD", unix.F_GETFL, unix.F_GETFD, unix.F_SETFD)}},
 		{unix.SYS_FCNTL, "fcntl", useFiles, []check{
 			above(0, "not of descriptors 0 to 2", 2), oneOf(1, "F_SETFL", unix.F_SETFL),
