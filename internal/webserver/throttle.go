@@ -53,13 +53,13 @@ func (t *throttle) delay() time.Duration {
 	return max(0, throttleShare*(t.used-throttleBurst))
 }
 
-// wait blocks until the next render may begin, but at most for half of the time until the
+// wait blocks until the next render may begin, but at most for a quarter of the time until the
 // deadline of ctx or minThrottleDelay, so that the response is complete. It returns false
 // if ctx ends before.
 func (t *throttle) wait(ctx context.Context) bool {
 	delay := t.delay()
 	if deadline, ok := ctx.Deadline(); ok {
-		delay = min(delay, max(time.Until(deadline)/2, minThrottleDelay))
+		delay = min(delay, max(time.Until(deadline)/4, minThrottleDelay))
 	}
 	return sleep(ctx, delay)
 }

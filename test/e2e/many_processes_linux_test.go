@@ -104,7 +104,7 @@ const (
 func TestManyProcesses(t *testing.T) {
 	requireLinux(t)
 	eachSource(t, func(t *testing.T, source string) {
-		count, timeout, interval := 2_000, "0.1", 100*time.Millisecond
+		count, timeout, interval := 1_000, "0.1", 100*time.Millisecond
 		switch {
 		case chaos:
 			count, timeout, interval = 30_000, "1", time.Second
