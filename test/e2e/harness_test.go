@@ -3,6 +3,7 @@ package e2e
 import (
 	"bufio"
 	"bytes"
+	"flag"
 	"fmt"
 	"io"
 	"net"
@@ -11,6 +12,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -58,6 +60,10 @@ func buildAndTest(m *testing.M) int {
 	if err := os.Setenv("GORACE", "halt_on_error=1 atexit_sleep_ms=0"); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
+	}
+	flag.Parse()
+	if runtime.GOOS == "linux" && !testing.Short() && flag.Lookup("test.run").Value.String() == "" {
+		go buildPrometheus() //nolint:errcheck // TestStartTimestamps has the error
 	}
 	return m.Run()
 }

@@ -130,6 +130,7 @@ func startShell(t *testing.T, name, script string) {
 func TestPage(t *testing.T) {
 	requireLinux(t)
 	pageModules(t)
+	t.Parallel()                        // mostly waits for updates
 	unique := strconv.Itoa(os.Getpid()) // other tests can run at the same time
 	task := pageTask{
 		Steady: "steady" + unique, Busy: "busy" + unique, Failing: "crasher" + unique, Ignored: "leftout" + unique, Missing: "absent",

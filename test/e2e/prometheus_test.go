@@ -6,12 +6,27 @@ import (
 	"net/http"
 	"net/url"
 	"os/exec"
+	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	dto "github.com/prometheus/client_model/go"
 )
+
+// buildPrometheus builds Prometheus 3, which Debian does not have. With an empty build cache it takes
+// minutes, so TestMain starts it at a low priority.
+var buildPrometheus = sync.OnceValues(func() (program string, err error) {
+	program = filepath.Join(filepath.Dir(binary), "prometheus")
+	build := exec.Command("nice", "-n", "19", "go", "build", "-tags", "remove_all_sd", "-o", program,
+		"github.com/prometheus/prometheus/cmd/prometheus")
+	build.Dir = "testdata/prometheus"
+	if out, err := build.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("cannot build Prometheus: %w: %s", err, out)
+	}
+	return program, nil
+})
 
 // prometheusDuration is how long Prometheus scrapes in TestPrometheus.
 const prometheusDuration = 30 * time.Second

@@ -3,28 +3,10 @@ package e2e
 import (
 	"fmt"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
 )
-
-// buildPrometheus builds Prometheus 3, which Debian does not have. With an empty build cache
-// it takes minutes.
-func buildPrometheus(t *testing.T) string {
-	t.Helper()
-	program := filepath.Join(t.TempDir(), "prometheus")
-	build := exec.Command("go", "build", "-tags", "remove_all_sd", "-o", program, "github.com/prometheus/prometheus/cmd/prometheus")
-	build.Dir = "testdata/prometheus"
-	if out, err := build.CombinedOutput(); err != nil {
-		if os.Getenv("CI") == "true" {
-			t.Fatalf("%v: %s", err, out)
-		}
-		t.Skipf("cannot build Prometheus: %s", out)
-	}
-	return program
-}
 
 // TestStartTimestamps checks that increase() includes the usage of groups that appear between
 // two scrapes, in a Prometheus that uses start timestamps. Each job is a group. Jobs with an
@@ -35,7 +17,13 @@ func TestStartTimestamps(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it builds Prometheus")
 	}
-	program := buildPrometheus(t)
+	t.Parallel() // runs after most tests, when Prometheus is built
+	program, err := buildPrometheus()
+	if err != nil && os.Getenv("CI") != "true" {
+		t.Skip(err)
+	} else if err != nil {
+		t.Fatal(err)
+	}
 	rules := writeFile(t, "rules.yaml", "process_names:\n  - name: \"job-{{.Matches.id}}\"\n    cmdline: ['workload job(?P<id>\\d)$']\n")
 	var targets []string
 	for _, source := range []string{"bpf", "procfs"} {
