@@ -91,7 +91,7 @@ func TestReadme(t *testing.T) {
 		if err := os.WriteFile(file, []byte(b.code), 0o644); err != nil {
 			t.Fatal(err)
 		}
-		if strings.Contains(b.prose, "(Ctrl-C)") {
+		if strings.Contains(b.prose, "Stop the running exporter with Ctrl-C.") {
 			script += "interrupt\n"
 		}
 		run := "terminal "
