@@ -61,6 +61,17 @@ var heapAdvice = []uint32{
 	unix.MADV_DONTNEED, unix.MADV_FREE, unix.MADV_HUGEPAGE, unix.MADV_NOHUGEPAGE, unix.MADV_COLLAPSE, madvGuardInstall,
 }
 
+// notStandard permits descriptors above those of the standard streams.
+var notStandard = above(0, "not of descriptors 0 to 2", 2)
+
+// mapOptions are the flags with which the Go heap and the C library may map anonymous memory.
+// MAP_HUGETLB would take huge pages that other processes need, and MAP_POPULATE on a file would
+// fill holes of files in memory.
+const mapOptions = unix.MAP_FIXED | unix.MAP_FIXED_NOREPLACE | unix.MAP_NORESERVE | unix.MAP_STACK
+
+// mapDroppable is MAP_DROPPABLE, which getrandom(2) in the vDSO requests.
+const mapDroppable = 8
+
 // madvGuardInstall is MADV_GUARD_INSTALL.
 const madvGuardInstall = 102
 
@@ -110,19 +121,19 @@ func fileRules() []rule {
 		{unix.SYS_FACCESSAT2, "faccessat2", useFiles, nil},
 		{unix.SYS_GETCWD, "getcwd", useFiles, nil},
 		// Descriptors 0 to 2 can be a log file. Its text must not be overwritten.
-		{unix.SYS_LSEEK, "lseek", useFiles, []check{above(0, "not of descriptors 0 to 2", 2), null(1, "only offset 0")}},
+		{unix.SYS_LSEEK, "lseek", useFiles, []check{notStandard, null(1, "only offset 0")}},
 		// A directory of descriptors is read from the number of a descriptor on. Larger offsets
 		// would permit reads of the memory of other processes, see below1M.
 		{unix.SYS_LSEEK, "lseek", useFiles, []check{
-			above(0, "not of descriptors 0 to 2", 2), below1M(1, "only offsets below 1 MiB"), oneOf(2, "SEEK_SET", unix.SEEK_SET),
+			notStandard, below1M(1, "only offsets below 1 MiB"), oneOf(2, "SEEK_SET", unix.SEEK_SET),
 		}},
 		{unix.SYS_FCNTL, "fcntl", useFiles, []check{oneOf(1, "F_GETFL, F_GETFD, F_SETFD", unix.F_GETFL, unix.F_GETFD, unix.F_SETFD)}},
 		{unix.SYS_FCNTL, "fcntl", useFiles, []check{
-			above(0, "not of descriptors 0 to 2", 2), oneOf(1, "F_SETFL", unix.F_SETFL),
+			notStandard, oneOf(1, "F_SETFL", unix.F_SETFL),
 			without(2, "without O_ASYNC", unix.O_ASYNC),
 		}},
 		{unix.SYS_FCNTL, "fcntl", useFiles, []check{
-			above(0, "not of descriptors 0 to 2", 2), oneOf(1, "F_DUPFD_CLOEXEC", unix.F_DUPFD_CLOEXEC),
+			notStandard, oneOf(1, "F_DUPFD_CLOEXEC", unix.F_DUPFD_CLOEXEC),
 		}},
 		{unix.SYS_PRLIMIT64, "prlimit64", useFiles, []check{null(2, "no new limit")}},
 		{unix.SYS_BPF, "bpf", useBPF, []check{oneOf(0, "BPF_ITER_CREATE, BPF_MAP_LOOKUP_ELEM, BPF_MAP_DELETE_ELEM",
@@ -141,13 +152,16 @@ func networkRules() []rule {
 		{unix.SYS_ACCEPT4, "accept4", useHTTP, nil},
 		{unix.SYS_GETSOCKNAME, "getsockname", useHTTP, nil},
 		{unix.SYS_GETPEERNAME, "getpeername", useHTTP, nil},
-		// The end of input stops a listener, which a service manager may share.
-		{unix.SYS_SHUTDOWN, "shutdown", useHTTP, []check{oneOf(1, "SHUT_WR", unix.SHUT_WR)}},
-		{unix.SYS_SETSOCKOPT, "setsockopt", useHTTP, []check{
-			oneOf(1, "SOL_SOCKET", unix.SOL_SOCKET), oneOf(2, "SO_KEEPALIVE, SO_LINGER", unix.SO_KEEPALIVE, unix.SO_LINGER),
+		// The end of input stops a listener, which a service manager may share. The end of output
+		// of a standard stream that is a shared socket ends its other writers.
+		{unix.SYS_SHUTDOWN, "shutdown", useHTTP, []check{
+			notStandard, oneOf(1, "SHUT_WR", unix.SHUT_WR),
 		}},
 		{unix.SYS_SETSOCKOPT, "setsockopt", useHTTP, []check{
-			oneOf(1, "IPPROTO_TCP", unix.IPPROTO_TCP), oneOf(2, "TCP_NODELAY, TCP_KEEPIDLE, TCP_KEEPINTVL, TCP_KEEPCNT",
+			notStandard, oneOf(1, "SOL_SOCKET", unix.SOL_SOCKET), oneOf(2, "SO_KEEPALIVE, SO_LINGER", unix.SO_KEEPALIVE, unix.SO_LINGER),
+		}},
+		{unix.SYS_SETSOCKOPT, "setsockopt", useHTTP, []check{
+			notStandard, oneOf(1, "IPPROTO_TCP", unix.IPPROTO_TCP), oneOf(2, "TCP_NODELAY, TCP_KEEPIDLE, TCP_KEEPINTVL, TCP_KEEPCNT",
 				unix.TCP_NODELAY, unix.TCP_KEEPIDLE, unix.TCP_KEEPINTVL, unix.TCP_KEEPCNT),
 		}},
 		{unix.SYS_GETSOCKOPT, "getsockopt", useHTTP, []check{
@@ -168,7 +182,10 @@ func networkRules() []rule {
 func memoryRules() []rule {
 	noExec := []check{without(2, "without PROT_EXEC", unix.PROT_EXEC)}
 	return []rule{
-		{unix.SYS_MMAP, "mmap", useMemory, append(noExec, without(3, "without MAP_SHARED", unix.MAP_SHARED))},
+		{unix.SYS_MMAP, "mmap", useMemory, append(noExec, check{
+			argument: 3, mask: ^uint32(mapOptions), text: "only private anonymous memory",
+			values: []uint32{unix.MAP_PRIVATE | unix.MAP_ANONYMOUS, mapDroppable | unix.MAP_ANONYMOUS},
+		})},
 		{unix.SYS_MPROTECT, "mprotect", useMemory, noExec},
 		{unix.SYS_MUNMAP, "munmap", useMemory, nil},
 		{unix.SYS_MADVISE, "madvise", useMemory, []check{oneOf(2, "only advice about the heap", heapAdvice...)}},
@@ -196,7 +213,6 @@ func threadRules() []rule {
 		{unix.SYS_GETEUID, "geteuid", useThreads, nil},
 		{unix.SYS_GETGID, "getgid", useThreads, nil},
 		{unix.SYS_GETEGID, "getegid", useThreads, nil},
-		{unix.SYS_MEMBARRIER, "membarrier", useThreads, nil},
 		{unix.SYS_GETCPU, "getcpu", useThreads, nil},
 		{unix.SYS_GETRANDOM, "getrandom", useThreads, nil},
 		{unix.SYS_PRCTL, "prctl", useThreads, []check{oneOf(0, "PR_SET_NAME", unix.PR_SET_NAME)}},

@@ -223,6 +223,7 @@ func (f filter) evaluate(arch, call uint32, args ...uint64) uint32 {
 // TestFilterArguments evaluates the filter for calls that a test cannot make: of other
 // architectures, and with arguments that would have an effect.
 func TestFilterArguments(t *testing.T) {
+	const private = unix.MAP_PRIVATE | unix.MAP_ANONYMOUS
 	const refuse, unknown = unix.SECCOMP_RET_ERRNO | uint32(unix.EPERM), unix.SECCOMP_RET_ERRNO | uint32(unix.ENOSYS)
 	const other = 1 << 20                      // not a PID
 	const otherClock = 1<<32 - 8*other - 8 + 2 // CPU clock of the process other
@@ -270,7 +271,14 @@ func TestFilterArguments(t *testing.T) {
 		{"release of the heap", auditArch, unix.SYS_MADVISE, []uint64{8, 1, unix.MADV_DONTNEED}, unix.SECCOMP_RET_ALLOW},
 		{"hole in a file", auditArch, unix.SYS_MADVISE, []uint64{8, 1, unix.MADV_REMOVE}, refuse},
 		{"eviction of a file", auditArch, unix.SYS_MADVISE, []uint64{8, 1, unix.MADV_PAGEOUT}, refuse},
-		{"writable mapping", auditArch, unix.SYS_MMAP, []uint64{0, 1, unix.PROT_READ | unix.PROT_WRITE}, unix.SECCOMP_RET_ALLOW},
+		{"memory", auditArch, unix.SYS_MMAP, []uint64{0, 1, unix.PROT_WRITE, private | unix.MAP_NORESERVE}, unix.SECCOMP_RET_ALLOW},
+		{"droppable memory", auditArch, unix.SYS_MMAP, []uint64{0, 1, 0, mapDroppable | unix.MAP_ANONYMOUS}, unix.SECCOMP_RET_ALLOW},
+		{"huge pages", auditArch, unix.SYS_MMAP, []uint64{0, 1, 0, private | unix.MAP_HUGETLB}, refuse},
+		{"locked memory", auditArch, unix.SYS_MMAP, []uint64{0, 1, 0, private | unix.MAP_LOCKED}, refuse},
+		{"mapping of a file", auditArch, unix.SYS_MMAP, []uint64{0, 1, unix.PROT_READ, unix.MAP_PRIVATE, 9}, refuse},
+		{"end of a standard stream", auditArch, unix.SYS_SHUTDOWN, []uint64{2, unix.SHUT_WR}, refuse},
+		{"option of a standard stream", auditArch, unix.SYS_SETSOCKOPT, []uint64{2, unix.SOL_SOCKET, unix.SO_LINGER}, refuse},
+		{"option of a connection", auditArch, unix.SYS_SETSOCKOPT, []uint64{9, unix.SOL_SOCKET, unix.SO_LINGER}, unix.SECCOMP_RET_ALLOW},
 		{"executable mapping", auditArch, unix.SYS_MMAP, []uint64{0, 1, unix.PROT_EXEC}, refuse},
 	} {
 		if got := f.evaluate(tt.arch, uint32(tt.call), tt.args...); got != tt.want {

@@ -242,6 +242,9 @@ func otherAttacks(victim, fd int, file string) []attack {
 		{"keyctl", unix.SYS_KEYCTL, []any{0, invalid}},
 		{"futex of another process", unix.SYS_FUTEX, []any{pidBytes(victim), 3}}, // FUTEX_REQUEUE
 		{"shared mapping", unix.SYS_MMAP, []any{0, 4096, unix.PROT_READ, unix.MAP_SHARED, fd, 0}},
+		{"mapping of a file", unix.SYS_MMAP, []any{0, 4096, unix.PROT_READ, unix.MAP_PRIVATE, fd, 0}},
+		{"huge pages", unix.SYS_MMAP, []any{0, 2 << 20, unix.PROT_READ, unix.MAP_PRIVATE | unix.MAP_ANONYMOUS | unix.MAP_HUGETLB, invalid, 0}},
+		{"membarrier", unix.SYS_MEMBARRIER, []any{0, 0, 0}},
 		{"hole in a file", unix.SYS_MADVISE, []any{0, 4096, unix.MADV_REMOVE}},
 		{"inotify", unix.SYS_INOTIFY_INIT1, []any{0}},
 		{"futex with an owner", unix.SYS_FUTEX, []any{pidBytes(victim), 6}}, // FUTEX_LOCK_PI
