@@ -90,7 +90,8 @@ var (
 // address of the scrape.
 func TestAlloyExample(t *testing.T) {
 	alloy := migrationCode(t, "Grafana Alloy", "alloy")[0]
-	if !strings.Contains(alloy, `"localhost:9256"`) || strings.Count(alloy, "{") != strings.Count(alloy, "}") {
+	if !strings.HasPrefix(alloy, "prometheus.scrape \"") || !strings.Contains(alloy, `"localhost:9256"`) ||
+		strings.Count(alloy, "{") != strings.Count(alloy, "}") {
 		t.Errorf("got\n%s\nwant a block that scrapes the default address", alloy)
 	}
 	page := read(t, "../docs/migration.md")
@@ -155,6 +156,9 @@ func changelogVersion(t *testing.T) string {
 // TestNixExample checks the rules as the JSON file of the module, and the flags.
 func TestNixExample(t *testing.T) {
 	nix := migrationCode(t, "NixOS", "nix")[0]
+	if !strings.Contains(nix, " services.prometheus.exporters.process = {\n") {
+		t.Errorf("got\n%s\nwant the options of the module for process exporters", nix)
+	}
 	list := func(name string) string {
 		match := regexp.MustCompile(`(?s)\b` + regexp.QuoteMeta(name) + ` = (\[.*?\n? *\]);\n`).FindStringSubmatch(nix)
 		if match == nil {
