@@ -141,30 +141,35 @@ func (g *grouped) measure(ctx context.Context, pause time.Duration) ([]webui.Gro
 	return groups, after, nil
 }
 
-// networkText returns the columns of the network of a group, and their titles for nil. There
-// are none without a source of sockets, and no traffic with /proc.
-func networkText(g *webui.Group, socketSource platform.Kind) (text string) {
-	if socketSource == "" {
+// networkTitles returns the titles of the columns of the network. There are none without a source
+// of sockets, and no traffic with /proc.
+func networkTitles(socketSource platform.Kind) string {
+	switch socketSource {
+	case "":
 		return ""
+	case platform.KindProcfs:
+		return "CONNS\t"
 	}
-	traffic := socketSource != platform.KindProcfs
-	if g == nil {
-		if traffic {
-			text = "SENT/S\tRECV/S\t"
-		}
-		return text + "CONNS\t"
+	return "SENT/S\tRECV/S\tCONNS\t"
+}
+
+// networkText returns the columns of the network of a group.
+func networkText(g *webui.Group, socketSource platform.Kind) string {
+	connections := orDash(g.Connections, "%d") + "\t"
+	switch socketSource {
+	case "":
+		return ""
+	case platform.KindProcfs:
+		return connections
 	}
-	if traffic {
-		text = bytesOrDash(g.SentBytes) + "\t" + bytesOrDash(g.ReceivedBytes) + "\t"
-	}
-	return text + orDash(g.Connections, "%d") + "\t"
+	return bytesOrDash(g.SentBytes) + "\t" + bytesOrDash(g.ReceivedBytes) + "\t" + connections
 }
 
 // printGroups prints a table, and the number of processes in no group. Unknown values are
 // dashes. socketSource is that of the network, "" without.
 func printGroups(w io.Writer, groups []webui.Group, ungrouped []grouping.Unmatched, socketSource platform.Kind) error {
 	out := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(out, "PROCS\tTHREADS\tCPU\tRSS\tPSS\tFDS\tREAD/S\tWRITE/S\t"+networkText(nil, socketSource)+"RULE\t  GROUP")
+	fmt.Fprintln(out, "PROCS\tTHREADS\tCPU\tRSS\tPSS\tFDS\tREAD/S\tWRITE/S\t"+networkTitles(socketSource)+"RULE\t  GROUP")
 	for i := range groups {
 		g := &groups[i]
 		rule := "-"

@@ -41,14 +41,14 @@ func (r *ring) run() {
 		if err == nil {
 			err = r.handle(record.RawSample)
 		}
-		if err != nil && r.stop(err) {
+		if err != nil && r.noteError(err) {
 			return
 		}
 	}
 }
 
-// stop notes a flush, or the error that ends the goroutine.
-func (r *ring) stop(err error) (ended bool) {
+// noteError handles an error of a read: the end of a flush, or the end of the goroutine.
+func (r *ring) noteError(err error) (ended bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	switch {

@@ -18,10 +18,9 @@ const (
 	checkedPercent  = 5  // all links of the known owners again
 )
 
-// A phase scans the processes that are due, one after the other. What it spends more than its budget
-// in one Read it spends less in the next ones. But in each Read it scans a process or checks
-// checksPerStep, so that it reaches every process after a number of Reads that its budget does not
-// change.
+// A phase scans the processes that are due, one after the other. If it exceeds its budget in one Read,
+// it has less in the next ones. Each Read still scans at least one process or checks checksPerStep
+// processes. So a phase reaches every process after a number of Reads that does not depend on its budget.
 type phase struct {
 	budget
 
@@ -31,7 +30,7 @@ type phase struct {
 }
 
 // checksPerStep is the number of processes that a phase checks before it compares its CPU time with
-// the budget. A check takes about 2 µs.
+// the budget.
 const checksPerStep = 64
 
 // findOwners finds the owners of sockets, and checks the known ones, as far as the budget
