@@ -34,9 +34,9 @@ func newEngine(t *testing.T) *engine {
 	if os.Getuid() != 0 {
 		t.Skip("containers require root")
 	}
-	requireProgram(t, "buildah")
-	requireProgram(t, "podman")
-	requireProgram(t, "runc")
+	testenv.RequireProgram(t, "buildah")
+	testenv.RequireProgram(t, "podman")
+	testenv.RequireProgram(t, "runc")
 	testenv.RequireNamespaces(t)
 	t.Setenv("CONTAINERS_CONF", write(t, "containers.conf", `[engine]
 cgroup_manager="cgroupfs"
@@ -75,7 +75,7 @@ func (e *engine) build(programs map[string]string, options ...string) {
 			e.t.Fatal(err)
 		}
 		if name != "LICENSE" {
-			mustOutput(e.t, requireProgram(e.t, "setcap"), fileCapabilities(e.t), filepath.Join(context, name))
+			mustOutput(e.t, testenv.RequireProgram(e.t, "setcap"), fileCapabilities(e.t), filepath.Join(context, name))
 		}
 		// The history of an image contains a digest of copied files with their times.
 		if err := os.Chtimes(filepath.Join(context, name), age, age); err != nil {

@@ -86,7 +86,7 @@ func TestFileCapabilitiesWithoutAmbient(t *testing.T) {
 	if err := os.WriteFile(copied, []byte(read(t, program)), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	mustOutput(t, requireProgram(t, "setcap"), fileCapabilities(t), copied)
+	mustOutput(t, testenv.RequireProgram(t, "setcap"), fileCapabilities(t), copied)
 	once := []string{"--once-to-stdout-delay=10ms", "--procnames=profile-target", "--source=procfs"}
 	const io = `namedprocess_namegroup_read_bytes_total{groupname="profile-target"}`
 	asNobody := []string{"--reuid=65534", "--regid=65534", "--clear-groups"}
@@ -98,7 +98,7 @@ func TestFileCapabilitiesWithoutAmbient(t *testing.T) {
 		"not in the set":      {[]string{"--bounding-set=-all"}, false},
 	} {
 		args := append(append(append(append([]string{}, asNobody...), tt.options...), copied), once...)
-		if text := mustOutput(t, requireProgram(t, "setpriv"), args...); strings.Contains(text, io) != tt.want {
+		if text := mustOutput(t, testenv.RequireProgram(t, "setpriv"), args...); strings.Contains(text, io) != tt.want {
 			t.Errorf("%s: got I/O %v, want %v\n%s", name, !tt.want, tt.want, text)
 		}
 	}

@@ -17,8 +17,8 @@ func TestFleet(t *testing.T) {
 	if os.Getuid() != 0 {
 		t.Skip("namespaces require root")
 	}
-	server, ip := requireProgram(t, "prometheus"), requireProgram(t, "ip")
-	unshare := requireProgram(t, "unshare")
+	server, ip := testenv.RequireProgram(t, "prometheus"), testenv.RequireProgram(t, "ip")
+	unshare := testenv.RequireProgram(t, "unshare")
 	testenv.RequireNamespaces(t)
 	workload := filepath.Join(buildDir, "workload")
 	mustOutput(t, "go", "build", "-o", workload, "../testdata/workload")

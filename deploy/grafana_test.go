@@ -13,6 +13,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/seed57308aee/process_exporter/test/testenv"
 )
 
 // dashboards are the files in grafana/.
@@ -151,7 +153,7 @@ process_names:
 
 func startTestbed(t *testing.T) *testbed {
 	t.Helper()
-	server := requireProgram(t, "prometheus")
+	server := testenv.RequireProgram(t, "prometheus")
 	s := &testbed{t: t, workers: map[string][]*worker{}}
 	for name, n := range map[string]int{"postgres": 3, "redis": 1, "nginx": 2, "java": 1} {
 		for range n {

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/seed57308aee/process_exporter/test/testenv"
+
 	"go.yaml.in/yaml/v3"
 )
 
@@ -25,7 +27,7 @@ func sections(t *testing.T, page string) []string {
 // TestHowtoQueries evaluates each query of docs/howto.md with promtool, and compares
 // the result with testdata/howto_queries.yml.
 func TestHowtoQueries(t *testing.T) {
-	promtool := requireProgram(t, "promtool")
+	promtool := testenv.RequireProgram(t, "promtool")
 	var queries []howtoQuery
 	if err := yaml.Unmarshal([]byte(read(t, "testdata/howto_queries.yml")), &queries); err != nil {
 		t.Fatal(err)

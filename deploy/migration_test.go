@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/seed57308aee/process_exporter/test/testenv"
+
 	"go.yaml.in/yaml/v3"
 )
 
@@ -51,7 +53,7 @@ func decodeYAML(t *testing.T, text string, into any) {
 // TestOldMetricNames evaluates the recording rules and the query that replace the
 // metrics of old dashboards.
 func TestOldMetricNames(t *testing.T) {
-	promtool := requireProgram(t, "promtool")
+	promtool := testenv.RequireProgram(t, "promtool")
 	dir := t.TempDir()
 	rules := migrationCode(t, "Old dashboards", "yaml")[0]
 	query := strings.NewReplacer("$processes", ".+", "$host", ".+").Replace(migrationCode(t, "Old dashboards", "promql")[0])

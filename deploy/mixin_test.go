@@ -4,12 +4,14 @@ import (
 	"encoding/json"
 	"strings"
 	"testing"
+
+	"github.com/seed57308aee/process_exporter/test/testenv"
 )
 
 // TestMixin renders the mixin with jsonnet and checks the rules with promtool.
 func TestMixin(t *testing.T) {
-	jsonnet := requireProgram(t, "jsonnet")
-	promtool := requireProgram(t, "promtool")
+	jsonnet := testenv.RequireProgram(t, "jsonnet")
+	promtool := testenv.RequireProgram(t, "promtool")
 	render := func(field, with string) string {
 		return mustOutput(t, jsonnet, "-e", `((import "grafana/mixin/mixin.libsonnet") + `+with+`).`+field)
 	}

@@ -177,7 +177,7 @@ func requireChroot(t *testing.T) {
 	if os.Getuid() != 0 {
 		t.Skip("requires root")
 	}
-	requireProgram(t, "unshare")
+	testenv.RequireProgram(t, "unshare")
 	testenv.RequireNamespaces(t)
 }
 
@@ -198,7 +198,7 @@ func runInChroot(t *testing.T, root, script string) (output string) {
 // the flags and rules in them are valid.
 func TestRPM(t *testing.T) {
 	requireChroot(t)
-	requireProgram(t, "rpm")
+	testenv.RequireProgram(t, "rpm")
 	root := newChroot(t)
 	writeFile(t, filepath.Join(root, "packages/ours.rpm"), read(t, packageFile(t, "amd64", ".rpm")), 0o644)
 	const rules = "process_names: [{comm: bash}]\n"
@@ -230,7 +230,7 @@ in_root sh -c '. /etc/default/process-exporter; exec /usr/bin/process-exporter $
 // repack builds the deb of an installed package from its files and scripts.
 func repack(t *testing.T, name string) string {
 	t.Helper()
-	requireProgram(t, "dpkg-deb")
+	testenv.RequireProgram(t, "dpkg-deb")
 	dir, info := t.TempDir(), "/var/lib/dpkg/info/"+name+"."
 	files, err := os.ReadFile(info + "list")
 	if err != nil {

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"github.com/seed57308aee/process_exporter/test/testenv"
 )
 
 // releaseTools builds the programs that release.sh uses, once.
@@ -45,7 +47,7 @@ func releaseTo(t *testing.T, out, root, version string, architectures ...string)
 	if testing.Short() {
 		t.Skip("builds packages")
 	}
-	requireProgram(t, "bash")
+	testenv.RequireProgram(t, "bash")
 	env, err := releaseTools()
 	if err != nil {
 		t.Fatal(err)
@@ -64,7 +66,7 @@ func signingKey(t *testing.T) string {
 	t.Helper()
 	path := filepath.Join(buildDir, "signing-key")
 	if _, err := os.Stat(path); err != nil {
-		mustOutput(t, requireProgram(t, "ssh-keygen"), "-q", "-t", "ed25519", "-N", "", "-C", "", "-f", path)
+		mustOutput(t, testenv.RequireProgram(t, "ssh-keygen"), "-q", "-t", "ed25519", "-N", "", "-C", "", "-f", path)
 	}
 	return path
 }
@@ -193,7 +195,7 @@ func checkSBOM(t *testing.T, path string) {
 // TestPackagesHaveBothNames checks that packages for deb, rpm and apk and tarballs provide the program,
 // its manual page and its completion as process-exporter and process_exporter.
 func TestPackagesHaveBothNames(t *testing.T) {
-	dpkg := requireProgram(t, "dpkg")
+	dpkg := testenv.RequireProgram(t, "dpkg")
 	out, dir := sharedRelease(t, runtime.GOARCH), t.TempDir()
 	mustOutput(t, dpkg, "-x", filepath.Join(out, "process-exporter_9.8.7_linux_"+runtime.GOARCH+".deb"), dir)
 	mustOutput(t, "tar", "-C", dir, "-xf", filepath.Join(out, "process-exporter-9.8.7.linux-"+runtime.GOARCH+".tar.gz"))
@@ -208,7 +210,7 @@ func TestPackagesHaveBothNames(t *testing.T) {
 			}
 		}
 	}
-	for suffix, list := range map[string][]string{".rpm": {requireProgram(t, "rpm"), "-qlp"}, ".apk": {"tar", "-tzf"}} {
+	for suffix, list := range map[string][]string{".rpm": {testenv.RequireProgram(t, "rpm"), "-qlp"}, ".apk": {"tar", "-tzf"}} {
 		files := "\n" + mustOutput(t, list[0], append(list[1:], packageFile(t, runtime.GOARCH, suffix))...)
 		for _, file := range []string{"usr/bin/%s", "usr/share/man/man8/%s.8.gz", "usr/share/bash-completion/completions/%s"} {
 			for _, name := range []string{"process-exporter", "process_exporter"} {
@@ -260,7 +262,7 @@ func TestInstallTable(t *testing.T) {
 
 // TestManual checks the manual page with mandoc, and that it lists flags.
 func TestManual(t *testing.T) {
-	mandoc := requireProgram(t, "mandoc")
+	mandoc := testenv.RequireProgram(t, "mandoc")
 	page := write(t, "process-exporter.8", mustOutput(t, "packages/manual.sh"))
 	text, err := output(t, mandoc, "-T", "lint", "-W", "warning", page)
 	if err != nil || text != "" {
@@ -275,7 +277,7 @@ func TestManual(t *testing.T) {
 
 // TestCompletion completes flags and commands in bash.
 func TestCompletion(t *testing.T) {
-	bash := requireProgram(t, "bash")
+	bash := testenv.RequireProgram(t, "bash")
 	const script = `source packages/process-exporter.bash
 complete -p process-exporter process_exporter >/dev/null || exit 1
 COMP_WORDS=("$0" "$1")

@@ -20,9 +20,9 @@ func runIsolated(t *testing.T, dir, script string, env ...string) string {
 	if os.Getuid() != 0 {
 		t.Skip("namespaces require root")
 	}
-	unshare := requireProgram(t, "unshare")
+	unshare := testenv.RequireProgram(t, "unshare")
 	testenv.RequireNamespaces(t)
-	requireProgram(t, "curl")
+	testenv.RequireProgram(t, "curl")
 	etc := t.TempDir()
 	for _, name := range []string{"upper", "work"} {
 		if err := os.Mkdir(filepath.Join(etc, name), 0o755); err != nil {
@@ -79,7 +79,7 @@ func TestReadme(t *testing.T) {
 	if testing.Short() {
 		t.Skip("builds the program")
 	}
-	requireProgram(t, "prometheus")
+	testenv.RequireProgram(t, "prometheus")
 	dir, blocks := copyRepository(t), t.TempDir()
 	script, n := readmeScript, 0
 	for _, b := range readmeBlocks(t) {
@@ -132,7 +132,7 @@ func readmeBlocks(t *testing.T) (all []readmeBlock) {
 // TestMakeRunSharesTheBuild checks that make run and make build use the same
 // command, so that the second takes everything from the build cache.
 func TestMakeRunSharesTheBuild(t *testing.T) {
-	requireProgram(t, "make")
+	testenv.RequireProgram(t, "make")
 	build := strings.TrimSpace(mustOutput(t, "make", "-n", "-C", "..", "--no-print-directory", "build"))
 	run := mustOutput(t, "make", "-n", "-C", "..", "--no-print-directory", "run")
 	if !strings.HasPrefix(run, build+"\n") || strings.Contains(run, "go run") {
@@ -181,7 +181,7 @@ command podman `+strings.Join(e.flags, " ")+` stop page; wait $!
 // TestRepositoryBlocks runs the blocks that only require the repository.
 func TestRepositoryBlocks(t *testing.T) {
 	requireTool(t, "kubectl")
-	requireProgram(t, "jsonnet")
+	testenv.RequireProgram(t, "jsonnet")
 	cache, err := os.UserCacheDir()
 	if err != nil {
 		t.Fatal(err)

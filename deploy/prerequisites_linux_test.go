@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/seed57308aee/process_exporter/test/testenv"
 )
 
 // prerequisites runs testdata/prerequisites.sh as root on a system that has no
@@ -14,7 +16,7 @@ func prerequisites(t *testing.T, env ...string) (string, error) {
 	t.Helper()
 	bin := t.TempDir()
 	for _, name := range []string{"bash", "cat", "chmod", "cmp", "dirname", "grep", "mkdir", "mktemp", "printf", "rm", "sort"} {
-		if err := os.Symlink(requireProgram(t, name), filepath.Join(bin, name)); err != nil {
+		if err := os.Symlink(testenv.RequireProgram(t, name), filepath.Join(bin, name)); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -11,6 +11,8 @@ import (
 	"path/filepath"
 	"testing"
 	"time"
+
+	"github.com/seed57308aee/process_exporter/test/testenv"
 )
 
 var (
@@ -27,7 +29,7 @@ func TestPreview(t *testing.T) {
 	if *previewDir == "" {
 		t.Skip("requires -preview")
 	}
-	browser := requireProgram(t, "chromium")
+	browser := testenv.RequireProgram(t, "chromium")
 	s := &testbed{t: t, prometheus: *previewPrometheus}
 	if *previewPrometheus == "" {
 		s = startTestbed(t)

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/seed57308aee/process_exporter/test/testenv"
+
 	"go.yaml.in/yaml/v3"
 )
 
@@ -50,7 +52,7 @@ func rulesOf(t *testing.T, file string) []rule {
 
 // TestRules checks the rules and runs their tests with promtool.
 func TestRules(t *testing.T) {
-	promtool := requireProgram(t, "promtool")
+	promtool := testenv.RequireProgram(t, "promtool")
 	mustOutput(t, promtool, "check", "rules", "--lint=all", "--lint-fatal", "prometheus/alerts.yml", "prometheus/rules.yml")
 	tests, err := filepath.Glob("prometheus/tests/*.yml")
 	if err != nil || len(tests) == 0 {
@@ -138,7 +140,7 @@ func TestRuleNames(t *testing.T) {
 
 // TestScrapeConfigs checks the examples with promtool.
 func TestScrapeConfigs(t *testing.T) {
-	promtool := requireProgram(t, "promtool")
+	promtool := testenv.RequireProgram(t, "promtool")
 	dir := t.TempDir()
 	if err := os.CopyFS(dir, os.DirFS("prometheus")); err != nil {
 		t.Fatal(err)
@@ -162,7 +164,7 @@ func TestScrapeConfigs(t *testing.T) {
 // TestKubernetesScrapeConfig checks the relabeling with static targets, because
 // Debian's promtool has no Kubernetes service discovery.
 func TestKubernetesScrapeConfig(t *testing.T) {
-	promtool := requireProgram(t, "promtool")
+	promtool := testenv.RequireProgram(t, "promtool")
 	text := read(t, "prometheus/scrape-kubernetes.yml")
 	text = regexp.MustCompile(`(?s)    kubernetes_sd_configs:.*?    relabel_configs:`).ReplaceAllLiteralString(text, `    static_configs:
       - targets: ['10.0.0.7:9256']
@@ -189,7 +191,7 @@ var promqlCode = regexp.MustCompile("(?ms)^```promql\n(.*?)^```")
 // TestDocumentedQueries checks with promtool that every PromQL block in the
 // pages parses, and that it uses metrics that exist.
 func TestDocumentedQueries(t *testing.T) {
-	promtool := requireProgram(t, "promtool")
+	promtool := testenv.RequireProgram(t, "promtool")
 	var file ruleFile
 	pages := strings.Fields(mustOutput(t, "git", "-C", "..", "ls-files", "*.md"))
 	for _, page := range pages {

@@ -17,7 +17,7 @@ import (
 // TestExposure checks the exposure level of the units with systemd-analyze
 // security. The threshold is ten times the level.
 func TestExposure(t *testing.T) {
-	analyze := requireProgram(t, "systemd-analyze")
+	analyze := testenv.RequireProgram(t, "systemd-analyze")
 	for unit, threshold := range map[string]string{"process-exporter.service": "20", "process-exporter-activated.service": "10"} {
 		if text, err := output(t, analyze, "security", "--offline=true", "--threshold="+threshold, "systemd/"+unit); err != nil {
 			t.Errorf("%s: %v\n%s", unit, err, text)
@@ -51,7 +51,7 @@ func TestBoot(t *testing.T) {
 	}
 	nspawn := requireTool(t, "systemd-nspawn")
 	testenv.RequireNamespaces(t)
-	requireProgram(t, "dpkg")
+	testenv.RequireProgram(t, "dpkg")
 	root := newRoot(t)
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()

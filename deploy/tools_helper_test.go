@@ -13,21 +13,12 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/seed57308aee/process_exporter/test/testenv"
 )
 
 // testTimeout is the timeout of operations that take about a second.
 const testTimeout = 60 * time.Second
-
-// requireProgram returns the path of a program. If it is not installed, the test is
-// skipped, or fails in CI.
-func requireProgram(t *testing.T, program string) string {
-	t.Helper()
-	path, err := exec.LookPath(program)
-	if err != nil {
-		skipOrFail(t, "%s is not installed; testdata/prerequisites.sh installs it", program)
-	}
-	return path
-}
 
 // skipOrFail skips the test, or fails it in CI.
 func skipOrFail(t *testing.T, format string, args ...any) {
@@ -186,5 +177,5 @@ func requireTool(t *testing.T, program string) string {
 			return path
 		}
 	}
-	return requireProgram(t, program)
+	return testenv.RequireProgram(t, program)
 }

@@ -16,6 +16,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/seed57308aee/process_exporter/test/testenv"
+
 	dto "github.com/prometheus/client_model/go"
 	"github.com/prometheus/common/expfmt"
 	"github.com/prometheus/common/promslog"
@@ -295,7 +297,7 @@ type responseParser struct {
 func startParser(t *testing.T) *responseParser {
 	t.Helper()
 	program := filepath.Join(t.TempDir(), "textparse")
-	build := exec.Command(requireProgram(t, "go"), "build", "-o", program, ".")
+	build := exec.Command(testenv.RequireProgram(t, "go"), "build", "-o", program, ".")
 	build.Dir = filepath.Join("..", "..", "testdata", "textparse")
 	if out, err := build.CombinedOutput(); err != nil {
 		if os.Getenv("CI") == "true" {

@@ -1,8 +1,6 @@
 package daemon
 
 import (
-	"os"
-	"os/exec"
 	"runtime"
 	"testing"
 	"time"
@@ -29,22 +27,6 @@ func requireLinux(t *testing.T) {
 	if runtime.GOOS != "linux" {
 		t.Skip("processes can only be read on Linux")
 	}
-}
-
-// requireProgram returns the path of a program. If it is not installed, the test
-// is skipped, in CI it fails.
-func requireProgram(t *testing.T, name string) string {
-	t.Helper()
-	path, err := exec.LookPath(name)
-	switch {
-	case err == nil:
-		return path
-	case os.Getenv("CI") == "true":
-		t.Fatalf("%s is not installed; testdata/prerequisites.sh installs it", name)
-	default:
-		t.Skipf("%s is not installed", name)
-	}
-	return ""
 }
 
 // parse returns the settings of a command line.

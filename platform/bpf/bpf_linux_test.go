@@ -421,12 +421,7 @@ func TestRejectedProgram(t *testing.T) {
 // TestGenerated compiles the programs and loads the result.
 func TestGenerated(t *testing.T) {
 	for _, tool := range []string{"clang", "llvm-strip"} {
-		if _, err := exec.LookPath(tool); err != nil {
-			if os.Getenv("CI") == "true" {
-				t.Fatal(err)
-			}
-			t.Skip(err)
-		}
+		testenv.RequireProgram(t, tool)
 	}
 	loadOrSkip(t, Options{})
 	dir := t.TempDir()

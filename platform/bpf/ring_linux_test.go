@@ -24,12 +24,8 @@ func closeConnections(t testing.TB, n int) {
 	}
 	defer l.Close()
 	for range n {
-		c, err := net.Dial("tcp", l.Addr().String())
-		if err != nil {
-			t.Fatal(err)
-		}
-		s, err := l.Accept()
-		if err := errors.Join(err, c.Close(), s.Close()); err != nil {
+		c, s := testenv.Connect(t, l)
+		if err := errors.Join(c.Close(), s.Close()); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net"
 	"os"
-	"os/exec"
 	"slices"
 	"strconv"
 	"strings"
@@ -141,13 +140,10 @@ func TestThreadTimesSum(t *testing.T) {
 func TestAgreesWithSs(t *testing.T) {
 	l := must[net.Listener](t)(net.Listen("tcp4", "127.0.0.1:0"))
 	defer l.Close()
-	c := must[net.Conn](t)(net.Dial("tcp4", l.Addr().String()))
+	c, accepted := testenv.Connect(t, l)
 	defer c.Close()
-	accepted := must[net.Conn](t)(l.Accept())
 	defer accepted.Close()
-	if _, err := exec.LookPath("ss"); err != nil {
-		t.Skipf("iproute2 is not installed: %v", err)
-	}
+	testenv.RequireProgram(t, "ss")
 	self := openProcess(t, os.Getpid())
 	var got, want []string
 	for _, c := range must[[]Connection](t)(self.Connections(ConnectionTCP4)) {

@@ -376,9 +376,7 @@ const python = "/usr/bin/python3"
 // runScript runs a script until it ends.
 func runScript(t *testing.T, r Reader, text string) *script {
 	t.Helper()
-	if _, err := exec.LookPath(python); err != nil {
-		t.Skip(err)
-	}
+	testenv.RequireProgram(t, python)
 	s := &script{
 		reader: r, roles: make(map[string]int), total: make(map[int]Traffic), open: make(map[int]OpenSockets),
 		want: make(map[string]uint64), wantReceived: make(map[string]uint64),

@@ -306,11 +306,7 @@ func TestProcfsStates(t *testing.T) {
 	before := waitFor(t, r, pid, "any", func(Process) bool { return true }).Open.Connections
 	l, _ := listenTCP(t, "tcp4", "127.0.0.1:0")
 	dial := func() (client, server *net.TCPConn) {
-		c, err1 := net.Dial("tcp4", l.Addr().String())
-		s, err2 := l.Accept()
-		if err := errors.Join(err1, err2); err != nil {
-			t.Fatal(err)
-		}
+		c, s := testenv.Connect(t, l)
 		t.Cleanup(func() { _, _ = c.Close(), s.Close() })
 		return c.(*net.TCPConn), s.(*net.TCPConn)
 	}

@@ -188,14 +188,7 @@ func openMany(t testing.TB, n int) {
 	}
 	defer l.Close()
 	for range n {
-		c, err := net.Dial("tcp", l.Addr().String())
-		if err != nil {
-			t.Fatal(err)
-		}
-		a, err := l.Accept()
-		if err != nil {
-			t.Fatal(err)
-		}
+		c, a := testenv.Connect(t, l)
 		t.Cleanup(func() {
 			_ = c.Close()
 			_ = a.Close()

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"maps"
 	"os"
-	"os/exec"
 	"regexp"
 	"strconv"
 	"strings"
@@ -108,9 +107,7 @@ const lossyConnections = 30
 // counter of each network namespace.
 func TestRetransmissions(t *testing.T) {
 	testenv.RequireRoot(t)
-	if _, err := exec.LookPath("nft"); err != nil {
-		t.Skip(err)
-	}
+	testenv.RequireProgram(t, "nft")
 	r := openOrSkip(t, bpf.SocketOptions{})
 	s := runScript(t, r, `
 def prepare():

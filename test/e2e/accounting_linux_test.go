@@ -10,6 +10,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/seed57308aee/process_exporter/test/testenv"
 )
 
 // shortLivedCount is the number of processes that TestAccounting starts. The environment variable
@@ -24,7 +26,7 @@ func TestAccounting(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it starts thousands of processes")
 	}
-	server := requireProgram(t, "prometheus")
+	server := testenv.RequireProgram(t, "prometheus")
 	requireBPF(t)
 	size := shortLivedCount
 	if text := os.Getenv("SHORT_LIVED_PROCESSES"); text != "" {

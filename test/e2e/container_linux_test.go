@@ -60,7 +60,7 @@ func bundle(t *testing.T, capabilities []string, args ...string) (dir string) {
 // startContainer starts the exporter in a container, which the test cleanup deletes.
 func startContainer(t *testing.T, capabilities []string, args ...string) *instance {
 	t.Helper()
-	runc := requireProgram(t, "runc")
+	runc := testenv.RequireProgram(t, "runc")
 	testenv.RequireNamespaces(t)
 	dir := bundle(t, capabilities, args...)
 	state := filepath.Join(dir, "state")

@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/seed57308aee/process_exporter/test/testenv"
+
 	"golang.org/x/sys/unix"
 
 	"github.com/seed57308aee/process_exporter/platform"
@@ -136,7 +138,7 @@ func TestHidepidWithBPF(t *testing.T) {
 // directory or reports a failed scrape, but never a successful scrape without processes.
 func TestProcUnmounted(t *testing.T) {
 	requireRoot(t)
-	nsenter := requireProgram(t, "nsenter")
+	nsenter := testenv.RequireProgram(t, "nsenter")
 	startIdleProcess(t, "sleeper")
 	const sleeper = `namedprocess_namegroup_num_procs{groupname="sleeper"} 1`
 	for _, source := range []string{"procfs", "auto"} {
@@ -262,7 +264,7 @@ func TestUnexpectedProcEntries(t *testing.T) {
 func TestProcessLimit(t *testing.T) {
 	requireRoot(t)
 	startIdleProcess(t, "sleeper")
-	bash := requireProgram(t, "bash")
+	bash := testenv.RequireProgram(t, "bash")
 	for _, limit := range []string{"1", "64"} {
 		t.Run(limit, func(t *testing.T) {
 			const user = "65531" // no other process runs as this user

@@ -62,8 +62,10 @@ func buildAndTest(m *testing.M) int {
 		return 1
 	}
 	flag.Parse()
-	if runtime.GOOS == "linux" && !testing.Short() && flag.Lookup("test.run").Value.String() == "" {
-		go buildPrometheus() //nolint:errcheck // TestStartTimestamps has the error
+	given := func(name string) bool { return flag.Lookup(name).Value.String() != "" }
+	if runtime.GOOS == "linux" && !testing.Short() && !given("test.run") && !given("test.list") {
+		go func() { _, _ = buildPrometheus() }() // TestStartTimestamps has the error
+		defer stopBuild()
 	}
 	return m.Run()
 }

@@ -12,6 +12,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/seed57308aee/process_exporter/test/testenv"
 )
 
 // TestHugeMemory starts processes whose resident memory appears to be 100 GiB each, because they map
@@ -136,7 +138,7 @@ func (r *instance) smapsOpened(t *testing.T, processes, maps int) (opened []stri
 	// processes still grow.
 	startManyProcs(t, "memory", processes, maps)
 	log := filepath.Join(t.TempDir(), "calls")
-	command := exec.Command(requireProgram(t, "strace"), "-f", "-qq", "-y", "-o", log, "-e", "trace=openat,open,openat2", "-p",
+	command := exec.Command(testenv.RequireProgram(t, "strace"), "-f", "-qq", "-y", "-o", log, "-e", "trace=openat,open,openat2", "-p",
 		fmt.Sprint(r.PID))
 	if err := command.Start(); err != nil {
 		t.Fatal(err)

@@ -14,6 +14,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/seed57308aee/process_exporter/test/testenv"
 )
 
 // defaultLoadDuration is the duration of each part of a load test. The environment variable LOAD
@@ -64,7 +66,7 @@ type load struct {
 
 func newLoad(t *testing.T) *load {
 	t.Helper()
-	compiler := requireProgram(t, "cc")
+	compiler := testenv.RequireProgram(t, "cc")
 	exporter, err := plainBinary()
 	if err != nil {
 		t.Fatal(err)

@@ -14,6 +14,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/seed57308aee/process_exporter/test/testenv"
+
 	"github.com/seed57308aee/process_exporter/internal/webserver"
 )
 
@@ -34,7 +36,7 @@ func startManyProcs(t *testing.T, kind string, counts ...int) *exec.Cmd {
 // startManyProcsIn is like startManyProcs, with a command prefix such as nsenter.
 func startManyProcsIn(t *testing.T, prefix []string, kind string, counts ...int) *exec.Cmd {
 	t.Helper()
-	requireProgram(t, "cc")
+	testenv.RequireProgram(t, "cc")
 	path, err := buildManyProcs()
 	if err != nil {
 		t.Fatal(err)

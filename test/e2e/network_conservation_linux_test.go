@@ -211,9 +211,7 @@ func TestNetworkConservation(t *testing.T) {
 	c.exporter.Signal(syscall.SIGHUP)
 	eventually(t, "new rules", func() bool { return len(linesWith(c.exporter.Log(), "rules loaded")) == 2 })
 	c.check("new rules", conserved, func() { exchange(10, 1000) })
-	if _, err := exec.LookPath("nft"); err != nil {
-		t.Skip(err)
-	}
+	testenv.RequireProgram(t, "nft")
 	for _, rule := range []string{
 		"add table inet t", "add chain inet t in { type filter hook input priority 0; }",
 		"add rule inet t in meta l4proto tcp numgen inc mod 29 == 3 drop",

@@ -14,6 +14,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/seed57308aee/process_exporter/test/testenv"
 )
 
 var pageScreenshots = flag.String("page-shots", "", "directory for pictures of the page")
@@ -62,12 +64,12 @@ func pageModules(t *testing.T) string {
 func (task pageTask) run(t *testing.T) {
 	t.Helper()
 	modules := pageModules(t)
-	task.Chromium = requireProgram(t, "chromium")
+	task.Chromium = testenv.RequireProgram(t, "chromium")
 	text, err := json.Marshal(task)
 	if err != nil {
 		t.Fatal(err)
 	}
-	command := exec.Command(requireProgram(t, "node"), "testdata/browser/browser.mjs", string(text))
+	command := exec.Command(testenv.RequireProgram(t, "node"), "testdata/browser/browser.mjs", string(text))
 	command.Env = append(os.Environ(), "PAGE_MODULES="+modules)
 	out, err := command.CombinedOutput()
 	if err != nil {

@@ -116,7 +116,7 @@ func (m runMode) command(t *testing.T, args ...string) *exec.Cmd {
 	for _, c := range m.capabilities {
 		bounding += ",+" + capabilityNames[c]
 	}
-	setpriv := requireProgram(t, "setpriv")
+	setpriv := testenv.RequireProgram(t, "setpriv")
 	return exec.Command(setpriv, append([]string{"--inh-caps=-all", "--bounding-set=" + bounding, "--", program}, args...)...)
 }
 

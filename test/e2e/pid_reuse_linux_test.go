@@ -10,6 +10,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/seed57308aee/process_exporter/test/testenv"
 )
 
 var buildPIDReuse = sync.OnceValues(func() (string, error) {
@@ -39,7 +41,7 @@ func startPIDReuse(t *testing.T) pidReuser {
 	if os.Geteuid() != 0 {
 		t.Skip("requires root: chooses PIDs")
 	}
-	requireProgram(t, "cc")
+	testenv.RequireProgram(t, "cc")
 	path, err := buildPIDReuse()
 	if err != nil {
 		t.Fatal(err)

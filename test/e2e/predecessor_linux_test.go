@@ -15,13 +15,15 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/seed57308aee/process_exporter/test/testenv"
 )
 
 // startPeer starts the predecessor and waits until it serves.
 func startPeer(t *testing.T, args ...string) (scrape func() string) {
 	t.Helper()
 	address := freeAddress(t)
-	command := exec.Command(requireProgram(t, "prometheus-process-exporter"), append(args, "-web.listen-address", address)...)
+	command := exec.Command(testenv.RequireProgram(t, "prometheus-process-exporter"), append(args, "-web.listen-address", address)...)
 	if err := command.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -88,7 +90,7 @@ func (d difference) covers(key string) bool {
 // be counted.
 func TestPredecessor(t *testing.T) {
 	requireLinux(t)
-	requireProgram(t, "prometheus-process-exporter")
+	testenv.RequireProgram(t, "prometheus-process-exporter")
 	for _, c := range peerConfigs {
 		t.Run(c.name, func(t *testing.T) {
 			t.Run("procfs", func(t *testing.T) { (&peerTest{t: t, peerConfig: c, source: "procfs"}).run() })

@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -12,14 +13,18 @@ import (
 	"testing"
 	"time"
 
+	"github.com/seed57308aee/process_exporter/test/testenv"
+
 	dto "github.com/prometheus/client_model/go"
 )
+
+var buildContext, stopBuild = context.WithCancel(context.Background())
 
 // buildPrometheus builds Prometheus 3, which Debian does not have. With an empty build cache it takes
 // minutes, so TestMain starts it at a low priority.
 var buildPrometheus = sync.OnceValues(func() (program string, err error) {
 	program = filepath.Join(filepath.Dir(binary), "prometheus")
-	build := exec.Command("nice", "-n", "19", "go", "build", "-tags", "remove_all_sd", "-o", program,
+	build := exec.CommandContext(buildContext, "nice", "-n", "19", "go", "build", "-tags", "remove_all_sd", "-o", program,
 		"github.com/prometheus/prometheus/cmd/prometheus")
 	build.Dir = "testdata/prometheus"
 	if out, err := build.CombinedOutput(); err != nil {
@@ -91,7 +96,7 @@ func TestPrometheus(t *testing.T) {
 	if testing.Short() {
 		t.Skipf("takes %v", prometheusDuration)
 	}
-	server := requireProgram(t, "prometheus")
+	server := testenv.RequireProgram(t, "prometheus")
 	rules := writeFile(t, "rules.yaml", "process_names:\n  - name: \"prom-{{.Matches.name}}\"\n    cmdline: ['workload (?P<name>\\S+)$']\n")
 	steady := startWorker(t, "steady")
 	steady.do("thread one 0")

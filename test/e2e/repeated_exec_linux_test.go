@@ -10,6 +10,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"github.com/seed57308aee/process_exporter/test/testenv"
 )
 
 // buildExecLoop builds testdata/execloop, and the symbolic links that it executes.
@@ -26,7 +28,7 @@ var buildExecLoop = sync.OnceValues(func() (string, error) {
 // and no counter decreases.
 func TestRepeatedExec(t *testing.T) {
 	requireLinux(t)
-	requireProgram(t, "cc")
+	testenv.RequireProgram(t, "cc")
 	path, err := buildExecLoop()
 	if err != nil {
 		t.Fatal(err)

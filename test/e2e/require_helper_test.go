@@ -9,22 +9,6 @@ import (
 	"testing"
 )
 
-// requireProgram returns the path of a program. It skips the test if the program is not installed, or
-// fails it if CI=true.
-func requireProgram(t *testing.T, program string) string {
-	t.Helper()
-	path, err := exec.LookPath(program)
-	switch {
-	case err == nil:
-		return path
-	case os.Getenv("CI") == "true":
-		t.Fatalf("%s is not installed; testdata/prerequisites.sh installs it", program)
-	default:
-		t.Skipf("%s is not installed", program)
-	}
-	return ""
-}
-
 // tryBPF scrapes once with the bpf source, and returns an error if that fails.
 var tryBPF = sync.OnceValue(func() error {
 	out, err := exec.Command(binary, "--source=bpf", "--once-to-stdout-delay=1ns").CombinedOutput()

@@ -240,7 +240,7 @@ func TestBPFNeedsProcfsOfItsNamespace(t *testing.T) {
 func TestBPFObjectsAreReleased(t *testing.T) {
 	requireLinux(t)
 	requireBPF(t)
-	requireProgram(t, "bpftool")
+	testenv.RequireProgram(t, "bpftool")
 	testenv.RequireCapability(t, testenv.SysAdmin) // bpftool lists all objects
 	r := startExporter(t, "--source=bpf")
 	held := heldBPFObjects(t, r.PID)

@@ -13,6 +13,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/seed57308aee/process_exporter/test/testenv"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -170,7 +172,7 @@ func startWithFaults(t *testing.T, source string) *faultTest {
 		t.Skip("requires root: makes system calls of another process fail")
 	}
 	program := filepath.Join(t.TempDir(), "syscallfaults")
-	if out, err := exec.Command(requireProgram(t, "cc"), "-O2", "-o", program,
+	if out, err := exec.Command(testenv.RequireProgram(t, "cc"), "-O2", "-o", program,
 		"testdata/syscallfaults/syscallfaults.c").CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}

@@ -12,6 +12,8 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/seed57308aee/process_exporter/test/testenv"
+
 	"github.com/seed57308aee/process_exporter/internal/webui"
 )
 
@@ -24,7 +26,7 @@ type screen struct {
 
 func newScreen(t *testing.T) *screen {
 	t.Helper()
-	s := &screen{t: t, tmux: requireProgram(t, "tmux"), socket: filepath.Join(t.TempDir(), "tmux")}
+	s := &screen{t: t, tmux: testenv.RequireProgram(t, "tmux"), socket: filepath.Join(t.TempDir(), "tmux")}
 	s.do("new-session", "-d", "-x", "100", "-y", "20", "env", "PS1=prompt> ", "ENV=", "TERM=screen", "sh")
 	t.Cleanup(func() { _ = exec.Command(s.tmux, "-S", s.socket, "kill-server").Run() }) // it may have exited
 	s.wait("the prompt", "prompt>")

@@ -51,7 +51,7 @@ func startUnresponsive(t *testing.T, kind string, count int) *unresponsive {
 	if kind != "share" {
 		return startFuse(t, what)
 	}
-	requireProgram(t, "cc")
+	testenv.RequireProgram(t, "cc")
 	sharer, err := buildSharedVM()
 	if err != nil {
 		t.Fatal(err)

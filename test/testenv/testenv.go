@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -73,6 +74,19 @@ func Eventually(t testing.TB, ok func() bool) {
 	}
 }
 
+// RequireProgram returns the path of a program. It skips the test if the program is not
+// installed. With CI=true it fails the test.
+func RequireProgram(t testing.TB, name string) string {
+	t.Helper()
+	path, err := exec.LookPath(name)
+	if err != nil && os.Getenv("CI") == "true" {
+		t.Fatalf("%s is not installed; testdata/prerequisites.sh installs it", name)
+	} else if err != nil {
+		t.Skipf("%s is not installed", name)
+	}
+	return path
+}
+
 // RequireRoot skips the test unless the effective user is root.
 func RequireRoot(t testing.TB) {
 	t.Helper()
@@ -90,6 +104,17 @@ func SkipWithoutBPF(t testing.TB, err error) {
 		t.Fatalf("%+v", err)
 	}
 	t.Skipf("cannot load BPF programs: %v", err)
+}
+
+// Connect returns both ends of a new connection to a listener.
+func Connect(t testing.TB, l net.Listener) (client, server net.Conn) {
+	t.Helper()
+	client, err1 := net.Dial(l.Addr().Network(), l.Addr().String())
+	server, err2 := l.Accept()
+	if err := errors.Join(err1, err2); err != nil {
+		t.Fatal(err)
+	}
+	return client, server
 }
 
 // StartPiped starts a command with pipes to its standard input and from its standard output.
