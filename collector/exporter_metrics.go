@@ -60,16 +60,16 @@ func scrapeMetrics() []exporterMetric {
 			note:    "A process that exits during the read is not an error.",
 			collect: single(func(u *update) float64 { return float64(u.health.HiddenTotal) })},
 		{name: "namedprocess_scrape_partial_errors", kind: counter, always: true,
-			help:    "Processes in a group with an unreadable /proc/PID file other than stat, summed over scrapes.",
+			help:    "Each scrape adds the number of grouped processes with an unreadable /proc/PID file other than stat.",
 			collect: single(func(u *update) float64 { return float64(u.health.PartialTotal) })},
 		{name: exporterNamespace + "scrape_success", kind: gauge, always: true,
-			help: "1 if the last scrape listed the processes before its deadline and without hidepid, else 0.",
+			help: "1 if the last scrape was complete and /proc is mounted without hidepid, else 0.",
 			note: "Values that were read are exported even if it is 0.",
 			collect: single(func(u *update) float64 {
 				return indicator(u.err == nil, !u.isIncomplete(), !u.health.HidePID)
 			})},
 		{name: exporterNamespace + "scrape_partial", kind: gauge, always: true,
-			help:    "1 if the deadline ended the last scrape early, otherwise 0.",
+			help:    "1 if its deadline or the CPU limit for socket tables ended the last scrape early, otherwise 0.",
 			note:    "If it is 1, `namedprocess_exporter_scrape_success` is 0.",
 			collect: single(func(u *update) float64 { return indicator(u.isIncomplete()) })},
 		{name: exporterNamespace + "proc_visibility", kind: gauge,
@@ -87,7 +87,7 @@ func scrapeMetrics() []exporterMetric {
 func readErrorMetrics() []exporterMetric {
 	return []exporterMetric{
 		{name: exporterNamespace + "unresponsive_processes", kind: gauge,
-			help:    "Number of processes whose /proc reads block.",
+			help:    "Number of processes for which reads of /proc/PID files block.",
 			note:    "With the source `procfs`, their counters do not increase, but their resident memory, threads and open files are current.",
 			collect: single(func(u *update) float64 { return float64(u.health.Unresponsive) })},
 		{name: exporterNamespace + "unreported_processes", kind: gauge,
@@ -133,8 +133,8 @@ func ruleMetrics() []exporterMetric {
 			note:    "The limits are 1000 names per group and `--max-thread-names` in total.",
 			collect: single(func(u *update) float64 { return float64(u.health.ThreadNameLimitHits) })},
 		{name: exporterNamespace + "template_failures_total", kind: counter,
-			help:    "Number of failed executions of name templates.",
-			note:    "The group name is the text that the template wrote before the failure.",
+			help:    "Number of matches in which a name or label template failed.",
+			note:    "The name or label is the text that the template wrote before the failure.",
 			collect: single(func(u *update) float64 { return float64(u.health.TemplateFailures) })},
 	}
 }

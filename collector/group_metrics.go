@@ -73,7 +73,7 @@ func descriptorAndThreadFamilies() []family {
 		{
 			name: namespace + "oldest_start_time_seconds", collector: grouping.CollectorProcs, kind: gauge,
 			help: "Start time of the process that started first, as Unix time in seconds (starttime of /proc/PID/stat).",
-			note: "Absent for a group without processes; a zombie is a process.",
+			note: "Absent for a group without processes; zombies count as processes.",
 			collect: func(g *grouping.Group, put emit) {
 				if g.Procs > 0 {
 					put(float64(g.OldestStart), labelValues{}, 0)
@@ -170,8 +170,8 @@ func lifecycleFamilies() []family {
 				for _, e := range g.Exits {
 					put(float64(e.Count), labelValues{e.Reason, e.Code}, e.CountStart)
 				}
-			}, "reason", "code").withNote("Only with the source `bpf`; a process is counted after its parent calls wait(2)."),
-		counted("matched_exits_total", "Number of processes that matched the rule and exited, by reason and by exit status or signal.",
+			}, "reason", "code").withNote("Only with the source `bpf`; a zombie is not counted until it is reaped."),
+		counted("matched_exits_total", "Number of exited processes that matched a rule themselves, by reason and by exit status or signal.",
 			func(g *grouping.Group, put emit) {
 				for _, e := range g.Exits {
 					if e.Matched > 0 {
@@ -218,7 +218,7 @@ func expectationFamilies() []family {
 func groupChangesFamily() family {
 	return family{
 		name: namespace + "group_changes_total", collector: grouping.CollectorProcs, kind: counter,
-		help:    "Number of processes that moved into this group after exec, a rename, or a change of arguments, user or cgroup.",
+		help:    "Number of processes that moved into this group from another group or from no group, for example after exec or a reload.",
 		collect: func(g *grouping.Group, put emit) { put(float64(g.GroupChanges), labelValues{}, 0) },
 	}
 }

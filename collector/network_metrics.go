@@ -97,7 +97,7 @@ func roundTripFamilies() []family {
 				}
 			}},
 		{name: namespace + "tcp_round_trip_time_seconds", kind: histogram,
-			help: "Smoothed round-trip times in seconds: one per scrape of each TCP connection that sent data since the previous scrape.",
+			help: "Smoothed round-trip times in seconds; a scrape adds one value per TCP connection that sent data since the previous scrape.",
 			note: "Only in the protobuf format, as a native histogram, and if BPF programs read the sockets.",
 			histogram: func(g *grouping.Group) *grouping.Histogram {
 				if !g.Sockets.HasTraffic {
@@ -148,7 +148,7 @@ func portFamilies() []family {
 	return []family{
 		{name: namespace + "listening_procs", kind: gauge, labels: []string{"protocol", "port"},
 			help: "Number of processes that own a socket which receives TCP connections or UDP datagrams on a port.",
-			note: "UDP ports from 32768 on are summed as `ephemeral`, ports above the first 100 of a group as `other`.",
+			note: "UDP ports from 32768 on are `ephemeral`, and `other` is the sum of all ports after the first 100 of a group, TCP first.",
 			collect: func(g *grouping.Group, put emit) {
 				for i := range g.Sockets.Ports {
 					p := &g.Sockets.Ports[i]
@@ -157,7 +157,7 @@ func portFamilies() []family {
 			}},
 		{name: namespace + "expected_port_listening", kind: gauge, labels: []string{"protocol", "port"},
 			help: "Whether a process of this group listens on a port that its rule expects (1) or not (0).",
-			note: "Only for rules with `listen` in `expect`; absent if unreadable sockets may listen on it.",
+			note: "Only for rules with `listen` in `expect`; absent if no readable socket listens on the port and the group has unreadable sockets.",
 			collect: func(g *grouping.Group, put emit) {
 				for i := range g.Sockets.Expected {
 					p := &g.Sockets.Expected[i]
@@ -207,7 +207,7 @@ func networkMetrics() []exporterMetric {
 			note:    "Always 0 if /proc is the source of socket data.",
 			collect: withReader(func(u *update) float64 { return float64(u.unattributed.LostEvents) })},
 		exporterMetric{name: exporterNamespace + "socket_read_errors_total", kind: counter,
-			help:    "Number of failed reads of all sockets.",
+			help:    "Number of failed attempts to read the list of sockets.",
 			collect: withReader(func(u *update) float64 { return float64(u.unattributed.ReadErrors) })},
 	)
 	for i := range all {

@@ -60,7 +60,7 @@ var CollectorTable = [...]CollectorInfo{
 	{Name: "exits", Help: "Process starts, exits and OOM kills."},
 	{Name: "faults", Help: "Page faults.", Fields: platform.FieldStat},
 	{Name: "files", Help: "Open file descriptors.", Fields: platform.FieldFDs | platform.FieldFDLimit},
-	{Name: "io", Help: "Bytes read and written, and time spent waiting for block devices.", Fields: platform.FieldIO},
+	{Name: "io", Help: "Bytes read from and written to storage, and time spent waiting for storage.", Fields: platform.FieldIO},
 	{Name: "memory", Help: "Resident, virtual and swapped memory.", Fields: platform.FieldStat | platform.FieldStatus},
 	{Name: "network", Help: "TCP connections and their bytes, listening ports, UDP and UNIX domain sockets.", Off: true},
 	{Name: "procs", Help: "Processes, threads, start time, expected processes, group changes.", Fields: platform.FieldStat},

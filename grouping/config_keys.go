@@ -29,7 +29,7 @@ const (
 // order of selectorKeys, and the selectors under not last.
 var (
 	fileKeys = []ConfigKey{
-		{"process_names", typeRules, "Rules; the first rule that matches a process names its group."},
+		{"process_names", typeRules, "List of rules. The first rule that matches a process gives the group of the process."},
 	}
 	selectorKeys = []ConfigKey{
 		{"comm", typeStrings, "Process names, which Linux truncates to 15 bytes."},
@@ -37,9 +37,9 @@ var (
 		{"cmdline", typeRegexps, "All expressions must match the command line. Arguments are joined with one space."},
 		{"user", typeStrings, "Effective users, by name or number."},
 		{"exe_path", typeStrings, "Paths of the executable file, or shell patterns; * does not match a slash."},
-		{"ancestor", typeStrings, "Names of ancestors, read after start, exec or rename of the process."},
+		{"ancestor", typeStrings, "Names of ancestors. They are read when the process starts, executes a program or is renamed."},
 		{"unit", typeStrings, "systemd units, or shell patterns such as getty@*.service or user@*.service/*."},
-		{"container", typeStrings, "Container IDs, or a prefix of an ID; * matches any container, and */* any inner one."},
+		{"container", typeStrings, "Container IDs or prefixes of IDs. * matches any container of the host, */* any container inside another one."},
 		{"cgroup", typeRegexps, "Regular expressions, one of which must match a cgroup path."},
 	}
 	ruleKeys = append([]ConfigKey{
@@ -54,7 +54,7 @@ var (
 		{"expect", typeExpect, "Expected number of processes (min, max) and ports on which they listen. Requires a fixed name and fixed labels."},
 		{"labels", typeLabels, "Additional labels of the group."},
 		{"max_groups", typeNumber, "Maximum number of groups that the rule can create. Other processes are added to the group _other."},
-		{"top", typeNumber, "Exports per-process series for the N highest CPU and N highest memory users of each group."},
+		{"top", typeNumber, "Exports series for the N processes with the highest CPU usage and the N with the most memory in each group."},
 	}...)...)
 	expectKeys = []ConfigKey{
 		{"min", typeNumber, "Minimum number of processes. Default: 0."},

@@ -48,7 +48,7 @@ func addRuleFlags(app *kingpin.Application, s *Settings) {
 		Default("true").BoolVar(&s.Children)
 	app.Flag("recheck", "Not needed: exec, renames and rewritten command lines are detected without it.").
 		BoolVar(&s.Recheck)
-	app.Flag("recheck-with-time-limit", "Do not use: after this age, a process in no group stays there. 0s: off.").
+	app.Flag("recheck-with-time-limit", "Do not use: a process in no group that is older never joins one. 0s: off.").
 		PlaceHolder("DURATION").Default("0s").DurationVar(&s.RecheckLimit)
 	app.Flag("remove-empty-groups", "Remove empty groups. Counters restart at 0 if a group returns.").
 		BoolVar(&s.RemoveEmptyGroups)
@@ -87,13 +87,13 @@ func addWebFlags(app *kingpin.Application, s *Settings) {
 		BoolVar(&s.DisableExporterMetrics)
 	app.Flag("web.max-requests", "Maximum number of concurrent scrapes; others get status 503. 0: no limit.").
 		PlaceHolder("N").Default("128").IntVar(&s.MaxRequests)
-	app.Flag("web.max-connections", "Maximum connections, at least 1. At the limit, one that waits longest is closed.").
+	app.Flag("web.max-connections", "Maximum connections. At the limit, the one that is idle longest is closed.").
 		PlaceHolder("N").Default("128").IntVar(&s.MaxConnections)
-	app.Flag("web.allowed-hosts", "Host names that requests may use, or *. Default: any; on loopback: localhost.").
+	app.Flag("web.allowed-hosts", "Names to accept in the Host header, or *. Default: any; on loopback: localhost.").
 		PlaceHolder("NAME,...").StringVar(&s.AllowedHosts)
-	app.Flag("web.show-processes", "Show processes and their command lines on the page. auto: on loopback listeners.").
+	app.Flag("web.show-processes", "Show processes and command lines on the web page. auto: on loopback listeners.").
 		PlaceHolder("auto|on|off").Default("auto").EnumVar(&s.ShowProcesses, "auto", "on", "off")
-	app.Flag("web.retention", "Keep a history for the page, at most 1h. 0s: only while the page is open.").
+	app.Flag("web.retention", "Keep a history for the web page, at most 1h. 0s: only while it is open.").
 		PlaceHolder("DURATION").Default("0s").DurationVar(&s.Retention)
 	app.Flag("web.pprof-address", "Loopback address for Go profiles under /debug/pprof/. Off by default.").
 		PlaceHolder("ADDRESS").StringVar(&s.PprofAddress)
@@ -109,7 +109,7 @@ func addLogFlags(app *kingpin.Application, s *Settings) {
 }
 
 func addSandboxFlags(app *kingpin.Application, s *Settings) {
-	app.Flag("sandbox", "auto: keep needed capabilities. strict: only CAP_PERFMON. off: drop nothing.").
+	app.Flag("sandbox", "auto: keep needed capabilities. strict: only CAP_PERFMON. off: no restrictions.").
 		PlaceHolder("auto|strict|off").Default("auto").EnumVar(&s.Sandbox, "auto", "strict", "off")
 }
 
