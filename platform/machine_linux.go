@@ -57,9 +57,9 @@ func (r *MachineReader) Read() (m Machine) {
 		}
 	}
 	if text, err := r.reader.ReadHost("vmstat"); err == nil {
-		var paging procfs.PagingStat
-		if procfs.ParsePagingStat(text, &paging) == nil {
-			m.ReadBytes, m.WriteBytes = paging.ReadBytes, paging.WriteBytes
+		var vmstat procfs.VMStat
+		if procfs.ParseVMStat(text, &vmstat) == nil {
+			m.ReadBytes, m.WriteBytes = vmstat.ReadBytes, vmstat.WriteBytes
 			m.Have |= MachineDisk
 		}
 	}
