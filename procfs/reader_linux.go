@@ -1,10 +1,10 @@
 package procfs
 
 import (
+	"bytes"
 	"slices"
 	"strconv"
 	"syscall"
-	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -138,6 +138,45 @@ func (r *Reader) ReadLink(pid int, file string) ([]byte, error) {
 	return r.buf[:n], nil
 }
 
+// EachLine calls each with every line of /proc/PID/file, without its newline, until each
+// returns false. The file may have any length. A line without a newline, or longer than
+// 16 KiB, is an error that matches [syscall.EIO].
+func (r *Reader) EachLine(pid int, file string, each func(line []byte) bool) error {
+	r.setPath(pid, file)
+	if errno := r.readLines(each); errno != 0 {
+		return &ReadError{PID: pid, File: file, Err: errno}
+	}
+	return nil
+}
+
+func (r *Reader) readLines(each func(line []byte) bool) syscall.Errno {
+	fd, errno := r.open(unix.O_RDONLY | unix.O_CLOEXEC)
+	if errno != 0 {
+		return errno
+	}
+	defer closeFD(fd)
+	kept := 0 // bytes of an incomplete line at the start of the buffer
+	for {
+		n, errno := read(fd, r.buf[kept:])
+		switch {
+		case errno != 0:
+			return errno
+		case n == 0 && kept == 0:
+			return 0
+		case n == 0 || kept+n == len(r.buf) && bytes.IndexByte(r.buf, '\n') < 0:
+			return unix.EIO // truncated, or too long
+		}
+		text := r.buf[:kept+n]
+		for line, rest, complete := nextLine(text); complete; line, rest, complete = nextLine(text) {
+			if !each(line) {
+				return 0
+			}
+			text = rest
+		}
+		kept = copy(r.buf, text)
+	}
+}
+
 // ReadTask returns the text of /proc/PID/task/TID/file, as Read does. The PID
 // of its [*ReadError] is the thread ID.
 func (r *Reader) ReadTask(pid, tid int, file string) ([]byte, error) {
@@ -206,6 +245,17 @@ func (r *Reader) CountFDs(pid int) (uint64, error) {
 		return 0, &ReadError{PID: pid, File: "fd", Err: errno}
 	}
 	return count, nil
+}
+
+// Inode returns the inode of /proc/PID/file. The files below net have the same inodes for
+// all processes in a network namespace, and others in another one. To read these inodes
+// needs no privilege, unlike the link ns/net, and never blocks.
+func (r *Reader) Inode(pid int, file string) (uint64, error) {
+	r.setPath(pid, file)
+	if errno := r.statx(0, unix.STATX_INO); errno != 0 {
+		return 0, &ReadError{PID: pid, File: file, Err: errno}
+	}
+	return r.info.Ino, nil
 }
 
 // Exists reports whether the process still has a directory. It distinguishes a
@@ -322,64 +372,3 @@ func (r *Reader) readFile(part readMode) ([]byte, syscall.Errno) {
 	closeFD(fd)
 	return r.buf[:n], errno
 }
-
-// The system calls below take the path as bytes with a terminating NUL, because
-// those of package unix copy a string for each call.
-
-func (r *Reader) open(flags int) (fd int, errno syscall.Errno) {
-	for {
-		var n uintptr
-		if r.raw&rawOpen != 0 {
-			n, _, errno = syscall.RawSyscall6(unix.SYS_OPENAT, uintptr(r.at), uintptr(unsafe.Pointer(&r.path[0])), uintptr(flags), 0, 0, 0)
-		} else {
-			n, _, errno = syscall.Syscall6(unix.SYS_OPENAT, uintptr(r.at), uintptr(unsafe.Pointer(&r.path[0])), uintptr(flags), 0, 0, 0)
-		}
-		if errno != unix.EINTR {
-			return int(n), errno
-		}
-	}
-}
-
-func (r *Reader) readlinkat() (n int, errno syscall.Errno) {
-	const maxPath = 4096
-	p, _, errno := syscall.Syscall6(unix.SYS_READLINKAT, uintptr(r.at), uintptr(unsafe.Pointer(&r.path[0])),
-		uintptr(unsafe.Pointer(&r.buf[0])), maxPath, 0, 0)
-	return int(p), errno
-}
-
-// size returns st_size of the file at r.path.
-func (r *Reader) size() (uint64, syscall.Errno) {
-	errno := r.statx(0, unix.STATX_SIZE)
-	return r.info.Size, errno
-}
-
-func (r *Reader) statx(flags, mask int) syscall.Errno {
-	_, _, errno := syscall.RawSyscall6(unix.SYS_STATX, uintptr(r.at), uintptr(unsafe.Pointer(&r.path[0])),
-		uintptr(flags), uintptr(mask), uintptr(unsafe.Pointer(&r.info)), 0)
-	return errno
-}
-
-func read(fd int, p []byte) (int, syscall.Errno) {
-	for {
-		n, _, errno := syscall.Syscall(unix.SYS_READ, uintptr(fd), uintptr(unsafe.Pointer(&p[0])), uintptr(len(p)))
-		if errno != unix.EINTR {
-			return int(n), errno
-		}
-	}
-}
-
-func readRaw(fd int, p []byte) (int, syscall.Errno) {
-	n, _, errno := syscall.RawSyscall(unix.SYS_READ, uintptr(fd), uintptr(unsafe.Pointer(&p[0])), uintptr(len(p)))
-	return int(n), errno
-}
-
-func getdents(fd int, p []byte) (int, syscall.Errno) {
-	for {
-		n, _, errno := syscall.Syscall(unix.SYS_GETDENTS64, uintptr(fd), uintptr(unsafe.Pointer(&p[0])), uintptr(len(p)))
-		if errno != unix.EINTR {
-			return int(n), errno
-		}
-	}
-}
-
-func closeFD(fd int) { _, _, _ = syscall.RawSyscall(unix.SYS_CLOSE, uintptr(fd), 0, 0) }

@@ -256,3 +256,44 @@ func FuzzAppendUnixSockets(f *testing.F) {
 		}
 	})
 }
+
+func TestParseSocketLink(t *testing.T) {
+	tests := []struct {
+		target string
+		inode  uint64
+		ok     bool
+	}{
+		{"socket:[1234]", 1234, true},
+		{"socket:[0]", 0, true},
+		{"socket:[18446744073709551615]", 1<<64 - 1, true},
+		{"socket:[18446744073709551616]", 0, false},
+		{"socket:[]", 0, false},
+		{"socket:[-1]", 0, false},
+		{"socket:[12", 0, false},
+		{"socket:[1]x", 0, false},
+		{"pipe:[1234]", 0, false},
+		{"/tmp/socket:[1]", 0, false},
+		{"", 0, false},
+	}
+	for _, tt := range tests {
+		if inode, ok := ParseSocketLink([]byte(tt.target)); inode != tt.inode || ok != tt.ok {
+			t.Errorf("%q: got %d, %v, want %d, %v", tt.target, inode, ok, tt.inode, tt.ok)
+		}
+	}
+	target := []byte("socket:[1234]")
+	wantNoAllocs(t, func() error {
+		_, _ = ParseSocketLink(target)
+		return nil
+	})
+}
+
+// FuzzParseSocketLink checks that ParseSocketLink accepts only the text of the kernel.
+func FuzzParseSocketLink(f *testing.F) {
+	f.Add([]byte("socket:[1234]"))
+	f.Fuzz(func(t *testing.T, target []byte) {
+		inode, ok := ParseSocketLink(target)
+		if text := fmt.Appendf(nil, "socket:[%d]", inode); ok && !bytes.Equal(text, target) && !bytes.Contains(target, []byte("[0")) {
+			t.Errorf("got inode %d from %q", inode, target)
+		}
+	})
+}

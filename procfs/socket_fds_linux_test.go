@@ -1,99 +1,15 @@
 package procfs
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
-	"syscall"
 	"testing"
 
 	"golang.org/x/sys/unix"
 )
-
-// copiedProcess returns a Reader of a directory in the format of /proc, with a process of
-// PID 10, and the path of that process.
-func copiedProcess(t *testing.T) (*Reader, string) {
-	t.Helper()
-	root := t.TempDir()
-	dir := filepath.Join(root, "10")
-	if err := errors.Join(os.Mkdir(dir, 0o755), os.WriteFile(filepath.Join(root, "stat"), []byte("btime 1\n"), 0o600)); err != nil {
-		t.Fatal(err)
-	}
-	return openReader(t, root), dir
-}
-
-func openReader(t testing.TB, root string) *Reader {
-	t.Helper()
-	m, err := Open(root)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = m.Close() })
-	return NewReader(m)
-}
-
-func TestEachLine(t *testing.T) {
-	r, dir := copiedProcess(t)
-	var long []string
-	for i := range 5000 {
-		long = append(long, fmt.Sprint(i, strings.Repeat(" x", i%100)))
-	}
-	tests := []struct {
-		name, text string
-		want       []string
-		err        error
-	}{
-		{"empty", "", nil, nil},
-		{"longer than the buffer", strings.Join(long, "\n") + "\n", long, nil},
-		{"empty lines", "\na\n\n", []string{"", "a", ""}, nil},
-		{"truncated", "a\nb", []string{"a"}, syscall.EIO},
-		{"too long", strings.Repeat("x", 16<<10) + "\n", nil, syscall.EIO},
-		{"as long as the buffer", strings.Repeat("x", 16<<10-1) + "\na\n", []string{strings.Repeat("x", 16<<10-1), "a"}, nil},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			if err := os.WriteFile(filepath.Join(dir, "lines"), []byte(tt.text), 0o600); err != nil {
-				t.Fatal(err)
-			}
-			var got []string
-			err := r.EachLine(10, "lines", func(line []byte) bool {
-				got = append(got, string(line))
-				return true
-			})
-			if !errors.Is(err, tt.err) || !slices.Equal(got, tt.want) {
-				t.Errorf("got %d lines, error %v, want %d lines, error %v", len(got), err, len(tt.want), tt.err)
-			}
-		})
-	}
-	if err := r.EachLine(11, "lines", nil); !errors.Is(err, os.ErrNotExist) {
-		t.Errorf("got error %v, want that the file does not exist", err)
-	}
-	lines := 0
-	if err := r.EachLine(10, "lines", func([]byte) bool { lines++; return false }); err != nil || lines != 1 {
-		t.Errorf("got %d lines, error %v after false, want 1", lines, err)
-	}
-}
-
-// TestInodeOfNetworkNamespace checks that the inode of a file below net is the same for
-// two processes of a network namespace.
-func TestInodeOfNetworkNamespace(t *testing.T) {
-	r := openReader(t, "/proc")
-	var inodes []uint64
-	for _, pid := range []int{os.Getpid(), os.Getppid()} {
-		inode, err := r.Inode(pid, "net/tcp")
-		if err != nil {
-			t.Fatal(err)
-		}
-		inodes = append(inodes, inode)
-	}
-	if inodes[0] == 0 || inodes[0] != inodes[1] {
-		t.Errorf("got inodes %v, want the same", inodes)
-	}
-}
 
 // socketPairs opens n pairs of sockets and returns their descriptors in ascending order.
 func socketPairs(t *testing.T, n int) (sockets []SocketFD) {
@@ -186,45 +102,4 @@ func TestAppendSocketFDsOfCopy(t *testing.T) {
 	if _, _, err := r.AppendSocketFDs(nil, 11, SocketFDScan{}); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("got error %v, want that the directory does not exist", err)
 	}
-}
-
-func TestParseSocketLink(t *testing.T) {
-	tests := []struct {
-		target string
-		inode  uint64
-		ok     bool
-	}{
-		{"socket:[1234]", 1234, true},
-		{"socket:[0]", 0, true},
-		{"socket:[18446744073709551615]", 1<<64 - 1, true},
-		{"socket:[18446744073709551616]", 0, false},
-		{"socket:[]", 0, false},
-		{"socket:[-1]", 0, false},
-		{"socket:[12", 0, false},
-		{"socket:[1]x", 0, false},
-		{"pipe:[1234]", 0, false},
-		{"/tmp/socket:[1]", 0, false},
-		{"", 0, false},
-	}
-	for _, tt := range tests {
-		if inode, ok := ParseSocketLink([]byte(tt.target)); inode != tt.inode || ok != tt.ok {
-			t.Errorf("%q: got %d, %v, want %d, %v", tt.target, inode, ok, tt.inode, tt.ok)
-		}
-	}
-	target := []byte("socket:[1234]")
-	wantNoAllocs(t, func() error {
-		_, _ = ParseSocketLink(target)
-		return nil
-	})
-}
-
-// FuzzParseSocketLink checks that ParseSocketLink accepts only the text of the kernel.
-func FuzzParseSocketLink(f *testing.F) {
-	f.Add([]byte("socket:[1234]"))
-	f.Fuzz(func(t *testing.T, target []byte) {
-		inode, ok := ParseSocketLink(target)
-		if text := fmt.Appendf(nil, "socket:[%d]", inode); ok && !bytes.Equal(text, target) && !bytes.Contains(target, []byte("[0")) {
-			t.Errorf("got inode %d from %q", inode, target)
-		}
-	})
 }

@@ -9,56 +9,6 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// EachLine calls each with every line of /proc/PID/file, without its newline, until each
-// returns false. The file may have any length. A line without a newline, or longer than
-// 16 KiB, is an error that matches [syscall.EIO].
-func (r *Reader) EachLine(pid int, file string, each func(line []byte) bool) error {
-	r.setPath(pid, file)
-	if errno := r.readLines(each); errno != 0 {
-		return &ReadError{PID: pid, File: file, Err: errno}
-	}
-	return nil
-}
-
-func (r *Reader) readLines(each func(line []byte) bool) syscall.Errno {
-	fd, errno := r.open(unix.O_RDONLY | unix.O_CLOEXEC)
-	if errno != 0 {
-		return errno
-	}
-	defer closeFD(fd)
-	kept := 0 // bytes of an incomplete line at the start of the buffer
-	for {
-		n, errno := read(fd, r.buf[kept:])
-		switch {
-		case errno != 0:
-			return errno
-		case n == 0 && kept == 0:
-			return 0
-		case n == 0 || kept+n == len(r.buf) && bytes.IndexByte(r.buf, '\n') < 0:
-			return unix.EIO // truncated, or too long
-		}
-		text := r.buf[:kept+n]
-		for line, rest, complete := nextLine(text); complete; line, rest, complete = nextLine(text) {
-			if !each(line) {
-				return 0
-			}
-			text = rest
-		}
-		kept = copy(r.buf, text)
-	}
-}
-
-// Inode returns the inode of /proc/PID/file. The files below net have the same inodes for
-// all processes in a network namespace, and others in another one. To read these inodes
-// needs no privilege, unlike the link ns/net, and never blocks.
-func (r *Reader) Inode(pid int, file string) (uint64, error) {
-	r.setPath(pid, file)
-	if errno := r.statx(0, unix.STATX_INO); errno != 0 {
-		return 0, &ReadError{PID: pid, File: file, Err: errno}
-	}
-	return r.info.Ino, nil
-}
-
 // A SocketFD is a file descriptor of a socket.
 type SocketFD struct {
 	FD    uint32
