@@ -36,6 +36,8 @@ func trafficMetrics() []trafficMetric {
 			single(func(t *sockets.Traffic) uint64 { return t.SentBytes })},
 		{"tcp_received_bytes_total", "TCP payload bytes received in order", "",
 			single(func(t *sockets.Traffic) uint64 { return t.ReceivedBytes })},
+		{"tcp_sent_segments_total", "TCP segments sent, with retransmissions and segments without data, without SYN-ACK", "",
+			single(func(t *sockets.Traffic) uint64 { return t.SentSegments })},
 		{"tcp_retransmitted_segments_total", "TCP segments sent again, including SYN and SYN-ACK", "",
 			single(func(t *sockets.Traffic) uint64 { return t.RetransmittedSegments })},
 		{"tcp_connections_opened_total", "TCP connections established by connect(2) (outgoing) and by peers (incoming)", "direction",

@@ -21,7 +21,7 @@ import (
 func someSockets() grouping.Sockets {
 	s := grouping.Sockets{
 		Traffic: sockets.Traffic{
-			SentBytes: 1 << 40, ReceivedBytes: 2, RetransmittedSegments: 3, OpenedOutgoing: 4, OpenedIncoming: 5,
+			SentBytes: 1 << 40, ReceivedBytes: 2, RetransmittedSegments: 3, SentSegments: 30, OpenedOutgoing: 4, OpenedIncoming: 5,
 			Failures: [sockets.NumFailures]uint64{1, 2, 3, 4, 5}, ListenDrops: 7, UDPDrops: 8,
 		},
 		HasTraffic: true, HasOpen: true, MeanRoundTrip: 0.25, HasAcceptQueue: true, WorstAcceptQueueRatio: 0.5, Unreadable: 2,
@@ -74,6 +74,7 @@ func TestNetworkMetrics(t *testing.T) {
 		`tcp_mean_round_trip_time_seconds{groupname="g"}`:                   0.25,
 		`tcp_sent_bytes_total{groupname="g"}`:                               1 << 40,
 		`tcp_received_bytes_total{groupname="g"}`:                           2,
+		`tcp_sent_segments_total{groupname="g"}`:                            30,
 		`tcp_retransmitted_segments_total{groupname="g"}`:                   3,
 		`udp_dropped_datagrams_total{groupname="g"}`:                        8,
 		`udp_sockets{groupname="g"}`:                                        1,

@@ -312,6 +312,7 @@ func (a *trafficTotal) add(d *trafficTotal) {
 func addTraffic(to, d *sockets.Traffic) {
 	to.SentBytes += d.SentBytes
 	to.ReceivedBytes += d.ReceivedBytes
+	to.SentSegments += d.SentSegments
 	to.RetransmittedSegments += d.RetransmittedSegments
 	to.OpenedOutgoing += d.OpenedOutgoing
 	to.OpenedIncoming += d.OpenedIncoming
@@ -326,6 +327,7 @@ func addTraffic(to, d *sockets.Traffic) {
 func anyTraffic(d *sockets.Traffic) bool {
 	var sum sockets.Traffic
 	addTraffic(&sum, d)
-	return len(d.RoundTrips) > 0 || sum.SentBytes|sum.ReceivedBytes|sum.RetransmittedSegments|sum.OpenedOutgoing|sum.OpenedIncoming != 0 ||
+	return len(d.RoundTrips) > 0 || sum.SentBytes|sum.ReceivedBytes|sum.SentSegments|sum.RetransmittedSegments != 0 ||
+		sum.OpenedOutgoing|sum.OpenedIncoming != 0 ||
 		sum.Failures != [sockets.NumFailures]uint64{} || sum.ListenDrops|sum.UDPDrops != 0
 }

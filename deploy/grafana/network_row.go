@@ -21,11 +21,10 @@ func (d *Dashboard) network() {
 	})
 	d.graph(panelSpec{
 		title: "TCP retransmissions", unit: "percentunit", width: 6,
-		description: "Retransmitted segments in percent of the sent bytes in segments of 1,448 bytes; the top ten groups. " +
-			"Too high for groups that send small segments. Only with --collector.network and BPF.",
+		description: "Retransmissions in percent of all sent segments; the top ten groups. Only with --collector.network and BPF.",
 		queries: []query{{
-			promql(`topk(10, 1448 * sum by (groupname) (rate(namedprocess_namegroup_tcp_retransmitted_segments_total{G}[R])) ` +
-				`/ (sum by (groupname) (rate(namedprocess_namegroup_tcp_sent_bytes_total{G}[R])) > 0))`),
+			promql(`topk(10, sum by (groupname) (rate(namedprocess_namegroup_tcp_retransmitted_segments_total{G}[R])) ` +
+				`/ (sum by (groupname) (rate(namedprocess_namegroup_tcp_sent_segments_total{G}[R])) > 0))`),
 			"{{groupname}}",
 		}},
 	})

@@ -17,11 +17,12 @@ enum { SOCKET_CREATED = 1, SOCKET_OUTGOING = 2, SOCKET_OWNER_CLOSED = 4, SOCKET_
 /* The counters of a socket. They start at 0 with each connection. */
 struct socket_counters {
 	u64 sent, received;          /* bytes of payload */
+	u32 segments;                /* sent, with retransmissions; wraps around */
 	u32 retransmitted;           /* segments */
 	u32 drops;                   /* of a listening or UDP socket */
 	u32 round_trip;              /* smoothed, in microseconds; 0 if unknown */
 	u32 established;             /* 1 if the connection was established */
-	u32 error, pad;              /* errno with which the connection failed; 0 if it did not */
+	u32 error;                   /* errno with which the connection failed; 0 if it did not */
 };
 
 /* A socket that a process has open. */

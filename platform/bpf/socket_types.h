@@ -102,7 +102,7 @@ struct sock {
 
 struct tcp_sock {
 	u64 bytes_acked, bytes_sent, bytes_retrans, bytes_received;
-	u32 snd_una, snd_nxt, write_seq, total_retrans, srtt_us;
+	u32 snd_una, snd_nxt, write_seq, segs_out, total_retrans, srtt_us;
 	bool is_mptcp; /* with CONFIG_MPTCP */
 };
 

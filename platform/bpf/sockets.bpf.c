@@ -96,6 +96,7 @@ static __always_inline void read_tcp(struct socket_counters *c, struct sock *sk,
 	if (received && BPF_CORE_READ(sk, __sk_common.skc_flags) & SOCK_DONE)
 		received--;
 	c->received = received;
+	c->segments = BPF_CORE_READ(tp, segs_out);
 	c->retransmitted = BPF_CORE_READ(tp, total_retrans);
 	c->round_trip = BPF_CORE_READ(tp, srtt_us) >> 3;
 	c->established = state != TCP_SYN_SENT && state != TCP_SYN_RECV;

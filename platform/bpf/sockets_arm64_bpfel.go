@@ -27,12 +27,12 @@ type socketsSocketCounters struct {
 	_             structs.HostLayout
 	Sent          uint64
 	Received      uint64
+	Segments      uint32
 	Retransmitted uint32
 	Drops         uint32
 	RoundTrip     uint32
 	Established   uint32
 	Error         uint32
-	Pad           uint32
 }
 
 type socketsSocketRecord struct {

@@ -156,6 +156,7 @@ func addTraffic(t *Traffic, last, now *bpf.SocketCounters, flags uint32) {
 	sent := increase(last.Sent, now.Sent)
 	t.SentBytes += sent
 	t.ReceivedBytes += increase(last.Received, now.Received)
+	t.SentSegments += uint64(laterSegments(last.Segments, now.Segments) - last.Segments)
 	t.RetransmittedSegments += increase(uint64(last.Retransmitted), uint64(now.Retransmitted))
 	t.ListenDrops += increase(uint64(last.Drops), uint64(now.Drops))
 	if sent > 0 && now.RoundTrip > 0 && len(t.RoundTrips) < maxRoundTrips {
@@ -172,6 +173,15 @@ func addTraffic(t *Traffic, last, now *bpf.SocketCounters, flags uint32) {
 	default:
 		t.OpenedIncoming += opened
 	}
+}
+
+// laterSegments returns the later one of two numbers of sent segments. The kernel counts them in 32 bits,
+// which a fast connection exceeds within minutes.
+func laterSegments(x, y uint32) uint32 {
+	if int32(y-x) > 0 {
+		return y
+	}
+	return x
 }
 
 // maxRoundTrips limits the memory of the round-trip times of one process.

@@ -115,3 +115,19 @@ func TestOwnTraffic(t *testing.T) {
 		}
 	}
 }
+
+// TestSegmentsWrapAround checks that sent segments count when the 32 bits of the kernel wrap around, and that
+// none count when a number is lower than before.
+func TestSegmentsWrapAround(t *testing.T) {
+	const before = 1<<32 - 100
+	s := socket{owner: owner{pid: 1}, scan: 1, owned: true, reported: bpf.SocketCounters{Segments: before}}
+	var a accounts
+	a.reset()
+	for _, segments := range []uint32{1<<32 - 5, 1<<32 - 7, 10, 12} {
+		s.last.Counters.Segments = segments
+		s.report(&a, 1)
+	}
+	if got := a.of(s.owner).traffic.SentSegments; got != 112 {
+		t.Errorf("got %d sent segments, want 112", got)
+	}
+}

@@ -430,6 +430,7 @@ func (s *script) handle(t *testing.T, words []string, stdin io.Writer) {
 		t.Skip("the kernel lacks it")
 	case "ss":
 		s.compareWithSS(t, words[1])
+		s.compareSegments(t)
 	case "agree":
 		s.compareReaders(t, words[1:])
 	case "snmp":
@@ -457,6 +458,7 @@ func (s *script) read(t *testing.T) {
 		}
 		sum.SentBytes += p.Traffic.SentBytes
 		sum.ReceivedBytes += p.Traffic.ReceivedBytes
+		sum.SentSegments += p.Traffic.SentSegments
 		sum.RetransmittedSegments += p.Traffic.RetransmittedSegments
 		sum.OpenedOutgoing += p.Traffic.OpenedOutgoing
 		sum.UDPDrops += p.Traffic.UDPDrops

@@ -64,6 +64,7 @@ type Process struct {
 type Traffic struct {
 	SentBytes             uint64 // TCP payload sent, without retransmissions
 	ReceivedBytes         uint64 // TCP payload received in order
+	SentSegments          uint64 // TCP segments sent, with retransmissions, ACK and SYN, without SYN-ACK
 	RetransmittedSegments uint64 // TCP segments sent again, including SYN and SYN-ACK
 
 	// OpenedOutgoing and OpenedIncoming count the TCP connections that were established by

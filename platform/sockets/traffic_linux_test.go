@@ -142,9 +142,9 @@ func (s *script) expect(t *testing.T) {
 	}
 }
 
-var statistics = regexp.MustCompile(`(bytes_sent|bytes_retrans|bytes_received):(\d+)`)
+var statistics = regexp.MustCompile(`\b(bytes_sent|bytes_retrans|bytes_received|segs_out):(\d+)`)
 
-// compareWithSS compares the bytes of the open sockets of a process with ss(8). The sockets are idle.
+// compareWithSS compares the bytes and segments of the open sockets of a process with ss(8). The sockets are idle.
 func (s *script) compareWithSS(t *testing.T, role string) {
 	t.Helper()
 	pid := s.roles[role]
@@ -164,46 +164,45 @@ func (s *script) compareWithSS(t *testing.T, role string) {
 		}
 	}
 	table := &s.reader.(*bpfReader).table
-	var sent, received uint64
+	var sent, received, segments uint64
 	open := 0
 	for i := range table.sockets {
 		if x := &table.sockets[i]; int(x.owner.pid) == pid && x.scan == table.scan && x.last.Type == bpf.SocketTCP {
-			sent, received, open = sent+x.last.Counters.Sent, received+x.last.Counters.Received, open+1
+			c := &x.last.Counters
+			sent, received, segments, open = sent+c.Sent, received+c.Received, segments+uint64(c.Segments), open+1
 		}
 	}
 	wantSent, wantReceived := sums["bytes_sent"]-sums["bytes_retrans"], sums["bytes_received"]
-	if open != 50 || sent != wantSent || received != wantReceived {
-		t.Errorf("got %d open sockets, %d bytes sent, %d received, want 50, and %d, %d as in ss -tinp",
-			open, sent, received, wantSent, wantReceived)
+	if open != 50 || sent != wantSent || received != wantReceived || segments != sums["segs_out"] {
+		t.Errorf("got %d open sockets, %d bytes sent, %d received, %d segments, want 50, and %d, %d, %d as in ss -tinp",
+			open, sent, received, segments, wantSent, wantReceived, sums["segs_out"])
 	}
 }
 
-// retransmitted returns RetransSegs of the network namespace of a process.
-func retransmitted(t *testing.T, pid int) uint64 {
+// hostCounters returns the counters of TCP of the network namespace of a process.
+func hostCounters(t *testing.T, pid int) map[string]uint64 {
 	t.Helper()
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/net/snmp", pid))
-	if err != nil {
-		t.Fatal(err)
-	}
-	var names []string
-	for line := range strings.Lines(string(text)) {
-		fields := strings.Fields(line)
-		if fields[0] != "Tcp:" {
-			continue
+	counters := make(map[string]uint64)
+	for _, file := range []string{"snmp", "netstat"} {
+		text, err := os.ReadFile(fmt.Sprintf("/proc/%d/net/%s", pid, file))
+		if err != nil {
+			t.Fatal(err)
 		}
-		if names == nil {
-			names = fields
-			continue
-		}
-		for i, name := range names {
-			if name == "RetransSegs" {
-				n, _ := strconv.ParseUint(fields[i], 10, 64)
-				return n
+		var names []string
+		for line := range strings.Lines(string(text)) {
+			fields := strings.Fields(line)
+			if names == nil || names[0] != fields[0] {
+				names = fields
+				continue
+			}
+			for i, name := range names {
+				if strings.HasPrefix(names[0], "Tcp") {
+					counters[name], _ = strconv.ParseUint(fields[i], 10, 64)
+				}
 			}
 		}
 	}
-	t.Fatalf("got no RetransSegs in %s", text)
-	return 0
+	return counters
 }
 
 // compareRetransmissions reads until each role has retransmitted what its network namespace has, and
@@ -217,10 +216,36 @@ func (s *script) compareRetransmissions(t *testing.T) {
 	for name, pid := range s.roles {
 		testenv.Eventually(t, func() bool {
 			s.read(t)
-			return s.total[pid].RetransmittedSegments == retransmitted(t, pid)
+			return s.total[pid].RetransmittedSegments == hostCounters(t, pid)["RetransSegs"]
 		})
-		if got := s.total[pid].RetransmittedSegments; got == 0 {
+		if s.total[pid].RetransmittedSegments == 0 {
 			t.Errorf("%s: got no retransmissions", name)
 		}
+	}
+	s.compareSegments(t)
+}
+
+// compareSegments reads until the roles client and server have sent the segments of their network namespaces:
+// OutSegs, which excludes retransmissions, and RetransSegs. The sockets of connections do not count the
+// SYN-ACK, which both counters include when it is sent again, and the ACK of a connection in TIME_WAIT.
+func (s *script) compareSegments(t *testing.T) {
+	t.Helper()
+	server, client := s.roles["server"], s.roles["client"]
+	var got, want uint64
+	defer func() {
+		if t.Failed() {
+			t.Logf("got %d segments, want %d", got, want)
+		}
+	}()
+	testenv.Eventually(t, func() bool {
+		s.read(t)
+		host := hostCounters(t, server)
+		got, want = s.total[server].SentSegments, host["OutSegs"]+host["RetransSegs"]-host["PassiveOpens"]-2*host["TCPSynRetrans"]
+		return got == want
+	})
+	host := hostCounters(t, client)
+	got, want = s.total[client].SentSegments, host["OutSegs"]+host["RetransSegs"]
+	if most := 2 * host["ActiveOpens"]; got > want || got < want-most {
+		t.Errorf("client: got %d segments, want %d or at most %d less", got, want, most)
 	}
 }
