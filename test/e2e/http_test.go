@@ -1,76 +1,16 @@
 package e2e
 
 import (
-	"encoding/json"
 	"fmt"
 	"net/http"
 	"os"
-	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
-	"syscall"
 	"testing"
 
 	"github.com/prometheus/common/expfmt"
 	"github.com/prometheus/common/model"
 )
-
-// commandLines returns the command lines that packages, charts and articles use for
-// this exporter and its predecessor.
-func commandLines(t *testing.T) (lines []struct {
-	Name string
-	Args []string
-}) {
-	t.Helper()
-	text, err := os.ReadFile("testdata/command_lines.json")
-	if err == nil {
-		err = json.Unmarshal(text, &lines)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	return lines
-}
-
-// TestKnownCommandLines starts the exporter with each command line in use. Only paths and ports are
-// replaced. Each instance must exit with status 0 on SIGTERM.
-func TestKnownCommandLines(t *testing.T) {
-	requireLinux(t)
-	dir := t.TempDir()
-	for name, text := range map[string]string{
-		"all.yaml":    oneGroup("'{{.Comm}}'"),
-		"config.json": `{"process_names": [{"name": "{{.Comm}}", "cmdline": [".+"]}]}`,
-		"web.yml":     "http_server_config:\n  http2: false\n",
-	} {
-		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	here := strings.NewReplacer("/etc/process-exporter", dir, "/host/proc", "/proc", "0.0.0.0:9256", "127.0.0.1:0", ":9256", "127.0.0.1:0")
-	for _, tt := range commandLines(t) {
-		t.Run(tt.Name, func(t *testing.T) {
-			var args []string
-			for _, arg := range tt.Args {
-				args = append(args, here.Replace(arg))
-			}
-			if slices.Contains(args, "--log.level=warn") { // the listen address is logged at level info
-				args = append(args, "--log.level=info")
-			}
-			r := startExporter(t, args...)
-			path := "/metrics"
-			if slices.Contains(args, "--web.telemetry-path=/m") {
-				path = "/m"
-			}
-			if response, body := r.Get(path); response.StatusCode != http.StatusOK || !strings.Contains(body, "process_exporter_build_info{") {
-				t.Errorf("got %s: %.300s", response.Status, body)
-			}
-			if status := r.Stop(); status != 0 {
-				t.Errorf("got exit status %d on SIGTERM, want 0", status)
-			}
-		})
-	}
-}
 
 // TestEndpoints checks status codes: unknown paths do not show the landing page, and profiles are not
 // served by default.
@@ -192,36 +132,4 @@ func TestDescriptorLeak(t *testing.T) {
 	}
 	// The server closes a connection shortly after the client does.
 	eventually(t, "the initial number of file descriptors", func() bool { return count() <= before })
-}
-
-// TestClosedLog closes the reading end of the log pipe, as a log collector that crashes does. The
-// reload makes the exporter write to it.
-func TestClosedLog(t *testing.T) {
-	requireLinux(t)
-	r := startExporter(t)
-	r.closeLog()
-	for range 3 {
-		r.Signal(syscall.SIGHUP)
-		r.Scrape()
-	}
-	r.checkRunning()
-}
-
-func TestOnceToStdout(t *testing.T) {
-	requireLinux(t)
-	stdout, stderr, status := runToExit(t, "-once-to-stdout-delay", "10ms", "-config.path", writeFile(t, "c.yml", oneGroup("everything")))
-	for line := range strings.Lines(stderr) {
-		if !strings.Contains(line, "the BPF programs do not report processes") { // PID 1 on some hardened machines
-			t.Errorf("got %s on stderr, want nothing", line)
-		}
-	}
-	if status != 0 {
-		t.Fatalf("got status %d, want 0", status)
-	}
-	for _, want := range []string{`namedprocess_namegroup_num_procs{groupname="everything"}`, "go_goroutines", "process_open_fds",
-		"promhttp_metric_handler_requests_total"} {
-		if !regexp.MustCompile(`(?m)^` + regexp.QuoteMeta(want)).MatchString(stdout) {
-			t.Errorf("got no %s", want)
-		}
-	}
 }

@@ -100,3 +100,15 @@ func TestBlockedLogs(t *testing.T) {
 		})
 	}
 }
+
+// TestClosedLog closes the reading end of the log pipe, as a log collector that crashes does. The
+// reload makes the exporter write to it.
+func TestClosedLog(t *testing.T) {
+	r := startExporter(t)
+	r.closeLog()
+	for range 3 {
+		r.Signal(syscall.SIGHUP)
+		r.Scrape()
+	}
+	r.checkRunning()
+}

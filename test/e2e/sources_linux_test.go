@@ -33,6 +33,15 @@ var tolerances = map[string]float64{
 	"smaps_age_seconds": math.Inf(1),
 }
 
+// eachSource runs a test with every available process source.
+func eachSource(t *testing.T, test func(t *testing.T, source string)) {
+	t.Run("procfs", func(t *testing.T) { test(t, "--source=procfs") })
+	t.Run("bpf", func(t *testing.T) {
+		requireBPF(t)
+		test(t, "--source=bpf")
+	})
+}
+
 // TestSourcesAgree compares two exporters, one for each source, on the same processes, which compute,
 // write, start threads and exit.
 func TestSourcesAgree(t *testing.T) {
