@@ -67,7 +67,7 @@ func buildAndTest(m *testing.M) int {
 		go func() { _, _ = buildPrometheus() }() // TestStartTimestamps has the error
 		defer stopBuild()
 	}
-	return m.Run()
+	return testenv.Main(m)
 }
 
 // testTimeout bounds the wait for something that takes milliseconds on an idle machine.

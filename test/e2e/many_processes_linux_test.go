@@ -6,11 +6,9 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -18,14 +16,6 @@ import (
 
 	"github.com/seed57308aee/process_exporter/internal/webserver"
 )
-
-var buildManyProcs = sync.OnceValues(func() (string, error) {
-	path := filepath.Join(filepath.Dir(binary), "manyprocs")
-	if out, err := exec.Command("cc", "-O2", "-pthread", "-o", path, "testdata/manyprocs/manyprocs.c").CombinedOutput(); err != nil {
-		return "", fmt.Errorf("cc: %w: %s", err, out)
-	}
-	return path, nil
-})
 
 // startManyProcs starts testdata/manyprocs. All its processes are called manyprocs.
 func startManyProcs(t *testing.T, kind string, counts ...int) *exec.Cmd {
@@ -36,12 +26,7 @@ func startManyProcs(t *testing.T, kind string, counts ...int) *exec.Cmd {
 // startManyProcsIn is like startManyProcs, with a command prefix such as nsenter.
 func startManyProcsIn(t *testing.T, prefix []string, kind string, counts ...int) *exec.Cmd {
 	t.Helper()
-	testenv.RequireProgram(t, "cc")
-	path, err := buildManyProcs()
-	if err != nil {
-		t.Fatal(err)
-	}
-	args := append(slices.Clone(prefix), path, kind)
+	args := append(slices.Clone(prefix), testenv.CompileC(t, "manyprocs", "manyprocs"), kind)
 	for _, n := range counts {
 		args = append(args, strconv.Itoa(n))
 	}

@@ -1,26 +1,15 @@
 package e2e
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/seed57308aee/process_exporter/test/testenv"
 )
-
-var buildPIDReuse = sync.OnceValues(func() (string, error) {
-	path := filepath.Join(filepath.Dir(binary), pidReuseName())
-	if out, err := exec.Command("cc", "-O2", "-o", path, "testdata/pidreuse/pidreuse.c").CombinedOutput(); err != nil {
-		return "", errors.New(string(out) + err.Error())
-	}
-	return path, nil
-})
 
 // A pidReuser starts children that all have the same PID: see testdata/pidreuse.
 type pidReuser struct{ *identityChanger }
@@ -41,11 +30,7 @@ func startPIDReuse(t *testing.T) pidReuser {
 	if os.Geteuid() != 0 {
 		t.Skip("requires root: chooses PIDs")
 	}
-	testenv.RequireProgram(t, "cc")
-	path, err := buildPIDReuse()
-	if err != nil {
-		t.Fatal(err)
-	}
+	path := testenv.CompileC(t, "pidreuse", pidReuseName())
 	t.Setenv("TITLE", pidReuseTitle())
 	return pidReuser{&identityChanger{startWorkerOf(t, exec.Command(path, strings.Repeat("-", 50))), path}}
 }

@@ -1,38 +1,35 @@
 package e2e
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
-	"sync"
 	"testing"
 
 	"github.com/seed57308aee/process_exporter/test/testenv"
 )
 
-// buildExecLoop builds testdata/execloop, and the symbolic links that it executes.
-var buildExecLoop = sync.OnceValues(func() (string, error) {
-	path := filepath.Join(filepath.Dir(binary), "execloop")
-	if out, err := exec.Command("cc", "-O2", "-pthread", "-o", path, "testdata/execloop/execloop.c").CombinedOutput(); err != nil {
-		return "", errors.New(string(out) + err.Error())
+// execLoop compiles testdata/execloop and makes the symbolic links that it executes.
+func execLoop(t *testing.T) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "execloop")
+	for _, suffix := range []string{"", ".0", ".1"} {
+		if err := os.Symlink(testenv.CompileC(t, "execloop", "execloop"), path+suffix); err != nil {
+			t.Fatal(err)
+		}
 	}
-	return path, errors.Join(os.Symlink(path, path+".0"), os.Symlink(path, path+".1"))
-})
+	return path
+}
 
 // TestRepeatedExec makes a process execute another program repeatedly, from its main thread or another
 // thread, with another name or only another argument. The next scrape must find it in the other group,
 // and no counter decreases.
 func TestRepeatedExec(t *testing.T) {
 	requireLinux(t)
-	testenv.RequireProgram(t, "cc")
-	path, err := buildExecLoop()
-	if err != nil {
-		t.Fatal(err)
-	}
+	path := execLoop(t)
 	eachSource(t, func(t *testing.T, source string) {
 		execs := 50
 		if chaos {

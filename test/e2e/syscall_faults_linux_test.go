@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
@@ -171,11 +169,7 @@ func startWithFaults(t *testing.T, source string) *faultTest {
 	if os.Getuid() != 0 {
 		t.Skip("requires root: makes system calls of another process fail")
 	}
-	program := filepath.Join(t.TempDir(), "syscallfaults")
-	if out, err := exec.Command(testenv.RequireProgram(t, "cc"), "-O2", "-o", program,
-		"testdata/syscallfaults/syscallfaults.c").CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
+	program := testenv.CompileC(t, "syscallfaults", "syscallfaults")
 	path, err := plainBinary()
 	if err != nil {
 		t.Fatal(err)

@@ -35,15 +35,6 @@ var buildEdgeCase = sync.OnceValues(func() (string, error) {
 	return path, nil
 })
 
-// buildSharedVM builds the program of the children of the kind "share".
-var buildSharedVM = sync.OnceValues(func() (string, error) {
-	path := filepath.Join(filepath.Dir(binary), "sharedvm")
-	if out, err := exec.Command("cc", "-O2", "-o", path, "testdata/sharedvm/sharedvm.c").CombinedOutput(); err != nil {
-		return "", fmt.Errorf("cc: %w: %s", err, out)
-	}
-	return path, nil
-})
-
 // startUnresponsive starts children of a kind that testdata/edgecase implements.
 func startUnresponsive(t *testing.T, kind string, count int) *unresponsive {
 	t.Helper()
@@ -51,12 +42,7 @@ func startUnresponsive(t *testing.T, kind string, count int) *unresponsive {
 	if kind != "share" {
 		return startFuse(t, what)
 	}
-	testenv.RequireProgram(t, "cc")
-	sharer, err := buildSharedVM()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return startFuse(t, what, "SHAREDVM="+sharer)
+	return startFuse(t, what, "SHAREDVM="+testenv.CompileC(t, "sharedvm", "sharedvm"))
 }
 
 // startFuse starts testdata/edgecase with its own FUSE file system.

@@ -4,15 +4,11 @@ package testenv
 
 import (
 	"bufio"
-	"errors"
 	"fmt"
 	"io"
-	"os"
 	"os/exec"
-	"path/filepath"
 	"strconv"
 	"strings"
-	"sync"
 	"testing"
 )
 
@@ -31,28 +27,13 @@ type PIDReuseChild struct {
 	Number int    // how many children the PIDReuse had started by then
 }
 
-var pidReuseProgram = sync.OnceValues(func() (string, error) {
-	path := filepath.Join(buildDir, "pidreuse")
-	if out, err := exec.Command("cc", "-O2", "-o", path, filepath.Join(testdata("pidreuse"), "pidreuse.c")).CombinedOutput(); err != nil {
-		return "", errors.New(string(out) + err.Error())
-	}
-	return path, nil
-})
-
 // StartPIDReuse starts a PIDReuse with one child. It skips the test without root,
 // who alone can choose PIDs, and without a C compiler unless CI is set.
 func StartPIDReuse(t testing.TB) *PIDReuse {
 	t.Helper()
 	RequireRoot(t)
-	if _, err := exec.LookPath("cc"); err != nil && os.Getenv("CI") != "true" {
-		t.Skip("cc is not installed")
-	}
 	RequireCapability(t, SysAdmin, CheckpointRestore) // clone3(2) with set_tid
-	path, err := pidReuseProgram()
-	if err != nil {
-		t.Fatal(err)
-	}
-	cmd := exec.Command(path, strings.Repeat("-", 50))
+	cmd := exec.Command(CompileC(t, "pidreuse", "pidreuse"), strings.Repeat("-", 50))
 	var stderr strings.Builder
 	cmd.Stderr = &stderr
 	in, out := StartPiped(t, cmd)
