@@ -18,6 +18,7 @@ type fakeHandle struct {
 	errs    map[string]error // by file or operation
 	fds     []int
 	isGone  bool
+	absent  int // how many calls find no process although it exists, as during execve(2)
 	signals []syscall.Signal
 }
 
@@ -35,15 +36,29 @@ func (f *fakeHandle) read(_ []byte, file string) ([]byte, error) {
 func (f *fakeHandle) readAll(buf []byte, file string) ([]byte, error)   { return f.read(buf, file) }
 func (f *fakeHandle) readStart(buf []byte, file string) ([]byte, error) { return f.read(buf, file) }
 func (f *fakeHandle) link(buf []byte, file string) ([]byte, error)      { return f.read(buf, file) }
-func (f *fakeHandle) numbers([]byte, string) ([]int, error)             { return f.fds, f.errs["list"] }
 func (f *fakeHandle) stat(file string) (fileID, error)                  { return fileID{regular: true}, f.errs[file] }
 func (f *fakeHandle) gone() bool                                        { return f.isGone }
-func (f *fakeHandle) serial() (uint64, error)                           { return 0, f.errs["serial"] }
 func (f *fakeHandle) setNice(int) error                                 { return f.errs["setNice"] }
 func (f *fakeHandle) limit(Resource) (Limit, error)                     { return Limit{}, f.errs["limit"] }
 func (f *fakeHandle) signal(s syscall.Signal) error {
 	f.signals = append(f.signals, s)
 	return f.errs["signal"]
+}
+
+func (f *fakeHandle) numbers([]byte, string) ([]int, error) {
+	if f.absent > 0 {
+		f.absent--
+		return nil, nil
+	}
+	return f.fds, f.errs["list"]
+}
+
+func (f *fakeHandle) serial() (uint64, error) {
+	if f.absent > 0 {
+		f.absent--
+		return 0, syscall.ESRCH
+	}
+	return 9, f.errs["serial"]
 }
 
 const fakeStat = "7 (fake) %s 1 1 1 0 -1 0 0 0 0 0 0 0 0 0 20 0 1 0 5 0 0\n"
@@ -127,6 +142,26 @@ func TestThreadsSkipsExited(t *testing.T) {
 	f.errs["task/8/stat"] = syscall.ESRCH
 	err = p.eachThread("threads", "stat", func(int, []byte) error { read++; return nil })
 	if err != nil || read != 1 {
+		t.Errorf("got %d threads, error %v, want one", read, err)
+	}
+}
+
+// TestExecveOfOtherThread simulates calls that find no process, or no thread, during an
+// execve(2) by another thread than the main one.
+func TestExecveOfOtherThread(t *testing.T) {
+	p, f := fakeProcess("S")
+	f.absent = 2
+	if err := p.readID("open"); err != nil || p.ID().PidfdInode != 9 {
+		t.Errorf("got %+v, error %v, want inode 9", p.ID(), err)
+	}
+	f.absent, f.isGone = 2, true
+	if err := p.readID("open"); !errors.Is(err, ErrGone) || f.absent != 1 {
+		t.Errorf("got error %v with %d calls left, want ErrGone after one call", err, f.absent)
+	}
+	f.isGone = false
+	f.absent, f.fds, f.files["task/7/stat"] = 2, []int{7}, fmt.Sprintf(fakeStat, "S")
+	read := 0
+	if err := p.eachThread("threads", "stat", func(int, []byte) error { read++; return nil }); err != nil || read != 1 {
 		t.Errorf("got %d threads, error %v, want one", read, err)
 	}
 }

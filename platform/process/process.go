@@ -130,11 +130,22 @@ func (t *Table) Open(pid int) (*Process, error) {
 	return p, nil
 }
 
+// execRetries is how often a read is repeated that finds no process, or no thread,
+// while the process exists. The reason is an execve(2) by another thread than the
+// main one: the main thread exits, and the other one continues with its ID.
+const execRetries = 100
+
 // readID reads the ID and the name of p. The serial number is read by PID, so it
 // belongs to p only if p still exists afterwards.
 func (p *Process) readID(op string) (err error) {
 	s := p.shared
-	if s.id.PidfdInode, err = s.handle.serial(); err != nil {
+	for range execRetries {
+		s.id.PidfdInode, err = s.handle.serial()
+		if !errors.Is(err, syscall.ESRCH) || s.handle.gone() {
+			break
+		}
+	}
+	if err != nil {
 		return p.wrap(op, err)
 	}
 	stat, err := p.readStat(op)

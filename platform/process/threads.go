@@ -63,13 +63,29 @@ func (p *Process) eachThread(op, file string, use func(tid int, text []byte) err
 	defer p.release()
 	buf := p.getBuffer()
 	defer p.putBuffer(buf)
-	tids, err := h.numbers(*buf, "task")
-	if err != nil {
-		return p.wrap(op, err)
+	for range execRetries {
+		read, err := readThreads(h, *buf, file, use)
+		switch {
+		case err != nil:
+			return p.wrap(op, err)
+		case h.gone():
+			return p.wrap(op, syscall.ESRCH)
+		case read > 0:
+			return nil
+		}
 	}
-	read := 0
+	return p.wrap(op, syscall.ESRCH)
+}
+
+// readThreads calls use with the text of a file of every thread. It returns how many
+// threads it has read: it skips a thread that exits after the listing.
+func readThreads(h handle, buf []byte, file string, use func(tid int, text []byte) error) (read int, err error) {
+	tids, err := h.numbers(buf, "task")
+	if err != nil {
+		return 0, err
+	}
 	for _, tid := range tids {
-		text, err := h.read(*buf, fmt.Sprintf("task/%d/%s", tid, file))
+		text, err := h.read(buf, fmt.Sprintf("task/%d/%s", tid, file))
 		if errors.Is(err, syscall.ENOENT) || errors.Is(err, syscall.ESRCH) {
 			continue
 		}
@@ -77,12 +93,9 @@ func (p *Process) eachThread(op, file string, use func(tid int, text []byte) err
 			err = use(tid, text)
 		}
 		if err != nil {
-			return p.wrap(op, err)
+			return 0, err
 		}
 		read++
 	}
-	if read == 0 || h.gone() {
-		return p.wrap(op, syscall.ESRCH)
-	}
-	return nil
+	return read, nil
 }
