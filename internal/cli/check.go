@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -121,20 +122,23 @@ type ruleStats struct {
 
 // printRuleMatches prints what each rule matches on this machine.
 func printRuleMatches(ctx context.Context, s *config.Settings, w io.Writer) error {
-	g, err := groupProcesses(ctx, s, socketBudget)
+	g, err := openGrouped(s, readSockets)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = g.close() }()
-	families, err := collector.New(collector.Options{Tracker: g.tracker, Logger: slog.New(slog.DiscardHandler)}).Gatherer(ctx).Gather()
-	if err != nil {
+	c := collector.New(collector.Options{Tracker: g.tracker, Logger: slog.New(slog.DiscardHandler)})
+	var update collector.UpdateResult
+	c.Watch(func(v collector.UpdateResult) { update = v })
+	families, err := c.Gatherer(ctx).Gather()
+	// Gather returns before the end of the update only if ctx ends.
+	if err := cmp.Or(ctx.Err(), err); err != nil {
 		return err
 	}
-	groups, err := g.tracker.Update(ctx)
-	if err != nil {
-		return err
+	if update.Err != nil {
+		return update.Err
 	}
-	stats, others := countByRule(g.tracker.MatchCounts().Rules, groups, collector.SeriesByGroup(families))
+	stats, others := countByRule(update.MatchCounts.Rules, update.Groups, collector.SeriesByGroup(families))
 	out := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(out, "RULE\tLINE\tPROCESSES\tGROUPS\tSERIES\tNAME\t")
 	total := others
@@ -146,7 +150,7 @@ func printRuleMatches(ctx context.Context, s *config.Settings, w io.Writer) erro
 		fmt.Fprintf(out, "%d\t%d\t%d\t%d\t%d\t%s\t%s\n", r.Position, r.Line, r.procs, r.groups, r.series, inspect.Printable(r.Template), note)
 		total += r.series
 	}
-	fmt.Fprintf(out, "all\t\t\t%d\t%d\t\t%d unmatched processes\n", len(groups), total, g.tracker.MatchCounts().UnmatchedProcs)
+	fmt.Fprintf(out, "all\t\t\t%d\t%d\t\t%d unmatched processes\n", len(update.Groups), total, update.MatchCounts.UnmatchedProcs)
 	if err := out.Flush(); err != nil {
 		return err
 	}

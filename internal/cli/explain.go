@@ -40,7 +40,7 @@ func explainCommand() command {
 			if len(args) == 0 {
 				return errors.New("missing process: use explain PID|NAME..., such as explain nginx")
 			}
-			g, err := groupProcesses(ctx, s, socketBudget)
+			g, err := groupProcesses(ctx, s, readSockets)
 			if err != nil {
 				return err
 			}

@@ -20,6 +20,9 @@ type grouped struct {
 	tracker *grouping.Tracker
 	close   func() error
 
+	groups  []grouping.Group // of the walk of groupProcesses
+	updated time.Time        // end of that walk
+
 	socketsErr error // why the sockets cannot be read although the collector network is enabled
 }
 
@@ -27,19 +30,40 @@ type grouped struct {
 // prints one result cannot read the remaining processes later, as the daemon does.
 const socketBudget = time.Second
 
-// groupProcesses walks over all processes once and groups them. By default it
-// reads /proc, since loading BPF programs costs more than one walk. With the collector
-// network it also reads sockets, for which it loads BPF programs if possible, since /proc does
-// not have their traffic. With a budget of 0 it does not.
-func groupProcesses(ctx context.Context, s *config.Settings, budget time.Duration) (*grouped, error) {
+// A socketUse states whether a command reads sockets.
+type socketUse int
+
+const (
+	noSockets   socketUse = iota
+	readSockets           // if the collector network is enabled
+)
+
+// groupProcesses walks over all processes once and groups them.
+func groupProcesses(ctx context.Context, s *config.Settings, use socketUse) (*grouped, error) {
+	g, err := openGrouped(s, use)
+	if err != nil {
+		return nil, err
+	}
+	if g.groups, err = g.tracker.Update(ctx); err != nil {
+		_ = g.close() // read only
+		return nil, err
+	}
+	g.updated = time.Now()
+	return g, nil
+}
+
+// openGrouped opens the sources without a walk. By default it reads /proc, since loading BPF
+// programs costs more than one walk. For sockets it loads BPF programs if possible, since
+// /proc does not have their traffic.
+func openGrouped(s *config.Settings, use socketUse) (*grouped, error) {
 	rules, err := s.LoadRules()
 	if err != nil {
 		return nil, err
 	}
 	g := &grouped{rules: rules}
 	var sources daemon.Sources
-	if budget > 0 {
-		sources.Sockets, g.socketsErr = s.OpenSockets(rules, budget)
+	if use == readSockets {
+		sources.Sockets, g.socketsErr = s.OpenSockets(rules, socketBudget)
 	}
 	if s.Source == string(platform.KindAuto) {
 		s.Source = string(platform.KindProcfs)
@@ -51,10 +75,6 @@ func groupProcesses(ctx context.Context, s *config.Settings, budget time.Duratio
 		return nil, err
 	}
 	g.tracker = daemon.NewTracker(s, sources, rules)
-	if _, err := g.tracker.Update(ctx); err != nil {
-		_ = g.close() // read only
-		return nil, err
-	}
 	return g, nil
 }
 

@@ -67,11 +67,11 @@ func groupsCommand() command {
 			if err := refuseArgs(args); err != nil {
 				return err
 			}
-			budget := socketBudget
+			use := readSockets
 			if unmatched {
-				budget = 0
+				use = noSockets
 			}
-			g, err := groupProcesses(ctx, s, budget)
+			g, err := groupProcesses(ctx, s, use)
 			if err != nil {
 				return err
 			}
@@ -109,24 +109,21 @@ func printJSON(w io.Writer, value any) error {
 	return enc.Encode(value)
 }
 
-// measure returns the groups by name, as reports and as the Tracker has them. Rates are those during the
-// pause. A group that appears during the pause, or a pause of 0, has no rates.
+// measure returns the groups by name, as reports and as the Tracker has them. Rates are those since
+// the walk of groupProcesses, with a second walk after the pause. A group that appears during the pause
+// has no rates. With a pause of 0 there is no second walk and no group has rates.
 func (g *grouped) measure(ctx context.Context, pause time.Duration) ([]webui.Group, []grouping.Group, error) {
-	before, err := g.tracker.Update(ctx)
-	if err != nil {
-		return nil, nil, err
-	}
-	start := time.Now()
-	after := before
+	before, after := g.groups, g.groups
 	if pause > 0 {
-		if err := sleep(ctx, pause); err != nil {
-			return nil, nil, err
+		err := sleep(ctx, pause)
+		if err == nil {
+			after, err = g.tracker.Update(ctx)
 		}
-		if after, err = g.tracker.Update(ctx); err != nil {
+		if err != nil {
 			return nil, nil, err
 		}
 	}
-	seconds := time.Since(start).Seconds()
+	seconds := time.Since(g.updated).Seconds()
 	previous := make(map[string]*grouping.Group, len(before))
 	for i := range before {
 		previous[before[i].Key()] = &before[i]
