@@ -3,6 +3,7 @@ package grouping
 import (
 	"context"
 	"errors"
+	"sort"
 	"time"
 
 	"github.com/seed57308aee/process_exporter/platform"
@@ -50,6 +51,59 @@ func (t *Tracker) match(ctx context.Context) {
 			rule, want = r.rule, t.fields(r.rule)
 		}
 		s.Want = want
+	}
+}
+
+// identifyChanged identifies all processes that are new or may have a new identity, as far
+// as the budget permits.
+func (t *Tracker) identifyChanged(ctx context.Context) {
+	b := &t.budget
+	b.spent, b.long = 0, b.long[:0]
+	n, resume := len(t.records), b.resume
+	b.resume = 0
+	first := sort.Search(n, func(i int) bool { return t.records[i].id.PID >= resume })
+	for step := range n {
+		i := first + step
+		if i >= n {
+			i -= n
+		}
+		r, s := &t.records[i], &t.snap.Samples[i]
+		if s.Have&platform.FieldStat == 0 {
+			continue
+		}
+		t.detectChange(r, s)
+		switch {
+		case r.identity == identityCurrent && !t.isRechecked(r, s):
+		case ctx.Err() != nil:
+			t.health.Incomplete = true
+		case r.longArgs:
+			b.long = append(b.long, i)
+		case t.exhausted():
+			t.postpone(r, &b.resume)
+		case !t.identify(ctx, r, s, maxQuickArgs):
+			b.long = append(b.long, i)
+		}
+	}
+	t.identifyLong(ctx)
+	b.unlimited = b.unlimited && t.health.Incomplete
+}
+
+// identifyLong identifies the processes with long command lines.
+func (t *Tracker) identifyLong(ctx context.Context) {
+	b := &t.budget
+	sort.Ints(b.long)
+	first := sort.Search(len(b.long), func(j int) bool { return t.records[b.long[j]].id.PID >= b.resumeLong })
+	b.resumeLong = 0
+	for step := range b.long {
+		i := b.long[(first+step)%len(b.long)]
+		switch r := &t.records[i]; {
+		case ctx.Err() != nil:
+			t.health.Incomplete = true
+		case t.exhausted():
+			t.postpone(r, &b.resumeLong)
+		default:
+			t.identify(ctx, r, &t.snap.Samples[i], 0)
+		}
 	}
 }
 
