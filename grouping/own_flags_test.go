@@ -1,7 +1,6 @@
 package grouping
 
 import (
-	"strings"
 	"testing"
 
 	"github.com/seed57308aee/process_exporter/platform"
@@ -26,24 +25,6 @@ func TestOwnFlags(t *testing.T) {
 	} {
 		if got := groupOf(c, &platform.Identity{Comm: tt.comm, Args: tt.args}); got != tt.want {
 			t.Errorf("%q: got %q, want %q", tt.args, got, tt.want)
-		}
-	}
-}
-
-// TestInvalidShellPattern checks the error about a shell pattern that is no regular expression.
-func TestInvalidShellPattern(t *testing.T) {
-	_, err := Parse("c.yml", []byte("process_names:\n- {name: x, cmdline: ['*.jar']}\n"))
-	if err == nil || !strings.Contains(err.Error(), "looks like a shell pattern: write .*") {
-		t.Errorf("got error %v, want one about a shell pattern", err)
-	}
-}
-
-// TestNoRules checks the warning about a file without rules.
-func TestNoRules(t *testing.T) {
-	for _, text := range []string{"", "# comment\n", "---\n", "process_names:\n", "process_names: []\n", "{}\n"} {
-		c := mustParse(t, text)
-		if got := c.Warnings(); len(got) != 1 || got[0].Text != noRules {
-			t.Errorf("%q: got %v, want one warning", text, got)
 		}
 	}
 }
