@@ -69,10 +69,8 @@ func openBPF(proc *procfsSource, o Options) (Source, error) {
 		times:   timeConverter{host.NewTickConverter()},
 	}
 	b.exits = newExitTable(&b.times, proc.pageSize)
-	if b.exits.nested, err = programs.Nested(); err == nil {
-		err = b.selfTest()
-	}
-	if err != nil {
+	b.exits.nested = programs.Nested()
+	if err := b.selfTest(); err != nil {
 		return nil, errors.Join(err, programs.Close())
 	}
 	debug.FreeOSMemory() // frees the BTF types of the kernel, about 10 MiB

@@ -454,7 +454,11 @@ func TestGenerated(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := setConstants(fresh, kernel, Options{}); err != nil {
+	ns, err := ownNamespace(kernel)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := setConstants(fresh, kernel, ns, Options{}); err != nil {
 		t.Fatal(err)
 	}
 	collection, err := ebpf.NewCollection(fresh)

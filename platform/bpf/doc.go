@@ -8,10 +8,14 @@
 // CAP_SYS_ADMIN) while it loads the programs. The programs stay attached while the file
 // descriptors of a [Programs] are open: they end with the process.
 //
-// tasks.bpf.c contains the programs and records.h their records. The compiled objects are
-// committed, so that a build needs only Go.
+// The programs do not trust this process after the start, because code of an attacker can run in
+// it: they have no variables other than constants, and the loader closes the maps of their state.
+//
+// tasks.bpf.c and sockets.bpf.c contain the programs, records.h and socket_records.h their records.
+// The compiled objects are committed, so that a build needs only Go.
 package bpf
 
 //go:generate -command bpf2go go tool bpf2go -go-package bpf -tags linux -target amd64,arm64 -cflags "-O2 -g -Wall -Werror"
 //go:generate bpf2go -type usage -type process_record -type thread_record -type identity_record -type free_record tasks tasks.bpf.c
 //go:generate bpf2go -type socket_counters -type socket_record -type closed_record sockets sockets.bpf.c
+//go:generate bpf2go level level.bpf.c

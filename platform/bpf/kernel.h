@@ -29,7 +29,8 @@ typedef s64 __s64;
 #include <bpf/bpf_core_read.h>
 
 enum { BPF_MAP_TYPE_HASH = 1, BPF_MAP_TYPE_ARRAY = 2, BPF_MAP_TYPE_PERCPU_ARRAY = 6, BPF_MAP_TYPE_RINGBUF = 27 };
-enum { BPF_ANY = 0, BPF_NOEXIST = 1, BPF_F_NO_PREALLOC = 1 };
+enum { BPF_ANY = 0, BPF_NOEXIST = 1 };
+enum { BPF_F_NO_PREALLOC = 1, BPF_F_RDONLY = 8, BPF_F_WRONLY = 16 }; /* the last two restrict user space */
 enum { BPF_RB_NO_WAKEUP = 1, BPF_RB_FORCE_WAKEUP = 2, BPF_RB_AVAIL_DATA = 0 };
 
 #define PF_EXITING 0x00000004        /* task_struct.flags, linux/sched.h */
@@ -207,6 +208,17 @@ struct bpf_iter__task {
 };
 
 #pragma clang attribute pop
+
+/* count adds 1 to the only value of an array. No program has variables other than constants:
+ * user space could change them in its memory. */
+static __always_inline void count(void *array)
+{
+	u32 zero = 0;
+	u64 *value = bpf_map_lookup_elem(array, &zero);
+
+	if (value)
+		__sync_fetch_and_add(value, 1);
+}
 
 /* address_of returns a pointer as a scalar, with which the verifier permits any arithmetic. */
 static __always_inline u64 address_of(const void *p)

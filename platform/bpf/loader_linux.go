@@ -5,13 +5,13 @@ package bpf
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/btf"
 	"github.com/cilium/ebpf/link"
 	"github.com/cilium/ebpf/ringbuf"
 	"github.com/cilium/ebpf/rlimit"
-	"golang.org/x/sys/unix"
 )
 
 // loaded are programs in the kernel: an iterator, which reports on request, and programs of
@@ -21,6 +21,7 @@ type loaded struct {
 	iterator    *link.Iter
 	tracepoints []link.Link
 	ring        *ring
+	zero        uint32 // key of the maps with one value
 }
 
 // kernelTypes returns the types of the running kernel.
@@ -33,18 +34,10 @@ func kernelTypes() (*btf.Spec, error) {
 	return kernel, nil
 }
 
-// ownNamespace returns the inode of the PID namespace of this process, in which the programs
-// report PIDs.
-func ownNamespace() (uint32, error) {
-	var st unix.Stat_t
-	if err := unix.Stat("/proc/self/ns/pid", &st); err != nil {
-		return 0, fmt.Errorf("cannot read PID namespace: %w", err)
-	}
-	return uint32(st.Ino), nil
-}
-
-// newLoaded loads the programs of spec. Its errors are those of [Load].
-func newLoaded(spec *ebpf.CollectionSpec, kernel *btf.Spec) (loaded, error) {
+// newLoaded loads the programs of spec. Its errors are those of [Load]. It closes all maps
+// except those with the names in keep: the programs continue to use the others, and code in this
+// process can no longer read or change them. Some contain addresses of the kernel.
+func newLoaded(spec *ebpf.CollectionSpec, kernel *btf.Spec, keep ...string) (loaded, error) {
 	memlock := rlimit.RemoveMemlock() // fails also on kernels that need no limit, without CAP_BPF
 	collection, err := ebpf.NewCollectionWithOptions(spec, ebpf.CollectionOptions{
 		Programs: ebpf.ProgramOptions{KernelTypes: kernel},
@@ -52,11 +45,16 @@ func newLoaded(spec *ebpf.CollectionSpec, kernel *btf.Spec) (loaded, error) {
 	if err != nil {
 		return loaded{}, newKernelProbe(memlock).explain(err)
 	}
+	for name, m := range collection.Maps {
+		if !slices.Contains(keep, name) {
+			_ = m.Close()
+			delete(collection.Maps, name)
+		}
+	}
 	return loaded{collection: collection}, nil
 }
 
-// attach attaches the programs: first that of the iterator, which firstScan runs. This sets
-// own_level, which the other programs need. handle is called for each record of the ring buffer.
+// attach attaches the programs: first that of the iterator, which firstScan runs. handle is called for each record of the ring buffer.
 func (l *loaded) attach(iterator string, firstScan func() error, ringName string, handle func(record []byte) error) (err error) {
 	if l.iterator, err = link.AttachIter(link.IterOptions{Program: l.collection.Programs[iterator]}); err != nil {
 		return fmt.Errorf("bpf: attach: %w", err)
@@ -79,6 +77,14 @@ func (l *loaded) attach(iterator string, firstScan func() error, ringName string
 		return fmt.Errorf("bpf: attach: %w", err)
 	}
 	l.ring = newRing(reader, handle)
+	return nil
+}
+
+// lost reads the only value of a map that the programs count in.
+func (l *loaded) lost(name string, n *uint64) error {
+	if err := l.collection.Maps[name].Lookup(&l.zero, n); err != nil {
+		return fmt.Errorf("bpf: %w", err)
+	}
 	return nil
 }
 

@@ -41,7 +41,13 @@ __noinline u32 save_cpu_offsets(u32 cpu)
 
 static __always_inline void find_cpu_offsets(void)
 {
-	if (cpus == 0 || have_cpu_offsets)
+	u32 last = cpus - 1;
+	u64 *offset;
+
+	if (cpus == 0)
+		return;
+	offset = bpf_map_lookup_elem(&cpu_offsets, &last);
+	if (!offset || *offset) /* saved before */
 		return;
 	for (u32 cpu = 0; cpu < MAX_CPUS; cpu += CPUS) {
 		keep_counter(cpu);
@@ -49,7 +55,6 @@ static __always_inline void find_cpu_offsets(void)
 			break;
 		save_cpu_offsets(cpu);
 	}
-	have_cpu_offsets = 1;
 }
 
 /* read_cpu reads the part that a CPU has of per-CPU counters. It returns false if there

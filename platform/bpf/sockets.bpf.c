@@ -15,7 +15,13 @@ const volatile s32 own_pid = 0;
 
 /* Closed connections and listening sockets whose counters were lost, because the ring buffer
  * or the map of sockets was full. User space reads it. */
-u64 lost_sockets = 0;
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__uint(map_flags, BPF_F_RDONLY);
+	__type(key, u32);
+	__type(value, u64);
+} lost_sockets SEC(".maps");
 
 /* Size of the ring buffer, of which the loader can choose a smaller one. */
 const volatile u64 ring_size = 2 << 20;
@@ -50,7 +56,12 @@ struct {
  * CPU: an interrupt can change the state of another socket in that time. So two programs handle
  * each change: the second one handles what the first one has missed. */
 #define HANDLED 4096
-u64 handled_changes[HANDLED] = {};
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, HANDLED);
+	__type(key, u32);
+	__type(value, u64);
+} handled_changes SEC(".maps");
 
 #define state_of_sock(sk) BPF_CORE_READ(sk, __sk_common.skc_state)
 
@@ -111,10 +122,11 @@ static __always_inline u32 error_of(struct sock *sk, u32 state)
 	return BPF_CORE_READ(sk, sk_err);
 }
 
-/* new_id returns a number that differs for all connections since boot. */
-static __always_inline u64 new_id(u64 sk)
+/* new_id returns a number that differs for all connections since boot. It does not depend on
+ * addresses, because user space reads it. */
+static __always_inline u64 new_id(void)
 {
-	return bpf_ktime_get_ns() ^ sk * 0x9E3779B97F4A7C15;
+	return bpf_ktime_get_ns() ^ (u64)bpf_get_prandom_u32() << 32;
 }
 
 /* track returns the state of a socket that a process has open. It creates the state of a
@@ -127,7 +139,7 @@ static __always_inline struct socket_state *track(struct sock *sk)
 
 	if (s)
 		return s;
-	created.id = new_id(key);
+	created.id = new_id();
 	if (bpf_map_update_elem(&sockets, &key, &created, BPF_NOEXIST))
 		return bpf_map_lookup_elem(&sockets, &key);
 	if (state_of_sock(sk) == TCP_CLOSE) { /* closed in between: its program has found no entry */
@@ -232,8 +244,6 @@ int iterate_sockets(struct bpf_iter__task_file *ctx)
 
 	if (!task || !file)
 		return 0;
-	if (own_level == UNKNOWN_LEVEL)
-		find_own_level(task);
 	inode = file->f_inode;
 	if (inode->i_sb->s_magic != SOCKFS_MAGIC)
 		return 0;
@@ -355,15 +365,18 @@ static __always_inline void send_closed(struct socket_state *s, struct sock *sk,
 	read_tcp(&r.counters, sk, state, s->flags);
 	r.counters.error = s->error;
 	if (bpf_ringbuf_output(&closed_sockets, &r, sizeof(r), flags))
-		__sync_fetch_and_add(&lost_sockets, 1);
+		count(&lost_sockets);
 }
 
 /* is_handled returns whether another program has handled the change of a socket to a state, and
  * otherwise records that this one does. */
 static __always_inline bool is_handled(u64 sk, u32 state)
 {
-	u64 *last = &handled_changes[(sk >> 6 ^ sk >> 18) & (HANDLED - 1)];
+	u32 key = (sk >> 6 ^ sk >> 18) & (HANDLED - 1);
+	u64 *last = bpf_map_lookup_elem(&handled_changes, &key);
 
+	if (!last)
+		return 0;
 	if (*last == (sk | state)) /* the address is a multiple of 16 */
 		return 1;
 	*last = sk | state;
@@ -387,11 +400,11 @@ static __always_inline int change_state(struct sock *sk, u32 old, u32 new)
 	if (starts) {
 		if (new == TCP_ESTABLISHED && s && s->flags & SOCKET_OUTGOING)
 			return 0; /* both ends have called connect(2) */
-		created.id = new_id(key);
+		created.id = new_id();
 		created.flags = new == TCP_SYN_SENT ? SOCKET_CREATED | SOCKET_OUTGOING : SOCKET_CREATED;
 		find_owner(&created, sk);
 		if (bpf_map_update_elem(&sockets, &key, &created, BPF_ANY))
-			__sync_fetch_and_add(&lost_sockets, 1);
+			count(&lost_sockets);
 		return 0;
 	}
 	if (!s)
@@ -440,6 +453,6 @@ int BPF_PROG(socket_destroyed, struct sock *sk)
 }
 
 /* References that keep the record types in BTF, from which bpf2go generates Go types. */
-const struct socket_record *socket_record_type __attribute__((unused));
-const struct closed_record *closed_record_type __attribute__((unused));
-const struct socket_counters *socket_counters_type __attribute__((unused));
+const struct socket_record *const socket_record_type __attribute__((unused));
+const struct closed_record *const closed_record_type __attribute__((unused));
+const struct socket_counters *const socket_counters_type __attribute__((unused));

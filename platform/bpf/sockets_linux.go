@@ -55,7 +55,6 @@ type SocketOptions struct {
 // SocketPrograms are the loaded programs that report sockets. They stay attached until Close.
 type SocketPrograms struct {
 	loaded
-	lost      *ebpf.Variable
 	lostCount uint64 // result of Lost, kept here so that it allocates nothing
 
 	fd     int    // of the current iteration, or -1
@@ -81,14 +80,18 @@ func LoadSockets(o SocketOptions) (*SocketPrograms, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := setSocketConstants(spec, o); err != nil {
-		return nil, fmt.Errorf("bpf: %w", err)
-	}
-	l, err := newLoaded(spec, kernel)
+	ns, err := ownNamespace(kernel)
 	if err != nil {
 		return nil, err
 	}
-	p := &SocketPrograms{loaded: l, lost: l.collection.Variables["lost_sockets"], fd: -1, buf: make([]byte, scanBuffer)}
+	if err := setSocketConstants(spec, ns, o); err != nil {
+		return nil, fmt.Errorf("bpf: %w", err)
+	}
+	l, err := newLoaded(spec, kernel, "closed_sockets", "lost_sockets")
+	if err != nil {
+		return nil, err
+	}
+	p := &SocketPrograms{loaded: l, fd: -1, buf: make([]byte, scanBuffer)}
 	err = p.attach("iterate_sockets", p.firstScan, "closed_sockets", func(record []byte) error {
 		if len(record) != int(unsafe.Sizeof(ClosedSocket{})) {
 			return fmt.Errorf("record of %d bytes of a closed socket", len(record))
@@ -102,11 +105,7 @@ func LoadSockets(o SocketOptions) (*SocketPrograms, error) {
 	return p, nil
 }
 
-func setSocketConstants(spec *ebpf.CollectionSpec, o SocketOptions) error {
-	ns, err := ownNamespace()
-	if err != nil {
-		return err
-	}
+func setSocketConstants(spec *ebpf.CollectionSpec, ns pidNamespace, o SocketOptions) error {
 	if o.RingSize > 0 {
 		spec.Maps["closed_sockets"].MaxEntries = uint32(o.RingSize)
 	}
@@ -114,7 +113,7 @@ func setSocketConstants(spec *ebpf.CollectionSpec, o SocketOptions) error {
 		spec.Maps["sockets"].MaxEntries = uint32(o.MaxSockets)
 	}
 	return errors.Join(
-		spec.Variables["own_ns"].Set(ns),
+		ns.set(spec),
 		spec.Variables["own_pid"].Set(int32(os.Getpid())),
 		spec.Variables["ring_size"].Set(uint64(spec.Maps["closed_sockets"].MaxEntries)))
 }
@@ -188,10 +187,8 @@ func (p *SocketPrograms) Flush() error { return p.ring.flush() }
 // Lost returns the number of closed sockets since Load whose counters were lost, because the
 // ring buffer was full or there were too many sockets.
 func (p *SocketPrograms) Lost() (uint64, error) {
-	if err := p.lost.Get(&p.lostCount); err != nil {
-		return 0, fmt.Errorf("bpf: %w", err)
-	}
-	return p.lostCount, nil
+	err := p.lost("lost_sockets", &p.lostCount)
+	return p.lostCount, err
 }
 
 // Close detaches and unloads the programs.

@@ -71,14 +71,14 @@ type socketsSocketState struct {
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
 	socketsMapClosedSockets       = "closed_sockets"
+	socketsMapHandledChanges      = "handled_changes"
+	socketsMapLostSockets         = "lost_sockets"
 	socketsMapSockets             = "sockets"
 	socketsProgIterateSockets     = "iterate_sockets"
 	socketsProgSocketDestroyed    = "socket_destroyed"
 	socketsProgStateChanges       = "state_changes"
 	socketsProgStateChangesMissed = "state_changes_missed"
 	socketsVarClosedRecordType    = "closed_record_type"
-	socketsVarHandledChanges      = "handled_changes"
-	socketsVarLostSockets         = "lost_sockets"
 	socketsVarOwnLevel            = "own_level"
 	socketsVarOwnNs               = "own_ns"
 	socketsVarOwnPid              = "own_pid"
@@ -139,8 +139,10 @@ type socketsProgramSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type socketsMapSpecs struct {
-	ClosedSockets *ebpf.MapSpec `ebpf:"closed_sockets"`
-	Sockets       *ebpf.MapSpec `ebpf:"sockets"`
+	ClosedSockets  *ebpf.MapSpec `ebpf:"closed_sockets"`
+	HandledChanges *ebpf.MapSpec `ebpf:"handled_changes"`
+	LostSockets    *ebpf.MapSpec `ebpf:"lost_sockets"`
+	Sockets        *ebpf.MapSpec `ebpf:"sockets"`
 }
 
 // socketsVariableSpecs contains global variables before they are loaded into the kernel.
@@ -148,8 +150,6 @@ type socketsMapSpecs struct {
 // It can be passed ebpf.CollectionSpec.Assign.
 type socketsVariableSpecs struct {
 	ClosedRecordType   *ebpf.VariableSpec `ebpf:"closed_record_type"`
-	HandledChanges     *ebpf.VariableSpec `ebpf:"handled_changes"`
-	LostSockets        *ebpf.VariableSpec `ebpf:"lost_sockets"`
 	OwnLevel           *ebpf.VariableSpec `ebpf:"own_level"`
 	OwnNs              *ebpf.VariableSpec `ebpf:"own_ns"`
 	OwnPid             *ebpf.VariableSpec `ebpf:"own_pid"`
@@ -178,13 +178,17 @@ func (o *socketsObjects) Close() error {
 //
 // It can be passed to loadSocketsObjects or ebpf.CollectionSpec.LoadAndAssign.
 type socketsMaps struct {
-	ClosedSockets *ebpf.Map `ebpf:"closed_sockets"`
-	Sockets       *ebpf.Map `ebpf:"sockets"`
+	ClosedSockets  *ebpf.Map `ebpf:"closed_sockets"`
+	HandledChanges *ebpf.Map `ebpf:"handled_changes"`
+	LostSockets    *ebpf.Map `ebpf:"lost_sockets"`
+	Sockets        *ebpf.Map `ebpf:"sockets"`
 }
 
 func (m *socketsMaps) Close() error {
 	return _SocketsClose(
 		m.ClosedSockets,
+		m.HandledChanges,
+		m.LostSockets,
 		m.Sockets,
 	)
 }
@@ -194,8 +198,6 @@ func (m *socketsMaps) Close() error {
 // It can be passed to loadSocketsObjects or ebpf.CollectionSpec.LoadAndAssign.
 type socketsVariables struct {
 	ClosedRecordType   *ebpf.Variable `ebpf:"closed_record_type"`
-	HandledChanges     *ebpf.Variable `ebpf:"handled_changes"`
-	LostSockets        *ebpf.Variable `ebpf:"lost_sockets"`
 	OwnLevel           *ebpf.Variable `ebpf:"own_level"`
 	OwnNs              *ebpf.Variable `ebpf:"own_ns"`
 	OwnPid             *ebpf.Variable `ebpf:"own_pid"`

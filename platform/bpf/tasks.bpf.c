@@ -17,7 +17,13 @@ const volatile u32 cpus = 0;
 const volatile bool separate_counters = 0;
 
 /* Identity records dropped because the ring buffer was full. User space reads it. */
-u64 lost_events = 0;
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__uint(map_flags, BPF_F_RDONLY);
+	__type(key, u32);
+	__type(value, u64);
+} lost_events SEC(".maps");
 
 #define RING_SIZE (2 << 20)
 
@@ -42,7 +48,7 @@ struct process_key {
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, 65536);
-	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(map_flags, BPF_F_NO_PREALLOC | BPF_F_WRONLY);
 	__type(key, struct process_key);
 	__type(value, struct exited_threads);
 } exited_threads SEC(".maps");
@@ -55,7 +61,12 @@ struct {
 /* Start times of the last threads that an exit program has handled, by TID. If an entry is
  * overwritten, two programs report the same exit, which user space accepts. */
 #define HANDLED 4096
-u64 handled_exits[HANDLED] = {};
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, HANDLED);
+	__type(key, u32);
+	__type(value, u64);
+} handled_exits SEC(".maps");
 
 /* Buffers for records that do not fit on the BPF stack of 512 bytes. Each program that can
  * be preempted by another one has its own identity_buffer. */
@@ -81,8 +92,6 @@ struct {
 	__type(key, u32);
 	__type(value, u64);
 } cpu_offsets SEC(".maps");
-
-bool have_cpu_offsets = 0;
 
 #include "task.h"
 #include "memory.h"
@@ -161,8 +170,6 @@ int iterate_tasks(struct bpf_iter__task *ctx)
 
 	if (!task)
 		return 0;
-	if (own_level == UNKNOWN_LEVEL)
-		find_own_level(task);
 	if (ctx->meta->seq_num == 0)
 		find_cpu_offsets();
 	if (task->pid == task->tgid)
@@ -216,7 +223,7 @@ static __always_inline void count_lost_event(struct task_struct *leader)
 		return;
 	if (state)
 		state->event_lost = 1;
-	__sync_fetch_and_add(&lost_events, 1);
+	count(&lost_events);
 }
 
 static __always_inline u32 exit_code_of(struct task_struct *leader)
@@ -287,8 +294,11 @@ static __always_inline int thread_exit(struct task_struct *task, bool last, u32 
  * records that this one does. */
 static __always_inline bool is_handled(struct task_struct *task)
 {
-	u64 *start = &handled_exits[task->pid & (HANDLED - 1)];
+	u32 key = task->pid & (HANDLED - 1);
+	u64 *start = bpf_map_lookup_elem(&handled_exits, &key);
 
+	if (!start)
+		return 0;
 	if (*start == task->start_boottime)
 		return 1;
 	*start = task->start_boottime;
@@ -352,5 +362,5 @@ int BPF_PROG(process_freed, struct task_struct *task)
 }
 
 /* References that keep the record types in BTF, from which bpf2go generates Go types. */
-const struct thread_record *thread_record_type __attribute__((unused));
-const struct free_record *free_record_type __attribute__((unused));
+const struct thread_record *const thread_record_type __attribute__((unused));
+const struct free_record *const free_record_type __attribute__((unused));

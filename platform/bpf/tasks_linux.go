@@ -25,7 +25,7 @@ type Options struct {
 // Programs are the loaded programs. They stay attached until Close.
 type Programs struct {
 	loaded
-	lost   *ebpf.Variable
+	nested bool
 	events *Events
 }
 
@@ -57,14 +57,18 @@ func loadSpec(spec *ebpf.CollectionSpec, o Options) (*Programs, error) {
 		delete(spec.Programs, "thread_exits_6_15")
 		delete(spec.Programs, "process_execs")
 	}
-	if err := setConstants(spec, kernel, o); err != nil {
-		return nil, fmt.Errorf("bpf: %w", err)
-	}
-	l, err := newLoaded(spec, kernel)
+	ns, err := ownNamespace(kernel)
 	if err != nil {
 		return nil, err
 	}
-	p := &Programs{loaded: l, lost: l.collection.Variables["lost_events"], events: newEvents()}
+	if err := setConstants(spec, kernel, ns, o); err != nil {
+		return nil, fmt.Errorf("bpf: %w", err)
+	}
+	l, err := newLoaded(spec, kernel, "events", "exited_threads", "lost_events")
+	if err != nil {
+		return nil, err
+	}
+	p := &Programs{loaded: l, nested: ns.level > 0, events: newEvents()}
 	if err := p.attach("iterate_tasks", p.firstScan, "events", p.events.handle); err != nil {
 		return nil, errors.Join(err, p.Close())
 	}
@@ -93,11 +97,7 @@ func hasGroupDead(kernel *btf.Spec) bool {
 
 // setConstants sets the constants of the programs: the PID namespace in which they report
 // PIDs, and the number of CPUs whose parts of the RSS counters they add.
-func setConstants(spec *ebpf.CollectionSpec, kernel *btf.Spec, o Options) error {
-	ns, err := ownNamespace()
-	if err != nil {
-		return err
-	}
+func setConstants(spec *ebpf.CollectionSpec, kernel *btf.Spec, ns pidNamespace, o Options) error {
 	cpus := 0
 	var mm *btf.Struct
 	if kernel.TypeByName("mm_struct", &mm) == nil && hasPerCPUCounters(mm) {
@@ -107,7 +107,7 @@ func setConstants(spec *ebpf.CollectionSpec, kernel *btf.Spec, o Options) error 
 		spec.Maps["cpu_offsets"].MaxEntries = max(1, uint32(cpus))
 	}
 	return errors.Join(
-		spec.Variables["own_ns"].Set(ns),
+		ns.set(spec),
 		spec.Variables["cpus"].Set(uint32(cpus)),
 		spec.Variables["separate_counters"].Set(o.SeparateCounters))
 }
@@ -202,21 +202,13 @@ func (p *Programs) Events() *Events { return p.events }
 // dropped because the ring buffer was full. Their FreeRecord, unless it is dropped too,
 // has the flag [EventLost].
 func (p *Programs) LostEvents() (n uint64, err error) {
-	if err := p.lost.Get(&n); err != nil {
-		return 0, fmt.Errorf("bpf: %w", err)
-	}
-	return n, nil
+	err = p.lost("lost_events", &n)
+	return n, err
 }
 
 // Nested reports whether this process is not in the initial PID namespace. FreeRecords then
 // also report processes that are not in its namespace.
-func (p *Programs) Nested() (bool, error) {
-	var level uint32
-	if err := p.collection.Variables["own_level"].Get(&level); err != nil {
-		return false, fmt.Errorf("bpf: read the level of the PID namespace: %w", err)
-	}
-	return level > 0, nil
-}
+func (p *Programs) Nested() bool { return p.nested }
 
 // Forget deletes the kernel state of a process that has exited. It is called if no
 // FreeRecord of the process arrives.

@@ -124,7 +124,9 @@ const (
 	tasksMapCpuOffsets              = "cpu_offsets"
 	tasksMapEvents                  = "events"
 	tasksMapExitedThreads           = "exited_threads"
+	tasksMapHandledExits            = "handled_exits"
 	tasksMapIdentityBuffer          = "identity_buffer"
+	tasksMapLostEvents              = "lost_events"
 	tasksMapProcessBuffer           = "process_buffer"
 	tasksProgIterateTasks           = "iterate_tasks"
 	tasksProgProcessExecs           = "process_execs"
@@ -135,9 +137,6 @@ const (
 	tasksProgThreadExitsMissedTwice = "thread_exits_missed_twice"
 	tasksVarCpus                    = "cpus"
 	tasksVarFreeRecordType          = "free_record_type"
-	tasksVarHandledExits            = "handled_exits"
-	tasksVarHaveCpuOffsets          = "have_cpu_offsets"
-	tasksVarLostEvents              = "lost_events"
 	tasksVarOwnLevel                = "own_level"
 	tasksVarOwnNs                   = "own_ns"
 	tasksVarSeparateCounters        = "separate_counters"
@@ -202,7 +201,9 @@ type tasksMapSpecs struct {
 	CpuOffsets     *ebpf.MapSpec `ebpf:"cpu_offsets"`
 	Events         *ebpf.MapSpec `ebpf:"events"`
 	ExitedThreads  *ebpf.MapSpec `ebpf:"exited_threads"`
+	HandledExits   *ebpf.MapSpec `ebpf:"handled_exits"`
 	IdentityBuffer *ebpf.MapSpec `ebpf:"identity_buffer"`
+	LostEvents     *ebpf.MapSpec `ebpf:"lost_events"`
 	ProcessBuffer  *ebpf.MapSpec `ebpf:"process_buffer"`
 }
 
@@ -212,9 +213,6 @@ type tasksMapSpecs struct {
 type tasksVariableSpecs struct {
 	Cpus             *ebpf.VariableSpec `ebpf:"cpus"`
 	FreeRecordType   *ebpf.VariableSpec `ebpf:"free_record_type"`
-	HandledExits     *ebpf.VariableSpec `ebpf:"handled_exits"`
-	HaveCpuOffsets   *ebpf.VariableSpec `ebpf:"have_cpu_offsets"`
-	LostEvents       *ebpf.VariableSpec `ebpf:"lost_events"`
 	OwnLevel         *ebpf.VariableSpec `ebpf:"own_level"`
 	OwnNs            *ebpf.VariableSpec `ebpf:"own_ns"`
 	SeparateCounters *ebpf.VariableSpec `ebpf:"separate_counters"`
@@ -244,7 +242,9 @@ type tasksMaps struct {
 	CpuOffsets     *ebpf.Map `ebpf:"cpu_offsets"`
 	Events         *ebpf.Map `ebpf:"events"`
 	ExitedThreads  *ebpf.Map `ebpf:"exited_threads"`
+	HandledExits   *ebpf.Map `ebpf:"handled_exits"`
 	IdentityBuffer *ebpf.Map `ebpf:"identity_buffer"`
+	LostEvents     *ebpf.Map `ebpf:"lost_events"`
 	ProcessBuffer  *ebpf.Map `ebpf:"process_buffer"`
 }
 
@@ -253,7 +253,9 @@ func (m *tasksMaps) Close() error {
 		m.CpuOffsets,
 		m.Events,
 		m.ExitedThreads,
+		m.HandledExits,
 		m.IdentityBuffer,
+		m.LostEvents,
 		m.ProcessBuffer,
 	)
 }
@@ -264,9 +266,6 @@ func (m *tasksMaps) Close() error {
 type tasksVariables struct {
 	Cpus             *ebpf.Variable `ebpf:"cpus"`
 	FreeRecordType   *ebpf.Variable `ebpf:"free_record_type"`
-	HandledExits     *ebpf.Variable `ebpf:"handled_exits"`
-	HaveCpuOffsets   *ebpf.Variable `ebpf:"have_cpu_offsets"`
-	LostEvents       *ebpf.Variable `ebpf:"lost_events"`
 	OwnLevel         *ebpf.Variable `ebpf:"own_level"`
 	OwnNs            *ebpf.Variable `ebpf:"own_ns"`
 	SeparateCounters *ebpf.Variable `ebpf:"separate_counters"`
