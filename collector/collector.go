@@ -124,7 +124,7 @@ func (c *Collector) Gatherer(ctx context.Context) prometheus.Gatherer {
 // an update, but not longer than ctx. All families use the same memory: use must not
 // keep a family after it returns. EachFamily stops at the first error of use and
 // returns it.
-func (c *Collector) EachFamily(ctx context.Context, only grouping.Collectors, use func(*dto.MetricFamily) error) error {
+func (c *Collector) EachFamily(ctx context.Context, only grouping.CollectorSet, use func(*dto.MetricFamily) error) error {
 	u := c.join(ctx).of(only)
 	c.building.Lock()
 	defer c.building.Unlock()
@@ -135,7 +135,7 @@ func (c *Collector) EachFamily(ctx context.Context, only grouping.Collectors, us
 // receives the name of a family and its lines. Text without intermediate families
 // takes a quarter of the time, and allocates almost nothing.
 func (c *Collector) EachText(
-	ctx context.Context, only grouping.Collectors, format TextFormat, use func(name string, lines []byte) error,
+	ctx context.Context, only grouping.CollectorSet, format TextFormat, use func(name string, lines []byte) error,
 ) error {
 	u := c.join(ctx).of(only)
 	c.building.Lock()

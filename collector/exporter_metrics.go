@@ -13,7 +13,7 @@ import (
 // suffix _total.
 type exporterMetric struct {
 	name      string
-	collector grouping.Collectors // one
+	collector grouping.CollectorSet // one
 	kind      prometheus.ValueType
 	help      string
 	note      string

@@ -14,7 +14,7 @@ import (
 // format and docs/metrics.md all use the same table of families.
 type family struct {
 	name      string
-	collector grouping.Collectors // one
+	collector grouping.CollectorSet // one
 	kind      prometheus.ValueType
 	labels    []string // in addition to groupname and the labels of rules
 	help      string   // one phrase with the unit and the kernel interface
@@ -30,7 +30,7 @@ type family struct {
 type series struct {
 	label     string // value of the label in addition to groupname, "" for none
 	needs     platform.Fields
-	collector grouping.Collectors // 0 for that of the family
+	collector grouping.CollectorSet // 0 for that of the family
 	value     func(*grouping.Group) float64
 }
 
@@ -101,7 +101,7 @@ func counterFamily(name string, needs platform.Fields, help string, value func(*
 }
 
 // in returns f as a family of a collector.
-func (f family) in(c grouping.Collectors) family {
+func (f family) in(c grouping.CollectorSet) family {
 	f.collector = c
 	return f
 }

@@ -39,7 +39,7 @@ type pair struct{ name, value string }
 
 // newFamilyBuilder returns a familyBuilder of the families of groups, and of the metrics of
 // the exporter that belong to the collectors in enabled.
-func newFamilyBuilder(enabled grouping.Collectors) *familyBuilder {
+func newFamilyBuilder(enabled grouping.CollectorSet) *familyBuilder {
 	b := &familyBuilder{pairs: make(map[pair]*dto.LabelPair), shared: new(arena)}
 	for _, f := range families() {
 		b.rows = append(b.rows, row{f.name, f.help, f.kind, f.labels, true, func(b *familyBuilder, mf *dto.MetricFamily, u *update) {

@@ -27,8 +27,8 @@ const (
 // collectors only omits the metrics of all others.
 type GroupMetrics interface {
 	Gatherer(ctx context.Context) prometheus.Gatherer
-	EachFamily(ctx context.Context, only grouping.Collectors, use func(*dto.MetricFamily) error) error
-	EachText(ctx context.Context, only grouping.Collectors, format TextFormat, use func(name string, lines []byte) error) error
+	EachFamily(ctx context.Context, only grouping.CollectorSet, use func(*dto.MetricFamily) error) error
+	EachText(ctx context.Context, only grouping.CollectorSet, format TextFormat, use func(name string, lines []byte) error) error
 }
 
 // A Handler renders scrapes: the metrics of groups and the metrics of another

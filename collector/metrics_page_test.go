@@ -155,7 +155,7 @@ var valuesOfNetworkLabel = map[string]string{
 }
 
 // labelsText returns the labels of a metric of a collector with their values.
-func labelsText(labels []string, c grouping.Collectors) string {
+func labelsText(labels []string, c grouping.CollectorSet) string {
 	values := valuesOfLabel
 	if c == grouping.CollectorNetwork {
 		values = valuesOfNetworkLabel
@@ -172,7 +172,7 @@ func labelsText(labels []string, c grouping.Collectors) string {
 // tableHead is the head of a table of metrics.
 const tableHead = "| Metric | Collector | Type | Further labels | Meaning |\n|---|---|---|---|---|\n"
 
-func writeRow(b *strings.Builder, name string, collectors grouping.Collectors, kind, labels, help, note string) {
+func writeRow(b *strings.Builder, name string, collectors grouping.CollectorSet, kind, labels, help, note string) {
 	fmt.Fprintf(b, "| `%s`%s | %s | %s | %s | %s |\n",
 		name, newMark(name), strings.Join(collectors.Names(), ", "), kind, labels, strings.TrimSpace(help+" "+note))
 }
@@ -180,8 +180,8 @@ func writeRow(b *strings.Builder, name string, collectors grouping.Collectors, k
 // TestFamiliesHaveOneCollector checks that every family belongs to exactly one collector that
 // reads what it needs, and that every collector has a family.
 func TestFamiliesHaveOneCollector(t *testing.T) {
-	var all grouping.Collectors
-	check := func(name string, c grouping.Collectors) {
+	var all grouping.CollectorSet
+	check := func(name string, c grouping.CollectorSet) {
 		if len(c.Names()) != 1 {
 			t.Errorf("got collectors %v of %s, want one", c.Names(), name)
 		}

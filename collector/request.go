@@ -15,7 +15,7 @@ import (
 // collectors that flags or rules enable. As in node_exporter, both parameters at once, and
 // collect[] of a collector that is not enabled, are errors. So are collect and exclude, which
 // are misspelled.
-func RequestedCollectors(query url.Values, enabled grouping.Collectors) (grouping.Collectors, error) {
+func RequestedCollectors(query url.Values, enabled grouping.CollectorSet) (grouping.CollectorSet, error) {
 	for _, name := range []string{"collect", "exclude"} {
 		if query.Has(name) {
 			return 0, fmt.Errorf("unknown parameter %s; did you mean %[1]s[]?", name)
@@ -42,7 +42,7 @@ func RequestedCollectors(query url.Values, enabled grouping.Collectors) (groupin
 	return included &^ excluded, nil
 }
 
-func parseCollectors(names []string) (set grouping.Collectors, err error) {
+func parseCollectors(names []string) (set grouping.CollectorSet, err error) {
 	for _, name := range names {
 		c, err := grouping.ParseCollector(name)
 		if err != nil {

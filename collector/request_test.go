@@ -22,7 +22,7 @@ func TestRequestedCollectors(t *testing.T) {
 	const enabled = grouping.AllCollectors &^ grouping.CollectorSmaps
 	tests := []struct {
 		query string
-		want  grouping.Collectors
+		want  grouping.CollectorSet
 		err   string
 	}{
 		{"", grouping.AllCollectors, ""},
@@ -70,7 +70,7 @@ func TestVariants(t *testing.T) {
 
 // seriesOfCollectors returns the series of a scrape of some collectors, from its families and from its
 // text, which must be equal.
-func seriesOfCollectors(t *testing.T, c *Collector, only grouping.Collectors) map[string]float64 {
+func seriesOfCollectors(t *testing.T, c *Collector, only grouping.CollectorSet) map[string]float64 {
 	t.Helper()
 	var families []*dto.MetricFamily
 	u := c.join(context.Background()).of(only)
@@ -168,7 +168,7 @@ func TestScrapesOfSomeCollectorsShareWalks(t *testing.T) {
 	tracker := grouping.NewTracker(src, rules(t, groupG), grouping.Options{Collectors: grouping.AllCollectors})
 	c := New(Options{Tracker: tracker, Logger: slog.New(slog.DiscardHandler)})
 	var scrapes sync.WaitGroup
-	scrape := func(only grouping.Collectors, want string) {
+	scrape := func(only grouping.CollectorSet, want string) {
 		scrapes.Go(func() {
 			found := false
 			err := c.EachText(context.Background(), only, PlainText, func(name string, _ []byte) error {
@@ -184,7 +184,7 @@ func TestScrapesOfSomeCollectorsShareWalks(t *testing.T) {
 	<-entered
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel() // these scrapes join the walk, and do not wait for it
-	for _, only := range []grouping.Collectors{grouping.CollectorMemory, grouping.AllCollectors} {
+	for _, only := range []grouping.CollectorSet{grouping.CollectorMemory, grouping.AllCollectors} {
 		if err := c.EachText(ctx, only, PlainText, func(string, []byte) error { return nil }); err != nil {
 			t.Error(err)
 		}

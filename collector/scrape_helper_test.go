@@ -33,7 +33,7 @@ type setup struct {
 	config   string           // rules, without the key process_names
 	matcher  grouping.Matcher // replaces config
 	opts     grouping.Options
-	disabled grouping.Collectors
+	disabled grouping.CollectorSet
 }
 
 // withChildren has the default of the flag --children.

@@ -43,7 +43,7 @@ func groupKeyOf(m *dto.Metric) (string, bool) {
 
 // SeriesByCollector returns the number of series of every collector by its name.
 func SeriesByCollector(all []*dto.MetricFamily) map[string]int {
-	ofGroups, ofExporter := make(map[string]*family), make(map[string]grouping.Collectors)
+	ofGroups, ofExporter := make(map[string]*family), make(map[string]grouping.CollectorSet)
 	for _, f := range families() {
 		ofGroups[f.name] = &f
 	}
@@ -66,7 +66,7 @@ func SeriesByCollector(all []*dto.MetricFamily) map[string]int {
 }
 
 // collectorOf returns the collector of one sample of f.
-func (f *family) collectorOf(m *dto.Metric) grouping.Collectors {
+func (f *family) collectorOf(m *dto.Metric) grouping.CollectorSet {
 	for _, s := range f.series {
 		for _, l := range m.Label {
 			if s.collector != 0 && l.GetName() == f.labels[0] && l.GetValue() == s.label {

@@ -26,9 +26,9 @@ type update struct {
 
 	took     time.Duration
 	err      error
-	excluded grouping.Collectors // whose metrics the scrape does not want
-	overdue  bool                // a substitute for an update that was not finished at the deadline
-	families []*dto.MetricFamily // nil until a scrape needs them
+	excluded grouping.CollectorSet // whose metrics the scrape does not want
+	overdue  bool                  // a substitute for an update that was not finished at the deadline
+	families []*dto.MetricFamily   // nil until a scrape needs them
 
 	processes []grouping.ProcessList
 	ended     []grouping.EndedProcess
@@ -40,7 +40,7 @@ func (u *update) isIncomplete() bool { return u.overdue || u.err == nil && u.hea
 
 // of returns the update as a scrape of some collectors. The update is the same for every scrape:
 // what it reads, and so counts, does not depend on the request.
-func (u *update) of(only grouping.Collectors) *update {
+func (u *update) of(only grouping.CollectorSet) *update {
 	if only == grouping.AllCollectors {
 		return u
 	}

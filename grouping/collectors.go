@@ -9,12 +9,12 @@ import (
 	"github.com/seed57308aee/process_exporter/platform"
 )
 
-// Collectors is a set of collectors. Every metric family belongs to one collector.
-type Collectors uint32
+// A CollectorSet is a set of collectors. Every metric family belongs to one collector.
+type CollectorSet uint32
 
 // The collectors, in the order of [CollectorTable].
 const (
-	CollectorCPU Collectors = 1 << iota
+	CollectorCPU CollectorSet = 1 << iota
 	CollectorExits
 	CollectorFaults
 	CollectorFiles
@@ -35,7 +35,7 @@ const (
 )
 
 // DefaultCollectors returns the collectors that are enabled without a flag.
-func DefaultCollectors() Collectors {
+func DefaultCollectors() CollectorSet {
 	enabled := AllCollectors
 	for i, c := range CollectorTable {
 		if c.Off {
@@ -54,7 +54,7 @@ type CollectorInfo struct {
 }
 
 // CollectorTable describes all collectors, sorted by name. The bit of an element in
-// [Collectors] is its index. Every walk reads FieldStat, which identifies a process.
+// [CollectorSet] is its index. Every walk reads FieldStat, which identifies a process.
 var CollectorTable = [...]CollectorInfo{
 	{Name: "cpu", Help: "CPU time, and time spent waiting for a CPU.", Fields: platform.FieldStat},
 	{Name: "exits", Help: "Process starts, exits and OOM kills."},
@@ -75,7 +75,7 @@ var CollectorTable = [...]CollectorInfo{
 }
 
 // EnabledCollectors returns the collectors that the flags or a rule of m enable.
-func EnabledCollectors(m Matcher, flags Collectors) Collectors {
+func EnabledCollectors(m Matcher, flags CollectorSet) CollectorSet {
 	enabled := flags
 	for _, r := range m.Rules() {
 		enabled |= r.enabled
@@ -84,10 +84,10 @@ func EnabledCollectors(m Matcher, flags Collectors) Collectors {
 }
 
 // Has reports whether the set contains all collectors of other.
-func (c Collectors) Has(other Collectors) bool { return c&other == other }
+func (c CollectorSet) Has(other CollectorSet) bool { return c&other == other }
 
 // Fields returns the fields of a Sample that the metrics of the collectors need.
-func (c Collectors) Fields() (f platform.Fields) {
+func (c CollectorSet) Fields() (f platform.Fields) {
 	for ; c != 0; c &= c - 1 {
 		f |= CollectorTable[bits.TrailingZeros32(uint32(c))].Fields
 	}
@@ -95,7 +95,7 @@ func (c Collectors) Fields() (f platform.Fields) {
 }
 
 // Names returns the names of the collectors, sorted.
-func (c Collectors) Names() (names []string) {
+func (c CollectorSet) Names() (names []string) {
 	for ; c != 0; c &= c - 1 {
 		names = append(names, CollectorTable[bits.TrailingZeros32(uint32(c))].Name)
 	}
@@ -103,7 +103,7 @@ func (c Collectors) Names() (names []string) {
 }
 
 // ParseCollector returns the collector with this name. The error lists all names.
-func ParseCollector(name string) (Collectors, error) {
+func ParseCollector(name string) (CollectorSet, error) {
 	names := AllCollectors.Names()
 	if i := slices.Index(names, name); i >= 0 {
 		return 1 << i, nil

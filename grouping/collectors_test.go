@@ -15,7 +15,7 @@ func TestCollectorNames(t *testing.T) {
 	if len(names) != len(CollectorTable) || !slices.IsSorted(names) {
 		t.Fatalf("got names %v, want one for each element of the table, sorted", names)
 	}
-	for c, want := range map[Collectors]string{
+	for c, want := range map[CollectorSet]string{
 		CollectorCPU: "cpu", CollectorExits: "exits", CollectorFaults: "faults", CollectorFiles: "files", CollectorIO: "io",
 		CollectorMemory: "memory", CollectorProcs: "procs", CollectorRules: "rules", CollectorScrape: "scrape", CollectorSmaps: "smaps",
 		CollectorStates: "states", CollectorSwitches: "switches", CollectorThreads: "threads", CollectorTop: "top", CollectorWChan: "wchan",
@@ -38,7 +38,7 @@ func TestRuleCollectors(t *testing.T) {
 	const flags = AllCollectors &^ CollectorSmaps
 	tests := []struct {
 		keys    string
-		want    Collectors
+		want    CollectorSet
 		problem string // part of the error or the warning
 	}{
 		{"", flags, ""},
@@ -114,7 +114,7 @@ func TestWantedFields(t *testing.T) {
 	}
 	rules := load("- {comm: [a], collectors: {io: false}}\n- {name: g, comm: [b]}\n")
 	tr := NewTracker(src, rules, Options{Collectors: CollectorIO | CollectorFiles})
-	check := func(what string, wantA, wantB platform.Fields, collectorsA Collectors) {
+	check := func(what string, wantA, wantB platform.Fields, collectorsA CollectorSet) {
 		t.Helper()
 		groups, err := tr.Update(context.Background())
 		if err != nil {

@@ -88,7 +88,7 @@ func (d *decoder) override(key string, n *yaml.Node) (override, error) {
 // collectors decodes the collectors that a rule enables or disables: the mapping
 // collectors, and the keys threads and smaps, which are older.
 func (d *decoder) collectors(keys map[string]*yaml.Node, r *Rule) error {
-	set := func(c Collectors, name string, n *yaml.Node) error {
+	set := func(c CollectorSet, name string, n *yaml.Node) error {
 		switch o, err := d.override(name, n); {
 		case err != nil:
 			return err

@@ -32,7 +32,7 @@ type Group struct {
 	// that joined the group of an ancestor, and without zombies.
 	Matched int
 
-	Collectors Collectors // of its rules: metrics of other collectors are not exported
+	Collectors CollectorSet // of its rules: metrics of other collectors are not exported
 
 	GroupChanges uint64 // processes that joined from another group, or from none
 
@@ -124,7 +124,7 @@ type groupState struct {
 	mergedInto    *groupState // replaced it when the labels changed
 	expect        *Expect
 	fields        platform.Fields // that were read of any of its processes
-	collectors    Collectors      // of the rules of its processes, and of the rule that created it
+	collectors    CollectorSet    // of the rules of its processes, and of the rule that created it
 	emptySince    uint64          // ticks after boot; 0 if it has processes
 	start         countersStart
 

@@ -117,7 +117,7 @@ func (t *Tracker) fields(r *Rule) platform.Fields {
 }
 
 // collectorsOf returns the collectors that are enabled for a rule.
-func (t *Tracker) collectorsOf(r *Rule) Collectors {
+func (t *Tracker) collectorsOf(r *Rule) CollectorSet {
 	return r.Collectors(t.opts.Collectors) &^ t.opts.Disabled
 }
 

@@ -27,8 +27,8 @@ type Rule struct {
 	Top       int     // number of processes to export individually
 
 	children override
-	enabled  Collectors // that the rule enables, whatever the flags are
-	disabled Collectors // that the rule disables
+	enabled  CollectorSet // that the rule enables, whatever the flags are
+	disabled CollectorSet // that the rule disables
 
 	selectors    []selector // at least one, the cheapest ones first
 	nameTemplate *nameTemplate
@@ -76,7 +76,7 @@ type labelTemplate struct {
 
 // Collectors returns the collectors of the processes of the rule. flags are the collectors
 // that the flags enable.
-func (r *Rule) Collectors(flags Collectors) Collectors { return (flags | r.enabled) &^ r.disabled }
+func (r *Rule) Collectors(flags CollectorSet) CollectorSet { return (flags | r.enabled) &^ r.disabled }
 
 // Users returns the users that the selectors name, without those given as a number.
 func (r *Rule) Users() []string { return usersOf(r.selectors) }

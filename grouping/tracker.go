@@ -16,8 +16,8 @@ type Options struct {
 	Recheck      bool          // unmatched processes are identified again at every update
 	RecheckLimit time.Duration // age after which an unmatched process is not identified again; not 0 implies Recheck
 	RemoveEmpty  bool          // remove a group and its counters when its last process exits
-	Collectors   Collectors    // enabled for every group, unless its rule differs
-	Disabled     Collectors    // disabled for every group, also if its rule enables them
+	Collectors   CollectorSet  // enabled for every group, unless its rule differs
+	Disabled     CollectorSet  // disabled for every group, also if its rule enables them
 
 	// MatchBudget is the CPU time that one Update may spend on matching; 0 is no limit.
 	// Processes that exceed it are matched in a later Update. The first Update with new
@@ -126,7 +126,7 @@ func (t *Tracker) Kind() (platform.Kind, error) { return t.src.Kind() }
 
 // Collectors returns the collectors that the options enable, with CollectorNetwork if sockets
 // are read. Rules can enable others.
-func (t *Tracker) Collectors() Collectors {
+func (t *Tracker) Collectors() CollectorSet {
 	if t.sockets.reader != nil {
 		return t.opts.Collectors | CollectorNetwork
 	}

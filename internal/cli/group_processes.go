@@ -95,7 +95,7 @@ const shownCollectors = grouping.CollectorIO | grouping.CollectorSmaps | groupin
 
 // printNotes prints the warnings of the rules, and which data of the collectors and of the
 // rules is missing.
-func (g *grouped) printNotes(stderr io.Writer, s *config.Settings, shown grouping.Collectors) {
+func (g *grouped) printNotes(stderr io.Writer, s *config.Settings, shown grouping.CollectorSet) {
 	printNotes(stderr, g.rules, missingCapabilities(s, g.tracker, g.rules, shown))
 	printSocketNote(stderr, g.tracker, g.socketsErr)
 	if g.tracker.Health().HidePID {
@@ -125,7 +125,7 @@ func printNotes(stderr io.Writer, rules config.Rules, missing string) {
 
 // missingCapabilities returns the capabilities that the shown collectors and the rules need and
 // this process lacks, "" for none.
-func missingCapabilities(s *config.Settings, t *grouping.Tracker, rules config.Rules, shown grouping.Collectors) string {
+func missingCapabilities(s *config.Settings, t *grouping.Tracker, rules config.Rules, shown grouping.CollectorSet) string {
 	kind, _ := t.Kind()
 	if sockets, _ := t.SocketsKind(); sockets != platform.KindProcfs {
 		shown &^= grouping.CollectorNetwork

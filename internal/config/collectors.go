@@ -38,7 +38,7 @@ type collectorFlags struct {
 
 // collectors returns the enabled collectors. A flag of one collector has precedence over
 // --collector.disable-defaults. A command line has either a flag or its alias, see lastOfEach.
-func (f *collectorFlags) collectors() (enabled grouping.Collectors) {
+func (f *collectorFlags) collectors() (enabled grouping.CollectorSet) {
 	for i, c := range grouping.CollectorTable {
 		on := !c.Off && !f.disableDefaults
 		for _, s := range []collectorSwitch{f.switches[i], f.aliases[i]} {

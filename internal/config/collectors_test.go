@@ -11,7 +11,7 @@ import (
 func TestCollectorFlags(t *testing.T) {
 	const threads, smaps, cpu = grouping.CollectorThreads, grouping.CollectorSmaps, grouping.CollectorCPU
 	all := grouping.DefaultCollectors()
-	for args, want := range map[string]grouping.Collectors{
+	for args, want := range map[string]grouping.CollectorSet{
 		"":                             all,
 		"--no-collector.cpu":           all &^ cpu,
 		"-collector.cpu=false":         all &^ cpu,

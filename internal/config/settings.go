@@ -44,7 +44,7 @@ type Settings struct {
 	ProcFS string
 	Source string // auto, bpf or procfs
 
-	Collectors     grouping.Collectors
+	Collectors     grouping.CollectorSet
 	collectorFlags collectorFlags // zero after the command line is parsed
 
 	SmapsBudget time.Duration    // CPU time per scrape
@@ -132,7 +132,7 @@ func (s *Settings) FinishRuleFlags() error {
 }
 
 // DisabledCollectors returns the collectors that no rule can enable.
-func (s *Settings) DisabledCollectors() grouping.Collectors {
+func (s *Settings) DisabledCollectors() grouping.CollectorSet {
 	if s.SmapsBudget == 0 {
 		return grouping.CollectorSmaps
 	}

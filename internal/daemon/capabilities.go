@@ -24,7 +24,7 @@ var dataCapabilities = []sandbox.Capability{sandbox.DACReadSearch, sandbox.SysPt
 // CollectorNetwork unless sockets are read from /proc. The user ID does not matter: root in a
 // container may lack capabilities that a service with its own user has.
 func enabledData(
-	kind platform.Kind, collectors grouping.Collectors, fields platform.IdentityFields, kernel kernelNeeds,
+	kind platform.Kind, collectors grouping.CollectorSet, fields platform.IdentityFields, kernel kernelNeeds,
 ) (data []privilegedData) {
 	wanted := collectors.Fields()
 	if kind == platform.KindProcfs && wanted&platform.FieldIO != 0 {
@@ -109,7 +109,7 @@ func formatMissing(missing []missingCapability) string {
 // MissingCapabilities returns the capabilities that this process lacks, with the data of these
 // collectors and rules that it cannot read of other users' processes; "" for none. collectors
 // have CollectorNetwork only if the sockets are read from /proc.
-func MissingCapabilities(kind platform.Kind, collectors grouping.Collectors, rules grouping.Matcher) string {
+func MissingCapabilities(kind platform.Kind, collectors grouping.CollectorSet, rules grouping.Matcher) string {
 	return formatMissing(findMissing(enabledData(kind, collectors, rules.Needs(), thisKernel()), sandbox.Held(dataCapabilities...)))
 }
 

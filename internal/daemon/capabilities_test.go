@@ -28,7 +28,7 @@ func TestFindMissing(t *testing.T) {
 	tests := []struct {
 		name    string
 		kind    platform.Kind
-		enabled grouping.Collectors
+		enabled grouping.CollectorSet
 		fields  platform.IdentityFields
 		kernel  kernelNeeds
 		held    []sandbox.Capability

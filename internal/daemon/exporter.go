@@ -47,7 +47,7 @@ type Exporter struct {
 	notifySocket   net.Conn // of systemd, nil without one
 
 	started   time.Time
-	enabled   atomic.Pointer[grouping.Collectors] // by the flags or the current rules
+	enabled   atomic.Pointer[grouping.CollectorSet] // by the flags or the current rules
 	reloads   reloadMetrics
 	reloading sync.Mutex // held during a reload
 }
@@ -127,7 +127,7 @@ func ValidateTelemetryPath(s *config.Settings) error {
 }
 
 // enabledCollectors returns the collectors that the flags or the rules enable.
-func (e *Exporter) enabledCollectors() grouping.Collectors { return *e.enabled.Load() }
+func (e *Exporter) enabledCollectors() grouping.CollectorSet { return *e.enabled.Load() }
 
 // setEnabled sets the collectors that the flags or these rules enable.
 func (e *Exporter) setEnabled(rules config.Rules) {

@@ -27,7 +27,7 @@ type metricsHandler struct {
 // all others. enabled returns the collectors that flags or rules enable.
 func newMetricsHandler(
 	s *config.Settings, log *slog.Logger, groups collector.GroupMetrics, permanent []prometheus.Collector,
-	enabled func() grouping.Collectors,
+	enabled func() grouping.CollectorSet,
 ) *metricsHandler {
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(versioncollector.NewCollector(config.Program))
@@ -47,7 +47,7 @@ func newMetricsHandler(
 }
 
 // checkQuery rejects scrapes whose parameters collect[] and exclude[] are invalid.
-func checkQuery(enabled func() grouping.Collectors, next http.Handler) http.Handler {
+func checkQuery(enabled func() grouping.CollectorSet, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if _, err := collector.RequestedCollectors(r.URL.Query(), enabled()); err != nil {
 			http.Error(w, err.Error(), http.StatusBadRequest)

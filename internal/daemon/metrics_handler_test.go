@@ -27,7 +27,7 @@ type slowGroups struct {
 	release chan struct{}
 }
 
-func (s slowGroups) EachFamily(ctx context.Context, _ grouping.Collectors, use func(*dto.MetricFamily) error) error {
+func (s slowGroups) EachFamily(ctx context.Context, _ grouping.CollectorSet, use func(*dto.MetricFamily) error) error {
 	families, err := s.Gatherer(ctx).Gather()
 	for _, mf := range families {
 		err = errors.Join(err, use(mf))
@@ -35,7 +35,7 @@ func (s slowGroups) EachFamily(ctx context.Context, _ grouping.Collectors, use f
 	return err
 }
 
-func (s slowGroups) EachText(ctx context.Context, only grouping.Collectors, _ collector.TextFormat, use func(string, []byte) error) error {
+func (s slowGroups) EachText(ctx context.Context, only grouping.CollectorSet, _ collector.TextFormat, use func(string, []byte) error) error {
 	return s.EachFamily(ctx, only, func(mf *dto.MetricFamily) error {
 		var lines bytes.Buffer
 		_, err := expfmt.MetricFamilyToText(&lines, mf)
@@ -64,7 +64,7 @@ func newSlow(t *testing.T, args ...string) (slowGroups, *metricsHandler) {
 	return groups, newMetricsHandler(parse(t, args...), slog.New(slog.DiscardHandler), groups, nil, allCollectors)
 }
 
-func allCollectors() grouping.Collectors {
+func allCollectors() grouping.CollectorSet {
 	return grouping.AllCollectors
 }
 
