@@ -86,7 +86,7 @@ func TestText(t *testing.T) {
 		Collectors: grouping.AllCollectors,
 		Name:       special, ExitsKnown: true, GaugeFields: math.MaxUint16, CounterFields: math.MaxUint16, Procs: 999_999, Counters: usage,
 		WorstFDRatio: 1. / 3, SmapsAge: math.NaN(), OldestStart: 1_700_000_000,
-		Threads:    []grouping.ThreadName{{Name: special, Counters: usage, CounterFields: math.MaxUint16}},
+		Threads:    []grouping.ThreadTotals{{Name: special, Counters: usage, CounterFields: math.MaxUint16}},
 		WChans:     []grouping.WChanCount{{Name: special, Count: 3}},
 		Exits:      []grouping.ExitCount{{Reason: "killed", Code: "SIGKILL", Count: 2, Matched: 1}},
 		Unreadable: []grouping.UnreadableField{{Field: platform.FieldIO, Procs: 1}},
@@ -157,7 +157,7 @@ func TestOpenMetricsText(t *testing.T) {
 		Collectors: grouping.AllCollectors,
 		Name:       special, Labels: []string{"", special}, ExitsKnown: true, GaugeFields: math.MaxUint16, CounterFields: math.MaxUint16,
 		Procs: 999_999, Counters: usage, CountersStart: 1_700_000_000_007, WorstFDRatio: 1. / 3, SmapsAge: math.NaN(), OldestStart: 1_700_000_000,
-		Threads: []grouping.ThreadName{{Name: special, Counters: usage, CounterFields: math.MaxUint16, CountersStart: 1_700_000_001_070}},
+		Threads: []grouping.ThreadTotals{{Name: special, Counters: usage, CounterFields: math.MaxUint16, CountersStart: 1_700_000_001_070}},
 		WChans:  []grouping.WChanCount{{Name: special, Count: 3}},
 		Exits: []grouping.ExitCount{{
 			Reason: "killed", Code: "SIGKILL", Count: 2, Matched: 1, CountStart: 1_700_000_002_700, MatchedStart: 1_700_000_003_000,
@@ -242,7 +242,7 @@ func TestTextAllocations(t *testing.T) {
 			walk.groups = append(walk.groups, grouping.Group{
 				Collectors: grouping.AllCollectors,
 				Name:       strconv.Itoa(i), ExitsKnown: true, GaugeFields: math.MaxUint16, CounterFields: math.MaxUint16, Procs: 1,
-				Threads: []grouping.ThreadName{{Name: "a", CounterFields: math.MaxUint16}, {Name: "b", CounterFields: math.MaxUint16}},
+				Threads: []grouping.ThreadTotals{{Name: "a", CounterFields: math.MaxUint16}, {Name: "b", CounterFields: math.MaxUint16}},
 				WChans:  []grouping.WChanCount{{Name: "do_poll", Count: 3}},
 				Exits:   []grouping.ExitCount{{Reason: "exited", Code: "0", Count: 1, Matched: 1}},
 				Sockets: someSockets(),

@@ -14,7 +14,7 @@ func startsOf(groups []Group) (out []string) {
 	ticks := func(millis int64) int64 { return (millis - replayEpoch) / 10 }
 	for _, g := range groups {
 		out = append(out, fmt.Sprintf("%s %d", g.Name, ticks(g.CountersStart)))
-		slices.SortFunc(g.Threads, func(a, b ThreadName) int { return int(a.CountersStart - b.CountersStart) })
+		slices.SortFunc(g.Threads, func(a, b ThreadTotals) int { return int(a.CountersStart - b.CountersStart) })
 		for _, n := range g.Threads {
 			out = append(out, fmt.Sprintf("thread %s %d", n.Name, ticks(n.CountersStart)))
 		}

@@ -73,7 +73,7 @@ type Group struct {
 	States        [NumStates]int // threads by state
 
 	WChans     []WChanCount      // threads by the kernel function in which they sleep
-	Threads    []ThreadName      // threads by name, of processes with at least two
+	Threads    []ThreadTotals    // threads by name, of processes with at least two
 	Unreadable []UnreadableField // processes of which a field could not be read
 }
 
@@ -83,8 +83,8 @@ type WChanCount struct {
 	Count int
 }
 
-// A ThreadName is the resource usage of the threads of one name in one group.
-type ThreadName struct {
+// ThreadTotals is the resource usage of the threads of one name in one group.
+type ThreadTotals struct {
 	Name  string
 	Count int
 	Counters

@@ -83,16 +83,16 @@ func (t *Tracker) atThreadNameLimit(g *groupState) bool {
 
 // threadTotals returns the thread names of a group that have threads now. The other
 // names keep their totals until a limit is reached.
-func (t *Tracker) threadTotals(g *groupState) []ThreadName {
+func (t *Tracker) threadTotals(g *groupState) []ThreadTotals {
 	if len(g.threads) == 0 {
 		return nil
 	}
-	out := make([]ThreadName, 0, len(g.threads))
+	out := make([]ThreadTotals, 0, len(g.threads))
 	full := t.atThreadNameLimit(g)
 	for label, tg := range g.threads {
 		if tg.count > 0 {
 			tg.start.finish(&t.snap)
-			out = append(out, ThreadName{
+			out = append(out, ThreadTotals{
 				Name: tg.name, Count: tg.count, Counters: tg.total, CounterFields: tg.counterFields, CountersStart: tg.start.unixMillis,
 			})
 		} else if full {

@@ -194,7 +194,7 @@ func (v *Group) addWChan(wchan string) {
 }
 
 // copy returns a copy of the group that later updates do not change.
-func (g *groupState) copy(t *Tracker, threads []ThreadName) Group {
+func (g *groupState) copy(t *Tracker, threads []ThreadTotals) Group {
 	snap := &t.snap
 	out := g.gauges
 	out.Name, out.Labels, out.Rule, out.Expect, out.GroupChanges = g.name, g.labels, g.rule, g.expect, g.groupChanges

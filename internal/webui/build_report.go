@@ -173,7 +173,7 @@ func (s *recording) group(g *grouping.Group) Group {
 
 // addDetail sets the fields that only reports about one name contain.
 func (s *recording) addDetail(out *Group, g *grouping.Group) {
-	before := make(map[string]*grouping.ThreadName)
+	before := make(map[string]*grouping.ThreadTotals)
 	if old := s.prev[g.Key()]; old != nil {
 		for i := range old.Threads {
 			before[old.Threads[i].Name] = &old.Threads[i]
@@ -181,7 +181,7 @@ func (s *recording) addDetail(out *Group, g *grouping.Group) {
 	}
 	for i := range g.Threads {
 		t := &g.Threads[i]
-		name := ThreadName{Name: t.Name, Count: t.Count}
+		name := ThreadTotals{Name: t.Name, Count: t.Count}
 		if old := before[t.Name]; old != nil {
 			cpu := rate(old.UserNanos+old.SystemNanos, t.UserNanos+t.SystemNanos, s.interval) / 1e9
 			name.CPU = &cpu

@@ -119,7 +119,7 @@ type Group struct {
 	ResidentHistory []uint64 `json:"resident_bytes_history,omitempty"` // as CPUHistory; only on request
 
 	// Only in reports about one name.
-	ThreadNames []ThreadName   `json:"threads,omitempty"`
+	ThreadNames []ThreadTotals `json:"threads,omitempty"`
 	WChans      map[string]int `json:"threads_wchan,omitempty"` // threads by the kernel function in which they sleep
 	ExitCodes   []ExitCode     `json:"exits,omitempty"`
 }
@@ -131,8 +131,8 @@ type Rule struct {
 	Line     int    `json:"line,omitempty"`
 }
 
-// A ThreadName is the state of all threads of a group with one name.
-type ThreadName struct {
+// ThreadTotals is the state of all threads of a group with one name.
+type ThreadTotals struct {
 	Name  string   `json:"threadname"`
 	Count int      `json:"thread_count"`
 	CPU   *float64 `json:"cpu_ratio,omitempty"`
