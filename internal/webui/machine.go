@@ -45,7 +45,7 @@ func (m *machineReader) update(ctx context.Context, maxAge time.Duration) *Machi
 	}
 	m.mu.Lock()
 	now := m.now()
-	if now.Sub(m.lastAt) > retention {
+	if now.Sub(m.lastAt) > viewerTimeout {
 		m.last, m.lastAt, m.status = platform.Machine{}, time.Time{}, nil
 	}
 	if m.status == nil || m.status.CPU == nil {

@@ -112,9 +112,9 @@ func (r *Recorder) interest() (out collector.ProcessInterest) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	now := r.now()
-	out.Ended = r.keep > 0 || now.Sub(r.lastRequest) <= retention
+	out.Ended = r.keep > 0 || now.Sub(r.lastRequest) <= viewerTimeout
 	r.processes.queries = slices.DeleteFunc(r.processes.queries, func(q *processRequest) bool {
-		return now.Sub(q.lastRequest) > retention
+		return now.Sub(q.lastRequest) > viewerTimeout
 	})
 	for _, q := range r.processes.queries {
 		out.Queries = append(out.Queries, q.query)
@@ -146,7 +146,7 @@ func (r *Recorder) request(query grouping.ProcessQuery) (q processRequest, err e
 	i := slices.IndexFunc(r.processes.queries, func(q *processRequest) bool { return q.query == query })
 	if i < 0 {
 		r.processes.queries = slices.DeleteFunc(r.processes.queries, func(q *processRequest) bool {
-			return now.Sub(q.lastRequest) > retention
+			return now.Sub(q.lastRequest) > viewerTimeout
 		})
 		if len(r.processes.queries) >= maxQueries {
 			return q, errTooManyQueries

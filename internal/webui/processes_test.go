@@ -87,7 +87,7 @@ func checkQueryLimit(t *testing.T, s *testRecorder, queries *int) {
 	if _, err := s.Processes(ctx, grouping.ProcessQuery{Group: "one too many"}); err == nil {
 		t.Error("got no error, want a limit of queries")
 	}
-	s.advance(2 * retention)
+	s.advance(2 * viewerTimeout)
 	if *queries = 0; len(s.interest().Queries) != 0 {
 		t.Error("got queries after two minutes without requests, want none")
 	}

@@ -19,8 +19,8 @@ const (
 	// ticks of 10 ms.
 	minInterval = time.Second
 
-	// retention is the time after the last request for which walks are kept.
-	retention = time.Minute
+	// viewerTimeout is the time after the last request for which walks are kept.
+	viewerTimeout = time.Minute
 )
 
 // A Recorder keeps the last two walks of a [collector.Collector] and a history
@@ -92,7 +92,7 @@ func (r *Recorder) newRecording() *recording {
 func (r *Recorder) observe(v collector.UpdateResult) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.keep == 0 && r.now().Sub(r.lastRequest) > retention {
+	if r.keep == 0 && r.now().Sub(r.lastRequest) > viewerTimeout {
 		r.current, r.processes = r.newRecording(), processRequests{}
 		return
 	}
