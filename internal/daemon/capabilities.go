@@ -19,11 +19,11 @@ type privilegedData struct {
 // dataCapabilities are the capabilities that privilegedData may need.
 var dataCapabilities = []sandbox.Capability{sandbox.DACReadSearch, sandbox.SysPtrace, sandbox.Perfmon, sandbox.BPF}
 
-// enabledData returns the data about processes of other users that the collectors and the rules
+// privilegedDataOf returns the data about processes of other users that the collectors and the rules
 // read, each with the capabilities that a source of this kind needs for it. The caller leaves out
 // CollectorNetwork unless sockets are read from /proc. The user ID does not matter: root in a
 // container may lack capabilities that a service with its own user has.
-func enabledData(
+func privilegedDataOf(
 	kind platform.Kind, collectors grouping.CollectorSet, fields platform.IdentityFields, kernel kernelNeeds,
 ) (data []privilegedData) {
 	wanted := collectors.Fields()
@@ -48,13 +48,13 @@ func enabledData(
 	return data
 }
 
-// enabledData returns the privileged data that the flags and these rules need.
-func (e *Exporter) enabledData(kind platform.Kind, rules grouping.Matcher) []privilegedData {
+// neededData returns the privileged data that the flags and these rules need.
+func (e *Exporter) neededData(kind platform.Kind, rules grouping.Matcher) []privilegedData {
 	enabled := grouping.EnabledCollectors(rules, e.settings.Collectors) &^ e.settings.DisabledCollectors()
 	if e.capabilities.sockets != platform.KindProcfs {
 		enabled &^= grouping.CollectorNetwork
 	}
-	return enabledData(kind, enabled, rules.Needs(), e.capabilities.kernel)
+	return privilegedDataOf(kind, enabled, rules.Needs(), e.capabilities.kernel)
 }
 
 // kernelNeeds describes what kernels require differently for data about processes
@@ -110,7 +110,7 @@ func formatMissing(missing []missingCapability) string {
 // collectors and rules that it cannot read of other users' processes; "" for none. collectors
 // have CollectorNetwork only if the sockets are read from /proc.
 func MissingCapabilities(kind platform.Kind, collectors grouping.CollectorSet, rules grouping.Matcher) string {
-	return formatMissing(findMissing(enabledData(kind, collectors, rules.Needs(), thisKernel()), sandbox.Held(dataCapabilities...)))
+	return formatMissing(findMissing(privilegedDataOf(kind, collectors, rules.Needs(), thisKernel()), sandbox.Held(dataCapabilities...)))
 }
 
 // A capabilityCheck is the state of the check for missing capabilities. The
@@ -159,7 +159,7 @@ func (e *Exporter) checkSource(kind, sockets platform.Kind) {
 func (e *Exporter) checkLocked(kind platform.Kind, rules grouping.Matcher) {
 	c := &e.capabilities
 	previous := c.missing
-	missing := findMissing(e.enabledData(kind, rules), c.held(dataCapabilities...))
+	missing := findMissing(e.neededData(kind, rules), c.held(dataCapabilities...))
 	c.kind, c.rules, c.missing = kind, rules, missing
 	for _, m := range previous {
 		if !slices.Contains(missing, m) {

@@ -54,7 +54,7 @@ func TestFindMissing(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			if got := formatMissing(findMissing(enabledData(tt.kind, tt.enabled, tt.fields, tt.kernel), tt.held)); got != tt.want {
+			if got := formatMissing(findMissing(privilegedDataOf(tt.kind, tt.enabled, tt.fields, tt.kernel), tt.held)); got != tt.want {
 				t.Errorf("got %q, want %q", got, tt.want)
 			}
 		})
@@ -83,7 +83,7 @@ func TestCapabilitiesOfRules(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		data := (&Exporter{settings: s}).enabledData(platform.KindBPF, rules.Matcher)
+		data := (&Exporter{settings: s}).neededData(platform.KindBPF, rules.Matcher)
 		isSmaps := func(d privilegedData) bool { return d.name == "proportional_memory" }
 		if got := slices.ContainsFunc(data, isSmaps); got != tt.want {
 			t.Errorf("rule %q, flags %q: got %v, want %v", tt.rule, tt.args, got, tt.want)

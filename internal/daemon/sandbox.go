@@ -47,7 +47,7 @@ func (e *Exporter) enterSandbox() {
 		e.sandboxMetrics.layers.WithLabelValues(layer).Set(0)
 	}
 	if e.settings.Sandbox != "off" {
-		e.applySandbox(e.sandboxOptions(kind, e.enabledData(kind, e.rules.Matcher)))
+		e.applySandbox(e.sandboxOptions(kind, e.neededData(kind, e.rules.Matcher)))
 	}
 	e.checkCapabilities(kind, e.rules.Matcher)
 }

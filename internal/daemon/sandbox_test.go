@@ -14,7 +14,7 @@ import (
 // TestSandboxOptions checks which capabilities each sandbox level keeps,
 // independent of those of the test.
 func TestSandboxOptions(t *testing.T) {
-	data := enabledData(platform.KindBPF, grouping.AllCollectors&^grouping.CollectorNetwork, 0, kernelNeeds{smaps: sandbox.Perfmon})
+	data := privilegedDataOf(platform.KindBPF, grouping.AllCollectors&^grouping.CollectorNetwork, 0, kernelNeeds{smaps: sandbox.Perfmon})
 	for level, want := range map[string][]sandbox.Capability{
 		"auto":   {sandbox.SysPtrace},
 		"strict": {sandbox.Perfmon},
