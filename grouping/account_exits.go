@@ -184,7 +184,7 @@ func (t *Tracker) accountExit(r *record, e *platform.Exit) {
 		return
 	}
 	reason, code := e.Reason()
-	n := exitCounter{all: 1, allStart: unixMillis(&t.snap, t.walkBefore())}
+	n := exitCounter{all: 1, allStart: unixMillis(&t.snap, t.previousWalk())}
 	t.addEnded(r, e, reason, code)
 	if r.state == stateMatched {
 		n.matched, n.matchedStart = 1, n.allStart

@@ -19,10 +19,10 @@ type Unattributed struct {
 
 // A socketTracker is the state of the Tracker about sockets.
 type socketTracker struct {
-	reader sockets.Reader // nil without sockets
-	report sockets.Report
-	read   bool // this update has read report
-	begun  bool // a Report with Traffic was read: Traffic counts from now on
+	reader      sockets.Reader // nil without sockets
+	report      sockets.Report
+	read        bool // this update has read report
+	hasBaseline bool // a Report with Traffic was read: that of later Reports counts
 
 	unattributed Unattributed
 	waiting      map[platform.ID]*waitingTraffic // by process, without Serial
@@ -102,8 +102,8 @@ func (t *Tracker) accountSockets() {
 // accountReport adds the Traffic of the Report, unless it is the first one.
 func (t *Tracker) accountReport() {
 	k := &t.sockets
-	if !k.begun {
-		k.begun = true
+	if !k.hasBaseline {
+		k.hasBaseline = true
 		return
 	}
 	addTraffic(&k.unattributed.Traffic, &k.report.Unattributed)

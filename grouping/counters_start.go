@@ -54,16 +54,16 @@ func unixMillis(snap *platform.Snapshot, ticks uint64) int64 {
 	return snap.Time.UnixMilli() - (int64(snap.Now)-int64(ticks))*1000/int64(snap.TicksPerSecond)
 }
 
-// walkBefore returns the time of the walk before, in ticks after boot, or that of this walk
+// previousWalk returns the time of the previous walk, in ticks after boot, or that of this walk
 // if there is none.
-func (t *Tracker) walkBefore() uint64 { return t.thisWalk.now - t.thisWalk.elapsed }
+func (t *Tracker) previousWalk() uint64 { return t.thisWalk.now - t.thisWalk.elapsed }
 
 // countsFrom returns the time, in ticks after boot, from which the usage of a process
 // counts in the group that it joins now.
 func (t *Tracker) countsFrom(r *record) uint64 {
 	switch {
-	case r.have&platform.FieldStat != 0: // its usage until the walk before is counted elsewhere
-		return t.walkBefore()
+	case r.have&platform.FieldStat != 0: // its usage until the previous walk is counted elsewhere
+		return t.previousWalk()
 	case r.countFromStart:
 		return r.id.Start
 	}
@@ -75,7 +75,7 @@ func (t *Tracker) countsFrom(r *record) uint64 {
 func (t *Tracker) threadCountsFrom(r *record, n *task) uint64 {
 	switch {
 	case n.have&platform.FieldTaskUsage != 0:
-		return t.walkBefore()
+		return t.previousWalk()
 	case n.countFromStart && n.start != 0:
 		return n.start
 	case n.countFromStart:
