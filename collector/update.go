@@ -35,7 +35,7 @@ type update struct {
 }
 
 // isIncomplete reports whether the deadline expired before everything was read. If
-// the update failed, health belongs to the update before.
+// the update failed, health belongs to the previous update.
 func (u *update) isIncomplete() bool { return u.overdue || u.err == nil && u.health.Incomplete }
 
 // of returns the update as a scrape of some collectors. The update is the same for every scrape:
@@ -152,7 +152,7 @@ func (c *Collector) runUpdate(u *update, deadline time.Time) {
 	close(u.done)
 }
 
-// logChanges logs problems of u that the update before did not have. Only one update runs at
+// logChanges logs problems of u that the previous update did not have. Only one update runs at
 // a time, and only it changes c.last, so logChanges reads it without the mutex.
 func (c *Collector) logChanges(u *update) {
 	if u.err != nil {

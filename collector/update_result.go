@@ -20,7 +20,7 @@ type UpdateResult struct {
 	Unattributed grouping.Unattributed // traffic in no group
 
 	Processes []grouping.ProcessList  // of the queries of the ProcessInterest
-	Ended     []grouping.EndedProcess // since the update before, if the ProcessInterest has Ended
+	Ended     []grouping.EndedProcess // since the previous update, if the ProcessInterest has Ended
 }
 
 // A ProcessInterest selects what updates return about single processes. The zero value selects

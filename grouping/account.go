@@ -2,7 +2,7 @@ package grouping
 
 import "github.com/seed57308aee/process_exporter/platform"
 
-// account adds the usage of every live process since the walk before to its group.
+// account adds the usage of every live process since the previous walk to its group.
 func (t *Tracker) account() {
 	for i := range t.records {
 		r, s := &t.records[i], &t.snap.Samples[i]

@@ -80,7 +80,7 @@ func withoutSerial(id platform.ID) platform.ID {
 }
 
 // accountExits adds the usage and the exit status of every process that exited
-// since the walk before to its group. Such a process may have started after that
+// since the previous walk to its group. Such a process may have started after that
 // walk.
 func (t *Tracker) accountExits() {
 	t.health.Kind, t.health.LostExitEvents = t.snap.Kind, t.snap.LostExitEvents
@@ -171,7 +171,7 @@ func (t *Tracker) identifyExit(r *record, e *platform.Exit) {
 	t.matchIdentity(r, &e.Sample, &t.identityBuffer)
 }
 
-// accountExit adds the usage of an exited process since the walk before, and its
+// accountExit adds the usage of an exited process since the previous walk, and its
 // exit status.
 func (t *Tracker) accountExit(r *record, e *platform.Exit) {
 	if r.group == nil {

@@ -7,7 +7,7 @@ import "github.com/seed57308aee/process_exporter/platform"
 const maxAncestors = 4096
 
 // parent returns the record and the last sample of the parent of a process, which
-// is live or has exited since the walk before. They are nil if the parent is not
+// is live or has exited since the previous walk. They are nil if the parent is not
 // known. A process that started after s is not its parent: the kernel has reused the
 // PID of the parent.
 func (t *Tracker) parent(s *platform.Sample) (*record, *platform.Sample) {

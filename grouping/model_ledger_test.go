@@ -80,7 +80,7 @@ type modelLedger struct {
 	droppedStart uint64
 	missing      map[*modelProcess]bool
 	topCPU       map[*groupState][]uint64
-	known        map[*groupState]bool // all groups after the update before
+	known        map[*groupState]bool // all groups after the previous update
 	removed      map[*groupState]bool // groups that an earlier update removed
 }
 
@@ -189,7 +189,7 @@ func (l *modelLedger) observeExec(p *modelProcess, s *platform.Sample) {
 // and reports false if it has not.
 func (pl *processLedger) observeReplacedThread(p *modelProcess, s *platform.Sample) bool {
 	for _, n := range p.threads {
-		// The first walk of procfs reads no threads of a process that the walk before missed.
+		// The first walk of procfs reads no threads of a process that the previous walk missed.
 		if len(s.Tasks) > 0 && (pl.missing == 0 || !pl.bpf) && n.tid != p.PID && pl.lastThread(n, s) != nil {
 			return false // a thread lives on: there was no execve(2)
 		}

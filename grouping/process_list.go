@@ -164,7 +164,7 @@ func (t *Tracker) updateWatch(w *processWatch, members []int) {
 	w.usage, w.at = usage, t.snap.Now
 }
 
-// before returns the counters of a process in the walk before. Those of a process that
+// before returns the counters of a process in the previous walk. Those of a process that
 // started later were 0.
 func (w *processWatch) before(s *platform.Sample) (processUsage, bool) {
 	u, ok := w.usage[s.ID]

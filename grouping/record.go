@@ -40,7 +40,7 @@ type record struct {
 	comparisonDue      bool          // has run since its fingerprint was compared, or was not compared for long
 
 	decreased       counterSet // counters that decreased in this walk
-	decreasedBefore counterSet // counters that decreased in the walk before
+	decreasedBefore counterSet // counters that decreased in the previous walk
 
 	execID uint64 // ExecID of the last sample
 	comm   string // Comm of the last sample
@@ -87,7 +87,7 @@ func (n *task) isSameThread(now *platform.Task) bool {
 
 // isSameProcess reports whether s is a sample of the process of r. The ID is sufficient,
 // with one exception. The source procfs cannot always distinguish two processes that
-// have the same PID and that start in the same clock tick, if the walk before began in
+// have the same PID and that start in the same clock tick, if the previous walk began in
 // that tick. The second one is detected by its lower CPU time, because that of a
 // process never decreases. A process that is being reaped has no threads and no CPU
 // time, and the source bpf has a finer clock.

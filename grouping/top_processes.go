@@ -10,7 +10,7 @@ import (
 type TopProcess struct {
 	PID   int
 	Comm  string  // a valid label value
-	Value float64 // CPU seconds per second since the walk before, or resident bytes
+	Value float64 // CPU seconds per second since the previous walk, or resident bytes
 }
 
 // topProcesses are the processes of a group with the highest usage, in descending
@@ -25,7 +25,7 @@ type topProcess struct {
 	value uint64
 }
 
-// add adds a process with the usage d since the walk before.
+// add adds a process with the usage d since the previous walk.
 func (t *topProcesses) add(r *record, s *platform.Sample, d *Counters) {
 	t.cpu = insertTop(t.cpu, topProcess{s.PID, s.Comm, d.UserNanos + d.SystemNanos}, r.rule.Top)
 	t.rss = insertTop(t.rss, topProcess{s.PID, s.Comm, s.ResidentBytes}, r.rule.Top)

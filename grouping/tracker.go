@@ -85,11 +85,11 @@ type Tracker struct {
 	next Matcher    // replaces matcher at the next Update
 }
 
-// walkInfo describes the walk of an update, and the time since the walk before.
+// walkInfo describes the walk of an update, and the time since the previous walk.
 type walkInfo struct {
 	number  uint64 // from 1
 	now     uint64 // ticks after boot at which the walk began
-	elapsed uint64 // ticks since the walk before began; 0 at the first
+	elapsed uint64 // ticks since the previous walk began; 0 at the first
 }
 
 // NewTracker returns a Tracker of the processes of src with the rules of m.
@@ -216,7 +216,7 @@ func (t *Tracker) alignRecords() {
 	}
 }
 
-// newRecord returns the record of a process that the walk before did not find. Usage
+// newRecord returns the record of a process that the previous walk did not find. Usage
 // from before the first walk is not counted. A process that started later is counted
 // from its start, unless an earlier walk found it.
 func (t *Tracker) newRecord(s *platform.Sample) record {

@@ -4,7 +4,7 @@ package platform
 
 import "testing"
 
-// TestIdle checks which walks report that a process has not run since the walk before.
+// TestIdle checks which walks report that a process has not run since the previous walk.
 func TestIdle(t *testing.T) {
 	schedstat := openSource(t, "/proc")
 	schedstat.(*procfsSource).cpuClocks = false // as in another PID namespace

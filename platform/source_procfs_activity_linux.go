@@ -198,7 +198,7 @@ func (w *worker) updateActivity(s, prev *procfsSample) {
 	}
 }
 
-// threadIdle reports whether a thread did not run since the walk before. old is the same thread in the
+// threadIdle reports whether a thread did not run since the previous walk. old is the same thread in the
 // last walk, or zero.
 func (w *worker) threadIdle(t, old *Task) bool {
 	return w.src.schedstatWorks && t.TID == old.TID && t.State != 'R' && t.State == old.State && t.Have == old.Have &&

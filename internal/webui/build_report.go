@@ -155,7 +155,7 @@ func (s *recording) groups() int {
 	return len(s.last.Groups)
 }
 
-// group returns the state of g, with rates if the walk before contained it.
+// group returns the state of g, with rates if the previous walk contained it.
 func (s *recording) group(g *grouping.Group) Group {
 	out := NewGroup(g, s.last.Labels)
 	if s.failures.known && g.ExitsKnown {

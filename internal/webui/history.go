@@ -179,7 +179,7 @@ func (h *history) add(s *recording) {
 	h.times, h.totals = append(h.times, at), append(h.totals, total)
 }
 
-// newHistoryPoint returns the values of g. Rates are unknown without the walk before.
+// newHistoryPoint returns the values of g. Rates are unknown without the previous walk.
 func newHistoryPoint(before, g *grouping.Group, interval float64) historyPoint {
 	nan := float32(math.NaN())
 	p := historyPoint{nan, nan, nan, nan, nan}

@@ -60,9 +60,9 @@ func TestLogRateLimit(t *testing.T) {
 	for _, r := range []*instance{user, root} {
 		r.checkManyProcs(count)
 	}
-	begun := time.Now()
+	start := time.Now()
 	var times [2][]time.Duration
-	for len(times[0]) < scrapes || chaos && time.Since(begun) < 90*time.Second {
+	for len(times[0]) < scrapes || chaos && time.Since(start) < 90*time.Second {
 		times[0] = append(times[0], user.timeScrapes(1)...)
 		times[1] = append(times[1], root.timeScrapes(1)...)
 	}
@@ -75,7 +75,7 @@ func TestLogRateLimit(t *testing.T) {
 			t.Errorf("got %d lines in a minute, want at most 60: %q", lines, r.Log())
 		}
 		t.Logf("%s: %d scrapes in %v, median %v, slowest %v; %d log lines", []string{"user", "root"}[i], len(times[i]),
-			time.Since(begun).Round(time.Second), median(times[i]), slices.Max(times[i]), len(r.Log()))
+			time.Since(start).Round(time.Second), median(times[i]), slices.Max(times[i]), len(r.Log()))
 	}
 	if chaos && (median(times[0]) > 2*median(times[1]) || slices.Max(times[0]) > 2*slices.Max(times[1])) {
 		t.Error("got scrapes twice as slow as those of root")

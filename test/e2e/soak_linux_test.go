@@ -78,11 +78,11 @@ func TestSoak(t *testing.T) {
 // onceASecond calls do once per second until limit, with the time since the start. It returns the
 // number of calls. Late calls are made up for, within testTimeout.
 func onceASecond(limit time.Duration, do func(passed time.Duration)) (calls int) {
-	begun, tick := time.Now(), time.NewTicker(100*time.Millisecond)
+	start, tick := time.Now(), time.NewTicker(100*time.Millisecond)
 	defer tick.Stop()
 	for calls < int(limit.Seconds()) {
 		<-tick.C
-		switch passed := time.Since(begun); {
+		switch passed := time.Since(start); {
 		case passed > limit+testTimeout:
 			return calls
 		case passed >= time.Duration(calls)*time.Second:

@@ -292,21 +292,21 @@ func TestConcurrentScrapesShareWalks(t *testing.T) {
 			if again, _, _ := count(); again != walks+1 {
 				t.Fatalf("got %v walks, want one more than %v", again, walks)
 			}
-			begun := time.Now()
+			start := time.Now()
 			stop := a.start(t, strings.TrimPrefix(r.URL, "http://"))
 			duration := time.Second
 			if chaos {
 				duration = chaosDuration
 			}
 			var walkTime, own float64
-			for time.Since(begun) < duration || own < 5 {
+			for time.Since(start) < duration || own < 5 {
 				_, _, took := count()
 				walkTime += took
 				own++
 				time.Sleep(20 * time.Millisecond) // scrape interval
 			}
 			last, lastResponses, _ := count()
-			passed := time.Since(begun).Seconds()
+			passed := time.Since(start).Seconds()
 			stop()
 			walks, responses = last-walks, lastResponses-responses
 			busy := walks * walkTime / own
