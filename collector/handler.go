@@ -23,8 +23,8 @@ const (
 	causeEncoding  = "encoding"
 )
 
-// GroupMetrics are the metrics of groups. [Collector] implements it. A scrape of some
-// collectors only omits the metrics of all others.
+// GroupMetrics returns the metrics of groups, in the format that a scrape needs. [Collector]
+// implements it. With only, a scrape omits the metrics of all other collectors.
 type GroupMetrics interface {
 	Gatherer(ctx context.Context) prometheus.Gatherer
 	EachFamily(ctx context.Context, only grouping.CollectorSet, use func(*dto.MetricFamily) error) error

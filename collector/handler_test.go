@@ -150,7 +150,7 @@ func TestNegotiate(t *testing.T) {
 			protobuf + "underscores", ""}, // with created-timestamp-zero-ingestion
 	} {
 		h := http.Header{"Accept": {tt.accept}}
-		if got := FormatOf(h); got != tt.contentType+tt.created {
+		if got := formatOf(h); got != tt.contentType+tt.created {
 			t.Errorf("Accept: %s\ngot  %s\nwant %s", tt.accept, got, tt.contentType+tt.created)
 		}
 		r := httptest.NewRequest(http.MethodGet, "/metrics", nil)
@@ -172,7 +172,7 @@ func TestFormatOf(t *testing.T) {
 	for i := range 10_000 {
 		h := http.Header{}
 		h.Set("Accept", "text/plain;q=0."+time.Duration(i).String()[:1])
-		formats[FormatOf(h)] = true
+		formats[formatOf(h)] = true
 	}
 	if len(formats) > 8 {
 		t.Errorf("got %d formats, want at most 8", len(formats))

@@ -26,9 +26,9 @@ type scrapeFormat struct {
 	created     bool // OpenMetrics with a line _created for each counter
 }
 
-// FormatOf returns the format that the Accept header h selects. It has few distinct
-// values.
-func FormatOf(h http.Header) string {
+// formatOf returns the format that the Accept header h selects, as text for the key of a
+// coalesced request. It has few distinct values.
+func formatOf(h http.Header) string {
 	f := negotiate(h)
 	if f.created {
 		return string(f.contentType) + "; created"

@@ -60,5 +60,5 @@ func VariantOf(r *http.Request) string {
 	if err != nil {
 		return "invalid"
 	}
-	return FormatOf(r.Header) + " " + strconv.FormatUint(uint64(only), 16)
+	return formatOf(r.Header) + " " + strconv.FormatUint(uint64(only), 16)
 }
