@@ -38,7 +38,7 @@ const (
 func DefaultCollectors() CollectorSet {
 	enabled := AllCollectors
 	for i, c := range CollectorTable {
-		if c.Off {
+		if c.OffByDefault {
 			enabled &^= 1 << i
 		}
 	}
@@ -47,10 +47,10 @@ func DefaultCollectors() CollectorSet {
 
 // A CollectorInfo describes a collector.
 type CollectorInfo struct {
-	Name   string
-	Help   string          // one sentence
-	Fields platform.Fields // fields of a [platform.Sample] that its metrics need
-	Off    bool            // disabled without its flag
+	Name         string
+	Help         string          // one sentence
+	Fields       platform.Fields // fields of a [platform.Sample] that its metrics need
+	OffByDefault bool            // disabled without its flag
 }
 
 // CollectorTable describes all collectors, sorted by name. The bit of an element in
@@ -62,7 +62,7 @@ var CollectorTable = [...]CollectorInfo{
 	{Name: "files", Help: "Open file descriptors.", Fields: platform.FieldFDs | platform.FieldFDLimit},
 	{Name: "io", Help: "Bytes read from and written to storage, and time spent waiting for storage.", Fields: platform.FieldIO},
 	{Name: "memory", Help: "Resident, virtual and swapped memory.", Fields: platform.FieldStat | platform.FieldStatus},
-	{Name: "network", Help: "TCP connections and their bytes, listening ports, UDP and UNIX domain sockets.", Off: true},
+	{Name: "network", Help: "TCP connections and their bytes, listening ports, UDP and UNIX domain sockets.", OffByDefault: true},
 	{Name: "procs", Help: "Processes, threads, start time, expected processes, group changes.", Fields: platform.FieldStat},
 	{Name: "rules", Help: "Matches of rules, processes in no group, and limits of groups."},
 	{Name: "scrape", Help: "Duration and errors of scrapes."},

@@ -40,7 +40,7 @@ type collectorFlags struct {
 // --collector.disable-defaults. A command line has either a flag or its alias, see lastOfEach.
 func (f *collectorFlags) collectors() (enabled grouping.CollectorSet) {
 	for i, c := range grouping.CollectorTable {
-		on := !c.Off && !f.disableDefaults
+		on := !c.OffByDefault && !f.disableDefaults
 		for _, s := range []collectorSwitch{f.switches[i], f.aliases[i]} {
 			if s.set {
 				on = s.on
@@ -55,7 +55,7 @@ func (f *collectorFlags) collectors() (enabled grouping.CollectorSet) {
 
 func addCollectorFlags(app *kingpin.Application, s *Settings) {
 	for i, c := range grouping.CollectorTable {
-		addSwitch(app, collectorPrefix+c.Name, c.Help, !c.Off, &s.collectorFlags.switches[i])
+		addSwitch(app, collectorPrefix+c.Name, c.Help, !c.OffByDefault, &s.collectorFlags.switches[i])
 	}
 	app.Flag(collectorPrefix+"disable-defaults", "Disable all collectors that no --collector.NAME enables.").
 		BoolVar(&s.collectorFlags.disableDefaults)
@@ -65,7 +65,7 @@ func addCollectorFlags(app *kingpin.Application, s *Settings) {
 func addAlias(app *kingpin.Application, s *Settings, alias, help string) {
 	for i, c := range grouping.CollectorTable {
 		if flagAliases[alias] == collectorPrefix+c.Name {
-			addSwitch(app, alias, help, !c.Off, &s.collectorFlags.aliases[i])
+			addSwitch(app, alias, help, !c.OffByDefault, &s.collectorFlags.aliases[i])
 		}
 	}
 }
