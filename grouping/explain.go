@@ -14,10 +14,10 @@ type Explanation struct {
 	platform.Identity
 	Unit, Slice, ContainerID, ContainerRuntime, PodUID, App string // as templates see them
 
-	Lineage       []Ancestor // parent, grandparent and so on
-	Trials        []Trial    // of all rules, in order
-	Rule          *Rule      // rule that determined the result, nil if no rule matches
-	Group         string     // valid if Grouped
+	Lineage       []Ancestor   // parent, grandparent and so on
+	RuleResults   []RuleResult // of all rules, in order
+	Rule          *Rule        // rule that determined the result, nil if no rule matches
+	Group         string       // valid if Grouped
 	Labels        []string
 	Grouped       bool      // the process has a group
 	InheritedFrom *Ancestor // ancestor whose group the process inherited, nil if a rule matches it
@@ -34,8 +34,8 @@ type Ancestor struct {
 	AcceptsChildren bool // descendants that match no rule inherit its group
 }
 
-// A Trial is the result of one rule for one process.
-type Trial struct {
+// A RuleResult is the result of one rule for one process.
+type RuleResult struct {
 	Rule      *Rule
 	Selectors []SelectorResult
 	Matched   bool              // every selector matched
@@ -76,7 +76,7 @@ func (t *Tracker) Explain(ctx context.Context, pid int) (*Explanation, error) {
 	e.Unit, e.Slice, e.App = data.Unit(), data.Slice(), data.App()
 	e.ContainerID, e.ContainerRuntime, e.PodUID = data.ContainerID(), data.ContainerRuntime(), data.PodUID()
 	for _, r := range t.matcher.Rules() {
-		e.Trials = append(e.Trials, r.try(&e.Identity, t.matcher))
+		e.RuleResults = append(e.RuleResults, r.try(&e.Identity, t.matcher))
 	}
 	t.explainGroup(e, i)
 	return e, nil
@@ -120,32 +120,32 @@ func (t *Tracker) lineage(i int) (lineage []Ancestor) {
 
 // try returns the result of every selector of the rule. Rules of a name mapping have no
 // selectors; their result is that of the whole Matcher.
-func (r *Rule) try(id *platform.Identity, m Matcher) Trial {
+func (r *Rule) try(id *platform.Identity, m Matcher) RuleResult {
 	c := candidate{id: id, captures: capturesNamed}
 	if r.nameTemplate != nil {
 		c.captures = max(c.captures, r.captures())
 	}
-	trial := Trial{Rule: r, Matched: true}
+	result := RuleResult{Rule: r, Matched: true}
 	for _, sel := range r.selectors {
-		result := SelectorResult{Key: sel.key(), Entries: sel.entries(), Values: sel.values(&c), Matched: sel.match(&c)}
-		if x, ok := sel.(*regexpSelector); ok && !result.Matched {
-			result.Hint = expressionHint(x.expressions, result.Values)
+		selected := SelectorResult{Key: sel.key(), Entries: sel.entries(), Values: sel.values(&c), Matched: sel.match(&c)}
+		if x, ok := sel.(*regexpSelector); ok && !selected.Matched {
+			selected.Hint = expressionHint(x.expressions, selected.Values)
 		}
-		trial.Matched = trial.Matched && result.Matched
-		trial.Selectors = append(trial.Selectors, result)
+		result.Matched = result.Matched && selected.Matched
+		result.Selectors = append(result.Selectors, selected)
 	}
 	if len(r.selectors) == 0 {
 		match := m.Match(id)
-		trial.Matched, trial.Group = match.Rule == r, match.Group
-		trial.Selectors = []SelectorResult{{Key: "name", Entries: []string{r.Template}, Values: []string{id.Comm}, Matched: trial.Matched}}
-		return trial
+		result.Matched, result.Group = match.Rule == r, match.Group
+		result.Selectors = []SelectorResult{{Key: "name", Entries: []string{r.Template}, Values: []string{id.Comm}, Matched: result.Matched}}
+		return result
 	}
-	if trial.Matched {
-		trial.Captures = maps.Clone(c.capturedText)
-		delete(trial.Captures, "")
-		trial.Group = r.result(&c, len(m.LabelNames())).Group
+	if result.Matched {
+		result.Captures = maps.Clone(c.capturedText)
+		delete(result.Captures, "")
+		result.Group = r.result(&c, len(m.LabelNames())).Group
 	}
-	return trial
+	return result
 }
 
 // Find returns the PIDs of the processes whose name is name, or whose first argument is

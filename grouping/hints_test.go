@@ -49,13 +49,13 @@ func TestExpressionHint(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	trial := c.Rules()[0].try(&platform.Identity{Args: []string{path, "-jar", "x.jar"}}, c)
+	result := c.Rules()[0].try(&platform.Identity{Args: []string{path, "-jar", "x.jar"}}, c)
 	want := `the text contains the expression literally; escape it: '/usr/lib/jdk-11\.0\.10\+9/bin/java'`
-	if got := trial.Selectors[0]; got.Matched || got.Hint != want {
+	if got := result.Selectors[0]; got.Matched || got.Hint != want {
 		t.Errorf("got matched %v, hint %q, want hint %q", got.Matched, got.Hint, want)
 	}
-	trial = c.Rules()[0].try(&platform.Identity{Args: []string{"other"}}, c)
-	if got := trial.Selectors[0].Hint; got != "" {
+	result = c.Rules()[0].try(&platform.Identity{Args: []string{"other"}}, c)
+	if got := result.Selectors[0].Hint; got != "" {
 		t.Errorf("got hint %q for another command line, want none", got)
 	}
 }

@@ -127,8 +127,8 @@ func (g *grouped) formatOne(b *strings.Builder, e *grouping.Explanation, s *conf
 	if len(e.Args) == 0 {
 		field("note", "no command line: a kernel thread, a zombie, or a process with an empty command line")
 	}
-	for i := range e.Trials {
-		g.formatRule(b, &e.Trials[i])
+	for i := range e.RuleResults {
+		g.formatRule(b, &e.RuleResults[i])
 	}
 	fmt.Fprintf(b, "=> %s\n", g.result(e, s))
 }
@@ -156,20 +156,20 @@ func formatAncestors(ancestors []grouping.Ancestor) string {
 }
 
 // formatRule writes whether a rule matches, and each selector with its value.
-func (g *grouped) formatRule(b *strings.Builder, t *grouping.Trial) {
+func (g *grouped) formatRule(b *strings.Builder, r *grouping.RuleResult) {
 	position := g.rules.Origin
-	if t.Rule.Line > 0 {
-		position += ":" + strconv.Itoa(t.Rule.Line)
+	if r.Rule.Line > 0 {
+		position += ":" + strconv.Itoa(r.Rule.Line)
 	}
 	outcome := "no match"
 	switch {
-	case t.Matched && t.Rule.Ignore:
+	case r.Matched && r.Rule.Ignore:
 		outcome = "match, process ignored"
-	case t.Matched:
-		outcome = fmt.Sprintf("match, group %q", t.Group)
+	case r.Matched:
+		outcome = fmt.Sprintf("match, group %q", r.Group)
 	}
-	fmt.Fprintf(b, "rule %d, %s, name %q: %s\n", t.Rule.Position, position, shortPrintable(t.Rule.Template), outcome)
-	for _, s := range t.Selectors {
+	fmt.Fprintf(b, "rule %d, %s, name %q: %s\n", r.Rule.Position, position, shortPrintable(r.Rule.Template), outcome)
+	for _, s := range r.Selectors {
 		result := "FAIL"
 		if s.Matched {
 			result = "pass"
@@ -179,8 +179,8 @@ func (g *grouped) formatRule(b *strings.Builder, t *grouping.Trial) {
 			fmt.Fprintf(b, "       hint: %s\n", shortPrintable(s.Hint))
 		}
 	}
-	for _, name := range slices.Sorted(maps.Keys(t.Captures)) {
-		fmt.Fprintf(b, "       captured %s = %q\n", name, shortPrintable(t.Captures[name]))
+	for _, name := range slices.Sorted(maps.Keys(r.Captures)) {
+		fmt.Fprintf(b, "       captured %s = %q\n", name, shortPrintable(r.Captures[name]))
 	}
 }
 
