@@ -25,30 +25,39 @@ const (
 	ByPID
 )
 
-// A ProcessQuery selects processes of the groups with the name Group. If Group is "", it selects
-// the process with the most resident memory of each group name.
+// A ProcessScope says which processes a [ProcessQuery] selects.
+type ProcessScope uint8
+
+// The scopes of a query.
+const (
+	ScopeGroup     ProcessScope = iota // the processes of the groups with the name Group
+	ScopeUngrouped                     // the processes in no group, without kernel threads
+	ScopeLargest                       // of each group name, the process with the most resident memory
+)
+
+// A ProcessQuery selects processes.
 type ProcessQuery struct {
-	Group     string
-	Unmatched bool // select the processes in no group, without kernel threads; Group is not used
-	Order     ProcessOrder
-	Reversed  bool
-	Limit     int // maximum number of processes
+	Scope    ProcessScope
+	Group    string       // with ScopeGroup
+	Order    ProcessOrder // ScopeLargest has the order ByResident
+	Reversed bool
+	Limit    int // maximum number of processes
 }
 
-// A processScope says which processes a ProcessQuery selects.
-type processScope struct {
-	group     string
-	unmatched bool
+// A watchKey identifies a processWatch: by its scope, and the name of the group with ScopeGroup.
+type watchKey struct {
+	scope ProcessScope
+	group string
 }
 
-func (q *ProcessQuery) scope() processScope { return processScope{q.Group, q.Unmatched} }
+func (q *ProcessQuery) watchKey() watchKey { return watchKey{q.Scope, q.Group} }
 
-// scope returns the scope of the queries that select the process of r.
-func (r *record) scope() processScope {
+// watchKey returns the key of the queries that select the process of r, except ScopeLargest.
+func (r *record) watchKey() watchKey {
 	if r.group == nil {
-		return processScope{unmatched: true}
+		return watchKey{scope: ScopeUngrouped}
 	}
-	return processScope{group: r.group.name}
+	return watchKey{ScopeGroup, r.group.name}
 }
 
 // A ProcessList is the result of a ProcessQuery.
@@ -107,33 +116,33 @@ func (t *Tracker) Processes(ctx context.Context, queries []ProcessQuery) []Proce
 		t.watches = nil
 		return nil
 	}
-	members := make(map[processScope][]int) // indexes of records
+	members := make(map[watchKey][]int) // indexes of records
 	for i := range queries {
-		members[queries[i].scope()] = nil
+		members[queries[i].watchKey()] = nil
 	}
 	for i := range t.records {
 		r := &t.records[i]
-		if list, ok := members[r.scope()]; ok && (r.group != nil || !r.kernelThread) {
-			members[r.scope()] = append(list, i)
+		if list, ok := members[r.watchKey()]; ok && (r.group != nil || !r.kernelThread) {
+			members[r.watchKey()] = append(list, i)
 		}
 	}
-	watches := make(map[processScope]*processWatch, len(members))
-	for scope, list := range members {
-		w := t.watches[scope]
+	watches := make(map[watchKey]*processWatch, len(members))
+	for key, list := range members {
+		w := t.watches[key]
 		if w == nil {
 			w = new(processWatch)
 		}
 		t.updateWatch(w, list)
-		watches[scope] = w
+		watches[key] = w
 	}
 	t.watches = watches
 	out := make([]ProcessList, len(queries))
 	for i, q := range queries {
-		if q.Group == "" && !q.Unmatched {
+		if q.Scope == ScopeLargest {
 			out[i] = t.largestProcesses(ctx, q)
 			continue
 		}
-		out[i] = t.listProcesses(ctx, q, members[q.scope()], watches[q.scope()])
+		out[i] = t.listProcesses(ctx, q, members[q.watchKey()], watches[q.watchKey()])
 	}
 	return out
 }
@@ -196,7 +205,7 @@ func (t *Tracker) listProcesses(ctx context.Context, q ProcessQuery, members []i
 	var unmatched []Unmatched
 	for _, i := range sorted[:min(len(sorted), q.Limit)] {
 		out.Processes = append(out.Processes, t.process(ctx, i, w))
-		if q.Unmatched {
+		if q.Scope == ScopeUngrouped {
 			unmatched = append(unmatched, t.newUnmatched(i))
 		}
 	}
@@ -218,8 +227,11 @@ func (t *Tracker) largestProcesses(ctx context.Context, q ProcessQuery) ProcessL
 			largest[g.name] = i
 		}
 	}
-	q.Order, q.Reversed = ByResident, false
-	return t.listProcesses(ctx, q, slices.Collect(maps.Values(largest)), new(processWatch))
+	byResident := q
+	byResident.Order, byResident.Reversed = ByResident, false
+	list := t.listProcesses(ctx, byResident, slices.Collect(maps.Values(largest)), new(processWatch))
+	list.Query = q
+	return list
 }
 
 // value returns the value of a process that sorts it.
@@ -246,7 +258,7 @@ func (t *Tracker) process(ctx context.Context, i int, w *processWatch) Process {
 	s := &t.snap.Samples[i]
 	u := w.usage[s.ID]
 	p := Process{
-		Group: t.records[i].scope().group, PID: s.PID, Start: t.startTime(s), State: s.State, Have: s.Have, Rates: u.rates, Threads: s.Threads,
+		Group: t.records[i].watchKey().group, PID: s.PID, Start: t.startTime(s), State: s.State, Have: s.Have, Rates: u.rates, Threads: s.Threads,
 		ResidentBytes: s.ResidentBytes, CPU: u.cpu, ReadBytes: u.readRate, WriteBytes: u.writeRate,
 		Name: LabelValue(s.Comm), Command: "[" + LabelValue(s.Comm) + "]",
 	}

@@ -96,8 +96,9 @@ func TestProcesses(t *testing.T) {
 // checkLargest checks the largest process of each group, and that there is no state without queries.
 func checkLargest(t *testing.T, tracker *Tracker) {
 	t.Helper()
-	largest := tracker.Processes(context.Background(), []ProcessQuery{{Limit: 5}})[0]
-	if listed(largest) != "10:0.0" || largest.Processes[0].Group != "worker" || largest.Query.Group != "" {
+	query := ProcessQuery{Scope: ScopeLargest, Limit: 5}
+	largest := tracker.Processes(context.Background(), []ProcessQuery{query})[0]
+	if listed(largest) != "10:0.0" || largest.Processes[0].Group != "worker" || largest.Query != query {
 		t.Errorf("got %+v, want the largest process of the group", largest)
 	}
 	if tracker.Processes(context.Background(), nil); tracker.watches != nil {
@@ -117,7 +118,7 @@ func TestUnmatchedProcesses(t *testing.T) {
 	if _, err := tracker.Update(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	got := tracker.Processes(t.Context(), []ProcessQuery{{Unmatched: true, Order: ByPID, Limit: 10}})[0]
+	got := tracker.Processes(t.Context(), []ProcessQuery{{Scope: ScopeUngrouped, Order: ByPID, Limit: 10}})[0]
 	if listed(got) != "9:0.0 8:0.0" || got.Total != 2 || got.Processes[0].Group != "" {
 		t.Errorf("got %+v, want the two processes in no group that are no kernel threads", got)
 	}

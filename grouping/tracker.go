@@ -74,7 +74,7 @@ type Tracker struct {
 
 	sockets socketTracker
 
-	watches   map[processScope]*processWatch // of the last call of Processes
+	watches   map[watchKey]*processWatch // of the last call of Processes
 	keepEnded bool
 	ended     []EndedProcess // of this update, with keepEnded
 

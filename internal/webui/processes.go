@@ -204,7 +204,7 @@ func (p *processRequests) report(q *processRequest) ProcessReport {
 		}
 	}
 	for _, e := range slices.Backward(p.ended) {
-		if e.Group == q.query.Group && len(out.Ended) < q.query.Limit {
+		if q.query.Scope == grouping.ScopeGroup && e.Group == q.query.Group && len(out.Ended) < q.query.Limit {
 			out.Ended = append(out.Ended, EndedProcess{
 				PID: e.PID, Name: e.Name, Start: Timestamp{e.Start}, End: Timestamp{e.End}, Reason: e.Reason, Code: e.Code,
 				OOMKilled: e.OOMKilled, Failed: grouping.IsFailure(e.Reason, e.Code),
@@ -259,7 +259,7 @@ func (h *Handler) serveProcesses(w http.ResponseWriter, r *http.Request) {
 }
 
 // largestQuery selects the process with most resident memory of each group.
-var largestQuery = grouping.ProcessQuery{Order: grouping.ByResident, Limit: largestLimit}
+var largestQuery = grouping.ProcessQuery{Scope: grouping.ScopeLargest, Limit: largestLimit}
 
 // parseProcessQuery returns the query of a request: group or unmatched, sort and limit.
 func parseProcessQuery(r *http.Request) (q grouping.ProcessQuery, err error) {
@@ -276,7 +276,10 @@ func parseProcessQuery(r *http.Request) (q grouping.ProcessQuery, err error) {
 	if !ok {
 		return q, fmt.Errorf("unknown value %q of the parameter sort", name)
 	}
-	q = grouping.ProcessQuery{Group: values.Get("group"), Unmatched: unmatched, Order: order, Reversed: !descending, Limit: defaultProcesses}
+	q = grouping.ProcessQuery{Group: values.Get("group"), Order: order, Reversed: !descending, Limit: defaultProcesses}
+	if unmatched {
+		q.Scope = grouping.ScopeUngrouped
+	}
 	if text := values.Get("limit"); text != "" {
 		if q.Limit, err = strconv.Atoi(text); err != nil || q.Limit < 1 || q.Limit > maxProcesses {
 			return q, fmt.Errorf("invalid value %q of the parameter limit: use 1 to %d", text, maxProcesses)

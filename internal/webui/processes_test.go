@@ -25,7 +25,7 @@ func walkProcesses(s *testRecorder, ended ...grouping.EndedProcess) (queries *in
 		for _, q := range interest.Queries {
 			*queries++
 			rules := ""
-			if q.Unmatched {
+			if q.Scope == grouping.ScopeUngrouped {
 				rules = "- rule"
 			}
 			v.Processes = append(v.Processes, grouping.ProcessList{
