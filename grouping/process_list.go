@@ -81,7 +81,7 @@ type Process struct {
 	Command string // command line without secrets, or the name in brackets
 
 	Have          platform.Fields // of the values below
-	Rates         platform.Fields // of CPU, ReadBytes and WriteBytes
+	HaveRates     platform.Fields // fields whose rates are known: CPU, ReadBytes and WriteBytes
 	Threads       int
 	ResidentBytes uint64
 	CPU           float64 // in cores
@@ -258,8 +258,8 @@ func (t *Tracker) process(ctx context.Context, i int, w *processWatch) Process {
 	s := &t.snap.Samples[i]
 	u := w.usage[s.ID]
 	p := Process{
-		Group: t.records[i].watchKey().group, PID: s.PID, Start: t.startTime(s), State: s.State, Have: s.Have, Rates: u.rates, Threads: s.Threads,
-		ResidentBytes: s.ResidentBytes, CPU: u.cpu, ReadBytes: u.readRate, WriteBytes: u.writeRate,
+		Group: t.records[i].watchKey().group, PID: s.PID, Start: t.startTime(s), State: s.State,
+		Have: s.Have, HaveRates: u.rates, Threads: s.Threads, ResidentBytes: s.ResidentBytes, CPU: u.cpu, ReadBytes: u.readRate, WriteBytes: u.writeRate,
 		Name: LabelValue(s.Comm), Command: "[" + LabelValue(s.Comm) + "]",
 	}
 	id, err := t.src.Identify(ctx, s, platform.IdentityArgs|platform.IdentityUser)

@@ -65,7 +65,7 @@ func TestProcesses(t *testing.T) {
 		src.read = 0
 		return tracker.Processes(context.Background(), []ProcessQuery{byCPU, oldest, missing})
 	}
-	if first := update()[0]; first.Interval != 0 || first.Total != 3 || first.Processes[0].Rates != 0 {
+	if first := update()[0]; first.Interval != 0 || first.Total != 3 || first.Processes[0].HaveRates != 0 {
 		t.Errorf("got %+v after one walk, want no rates", first)
 	}
 	second := update()

@@ -221,10 +221,10 @@ func newProcess(p *grouping.Process) Process {
 	if p.Have&(platform.FieldStat|platform.FieldMemory) != 0 {
 		out.Threads, out.ResidentBytes = &p.Threads, &p.ResidentBytes
 	}
-	if p.Rates&platform.FieldStat != 0 {
+	if p.HaveRates&platform.FieldStat != 0 {
 		out.CPU = &p.CPU
 	}
-	if p.Rates&platform.FieldIO != 0 {
+	if p.HaveRates&platform.FieldIO != 0 {
 		out.ReadBytes, out.WriteBytes = &p.ReadBytes, &p.WriteBytes
 	}
 	return out

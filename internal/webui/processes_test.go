@@ -32,7 +32,7 @@ func walkProcesses(s *testRecorder, ended ...grouping.EndedProcess) (queries *in
 				Query: q, SuggestedRules: rules, Total: 30, Interval: float64(s.walks - 1),
 				Processes: []grouping.Process{{
 					PID: 7, Start: s.time, State: 'R', User: "<b>", Command: "<img onerror=x>", Have: platform.FieldStat,
-					Rates: platform.FieldStat, CPU: 0.5, ResidentBytes: 4096,
+					HaveRates: platform.FieldStat, CPU: 0.5, ResidentBytes: 4096,
 				}},
 			})
 		}
