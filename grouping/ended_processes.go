@@ -13,7 +13,7 @@ type EndedProcess struct {
 	PID          int
 	Name         string // name of the process when it exited
 	Start        time.Time
-	End          time.Time // end of the update that found the exit; zero in the result of [Tracker.Ended]
+	End          time.Time // end of the update that found the exit. The Tracker reads no clock: the caller of Ended sets it.
 	Reason, Code string    // see [platform.Exit.Reason]
 	OOMKilled    bool
 }
