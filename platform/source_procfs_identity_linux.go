@@ -78,8 +78,8 @@ func (w *worker) readIdentity(target *Sample, want IdentityFields, use func(Iden
 		return nil
 	}
 	if w.findLiveThread(target); w.scratch.liveThread != 0 {
-		w.reader.ReadViaThread(target.PID, w.scratch.liveThread)
-		defer w.reader.ReadViaThread(0, 0)
+		w.reader.RedirectToThread(target.PID, w.scratch.liveThread)
+		defer w.reader.RedirectToThread(0, 0)
 	}
 	if want&IdentityArgs != 0 && !target.Kernel {
 		text, err := w.reader.ReadPrefix(target.PID, "cmdline")

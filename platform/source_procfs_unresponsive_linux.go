@@ -34,7 +34,7 @@ func (n *nonBlockingStats) read(src *procfsSource, r *procfs.Reader, s *Sample) 
 	s.State, s.Threads, s.SwapBytes = n.status.State, n.status.Threads, n.status.SwapBytes
 	s.VirtualBytes, s.ResidentBytes = n.statm.Size*src.pageSize, n.statm.Resident*src.pageSize
 	s.Have |= FieldMemory
-	if s.Want&FieldFDs != 0 && src.mount.FDSizeIsCount() { // otherwise the directory must be listed
+	if s.Want&FieldFDs != 0 && src.mount.CountsFDsWithoutListing() { // otherwise the directory must be listed
 		if fds, err := r.CountFDs(s.PID); err == nil {
 			s.FDs = fds
 			s.Have |= FieldFDs

@@ -73,7 +73,7 @@ func (w *worker) viaLiveThread(pid int, read func() error) error {
 	if w.scratch.liveThread == 0 {
 		return errNoLiveThread
 	}
-	w.reader.ReadViaThread(pid, w.scratch.liveThread)
-	defer w.reader.ReadViaThread(0, 0)
+	w.reader.RedirectToThread(pid, w.scratch.liveThread)
+	defer w.reader.RedirectToThread(0, 0)
 	return read()
 }

@@ -36,9 +36,10 @@ func (e *ReadError) Error() string {
 // Unwrap returns the error of the system call.
 func (e *ReadError) Unwrap() error { return e.Err }
 
-// Is reports whether target is the error value for this system call error. ESRCH
-// always means that the process is gone. ENOENT means it only for the directory
-// and stat, which every process has; the kernel may be built without other files.
+// Is reports whether target is [ErrGone], [ErrAccessDenied] or [ErrTooLarge], and the error of the
+// system call has this meaning. ESRCH always means that the process is gone. ENOENT
+// means it only for the directory and stat, which every process has; the kernel may be
+// built without other files.
 func (e *ReadError) Is(target error) bool {
 	switch target {
 	case ErrGone:

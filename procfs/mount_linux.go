@@ -58,9 +58,9 @@ func checkCopy(root string) error {
 	return nil
 }
 
-// FDSizeIsCount reports whether the number of open files of a process is available
-// without listing them (Linux 6.2). Listing may block.
-func (m *Mount) FDSizeIsCount() bool { return m.fdSizeIsCount }
+// CountsFDsWithoutListing reports whether [Reader.CountFDs] reads the size of a directory (since
+// Linux 6.2) instead of listing the descriptors, which may block.
+func (m *Mount) CountsFDsWithoutListing() bool { return m.fdSizeIsCount }
 
 // Close closes the mount. Its Readers and its ProcessDirs must not be used
 // afterwards.

@@ -209,11 +209,11 @@ func (r *Reader) CloseTasks() {
 	}
 }
 
-// ReadViaThread makes the other methods read the files of thread tid instead of
-// those of process pid, until it is called with a pid of 0. After the
-// main thread has exited before other threads, /proc/PID shows no memory,
-// descriptors or arguments, but /proc/PID/task/TID of a live thread does.
-func (r *Reader) ReadViaThread(pid, tid int) { r.viaPID, r.viaTID = pid, tid }
+// RedirectToThread makes the other methods read the files of thread tid instead of
+// those of process pid, until it is called with a pid of 0. If the main thread has
+// exited before other threads, /proc/PID shows no memory, descriptors or arguments,
+// but /proc/PID/task/TID of a live thread does.
+func (r *Reader) RedirectToThread(pid, tid int) { r.viaPID, r.viaTID = pid, tid }
 
 // ReadHost returns the text of /proc/file, such as uptime. A FIFO in place of the
 // file is empty.

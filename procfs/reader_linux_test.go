@@ -75,9 +75,9 @@ func TestOpenProcess(t *testing.T) {
 	}
 	readTask("old 7/task/8/stat\n")
 	r.CloseTasks()
-	r.ReadViaThread(7, 8)
+	r.RedirectToThread(7, 8)
 	read("old 7/task/8/stat\n", 7)
-	r.ReadViaThread(0, 0)
+	r.RedirectToThread(0, 0)
 	text, err := r.ReadHost("stat")
 	wantText("btime 1\n", text, err)
 	if pids, err := r.AppendPIDs(nil); len(pids) != 2 || err != nil {

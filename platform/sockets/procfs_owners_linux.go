@@ -122,13 +122,13 @@ func (r *procfsReader) hasChanged(p *process) bool {
 // no such number: then the result differs from that of every scan.
 func (r *procfsReader) countOf(p *process) uint64 {
 	const unknown = 1<<64 - 1
-	if !r.mount.FDSizeIsCount() {
+	if !r.mount.CountsFDsWithoutListing() {
 		return unknown
 	}
-	r.reader.ReadViaThread(0, 0)
+	r.reader.RedirectToThread(0, 0)
 	if p.thread != 0 {
-		r.reader.ReadViaThread(p.pid, p.thread)
-		defer r.reader.ReadViaThread(0, 0)
+		r.reader.RedirectToThread(p.pid, p.thread)
+		defer r.reader.RedirectToThread(0, 0)
 	}
 	n, err := r.reader.CountFDs(p.pid)
 	if err != nil {

@@ -121,7 +121,7 @@ func (s *scanner) scan() {
 		result.start, result.err = s.readStart(q.pid)
 		return
 	}
-	s.reader.ReadViaThread(0, 0)
+	s.reader.RedirectToThread(0, 0)
 	result.count, result.err = s.reader.CountFDs(q.pid)
 	if result.err == nil && result.count == 0 {
 		result.thread = s.findThread(q.pid)
@@ -130,7 +130,7 @@ func (s *scanner) scan() {
 		result.fds, result.next, result.err = s.reader.AppendSocketFDs(result.fds, q.pid,
 			procfs.SocketFDScan{From: q.from, Known: q.fds, Stop: s.stop})
 	}
-	s.reader.ReadViaThread(0, 0)
+	s.reader.RedirectToThread(0, 0)
 }
 
 func (s *scanner) readStart(pid int) (uint64, error) {
@@ -154,7 +154,7 @@ func (s *scanner) findThread(pid int) int {
 		if tid == pid {
 			continue
 		}
-		s.reader.ReadViaThread(pid, tid)
+		s.reader.RedirectToThread(pid, tid)
 		if n, err := s.reader.CountFDs(pid); err == nil && n > 0 {
 			s.result.count = n
 			return tid
