@@ -259,7 +259,8 @@ func (t *Tracker) process(ctx context.Context, i int, w *processWatch) Process {
 	u := w.usage[s.ID]
 	p := Process{
 		Group: t.records[i].watchKey().group, PID: s.PID, Start: t.startTime(s), State: s.State,
-		Have: s.Have, HaveRates: u.rates, Threads: s.Threads, ResidentBytes: s.ResidentBytes, CPU: u.cpu, ReadBytes: u.readRate, WriteBytes: u.writeRate,
+		Have: s.Have, HaveRates: u.rates, Threads: s.Threads, ResidentBytes: s.ResidentBytes,
+		CPU: u.cpu, ReadBytes: u.readRate, WriteBytes: u.writeRate,
 		Name: LabelValue(s.Comm), Command: "[" + LabelValue(s.Comm) + "]",
 	}
 	id, err := t.src.Identify(ctx, s, platform.IdentityArgs|platform.IdentityUser)
