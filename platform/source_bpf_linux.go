@@ -53,7 +53,7 @@ func (c *timeConverter) id(pid int32, start uint64) ID {
 
 // openBPF loads the programs. proc is the source for reads of /proc.
 func openBPF(proc *procfsSource, o Options) (Source, error) {
-	if !proc.mount.IsProcfs() || !proc.mount.OwnPIDs() {
+	if !proc.mount.IsProcfs() || !proc.mount.InOwnPIDNamespace() {
 		return nil, errors.New("the process file system does not belong to the PID namespace of this process")
 	}
 	programs, err := bpf.Load(bpf.Options{})

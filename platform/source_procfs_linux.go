@@ -73,10 +73,10 @@ func openProcfs(o Options) (*procfsSource, error) {
 	}
 	s.quarantine.processes = make(map[*worker]unresponsiveProcess)
 	s.statusNeverBlocks = mount.IsProcfs()
-	s.cpuClocks = mount.IsProcfs() && mount.OwnPIDs() && hasPreciseCPUClock()
+	s.cpuClocks = mount.IsProcfs() && mount.InOwnPIDNamespace() && hasPreciseCPUClock()
 	// The PID of this process is unknown in another PID namespace. That the kernel
 	// lacks schedstat is assumed only where the test is possible.
-	s.schedstatWorks = !mount.IsProcfs() || newWorker(s).threadMarker(os.Getpid(), os.Getpid()) != 0 || !mount.OwnPIDs()
+	s.schedstatWorks = !mount.IsProcfs() || newWorker(s).threadMarker(os.Getpid(), os.Getpid()) != 0 || !mount.InOwnPIDNamespace()
 	return s, nil
 }
 

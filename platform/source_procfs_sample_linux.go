@@ -323,7 +323,7 @@ func (w *worker) readFDLimit(s, prev *procfsSample) error {
 		return nil
 	}
 	s.state.fdLimitFinal = w.walkStart >= s.Start+youngSeconds*w.src.clock.TicksPerSecond()
-	if w.src.mount.OwnPIDs() && unix.Prlimit(s.PID, unix.RLIMIT_NOFILE, nil, &w.scratch.limit) == nil {
+	if w.src.mount.InOwnPIDNamespace() && unix.Prlimit(s.PID, unix.RLIMIT_NOFILE, nil, &w.scratch.limit) == nil {
 		if !w.reader.Exists(s.PID) { // another process may have the PID already
 			return unix.ESRCH
 		}

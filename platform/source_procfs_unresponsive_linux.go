@@ -40,7 +40,7 @@ func (n *nonBlockingStats) read(src *procfsSource, r *procfs.Reader, s *Sample) 
 			s.Have |= FieldFDs
 		}
 	}
-	if s.Want&FieldFDLimit != 0 && src.mount.OwnPIDs() && unix.Prlimit(s.PID, unix.RLIMIT_NOFILE, nil, &n.limit) == nil {
+	if s.Want&FieldFDLimit != 0 && src.mount.InOwnPIDNamespace() && unix.Prlimit(s.PID, unix.RLIMIT_NOFILE, nil, &n.limit) == nil {
 		s.FDLimit = n.limit.Cur
 		s.Have |= FieldFDLimit
 	}

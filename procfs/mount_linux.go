@@ -13,12 +13,12 @@ import (
 // A Mount is an open procfs root directory. All reads are relative to it, even
 // if something else is mounted over its path later. Readers may share a Mount.
 type Mount struct {
-	dir           *os.File
-	fd            int  // of dir
-	isProcfs      bool // the file system type is procfs, not a copy in files
-	fdSizeIsCount bool // st_size of /proc/PID/fd is the number of open files, Linux 6.2
-	noHidePID     bool // mounted without hidepid, which adds a ptrace access check to each open
-	ownPIDs       bool // PIDs in this mount are valid in system calls of this process
+	dir               *os.File
+	fd                int  // of dir
+	isProcfs          bool // the file system type is procfs, not a copy in files
+	fdSizeIsCount     bool // st_size of /proc/PID/fd is the number of open files, Linux 6.2
+	noHidePID         bool // mounted without hidepid, which adds a ptrace access check to each open
+	inOwnPIDNamespace bool // PIDs in this mount are valid in system calls of this process
 }
 
 // Open opens the procfs mounted at root. Unless root is a procfs, it must have a
@@ -42,7 +42,7 @@ func Open(root string) (*Mount, error) {
 	}
 	m.fdSizeIsCount = m.isProcfs && !KernelBefore(6, 2)
 	m.noHidePID = m.isProcfs && !anyHidePID()
-	m.ownPIDs = m.isProcfs && ownNamespace(root)
+	m.inOwnPIDNamespace = m.isProcfs && ownNamespace(root)
 	return m, nil
 }
 
@@ -70,10 +70,10 @@ func (m *Mount) Close() error { return m.dir.Close() }
 // a copy in files.
 func (m *Mount) IsProcfs() bool { return m.isProcfs }
 
-// OwnPIDs reports whether PIDs of this mount are valid in system calls such as
-// prlimit(2). They are not if the mount belongs to another PID namespace, such
-// as the procfs of the host inside a container.
-func (m *Mount) OwnPIDs() bool { return m.ownPIDs }
+// InOwnPIDNamespace reports whether the mount belongs to the PID namespace of this process, so
+// that its PIDs are valid in system calls such as prlimit(2). The procfs of the host inside a
+// container belongs to another one.
+func (m *Mount) InOwnPIDNamespace() bool { return m.inOwnPIDNamespace }
 
 // rawCalls is the set of system calls on a file that cannot block on the
 // process or on a file system that it uses. They can be raw system calls, which

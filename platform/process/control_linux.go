@@ -161,16 +161,16 @@ func (h *linuxHandle) signal(s syscall.Signal) error {
 		err = asErrno(unix.PidfdSendSignal(h.FD(), unix.Signal(s), nil, 0))
 	}
 	switch {
-	case err == unix.EBADF && h.ownPIDs:
+	case err == unix.EBADF && h.inOwnPIDNamespace:
 		err = h.signalByPID(s)
-	case err == unix.ENOSYS && h.ownPIDs: // before Linux 5.1
+	case err == unix.ENOSYS && h.inOwnPIDNamespace: // before Linux 5.1
 		err = h.kill(s)
 	}
 	switch err {
 	case 0:
 		return nil
 	case unix.EINVAL:
-		if !h.ownPIDs { // the process is in a PID namespace above this one
+		if !h.inOwnPIDNamespace { // the process is in a PID namespace above this one
 			return ErrUnsupported
 		}
 		return because(ErrInvalid, fmt.Sprintf("the kernel has no signal %d", int(s)))

@@ -115,7 +115,7 @@ func TestRlimitSources(t *testing.T) {
 	}
 	p := must[*Process](t)(self.Dup())
 	defer p.Close()
-	p.shared.handle.(*linuxHandle).ownPIDs = false // like the /proc of a host in a container
+	p.shared.handle.(*linuxHandle).inOwnPIDNamespace = false // like the /proc of a host in a container
 	for r, want := range limits {
 		wantEqual(t, r.String()+" of the file", must[Limit](t)(p.Rlimit(r)), want)
 	}

@@ -13,8 +13,8 @@ import (
 // A linuxHandle is the open directory of a process.
 type linuxHandle struct {
 	*procfs.ProcessDir
-	pid     int
-	ownPIDs bool // system calls use the same PIDs as the mount
+	pid               int
+	inOwnPIDNamespace bool // system calls use the same PIDs as the mount
 }
 
 func (h *linuxHandle) read(buf []byte, file string) ([]byte, error) {
@@ -88,14 +88,14 @@ func (h *linuxHandle) dup() (handle, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &linuxHandle{ProcessDir: dup, pid: h.pid, ownPIDs: h.ownPIDs}, nil
+	return &linuxHandle{ProcessDir: dup, pid: h.pid, inOwnPIDNamespace: h.inOwnPIDNamespace}, nil
 }
 
 func (h *linuxHandle) close() { h.Close() }
 
 // syscallPID returns the PID for system calls, or ErrUnsupported if theirs differ.
 func (h *linuxHandle) syscallPID() (int, error) {
-	if !h.ownPIDs {
+	if !h.inOwnPIDNamespace {
 		return 0, ErrUnsupported
 	}
 	return h.pid, nil

@@ -227,5 +227,5 @@ func (l *linuxSystem) open(pid int) (handle, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &linuxHandle{ProcessDir: dir, pid: pid, ownPIDs: l.mount.OwnPIDs()}, nil
+	return &linuxHandle{ProcessDir: dir, pid: pid, inOwnPIDNamespace: l.mount.InOwnPIDNamespace()}, nil
 }

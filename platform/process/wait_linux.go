@@ -86,7 +86,7 @@ const (
 // reap reaps the process if it is a child that has exited. The PID of a child is not
 // reused before the child is reaped.
 func (h *linuxHandle) reap(pidfd *os.File) (status ExitStatus, done bool) {
-	if !h.ownPIDs || h.gone() {
+	if !h.inOwnPIDNamespace || h.gone() {
 		return ExitStatus{}, false
 	}
 	kind, id := unix.P_PID, h.pid

@@ -38,7 +38,7 @@ func openBPF(o Options) (Reader, error) {
 	if err != nil {
 		return nil, err
 	}
-	own := m.IsProcfs() && m.OwnPIDs()
+	own := m.IsProcfs() && m.InOwnPIDNamespace()
 	if err := m.Close(); err != nil {
 		return nil, err
 	}
