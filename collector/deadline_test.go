@@ -65,7 +65,7 @@ func (c *fakeSource) ExitIdentity(*platform.Exit, platform.IdentityFields) platf
 	return platform.Identity{}
 }
 
-func (c *fakeSource) Kind() (platform.Kind, error) { return platform.KindProcfs, nil }
+func (c *fakeSource) Kind() (platform.SourceKind, error) { return platform.SourceProcfs, nil }
 
 func (c *fakeSource) ExitsReady() <-chan struct{} { return nil }
 

@@ -41,7 +41,7 @@ func someSockets() grouping.Sockets {
 func networkFamiliesOf(t *testing.T, c *Collector) []*dto.MetricFamily {
 	t.Helper()
 	none := grouping.Unattributed{
-		Kind: platform.KindBPF, HasTraffic: true, Traffic: sockets.Traffic{SentBytes: 11}, LostEvents: 12, ReadErrors: 13,
+		Kind: platform.SourceBPF, HasTraffic: true, Traffic: sockets.Traffic{SentBytes: 11}, LostEvents: 12, ReadErrors: 13,
 	}
 	w := &update{
 		groups:       []grouping.Group{{Name: "g", Collectors: grouping.AllCollectors, CountersStart: 1_700_000_000_007, Sockets: someSockets()}},
@@ -160,7 +160,7 @@ func (r *fixedReader) Read(_ context.Context, out *sockets.Report) error {
 	return nil
 }
 
-func (r *fixedReader) Kind() (platform.Kind, error) { return platform.KindProcfs, nil }
+func (r *fixedReader) Kind() (platform.SourceKind, error) { return platform.SourceProcfs, nil }
 
 func (r *fixedReader) Close() error { return nil }
 

@@ -52,7 +52,7 @@ const awaitedExitTimeout = 60
 // reportsExits reports whether the source reports exits. The source bpf also does so in
 // walks in which it reads /proc.
 func (t *Tracker) reportsExits() bool {
-	return t.snap.Kind == platform.KindBPF || t.src.ExitsReady() != nil
+	return t.snap.Kind == platform.SourceBPF || t.src.ExitsReady() != nil
 }
 
 // keepUntilExit keeps the record of a process that is gone until its exit event. Without
@@ -126,15 +126,15 @@ func (t *Tracker) identifyExits() {
 // takeRecord returns the record of an exited process, or a new record if no
 // walk has seen the process.
 func (t *Tracker) takeRecord(e *platform.Exit) record {
-	if r, ok := t.takeAwaited(e.ID, platform.KindBPF); ok {
+	if r, ok := t.takeAwaited(e.ID, platform.SourceBPF); ok {
 		return r
 	}
-	return record{id: e.ID, countFromStart: t.startedUnseen(&e.Sample), kind: platform.KindBPF}
+	return record{id: e.ID, countFromStart: t.startedUnseen(&e.Sample), kind: platform.SourceBPF}
 }
 
 // takeAwaited removes the record of a process from awaitedExits. kind is what read the ID.
 // The group of the record may have been removed since, because it was empty.
-func (t *Tracker) takeAwaited(id platform.ID, kind platform.Kind) (record, bool) {
+func (t *Tracker) takeAwaited(id platform.ID, kind platform.SourceKind) (record, bool) {
 	key := withoutSerial(id)
 	p, ok := t.awaitedExits[key]
 	if !ok || !p.hasID(id, kind) {
@@ -161,7 +161,7 @@ func (t *Tracker) identifyExit(r *record, e *platform.Exit) {
 		}
 		return
 	}
-	if r.kind == platform.KindBPF && r.execID != 0 && r.execID != e.ExecID {
+	if r.kind == platform.SourceBPF && r.execID != 0 && r.execID != e.ExecID {
 		r.executed = true
 	}
 	if r.identity == identityCurrent && !r.executed && r.comm == e.Comm {

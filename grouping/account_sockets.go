@@ -10,11 +10,11 @@ import (
 
 // Unattributed is the traffic that belongs to no group, and the state of the reader of sockets.
 type Unattributed struct {
-	Kind       platform.Kind   // what the last Read used; "" without a reader
-	Traffic    sockets.Traffic // since the start; its RoundTrips is nil
-	HasTraffic bool            // the reader ever had Traffic
-	LostEvents uint64          // see [sockets.Report]
-	ReadErrors uint64          // failed Reads
+	Kind       platform.SourceKind // what the last Read used; "" without a reader
+	Traffic    sockets.Traffic     // since the start; its RoundTrips is nil
+	HasTraffic bool                // the reader ever had Traffic
+	LostEvents uint64              // see [sockets.Report]
+	ReadErrors uint64              // failed Reads
 }
 
 // A socketTracker is the state of the Tracker about sockets.
@@ -70,7 +70,7 @@ func (t *Tracker) readSockets(ctx context.Context) {
 
 // SocketsKind returns what the last Read of sockets used, see [sockets.Reader], or "" without
 // a reader.
-func (t *Tracker) SocketsKind() (platform.Kind, error) {
+func (t *Tracker) SocketsKind() (platform.SourceKind, error) {
 	if t.sockets.reader == nil {
 		return "", nil
 	}

@@ -27,7 +27,7 @@ func (r *replayReader) Read(_ context.Context, out *sockets.Report) error {
 	return nil
 }
 
-func (r *replayReader) Kind() (platform.Kind, error) { return platform.KindBPF, nil }
+func (r *replayReader) Kind() (platform.SourceKind, error) { return platform.SourceBPF, nil }
 
 func (r *replayReader) Close() error { return nil }
 

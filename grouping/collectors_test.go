@@ -86,7 +86,7 @@ type wantSource struct {
 }
 
 func (s *wantSource) Walk(_ context.Context, snap *platform.Snapshot) error {
-	snap.Now, snap.TicksPerSecond, snap.Kind = 1000, 100, platform.KindProcfs
+	snap.Now, snap.TicksPerSecond, snap.Kind = 1000, 100, platform.SourceProcfs
 	snap.Samples = snap.Samples[:0]
 	for i, comm := range s.comms {
 		id := platform.ID{PID: i + 1, Start: 5}

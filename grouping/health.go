@@ -18,8 +18,8 @@ type Health struct {
 	GroupLimitHits      uint64 // processes that joined [OtherName] because of a limit
 	ThreadNameLimitHits uint64 // threads that were counted in [OtherName] because of a limit
 	CounterDecreases    CounterDecreases
-	LostExitEvents      uint64        // exit events that the source lost
-	Kind                platform.Kind // what the last walk read
+	LostExitEvents      uint64              // exit events that the source lost
+	Kind                platform.SourceKind // what the last walk read
 }
 
 // setReads sets the results of the reads of an update. hidden is the number of processes

@@ -77,7 +77,7 @@ func (s *modelSockets) Read(_ context.Context, r *sockets.Report) error {
 	return nil
 }
 
-func (s *modelSockets) Kind() (platform.Kind, error) { return platform.KindBPF, nil }
+func (s *modelSockets) Kind() (platform.SourceKind, error) { return platform.SourceBPF, nil }
 
 func (s *modelSockets) Close() error { return nil }
 

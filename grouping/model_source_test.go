@@ -35,9 +35,9 @@ func (s *modelSource) Walk(_ context.Context, snap *platform.Snapshot) error {
 	snap.Now, snap.TicksPerSecond, snap.BootTime = s.now, modelHertz, time.Unix(0, 0)
 	snap.Time = time.UnixMilli(int64(s.now) * 1000 / modelHertz)
 	snap.Hidden, snap.Incomplete, snap.Exits = 0, false, nil
-	snap.Kind = platform.KindBPF
+	snap.Kind = platform.SourceBPF
 	if s.procfs {
-		snap.Kind = platform.KindProcfs
+		snap.Kind = platform.SourceProcfs
 	}
 	s.takeExits(snap)
 	before := s.lastWalk(snap)

@@ -30,14 +30,14 @@ type record struct {
 	state    recordState
 	identity identityState
 
-	kind               platform.Kind // what read the last sample
-	executed           bool          // called execve(2) since it was identified
-	mainThreadReplaced bool          // execve(2) may have replaced the main thread, whose context switches are not read yet
-	kernelThread       bool          // no source reports its exit
-	countFromStart     bool          // started after the first walk: its usage before the first sample counts
-	counted            bool          // its usage was counted, in a group or as that of an unmatched process
-	longArgs           bool          // its last command line was longer than maxQuickArgs
-	comparisonDue      bool          // has run since its fingerprint was compared, or was not compared for long
+	kind               platform.SourceKind // what read the last sample
+	executed           bool                // called execve(2) since it was identified
+	mainThreadReplaced bool                // execve(2) may have replaced the main thread, whose context switches are not read yet
+	kernelThread       bool                // no source reports its exit
+	countFromStart     bool                // started after the first walk: its usage before the first sample counts
+	counted            bool                // its usage was counted, in a group or as that of an unmatched process
+	longArgs           bool                // its last command line was longer than maxQuickArgs
+	comparisonDue      bool                // has run since its fingerprint was compared, or was not compared for long
 
 	decreased       counterSet // counters that decreased in this walk
 	decreasedBefore counterSet // counters that decreased in the previous walk
@@ -95,7 +95,7 @@ func (t *Tracker) isSameProcess(r *record, s *platform.Sample) bool {
 	if !r.hasID(s.ID, t.snap.Kind) {
 		return false
 	}
-	if r.kind == platform.KindBPF || t.snap.Kind == platform.KindBPF {
+	if r.kind == platform.SourceBPF || t.snap.Kind == platform.SourceBPF {
 		return true
 	}
 	if s.Start < t.snap.Now-t.thisWalk.elapsed || s.Threads == 0 || r.have&s.Have&platform.FieldStat == 0 {
@@ -106,7 +106,7 @@ func (t *Tracker) isSameProcess(r *record, s *platform.Sample) bool {
 
 // hasID reports whether id, which a walk of a kind has read, is the ID of the process of r.
 // The Serials of two kinds are not comparable.
-func (r *record) hasID(id platform.ID, kind platform.Kind) bool {
+func (r *record) hasID(id platform.ID, kind platform.SourceKind) bool {
 	if r.kind != kind {
 		id.Serial = r.id.Serial
 	}
@@ -116,7 +116,7 @@ func (r *record) hasID(id platform.ID, kind platform.Kind) bool {
 // adoptKind prepares a record for samples of another kind, in which ExecID and
 // Cgroup have other values for the same program, and counters have other steps. An
 // execve(2) since the sample before is not detected.
-func (r *record) adoptKind(kind platform.Kind, s *platform.Sample) {
+func (r *record) adoptKind(kind platform.SourceKind, s *platform.Sample) {
 	r.kind = kind
 	r.execID, r.cgroup = s.ExecID, s.Cgroup
 	r.decreasedBefore = allCounters

@@ -39,8 +39,8 @@ func (s *replaySource) Walk(_ context.Context, snap *platform.Snapshot) error {
 	snap.Exits = now.exits
 	snap.Now, snap.TicksPerSecond = 1000+uint64(s.next)*100, 100
 	snap.Time = time.UnixMilli(replayEpoch + int64(snap.Now)*10)
-	if snap.Kind = platform.KindBPF; now.procfs {
-		snap.Kind = platform.KindProcfs
+	if snap.Kind = platform.SourceBPF; now.procfs {
+		snap.Kind = platform.SourceProcfs
 	}
 	return nil
 }
@@ -60,7 +60,7 @@ func (s *replaySource) ExitIdentity(e *platform.Exit, _ platform.IdentityFields)
 	return platform.Identity{ID: e.ID, Comm: e.Comm, Args: procfs.AppendArgs(nil, e.Args)}
 }
 
-func (s *replaySource) Kind() (platform.Kind, error) { return platform.KindBPF, nil }
+func (s *replaySource) Kind() (platform.SourceKind, error) { return platform.SourceBPF, nil }
 
 func (s *replaySource) ExitsReady() <-chan struct{} { return s.ready }
 

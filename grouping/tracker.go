@@ -122,7 +122,7 @@ func (t *Tracker) SetMatcher(m Matcher) {
 func (t *Tracker) ExitsReady() <-chan struct{} { return t.src.ExitsReady() }
 
 // Kind returns the kind of the source in use; see [platform.Source].
-func (t *Tracker) Kind() (platform.Kind, error) { return t.src.Kind() }
+func (t *Tracker) Kind() (platform.SourceKind, error) { return t.src.Kind() }
 
 // Collectors returns the collectors that the options enable, with CollectorNetwork if sockets
 // are read. Rules can enable others.

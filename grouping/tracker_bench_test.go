@@ -18,7 +18,7 @@ type staticSource struct {
 func (s *staticSource) Walk(_ context.Context, snap *platform.Snapshot) error {
 	s.walks++
 	snap.Samples, snap.Exits = append(snap.Samples[:0], s.samples...), s.exits
-	snap.Now, snap.TicksPerSecond, snap.Kind = 1e6+100*s.walks, 100, platform.KindBPF
+	snap.Now, snap.TicksPerSecond, snap.Kind = 1e6+100*s.walks, 100, platform.SourceBPF
 	return nil
 }
 

@@ -15,7 +15,7 @@ func BPFUseNeedsCapability() bool { return procfs.KernelBefore(5, 19) }
 func SmapsNeedsPtrace() bool { return procfs.KernelBefore(6, 15) }
 
 // FDCountNeedsDACReadSearch reports whether the number of open files of processes of other users
-// requires CAP_DAC_READ_SEARCH with KindProcfs: before Linux 6.2. Since then it is the size
+// requires CAP_DAC_READ_SEARCH with SourceProcfs: before Linux 6.2. Since then it is the size
 // of the directory /proc/PID/fd, which every user can read.
 func FDCountNeedsDACReadSearch() bool { return sizeIsZero("/proc/self/fd") }
 

@@ -52,9 +52,9 @@ func TestResidentMemory(t *testing.T) {
 		eventually(t, func() bool { return allStopped(children[name].PID()) })
 	}
 	skipWithoutExactStatm(t, children["memory"].PID())
-	sources := map[Kind]func(testing.TB) Source{
-		KindBPF:    openBPFSource,
-		KindProcfs: func(t testing.TB) Source { return openSource(t, "/proc") },
+	sources := map[SourceKind]func(testing.TB) Source{
+		SourceBPF:    openBPFSource,
+		SourceProcfs: func(t testing.TB) Source { return openSource(t, "/proc") },
 	}
 	for kind, open := range sources {
 		t.Run(string(kind), func(t *testing.T) {

@@ -21,9 +21,9 @@ type Snapshot struct {
 	Unresponsive   int       // processes that were skipped because a read of their files blocks
 	Incomplete     bool      // the deadline ended the walk early: the remaining Samples have no measurement
 
-	Kind           Kind   // what the walk read: KindProcfs or KindBPF
-	Exits          []Exit // processes reaped since the last walk, in that order, if the Source reports them
-	LostExitEvents uint64 // since the start, exit events dropped because the ring buffer was full
+	Kind           SourceKind // what the walk read: SourceProcfs or SourceBPF
+	Exits          []Exit     // processes reaped since the last walk, in that order, if the Source reports them
+	LostExitEvents uint64     // since the start, exit events dropped because the ring buffer was full
 
 	// Both sources use the fields below.
 

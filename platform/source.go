@@ -42,10 +42,10 @@ type Source interface {
 	// [Snapshot.Exits] had when it exited. Exe and Ancestors stay empty.
 	ExitIdentity(e *Exit, want IdentityFields) Identity
 
-	// Kind returns the kind that the last walk used, KindBPF or KindProcfs. If it is
-	// KindProcfs although [Options.Kind] allows BPF, reason says why. A Source of KindBPF
+	// Kind returns the kind that the last walk used, SourceBPF or SourceProcfs. If it is
+	// SourceProcfs although [Options.Kind] allows BPF, reason says why. A BPF Source
 	// uses /proc only in a walk in which the BPF programs fail.
-	Kind() (kind Kind, reason error)
+	Kind() (kind SourceKind, reason error)
 
 	// ExitsReady returns a channel that receives when so many processes have exited
 	// since the last Walk that the next one should come soon, before exit events are
@@ -56,16 +56,17 @@ type Source interface {
 	Close() error
 }
 
-// A Kind is a kind of Source.
-type Kind string
+// A SourceKind is what a Source reads.
+type SourceKind string
 
-// The kinds of a Source. Both return the same values. Only KindBPF reports exits. With
-// 1,000 processes one walk takes 2 µs per process with KindBPF and 36 µs with KindProcfs.
-// This does not include the other work of a scrape: see docs/performance.md.
+// The kinds of Sources. SourceBPF and SourceProcfs return the same values, but only
+// SourceBPF reports exits. With 1,000 processes one walk takes 2 µs per process with
+// SourceBPF and 36 µs with SourceProcfs. This does not include the other work of a
+// scrape: see docs/performance.md.
 const (
-	KindAuto   Kind = "auto"   // KindBPF if possible, else KindProcfs
-	KindBPF    Kind = "bpf"    // BPF programs, and /proc for data that these cannot read
-	KindProcfs Kind = "procfs" // /proc
+	SourceAuto   SourceKind = "auto"   // SourceBPF if possible, else SourceProcfs
+	SourceBPF    SourceKind = "bpf"    // BPF programs, and /proc for data that these cannot read
+	SourceProcfs SourceKind = "procfs" // /proc
 )
 
 // ErrUnresponsive matches the error of reading a process whose /proc files block.
@@ -84,7 +85,7 @@ var ErrAccessDenied = procfs.ErrAccessDenied
 type Options struct {
 	Root string // mount point of the process file system; "" is /proc
 
-	Kind Kind // "" is KindProcfs
+	Kind SourceKind // "" is SourceProcfs
 
 	// SmapsBudget is the CPU time that one walk may spend on reading FieldSmaps again;
 	// 0 is no limit. Processes that exceed it keep their last values and are read in a

@@ -223,7 +223,7 @@ func (s *Snapshot) contains(id ID) bool {
 		return false
 	}
 	found := s.Samples[at].ID
-	if s.Kind == KindProcfs {
+	if s.Kind == SourceProcfs {
 		found.Serial = id.Serial
 	}
 	return found == id

@@ -191,7 +191,7 @@ func TestPendingExitsAreBounded(t *testing.T) {
 // that has been reaped.
 func TestExitedProcessIsNotKept(t *testing.T) {
 	const seven, reused = 7, 8
-	snap := Snapshot{Kind: KindBPF, Samples: []Sample{
+	snap := Snapshot{Kind: SourceBPF, Samples: []Sample{
 		{ID: ID{PID: seven, Start: 100, Serial: 1001}, Have: FieldStat},
 		{ID: ID{PID: reused, Start: 200, Serial: 2002}, Have: FieldStat}, // the exited process had the same PID
 	}}
@@ -207,7 +207,7 @@ func TestExitedProcessIsNotKept(t *testing.T) {
 	if snap.Samples[1].blank() {
 		t.Error("the Sample of a live process is blank")
 	}
-	snap.Kind = KindProcfs // which does not know the Serial
+	snap.Kind = SourceProcfs // which does not know the Serial
 	snap.Samples[1].Serial = 0
 	if snap.blankExited(exits); !snap.Samples[1].blank() {
 		t.Errorf("got %+v of an exited process after a walk of /proc, want a blank Sample", snap.Samples[1])

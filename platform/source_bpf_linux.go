@@ -115,11 +115,11 @@ func (b *bpfSource) compareSelf() error {
 }
 
 // Kind implements Source.
-func (b *bpfSource) Kind() (Kind, error) {
+func (b *bpfSource) Kind() (SourceKind, error) {
 	if b.fallback {
-		return KindProcfs, b.bpfError
+		return SourceProcfs, b.bpfError
 	}
-	return KindBPF, nil
+	return SourceBPF, nil
 }
 
 // ExitsReady implements Source.
@@ -143,7 +143,7 @@ func (b *bpfSource) Walk(ctx context.Context, snap *Snapshot) error {
 	if b.fallback, b.bpfError = err != nil, err; b.fallback {
 		return b.walkProc(ctx, snap)
 	}
-	snap.Kind = KindBPF
+	snap.Kind = SourceBPF
 	b.expireExits(snap)
 	b.runReads(ctx, snap)
 	return nil

@@ -18,10 +18,10 @@ import (
 	"github.com/seed57308aee/process_exporter/test/testenv"
 )
 
-// openBPFSource opens a source of KindBPF, or skips the test if it cannot.
+// openBPFSource opens a source of SourceBPF, or skips the test if it cannot.
 func openBPFSource(t testing.TB) Source {
 	t.Helper()
-	src, err := Open(Options{Kind: KindBPF})
+	src, err := Open(Options{Kind: SourceBPF})
 	if err != nil {
 		testenv.SkipWithoutBPF(t, err)
 	}
@@ -117,8 +117,8 @@ func TestBPFFailure(t *testing.T) {
 	exits := 0
 	eventually(t, func() bool {
 		walkAll(t, src, &snap)
-		if kind, reason := src.Kind(); kind != KindProcfs || !errors.Is(reason, broken) || snap.Kind != KindProcfs {
-			t.Errorf("got kind %s, reason %v, a walk of %s; want %s because of %v", kind, reason, snap.Kind, KindProcfs, broken)
+		if kind, reason := src.Kind(); kind != SourceProcfs || !errors.Is(reason, broken) || snap.Kind != SourceProcfs {
+			t.Errorf("got kind %s, reason %v, a walk of %s; want %s because of %v", kind, reason, snap.Kind, SourceProcfs, broken)
 		}
 		for i := range snap.Exits {
 			if snap.Exits[i].PID == cmd.Process.Pid {
@@ -132,8 +132,8 @@ func TestBPFFailure(t *testing.T) {
 	}
 	src.scanTasks = src.programs.ScanTasks
 	walkAll(t, src, &snap)
-	if kind, reason := src.Kind(); kind != KindBPF || reason != nil || snap.Kind != KindBPF || src.ExitsReady() == nil {
-		t.Errorf("got kind %s, reason %v, a walk of %s; want %s", kind, reason, snap.Kind, KindBPF)
+	if kind, reason := src.Kind(); kind != SourceBPF || reason != nil || snap.Kind != SourceBPF || src.ExitsReady() == nil {
+		t.Errorf("got kind %s, reason %v, a walk of %s; want %s", kind, reason, snap.Kind, SourceBPF)
 	}
 	for i := range snap.Exits {
 		if snap.Exits[i].PID == cmd.Process.Pid {
@@ -172,8 +172,8 @@ func TestBPFWithoutDescriptors(t *testing.T) {
 	})
 	restore()
 	walkAll(t, src, &snap)
-	if kind, reason := src.Kind(); kind != KindBPF || snap.Kind != KindBPF || src.ExitsReady() == nil {
-		t.Errorf("got kind %s, reason %v, a walk of %s; want %s", kind, reason, snap.Kind, KindBPF)
+	if kind, reason := src.Kind(); kind != SourceBPF || snap.Kind != SourceBPF || src.ExitsReady() == nil {
+		t.Errorf("got kind %s, reason %v, a walk of %s; want %s", kind, reason, snap.Kind, SourceBPF)
 	}
 	reported := func() (n int) {
 		for _, e := range snap.Exits {

@@ -12,19 +12,19 @@ func newSource(o Options) (Source, error) {
 	if err != nil {
 		return nil, err
 	}
-	if o.Kind != KindAuto && o.Kind != KindBPF {
+	if o.Kind != SourceAuto && o.Kind != SourceBPF {
 		return proc, nil
 	}
 	source, err := retryExhausted(func() (Source, error) { return openBPF(proc, o) }, time.Sleep)
 	switch {
 	case err == nil:
 		return source, nil
-	case o.Kind == KindAuto:
+	case o.Kind == SourceAuto:
 		proc.bpfError = err
 		return proc, nil
 	}
 	_ = proc.Close() // read only
-	return nil, fmt.Errorf("platform: source %s: %w", KindBPF, err)
+	return nil, fmt.Errorf("platform: source %s: %w", SourceBPF, err)
 }
 
 // The attempts to open the source bpf while file descriptors or memory are exhausted.

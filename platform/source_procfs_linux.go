@@ -81,7 +81,7 @@ func openProcfs(o Options) (*procfsSource, error) {
 }
 
 // Kind implements Source.
-func (s *procfsSource) Kind() (Kind, error) { return KindProcfs, s.bpfError }
+func (s *procfsSource) Kind() (SourceKind, error) { return SourceProcfs, s.bpfError }
 
 // ExitsReady implements Source: /proc does not report exits.
 func (s *procfsSource) ExitsReady() <-chan struct{} { return nil }
@@ -127,7 +127,7 @@ func (s *procfsSource) Walk(ctx context.Context, snap *Snapshot) error {
 	}
 	snap.begin(s.pids)
 	s.states.begin(snap, s.pids)
-	snap.Kind, snap.Exits = KindProcfs, nil
+	snap.Kind, snap.Exits = SourceProcfs, nil
 	snap.HidePID = s.mount.IsProcfs() && s.pids[0] != 1
 	// Start with the processes that the last walk did not reach before its deadline.
 	first, _ := slices.BinarySearch(s.pids, s.resumePID)

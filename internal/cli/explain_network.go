@@ -27,7 +27,7 @@ func (g *grouped) measureNetworks(ctx context.Context) (map[string]*webui.Networ
 	switch kind, _ := g.tracker.SocketsKind(); kind {
 	case "":
 		return nil, nil
-	case platform.KindProcfs:
+	case platform.SourceProcfs:
 		pause = 0
 	}
 	reports, groups, err := g.measure(ctx, pause)

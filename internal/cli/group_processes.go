@@ -65,8 +65,8 @@ func openGrouped(s *config.Settings, use socketUse) (*grouped, error) {
 	if use == readSockets {
 		sources.Sockets, g.socketsErr = s.OpenSockets(rules, socketBudget)
 	}
-	if s.Source == string(platform.KindAuto) {
-		s.Source = string(platform.KindProcfs)
+	if s.Source == string(platform.SourceAuto) {
+		s.Source = string(platform.SourceProcfs)
 	}
 	s.Sandbox = "off" // commands do not enter it
 	g.close = func() error { return closeAll(sources) }
@@ -108,7 +108,7 @@ func printSocketNote(stderr io.Writer, t *grouping.Tracker, openErr error) {
 	switch kind, reason := t.SocketsKind(); {
 	case openErr != nil:
 		fmt.Fprintf(stderr, "note: cannot read sockets: %s\n", logging.OneLine(openErr))
-	case kind == platform.KindProcfs && reason != nil:
+	case kind == platform.SourceProcfs && reason != nil:
 		fmt.Fprintf(stderr, "note: sent and received bytes are unknown: %s\n", logging.OneLine(reason))
 	}
 }
@@ -127,7 +127,7 @@ func printNotes(stderr io.Writer, rules config.Rules, missing string) {
 // this process lacks, "" for none.
 func missingCapabilities(s *config.Settings, t *grouping.Tracker, rules config.Rules, shown grouping.CollectorSet) string {
 	kind, _ := t.Kind()
-	if sockets, _ := t.SocketsKind(); sockets != platform.KindProcfs {
+	if sockets, _ := t.SocketsKind(); sockets != platform.SourceProcfs {
 		shown &^= grouping.CollectorNetwork
 	}
 	enabled := grouping.EnabledCollectors(rules.Matcher, s.Collectors) &^ s.DisabledCollectors()

@@ -140,23 +140,23 @@ func (g *grouped) measure(ctx context.Context, pause time.Duration) ([]webui.Gro
 
 // networkTitles returns the titles of the columns of the network. There are none without a source
 // of sockets, and no traffic with /proc.
-func networkTitles(socketSource platform.Kind) string {
+func networkTitles(socketSource platform.SourceKind) string {
 	switch socketSource {
 	case "":
 		return ""
-	case platform.KindProcfs:
+	case platform.SourceProcfs:
 		return "CONNS\t"
 	}
 	return "SENT/S\tRECV/S\tCONNS\t"
 }
 
 // networkText returns the columns of the network of a group.
-func networkText(g *webui.Group, socketSource platform.Kind) string {
+func networkText(g *webui.Group, socketSource platform.SourceKind) string {
 	connections := orDash(g.Connections, "%d") + "\t"
 	switch socketSource {
 	case "":
 		return ""
-	case platform.KindProcfs:
+	case platform.SourceProcfs:
 		return connections
 	}
 	return bytesOrDash(g.SentBytes) + "\t" + bytesOrDash(g.ReceivedBytes) + "\t" + connections
@@ -164,7 +164,7 @@ func networkText(g *webui.Group, socketSource platform.Kind) string {
 
 // printGroups prints a table, and the number of processes in no group. Unknown values are
 // dashes. socketSource is that of the network, "" without.
-func printGroups(w io.Writer, groups []webui.Group, ungrouped []grouping.Unmatched, socketSource platform.Kind) error {
+func printGroups(w io.Writer, groups []webui.Group, ungrouped []grouping.Unmatched, socketSource platform.SourceKind) error {
 	out := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(out, "PROCS\tTHREADS\tCPU\tRSS\tPSS\tFDS\tREAD/S\tWRITE/S\t"+networkTitles(socketSource)+"RULE\t  GROUP")
 	for i := range groups {

@@ -12,7 +12,7 @@ import (
 // OpenSource opens the source of process data.
 func (s *Settings) OpenSource() (platform.Source, error) {
 	source, err := platform.Open(platform.Options{
-		Root: s.ProcFS, Kind: platform.Kind(s.Source), SmapsBudget: s.SmapsBudget, SmapsMaxRSS: uint64(s.SmapsMaxRSS),
+		Root: s.ProcFS, Kind: platform.SourceKind(s.Source), SmapsBudget: s.SmapsBudget, SmapsMaxRSS: uint64(s.SmapsMaxRSS),
 		Sandboxed: s.Sandbox != "off",
 	})
 	if err != nil {
@@ -28,5 +28,5 @@ func (s *Settings) OpenSockets(rules Rules, budget time.Duration) (reader socket
 	if !grouping.EnabledCollectors(rules.Matcher, s.Collectors).Has(grouping.CollectorNetwork) {
 		return nil, nil
 	}
-	return sockets.Open(sockets.Options{Root: s.ProcFS, Kind: platform.Kind(s.Source), Budget: budget})
+	return sockets.Open(sockets.Options{Root: s.ProcFS, Kind: platform.SourceKind(s.Source), Budget: budget})
 }

@@ -24,13 +24,13 @@ var dataCapabilities = []sandbox.Capability{sandbox.DACReadSearch, sandbox.SysPt
 // CollectorNetwork unless sockets are read from /proc. The user ID does not matter: root in a
 // container may lack capabilities that a service with its own user has.
 func privilegedDataOf(
-	kind platform.Kind, collectors grouping.CollectorSet, fields platform.IdentityFields, kernel kernelNeeds,
+	kind platform.SourceKind, collectors grouping.CollectorSet, fields platform.IdentityFields, kernel kernelNeeds,
 ) (data []privilegedData) {
 	wanted := collectors.Fields()
-	if kind == platform.KindProcfs && wanted&platform.FieldIO != 0 {
+	if kind == platform.SourceProcfs && wanted&platform.FieldIO != 0 {
 		data = append(data, privilegedData{"io", []sandbox.Capability{sandbox.SysPtrace, sandbox.DACReadSearch}})
 	}
-	if kind == platform.KindProcfs && wanted&platform.FieldFDs != 0 && kernel.listFDs {
+	if kind == platform.SourceProcfs && wanted&platform.FieldFDs != 0 && kernel.listFDs {
 		data = append(data, privilegedData{"open_files", []sandbox.Capability{sandbox.DACReadSearch}})
 	}
 	if wanted&platform.FieldSmaps != 0 {
@@ -49,9 +49,9 @@ func privilegedDataOf(
 }
 
 // neededData returns the privileged data that the flags and these rules need.
-func (e *Exporter) neededData(kind platform.Kind, rules grouping.Matcher) []privilegedData {
+func (e *Exporter) neededData(kind platform.SourceKind, rules grouping.Matcher) []privilegedData {
 	enabled := grouping.EnabledCollectors(rules, e.settings.Collectors) &^ e.settings.DisabledCollectors()
-	if e.capabilities.sockets != platform.KindProcfs {
+	if e.capabilities.sockets != platform.SourceProcfs {
 		enabled &^= grouping.CollectorNetwork
 	}
 	return privilegedDataOf(kind, enabled, rules.Needs(), e.capabilities.kernel)
@@ -109,7 +109,7 @@ func formatMissing(missing []missingCapability) string {
 // MissingCapabilities returns the capabilities that this process lacks, with the data of these
 // collectors and rules that it cannot read of other users' processes; "" for none. collectors
 // have CollectorNetwork only if the sockets are read from /proc.
-func MissingCapabilities(kind platform.Kind, collectors grouping.CollectorSet, rules grouping.Matcher) string {
+func MissingCapabilities(kind platform.SourceKind, collectors grouping.CollectorSet, rules grouping.Matcher) string {
 	return formatMissing(findMissing(privilegedDataOf(kind, collectors, rules.Needs(), thisKernel()), sandbox.Held(dataCapabilities...)))
 }
 
@@ -119,16 +119,16 @@ type capabilityCheck struct {
 	held   func(...sandbox.Capability) []sandbox.Capability
 	kernel kernelNeeds
 
-	mu      sync.Mutex    // guards the fields below: reloads and walks are concurrent
-	kind    platform.Kind // "" before the first check
-	sockets platform.Kind // of the reader of sockets; "" without
+	mu      sync.Mutex          // guards the fields below: reloads and walks are concurrent
+	kind    platform.SourceKind // "" before the first check
+	sockets platform.SourceKind // of the reader of sockets; "" without
 	rules   grouping.Matcher
 	missing []missingCapability
 }
 
 // checkCapabilities finds the missing capabilities for a source and for rules. It sets
 // the metric, and logs a new result.
-func (e *Exporter) checkCapabilities(kind platform.Kind, rules grouping.Matcher) {
+func (e *Exporter) checkCapabilities(kind platform.SourceKind, rules grouping.Matcher) {
 	e.capabilities.mu.Lock()
 	defer e.capabilities.mu.Unlock()
 	e.checkLocked(kind, rules)
@@ -145,7 +145,7 @@ func (e *Exporter) checkRules(rules grouping.Matcher) {
 
 // checkSource repeats the check if a walk has used another source. The kind is
 // "" after a walk that failed.
-func (e *Exporter) checkSource(kind, sockets platform.Kind) {
+func (e *Exporter) checkSource(kind, sockets platform.SourceKind) {
 	e.capabilities.mu.Lock()
 	defer e.capabilities.mu.Unlock()
 	previous, socketsBefore := e.capabilities.kind, e.capabilities.sockets
@@ -156,7 +156,7 @@ func (e *Exporter) checkSource(kind, sockets platform.Kind) {
 }
 
 // checkLocked requires the mutex of the check.
-func (e *Exporter) checkLocked(kind platform.Kind, rules grouping.Matcher) {
+func (e *Exporter) checkLocked(kind platform.SourceKind, rules grouping.Matcher) {
 	c := &e.capabilities
 	previous := c.missing
 	missing := findMissing(e.neededData(kind, rules), c.held(dataCapabilities...))

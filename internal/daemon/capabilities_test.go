@@ -27,30 +27,31 @@ func TestFindMissing(t *testing.T) {
 	const noSmaps, network = all &^ grouping.CollectorSmaps, grouping.CollectorNetwork
 	tests := []struct {
 		name    string
-		kind    platform.Kind
+		kind    platform.SourceKind
 		enabled grouping.CollectorSet
 		fields  platform.IdentityFields
 		kernel  kernelNeeds
 		held    []sandbox.Capability
 		want    string
 	}{
-		{"sockets of /proc", platform.KindBPF, network, 0, old, []sandbox.Capability{search}, "CAP_SYS_PTRACE (sockets)"},
-		{"both", platform.KindProcfs, all, 0, old, []sandbox.Capability{ptrace, search}, ""},
-		{"none", platform.KindProcfs, all, 0, old, nil,
+		{"sockets of /proc", platform.SourceBPF, network, 0, old, []sandbox.Capability{search}, "CAP_SYS_PTRACE (sockets)"},
+		{"both", platform.SourceProcfs, all, 0, old, []sandbox.Capability{ptrace, search}, ""},
+		{"none", platform.SourceProcfs, all, 0, old, nil,
 			"CAP_SYS_PTRACE (io, proportional_memory, wait_channels), CAP_DAC_READ_SEARCH (io)"},
-		{"ptrace only", platform.KindProcfs, all, 0, old, []sandbox.Capability{ptrace}, "CAP_DAC_READ_SEARCH (io)"},
-		{"read only", platform.KindProcfs, all, 0, old, []sandbox.Capability{search},
+		{"ptrace only", platform.SourceProcfs, all, 0, old, []sandbox.Capability{ptrace}, "CAP_DAC_READ_SEARCH (io)"},
+		{"read only", platform.SourceProcfs, all, 0, old, []sandbox.Capability{search},
 			"CAP_SYS_PTRACE (io, proportional_memory, wait_channels)"},
-		{"kernel that accepts CAP_PERFMON", platform.KindProcfs, all, 0, recent, nil,
+		{"kernel that accepts CAP_PERFMON", platform.SourceProcfs, all, 0, recent, nil,
 			"CAP_SYS_PTRACE (io, wait_channels), CAP_DAC_READ_SEARCH (io), CAP_PERFMON (proportional_memory)"},
-		{"ptrace implies perfmon", platform.KindBPF, all, 0, recent, []sandbox.Capability{ptrace}, ""},
-		{"open files", platform.KindProcfs, noSmaps, 0, oldest, nil, "CAP_SYS_PTRACE (io, wait_channels), CAP_DAC_READ_SEARCH (io, open_files)"},
-		{"open files by BPF", platform.KindBPF, noSmaps, 0, oldest, nil, "CAP_SYS_PTRACE (wait_channels)"},
-		{"I/O by BPF", platform.KindBPF, noSmaps, 0, recent, nil, "CAP_SYS_PTRACE (wait_channels)"},
-		{"no collector", platform.KindProcfs, 0, 0, oldest, nil, ""},
-		{"I/O of threads", platform.KindProcfs, grouping.CollectorThreads, 0, oldest, nil, "CAP_SYS_PTRACE (io), CAP_DAC_READ_SEARCH (io)"},
-		{"open files only", platform.KindProcfs, grouping.CollectorFiles, 0, oldest, nil, "CAP_DAC_READ_SEARCH (open_files)"},
-		{"executable paths", platform.KindBPF, noSmaps, platform.IdentityExe, recent, nil, "CAP_SYS_PTRACE (wait_channels, executable_paths)"},
+		{"ptrace implies perfmon", platform.SourceBPF, all, 0, recent, []sandbox.Capability{ptrace}, ""},
+		{"open files", platform.SourceProcfs, noSmaps, 0, oldest, nil,
+			"CAP_SYS_PTRACE (io, wait_channels), CAP_DAC_READ_SEARCH (io, open_files)"},
+		{"open files by BPF", platform.SourceBPF, noSmaps, 0, oldest, nil, "CAP_SYS_PTRACE (wait_channels)"},
+		{"I/O by BPF", platform.SourceBPF, noSmaps, 0, recent, nil, "CAP_SYS_PTRACE (wait_channels)"},
+		{"no collector", platform.SourceProcfs, 0, 0, oldest, nil, ""},
+		{"I/O of threads", platform.SourceProcfs, grouping.CollectorThreads, 0, oldest, nil, "CAP_SYS_PTRACE (io), CAP_DAC_READ_SEARCH (io)"},
+		{"open files only", platform.SourceProcfs, grouping.CollectorFiles, 0, oldest, nil, "CAP_DAC_READ_SEARCH (open_files)"},
+		{"executable paths", platform.SourceBPF, noSmaps, platform.IdentityExe, recent, nil, "CAP_SYS_PTRACE (wait_channels, executable_paths)"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -83,7 +84,7 @@ func TestCapabilitiesOfRules(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		data := (&Exporter{settings: s}).neededData(platform.KindBPF, rules.Matcher)
+		data := (&Exporter{settings: s}).neededData(platform.SourceBPF, rules.Matcher)
 		isSmaps := func(d privilegedData) bool { return d.name == "proportional_memory" }
 		if got := slices.ContainsFunc(data, isSmaps); got != tt.want {
 			t.Errorf("rule %q, flags %q: got %v, want %v", tt.rule, tt.args, got, tt.want)
@@ -136,7 +137,7 @@ func TestCheckCapabilities(t *testing.T) {
 		warnings int // total
 	}{
 		{"reload before the start", reload("comm: [init]"), nil, 0},
-		{"start", func() { e.checkCapabilities(platform.KindBPF, e.rules.Matcher) }, []string{wchan}, 1},
+		{"start", func() { e.checkCapabilities(platform.SourceBPF, e.rules.Matcher) }, []string{wchan}, 1},
 		{"rules by path", reload("exe_path: [/sbin/init]"), []string{exe, wchan}, 2},
 		{"same rules", reload("exe_path: [/sbin/init]"), []string{exe, wchan}, 2},
 		{"fallback to /proc", func() { e.collector.Update(t.Context()) }, []string{searchIO, searchFD, exe, ptraceIO, wchan}, 3},

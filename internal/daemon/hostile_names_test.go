@@ -82,7 +82,7 @@ func (c *namedSource) Walk(_ context.Context, snap *platform.Snapshot) error {
 	for _, s := range snap.Samples {
 		want[s.PID] = s.Want
 	}
-	*snap = platform.Snapshot{Now: 1e6, TicksPerSecond: 100, Kind: platform.KindProcfs}
+	*snap = platform.Snapshot{Now: 1e6, TicksPerSecond: 100, Kind: platform.SourceProcfs}
 	const have = platform.FieldStat | platform.FieldStatus | platform.FieldIO | platform.FieldFDs
 	for i := range c.names {
 		pid, name := c.first+i, c.names[i].identity.Comm
@@ -117,7 +117,7 @@ func (c *namedSource) ExitIdentity(*platform.Exit, platform.IdentityFields) plat
 	return platform.Identity{}
 }
 
-func (c *namedSource) Kind() (platform.Kind, error) { return platform.KindProcfs, nil }
+func (c *namedSource) Kind() (platform.SourceKind, error) { return platform.SourceProcfs, nil }
 
 func (c *namedSource) ExitsReady() <-chan struct{} { return nil }
 

@@ -59,7 +59,7 @@ const otherFiles = 512
 // sandboxOptions returns what the sandbox must allow. Landlock denies access to
 // files that require ptrace access to another process, even with
 // CAP_SYS_PTRACE, so it is used only if no such file is read.
-func (e *Exporter) sandboxOptions(kind platform.Kind, data []privilegedData) sandbox.Options {
+func (e *Exporter) sandboxOptions(kind platform.SourceKind, data []privilegedData) sandbox.Options {
 	strict := e.settings.Sandbox == "strict"
 	o := sandbox.Options{Readable: e.readableDirs(), OpenFiles: uint64(e.settings.MaxConnections + otherFiles)}
 	if e.rules.Matcher.Needs()&platform.IdentityContainer != 0 {
@@ -73,14 +73,14 @@ func (e *Exporter) sandboxOptions(kind platform.Kind, data []privilegedData) san
 			o.Keep = append(o.Keep, c)
 		}
 	}
-	if (kind == platform.KindBPF || e.capabilities.sockets == platform.KindBPF) && platform.BPFUseNeedsCapability() {
+	if (kind == platform.SourceBPF || e.capabilities.sockets == platform.SourceBPF) && platform.BPFUseNeedsCapability() {
 		o.Keep = append(o.Keep, sandbox.BPF)
 	}
 	ptrace := slices.Contains(sandbox.Held(o.Keep...), sandbox.SysPtrace)
 	if ptrace { // implies CAP_PERFMON
 		o.Keep = slices.DeleteFunc(o.Keep, func(c sandbox.Capability) bool { return c == sandbox.Perfmon })
 	}
-	o.Landlock = strict || kind == platform.KindBPF && !ptrace
+	o.Landlock = strict || kind == platform.SourceBPF && !ptrace
 	return o
 }
 

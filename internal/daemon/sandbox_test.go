@@ -14,7 +14,7 @@ import (
 // TestSandboxOptions checks which capabilities each sandbox level keeps,
 // independent of those of the test.
 func TestSandboxOptions(t *testing.T) {
-	data := privilegedDataOf(platform.KindBPF, grouping.AllCollectors&^grouping.CollectorNetwork, 0, kernelNeeds{smaps: sandbox.Perfmon})
+	data := privilegedDataOf(platform.SourceBPF, grouping.AllCollectors&^grouping.CollectorNetwork, 0, kernelNeeds{smaps: sandbox.Perfmon})
 	for level, want := range map[string][]sandbox.Capability{
 		"auto":   {sandbox.SysPtrace},
 		"strict": {sandbox.Perfmon},
@@ -23,7 +23,7 @@ func TestSandboxOptions(t *testing.T) {
 			settings: &config.Settings{Sandbox: level, ProcFS: "/proc"}, web: new(webserver.WebConfig),
 			rules: config.Rules{Matcher: grouping.Default()},
 		}
-		got := e.sandboxOptions(platform.KindBPF, data)
+		got := e.sandboxOptions(platform.SourceBPF, data)
 		if level == "auto" && len(sandbox.Held(sandbox.SysPtrace)) == 0 {
 			want = []sandbox.Capability{sandbox.Perfmon, sandbox.SysPtrace} // the test has neither
 		}

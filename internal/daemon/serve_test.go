@@ -22,7 +22,7 @@ type fallbackSource struct {
 	reason error
 }
 
-func (f fallbackSource) Kind() (platform.Kind, error) { return platform.KindProcfs, f.reason }
+func (f fallbackSource) Kind() (platform.SourceKind, error) { return platform.SourceProcfs, f.reason }
 
 // verifierError is an error with the log of the BPF verifier.
 type verifierError struct{ error }

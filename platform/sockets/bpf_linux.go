@@ -66,7 +66,7 @@ func newBPFReader(o bpf.SocketOptions) (*bpfReader, error) {
 }
 
 // Kind implements Reader.
-func (r *bpfReader) Kind() (platform.Kind, error) { return platform.KindBPF, nil }
+func (r *bpfReader) Kind() (platform.SourceKind, error) { return platform.SourceBPF, nil }
 
 // Close implements Reader.
 func (r *bpfReader) Close() error { return r.programs.Close() }

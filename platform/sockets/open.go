@@ -8,8 +8,8 @@ import (
 
 // Options selects the Reader.
 type Options struct {
-	Root string        // mount point of the process file system; "" is /proc
-	Kind platform.Kind // as in [platform.Options]
+	Root string              // mount point of the process file system; "" is /proc
+	Kind platform.SourceKind // as in [platform.Options]
 
 	// Budget is the CPU time that one Read of /proc may spend on file descriptors; 0 is
 	// 20 ms. The tables of sockets may take five times as much. A Read that exceeds it

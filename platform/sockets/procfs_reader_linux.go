@@ -123,7 +123,7 @@ func newProcfsReader(o Options) (*procfsReader, error) {
 }
 
 // Kind implements Reader.
-func (r *procfsReader) Kind() (platform.Kind, error) { return platform.KindProcfs, r.bpfError }
+func (r *procfsReader) Kind() (platform.SourceKind, error) { return platform.SourceProcfs, r.bpfError }
 
 // Close implements Reader.
 func (r *procfsReader) Close() error {

@@ -8,13 +8,13 @@ import (
 
 func newReader(o Options) (Reader, error) {
 	var bpfError error
-	if o.Kind == platform.KindAuto || o.Kind == platform.KindBPF {
+	if o.Kind == platform.SourceAuto || o.Kind == platform.SourceBPF {
 		r, err := openBPF(o)
 		if err == nil {
 			return r, nil
 		}
-		bpfError = fmt.Errorf("sockets: source %s: %w", platform.KindBPF, err)
-		if o.Kind == platform.KindBPF {
+		bpfError = fmt.Errorf("sockets: source %s: %w", platform.SourceBPF, err)
+		if o.Kind == platform.SourceBPF {
 			return nil, bpfError
 		}
 	}

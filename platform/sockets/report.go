@@ -13,9 +13,9 @@ type Reader interface {
 	// [Traffic] up to then is part of the next Report.
 	Read(ctx context.Context, r *Report) error
 
-	// Kind returns what the last Read used. If it is KindProcfs although the Options
+	// Kind returns what the last Read used. If it is SourceProcfs although the Options
 	// allow BPF, reason says why.
-	Kind() (kind platform.Kind, reason error)
+	Kind() (kind platform.SourceKind, reason error)
 
 	// Close releases the resources of the Reader.
 	Close() error

@@ -37,7 +37,7 @@ func (s *suite) checkNetwork() error {
 // countTraffic compares the bytes and connections that a Reader of sockets attributes to this process
 // and to workers with what they have transferred over the loopback interface.
 func countTraffic() error {
-	r, err := sockets.Open(sockets.Options{Kind: platform.KindBPF})
+	r, err := sockets.Open(sockets.Options{Kind: platform.SourceBPF})
 	if err != nil {
 		return err
 	}
