@@ -143,8 +143,8 @@ func (g *groupState) addSmaps(s *platform.Sample) {
 	g.gauges.PSSBytes += s.PSSBytes
 	g.gauges.SwapPSSBytes += s.SwapPSSBytes
 	g.gauges.USSBytes += s.USSBytes
-	if s.SmapsTicks > 0 {
-		g.oldestSmaps = min(g.oldestSmaps, s.SmapsTicks)
+	if s.SmapsReadAt > 0 {
+		g.oldestSmaps = min(g.oldestSmaps, s.SmapsReadAt)
 	}
 }
 

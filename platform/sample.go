@@ -83,7 +83,7 @@ type Sample struct {
 	WChan                 string // kernel function in which the main thread sleeps, "" if it runs
 
 	PSSBytes, SwapPSSBytes, USSBytes uint64
-	SmapsTicks                       uint64 // time of the last read of FieldSmaps, in clock ticks after boot
+	SmapsReadAt                      uint64 // time of the last read of FieldSmaps, in clock ticks after boot
 
 	// Tasks holds all threads including the main thread, ascending by TID. It is empty for a
 	// process with one thread, and valid until the next walk. It belongs to FieldTasks.

@@ -63,7 +63,7 @@ func (b *bpfSource) planSmaps(s, prev *Sample, i int) {
 	known := prev != nil && prev.Have&FieldSmaps != 0 && prev.ExecID == s.ExecID &&
 		(prev.State != 'Z' || zombieMainThread(prev)) && (s.State != 'Z' || zombieMainThread(s))
 	if known {
-		s.PSSBytes, s.SwapPSSBytes, s.USSBytes, s.SmapsTicks = prev.PSSBytes, prev.SwapPSSBytes, prev.USSBytes, prev.SmapsTicks
+		s.PSSBytes, s.SwapPSSBytes, s.USSBytes, s.SmapsReadAt = prev.PSSBytes, prev.SwapPSSBytes, prev.USSBytes, prev.SmapsReadAt
 		state.stale = state.stale || memoryChanged(s, prev)
 	} else {
 		*state = smapsState{}
@@ -218,7 +218,7 @@ func (r *procRead) apply(src *procfsSource, snap *Snapshot, s *procfsSample, wch
 	to := &snap.Samples[r.sample]
 	switch {
 	case r.field == FieldSmaps:
-		to.PSSBytes, to.SwapPSSBytes, to.USSBytes, to.SmapsTicks = s.PSSBytes, s.SwapPSSBytes, s.USSBytes, s.SmapsTicks
+		to.PSSBytes, to.SwapPSSBytes, to.USSBytes, to.SmapsReadAt = s.PSSBytes, s.SwapPSSBytes, s.USSBytes, s.SmapsReadAt
 		src.states.processes[r.sample].smaps = s.state.smaps
 		to.Have |= s.Have & FieldSmaps
 		to.Unreadable |= s.Unreadable & FieldSmaps

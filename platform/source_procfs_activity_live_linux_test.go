@@ -86,7 +86,7 @@ func (s *shell) growMemory() {
 func comparableText(s *Sample) string {
 	c := *s
 	c.Idle = false
-	c.SmapsTicks, c.PSSBytes, c.USSBytes, c.Tasks = 0, 0, 0, nil
+	c.SmapsReadAt, c.PSSBytes, c.USSBytes, c.Tasks = 0, 0, 0, nil
 	return describe(c)
 }
 

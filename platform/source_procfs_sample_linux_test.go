@@ -44,10 +44,10 @@ func TestSampleHasAllFields(t *testing.T) {
 		t.Errorf("got %+v, want %+v", task, want)
 	}
 	s.Tasks = nil
-	if walk := src.states.processes[0].smaps.walk; s.SmapsTicks != 1000 || walk != 1 {
-		t.Errorf("got smaps of tick %d, walk %d; want 1000, 1", s.SmapsTicks, walk)
+	if walk := src.states.processes[0].smaps.walk; s.SmapsReadAt != 1000 || walk != 1 {
+		t.Errorf("got smaps of tick %d, walk %d; want 1000, 1", s.SmapsReadAt, walk)
 	}
-	s.SmapsTicks = 0
+	s.SmapsReadAt = 0
 	all := Sample{ID: ID{PID: 7, Start: 77}, PPID: 3, Want: everything, Have: everything, Comm: "a) b", State: 'S',
 		ExecID: s.ExecID, UserNanos: 150 * tick, SystemNanos: 25 * tick,
 		MinorFaults: 4, MajorFaults: 5, Threads: 2, VirtualBytes: 8192, ResidentBytes: 3 * uint64(os.Getpagesize()), SwapBytes: 6144, EUID: 2,

@@ -33,7 +33,7 @@ func (w *worker) updateSmaps(s, prev *procfsSample) {
 		s.Skipped |= FieldSmaps
 		return
 	case known && !w.smapsDue(s, prev):
-		s.PSSBytes, s.SwapPSSBytes, s.USSBytes, s.SmapsTicks = prev.PSSBytes, prev.SwapPSSBytes, prev.USSBytes, prev.SmapsTicks
+		s.PSSBytes, s.SwapPSSBytes, s.USSBytes, s.SmapsReadAt = prev.PSSBytes, prev.SwapPSSBytes, prev.USSBytes, prev.SmapsReadAt
 		s.state.smaps.cost, s.state.smaps.walk = prev.state.smaps.cost, prev.state.smaps.walk
 		s.Have |= FieldSmaps
 		return
@@ -48,7 +48,7 @@ func (w *worker) updateSmaps(s, prev *procfsSample) {
 	if !errors.Is(err, syscall.ESRCH) || !w.processExiting(s.PID) {
 		w.setResult(s, FieldSmaps, err)
 	}
-	s.SmapsTicks = w.walkStart
+	s.SmapsReadAt = w.walkStart
 	s.state.smaps = smapsState{cost: threadCPUTime() - start, walk: uint32(w.walkNumber)}
 	if known {
 		w.scratch.smapsTime += s.state.smaps.cost

@@ -50,8 +50,8 @@ func TestSmapsBudget(t *testing.T) {
 		t.Errorf("got all %d processes read with a budget of 10 microseconds", got)
 	}
 	for _, s := range snap.Samples {
-		if want := uint64(1000); s.PSSBytes == 100<<10 && (s.SmapsTicks != want || s.Have&FieldSmaps == 0) {
-			t.Errorf("process %d: got memory of tick %d, want %d", s.PID, s.SmapsTicks, want)
+		if want := uint64(1000); s.PSSBytes == 100<<10 && (s.SmapsReadAt != want || s.Have&FieldSmaps == 0) {
+			t.Errorf("process %d: got memory of tick %d, want %d", s.PID, s.SmapsReadAt, want)
 		}
 	}
 	eventually(t, func() bool { // later walks read all
