@@ -5,8 +5,8 @@ package platform
 // RaiseCapabilities does nothing: only Linux has capabilities.
 func RaiseCapabilities() error { return nil }
 
-// BPFUseNeedsCapability returns false: only Linux has BPF programs.
-func BPFUseNeedsCapability() bool { return false }
+// NeedsCapBPFAfterLoad returns false: only Linux has BPF programs.
+func NeedsCapBPFAfterLoad() bool { return false }
 
 // SmapsNeedsPtrace returns false: only Linux has these capabilities.
 func SmapsNeedsPtrace() bool { return false }

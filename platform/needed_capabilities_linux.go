@@ -6,9 +6,9 @@ import (
 	"github.com/seed57308aee/process_exporter/procfs"
 )
 
-// BPFUseNeedsCapability reports whether the kernel may check for CAP_BPF whenever BPF
-// programs are used, not only when they are loaded: before Linux 5.19.
-func BPFUseNeedsCapability() bool { return procfs.KernelBefore(5, 19) }
+// NeedsCapBPFAfterLoad reports whether the kernel may check for CAP_BPF at every use of BPF
+// programs, and not only when they are loaded: before Linux 5.19.
+func NeedsCapBPFAfterLoad() bool { return procfs.KernelBefore(5, 19) }
 
 // SmapsNeedsPtrace reports whether smaps of processes of other users requires
 // CAP_SYS_PTRACE: before Linux 6.15. Since then CAP_PERFMON suffices.

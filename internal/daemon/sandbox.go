@@ -73,7 +73,7 @@ func (e *Exporter) sandboxOptions(kind platform.SourceKind, data []privilegedDat
 			o.Keep = append(o.Keep, c)
 		}
 	}
-	if (kind == platform.SourceBPF || e.capabilities.sockets == platform.SourceBPF) && platform.BPFUseNeedsCapability() {
+	if (kind == platform.SourceBPF || e.capabilities.sockets == platform.SourceBPF) && platform.NeedsCapBPFAfterLoad() {
 		o.Keep = append(o.Keep, sandbox.BPF)
 	}
 	ptrace := slices.Contains(sandbox.Held(o.Keep...), sandbox.SysPtrace)
