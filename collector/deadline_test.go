@@ -55,8 +55,8 @@ func (c *fakeSource) Identify(_ context.Context, s *platform.Sample, _ platform.
 	return platform.Identity{ID: s.ID, Comm: s.Comm}, nil
 }
 
-func (c *fakeSource) Fingerprints(_ context.Context, _ *platform.Snapshot, at []int, _ platform.IdentityFields, _ []uint64) int {
-	return len(at)
+func (c *fakeSource) Fingerprints(_ context.Context, _ *platform.Snapshot, indexes []int, _ platform.IdentityFields, _ []uint64) int {
+	return len(indexes)
 }
 
 func (c *fakeSource) Close() error { return nil }

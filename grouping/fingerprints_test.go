@@ -22,11 +22,11 @@ func (s *titleSource) Identify(_ context.Context, p *platform.Sample, _ platform
 }
 
 func (s *titleSource) Fingerprints(
-	_ context.Context, snap *platform.Snapshot, at []int, _ platform.IdentityFields, fingerprints []uint64,
+	_ context.Context, snap *platform.Snapshot, indexes []int, _ platform.IdentityFields, fingerprints []uint64,
 ) int {
-	read := min(len(at), s.limit)
+	read := min(len(indexes), s.limit)
 	clear(fingerprints)
-	for j, i := range at[:read] {
+	for j, i := range indexes[:read] {
 		fingerprints[j] = fingerprintOf(s.titles[snap.Samples[i].PID])
 	}
 	s.reads += read

@@ -244,11 +244,11 @@ func fingerprintOf(args string) uint64 {
 }
 
 func (s *modelSource) Fingerprints(
-	_ context.Context, _ *platform.Snapshot, at []int, _ platform.IdentityFields, fingerprints []uint64,
+	_ context.Context, _ *platform.Snapshot, indexes []int, _ platform.IdentityFields, fingerprints []uint64,
 ) int {
 	clear(fingerprints)
-	read := min(len(at), 1+int(s.walks)%8) // as with an exhausted budget
-	for j, i := range at[:read] {
+	read := min(len(indexes), 1+int(s.walks)%8) // as with an exhausted budget
+	for j, i := range indexes[:read] {
 		if p := s.found[i]; slices.Contains(s.processes, p) && !p.identityHidden {
 			fingerprints[j] = fingerprintOf(p.args)
 		}

@@ -52,8 +52,8 @@ func (s *replaySource) Identify(_ context.Context, p *platform.Sample, _ platfor
 	return platform.Identity{ID: p.ID, Comm: p.Comm, Args: []string{p.Comm}}, nil
 }
 
-func (s *replaySource) Fingerprints(_ context.Context, _ *platform.Snapshot, at []int, _ platform.IdentityFields, _ []uint64) int {
-	return len(at)
+func (s *replaySource) Fingerprints(_ context.Context, _ *platform.Snapshot, indexes []int, _ platform.IdentityFields, _ []uint64) int {
+	return len(indexes)
 }
 
 func (s *replaySource) ExitIdentity(e *platform.Exit, _ platform.IdentityFields) platform.Identity {

@@ -209,7 +209,7 @@ func (g *groupState) copy(t *Tracker, threads []ThreadTotals) Group {
 	} else {
 		out.OldestStart = snap.BootTime.Unix() + int64(g.oldestStart/snap.TicksPerSecond)
 	}
-	if out.GaugeFields&platform.FieldStat != 0 {
+	if out.GaugeFields&platform.FieldStat != 0 { // which has memory, too
 		out.GaugeFields |= platform.FieldMemory
 	}
 	if g.oldestSmaps < snap.Now {

@@ -20,8 +20,8 @@ type ID struct {
 type Fields uint16
 
 // The fields of a Sample. FieldStat is missing only if the kernel hides the process or if
-// the process is unresponsive. In the latter case FieldMemory, FieldFDs and FieldFDLimit
-// may still be present.
+// the process is unresponsive. An unresponsive process can have FieldMemory, FieldFDs and
+// FieldFDLimit, whose reads do not block.
 const (
 	FieldStat                 Fields = 1 << iota // CPU, faults, memory, thread count: /proc/PID/stat
 	FieldStatus                                  // swap, effective user, context switches of the main thread: /proc/PID/status
@@ -35,7 +35,7 @@ const (
 	FieldSwitchesOfAllThreads                    // the context switches are the sum of all threads, including exited ones
 	FieldRunWait                                 // time spent waiting for a CPU
 	FieldBlockWait                               // time spent waiting for block devices
-	FieldMemory                                  // memory, thread count and state from status and statm, if FieldStat is missing
+	FieldMemory                                  // without FieldStat: memory, swap, thread count and state, from status and statm
 )
 
 // A Sample holds the measurements of one process in one walk. A value is valid only if

@@ -30,13 +30,13 @@ type Source interface {
 	// exited, and [ErrUnresponsive] if a read blocks.
 	Identify(ctx context.Context, s *Sample, want IdentityFields) (Identity, error)
 
-	// Fingerprints computes the current [Identity.Fingerprint] of the process of
-	// snap.Samples[at[i]], for each i. The caller sets fingerprints[i] to the last known
-	// value. Fingerprints replaces it, by 0 if the process has exited or is unresponsive.
-	// It does not allocate memory per process. It stops when ctx ends, and after 20 ms of
-	// CPU time, but not before it has read one process. It returns the number of
-	// processes that it has read, which are the first of at.
-	Fingerprints(ctx context.Context, snap *Snapshot, at []int, want IdentityFields, fingerprints []uint64) (read int)
+	// Fingerprints computes the current [Identity.Fingerprint] of the processes with these
+	// indexes of snap.Samples. The caller sets fingerprints[i] to the last known value of
+	// the process with indexes[i]. Fingerprints replaces it, by 0 if the process has exited or
+	// is unresponsive. It does not allocate memory per process. It stops when ctx ends, and
+	// after 20 ms of CPU time, but not before it has read one process. It returns the number
+	// of processes that it has read, which are the first ones of indexes.
+	Fingerprints(ctx context.Context, snap *Snapshot, indexes []int, want IdentityFields, fingerprints []uint64) (read int)
 
 	// ExitIdentity returns the requested fields of the identity that a process of
 	// [Snapshot.Exits] had when it exited. Exe and Ancestors stay empty.

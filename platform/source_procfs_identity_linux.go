@@ -148,17 +148,17 @@ const fingerprintBudget = 20 * time.Millisecond
 
 // Fingerprints implements Source.
 func (s *procfsSource) Fingerprints(
-	ctx context.Context, snap *Snapshot, at []int, want IdentityFields, fingerprints []uint64,
+	ctx context.Context, snap *Snapshot, indexes []int, want IdentityFields, fingerprints []uint64,
 ) (read int) {
 	s.lastFingerprints = append(s.lastFingerprints[:0], fingerprints...)
 	clear(fingerprints)
-	for read < len(at) {
+	for read < len(indexes) {
 		w := s.worker()
 		if w == nil || ctx.Err() != nil {
 			return read
 		}
 		from := read
-		finished := s.run(ctx, w, func(w *worker) { w.fingerprints(snap, at, from, want, fingerprints) })
+		finished := s.run(ctx, w, func(w *worker) { w.fingerprints(snap, indexes, from, want, fingerprints) })
 		if read, _ = w.progress(); finished {
 			return read
 		}
@@ -167,19 +167,19 @@ func (s *procfsSource) Fingerprints(
 	return read
 }
 
-// fingerprints computes the fingerprints of the processes at[from:] within the budget. An
+// fingerprints computes the fingerprints of the processes of indexes[from:] within the budget. An
 // unchanged fingerprint belongs to the same process: no other file has to be read to
 // verify it.
-func (w *worker) fingerprints(snap *Snapshot, at []int, from int, want IdentityFields, fingerprints []uint64) {
+func (w *worker) fingerprints(snap *Snapshot, indexes []int, from int, want IdentityFields, fingerprints []uint64) {
 	w.start(from)
 	target, start := &w.scratch.prev.Sample, threadCPUTime()
-	for i := from; i < len(at) && !w.deadline.Load(); i++ {
+	for i := from; i < len(indexes) && !w.deadline.Load(); i++ {
 		if i > 0 && threadCPUTime()-start > w.src.fingerprintBudget {
 			return
 		}
 		now, last, inode := uint64(0), uint64(0), uint64(0)
 		if !w.commit(i, func() {
-			*target, last = snap.Samples[at[i]], w.src.lastFingerprints[i]
+			*target, last = snap.Samples[indexes[i]], w.src.lastFingerprints[i]
 			inode = w.src.states.inode(target.PID)
 		}) {
 			return

@@ -109,8 +109,8 @@ func (c *namedSource) Identify(_ context.Context, s *platform.Sample, _ platform
 	return id, nil
 }
 
-func (c *namedSource) Fingerprints(_ context.Context, _ *platform.Snapshot, at []int, _ platform.IdentityFields, _ []uint64) int {
-	return len(at)
+func (c *namedSource) Fingerprints(_ context.Context, _ *platform.Snapshot, indexes []int, _ platform.IdentityFields, _ []uint64) int {
+	return len(indexes)
 }
 
 func (c *namedSource) ExitIdentity(*platform.Exit, platform.IdentityFields) platform.Identity {
