@@ -68,9 +68,9 @@ func (t *Tracker) readSockets(ctx context.Context) {
 	k.unattributed.Kind, _ = k.reader.Kind()
 }
 
-// SocketsKind returns what the last Read of sockets used, see [sockets.Reader], or "" without
-// a reader.
-func (t *Tracker) SocketsKind() (platform.SourceKind, error) {
+// SocketsKind returns what the last Read of sockets used, and the reason for a fallback to /proc,
+// see [sockets.Reader]. Without a reader, kind is "".
+func (t *Tracker) SocketsKind() (kind platform.SourceKind, reason error) {
 	if t.sockets.reader == nil {
 		return "", nil
 	}

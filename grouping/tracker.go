@@ -121,8 +121,9 @@ func (t *Tracker) SetMatcher(m Matcher) {
 // events; see [platform.Source].
 func (t *Tracker) ExitsReady() <-chan struct{} { return t.src.ExitsReady() }
 
-// Kind returns the kind of the source in use; see [platform.Source].
-func (t *Tracker) Kind() (platform.SourceKind, error) { return t.src.Kind() }
+// Kind returns the kind of the source that the last walk used, and the reason for a
+// fallback to /proc; see [platform.Source].
+func (t *Tracker) Kind() (kind platform.SourceKind, reason error) { return t.src.Kind() }
 
 // Collectors returns the collectors that the options enable, with CollectorNetwork if sockets
 // are read. Rules can enable others.

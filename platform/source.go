@@ -44,7 +44,7 @@ type Source interface {
 
 	// Kind returns the kind that the last walk used, SourceBPF or SourceProcfs. If it is
 	// SourceProcfs although [Options.Kind] allows BPF, reason says why. A BPF Source
-	// uses /proc only in a walk in which the BPF programs fail.
+	// falls back to /proc for a whole walk only if its programs fail in this walk.
 	Kind() (kind SourceKind, reason error)
 
 	// ExitsReady returns a channel that receives when so many processes have exited
