@@ -56,7 +56,7 @@ var mayBeEmpty = map[string]string{
 // onlyWithBPF are suffixes of metrics that require the source bpf.
 var onlyWithBPF = []string{
 	"_starts_total", "_exits_total", "_oom_kills_total", "_cpu_wait_seconds_total",
-	"_tcp_sent_bytes_total", "_tcp_received_bytes_total", "_tcp_listen_drops_total",
+	"_tcp_sent_bytes_total", "_tcp_received_bytes_total", "_tcp_sent_segments_total", "_tcp_listen_drops_total",
 }
 
 // TestDashboardData runs Prometheus, two exporters and processes, and checks that
