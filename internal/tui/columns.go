@@ -165,15 +165,38 @@ const (
 	minCommandWidth = 12
 )
 
-// layoutOf returns the layout of a line about an exporter.
-func layoutOf(width int, e *webui.ExporterStatus) layout {
+// fits reports whether a column fits beside the name.
+func (l *layout) fits(i int) bool { return l.name-columns[i].width-1 >= minNameWidth }
+
+func (l *layout) add(i int) {
+	l.name -= columns[i].width + 1
+	l.columns = append(l.columns, i)
+}
+
+func (l *layout) removeLast() {
+	last := len(l.columns) - 1
+	l.name += columns[l.columns[last]].width + 1
+	l.columns = l.columns[:last]
+}
+
+// layoutOf returns the layout of a line about an exporter. The table is sorted by the column with the index
+// sorted, which replaces others in a narrow terminal.
+func layoutOf(width int, e *webui.ExporterStatus, sorted int) layout {
 	l := layout{name: width}
-	for _, i := range columnsOf(e) {
-		if l.name-columns[i].width-1 < minNameWidth {
+	has := columnsOf(e)
+	for _, i := range has {
+		if !l.fits(i) {
 			break
 		}
-		l.name -= columns[i].width + 1
-		l.columns = append(l.columns, i)
+		l.add(i)
+	}
+	if slices.Contains(has, sorted) && !slices.Contains(l.columns, sorted) {
+		for len(l.columns) > 0 && !l.fits(sorted) {
+			l.removeLast()
+		}
+		if l.fits(sorted) {
+			l.add(sorted)
+		}
 	}
 	if extra := l.name - maxNameWidth; extra > minSparkWidth {
 		l.spark = min(max(minSparkWidth, extra/3), extra-1, maxSparkWidth)

@@ -103,20 +103,24 @@ func (m *model) tick() tea.Cmd {
 	return tea.Tick(m.options.Interval, func(time.Time) tea.Msg { return tickMsg{} })
 }
 
-// requestReport requests the report, and in wide terminals the largest processes. An exporter
-// that does not show processes returns an error for them, which the detail view shows.
-func (m *model) requestReport() tea.Msg {
-	r, err := m.options.Reporter.Report(m.ctx)
-	if err != nil || layoutOf(m.width, &r.Exporter).command == 0 {
-		return reportMsg{report: r, err: err}
-	}
-	commands := make(map[string]string)
-	if largest, err := m.options.Reporter.Largest(m.ctx); err == nil {
-		for i := range largest.Processes {
-			commands[largest.Processes[i].Group] = command(&largest.Processes[i])
+// requestReport returns the command that requests the report, and in wide terminals the largest processes. An
+// exporter that does not show processes returns an error for them, which the detail view shows. The command runs
+// on its own goroutine, so it does not use what a key or a new size of the terminal changes.
+func (m *model) requestReport() tea.Cmd {
+	width, sorted := m.width, m.sorting.column
+	return func() tea.Msg {
+		r, err := m.options.Reporter.Report(m.ctx)
+		if err != nil || layoutOf(width, &r.Exporter, sorted).command == 0 {
+			return reportMsg{report: r, err: err}
 		}
+		commands := make(map[string]string)
+		if largest, err := m.options.Reporter.Largest(m.ctx); err == nil {
+			for i := range largest.Processes {
+				commands[largest.Processes[i].Group] = command(&largest.Processes[i])
+			}
+		}
+		return reportMsg{r, nil, commands}
 	}
-	return reportMsg{r, nil, commands}
 }
 
 func (m *model) requestDetail() tea.Cmd {
@@ -141,9 +145,9 @@ func (m *model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 		}
 	case tickMsg:
 		if m.detailName != "" {
-			return m, tea.Batch(m.requestReport, m.requestDetail())
+			return m, tea.Batch(m.requestReport(), m.requestDetail())
 		}
-		return m, m.requestReport
+		return m, m.requestReport()
 	case reportMsg:
 		if m.err = msg.err; m.err == nil {
 			m.report, m.commands, m.answered = msg.report, msg.commands, time.Now()
@@ -250,8 +254,9 @@ func (m *model) handleTableKey(name string) tea.Cmd {
 			return m.requestDetail()
 		}
 	default:
-		if i := slices.IndexFunc(columns, func(c column) bool { return c.key == name }); i >= 0 {
-			m.sorting = sorting{column: i}
+		shown := columnsOf(&m.report.Exporter)
+		if i := slices.IndexFunc(shown, func(i int) bool { return columns[i].key == name }); i >= 0 {
+			m.sorting = sorting{column: shown[i]}
 		} else {
 			m.moveCursor(name)
 		}

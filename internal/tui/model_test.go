@@ -161,12 +161,12 @@ func TestView(t *testing.T) {
 func TestUpdates(t *testing.T) {
 	m, f := newModel(80, 24)
 	f.report.Groups = f.report.Groups[:1]
-	m.Update(m.requestReport())
+	m.Update(m.requestReport()())
 	if names(m) != "alpha" {
 		t.Errorf("got %q", names(m))
 	}
 	f.err = errors.New("connection refused\x1b[31m")
-	m.Update(m.requestReport())
+	m.Update(m.requestReport()())
 	if view := m.View(); names(m) != "alpha" || !strings.Contains(view, "update failed: connection refused\ufffd") {
 		t.Errorf("got %q", view)
 	}
@@ -185,7 +185,7 @@ func TestUpdates(t *testing.T) {
 func TestFailures(t *testing.T) {
 	m, f := newModel(80, 24)
 	f.report.Groups[0].FailedExits, f.report.Groups[2].FailedExits = ptr(uint64(3)), ptr(uint64(12))
-	m.Update(m.requestReport())
+	m.Update(m.requestReport()())
 	press(m, "d")
 	view := strings.Join(strings.Fields(ansi.Strip(m.View())), " ")
 	for _, want := range []string{"READ/S WRITE/S FAILED ↓", "gamma 3 – – – – 12 ", "alpha 1 50.0 3.0M – – 3 "} {
@@ -211,7 +211,7 @@ func TestNetwork(t *testing.T) {
 		g := &f.report.Groups[1]
 		g.SentBytes, g.ReceivedBytes, g.Connections = ptr(5120.0), ptr(512.0), ptr(3)
 		f.report.Groups[2].SentBytes = ptr(9000.0)
-		m.Update(m.requestReport())
+		m.Update(m.requestReport()())
 		text := func() string { return strings.Join(strings.Fields(ansi.Strip(m.View())), " ") }
 		got, traffic := text(), source == "bpf"
 		if !strings.Contains(got, want) ||
@@ -219,8 +219,8 @@ func TestNetwork(t *testing.T) {
 			t.Errorf("%q: got\n%s\nwant %q in it", source, m.View(), want)
 		}
 		press(m, "o")
-		if got := names(m); traffic && !strings.HasPrefix(got, "gamma beta") {
-			t.Errorf("got %q, want the group that sends most first", got)
+		if got := names(m); strings.HasPrefix(got, "gamma beta") != traffic {
+			t.Errorf("%q: got %q, want the group that sends most first only with traffic", source, got)
 		}
 		press(m, "?")
 		if strings.Contains(m.View(), "sent/s") != traffic {
@@ -236,6 +236,50 @@ func TestNetwork(t *testing.T) {
 		}
 		if text := Print(&f.report); strings.Contains(text, "CONNS") != (source != "") || !strings.Contains(text, " AGE\n") {
 			t.Errorf("%q: got\n%s", source, text)
+		}
+	}
+}
+
+// TestExpectedPorts checks that a group that does not listen on a port that its rule expects has the color of
+// failures, and that the summary and the detail view show it.
+func TestExpectedPorts(t *testing.T) {
+	m, f := newModel(120, 24)
+	f.report.Groups[0].SilentPorts = []string{"tcp/443", "udp/53"}
+	m.Update(m.requestReport()())
+	view := m.View()
+	for line := range strings.Lines(view) {
+		if got := strings.Contains(line, "\x1b[31m"); got != strings.Contains(line, "alpha") {
+			t.Errorf("got the color of failures %v in %q", got, line)
+		}
+	}
+	for _, text := range []string{view, Print(&f.report)} {
+		if !strings.Contains(text, "2 expected ports not listening") {
+			t.Errorf("got\n%s\nwant the number of expected ports", text)
+		}
+	}
+	press(m, "n", "enter")
+	if !strings.Contains(m.View(), "\x1b[31mlistens  tcp/443 in no process, expected\x1b[39m") {
+		t.Errorf("got\n%s\nwant the ports", m.View())
+	}
+}
+
+// TestSortedColumn checks that a narrow terminal shows the column that sorts the table, with its values and an
+// arrow.
+func TestSortedColumn(t *testing.T) {
+	for _, width := range []int{30, 40, 80, 200} {
+		m, f := newModel(width, 24)
+		f.report.Exporter.SocketSource = "bpf"
+		f.report.Groups[1].ReceivedBytes = ptr(512.0)
+		m.Update(m.requestReport()())
+		press(m, "i")
+		lines := strings.Split(ansi.Strip(m.View()), "\n")
+		if shown := strings.Contains(lines[1], "RECV/S ↓") && strings.Contains(lines[2], "512B"); !shown {
+			t.Errorf("width %d: got\n%s\n%s", width, lines[1], lines[2])
+		}
+		for _, line := range lines {
+			if ansi.StringWidth(line) > width {
+				t.Errorf("got a line of %d cells, want at most %d", ansi.StringWidth(line), width)
+			}
 		}
 	}
 }
@@ -339,7 +383,7 @@ func TestWideTerminals(t *testing.T) {
 		Hostname: "vm", CPUs: ptr(2), CPU: ptr(1.42), MemoryBytes: ptr(uint64(8 << 30)), UsedBytes: ptr(uint64(3 << 30)),
 	}
 	f.processes.Processes = []webui.Process{{Group: "alpha", Command: "alpha \x1b[2J--x"}}
-	m.Update(m.requestReport())
+	m.Update(m.requestReport()())
 	view := ansi.Strip(m.View())
 	for _, want := range []string{
 		"LARGEST PROCESS", "▁▂▅ alpha \ufffd[2J--x ", "vm  CPU 1.4 of 2  memory 3.0G of 8.0G  15 processes, 5 groups",
@@ -349,11 +393,11 @@ func TestWideTerminals(t *testing.T) {
 			t.Errorf("got\n%s\nwant %q in it", view, want)
 		}
 	}
-	if l := layoutOf(200, &f.report.Exporter); l.name > maxNameWidth || len(l.columns) != len(columns)-3 {
+	if l := layoutOf(200, &f.report.Exporter, columnCPU); l.name > maxNameWidth || len(l.columns) != len(columns)-3 {
 		t.Errorf("got %+v at 200 columns, want all but those of the network", l)
 	}
 	for width := range 300 {
-		line := row(&f.report.Groups[0], layoutOf(width, &f.report.Exporter), f.report.Time, 1, "command")
+		line := row(&f.report.Groups[0], layoutOf(width, &f.report.Exporter, columnCPU), f.report.Time, 1, "command")
 		if w := ansi.StringWidth(line); width >= minNameWidth && w != width {
 			t.Errorf("got a line of %d cells, want %d", w, width)
 		}
@@ -387,9 +431,9 @@ func TestSummaryFits(t *testing.T) {
 // TestNoAnswer checks that the first line says since when an exporter does not respond, and that rows are dimmed.
 func TestNoAnswer(t *testing.T) {
 	m, f := newModel(80, 10)
-	m.Update(m.requestReport())
+	m.Update(m.requestReport()())
 	f.err = errors.New("connection refused")
-	m.Update(m.requestReport())
+	m.Update(m.requestReport()())
 	lines := strings.Split(m.View(), "\n")
 	want := "no answer since " + m.answered.Format("15:04:05") + "  15 processes"
 	if m.answered.IsZero() || !strings.HasPrefix(lines[0], want) {
@@ -399,7 +443,7 @@ func TestNoAnswer(t *testing.T) {
 		t.Errorf("got %q, want a dimmed row", lines[3])
 	}
 	f.err = nil
-	m.Update(m.requestReport())
+	m.Update(m.requestReport()())
 	if view := m.View(); strings.Contains(view, "no answer") || strings.Contains(view, "\x1b[2m") {
 		t.Errorf("got %q after an answer", view)
 	}

@@ -145,6 +145,9 @@ func summary(r *webui.Report, shown, width int, problem string) string {
 	if r.FailedExits != nil && *r.FailedExits > 0 && r.FailedExitsSeconds != nil {
 		parts = append(parts, summaryPart{fmt.Sprintf("%d failed in %s", *r.FailedExits, period(*r.FailedExitsSeconds)), 1})
 	}
+	if n := silentPorts(r.Groups); n > 0 {
+		parts = append(parts, summaryPart{count(n, "expected port", "expected ports") + " not listening", 1})
+	}
 	if e.Unreadable > 0 {
 		parts = append(parts, summaryPart{fmt.Sprintf("%d unreadable", e.Unreadable), 5})
 	}
@@ -157,6 +160,14 @@ func summary(r *webui.Report, shown, width int, problem string) string {
 	parts = append(parts, summaryPart{fmt.Sprintf("%s, walk %.1f ms", e.Source, 1000*e.ScrapeDuration), 9})
 	parts = slices.DeleteFunc(parts, func(p summaryPart) bool { return p.text == "" })
 	return joinFitting(parts, width)
+}
+
+// silentPorts returns the number of expected ports on which no process listens.
+func silentPorts(groups []webui.Group) (n int) {
+	for i := range groups {
+		n += len(groups[i].SilentPorts)
+	}
+	return n
 }
 
 // joinFitting joins the parts that fit into width.
@@ -217,8 +228,8 @@ func Print(r *webui.Report) string {
 			width += columns[i].width + 1
 		}
 	}
-	l := layoutOf(width, &r.Exporter)
 	byCPU := sorting{column: columnCPU}
+	l := layoutOf(width, &r.Exporter, byCPU.column)
 	groups := slices.Clone(r.Groups)
 	byCPU.sort(groups)
 	highest := highestCPU(groups)

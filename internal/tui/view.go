@@ -31,10 +31,13 @@ func (m *model) View() string {
 	if m.err != nil {
 		problem = "no answer since " + m.answered.Format(time.TimeOnly)
 	}
-	l := layoutOf(m.width, &m.report.Exporter)
+	l := layoutOf(m.width, &m.report.Exporter, m.sorting.column)
 	lines := []string{summary(&m.report, len(m.groups), m.width, problem), bold(header(l, m.sorting, highest))}
 	for i := m.top; i < min(m.top+rows, len(m.groups)); i++ {
 		line := row(&m.groups[i], l, m.report.Time, highest, m.commands[m.groups[i].Name])
+		if len(m.groups[i].SilentPorts) > 0 {
+			line = red(line)
+		}
 		if i == m.cursor {
 			line = inverse(line)
 		} else if m.err != nil {
@@ -77,6 +80,9 @@ func bold(text string) string    { return "\x1b[1m" + text + "\x1b[0m" }
 func faint(text string) string   { return "\x1b[2m" + text + "\x1b[0m" }
 func inverse(text string) string { return "\x1b[7m" + text + "\x1b[0m" }
 
+// red is the color of failures. It does not reset other attributes.
+func red(text string) string { return "\x1b[31m" + text + "\x1b[39m" }
+
 // helpText returns the help about the columns of an exporter.
 func helpText(e *webui.ExporterStatus) string {
 	lines := []string{
@@ -104,7 +110,7 @@ func (m *model) detailLines() []string {
 	case m.detailReport == nil:
 		return append(lines, "Loading …")
 	}
-	l := layoutOf(m.width, &m.detailReport.Exporter)
+	l := layoutOf(m.width, &m.detailReport.Exporter, m.sorting.column)
 	for i := range m.detailReport.Groups {
 		g := &m.detailReport.Groups[i]
 		highest := highestCPU(m.detailReport.Groups)
@@ -204,6 +210,9 @@ func groupLines(g *webui.Group) []string {
 	}
 	for _, p := range g.ListeningPorts {
 		lines = append(lines, fmt.Sprintf("listens  %s/%s in %s", p.Protocol, p.Port, count(p.Procs, "process", "processes")))
+	}
+	for _, p := range g.SilentPorts {
+		lines = append(lines, red("listens  "+p+" in no process, expected"))
 	}
 	for _, e := range g.ExitCodes {
 		lines = append(lines, fmt.Sprintf("exits    %d %s %s", e.Count, replaceUnprintable(e.Reason), replaceUnprintable(e.Code)))

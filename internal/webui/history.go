@@ -36,12 +36,15 @@ const (
 	historyRead
 	historyWrite
 	historyThreads
+	historySent
+	historyReceived
 	numHistoryMetrics
 )
 
 // historyMetrics are the names of the metrics of the history.
 var historyMetrics = [numHistoryMetrics]string{
 	"cpu_ratio", "resident_bytes", "read_bytes_per_second", "write_bytes_per_second", "num_threads",
+	"tcp_sent_bytes_per_second", "tcp_received_bytes_per_second",
 }
 
 // A historyPoint has a value of each metric at one time, or NaN.
@@ -52,8 +55,18 @@ type groupHistory struct {
 	name   string
 	labels map[string]string
 	first  int // number of the first of points
-	points []historyPoint
+	points []storedPoint
+
+	// network has the metrics from historySent on, with the indexes of points. It is nil if none was ever known,
+	// so that it takes no memory without the collector network.
+	network []networkPoint
 }
+
+// A storedPoint has the metrics of a point that all groups have, a networkPoint the others.
+type (
+	storedPoint  [historySent]float32
+	networkPoint [numHistoryMetrics - historySent]float32
+)
 
 // A history holds what the last walks have measured. Points are numbered from 0. The time
 // between two points is at least about historyStep, and longer if walks are rarer. It is safe for
@@ -179,10 +192,17 @@ func (h *history) add(s *recording) {
 	h.times, h.totals = append(h.times, at), append(h.totals, total)
 }
 
+// unknownPoint returns a point of which no value is known.
+func unknownPoint() (p historyPoint) {
+	for metric := range p {
+		p[metric] = float32(math.NaN())
+	}
+	return p
+}
+
 // newHistoryPoint returns the values of g. Rates are unknown without the previous walk.
 func newHistoryPoint(before, g *grouping.Group, interval float64) historyPoint {
-	nan := float32(math.NaN())
-	p := historyPoint{nan, nan, nan, nan, nan}
+	p := unknownPoint()
 	if g.GaugeFields&platform.FieldMemory != 0 {
 		p[historyResident], p[historyThreads] = float32(g.ResidentBytes), float32(g.NumThreads)
 	}
@@ -196,6 +216,10 @@ func newHistoryPoint(before, g *grouping.Group, interval float64) historyPoint {
 	if both&platform.FieldIO != 0 {
 		p[historyRead] = float32(rate(before.ReadBytes, g.ReadBytes, interval))
 		p[historyWrite] = float32(rate(before.WriteBytes, g.WriteBytes, interval))
+	}
+	var network Network
+	if network.setTraffic(before, g, interval); network.SentBytes != nil {
+		p[historySent], p[historyReceived] = float32(*network.SentBytes), float32(*network.ReceivedBytes)
 	}
 	return p
 }
@@ -211,15 +235,31 @@ func (h *history) addPoint(g *grouping.Group, labelNames []string, number int, p
 		s = &groupHistory{name: g.Name, labels: labelMap(labelNames, g.Labels), first: number}
 		h.groups[key] = s
 	}
-	if n := len(s.points); n == cap(s.points) { // append would allocate more than the retention needs
-		limit := int(h.retention/historyStep) + 2
-		s.points = append(make([]historyPoint, 0, max(n+1, min(2*n+8, limit))), s.points...)
-	}
-	nan := float32(math.NaN())
+	limit := int(h.retention/historyStep) + 2
 	for s.first+len(s.points) < number { // the group did not exist
-		s.points = append(s.points, historyPoint{nan, nan, nan, nan, nan})
+		s.add(unknownPoint(), limit)
 	}
-	s.points = append(s.points, p)
+	s.add(p, limit)
+}
+
+// add adds a point to a history of at most limit points.
+func (s *groupHistory) add(p historyPoint, limit int) {
+	n := len(s.points)
+	network := networkPoint(p[historySent:])
+	if s.network == nil && network[0] == network[0] { // not NaN
+		s.network = make([]networkPoint, n, limit)
+		unknown := unknownPoint()
+		for i := range s.network {
+			s.network[i] = networkPoint(unknown[historySent:])
+		}
+	}
+	if s.network != nil {
+		s.network = append(s.network, network)
+	}
+	if n == cap(s.points) { // append would allocate more than the retention needs
+		s.points = append(make([]storedPoint, 0, max(n+1, min(2*n+8, limit))), s.points...)
+	}
+	s.points = append(s.points, storedPoint(p[:historySent]))
 }
 
 // dropBefore removes the points and events before a time.
@@ -237,6 +277,9 @@ func (h *history) dropBefore(oldest time.Time) {
 	for key, s := range h.groups {
 		if drop := min(h.first-s.first, len(s.points)); drop > 0 {
 			s.points = slices.Delete(s.points, 0, drop)
+			if s.network != nil {
+				s.network = slices.Delete(s.network, 0, drop)
+			}
 			s.first += drop
 		}
 		if len(s.points) == 0 {
@@ -279,5 +322,11 @@ func (s *groupHistory) at(number, metric int) float32 {
 	if i < 0 || i >= len(s.points) {
 		return float32(math.NaN())
 	}
-	return s.points[i][metric]
+	switch {
+	case metric < historySent:
+		return s.points[i][metric]
+	case s.network == nil:
+		return float32(math.NaN())
+	}
+	return s.network[i][metric-historySent]
 }

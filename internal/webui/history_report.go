@@ -89,7 +89,7 @@ func (h *history) report(q historyQuery) HistoryReport {
 		switch {
 		case q.group != "":
 			out.Series = append(out.Series, h.groupSeries(q.group, metric, begin, end)...)
-		case metric != historyThreads:
+		case metric < historyThreads:
 			out.Series = append(out.Series, h.topSeries(q.top, metric, begin, end)...)
 		}
 	}
@@ -118,7 +118,7 @@ func (h *history) span(from, to time.Time) (begin, end int) {
 // groupSeries returns a metric of the groups with one name.
 func (h *history) groupSeries(name string, metric, begin, end int) (out []HistorySeries) {
 	for _, s := range h.groups {
-		if s.name == name {
+		if s.name == name && (metric < historySent || s.network != nil) {
 			out = append(out, h.series(s, metric, begin, end))
 		}
 	}

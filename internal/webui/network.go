@@ -12,6 +12,9 @@ type Network struct {
 	ReceivedBytes *float64 `json:"tcp_received_bytes_per_second,omitempty"` // payload
 	Connections   *int     `json:"tcp_connections,omitempty"`               // in all states, without listening sockets
 
+	// SilentPorts are the ports of `listen` in [grouping.Expect] on which no process listens, such as tcp/443.
+	SilentPorts []string `json:"expected_ports_not_listening,omitempty"`
+
 	// Only in reports about one name.
 	ConnectionsByState map[string]int  `json:"tcp_connections_by_state,omitempty"` // without states of no connection
 	ListeningPorts     []ListeningPort `json:"listening_ports,omitempty"`          // sorted by protocol and port
@@ -29,9 +32,18 @@ type ListeningPort struct {
 // the sockets of all groups if one has the collector.
 func hasNetwork(g *grouping.Group) bool { return g.Collectors.Has(grouping.CollectorNetwork) }
 
-// setConnections sets the connections of g, as far as they are known.
+// setConnections sets the connections of g and the expected ports on which no process listens, as far as they
+// are known.
 func (v *Network) setConnections(from *grouping.Group) {
-	if hasNetwork(from) && from.Sockets.HasOpen {
+	if !hasNetwork(from) {
+		return
+	}
+	for _, p := range from.Sockets.Expected {
+		if !p.Listening {
+			v.SilentPorts = append(v.SilentPorts, p.Protocol.String()+"/"+p.Port)
+		}
+	}
+	if from.Sockets.HasOpen {
 		n := from.Sockets.Connections()
 		v.Connections = &n
 	}

@@ -157,7 +157,8 @@ func (s *socket) report(a *accounts, scan uint64) {
 func maxCounters(x, y *bpf.SocketCounters) bpf.SocketCounters {
 	return bpf.SocketCounters{
 		Sent: max(x.Sent, y.Sent), Received: max(x.Received, y.Received), Retransmitted: max(x.Retransmitted, y.Retransmitted),
-		Segments: laterSegments(x.Segments, y.Segments), Drops: max(x.Drops, y.Drops), Established: max(x.Established, y.Established), Error: max(x.Error, y.Error),
+		Segments: laterSegments(x.Segments, y.Segments), Drops: max(x.Drops, y.Drops), Established: max(x.Established, y.Established),
+		Error: max(x.Error, y.Error),
 	}
 }
 

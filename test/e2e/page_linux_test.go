@@ -163,7 +163,9 @@ func TestPage(t *testing.T) {
 		task := task
 		task.Network, task.Shots = "netserver", *pageScreenshots
 		_, task.Port, _ = net.SplitHostPort(address) // freeAddress has a port
-		task.URL = startExporter(t, "--config.path", config, "--collector.network").waitForURL() + "/"
+		rules := writeFile(t, "network.yml", "process_names:\n  - {name: netserver, comm: netserver, expect: {listen: ["+task.Port+", udp/1]}}\n"+
+			"  - {name: '{{.Comm}}', cmdline: '.+'}\n")
+		task.URL = startExporter(t, "--config.path", rules, "--collector.network").waitForURL() + "/"
 		task.run(t)
 	})
 	t.Run("below a path", func(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -131,6 +132,42 @@ func TestTop(t *testing.T) {
 	}
 	if s.do("display-message", "-p", "#{cursor_flag} #{alternate_on}") != "1 0\n" {
 		t.Error("the cursor is hidden, or the alternate screen is active")
+	}
+}
+
+// TestTopNetwork uses the columns of the network in narrow and wide terminals, with both sources.
+func TestTopNetwork(t *testing.T) {
+	requireBPF(t)
+	address := freeAddress(t)
+	startNamedWorker(t, t.TempDir(), "topserver", nil).do("listen %s", address)
+	transfer(t, address)
+	_, port, _ := net.SplitHostPort(address) // freeAddress has a port
+	config := writeFile(t, "c.yml", "process_names:\n  - {name: topserver, comm: topserver, expect: {listen: ["+port+", udp/1]}}\n"+
+		"  - {name: topother, comm: topother}\n")
+	startIdleProcess(t, "topother")
+	s := newScreen(t)
+	for _, source := range []string{"bpf", "procfs"} {
+		s.do("resize-window", "-x", "80", "-y", "20")
+		s.keys("clear; "+binary+" top --interval 1s --collector.network --source "+source+" --config.path "+config, "Enter")
+		seen := s.wait("the table", "GROUP", "CPU% ↓", "topserver", "topother", "1 expected port not listening", "!prompt>")
+		if strings.Contains(seen, "SENT/S") != (source == "bpf") {
+			t.Errorf("%s: got\n%s", source, seen)
+		}
+		s.keys("i")
+		if source == "bpf" {
+			s.wait("the column that sorts a narrow table", "RECV/S ↓")
+		}
+		s.keys("b")
+		s.wait("connections", "CONNS ↓")
+		eventually(t, "most connections first", func() bool { return strings.HasPrefix(strings.Split(s.text(), "\n")[2], "topserver") }, s.text)
+		s.do("resize-window", "-x", "160", "-y", "20")
+		s.wait("a wide table", "CONNS ↓", "CTXSW/S")
+		s.keys("Enter")
+		s.wait("the sockets of a group", "tcp      1 established", "listens  tcp/"+port+" in 1 process", "listens  udp/1 in no process, expected")
+		s.keys("Escape")
+		s.wait("the table again", "CONNS ↓")
+		s.keys("q")
+		s.waitForShell()
 	}
 }
 

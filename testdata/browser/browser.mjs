@@ -113,6 +113,8 @@ async function network(page) {
   assert.deepEqual(shown.filter((title) => networkTitles.includes(title)), titles);
   for (const title of ['Threads', 'Ctx sw/s', 'Exits', 'RSS history']) assert.ok(!shown.includes(title), `${title} in ${shown}`);
   assert.ok(await page.$eval('#scroll', (box) => box.scrollWidth <= box.clientWidth), 'the table is wider than its box');
+  const bad = await page.$$eval('#rows td.bad', (cells) => cells.map((td) => `${td.parentNode.children[0].textContent}: ${td.title}`));
+  assert.deepEqual(bad.filter((text) => text.includes('listens')), [`${task.network}: no process listens on udp/1`]);
   await page.click('#head th:has-text("Conns") button');
   assert.equal(query(page).get('sort'), '-connections');
   await page.click('#columns summary');
@@ -122,6 +124,10 @@ async function network(page) {
   await page.waitForFunction(() => /TCP connections by stateStateConnectionsestablished1/.test(document.querySelector('#group-body').textContent));
   assert.match(await page.textContent('#group-body'), new RegExp(`Listening portsPortProcessestcp/${task.port}1`));
   if (bpf) await page.waitForFunction(() => /Sent[0-9.]+ [KM]?i?B[/]sReceived[0-9.]+ [KM]?i?B[/]sTCP connections1/.test(document.querySelector('#group-head').textContent));
+  assert.equal(await page.textContent('#group-head dt:text("Not listening") + dd.bad'), 'udp/1');
+  await page.waitForSelector('#plots canvas');
+  const charts = await page.$$eval('#plots figcaption', (captions) => captions.map((c) => c.firstChild.textContent).filter((title) => title.startsWith('TCP')));
+  assert.deepEqual(charts, bpf ? ['TCP received per second', 'TCP sent per second'] : []);
   await shot(page, 'page-network');
   const phone = await visit({viewport: {width: 390, height: 800}});
   await open(phone);

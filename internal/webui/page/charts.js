@@ -13,13 +13,15 @@ const height = 136; // pixels, as in page.css
 const nearPixels = 14; // between marks with one number
 const cpu = (v, digits) => (view.cores ? cores(v, digits) : percent(v, digits));
 
-// A metric is shown for all groups, or for the open group only.
+// A metric is shown for all groups, or for the open group only. An optional one is shown if the report has it.
 const metrics = [
   {id: 'cpu_ratio', title: 'CPU', show: cpu},
   {id: 'resident_bytes', title: 'Memory (RSS)', show: bytes, binary: true},
   {id: 'read_bytes_per_second', title: 'Disk read per second', show: bytes, binary: true},
   {id: 'write_bytes_per_second', title: 'Disk write per second', show: bytes, binary: true},
   {id: 'num_threads', title: 'Threads', show: plain, ofGroup: true},
+  {id: 'tcp_received_bytes_per_second', title: 'TCP received per second', show: bytes, binary: true, ofGroup: true, optional: true},
+  {id: 'tcp_sent_bytes_per_second', title: 'TCP sent per second', show: bytes, binary: true, ofGroup: true, optional: true},
 ];
 
 const eventText = {oom_kill: 'killed by the OOM killer', failure: 'failed', exit: 'exited', start: 'started', reload: 'configuration reloaded', exporter_start: 'exporter started'};
@@ -316,7 +318,8 @@ export function show(report) {
   byId('plots').hidden = !ready;
   byId('plots').className = view.group === null ? '' : 'of-group';
   showEvents();
-  const shown = ready ? metrics.filter((m) => !m.ofGroup || view.group !== null) : [];
+  const isShown = (m) => (!m.ofGroup || view.group !== null) && (!m.optional || report.series.some((s) => s.metric === m.id));
+  const shown = ready ? metrics.filter(isShown) : [];
   for (const [id, chart] of charts) { // other charts have other times, and would follow the cursor
     if (chart.plot && !shown.some((m) => m.id === id)) {
       chart.plot.destroy();

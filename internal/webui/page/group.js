@@ -20,6 +20,7 @@ function tiles(g) {
     dl.append(term('Sent', perSecond(g.tcp_sent_bytes_per_second)), term('Received', perSecond(g.tcp_received_bytes_per_second)));
   }
   if (g.tcp_connections !== undefined) dl.append(term('TCP connections', count(g.tcp_connections)));
+  if (g.expected_ports_not_listening) dl.append(term('Not listening', g.expected_ports_not_listening.join(' '), true));
   return dl;
 }
 
