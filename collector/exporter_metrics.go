@@ -58,7 +58,7 @@ func scrapeMetrics() []exporterMetric {
 		{name: "namedprocess_scrape_procread_errors", kind: counter, always: true,
 			help:    "Number of failed reads of /proc/PID/stat of a running process.",
 			note:    "A process that exits during the read is not an error.",
-			collect: single(func(u *update) float64 { return float64(u.health.HiddenTotal) })},
+			collect: single(func(u *update) float64 { return float64(u.health.StatUnreadableTotal) })},
 		{name: "namedprocess_scrape_partial_errors", kind: counter, always: true,
 			help:    "Each scrape adds the number of grouped processes with an unreadable /proc/PID file other than stat.",
 			collect: single(func(u *update) float64 { return float64(u.health.PartialTotal) })},

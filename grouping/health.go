@@ -10,10 +10,10 @@ type Health struct {
 	UnreportedList      string // PID and name of the first of them
 	HidePID             bool   // /proc is mounted with hidepid: processes of other users are invisible
 	Incomplete          bool   // the last update ended at its deadline, or a budget of sockets was used up
-	Hidden              int    // processes of the last update whose stat could not be read
+	StatUnreadable      int    // processes of the last update whose stat could not be read, with or without a Sample
 	Partial             int    // processes, without zombies, of the last update of which a wanted field could not be read
-	HiddenTotal         uint64 // sum of Hidden over all updates
-	PartialTotal        uint64 // sum of Partial and zombies over all updates
+	StatUnreadableTotal uint64 // sum of StatUnreadable over all updates
+	PartialTotal        uint64 // sum over all updates of Partial, and of zombies with such a field
 	TemplateFailures    uint64 // matches whose template failed
 	GroupLimitHits      uint64 // processes that joined [OtherName] because of a limit
 	ThreadNameLimitHits uint64 // threads that were counted in [OtherName] because of a limit
@@ -22,12 +22,12 @@ type Health struct {
 	Kind                platform.SourceKind // what the last walk read
 }
 
-// setReads sets the results of the reads of an update. hidden is the number of processes
-// for Hidden. partial is the number of processes for PartialTotal, of which zombies have neither
-// memory nor files.
-func (h *Health) setReads(snap *platform.Snapshot, hidden, partial, zombies int) {
-	h.Hidden, h.Partial = hidden, partial-zombies
-	h.HiddenTotal += uint64(hidden)
+// setReads sets the results of the reads of an update. withoutStat is the number of processes
+// for StatUnreadable, and partial that for PartialTotal. zombies of the latter are zombies, which
+// have neither memory nor files.
+func (h *Health) setReads(snap *platform.Snapshot, withoutStat, partial, zombies int) {
+	h.StatUnreadable, h.Partial = withoutStat, partial-zombies
+	h.StatUnreadableTotal += uint64(withoutStat)
 	h.PartialTotal += uint64(partial)
 	h.Unreported, h.UnreportedList = snap.Unreported, snap.UnreportedList
 	h.Unresponsive, h.HidePID = snap.Unresponsive, snap.HidePID

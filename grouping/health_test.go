@@ -23,7 +23,7 @@ func TestUnreadableProcesses(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if h := tr.Health(); h.Hidden != 1 || h.Partial != 1 || h.HiddenTotal != 1 || h.PartialTotal != 1 {
-		t.Errorf("got %d hidden and %d partial processes, in total %d and %d; want 1 of each", h.Hidden, h.Partial, h.HiddenTotal, h.PartialTotal)
+	if h := tr.Health(); h.StatUnreadable != 1 || h.Partial != 1 || h.StatUnreadableTotal != 1 || h.PartialTotal != 1 {
+		t.Errorf("got %+v, want 1 process without stat and 1 with another unreadable field, also in total", h)
 	}
 }

@@ -34,7 +34,7 @@ func (s *modelSource) Walk(_ context.Context, snap *platform.Snapshot) error {
 	}
 	snap.Now, snap.TicksPerSecond, snap.BootTime = s.now, modelHertz, time.Unix(0, 0)
 	snap.Time = time.UnixMilli(int64(s.now) * 1000 / modelHertz)
-	snap.Hidden, snap.Incomplete, snap.Exits = 0, false, nil
+	snap.WithoutSample, snap.Incomplete, snap.Exits = 0, false, nil
 	snap.Kind = platform.SourceBPF
 	if s.procfs {
 		snap.Kind = platform.SourceProcfs
@@ -53,7 +53,7 @@ func (s *modelSource) Walk(_ context.Context, snap *platform.Snapshot) error {
 			if known {
 				s.keepUnread(snap, last)
 			} else if !notReached {
-				snap.Hidden++
+				snap.WithoutSample++
 			}
 		default:
 			if prev.PID != p.PID || prev.Start != p.Start {

@@ -17,13 +17,13 @@ func (t *Tracker) summarize() []Group {
 		g.unreadable = [16]int{}
 		g.oldestStart, g.oldestSmaps = math.MaxUint64, math.MaxUint64
 	}
-	hidden, partial, zombies := t.snap.Hidden, 0, 0
+	withoutStat, partial, zombies := t.snap.WithoutSample, 0, 0
 	t.matches.reset()
 	for i := range t.records {
 		r, s := &t.records[i], &t.snap.Samples[i]
 		hasStat := s.Have&platform.FieldStat != 0
 		if !hasStat && !(s.Have == 0 && t.snap.Incomplete) { // the deadline is no read error
-			hidden++
+			withoutStat++
 		}
 		t.matches.count(r)
 		if r.group == nil {
@@ -36,7 +36,7 @@ func (t *Tracker) summarize() []Group {
 		}
 		r.group.addSample(r, s)
 	}
-	t.health.setReads(&t.snap, hidden, partial, zombies)
+	t.health.setReads(&t.snap, withoutStat, partial, zombies)
 	t.summarizeSockets()
 	t.updateEmpty()
 	return t.copyGroups()

@@ -14,7 +14,7 @@ type Snapshot struct {
 	TicksPerSecond uint64
 	BootTime       time.Time // boot time of the machine; it does not follow small clock steps
 	Time           time.Time // wall clock at Now
-	Hidden         int       // processes that have no Sample because they could never be read
+	WithoutSample  int       // live processes that have no Sample, because no walk could read their stat
 	HidePID        bool      // the process file system hides processes of other users (hidepid)
 	Unreported     int       // processes that /proc lists and the BPF programs do not report
 	UnreportedList string    // PID and name of the first of them, such as "1 (init), 7 (cron)"
@@ -44,7 +44,7 @@ func (s *Snapshot) begin(pids []int) {
 		s.arenas[s.arena] = nil
 	}
 	s.arenas[s.arena] = s.arenas[s.arena][:0]
-	s.Hidden, s.HidePID, s.Unreported, s.UnreportedList, s.Unresponsive, s.Incomplete = 0, false, 0, "", 0, false
+	s.WithoutSample, s.HidePID, s.Unreported, s.UnreportedList, s.Unresponsive, s.Incomplete = 0, false, 0, "", 0, false
 	s.Samples = alignByPID(s.Samples, pids, samplePID, func(pid int) Sample { return Sample{ID: ID{PID: pid}} })
 }
 

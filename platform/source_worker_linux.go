@@ -192,7 +192,7 @@ func (w *worker) walk(snap *Snapshot, listed []procfs.Entry, from int) {
 				return
 			}
 			if !errors.Is(err, procfs.ErrGone) {
-				snap.Hidden++
+				snap.WithoutSample++
 				// Every PID namespace has a PID 1, which is visible without hidepid.
 				snap.HidePID = snap.HidePID || pid == 1 && errors.Is(err, procfs.ErrAccessDenied)
 			}

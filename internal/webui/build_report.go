@@ -106,7 +106,7 @@ func (r *Recorder) exporter(s *recording) ExporterStatus {
 	}
 	h := &s.last.Health
 	e.Source, e.ScrapeDuration, e.ScrapePartial = string(h.Kind), s.last.Took.Seconds(), h.Incomplete
-	e.Unreadable, e.Unresponsive = h.Hidden+h.Partial, h.Unresponsive
+	e.Unreadable, e.Unresponsive = h.StatUnreadable+h.Partial, h.Unresponsive
 	e.LostExitEvents, e.GroupLimitHits = h.LostExitEvents, h.GroupLimitHits
 	e.SocketSource = string(s.last.Unattributed.Kind)
 	return e
