@@ -185,14 +185,14 @@ func networkMetrics() []exporterMetric {
 			help: m.help + ", of processes in no group and of sockets without a process.",
 			note: onlyBPFSockets,
 			collect: func(u *update, put emit) {
-				if u.unattributed.HasTraffic {
-					m.emit(&u.unattributed.Traffic, put)
+				if u.sockets.HasTraffic {
+					m.emit(&u.sockets.Unattributed, put)
 				}
 			}})
 	}
 	withReader := func(value func(*update) float64) func(*update, emit) {
 		return func(u *update, put emit) {
-			if u.unattributed.Kind != "" {
+			if u.sockets.Kind != "" {
 				put(value(u), labelValues{}, 0)
 			}
 		}
@@ -200,17 +200,17 @@ func networkMetrics() []exporterMetric {
 	all = append(all, exporterMetric{name: exporterNamespace + "socket_source_info", kind: gauge, labels: []string{"source"},
 		help: "Source of socket data in use: bpf or procfs.",
 		collect: func(u *update, put emit) {
-			if kind := u.unattributed.Kind; kind != "" {
+			if kind := u.sockets.Kind; kind != "" {
 				put(1, labelValues{string(kind)}, 0)
 			}
 		}},
 		exporterMetric{name: exporterNamespace + "lost_socket_events_total", kind: counter,
 			help:    "Number of closed TCP connections whose last counters were lost because a buffer was full.",
 			note:    "Always 0 if /proc is the source of socket data.",
-			collect: withReader(func(u *update) float64 { return float64(u.unattributed.LostEvents) })},
+			collect: withReader(func(u *update) float64 { return float64(u.sockets.LostEvents) })},
 		exporterMetric{name: exporterNamespace + "socket_read_errors_total", kind: counter,
 			help:    "Number of failed attempts to read the list of sockets.",
-			collect: withReader(func(u *update) float64 { return float64(u.unattributed.ReadErrors) })},
+			collect: withReader(func(u *update) float64 { return float64(u.sockets.ReadErrors) })},
 	)
 	for i := range all {
 		all[i].collector = grouping.CollectorNetwork

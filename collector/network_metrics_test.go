@@ -40,13 +40,13 @@ func someSockets() grouping.Sockets {
 // networkFamiliesOf returns the families of the collector network of one group with someSockets.
 func networkFamiliesOf(t *testing.T, c *Collector) []*dto.MetricFamily {
 	t.Helper()
-	none := grouping.Unattributed{
-		Kind: platform.SourceBPF, HasTraffic: true, Traffic: sockets.Traffic{SentBytes: 11}, LostEvents: 12, ReadErrors: 13,
+	none := grouping.SocketStatus{
+		Kind: platform.SourceBPF, HasTraffic: true, Unattributed: sockets.Traffic{SentBytes: 11}, LostEvents: 12, ReadErrors: 13,
 	}
 	w := &update{
-		groups:       []grouping.Group{{Name: "g", Collectors: grouping.AllCollectors, CountersStart: 1_700_000_000_007, Sockets: someSockets()}},
-		unattributed: none,
-		excluded:     grouping.AllCollectors &^ grouping.CollectorNetwork,
+		groups:   []grouping.Group{{Name: "g", Collectors: grouping.AllCollectors, CountersStart: 1_700_000_000_007, Sockets: someSockets()}},
+		sockets:  none,
+		excluded: grouping.AllCollectors &^ grouping.CollectorNetwork,
 	}
 	return slices.DeleteFunc(c.builder.build(w), func(mf *dto.MetricFamily) bool { return len(mf.Metric) == 0 })
 }

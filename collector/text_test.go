@@ -92,8 +92,8 @@ func TestText(t *testing.T) {
 		Unreadable: []grouping.UnreadableField{{Field: platform.FieldIO, Procs: 1}},
 		Sockets:    someSockets(),
 	}}
-	walk.unattributed = grouping.Unattributed{
-		Kind: platform.SourceBPF, HasTraffic: true, Traffic: sockets.Traffic{SentBytes: 1 << 50}, LostEvents: 1,
+	walk.sockets = grouping.SocketStatus{
+		Kind: platform.SourceBPF, HasTraffic: true, Unattributed: sockets.Traffic{SentBytes: 1 << 50}, LostEvents: 1,
 	}
 	check("special values and characters")
 	walk.labels, walk.groups[0].Labels = []string{"aa", "zz"}, []string{"", special}

@@ -18,7 +18,7 @@ type update struct {
 	health      grouping.Health
 	matchCounts grouping.MatchCounts
 
-	unattributed grouping.Unattributed
+	sockets grouping.SocketStatus
 
 	failures uint64 // failed updates so far
 
@@ -46,7 +46,7 @@ func (u *update) of(only grouping.CollectorSet) *update {
 	}
 	return &update{
 		groups: u.groups, labels: u.labels, health: u.health, matchCounts: u.matchCounts, failures: u.failures, took: u.took, err: u.err,
-		unattributed: u.unattributed, overdue: u.overdue, countersStart: u.countersStart, excluded: grouping.AllCollectors &^ only,
+		sockets: u.sockets, overdue: u.overdue, countersStart: u.countersStart, excluded: grouping.AllCollectors &^ only,
 	}
 }
 
@@ -96,7 +96,7 @@ func (c *Collector) overdue(ctx context.Context) *update {
 	defer c.mu.Unlock()
 	return &update{
 		health: c.last.health, matchCounts: c.last.matchCounts, labels: c.last.labels, failures: c.last.failures,
-		unattributed: c.last.unattributed, err: ctx.Err(), overdue: true, countersStart: c.started.UnixMilli(),
+		sockets: c.last.sockets, err: ctx.Err(), overdue: true, countersStart: c.started.UnixMilli(),
 	}
 }
 
@@ -138,7 +138,7 @@ func (c *Collector) runUpdate(u *update, deadline time.Time) {
 		u.processes, u.ended = c.tracker.Processes(ctx, interest.Queries), c.tracker.Ended()
 	}
 	u.health, u.matchCounts, u.labels = c.tracker.Health(), c.tracker.MatchCounts(), c.tracker.LabelNames()
-	u.unattributed = c.tracker.Unattributed()
+	u.sockets = c.tracker.SocketStatus()
 	c.logChanges(u)
 	c.notify(u) // before the next update can begin, so that observers see the updates in order
 	c.mu.Lock()
@@ -172,14 +172,14 @@ func (c *Collector) logChanges(u *update) {
 			c.log.Info("switched process source", "source", u.health.Kind)
 		}
 	}
-	if before, now := c.last.unattributed, u.unattributed; before.Kind != "" && before.Kind != now.Kind {
+	if before, now := c.last.sockets, u.sockets; before.Kind != "" && before.Kind != now.Kind {
 		if _, reason := c.tracker.SocketsKind(); reason != nil {
 			c.log.Warn("switched source of sockets", "source", now.Kind, "reason", reason)
 		} else {
 			c.log.Info("switched source of sockets", "source", now.Kind)
 		}
 	}
-	if c.last.unattributed.ReadErrors == 0 && u.unattributed.ReadErrors > 0 {
+	if c.last.sockets.ReadErrors == 0 && u.sockets.ReadErrors > 0 {
 		c.log.Warn("cannot read network sockets; their metrics are missing or delayed")
 	}
 	if c.last.health.GroupLimitHits == 0 && u.health.GroupLimitHits > 0 {

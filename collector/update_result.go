@@ -17,7 +17,7 @@ type UpdateResult struct {
 	Health      grouping.Health
 	MatchCounts grouping.MatchCounts
 
-	Unattributed grouping.Unattributed // traffic in no group
+	Sockets grouping.SocketStatus
 
 	Processes []grouping.ProcessList  // of the queries of the ProcessInterest
 	Ended     []grouping.EndedProcess // since the previous update, if the ProcessInterest has Ended
@@ -46,7 +46,7 @@ func (c *Collector) notify(u *update) {
 	for _, observe := range c.observers {
 		observe(UpdateResult{
 			Time: time.Now(), Took: u.took, Err: u.err,
-			Groups: u.groups, Labels: u.labels, Health: u.health, MatchCounts: u.matchCounts, Unattributed: u.unattributed,
+			Groups: u.groups, Labels: u.labels, Health: u.health, MatchCounts: u.matchCounts, Sockets: u.sockets,
 			Processes: u.processes, Ended: u.ended,
 		})
 	}

@@ -8,13 +8,13 @@ import (
 	"github.com/seed57308aee/process_exporter/platform/sockets"
 )
 
-// Unattributed is the traffic that belongs to no group, and the state of the reader of sockets.
-type Unattributed struct {
-	Kind       platform.SourceKind // what the last Read used; "" without a reader
-	Traffic    sockets.Traffic     // since the start; its RoundTrips is nil
-	HasTraffic bool                // the reader ever had Traffic
-	LostEvents uint64              // see [sockets.Report]
-	ReadErrors uint64              // failed Reads
+// A SocketStatus is the state of the reader of sockets, and the traffic that belongs to no group.
+type SocketStatus struct {
+	Kind         platform.SourceKind // what the last Read used; "" without a reader
+	Unattributed sockets.Traffic     // traffic that belongs to no group, since the start; its RoundTrips is nil
+	HasTraffic   bool                // the reader ever had Traffic
+	LostEvents   uint64              // see [sockets.Report]
+	ReadErrors   uint64              // failed Reads
 }
 
 // A socketTracker is the state of the Tracker about sockets.
@@ -24,9 +24,9 @@ type socketTracker struct {
 	read        bool // this update has read report
 	hasBaseline bool // a Report with Traffic was read: that of later Reports counts
 
-	unattributed Unattributed
-	waiting      map[platform.ID]*waitingTraffic // by process, without Serial
-	exited       exitedOwners
+	status  SocketStatus
+	waiting map[platform.ID]*waitingTraffic // by process, without Serial
+	exited  exitedOwners
 }
 
 // A trafficTotal is a sum of Traffic.
@@ -61,11 +61,11 @@ func (t *Tracker) readSockets(ctx context.Context) {
 	}
 	k.read = k.reader.Read(ctx, &k.report) == nil
 	if k.read {
-		k.unattributed.LostEvents = k.report.LostEvents
+		k.status.LostEvents = k.report.LostEvents
 	} else {
-		k.unattributed.ReadErrors++
+		k.status.ReadErrors++
 	}
-	k.unattributed.Kind, _ = k.reader.Kind()
+	k.status.Kind, _ = k.reader.Kind()
 }
 
 // SocketsKind returns what the last Read of sockets used, and the reason for a fallback to /proc,
@@ -77,8 +77,8 @@ func (t *Tracker) SocketsKind() (kind platform.SourceKind, reason error) {
 	return t.sockets.reader.Kind()
 }
 
-// Unattributed returns the traffic that belongs to no group, as of the last Update.
-func (t *Tracker) Unattributed() Unattributed { return t.sockets.unattributed }
+// SocketStatus returns the state of the reader of sockets as of the last Update.
+func (t *Tracker) SocketStatus() SocketStatus { return t.sockets.status }
 
 // accountSockets adds the Traffic of the Report to groups. That of a process that may join
 // a group waits. All other Traffic is unattributed, so that groups and unattributed
@@ -92,7 +92,7 @@ func (t *Tracker) accountSockets() {
 		g.sockets.hasTraffic, g.sockets.trafficRead = g.sockets.hasTraffic || counted, counted
 	}
 	if counted {
-		k.unattributed.HasTraffic = true
+		k.status.HasTraffic = true
 		t.accountReport()
 	}
 	t.flushWaiting()
@@ -106,7 +106,7 @@ func (t *Tracker) accountReport() {
 		k.hasBaseline = true
 		return
 	}
-	addTraffic(&k.unattributed.Traffic, &k.report.Unattributed)
+	addTraffic(&k.status.Unattributed, &k.report.Unattributed)
 	cursor := recordCursor{t: t}
 	for i := range k.report.Processes {
 		if p := &k.report.Processes[i]; anyTraffic(&p.Traffic) {
@@ -146,7 +146,7 @@ func (t *Tracker) accountTraffic(p *sockets.Process, at int) {
 	case owner == ownerGroup:
 		group.sockets.addReported(&p.Traffic)
 	case owner == ownerNone:
-		addTraffic(&t.sockets.unattributed.Traffic, &p.Traffic)
+		addTraffic(&t.sockets.status.Unattributed, &p.Traffic)
 	default:
 		if t.sockets.waiting == nil {
 			t.sockets.waiting = make(map[platform.ID]*waitingTraffic)
@@ -179,7 +179,7 @@ func (t *Tracker) flushWaiting() {
 			delete(t.sockets.waiting, id)
 			continue
 		}
-		addTraffic(&t.sockets.unattributed.Traffic, &w.Traffic)
+		addTraffic(&t.sockets.status.Unattributed, &w.Traffic)
 		delete(t.sockets.waiting, id)
 	}
 }

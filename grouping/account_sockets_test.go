@@ -60,7 +60,7 @@ func sentOf(t *Tracker, groups []Group) string {
 			out = append(out, fmt.Sprintf("%s %d", groups[i].Name, n))
 		}
 	}
-	return strings.Join(append(out, fmt.Sprintf("none %d", t.Unattributed().Traffic.SentBytes)), ", ")
+	return strings.Join(append(out, fmt.Sprintf("none %d", t.SocketStatus().Unattributed.SentBytes)), ", ")
 }
 
 // The processes of the traffic tests. Rules match the names a and b.

@@ -91,7 +91,7 @@ func (m *model) checkSockets(groups []Group) error {
 	for _, g := range t.groups {
 		m.seen[g] = true
 	}
-	sum := t.Unattributed().Traffic.SentBytes
+	sum := t.SocketStatus().Unattributed.SentBytes
 	if sum < m.unattributed {
 		return fmt.Errorf("got %d unattributed bytes after %d", sum, m.unattributed)
 	}

@@ -87,7 +87,7 @@ func New(s *config.Settings, log *slog.Logger) (*Exporter, error) {
 		reloads:        newReloadMetrics(),
 	}
 	e.setEnabled(rules)
-	e.collector.Watch(func(v collector.UpdateResult) { e.checkSource(v.Health.Kind, v.Unattributed.Kind) })
+	e.collector.Watch(func(v collector.UpdateResult) { e.checkSource(v.Health.Kind, v.Sockets.Kind) })
 	permanent := slices.Concat(e.reloads.collectors(), []prometheus.Collector{web.Collector()}, e.sandboxMetrics.collectors())
 	e.metrics = newMetricsHandler(s, log, e.collector, permanent, e.enabledCollectors)
 	return e, nil

@@ -108,7 +108,7 @@ func (r *Recorder) exporter(s *recording) ExporterStatus {
 	e.Source, e.ScrapeDuration, e.ScrapePartial = string(h.Kind), s.last.Took.Seconds(), h.Incomplete
 	e.Unreadable, e.Unresponsive = h.StatUnreadable+h.Partial, h.Unresponsive
 	e.LostExitEvents, e.GroupLimitHits = h.LostExitEvents, h.GroupLimitHits
-	e.SocketSource = string(s.last.Unattributed.Kind)
+	e.SocketSource = string(s.last.Sockets.Kind)
 	return e
 }
 

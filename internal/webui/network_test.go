@@ -96,7 +96,7 @@ func TestNetwork(t *testing.T) {
 func TestNetworkDetail(t *testing.T) {
 	s := newTestRecorder()
 	s.current.last = &collector.UpdateResult{Groups: []grouping.Group{networkGroup("a", 1, 1), cpuGroup("b", 1)}}
-	s.current.last.Unattributed.Kind = platform.SourceBPF
+	s.current.last.Sockets.Kind = platform.SourceBPF
 	s.current.walkEnd = s.time
 	for name, want := range map[string]string{
 		"a": `"tcp_connections_by_state":{"close_wait":2,"established":5},"listening_ports":[` +
