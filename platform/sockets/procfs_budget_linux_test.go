@@ -190,7 +190,7 @@ func TestProcfsVerify(t *testing.T) {
 	r.scans.setBudget(1)
 	for range 1000 {
 		r.scans.refill()
-		r.run(context.Background(), &r.scans.checked, verify, func(p *process) bool { return p.pid == first.cmd.Process.Pid })
+		r.run(context.Background(), &r.scans.checked, verify, func(p *procfsProcess) bool { return p.pid == first.cmd.Process.Pid })
 		if r.assignLost(); owner() == second.cmd.Process.Pid {
 			return
 		}

@@ -41,17 +41,17 @@ func (r *procfsReader) findOwners(ctx context.Context) {
 	if r.unowned > 0 {
 		r.assignKnown()
 	}
-	r.run(ctx, &d.changed, keepKnown, func(p *process) bool { return (p.owned > 0 || p.changed) && r.hasChanged(p) })
+	r.run(ctx, &d.changed, keepKnown, func(p *procfsProcess) bool { return (p.owned > 0 || p.changed) && r.hasChanged(p) })
 	r.assignLost()
 	d.search.left += max(0, d.changed.left)
-	r.run(ctx, &d.search, keepKnown, func(p *process) bool { return r.mayOwn(p) && r.hasChanged(p) })
+	r.run(ctx, &d.search, keepKnown, func(p *procfsProcess) bool { return r.mayOwn(p) && r.hasChanged(p) })
 	r.run(ctx, &d.searched, readAll, r.mayOwn)
 	r.run(ctx, &d.checked, verify, needsCheck)
 	r.assignLost()
 }
 
 // run runs a phase. It reaches each process once, unless its budget ends.
-func (r *procfsReader) run(ctx context.Context, ph *phase, mode scanMode, due func(*process) bool) {
+func (r *procfsReader) run(ctx context.Context, ph *phase, mode scanMode, due func(*procfsProcess) bool) {
 	n := len(r.processes)
 	at := r.indexOf(ph.nextPID)
 	start := threadCPUTime()
@@ -103,7 +103,7 @@ func (r *procfsReader) assignKnown() {
 	}
 }
 
-func (r *procfsReader) assign(s *listedSocket, p *process) {
+func (r *procfsReader) assign(s *listedSocket, p *procfsProcess) {
 	s.owner = p
 	p.owned++
 	r.unowned--
@@ -111,7 +111,7 @@ func (r *procfsReader) assign(s *listedSocket, p *process) {
 
 // hasChanged reports whether the descriptors of a process may have changed since its last
 // scan.
-func (r *procfsReader) hasChanged(p *process) bool {
+func (r *procfsReader) hasChanged(p *procfsProcess) bool {
 	if p.denied {
 		return false
 	}
@@ -120,7 +120,7 @@ func (r *procfsReader) hasChanged(p *process) bool {
 
 // countOf returns the number of descriptors of a process. Before Linux 6.2 the kernel has
 // no such number: then the result differs from that of every scan.
-func (r *procfsReader) countOf(p *process) uint64 {
+func (r *procfsReader) countOf(p *procfsProcess) uint64 {
 	const unknown = 1<<64 - 1
 	if !r.mount.CountsFDsWithoutListing() {
 		return unknown
@@ -139,13 +139,13 @@ func (r *procfsReader) countOf(p *process) uint64 {
 
 // mayOwn reports whether a process has not been scanned since a socket without an owner
 // was found.
-func (r *procfsReader) mayOwn(p *process) bool {
+func (r *procfsReader) mayOwn(p *procfsProcess) bool {
 	return r.unowned > 0 && !p.denied && (p.scanned < r.newestUnowned || p.next > 0)
 }
 
 // needsCheck reports whether a process owns a socket that it may have closed, or may have
 // become readable.
-func needsCheck(p *process) bool { return p.owned > 0 || p.denied }
+func needsCheck(p *procfsProcess) bool { return p.owned > 0 || p.denied }
 
 // smallProcess is a number of descriptors of which all links are always read.
 const smallProcess = 256
@@ -166,7 +166,7 @@ const (
 
 // scan scans the descriptors of a process and assigns its sockets. The phase pays for it. It
 // returns false if the budget has ended it before the last descriptor.
-func (r *procfsReader) scan(ctx context.Context, ph *phase, p *process, mode scanMode) (finished bool) {
+func (r *procfsReader) scan(ctx context.Context, ph *phase, p *procfsProcess, mode scanMode) (finished bool) {
 	next := &p.next
 	if mode == verify {
 		next = &p.nextVerified
@@ -208,7 +208,7 @@ func (r *procfsReader) scan(ctx context.Context, ph *phase, p *process, mode sca
 }
 
 // fail handles the error of a scan.
-func (r *procfsReader) fail(p *process, err error) {
+func (r *procfsReader) fail(p *procfsProcess, err error) {
 	if errors.Is(err, procfs.ErrAccessDenied) {
 		p.denied, p.next, p.nextVerified = true, 0, 0
 		r.replaceFDs(p, nil, 0, 0)
@@ -220,7 +220,7 @@ func (r *procfsReader) fail(p *process, err error) {
 
 // replaceFDs replaces the descriptors first to next of a process, where a next of 0 is the end,
 // by fds. It takes sockets away from the process that it has closed.
-func (r *procfsReader) replaceFDs(p *process, fds []procfs.SocketFD, first, next uint32) {
+func (r *procfsReader) replaceFDs(p *procfsProcess, fds []procfs.SocketFD, first, next uint32) {
 	from := fdIndex(p.fds, first)
 	to := len(p.fds)
 	if next > 0 {

@@ -41,8 +41,8 @@ type procfsReader struct {
 
 	reads      uint32 // number of Reads, including this one
 	listed     []procfs.Entry
-	processes  []*process // ascending by PID
-	spareList  []*process // memory for the next processes
+	processes  []*procfsProcess // ascending by PID
+	spareList  []*procfsProcess // memory for the next processes
 	namespaces []*namespace
 	nextTable  int // index in namespaces at which the next Read begins
 	table      tableReader
@@ -69,8 +69,8 @@ func (b *budget) refill()                 { b.left = min(b.left+b.limit, b.limit
 func (b *budget) spend(cpu time.Duration) { b.left -= cpu }
 func (b *budget) exhausted() bool         { return b.left <= 0 }
 
-// A process is a process of the last Read.
-type process struct {
+// A procfsProcess is a process of the last Read.
+type procfsProcess struct {
 	pid   int
 	inode uint64 // of /proc/PID
 	gone  bool
@@ -169,7 +169,7 @@ func (r *procfsReader) updateProcesses() {
 			}
 			p.gone = true
 		}
-		list = append(list, &process{pid: entry.PID, inode: entry.Inode})
+		list = append(list, &procfsProcess{pid: entry.PID, inode: entry.Inode})
 	}
 	for _, p := range old {
 		p.gone = true

@@ -8,7 +8,7 @@ import (
 
 // An ownedListener is a Listener of one socket.
 type ownedListener struct {
-	owner *process
+	owner *procfsProcess
 	Listener
 }
 
@@ -40,7 +40,7 @@ func (r *procfsReader) fill(ctx context.Context, report *Report) {
 
 // unreadable reports whether a process may have sockets that are unknown. If every socket
 // has an owner, a process that was not scanned has none.
-func (r *procfsReader) unreadable(p *process) bool {
+func (r *procfsReader) unreadable(p *procfsProcess) bool {
 	return p.denied || p.scanned == 0 && r.unowned > 0
 }
 

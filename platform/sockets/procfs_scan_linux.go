@@ -231,7 +231,7 @@ func (d *descriptorScans) ownerOf(r *procfsReader, pid int) uint32 {
 }
 
 // readStart reads the start time of a process. It returns false if it cannot.
-func (d *descriptorScans) readStart(ctx context.Context, r *procfsReader, p *process) bool {
+func (d *descriptorScans) readStart(ctx context.Context, r *procfsReader, p *procfsProcess) bool {
 	d.request = scanRequest{pid: p.pid, inode: p.inode, fds: d.request.fds[:0], onlyStart: true}
 	result := d.run(ctx, r, 0)
 	if result == nil || result.err != nil {

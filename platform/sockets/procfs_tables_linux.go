@@ -20,21 +20,21 @@ const namespaceInterval = 64
 
 // A namespace is a network namespace.
 type namespace struct {
-	inode   uint64   // of net/tcp of its processes
-	process *process // a process in it
-	seen    uint32   // Read that last found a process in it
-	read    uint32   // Read that last read its tables
+	inode   uint64         // of net/tcp of its processes
+	process *procfsProcess // a process in it
+	seen    uint32         // Read that last found a process in it
+	read    uint32         // Read that last read its tables
 }
 
 // A listedSocket is one line of a socket table.
 type listedSocket struct {
 	inode     uint64
 	namespace *namespace
-	owner     *process // nil if unknown
-	seen      uint32   // Read that last found it in its table
-	since     uint32   // Read that found it, or that found that its owner has closed it
-	scan      uint64   // number of the last scan that found a descriptor of it
-	lostRound uint64   // procfsReader.lostRound when a scan found that its owner has closed it
+	owner     *procfsProcess // nil if unknown
+	seen      uint32         // Read that last found it in its table
+	since     uint32         // Read that found it, or that found that its owner has closed it
+	scan      uint64         // number of the last scan that found a descriptor of it
+	lostRound uint64         // procfsReader.lostRound when a scan found that its owner has closed it
 
 	kind         socketKind
 	state        State // of a TCP or UDP socket
@@ -67,7 +67,7 @@ func (r *procfsReader) updateNamespaces() {
 }
 
 // namespaceOf returns the network namespace of a process, or nil. A zombie has none.
-func (r *procfsReader) namespaceOf(p *process) *namespace {
+func (r *procfsReader) namespaceOf(p *procfsProcess) *namespace {
 	inode, err := r.reader.Inode(p.pid, "net/tcp")
 	if err != nil {
 		return nil
@@ -278,6 +278,6 @@ func (r *procfsReader) addUnowned(s *listedSocket) {
 
 // indexOf returns the index in r.processes of the first process whose PID is at least pid.
 func (r *procfsReader) indexOf(pid int) int {
-	at, _ := slices.BinarySearchFunc(r.processes, pid, func(p *process, pid int) int { return p.pid - pid })
+	at, _ := slices.BinarySearchFunc(r.processes, pid, func(p *procfsProcess, pid int) int { return p.pid - pid })
 	return at
 }
