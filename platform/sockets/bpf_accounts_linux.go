@@ -69,7 +69,7 @@ func (a *accounts) report(r *Report, ticks func(nanos uint64) uint64) {
 	for i := range a.list {
 		c := &a.list[i]
 		slices.SortFunc(c.open.Listeners, compareListeners)
-		c.open.Listeners = mergeListeners(c.open.Listeners)
+		c.open.Listeners = sumByPort(c.open.Listeners)
 		r.Processes = append(r.Processes, Process{
 			PID: int(c.pid), Start: ticks(c.start), Traffic: c.traffic, Open: c.open,
 		})
@@ -81,8 +81,8 @@ func compareListeners(x, y Listener) int {
 	return cmp.Or(cmp.Compare(x.Protocol, y.Protocol), cmp.Compare(x.Port, y.Port))
 }
 
-// mergeListeners adds the sockets of the same port, which follow each other.
-func mergeListeners(all []Listener) []Listener {
+// sumByPort returns one Listener per port. all is sorted by port.
+func sumByPort(all []Listener) []Listener {
 	merged := all[:0]
 	for _, l := range all {
 		if last := len(merged) - 1; last >= 0 && compareListeners(merged[last], l) == 0 {

@@ -36,7 +36,7 @@ type table struct {
 	index     map[socketKey]int32
 	free      []int32
 	scan      uint64 // number of scans
-	started   bool   // a scan was complete, also if there were no sockets
+	scanned   bool   // a scan was complete, also if there were no sockets
 	completed uint64 // bpf.Socket.Scan of the last complete scan with sockets
 	current   uint64 // bpf.Socket.Scan of this scan
 	removed   socket
@@ -98,7 +98,7 @@ func (t *table) baseline(r *bpf.Socket) bpf.SocketCounters {
 	switch {
 	case r.Id != 0 && r.Flags&bpf.SocketCreated != 0 && r.FirstScan > t.completed:
 		return bpf.SocketCounters{}
-	case r.Type == bpf.SocketUDP && t.started:
+	case r.Type == bpf.SocketUDP && t.scanned:
 		return bpf.SocketCounters{}
 	}
 	return r.Counters
@@ -111,7 +111,7 @@ const maxClosing = 1 << 15
 // endScan adds the open sockets, and what they did since the last Report, to the accounts of
 // their owners. It drops the sockets that the scan has not found.
 func (t *table) endScan(a *accounts) {
-	t.started, t.completed = true, t.current
+	t.scanned, t.completed = true, t.current
 	closing := 0
 	for i := range t.sockets {
 		s := &t.sockets[i]

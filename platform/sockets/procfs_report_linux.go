@@ -23,7 +23,7 @@ func (r *procfsReader) fill(ctx context.Context, report *Report) {
 			r.add(s)
 		}
 	}
-	r.mergeListeners()
+	r.fillListeners()
 	*report = Report{Processes: report.Processes[:0], Parts: PartOpen}
 	for _, p := range r.processes {
 		unreadable := r.unreadable(p)
@@ -65,8 +65,8 @@ func (r *procfsReader) add(s *listedSocket) {
 	}
 }
 
-// mergeListeners sets OpenSockets.Listeners of each process from r.listeners.
-func (r *procfsReader) mergeListeners() {
+// fillListeners sets OpenSockets.Listeners of each process from r.listeners.
+func (r *procfsReader) fillListeners() {
 	slices.SortFunc(r.listeners, func(a, b ownedListener) int {
 		return cmp.Or(cmp.Compare(a.owner.pid, b.owner.pid), cmp.Compare(a.Protocol, b.Protocol), cmp.Compare(a.Port, b.Port))
 	})
