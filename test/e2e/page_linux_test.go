@@ -71,9 +71,11 @@ func (task pageTask) run(t *testing.T) {
 	}
 	command := exec.Command(testenv.RequireProgram(t, "node"), "testdata/browser/browser.mjs", string(text))
 	command.Env = append(os.Environ(), "PAGE_MODULES="+modules)
-	out, err := command.CombinedOutput()
+	var stderr strings.Builder // can have warnings of Node.js
+	command.Stderr = &stderr
+	out, err := command.Output()
 	if err != nil {
-		t.Fatalf("%v:\n%s", err, out)
+		t.Fatalf("%v:\n%s%s", err, out, &stderr)
 	}
 	if t.Logf("measured: %s", out); !task.Everything {
 		return
@@ -158,12 +160,12 @@ func TestPage(t *testing.T) {
 	})
 	t.Run("network", func(t *testing.T) {
 		address := freeAddress(t)
-		startNamedWorker(t, t.TempDir(), "netserver", nil).do("listen %s", address)
+		startNamedWorker(t, t.TempDir(), "net"+unique, nil).do("listen %s", address)
 		transfer(t, address)
 		task := task
-		task.Network, task.Shots = "netserver", *pageScreenshots
+		task.Network, task.Shots = "net"+unique, *pageScreenshots
 		_, task.Port, _ = net.SplitHostPort(address) // freeAddress has a port
-		rules := writeFile(t, "network.yml", "process_names:\n  - {name: netserver, comm: netserver, expect: {listen: ["+task.Port+", udp/1]}}\n"+
+		rules := writeFile(t, "network.yml", "process_names:\n  - {name: "+task.Network+", comm: "+task.Network+", expect: {listen: ["+task.Port+", udp/1]}}\n"+
 			"  - {name: '{{.Comm}}', cmdline: '.+'}\n")
 		task.URL = startExporter(t, "--config.path", rules, "--collector.network").waitForURL() + "/"
 		task.run(t)

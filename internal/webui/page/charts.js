@@ -28,6 +28,7 @@ const eventText = {oom_kill: 'killed by the OOM killer', failure: 'failed', exit
 const charts = new Map(); // by metric
 const colorOf = new Map(); // by group
 const state = {report: null, drawn: '', filter: null, refresh: null};
+const mouse = {at: null, drags: false, missed: false}; // its position in the window; a drag over a chart, and whether there was an update since
 let inks = new Map(); // by custom property
 
 // assignColors gives each group of the charts the color that fewest groups have. A group keeps its color until
@@ -127,10 +128,9 @@ function describe(e) {
   return `${who}${number}${eventText[e.kind] || e.kind}${code}`;
 }
 
-// indexOf returns the index of the point under the cursor, or undefined. Before the chart is drawn, the index is
-// that of its old points.
+// indexOf returns the index of the point under the cursor, or undefined.
 function indexOf({cursor}) {
-  return cursor.left >= 0 && cursor.idx < state.report.timestamps_seconds.length ? cursor.idx ?? undefined : undefined;
+  return cursor.left >= 0 ? cursor.idx ?? undefined : undefined;
 }
 
 // showMoment shows the time under the cursor and the events near it.
@@ -207,13 +207,13 @@ function zoom(from, to) {
   state.refresh();
 }
 
-function options(chart) {
+function options(chart, left, top) {
   return {
     width: chart.box.clientWidth || 300,
     height,
     padding: [8, 6, 0, 0],
     legend: {show: false},
-    cursor: {sync: {key: 'charts'}, drag: {x: true, y: false, setScale: false}, points: {show: false}, y: false},
+    cursor: {left, top, sync: {key: 'charts'}, drag: {x: true, y: false, setScale: false}, points: {show: false}, y: false},
     scales: {y: {range: (u, min, max) => [0, max > 0 ? max * 1.05 : 1]}},
     axes: [
       {...axis(), size: 26, space: 90, values: timeLabels},
@@ -272,13 +272,32 @@ function draw(chart) {
   if (chart.plot && chart.key === key) {
     chart.plot.setData(data);
   } else {
+    const {left, top} = chart.plot?.cursor || {left: -10, top: -10};
     if (chart.plot) chart.plot.destroy();
     legend(chart);
-    chart.plot = new uPlot(options(chart), data, chart.box);
+    chart.plot = new uPlot(options(chart, left, top), data, chart.box);
     chart.plot.over.addEventListener('click', () => { if (!touches.matches) filterBy(itemAt(chart)); });
     chart.key = key;
   }
-  showValues(chart, indexOf(chart.plot));
+}
+
+// pointed returns the chart under the mouse, and the position in it.
+function pointed(plots) {
+  for (const plot of mouse.at ? plots : []) {
+    const box = plot.over.getBoundingClientRect(), left = mouse.at.x - box.left, top = mouse.at.y - box.top;
+    if (left >= 0 && left < box.width && top >= 0 && top < box.height) return {plot, left, top};
+  }
+  return {plot: plots[0], left: -10, top: -10};
+}
+
+// follow sets the cursor of the charts after an update, which can move or replace a chart under the mouse
+// without an event. The place of a touch is that of the last cursor.
+function follow(current) {
+  const plots = current.map((c) => c.plot);
+  if (plots.includes(null) || mouse.drags) return;
+  for (const plot of plots) plot.syncRect(true);
+  const {plot, left, top} = touches.matches ? {plot: plots[0], ...plots[0].cursor} : pointed(plots);
+  plot.setCursor({left, top}, true, true);
 }
 
 // showEvents shows the number of events, and the events if they are open.
@@ -307,6 +326,10 @@ function rangeText(report, zoomed) {
 
 // show shows a report of the history, unless it is shown.
 export function show(report) {
+  if (mouse.drags) {
+    mouse.missed = true;
+    return;
+  }
   const times = report.timestamps_seconds, ready = times.length > 1;
   const drawn = JSON.stringify([times[0], times.at(-1), times.length, report.events.length, report.records_always, view.group, view.from, view.to, view.cores, dark.matches]);
   if (drawn === state.drawn) return;
@@ -333,7 +356,7 @@ export function show(report) {
   current.forEach(read);
   assignColors(current.map((c) => c.series.filter((s) => !s.others).map(nameOf)));
   current.forEach(draw);
-  showMoment(charts.get('cpu_ratio').plot);
+  queueMicrotask(() => follow(current)); // after those of uPlot, which draw the new points
 }
 
 // redraw shows the same report with another unit of CPU usage.
@@ -366,4 +389,21 @@ export function start(filter, refresh) {
     if (state.report) show(state.report);
   });
   byId('events').addEventListener('toggle', () => { if (state.report) showEvents(); });
+  watchMouse();
+}
+
+// watchMouse keeps the position of the mouse. During a drag there are no updates: they could replace the chart.
+function watchMouse() {
+  const end = () => {
+    const {missed} = mouse;
+    Object.assign(mouse, {drags: false, missed: false});
+    if (missed) state.refresh();
+  };
+  document.addEventListener('mousemove', (event) => {
+    mouse.at = {x: event.clientX, y: event.clientY};
+    if (mouse.drags && event.buttons === 0) end();
+  });
+  document.documentElement.addEventListener('mouseleave', () => { mouse.at = null; });
+  byId('plots').addEventListener('mousedown', (event) => { mouse.drags = event.button === 0 && event.target.className === 'u-over'; });
+  addEventListener('mouseup', end); // after the listener of uPlot, which is at the document
 }

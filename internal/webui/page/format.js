@@ -88,7 +88,7 @@ export function element(tag, text, className) {
 export function term(name, value, bad, hint) {
   const div = element('div'), dd = element('dd', undefined, bad ? 'bad' : '');
   dd.append(value);
-  if (hint) div.title = hint;
+  div.title = hint || dd.textContent;
   div.append(element('dt', name), dd);
   return div;
 }

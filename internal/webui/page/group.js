@@ -16,6 +16,7 @@ function tiles(g) {
     term('Write', rate(g.write_bytes_per_second, perSecond)),
     term('Threads', known(g.num_threads, count)),
   );
+  dl.firstChild.classList.toggle('long', isUnexpected(g));
   if (g.tcp_sent_bytes_per_second !== undefined) {
     dl.append(term('Sent', perSecond(g.tcp_sent_bytes_per_second)), term('Received', perSecond(g.tcp_received_bytes_per_second)));
   }

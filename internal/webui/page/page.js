@@ -52,7 +52,9 @@ function unexpected(groups) {
   const [first, ...others] = groups.filter(isUnexpected);
   if (!first) return [];
   const more = others.length > 0 ? `; ${others.length} more` : '';
-  return [term('Expected', `${first.group} has ${first.matched_procs}, ${expected(first)}${more}`, true)];
+  const tile = term('Expected', `${first.group} has ${first.matched_procs}, ${expected(first)}${more}`, true);
+  tile.className = 'long';
+  return [tile];
 }
 
 const plural = (n) => `${n} process${n === 1 ? '' : 'es'}`;
