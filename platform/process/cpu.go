@@ -146,7 +146,7 @@ func (p *Process) meter() *cpuMeter {
 // print it several times: a comparison of a sort that calls CPUPercent measures
 // intervals of microseconds.
 //
-// For a Process of [All] it is the use since the last call for the same process on a
+// For a Process from [All] it is the use since the last call for the same process on a
 // Process of any iteration of the [Table]. To get the use between two iterations, call
 // it for each process in both: an iteration alone measures nothing. A process that
 // started in between has 0. CPUPercent reads /proc/PID/stat. Its psutil counterpart is

@@ -67,7 +67,7 @@ func (p *Process) MemoryInfoEx() (MemoryInfoEx, error) {
 	}, nil
 }
 
-// Footprint is the memory that a process alone is responsible for, in bytes. It is 0
+// Footprint holds the unique, proportional and swapped memory of a process, in bytes. All are 0
 // for kernel threads and zombies.
 type Footprint struct {
 	USS  uint64 // unique: resident and not shared, so freed when the process exits
@@ -75,7 +75,7 @@ type Footprint struct {
 	Swap uint64 // swapped out
 }
 
-// Footprint returns the memory that the process alone is responsible for. It reads
+// Footprint returns the unique, proportional and swapped memory of the process. It reads
 // /proc/PID/smaps_rollup, or smaps before Linux 4.14. The kernel walks the page
 // tables and locks the memory map of the process: a process of many gigabytes can
 // stall for seconds. Footprint requires the same user or CAP_SYS_PTRACE; since Linux 6.15

@@ -15,8 +15,8 @@ import (
 //
 // Start is 0 if a mount option such as hidepid=1 hides the start time. PidfdInode
 // then still distinguishes processes with the same PID. If both are 0, the ID is no
-// more than the PID: a Process of [All] can refer to another process after its
-// iteration. One of [Open] cannot.
+// more than the PID: a Process from [All] can refer to another process after its
+// iteration. One from [Open] cannot.
 type ID struct {
 	PID   int
 	Start uint64 // clock ticks after boot; 0 if the process hides it, or started at boot
@@ -40,13 +40,13 @@ type ID struct {
 // IOCounters can fail with [ErrAccessDenied].
 //
 // Each call reads the current value, except on a view of [Process.Oneshot], which
-// reads each file once, and except ChildPIDs and DescendantPIDs of a Process of
+// reads each file once, and except ChildPIDs and DescendantPIDs of a Process from
 // [All]. The methods are safe for concurrent use. Cmdline, Environ, MemoryMaps,
 // Footprint, and a Name of 15 bytes or more, block while the process holds its
 // memory map locked.
 //
 // A Process uses one file descriptor. Repeated reads keep a few more open, up to
-// 256 for all processes of a [Table]. Close closes them. A Process of [All] uses
+// 256 for all processes of a [Table]. Close closes them. A Process from [All] uses
 // none after its iteration.
 //
 // The functions and methods of this package make Processes: the zero value is not
@@ -178,7 +178,7 @@ func openErrorKind(err error) error {
 // After Close, PID, ID, Equal, String and Running still work. So does Wait if it has
 // returned a status before, and so do values that a view of [Process.Oneshot] has
 // read. Other methods, and a second Close, fail with an error that matches
-// [os.ErrClosed]. This is also true for a Process of [All].
+// [os.ErrClosed]. This is also true for a Process from [All].
 func (p *Process) Close() error {
 	if p.view {
 		return nil
@@ -208,7 +208,8 @@ func (p *Process) Dup() (*Process, error) {
 	return &Process{shared: s, ctx: p.ctx}, nil
 }
 
-// ID returns the identity of the process. IDs of different processes differ.
+// ID returns the identity of the process. IDs of different processes differ, unless Start and
+// PidfdInode are 0: see [ID].
 func (p *Process) ID() ID { return p.shared.id }
 
 // PID returns the process ID.
@@ -225,7 +226,7 @@ func (p *Process) String() string {
 }
 
 // Running reports whether the process exists, also if p is closed. A zombie exists.
-// A closed p, and one of [All], is opened again. Running returns true if that fails
+// A closed p, and one from [All], is opened again. Running returns true if that fails
 // for another reason than [ErrGone], such as a closed [Table] or a lack of file
 // descriptors, and if the context of p ends first. Its psutil counterpart is
 // is_running.

@@ -12,9 +12,9 @@ import (
 	"github.com/seed57308aee/process_exporter/procfs"
 )
 
-// A Table is an open process file system. The functions of this package use the one
-// at /proc. A Table opens another one, such as the /proc of a host inside a
-// container. If its PIDs differ from those of system calls, methods that need such
+// A Table is the process table of a kernel: an open process file system. It holds no list
+// of processes; each call reads them. The functions of this package use the one at /proc.
+// A Table opens another one, such as the /proc of a host inside a container. If its PIDs differ from those of system calls, methods that need such
 // a call fail with [ErrUnsupported]. Its methods are safe for concurrent use. Only
 // [OpenTable] makes a usable Table: the zero value is not one.
 type Table struct {
