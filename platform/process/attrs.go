@@ -11,41 +11,42 @@ import (
 // there is one.
 type Attr string
 
-// The attributes, in the order of [Attrs].
+// The attributes, in the order of [Attrs]. A constant has the name of the method of Process
+// that returns its value.
 const (
-	AttrPID             Attr = "pid"              // int
-	AttrPPID            Attr = "ppid"             // int
-	AttrName            Attr = "name"             // string
-	AttrStatus          Attr = "status"           // Status
-	AttrCreateTime      Attr = "create_time"      // time.Time
-	AttrExe             Attr = "exe"              // string
-	AttrCmdline         Attr = "cmdline"          // []string
-	AttrCwd             Attr = "cwd"              // string
-	AttrEnviron         Attr = "environ"          // map[string]string
-	AttrUsername        Attr = "username"         // string
-	AttrUIDs            Attr = "uids"             // CredentialIDs
-	AttrGIDs            Attr = "gids"             // CredentialIDs
-	AttrTerminal        Attr = "terminal"         // string
-	AttrNice            Attr = "nice"             // int
-	AttrIONice          Attr = "ionice"           // IOPriority
-	AttrCPUAffinity     Attr = "cpu_affinity"     // []int
-	AttrCPUNum          Attr = "cpu_num"          // int
-	AttrCPUTimes        Attr = "cpu_times"        // CPUTimes
-	AttrCPUPercent      Attr = "cpu_percent"      // float64
-	AttrNumThreads      Attr = "num_threads"      // int
-	AttrThreads         Attr = "threads"          // []Thread
-	AttrContextSwitches Attr = "num_ctx_switches" // ContextSwitches
-	AttrPageFaults      Attr = "page_faults"      // PageFaults
-	AttrMemoryInfo      Attr = "memory_info"      // MemoryInfo
-	AttrMemoryInfoEx    Attr = "memory_info_ex"   // MemoryInfoEx
-	AttrMemoryPercent   Attr = "memory_percent"   // float64, of MemoryRSS
-	AttrFootprint       Attr = "memory_footprint" // Footprint
-	AttrMemoryMaps      Attr = "memory_maps"      // []MemoryMap, by path
-	AttrIOCounters      Attr = "io_counters"      // IOCounters
-	AttrNumFDs          Attr = "num_fds"          // int
-	AttrNumHandles      Attr = "num_handles"      // only on Windows
-	AttrOpenFiles       Attr = "open_files"       // []OpenFile
-	AttrConnections     Attr = "net_connections"  // []Connection
+	AttrPID              Attr = "pid"              // int
+	AttrPPID             Attr = "ppid"             // int
+	AttrName             Attr = "name"             // string
+	AttrStatus           Attr = "status"           // Status
+	AttrCreateTime       Attr = "create_time"      // time.Time
+	AttrExe              Attr = "exe"              // string
+	AttrCmdline          Attr = "cmdline"          // []string
+	AttrCwd              Attr = "cwd"              // string
+	AttrEnviron          Attr = "environ"          // map[string]string
+	AttrUsername         Attr = "username"         // string
+	AttrUIDs             Attr = "uids"             // CredentialIDs
+	AttrGIDs             Attr = "gids"             // CredentialIDs
+	AttrTerminal         Attr = "terminal"         // string
+	AttrNice             Attr = "nice"             // int
+	AttrIONice           Attr = "ionice"           // IOPriority
+	AttrCPUAffinity      Attr = "cpu_affinity"     // []int
+	AttrCPUNum           Attr = "cpu_num"          // int
+	AttrCPUTimes         Attr = "cpu_times"        // CPUTimes
+	AttrCPUPercent       Attr = "cpu_percent"      // float64
+	AttrNumThreads       Attr = "num_threads"      // int
+	AttrThreads          Attr = "threads"          // []Thread
+	AttrContextSwitches  Attr = "num_ctx_switches" // ContextSwitches
+	AttrPageFaults       Attr = "page_faults"      // PageFaults
+	AttrMemoryInfo       Attr = "memory_info"      // MemoryInfo
+	AttrMemoryInfoEx     Attr = "memory_info_ex"   // MemoryInfoEx
+	AttrMemoryPercent    Attr = "memory_percent"   // float64, of MemoryRSS
+	AttrFootprint        Attr = "memory_footprint" // Footprint
+	AttrMemoryMapsByPath Attr = "memory_maps"      // []MemoryMap, by path
+	AttrIOCounters       Attr = "io_counters"      // IOCounters
+	AttrNumFDs           Attr = "num_fds"          // int
+	AttrNumHandles       Attr = "num_handles"      // only on Windows
+	AttrOpenFiles        Attr = "open_files"       // []OpenFile
+	AttrConnections      Attr = "net_connections"  // []Connection
 
 	// AsMap reads these only if they are named, as psutil's as_dict does, or
 	// because psutil does not have them.
@@ -54,7 +55,7 @@ const (
 	AttrChildren               Attr = "children"                 // []int; lists every process
 	AttrDescendants            Attr = "children_recursive"       // []int; lists every process
 	AttrMemoryFullInfo         Attr = "memory_full_info"         // MemoryFullInfo
-	AttrMemoryMapsExt          Attr = "memory_maps_ext"          // []MemoryMap, by address
+	AttrMemoryMaps             Attr = "memory_maps_ext"          // []MemoryMap, by address
 	AttrThreadsContextSwitches Attr = "num_ctx_switches_threads" // ContextSwitches
 	AttrRlimits                Attr = "rlimits"                  // map[Resource]Limit
 	AttrIsRunning              Attr = "is_running"               // bool
@@ -117,7 +118,7 @@ func attributes() []attribute {
 		row(AttrMemoryInfoEx, byDefault, (*Process).MemoryInfoEx),
 		row(AttrMemoryPercent, byDefault, func(p *Process) (float64, error) { return p.MemoryPercent(MemoryRSS) }),
 		row(AttrFootprint, byDefault, (*Process).Footprint),
-		row(AttrMemoryMaps, byDefault, (*Process).MemoryMapsByPath),
+		row(AttrMemoryMapsByPath, byDefault, (*Process).MemoryMapsByPath),
 		row(AttrIOCounters, byDefault, (*Process).IOCounters),
 		row(AttrNumFDs, byDefault, (*Process).NumFDs),
 		row(AttrNumHandles, otherSystems, (*Process).NumHandles),
@@ -128,7 +129,7 @@ func attributes() []attribute {
 		row(AttrChildren, onRequest, (*Process).ChildPIDs),
 		row(AttrDescendants, onRequest, (*Process).DescendantPIDs),
 		row(AttrMemoryFullInfo, onRequest, (*Process).MemoryFullInfo),
-		row(AttrMemoryMapsExt, onRequest, (*Process).MemoryMaps),
+		row(AttrMemoryMaps, onRequest, (*Process).MemoryMaps),
 		row(AttrThreadsContextSwitches, onRequest, (*Process).ThreadsContextSwitches),
 		row(AttrRlimits, onRequest, (*Process).Rlimits),
 		row(AttrIsRunning, onRequest, func(p *Process) (bool, error) { return p.Running(), nil }),

@@ -38,7 +38,7 @@ func TestContextOfProcess(t *testing.T) {
 	p := openIn(t, openTestTable(t, tree.Root), 10)
 	blockFiles(t, tree.Root, 10)
 	for _, name := range []Attr{AttrPPID, AttrName, AttrCmdline, AttrEnviron, AttrUIDs, AttrMemoryInfo, AttrMemoryInfoEx,
-		AttrFootprint, AttrMemoryMaps, AttrIOCounters, AttrParent, AttrParents, AttrChildren, AttrDescendants} {
+		AttrFootprint, AttrMemoryMapsByPath, AttrIOCounters, AttrParent, AttrParents, AttrChildren, AttrDescendants} {
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
 		began := time.Now()
 		_, err := p.WithContext(ctx).Attr(name)
