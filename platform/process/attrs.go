@@ -11,8 +11,8 @@ import (
 // there is one.
 type Attr string
 
-// The attributes, in the order of [Attrs]. A constant has the name of the method of Process
-// that returns its value.
+// The attributes, in the order of [Attrs]. A constant is named after the method of Process that
+// returns its value. The attributes of relatives are PIDs.
 const (
 	AttrPID              Attr = "pid"              // int
 	AttrPPID             Attr = "ppid"             // int
