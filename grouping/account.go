@@ -30,13 +30,13 @@ func (t *Tracker) account() {
 
 // staysUnmatched reports whether a process in no group remains there. A young process may
 // join a group by its next name: until then its usage from its start does not count.
-func (t *Tracker) staysUnmatched(r *record, s *platform.Sample) bool {
+func (t *Tracker) staysUnmatched(r *processRecord, s *platform.Sample) bool {
 	return r.identity == identityCurrent && !(r.countFromStart && t.isYounger(s, youngAge))
 }
 
 // accountUnmatched counts the CPU time of a process in no group. If the process joins a
 // group later, its usage until then does not count there.
-func (t *Tracker) accountUnmatched(r *record, s *platform.Sample) {
+func (t *Tracker) accountUnmatched(r *processRecord, s *platform.Sample) {
 	d := r.advanceStat(s)
 	r.countFromStart, r.counted = false, true
 	t.matches.unmatchedNanos += d.UserNanos + d.SystemNanos
@@ -44,7 +44,7 @@ func (t *Tracker) accountUnmatched(r *record, s *platform.Sample) {
 
 // accountProcess adds the usage of a grouped process since the sample before to its
 // group.
-func (t *Tracker) accountProcess(r *record, s *platform.Sample) {
+func (t *Tracker) accountProcess(r *processRecord, s *platform.Sample) {
 	if r.mainThreadReplaced || (r.have^s.Have)&platform.FieldSwitchesOfAllThreads != 0 {
 		r.resetSwitches(s)
 	}
@@ -68,7 +68,7 @@ func (t *Tracker) accountProcess(r *record, s *platform.Sample) {
 
 // resetSwitches checks whether the context switches of s are those of other threads than
 // before. If so, it makes them the new base. Switches in between are not counted.
-func (r *record) resetSwitches(s *platform.Sample) {
+func (r *processRecord) resetSwitches(s *platform.Sample) {
 	if s.Have&platform.FieldStatus == 0 {
 		return
 	}
@@ -82,7 +82,7 @@ func (r *record) resetSwitches(s *platform.Sample) {
 }
 
 // advanceStat returns the differences of the counters of FieldStat.
-func (r *record) advanceStat(s *platform.Sample) (d Counters) {
+func (r *processRecord) advanceStat(s *platform.Sample) (d Counters) {
 	if s.Have&platform.FieldStat == 0 {
 		return d
 	}
@@ -97,7 +97,7 @@ func (r *record) advanceStat(s *platform.Sample) (d Counters) {
 }
 
 // advanceOthers sets the differences of all other counters of the process in d.
-func (r *record) advanceOthers(s *platform.Sample, d *Counters) {
+func (r *processRecord) advanceOthers(s *platform.Sample, d *Counters) {
 	if s.Have&platform.FieldIO != 0 {
 		io := counterDelta{r.have&platform.FieldIO != 0, r.countFromStart, ioCounters, &r.decreased}
 		d.ReadBytes = io.difference(&r.base.ReadBytes, s.ReadBytes)

@@ -40,7 +40,7 @@ func (g *groupState) addExits(status exitStatus, n exitCounter) {
 // An awaitedExit is a process that is gone and whose exit event, with its last
 // counters, has not arrived.
 type awaitedExit struct {
-	record
+	processRecord
 	at uint64 // ticks after boot of the walk that missed it
 }
 
@@ -57,7 +57,7 @@ func (t *Tracker) reportsExits() bool {
 
 // keepUntilExit keeps the record of a process that is gone until its exit event. Without
 // exit events (source procfs) the usage since the last walk is lost.
-func (t *Tracker) keepUntilExit(r *record) {
+func (t *Tracker) keepUntilExit(r *processRecord) {
 	if r.kernelThread {
 		return
 	}
@@ -69,7 +69,7 @@ func (t *Tracker) keepUntilExit(r *record) {
 	if _, taken := t.awaitedExits[key]; taken {
 		key = r.id
 	}
-	t.awaitedExits[key] = awaitedExit{record: *r, at: t.snap.Now}
+	t.awaitedExits[key] = awaitedExit{processRecord: *r, at: t.snap.Now}
 }
 
 // withoutSerial returns id with Serial 0, the key of maps of processes. In awaitedExits, a second
@@ -125,16 +125,16 @@ func (t *Tracker) identifyExits() {
 
 // takeRecord returns the record of an exited process, or a new record if no
 // walk has seen the process.
-func (t *Tracker) takeRecord(e *platform.Exit) record {
+func (t *Tracker) takeRecord(e *platform.Exit) processRecord {
 	if r, ok := t.takeAwaited(e.ID, platform.SourceBPF); ok {
 		return r
 	}
-	return record{id: e.ID, countFromStart: t.startedUnseen(&e.Sample), kind: platform.SourceBPF}
+	return processRecord{id: e.ID, countFromStart: t.startedUnseen(&e.Sample), kind: platform.SourceBPF}
 }
 
 // takeAwaited removes the record of a process from awaitedExits. kind is what read the ID.
 // The group of the record may have been removed since, because it was empty.
-func (t *Tracker) takeAwaited(id platform.ID, kind platform.SourceKind) (record, bool) {
+func (t *Tracker) takeAwaited(id platform.ID, kind platform.SourceKind) (processRecord, bool) {
 	key := withoutSerial(id)
 	p, ok := t.awaitedExits[key]
 	if !ok || !p.hasID(id, kind) {
@@ -142,19 +142,19 @@ func (t *Tracker) takeAwaited(id platform.ID, kind platform.SourceKind) (record,
 		p, ok = t.awaitedExits[key]
 	}
 	if !ok {
-		return record{}, false
+		return processRecord{}, false
 	}
 	delete(t.awaitedExits, key)
-	if r := &p.record; r.group != nil && t.groups[r.group.key] != r.group {
+	if r := &p.processRecord; r.group != nil && t.groups[r.group.key] != r.group {
 		r.leaveGroup()
 		r.identity = identityDue
 	}
-	return p.record, true
+	return p.processRecord, true
 }
 
 // identifyExit matches the last identity of an exited process, unless the process
 // was identified before and has not changed since.
-func (t *Tracker) identifyExit(r *record, e *platform.Exit) {
+func (t *Tracker) identifyExit(r *processRecord, e *platform.Exit) {
 	if e.Comm == "" { // only the counters are known
 		if r.group == nil {
 			r.state = stateExcluded
@@ -173,7 +173,7 @@ func (t *Tracker) identifyExit(r *record, e *platform.Exit) {
 
 // accountExit adds the usage of an exited process since the previous walk, and its
 // exit status.
-func (t *Tracker) accountExit(r *record, e *platform.Exit) {
+func (t *Tracker) accountExit(r *processRecord, e *platform.Exit) {
 	if r.group == nil {
 		d := r.advanceStat(&e.Sample)
 		t.matches.unmatchedNanos += d.UserNanos + d.SystemNanos

@@ -6,7 +6,7 @@ import "github.com/seed57308aee/process_exporter/platform"
 // the context switches of threads other than the main thread to d. The kernel counts
 // context switches by thread and drops those of a thread that exits, so their sum may
 // decrease: each thread has its own base. d contains those of the main thread.
-func (t *Tracker) accountTasks(r *record, s *platform.Sample, d *Counters) {
+func (t *Tracker) accountTasks(r *processRecord, s *platform.Sample, d *Counters) {
 	t.alignTasks(r, s)
 	for i := range s.Tasks {
 		now, n := &s.Tasks[i], &r.tasks[i]
@@ -28,8 +28,8 @@ func (t *Tracker) accountTasks(r *record, s *platform.Sample, d *Counters) {
 }
 
 // alignTasks moves the tasks of r to the indexes of the threads of s, and adds a
-// task for each new thread. Mostly there is nothing to do.
-func (t *Tracker) alignTasks(r *record, s *platform.Sample) {
+// threadRecord for each new thread. Mostly there is nothing to do.
+func (t *Tracker) alignTasks(r *processRecord, s *platform.Sample) {
 	same := 0
 	for same < len(s.Tasks) && same < len(r.tasks) && r.tasks[same].isSameThread(&s.Tasks[same]) {
 		same++
@@ -55,7 +55,7 @@ func (t *Tracker) alignTasks(r *record, s *platform.Sample) {
 		if r.have&platform.FieldTasks != 0 {
 			countFromStart = now.TID != s.PID
 		}
-		t.taskBuffer = append(t.taskBuffer, task{tid: now.TID, start: now.Start, countFromStart: countFromStart})
+		t.taskBuffer = append(t.taskBuffer, threadRecord{tid: now.TID, start: now.Start, countFromStart: countFromStart})
 	}
 	r.tasks = append(r.tasks[:same], t.taskBuffer...)
 }
@@ -63,7 +63,7 @@ func (t *Tracker) alignTasks(r *record, s *platform.Sample) {
 // advance returns the differences of the counters of a thread since its base, and
 // sets the base to the new values. It adds counters that decreased to decreased, unless
 // they were lower before.
-func (n *task) advance(now *platform.Task, decreased *counterSet) (d Counters) {
+func (n *threadRecord) advance(now *platform.Task, decreased *counterSet) (d Counters) {
 	var lower, compared counterSet
 	if now.Have&platform.FieldStatus != 0 {
 		switches := counterDelta{n.have&platform.FieldStatus != 0, n.countFromStart, switchCounters, &lower}

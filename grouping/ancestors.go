@@ -10,7 +10,7 @@ const maxAncestors = 4096
 // is live or has exited since the previous walk. They are nil if the parent is not
 // known. A process that started after s is not its parent: the kernel has reused the
 // PID of the parent.
-func (t *Tracker) parent(s *platform.Sample) (*record, *platform.Sample) {
+func (t *Tracker) parent(s *platform.Sample) (*processRecord, *platform.Sample) {
 	if i := t.snap.Index(s.PPID); i >= 0 && t.snap.Samples[i].Start <= s.Start {
 		return &t.records[i], &t.snap.Samples[i]
 	}
@@ -23,7 +23,7 @@ func (t *Tracker) parent(s *platform.Sample) (*record, *platform.Sample) {
 // groupedAncestor returns the nearest ancestor of s that is in a group. It returns
 // nil if the rule of that ancestor excludes descendants, or if an ignored process is
 // nearer. The result is provisional while an ancestor on the way is not identified.
-func (t *Tracker) groupedAncestor(s *platform.Sample) (ancestor *record, provisional bool) {
+func (t *Tracker) groupedAncestor(s *platform.Sample) (ancestor *processRecord, provisional bool) {
 	for range maxAncestors {
 		r, parent := t.parent(s)
 		if r == nil {
@@ -48,7 +48,7 @@ func (t *Tracker) groupedAncestor(s *platform.Sample) (ancestor *record, provisi
 
 // joinAncestor assigns a pending process, and its pending ancestors, to the group
 // of the nearest grouped ancestor. It excludes them if there is none.
-func (t *Tracker) joinAncestor(r *record, s *platform.Sample) {
+func (t *Tracker) joinAncestor(r *processRecord, s *platform.Sample) {
 	if !t.inherits {
 		t.exclude(r, s, nil)
 		return

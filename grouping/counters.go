@@ -125,7 +125,7 @@ func counterKinds(have platform.Fields) (kinds counterSet) {
 // compared before. compared are the kinds that were compared in this walk.
 // A process that is being reaped has no threads and zero counters, which is no
 // decrease.
-func (n *CounterDecreases) note(r *record, s *platform.Sample, compared counterSet) {
+func (n *CounterDecreases) note(r *processRecord, s *platform.Sample, compared counterSet) {
 	if s.Threads > 0 {
 		for kind, to := range [...]*uint64{&n.CPU, &n.Faults, &n.IO, &n.Switches} {
 			*to += uint64(r.decreased &^ r.decreasedBefore >> kind & 1)

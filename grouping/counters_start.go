@@ -60,7 +60,7 @@ func (t *Tracker) previousWalk() uint64 { return t.thisWalk.now - t.thisWalk.ela
 
 // countsFrom returns the time, in ticks after boot, from which the usage of a process
 // counts in the group that it joins now.
-func (t *Tracker) countsFrom(r *record) uint64 {
+func (t *Tracker) countsFrom(r *processRecord) uint64 {
 	switch {
 	case r.have&platform.FieldStat != 0: // its usage until the previous walk is counted elsewhere
 		return t.previousWalk()
@@ -72,7 +72,7 @@ func (t *Tracker) countsFrom(r *record) uint64 {
 
 // threadCountsFrom returns the time, in ticks after boot, from which the usage of a thread
 // counts under the name that it has now.
-func (t *Tracker) threadCountsFrom(r *record, n *task) uint64 {
+func (t *Tracker) threadCountsFrom(r *processRecord, n *threadRecord) uint64 {
 	switch {
 	case n.have&platform.FieldTaskUsage != 0:
 		return t.previousWalk()

@@ -81,7 +81,7 @@ func (t *Tracker) Ended() []EndedProcess {
 }
 
 // addEnded adds a process that has exited to Ended.
-func (t *Tracker) addEnded(r *record, e *platform.Exit, reason, code string) {
+func (t *Tracker) addEnded(r *processRecord, e *platform.Exit, reason, code string) {
 	if !t.keepEnded {
 		return
 	}

@@ -105,7 +105,7 @@ func (t *Tracker) explainGroup(e *Explanation, i int) {
 func (t *Tracker) lineage(i int) (lineage []Ancestor) {
 	s := &t.snap.Samples[i]
 	for range maxAncestors {
-		var r *record
+		var r *processRecord
 		if r, s = t.parent(s); r == nil {
 			break
 		}

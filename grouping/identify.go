@@ -123,7 +123,7 @@ func (t *Tracker) collectorsOf(r *Rule) CollectorSet {
 
 // detectChange marks a process to be identified if its sample shows that it may
 // have another identity than before.
-func (t *Tracker) detectChange(r *record, s *platform.Sample) {
+func (t *Tracker) detectChange(r *processRecord, s *platform.Sample) {
 	if s.State == 'Z' && r.group != nil { // a zombie has no command line, and keeps its group
 		if !r.hasThreadOf(s) {
 			r.replaceMainThread(s) // it may have called execve(2), which ExecID does not show now
@@ -148,7 +148,7 @@ func (t *Tracker) detectChange(r *record, s *platform.Sample) {
 
 // credentialsChanged reports whether the user or the cgroup of a process changed
 // since it was identified, and a rule uses them.
-func (t *Tracker) credentialsChanged(r *record, s *platform.Sample) bool {
+func (t *Tracker) credentialsChanged(r *processRecord, s *platform.Sample) bool {
 	if r.fingerprint == 0 { // not identified yet
 		return false
 	}
@@ -160,13 +160,13 @@ func (t *Tracker) credentialsChanged(r *record, s *platform.Sample) bool {
 
 // recheckExpired reports whether a process in no group is older than
 // [Options.RecheckLimit], so that it is never identified again.
-func (t *Tracker) recheckExpired(r *record, s *platform.Sample) bool {
+func (t *Tracker) recheckExpired(r *processRecord, s *platform.Sample) bool {
 	return t.opts.RecheckLimit != 0 && r.group == nil && !t.isYounger(s, t.opts.RecheckLimit)
 }
 
 // isRechecked reports whether an unmatched process is identified again without a
 // sign of a change.
-func (t *Tracker) isRechecked(r *record, s *platform.Sample) bool {
+func (t *Tracker) isRechecked(r *processRecord, s *platform.Sample) bool {
 	return r.state == stateUndecided && t.rechecks(s)
 }
 
@@ -184,7 +184,7 @@ func (t *Tracker) isYounger(s *platform.Sample, age time.Duration) bool {
 // identify reads the identity of a live process and matches it. On error the
 // process is identified at the next update. It reports false if it did not match the
 // process because the command line is longer than maxArgs bytes; 0 is no limit.
-func (t *Tracker) identify(ctx context.Context, r *record, s *platform.Sample, maxArgs int) (done bool) {
+func (t *Tracker) identify(ctx context.Context, r *processRecord, s *platform.Sample, maxArgs int) (done bool) {
 	start := t.cpuTime()
 	id, err := t.src.Identify(ctx, s, t.identityFields)
 	if err != nil {
@@ -212,7 +212,7 @@ func (t *Tracker) identify(ctx context.Context, r *record, s *platform.Sample, m
 
 // matchIdentity matches the identity of a live or exited process and sets its
 // state. A process that no rule matches becomes pending: see joinAncestor.
-func (t *Tracker) matchIdentity(r *record, s *platform.Sample, id *platform.Identity) {
+func (t *Tracker) matchIdentity(r *processRecord, s *platform.Sample, id *platform.Identity) {
 	if t.identityFields&platform.IdentityAncestors != 0 {
 		id.Ancestors = t.ancestorNames(s)
 	}
@@ -240,7 +240,7 @@ func (t *Tracker) matchIdentity(r *record, s *platform.Sample, id *platform.Iden
 
 // assign moves a process into a group. Its usage so far stays in the group where
 // it was counted.
-func (t *Tracker) assign(r *record, g *groupState, rule *Rule, state recordState) {
+func (t *Tracker) assign(r *processRecord, g *groupState, rule *Rule, state recordState) {
 	if r.group != g {
 		g.start.note(t.countsFrom(r))
 		if r.executed || r.group == nil && r.countFromStart {
@@ -263,7 +263,7 @@ func (t *Tracker) assign(r *record, g *groupState, rule *Rule, state recordState
 // exclude removes a process from its group, because a rule ignores it, or because
 // neither a rule nor an ancestor has a group for it: then rule is nil. Only its stat
 // is read from now on, to detect another program.
-func (t *Tracker) exclude(r *record, s *platform.Sample, rule *Rule) {
+func (t *Tracker) exclude(r *processRecord, s *platform.Sample, rule *Rule) {
 	if r.group != nil {
 		r.leaveGroup()
 	}

@@ -29,7 +29,7 @@ func (t *Tracker) exhausted() bool {
 
 // postpone leaves a process to the next update. Its usage counts when it is identified, or
 // in the group where it is.
-func (t *Tracker) postpone(r *record, resume *int) {
+func (t *Tracker) postpone(r *processRecord, resume *int) {
 	if *resume == 0 {
 		*resume = r.id.PID
 	}

@@ -35,7 +35,7 @@ func (c *matchCounter) reset() {
 }
 
 // count counts a live process.
-func (c *matchCounter) count(r *record) {
+func (c *matchCounter) count(r *processRecord) {
 	if r.group == nil {
 		c.unmatchedProcs++
 	}

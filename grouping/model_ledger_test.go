@@ -139,7 +139,7 @@ func (l *modelLedger) hasGroup(name string) bool {
 }
 
 // observeSample updates the ledger of a process whose stat was read.
-func (l *modelLedger) observeSample(p *modelProcess, r *record, s *platform.Sample) {
+func (l *modelLedger) observeSample(p *modelProcess, r *processRecord, s *platform.Sample) {
 	pl := &p.ledger
 	if !pl.seen {
 		pl.seen, pl.fromStart, pl.bpf = true, l.thisWalk.number > 1 && p.Start >= l.began && p.Start > l.droppedStart, !l.src.procfs
@@ -259,7 +259,7 @@ func (pl *processLedger) leave(p *modelProcess) {
 }
 
 // observeUsage adds the usage of a grouped process.
-func (l *modelLedger) observeUsage(p *modelProcess, r *record, s *platform.Sample) {
+func (l *modelLedger) observeUsage(p *modelProcess, r *processRecord, s *platform.Sample) {
 	pl, to := &p.ledger, l.totals(p.ledger.group)
 	cpu := pl.cpu.take(s.UserNanos+s.SystemNanos, pl.fromStart)
 	to.cpu += cpu

@@ -53,7 +53,7 @@ type watchKey struct {
 func (q *ProcessQuery) watchKey() watchKey { return watchKey{q.Scope, q.Group} }
 
 // watchKey returns the key of the queries that select the process of r, except ScopeLargest.
-func (r *record) watchKey() watchKey {
+func (r *processRecord) watchKey() watchKey {
 	if r.group == nil {
 		return watchKey{scope: ScopeUngrouped}
 	}

@@ -23,8 +23,8 @@ const (
 	identityCurrent
 )
 
-// A record is the state that the Tracker keeps of one live process.
-type record struct {
+// A processRecord is the state that the Tracker keeps of one live process.
+type processRecord struct {
 	id       platform.ID
 	parent   int // PID of the parent when the process inherited its group
 	state    recordState
@@ -53,22 +53,24 @@ type record struct {
 	rule  *Rule       // that matches the process or its ancestor; nil if none does
 	group *groupState // nil in no group
 	have  platform.Fields
-	base  Counters // values up to which usage is counted; have says which were read
-	tasks []task   // ascending by tid
+	base  Counters       // values up to which usage is counted; have says which were read
+	tasks []threadRecord // ascending by tid
 }
 
 // inherits reports whether the process is in the group of an ancestor.
-func (r *record) inherits() bool { return r.state == stateInherited || r.state == stateProvisional }
+func (r *processRecord) inherits() bool {
+	return r.state == stateInherited || r.state == stateProvisional
+}
 
 // leaveGroup removes a process from its group. Its usage from now on belongs to no group.
-func (r *record) leaveGroup() {
+func (r *processRecord) leaveGroup() {
 	r.group, r.rule, r.state = nil, nil, stateUndecided
 	r.countFromStart, r.tasks = false, nil
 	r.have &= platform.FieldStat
 }
 
-// A task is the state that the Tracker keeps of one thread.
-type task struct {
+// A threadRecord is the state that the Tracker keeps of one thread.
+type threadRecord struct {
 	tid            int
 	start          uint64     // in the last sample; 0 if unknown
 	countFromStart bool       // its usage before the first sample counts
@@ -81,7 +83,7 @@ type task struct {
 
 // isSameThread reports whether now is a sample of the thread. A sample without a
 // start time is identified by its TID: the kernel reuses a TID only after it has used all others.
-func (n *task) isSameThread(now *platform.Task) bool {
+func (n *threadRecord) isSameThread(now *platform.Task) bool {
 	return n.tid == now.TID && (n.start == now.Start || n.start == 0 || now.Start == 0)
 }
 
@@ -91,7 +93,7 @@ func (n *task) isSameThread(now *platform.Task) bool {
 // that tick. The second one is detected by its lower CPU time, because that of a
 // process never decreases. A process that is being reaped has no threads and no CPU
 // time, and the source bpf has a finer clock.
-func (t *Tracker) isSameProcess(r *record, s *platform.Sample) bool {
+func (t *Tracker) isSameProcess(r *processRecord, s *platform.Sample) bool {
 	if !r.hasID(s.ID, t.snap.Kind) {
 		return false
 	}
@@ -106,7 +108,7 @@ func (t *Tracker) isSameProcess(r *record, s *platform.Sample) bool {
 
 // hasID reports whether id, which a walk of a kind has read, is the ID of the process of r.
 // The Serials of two kinds are not comparable.
-func (r *record) hasID(id platform.ID, kind platform.SourceKind) bool {
+func (r *processRecord) hasID(id platform.ID, kind platform.SourceKind) bool {
 	if r.kind != kind {
 		id.Serial = r.id.Serial
 	}
@@ -116,7 +118,7 @@ func (r *record) hasID(id platform.ID, kind platform.SourceKind) bool {
 // adoptKind prepares a record for samples of another kind, in which ExecID and
 // Cgroup have other values for the same program, and counters have other steps. An
 // execve(2) since the sample before is not detected.
-func (r *record) adoptKind(kind platform.SourceKind, s *platform.Sample) {
+func (r *processRecord) adoptKind(kind platform.SourceKind, s *platform.Sample) {
 	r.kind = kind
 	r.execID, r.cgroup = s.ExecID, s.Cgroup
 	r.decreasedBefore = allCounters
@@ -131,7 +133,7 @@ func (r *record) adoptKind(kind platform.SourceKind, s *platform.Sample) {
 // hasThreadOf reports whether a thread other than the main thread was in the sample
 // before and is in s. Then the process has not called execve(2) in between, because that
 // ends all other threads.
-func (r *record) hasThreadOf(s *platform.Sample) bool {
+func (r *processRecord) hasThreadOf(s *platform.Sample) bool {
 	at := 0
 	for i := range r.tasks {
 		n := &r.tasks[i]
@@ -149,7 +151,7 @@ func (r *record) hasThreadOf(s *platform.Sample) bool {
 // that calls execve(2) gets the TID and the start time of the main thread and keeps its
 // own counters, which were counted. So the counters of the main thread continue from
 // their next values.
-func (r *record) replaceMainThread(s *platform.Sample) {
+func (r *processRecord) replaceMainThread(s *platform.Sample) {
 	r.decreasedBefore |= switchCounters // the thread may have fewer context switches
 	unknown := r.have&platform.FieldTasks == 0 && !r.countFromStart
 	if s.Have&platform.FieldSwitchesOfAllThreads == 0 && (len(r.tasks) > 0 || unknown) {

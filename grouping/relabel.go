@@ -43,7 +43,7 @@ func relabeled(values, from, to []string) []string {
 }
 
 // followMerge replaces the group of a process by the one it was merged into.
-func (r *record) followMerge() {
+func (r *processRecord) followMerge() {
 	if r.group == nil || r.group.mergedInto == nil {
 		return
 	}

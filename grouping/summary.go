@@ -85,7 +85,7 @@ func (t *Tracker) copyGroups() []Group {
 }
 
 // addSample adds the gauges of a process.
-func (g *groupState) addSample(r *record, s *platform.Sample) {
+func (g *groupState) addSample(r *processRecord, s *platform.Sample) {
 	v := &g.gauges
 	v.Procs++
 	if r.state == stateMatched && !isZombie(s) {

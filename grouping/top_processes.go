@@ -26,7 +26,7 @@ type topProcess struct {
 }
 
 // add adds a process with the usage d since the previous walk.
-func (t *topProcesses) add(r *record, s *platform.Sample, d *Counters) {
+func (t *topProcesses) add(r *processRecord, s *platform.Sample, d *Counters) {
 	t.cpu = insertTop(t.cpu, topProcess{s.PID, s.Comm, d.UserNanos + d.SystemNanos}, r.rule.Top)
 	t.rss = insertTop(t.rss, topProcess{s.PID, s.Comm, s.ResidentBytes}, r.rule.Top)
 }

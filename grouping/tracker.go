@@ -58,7 +58,7 @@ type Tracker struct {
 	inherits       bool                    // the options or a rule let processes join the group of an ancestor
 
 	snap       platform.Snapshot
-	records    []record // records[i] belongs to snap.Samples[i] after alignRecords
+	records    []processRecord // records[i] belongs to snap.Samples[i] after alignRecords
 	groups     map[string]*groupState
 	limits     cardinality
 	comparison fingerprintComparison
@@ -69,7 +69,7 @@ type Tracker struct {
 
 	awaitedExits map[platform.ID]awaitedExit // processes that are gone and whose exit event is missing, see withoutSerial
 	droppedStart uint64                      // latest start of a process that was dropped from awaitedExits
-	exited       []record                    // exited[i] belongs to snap.Exits[i] during accountExits
+	exited       []processRecord             // exited[i] belongs to snap.Exits[i] during accountExits
 	exitIndex    map[int]int                 // index in exited by PID; empty outside of accountExits
 
 	sockets socketTracker
@@ -78,7 +78,7 @@ type Tracker struct {
 	keepEnded bool
 	ended     []EndedProcess // of this update, with keepEnded
 
-	taskBuffer     []task            // reused by alignTasks
+	taskBuffer     []threadRecord    // reused by alignTasks
 	identityBuffer platform.Identity // reused by identifyExits
 
 	mu   sync.Mutex // guards next
@@ -189,7 +189,7 @@ func (t *Tracker) walk(ctx context.Context) error {
 func (t *Tracker) alignRecords() {
 	samples := t.snap.Samples
 	at := 0
-	known := slices.DeleteFunc(t.records, func(r record) bool {
+	known := slices.DeleteFunc(t.records, func(r processRecord) bool {
 		for at < len(samples) && samples[at].PID < r.id.PID {
 			at++
 		}
@@ -200,7 +200,7 @@ func (t *Tracker) alignRecords() {
 		return gone
 	})
 	if t.records = known; cap(known) < len(samples) { // allocate once, with little spare capacity
-		t.records = make([]record, 0, len(samples)+len(samples)/32)
+		t.records = make([]processRecord, 0, len(samples)+len(samples)/32)
 	}
 	t.records = t.records[:len(samples)]
 	for i := len(samples) - 1; i >= 0; i-- {
@@ -220,13 +220,13 @@ func (t *Tracker) alignRecords() {
 // newRecord returns the record of a process that the previous walk did not find. Usage
 // from before the first walk is not counted. A process that started later is counted
 // from its start, unless an earlier walk found it.
-func (t *Tracker) newRecord(s *platform.Sample) record {
+func (t *Tracker) newRecord(s *platform.Sample) processRecord {
 	if r, ok := t.takeAwaited(s.ID, t.snap.Kind); ok {
 		r.id = s.ID          // the other kind may have set the Serial
 		r.matchAgain(s.PPID) // the rules may have been replaced since
 		return r
 	}
-	return record{id: s.ID, countFromStart: t.thisWalk.number > 1 && t.startedUnseen(s), kernelThread: s.Kernel, kind: t.snap.Kind}
+	return processRecord{id: s.ID, countFromStart: t.thisWalk.number > 1 && t.startedUnseen(s), kernelThread: s.Kernel, kind: t.snap.Kind}
 }
 
 // applyNextMatcher replaces the Matcher with that of SetMatcher, and marks every
@@ -254,7 +254,7 @@ func (t *Tracker) startedUnseen(s *platform.Sample) bool {
 }
 
 // matchAgain marks a process for a new match. ppid is the PID of its parent now.
-func (r *record) matchAgain(ppid int) {
+func (r *processRecord) matchAgain(ppid int) {
 	if r.identity == identityCurrent {
 		r.identity = identityDue
 	}
