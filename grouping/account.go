@@ -12,8 +12,8 @@ func (t *Tracker) account() {
 			t.accountProcess(r, s)
 			accounted = s.Have
 		case accounted == 0:
-		case t.staysUnmatched(r, s):
-			t.accountUnmatched(r, s)
+		case t.staysUngrouped(r, s):
+			t.accountUngrouped(r, s)
 		case !r.countFromStart && r.have&platform.FieldStat == 0:
 			r.advanceStat(s) // its usage from now on counts where it is identified
 		default:
@@ -28,18 +28,18 @@ func (t *Tracker) account() {
 	}
 }
 
-// staysUnmatched reports whether a process in no group remains there. A young process may
+// staysUngrouped reports whether a process in no group remains there. A young process may
 // join a group by its next name: until then its usage from its start does not count.
-func (t *Tracker) staysUnmatched(r *processRecord, s *platform.Sample) bool {
+func (t *Tracker) staysUngrouped(r *processRecord, s *platform.Sample) bool {
 	return r.identity == identityCurrent && !(r.countFromStart && t.isYounger(s, youngAge))
 }
 
-// accountUnmatched counts the CPU time of a process in no group. If the process joins a
+// accountUngrouped counts the CPU time of a process in no group. If the process joins a
 // group later, its usage until then does not count there.
-func (t *Tracker) accountUnmatched(r *processRecord, s *platform.Sample) {
+func (t *Tracker) accountUngrouped(r *processRecord, s *platform.Sample) {
 	d := r.advanceStat(s)
 	r.countFromStart, r.counted = false, true
-	t.matches.unmatchedNanos += d.UserNanos + d.SystemNanos
+	t.matches.ungroupedNanos += d.UserNanos + d.SystemNanos
 }
 
 // accountProcess adds the usage of a grouped process since the sample before to its

@@ -176,7 +176,7 @@ func (t *Tracker) identifyExit(r *processRecord, e *platform.Exit) {
 func (t *Tracker) accountExit(r *processRecord, e *platform.Exit) {
 	if r.group == nil {
 		d := r.advanceStat(&e.Sample)
-		t.matches.unmatchedNanos += d.UserNanos + d.SystemNanos
+		t.matches.ungroupedNanos += d.UserNanos + d.SystemNanos
 		return
 	}
 	t.accountProcess(r, &e.Sample)

@@ -202,7 +202,7 @@ func (t *Tracker) socketOwner(id platform.ID, at int) (ownerKind, *groupState) {
 		switch {
 		case r.group != nil:
 			return ownerGroup, r.group
-		case t.staysUnmatched(r, &t.snap.Samples[at]):
+		case t.staysUngrouped(r, &t.snap.Samples[at]):
 			return ownerNone, nil
 		}
 		return ownerUndecided, nil

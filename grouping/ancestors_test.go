@@ -14,7 +14,7 @@ type ancestorCase struct {
 	live          []platform.Sample // in addition to init; those with the start time old are in both walks
 	exits         []platform.Exit
 	want          string // usageOf the groups
-	wantUnmatched uint64 // seconds used by processes in no group
+	wantUngrouped uint64 // seconds used by processes in no group
 }
 
 const old, young = 10, 1150 // start in ticks after boot: before and after the first walk
@@ -45,30 +45,30 @@ var ancestorCases = []ancestorCase{
 		want:  "service: 7s 7000B 70 switches, 3 started, exited/0 3 (1 matched)",
 	},
 	{name: "exited child of an unknown parent", exits: []platform.Exit{exitOf(childSample, 0)},
-		want: "service: 0s 0B 0 switches, 0 started", wantUnmatched: 2},
+		want: "service: 0s 0B 0 switches, 0 started", wantUngrouped: 2},
 	{name: "live child of an ignored parent", rules: "- {comm: [shell], ignore: true}\n- {name: service, comm: [service]}\n",
 		live: []platform.Sample{serviceSample, parentSample, childSample},
-		want: "service: 0s 0B 0 switches, 0 started", wantUnmatched: 0},
+		want: "service: 0s 0B 0 switches, 0 started", wantUngrouped: 0},
 	{name: "exited child of an ignored parent", rules: "- {comm: [shell], ignore: true}\n- {name: service, comm: [service]}\n",
 		live: []platform.Sample{serviceSample}, exits: []platform.Exit{exitOf(childSample, 0), exitOf(parentSample, 0)},
-		want: "service: 0s 0B 0 switches, 0 started", wantUnmatched: 3},
+		want: "service: 0s 0B 0 switches, 0 started", wantUngrouped: 3},
 	{name: "exited child of a rule without children", rules: "- {name: service, comm: [service], children: false}\n",
 		live: []platform.Sample{serviceSample}, exits: []platform.Exit{exitOf(childOf(5, childSample), 0)},
-		want: "service: 0s 0B 0 switches, 0 started", wantUnmatched: 2},
+		want: "service: 0s 0B 0 switches, 0 started", wantUngrouped: 2},
 	{name: "live child, PID of its parent reused", live: []platform.Sample{liveSample(6, young+30, "service", 1, 0), childSample},
-		want: "service: 0s 0B 0 switches, 1 started", wantUnmatched: 0},
+		want: "service: 0s 0B 0 switches, 1 started", wantUngrouped: 0},
 	{
 		name:          "live grandchild, PID of its grandparent reused",
 		live:          []platform.Sample{liveSample(5, young+30, "service", 1, 0), parentSample, childSample},
 		want:          "service: 0s 0B 0 switches, 1 started",
-		wantUnmatched: 0,
+		wantUngrouped: 0,
 	},
 	{name: "exited child, PID of its parent reused by a live process", live: []platform.Sample{liveSample(6, young+30, "service", 1, 0)},
 		exits: []platform.Exit{exitOf(childSample, 0)},
-		want:  "service: 0s 0B 0 switches, 1 started", wantUnmatched: 2},
+		want:  "service: 0s 0B 0 switches, 1 started", wantUngrouped: 2},
 	{name: "exited child, PID of its parent reused by an exited process",
 		exits: []platform.Exit{exitOf(childSample, 0), exitOf(liveSample(6, young+30, "service", 1, 0), 0)},
-		want:  "service: 0s 0B 0 switches, 1 started, exited/0 1", wantUnmatched: 2},
+		want:  "service: 0s 0B 0 switches, 1 started, exited/0 1", wantUngrouped: 2},
 	{
 		name:  "exited child and parent, PID of the parent reused by a live process",
 		live:  []platform.Sample{serviceSample, liveSample(6, young+30, "x", 1, 0)},
@@ -77,7 +77,7 @@ var ancestorCases = []ancestorCase{
 	},
 }
 
-// TestGroupedAncestor checks which group an unmatched process joins. The rules for
+// TestGroupedAncestor checks which group an ungrouped process joins. The rules for
 // live and for exited processes are the same.
 func TestGroupedAncestor(t *testing.T) {
 	for _, tt := range ancestorCases {
@@ -98,8 +98,8 @@ func TestGroupedAncestor(t *testing.T) {
 			if got := usageOf(groups); got != tt.want {
 				t.Errorf("got  %s\nwant %s", got, tt.want)
 			}
-			if got := tr.MatchCounts().UnmatchedNanos / 1e9; got != tt.wantUnmatched {
-				t.Errorf("got %d s of unmatched processes, want %d", got, tt.wantUnmatched)
+			if got := tr.MatchCounts().UngroupedNanos / 1e9; got != tt.wantUngrouped {
+				t.Errorf("got %d s of ungrouped processes, want %d", got, tt.wantUngrouped)
 			}
 		})
 	}

@@ -64,7 +64,7 @@ func TestCountersStart(t *testing.T) {
 			[]walkStep{walk(), walk(job(1160, "job"), liveSample(8, 1140, "job", 1, 1))}, []string{"job 1140"}},
 		{"process of another group", "",
 			[]walkStep{walk(), walk(job(1150, "job")), walk(job(1150, "shell"))}, []string{"job 1150", "shell 1200"}},
-		{"unmatched and young process", "",
+		{"ungrouped and young process", "",
 			[]walkStep{walk(), walk(job(1150, "fork")), walk(job(1150, "job"))}, []string{"job 1150"}},
 		{"group without processes", "- {name: empty, comm: [nothing], expect: {min: 1}}\n",
 			[]walkStep{walk(), walk(), walk()}, []string{"empty 1100"}},

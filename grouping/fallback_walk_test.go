@@ -67,8 +67,8 @@ func TestFallbackWalk(t *testing.T) {
 			if len(groups) != 1 || groups[0].UserNanos != 3e9 || groups[0].WriteBytes != 3000 || groups[0].Exits[0].Count != 1 {
 				t.Errorf("got %s, want 3s 3000B and one exit", usageOf(groups))
 			}
-			if n := tr.MatchCounts().UnmatchedNanos; n != 0 {
-				t.Errorf("got %d ns of unmatched processes, want 0", n)
+			if n := tr.MatchCounts().UngroupedNanos; n != 0 {
+				t.Errorf("got %d ns of ungrouped processes, want 0", n)
 			}
 			if len(tr.awaitedExits) != 0 {
 				t.Errorf("got %d awaited exits, want 0", len(tr.awaitedExits))

@@ -164,14 +164,14 @@ func (t *Tracker) recheckExpired(r *processRecord, s *platform.Sample) bool {
 	return t.opts.RecheckLimit != 0 && r.group == nil && !t.isYounger(s, t.opts.RecheckLimit)
 }
 
-// isRechecked reports whether an unmatched process is identified again without a
+// isRechecked reports whether an ungrouped process is identified again without a
 // sign of a change.
 func (t *Tracker) isRechecked(r *processRecord, s *platform.Sample) bool {
 	return r.state == stateUndecided && t.rechecks(s)
 }
 
 // rechecks reports whether a process is identified at every update as long as it
-// is unmatched.
+// is in no group.
 func (t *Tracker) rechecks(s *platform.Sample) bool {
 	return t.opts.Recheck && (t.opts.RecheckLimit == 0 || t.isYounger(s, t.opts.RecheckLimit))
 }

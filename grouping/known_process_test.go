@@ -16,7 +16,7 @@ type continuationCase struct {
 	reload map[int]string // rules that are in use from a step on
 	want   string         // usageOf the groups
 
-	wantUnmatchedNanos uint64
+	wantUngroupedNanos uint64
 }
 
 // procfsSample returns a sample as the source procfs has it: the context switches are
@@ -80,14 +80,14 @@ var continuationCases = []continuationCase{
 		want:  "job: 3600s 3600000B 36000 switches",
 	},
 	{
-		name: "young unmatched process when the source changes",
+		name: "young ungrouped process when the source changes",
 		steps: []walkStep{
 			bpfWalk(), bpfWalk(withNanos(liveSample(7, young, "x", 1, 1), 1009e6)), bpfWalk(withNanos(liveSample(7, young, "x", 1, 1), 1009e6)),
 			procfsWalk(procfsSample(liveSample(7, young, "y", 99, 1))), procfsWalk(procfsSample(liveSample(7, young, "y", 99, 1))),
 			procfsWalk(procfsSample(liveSample(7, young, "y", 99, 1))), procfsWalk(procfsSample(liveSample(7, young, "y", 99, 1))),
 		},
 		want:               "job: 0s 0B 0 switches",
-		wantUnmatchedNanos: 1000e6,
+		wantUngroupedNanos: 1000e6,
 	},
 	{
 		name:  "threads of a process that is unread in the walk in which the source changes",
@@ -132,7 +132,7 @@ var continuationCases = []continuationCase{
 		want: "job: 3601s 3600000B 36000 switches",
 	},
 	{
-		name: "unmatched process executed another program before the reload",
+		name: "ungrouped process executed another program before the reload",
 		steps: append([]walkStep{bpfWalk(liveSample(7, old, "sh", 1, 0)), bpfWalk(liveSample(7, old, "worker", 2, 0))},
 			make([]walkStep, 3)...),
 		reload: map[int]string{4: "- {name: worker, comm: [worker]}\n"},
@@ -152,7 +152,7 @@ var continuationCases = []continuationCase{
 		want: "job: 41s 3600000B 36000 switches, 1 started, exited/0 1",
 	},
 	{
-		name: "unmatched process is identified twice before it has its name",
+		name: "ungrouped process is identified twice before it has its name",
 		steps: []walkStep{
 			bpfWalk(), bpfWalk(liveSample(7, young, "x", 1, 1)), bpfWalk(liveSample(7, young, "x", 1, 1)),
 			bpfWalk(liveSample(7, young, "x", 1, 1)), bpfWalk(liveSample(7, young, "job", 1, 2)),
@@ -200,8 +200,8 @@ func TestKnownIsNotCountedFromStart(t *testing.T) {
 			if got := usageOf(groups); got != tt.want {
 				t.Errorf("got  %s\nwant %s", got, tt.want)
 			}
-			if got := tr.MatchCounts().UnmatchedNanos; got != tt.wantUnmatchedNanos {
-				t.Errorf("got %d ns of unmatched processes, want %d", got, tt.wantUnmatchedNanos)
+			if got := tr.MatchCounts().UngroupedNanos; got != tt.wantUngroupedNanos {
+				t.Errorf("got %d ns of ungrouped processes, want %d", got, tt.wantUngroupedNanos)
 			}
 		})
 	}

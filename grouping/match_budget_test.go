@@ -71,9 +71,9 @@ func TestMatchBudgetNewProcesses(t *testing.T) {
 		}
 	}
 	procsOf(t, tr)
-	got, unmatched := tr.groups["new"].total.UserNanos, tr.MatchCounts().UnmatchedNanos
-	if want := uint64(n * (3 + 4) * 1e9); got != want || unmatched != 0 {
-		t.Errorf("got a CPU time of %d ns, and %d ns in no group, want %d and 0", got, unmatched, want)
+	got, ungrouped := tr.groups["new"].total.UserNanos, tr.MatchCounts().UngroupedNanos
+	if want := uint64(n * (3 + 4) * 1e9); got != want || ungrouped != 0 {
+		t.Errorf("got a CPU time of %d ns, and %d ns in no group, want %d and 0", got, ungrouped, want)
 	}
 }
 

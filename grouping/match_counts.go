@@ -2,8 +2,8 @@ package grouping
 
 // MatchCounts counts processes with and without a matching rule.
 type MatchCounts struct {
-	UnmatchedProcs int    // live processes in no group, including ignored ones
-	UnmatchedNanos uint64 // CPU time of processes in no group, since the start
+	UngroupedProcs int    // live processes in no group, including ignored ones
+	UngroupedNanos uint64 // CPU time of processes in no group, since the start
 	Rules          []RuleMatches
 	Groups         int // groups, including those without processes
 }
@@ -17,8 +17,8 @@ type RuleMatches struct {
 
 // matchCounter is the state of the Tracker for [MatchCounts].
 type matchCounter struct {
-	unmatchedProcs int
-	unmatchedNanos uint64
+	ungroupedProcs int
+	ungroupedNanos uint64
 	rules          []*Rule
 	procs          map[*Rule]int // live processes by the rule that they match
 }
@@ -30,14 +30,14 @@ func (c *matchCounter) setRules(rules []*Rule) {
 
 // reset sets the numbers of live processes to 0.
 func (c *matchCounter) reset() {
-	c.unmatchedProcs = 0
+	c.ungroupedProcs = 0
 	clear(c.procs)
 }
 
 // count counts a live process.
 func (c *matchCounter) count(r *processRecord) {
 	if r.group == nil {
-		c.unmatchedProcs++
+		c.ungroupedProcs++
 	}
 	if r.rule != nil && !r.inherits() {
 		c.procs[r.rule]++
@@ -47,7 +47,7 @@ func (c *matchCounter) count(r *processRecord) {
 // MatchCounts returns the counts as of the last Update. The caller owns the result.
 func (t *Tracker) MatchCounts() MatchCounts {
 	c := MatchCounts{
-		UnmatchedProcs: t.matches.unmatchedProcs, UnmatchedNanos: t.matches.unmatchedNanos, Groups: len(t.groups),
+		UngroupedProcs: t.matches.ungroupedProcs, UngroupedNanos: t.matches.ungroupedNanos, Groups: len(t.groups),
 		Rules: make([]RuleMatches, len(t.matches.rules)),
 	}
 	for i, r := range t.matches.rules {

@@ -40,8 +40,8 @@ func (m *model) checkGroups(groups []Group) error {
 			return err
 		}
 	}
-	if got := l.MatchCounts().UnmatchedNanos; got != l.unmatched {
-		return fmt.Errorf("got %d ns of unmatched processes, want %d", got, l.unmatched)
+	if got := l.MatchCounts().UngroupedNanos; got != l.ungrouped {
+		return fmt.Errorf("got %d ns of ungrouped processes, want %d", got, l.ungrouped)
 	}
 	return m.checkIncrease(groups)
 }
@@ -99,11 +99,11 @@ func (m *model) checkGauges(groups []Group) error {
 	for _, g := range l.Tracker.groups {
 		want[g] = new(gauges)
 	}
-	unmatched := 0
+	ungrouped := 0
 	for i := range l.records {
 		r, s := &l.records[i], &l.snap.Samples[i]
 		if r.group == nil {
-			unmatched++
+			ungrouped++
 			continue
 		}
 		to := want[r.group]
@@ -121,8 +121,8 @@ func (m *model) checkGauges(groups []Group) error {
 			to.states[stateIndex(s.State)]++
 		}
 	}
-	if got := l.MatchCounts().UnmatchedProcs; got != unmatched {
-		return fmt.Errorf("got %d unmatched processes, want %d", got, unmatched)
+	if got := l.MatchCounts().UngroupedProcs; got != ungrouped {
+		return fmt.Errorf("got %d ungrouped processes, want %d", got, ungrouped)
 	}
 	expected := false
 	for i := range groups {

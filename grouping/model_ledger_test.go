@@ -75,7 +75,7 @@ type modelLedger struct {
 	*Tracker
 	src          *modelSource
 	groups       map[string]*ledgerTotals
-	unmatched    uint64
+	ungrouped    uint64
 	began        uint64 // ticks after boot of the first walk
 	droppedStart uint64
 	missing      map[*modelProcess]bool
@@ -161,7 +161,7 @@ func (l *modelLedger) observeSample(p *modelProcess, r *processRecord, s *platfo
 	case pl.group != nil:
 		l.observeUsage(p, r, s)
 	case r.identity == identityCurrent && (!pl.fromStart || s.Start+5*modelHertz <= l.snap.Now):
-		l.unmatched += pl.cpu.take(cpu, pl.fromStart)
+		l.ungrouped += pl.cpu.take(cpu, pl.fromStart)
 		pl.faults.take(s.MinorFaults, pl.fromStart)
 		pl.fromStart, pl.counted = false, true
 	case !pl.fromStart && !pl.cpu.known:
@@ -399,7 +399,7 @@ func (l *modelLedger) observeExits() {
 		s := e.event().Sample
 		l.move(p, g)
 		if g == nil {
-			l.unmatched += pl.cpu.take(s.UserNanos+s.SystemNanos, pl.fromStart)
+			l.ungrouped += pl.cpu.take(s.UserNanos+s.SystemNanos, pl.fromStart)
 			continue
 		}
 		l.observeUsage(p, nil, &s)

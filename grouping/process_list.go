@@ -67,7 +67,7 @@ type ProcessList struct {
 	Interval  float64   // seconds of the rates, 0 if there are none
 	Processes []Process // in the order of the query
 
-	SuggestedRules string // of unmatched Processes, see [SuggestRules]
+	SuggestedRules string // of ungrouped Processes, see [SuggestRules]
 }
 
 // A Process is the state of one live process.
@@ -202,15 +202,15 @@ func (t *Tracker) listProcesses(ctx context.Context, q ProcessQuery, members []i
 		}
 		return order
 	})
-	var unmatched []Unmatched
+	var ungrouped []Ungrouped
 	for _, i := range sorted[:min(len(sorted), q.Limit)] {
 		out.Processes = append(out.Processes, t.process(ctx, i, w))
 		if q.Scope == ScopeUngrouped {
-			unmatched = append(unmatched, t.newUnmatched(i))
+			ungrouped = append(ungrouped, t.newUngrouped(i))
 		}
 	}
-	t.DescribeUnmatched(ctx, unmatched)
-	out.SuggestedRules = SuggestRules(unmatched)
+	t.DescribeUngrouped(ctx, ungrouped)
+	out.SuggestedRules = SuggestRules(ungrouped)
 	return out
 }
 

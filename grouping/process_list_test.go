@@ -106,8 +106,8 @@ func checkLargest(t *testing.T, tracker *Tracker) {
 	}
 }
 
-// TestUnmatchedProcesses lists the processes in no group, and rules for processes that no rule ignores.
-func TestUnmatchedProcesses(t *testing.T) {
+// TestUngroupedProcesses lists the processes in no group, and rules for processes that no rule ignores.
+func TestUngroupedProcesses(t *testing.T) {
 	kernel := liveSample(2, 1, "kthreadd", 1, 1)
 	kernel.Kernel = true
 	live := []platform.Sample{

@@ -35,7 +35,7 @@ type processRecord struct {
 	mainThreadReplaced bool                // execve(2) may have replaced the main thread, whose context switches are not read yet
 	kernelThread       bool                // no source reports its exit
 	countFromStart     bool                // started after the first walk: its usage before the first sample counts
-	counted            bool                // its usage was counted, in a group or as that of an unmatched process
+	counted            bool                // its usage was counted, in a group or as that of an ungrouped process
 	longArgs           bool                // its last command line was longer than maxQuickArgs
 	comparisonDue      bool                // has run since its fingerprint was compared, or was not compared for long
 

@@ -2,7 +2,7 @@ package grouping
 
 import "testing"
 
-// TestSuggestRules checks the rules for each kind of unmatched process: .App for applications of
+// TestSuggestRules checks the rules for each kind of ungrouped process: .App for applications of
 // interpreters, .Program where a runtime renamed the process, and .Comm otherwise.
 func TestSuggestRules(t *testing.T) {
 	const (
@@ -10,24 +10,24 @@ func TestSuggestRules(t *testing.T) {
 		program = "  - name: \"{{.Program}}\"\n    exe: [node]\n"
 		comm    = "  - name: \"{{.Comm}}\"\n    comm: [redis-server]\n"
 	)
-	java := Unmatched{Comm: "java", App: "shop", program: "java"}
-	python := Unmatched{Comm: "python3", App: "worker", program: "python3"}
-	node := Unmatched{Comm: "MainThread", program: "node", runtime: true}
-	redis := Unmatched{Comm: "redis-server", program: "redis-server"}
+	java := Ungrouped{Comm: "java", App: "shop", program: "java"}
+	python := Ungrouped{Comm: "python3", App: "worker", program: "python3"}
+	node := Ungrouped{Comm: "MainThread", program: "node", runtime: true}
+	redis := Ungrouped{Comm: "redis-server", program: "redis-server"}
 	tests := []struct {
 		name string
-		all  []Unmatched
+		all  []Ungrouped
 		want string
 	}{
 		{"none", nil, ""},
-		{"applications", []Unmatched{java, python, java}, app},
-		{"application of a runtime", []Unmatched{{Comm: "MainThread", App: "worker", program: "java", runtime: true}, python}, app},
-		{"runtime", []Unmatched{node}, program},
-		{"all kinds", []Unmatched{redis, node, java, python}, app + program + comm},
-		{"kernel thread", []Unmatched{{Comm: "kthreadd", Kernel: true}}, ""},
-		{"ignored", []Unmatched{{Comm: "noise", IgnoredBy: new(Rule)}}, ""},
-		{"application without a program", []Unmatched{{Comm: "redis-server", App: "x"}}, comm},
-		{"name with a control character", []Unmatched{{Comm: "a\nb"}}, ""},
+		{"applications", []Ungrouped{java, python, java}, app},
+		{"application of a runtime", []Ungrouped{{Comm: "MainThread", App: "worker", program: "java", runtime: true}, python}, app},
+		{"runtime", []Ungrouped{node}, program},
+		{"all kinds", []Ungrouped{redis, node, java, python}, app + program + comm},
+		{"kernel thread", []Ungrouped{{Comm: "kthreadd", Kernel: true}}, ""},
+		{"ignored", []Ungrouped{{Comm: "noise", IgnoredBy: new(Rule)}}, ""},
+		{"application without a program", []Ungrouped{{Comm: "redis-server", App: "x"}}, comm},
+		{"name with a control character", []Ungrouped{{Comm: "a\nb"}}, ""},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

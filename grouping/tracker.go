@@ -12,9 +12,9 @@ import (
 
 // Options configures how a [Tracker] assigns processes to groups.
 type Options struct {
-	Children     bool          // an unmatched process joins the group of its nearest grouped ancestor
-	Recheck      bool          // unmatched processes are identified again at every update
-	RecheckLimit time.Duration // age after which an unmatched process is not identified again; not 0 implies Recheck
+	Children     bool          // an ungrouped process joins the group of its nearest grouped ancestor
+	Recheck      bool          // ungrouped processes are identified again at every update
+	RecheckLimit time.Duration // age after which an ungrouped process is not identified again; not 0 implies Recheck
 	RemoveEmpty  bool          // remove a group and its counters when its last process exits
 	Collectors   CollectorSet  // enabled for every group, unless its rule differs
 	Disabled     CollectorSet  // disabled for every group, also if its rule enables them

@@ -150,7 +150,7 @@ func printRuleMatches(ctx context.Context, s *config.Settings, w io.Writer) erro
 		fmt.Fprintf(out, "%d\t%d\t%d\t%d\t%d\t%s\t%s\n", r.Position, r.Line, r.procs, r.groups, r.series, inspect.Printable(r.Template), note)
 		total += r.series
 	}
-	fmt.Fprintf(out, "all\t\t\t%d\t%d\t\t%d unmatched processes\n", len(update.Groups), total, update.MatchCounts.UnmatchedProcs)
+	fmt.Fprintf(out, "all\t\t\t%d\t%d\t\t%d unmatched processes\n", len(update.Groups), total, update.MatchCounts.UngroupedProcs)
 	if err := out.Flush(); err != nil {
 		return err
 	}

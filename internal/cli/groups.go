@@ -78,7 +78,7 @@ func groupsCommand() command {
 			defer func() { _ = g.close() }()
 			if unmatched {
 				g.printNotes(out.stderr, s, 0)
-				report, err := g.findUnmatched(ctx, max(pause, 0))
+				report, err := g.findUngrouped(ctx, max(pause, 0))
 				switch {
 				case err != nil:
 					return err
@@ -97,7 +97,7 @@ func groupsCommand() command {
 				return printJSON(out.stdout, groups)
 			}
 			kind, _ := g.tracker.SocketsKind()
-			return printGroups(out.stdout, groups, g.tracker.Unmatched(), kind)
+			return printGroups(out.stdout, groups, g.tracker.Ungrouped(), kind)
 		},
 	}
 }
@@ -164,7 +164,7 @@ func networkText(g *webui.Group, socketSource platform.SourceKind) string {
 
 // printGroups prints a table, and the number of processes in no group. Unknown values are
 // dashes. socketSource is that of the network, "" without.
-func printGroups(w io.Writer, groups []webui.Group, ungrouped []grouping.Unmatched, socketSource platform.SourceKind) error {
+func printGroups(w io.Writer, groups []webui.Group, ungrouped []grouping.Ungrouped, socketSource platform.SourceKind) error {
 	out := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(out, "PROCS\tTHREADS\tCPU\tRSS\tPSS\tFDS\tREAD/S\tWRITE/S\t"+networkTitles(socketSource)+"RULE\t  GROUP")
 	for i := range groups {

@@ -50,7 +50,7 @@ type ProcessReport struct {
 	Processes []Process      `json:"processes"`         // in the requested order
 	Ended     []EndedProcess `json:"ended,omitempty"`   // newest first, of recorded walks
 
-	SuggestedRules string `json:"suggested_rules,omitempty"` // of unmatched Processes, in YAML
+	SuggestedRules string `json:"suggested_rules,omitempty"` // of ungrouped Processes, in YAML
 }
 
 // A Process is the state of one live process.

@@ -68,7 +68,7 @@ func TestProcessList(t *testing.T) {
 		if want := "/bin/sh -c while :; do :; done listed-process --password=*** <img onerror=x>"; p.Command != want {
 			t.Errorf("got command %q, want %q", p.Command, want)
 		}
-		r.checkUnmatched(other.Process.Pid)
+		r.checkUngrouped(other.Process.Pid)
 		eventually(t, "the idle process only", func() bool {
 			last := r.processReport("?group=listed&sort=cpu_ratio&limit=1").Processes
 			return len(last) == 1 && last[0].PID == idle.Process.Pid && last[0].CPU != nil
@@ -128,9 +128,9 @@ func TestEndedWithoutViewer(t *testing.T) {
 	})
 }
 
-// checkUnmatched checks that a shell with the argument in-no-group is listed as a process in no
+// checkUngrouped checks that a shell with the argument in-no-group is listed as a process in no
 // group, and that a rule for shells is suggested.
-func (r *instance) checkUnmatched(pid int) {
+func (r *instance) checkUngrouped(pid int) {
 	r.t.Helper()
 	unmatched := r.processReport("?unmatched=true&sort=-start_time_seconds&limit=100")
 	found := slices.ContainsFunc(unmatched.Processes, func(p webui.Process) bool {

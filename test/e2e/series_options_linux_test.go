@@ -84,7 +84,7 @@ var seriesOptions = []seriesOption{
 		[]string{`num_procs{groupname="opt-busy:b"}`}, nil, 0},
 }
 
-// lateMatches lists the flags that decide whether an unmatched process joins the group of its new
+// lateMatches lists the flags that decide whether an ungrouped process joins the group of its new
 // name.
 var lateMatches = []struct {
 	name  string
@@ -125,7 +125,7 @@ func TestSeriesOptions(t *testing.T) {
 	}
 }
 
-// checkLateMatch renames an unmatched process. Its new group has a number of processes after
+// checkLateMatch renames an ungrouped process. Its new group has a number of processes after
 // two scrapes.
 func checkLateMatch(t *testing.T, source string, args []string, want float64) {
 	if source == "bpf" {

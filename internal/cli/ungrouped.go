@@ -14,8 +14,8 @@ import (
 	"github.com/seed57308aee/process_exporter/platform"
 )
 
-// An unmatchedProcess is a process in no group.
-type unmatchedProcess struct {
+// An ungroupedProcess is a process in no group.
+type ungroupedProcess struct {
 	PID     int      `json:"pid"`
 	Comm    string   `json:"comm"`
 	User    string   `json:"user,omitempty"`
@@ -24,17 +24,17 @@ type unmatchedProcess struct {
 	Ignored int      `json:"ignored_by_rule,omitempty"`
 }
 
-// An unmatchedReport lists the processes in no group.
-type unmatchedReport struct {
-	Processes      []unmatchedProcess `json:"processes"` // in descending order of CPU usage
+// An ungroupedReport lists the processes in no group.
+type ungroupedReport struct {
+	Processes      []ungroupedProcess `json:"processes"` // in descending order of CPU usage
 	KernelThreads  int                `json:"kernel_threads"`
 	SuggestedRules string             `json:"suggested_rules"` // YAML, to append to process_names
 }
 
-// findUnmatched returns the processes in no group. Their CPU usage is that during the pause.
-func (g *grouped) findUnmatched(ctx context.Context, pause time.Duration) (*unmatchedReport, error) {
+// findUngrouped returns the processes in no group. Their CPU usage is that during the pause.
+func (g *grouped) findUngrouped(ctx context.Context, pause time.Duration) (*ungroupedReport, error) {
 	before := make(map[platform.ID]uint64)
-	for _, u := range g.tracker.Unmatched() {
+	for _, u := range g.tracker.Ungrouped() {
 		before[u.ID] = u.CPUNanos
 	}
 	start := time.Now()
@@ -47,20 +47,20 @@ func (g *grouped) findUnmatched(ctx context.Context, pause time.Duration) (*unma
 		}
 	}
 	elapsed := time.Since(start)
-	all := g.tracker.Unmatched()
-	used := func(u *grouping.Unmatched) uint64 { return u.CPUNanos - min(before[u.ID], u.CPUNanos) }
-	slices.SortStableFunc(all, func(a, b grouping.Unmatched) int {
+	all := g.tracker.Ungrouped()
+	used := func(u *grouping.Ungrouped) uint64 { return u.CPUNanos - min(before[u.ID], u.CPUNanos) }
+	slices.SortStableFunc(all, func(a, b grouping.Ungrouped) int {
 		return cmp.Or(cmp.Compare(used(&b), used(&a)), cmp.Compare(b.CPUNanos, a.CPUNanos))
 	})
-	g.tracker.DescribeUnmatched(ctx, all)
-	report := &unmatchedReport{Processes: []unmatchedProcess{}, SuggestedRules: grouping.SuggestRules(all)}
+	g.tracker.DescribeUngrouped(ctx, all)
+	report := &ungroupedReport{Processes: []ungroupedProcess{}, SuggestedRules: grouping.SuggestRules(all)}
 	for i := range all {
 		u := &all[i]
 		if u.Kernel {
 			report.KernelThreads++
 			continue
 		}
-		p := unmatchedProcess{PID: u.PID, Comm: u.Comm, User: u.Username, Command: u.Command}
+		p := ungroupedProcess{PID: u.PID, Comm: u.Comm, User: u.Username, Command: u.Command}
 		if u.IgnoredBy != nil {
 			p.Ignored = u.IgnoredBy.Position
 		}
@@ -84,7 +84,7 @@ func sleep(ctx context.Context, d time.Duration) error {
 }
 
 // print writes a table and the suggested rules.
-func (r *unmatchedReport) print(w io.Writer) error {
+func (r *ungroupedReport) print(w io.Writer) error {
 	out := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(out, "PID\tUSER\tCPU\tNAME\tCOMMAND")
 	for i := range r.Processes {

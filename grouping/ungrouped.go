@@ -11,15 +11,15 @@ import (
 	"github.com/seed57308aee/process_exporter/platform"
 )
 
-// An Unmatched is a live process in no group.
-type Unmatched struct {
+// An Ungrouped is a live process in no group.
+type Ungrouped struct {
 	platform.ID
 	Comm      string
 	Kernel    bool   // a kernel thread
 	IgnoredBy *Rule  // rule that ignores it, nil if no rule matches it
 	CPUNanos  uint64 // used since its start
 
-	// DescribeUnmatched sets these fields. They are empty if they cannot be read.
+	// DescribeUngrouped sets these fields. They are empty if they cannot be read.
 	Username string
 	Command  string // the command line, with secrets replaced
 	App      string // see the template field .App
@@ -27,25 +27,25 @@ type Unmatched struct {
 	runtime  bool   // a runtime has replaced Comm by the name of a thread
 }
 
-// Unmatched returns the processes that are in no group, as of the last Update.
-func (t *Tracker) Unmatched() (all []Unmatched) {
+// Ungrouped returns the processes that are in no group, as of the last Update.
+func (t *Tracker) Ungrouped() (all []Ungrouped) {
 	for i := range t.records {
 		if t.records[i].group == nil {
-			all = append(all, t.newUnmatched(i))
+			all = append(all, t.newUngrouped(i))
 		}
 	}
 	return all
 }
 
-// newUnmatched returns the process with this index of records.
-func (t *Tracker) newUnmatched(i int) Unmatched {
+// newUngrouped returns the process with this index of records.
+func (t *Tracker) newUngrouped(i int) Ungrouped {
 	r, s := &t.records[i], &t.snap.Samples[i]
-	return Unmatched{ID: s.ID, Comm: s.Comm, Kernel: s.Kernel, IgnoredBy: r.rule, CPUNanos: s.UserNanos + s.SystemNanos}
+	return Ungrouped{ID: s.ID, Comm: s.Comm, Kernel: s.Kernel, IgnoredBy: r.rule, CPUNanos: s.UserNanos + s.SystemNanos}
 }
 
-// DescribeUnmatched reads the user and the command line of processes that Unmatched has
+// DescribeUngrouped reads the user and the command line of processes that Ungrouped has
 // returned after the same Update.
-func (t *Tracker) DescribeUnmatched(ctx context.Context, all []Unmatched) {
+func (t *Tracker) DescribeUngrouped(ctx context.Context, all []Ungrouped) {
 	for i := range all {
 		u := &all[i]
 		at := t.snap.Index(u.PID)
@@ -70,7 +70,7 @@ const maxSuggested = 30
 // SuggestRules returns rules that match processes in no group, as YAML to append to
 // process_names, or "" if there are none. all are in order of importance: the rules contain
 // the first programs only.
-func SuggestRules(all []Unmatched) string {
+func SuggestRules(all []Ungrouped) string {
 	var comms, programs, interpreters []string
 	add := func(list *[]string, name string) {
 		if printable.MatchString(name) && !slices.Contains(*list, name) && len(comms)+len(programs)+len(interpreters) < maxSuggested {

@@ -12,14 +12,14 @@ import (
 	"github.com/seed57308aee/process_exporter/test/procfstree"
 )
 
-// unmatchedRules leave most processes of unmatchedTree in no group.
-const unmatchedRules = `process_names:
+// ungroupedRules leave most processes of ungroupedTree in no group.
+const ungroupedRules = `process_names:
   - {name: nginx, comm: nginx}
   - {name: skipped, comm: noise, ignore: true}
 `
 
-// unmatchedTree returns a /proc with processes of which nginx is in a group.
-func unmatchedTree(t *testing.T) *procfstree.Tree {
+// ungroupedTree returns a /proc with processes of which nginx is in a group.
+func ungroupedTree(t *testing.T) *procfstree.Tree {
 	tree := procfstree.New(t, 100_000)
 	node := newProcess(903, 1, "MainThread", "/usr/bin/node", "--max-old-space-size=100", "-")
 	tree.Set(
@@ -34,8 +34,8 @@ func unmatchedTree(t *testing.T) *procfstree.Tree {
 	return tree
 }
 
-// unmatchedOf returns the report of "groups --unmatched --json".
-func unmatchedOf(t *testing.T, root, rules string, args ...string) (report unmatchedReport) {
+// ungroupedOf returns the report of "groups --unmatched --json".
+func ungroupedOf(t *testing.T, root, rules string, args ...string) (report ungroupedReport) {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "rules.yaml")
 	if err := os.WriteFile(path, []byte(rules), 0o600); err != nil {
@@ -52,11 +52,11 @@ func unmatchedOf(t *testing.T, root, rules string, args ...string) (report unmat
 	return report
 }
 
-// TestUnmatched checks the list of the processes in no group, and that the suggested rules
+// TestUngrouped checks the list of the processes in no group, and that the suggested rules
 // match them.
-func TestUnmatched(t *testing.T) {
-	tree := unmatchedTree(t)
-	report := unmatchedOf(t, tree.Root, unmatchedRules, "--pause=0s")
+func TestUngrouped(t *testing.T) {
+	tree := ungroupedTree(t)
+	report := ungroupedOf(t, tree.Root, ungroupedRules, "--pause=0s")
 	var got []string
 	for _, p := range report.Processes {
 		if p.CPU != nil {
@@ -74,22 +74,22 @@ func TestUnmatched(t *testing.T) {
 	if report.KernelThreads != 1 {
 		t.Errorf("got %d kernel threads, want 1", report.KernelThreads)
 	}
-	rest := unmatchedOf(t, tree.Root, unmatchedRules+report.SuggestedRules, "--pause=0s")
+	rest := ungroupedOf(t, tree.Root, ungroupedRules+report.SuggestedRules, "--pause=0s")
 	if len(rest.Processes) != 1 || rest.Processes[0].Comm != "noise" || rest.SuggestedRules != "" {
 		t.Errorf("got %+v after appending\n%s\nwant the ignored process only", rest, report.SuggestedRules)
 	}
 }
 
-// TestUnmatchedCPU checks the CPU usage and the order of the list with real processes: this
+// TestUngroupedCPU checks the CPU usage and the order of the list with real processes: this
 // test uses CPU time, and its parent waits.
-func TestUnmatchedCPU(t *testing.T) {
+func TestUngroupedCPU(t *testing.T) {
 	var stop atomic.Bool
 	defer stop.Store(true)
 	go func() {
 		for !stop.Load() {
 		}
 	}()
-	report := unmatchedOf(t, "/proc", "process_names:\n  - {name: none, comm: no-such-process}\n", "--pause=300ms")
+	report := ungroupedOf(t, "/proc", "process_names:\n  - {name: none, comm: no-such-process}\n", "--pause=300ms")
 	last := 1e9
 	found := false
 	for _, p := range report.Processes {
@@ -107,11 +107,11 @@ func TestUnmatchedCPU(t *testing.T) {
 	}
 }
 
-// TestGroupsCountUnmatched checks that groups prints the number of processes in no group.
-func TestGroupsCountUnmatched(t *testing.T) {
-	tree := unmatchedTree(t)
+// TestGroupsCountUngrouped checks that groups prints the number of processes in no group.
+func TestGroupsCountUngrouped(t *testing.T) {
+	tree := ungroupedTree(t)
 	path := filepath.Join(t.TempDir(), "rules.yaml")
-	if err := os.WriteFile(path, []byte(unmatchedRules), 0o600); err != nil {
+	if err := os.WriteFile(path, []byte(ungroupedRules), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	status, out, errs := runArgs(t, "groups", "--pause=0s", "--procfs", tree.Root, "--config.path", path)
