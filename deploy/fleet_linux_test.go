@@ -61,13 +61,13 @@ scrape_configs:
 	address := freeAddress(t)
 	start(t, server, "--config.file="+config, "--storage.tsdb.path="+t.TempDir(), "--web.listen-address="+address, "--log.level=error")
 	s := &testbed{t: t, prometheus: "http://" + address}
-	eventually(t, "Prometheus", func() bool { return responds(s.prometheus + "/-/ready") })
+	testenv.WaitFor(t, "Prometheus", func() bool { return responds(s.prometheus + "/-/ready") })
 	for _, expr := range []string{
 		`sum(up) == 3`,
 		`groupname:namedprocess_namegroup_num_procs:sum{groupname="fleet"} == 6`, // 1 + 2 + 3: each host counts its own processes only
 		`groupname:namedprocess_namegroup_instances:count{groupname="fleet"} == 3`,
 		`groupname:namedprocess_namegroup_cpu_seconds:rate5m{groupname="fleet"} >= 0`,
 	} {
-		eventually(t, expr, func() bool { return s.seriesCount(expr) > 0 })
+		testenv.WaitFor(t, expr, func() bool { return s.seriesCount(expr) > 0 })
 	}
 }

@@ -177,8 +177,8 @@ scrape_configs:
 	address := freeAddress(t)
 	start(t, server, "--config.file="+config, "--storage.tsdb.path="+t.TempDir(), "--web.listen-address="+address, "--log.level=error")
 	s.prometheus = "http://" + address
-	eventually(t, "Prometheus", func() bool { return responds(s.prometheus + "/-/ready") })
-	eventually(t, "both targets", func() bool { return s.seriesCount(`sum(up{job=~"$job"}) == 2`) > 0 })
+	testenv.WaitFor(t, "Prometheus", func() bool { return responds(s.prometheus + "/-/ready") })
+	testenv.WaitFor(t, "both targets", func() bool { return s.seriesCount(`sum(up{job=~"$job"}) == 2`) > 0 })
 	return s
 }
 

@@ -76,16 +76,6 @@ func writeFile(t *testing.T, path, text string, mode os.FileMode) {
 	}
 }
 
-// eventually polls until ok returns true.
-func eventually(t *testing.T, condition string, ok func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(testTimeout); !ok(); time.Sleep(20 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("timed out after %v waiting for %s", testTimeout, condition)
-		}
-	}
-}
-
 // buildDir is the directory of the programs under test.
 var buildDir string
 
@@ -162,7 +152,7 @@ func startExporter(t *testing.T, args ...string) string {
 	t.Helper()
 	address := freeAddress(t)
 	start(t, exporterPath(t), append(args, "--web.listen-address="+address, "--log.level=error")...)
-	eventually(t, "the exporter", func() bool { return responds("http://" + address + "/-/ready") })
+	testenv.WaitFor(t, "the exporter", func() bool { return responds("http://" + address + "/-/ready") })
 	return address
 }
 

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/seed57308aee/process_exporter/procfs"
+	"github.com/seed57308aee/process_exporter/test/testenv"
 )
 
 // residentBytes returns the resident memory of a process, as in the file statm of one of
@@ -49,7 +50,7 @@ func TestResidentMemory(t *testing.T) {
 		if err := syscall.Kill(children[name].PID(), syscall.SIGSTOP); err != nil {
 			t.Fatal(err)
 		}
-		eventually(t, func() bool { return allStopped(children[name].PID()) })
+		testenv.Eventually(t, func() bool { return allStopped(children[name].PID()) })
 	}
 	skipWithoutExactStatm(t, children["memory"].PID())
 	sources := map[SourceKind]func(testing.TB) Source{

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/seed57308aee/process_exporter/test/testenv"
 )
 
 // TestSourcesAgree compares the Samples of both sources for processes that do not run, in
@@ -44,7 +46,7 @@ func TestSourcesAgree(t *testing.T) {
 			if err := syscall.Kill(o.PID(), syscall.SIGSTOP); err != nil {
 				t.Fatal(err)
 			}
-			eventually(t, func() bool { return allStopped(o.PID()) })
+			testenv.Eventually(t, func() bool { return allStopped(o.PID()) })
 		}
 	}
 	var a, b Snapshot

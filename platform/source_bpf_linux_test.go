@@ -51,7 +51,7 @@ func walkAll(t testing.TB, src Source, snap *Snapshot) {
 func TestBPFZombieMainThread(t *testing.T) {
 	src := openBPFSource(t)
 	c := startChild(t, nil, "threads=3", "exitmain")
-	eventually(t, func() bool { return statusOf(t, c.Process) == process.StatusZombie })
+	testenv.Eventually(t, func() bool { return statusOf(t, c.Process) == process.StatusZombie })
 	var snap Snapshot
 	walkAll(t, src, &snap)
 	s := &snap.Samples[snap.Index(c.PID())]
@@ -73,7 +73,7 @@ func TestBPFExits(t *testing.T) {
 		t.Fatal(err)
 	}
 	var got *Exit
-	eventually(t, func() bool {
+	testenv.Eventually(t, func() bool {
 		walkAll(t, src, &snap)
 		for i := range snap.Exits {
 			if snap.Exits[i].PID == cmd.Process.Pid {
@@ -115,7 +115,7 @@ func TestBPFFailure(t *testing.T) {
 	broken := errors.New("broken")
 	src.scanTasks = func(*bpf.Scanner) error { return broken }
 	exits := 0
-	eventually(t, func() bool {
+	testenv.Eventually(t, func() bool {
 		walkAll(t, src, &snap)
 		if kind, reason := src.Kind(); kind != SourceProcfs || !errors.Is(reason, broken) || snap.Kind != SourceProcfs {
 			t.Errorf("got kind %s, reason %v, a walk of %s; want %s because of %v", kind, reason, snap.Kind, SourceProcfs, broken)
@@ -164,7 +164,7 @@ func TestBPFWithoutDescriptors(t *testing.T) {
 	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &none); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, func() bool {
+	testenv.Eventually(t, func() bool {
 		if err := src.Walk(context.Background(), &snap); !errors.Is(err, unix.EMFILE) {
 			t.Fatalf("got error %v, want EMFILE", err)
 		}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/seed57308aee/process_exporter/procfs"
 	"github.com/seed57308aee/process_exporter/test/procfstree"
+	"github.com/seed57308aee/process_exporter/test/testenv"
 )
 
 // An idleProcess is a process of a fake tree whose schedstat and statm a test writes.
@@ -114,7 +115,7 @@ func TestResidentPagesOfManyThreads(t *testing.T) {
 		}
 		return st.Resident
 	}
-	eventually(t, func() bool {
+	testenv.Eventually(t, func() bool {
 		before := resident()
 		var snap Snapshot
 		walk(t, src, &snap, everything)

@@ -51,7 +51,7 @@ func (s *shell) run(command string) {
 // it have a wchan, on kernels that report one.
 func (s *shell) waitState(state byte) {
 	s.t.Helper()
-	eventually(s.t, func() bool {
+	testenv.Eventually(s.t, func() bool {
 		stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", s.pid))
 		return err == nil && strings.Contains(string(stat), ") "+string(state)+" ") && hasLeftCPU(fmt.Sprintf("/proc/%d", s.pid))
 	})
@@ -200,7 +200,7 @@ func TestAlwaysActiveProcess(t *testing.T) {
 		t.Errorf("got a marker of a process that has run between %d walks, want none", alwaysActiveWalks+3)
 	}
 	const mark = 1 << 60
-	eventually(t, func() bool {
+	testenv.Eventually(t, func() bool {
 		s.sample(src, &snap).MinorFaults = mark
 		return s.sample(src, &snap).MinorFaults == mark
 	})
@@ -232,7 +232,7 @@ func TestActivityMarkerOfReusedPID(t *testing.T) {
 	before, lastMarker := snap.Samples[snap.Index(pid)], marker(snap.Index(pid))
 	old.End()
 	testenv.StartWithPID(t, pid)
-	eventually(t, func() bool { // before execve it is a copy of the test
+	testenv.Eventually(t, func() bool { // before execve it is a copy of the test
 		walk(t, src, &snap, withoutSmaps)
 		return snap.Samples[snap.Index(pid)].Comm == "sleep"
 	})

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/seed57308aee/process_exporter/test/procfstree"
+	"github.com/seed57308aee/process_exporter/test/testenv"
 )
 
 // TestWalkResumesAfterDeadline ends walks while they read a process that blocks. Each walk
@@ -28,7 +29,7 @@ func TestWalkResumesAfterDeadline(t *testing.T) {
 		ended := make(chan error)
 		go func() { ended <- src.Walk(ctx, &snap) }()
 		var writer *os.File // the read blocks while it is open
-		eventually(t, func() bool {
+		testenv.Eventually(t, func() bool {
 			var err error
 			writer, err = os.OpenFile(blocked.path, os.O_WRONLY|unix.O_NONBLOCK, 0)
 			return err == nil
@@ -38,7 +39,7 @@ func TestWalkResumesAfterDeadline(t *testing.T) {
 			t.Fatalf("got error %v, Incomplete %v; want nil, true", err, snap.Incomplete)
 		}
 		_ = writer.Close()
-		eventually(t, func() bool { return !src.quarantine.contains(pid, 0) })
+		testenv.Eventually(t, func() bool { return !src.quarantine.contains(pid, 0) })
 		tree.Set(procfstree.Process{PID: pid, Comm: "p" + strconv.Itoa(pid), Args: []string{"x"}, Start: uint64(pid)})
 	}
 	walkUntil(11)
@@ -72,7 +73,7 @@ func TestWalkWithoutDescriptors(t *testing.T) {
 	}
 	restore := limit
 	limit.Cur = 0
-	eventually(t, func() bool { // the walk blocks until a writer opens the file, and then needs a descriptor
+	testenv.Eventually(t, func() bool { // the walk blocks until a writer opens the file, and then needs a descriptor
 		if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &restore); err != nil {
 			t.Fatal(err)
 		}

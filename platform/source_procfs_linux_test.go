@@ -6,6 +6,8 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+
+	"github.com/seed57308aee/process_exporter/test/testenv"
 )
 
 // everything has the fields that an exporter with all its metrics reads.
@@ -39,7 +41,7 @@ func TestWalkFindsThisProcess(t *testing.T) {
 	src := openSource(t, "/proc")
 	var snap Snapshot
 	complete := 0
-	eventually(t, func() bool {
+	testenv.Eventually(t, func() bool {
 		walk(t, src, &snap, everything)
 		at := snap.Index(os.Getpid())
 		if at < 0 || snap.Samples[at].Have != everything {

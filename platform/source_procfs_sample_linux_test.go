@@ -12,6 +12,7 @@ import (
 
 	"github.com/seed57308aee/process_exporter/platform/internal/host"
 	"github.com/seed57308aee/process_exporter/test/procfstree"
+	"github.com/seed57308aee/process_exporter/test/testenv"
 )
 
 // TestSampleHasAllFields compares a Sample with all fields.
@@ -84,14 +85,14 @@ func TestExecChangesExecID(t *testing.T) {
 		return snap.Samples[at]
 	}
 	var before Sample
-	eventually(t, func() bool { before = sample(); return before.Comm == "sh" && before.State == 'S' })
+	testenv.Eventually(t, func() bool { before = sample(); return before.Comm == "sh" && before.State == 'S' })
 	if again := sample(); again.ExecID != before.ExecID {
 		t.Errorf("got another ExecID of a process that did not call execve")
 	}
 	if _, err := in.Write([]byte("go\n")); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, func() bool { return sample().Comm == "sleep" })
+	testenv.Eventually(t, func() bool { return sample().Comm == "sleep" })
 	if after := sample(); after.ExecID == before.ExecID || after.ID != before.ID {
 		t.Errorf("got ExecID %x after execve and %x before, of %v and %v; want different ones of the same process",
 			after.ExecID, before.ExecID, after.ID, before.ID)
@@ -116,7 +117,7 @@ func TestSampleOfReusedPID(t *testing.T) {
 		done <- err
 	}()
 	var in *os.File
-	eventually(t, func() bool {
+	testenv.Eventually(t, func() bool {
 		in, err = os.OpenFile(blocked.path, os.O_WRONLY|unix.O_NONBLOCK, 0)
 		return err == nil
 	})

@@ -7,11 +7,11 @@ import (
 	"path/filepath"
 	"strconv"
 	"testing"
-	"time"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/seed57308aee/process_exporter/test/procfstree"
+	"github.com/seed57308aee/process_exporter/test/testenv"
 )
 
 // A blockingFile is a FIFO in place of a file of a process. A read of it blocks, as that of a
@@ -90,7 +90,7 @@ func testUnresponsiveFile(t *testing.T, file string) {
 		t.Fatal("got no blocked read")
 	}
 	tree.Set(procfstree.Process{PID: 11, Comm: "p11", Args: []string{"x"}, Start: 11})
-	eventually(t, func() bool {
+	testenv.Eventually(t, func() bool {
 		if err := src.Walk(context.Background(), &snap); err != nil {
 			t.Fatal(err)
 		}
@@ -219,19 +219,6 @@ func TestMaxBlockedReads(t *testing.T) {
 	for _, b := range blocked[:maxBlockedReads] {
 		if !b.unblock() {
 			t.Error("got no blocked read")
-		}
-	}
-}
-
-// eventually waits for a condition.
-func eventually(t *testing.T, ok func() bool) {
-	t.Helper()
-	for end := time.Now().Add(20 * time.Second); ; time.Sleep(time.Millisecond) {
-		if ok() {
-			return
-		}
-		if time.Now().After(end) {
-			t.Fatal("timeout: the condition did not become true within 20 seconds")
 		}
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/seed57308aee/process_exporter/test/procfstree"
+	"github.com/seed57308aee/process_exporter/test/testenv"
 )
 
 // smapsTree returns a tree of n processes, and a function that sets their proportional memory.
@@ -54,7 +55,7 @@ func TestSmapsBudget(t *testing.T) {
 			t.Errorf("process %d: got memory of tick %d, want %d", s.PID, s.SmapsReadAt, want)
 		}
 	}
-	eventually(t, func() bool { // later walks read all
+	testenv.Eventually(t, func() bool { // later walks read all
 		walk(t, src, &snap, everything)
 		return countPSS(&snap, 200) == processes
 	})

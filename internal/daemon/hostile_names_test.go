@@ -218,7 +218,7 @@ func TestHostileNames(t *testing.T) {
 func checkHostile(t *testing.T, handler *metricsHandler, parser *responseParser, names []namedIdentity) int {
 	t.Helper()
 	text, before := 0, 0
-	eventually(t, "all names", func() bool { // several scrapes on a busy machine
+	testenv.WaitFor(t, "all names", func() bool { // several scrapes on a busy machine
 		contentType, body := scrapeAs(t, handler, expfmt.TypeTextPlain, "")
 		text, before = parser.count(t, contentType, body), text
 		return text == before

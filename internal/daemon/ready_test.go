@@ -8,6 +8,8 @@ import (
 	"regexp"
 	"testing"
 	"time"
+
+	"github.com/seed57308aee/process_exporter/test/testenv"
 )
 
 // logMatches receives the first submatch of each log line that matches pattern.
@@ -54,7 +56,7 @@ func TestReadyAfterFirstWalk(t *testing.T) {
 	case <-time.After(testTimeout):
 		t.Fatal("timed out waiting for a listener during the first walk")
 	}
-	eventually(t, "the start of the first walk", func() bool { return len(groups.entered) > 0 })
+	testenv.WaitFor(t, "the start of the first walk", func() bool { return len(groups.entered) > 0 })
 	if response, body := get(t, url+HealthyPath); response.StatusCode != http.StatusOK {
 		t.Errorf("got %s during the first walk, want 200: %s", response.Status, body)
 	}
@@ -63,7 +65,7 @@ func TestReadyAfterFirstWalk(t *testing.T) {
 		t.Errorf("got %s and %v during the first walk, want 503 and Retry-After: %s", response.Status, response.Header, body)
 	}
 	close(groups.release)
-	eventually(t, "readiness after the first walk", func() bool {
+	testenv.WaitFor(t, "readiness after the first walk", func() bool {
 		response, _ := get(t, url+ReadyPath)
 		return response.StatusCode == http.StatusOK
 	})

@@ -11,16 +11,6 @@ import (
 // testTimeout limits the wait for something that takes milliseconds on an idle machine.
 const testTimeout = 30 * time.Second
 
-// eventually polls until ok returns true. It fails the test after testTimeout.
-func eventually(t *testing.T, what string, ok func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(testTimeout); !ok(); time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("timed out after %v waiting for %s", testTimeout, what)
-		}
-	}
-}
-
 // requireLinux skips a test that reads processes on other systems.
 func requireLinux(t *testing.T) {
 	t.Helper()

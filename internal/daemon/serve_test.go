@@ -14,6 +14,7 @@ import (
 	"github.com/seed57308aee/process_exporter/internal/config"
 	"github.com/seed57308aee/process_exporter/internal/webserver"
 	"github.com/seed57308aee/process_exporter/platform"
+	"github.com/seed57308aee/process_exporter/test/testenv"
 )
 
 // fallbackSource is a Source that reads /proc because BPF failed with reason.
@@ -56,7 +57,7 @@ func TestStopDuringReload(t *testing.T) {
 	signals.reload <- syscall.SIGHUP
 	stopped := make(chan error, 1)
 	go func() { stopped <- e.wait(t.Context(), webserver.NewServers(), signals) }()
-	eventually(t, "the start of the reload", func() bool { return len(signals.reload) == 0 })
+	testenv.WaitFor(t, "the start of the reload", func() bool { return len(signals.reload) == 0 })
 	signals.stop <- syscall.SIGTERM
 	select {
 	case err := <-stopped:

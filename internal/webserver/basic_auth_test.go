@@ -10,6 +10,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/seed57308aee/process_exporter/test/testenv"
 )
 
 func requestFrom(host, user, password string) *http.Request {
@@ -105,7 +107,7 @@ func TestPendingLimits(t *testing.T) {
 			}
 		})
 	}
-	eventually(t, "requests to be rejected", func() bool { return busy.Load() == 100-maxPendingPerHost })
+	testenv.WaitFor(t, "requests to be rejected", func() bool { return busy.Load() == 100-maxPendingPerHost })
 	result := make(chan authResult)
 	go func() { result <- a.authenticate(requestFrom("10.0.0.1", "alice", "right"), oneUser) }()
 	close(release)
@@ -134,7 +136,7 @@ func TestPauseAfterFailure(t *testing.T) {
 		t.Error("the pause does not block the next comparison")
 	}
 	close(proceed)
-	eventually(t, "the pause to end", func() bool { return len(a.comparing) == 0 })
+	testenv.WaitFor(t, "the pause to end", func() bool { return len(a.comparing) == 0 })
 }
 
 // TestDisconnectWhilePending requires that the password of a disconnected client
@@ -147,7 +149,7 @@ func TestDisconnectWhilePending(t *testing.T) {
 	go func() {
 		result <- a.authenticate(requestFrom("10.0.0.2", "alice", "guess").WithContext(ctx), oneUser)
 	}()
-	eventually(t, "the request to wait", func() bool { a.mu.Lock(); defer a.mu.Unlock(); return a.total == 1 })
+	testenv.WaitFor(t, "the request to wait", func() bool { a.mu.Lock(); defer a.mu.Unlock(); return a.total == 1 })
 	cancel()
 	if got := <-result; got == authOK || comparisons.Load() != 0 || a.total != 0 {
 		t.Errorf("got %v, %d comparisons and %d pending, want no success and none", got, comparisons.Load(), a.total)

@@ -12,6 +12,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/seed57308aee/process_exporter/test/testenv"
 )
 
 func newScrape() *http.Request { return httptest.NewRequest(http.MethodGet, "/metrics", nil) }
@@ -46,7 +48,7 @@ func TestConcurrentRequestsShareOneResponse(t *testing.T) {
 			}
 		})
 	}
-	eventually(t, "all requests to wait", func() bool {
+	testenv.WaitFor(t, "all requests to wait", func() bool {
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		for _, res := range c.inFlight {
@@ -81,13 +83,13 @@ func TestBufferReuse(t *testing.T) {
 	}
 	memory := &first.body.Bytes()[0]
 	c.release(first)
-	eventually(t, "reuse of the first buffer", func() bool {
+	testenv.WaitFor(t, "reuse of the first buffer", func() bool {
 		third := c.await(newScrape())
 		defer c.release(third)
 		return &third.body.Bytes()[0] == memory
 	})
 	text = "short"
-	eventually(t, "the oversized buffer to be dropped", func() bool {
+	testenv.WaitFor(t, "the oversized buffer to be dropped", func() bool {
 		c.release(c.await(newScrape()))
 		c.mu.Lock()
 		defer c.mu.Unlock()
@@ -134,10 +136,10 @@ func TestDeadlinesOfConcurrentRequests(t *testing.T) {
 	for _, seconds := range []string{"0.6", "0.8", "1", "1.3"} {
 		short = append(short, send(seconds))
 	}
-	eventually(t, "four responses in flight", inFlight(maxDistinctKeys))
+	testenv.WaitFor(t, "four responses in flight", inFlight(maxDistinctKeys))
 	long := send("60")
 	joining := send("0.7") // joins a response with a longer deadline
-	eventually(t, "a fifth response in flight", inFlight(maxDistinctKeys+1))
+	testenv.WaitFor(t, "a fifth response in flight", inFlight(maxDistinctKeys+1))
 	for _, got := range short {
 		if res := <-got; res.body.String() == "all" {
 			t.Errorf("got %q before the deadline, want %q", "all", "part")

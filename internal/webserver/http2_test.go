@@ -13,6 +13,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/seed57308aee/process_exporter/test/testenv"
 )
 
 // startTLSServer serves h over TLS on a loopback port, and returns the address and
@@ -161,7 +163,7 @@ func TestWorkingStreamIsNotEvicted(t *testing.T) {
 	fetch(client, "/quick")
 	all.Go(func() { fetch(other, "/other") })
 	l := set.limiters[0]
-	eventually(t, "the other client to look for a place after the grace period", func() bool {
+	testenv.WaitFor(t, "the other client to look for a place after the grace period", func() bool {
 		l.mu.Lock()
 		defer l.mu.Unlock()
 		for c := range l.open {

@@ -10,20 +10,12 @@ import (
 	"path/filepath"
 	"testing"
 	"time"
+
+	"github.com/seed57308aee/process_exporter/test/testenv"
 )
 
 // testTimeout is the time after which a test fails.
 const testTimeout = 30 * time.Second
-
-// eventually polls condition until it is true.
-func eventually(t *testing.T, what string, condition func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(testTimeout); !condition(); time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("timed out after %v waiting for %s", testTimeout, what)
-		}
-	}
-}
 
 // writeFile writes a file in a new directory and returns its path.
 func writeFile(t *testing.T, name, text string) string {
@@ -61,7 +53,7 @@ func TestDrainFinishesRequests(t *testing.T) {
 	set, address, result := startBlockedRequest(t, release)
 	drained := make(chan error, 1)
 	go func() { drained <- set.Drain(testTimeout) }()
-	eventually(t, "the listener to close", func() bool {
+	testenv.WaitFor(t, "the listener to close", func() bool {
 		conn, err := net.Dial("tcp", address)
 		if err == nil {
 			conn.Close()
@@ -120,7 +112,7 @@ func TestDrainClosesSilentClients(t *testing.T) {
 				}
 			} else {
 				l := set.limiters[0]
-				eventually(t, "the server to read", func() bool {
+				testenv.WaitFor(t, "the server to read", func() bool {
 					l.mu.Lock()
 					defer l.mu.Unlock()
 					for c := range l.open {

@@ -12,6 +12,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/seed57308aee/process_exporter/test/testenv"
 )
 
 // startServer serves h on a loopback port that the kernel chooses.
@@ -60,7 +62,7 @@ func TestSlowReadersAreEvicted(t *testing.T) {
 	for range limit {
 		dial(t, address, "GET /page.js HTTP/1.1\r\nHost: localhost\r\n\r\n")
 	}
-	eventually(t, "all responses to be in transfer", func() bool { return sending.Load() == limit })
+	testenv.WaitFor(t, "all responses to be in transfer", func() bool { return sending.Load() == limit })
 	c := dial(t, address, "GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
 	if line, err := bufio.NewReader(c).ReadString('\n'); err != nil || !strings.Contains(line, "200 OK") {
 		t.Errorf("got %q and error %v, want 200 OK", line, err)
@@ -99,7 +101,7 @@ func TestConnectionReuse(t *testing.T) {
 	if !readResponse(dial(t, address, request)) {
 		t.Error("got no Connection: close under contention")
 	}
-	eventually(t, "the contention to end", func() bool {
+	testenv.WaitFor(t, "the contention to end", func() bool {
 		c, err := net.Dial("tcp", address)
 		if err != nil {
 			t.Fatal(err)

@@ -4,6 +4,8 @@ import (
 	"io"
 	"net"
 	"testing"
+
+	"github.com/seed57308aee/process_exporter/test/testenv"
 )
 
 func TestTCPInfo(t *testing.T) {
@@ -21,7 +23,7 @@ func TestTCPInfo(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer c.Close()
-		eventually(t, "the connection to be queued", func() bool { return acceptQueueLength(l) == i+1 })
+		testenv.WaitFor(t, "the connection to be queued", func() bool { return acceptQueueLength(l) == i+1 })
 		if i == 0 {
 			if _, err := io.WriteString(c, "x"); err != nil {
 				t.Fatal(err)
@@ -35,7 +37,7 @@ func TestTCPInfo(t *testing.T) {
 		}
 		defer c.Close()
 		if want {
-			eventually(t, "bytes to be received", func() bool { return hasReceivedBytes(c) })
+			testenv.WaitFor(t, "bytes to be received", func() bool { return hasReceivedBytes(c) })
 		} else if hasReceivedBytes(c) {
 			t.Errorf("connection %d: got received bytes, want none", i)
 		}

@@ -14,6 +14,8 @@ import (
 	"time"
 
 	dto "github.com/prometheus/client_model/go"
+
+	"github.com/seed57308aee/process_exporter/test/testenv"
 )
 
 // TestWebConfigRejectsDeviceFiles uses a certificate file without end.
@@ -115,7 +117,7 @@ func TestWebConfigReadTimeout(t *testing.T) {
 	}
 	waitForReload := func() {
 		t.Helper()
-		eventually(t, "the reload to end", func() bool {
+		testenv.WaitFor(t, "the reload to end", func() bool {
 			w.mu.Lock()
 			defer w.mu.Unlock()
 			return w.pending == nil

@@ -56,7 +56,7 @@ func TestAccounting(t *testing.T) {
 			`namedprocess_exporter_lost_exit_events_total == 0`,
 		} {
 			var got []promSeries
-			eventually(t, query, func() bool {
+			testenv.WaitFor(t, query, func() bool {
 				got = api.query(strings.SplitN(query, " ", 2)[0])
 				return len(api.query(query)) > 0
 			}, func() string { return fmt.Sprint(got) })

@@ -67,7 +67,7 @@ func startContainer(t *testing.T, capabilities []string, args ...string) *instan
 	name := fmt.Sprintf("process-exporter-test-%d", os.Getpid())
 	r := startCommand(t, exec.Command(runc, "--root", state, "run", "--bundle", dir, name))
 	t.Cleanup(func() { _ = exec.Command(runc, "--root", state, "delete", "--force", name).Run() })
-	eventually(t, "a listener", func() bool {
+	testenv.WaitFor(t, "a listener", func() bool {
 		r.checkRunning()
 		return len(r.addresses()) > 0
 	}, func() string { return strings.Join(r.Log(), "\n") })
@@ -88,7 +88,7 @@ func TestContainer(t *testing.T) {
 	for source, capabilities := range map[string][]string{"bpf": kernelCapabilities, "procfs": {}} {
 		t.Run(source, func(t *testing.T) {
 			r := startContainer(t, capabilities)
-			eventually(t, "the processes of the host", func() bool {
+			testenv.WaitFor(t, "the processes of the host", func() bool {
 				got, _ := parseMetrics(t, r.Scrape())
 				return got[`namedprocess_namegroup_num_procs{groupname="outside"}`] >= 1 &&
 					got[`namedprocess_exporter_source_info{source="`+source+`"}`] == 1

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/seed57308aee/process_exporter/test/testenv"
 )
 
 // distinctNames is the number of processes with different names in TestDistinctNames. The environment
@@ -39,7 +41,7 @@ func TestDistinctNames(t *testing.T) {
 	rules := writeFile(t, "rules.yaml",
 		"process_names:\n- {name: bystander, cmdline: 'bystander$'}\n- {name: 'n {{.Comm}}', cmdline: '"+dir+"'}\n")
 	r := startCommand(t, exec.Command(path, "--web.listen-address=127.0.0.1:0", "--source=bpf", "--children=false", "-config.path", rules))
-	eventually(t, "a listener", func() bool { r.checkRunning(); return len(r.addresses()) > 0 })
+	testenv.WaitFor(t, "a listener", func() bool { r.checkRunning(); return len(r.addresses()) > 0 })
 	r.URL = "http://" + r.addresses()[0]
 	bystander := startWorker(t, "bystander")
 	bystander.do("cpu 20")
@@ -48,7 +50,7 @@ func TestDistinctNames(t *testing.T) {
 	charged := startNames(t, r, dir, names)
 	bystander.do("cpu 20")
 	var series sampleSet
-	eventually(t, "all exit events", func() bool {
+	testenv.WaitFor(t, "all exit events", func() bool {
 		series, _ = parseMetrics(t, r.Scrape())
 		return series.sumOfNames("exits_total") == float64(names)
 	}, func() string { return fmt.Sprintf("%v of %d", series.sumOfNames("exits_total"), names) })

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/seed57308aee/process_exporter/test/testenv"
 )
 
 // sleeps is the number of voluntary context switches of a thread of the worker.
@@ -39,7 +41,7 @@ func TestReloadThatEnablesThreads(t *testing.T) {
 		}
 		r.Signal(syscall.SIGHUP)
 		var body string
-		eventually(t, "the threads", func() bool {
+		testenv.WaitFor(t, "the threads", func() bool {
 			body = r.Scrape()
 			return strings.Contains(body, `namedprocess_namegroup_thread_count{groupname="threaded",threadname="sleeper"} 1`)
 		})
@@ -71,11 +73,11 @@ func TestUndumpableProcess(t *testing.T) {
 	command.SysProcAttr = unprivileged()
 	w := startWorkerOf(t, command)
 	w.do("sleep sleeper %d", sleeps)
-	eventually(t, "the context switches", func() bool { return r.switchesOf(name) >= sleeps },
+	testenv.WaitFor(t, "the context switches", func() bool { return r.switchesOf(name) >= sleeps },
 		func() string { return fmt.Sprint(linesWith(strings.Split(r.Scrape(), "\n"), name)) })
 	w.do("undumpable")
 	unreadable := fmt.Sprintf(`namedprocess_namegroup_unreadable_procs{file="io",groupname=%q} 1`, name)
-	eventually(t, "a process with unreadable io", func() bool { return strings.Contains(r.Scrape(), unreadable) })
+	testenv.WaitFor(t, "a process with unreadable io", func() bool { return strings.Contains(r.Scrape(), unreadable) })
 	got, want := r.switchesOf(name), w.switches()
 	if got > want || got < sleeps {
 		t.Errorf("got %v context switches, want at most %v", got, want)

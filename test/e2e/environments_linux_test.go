@@ -90,7 +90,7 @@ func startInMountNamespace(t *testing.T, before, prefix, source, procfs string) 
 // waitForScrape waits for a response that contains all of want and none of not.
 func (r *instance) waitForScrape(want, not []string) {
 	r.t.Helper()
-	eventually(r.t, "the expected response", func() bool {
+	testenv.WaitFor(r.t, "the expected response", func() bool {
 		body := r.Scrape()
 		for _, text := range want {
 			if !strings.Contains(body, text) {
@@ -184,7 +184,7 @@ exec "$0" --source=procfs --procfs="$1/proc" --web.listen-address=127.0.0.1:0 --
 	r := startCommand(t, exec.Command("unshare", "-m", "--propagation=private", "sh", "-c", script, binary, dir))
 	r.URL = r.waitForURL()
 	last := make(sampleSet)
-	eventually(t, "the processes of the namespace", func() bool {
+	testenv.WaitFor(t, "the processes of the namespace", func() bool {
 		series := last.update(t, r.Scrape())
 		return series["namedprocess_exporter_scrape_success{}"] == 1 && series[`namedprocess_namegroup_num_procs{groupname="all"}`] == 1
 	})
@@ -192,7 +192,7 @@ exec "$0" --source=procfs --procfs="$1/proc" --web.listen-address=127.0.0.1:0 --
 	if err := errors.Join(err, hold.Close()); err != nil { // ends the first process of the namespace
 		t.Fatal(err)
 	}
-	eventually(t, "a failed scrape", func() bool {
+	testenv.WaitFor(t, "a failed scrape", func() bool {
 		series := last.update(t, r.Scrape())
 		procs := series[`namedprocess_namegroup_num_procs{groupname="all"}`]
 		if ok := series["namedprocess_exporter_scrape_success{}"] == 1; ok && procs == 0 {

@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/seed57308aee/process_exporter/test/testenv"
 )
 
 // groupChangeRules are the rules of TestGroupChanges. TOKEN is replaced by a unique word.
@@ -24,7 +26,7 @@ const groupChangeRules = `process_names:
 func waitForGroup(t *testing.T, r *instance, group string) {
 	t.Helper()
 	var got map[string]float64
-	eventually(t, "a process in group "+group, func() bool {
+	testenv.WaitFor(t, "a process in group "+group, func() bool {
 		got = make(map[string]float64)
 		series, _ := parseMetrics(t, r.Scrape())
 		for _, name := range []string{"titled", "renamed", "execed", "user nobody", "moved", "slept", "first"} {
@@ -137,8 +139,8 @@ func TestForkBeforeExec(t *testing.T) {
 			series, _ := parseMetrics(t, r.Scrape())
 			return series[fmt.Sprintf("namedprocess_namegroup_num_procs{groupname=%q}", group)]
 		}
-		eventually(t, "both processes in the group of the parent", func() bool { return procs("first") == 2 })
+		testenv.WaitFor(t, "both processes in the group of the parent", func() bool { return procs("first") == 2 })
 		d.do("release")
-		eventually(t, "the child in its own group", func() bool { return procs("first") == 1 && procs("slept") == 1 })
+		testenv.WaitFor(t, "the child in its own group", func() bool { return procs("first") == 1 && procs("slept") == 1 })
 	})
 }

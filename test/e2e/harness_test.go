@@ -73,20 +73,6 @@ func buildAndTest(m *testing.M) int {
 // testTimeout bounds the wait for something that takes milliseconds on an idle machine.
 const testTimeout = 30 * time.Second
 
-// eventually polls until ok returns true, and fails the test after testTimeout. The functions in got
-// describe the last state.
-func eventually(t *testing.T, what string, ok func() bool, got ...func() string) {
-	t.Helper()
-	for deadline := time.Now().Add(testTimeout); !ok(); time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			for _, tell := range got {
-				what += ": got " + tell()
-			}
-			t.Fatalf("timed out after %v waiting for %s", testTimeout, what)
-		}
-	}
-}
-
 // An instance is a running exporter.
 type instance struct {
 	URL     string // of the first listener, without a trailing slash
@@ -108,7 +94,7 @@ type instance struct {
 func startExporter(t *testing.T, args ...string) *instance {
 	t.Helper()
 	r := startListening(t, withListener(args)...)
-	eventually(t, "readiness of "+strings.Join(args, " "), func() bool {
+	testenv.WaitFor(t, "readiness of "+strings.Join(args, " "), func() bool {
 		r.checkRunning()
 		response, err := r.Client.Get(r.URL + readyPath)
 		if err != nil {
@@ -134,7 +120,7 @@ func withListener(args []string) []string {
 func startListening(t *testing.T, args ...string) *instance {
 	t.Helper()
 	r := startCommand(t, exec.Command(binary, args...))
-	eventually(t, "a listener of "+strings.Join(args, " "), func() bool {
+	testenv.WaitFor(t, "a listener of "+strings.Join(args, " "), func() bool {
 		r.checkRunning()
 		return len(r.addresses()) > 0
 	})
@@ -219,7 +205,7 @@ func (r *instance) Log() []string {
 func (r *instance) waitForLog(texts ...string) string {
 	r.t.Helper()
 	found := ""
-	eventually(r.t, "the log line "+strings.Join(texts, " "), func() bool {
+	testenv.WaitFor(r.t, "the log line "+strings.Join(texts, " "), func() bool {
 		for _, line := range r.Log() {
 			if !slices.ContainsFunc(texts, func(s string) bool { return !strings.Contains(line, s) }) {
 				found = line
@@ -340,7 +326,7 @@ func oneGroup(name string) string {
 // waitForURL waits until the exporter listens, and returns its URL.
 func (r *instance) waitForURL() string {
 	r.t.Helper()
-	eventually(r.t, "a listener", func() bool { r.checkRunning(); return len(r.addresses()) > 0 })
+	testenv.WaitFor(r.t, "a listener", func() bool { r.checkRunning(); return len(r.addresses()) > 0 })
 	return "http://" + r.addresses()[0]
 }
 
@@ -348,7 +334,7 @@ func (r *instance) waitForURL() string {
 func startReady(t *testing.T, command *exec.Cmd) *instance {
 	t.Helper()
 	r := startCommand(t, command)
-	eventually(t, "readiness", func() bool {
+	testenv.WaitFor(t, "readiness", func() bool {
 		r.checkRunning()
 		if len(r.addresses()) == 0 {
 			return false

@@ -10,6 +10,8 @@ import (
 
 	"github.com/prometheus/common/expfmt"
 	"github.com/prometheus/common/model"
+
+	"github.com/seed57308aee/process_exporter/test/testenv"
 )
 
 // TestEndpoints checks status codes: unknown paths do not show the landing page, and profiles are not
@@ -131,5 +133,5 @@ func TestDescriptorLeak(t *testing.T) {
 		r.Scrape()
 	}
 	// The server closes a connection shortly after the client does.
-	eventually(t, "the initial number of file descriptors", func() bool { return count() <= before })
+	testenv.WaitFor(t, "the initial number of file descriptors", func() bool { return count() <= before })
 }

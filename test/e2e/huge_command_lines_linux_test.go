@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/seed57308aee/process_exporter/test/testenv"
 )
 
 // TestHugeCommandLines starts processes whose command lines appear to have 16 GiB, without using
@@ -52,7 +54,7 @@ func compareHugeCommandLines(t *testing.T, source string) {
 	forged := r.timeScrapes(12)
 	grown := r.resources().residentKB - before
 	want, body := fmt.Sprintf(`num_procs{groupname="forged"} %d`+"\n", count), ""
-	eventually(t, want, func() bool { body = r.Scrape(); return strings.Contains(body, want) },
+	testenv.WaitFor(t, want, func() bool { body = r.Scrape(); return strings.Contains(body, want) },
 		func() string {
 			return fmt.Sprintf("%q", linesWith(strings.Split(body, "\n"), `num_procs{groupname="forged"`))
 		})

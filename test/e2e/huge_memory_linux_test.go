@@ -143,7 +143,7 @@ func (r *instance) smapsOpened(t *testing.T, processes, maps int) (opened []stri
 	if err := command.Start(); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "strace to attach", func() bool { return statusKB(t, r.PID, "TracerPid") != 0 })
+	testenv.WaitFor(t, "strace to attach", func() bool { return statusKB(t, r.PID, "TracerPid") != 0 })
 	for range 5 {
 		r.Scrape()
 	}
@@ -181,7 +181,7 @@ func testSmapsBudget(t *testing.T, source string, processes, maps int) {
 	first := r.cpu() - before
 	// The budget can end a scrape before the processes that have grown.
 	var text string
-	eventually(t, "the proportional memory of the processes", func() bool {
+	testenv.WaitFor(t, "the proportional memory of the processes", func() bool {
 		text = r.Scrape()
 		series, _ := parseMetrics(t, text)
 		return series[`namedprocess_namegroup_memory_bytes{groupname="manyprocs",memtype="proportionalResident"}`] >= 255<<20

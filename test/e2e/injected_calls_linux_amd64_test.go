@@ -13,6 +13,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/seed57308aee/process_exporter/test/testenv"
 )
 
 // An injector makes system calls in the main thread of an exporter, as an attacker does who runs code
@@ -33,7 +35,7 @@ func newInjector(t *testing.T, pid int) *injector {
 	t.Helper()
 	runtime.LockOSThread()
 	in := &injector{t: t, pid: pid}
-	eventually(t, "the main thread to wait in the kernel", func() bool {
+	testenv.WaitFor(t, "the main thread to wait in the kernel", func() bool {
 		in.check("attach", unix.PtraceAttach(pid))
 		in.wait()
 		in.check("read registers", unix.PtraceGetRegs(pid, &in.saved))

@@ -61,7 +61,7 @@ func startUnresponsiveChild(t *testing.T) int {
 		t.Fatalf("got children %v, error %v, want one child", children, err)
 	}
 	defer process.CloseAll(children)
-	eventually(t, "the process to block", func() bool {
+	testenv.WaitFor(t, "the process to block", func() bool {
 		status, err := children[0].Status()
 		return err == nil && status == process.StatusDiskSleep
 	})

@@ -16,6 +16,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/seed57308aee/process_exporter/test/testenv"
 )
 
 // An invalidFile is a configuration file that must be rejected.
@@ -342,7 +344,7 @@ func startIdle(t *testing.T) (work func()) {
 		if _, err := io.ReadFull(out, make([]byte, len("done\n"))); err != nil {
 			t.Fatal(err)
 		}
-		eventually(t, "the shell to sleep", func() bool { return strings.Contains(procText(t, shell.Process.Pid, "stat"), ") S ") })
+		testenv.WaitFor(t, "the shell to sleep", func() bool { return strings.Contains(procText(t, shell.Process.Pid, "stat"), ") S ") })
 	}
 }
 

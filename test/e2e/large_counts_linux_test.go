@@ -10,6 +10,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/seed57308aee/process_exporter/test/testenv"
 )
 
 // A countCase is a large number of one kind of object, with counts for make chaos (full) and for other
@@ -130,7 +132,7 @@ func (e *countCase) run(t *testing.T, source string) {
 		return r.Scrape()
 	}
 	before := last.update(t, scrape())
-	eventually(t, "all threads to sleep", func() bool { // a new thread may still wait for a CPU
+	testenv.WaitFor(t, "all threads to sleep", func() bool { // a new thread may still wait for a CPU
 		before = last.update(t, scrape())
 		return maps.Equal(e.values(before, counts), e.want(counts))
 	}, func() string { return fmt.Sprint(e.values(before, counts)) })

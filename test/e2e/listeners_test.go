@@ -16,6 +16,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/seed57308aee/process_exporter/test/testenv"
 )
 
 // password matches passwordHash, which has the lowest bcrypt cost.
@@ -36,7 +38,7 @@ func TestTLSAndPasswordOnTwoListeners(t *testing.T) {
 		t.Fatal(err)
 	}
 	r := startListening(t, "-web.config.file", config, "-web.listen-address=127.0.0.1:0", "-web.listen-address=127.0.0.1:0")
-	eventually(t, "two listeners", func() bool { return len(r.addresses()) == 2 })
+	testenv.WaitFor(t, "two listeners", func() bool { return len(r.addresses()) == 2 })
 	r.Client.Transport = &http.Transport{DisableKeepAlives: true, TLSClientConfig: &tls.Config{RootCAs: pool}}
 	for _, address := range r.addresses() {
 		for _, tt := range []struct {
@@ -118,12 +120,12 @@ func TestCertificateReload(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "cert.pem"), []byte("not a certificate"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "the failed reload", func() bool {
+	testenv.WaitFor(t, "the failed reload", func() bool {
 		return strings.Contains(r.Scrape(), "namedprocess_exporter_web_config_last_reload_successful 0")
 	})
 	r.waitForLog("cannot reload web configuration")
 	next := writeCertificate(t, dir)
-	eventually(t, "the new certificate", func() bool {
+	testenv.WaitFor(t, "the new certificate", func() bool {
 		r.Client.Transport = &http.Transport{DisableKeepAlives: true, TLSClientConfig: &tls.Config{RootCAs: next}}
 		response, err := r.Client.Get(r.URL + "/-/healthy")
 		return err == nil && response.Body.Close() == nil

@@ -94,12 +94,12 @@ func (l *load) watch() *instance {
 	l.t.Helper()
 	config := writeFile(l.t, "rules.yaml", l.rules())
 	r := startCommand(l.t, exec.Command(l.exporter, "--source=bpf", "--web.listen-address=127.0.0.1:0", "-config.path", config))
-	eventually(l.t, "a listener", func() bool {
+	testenv.WaitFor(l.t, "a listener", func() bool {
 		r.checkRunning()
 		return len(r.addresses()) > 0
 	})
 	r.URL = "http://" + r.addresses()[0]
-	eventually(l.t, "the first walk", func() bool {
+	testenv.WaitFor(l.t, "the first walk", func() bool {
 		response, _ := r.Get(readyPath)
 		return response.StatusCode == http.StatusOK
 	})
@@ -198,7 +198,7 @@ func exitTotals(t *testing.T, series sampleSet) (counted, lost int) {
 // waitForExits waits until counted and lost exits reach want.
 func waitForExits(t *testing.T, r *instance, last sampleSet, want int) (counted, lost int) {
 	t.Helper()
-	eventually(t, "all exit events", func() bool {
+	testenv.WaitFor(t, "all exit events", func() bool {
 		counted, lost = exitTotals(t, last.update(t, r.Scrape()))
 		return counted+lost >= want
 	}, func() string { return fmt.Sprintf("%d told of and %d lost of %d", counted, lost, want) })

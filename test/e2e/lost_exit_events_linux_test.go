@@ -12,6 +12,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/seed57308aee/process_exporter/test/testenv"
 )
 
 // ringBytes is the size of the ring buffer for exit events.
@@ -150,6 +152,6 @@ func (r *instance) suspend(t *testing.T) (resume func()) {
 		}
 	}
 	signal(syscall.SIGSTOP)
-	eventually(t, "the exporter to stop", func() bool { return statusWord(t, r.PID, "State") == "T" })
+	testenv.WaitFor(t, "the exporter to stop", func() bool { return statusWord(t, r.PID, "State") == "T" })
 	return func() { signal(syscall.SIGCONT) }
 }

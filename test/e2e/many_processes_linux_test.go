@@ -144,7 +144,7 @@ func (r *instance) scrapeWithin(seconds string) (text string, took time.Duration
 		r.t.Fatal(err)
 	}
 	request.Header.Set(webserver.TimeoutHeader, seconds)
-	eventually(r.t, "a response", func() bool {
+	testenv.WaitFor(r.t, "a response", func() bool {
 		start := time.Now()
 		response, body := r.do(request)
 		text, took = body, time.Since(start)

@@ -7,6 +7,8 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/seed57308aee/process_exporter/test/testenv"
 )
 
 // ownStackFrame matches stack frames of this module or its dependencies.
@@ -34,7 +36,7 @@ func (r *instance) checkStartupError() {
 // waitForStart waits until the exporter listens or exits, and reports whether it listens.
 func (r *instance) waitForStart() bool {
 	r.t.Helper()
-	eventually(r.t, "the exporter to listen or exit", func() bool {
+	testenv.WaitFor(r.t, "the exporter to listen or exit", func() bool {
 		select {
 		case <-r.exited:
 			return true

@@ -177,7 +177,7 @@ func (c *conservation) check(what string, metrics []conservedMetric, work func()
 	for range attempts {
 		before, hostBefore := c.scrape(), readHostCounters(c.t, c.pid)
 		work()
-		eventually(c.t, what, func() bool {
+		testenv.WaitFor(c.t, what, func() bool {
 			results = c.compare(metrics, before, hostBefore)
 			return !slices.ContainsFunc(results, func(x sum) bool { return x.lowerThanHost })
 		}, func() string { return fmt.Sprintf("%+v", results) })
@@ -224,7 +224,7 @@ func TestNetworkConservation(t *testing.T) {
 		exchange(10, 1000)
 	})
 	c.exporter.Signal(syscall.SIGHUP)
-	eventually(t, "new rules", func() bool { return len(linesWith(c.exporter.Log(), "rules loaded")) == 2 })
+	testenv.WaitFor(t, "new rules", func() bool { return len(linesWith(c.exporter.Log(), "rules loaded")) == 2 })
 	c.check("new rules", conserved, func() { exchange(10, 1000) })
 	testenv.RequireProgram(t, "nft")
 	for _, rule := range []string{

@@ -69,7 +69,7 @@ func TestNetwork(t *testing.T) {
 	exchange(3)
 	check("another client")
 	r.Signal(syscall.SIGHUP)
-	eventually(t, "new rules", func() bool { return len(linesWith(r.Log(), "rules loaded")) == 2 })
+	testenv.WaitFor(t, "new rules", func() bool { return len(linesWith(r.Log(), "rules loaded")) == 2 })
 	exchange(2)
 	check("new rules")
 	s, _ := parseMetrics(t, r.Scrape())
@@ -87,7 +87,7 @@ func checkExchanges(t *testing.T, r *instance, what, port string, connections in
 	t.Helper()
 	transferred := connections * exchangeSize
 	var s sampleSet
-	eventually(t, what, func() bool {
+	testenv.WaitFor(t, what, func() bool {
 		s, _ = parseMetrics(t, r.Scrape())
 		for _, group := range []string{"client", "server"} {
 			if s.network(group, "tcp_sent_bytes_total") < float64(transferred) ||
@@ -128,7 +128,7 @@ func TestExpectedPortWithoutCollector(t *testing.T) {
 		t.Errorf("got the log %q, want one warning", log)
 	}
 	r.Signal(syscall.SIGHUP)
-	eventually(t, "another warning", func() bool { return len(linesWith(r.Log(), warning)) == 2 })
+	testenv.WaitFor(t, "another warning", func() bool { return len(linesWith(r.Log(), warning)) == 2 })
 	r = startSource(t, "procfs", "--collector.network", "--config.path", config)
 	if log := r.Log(); len(linesWith(log, warning)) != 0 {
 		t.Errorf("got the log %q with the collector, want no warning", log)
@@ -183,7 +183,7 @@ func TestNetworkInSandbox(t *testing.T) {
 				server.do("listen 127.0.0.1:7000")
 				server.do("exchange 127.0.0.1:7000 1000")
 				var s sampleSet
-				eventually(t, "the listening processes", func() bool {
+				testenv.WaitFor(t, "the listening processes", func() bool {
 					s, _ = parseMetrics(t, r.Scrape())
 					return s.network("server", "listening_procs", `port="7000"`) == float64(n+1)
 				}, func() string { return fmt.Sprint(s.seriesOfGroups("server")) })

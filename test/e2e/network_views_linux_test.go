@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/seed57308aee/process_exporter/internal/webui"
+	"github.com/seed57308aee/process_exporter/test/testenv"
 )
 
 // viewRules put two workers into groups, one of them with the collector network.
@@ -128,7 +129,7 @@ func TestNetworkViews(t *testing.T) {
 	checkNetworkFields(t, "groups without BPF", groupsOf(t, run(t, flags("groups", "--json", "--source=procfs")...)), fieldsOfProcfs)
 	checkNetworkFields(t, "top", groupsOf(t, run(t, flags("top", "--json", "--interval=1s")...)), fieldsOfBPF)
 	r := startSource(t, "bpf", "--config.path", config)
-	eventually(t, "rates", func() bool {
+	testenv.WaitFor(t, "rates", func() bool {
 		return networkFields(t, "page", groupsOf(t, groupsText(r)))["server"]["tcp_sent_bytes_per_second"] > 0
 	})
 	checkNetworkFields(t, "page", groupsOf(t, groupsText(r)), fieldsOfBPF)

@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/seed57308aee/process_exporter/test/testenv"
 )
 
 // memoryGroup returns a new cgroup with a memory limit in bytes, or skips the test if root cannot
@@ -55,7 +57,7 @@ func TestOOMKill(t *testing.T) {
 		`namedprocess_namegroup_exits_total{code="SIGKILL",groupname="other",reason="killed"}`: 1,
 	}
 	var got sampleSet
-	eventually(t, "two exit events", func() bool {
+	testenv.WaitFor(t, "two exit events", func() bool {
 		got, _ = parseMetrics(t, r.Scrape())
 		return got[`namedprocess_namegroup_exits_total{code="SIGKILL",groupname="eater",reason="killed"}`] > 0 &&
 			got[`namedprocess_namegroup_exits_total{code="SIGKILL",groupname="other",reason="killed"}`] > 0

@@ -138,7 +138,7 @@ func reusePID(t *testing.T, source string) {
 	}
 	want := children.run("end").faults - before.faults
 	got := 0.
-	eventually(t, "all page faults", func() bool { // bpf counts the last faults at the exit
+	testenv.WaitFor(t, "all page faults", func() bool { // bpf counts the last faults at the exit
 		got = last.update(t, r.Scrape()).sumOf("minor_page_faults_total", "kind ")
 		return got >= float64(want) || incomplete > 0
 	}, func() string { return fmt.Sprintf("%v of %d", got, want) })
@@ -197,7 +197,7 @@ func reusePIDChain(t *testing.T, source string) {
 		t.Logf("%d scrapes, %v of %v CPU seconds", scrapes, sum("cpu_seconds_total"), cpu)
 		return
 	}
-	eventually(t, "all exit events", func() bool {
+	testenv.WaitFor(t, "all exit events", func() bool {
 		series = last.update(t, r.Scrape())
 		return sum("exits_total") >= float64(count)
 	}, func() string { return fmt.Sprint(sum("exits_total")) })

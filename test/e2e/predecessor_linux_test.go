@@ -32,7 +32,7 @@ func startPeer(t *testing.T, args ...string) (scrape func() string) {
 		_ = command.Wait()
 	})
 	r := &instance{t: t, URL: "http://" + address, Client: &http.Client{Timeout: testTimeout}}
-	eventually(t, "the predecessor", func() bool {
+	testenv.WaitFor(t, "the predecessor", func() bool {
 		response, err := r.Client.Get(r.URL + "/metrics")
 		if err != nil {
 			return false
@@ -161,7 +161,7 @@ func (p *peerTest) run() {
 
 	// A process that starts later counts from its start. The predecessor compares start times with the
 	// wall clock, which requires some distance.
-	eventually(t, "two seconds", func() bool { return time.Since(started) > 2500*time.Millisecond })
+	testenv.WaitFor(t, "two seconds", func() bool { return time.Since(started) > 2500*time.Millisecond })
 	late := p.startWorker("late", nil)
 	late.do("cpu 200")
 	p.compare([]difference{{"the predecessor does not count the first usage of a thread", "thread_", p.group("late"), false}})
@@ -245,7 +245,7 @@ func (p *peerTest) compare(also []difference) {
 	}
 	var wrong []string
 	listed := append(slices.Clone(also), permanentDifferences...)
-	eventually(p.t, "agreement with the predecessor", func() bool {
+	testenv.WaitFor(p.t, "agreement with the predecessor", func() bool {
 		theirs, theirTypes := parseMetrics(p.t, p.peer())
 		mine, myTypes := parseMetrics(p.t, p.ours())
 		wrong = disagreements(theirs.seriesOfGroups("side-"), mine.seriesOfGroups("side-"), p.near, listed)

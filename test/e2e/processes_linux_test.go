@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/seed57308aee/process_exporter/internal/webui"
+	"github.com/seed57308aee/process_exporter/test/testenv"
 )
 
 // processReport returns the processes of a group.
@@ -51,7 +52,7 @@ func TestProcessList(t *testing.T) {
 	eachSource(t, func(t *testing.T, source string) {
 		r := startExporter(t, source, "--config.path", config)
 		var got webui.ProcessReport
-		eventually(t, "rates", func() bool { // on a busy machine, the process can have no CPU in one interval
+		testenv.WaitFor(t, "rates", func() bool { // on a busy machine, the process can have no CPU in one interval
 			got = r.processReport("?group=listed")
 			return got.Interval > 0 && len(got.Processes) > 0 && got.Processes[0].CPU != nil && *got.Processes[0].CPU >= 0.05
 		})
@@ -69,7 +70,7 @@ func TestProcessList(t *testing.T) {
 			t.Errorf("got command %q, want %q", p.Command, want)
 		}
 		r.checkUngrouped(other.Process.Pid)
-		eventually(t, "the idle process only", func() bool {
+		testenv.WaitFor(t, "the idle process only", func() bool {
 			last := r.processReport("?group=listed&sort=cpu_ratio&limit=1").Processes
 			return len(last) == 1 && last[0].PID == idle.Process.Pid && last[0].CPU != nil
 		})
@@ -86,7 +87,7 @@ func checkEnded(t *testing.T, r *instance) {
 	if err := command.Run(); err == nil {
 		t.Fatal("got no error of a process that fails")
 	}
-	eventually(t, "the ended process", func() bool {
+	testenv.WaitFor(t, "the ended process", func() bool {
 		for _, e := range r.processReport("?group=listed").Ended {
 			if e.PID == command.Process.Pid {
 				return e.Reason == "exited" && e.Code == "3" && e.Failed && !e.End.Before(e.Start.Time)
@@ -117,7 +118,7 @@ func TestEndedWithoutViewer(t *testing.T) {
 			if source == "--source=procfs" {
 				tt.want = 0
 			} else {
-				eventually(t, "the exits", func() bool {
+				testenv.WaitFor(t, "the exits", func() bool {
 					return strings.Contains(r.Scrape(), `namedprocess_namegroup_exits_total{code="3",groupname="seldom",reason="exited"} 3`)
 				})
 			}
@@ -170,7 +171,7 @@ func TestProcessesAreHidden(t *testing.T) {
 			if strings.HasPrefix(tt.address, "[::1]") {
 				r.URL = "http://[::1]" + port
 			}
-			eventually(t, "the first walk", func() bool {
+			testenv.WaitFor(t, "the first walk", func() bool {
 				response, text := r.Get(webui.ProcessesPath + "?group=self")
 				if response.StatusCode != tt.want {
 					t.Fatalf("got status %d, want %d", response.StatusCode, tt.want)

@@ -181,7 +181,7 @@ func startPrometheusWith(t *testing.T, program, config string, flags ...string) 
 		_ = command.Wait()
 	})
 	api := prometheusAPI{t, "http://" + address}
-	eventually(t, "Prometheus", func() bool {
+	testenv.WaitFor(t, "Prometheus", func() bool {
 		response, err := http.Get(api.url + "/-/ready")
 		if err != nil {
 			return false
@@ -221,5 +221,5 @@ func (p prometheusAPI) query(q string) []promSeries {
 
 func (p prometheusAPI) eventually(q string) {
 	p.t.Helper()
-	eventually(p.t, q, func() bool { return len(p.query(q)) > 0 })
+	testenv.WaitFor(p.t, q, func() bool { return len(p.query(q)) > 0 })
 }

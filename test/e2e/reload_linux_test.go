@@ -9,6 +9,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/seed57308aee/process_exporter/test/testenv"
 )
 
 // slowConfig returns a configuration that takes time to load, because it has many expressions to
@@ -64,7 +66,7 @@ func TestFrequentReloads(t *testing.T) {
 	close(stop)
 	all.Wait()
 	last := fmt.Sprintf(`num_procs{groupname="config-%d"} 1`, signals-1)
-	eventually(t, "the last configuration", func() bool { return strings.Contains(r.Scrape(), last) })
+	testenv.WaitFor(t, "the last configuration", func() bool { return strings.Contains(r.Scrape(), last) })
 	series, _ := parseMetrics(t, r.Scrape())
 	if got := series.cpuSeconds("busy"); got < 0.09 {
 		t.Errorf("got %v CPU seconds, want 0.1", got)
@@ -86,7 +88,7 @@ func stopDuringReloads(t *testing.T, r *instance) {
 			}
 		})
 	}
-	eventually(t, "100 signals", func() bool { return sent.Load() > 100 })
+	testenv.WaitFor(t, "100 signals", func() bool { return sent.Load() > 100 })
 	r.Signal(syscall.SIGTERM)
 	status := r.Wait()
 	done.Store(true)
@@ -122,7 +124,7 @@ func TestReload(t *testing.T) {
 	}
 
 	rewrite(oneGroup("after"))
-	eventually(t, "the group of the new configuration", func() bool {
+	testenv.WaitFor(t, "the group of the new configuration", func() bool {
 		body = r.Scrape()
 		return strings.Contains(body, `num_procs{groupname="after"}`)
 	})
@@ -186,7 +188,7 @@ func TestReloadUnderLoad(t *testing.T) {
 	wg.Wait()
 	// On a busy machine the reads of its files can be delayed.
 	var got float64
-	eventually(t, "the CPU time of a process that used half a second", func() bool {
+	testenv.WaitFor(t, "the CPU time of a process that used half a second", func() bool {
 		series, _ := parseMetrics(t, r.Scrape())
 		got = series.cpuSeconds("busy")
 		return got >= 0.48

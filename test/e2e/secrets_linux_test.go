@@ -17,6 +17,7 @@ import (
 	"golang.org/x/crypto/bcrypt"
 
 	"github.com/seed57308aee/process_exporter/internal/webui"
+	"github.com/seed57308aee/process_exporter/test/testenv"
 )
 
 // secretPrefix is the start of every secret in the tests. The rest of a secret names its origin.
@@ -219,7 +220,7 @@ func TestSecretsInNameMapping(t *testing.T) {
 	r := startExporter(t, "--source=procfs", "--log.level=debug", "--namemapping=sh,(--password=.*)")
 	const want = `num_procs{groupname="sh:--password=*** DB_PASS=*** https://***@host/x?token=***&x=1 Authorization: Bearer ***"} 1`
 	var text string
-	eventually(t, "the group with masked secrets", func() bool {
+	testenv.WaitFor(t, "the group with masked secrets", func() bool {
 		text = r.Scrape()
 		return strings.Contains(text, want)
 	}, r.Scrape)
@@ -244,10 +245,12 @@ func (g *protectedExporter) writeInvalidWebConfig(path, password string) {
 	if err := os.WriteFile(path, []byte("basic_auth_users: "+secretPrefix+"plain\n"), 0o600); err != nil {
 		g.t.Fatal(err)
 	}
-	eventually(g.t, "the failed reload of the web configuration", func() bool {
+	testenv.WaitFor(g.t, "the failed reload of the web configuration", func() bool {
 		return strings.Contains(g.request("GET", "/metrics", password, 200), "namedprocess_exporter_web_config_last_reload_successful 0")
 	})
-	eventually(g.t, "the failed reload in the log", func() bool { return strings.Contains(g.logText(), "cannot reload web configuration") })
+	testenv.WaitFor(g.t, "the failed reload in the log", func() bool {
+		return strings.Contains(g.logText(), "cannot reload web configuration")
+	})
 }
 
 // crash ends the exporter with SIGQUIT and records its log with the stack traces.

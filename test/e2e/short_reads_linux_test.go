@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/seed57308aee/process_exporter/test/testenv"
 )
 
 // TestShortReads limits each read below /proc of the running exporter to a few bytes. Files are read
@@ -32,7 +34,7 @@ const shortestFirstLine = 8
 // file is unreadable.
 func (f *faultTest) scrapeAll(t *testing.T, size int) (series sampleSet, unreadable float64) {
 	t.Helper()
-	eventually(t, "a scrape that reads all processes", func() bool {
+	testenv.WaitFor(t, "a scrape that reads all processes", func() bool {
 		series, unreadable = f.scrape(t), 0
 		for key, value := range series {
 			if strings.HasPrefix(key, `namedprocess_namegroup_unreadable_procs{`) && strings.Contains(key, `"target"`) {

@@ -13,6 +13,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/seed57308aee/process_exporter/test/testenv"
 )
 
 // soakRate is the number of processes that start and exit per second.
@@ -39,7 +41,7 @@ func TestSoak(t *testing.T) {
 	t.Cleanup(func() { _ = births.Process.Kill(); _ = births.Wait() })
 	rules := writeFile(t, "rules.yaml", soakRules)
 	r := startCommand(t, exec.Command(l.exporter, "--web.listen-address=127.0.0.1:0", "-config.path", rules))
-	eventually(t, "a listener", func() bool { r.checkRunning(); return len(r.addresses()) > 0 })
+	testenv.WaitFor(t, "a listener", func() bool { r.checkRunning(); return len(r.addresses()) > 0 })
 	r.URL = "http://" + r.addresses()[0]
 	ctx, cancel := context.WithTimeout(t.Context(), limit)
 	defer cancel()

@@ -74,7 +74,7 @@ func TestSourcesAgree(t *testing.T) {
 	sourcesAgree(t, procfs, bpf)
 
 	lived.end()
-	eventually(t, "the exit event", func() bool {
+	testenv.WaitFor(t, "the exit event", func() bool {
 		now, _ := parseMetrics(t, bpf.Scrape())
 		return now[`namedprocess_namegroup_exits_total{code="0",groupname="both-lived",reason="exited"}`] == 1
 	})
@@ -104,7 +104,7 @@ func (s sampleSet) withoutThreadNames() sampleSet {
 func sourcesAgree(t *testing.T, procfs, bpf *instance) {
 	t.Helper()
 	var wrong []string
-	eventually(t, "agreement of the sources", func() bool {
+	testenv.WaitFor(t, "agreement of the sources", func() bool {
 		a, _ := parseMetrics(t, procfs.Scrape())
 		b, _ := parseMetrics(t, bpf.Scrape())
 		wrong = nil
@@ -212,12 +212,12 @@ func TestBPFInPIDNamespace(t *testing.T) {
 		config)
 	command := exec.Command("unshare", "--pid", "--fork", "--mount-proc", "--kill-child", "sh", "-c", script)
 	r := startCommand(t, command)
-	eventually(t, "a listener", func() bool {
+	testenv.WaitFor(t, "a listener", func() bool {
 		r.checkRunning()
 		return len(r.addresses()) > 0
 	})
 	r.URL = "http://" + r.addresses()[0]
-	eventually(t, "the processes of the namespace", func() bool {
+	testenv.WaitFor(t, "the processes of the namespace", func() bool {
 		got, _ := parseMetrics(t, r.Scrape())
 		groups := make(map[string]bool)
 		for key := range got {
@@ -259,7 +259,7 @@ func TestBPFObjectsAreReleased(t *testing.T) {
 	r.Signal(syscall.SIGKILL)
 	r.Wait()
 	var left []string
-	eventually(t, "the release of the BPF objects", func() bool {
+	testenv.WaitFor(t, "the release of the BPF objects", func() bool {
 		left = common(held, loadedBPFObjects(t))
 		return len(left) == 0
 	}, func() string { return fmt.Sprint(left) })

@@ -19,6 +19,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/seed57308aee/process_exporter/test/procfstree"
+	"github.com/seed57308aee/process_exporter/test/testenv"
 )
 
 // TestStopDuringScrapes sends SIGTERM at random times during scrapes. Each scrape gets a complete
@@ -136,7 +137,7 @@ func stopWithSilentClients(t *testing.T, source string) {
 		for _, text := range sent {
 			fmt.Fprint(r.dial(), text)
 		}
-		eventually(t, "the connections", func() bool { return r.resources().connections >= before+len(sent) })
+		testenv.WaitFor(t, "the connections", func() bool { return r.resources().connections >= before+len(sent) })
 		start := time.Now()
 		status := r.Stop()
 		took := time.Since(start)
@@ -183,7 +184,7 @@ func TestStopFinishesScrape(t *testing.T) {
 			body <- string(text)
 		}()
 		writer := -1
-		eventually(t, "the scrape to open the file", func() bool {
+		testenv.WaitFor(t, "the scrape to open the file", func() bool {
 			fd, err := unix.Open(path, unix.O_WRONLY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
 			writer = fd
 			return err == nil
@@ -211,7 +212,7 @@ func TestSecondSignal(t *testing.T) {
 		t.Errorf("got %s for metrics at the address of the profiles, want 404", response.Status)
 	}
 	fmt.Fprint(r.dial(), "GET /debug/pprof/profile?seconds=60 HTTP/1.1\r\nHost: localhost\r\n\r\n")
-	eventually(t, "the profile to start", func() bool {
+	testenv.WaitFor(t, "the profile to start", func() bool {
 		_, stacks := r.Get("/debug/pprof/goroutine?debug=2")
 		return strings.Contains(stacks, "net/http/pprof.Profile(")
 	})

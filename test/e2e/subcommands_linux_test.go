@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/seed57308aee/process_exporter/test/testenv"
 )
 
 // TestCommands runs the subcommands that use rules, on a real process.
@@ -23,7 +25,7 @@ func TestCommands(t *testing.T) {
 	d := startIdentityChange(t, "--id="+token)
 	child := d.fork("/bin/sleep", "sleep", "600")
 	d.do("release")
-	eventually(t, "the exec of the child", func() bool { return procText(t, child, "comm") == "sleep" })
+	testenv.WaitFor(t, "the exec of the child", func() bool { return procText(t, child, "comm") == "sleep" })
 
 	for _, tt := range commandCases(t, d.pid(), child, token, rules) {
 		t.Run(tt.name, func(t *testing.T) {

@@ -189,7 +189,7 @@ func startWithFaults(t *testing.T, source string) *faultTest {
 	r := startInNamespace(t, script, theirs)
 	f := &faultTest{instance: r, control: ours, replies: bufio.NewReader(ours), last: make(sampleSet), errorTotals: make(sampleSet)}
 	const resident = `namedprocess_namegroup_memory_bytes{groupname="target",memtype="resident"}`
-	eventually(t, "all sleeping processes, whose memory does not change any more", func() bool {
+	testenv.WaitFor(t, "all sleeping processes, whose memory does not change any more", func() bool {
 		last := f.before[resident]
 		f.before = f.scrape(t)
 		return f.before[targetProcs] == sleeperCount && f.before[resident] == last
@@ -259,7 +259,7 @@ func (f *faultTest) checkRecovered(t *testing.T) {
 	t.Helper()
 	var series sampleSet
 	inARow := 0
-	eventually(t, "two scrapes without unresponsive processes", func() bool {
+	testenv.WaitFor(t, "two scrapes without unresponsive processes", func() bool {
 		if series = f.scrape(t); series["namedprocess_exporter_unresponsive_processes{}"] == 0 {
 			inARow++
 		} else {

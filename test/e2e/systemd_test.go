@@ -9,6 +9,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/seed57308aee/process_exporter/test/testenv"
 )
 
 // TestSystemdSocket passes a socket as systemd does: as file descriptor 3, with LISTEN_FDS and
@@ -32,7 +34,7 @@ func TestSystemdSocket(t *testing.T) {
 	if body := r.Scrape(); !strings.Contains(body, "process_exporter_build_info{") {
 		t.Errorf("got %.300s, want metrics", body)
 	}
-	eventually(t, "the address in the log", func() bool { return len(r.addresses()) > 0 })
+	testenv.WaitFor(t, "the address in the log", func() bool { return len(r.addresses()) > 0 })
 	if got := r.addresses(); len(got) != 1 || got[0] != listener.Addr().String() {
 		t.Errorf("got listeners %q, want %s", got, listener.Addr())
 	}

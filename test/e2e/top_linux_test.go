@@ -51,7 +51,7 @@ func (s *screen) keys(keys ...string) { s.do(append([]string{"send-keys"}, keys.
 func (s *screen) wait(what string, texts ...string) string {
 	s.t.Helper()
 	var seen string
-	eventually(s.t, what, func() bool {
+	testenv.WaitFor(s.t, what, func() bool {
 		seen = s.text()
 		for _, text := range texts {
 			if bad, not := strings.CutPrefix(text, "!"); strings.Contains(seen, bad) == not {
@@ -77,7 +77,7 @@ func (s *screen) child() string {
 // waitForShell waits until the program has exited. Keys sent before would go to the program.
 func (s *screen) waitForShell() {
 	s.t.Helper()
-	eventually(s.t, "the exit of the program", func() bool { return s.child() == "" }, s.text)
+	testenv.WaitFor(s.t, "the exit of the program", func() bool { return s.child() == "" }, s.text)
 }
 
 func topConfig(t *testing.T) string {
@@ -97,11 +97,11 @@ func TestTop(t *testing.T) {
 	s.wait("the table", "GROUP", "CPU% ↓", "topone", "toptwo", "topspin", "4 processes, 3 groups", "!prompt>")
 	s.wait("rates", "topspin", "0B") // read per second
 	first := func() string { return strings.Split(s.text(), "\n")[2] }
-	eventually(t, "the busiest group first", func() bool { return strings.HasPrefix(first(), "topspin") }, s.text)
+	testenv.WaitFor(t, "the busiest group first", func() bool { return strings.HasPrefix(first(), "topspin") }, s.text)
 	s.keys("p")
-	eventually(t, "most processes first", func() bool { return strings.HasPrefix(first(), "topone") }, s.text)
+	testenv.WaitFor(t, "most processes first", func() bool { return strings.HasPrefix(first(), "topone") }, s.text)
 	s.keys("R")
-	eventually(t, "fewest processes first", func() bool { return !strings.HasPrefix(first(), "topone") }, s.text)
+	testenv.WaitFor(t, "fewest processes first", func() bool { return !strings.HasPrefix(first(), "topone") }, s.text)
 	s.keys("/", "t", "w", "o", "Enter")
 	s.wait("the filter", "filter: two", "toptwo", "(1 shown)", "!topone")
 	s.keys("Enter")
@@ -121,7 +121,7 @@ func TestTop(t *testing.T) {
 	s.waitForShell()
 	s.wait("what was there before", "before", "prompt>", "!GROUP")
 	s.keys("stty -a > "+s.socket+".after", "Enter")
-	eventually(t, "the terminal settings", func() bool {
+	testenv.WaitFor(t, "the terminal settings", func() bool {
 		text, err := os.ReadFile(s.socket + ".after")
 		return err == nil && bytes.HasSuffix(text, []byte("\n"))
 	})
@@ -158,7 +158,9 @@ func TestTopNetwork(t *testing.T) {
 		}
 		s.keys("b")
 		s.wait("connections", "CONNS ↓")
-		eventually(t, "most connections first", func() bool { return strings.HasPrefix(strings.Split(s.text(), "\n")[2], "topserver") }, s.text)
+		testenv.WaitFor(t, "most connections first", func() bool {
+			return strings.HasPrefix(strings.Split(s.text(), "\n")[2], "topserver")
+		}, s.text)
 		s.do("resize-window", "-x", "160", "-y", "20")
 		s.wait("a wide table", "CONNS ↓", "CTXSW/S")
 		s.keys("Enter")

@@ -173,12 +173,12 @@ func checkOnceKnown(t *testing.T, source, kind, rules string) {
 		body := r.Scrape()
 		return last.update(t, body)[unresponsiveProcs] >= count+1 && !unreadable.MatchString(body)
 	}
-	eventually(t, "all processes", allRead)
+	testenv.WaitFor(t, "all processes", allRead)
 	before := last.update(t, r.Scrape())[unresponsiveResident]
 	if err := blocked.command.Process.Signal(syscall.SIGUSR2); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "all processes to block", func() bool { return blocked.waiting() == count })
+	testenv.WaitFor(t, "all processes to block", func() bool { return blocked.waiting() == count })
 	for range unresponsiveScrapes {
 		body := r.Scrape()
 		series := last.update(t, body)
@@ -197,8 +197,8 @@ func checkOnceKnown(t *testing.T, source, kind, rules string) {
 		t.Errorf("got %d threads, want at most 24", threads)
 	}
 	blocked.resume()
-	eventually(t, "all processes to resume", blocked.allResumed)
-	eventually(t, "all processes to be read", allRead)
+	testenv.WaitFor(t, "all processes to resume", blocked.allResumed)
+	testenv.WaitFor(t, "all processes to be read", allRead)
 }
 
 // TestUnresponsiveProcesses blocks many processes: with a locked memory map, or within execve(2),
@@ -333,13 +333,13 @@ func (c *unresponsiveCase) scrape(t *testing.T, i int) {
 func (c *unresponsiveCase) checkResumed(t *testing.T) {
 	t.Helper()
 	c.blocked.resume()
-	eventually(t, "all processes to resume", c.blocked.allResumed)
+	testenv.WaitFor(t, "all processes to resume", c.blocked.allResumed)
 	all := c.count + 1
 	if c.kind == "share" {
 		all += c.count
 	}
 	scrapes := 0
-	eventually(t, "all processes to be counted again", func() bool {
+	testenv.WaitFor(t, "all processes to be counted again", func() bool {
 		scrapes++
 		body := c.exporter.Scrape()
 		return strings.Contains(body, `num_procs{groupname="unresponsive"} `+strconv.Itoa(all)+"\n") && !unreadable.MatchString(body)

@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/seed57308aee/process_exporter/test/testenv"
 )
 
 // TestUnresponsiveWebConfig replaces the web configuration with a file whose file system does not
@@ -28,7 +30,7 @@ func TestUnresponsiveWebConfig(t *testing.T) {
 	r := startExporter(t, "--sandbox=off", "--web.config.file", path)
 	until := func(log string) {
 		t.Helper()
-		eventually(t, log, func() bool {
+		testenv.WaitFor(t, log, func() bool {
 			response, err := r.Client.Get(r.URL + "/metrics")
 			if err != nil {
 				t.Fatal(err)

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/seed57308aee/process_exporter/test/procfstree"
+	"github.com/seed57308aee/process_exporter/test/testenv"
 )
 
 // chaosDuration is the duration of each client load under make chaos, and guessDuration that of
@@ -33,7 +34,7 @@ func startForClients(t *testing.T, args ...string) *instance {
 		t.Fatal(err)
 	}
 	r := startCommand(t, exec.Command(path, withListener(args)...))
-	eventually(t, "a listener", func() bool { r.checkRunning(); return len(r.addresses()) > 0 })
+	testenv.WaitFor(t, "a listener", func() bool { r.checkRunning(); return len(r.addresses()) > 0 })
 	r.URL = "http://" + r.addresses()[0]
 	return r
 }
@@ -232,7 +233,7 @@ func scrapeDuring(t *testing.T, r *instance, a clientLoad, prepare func(*http.Re
 func (r *instance) checkReleased(before resources) {
 	r.t.Helper()
 	ended, after := time.Now(), before
-	eventually(r.t, "the initial files and memory", func() bool {
+	testenv.WaitFor(r.t, "the initial files and memory", func() bool {
 		after = r.resources()
 		return after.files <= before.files && (!checkTimes || after.residentKB <= before.residentKB+retainedKB)
 	}, func() string {

@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/seed57308aee/process_exporter/test/testenv"
 )
 
 // An expectedTotals holds the expected values of a group by metric.
@@ -82,7 +84,7 @@ func TestZombieMainThreads(t *testing.T) {
 			pids = append(pids, startEdgeCase(t, "map=anonymous,8388608", "busy", "threads=3", "exitmain="+token).Process.Pid)
 		}
 		var report string
-		eventually(t, "the values of the processes", func() bool {
+		testenv.WaitFor(t, "the values of the processes", func() bool {
 			text := r.Scrape()
 			want := make(expectedTotals)
 			for _, pid := range pids {

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/seed57308aee/process_exporter/test/testenv"
 )
 
 // startZombie starts a process that exits at once, and is not reaped until the end of the test.
@@ -17,7 +19,7 @@ func startZombie(t *testing.T, name string) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = command.Wait() })
-	eventually(t, "a zombie", func() bool {
+	testenv.WaitFor(t, "a zombie", func() bool {
 		return strings.Contains(procText(t, command.Process.Pid, "stat"), ") Z ")
 	})
 }

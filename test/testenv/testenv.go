@@ -60,16 +60,25 @@ func isDir(path string) bool {
 	return err == nil && info.IsDir()
 }
 
-// pollTimeout is how long [Eventually] polls. It is far more than any condition
+// pollTimeout is how long [WaitFor] polls. It is far more than any condition
 // takes on a busy machine.
 const pollTimeout = 60 * time.Second
 
 // Eventually polls until ok returns true. It fails the test after a minute.
 func Eventually(t testing.TB, ok func() bool) {
 	t.Helper()
-	for end := time.Now().Add(pollTimeout); !ok(); time.Sleep(time.Millisecond) {
+	WaitFor(t, "a condition", ok)
+}
+
+// WaitFor is like [Eventually]. Its error has the name of the condition, and the results of got.
+func WaitFor(t testing.TB, what string, ok func() bool, got ...func() string) {
+	t.Helper()
+	for end := time.Now().Add(pollTimeout); !ok(); time.Sleep(2 * time.Millisecond) {
 		if time.Now().After(end) {
-			t.Fatalf("condition is still false after %v", pollTimeout)
+			for _, describe := range got {
+				what += ": got " + describe()
+			}
+			t.Fatalf("timed out after %v waiting for %s", pollTimeout, what)
 		}
 	}
 }
