@@ -13,16 +13,35 @@ import (
 // are open for writing. Its own have FD_CLOEXEC. Those with a lock stay open, because
 // closing them would release the lock.
 func closeInherited() {
-	entries, err := os.ReadDir("/proc/self/fd")
-	if err != nil {
-		return
-	}
-	for _, e := range entries {
-		fd, err := strconv.Atoi(e.Name())
-		if err == nil && fd > 2 && isInherited(fd) && isWritable(fd) && !isLocked(fd) {
+	for _, fd := range openFiles() {
+		if fd > 2 && isInherited(fd) && isWritable(fd) && !isLocked(fd) {
 			_ = unix.Close(fd)
 		}
 	}
+}
+
+// openFiles returns the open file descriptors, and that with which it lists them.
+func openFiles() (fds []int) {
+	entries, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		return nil
+	}
+	for _, e := range entries {
+		if fd, err := strconv.Atoi(e.Name()); err == nil {
+			fds = append(fds, fd)
+		}
+	}
+	return fds
+}
+
+// openListeners returns the file descriptors of listening sockets.
+func openListeners() (fds []uint32) {
+	for _, fd := range openFiles() {
+		if listens, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_ACCEPTCONN); err == nil && listens != 0 {
+			fds = append(fds, uint32(fd))
+		}
+	}
+	return fds
 }
 
 func isInherited(fd int) bool {
@@ -54,4 +73,24 @@ func leaveTerminal() {
 	}
 	_ = unix.IoctlSetInt(fd, unix.TIOCNOTTY, 0)
 	_ = unix.Close(fd)
+}
+
+// replaceTerminals replaces the standard streams that are a terminal: the input by /dev/null, and the
+// outputs by ones that cannot be read. A shell opens all three for reading and writing.
+func replaceTerminals() {
+	for stream := range 3 {
+		if _, err := unix.IoctlGetTermios(stream, unix.TCGETS); err != nil {
+			continue
+		}
+		path, flags := fmt.Sprintf("/proc/self/fd/%d", stream), unix.O_WRONLY
+		if stream == 0 {
+			path, flags = os.DevNull, unix.O_RDONLY
+		}
+		fd, err := unix.Open(path, flags|unix.O_NOCTTY|unix.O_CLOEXEC, 0)
+		if err != nil {
+			continue // such as a terminal of another user
+		}
+		_ = unix.Dup3(fd, stream, 0)
+		_ = unix.Close(fd)
+	}
 }

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"syscall"
 	"testing"
 
@@ -30,6 +31,11 @@ func listFiles() {
 	_ = unix.Getrlimit(unix.RLIMIT_NOFILE, &r.FileLimit)
 	_, err := unix.Open("/dev/tty", unix.O_RDONLY|unix.O_CLOEXEC, 0)
 	r.Terminal = fmt.Sprint(err)
+	for fd := range r.Streams {
+		target, _ := os.Readlink(fmt.Sprintf("/proc/self/fd/%d", fd))
+		flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFL, 0)
+		r.Streams[fd] = fmt.Sprintf("%s, access %d, error %v", target, flags&unix.O_ACCMODE, err)
+	}
 	printAndExit(r)
 }
 
@@ -116,6 +122,40 @@ func TestControllingTerminal(t *testing.T) {
 		if got := report(t, command).Terminal; got != want {
 			t.Errorf("%q: got error %s, want %s", args, got, want)
 		}
+	}
+}
+
+// TestStandardStreams starts a process whose input and standard error are a terminal that is open for
+// reading and writing. Inside the sandbox it cannot read the terminal.
+func TestStandardStreams(t *testing.T) {
+	command := childCommand(t, modeFiles)
+	terminal := openTerminal(t)
+	command.Stdin, command.Stderr = terminal, terminal
+	r := report(t, command)
+	for fd, want := range map[int]string{
+		0: "/dev/null, access 0, error <nil>",
+		2: terminal.Name() + ", access 1, error <nil>",
+	} {
+		if got := r.Streams[fd]; got != want {
+			t.Errorf("descriptor %d: got %s, want %s", fd, got, want)
+		}
+	}
+	if !strings.HasPrefix(r.Streams[1], "pipe:") {
+		t.Errorf("got standard output %s, want the pipe", r.Streams[1])
+	}
+}
+
+// TestOpenListeners finds a listening socket, and no other file.
+func TestOpenListeners(t *testing.T) {
+	before := openListeners()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	mustSucceed(t, err)
+	defer l.Close()
+	c, err := net.Dial("tcp", l.Addr().String())
+	mustSucceed(t, err)
+	defer c.Close()
+	if got := openListeners(); len(got) != len(before)+1 {
+		t.Errorf("got listeners %v, want one more than %v", got, before)
 	}
 }
 

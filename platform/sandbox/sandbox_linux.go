@@ -32,6 +32,7 @@ func activateLayers(o Options) Report {
 	}
 	closeInherited()
 	leaveTerminal()
+	replaceTerminals()
 	// Pending signals and timers count for the user, so that they could exhaust the limit of
 	// its other processes. So do watches of epoll(7) and pseudoterminals, which need files.
 	lowerLimit(unix.RLIMIT_SIGPENDING, maxPendingSignals)

@@ -62,7 +62,8 @@ type childReport struct {
 	Calls       map[uintptr]string // result of each system call, see callEverything
 	Files       []int              // of ExtraFiles that are open
 	FileLimit   unix.Rlimit
-	Terminal    string // error of opening the controlling terminal
+	Terminal    string    // error of opening the controlling terminal
+	Streams     [3]string // target and access mode of the standard streams
 }
 
 // runAsChild enters the sandbox, tries all operations, prints a report and exits.
@@ -315,7 +316,7 @@ func checkChild(t *testing.T, mode string, attr *syscall.SysProcAttr) {
 
 // TestFilterJumps requires that each jump target is within the filter.
 func TestFilterJumps(t *testing.T) {
-	f := newFilter(permitted())
+	f := newFilter(permitted(nil))
 	for i, step := range f {
 		if target := i + 1 + int(max(step.Jt, step.Jf)); step.Code&0x07 == unix.BPF_JMP && target >= len(f) {
 			t.Errorf("instruction %d: got jump target %d, want below %d", i, target, len(f))

@@ -60,7 +60,7 @@ func newFilter(rules []rule) filter {
 // before and after it.
 func (f *filter) permit(r rule) {
 	var body filter
-	var failures []int // instructions whose false branch leaves the body
+	var failures, matches []int // instructions whose false or true branch leaves the body
 	for _, c := range r.checks {
 		body.load(uint32(offsetArgs + 8*c.argument))
 		if c.mask != 0 {
@@ -69,6 +69,13 @@ func (f *filter) permit(r rule) {
 		code := uint16(unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K)
 		if c.above {
 			code = unix.BPF_JMP | unix.BPF_JGT | unix.BPF_K
+		}
+		if c.none {
+			for _, v := range c.values {
+				matches = append(matches, len(body))
+				body.add(code, 0, 0, v)
+			}
+			continue
 		}
 		for i, v := range c.values {
 			body.add(code, uint8(len(c.values)-1-i), 0, v)
@@ -84,6 +91,9 @@ func (f *filter) permit(r rule) {
 	for _, i := range failures {
 		body[i].Jf = uint8(len(body) - i - 1)
 	}
+	for _, i := range matches {
+		body[i].Jt = uint8(len(body) - i - 1)
+	}
 	if len(r.checks) > 0 {
 		body.load(offsetCall)
 	}
@@ -97,6 +107,7 @@ type check struct {
 	mask     uint32 // bits that are compared; 0 means all
 	values   []uint32
 	above    bool // the argument must be greater than the only value
+	none     bool // the argument must have none of the values
 	wide     bool // the upper half must be 0
 	text     string
 }
@@ -104,6 +115,11 @@ type check struct {
 // oneOf permits some values of an argument.
 func oneOf(argument int, text string, values ...uint32) check {
 	return check{argument: argument, values: values, text: text}
+}
+
+// noneOf permits all values of an argument except some.
+func noneOf(argument int, text string, values ...uint32) check {
+	return check{argument: argument, values: values, none: true, text: text}
 }
 
 // only permits no bits other than flags.

@@ -14,7 +14,7 @@ import (
 // installFilter permits, on all threads, only the system calls that the program
 // needs. All others fail with EPERM, and the kernel logs them.
 func installFilter() error {
-	program := newFilter(permitted())
+	program := newFilter(permitted(openListeners()))
 	const logged = unix.SECCOMP_FILTER_FLAG_TSYNC | unix.SECCOMP_FILTER_FLAG_LOG
 	err := setFilter(program, logged)
 	if errors.Is(err, unix.EINVAL) { // before Linux 4.14

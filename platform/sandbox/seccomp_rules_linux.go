@@ -64,6 +64,17 @@ var heapAdvice = []uint32{
 // notStandard permits descriptors above those of the standard streams.
 var notStandard = above(0, "not of descriptors 0 to 2", 2)
 
+// notListener permits descriptors other than those of listeners: options of a listener that a
+// service manager keeps would outlive the process. Its copies have the same options, but no call
+// that makes one is permitted. Flags may change, because the number can be that of a file after
+// the listener is closed, and because the next process sets them.
+func notListener(listeners []uint32) check {
+	return noneOf(0, "not of listeners", listeners[:min(len(listeners), maxListeners)]...)
+}
+
+// maxListeners is the number of listeners that the filter knows: its jumps are short.
+const maxListeners = 200
+
 // mapOptions are the flags with which the Go heap and the C library may map anonymous memory.
 // MAP_HUGETLB would take huge pages that other processes need, and MAP_POPULATE on a file would
 // fill holes of files in memory.
@@ -80,9 +91,10 @@ const madvGuardInstall = 102
 var replacedCalls = []uintptr{unix.SYS_CLONE3, unix.SYS_OPENAT2, unix.SYS_SENDFILE}
 
 // permitted returns the rules of the filter. The calls with the most uses come
-// first. The kernel caches the result for calls without checks since Linux 5.11.
-func permitted() []rule {
-	rules := slices.Concat(fileRules(), networkRules(), memoryRules(), threadRules(), archRules())
+// first. The kernel caches the result for calls without checks since Linux 5.11. listeners are
+// the descriptors of listening sockets.
+func permitted(listeners []uint32) []rule {
+	rules := slices.Concat(fileRules(), networkRules(listeners), memoryRules(), threadRules(), archRules())
 	if usesCgo {
 		rules = append(rules, cgoRules()...)
 	}
@@ -132,9 +144,6 @@ func fileRules() []rule {
 			notStandard, oneOf(1, "F_SETFL", unix.F_SETFL),
 			without(2, "without O_ASYNC", unix.O_ASYNC),
 		}},
-		{unix.SYS_FCNTL, "fcntl", useFiles, []check{
-			notStandard, oneOf(1, "F_DUPFD_CLOEXEC", unix.F_DUPFD_CLOEXEC),
-		}},
 		{unix.SYS_PRLIMIT64, "prlimit64", useFiles, []check{null(2, "no new limit")}},
 		{unix.SYS_BPF, "bpf", useBPF, []check{oneOf(0, "BPF_ITER_CREATE, BPF_MAP_LOOKUP_ELEM, BPF_MAP_DELETE_ELEM",
 			unix.BPF_ITER_CREATE, unix.BPF_MAP_LOOKUP_ELEM, unix.BPF_MAP_DELETE_ELEM)}},
@@ -145,7 +154,7 @@ func fileRules() []rule {
 	}
 }
 
-func networkRules() []rule {
+func networkRules(listeners []uint32) []rule {
 	return []rule{
 		{unix.SYS_WRITE, "write", useHTTP, nil},
 		{unix.SYS_WRITEV, "writev", useHTTP, nil},
@@ -155,13 +164,15 @@ func networkRules() []rule {
 		// The end of input stops a listener, which a service manager may share. The end of output
 		// of a standard stream that is a shared socket ends its other writers.
 		{unix.SYS_SHUTDOWN, "shutdown", useHTTP, []check{
-			notStandard, oneOf(1, "SHUT_WR", unix.SHUT_WR),
+			notStandard, notListener(listeners), oneOf(1, "SHUT_WR", unix.SHUT_WR),
 		}},
 		{unix.SYS_SETSOCKOPT, "setsockopt", useHTTP, []check{
-			notStandard, oneOf(1, "SOL_SOCKET", unix.SOL_SOCKET), oneOf(2, "SO_KEEPALIVE, SO_LINGER", unix.SO_KEEPALIVE, unix.SO_LINGER),
+			notStandard, notListener(listeners), oneOf(1, "SOL_SOCKET", unix.SOL_SOCKET),
+			oneOf(2, "SO_KEEPALIVE, SO_LINGER", unix.SO_KEEPALIVE, unix.SO_LINGER),
 		}},
 		{unix.SYS_SETSOCKOPT, "setsockopt", useHTTP, []check{
-			notStandard, oneOf(1, "IPPROTO_TCP", unix.IPPROTO_TCP), oneOf(2, "TCP_NODELAY, TCP_KEEPIDLE, TCP_KEEPINTVL, TCP_KEEPCNT",
+			notStandard, notListener(listeners), oneOf(1, "IPPROTO_TCP", unix.IPPROTO_TCP),
+			oneOf(2, "TCP_NODELAY, TCP_KEEPIDLE, TCP_KEEPINTVL, TCP_KEEPCNT",
 				unix.TCP_NODELAY, unix.TCP_KEEPIDLE, unix.TCP_KEEPINTVL, unix.TCP_KEEPCNT),
 		}},
 		{unix.SYS_GETSOCKOPT, "getsockopt", useHTTP, []check{

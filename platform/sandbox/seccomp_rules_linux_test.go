@@ -69,7 +69,10 @@ func (c check) holds() bool {
 	if mask == 0 {
 		mask = ^uint32(0)
 	}
-	return c.above && value > c.values[0] || !c.above && slices.Contains(c.values, value&mask)
+	if c.above {
+		return value > c.values[0]
+	}
+	return slices.Contains(c.values, value&mask) != c.none
 }
 
 // TestEveryCall makes every system call in the sandbox. Calls of the rules are permitted,
@@ -82,7 +85,7 @@ func TestEveryCall(t *testing.T) {
 			want[call] = resultUnknown
 		}
 	}
-	for _, r := range permitted() {
+	for _, r := range permitted(nil) {
 		if !slices.ContainsFunc(r.checks, func(c check) bool { return !c.holds() }) {
 			want[r.call] = resultPermitted
 		}
@@ -132,7 +135,7 @@ func TestRuntimeCalls(t *testing.T) {
 				t.Fatal(err)
 			}
 			call := uintptr(number)
-			isPermitted := slices.ContainsFunc(permitted(), func(r rule) bool { return r.call == call })
+			isPermitted := slices.ContainsFunc(permitted(nil), func(r rule) bool { return r.call == call })
 			if isPermitted == (neverAfterStart[call] != "") {
 				t.Errorf("%s: the Go runtime uses %s (%d): got permitted %v and neverAfterStart %q, want one of them", path, m[1], call, isPermitted,
 					neverAfterStart[call])
@@ -149,7 +152,7 @@ func TestDocumentedCalls(t *testing.T) {
 	if runtime.GOARCH != "amd64" {
 		t.Skip("the table has the system calls of amd64")
 	}
-	rules := permitted()
+	rules := permitted(nil)
 	if !usesCgo {
 		rules = append(rules, cgoRules()...)
 	}
@@ -232,7 +235,7 @@ func TestFilterArguments(t *testing.T) {
 	if usesCgo {
 		onlyCgo = unix.SECCOMP_RET_ALLOW
 	}
-	f := newFilter(permitted())
+	f := newFilter(permitted(nil))
 	for _, tt := range []struct {
 		name string
 		arch uint32
@@ -284,5 +287,56 @@ func TestFilterArguments(t *testing.T) {
 		if got := f.evaluate(tt.arch, uint32(tt.call), tt.args...); got != tt.want {
 			t.Errorf("%s: got action %#x, want %#x", tt.name, got, tt.want)
 		}
+	}
+}
+
+// TestFilterListeners evaluates the filter for calls that change a file that other processes may have. The process has
+// two listeners.
+func TestFilterListeners(t *testing.T) {
+	const first, second, connection = 5, 6, 9
+	f := newFilter(permitted([]uint32{first, second}))
+	for _, tt := range []struct {
+		name string
+		call uintptr
+		args []uint64 // after the descriptor
+		want []uint64 // descriptors for which it is permitted
+	}{
+		{"SO_LINGER", unix.SYS_SETSOCKOPT, []uint64{unix.SOL_SOCKET, unix.SO_LINGER}, []uint64{connection}},
+		{"TCP_KEEPIDLE", unix.SYS_SETSOCKOPT, []uint64{unix.IPPROTO_TCP, unix.TCP_KEEPIDLE}, []uint64{connection}},
+		{"TCP_USER_TIMEOUT", unix.SYS_SETSOCKOPT, []uint64{unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT}, nil},
+		{"TCP_KEEPIDLE as an option of sockets", unix.SYS_SETSOCKOPT, []uint64{unix.SOL_SOCKET, unix.TCP_KEEPIDLE}, nil},
+		{"SHUT_WR", unix.SYS_SHUTDOWN, []uint64{unix.SHUT_WR}, []uint64{connection}},
+		{"F_DUPFD_CLOEXEC", unix.SYS_FCNTL, []uint64{unix.F_DUPFD_CLOEXEC, 0}, nil},
+		{"F_SETFL", unix.SYS_FCNTL, []uint64{unix.F_SETFL, 0}, []uint64{first, second, connection}},
+	} {
+		for _, fd := range []uint64{0, 2, first, second, connection} {
+			want := unix.SECCOMP_RET_ERRNO | uint32(unix.EPERM)
+			if slices.Contains(tt.want, fd) {
+				want = unix.SECCOMP_RET_ALLOW
+			}
+			if got := f.evaluate(auditArch, uint32(tt.call), append([]uint64{fd}, tt.args...)...); got != want {
+				t.Errorf("%s of descriptor %d: got action %#x, want %#x", tt.name, fd, got, want)
+			}
+		}
+	}
+}
+
+// TestManyListeners requires that the filter for more listeners than it knows has valid jumps.
+func TestManyListeners(t *testing.T) {
+	var listeners []uint32
+	for fd := range uint32(2 * maxListeners) {
+		listeners = append(listeners, 3+fd)
+	}
+	f := newFilter(permitted(listeners))
+	for fd, want := range map[uint64]uint32{
+		3: unix.SECCOMP_RET_ERRNO | uint32(unix.EPERM), 2 + maxListeners: unix.SECCOMP_RET_ERRNO | uint32(unix.EPERM),
+		3 + 2*maxListeners: unix.SECCOMP_RET_ALLOW,
+	} {
+		if got := f.evaluate(auditArch, unix.SYS_SETSOCKOPT, fd, unix.IPPROTO_TCP, unix.TCP_NODELAY); got != want {
+			t.Errorf("option of descriptor %d: got action %#x, want %#x", fd, got, want)
+		}
+	}
+	if got := f.evaluate(auditArch, unix.SYS_READ, 3); got != unix.SECCOMP_RET_ALLOW {
+		t.Errorf("read: got action %#x, want permission", got)
 	}
 }

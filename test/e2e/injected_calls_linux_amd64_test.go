@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"runtime"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -261,6 +262,16 @@ func otherAttacks(victim, fd int, file string) []attack {
 	}
 }
 
+// attacksOnListener returns attempts to change a listener that a service manager keeps.
+func attacksOnListener(fd int) []attack {
+	reset := append(pidBytes(1), pidBytes(0)...) // struct linger
+	return []attack{
+		{"resets of connections", unix.SYS_SETSOCKOPT, []any{fd, unix.SOL_SOCKET, unix.SO_LINGER, reset, len(reset)}},
+		{"keepalive", unix.SYS_SETSOCKOPT, []any{fd, unix.IPPROTO_TCP, unix.TCP_KEEPIDLE, pidBytes(1), 4}},
+		{"copy of the listener", unix.SYS_FCNTL, []any{fd, unix.F_DUPFD_CLOEXEC, 0}},
+	}
+}
+
 // TestAttacksFromInside makes system calls inside a running exporter. The sandbox refuses them, and the
 // exporter continues.
 func TestAttacksFromInside(t *testing.T) {
@@ -279,7 +290,7 @@ func TestAttacksFromInside(t *testing.T) {
 			r.Scrape()
 			r.refused = true
 			fd := socketOf(t, r.PID)
-			attacks := append(attacksOnProcess(victim.Process.Pid, fd), otherAttacks(victim.Process.Pid, fd, file)...)
+			attacks := slices.Concat(attacksOnProcess(victim.Process.Pid, fd), otherAttacks(victim.Process.Pid, fd, file), attacksOnListener(fd))
 			in := newInjector(t, r.PID)
 			for _, a := range attacks {
 				if got := in.call(a.number, a.args...); got != -int64(unix.EPERM) {
@@ -308,7 +319,7 @@ func TestAttacksFromInside(t *testing.T) {
 	}
 }
 
-// socketOf returns a descriptor of a socket of a process.
+// socketOf returns the first descriptor of a socket of a process, its listener.
 func socketOf(t *testing.T, pid int) int {
 	t.Helper()
 	dir := fmt.Sprintf("/proc/%d/fd", pid)
