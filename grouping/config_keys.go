@@ -39,7 +39,8 @@ var (
 		{"exe_path", typeStrings, "Paths of the executable file, or shell patterns; * does not match a slash."},
 		{"ancestor", typeStrings, "Names of ancestors. They are read when the process starts, executes a program or is renamed."},
 		{"unit", typeStrings, "systemd units, or shell patterns such as getty@*.service or user@*.service/*."},
-		{"container", typeStrings, "Container IDs or prefixes of IDs. * matches any container of the host, */* any container inside another one."},
+		{"container", typeStrings,
+			"Container IDs or prefixes of IDs. * matches any container of the host, */* any container inside another one."},
 		{"cgroup", typeRegexps, "Regular expressions, one of which must match a cgroup path."},
 	}
 	ruleKeys = append([]ConfigKey{

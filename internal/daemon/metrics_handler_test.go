@@ -35,7 +35,9 @@ func (s slowGroups) EachFamily(ctx context.Context, _ grouping.CollectorSet, use
 	return err
 }
 
-func (s slowGroups) EachText(ctx context.Context, only grouping.CollectorSet, _ collector.TextFormat, use func(string, []byte) error) error {
+func (s slowGroups) EachText(
+	ctx context.Context, only grouping.CollectorSet, _ collector.TextFormat, use func(string, []byte) error,
+) error {
 	return s.EachFamily(ctx, only, func(mf *dto.MetricFamily) error {
 		var lines bytes.Buffer
 		_, err := expfmt.MetricFamilyToText(&lines, mf)

@@ -14,9 +14,10 @@ import (
 
 // A Table is the process table of a kernel: an open process file system. It holds no list
 // of processes; each call reads them. The functions of this package use the one at /proc.
-// A Table opens another one, such as the /proc of a host inside a container. If its PIDs differ from those of system calls, methods that need such
-// a call fail with [ErrUnsupported]. Its methods are safe for concurrent use. Only
-// [OpenTable] makes a usable Table: the zero value is not one.
+// A Table opens another one, such as the /proc of a host inside a container. If its PIDs
+// differ from those of system calls, methods that need such a call fail with
+// [ErrUnsupported]. Its methods are safe for concurrent use. Only [OpenTable] makes a usable
+// Table: the zero value is not one.
 type Table struct {
 	*tableState
 	ctx context.Context // of WithContext; nil for none
