@@ -97,7 +97,7 @@ var deniedSyscalls = map[string][]uintptr{
 	"ioctl, FIOASYNC":      {unix.SYS_IOCTL, badFD, 0x5452},
 	"clone, process":       {unix.SYS_CLONE, unix.CLONE_NEWNS | unix.CLONE_FS}, // an invalid combination
 	"clone, no CLONE_VM":   {unix.SYS_CLONE, threadFlags &^ unix.CLONE_VM},
-	"mmap, PROT_EXEC":      {unix.SYS_MMAP, 0, 0, unix.PROT_READ | unix.PROT_EXEC, 0, badFD},
+	"mmap, PROT_EXEC":      {unix.SYS_MMAP, 0, 0, unix.PROT_READ | unix.PROT_EXEC, unix.MAP_PRIVATE | unix.MAP_ANONYMOUS, badFD},
 	"mprotect, PROT_EXEC":  {unix.SYS_MPROTECT, 1, 0, unix.PROT_READ | unix.PROT_EXEC},
 	"prctl, PR_SET_MM":     {unix.SYS_PRCTL, unix.PR_SET_MM, 0, 0, 0, 1},
 	"setsockopt":           {unix.SYS_SETSOCKOPT, badFD, unix.SOL_SOCKET, unix.SO_ATTACH_FILTER},
