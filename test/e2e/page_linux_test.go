@@ -36,6 +36,9 @@ type pageTask struct {
 	Network string `json:"network,omitempty"` // a group that listens on Port and sends bytes over one TCP connection
 	Port    string `json:"port,omitempty"`
 
+	Writing string `json:"writing,omitempty"` // a group of a process that appends to the file Written
+	Written string `json:"written,omitempty"`
+
 	// Exporter is the command line of another exporter, without a listen address.
 	Exporter []string `json:"exporter,omitempty"`
 
@@ -108,6 +111,19 @@ func startFailing(t *testing.T, name string) {
 	startShell(t, name, `while :; do "$0" -c 'exit 3'; sleep 0.5; done`)
 }
 
+// startWriting starts a process that appends to a file, and returns the path of the file.
+func startWriting(t *testing.T, name string) string {
+	t.Helper()
+	dir, err := os.MkdirTemp(pageModules(t), "written") // that of the test can be in memory
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	path := writeFile(t, "block", strings.Repeat("x", 128<<10))
+	startShell(t, name, `block=$(cat `+path+`); while printf %s "$block" >> `+dir+`/file; do sleep 0.2; done`)
+	return filepath.Join(dir, "file")
+}
+
 // startShell runs a script in a copy of the shell, with its path as $0.
 func startShell(t *testing.T, name, script string) {
 	t.Helper()
@@ -151,11 +167,21 @@ func TestPage(t *testing.T) {
 		"  - {comm: ["+task.Ignored+"], ignore: true}\n"+
 		"  - name: '{{.Comm}}'\n    cmdline: ['.+']\n")
 
+	writing := "writer" + unique
+	written := startWriting(t, writing)
+
 	t.Run("alone", func(t *testing.T) {
 		r := startExporter(t, "--config.path", config)
 		task := task
+		task.Writing, task.Written = writing, written
 		task.URL, task.Everything, task.Shots = r.waitForURL()+"/", true, *pageScreenshots
 		task.Exporter = []string{binary, "--config.path", config}
+		task.run(t)
+	})
+	t.Run("procfs", func(t *testing.T) {
+		task := task
+		task.Writing, task.Written = writing, written
+		task.URL = startExporter(t, "--source=procfs", "--config.path", config).waitForURL() + "/"
 		task.run(t)
 	})
 	t.Run("network", func(t *testing.T) {

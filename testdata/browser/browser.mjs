@@ -1,7 +1,7 @@
 // browser.mjs TASK: opens the page of the exporter as described in TASK (JSON), uses it, and fails at
 // the first error. It prints measurements as JSON.
 import assert from 'node:assert/strict';
-import {readFileSync} from 'node:fs';
+import {readFileSync, statSync} from 'node:fs';
 import {spawn} from 'node:child_process';
 import {createRequire} from 'node:module';
 
@@ -726,6 +726,61 @@ async function ended(page) {
   await updates(page, 1);
 }
 
+// noneEnded opens a group without ended processes: the page says why there are none.
+async function noneEnded(page) {
+  const {exporter} = await (await page.request.get(new URL('api/v1/groups', task.url).href)).json();
+  await page.goto(`${task.url}?group=${task.steady}`);
+  await shows(page, '#processes > p', exporter.source === 'bpf' ? /^Ended processes: none in the recorded time\. Set --web\.retention to record without a viewer\.$/ :
+    /^Ended processes: only the source bpf reports them \(--source=bpf\)\.$/);
+  await page.goto(task.url);
+  await updates(page, 1);
+}
+
+// writes opens the group of a process that appends to a file: the usage that the page shows is that of the
+// responses, and the usage of the recorded walks amounts to what the process has written between two of them.
+async function writes(page) {
+  const size = () => statSync(task.written).size, seen = {};
+  page.on('response', async (r) => {
+    const kind = new URL(r.url()).pathname.split('/').pop();
+    if (['groups', 'history', 'processes'].includes(kind)) seen[kind] = await r.json().catch(() => seen[kind]); // a response of a page that was left
+  });
+  const formatted = (v) => page.evaluate(async (v) => (await import('./format.js')).bytes(v), v);
+  await page.fill('#filter', task.writing);
+  await refreshed(page);
+  await eventually(async () => {
+    const {write_bytes_per_second: rate} = seen.groups.groups.find((g) => g.group === task.writing);
+    assert.ok(rate > 0, `${rate} bytes per second`);
+    assert.equal((await line(page, task.writing))['Write/s'], await formatted(rate), 'in the table');
+  });
+  await page.fill('#filter', '');
+  await page.goto(`${task.url}?group=${task.writing}`);
+  await eventually(async () => {
+    const {series, timestamps_seconds: times} = seen.history, values = series.find((s) => s.metric === 'write_bytes_per_second').values;
+    assert.equal(times.length, values.length);
+    assert.ok(values.at(-1) > 0, `${values} bytes per second`);
+    assert.equal(await text(page, '#plots figure:nth-child(4) figcaption'), `Disk write per second${await formatted(values.at(-1))}`);
+    const [{write_bytes_per_second: rate}] = seen.processes.processes;
+    assert.ok(rate > 0, `${rate} bytes per second of the process`);
+    assert.equal(await text(page, '#processes tbody td:nth-child(9)'), await formatted(rate), 'in the list of processes');
+  });
+  const history = async () => (await page.request.get(new URL(`api/v1/history?group=${task.writing}`, task.url).href)).json();
+  const walk = (least) => eventually(async () => {
+    const before = size(), now = Date.now() / 1000;
+    assert.ok(before >= least, `${before} bytes, want ${least}`);
+    await refreshed(page);
+    const at = (await history()).timestamps_seconds.at(-1);
+    assert.ok(at >= now, `a walk at ${at}, want one after ${now}`);
+    return {before, at, after: size()};
+  });
+  const first = await walk(1), last = await walk(first.after + (3 << 20));
+  const {timestamps_seconds: times, series} = await history(), {values} = series.find((s) => s.metric === 'write_bytes_per_second');
+  const written = values.reduce((sum, v, i) => sum + (times[i] > first.at && times[i] <= last.at ? v * (times[i] - times[i - 1]) : 0), 0);
+  const least = last.before - first.after, most = last.after - first.before, rest = 512 << 10; // of a write in progress, and of metadata
+  assert.ok(times.includes(first.at) && last.at > first.at && written > 0.9 * least - rest && written < 1.2 * most + rest, `${written} bytes, want ${least} to ${most}`);
+  await page.goto(task.url);
+  await updates(page, 1);
+}
+
 async function hostile(page) {
   await page.fill('#filter', 'onerror');
   await eventually(async () => assert.match((await names(page)).join('\n'), /^<img.*$/, 'a group with markup in its name'));
@@ -903,6 +958,8 @@ try {
   await open(page);
   await compare(page);
   await (task.network ? network(page) : withoutNetwork(page));
+  if (!task.network) await noneEnded(page);
+  if (task.writing) await writes(page);
   if (task.everything) {
     await words(page);
     await drillDown(page);

@@ -366,6 +366,9 @@ export function redraw() {
   show(state.report);
 }
 
+// recordsAlways returns whether the exporter records without a viewer.
+export const recordsAlways = () => state.report?.records_always === true;
+
 // query returns the parameters of the request for the history.
 export function query() {
   const q = new URLSearchParams();

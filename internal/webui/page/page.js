@@ -126,6 +126,7 @@ async function showGroup() {
     fetchReport('?group=' + encodeURIComponent(name)), fetchHistory(), processes.fetchOf(name)]);
   if (view.group !== name) return true;
   showCharts();
+  if (report) processes.setSource(report.exporter.source);
   byId('group-head').replaceChildren(...(report ? report.groups.flatMap(summary) : [element('p', 'The group does not exist any more.')]));
   byId('group-body').replaceChildren(...(report ? report.groups.flatMap(sections) : []));
   if (report) byId('group-head').append(element('p', `At ${clock(report.timestamp_seconds)}`, 'value'));

@@ -3,6 +3,12 @@ import {change, view} from './view.js';
 import {age, byId, bytes, clock, count, date, element, isZero, moment, period, table, unknown} from './format.js';
 import {request} from './request.js';
 import {cpu} from './table.js';
+import {recordsAlways} from './charts.js';
+
+let source = ''; // of the exporter
+
+// setSource sets the source of the exporter, which says why there are no ended processes.
+export const setSource = (text) => { source = text; };
 
 const now = (report) => report.timestamp_seconds || Date.now() / 1000;
 
@@ -98,6 +104,12 @@ function ended(report) {
   return scrollable(t, 'Ended processes');
 }
 
+// noneEnded says why there are no ended processes of a group.
+function noneEnded() {
+  if (source !== 'bpf') return 'Ended processes: only the source bpf reports them (--source=bpf).';
+  return `Ended processes: none in the recorded time.${recordsAlways() ? '' : ' Set --web.retention to record without a viewer.'}`;
+}
+
 // fetchProcesses returns the selected processes, or the reason why there are none.
 async function fetchProcesses(selection) {
   const q = new URLSearchParams({...selection, sort: view.processes});
@@ -131,7 +143,7 @@ function fill(box, report, again) {
     box.replaceChildren(element('p', report.problem));
     return true;
   }
-  box.replaceChildren(running(report, resort), ...(report.ended ? [ended(report)] : []), ...suggestion(report));
+  box.replaceChildren(running(report, resort), ...(report.ended ? [ended(report)] : view.group === null ? [] : [element('p', noneEnded())]), ...suggestion(report));
   if (focused) focus(box, focused);
   return report.interval_seconds > 0;
 }
