@@ -191,9 +191,8 @@ func TestPage(t *testing.T) {
 		task := task
 		task.Network, task.Shots = "net"+unique, *pageScreenshots
 		_, task.Port, _ = net.SplitHostPort(address) // freeAddress has a port
-		rules := writeFile(t, "network.yml", "process_names:\n"+
-			"  - {name: "+task.Network+", comm: "+task.Network+", expect: {listen: ["+task.Port+", udp/1]}}\n"+
-			"  - {name: '{{.Comm}}', cmdline: '.+'}\n")
+		rules := writeFile(t, "network.yml", "process_names:\n  - {name: "+task.Network+", comm: "+task.Network+
+			", expect: {listen: ["+task.Port+", udp/1]}}\n  - {name: '{{.Comm}}', cmdline: '.+'}\n")
 		task.URL = startExporter(t, "--config.path", rules, "--collector.network").waitForURL() + "/"
 		task.run(t)
 	})
