@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/seed57308aee/process_exporter/platform/internal/host"
 	"github.com/seed57308aee/process_exporter/procfs"
 )
 
@@ -172,9 +173,9 @@ func (s *procfsSource) Fingerprints(
 // verify it.
 func (w *worker) fingerprints(snap *Snapshot, indexes []int, from int, want IdentityFields, fingerprints []uint64) {
 	w.start(from)
-	target, start := &w.scratch.prev.Sample, threadCPUTime()
+	target, start := &w.scratch.prev.Sample, host.ThreadCPUTime()
 	for i := from; i < len(indexes) && !w.deadline.Load(); i++ {
-		if i > 0 && threadCPUTime()-start > w.src.fingerprintBudget {
+		if i > 0 && host.ThreadCPUTime()-start > w.src.fingerprintBudget {
 			return
 		}
 		now, last, inode := uint64(0), uint64(0), uint64(0)

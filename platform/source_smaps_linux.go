@@ -3,9 +3,6 @@ package platform
 import (
 	"errors"
 	"syscall"
-	"time"
-
-	"golang.org/x/sys/unix"
 
 	"github.com/seed57308aee/process_exporter/platform/internal/host"
 	"github.com/seed57308aee/process_exporter/procfs"
@@ -38,7 +35,7 @@ func (w *worker) updateSmaps(s, prev *procfsSample) {
 		s.Have |= FieldSmaps
 		return
 	}
-	start := threadCPUTime()
+	start := host.ThreadCPUTime()
 	var err error
 	if zombieMainThread(&s.Sample) {
 		err = w.viaLiveThread(s.PID, func() error { return w.readSmaps(&s.Sample) })
@@ -49,7 +46,7 @@ func (w *worker) updateSmaps(s, prev *procfsSample) {
 		w.setResult(s, FieldSmaps, err)
 	}
 	s.SmapsReadAt = w.walkStart
-	s.state.smaps = smapsState{cost: threadCPUTime() - start, walk: uint32(w.walkNumber)}
+	s.state.smaps = smapsState{cost: host.ThreadCPUTime() - start, walk: uint32(w.walkNumber)}
 	if known {
 		w.scratch.smapsTime += s.state.smaps.cost
 	}
@@ -110,9 +107,4 @@ func (w *worker) processExiting(pid int) bool {
 	}
 	var st procfs.Stat
 	return procfs.ParseStat(text, &st) == nil && exiting(&st) && st.Threads <= 1
-}
-
-// threadCPUTime returns the CPU time of the calling thread.
-func threadCPUTime() time.Duration {
-	return host.GetTime(unix.CLOCK_THREAD_CPUTIME_ID)
 }

@@ -54,7 +54,7 @@ func (r *procfsReader) findOwners(ctx context.Context) {
 func (r *procfsReader) run(ctx context.Context, ph *phase, mode scanMode, due func(*procfsProcess) bool) {
 	n := len(r.processes)
 	at := r.indexOf(ph.nextPID)
-	start := threadCPUTime()
+	start := host.ThreadCPUTime()
 	for i := range n {
 		if !r.scans.possible(ctx) {
 			r.incomplete = r.incomplete || ctx.Err() != nil
@@ -71,7 +71,7 @@ func (r *procfsReader) run(ctx context.Context, ph *phase, mode scanMode, due fu
 			ph.nextPID = p.pid
 		}
 		if isDue || i%checksPerStep == checksPerStep-1 {
-			now := threadCPUTime()
+			now := host.ThreadCPUTime()
 			ph.spend(now - start)
 			start = now
 			if ph.exhausted() {

@@ -7,10 +7,7 @@ import (
 	"runtime"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/seed57308aee/process_exporter/platform"
-	"github.com/seed57308aee/process_exporter/platform/internal/host"
 	"github.com/seed57308aee/process_exporter/procfs"
 )
 
@@ -133,7 +130,7 @@ func (r *procfsReader) Close() error {
 
 // Read implements Reader.
 func (r *procfsReader) Read(ctx context.Context, report *Report) error {
-	runtime.LockOSThread() // threadCPUTime
+	runtime.LockOSThread() // host.ThreadCPUTime
 	defer runtime.UnlockOSThread()
 	var err error
 	if r.listed, err = r.reader.AppendProcesses(r.listed[:0]); err != nil {
@@ -177,6 +174,3 @@ func (r *procfsReader) updateProcesses() {
 	clear(r.processes)
 	r.processes, r.spareList = list, r.processes
 }
-
-// threadCPUTime returns the CPU time of the calling thread.
-func threadCPUTime() time.Duration { return host.GetTime(unix.CLOCK_THREAD_CPUTIME_ID) }

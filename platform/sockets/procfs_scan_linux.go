@@ -88,19 +88,19 @@ type scanner struct {
 
 func newScanner(m *procfs.Mount) *scanner {
 	s := &scanner{reader: procfs.NewReader(m), requests: make(chan struct{}), results: make(chan struct{}, 1)}
-	s.stop = func() bool { return s.deadline.Load() || threadCPUTime()-s.began > s.limit }
+	s.stop = func() bool { return s.deadline.Load() || host.ThreadCPUTime()-s.began > s.limit }
 	go s.loop()
 	return s
 }
 
 // loop scans until requests is closed.
 func (s *scanner) loop() {
-	runtime.LockOSThread() // for threadCPUTime and host.ThreadBlocked; the thread ends with the goroutine
+	runtime.LockOSThread() // for host.ThreadCPUTime and host.ThreadBlocked; the thread ends with the goroutine
 	s.tid.Store(int64(unix.Gettid()))
 	for range s.requests {
-		s.began = threadCPUTime()
+		s.began = host.ThreadCPUTime()
 		s.scan()
-		s.result.cpu = threadCPUTime() - s.began
+		s.result.cpu = host.ThreadCPUTime() - s.began
 		s.results <- struct{}{}
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"syscall"
 
+	"github.com/seed57308aee/process_exporter/platform/internal/host"
 	"github.com/seed57308aee/process_exporter/procfs"
 )
 
@@ -93,11 +94,11 @@ func (r *procfsReader) readTables(ctx context.Context) {
 			r.nextTable, r.incomplete = at, true
 			return
 		}
-		start := threadCPUTime()
+		start := host.ThreadCPUTime()
 		if r.table.read(ctx, r.namespaces[at]) != nil {
 			r.incomplete = true
 		}
-		r.tableBudget.spend(threadCPUTime() - start)
+		r.tableBudget.spend(host.ThreadCPUTime() - start)
 	}
 	r.nextTable = 0
 }

@@ -56,6 +56,9 @@ func GetTime(id int32) time.Duration {
 	return time.Duration(t.Nano())
 }
 
+// ThreadCPUTime returns the CPU time of the calling thread.
+func ThreadCPUTime() time.Duration { return GetTime(unix.CLOCK_THREAD_CPUTIME_ID) }
+
 // setBootTime computes the boot time from the clocks. It has the value of btime in
 // /proc/stat, which LXCFS can replace by a file that blocks, or that has the boot
 // time of a container beside start times since the boot of the machine.
