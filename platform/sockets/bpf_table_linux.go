@@ -22,10 +22,10 @@ func keyOf(s *bpf.Socket) socketKey {
 type socket struct {
 	key      socketKey
 	owner    owner
-	first    owner // in the current scan, the process with the lowest PID that has it open
-	scan     uint64
-	owned    bool // in the current scan, owner has it open
-	last     bpf.Socket
+	first    owner              // in the current scan, the process with the lowest PID that has it open
+	scan     uint64             // number of the last scan that found it
+	owned    bool               // in the current scan, owner has it open
+	last     bpf.Socket         // its last record
 	reported bpf.SocketCounters // the part of last.Counters that a Report contains
 }
 
@@ -108,8 +108,8 @@ func (t *table) baseline(r *bpf.Socket) bpf.SocketCounters {
 // yet. Their number grows when their last counters are lost.
 const maxClosing = 1 << 15
 
-// endScan adds the open sockets, and what they did since the last Report, to the accounts of
-// their owners. It drops the sockets that the scan has not found.
+// endScan adds the open sockets, and their traffic since the last Report, to the accounts of
+// their owners. It drops the sockets that the scan did not find.
 func (t *table) endScan(a *accounts) {
 	t.scanned, t.completed = true, t.current
 	closing := 0
@@ -127,8 +127,8 @@ func (t *table) endScan(a *accounts) {
 	}
 }
 
-// abortScan does the same after a scan that did not reach all sockets. It reports the other
-// sockets as they were, and drops none.
+// abortScan replaces endScan after a scan that did not reach all sockets. It drops no socket, and
+// reports those that the scan did not reach with their last values.
 func (t *table) abortScan(a *accounts) {
 	for i := range t.sockets {
 		if s := &t.sockets[i]; s.key.number != 0 {
