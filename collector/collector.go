@@ -3,8 +3,8 @@
 //
 // The functions families and exporterMetrics return the metrics of groups, scrapes
 // and rules. internal/daemon and internal/webserver define those of reloads,
-// capabilities and the sandbox. The package does not access the operating system; a [grouping.Tracker] does. A
-// scrape that fails or exceeds its deadline sets
+// capabilities and the sandbox. The package does not access the operating system; a
+// [grouping.Tracker] does. A scrape that fails or exceeds its deadline sets
 // namedprocess_exporter_scrape_success to 0.
 package collector
 
@@ -125,7 +125,7 @@ func (c *Collector) Gatherer(ctx context.Context) prometheus.Gatherer {
 // keep a family after it returns. EachFamily stops at the first error of use and
 // returns it.
 func (c *Collector) EachFamily(ctx context.Context, only grouping.CollectorSet, use func(*dto.MetricFamily) error) error {
-	u := c.join(ctx).of(only)
+	u := c.join(ctx).limitedTo(only)
 	c.building.Lock()
 	defer c.building.Unlock()
 	return c.builder.each(u, use)
@@ -137,7 +137,7 @@ func (c *Collector) EachFamily(ctx context.Context, only grouping.CollectorSet, 
 func (c *Collector) EachText(
 	ctx context.Context, only grouping.CollectorSet, format TextFormat, use func(name string, lines []byte) error,
 ) error {
-	u := c.join(ctx).of(only)
+	u := c.join(ctx).limitedTo(only)
 	c.building.Lock()
 	defer c.building.Unlock()
 	return c.builder.eachText(u, format, use)

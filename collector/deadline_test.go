@@ -212,7 +212,7 @@ func TestExpiredDeadlineIsNoReadError(t *testing.T) {
 	late, cancel := context.WithDeadline(context.Background(), time.Now().Add(-time.Second))
 	defer cancel()
 	for range 5 {
-		walk, _ := f.c.begin(late) // or joins the walk that the scrape before started
+		walk, _ := f.c.begin(late) // or joins the walk that the previous scrape started
 		if <-walk.done; !walk.health.Incomplete {
 			t.Fatal("got a complete walk after its deadline")
 		}

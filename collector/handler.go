@@ -56,8 +56,9 @@ func NewHandler(groups GroupMetrics, other prometheus.Gatherer, log *slog.Logger
 // Errors returns the counter of errors in scrapes.
 func (h *Handler) Errors() prometheus.Collector { return h.errors }
 
-// Gatherer returns the metrics of one scrape, which ends with ctx. It only joins
-// both sources: the client library's Gatherers would check every series again.
+// Gatherer returns the metrics of one scrape, which ends with ctx. It appends
+// the families of both sources. The Gatherers of the client library would check every
+// series again.
 func (h *Handler) Gatherer(ctx context.Context) prometheus.Gatherer {
 	groups := h.groups.Gatherer(ctx)
 	return prometheus.GathererFunc(func() ([]*dto.MetricFamily, error) {

@@ -29,7 +29,7 @@ func (b *familyBuilder) addHistogram(mf *dto.MetricFamily, f *family, g *groupin
 
 // nativeHistogram converts a histogram that counts from start, in milliseconds since the Unix
 // epoch; 0 is unknown. The spans and deltas of buckets are those of the format: a span has
-// adjacent buckets, and each bucket is the difference to the one before.
+// adjacent buckets, and each bucket is the difference to the previous bucket.
 func nativeHistogram(h *grouping.Histogram, start int64) *dto.Histogram {
 	schema, threshold, zero := int32(grouping.HistogramSchema), float64(zeroThreshold), uint64(0)
 	out := &dto.Histogram{SampleCount: &h.Count, SampleSum: &h.Sum, Schema: &schema, ZeroThreshold: &threshold, ZeroCount: &zero}

@@ -12,9 +12,9 @@ import (
 
 // RequestedCollectors returns the collectors whose metrics a scrape with this query wants:
 // those of the parameters collect[], or all but those of exclude[], or all. enabled are the
-// collectors that flags or rules enable. As in node_exporter, both parameters at once, and
-// collect[] of a collector that is not enabled, are errors. So are collect and exclude, which
-// are misspelled.
+// collectors that flags or rules enable. As in node_exporter, it is an error to use both
+// parameters, or collect[] with a collector that is not enabled. The misspelled parameters
+// collect and exclude are errors too.
 func RequestedCollectors(query url.Values, enabled grouping.CollectorSet) (grouping.CollectorSet, error) {
 	for _, name := range []string{"collect", "exclude"} {
 		if query.Has(name) {

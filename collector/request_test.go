@@ -73,7 +73,7 @@ func TestVariants(t *testing.T) {
 func seriesOfCollectors(t *testing.T, c *Collector, only grouping.CollectorSet) map[string]float64 {
 	t.Helper()
 	var families []*dto.MetricFamily
-	u := c.join(context.Background()).of(only)
+	u := c.join(context.Background()).limitedTo(only)
 	err := c.builder.each(u, func(mf *dto.MetricFamily) error {
 		if mf.GetType() == dto.MetricType_HISTOGRAM { // only protobuf has them
 			return nil

@@ -38,9 +38,9 @@ type update struct {
 // the update failed, health belongs to the previous update.
 func (u *update) isIncomplete() bool { return u.overdue || u.err == nil && u.health.Incomplete }
 
-// of returns the update as a scrape of some collectors. The update is the same for every scrape:
-// what it reads, and so counts, does not depend on the request.
-func (u *update) of(only grouping.CollectorSet) *update {
+// limitedTo returns the update with the metrics of these collectors only. What an update reads
+// and counts does not depend on the request.
+func (u *update) limitedTo(only grouping.CollectorSet) *update {
 	if only == grouping.AllCollectors {
 		return u
 	}
@@ -57,13 +57,13 @@ func (u *update) of(only grouping.CollectorSet) *update {
 func (c *Collector) join(ctx context.Context) *update {
 	u, started := c.begin(ctx)
 	if !c.wait(ctx, u) {
-		return c.overdue(ctx)
+		return c.overdueUpdate(ctx)
 	}
 	if started || !u.health.Incomplete {
 		return u
 	}
 	if u, _ = c.begin(ctx); !c.wait(ctx, u) {
-		return c.overdue(ctx)
+		return c.overdueUpdate(ctx)
 	}
 	return u
 }
@@ -90,8 +90,8 @@ func (c *Collector) wait(ctx context.Context, u *update) bool {
 	}
 }
 
-// overdue returns a substitute for an update that is not finished at the deadline.
-func (c *Collector) overdue(ctx context.Context) *update {
+// overdueUpdate returns a substitute for an update that is not finished at the deadline.
+func (c *Collector) overdueUpdate(ctx context.Context) *update {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return &update{

@@ -37,7 +37,7 @@ type processRecord struct {
 	countFromStart     bool                // started after the first walk: its usage before the first sample counts
 	counted            bool                // its usage was counted, in a group or as that of an ungrouped process
 	longArgs           bool                // its last command line was longer than maxQuickArgs
-	comparisonDue      bool                // has run since its fingerprint was compared, or was not compared for long
+	comparisonDue      bool                // has run since its fingerprint was compared, or the comparison is too old
 
 	decreased       counterSet // counters that decreased in this walk
 	decreasedBefore counterSet // counters that decreased in the previous walk

@@ -11,7 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Pauses between polls. Each is twice as long as the one before.
+// Pauses between polls. Each is twice as long as the previous one.
 const (
 	firstPause = 100 * time.Microsecond
 	lastPause  = 40 * time.Millisecond
