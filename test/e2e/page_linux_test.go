@@ -184,30 +184,8 @@ func TestPage(t *testing.T) {
 		task.URL = startExporter(t, "--source=procfs", "--config.path", config).waitForURL() + "/"
 		task.run(t)
 	})
-	t.Run("network", func(t *testing.T) {
-		address := freeAddress(t)
-		startNamedWorker(t, t.TempDir(), "net"+unique, nil).do("listen %s", address)
-		transfer(t, address)
-		task := task
-		task.Network, task.Shots = "net"+unique, *pageScreenshots
-		_, task.Port, _ = net.SplitHostPort(address) // freeAddress has a port
-		rules := writeFile(t, "network.yml", "process_names:\n  - {name: "+task.Network+", comm: "+task.Network+
-			", expect: {listen: ["+task.Port+", udp/1]}}\n  - {name: '{{.Comm}}', cmdline: '.+'}\n")
-		task.URL = startExporter(t, "--config.path", rules, "--collector.network").waitForURL() + "/"
-		task.run(t)
-	})
-	t.Run("below a path", func(t *testing.T) {
-		r := startExporter(t, "--config.path", config)
-		target, err := url.Parse(r.waitForURL())
-		if err != nil {
-			t.Fatal(err)
-		}
-		proxy := httptest.NewServer(http.StripPrefix("/hosts/one", httputil.NewSingleHostReverseProxy(target)))
-		defer proxy.Close()
-		task := task
-		task.URL = proxy.URL + "/hosts/one/"
-		task.run(t)
-	})
+	t.Run("network", func(t *testing.T) { task.runWithNetwork(t, "net"+unique) })
+	t.Run("below a path", func(t *testing.T) { task.runBelowPath(t, config) })
 	t.Run("TLS and a password", func(t *testing.T) {
 		dir := t.TempDir()
 		writeCertificate(t, dir)
@@ -221,4 +199,30 @@ func TestPage(t *testing.T) {
 		task.URL, task.User, task.Password = strings.Replace(r.waitForURL(), "http:", "https:", 1)+"/", "alice", password
 		task.run(t)
 	})
+}
+
+// runWithNetwork opens the page of an exporter with the collector network. The process with this
+// name listens and transfers bytes.
+func (task pageTask) runWithNetwork(t *testing.T, name string) {
+	address := freeAddress(t)
+	startNamedWorker(t, t.TempDir(), name, nil).do("listen %s", address)
+	transfer(t, address)
+	task.Network, task.Shots = name, *pageScreenshots
+	_, task.Port, _ = net.SplitHostPort(address) // freeAddress has a port
+	rules := writeFile(t, "network.yml", "process_names:\n  - {name: "+name+", comm: "+name+
+		", expect: {listen: ["+task.Port+", udp/1]}}\n  - {name: '{{.Comm}}', cmdline: '.+'}\n")
+	task.URL = startExporter(t, "--config.path", rules, "--collector.network").waitForURL() + "/"
+	task.run(t)
+}
+
+// runBelowPath opens the page behind a proxy that serves it below a path.
+func (task pageTask) runBelowPath(t *testing.T, config string) {
+	target, err := url.Parse(startExporter(t, "--config.path", config).waitForURL())
+	if err != nil {
+		t.Fatal(err)
+	}
+	proxy := httptest.NewServer(http.StripPrefix("/hosts/one", httputil.NewSingleHostReverseProxy(target)))
+	defer proxy.Close()
+	task.URL = proxy.URL + "/hosts/one/"
+	task.run(t)
 }
