@@ -42,7 +42,7 @@ func (t *Tracker) accountUngrouped(r *processRecord, s *platform.Sample) {
 	t.matches.ungroupedNanos += d.UserNanos + d.SystemNanos
 }
 
-// accountProcess adds the usage of a grouped process since the sample before to its
+// accountProcess adds the usage of a grouped process since its previous sample to its
 // group.
 func (t *Tracker) accountProcess(r *processRecord, s *platform.Sample) {
 	if r.mainThreadReplaced || (r.have^s.Have)&platform.FieldSwitchesOfAllThreads != 0 {
@@ -66,8 +66,8 @@ func (t *Tracker) accountProcess(r *processRecord, s *platform.Sample) {
 	}
 }
 
-// resetSwitches checks whether the context switches of s are those of other threads than
-// before. If so, it makes them the new base. Switches in between are not counted.
+// resetSwitches makes the context switches of s the new base if they are those of other
+// threads than in the previous sample. The switches since that sample are not counted.
 func (r *processRecord) resetSwitches(s *platform.Sample) {
 	if s.Have&platform.FieldStatus == 0 {
 		return

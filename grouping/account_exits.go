@@ -132,7 +132,7 @@ func (t *Tracker) takeRecord(e *platform.Exit) processRecord {
 	return processRecord{id: e.ID, countFromStart: t.startedUnseen(&e.Sample), kind: platform.SourceBPF}
 }
 
-// takeAwaited removes the record of a process from awaitedExits. kind is what read the ID.
+// takeAwaited removes the record of a process from awaitedExits. kind is the source of the ID.
 // The group of the record may have been removed since, because it was empty.
 func (t *Tracker) takeAwaited(id platform.ID, kind platform.SourceKind) (processRecord, bool) {
 	key := withoutSerial(id)

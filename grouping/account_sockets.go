@@ -12,7 +12,7 @@ import (
 type SocketStatus struct {
 	Kind         platform.SourceKind // what the last Read used; "" without a reader
 	Unattributed sockets.Traffic     // traffic that belongs to no group, since the start; its RoundTrips is nil
-	HasTraffic   bool                // the reader ever had Traffic
+	HasTraffic   bool                // the reader has reported Traffic at least once
 	LostEvents   uint64              // see [sockets.Report]
 	ReadErrors   uint64              // failed Reads
 }
@@ -47,8 +47,8 @@ type waitingTraffic struct {
 const maxUnknownUpdates = 2
 
 // readSockets reads the sockets of all processes, in at most half of the time until the
-// deadline. It runs after the walk, so that all traffic from before the exit of a process
-// is known when its exit event is.
+// deadline. It runs after the walk, so that the traffic of a process before its exit is known
+// when its exit event is accounted.
 func (t *Tracker) readSockets(ctx context.Context) {
 	k := &t.sockets
 	if k.reader == nil {
@@ -80,9 +80,9 @@ func (t *Tracker) SocketsKind() (kind platform.SourceKind, reason error) {
 // SocketStatus returns the state of the reader of sockets as of the last Update.
 func (t *Tracker) SocketStatus() SocketStatus { return t.sockets.status }
 
-// accountSockets adds the Traffic of the Report to groups. That of a process that may join
-// a group waits. All other Traffic is unattributed, so that groups and unattributed
-// traffic are all traffic of the machine. The first Report covers the time before the
+// accountSockets adds the Traffic of the Report to groups. The traffic of a process that may
+// still join a group waits. All other traffic is unattributed, so that the sum of groups
+// and unattributed traffic is the traffic of the machine. The first Report covers the time before the
 // first update, and does not count.
 func (t *Tracker) accountSockets() {
 	k := &t.sockets
@@ -157,8 +157,8 @@ func (t *Tracker) accountTraffic(p *sockets.Process, at int) {
 	}
 }
 
-// flushWaiting adds the traffic of the waiting processes that have a group by now, or that
-// will have none.
+// flushWaiting adds the traffic of the waiting processes that are in a group now, or that
+// will not join one.
 func (t *Tracker) flushWaiting() {
 	for id, w := range t.sockets.waiting {
 		at := t.snap.Index(id.PID)

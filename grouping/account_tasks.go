@@ -28,7 +28,7 @@ func (t *Tracker) accountTasks(r *processRecord, s *platform.Sample, d *Counters
 }
 
 // alignTasks moves the tasks of r to the indexes of the threads of s, and adds a
-// threadRecord for each new thread. Mostly there is nothing to do.
+// threadRecord for each new thread. Most calls change nothing.
 func (t *Tracker) alignTasks(r *processRecord, s *platform.Sample) {
 	same := 0
 	for same < len(s.Tasks) && same < len(r.tasks) && r.tasks[same].isSameThread(&s.Tasks[same]) {
@@ -49,7 +49,7 @@ func (t *Tracker) alignTasks(r *processRecord, s *platform.Sample) {
 			t.taskBuffer = append(t.taskBuffer, old[0])
 			continue
 		}
-		// A thread that the sample before did not have has started since, except
+		// A thread that the previous sample did not have has started since, except
 		// the main thread: a process of one thread has no tasks.
 		countFromStart := r.countFromStart
 		if r.have&platform.FieldTasks != 0 {
