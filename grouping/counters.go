@@ -62,7 +62,7 @@ func (c counterDelta) difference(base *uint64, now uint64) uint64 {
 // cpuDifference returns the increases of user and system time since base, and adds them
 // to base. Their sum is the increase of the CPU time, which a source knows exactly. The
 // kernel estimates the division, and another source, or the exit event, may divide
-// otherwise than the sample before.
+// otherwise than the previous sample.
 func (c counterDelta) cpuDifference(base *Counters, user, system uint64) (userIncrease, systemIncrease uint64) {
 	if c.known && user == base.UserNanos && system == base.SystemNanos {
 		return 0, 0 // most processes and threads are idle
@@ -101,7 +101,7 @@ const (
 )
 
 // CounterDecreases counts how often counters of a process, or of its threads, had a
-// lower value than in the sample before. The kernel guarantees that they never
+// lower value than in the previous sample. The kernel guarantees that they never
 // decrease. The totals of groups do not decrease with them.
 type CounterDecreases struct {
 	CPU, Faults, IO, Switches uint64

@@ -22,9 +22,9 @@ type Health struct {
 	Kind                platform.SourceKind // what the last walk read
 }
 
-// setReads sets the results of the reads of an update. withoutStat is the number of processes
-// for StatUnreadable, and partial that for PartialTotal. zombies of the latter are zombies, which
-// have neither memory nor files.
+// setReads sets the results of the reads of an update: withoutStat is the number of processes
+// without stat, partial the number with an unreadable field. Of the latter, zombies is the number
+// of zombies, which have neither memory nor files.
 func (h *Health) setReads(snap *platform.Snapshot, withoutStat, partial, zombies int) {
 	h.StatUnreadable, h.Partial = withoutStat, partial-zombies
 	h.StatUnreadableTotal += uint64(withoutStat)

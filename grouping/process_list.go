@@ -234,7 +234,7 @@ func (t *Tracker) largestProcesses(ctx context.Context, q ProcessQuery) ProcessL
 	return list
 }
 
-// value returns the value of a process that sorts it.
+// value returns the value by which a process is sorted.
 func (w *processWatch) value(order ProcessOrder, s *platform.Sample) float64 {
 	u := w.usage[s.ID]
 	switch order {

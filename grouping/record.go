@@ -11,7 +11,7 @@ const (
 	statePending                        // matches no rule; joinAncestor decides in the same update
 	stateMatched                        // in the group of a rule that matches it
 	stateInherited                      // in the group of an ancestor, for as long as no rule matches it
-	stateProvisional                    // in the group of an ancestor, which is searched again
+	stateProvisional                    // in the group of an ancestor; the next update searches the ancestors again
 )
 
 // An identityState says whether the identity of a process must be read.
@@ -117,7 +117,7 @@ func (r *processRecord) hasID(id platform.ID, kind platform.SourceKind) bool {
 
 // adoptKind prepares a record for samples of another kind, in which ExecID and
 // Cgroup have other values for the same program, and counters have other steps. An
-// execve(2) since the sample before is not detected.
+// execve(2) since the previous sample is not detected.
 func (r *processRecord) adoptKind(kind platform.SourceKind, s *platform.Sample) {
 	r.kind = kind
 	r.execID, r.cgroup = s.ExecID, s.Cgroup
@@ -130,9 +130,9 @@ func (r *processRecord) adoptKind(kind platform.SourceKind, s *platform.Sample) 
 	}
 }
 
-// hasThreadOf reports whether a thread other than the main thread was in the sample
-// before and is in s. Then the process has not called execve(2) in between, because that
-// ends all other threads.
+// hasThreadOf reports whether a thread other than the main thread is both in the previous
+// sample and in s. Then the process has not called execve(2) since the previous sample,
+// because execve(2) ends all other threads.
 func (r *processRecord) hasThreadOf(s *platform.Sample) bool {
 	at := 0
 	for i := range r.tasks {

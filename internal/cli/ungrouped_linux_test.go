@@ -97,7 +97,7 @@ func TestUngroupedCPU(t *testing.T) {
 			continue
 		}
 		if *p.CPU > last {
-			t.Errorf("process %d has a higher CPU usage than the one before: %v, %v", p.PID, *p.CPU, last)
+			t.Errorf("process %d has a higher CPU usage than the previous one: %v, %v", p.PID, *p.CPU, last)
 		}
 		last = *p.CPU
 		found = found || p.PID == os.Getpid() && *p.CPU > 0

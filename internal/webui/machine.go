@@ -81,7 +81,7 @@ func (m *machineReader) readOnce(done chan struct{}) {
 	close(done)
 }
 
-// newStatus returns the totals v, with the rates since the read before.
+// newStatus returns the totals v, with the rates since the previous read.
 func (m *machineReader) newStatus(before, v *platform.Machine, interval time.Duration) *MachineStatus {
 	s := &MachineStatus{Hostname: m.hostname}
 	both := before.Have & v.Have

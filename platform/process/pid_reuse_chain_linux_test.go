@@ -40,7 +40,7 @@ func requireKernel(t *testing.T, major, minor int) {
 }
 
 // TestPIDReuseWithinTick reuses a PID within one clock tick, many times. Each process
-// has its own ID, and the one before is gone. A slow machine needs more attempts for
+// has its own ID, and the previous one is gone. A slow machine needs more attempts for
 // a reuse within one tick, so their number is bounded.
 func TestPIDReuseWithinTick(t *testing.T) {
 	r := testenv.StartPIDReuse(t)
@@ -78,7 +78,7 @@ func TestPIDReuseWithinTick(t *testing.T) {
 		before, last = now, p
 	}
 	_ = last.Close()
-	t.Logf("%d processes with one PID, %d within the clock tick of the one before", len(seen), within)
+	t.Logf("%d processes with one PID, %d within the clock tick of the previous one", len(seen), within)
 	if within == 0 {
 		t.Skip("requires a machine that reuses a PID within a clock tick")
 	}
