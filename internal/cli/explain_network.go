@@ -11,7 +11,7 @@ import (
 	"github.com/seed57308aee/process_exporter/platform"
 )
 
-// An explanation is that of a process, with the network of its group.
+// An explanation says why a process is in its group, and has the network of that group.
 type explanation struct {
 	*grouping.Explanation
 	Network *webui.Network `json:",omitempty"` // nil without the collector network

@@ -43,5 +43,5 @@ func versionText() string {
 }
 
 // isKnown reports whether the build set a value. Package version reports "unknown"
-// for some that it did not.
+// for some values that the build did not set.
 func isKnown(value string) bool { return value != "" && value != "unknown" }

@@ -14,7 +14,7 @@ import (
 	"github.com/seed57308aee/process_exporter/platform"
 )
 
-// grouped is the processes of this machine in their groups.
+// A grouped has the processes of this machine in their groups.
 type grouped struct {
 	rules   config.Rules
 	tracker *grouping.Tracker

@@ -162,10 +162,9 @@ func (f *topFlags) reporter(s *config.Settings, stderr io.Writer) (tui.Reporter,
 	printSocketNote(stderr, tracker, socketsErr)
 	groups := collector.New(collector.Options{Tracker: tracker, Logger: slog.New(slog.DiscardHandler)})
 	start := webui.Timestamp{Time: time.Now().UTC()}
-	// A tenth less, so that a timer that fires early still starts a walk.
 	hostname, _ := os.Hostname() // "" if it is unknown
 	recorder := webui.NewRecorder(groups, webui.Options{
-		MaxAge:   f.interval * 9 / 10,
+		MaxAge:   f.interval * 9 / 10, // a tenth less, so that a timer that fires early still starts a walk
 		Hostname: hostname,
 		Machine:  platform.OpenMachine(s.ProcFS).Read, // stays open, as the source does
 		Describe: func(e *webui.ExporterStatus) { e.StartTime, e.ReloadTime, e.ReloadSuccessful = start, start, true },

@@ -34,7 +34,7 @@ func (s *Settings) LoadRules() (Rules, error) {
 }
 
 // Hints returns the likely mistakes in rules with these flags. The flags of a command can differ
-// from those of the daemon, so they are no warnings.
+// from those of the daemon, so hints are not warnings.
 func (s *Settings) Hints(rules Rules) (hints []grouping.Warning) {
 	for _, r := range rules.Matcher.Rules() {
 		enabled := r.Collectors(s.Collectors) &^ s.DisabledCollectors()
