@@ -59,7 +59,7 @@ func (s *procfsSource) run(ctx context.Context, w *worker, work func(*worker)) b
 	ticker := time.NewTicker(readTimeout / 2)
 	defer ticker.Stop()
 	deadline := ctx.Done()
-	commits, blockedTicks, lastTick := w.commits.Load(), 0, time.Now()
+	commits, detector := w.commits.Load(), host.NewBlockDetector(readTimeout)
 	for {
 		select {
 		case <-done:
@@ -68,16 +68,10 @@ func (s *procfsSource) run(ctx context.Context, w *worker, work func(*worker)) b
 			w.deadline.Store(true)
 			deadline = nil
 		case now := <-ticker.C:
-			// A late tick means that this process did not get CPU time either.
-			late := now.Sub(lastTick) > readTimeout
-			lastTick = now
-			if n := w.commits.Load(); n != commits || late {
-				commits, blockedTicks = n, 0
-				continue
-			}
-			if !host.ThreadBlocked(w.tid.Load()) {
-				blockedTicks = 0
-			} else if blockedTicks++; blockedTicks >= 2 && w.abandon() {
+			if n := w.commits.Load(); n != commits {
+				commits = n
+				detector.Reset(now)
+			} else if detector.Tick(now, w.tid.Load()) && w.abandon() {
 				return false
 			}
 		}
@@ -85,7 +79,7 @@ func (s *procfsSource) run(ctx context.Context, w *worker, work func(*worker)) b
 }
 
 // runOnThread calls work with the goroutine locked to its OS thread, so that
-// host.ThreadBlocked can read the state of that thread.
+// a host.BlockDetector can read the state of that thread.
 func (w *worker) runOnThread(work func(*worker)) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()

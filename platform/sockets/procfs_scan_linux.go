@@ -95,7 +95,7 @@ func newScanner(m *procfs.Mount) *scanner {
 
 // loop scans until requests is closed.
 func (s *scanner) loop() {
-	runtime.LockOSThread() // for host.ThreadCPUTime and host.ThreadBlocked; the thread ends with the goroutine
+	runtime.LockOSThread() // for host.ThreadCPUTime and host.BlockDetector; the thread ends with the goroutine
 	s.tid.Store(int64(unix.Gettid()))
 	for range s.requests {
 		s.began = host.ThreadCPUTime()
@@ -270,7 +270,7 @@ func (d *descriptorScans) wait(ctx context.Context, s *scanner) bool {
 	d.ticker.Reset(scanTimeout / 2)
 	defer d.ticker.Stop()
 	deadline := ctx.Done()
-	for blockedTicks, lastTick := 0, time.Now(); ; {
+	for detector := host.NewBlockDetector(scanTimeout); ; {
 		select {
 		case <-s.results:
 			return true
@@ -278,12 +278,7 @@ func (d *descriptorScans) wait(ctx context.Context, s *scanner) bool {
 			s.deadline.Store(true)
 			deadline = nil
 		case now := <-d.ticker.C:
-			// A late tick means that this process did not get CPU time either.
-			late := now.Sub(lastTick) > scanTimeout
-			lastTick = now
-			if late || !host.ThreadBlocked(s.tid.Load()) {
-				blockedTicks = 0
-			} else if blockedTicks++; blockedTicks >= 2 {
+			if detector.Tick(now, s.tid.Load()) {
 				return false
 			}
 		}

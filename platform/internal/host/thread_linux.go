@@ -5,11 +5,41 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/seed57308aee/process_exporter/procfs"
 )
+
+// A BlockDetector detects that a thread of this process is blocked in a read. Its
+// methods are called at the ticks of a ticker with half of the timeout as the period.
+type BlockDetector struct {
+	timeout  time.Duration
+	blocked  int // ticks in succession at which the thread was blocked
+	lastTick time.Time
+}
+
+// NewBlockDetector returns a BlockDetector of reads that begin now.
+func NewBlockDetector(timeout time.Duration) BlockDetector {
+	return BlockDetector{timeout: timeout, lastTick: time.Now()}
+}
+
+// Tick reports whether the thread is blocked at this tick and was at the previous one. A late
+// tick does not count: it means that this process did not get CPU time either.
+func (d *BlockDetector) Tick(now time.Time, tid int64) bool {
+	late := now.Sub(d.lastTick) > d.timeout
+	d.lastTick = now
+	if late || !ThreadBlocked(tid) {
+		d.blocked = 0
+		return false
+	}
+	d.blocked++
+	return d.blocked >= 2
+}
+
+// Reset replaces Tick if the thread has finished a read since the previous tick.
+func (d *BlockDetector) Reset(now time.Time) { d.blocked, d.lastTick = 0, now }
 
 // ThreadBlocked reports whether a thread of this process waits in the kernel for a file.
 // On a busy machine it may instead wait for CPU time, or for the Go scheduler in futex(2):

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -96,4 +97,41 @@ func TestWChanOfBlockedThread(t *testing.T) {
 	if err := unix.Close(writer); err != nil {
 		t.Error(err)
 	}
+}
+
+// TestBlockDetector checks a thread that is blocked in a read of a pipe.
+func TestBlockDetector(t *testing.T) {
+	var pipe [2]int
+	if err := unix.Pipe2(pipe[:], unix.O_CLOEXEC); err != nil {
+		t.Fatal(err)
+	}
+	tids, done := make(chan int64), make(chan struct{})
+	go func() {
+		defer close(done)
+		runtime.LockOSThread()
+		tids <- int64(unix.Gettid())
+		_, _ = unix.Read(pipe[0], make([]byte, 1))
+	}()
+	tid := <-tids
+	testenv.Eventually(t, func() bool { return ThreadBlocked(tid) })
+	d := NewBlockDetector(time.Second)
+	now := d.lastTick
+	tick := func(period time.Duration, want bool) {
+		t.Helper()
+		now = now.Add(period)
+		if got := d.Tick(now, tid); got != want {
+			t.Errorf("got %v, want %v", got, want)
+		}
+	}
+	tick(time.Second/2, false)
+	tick(time.Second/2, true)
+	tick(2*time.Second, false) // late
+	tick(time.Second/2, false)
+	d.Reset(now)
+	tick(time.Second/2, false)
+	tick(time.Second/2, true)
+	_ = unix.Close(pipe[1]) // ends the read
+	<-done
+	_ = unix.Close(pipe[0])
+	tick(time.Second/2, false)
 }
