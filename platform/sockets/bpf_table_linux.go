@@ -128,7 +128,7 @@ func (t *table) endScan(a *accounts) {
 }
 
 // abortScan replaces endScan after a scan that did not reach all sockets. It drops no socket, and
-// reports those that the scan did not reach with their last values.
+// reports the last values of sockets that the scan did not reach.
 func (t *table) abortScan(a *accounts) {
 	for i := range t.sockets {
 		if s := &t.sockets[i]; s.key.number != 0 {
