@@ -224,6 +224,11 @@ async function words(page) {
   await shows(page, 'footer', /Exporter.*Source(bpf|procfs).*Healthy/s);
   const titles = () => shownTitles(page);
   assert.equal(await page.evaluate(async () => (await import('./format.js')).clock(new Date(2026, 0, 1, 0, 5, 9) / 1000)), '00:05:09');
+  for (const [value, want] of [[999, '999 B'], [1000, '1.0 KiB'], [1011 << 10, '1.0 MiB'], [100 << 20, '100 MiB']]) {
+    assert.equal(await page.evaluate(async (v) => (await import('./format.js')).bytes(v), value), want);
+  }
+  const cut = await page.$$eval('#machine dd', (all) => all.filter((dd) => dd.scrollWidth > dd.clientWidth).map((dd) => dd.textContent));
+  assert.deepEqual(cut.filter((text) => !text.includes(task.missing)), [], 'texts of tiles that are cut');
   const shown = await titles();
   for (const word of ['CPU %', 'RSS', 'PSS', 'FD use', 'Ctx sw/s', 'Failed', 'Started']) assert.ok(shown.includes(word), `${word} in ${shown}`);
   await eventually(async () => assert.ok(await page.$eval('#rows td.zero', (td) => td.textContent !== ''), 'dimmed zeros'));

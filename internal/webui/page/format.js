@@ -4,10 +4,11 @@
 export const unknown = '–';
 export const byId = (id) => document.getElementById(id);
 
-// scaled returns a value with a unit, and with decimals if their number is given.
+// scaled returns a value with a unit, and with decimals if their number is given. It has at most three digits
+// before the decimals, which fit into a column: 1,010 KiB are 1.0 MiB.
 function scaled(value, units, base, decimals) {
   let i = 0;
-  while (Math.abs(value) >= base && i < units.length - 1) {
+  while (Math.abs(value) >= 999.5 && i < units.length - 1) {
     value /= base;
     i++;
   }

@@ -26,7 +26,10 @@ function showMachine(report) {
     tiles.push(term('Devices read', rate(m.read_bytes_per_second), false, hint), term('Devices written', rate(m.write_bytes_per_second), false, hint));
   }
   tiles.push(term('Processes', `${total} in ${report.groups.length} groups`));
-  if (report.failed_exits !== undefined) tiles.push(term('Exits', failedLink(report), report.failed_exits > 0));
+  if (report.failed_exits !== undefined) {
+    tiles.push(term('Exits', failedLink(report), report.failed_exits > 0));
+    tiles.at(-1).className = 'middle';
+  }
   const focused = byId('machine').contains(document.activeElement);
   byId('machine').replaceChildren(...tiles, ...unexpected(report.groups), ...problems(e));
   if (focused) byId('machine').querySelector('a')?.focus({preventScroll: true});
