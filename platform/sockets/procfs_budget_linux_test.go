@@ -221,3 +221,19 @@ func TestProcfsReadAllocates(t *testing.T) {
 		}
 	}
 }
+
+// TestProcfsRemoveClosed checks that a socket has no owner after the exit of its owner, so that its new one is
+// sought, and that the sockets of a network namespace without processes are removed.
+func TestProcfsRemoveClosed(t *testing.T) {
+	const reads = 2
+	current, gone := &namespace{seen: reads, read: reads}, &namespace{seen: 1, read: 1}
+	r := &procfsReader{reads: reads, sockets: map[uint64]*listedSocket{
+		1: {inode: 1, namespace: current, seen: reads, since: 1, owner: &procfsProcess{pid: 7, gone: true}},
+		2: {inode: 2, namespace: gone, seen: 1, since: 1},
+	}}
+	r.removeClosed()
+	if s := r.sockets[1]; len(r.sockets) != 1 || s == nil || s.owner != nil || r.unowned != 1 || r.newestUnowned != reads {
+		t.Errorf("got sockets %+v, %d without an owner since read %d, want one without an owner since read %d",
+			r.sockets, r.unowned, r.newestUnowned, reads)
+	}
+}
