@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 
+	tea "github.com/charmbracelet/bubbletea"
+
 	"github.com/seed57308aee/process_exporter/internal/webui"
 )
 
@@ -69,5 +71,70 @@ func TestSummaryLimits(t *testing.T) {
 	parts := []summaryPart{{"first", 1}, {"second", 5}, {"third", 5}}
 	if got := joinFitting(parts, len("first  third")); got != "first  third" {
 		t.Errorf("got %q, want it without the first part of the highest rank", got)
+	}
+}
+
+// TestKeysOfTable checks keys that move up by a page, and a filter without regard to case and control characters.
+func TestKeysOfTable(t *testing.T) {
+	m, _ := newModel(80, 24)
+	m.report.Groups = nil
+	for i := range 100 {
+		m.report.Groups = append(m.report.Groups, webui.Group{Name: "Group " + string(rune('a'+i%26)), Procs: i})
+	}
+	m.arrange()
+	press(m, "end")
+	m.Update(tea.KeyMsg{Type: tea.KeyPgUp})
+	if m.cursor != 79 {
+		t.Errorf("got group %d a page above the last, want 79", m.cursor)
+	}
+	press(m, "/", "g", "R", "o", "u", "P")
+	if len(m.groups) != 100 || !strings.HasSuffix(m.View(), "filter: gRouP_") {
+		t.Errorf("got %d groups, %q", len(m.groups), m.status())
+	}
+	m.Update(tea.KeyMsg{Type: tea.KeyRunes, Runes: []rune{'\x1b'}})
+	if strings.Contains(m.filter, "\x1b") {
+		t.Errorf("got the filter %q", m.filter)
+	}
+}
+
+// TestPartOfSize checks a terminal that reports one of its dimensions as 0.
+func TestPartOfSize(t *testing.T) {
+	m, _ := newModel(80, 24)
+	for _, size := range []tea.WindowSizeMsg{{Width: 0, Height: 50}, {Width: 50, Height: 0}} {
+		if m.Update(size); m.width != defaultWidth || m.height != defaultHeight {
+			t.Errorf("%+v: got %d x %d", size, m.width, m.height)
+		}
+	}
+}
+
+// TestLateDetail checks that the response about a group that was left is dropped, and that a group begins at its first line.
+func TestLateDetail(t *testing.T) {
+	m, f := newModel(80, 24)
+	m.detailName = "beta"
+	m.Update(detailMsg{name: "alpha", report: f.report})
+	if m.detailReport != nil {
+		t.Error("got the report of another group")
+	}
+	m.detailName, m.detailTop = "", 5
+	if press(m, "enter"); m.detailTop != 0 {
+		t.Errorf("got line %d first", m.detailTop)
+	}
+}
+
+// TestRowOfProcess checks the values of a process, and the number of those that are not shown.
+func TestRowOfProcess(t *testing.T) {
+	p := webui.Process{PID: 1, User: "u", Command: "/bin/p", Name: "p",
+		CPU: ptr(0.02), ResidentBytes: ptr(uint64(3)), ReadBytes: ptr(4.0), WriteBytes: ptr(5.0)}
+	p.Start.Time = now
+	if got := strings.Join(strings.Fields(processRow(&p, webui.Timestamp{Time: now})), " "); got != "1 u 0s 2.0 3B 4B 5B /bin/p" {
+		t.Errorf("got %q", got)
+	}
+	m, _ := newModel(80, 24)
+	m.detailProcesses = &webui.ProcessReport{Processes: []webui.Process{p}, Total: 2}
+	if got := m.processLines()[2]; got != "and 1 more" {
+		t.Errorf("got %q", got)
+	}
+	if got := moment(now.AddDate(1, 0, 0), now); len(got) != len("2006-01-02 15:04:05") {
+		t.Errorf("got %q of the same day of another year", got)
 	}
 }
