@@ -13,7 +13,8 @@ import (
 // TestColumns checks the value of each column with a group whose values all differ, and that its key sorts by it.
 func TestColumns(t *testing.T) {
 	full := webui.Group{
-		Name: "full", Procs: 11, CPU: ptr(0.12), ResidentBytes: ptr(uint64(13)), ReadBytes: ptr(14.0), WriteBytes: ptr(15.0),
+		Name: "full", Procs: 11, CPU: ptr(0.12), ResidentBytes: ptr(uint64(13)),
+		ReadBytes: ptr(14.0), WriteBytes: ptr(15.0),
 		FailedExits: ptr(uint64(19)), Threads: ptr(20), OpenFDs: ptr(uint64(21)),
 		ProportionalBytes: ptr(uint64(22)), WorstFDRatio: ptr(0.23), ContextSwitches: ptr(24.0), Exits: ptr(uint64(25)), OldestStart: ptr(now.Unix() - 26),
 	}
@@ -22,7 +23,8 @@ func TestColumns(t *testing.T) {
 	m.report.Exporter.SocketSource = "bpf"
 	m.report.Groups = []webui.Group{{Name: "empty"}, full}
 	want := map[string]string{
-		"PROCS": "11", "CPU%": "12.0", "RSS": "13B", "READ/S": "14B", "WRITE/S": "15B", "SENT/S": "16B", "RECV/S": "17B", "CONNS": "18", "FAILED": "19",
+		"PROCS": "11", "CPU%": "12.0", "RSS": "13B", "READ/S": "14B", "WRITE/S": "15B", "SENT/S": "16B", "RECV/S": "17B",
+		"CONNS": "18", "FAILED": "19",
 		"THREADS": "20", "FDS": "21", "PSS": "22B", "FDUSE%": "23.0", "CTXSW/S": "24", "EXITS": "25", "AGE": "26s",
 	}
 	for i, c := range columns {
