@@ -16,7 +16,8 @@ func TestColumns(t *testing.T) {
 		Name: "full", Procs: 11, CPU: ptr(0.12), ResidentBytes: ptr(uint64(13)),
 		ReadBytes: ptr(14.0), WriteBytes: ptr(15.0),
 		FailedExits: ptr(uint64(19)), Threads: ptr(20), OpenFDs: ptr(uint64(21)),
-		ProportionalBytes: ptr(uint64(22)), WorstFDRatio: ptr(0.23), ContextSwitches: ptr(24.0), Exits: ptr(uint64(25)), OldestStart: ptr(now.Unix() - 26),
+		ProportionalBytes: ptr(uint64(22)), WorstFDRatio: ptr(0.23), ContextSwitches: ptr(24.0),
+		Exits: ptr(uint64(25)), OldestStart: ptr(now.Unix() - 26),
 	}
 	full.SentBytes, full.ReceivedBytes, full.Connections = ptr(16.0), ptr(17.0), ptr(18)
 	m, _ := newModel(80, 24)
