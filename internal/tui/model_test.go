@@ -317,7 +317,9 @@ func TestUnits(t *testing.T) {
 			t.Errorf("%v: got %s, want %s", v, got, want)
 		}
 	}
-	for d, want := range map[time.Duration]string{-time.Second: "0s", 59 * time.Second: "59s", time.Minute: "1m", 24 * time.Hour: "1d", 25 * time.Hour: "1d"} {
+	for d, want := range map[time.Duration]string{
+		-time.Second: "0s", 59 * time.Second: "59s", time.Minute: "1m", 24 * time.Hour: "1d", 25 * time.Hour: "1d",
+	} {
 		if got := age(d.Seconds()); got != want {
 			t.Errorf("%v: got %s, want %s", d, got, want)
 		}
