@@ -124,7 +124,7 @@ func TestLateDetail(t *testing.T) {
 	}
 }
 
-// TestRowOfProcess checks the values of a process, and the number of those that are not shown.
+// TestRowOfProcess checks the values of a process, and the number of processes that are not shown.
 func TestRowOfProcess(t *testing.T) {
 	p := webui.Process{PID: 1, User: "u", Command: "/bin/p", Name: "p",
 		CPU: ptr(0.02), ResidentBytes: ptr(uint64(3)), ReadBytes: ptr(4.0), WriteBytes: ptr(5.0)}
