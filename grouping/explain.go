@@ -49,7 +49,7 @@ type SelectorResult struct {
 	Entries []string // of the selector
 	Values  []string // values of the process that were compared; empty if absent or unreadable
 	Matched bool
-	Hint    string `json:",omitempty"` // likely mistake in the selector, "" if there is none
+	Hint    string // likely mistake in the selector, "" if there is none
 }
 
 // explainedFields are the identity fields of an Explanation.

@@ -54,10 +54,11 @@ func explainCommand() command {
 			if err != nil {
 				return err
 			}
+			all := withNetworks(explanations, networks)
 			if asJSON {
-				return printJSON(out.stdout, withNetworks(explanations, networks))
+				return printJSON(out.stdout, toJSON(all, g.tracker.LabelNames()))
 			}
-			_, err = io.WriteString(out.stdout, g.format(withNetworks(explanations, networks), s))
+			_, err = io.WriteString(out.stdout, g.format(all, s))
 			return err
 		},
 	}

@@ -14,7 +14,7 @@ import (
 // An explanation says why a process is in its group, and has the network of that group.
 type explanation struct {
 	*grouping.Explanation
-	Network *webui.Network `json:",omitempty"` // nil without the collector network
+	Network *webui.Network // nil without the collector network
 }
 
 // networkPause is the time for which explain measures the traffic of groups.

@@ -67,7 +67,7 @@ func commandCases(t *testing.T, pid, child int, token, rules string) []commandCa
 			[]string{"=> in no group: no rule matches it"}},
 		{"explain by name", []string{"explain", "-config.path", rules, "identitychange"}, 0, []string{"process " + strconv.Itoa(pid)}},
 		{"explain as JSON", []string{"explain", "--json", "-config.path", rules, strconv.Itoa(child)}, 0,
-			[]string{`"Group": "job ` + token + `"`, `"InheritedFrom": {`}},
+			[]string{`"group": "job ` + token + `"`, `"inherited_from": {`, `"ignored": false`}},
 		{"explain an unknown name", []string{"explain", "no-such-process"}, 1, []string{"no process no-such-process"}},
 		{"explain without a process", []string{"explain"}, 1, []string{"missing process"}},
 		{"explain with a missing file", []string{"explain", "-config.path", filepath.Join(t.TempDir(), "none"), "1"}, 1,
