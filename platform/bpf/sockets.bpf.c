@@ -72,8 +72,8 @@ static __always_inline bool is_fin_queued(u32 state)
 }
 
 /* sent_bytes returns the payload that was sent, without retransmissions. bytes_sent counts a
- * segment again if a local queue has dropped it. The sequence numbers do not, but include SYN
- * and FIN, and change one after the other while they are read. So it returns the lower of both. */
+ * segment again if a local queue has dropped it. The sequence numbers count it once, but include
+ * SYN and FIN, and can change between two reads. So it returns the lower of both. */
 static __always_inline u64 sent_bytes(struct tcp_sock *tp, u32 state, u32 flags)
 {
 	u64 acked = BPF_CORE_READ(tp, bytes_acked);
