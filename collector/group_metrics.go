@@ -67,7 +67,7 @@ func descriptorAndThreadFamilies() []family {
 			withNote("Before Linux 6.2, the source `procfs` requires `CAP_DAC_READ_SEARCH` for processes of other users.").
 			in(grouping.CollectorFiles),
 		gaugeFamily("worst_fd_ratio", platform.FieldFDs|platform.FieldFDLimit,
-			"Maximum over processes of open file descriptors divided by the soft limit (RLIMIT_NOFILE).",
+			"Highest ratio of a process's open file descriptors to its soft limit (RLIMIT_NOFILE).",
 			func(g *grouping.Group) float64 { return g.WorstFDRatio }).
 			withNote("Does not include processes with a limit of 0.").in(grouping.CollectorFiles),
 		{

@@ -59,15 +59,17 @@ func reference() string {
 All names, types, labels and label values of ncabatoff/process-exporter are unchanged, so that existing dashboards and
 alerts work. Metrics and label values that it does not have are marked **new**.
 
-Counters start at 0 when the exporter starts. For processes that already run, only usage after this start is counted. Later
-processes are counted completely. A group keeps the usage of its exited processes.
+Counters start at 0 when the exporter starts. For processes that already run, only usage after this start is counted. Processes
+that start later are counted from their start. With the source ` + "`procfs`" + `, the usage between the last scrape and the exit of a
+process is lost, and so are processes that start and exit between two scrapes. A group keeps the usage of its exited processes.
 
-Counters decrease only when the exporter restarts or a removed group returns (` + "`--max-groups`, `--max-thread-names`,\n" +
-		"`--remove-empty-groups`" + `). They then restart at 0.
+Counters decrease only when the exporter restarts, or when a removed group (` + "`--max-groups`, `--remove-empty-groups`" + `) or a
+removed thread name (` + "`--max-thread-names`" + `, 1,000 names per group) returns. They then restart at 0.
 
 A value that could not be read is absent, not 0. ` + "`namedprocess_namegroup_unreadable_procs`" + ` is the number of processes
-with an unreadable file. Gauges of a group without processes are 0, except
-` + "`namedprocess_namegroup_oldest_start_time_seconds`" + `, which is absent.
+with an unreadable file. In a group without processes, most gauges are 0. These are absent: the oldest start time, the ratio of
+the accept queue, the mean round-trip time, unreadable processes, and gauges per process, thread name, kernel function or
+listening port. Gauges of what a rule expects keep their values.
 
 ## Groups
 
@@ -99,8 +101,8 @@ All metrics have the label ` + "`groupname`" + ` and the [labels](configuration.
 	b.WriteString("\nIf `namedprocess_exporter_scrape_success` and `namedprocess_exporter_scrape_partial` are 0, the processes could not\n" +
 		"be listed, or `hidepid` hides them. A longer timeout does not help. Unresponsive processes do not change these two\n" +
 		"metrics.\n\n" +
-		"After a decrease that `namedprocess_exporter_counter_decreases_total` counts, the group counter stays constant until\n" +
-		"the value of the process exceeds its previous maximum. With the source `bpf`, decreases because a thread exited are\n" +
+		"After a decrease that `namedprocess_exporter_counter_decreases_total` counts, the process adds nothing to the group\n" +
+		"counter until its value exceeds its previous maximum. With the source `bpf`, decreases because a thread exited are\n" +
 		"not counted.\n\n" +
 		"`namedprocess_rule_matched_procs` has the position of the rule, from 1, in `rule` and its name template in `name`.\n")
 	b.WriteString("\n`namedprocess_unattributed_*` and the metric of the same name of all groups add up to the traffic of the machine: see\n" +
@@ -138,7 +140,7 @@ var valuesOfLabel = map[string]string{
 	"ctxswitchtype": "`voluntary`, `nonvoluntary`",
 	"reason":        "`exited`, `killed`, `dumped`",
 	"bound":         "`min`, `max`",
-	"file":          "`stat`, `status`, `io`, `fd`, `limits`, `wchan`, `smaps`, `task`, `sockets` (**new**)",
+	"file":          "`stat`, `status`, `io`, `fd`, `limits`, `wchan`, `smaps`, `task`, `sockets`",
 	"source":        "`bpf`, `procfs`",
 	"counter":       "`cpu`, `faults`, `io`, `switches`",
 	"data":          "`io`, `open_files`, `proportional_memory`, `wait_channels`, `executable_paths`, `sockets`",

@@ -8,7 +8,7 @@ import (
 // Notes that several families share.
 const (
 	onlyBPFSockets = "Only if BPF programs read the sockets."
-	openSockets    = "Absent if the sockets of no process of the group are readable."
+	openSockets    = "Absent if the exporter cannot read the sockets of any process of the group."
 )
 
 // A trafficMetric is a counter of the traffic of a group, and of the traffic in no group.
@@ -36,7 +36,7 @@ func trafficMetrics() []trafficMetric {
 			single(func(t *sockets.Traffic) uint64 { return t.SentBytes })},
 		{"tcp_received_bytes_total", "TCP payload bytes received in order", "",
 			single(func(t *sockets.Traffic) uint64 { return t.ReceivedBytes })},
-		{"tcp_sent_segments_total", "TCP segments sent, with retransmissions and segments without data, without SYN-ACK", "",
+		{"tcp_sent_segments_total", "TCP segments sent, including retransmissions and segments without data, excluding SYN-ACK", "",
 			single(func(t *sockets.Traffic) uint64 { return t.SentSegments })},
 		{"tcp_retransmitted_segments_total", "TCP segments sent again, including SYN and SYN-ACK", "",
 			single(func(t *sockets.Traffic) uint64 { return t.RetransmittedSegments })},
@@ -120,7 +120,7 @@ var connectionStates = []sockets.State{
 func openSocketFamilies() []family {
 	connections := family{name: namespace + "tcp_connections", kind: gauge, labels: []string{"state"},
 		help: "Number of TCP sockets by state, without listening sockets.",
-		note: "States without sockets are absent, except `established`.",
+		note: "States without sockets are absent; `established` is absent only if no process of the group has readable sockets.",
 		collect: func(g *grouping.Group, put emit) {
 			for _, state := range connectionStates {
 				if n := g.Sockets.Open.Connections[state]; g.Sockets.HasOpen && (n > 0 || state == sockets.StateEstablished) {
@@ -150,7 +150,7 @@ func portFamilies() []family {
 	return []family{
 		{name: namespace + "listening_procs", kind: gauge, labels: []string{"protocol", "port"},
 			help: "Number of processes that own a socket which receives TCP connections or UDP datagrams on a port.",
-			note: "UDP ports from 32768 on are `ephemeral`, and `other` is the sum of all ports after the first 100 of a group, TCP first.",
+			note: "`port` is `ephemeral` for UDP ports from 32768 on, and `other` after the first 100 ports of a group (TCP first, lower numbers first).",
 			collect: func(g *grouping.Group, put emit) {
 				for i := range g.Sockets.Ports {
 					p := &g.Sockets.Ports[i]
@@ -167,7 +167,7 @@ func portFamilies() []family {
 				}
 			}},
 		{name: namespace + "tcp_worst_accept_queue_ratio", kind: gauge,
-			help: "Maximum over listening sockets of connections that wait for accept(2) divided by the backlog.",
+			help: "Highest ratio, of all listening sockets, of connections that wait for accept(2) to the backlog.",
 			note: "Only if BPF programs read the sockets and there are listening TCP sockets.",
 			collect: func(g *grouping.Group, put emit) {
 				if g.Sockets.HasAcceptQueue {
@@ -182,7 +182,7 @@ func networkMetrics() []exporterMetric {
 	var all []exporterMetric
 	for _, m := range trafficMetrics() {
 		all = append(all, exporterMetric{name: "namedprocess_unattributed_" + m.name, kind: counter, labels: m.labels(),
-			help: m.help + ", of processes in no group and of sockets without a process.",
+			help: "For processes in no group and sockets without a process: " + m.help + ".",
 			note: onlyBPFSockets,
 			collect: func(u *update, put emit) {
 				if u.sockets.HasTraffic {
@@ -205,7 +205,7 @@ func networkMetrics() []exporterMetric {
 			}
 		}},
 		exporterMetric{name: exporterNamespace + "lost_socket_events_total", kind: counter,
-			help:    "Number of closed TCP connections whose last counters were lost because a buffer was full.",
+			help:    "Number of TCP connections and listening sockets whose counters were lost because a buffer or table was full.",
 			note:    "Always 0 if /proc is the source of socket data.",
 			collect: withReader(func(u *update) float64 { return float64(u.sockets.LostEvents) })},
 		exporterMetric{name: exporterNamespace + "socket_read_errors_total", kind: counter,

@@ -40,7 +40,7 @@ var (
 		{"ancestor", typeStrings, "Names of ancestors. They are read when the process starts, executes a program or is renamed."},
 		{"unit", typeStrings, "systemd units, or shell patterns such as getty@*.service or user@*.service/*."},
 		{"container", typeStrings,
-			"Container IDs or prefixes of IDs. * matches any container of the host, */* any container inside another one."},
+			"Container IDs or prefixes of IDs. * matches any container of the host, */* any container inside a container or of a user."},
 		{"cgroup", typeRegexps, "Regular expressions, one of which must match a cgroup path."},
 	}
 	ruleKeys = append([]ConfigKey{

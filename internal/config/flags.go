@@ -48,11 +48,11 @@ func addRuleFlags(app *kingpin.Application, s *Settings) {
 		Default("true").BoolVar(&s.Children)
 	app.Flag("recheck", "Not needed: exec, renames and rewritten command lines are detected without it.").
 		BoolVar(&s.Recheck)
-	app.Flag("recheck-with-time-limit", "Do not use: a process in no group that is older never joins one. 0s: off.").
+	app.Flag("recheck-with-time-limit", "Do not use: a process in no group stays there after this age. 0s: off.").
 		PlaceHolder("DURATION").Default("0s").DurationVar(&s.RecheckLimit)
 	app.Flag("remove-empty-groups", "Remove empty groups. Counters restart at 0 if a group returns.").
 		BoolVar(&s.RemoveEmptyGroups)
-	app.Flag("match-budget", "CPU time per scrape to match rules; the next scrape does the rest. 0s: no limit.").
+	app.Flag("match-budget", "CPU time per scrape to match rules; next scrapes do the rest. 0s: no limit.").
 		PlaceHolder("DURATION").Default("200ms").DurationVar(&s.MatchBudget)
 	app.Flag("max-groups", "Maximum number of groups; other processes are in _other. 0: no limit.").
 		PlaceHolder("N").Default("2000").IntVar(&s.MaxGroups)
@@ -109,7 +109,7 @@ func addLogFlags(app *kingpin.Application, s *Settings) {
 }
 
 func addSandboxFlags(app *kingpin.Application, s *Settings) {
-	app.Flag("sandbox", "auto: keep needed capabilities. strict: only CAP_PERFMON. off: no restrictions.").
+	app.Flag("sandbox", "auto: keep needed capabilities. strict: keep the fewest. off: no restrictions.").
 		PlaceHolder("auto|strict|off").Default("auto").EnumVar(&s.Sandbox, "auto", "strict", "off")
 }
 

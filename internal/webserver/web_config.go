@@ -67,7 +67,7 @@ func OpenWebConfig(path string, log *slog.Logger) (*WebConfig, error) {
 	}
 	w.success = prometheus.NewGauge(prometheus.GaugeOpts{
 		Name: "namedprocess_exporter_web_config_last_reload_successful",
-		Help: "Whether the last read of the web configuration file and of the files it refers to succeeded (1) or failed (0).",
+		Help: "Whether the last read of the web configuration file and of the files that it names succeeded (1) or failed (0).",
 	})
 	w.success.Set(1)
 	if path == "" {
