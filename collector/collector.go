@@ -1,8 +1,8 @@
 // Package collector turns groups of processes into Prometheus metrics, and
 // renders them as text, OpenMetrics or protobuf.
 //
-// The functions families and exporterMetrics return the metrics of groups, scrapes
-// and rules. internal/daemon and internal/webserver define those of reloads,
+// The functions families and exporterMetrics return the metrics of groups, scrapes,
+// rules and sockets. internal/daemon and internal/webserver define those of reloads,
 // capabilities and the sandbox. The package does not access the operating system; a
 // [grouping.Tracker] does. A scrape that fails or exceeds its deadline sets
 // namedprocess_exporter_scrape_success to 0.

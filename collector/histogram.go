@@ -12,8 +12,8 @@ import (
 // have among its kinds. Only the protobuf format has them.
 const histogram = prometheus.UntypedValue + 1
 
-// zeroThreshold is the smallest value that a native histogram does not count as 0. It is the
-// default of the client library.
+// zeroThreshold is the highest value that a native histogram counts as 0. It is the default of
+// the client library.
 const zeroThreshold = prometheus.DefNativeHistogramZeroThreshold
 
 // addHistogram adds the native histogram of one group to mf.

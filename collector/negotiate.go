@@ -17,7 +17,7 @@ const textV1 expfmt.Format = "text/plain; version=1.0.0; charset=utf-8"
 var acceptedFormats = []expfmt.Format{
 	expfmt.FmtProtoDelim, expfmt.FmtProtoText, expfmt.FmtProtoCompact,
 	expfmt.FmtOpenMetrics_1_0_0, expfmt.FmtOpenMetrics_0_0_1,
-	expfmt.FmtText, textV1, // FmtText before textV1: it is the answer to clients that accept none of these
+	expfmt.FmtText, textV1, // FmtText before textV1: clients that accept none of these get it
 }
 
 // A scrapeFormat is the format of the response to a scrape.

@@ -34,8 +34,8 @@ type update struct {
 	ended     []grouping.EndedProcess
 }
 
-// isIncomplete reports whether the deadline expired before everything was read. If
-// the update failed, health belongs to the previous update.
+// isIncomplete reports whether the deadline, or the CPU limit for socket tables, ended the update
+// before everything was read. If the update failed, health belongs to the previous update.
 func (u *update) isIncomplete() bool { return u.overdue || u.err == nil && u.health.Incomplete }
 
 // limitedTo returns the update with the metrics of these collectors only. What an update reads
