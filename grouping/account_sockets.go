@@ -22,7 +22,7 @@ type socketTracker struct {
 	reader      sockets.Reader // nil without sockets
 	report      sockets.Report
 	read        bool // this update has read report
-	hasBaseline bool // a Report with Traffic was read: that of later Reports counts
+	hasBaseline bool // a Report with Traffic was read; only the Traffic of later Reports counts
 
 	status  SocketStatus
 	waiting map[platform.ID]*waitingTraffic // by process, without Serial
@@ -81,9 +81,9 @@ func (t *Tracker) SocketsKind() (kind platform.SourceKind, reason error) {
 func (t *Tracker) SocketStatus() SocketStatus { return t.sockets.status }
 
 // accountSockets adds the Traffic of the Report to groups. The traffic of a process that may
-// still join a group waits. All other traffic is unattributed, so that the sum of groups
-// and unattributed traffic is the traffic of the machine. The first Report covers the time before the
-// first update, and does not count.
+// still join a group waits. All other traffic is unattributed, so that the sum of groups and
+// unattributed traffic is the traffic of the machine. The first Report covers the time before
+// the first update, and does not count.
 func (t *Tracker) accountSockets() {
 	k := &t.sockets
 	counted := k.read && k.report.Parts&sockets.PartTraffic != 0

@@ -62,7 +62,7 @@ func (t *Tracker) alignTasks(r *processRecord, s *platform.Sample) {
 
 // advance returns the differences of the counters of a thread since its base, and
 // sets the base to the new values. It adds counters that decreased to decreased, unless
-// they were lower before.
+// they also decreased when they were read last.
 func (n *threadRecord) advance(now *platform.Task, decreased *counterSet) (d Counters) {
 	var lower, compared counterSet
 	if now.Have&platform.FieldStatus != 0 {

@@ -2,9 +2,10 @@ package grouping
 
 import "strings"
 
-// A cgroupInfo describes where a process runs, according to its cgroup paths. A path
-// is trusted from the root up to the first cgroup whose owner chooses the names below
-// it: a unit that is not a container runtime, or a container.
+// A cgroupInfo describes where a process runs, according to its cgroup paths. A path is
+// trusted from the root up to the first unit or container, whose owner chooses the names below
+// it. Container IDs below a service other than a user manager are trusted too, because the
+// service may be a container runtime.
 type cgroupInfo struct {
 	Unit        string // systemd unit, the first cgroup of the path that is not a slice
 	Slice       string // innermost systemd slice around the unit

@@ -240,7 +240,7 @@ func (d *decoder) selector(key string, value *yaml.Node, negated bool) (selector
 	panic("grouping: no selector for key " + key)
 }
 
-// checkItems reports entries that no process can match.
+// checkItems warns about entries that no process can match. It fails for invalid patterns.
 func (d *decoder) checkItems(kind *listKind, items []string, nodes []*yaml.Node) error {
 	for i, item := range items {
 		if hint := itemHint(kind.name, item); hint != "" {

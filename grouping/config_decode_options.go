@@ -140,8 +140,8 @@ func (d *decoder) number(key string, n *yaml.Node, low, high int) (int, error) {
 	return v, nil
 }
 
-// expect decodes the expected number of processes. A missing min is 0 and a missing max is
-// no maximum, but one of them must be set.
+// expect decodes the expected number of processes and the expected ports. A missing min is 0
+// and a missing max is no maximum, but min, max or listen must be set.
 func (d *decoder) expect(n *yaml.Node, r *Rule) error {
 	if !isSet(n) {
 		return nil
@@ -213,8 +213,8 @@ func (d *decoder) ports(n *yaml.Node) (ports []Port, err error) {
 	return slices.Compact(ports), nil
 }
 
-// checkExpectations checks that rules of one group do not set different bounds. They can
-// repeat the same bounds, or omit them.
+// checkExpectations checks that rules of one group do not set different bounds or ports. They
+// can repeat the same ones, or omit expect.
 func (d *decoder) checkExpectations(rules []*Rule) error {
 	first := make(map[string]*Rule) // by group, the first rule with expect
 	for _, r := range rules {

@@ -61,8 +61,8 @@ func (c counterDelta) difference(base *uint64, now uint64) uint64 {
 
 // cpuDifference returns the increases of user and system time since base, and adds them
 // to base. Their sum is the increase of the CPU time, which a source knows exactly. The
-// kernel estimates the division, and another source, or the exit event, may divide
-// otherwise than the previous sample.
+// kernel estimates how much of it is user time, so another source, or the exit event, can
+// have another estimate than the previous sample.
 func (c counterDelta) cpuDifference(base *Counters, user, system uint64) (userIncrease, systemIncrease uint64) {
 	if c.known && user == base.UserNanos && system == base.SystemNanos {
 		return 0, 0 // most processes and threads are idle

@@ -22,6 +22,6 @@
 //
 // # Input and output
 //
-// The package reads its configuration file and nothing else. It has no clock: the
-// time comes from the walk.
+// The package reads its configuration file and nothing else. It uses a clock only for
+// deadlines: all other times come from the walk.
 package grouping

@@ -35,13 +35,13 @@ const (
 	// maxEnded is the number of ended processes that [LimitEnded] keeps.
 	maxEnded = 1000
 
-	// maxEndedOfGroup is the number of ended processes of the groups with one name that it keeps.
+	// maxEndedOfGroup is the number of ended processes that it keeps for each group name.
 	maxEndedOfGroup = 20
 )
 
-// LimitEnded removes the oldest processes of ended, which is in the order of exits: those above 20
-// of the groups with one name, so that a group with many exits does not displace others, and then
-// those above 1,000. It removes failures last.
+// LimitEnded removes the oldest processes of ended, which is in the order of exits. It keeps at
+// most 20 for each group name, so that a group with many exits does not displace others, and at
+// most 1,000 in total. It removes failures last.
 func LimitEnded(ended []EndedProcess) []EndedProcess {
 	if len(ended) <= maxEndedOfGroup {
 		return ended

@@ -79,8 +79,8 @@ func (t *Tracker) selectForComparison() {
 }
 
 // isComparisonDue reports whether the identity of a process may have changed
-// unnoticed: it has run, and its match depends on text that it can rewrite, or it was not
-// compared for idleFingerprintPeriod updates.
+// unnoticed: it has run, and its match depends on text that it can rewrite, or it is
+// its turn, once in idleFingerprintPeriod updates.
 func (t *Tracker) isComparisonDue(r *processRecord, s *platform.Sample) bool {
 	ran := r.mutable != 0 && !s.Idle && s.Have&platform.FieldStat != 0
 	if ran || (r.id.PID+t.comparison.updates)%idleFingerprintPeriod == 0 {

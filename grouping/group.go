@@ -43,8 +43,8 @@ type Group struct {
 
 	// CountersStart is the time at which all counters were 0, in milliseconds since the
 	// Unix epoch. It is the earliest time from which a process of the group is counted: its
-	// start, or the walk that first found it. It is 0 if the source
-	// has no wall clock.
+	// start, the walk that first found it, or the last walk before it joined the group. It is
+	// 0 if the source has no wall clock.
 	CountersStart int64
 
 	// ExitsKnown says that the source reports process starts and exits: the next
@@ -103,8 +103,8 @@ type UnreadableField struct {
 func (g *Group) Key() string { return GroupKey(g.Name, g.Labels) }
 
 // GroupKey returns a string that identifies a group by its name and the values
-// of its labels. The byte 0xff separates them: it is never part of UTF-8, and so
-// of no label value.
+// of its labels. The byte 0xff separates them: it is never part of UTF-8, so no label
+// value contains it.
 func GroupKey(name string, labels []string) string {
 	if len(labels) == 0 {
 		return name

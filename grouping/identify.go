@@ -261,8 +261,8 @@ func (t *Tracker) assign(r *processRecord, g *groupState, rule *Rule, state reco
 }
 
 // exclude removes a process from its group, because a rule ignores it, or because
-// neither a rule nor an ancestor has a group for it: then rule is nil. Only its stat
-// is read from now on, to detect another program.
+// neither a rule nor an ancestor has a group for it: then rule is nil. From now on, walks
+// read only its stat, which shows another program or name.
 func (t *Tracker) exclude(r *processRecord, s *platform.Sample, rule *Rule) {
 	if r.group != nil {
 		r.leaveGroup()

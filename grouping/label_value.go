@@ -51,8 +51,8 @@ const maxGroupName = 1024
 
 // groupName returns name as a group name: a valid label value that is not reserved. It
 // truncates a long name and appends a hash of the whole name, so that different names
-// stay different. It also truncates a short name that looks truncated. Otherwise a user
-// could compute the truncated form of another name and join its group.
+// stay different. It also truncates a name within the limit that looks truncated. Otherwise
+// a user could compute the truncated form of another name and join its group.
 func groupName(name string) string {
 	label := processName(name)
 	if len(label) <= maxGroupName && !looksTruncated(label) {

@@ -63,7 +63,7 @@ func (r *processRecord) watchKey() watchKey {
 // A ProcessList is the result of a ProcessQuery.
 type ProcessList struct {
 	Query     ProcessQuery
-	Total     int       // processes of the groups
+	Total     int       // processes in the scope
 	Interval  float64   // seconds of the rates, 0 if there are none
 	Processes []Process // in the order of the query
 
@@ -252,8 +252,8 @@ func (w *processWatch) value(order ProcessOrder, s *platform.Sample) float64 {
 	return u.cpu
 }
 
-// process returns the state of the process at index i, and reads its user and command line. They
-// are missing if it has exited since the walk, or if it is unresponsive.
+// process returns the state of the process at index i, and reads its user and command line. If it
+// has exited since the walk, or is unresponsive, it has no user, and Command is the name in brackets.
 func (t *Tracker) process(ctx context.Context, i int, w *processWatch) Process {
 	s := &t.snap.Samples[i]
 	u := w.usage[s.ID]

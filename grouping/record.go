@@ -7,7 +7,7 @@ type recordState uint8
 
 const (
 	stateUndecided   recordState = iota // no group: not identified yet, or rechecked at every update
-	stateExcluded                       // no group until it executes another program
+	stateExcluded                       // no group until its identity or the rules change
 	statePending                        // matches no rule; joinAncestor decides in the same update
 	stateMatched                        // in the group of a rule that matches it
 	stateInherited                      // in the group of an ancestor, for as long as no rule matches it
@@ -23,7 +23,8 @@ const (
 	identityCurrent
 )
 
-// A processRecord is the state that the Tracker keeps of one live process.
+// A processRecord is the state that the Tracker keeps of one process, which is live or whose exit
+// is not accounted yet.
 type processRecord struct {
 	id       platform.ID
 	parent   int // PID of the parent when the process inherited its group
@@ -40,7 +41,7 @@ type processRecord struct {
 	comparisonDue      bool                // has run since its fingerprint was compared, or the comparison is too old
 
 	decreased       counterSet // counters that decreased in this walk
-	decreasedBefore counterSet // counters that decreased in the previous walk
+	decreasedBefore counterSet // counters that decreased when they were last compared, or may decrease without an error
 
 	execID uint64 // ExecID of the last sample
 	comm   string // Comm of the last sample
@@ -74,7 +75,7 @@ type threadRecord struct {
 	tid            int
 	start          uint64     // in the last sample; 0 if unknown
 	countFromStart bool       // its usage before the first sample counts
-	decreased      counterSet // counters that were lower when they were read last
+	decreased      counterSet // counters that decreased when they were last compared, or may decrease without an error
 	comm           string
 	group          *namedThreads // nil if not determined yet
 	have           platform.Fields
@@ -116,7 +117,7 @@ func (r *processRecord) hasID(id platform.ID, kind platform.SourceKind) bool {
 }
 
 // adoptKind prepares a record for samples of another kind, in which ExecID and
-// Cgroup have other values for the same program, and counters have other steps. An
+// Cgroup have other values for the same program, and counters have another resolution. An
 // execve(2) since the previous sample is not detected.
 func (r *processRecord) adoptKind(kind platform.SourceKind, s *platform.Sample) {
 	r.kind = kind

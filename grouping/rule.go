@@ -8,8 +8,8 @@ import (
 	"github.com/seed57308aee/process_exporter/platform/sockets"
 )
 
-// A Rule is one item of process_names, or a name of the flag --procnames. It is
-// immutable. A process must match all its selectors.
+// A Rule is one item of process_names, a name of the flag --procnames, or a pair of the flag
+// --namemapping. It is immutable. A process must match all its selectors.
 type Rule struct {
 	Position int    // in the list of rules, counted from 1
 	Line     int    // in the file, counted from 1; 0 if the rule comes from a flag
@@ -27,10 +27,10 @@ type Rule struct {
 	Top       int     // number of processes to export individually
 
 	children override
-	enabled  CollectorSet // that the rule enables, whatever the flags are
+	enabled  CollectorSet // that the rule enables, except those of [Options.Disabled]
 	disabled CollectorSet // that the rule disables
 
-	selectors    []selector // at least one, the cheapest ones first
+	selectors    []selector // in the order of selectorKeys; none in a rule of a flag
 	nameTemplate *nameTemplate
 	labels       []labelTemplate
 }

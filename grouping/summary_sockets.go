@@ -41,7 +41,7 @@ type ListeningPort struct {
 // Values of [ListeningPort.Port] for several ports.
 const (
 	EphemeralPort = "ephemeral" // UDP ports from firstEphemeralPort on: the kernel chooses them for clients
-	OtherPort     = "other"     // ports above maxListeningPorts
+	OtherPort     = "other"     // ports after the first maxListeningPorts of a group
 )
 
 const (

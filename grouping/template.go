@@ -75,7 +75,8 @@ func (d *templateData) Unit() string { return d.c.cgroup().Unit }
 // InnerUnit returns the systemd unit inside the container, or below the manager of a user's units.
 func (d *templateData) InnerUnit() string { return d.c.innerCgroup().Unit }
 
-// InnerContainerID returns the ID of a container inside the container, or below the manager of a user's units.
+// InnerContainerID returns the ID of a container inside the container, or below the manager of a
+// user's units.
 func (d *templateData) InnerContainerID() string { return d.c.innerCgroup().ContainerID }
 
 // Slice returns the systemd slice of the process.

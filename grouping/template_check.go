@@ -17,7 +17,7 @@ var sampleCapture = strings.Repeat("0123456789abcdef", 4)
 
 // check executes the template for a sample process that has every field. It returns a
 // description of the problem, or "". A template fails only when it is executed, and
-// then all processes of the rule share one group. Templates that fail because a
+// then processes of different groups can share one. Templates that fail because a
 // process lacks a value, such as index .Cgroups 0, pass this check.
 func (t *nameTemplate) check(r *Rule) string {
 	name, err := t.execute(sampleProcess(r))

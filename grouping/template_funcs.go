@@ -195,7 +195,7 @@ func replacedBytes(size, matches, bytes int, replacement string) int {
 }
 
 // checkFuncs returns an error if a template below root calls a function with an invalid
-// constant. The error is then found at start and not by the first process.
+// constant, so that the error appears when the file is loaded, not at the first process.
 func checkFuncs(root parse.Node) (err error) {
 	visitNodes(root, func(n parse.Node) {
 		if command, ok := n.(*parse.CommandNode); ok && err == nil {

@@ -46,7 +46,7 @@ func insertTop(list []topProcess, p topProcess, n int) []topProcess {
 }
 
 // members returns the processes and clears the lists. elapsed is the time since the
-// walk before in ticks; CPU usage is unknown if it is 0.
+// previous walk, in ticks; CPU usage is unknown if it is 0.
 func (t *topProcesses) members(elapsed, ticksPerSecond uint64) (cpu, rss []TopProcess) {
 	if elapsed > 0 {
 		seconds := float64(elapsed) / float64(ticksPerSecond)

@@ -14,7 +14,7 @@ import (
 type Options struct {
 	Children     bool          // an ungrouped process joins the group of its nearest grouped ancestor
 	Recheck      bool          // ungrouped processes are identified again at every update
-	RecheckLimit time.Duration // age after which an ungrouped process is not identified again; not 0 implies Recheck
+	RecheckLimit time.Duration // age after which an ungrouped process is not identified again; a value other than 0 implies Recheck
 	RemoveEmpty  bool          // remove a group and its counters when its last process exits
 	Collectors   CollectorSet  // enabled for every group, unless its rule differs
 	Disabled     CollectorSet  // disabled for every group, also if its rule enables them

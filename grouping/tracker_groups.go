@@ -30,7 +30,7 @@ func (t *Tracker) useMatcher(m Matcher) {
 	}
 }
 
-// addPermanent creates the group of a rule that has a group without processes.
+// addPermanent creates the group m of a rule with a fixed name, before a process matches it.
 func (t *Tracker) addPermanent(m *Match) {
 	g := t.groups[GroupKey(m.Group, m.Labels)]
 	if g == nil {

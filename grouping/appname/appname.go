@@ -23,9 +23,9 @@ const maxTitle = 4096
 //   - a main class or module in full,
 //   - the application of a server such as gunicorn.
 //
-// It returns "" if the process is no interpreter, or if its program comes from an
-// option or a pipe. comm is the name of the process and exe the path of its
-// executable, "" if that is unreadable.
+// It returns "" if the process is neither an interpreter nor a server, or if its
+// program comes from an option or a pipe. comm is the name of the process. exe is the
+// path or the base name of its program, "" if it is unknown.
 func Find(comm, exe string, args []string) string {
 	if len(args) == 0 {
 		return ""

@@ -22,14 +22,15 @@ const secretKey = `[a-z0-9_.-]*(?:passw(?:or)?ds?|passphrases?|[a-z0-9][_.-]pwd|
 
 var (
 	// secretPrefix matches the text before a secret: a key and a separator, or a
-	// flag and white space. Its groups are the quote of a key, and the flag.
+	// flag and white space. Its groups are the quote of a key, the flag, and the quote of
+	// authorization.
 	secretPrefix = regexp.MustCompile(`(?i)(?:^|[^a-z0-9_.-])(?:` +
 		`(?:` + secretKey + `)(["']?)(?:=|:\s*)|(--?(?:` + secretKey + `))\s+|` +
 		`(?:authorization(["']?)(?:=|:\s*))(?:(?:bearer|basic|digest|token)\s+)?|bearer\s+)`)
 
 	// urlCredentials matches user and password of a URL. A user without a password is
 	// redacted in HTTP URLs only, where it may be a token. A password may contain a
-	// slash, and the text before a port ends in a colon as well.
+	// slash, but digits between a colon and a slash are a port.
 	urlCredentials = regexp.MustCompile(`(?i)([a-z][a-z0-9+.-]*://)` +
 		`(?:[^/\s@:]*:[^/\s]*@|[^/\s@:]*:(?:[0-9]*[^0-9/\s@][^\s@]*)@)|(https?://)[^/\s@:]+@`)
 )
