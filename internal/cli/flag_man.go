@@ -22,7 +22,7 @@ all its selectors match. Common selectors:
 
 A process that no rule matches joins the group of its nearest ancestor that has a group.
 Without a rule file, --procnames or --namemapping, each process with a command
-line is in the group of its name.
+line is in the group of its program.
 
   process_exporter check FILE         checks a rule file
   process_exporter explain PID|NAME   explains the group of a process

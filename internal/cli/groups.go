@@ -109,9 +109,9 @@ func printJSON(w io.Writer, value any) error {
 	return enc.Encode(value)
 }
 
-// measure returns the groups by name, as reports and as the Tracker has them. Rates are those since
-// the walk of groupProcesses, with a second walk after the pause. A group that appears during the pause
-// has no rates. With a pause of 0 there is no second walk and no group has rates.
+// measure returns the groups by name, as reports and as the Tracker has them. After the pause it
+// walks again; rates are those since the walk of groupProcesses. A group that appears during the
+// pause has no rates. With a pause of 0 there is no second walk and no group has rates.
 func (g *grouped) measure(ctx context.Context, pause time.Duration) ([]webui.Group, []grouping.Group, error) {
 	before, after := g.groups, g.groups
 	if pause > 0 {

@@ -167,7 +167,7 @@ func receive[T any](ctx context.Context, done <-chan T) (value T, ok bool) {
 }
 
 // read reads attributes of a process. An attribute that is late has an error that
-// matches ErrUnresponsive. So has the process if opening it is late.
+// matches ErrUnresponsive. If opening the process is late, read returns such an error.
 func (r *reader) read(pid int, attrs []process.Attr) (map[process.Attr]result, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), r.timeout)
 	defer cancel()
