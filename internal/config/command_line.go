@@ -122,8 +122,8 @@ func flagKinds(app *kingpin.Application) map[string]flagKind {
 	return kinds
 }
 
-// splitArgs separates flags, with their values, from the other arguments. Those after a
-// switch are not true or false: Go's flag package takes no value there.
+// splitArgs separates flags, with their values, from the other arguments. An argument true or
+// false after a switch is an error: Go's flag package takes no value there.
 func splitArgs(args []string, kinds map[string]flagKind) (flags, rest []string, err error) {
 	var prev flagArg // the switch before args, if there is one
 	for len(args) > 0 {

@@ -1,5 +1,5 @@
 // Package config parses the command line and loads what it names: the grouping
-// rules and the source of process data.
+// rules, and the sources of processes and of sockets.
 //
 // A [CommandLine] describes the flags of one command. It accepts the spellings
 // of Go's flag package, which the predecessor's unit files use, and those of
@@ -113,7 +113,7 @@ func (s *Settings) AllowedHostNames() []string {
 }
 
 // FinishRuleFlags returns an error if the flags about rules and data sources
-// exclude each other. It disables the collector smaps if its budget is 0.
+// exclude each other or are negative. It disables the collector smaps if its budget is 0.
 func (s *Settings) FinishRuleFlags() error {
 	switch {
 	case s.ConfigPath != "" && (s.ProcNames != "" || s.NameMapping != ""):

@@ -12,7 +12,7 @@ import (
 const minPrefix = 4
 
 // Suggest returns the known name that is most similar to name, "" if none is: a
-// name with at most two different bytes, else one with a common prefix
+// name that differs in at most two bytes, else one with a common prefix
 // (config.file: config.path), else one that contains name (smaps: gather-smaps).
 func Suggest[V any](name string, known map[string]V) string {
 	best, bestDistance, bestPrefix := "", len(name)+100, 0
