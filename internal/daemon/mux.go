@@ -17,7 +17,7 @@ const (
 	ReloadPath  = "/-/reload"
 )
 
-// reservedPaths returns the paths that metrics cannot have. They may have the
+// reservedPaths returns the paths that metrics cannot have. Metrics may have the
 // path of the page, which is then not served.
 func reservedPaths() []string {
 	out := []string{HealthyPath, ReadyPath, ReloadPath}

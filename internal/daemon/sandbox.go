@@ -58,7 +58,7 @@ const otherFiles = 512
 
 // sandboxOptions returns what the sandbox must allow. Landlock denies access to
 // files that require ptrace access to another process, even with
-// CAP_SYS_PTRACE, so it is used only if no such file is read.
+// CAP_SYS_PTRACE, so mode auto uses it only if no such file is read.
 func (e *Exporter) sandboxOptions(kind platform.SourceKind, data []privilegedData) sandbox.Options {
 	strict := e.settings.Sandbox == "strict"
 	o := sandbox.Options{Readable: e.readableDirs(), OpenFiles: uint64(e.settings.MaxConnections + otherFiles)}
