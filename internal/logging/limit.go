@@ -9,7 +9,7 @@ import (
 
 const (
 	// keyBurst is the number of lines with one level and message that are
-	// logged without delay. After the burst, one line per minute is logged.
+	// logged in a burst. After it, one line per minute is logged.
 	keyBurst = 20
 
 	// LinesPerMinute limits the lines of all messages in any minute.
