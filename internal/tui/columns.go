@@ -179,8 +179,8 @@ func (l *layout) removeLast() {
 	l.columns = l.columns[:last]
 }
 
-// layoutOf returns the layout of a line about an exporter. The table is sorted by the column with the index
-// sorted, which replaces others in a narrow terminal.
+// layoutOf returns the layout of a line about an exporter. sorted is the index of the column that
+// sorts the table. In a narrow terminal it replaces other columns.
 func layoutOf(width int, e *webui.ExporterStatus, sorted int) layout {
 	l := layout{name: width}
 	has := columnsOf(e)

@@ -103,9 +103,10 @@ func (m *model) tick() tea.Cmd {
 	return tea.Tick(m.options.Interval, func(time.Time) tea.Msg { return tickMsg{} })
 }
 
-// requestReport returns the command that requests the report, and in wide terminals the largest processes. An
-// exporter that does not show processes returns an error for them, which the detail view shows. The command runs
-// on its own goroutine, so it does not use what a key or a new size of the terminal changes.
+// requestReport returns the command that requests the report, and in wide terminals the largest
+// processes. An exporter that does not show processes returns an error for them, which the detail
+// view shows. The command runs in its own goroutine, so it reads no fields that a key or a new
+// size of the terminal changes.
 func (m *model) requestReport() tea.Cmd {
 	width, sorted := m.width, m.sorting.column
 	return func() tea.Msg {
