@@ -7,7 +7,7 @@ import (
 )
 
 // An accessHandler applies the web configuration to each request: headers, rate
-// limit and basic authentication. It delays requests of clients that send many.
+// limit and basic authentication. It delays requests while many arrive.
 type accessHandler struct {
 	web  *WebConfig
 	auth *authenticator

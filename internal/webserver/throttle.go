@@ -53,9 +53,9 @@ func (t *throttle) delay() time.Duration {
 	return max(0, throttleShare*(t.used-throttleBurst))
 }
 
-// wait blocks until the next render may begin, but at most for a quarter of the time until the
-// deadline of ctx or minThrottleDelay, so that the response is complete. It returns false
-// if ctx ends before.
+// wait blocks until the next render may begin, but not longer than a quarter of the time until
+// the deadline of ctx, or minThrottleDelay if that is more, so that the response is complete. It
+// returns false if ctx ends before.
 func (t *throttle) wait(ctx context.Context) bool {
 	delay := t.delay()
 	if deadline, ok := ctx.Deadline(); ok {
@@ -79,8 +79,8 @@ func sleep(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// A pacer delays requests once pacerBurst of them arrive faster than pacerRate. A client
-// that sends one request at a time so gets pacerRate responses per second. The delay is
+// A pacer delays requests once pacerBurst of them arrive faster than pacerRate. A client that
+// sends one request at a time then gets about pacerRate responses per second. The delay is
 // short and the same for all, so that a scraper or a health check does not wait behind
 // other clients. The zero value is ready to use.
 type pacer struct {

@@ -117,8 +117,8 @@ func underlying(conn net.Conn) *trackedConn {
 	return c
 }
 
-// trackHandler returns a handler that records when next works. It does not work
-// while it writes, because a write can wait for the client: for socket buffer
+// trackHandler returns a handler that records when next works. The time of a write
+// is not included, because a write can wait for the client: for socket buffer
 // space, or for the flow control window of an HTTP/2 stream.
 func trackHandler(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
