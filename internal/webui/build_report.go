@@ -75,7 +75,7 @@ func (g *Group) SetRates(before, after *grouping.Group, seconds float64) {
 
 // rate returns the increase of a counter per second.
 func rate(before, after uint64, seconds float64) float64 {
-	if after < before { // a reload moved processes to another group
+	if after < before { // for example of a group that was removed and began again at 0
 		return 0
 	}
 	return float64(after-before) / seconds

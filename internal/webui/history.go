@@ -57,8 +57,8 @@ type groupHistory struct {
 	first  int // number of the first of points
 	points []storedPoint
 
-	// network has the metrics from historySent on, with the indexes of points. It is nil if none was ever known,
-	// so that it takes no memory without the collector network.
+	// network has the metrics from historySent on, with the indexes of points. It is nil if none
+	// was ever known, so that it takes no memory without the collector network.
 	network []networkPoint
 }
 

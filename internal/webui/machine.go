@@ -37,8 +37,8 @@ type machineReader struct {
 	status *MachineStatus // of last, replaced by the next read; nil without a read
 }
 
-// update returns the totals. It reads them again if the last read is older than maxAge, and
-// the rates are those between the last two reads that are at least minInterval apart.
+// update returns the totals. It reads them again if the last read is older than maxAge. Rates are
+// those between the last two reads.
 func (m *machineReader) update(ctx context.Context, maxAge time.Duration) *MachineStatus {
 	if m.read == nil {
 		return nil

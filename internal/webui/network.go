@@ -12,7 +12,7 @@ type Network struct {
 	ReceivedBytes *float64 `json:"tcp_received_bytes_per_second,omitempty"` // payload
 	Connections   *int     `json:"tcp_connections,omitempty"`               // in all states, without listening sockets
 
-	// SilentPorts are the ports of `listen` in [grouping.Expect] on which no process listens, such as tcp/443.
+	// SilentPorts are the ports of [grouping.Expect] on which no process listens, such as tcp/443.
 	SilentPorts []string `json:"expected_ports_not_listening,omitempty"`
 
 	// Only in reports about one name.
@@ -32,8 +32,8 @@ type ListeningPort struct {
 // the sockets of all groups if one has the collector.
 func hasNetwork(g *grouping.Group) bool { return g.Collectors.Has(grouping.CollectorNetwork) }
 
-// setConnections sets the connections of g and the expected ports on which no process listens, as far as they
-// are known.
+// setConnections sets the connections of from and the expected ports on which no process listens,
+// as far as they are known.
 func (v *Network) setConnections(from *grouping.Group) {
 	if !hasNetwork(from) {
 		return

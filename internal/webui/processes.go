@@ -40,13 +40,13 @@ var processOrders = map[string]grouping.ProcessOrder{
 	"pid":                    grouping.ByPID,
 }
 
-// A ProcessReport is the state of the processes of the groups with one name. Fields of values
-// that could not be read are absent, never 0.
+// A ProcessReport is the state of the processes that a query selects. Fields of values that could
+// not be read are absent, never 0.
 type ProcessReport struct {
 	Version   int            `json:"version"`
 	Time      Timestamp      `json:"timestamp_seconds"` // end of the walk
 	Interval  float64        `json:"interval_seconds"`  // interval of the rates, 0 if there are no rates
-	Total     int            `json:"num_procs"`         // of the groups
+	Total     int            `json:"num_procs"`         // in the scope of the query
 	Processes []Process      `json:"processes"`         // in the requested order
 	Ended     []EndedProcess `json:"ended,omitempty"`   // newest first, of recorded walks
 

@@ -23,9 +23,8 @@ const (
 	viewerTimeout = time.Minute
 )
 
-// A Recorder keeps the last two walks of a [collector.Collector] and a history
-// of usage. It keeps nothing without requests, unless [Options.Retention] is set. It is safe for concurrent
-// use.
+// A Recorder keeps the last two walks of a [collector.Collector] and a history of usage. It keeps
+// nothing without requests, unless [Options.Retention] is set. It is safe for concurrent use.
 type Recorder struct {
 	walk     func(context.Context) // waits for a walk; observe receives its result
 	describe func(*ExporterStatus)
@@ -40,8 +39,8 @@ type Recorder struct {
 	processes   processRequests
 }
 
-// A recording holds the last two successful walks, and the history. It is immutable, except for the
-// responses that it caches; a walk creates a new recording.
+// A recording holds the last two successful walks, and the history. It is immutable, except for
+// the history and the responses that it caches; a walk creates a new recording.
 type recording struct {
 	last      *collector.UpdateResult    // last successful walk, nil if there is none
 	prev      map[string]*grouping.Group // groups of the successful walk before last, by key

@@ -24,9 +24,9 @@ type Report struct {
 	Exporter ExporterStatus `json:"exporter"`
 	Machine  *MachineStatus `json:"machine,omitempty"`
 
-	// FailedExits is the number of processes that failed in the last FailedExitsSeconds, at most
-	// five minutes: as far as requests caused their recording. Both are nil if the source does not
-	// report exits.
+	// FailedExits is the number of processes that failed in the last FailedExitsSeconds, which is
+	// at most five minutes, and shorter if the Recorder has recorded walks for a shorter time. Both
+	// are nil if the source does not report exits.
 	FailedExits        *uint64  `json:"failed_exits,omitempty"`
 	FailedExitsSeconds *float64 `json:"failed_exits_seconds,omitempty"`
 

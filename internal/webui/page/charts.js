@@ -6,11 +6,11 @@ const colors = ['#3b7dd8', '#d0681f', '#3a9e5f', '#c7489a', '#8a63d2', '#9a7d0a'
   '#c79a1b', '#2f6f63', '#d97f9b', '#5f93b0'];
 const otherColor = '#8a939c';
 const dark = matchMedia('(prefers-color-scheme: dark)');
-const touches = matchMedia('(hover: none)'); // a touch moves the cursor, and is no choice of a group
+const touches = matchMedia('(hover: none)'); // a touch moves the cursor, and selects no group
 const maxEvents = 100; // in the table
 const maxColors = 500; // above which groups that are not shown lose their color
 const height = 136; // pixels, as in page.css
-const nearPixels = 14; // between marks with one number
+const nearPixels = 14; // distance up to which marks share one number
 const cpu = (v, digits) => (view.cores ? cores(v, digits) : percent(v, digits));
 
 // A metric is shown for all groups, or for the open group only. An optional one is shown if the report has it.
@@ -28,7 +28,8 @@ const eventText = {oom_kill: 'killed by the OOM killer', failure: 'failed', exit
 const charts = new Map(); // by metric
 const colorOf = new Map(); // by group
 const state = {report: null, drawn: '', filter: null, refresh: null};
-const mouse = {at: null, drags: false, missed: false}; // its position in the window; a drag over a chart, and whether there was an update since
+// mouse has its position in the window, whether it drags over a chart, and whether the drag has delayed an update.
+const mouse = {at: null, drags: false, missed: false};
 let inks = new Map(); // by custom property
 
 // assignColors gives each group of the charts the color that fewest groups have. A group keeps its color until
@@ -291,7 +292,7 @@ function pointed(plots) {
 }
 
 // follow sets the cursor of the charts after an update, which can move or replace a chart under the mouse
-// without an event. The place of a touch is that of the last cursor.
+// without an event. On a touch screen the cursor stays in its place.
 function follow(current) {
   const plots = current.map((c) => c.plot);
   if (plots.includes(null) || mouse.drags) return;
@@ -343,7 +344,7 @@ export function show(report) {
   showEvents();
   const isShown = (m) => (!m.ofGroup || view.group !== null) && (!m.optional || report.series.some((s) => s.metric === m.id));
   const shown = ready ? metrics.filter(isShown) : [];
-  for (const [id, chart] of charts) { // other charts have other times, and would follow the cursor
+  for (const [id, chart] of charts) { // a hidden chart would follow the cursor with old times
     if (chart.plot && !shown.some((m) => m.id === id)) {
       chart.plot.destroy();
       chart.plot = null;
@@ -356,7 +357,7 @@ export function show(report) {
   current.forEach(read);
   assignColors(current.map((c) => c.series.filter((s) => !s.others).map(nameOf)));
   current.forEach(draw);
-  queueMicrotask(() => follow(current)); // after those of uPlot, which draw the new points
+  queueMicrotask(() => follow(current)); // after the microtasks of uPlot, which draw the new points
 }
 
 // redraw shows the same report with another unit of CPU usage.

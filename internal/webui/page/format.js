@@ -72,7 +72,7 @@ export function expected(g) {
   return max === undefined ? `at least ${min}` : min === max ? `exactly ${min}` : `${min} to ${max}`;
 }
 
-// isUnexpected reports whether a group has less or more processes than its rule expects.
+// isUnexpected reports whether a group has fewer or more processes than its rule expects.
 export const isUnexpected = (g) => g.expected_min_procs !== undefined &&
   (g.matched_procs < g.expected_min_procs || g.matched_procs > (g.expected_max_procs ?? Infinity));
 

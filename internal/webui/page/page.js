@@ -50,7 +50,7 @@ function failedLink(report) {
   return link;
 }
 
-// unexpected returns a tile about the groups with less or more processes than expected.
+// unexpected returns a tile about the groups with fewer or more processes than expected.
 function unexpected(groups) {
   const [first, ...others] = groups.filter(isUnexpected);
   if (!first) return [];

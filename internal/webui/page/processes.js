@@ -1,4 +1,4 @@
-// The processes of the open group that run, processes of it that have ended, and processes in no group.
+// The running and the ended processes of the open group, and the processes in no group.
 import {change, view} from './view.js';
 import {age, byId, bytes, clock, count, date, element, isZero, moment, period, table, unknown} from './format.js';
 import {request} from './request.js';

@@ -10,9 +10,10 @@ const historyStep = 5; // seconds between two points of the history in the repor
 // cpu returns CPU usage in the unit that the user has chosen.
 export const cpu = (v) => (view.cores ? cores(v) : percent(v));
 
-// A column has a sort key, a format and a width in units of the font size. Narrow screens omit wide
-// columns, and screens below 1500 pixels very wide ones. The source of a rate needs two walks. A column with
-// sources needs one of these sources of sockets. With sockets, a column that yields needs the next size.
+// A column has a sort key, a format and a width in units of the font size. Screens up to 700 pixels omit
+// columns with wide, and screens below 1500 pixels columns with veryWide. A rate is unknown until the second walk.
+// A column with sources needs one of these sources of sockets. If there is one, a column with yields needs
+// the next larger screen.
 const columns = [
   {id: 'group', title: 'Group', key: (g) => g.label, width: 11},
   {id: 'processes', title: 'Processes', key: (g) => g.num_procs, show: count, bad: isUnexpected, width: 6.2},
@@ -296,8 +297,8 @@ function visible() {
   return [first, Math.min(total, first + number + 2 * overscan)];
 }
 
-// place puts the rows of groups into the table, in order. A row keeps its group, and other groups get
-// the rows that are free, as far as possible those at their place: moving a row costs a layout of it.
+// place puts the rows of groups into the table, in order. A row keeps its group. Other groups get free
+// rows, if possible the one at their place, because moving a row costs a layout of it.
 function place(groups) {
   const body = byId('rows'), kept = new Map(groups.map((g) => [g.label, rows.get(g.label)]));
   const free = new Map(); // rows in the table without a group, by element
@@ -364,7 +365,7 @@ function handleKey(event) {
   focusRow(tr ? state.shown.indexOf(tr.group) + steps[event.key] : event.key === 'End' ? 1e9 : 0);
 }
 
-// query returns the parameters of the request for the groups: histories that are shown.
+// query returns the parameters of the request for the groups: the histories that the table shows.
 export function query() {
   const shown = columns.filter((c) => c.parameter && isShown(c));
   return shown.length > 0 ? '?history=' + shown.map((c) => c.parameter).join(',') : '';
