@@ -89,8 +89,8 @@ type instance struct {
 	log []string
 }
 
-// startExporter starts the exporter on a free port and waits until it is ready. The test cleanup stops
-// it.
+// startExporter starts the exporter on a free port and waits until it is ready. The test cleanup
+// stops it.
 func startExporter(t *testing.T, args ...string) *instance {
 	t.Helper()
 	r := startListening(t, withListener(args)...)

@@ -14,7 +14,7 @@ import (
 	"time"
 )
 
-// A machine is one row of the table.
+// A machine is one column of the table.
 type machine struct {
 	kernel
 	cpus   int

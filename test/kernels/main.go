@@ -1,5 +1,5 @@
 // Command kernels boots kernels of Debian in QEMU and checks the exporter on each. It prints
-// one row per machine and one column per check.
+// one line per check and one column per machine.
 package main
 
 import (
@@ -25,7 +25,7 @@ var (
 
 func (k kernel) arm64() kernel { k.arch = "arm64"; return k }
 
-// machines are the rows of the table. QEMU crashes with 16 CPUs of amd64.
+// machines are the columns of the table. QEMU crashes with 16 CPUs of amd64.
 var machines = []machine{
 	{bullseye, 2, 1500}, {bookworm, 2, 1500}, {trixie, 2, 1500}, {sid, 2, 1500},
 	{bookworm.arm64(), 2, 1500}, {trixie.arm64(), 2, 1500}, {trixie.arm64(), 16, 3000},
@@ -80,15 +80,15 @@ func orOK(err error) string {
 	return "ok"
 }
 
-// A row is the result of one machine.
+// A row is the result of one machine, which printTable prints as a column.
 type row struct {
 	name   string
 	took   time.Duration
 	result *result
 }
 
-// printTable prints one line per check and one column per machine.
-// The result of a check that did not run is missing.
+// printTable prints one line per check and one column per machine. A check that did not run has
+// the result "missing".
 func printTable(rows []row) {
 	if len(rows) == 0 {
 		return

@@ -27,7 +27,7 @@ var capabilityNames = map[Capability]string{
 }
 
 // RequireCapability skips the test if this process has none of the alternatives in
-// effect. With CI=true it fails the test of root.
+// effect. With CI=true it fails the test if the user is root.
 func RequireCapability(t testing.TB, alternatives ...Capability) {
 	t.Helper()
 	effective, err := effectiveCapabilities()

@@ -27,8 +27,9 @@ type PIDReuseChild struct {
 	Number int    // how many children the PIDReuse had started by then
 }
 
-// StartPIDReuse starts a PIDReuse with one child. It skips the test without root,
-// who alone can choose PIDs, and without a C compiler unless CI is set.
+// StartPIDReuse starts a PIDReuse with one child. It skips the test without root, without a
+// capability to choose PIDs, and without a C compiler. With CI=true, a missing capability or
+// compiler fails the test.
 func StartPIDReuse(t testing.TB) *PIDReuse {
 	t.Helper()
 	RequireRoot(t)

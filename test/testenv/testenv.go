@@ -105,7 +105,7 @@ func RequireRoot(t testing.TB) {
 }
 
 // SkipWithoutBPF skips the test because of err, the error of loading the BPF programs. With
-// CI=true it fails the test of root, unless the kernel lacks BTF.
+// CI=true it fails the test if the user is root, unless the kernel lacks BTF.
 func SkipWithoutBPF(t testing.TB, err error) {
 	t.Helper()
 	_, btfErr := os.Stat("/sys/kernel/btf/vmlinux")

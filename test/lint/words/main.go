@@ -1,5 +1,5 @@
 // Command words reports words that the project's language guide excludes. It
-// reads the comments of Go, C, shell and YAML files, the strings of Go files
+// reads the comments of Go, C, JavaScript, shell and YAML files, the strings of Go files
 // that are not tests, and the prose of Markdown files, and exits with status 1
 // if it finds one. It reads the files that git tracks below a directory.
 package main
