@@ -192,8 +192,8 @@ func checkSBOM(t *testing.T, path string) {
 	}
 }
 
-// TestPackagesHaveBothNames checks that packages for deb, rpm and apk and tarballs provide the program,
-// its manual page and its completion as process-exporter and process_exporter.
+// TestPackagesHaveBothNames checks that deb, rpm and apk packages provide the program, its manual
+// page and its completion as process-exporter and process_exporter, and tarballs the program.
 func TestPackagesHaveBothNames(t *testing.T) {
 	dpkg := testenv.RequireProgram(t, "dpkg")
 	out, dir := sharedRelease(t, runtime.GOARCH), t.TempDir()

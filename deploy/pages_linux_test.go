@@ -140,7 +140,7 @@ func TestMakeRunSharesTheBuild(t *testing.T) {
 	}
 }
 
-// TestConfigurationPage runs the commands that write and judge rules.
+// TestConfigurationPage runs the commands of docs/configuration.md.
 func TestConfigurationPage(t *testing.T) {
 	code := blocksFor(t, "configuration", 2)
 	dir := filepath.Dir(exporterPath(t))
