@@ -64,7 +64,7 @@ var problems = []problem{
 		symptom: "The service is running, but its group shows 0 or is missing.",
 		config:  "process_names:\n- name: redis\n  comm: redis-server\n",
 		args:    []string{"groups", "--config.path", "config.yaml", "--pause=0s"},
-		remedy: "A rule with a fixed name has a group from the first scrape, except with `--remove-empty-groups`. " +
+		remedy: "A rule with a fixed name has a group from the first scrape. With `--remove-empty-groups` it also needs `expect` for this. " +
 			"So 0 means that no process matches. " +
 			"A name with template fields, such as `{{.Comm}}`, creates a group only for a matching process. " +
 			"For an alert, add `expect: {min: 1}` to the rule.",
@@ -110,7 +110,7 @@ var problems = []problem{
 		config:  "process_names:\n- name: sshd\n  comm: sshd\n",
 		procs:   []procfstree.Process{newProcess(900, 1, "sshd", "sshd: bob@pts/0"), newProcess(901, 900, "bash", "-bash")},
 		args:    explain("901"),
-		remedy: "A process that no rule matches joins the group of its nearest ancestor that has a group.  " +
+		remedy: "A process that no rule matches joins the group of its nearest ancestor that has a group. " +
 			"To exclude such processes, use `children: false` in the rule or `--children=false` for all rules, or add a rule for the shells.",
 	},
 	{
