@@ -88,7 +88,7 @@ func TestRates(t *testing.T) {
 		t.Errorf("got %+v, want no values that were not read", g)
 	}
 	s.advance(5 * time.Second)
-	s.groups = []grouping.Group{cpuGroup("a", 3)} // as after a reload that moved its processes
+	s.groups = []grouping.Group{cpuGroup("a", 3)} // as after the group was removed and created again
 	if got := s.Report(ctx); *got.Groups[0].CPU != 0 {
 		t.Errorf("got %v cores after a counter decrease, want 0", *got.Groups[0].CPU)
 	}
