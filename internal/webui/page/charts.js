@@ -28,8 +28,7 @@ const eventText = {oom_kill: 'killed by the OOM killer', failure: 'failed', exit
 const charts = new Map(); // by metric
 const colorOf = new Map(); // by group
 const state = {report: null, drawn: '', filter: null, refresh: null};
-// mouse has its position in the window, whether it drags over a chart, and whether the drag has delayed an update.
-const mouse = {at: null, drags: false, missed: false};
+const mouse = {at: null, drags: false, missed: false}; // position; whether it drags over a chart, and has delayed an update
 let inks = new Map(); // by custom property
 
 // assignColors gives each group of the charts the color that fewest groups have. A group keeps its color until

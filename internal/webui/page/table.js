@@ -10,10 +10,9 @@ const historyStep = 5; // seconds between two points of the history in the repor
 // cpu returns CPU usage in the unit that the user has chosen.
 export const cpu = (v) => (view.cores ? cores(v) : percent(v));
 
-// A column has a sort key, a format and a width in units of the font size. Screens up to 700 pixels omit
-// columns with wide, and screens below 1500 pixels columns with veryWide. A rate is unknown until the second walk.
-// A column with sources needs one of these sources of sockets. If there is one, a column with yields needs
-// the next larger screen.
+// A column has a sort key, a format and a width in units of the font size. wide needs 701 pixels, veryWide 1500.
+// A rate is unknown until the second walk. sources are the sources of sockets of which the column needs one. With
+// a source of sockets, a column with yields needs the next larger screen.
 const columns = [
   {id: 'group', title: 'Group', key: (g) => g.label, width: 11},
   {id: 'processes', title: 'Processes', key: (g) => g.num_procs, show: count, bad: isUnexpected, width: 6.2},
