@@ -80,7 +80,7 @@ func (c *Client) get(ctx context.Context, path string, query url.Values, to any,
 	case http.StatusUnauthorized:
 		return fmt.Errorf("%s requires a password: use --password-file or PROCESS_EXPORTER_PASSWORD, and http://user@host:port", name)
 	case http.StatusNotFound:
-		return fmt.Errorf("%s: %s (exporters before 0.1.0 do not have this path)", name, text())
+		return fmt.Errorf("%s: %s (ncabatoff/process-exporter does not have this path)", name, text())
 	case http.StatusForbidden:
 		return errors.New(text())
 	default:
