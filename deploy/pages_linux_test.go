@@ -32,7 +32,7 @@ func runIsolated(t *testing.T, dir, script string, env ...string) string {
 	const setup = `set -e
 ip link set lo up
 mount -t overlay overlay -o "lowerdir=/etc,upperdir=$ETC/upper,workdir=$ETC/work" /etc
-testenv.WaitFor() { until "$@" 2>/dev/null; do sleep 0.1; done; }
+eventually() { until "$@" 2>/dev/null; do sleep 0.1; done; }
 `
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()

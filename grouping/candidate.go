@@ -84,7 +84,7 @@ func (c *candidate) program() string {
 }
 
 // app returns the application that an interpreter runs, such as the module of python.
-func (c *candidate) app() string { return appname.Find(c.id.Comm, c.exeBase(), c.id.Args) }
+func (c *candidate) app() string { return appname.Find(c.id.Comm, c.id.Args) }
 
 // cgroup returns the parsed cgroup paths of the process.
 func (c *candidate) cgroup() *cgroupInfo {

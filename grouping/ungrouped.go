@@ -52,7 +52,7 @@ func (t *Tracker) DescribeUngrouped(ctx context.Context, all []Ungrouped) {
 		if u.Kernel || at < 0 {
 			continue
 		}
-		id, err := t.src.Identify(ctx, &t.snap.Samples[at], platform.IdentityArgs|platform.IdentityUser|platform.IdentityExe)
+		id, err := t.src.Identify(ctx, &t.snap.Samples[at], platform.IdentityArgs|platform.IdentityUser)
 		if err != nil {
 			continue
 		}

@@ -24,9 +24,8 @@ const maxTitle = 4096
 //   - the application of a server such as gunicorn.
 //
 // It returns "" if the process is neither an interpreter nor a server, or if its
-// program comes from an option or a pipe. comm is the name of the process. exe is the
-// path or the base name of its program, "" if it is unknown.
-func Find(comm, exe string, args []string) string {
+// program comes from an option or a pipe. comm is the name of the process.
+func Find(comm string, args []string) string {
 	if len(args) == 0 {
 		return ""
 	}
@@ -39,7 +38,7 @@ func Find(comm, exe string, args []string) string {
 		args = args[1:]
 		first = interpreterName(args[0])
 	}
-	for _, name := range [...]string{first, interpreterName(strings.TrimSuffix(exe, " (deleted)")), interpreterName(comm)} {
+	for _, name := range [...]string{first, interpreterName(comm)} {
 		if app, ok := fromInterpreter(name, args[1:]); ok {
 			return app
 		}

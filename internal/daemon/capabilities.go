@@ -17,7 +17,7 @@ type privilegedData struct {
 }
 
 // dataCapabilities are the capabilities that privilegedData may need.
-var dataCapabilities = []sandbox.Capability{sandbox.DACReadSearch, sandbox.SysPtrace, sandbox.Perfmon, sandbox.BPF}
+var dataCapabilities = []sandbox.Capability{sandbox.DACReadSearch, sandbox.SysPtrace, sandbox.Perfmon}
 
 // privilegedDataOf returns the data about processes of other users that the collectors and the rules
 // read, each with the capabilities that a source of this kind needs for it. The caller leaves out
