@@ -150,7 +150,7 @@ func portFamilies() []family {
 	return []family{
 		{name: namespace + "listening_procs", kind: gauge, labels: []string{"protocol", "port"},
 			help: "Number of processes that own a socket which receives TCP connections or UDP datagrams on a port.",
-			note: "`port` is `ephemeral` for UDP ports from 32768 on, and `other` after the first 100 ports of a group (TCP first, lower numbers first).",
+			note: "`port` is `ephemeral` for UDP ports from 32768 on, and `other` after the first 100 of a group (TCP and low numbers first).",
 			collect: func(g *grouping.Group, put emit) {
 				for i := range g.Sockets.Ports {
 					p := &g.Sockets.Ports[i]
