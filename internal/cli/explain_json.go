@@ -81,7 +81,10 @@ func (e *explanation) toJSON(labelNames []string) explanationJSON {
 		PodUID: e.PodUID, Pod: e.Container.Pod, PodNamespace: e.Container.PodNamespace,
 		ComposeService: e.Container.ComposeService, ComposeProject: e.Container.ComposeProject, App: e.App,
 		Ancestors: make([]ancestorJSON, len(e.Lineage)), Rules: make([]ruleResultJSON, len(e.RuleResults)),
-		Group: groupJSON(e.Group, e.Grouped), Ignored: e.Rule != nil && e.Rule.Ignore, OverLimit: e.OverLimit, Network: e.Network,
+		Ignored: e.Rule != nil && e.Rule.Ignore, OverLimit: e.OverLimit, Network: e.Network,
+	}
+	if e.Grouped {
+		j.Group = &e.Group
 	}
 	for i := range e.Lineage {
 		j.Ancestors[i] = toAncestorJSON(&e.Lineage[i])
@@ -106,15 +109,12 @@ func (e *explanation) toJSON(labelNames []string) explanationJSON {
 	return j
 }
 
-func groupJSON(name string, grouped bool) *string {
-	if !grouped {
-		return nil
-	}
-	return &name
-}
-
 func toAncestorJSON(a *grouping.Ancestor) ancestorJSON {
-	return ancestorJSON{PID: a.PID, Name: a.Comm, Group: groupJSON(a.Group, a.Grouped), Ignored: a.Ignored, AcceptsChildren: a.AcceptsChildren}
+	j := ancestorJSON{PID: a.PID, Name: a.Comm, Ignored: a.Ignored, AcceptsChildren: a.AcceptsChildren}
+	if a.Grouped {
+		j.Group = &a.Group
+	}
+	return j
 }
 
 func toRuleJSON(r *grouping.Rule) webui.Rule {
@@ -123,8 +123,10 @@ func toRuleJSON(r *grouping.Rule) webui.Rule {
 
 func toRuleResultJSON(r *grouping.RuleResult) ruleResultJSON {
 	j := ruleResultJSON{
-		Rule: toRuleJSON(r.Rule), Matched: r.Matched, Group: groupJSON(r.Group, r.Matched && !r.Rule.Ignore),
-		Captures: r.Captures, Selectors: make([]selectorJSON, len(r.Selectors)),
+		Rule: toRuleJSON(r.Rule), Matched: r.Matched, Captures: r.Captures, Selectors: make([]selectorJSON, len(r.Selectors)),
+	}
+	if r.Matched && !r.Rule.Ignore {
+		j.Group = &r.Group
 	}
 	for i, s := range r.Selectors {
 		j.Selectors[i] = selectorJSON{
