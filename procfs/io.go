@@ -2,7 +2,7 @@ package procfs
 
 // IO holds the values of /proc/PID/io or /proc/PID/task/TID/io. They are in bytes,
 // except the numbers of system calls. The values of a process include threads
-// that have exited.
+// that have exited and children that it has reaped.
 type IO struct {
 	ReadChars, WriteChars       uint64 // passed to read and write system calls, for any kind of file
 	ReadSyscalls, WriteSyscalls uint64 // number of calls

@@ -60,8 +60,9 @@ func (r *Reader) AppendTIDs(dst []int, pid int) ([]int, error) {
 	return dst, nil
 }
 
-// appendNumbers appends the numeric names in the directory at r.path. procfs
-// lists them in ascending order; a copy in files may not.
+// appendNumbers appends the numeric names in the directory at r.path in ascending
+// order. procfs lists processes in this order, but threads in the order of their
+// creation. A copy in files can have any order.
 func (r *Reader) appendNumbers(dst []int) ([]int, syscall.Errno) {
 	from := len(dst)
 	sorted := true

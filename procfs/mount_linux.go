@@ -17,7 +17,7 @@ type Mount struct {
 	fd                int  // of dir
 	isProcfs          bool // the file system type is procfs, not a copy in files
 	fdSizeIsCount     bool // st_size of /proc/PID/fd is the number of open files, Linux 6.2
-	noHidePID         bool // mounted without hidepid, which adds a ptrace access check to each open
+	noHidePID         bool // no procfs has the option hidepid, which adds a ptrace access check to each open
 	inOwnPIDNamespace bool // PIDs in this mount are valid in system calls of this process
 }
 

@@ -139,8 +139,8 @@ func (r *Reader) ReadLink(pid int, file string) ([]byte, error) {
 }
 
 // EachLine calls each with every line of /proc/PID/file, without its newline, until each
-// returns false. The file may have any length. A line without a newline, or longer than
-// 16 KiB, is an error that matches [syscall.EIO].
+// returns false. The file may have any length. A line without a newline, or a line that does
+// not fit in the buffer of at least 16 KiB, is an error that matches [syscall.EIO].
 func (r *Reader) EachLine(pid int, file string, each func(line []byte) bool) error {
 	r.setPath(pid, file)
 	if errno := r.readLines(each); errno != 0 {
@@ -247,9 +247,9 @@ func (r *Reader) CountFDs(pid int) (uint64, error) {
 	return count, nil
 }
 
-// Inode returns the inode of /proc/PID/file. The files below net have the same inodes for
-// all processes in a network namespace, and others in another one. To read these inodes
-// needs no privilege, unlike the link ns/net, and never blocks.
+// Inode returns the inode of /proc/PID/file. The inode of a file below net identifies the
+// network namespace of the process. Reading it never blocks and, unlike reading the link
+// ns/net, needs no privilege.
 func (r *Reader) Inode(pid int, file string) (uint64, error) {
 	r.setPath(pid, file)
 	if errno := r.statx(0, unix.STATX_INO); errno != 0 {
@@ -324,9 +324,9 @@ const (
 )
 
 // readFile reads the file at r.path. A single-record file needs no second read
-// to find its end, unless the first ends within a line. This happens on FUSE
-// file systems, which may return short reads. The file is then read until read
-// returns 0 bytes.
+// to find its end, unless the first read fills the buffer or ends within a line, as
+// with FUSE file systems, which may return short reads, and with wchan, which has no
+// newline. The file is then read until read returns 0 bytes.
 func (r *Reader) readFile(part readMode) ([]byte, syscall.Errno) {
 	if len(r.buf) > maxKeptBuffer {
 		r.buf = make([]byte, maxKeptBuffer)

@@ -119,8 +119,8 @@ type UnixSocket struct {
 }
 
 // AppendUnixSockets appends the sockets of a unix file to dst. The path is the
-// rest of its line. A path may contain newlines, so that a part of it looks like
-// another line: lines that are not a socket are skipped.
+// rest of its line. Because a path may contain newlines, lines that do not have the
+// format of a socket are skipped.
 func AppendUnixSockets(dst []UnixSocket, text []byte) []UnixSocket {
 	_, text, _ = nextLine(text) // the header
 	for len(text) > 0 {

@@ -10,7 +10,7 @@ type Status struct {
 	State  byte      // as in [Stat]
 	UIDs   [4]uint32 // real, effective, saved, file system
 	GIDs   [4]uint32 // in the same order
-	NSPIDs int       // number of PIDs, one for each nested PID namespace; since Linux 4.1
+	NSPIDs int       // number of PIDs: 1, and 1 for each nested PID namespace; since Linux 4.1
 
 	Threads int
 
