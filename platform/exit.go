@@ -10,7 +10,7 @@ type Exit struct {
 	Status            uint32 // wait status, see wait(2)
 	OOMKilled         bool   // killed by the OOM killer
 	PeakResidentBytes uint64
-	EventLost         bool // the exit event was lost, see LostExitEvents: only the counters are known
+	EventLost         bool // the exit event was lost, see LostExitEvents: Comm, PPID, EUID, Cgroup and Args may be unknown
 
 	// Args is the command line in the format of /proc/PID/cmdline: a NUL byte follows
 	// each argument. Only the first 2 KiB are kept.

@@ -2,10 +2,10 @@ package platform
 
 import "time"
 
-// IdentityFields is a set of the fields of an [Identity] that cost a read each.
+// IdentityFields is a set of fields of an [Identity] that are read or computed only on request.
 type IdentityFields uint8
 
-// The fields of an Identity, apart from ID, Comm and StartTime.
+// The fields of an Identity, apart from ID, Comm, StartTime and Fingerprint.
 const (
 	IdentityArgs      IdentityFields = 1 << iota // Args: /proc/PID/cmdline
 	IdentityUser                                 // EUID and Username: /proc/PID/status
@@ -21,8 +21,9 @@ type Identity struct {
 	Comm      string
 	StartTime time.Time // in UTC
 
-	// Args is the command line, split into arguments. It is empty for kernel threads and
-	// zombies. It is truncated after 128 KiB.
+	// Args is the command line, split into arguments. It is empty for kernel threads, and for
+	// zombies unless the source bpf has their exit event. It is truncated after 128 KiB, or
+	// after 2 KiB if it is from an exit event.
 	Args     []string
 	EUID     uint32
 	Username string   // of EUID, or its number if it has no name

@@ -32,9 +32,9 @@ const (
 	FieldSmaps                                   // proportional and unique memory: /proc/PID/smaps_rollup
 	FieldTasks                                   // state and context switches of every thread: /proc/PID/task
 	FieldTaskUsage                               // name, CPU, faults, I/O of every thread: /proc/PID/task
-	FieldSwitchesOfAllThreads                    // the context switches are the sum of all threads, including exited ones
-	FieldRunWait                                 // time spent waiting for a CPU
-	FieldBlockWait                               // time spent waiting for block devices
+	FieldSwitchesOfAllThreads                    // the context switches are the sum of all threads, including exited ones (bpf)
+	FieldRunWait                                 // time spent waiting for a CPU (bpf)
+	FieldBlockWait                               // time spent waiting for block devices (bpf)
 	FieldMemory                                  // without FieldStat: memory, swap, thread count and state, from status and statm
 )
 
@@ -47,8 +47,8 @@ type Sample struct {
 	// Want holds the fields to read in the next walk. The owner of the Snapshot sets it.
 	// A walk copies it from the previous Sample of the same ID. It is 0 for a new
 	// process, of which the source procfs reads only stat. After [Source.Complete],
-	// Have, Unreadable and Skipped contain only fields in Want and fields that come with
-	// FieldStat: FieldMemory, FieldSwitchesOfAllThreads, FieldRunWait and FieldBlockWait.
+	// Have, Unreadable and Skipped contain only fields in Want, FieldStat, FieldMemory,
+	// FieldSwitchesOfAllThreads, FieldRunWait and FieldBlockWait.
 	Want       Fields
 	Have       Fields // fields that were read
 	Unreadable Fields // wanted fields that exist but could not be read
@@ -77,7 +77,7 @@ type Sample struct {
 	// Sum of all threads, including threads that exited since the source was opened.
 	RunWaitNanos, BlockWaitNanos uint64
 
-	ReadBytes, WriteBytes uint64 // read from and written to storage
+	ReadBytes, WriteBytes uint64 // read from and written to storage, also by threads that exited and children that were reaped
 	FDs                   uint64 // open file descriptors
 	FDLimit               uint64 // soft RLIMIT_NOFILE; math.MaxUint64 is unlimited
 	WChan                 string // kernel function in which the main thread sleeps, "" if it runs

@@ -4,8 +4,7 @@ import (
 	"testing"
 )
 
-// TestDropUnwanted checks that a Sample keeps the fields in Want and the fields that come
-// with FieldStat.
+// TestDropUnwanted checks that a Sample keeps the fields in Want and those in readWithStat.
 func TestDropUnwanted(t *testing.T) {
 	const all = FieldStat | FieldStatus | FieldIO | FieldFDs | FieldFDLimit | FieldWChan | FieldSmaps | FieldTasks | FieldTaskUsage |
 		FieldSwitchesOfAllThreads | FieldRunWait | FieldBlockWait | FieldMemory

@@ -59,10 +59,9 @@ type Source interface {
 // A SourceKind is what a Source reads.
 type SourceKind string
 
-// The kinds of Sources. SourceBPF and SourceProcfs return the same values, but only
-// SourceBPF reports exits. With 1,000 processes one walk takes 2 µs per process with
-// SourceBPF and 36 µs with SourceProcfs. This does not include the other work of a
-// scrape: see docs/performance.md.
+// The kinds of Sources. SourceBPF and SourceProcfs return the same fields, but only
+// SourceBPF reports exits, FieldRunWait, FieldBlockWait and FieldSwitchesOfAllThreads.
+// docs/performance.md compares their cost.
 const (
 	SourceAuto   SourceKind = "auto"   // SourceBPF if possible, else SourceProcfs
 	SourceBPF    SourceKind = "bpf"    // BPF programs, and /proc for data that these cannot read
@@ -88,8 +87,8 @@ type Options struct {
 	Kind SourceKind // "" is SourceProcfs
 
 	// SmapsBudget is the CPU time that one walk may spend on reading FieldSmaps again;
-	// 0 is no limit. Processes that exceed it keep their last values and are read in a
-	// later walk. The first read of a process is not limited.
+	// 0 is no limit. When it is used up, the other processes keep their last values and are
+	// read in later walks. The first read of a process is not limited.
 	SmapsBudget time.Duration
 
 	// SmapsMaxRSS is the resident memory in bytes above which FieldSmaps is not read; 0

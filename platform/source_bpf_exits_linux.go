@@ -8,10 +8,10 @@ import (
 	"github.com/seed57308aee/process_exporter/platform/bpf"
 )
 
-// A processKey identifies a process in exit events, which have no PID of our PID
+// A processKey identifies a process in exit events. A FreeRecord has no PID of our PID
 // namespace: the process has lost it by then.
 type processKey struct {
-	tgid  uint32
+	tgid  uint32 // PID in the initial PID namespace
 	start uint64 // nanoseconds after boot
 }
 
@@ -229,8 +229,8 @@ func (s *Snapshot) contains(id ID) bool {
 	return found == id
 }
 
-// zombie returns the Exit of a process that has exited and is not reaped, or nil. There may
-// be thousands of them.
+// zombie returns the Exit of a process that has exited and is not reaped, or nil. It uses an
+// index, because there may be thousands of zombies.
 func (l *exitTable) zombie(id ID) *Exit {
 	if l.zombies == nil {
 		l.zombies = make(map[ID]*pendingExit, len(l.pending))

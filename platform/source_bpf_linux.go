@@ -17,9 +17,9 @@ import (
 	"github.com/seed57308aee/process_exporter/procfs"
 )
 
-// A bpfSource reads processes with BPF programs. From /proc it reads only names, and
-// values that require a look at the memory or the stack of a process. If the programs fail in
-// a walk, this walk reads /proc, and the next walk tries the programs again.
+// A bpfSource reads processes with BPF programs. From /proc it reads only names, FieldSmaps and
+// FieldWChan. If the programs fail in a walk, this walk reads /proc, and the next walk tries
+// the programs again.
 type bpfSource struct {
 	*procfsSource
 	programs  *bpf.Programs
@@ -255,9 +255,9 @@ const exitDead = 0x10
 const maxScans = 4
 
 // scan reads the records of the task iterator, ascending by PID and TID. If a thread
-// other than the main thread calls execve(2), the kernel exchanges the TIDs of the two. During the scan
-// this can put a record out of order, or report a process twice: scan then starts again.
-// After maxScans attempts it sorts the records, so that no process can make it fail.
+// other than the main thread calls execve(2), the kernel exchanges the TIDs of the two. During
+// the scan this can put a record out of order, or report a process twice: scan then starts
+// again. After maxScans attempts it sorts the records, so that no process can make it fail.
 func (b *bpfSource) scan() error {
 	for range maxScans {
 		if ordered, err := b.scanOnce(); ordered || err != nil {

@@ -10,8 +10,9 @@ import (
 )
 
 // The BPF programs report neither where a thread sleeps, which requires its stack, nor
-// proportional memory, which requires a walk over its page tables. Both are read from
-// /proc: the first for some of the threads that have run, the second within its budget.
+// proportional memory, which requires a walk over the page tables of the process. Both are
+// read from /proc: the first for some of the threads that have run, the second within its
+// budget.
 
 // A procRead is a planned read of one field of a process or thread from /proc.
 type procRead struct {
@@ -27,9 +28,11 @@ type wchanSchedule struct {
 	reads int
 }
 
-// A walk of the source bpf reads the wchan of the first bpfWChanReadsPerWalk sleeping
-// threads that have run, and of the others every bpfWChanInterval walks. That is less than
-// in a walk of the source procfs, whose other reads cost much more.
+// A walk of the source bpf reads the wchan of threads whose wchan is unknown. Of the threads
+// that have run since their wchan was read, it reads those in uninterruptible sleep. Of the
+// other sleeping ones it reads the first bpfWChanReadsPerWalk, and the rest every
+// bpfWChanInterval walks. That is less than in a walk of the source procfs, whose other reads
+// cost much more.
 const (
 	bpfWChanReadsPerWalk = 16
 	bpfWChanInterval     = 128
@@ -173,8 +176,8 @@ func (w *worker) runReads(snap *Snapshot, reads []procRead, from int) {
 	}
 }
 
-// readSmapsOf reads FieldSmaps if it is due. Another process may have got the PID since the scan: stat is read last and must
-// have the same start time.
+// readSmapsOf reads FieldSmaps if it is due. Another process may have got the PID since the
+// scan: stat is read last and must have the same start time.
 func (w *worker) readSmapsOf(s *procfsSample, read procRead) {
 	var prev *procfsSample
 	if read.known {

@@ -37,8 +37,8 @@ import (
 // refreshInterval is the number of walks after which an idle process is read in full.
 const refreshInterval = 16
 
-// alwaysActiveWalks is the number of walks in a row in which a process has run after which it
-// is expected to run before the next one.
+// alwaysActiveWalks is a number of walks. A process whose main thread has run before each of
+// so many walks in a row is expected to run before the next walk too.
 const alwaysActiveWalks = 4
 
 // An activity shows whether a process has run between two walks.
@@ -198,24 +198,24 @@ func (w *worker) updateActivity(s, prev *procfsSample) {
 	}
 }
 
-// threadIdle reports whether a thread did not run since the previous walk. old is the same thread in the
-// last walk, or zero.
+// threadIdle reports whether a thread has not run since the last walk. old is the same thread
+// in that walk, or zero.
 func (w *worker) threadIdle(t, old *Task) bool {
 	return w.src.schedstatWorks && t.TID == old.TID && t.State != 'R' && t.State == old.State && t.Have == old.Have &&
 		t.VoluntarySwitches == old.VoluntarySwitches && t.NonvoluntarySwitches == old.NonvoluntarySwitches
 }
 
 // A walk reads the wchan of the first wchanReadsPerWalk sleeping threads that have run, and
-// of the others every wchanInterval walks.
+// of the others every wchanInterval walks. takeWChanRead has the exceptions.
 const (
 	wchanReadsPerWalk = 32
 	wchanInterval     = 64
 )
 
 // takeWChanRead reports whether to read the wchan of a thread that has run since it was read.
-// If so, it counts the read.
-// before is its state in the last walk, or 0 if wchan is unknown. A thread in an
-// uninterruptible sleep is always read. The reads of all others would cost a fifth of all
+// If so, it counts the read. now is the state of the thread and before its state in the last
+// walk, or 0 if wchan is unknown. A thread whose state has changed, and a thread in
+// uninterruptible sleep, is always read. The reads of all others would cost a fifth of all
 // reads, and most threads return to the same function.
 func (w *worker) takeWChanRead(id int, now, before byte) bool {
 	if now != before || now == 'D' || w.scratch.wchanReads < wchanReadsPerWalk || (uint64(id)+w.walkNumber)%wchanInterval == 0 {

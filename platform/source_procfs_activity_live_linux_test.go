@@ -181,8 +181,8 @@ func TestIdleProcessKeepsSample(t *testing.T) {
 }
 
 // TestAlwaysActiveProcess checks that the clock of a process that runs between all walks is
-// not read. Once the process sleeps, it is not read any more; likewise in every other walk
-// if it sleeps in every other.
+// not read. Once the process sleeps, it is not read any more. A process that runs before every
+// second walk only is not read in the others.
 func TestAlwaysActiveProcess(t *testing.T) {
 	s := startShell(t)
 	src := openSource(t, "/proc")

@@ -118,8 +118,8 @@ func (w *worker) sample(pid int, inode uint64, prev *procfsSample) (found bool, 
 }
 
 // storeInode stores the inode of a process whose PID and start time do not identify it
-// yet. Under memory pressure the kernel can drop the inode of the directory and create another one.
-// The process then counts as a new one, and its usage in its first clock tick counts twice.
+// yet. Under memory pressure the kernel can drop the inode of the directory and create another
+// one. The process then counts as a new one, and its usage in its first clock tick counts twice.
 func (w *worker) storeInode(inode uint64) {
 	s := &w.scratch.sample
 	if s.state.inode = 0; w.needsInode(s.Start) && inode > 1 {
@@ -130,9 +130,9 @@ func (w *worker) storeInode(inode uint64) {
 // inodesDiffer reports whether two inodes belong to different processes. 0 is unknown.
 func inodesDiffer(a, b uint64) bool { return a != 0 && b != 0 && a != b }
 
-// needsInode reports whether a later process may have the same PID and start time. It may only if
-// this process started in the clock tick in which the walk began, or later. That is one process
-// in thousands.
+// needsInode reports whether a later process may have the same PID and start time. This is
+// possible only if this process started in the clock tick in which the walk began, or later: one
+// process in thousands.
 func (w *worker) needsInode(start uint64) bool { return start >= w.walkStart && w.src.mount.IsProcfs() }
 
 // setFromStat starts a new Sample with the values of stat. prev is a Sample of the same
@@ -168,8 +168,8 @@ func (w *worker) setFromStat(prev *procfsSample) {
 
 // execID returns a hash that changes when the process calls execve(2): the kernel then
 // places stack and arguments at new random addresses, and clears PF_FORKNOEXEC. Without
-// permission to trace the process the addresses are 0, and only the flag and the name can
-// change.
+// permission to trace the process the addresses are 0, and only the flag can change the hash,
+// at the first call.
 func execID(st *procfs.Stat) uint64 {
 	const prime = 1099511628211 // FNV-1a
 	hash := uint64(14695981039346656037)

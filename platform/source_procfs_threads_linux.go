@@ -190,8 +190,8 @@ func (w *worker) readThreadUsage(s *Sample, t, old *Task) error {
 }
 
 // readThreadIO reads the I/O counters of a thread. Those of the process are the sum over
-// its live and exited threads, and are read before. No counter decreases: if the sum is
-// unchanged or 0, so is each counter, and the file is not read.
+// its live and exited threads and its reaped children, and are read before. No counter
+// decreases: if the sum is unchanged or 0, so is each counter, and the file is not read.
 func (w *worker) readThreadIO(s *Sample, t, old *Task) error {
 	if w.scratch.noIO {
 		t.Have |= FieldIO

@@ -21,8 +21,8 @@ func (w *worker) updateSmaps(s, prev *procfsSample) {
 		s.Have |= FieldSmaps
 		return
 	case s.State == 'Z' && !zombieMainThread(&s.Sample):
-		// It has released its memory, so that 0 is correct. The file could not be read
-		// either, which counts as a partial error.
+		// It has released its memory: 0 is correct. Its file cannot be read, which counts
+		// as a partial error.
 		s.Have |= FieldSmaps
 		s.Unreadable |= FieldSmaps
 		return

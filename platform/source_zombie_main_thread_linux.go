@@ -18,8 +18,8 @@ func zombieMainThread(s *Sample) bool { return s.State == 'Z' && s.Threads > 1 }
 // was found.
 var errNoLiveThread = errors.New("the main thread has exited and no live thread was found")
 
-// findLiveThread sets w.scratch.liveThread to a live thread of a process with a zombie main thread,
-// and reads its stat into w.scratch.stat. For other processes it sets 0.
+// findLiveThread sets w.scratch.liveThread to a live thread of a process with a zombie main
+// thread, and reads its stat into w.scratch.stat. For other processes it sets 0.
 func (w *worker) findLiveThread(s *Sample) {
 	w.scratch.liveThread = 0
 	if !zombieMainThread(s) {

@@ -4,7 +4,7 @@ package procfs
 // and zombies.
 type Statm struct {
 	Size     uint64 // virtual
-	Resident uint64 // inexact in Linux 6.2 to 6.15, which leave out a part of the counters per CPU
+	Resident uint64 // inexact before Linux 6.16, without a part of the counters per CPU or, before 6.2, per thread
 	Shared   uint64 // resident file and shared memory pages
 	Text     uint64
 	Lib      uint64 // 0 since Linux 2.6
