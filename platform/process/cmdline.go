@@ -14,7 +14,7 @@ import (
 // thread has no arguments. More than 8 MiB, which execve(2) does not accept, is an
 // error that matches [ErrTooLarge].
 //
-// System calls: 4, and 1 per page of text.
+// System calls: 4 for less than 16 KiB of text, and 1 more for each doubling of the text.
 func (p *Process) Cmdline() ([]string, error) { return p.readArgs("cmdline") }
 
 // readArgs returns the command line arguments.
@@ -82,7 +82,7 @@ func (p *Process) checkZombie(op string) error {
 // CAP_DAC_READ_SEARCH. It is empty for a kernel thread. The error of a zombie matches
 // [ErrZombie]. More than 8 MiB is an error that matches [ErrTooLarge].
 //
-// System calls: 4, and 1 per page of text.
+// System calls: as [Process.Cmdline].
 func (p *Process) Environ() (map[string]string, error) {
 	text, err := p.readAll("environ", "environ")
 	switch {

@@ -33,8 +33,8 @@ func (t *Table) WithContext(ctx context.Context) *Table {
 	return &Table{tableState: t.tableState, ctx: ctx}
 }
 
-// OpenContext opens a process as [Open] does. The Process and OpenContext obey ctx,
-// as [Process.WithContext] describes.
+// OpenContext opens a process as [Open] does. OpenContext and the methods of the Process
+// obey ctx, as [Process.WithContext] describes.
 func OpenContext(ctx context.Context, pid int) (*Process, error) {
 	t, err := systemTable()
 	if err != nil {

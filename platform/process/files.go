@@ -141,7 +141,7 @@ func isFDGone(err error) bool {
 // reads the size of /proc/PID/fd, which every user can read. Before, it lists the
 // directory, which requires the same user or CAP_DAC_READ_SEARCH.
 //
-// System calls: 1.
+// System calls: 1, or at least 4 before Linux 6.2.
 func (p *Process) NumFDs() (int, error) {
 	const op = "num fds"
 	if p.ctx != nil {

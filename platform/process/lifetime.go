@@ -77,7 +77,7 @@ func (p *Process) acquire(op string) (h handle, err error) {
 
 func (p *Process) release() { p.shared.release() }
 
-// errNotOpen means that a Process has no handle, because it reopens.
+// errNotOpen means that a Process has no handle, because each call opens it again.
 var errNotOpen = errors.New("not open")
 
 // acquireOpen returns the handle if it is open. It does not block.

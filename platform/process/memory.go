@@ -19,9 +19,9 @@ type MemoryInfo struct {
 }
 
 // MemoryInfo returns the memory use of the process. It reads /proc/PID/statm, which
-// is cheap. RSS may be wrong by some pages per CPU, because the kernel batches its
-// updates. All values are 0 for kernel threads, for zombies, and for processes that are
-// exiting and not yet zombies.
+// is cheap. Before Linux 6.16 RSS may be wrong by some pages per CPU or, before 6.2, per
+// thread, because the kernel batches its updates. All values are 0 for kernel threads, for
+// zombies, and for processes that are exiting and not yet zombies.
 //
 // System calls: 1 (3 in the first call).
 func (p *Process) MemoryInfo() (MemoryInfo, error) {

@@ -14,7 +14,8 @@ const maxComm = 15
 
 // Name returns the name of the main thread: the base name of the program unless the
 // process renamed itself. It reads /proc/PID/stat. The kernel truncates names to 15
-// bytes; Name completes such a name from the command line if that starts with it.
+// bytes. Name replaces a name of 15 bytes by the base name of the first argument of the
+// command line if that begins with the name.
 //
 // System calls: 1 (3 in the first call), and 4 for a name of 15 bytes or more.
 func (p *Process) Name() (string, error) {
@@ -39,8 +40,8 @@ func (p *Process) Name() (string, error) {
 	return name, nil
 }
 
-// completeName returns the base name of the program of a command line if it starts
-// with comm, and otherwise comm.
+// completeName returns the base name of the first argument if it begins with comm, and
+// otherwise comm.
 func completeName(comm string, args []string) string {
 	if len(args) > 0 {
 		if full := path.Base(args[0]); strings.HasPrefix(full, comm) {

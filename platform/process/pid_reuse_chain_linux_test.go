@@ -12,7 +12,7 @@ import (
 	"github.com/seed57308aee/process_exporter/test/testenv"
 )
 
-// requireSerial skips the test before Linux 6.9, which has no serial numbers.
+// requireSerial skips the test on kernels before Linux 6.9, which have no serial numbers.
 func requireSerial(t *testing.T, p *Process) {
 	t.Helper()
 	if p.ID().PidfdInode != 0 {

@@ -130,8 +130,8 @@ func (t *Table) Open(pid int) (*Process, error) {
 	return p, nil
 }
 
-// execRetries is how often a read is repeated that finds no process, or no thread,
-// while the process exists. The reason is an execve(2) by another thread than the
+// execRetries is how often a read is attempted that finds no process, or no thread,
+// while the process exists. This happens during an execve(2) by another thread than the
 // main one: the main thread exits, and the other one continues with its ID.
 const execRetries = 100
 
