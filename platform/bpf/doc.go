@@ -9,7 +9,8 @@
 // descriptors of a [Programs] are open: they end with the process.
 //
 // The programs do not trust this process after the start, because code of an attacker can run in
-// it: they have no variables other than constants, and the loader closes the maps of their state.
+// it: they have no variables other than constants, and the loader closes the maps of their state. It
+// keeps only exited_threads, from which it deletes entries, and which it cannot read.
 //
 // tasks.bpf.c and sockets.bpf.c contain the programs, records.h and socket_records.h their records.
 // The compiled objects are committed, so that a build needs only Go.

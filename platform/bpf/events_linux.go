@@ -8,8 +8,8 @@ import (
 	"unsafe"
 )
 
-// maxPending is the size in bytes of the events that wait for Take. Beyond it the
-// ring buffer is no longer read; when that is full, the programs drop and count events.
+// maxPending is the size in bytes of the events that wait for Take, above which the ring
+// buffer is no longer read. When the ring buffer is full, the programs drop and count events.
 const maxPending = 3 << 19
 
 // Events buffers the exit events of the programs.

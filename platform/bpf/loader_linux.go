@@ -38,7 +38,7 @@ func kernelTypes() (*btf.Spec, error) {
 // except those with the names in keep: the programs continue to use the others, and code in this
 // process can no longer read or change them. Some contain addresses of the kernel.
 func newLoaded(spec *ebpf.CollectionSpec, kernel *btf.Spec, keep ...string) (loaded, error) {
-	memlock := rlimit.RemoveMemlock() // fails also on kernels that need no limit, without CAP_BPF
+	memlock := rlimit.RemoveMemlock() // without CAP_BPF, it also fails on kernels that need no limit
 	collection, err := ebpf.NewCollectionWithOptions(spec, ebpf.CollectionOptions{
 		Programs: ebpf.ProgramOptions{KernelTypes: kernel},
 	})
@@ -54,7 +54,8 @@ func newLoaded(spec *ebpf.CollectionSpec, kernel *btf.Spec, keep ...string) (loa
 	return loaded{collection: collection}, nil
 }
 
-// attach attaches the programs: first that of the iterator, which firstScan runs. handle is called for each record of the ring buffer.
+// attach attaches the programs: first that of the iterator, which firstScan runs. handle is
+// called for each record of the ring buffer.
 func (l *loaded) attach(iterator string, firstScan func() error, ringName string, handle func(record []byte) error) (err error) {
 	if l.iterator, err = link.AttachIter(link.IterOptions{Program: l.collection.Programs[iterator]}); err != nil {
 		return fmt.Errorf("bpf: attach: %w", err)

@@ -44,8 +44,8 @@ func replaceRing(t *testing.T, p *SocketPrograms, handle func([]byte) error) {
 	p.ring = newRing(reader, handle)
 }
 
-// TestRingFlush checks that each of several concurrent flushes returns after the records of before, and
-// that a flush after Close returns.
+// TestRingFlush checks that each of several concurrent flushes returns after the records that were
+// sent before it, and that a flush after Close returns.
 func TestRingFlush(t *testing.T) {
 	p := loadSocketsOrSkip(t, SocketOptions{Closed: func(*ClosedSocket) {}})
 	var records atomic.Int64

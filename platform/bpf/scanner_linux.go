@@ -39,8 +39,9 @@ const (
 	EventLost
 )
 
-// ResidentPages returns the resident memory in pages. It is exact: it includes the
-// parts of the counters per CPU, which rss in /proc/PID/stat omits since Linux 6.2.
+// ResidentPages returns the resident memory in pages. Since Linux 6.2 it is exact: it includes
+// the parts of the counters per CPU, which rss in /proc/PID/stat omits. On older kernels both
+// omit up to 63 pages per thread.
 func (p *Process) ResidentPages() uint64 {
 	const file, anon, shmem = 0, 1, 3 // MM_FILEPAGES, MM_ANONPAGES and MM_SHMEMPAGES (linux/mm_types_task.h)
 	return uint64(max(p.Rss[file], 0) + max(p.Rss[anon], 0) + max(p.Rss[shmem], 0))
@@ -83,9 +84,8 @@ func (s *Scanner) Start(file io.ReadCloser) {
 	}
 }
 
-// read reads with a raw system call: the read never blocks, so the Go scheduler need not
-// know of it. For a system call that it knows of, it may hand the processor to another
-// thread.
+// read reads with a raw system call, which does not notify the Go scheduler: the read never
+// blocks. During other system calls the scheduler may hand the P to another thread.
 func (s *Scanner) read(p []byte) (int, error) {
 	if s.fd < 0 {
 		return s.file.Read(p)

@@ -31,7 +31,7 @@ const (
 
 // The flags of a Socket and of a ClosedSocket (socket_records.h).
 const (
-	SocketCreated     = 1 << iota // connected or established after Load
+	SocketCreated     = 1 << iota // connected, established or listening after Load
 	SocketOutgoing                // by connect(2)
 	SocketOwnerClosed             // the process closed it, and no other process had it open
 	SocketEnded                   // the connection has ended, but its socket is open
@@ -118,7 +118,7 @@ func setSocketConstants(spec *ebpf.CollectionSpec, ns pidNamespace, o SocketOpti
 		spec.Variables["ring_size"].Set(uint64(spec.Maps["closed_sockets"].MaxEntries)))
 }
 
-// firstScan runs the iterator for the first task with an open file.
+// firstScan runs the iterator until it has reported the first sockets.
 func (p *SocketPrograms) firstScan() error {
 	if err := p.Scan(); err != nil {
 		return err

@@ -174,7 +174,7 @@ func memberType(s *btf.Struct, name string) btf.Type {
 	return nil
 }
 
-// firstScan runs the iterator once.
+// firstScan runs the iterator for the first tasks. This sets the map cpu_offsets.
 func (p *Programs) firstScan() error {
 	var first Scanner
 	if err := p.ScanTasks(&first); err != nil {
