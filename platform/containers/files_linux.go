@@ -79,8 +79,8 @@ func readNames(
 	return all, nil
 }
 
-// runtimes returns the names of a container of Docker, or of all containers of Podman if
-// one of them has this ID.
+// runtimes returns the names of the container with this ID if it is one of Docker. Otherwise
+// it returns those of all containers of Podman, whether or not one of them has this ID.
 func (f files) runtimes(id string) map[string]platform.ContainerNames {
 	if !isID(id) { // it becomes a part of a path
 		return nil

@@ -75,8 +75,9 @@ func leaveTerminal() {
 	_ = unix.Close(fd)
 }
 
-// replaceTerminals replaces the standard streams that are a terminal: the input by /dev/null, and the
-// outputs by ones that cannot be read. A shell opens all three for reading and writing.
+// replaceTerminals replaces the standard streams that are a terminal: the input by /dev/null,
+// and the outputs by write-only descriptors of the terminal. A shell opens all three for reading
+// and writing.
 func replaceTerminals() {
 	for stream := range 3 {
 		if _, err := unix.IoctlGetTermios(stream, unix.TCGETS); err != nil {

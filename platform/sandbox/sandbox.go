@@ -46,7 +46,7 @@ func (c Capability) String() string {
 type Report struct {
 	Held        []Capability // the part of Options.Keep that the program has
 	Layers      []string     // the part of [Layers] that is active
-	Unavailable []error      // one for each layer that the kernel refuses or lacks
+	Unavailable []error      // one for each layer that the kernel refuses or lacks, or one for all layers
 }
 
 // Layers returns the names of all layers of the sandbox.

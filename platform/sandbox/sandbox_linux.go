@@ -21,8 +21,7 @@ const lastCapability = 63
 const maxPendingSignals = 256
 
 // activateLayers activates the layers in order. The seccomp filter is last: it requires
-// no_new_privs, and denies system calls that Landlock needs to open its
-// directories.
+// no_new_privs, and denies the system calls that activate the other layers.
 func activateLayers(o Options) Report {
 	var r Report
 	r.Held = effective(o.Keep)
@@ -33,8 +32,9 @@ func activateLayers(o Options) Report {
 	closeInherited()
 	leaveTerminal()
 	replaceTerminals()
-	// Pending signals and timers count for the user, so that they could exhaust the limit of
-	// its other processes. So do watches of epoll(7) and pseudoterminals, which need files.
+	// The kernel counts pending signals and timers per user: those of this process could
+	// exhaust the limit of other processes. This is also true for watches of epoll(7) and for
+	// pseudoterminals, which need files.
 	lowerLimit(unix.RLIMIT_SIGPENDING, maxPendingSignals)
 	lowerLimit(unix.RLIMIT_NOFILE, o.OpenFiles)
 	layers := []struct {

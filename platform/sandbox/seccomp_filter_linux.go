@@ -34,8 +34,8 @@ func (f *filter) load(offset uint32) { f.add(unix.BPF_LD|unix.BPF_W|unix.BPF_ABS
 
 func (f *filter) ret(action uint32) { f.add(unix.BPF_RET|unix.BPF_K, 0, 0, action) }
 
-// newFilter returns the filter that permits the calls of rules and refuses all
-// others.
+// newFilter returns the filter that permits the calls of rules. All others fail with EPERM,
+// except unknown calls and replacedCalls, which fail with ENOSYS.
 func newFilter(rules []rule) filter {
 	var f filter
 	const refuse = unix.SECCOMP_RET_ERRNO | uint32(unix.EPERM)
@@ -57,7 +57,7 @@ func newFilter(rules []rule) filter {
 }
 
 // permit permits the call of a rule if all checks hold. The call number is loaded
-// before and after it.
+// before the instructions that it adds, and after them.
 func (f *filter) permit(r rule) {
 	var body filter
 	var failures, matches []int // instructions whose false or true branch leaves the body

@@ -12,7 +12,7 @@ import (
 )
 
 // installFilter permits, on all threads, only the system calls that the program
-// needs. All others fail with EPERM, and the kernel logs them.
+// needs. All others fail with EPERM or ENOSYS, and since Linux 4.14 the kernel logs them.
 func installFilter() error {
 	program := newFilter(permitted(openListeners()))
 	const logged = unix.SECCOMP_FILTER_FLAG_TSYNC | unix.SECCOMP_FILTER_FLAG_LOG

@@ -13,7 +13,7 @@ import (
 type rule struct {
 	call   uintptr
 	name   string // as in the manual pages
-	use    string // who needs it
+	use    string // what needs it
 	checks []check
 }
 
@@ -64,15 +64,17 @@ var heapAdvice = []uint32{
 // notStandard permits descriptors above those of the standard streams.
 var notStandard = above(0, "not of descriptors 0 to 2", 2)
 
-// notListener permits descriptors other than those of listeners: options of a listener that a
-// service manager keeps would outlive the process. Its copies have the same options, but no call
-// that makes one is permitted. Flags may change, because the number can be that of a file after
-// the listener is closed, and because the next process sets them.
+// notListener permits descriptors other than those of listeners. A service manager can keep a
+// listener open, so changed options would remain after the process has ended. A duplicate of the
+// descriptor has the same options, but the filter permits no call that makes one. The rule for
+// F_SETFL does not use this check: the number can belong to a file after the listener is closed,
+// and the next process sets the flags of a listener itself.
 func notListener(listeners []uint32) check {
 	return noneOf(0, "not of listeners", listeners[:min(len(listeners), maxListeners)]...)
 }
 
-// maxListeners is the number of listeners that the filter knows: its jumps are short.
+// maxListeners is the number of listeners that the filter knows: a jump can skip at most 255
+// instructions.
 const maxListeners = 200
 
 // mapOptions are the flags with which the Go heap and the C library may map anonymous memory.
@@ -90,9 +92,9 @@ const madvGuardInstall = 102
 // filter can check: arguments of these calls are in memory.
 var replacedCalls = []uintptr{unix.SYS_CLONE3, unix.SYS_OPENAT2, unix.SYS_SENDFILE}
 
-// permitted returns the rules of the filter. The calls with the most uses come
-// first. The kernel caches the result for calls without checks since Linux 5.11. listeners are
-// the descriptors of listening sockets.
+// permitted returns the rules of the filter. The most frequent calls come first. Since Linux
+// 5.11 the kernel caches the result for calls without checks. listeners are the descriptors of
+// listening sockets.
 func permitted(listeners []uint32) []rule {
 	rules := slices.Concat(fileRules(), networkRules(listeners), memoryRules(), threadRules(), archRules())
 	if usesCgo {

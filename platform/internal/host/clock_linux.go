@@ -59,9 +59,9 @@ func GetTime(id int32) time.Duration {
 // ThreadCPUTime returns the CPU time of the calling thread.
 func ThreadCPUTime() time.Duration { return GetTime(unix.CLOCK_THREAD_CPUTIME_ID) }
 
-// setBootTime computes the boot time from the clocks. It has the value of btime in
-// /proc/stat, which LXCFS can replace by a file that blocks, or that has the boot
-// time of a container beside start times since the boot of the machine.
+// setBootTime computes the boot time from the clocks. The result is that of btime in
+// /proc/stat. That file is not read, because LXCFS can replace it by one that blocks, or
+// that has the boot time of a container: start times count from the boot of the machine.
 func (c *Clock) setBootTime() {
 	c.boot = time.Unix(0, int64(c.offset)).Truncate(time.Second).UTC()
 }
@@ -110,8 +110,8 @@ func (c *Clock) Time(ticks uint64) time.Time {
 	return c.boot.Add(time.Duration(ticks/c.hz)*time.Second + time.Duration(ticks%c.hz)*time.Second/time.Duration(c.hz))
 }
 
-// WallTime returns the wall clock now, or for a copy of /proc that of its time, now ticks
-// after boot.
+// WallTime returns the wall clock. For a copy of /proc it returns the time of the copy, which
+// is now ticks after boot.
 func (c *Clock) WallTime(now uint64) time.Time {
 	if !c.real {
 		return c.Time(now)

@@ -47,7 +47,7 @@ func (d *BlockDetector) Reset(now time.Time) { d.blocked, d.lastTick = 0, now }
 func ThreadBlocked(tid int64) bool {
 	wait := waitOf(tid)
 	if wait == runs || wait == waitsInFutex {
-		return false // without another read
+		return false // the state is not needed
 	}
 	text, err := os.ReadFile(fmt.Sprintf("/proc/self/task/%d/stat", tid))
 	if err != nil {
