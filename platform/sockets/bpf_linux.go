@@ -73,7 +73,7 @@ func (r *bpfReader) Close() error { return r.programs.Close() }
 
 // Read implements Reader.
 func (r *bpfReader) Read(ctx context.Context, report *Report) error {
-	// Sockets that were closed before are then not in the scan, or without an ID.
+	// In the scan after the flush, a connection that had closed before is missing or has no ID.
 	if err := r.programs.Flush(); err != nil {
 		return fmt.Errorf("sockets: %w", err)
 	}
@@ -143,7 +143,7 @@ func (r *bpfReader) closed(c *bpf.ClosedSocket) {
 		r.lost++ // it was in the table
 		return
 	case c.Flags&bpf.SocketCreated == 0:
-		return // existed before the programs, and no scan has met it
+		return // existed before the programs, and no scan has found it
 	}
 	t := r.sums.traffic(o)
 	addTraffic(t, &last, &c.Counters, c.Flags)
@@ -175,8 +175,8 @@ func addTraffic(t *Traffic, last, now *bpf.SocketCounters, flags uint32) {
 	}
 }
 
-// laterSegments returns the later one of two numbers of sent segments. The kernel counts them in 32 bits,
-// which a fast connection exceeds within minutes.
+// laterSegments returns the later one of two numbers of sent segments. The kernel counts them in
+// 32 bits, which a fast connection exceeds within minutes.
 func laterSegments(x, y uint32) uint32 {
 	if int32(y-x) > 0 {
 		return y

@@ -4,8 +4,8 @@ package sockets
 
 import "github.com/seed57308aee/process_exporter/platform/bpf"
 
-// A socketKey identifies a socket: a TCP connection by the ID that the programs give it, every other
-// socket by its inode number.
+// A socketKey identifies a socket: a TCP connection or listening socket by the ID that the
+// programs give it, every other socket by its inode number.
 type socketKey struct {
 	number uint64
 	byID   bool
@@ -92,8 +92,8 @@ func (t *table) insert(s socket) int32 {
 	return i
 }
 
-// baseline returns the counters of a socket that no Report will contain: those of before the
-// first scan, and those of a connection that the table has dropped.
+// baseline returns the counters of a new socket of the table that no Report will contain: those
+// from before the first scan, and those of a connection that the table has dropped.
 func (t *table) baseline(r *bpf.Socket) bpf.SocketCounters {
 	switch {
 	case r.Id != 0 && r.Flags&bpf.SocketCreated != 0 && r.FirstScan > t.completed:

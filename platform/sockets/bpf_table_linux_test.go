@@ -43,8 +43,8 @@ func TestOwnerAfterFork(t *testing.T) {
 	}
 }
 
-// TestCounterLowerThanBefore checks that a counter that the kernel changes during a read counts no bytes if it is lower than
-// before, and not twice later.
+// TestCounterLowerThanBefore checks that a counter that the kernel changes during a read counts no
+// bytes if it is lower than before, and counts them once when it is higher again.
 func TestCounterLowerThanBefore(t *testing.T) {
 	tab := newTable()
 	total := uint64(0)

@@ -2,7 +2,7 @@
 // sent and received over TCP, and which sockets it has open.
 //
 // The kernel counts the bytes of each TCP connection in its socket. A [Reader] with BPF
-// programs reads these counters when it is asked, and when a connection closes. No program
+// programs reads these counters in each Read, and when a connection closes. No program
 // runs per packet. A Reader of /proc knows the open sockets, but not their bytes.
 //
 // A socket belongs to one process at a time, although several can have it open after

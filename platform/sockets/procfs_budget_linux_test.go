@@ -157,8 +157,8 @@ func TestProcfsReusedDescriptors(t *testing.T) {
 	}
 }
 
-// TestProcfsVerify checks that the phase checked notices, in parts, that a descriptor of a large process is
-// another file now, while another process has its socket open. The number of descriptors is the same.
+// TestProcfsVerify checks that the phase checked finds, in parts, that a descriptor of a large process
+// is another file now, while another process has its socket open. The number of descriptors is the same.
 func TestProcfsVerify(t *testing.T) {
 	l, port := listenTCP(t, "tcp4", "127.0.0.1:0")
 	file, err := l.File()
@@ -222,8 +222,8 @@ func TestProcfsReadAllocates(t *testing.T) {
 	}
 }
 
-// TestProcfsRemoveClosed checks that a socket has no owner after the exit of its owner, so that its new one is
-// sought, and that the sockets of a network namespace without processes are removed.
+// TestProcfsRemoveClosed checks that a socket has no owner after the exit of its owner, so that the
+// Reader searches a new one, and that the sockets of a network namespace without processes are removed.
 func TestProcfsRemoveClosed(t *testing.T) {
 	const reads = 2
 	current, gone := &namespace{seen: reads, read: reads}, &namespace{seen: 1, read: 1}

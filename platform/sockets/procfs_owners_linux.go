@@ -18,9 +18,10 @@ const (
 	checkedPercent  = 5  // all links of the known owners again
 )
 
-// A phase scans the processes that are due, one after the other. If it exceeds its budget in one Read,
-// it has less in the next ones. Each Read still scans at least one process or checks checksPerStep
-// processes. So a phase reaches every process after a number of Reads that does not depend on its budget.
+// A phase scans the processes that are due, one after the other. If it exceeds its budget in one
+// Read, it has less in the next ones. Each Read still scans at least one process or checks
+// checksPerStep processes. So a phase reaches every process after a number of Reads that does not
+// depend on its budget.
 type phase struct {
 	budget
 
@@ -29,8 +30,8 @@ type phase struct {
 	nextPID, lastPID int
 }
 
-// checksPerStep is the number of processes that a phase checks before it compares its CPU time with
-// the budget.
+// checksPerStep is the number of processes that a phase checks before it compares its CPU time
+// with the budget.
 const checksPerStep = 64
 
 // findOwners finds the owners of sockets, and checks the known ones, as far as the budget
@@ -164,8 +165,8 @@ const (
 	verify
 )
 
-// scan scans the descriptors of a process and assigns its sockets. The phase pays for it. It
-// returns false if the budget has ended it before the last descriptor.
+// scan scans the descriptors of a process and assigns its sockets. Its CPU time counts in the
+// budget of the phase. It returns false if that ended the scan before the last descriptor.
 func (r *procfsReader) scan(ctx context.Context, ph *phase, p *procfsProcess, mode scanMode) (finished bool) {
 	next := &p.next
 	if mode == verify {
@@ -218,8 +219,8 @@ func (r *procfsReader) fail(p *procfsProcess, err error) {
 	r.incomplete = r.incomplete || host.ResourceExhausted(err)
 }
 
-// replaceFDs replaces the descriptors first to next of a process, where a next of 0 is the end,
-// by fds. It takes sockets away from the process that it has closed.
+// replaceFDs replaces the descriptors of a process, from first to before next, by fds. A next of 0
+// is the end. Sockets that the process owned and has closed have no owner then.
 func (r *procfsReader) replaceFDs(p *procfsProcess, fds []procfs.SocketFD, first, next uint32) {
 	from := fdIndex(p.fds, first)
 	to := len(p.fds)
@@ -234,7 +235,7 @@ func (r *procfsReader) replaceFDs(p *procfsProcess, fds []procfs.SocketFD, first
 			continue
 		}
 		s.scan = r.scans.number
-		// A process with a lower PID may have a lost socket too: assignLost knows.
+		// A process with a lower PID may have a lost socket open too: assignLost finds it.
 		if s.owner == nil && s.lostRound != r.lostRound {
 			r.assign(s, p)
 		}

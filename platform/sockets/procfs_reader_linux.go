@@ -30,7 +30,7 @@ const tableShare = 5
 // either. Its byte counters end with the socket: sums without short connections would be
 // too small. So a procfsReader has no [Traffic].
 //
-// It does not find sockets of a network namespace in which no process is.
+// It does not find the sockets of a network namespace without processes.
 type procfsReader struct {
 	mount    *procfs.Mount
 	reader   *procfs.Reader // for files that never block
@@ -49,7 +49,7 @@ type procfsReader struct {
 	unowned       int    // sockets without an owner
 	newestUnowned uint32 // the latest Read that found or left one of these
 	lostOwner     bool   // a scan has found that the owner of a socket has closed it
-	lostRound     uint64 // starts with 1, and increases when new owners of these were sought
+	lostRound     uint64 // starts with 1, and increases with each search for new owners of these
 
 	scans        descriptorScans
 	tableBudget  budget
@@ -58,8 +58,8 @@ type procfsReader struct {
 	incomplete   bool
 }
 
-// A budget limits the CPU time of repeated work. Work that exceeds it is paid back: the
-// following Reads do less.
+// A budget limits the CPU time of repeated work. Work that exceeds it reduces the budget of the
+// following Reads.
 type budget struct{ limit, left time.Duration }
 
 func (b *budget) refill()                 { b.left = min(b.left+b.limit, b.limit) }
@@ -85,7 +85,7 @@ type procfsProcess struct {
 	nextVerified uint32 // descriptor at which the phase checked continues
 
 	count   uint64 // number of descriptors before the last scan, without sockets that have closed since
-	changed bool   // the last scan failed
+	changed bool   // the last scan failed, or the process has become readable: it must be scanned
 	denied  bool   // the kernel denies access to the descriptors
 	thread  int    // live thread, if the main thread has exited, else 0
 

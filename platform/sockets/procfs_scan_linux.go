@@ -22,8 +22,9 @@ const (
 	// occupies an operating system thread.
 	maxBlockedScans = 12
 
-	// maxBlockedOfUser is that of one user. With as many, a Reader skips all processes of
-	// that user. Two scans remain for root, whose processes others cannot make block.
+	// maxBlockedOfUser is the maximum number of blocked scans of one user. A Reader then skips
+	// all processes of that user. maxBlockedOfOthers leaves two scans for root, whose
+	// processes other users cannot make block.
 	maxBlockedOfUser   = 4
 	maxBlockedOfOthers = maxBlockedScans - 2
 )
@@ -179,7 +180,7 @@ func (d *descriptorScans) setBudget(limit time.Duration) {
 	d.checked.limit = limit * checkedPercent / 100
 }
 
-// refill adds the budgets of one Read, and forgets abandoned scans that have ended.
+// refill adds the budgets of one Read, and removes abandoned scans that have ended.
 func (d *descriptorScans) refill() {
 	for _, ph := range [...]*phase{&d.changed, &d.search, &d.searched, &d.checked} {
 		ph.refill()

@@ -146,9 +146,8 @@ func (t *tableReader) read(ctx context.Context, ns *namespace) error {
 	return procfs.ErrGone
 }
 
-// readVia reads the tables in /proc/PID/net. The kernel walks the TCP sockets of all
-// namespaces for each TCP table, and at least 0.4 ms long. So tables without a socket are
-// not read.
+// readVia reads the tables in /proc/PID/net. For each TCP table the kernel walks the TCP sockets
+// of all namespaces, which takes at least 0.4 ms. So tables without a socket are not read.
 func (t *tableReader) readVia(pid int) error {
 	inUse := &t.sockstat
 	*inUse = procfs.Sockstat{TCP: 1, UDP: 1, TCP6: 1, UDP6: 1} // unknown
@@ -171,7 +170,7 @@ func (t *tableReader) readVia(pid int) error {
 		t.lines = 0
 		err := t.r.reader.EachLine(pid, table.file, table.each)
 		if errors.Is(err, syscall.ENOENT) && table.file != "net/tcp" {
-			continue // a kernel without IPv6
+			continue // such as a kernel without IPv6
 		}
 		if err = errors.Join(err, t.err); err != nil {
 			return err

@@ -151,8 +151,8 @@ func TestLostEvents(t *testing.T) {
 	}
 }
 
-// TestIncomplete reads with a context that has ended: the sockets of before are still reported, and
-// their traffic is part of the next report.
+// TestIncomplete reads with a context that has ended: the sockets of the last report are still
+// reported, and their traffic is part of the next report.
 func TestIncomplete(t *testing.T) {
 	r := openOrSkip(t, bpf.SocketOptions{})
 	address := echo(t, "tcp", "127.0.0.1:0").String()
@@ -172,7 +172,7 @@ func TestIncomplete(t *testing.T) {
 	}
 	i := slices.IndexFunc(report.Processes, func(p Process) bool { return p.PID == os.Getpid() })
 	if i < 0 || report.Processes[i].Open.Connections != before.Open.Connections {
-		t.Errorf("got %+v, want the sockets of before: %v", report.Processes, before.Open.Connections)
+		t.Errorf("got %+v, want the sockets of the last report: %v", report.Processes, before.Open.Connections)
 	}
 	if got := read(t, r, os.Getpid()).Traffic; got.SentBytes != 2000 || got.ReceivedBytes != 2000 {
 		t.Errorf("got %d bytes sent, %d received, want 2000", got.SentBytes, got.ReceivedBytes)
@@ -197,8 +197,8 @@ func openMany(t testing.TB, n int) {
 }
 
 // TestReadAllocates checks that a Read allocates nothing if the sockets stay the same. With the race
-// detector, waking the goroutine of the ring buffer allocates twice. Processes that come and go on the
-// machine can make it allocate.
+// detector, waking the goroutine of the ring buffer allocates twice. Processes that start and exit on
+// the machine can make it allocate.
 func TestReadAllocates(t *testing.T) {
 	r := openOrSkip(t, bpf.SocketOptions{})
 	openMany(t, 100)

@@ -24,7 +24,7 @@ type Reader interface {
 // A Report holds the open sockets of each process, and what its sockets did since the
 // last Report.
 type Report struct {
-	Processes []Process // with sockets or Traffic, ascending by PID and Start
+	Processes []Process // with sockets or Traffic, or Unreadable; ascending by PID and Start
 
 	// Unattributed is the Traffic of sockets that no known process had open, such as
 	// connections that closed before accept(2), and sockets of the kernel.
@@ -33,8 +33,10 @@ type Report struct {
 	Parts      Parts  // what this Reader can read
 	LostEvents uint64 // since the start, closed connections whose last counters were lost
 
-	// Incomplete says that a part was not read, because the deadline ended or a budget of /proc
-	// was used up. Its sockets are as in the last Report.
+	// Incomplete says that a part was not read, because the deadline passed or, with /proc, the
+	// budget of the socket tables was used up, a table could not be read, file descriptors or
+	// memory were exhausted, or there are too many sockets. The sockets of this part are as in
+	// the last Report.
 	Incomplete bool
 }
 
@@ -92,7 +94,7 @@ const (
 	FailureRefused     Failure = iota // ECONNREFUSED
 	FailureUnreachable                // EHOSTUNREACH, ENETUNREACH
 	FailureTimeout                    // ETIMEDOUT, also of an established connection
-	FailureReset                      // ECONNRESET of an established connection
+	FailureReset                      // ECONNRESET or EPIPE of an established connection
 	FailureOther
 
 	NumFailures = iota
