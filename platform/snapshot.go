@@ -18,8 +18,8 @@ type Snapshot struct {
 	HidePID        bool      // the process file system hides processes of other users (hidepid)
 	Unreported     int       // processes that /proc lists and the BPF programs do not report
 	UnreportedList string    // PID and name of the first of them, such as "1 (init), 7 (cron)"
-	Unresponsive   int       // processes that were skipped because a read of their files blocks
-	Incomplete     bool      // the deadline ended the walk early: the remaining Samples have no measurement
+	Unresponsive   int       // processes that were skipped because a read of their files blocks or may block
+	Incomplete     bool      // the deadline, or too many reads that block, ended the walk early: the rest was not read
 
 	Kind           SourceKind // what the walk read: SourceProcfs or SourceBPF
 	Exits          []Exit     // processes reaped since the last walk, in that order, if the Source reports them

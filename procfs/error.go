@@ -19,9 +19,9 @@ var (
 	ErrTooLarge = errors.New("file is too large")
 )
 
-// A ReadError reports a failed read of one file of one process.
+// A ReadError reports a failed read of one file of a process, a thread or the machine.
 type ReadError struct {
-	PID  int
+	PID  int    // or the TID of [Reader.ReadTask]; 0 for a file of the machine
 	File string // relative to /proc/PID, such as "task/7/stat"; "" for /proc/PID itself
 	Err  error
 }

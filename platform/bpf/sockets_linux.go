@@ -184,8 +184,8 @@ func (p *SocketPrograms) Stop() {
 // before Flush.
 func (p *SocketPrograms) Flush() error { return p.ring.flush() }
 
-// Lost returns the number of closed sockets since Load whose counters were lost, because the
-// ring buffer was full or there were too many sockets.
+// Lost returns the number of connections and listening sockets since Load whose counters were
+// lost, because the map of sockets was full when they started, or the ring buffer when they closed.
 func (p *SocketPrograms) Lost() (uint64, error) {
 	err := p.lost("lost_sockets", &p.lostCount)
 	return p.lostCount, err

@@ -233,7 +233,8 @@
 // # Cost
 //
 // The comment of a method states its system calls for a small process. The files
-// stat, status, statm and io stay open after the first read of a [Process]. A view of
+// stat, status, statm and io of a [Process] stay open from the second read on, which
+// makes 2 system calls. [Open] makes the first read of stat. A view of
 // [Process.Oneshot] makes no system call for a file that it has read.
 //
 // # Systems

@@ -31,7 +31,7 @@ type Report struct {
 	Unattributed Traffic
 
 	Parts      Parts  // what this Reader can read
-	LostEvents uint64 // since the start, closed connections whose last counters were lost
+	LostEvents uint64 // since the start, connections and listening sockets whose counters were lost
 
 	// Incomplete says that a part was not read, because the deadline passed or, with /proc, the
 	// budget of the socket tables was used up, a table could not be read, file descriptors or
