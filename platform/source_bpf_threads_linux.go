@@ -91,10 +91,10 @@ func (b *bpfSource) finishGroup(snap *Snapshot, g *threadSum) {
 	b.planReads(s, prev, g.sample)
 }
 
-// add adds the usage of a thread other than the main thread, which the process record contains.
-// A thread with a TID below that of its process is read before the process. If a thread exited
-// between the two reads, its usage may be in the process record already, so this thread is left
-// out.
+// add adds the usage of a thread. It ignores the main thread, whose usage is in the process
+// record. A thread with a TID below that of its process is read before the process. If a thread
+// of the process exited between the two reads, it may be this one, and its usage may be in the
+// process record already: this thread is left out.
 func (g *threadSum) add(t *bpf.Thread, pid int) {
 	switch {
 	case int(t.Tid) == pid:

@@ -11,11 +11,12 @@ import (
 )
 
 // Percentages of the budget. Each phase has its own part, so that none uses up that of another.
+// The phase search also gets what the phase changed has left.
 const (
 	changedPercent  = 40 // owners of sockets whose number of descriptors has changed
 	searchPercent   = 30 // other processes whose number of descriptors has changed, while a socket has no owner
 	searchedPercent = 25 // all other processes, while a socket has no owner
-	checkedPercent  = 5  // all links of the known owners again
+	checkedPercent  = 5  // all links of the known owners again, and processes that were not readable
 )
 
 // A phase scans the processes that are due, one after the other. If it exceeds its budget in one
