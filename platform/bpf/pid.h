@@ -13,7 +13,7 @@ const volatile u32 own_level = 0;
  * Linux 5.17. Long loops are nested. Each inner loop is a global function, which the
  * verifier checks once and not for each call. Its arguments are scalars, because Linux
  * 5.10 permits no others.
- * keep_counter prevents that the compiler replaces a loop counter by another variable,
+ * keep_counter prevents the compiler from replacing a loop counter by another variable,
  * whose bound the verifier does not know. */
 #define keep_counter(i) asm volatile("" : "+r"(i))
 

@@ -21,7 +21,7 @@ struct usage {
 	u64 run_delay, block_delay; /* time waiting for a CPU and for block devices */
 };
 
-/* A process. Its usage is that of the leader and of the exited threads. */
+/* A process. Its usage is that of the leader and of the exited threads; its I/O includes reaped children. */
 struct process_record {
 	u32 kind, flags;
 	s32 pid, ppid; /* in the PID namespace of the loader */

@@ -8,9 +8,9 @@
  * has the inode number and no counters. */
 enum { SOCKET_TCP = 1, SOCKET_MPTCP, SOCKET_SUBFLOW, SOCKET_UDP, SOCKET_UNIX };
 
-/* Flags of a socket. SOCKET_CREATED: it was connected or established after the programs were
- * loaded. SOCKET_OUTGOING: by connect(2). SOCKET_OWNER_CLOSED: the process of the record closed
- * it, so that no other process had it open. SOCKET_ENDED: the connection has ended, but its
+/* Flags of a socket. SOCKET_CREATED: it was connected, established or listening after the programs
+ * were loaded. SOCKET_OUTGOING: by connect(2). SOCKET_OWNER_CLOSED: the process of the record closed
+ * it, and no other process had it open. SOCKET_ENDED: the connection has ended, but its
  * socket is open. */
 enum { SOCKET_CREATED = 1, SOCKET_OUTGOING = 2, SOCKET_OWNER_CLOSED = 4, SOCKET_ENDED = 8 };
 

@@ -13,7 +13,7 @@ char LICENSE[] SEC("license") = "Dual MIT/GPL";
 /* PID of the loader, in its own PID namespace. The loader sets it. */
 const volatile s32 own_pid = 0;
 
-/* Closed connections and listening sockets whose counters were lost, because the ring buffer
+/* Connections and listening sockets whose counters were lost, because the ring buffer
  * or the map of sockets was full. User space reads it. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -31,7 +31,7 @@ struct {
 	__uint(max_entries, 2 << 20);
 } closed_sockets SEC(".maps");
 
-/* The state of a TCP socket from the start of a connection to its end. */
+/* The state of a TCP socket that connects or listens, until its end. */
 struct socket_state {
 	u64 id;
 	u64 first_scan; /* 0 if no iteration has reported it */
@@ -434,7 +434,7 @@ int BPF_PROG(state_changes_missed, struct sock *sk, int old, int new)
 	return change_state(sk, old, new);
 }
 
-/* A connection that ended while it was open has a state until its socket is destroyed, if its
+/* A connection that ended while its socket was open has a state until its socket is destroyed, if its
  * process was not known. */
 SEC("tp_btf/tcp_destroy_sock")
 int BPF_PROG(socket_destroyed, struct sock *sk)

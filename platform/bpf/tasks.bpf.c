@@ -156,7 +156,7 @@ static __always_inline void emit_thread(struct seq_file *seq, struct task_struct
 	r.start = task->start_boottime;
 	r.exited_runtime = task->signal->sum_sched_runtime;
 	read_thread_usage(&r.usage, task);
-	if (task->flags & PF_EXITING) /* its delays are in exited_threads */
+	if (task->flags & PF_EXITING) /* exited_threads has its delays, unless it is the leader */
 		r.usage.run_delay = r.usage.block_delay = 0;
 	r.usage.prev_utime = task->prev_cputime.utime;
 	r.usage.prev_stime = task->prev_cputime.stime;
