@@ -69,7 +69,7 @@ removed thread name (` + "`--max-thread-names`" + `, 1,000 names per group) retu
 A value that could not be read is absent, not 0. ` + "`namedprocess_namegroup_unreadable_procs`" + ` is the number of processes
 with an unreadable file. In a group without processes, most gauges are 0. These are absent: the oldest start time, the ratio of
 the accept queue, the mean round-trip time, unreadable processes, and gauges per process, thread name, kernel function or
-listening port. Gauges of what a rule expects keep their values.
+listening port. ` + "`namedprocess_namegroup_expected_procs`" + ` keeps its values.
 
 ## Groups
 
@@ -102,11 +102,11 @@ All metrics have the label ` + "`groupname`" + ` and the [labels](configuration.
 		"be listed, or `hidepid` hides them. A longer timeout does not help. Unresponsive processes do not change these two\n" +
 		"metrics.\n\n" +
 		"After a decrease that `namedprocess_exporter_counter_decreases_total` counts, the process adds nothing to the group\n" +
-		"counter until its value exceeds its previous maximum. With the source `bpf`, decreases because a thread exited are\n" +
-		"not counted.\n\n" +
+		"counter until its value exceeds its previous maximum. With the source `bpf`, the metric does not include\n" +
+		"decreases that an exiting thread causes.\n\n" +
 		"`namedprocess_rule_matched_procs` has the position of the rule, from 1, in `rule` and its name template in `name`.\n")
-	b.WriteString("\n`namedprocess_unattributed_*` and the metric of the same name of all groups add up to the traffic of the machine: see\n" +
-		"[network](network.md).\n")
+	b.WriteString("\nThe traffic of the machine is `namedprocess_unattributed_X` plus the sum of `namedprocess_namegroup_X` over all groups:\n" +
+		"see [network](network.md).\n")
 	b.WriteString("\n`go_*`, `process_*` and `promhttp_*` describe the process of the exporter.\n" +
 		"`--web.disable-exporter-metrics` disables them; `namedprocess_exporter_*` and `process_exporter_build_info` stay.\n")
 	return b.String()

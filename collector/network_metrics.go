@@ -150,7 +150,7 @@ func portFamilies() []family {
 	return []family{
 		{name: namespace + "listening_procs", kind: gauge, labels: []string{"protocol", "port"},
 			help: "Number of processes that own a socket which receives TCP connections or UDP datagrams on a port.",
-			note: "`port` is `ephemeral` for UDP ports from 32768 on, and `other` after the first 100 of a group (TCP and low numbers first).",
+			note: "`port` is `ephemeral` for UDP ports from 32768 on, and `other` after the first 100 of a group; both count a process once per port.",
 			collect: func(g *grouping.Group, put emit) {
 				for i := range g.Sockets.Ports {
 					p := &g.Sockets.Ports[i]
@@ -167,7 +167,7 @@ func portFamilies() []family {
 				}
 			}},
 		{name: namespace + "tcp_worst_accept_queue_ratio", kind: gauge,
-			help: "Highest ratio, of all listening sockets, of connections that wait for accept(2) to the backlog.",
+			help: "Highest fill ratio of an accept queue: connections that wait for accept(2), divided by the backlog.",
 			note: "Only if BPF programs read the sockets and there are listening TCP sockets.",
 			collect: func(g *grouping.Group, put emit) {
 				if g.Sockets.HasAcceptQueue {

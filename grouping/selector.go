@@ -118,14 +118,15 @@ func matchesPattern(entry, value string) bool {
 	return ok && err == nil
 }
 
-// matchesContainer compares an entry with the beginning of a container ID. The entry
+// matchesContainer compares an entry with the beginning of a container ID, which has lower-case
+// letters, or of an LXC name. The entry
 // * matches every container. The ID of an inner container is OUTER/ID, where OUTER is the outer
 // container ID or the unit of the user manager. The entry then has a shell pattern for OUTER.
 func matchesContainer(entry, id string) bool {
 	pattern, entryID, isEntryInner := cutOuter(entry)
 	outer, id, isInner := cutOuter(id)
 	return isEntryInner == isInner && matchesPattern(pattern, outer) &&
-		(entryID == "*" || entryID != "" && strings.HasPrefix(id, strings.ToLower(entryID)))
+		(entryID == "*" || entryID != "" && (strings.HasPrefix(id, entryID) || strings.HasPrefix(id, strings.ToLower(entryID))))
 }
 
 // cutOuter splits the text before a slash from the text after it.

@@ -29,6 +29,13 @@ func containerProcess() *platform.Identity {
 	return id
 }
 
+// lxcProcess returns a process in a container of LXC, whose name is in the path.
+func lxcProcess(name string) *platform.Identity {
+	id := javaProcess()
+	id.Cgroups = []string{"/lxc.payload." + name + "/system.slice/cron.service"}
+	return id
+}
+
 // userProcess returns a process in a unit of a user's service manager.
 func userProcess(unit string) *platform.Identity {
 	id := javaProcess()
@@ -64,6 +71,8 @@ func TestSelectorKeys(t *testing.T) {
 		{"no unit", "unit: '*'", unreadableProcess(), false},
 		{"container by prefix", "container: 4a6f2c", containerProcess(), true},
 		{"container in upper case", "container: 4A6F2C", containerProcess(), true},
+		{"name of LXC in upper case", "container: Cafe", lxcProcess("Cafe-1"), true},
+		{"name of LXC in other case", "container: CAFE", lxcProcess("Cafe-1"), false},
 		{"any container", "container: '*'", containerProcess(), true},
 		{"another container", "container: 4a6f2d", containerProcess(), false},
 		{"no container", "container: '*'", javaProcess(), false},

@@ -48,7 +48,7 @@ func addRuleFlags(app *kingpin.Application, s *Settings) {
 		Default("true").BoolVar(&s.Children)
 	app.Flag("recheck", "Not needed: exec, renames and rewritten command lines are detected without it.").
 		BoolVar(&s.Recheck)
-	app.Flag("recheck-with-time-limit", "Do not use: a process in no group stays there after this age. 0s: off.").
+	app.Flag("recheck-with-time-limit", "Do not use: after this age, a process in no group is not matched. 0s: off.").
 		PlaceHolder("DURATION").Default("0s").DurationVar(&s.RecheckLimit)
 	app.Flag("remove-empty-groups", "Remove empty groups. Counters restart at 0 if a group returns.").
 		BoolVar(&s.RemoveEmptyGroups)
