@@ -89,7 +89,7 @@ func replaceTerminals() {
 		}
 		fd, err := unix.Open(path, flags|unix.O_NOCTTY|unix.O_CLOEXEC, 0)
 		if err != nil {
-			continue // such as a terminal of another user
+			continue // such as a terminal of another user: see isReadableTerminal
 		}
 		_ = unix.Dup3(fd, stream, 0)
 		_ = unix.Close(fd)

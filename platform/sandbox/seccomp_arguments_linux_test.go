@@ -79,6 +79,7 @@ var filterCases = []filterCase{
 	{"read of i386", unix.AUDIT_ARCH_I386, 3, nil, refuse},
 	{"read of x32", auditArch, 1<<30 | unix.SYS_READ, nil, unknown},
 	{"read", auditArch, unix.SYS_READ, nil, unix.SECCOMP_RET_ALLOW},
+	{"process name", auditArch, unix.SYS_PRCTL, []uint64{unix.PR_SET_NAME}, refuse},
 	{"kill itself", auditArch, unix.SYS_KILL, []uint64{own, 15}, unix.SECCOMP_RET_ALLOW},
 	{"kill another", auditArch, unix.SYS_KILL, []uint64{other + own, 15}, refuse},
 	{"kill its group", auditArch, unix.SYS_KILL, []uint64{-own, 15}, refuse},
@@ -197,6 +198,40 @@ func TestEveryCheck(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestReadableTerminal requires that the standard streams cannot be read if one of them is a terminal
+// that is open for reading, such as that of another user, which the sandbox cannot open again.
+func TestReadableTerminal(t *testing.T) {
+	terminal := openTerminal(t)
+	outputs, err := os.OpenFile(terminal.Name(), os.O_WRONLY|unix.O_NOCTTY, 0)
+	mustSucceed(t, err)
+	defer outputs.Close()
+	for _, tt := range []struct {
+		name string
+		file *os.File
+		want bool
+	}{{"terminal", terminal, true}, {"output of a terminal", outputs, false}, {"file", openFile(t), false}} {
+		if got := isReadableTerminal(int(tt.file.Fd())); got != tt.want {
+			t.Errorf("%s: got readable %v, want %v", tt.name, got, tt.want)
+		}
+	}
+	rules := permitted(nil)
+	refuseStandardReads(rules)
+	f := newFilter(rules)
+	for fd, want := range map[uint64]uint32{0: refuse, 2: refuse, 3: unix.SECCOMP_RET_ALLOW} {
+		if got := f.evaluate(auditArch, unix.SYS_READ, fd); got != want {
+			t.Errorf("read of descriptor %d: got action %#x, want %#x", fd, got, want)
+		}
+	}
+}
+
+func openFile(t *testing.T) *os.File {
+	t.Helper()
+	f, err := os.Open("/proc/self/stat")
+	mustSucceed(t, err)
+	t.Cleanup(func() { _ = f.Close() })
+	return f
 }
 
 // TestManyListeners requires that the filter for more listeners than it knows has valid jumps.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"slices"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -14,7 +15,11 @@ import (
 // installFilter permits, on all threads, only the system calls that the program
 // needs. All others fail with EPERM or ENOSYS, and since Linux 4.14 the kernel logs them.
 func installFilter() error {
-	program := newFilter(permitted(openListeners()))
+	rules := permitted(openListeners())
+	if slices.ContainsFunc([]int{0, 1, 2}, isReadableTerminal) {
+		refuseStandardReads(rules)
+	}
+	program := newFilter(rules)
 	const logged = unix.SECCOMP_FILTER_FLAG_TSYNC | unix.SECCOMP_FILTER_FLAG_LOG
 	err := setFilter(program, logged)
 	if errors.Is(err, unix.EINVAL) { // before Linux 4.14
@@ -34,4 +39,13 @@ func setFilter(program filter, flags uintptr) error {
 		return fmt.Errorf("cannot install the filter: thread %d has another filter: %w", thread, unix.EBUSY)
 	}
 	return nil
+}
+
+// isReadableTerminal reports whether a descriptor is a terminal that is open for reading.
+func isReadableTerminal(fd int) bool {
+	if _, err := unix.IoctlGetTermios(fd, unix.TCGETS); err != nil {
+		return false
+	}
+	flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFL, 0)
+	return err == nil && flags&unix.O_ACCMODE != unix.O_WRONLY
 }

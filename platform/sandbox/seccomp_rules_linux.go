@@ -64,6 +64,16 @@ var heapAdvice = []uint32{
 // notStandard permits descriptors above those of the standard streams.
 var notStandard = above(0, "not of descriptors 0 to 2", 2)
 
+// refuseStandardReads makes the rule for read(2) refuse the standard streams. It is used only if one
+// of them is a terminal: the kernel does not cache the result of a rule with a check.
+func refuseStandardReads(rules []rule) {
+	for i := range rules {
+		if rules[i].call == unix.SYS_READ {
+			rules[i].checks = append(rules[i].checks, notStandard)
+		}
+	}
+}
+
 // notListener permits descriptors other than those of listeners. A service manager can keep a
 // listener open, so changed options would remain after the process has ended. A duplicate of the
 // descriptor has the same options, but the filter permits no call that makes one. The rule for
@@ -228,7 +238,6 @@ func threadRules() []rule {
 		{unix.SYS_GETEGID, "getegid", useThreads, nil},
 		{unix.SYS_GETCPU, "getcpu", useThreads, nil},
 		{unix.SYS_GETRANDOM, "getrandom", useThreads, nil},
-		{unix.SYS_PRCTL, "prctl", useThreads, []check{oneOf(0, "PR_SET_NAME", unix.PR_SET_NAME)}},
 		{unix.SYS_KILL, "kill", useSignals, []check{ownPID(0)}},
 		{unix.SYS_TGKILL, "tgkill", useSignals, []check{ownPID(0)}},
 		{unix.SYS_RT_SIGACTION, "rt_sigaction", useSignals, nil},

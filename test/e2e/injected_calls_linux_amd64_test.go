@@ -211,6 +211,7 @@ func otherAttacks(victim, fd int, file string) []attack {
 		{"seek in the log", unix.SYS_LSEEK, []any{2, 0, 0}},
 		{"replace standard error", unix.SYS_DUP3, []any{fd, 2}},
 		{"memfd_create", unix.SYS_MEMFD_CREATE, []any{"x"}},
+		{"process name of another service", unix.SYS_PRCTL, []any{unix.PR_SET_NAME, "sshd"}},
 		{"execve", unix.SYS_EXECVE, []any{"/bin/true"}},
 		{"executable memory", unix.SYS_MMAP, []any{0, 4096, unix.PROT_READ | unix.PROT_EXEC, unix.MAP_PRIVATE | unix.MAP_ANONYMOUS, invalid}},
 		{"fork", unix.SYS_FORK, nil},
