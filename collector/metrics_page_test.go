@@ -105,8 +105,8 @@ All metrics have the label ` + "`groupname`" + ` and the [labels](configuration.
 		"counter until its value exceeds its previous maximum. With the source `bpf`, the metric does not include\n" +
 		"decreases that an exiting thread causes.\n\n" +
 		"`namedprocess_rule_matched_procs` has the position of the rule, from 1, in `rule` and its name template in `name`.\n")
-	b.WriteString("\nThe traffic of the machine is `namedprocess_unattributed_X` plus the sum of `namedprocess_namegroup_X` over all groups:\n" +
-		"see [network](network.md).\n")
+	b.WriteString("\nThe traffic of the machine is `namedprocess_unattributed_X` plus the sum of `namedprocess_namegroup_X`\n" +
+		"over all groups: see [network](network.md).\n")
 	b.WriteString("\n`go_*`, `process_*` and `promhttp_*` describe the process of the exporter.\n" +
 		"`--web.disable-exporter-metrics` disables them; `namedprocess_exporter_*` and `process_exporter_build_info` stay.\n")
 	return b.String()

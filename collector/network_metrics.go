@@ -150,7 +150,7 @@ func portFamilies() []family {
 	return []family{
 		{name: namespace + "listening_procs", kind: gauge, labels: []string{"protocol", "port"},
 			help: "Number of processes that own a socket which receives TCP connections or UDP datagrams on a port.",
-			note: "`port` is `ephemeral` for UDP ports from 32768 on, and `other` after the first 100 of a group; both count a process once per port.",
+			note: "`port` is `ephemeral` for UDP ports from 32768 on, and `other` after the first 100 of a group; both sum over ports.",
 			collect: func(g *grouping.Group, put emit) {
 				for i := range g.Sockets.Ports {
 					p := &g.Sockets.Ports[i]

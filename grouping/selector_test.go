@@ -102,11 +102,8 @@ func TestSelectorKeys(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			c := mustParse(t, "process_names:\n- name: g\n  "+tt.rule+"\n")
-			if got := c.Match(tt.process).OK; got != tt.want {
-				t.Errorf("got %v, want %v", got, tt.want)
-			}
-			if len(c.Warnings()) != 0 {
-				t.Errorf("got warnings %v", c.Warnings())
+			if got := c.Match(tt.process).OK; got != tt.want || len(c.Warnings()) != 0 {
+				t.Errorf("got %v and warnings %v, want %v and none", got, c.Warnings(), tt.want)
 			}
 		})
 	}

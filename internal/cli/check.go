@@ -138,6 +138,9 @@ func printRuleMatches(ctx context.Context, s *config.Settings, w io.Writer) erro
 	if update.Err != nil {
 		return update.Err
 	}
+	if update.Health.Incomplete {
+		fmt.Fprintf(w, "note: not all processes were read within %v, so the numbers are too low\n", collector.DefaultTimeout)
+	}
 	stats, others := countByRule(update.MatchCounts.Rules, update.Groups, collector.SeriesByGroup(families))
 	out := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(out, "RULE\tLINE\tPROCESSES\tGROUPS\tSERIES\tNAME\t")

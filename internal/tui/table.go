@@ -157,7 +157,7 @@ func summary(r *webui.Report, shown, width int, problem string) string {
 	if e.LostExitEvents > 0 {
 		parts = append(parts, summaryPart{fmt.Sprintf("%d lost exit events", e.LostExitEvents), 6})
 	}
-	parts = append(parts, summaryPart{fmt.Sprintf("%s, walk %.1f ms", e.Source, 1000*e.ScrapeDuration), 9})
+	parts = append(parts, summaryPart{fmt.Sprintf("%s, walk %.1f ms", replaceUnprintable(e.Source), 1000*e.ScrapeDuration), 9})
 	parts = slices.DeleteFunc(parts, func(p summaryPart) bool { return p.text == "" })
 	return joinFitting(parts, width)
 }

@@ -206,13 +206,14 @@ func groupLines(g *webui.Group) []string {
 		}
 	}
 	for _, state := range slices.Sorted(maps.Keys(g.ConnectionsByState)) {
-		lines = append(lines, fmt.Sprintf("tcp      %d %s", g.ConnectionsByState[state], state))
+		lines = append(lines, fmt.Sprintf("tcp      %d %s", g.ConnectionsByState[state], replaceUnprintable(state)))
 	}
 	for _, p := range g.ListeningPorts {
-		lines = append(lines, fmt.Sprintf("listens  %s/%s in %s", p.Protocol, p.Port, count(p.Procs, "process", "processes")))
+		port := replaceUnprintable(p.Protocol + "/" + p.Port)
+		lines = append(lines, fmt.Sprintf("listens  %s in %s", port, count(p.Procs, "process", "processes")))
 	}
 	for _, p := range g.SilentPorts {
-		lines = append(lines, red("listens  "+p+" in no process, expected"))
+		lines = append(lines, red("listens  "+replaceUnprintable(p)+" in no process, expected"))
 	}
 	for _, e := range g.ExitCodes {
 		lines = append(lines, fmt.Sprintf("exits    %d %s %s", e.Count, replaceUnprintable(e.Reason), replaceUnprintable(e.Code)))

@@ -242,12 +242,13 @@ func (h *history) addPoint(g *grouping.Group, labelNames []string, number int, p
 	s.add(p, limit)
 }
 
-// add adds a point to a history of at most limit points.
+// add adds a point. limit is the number of points with the usual distance in the time of the history;
+// there are more if walks are closer.
 func (s *groupHistory) add(p historyPoint, limit int) {
 	n := len(s.points)
 	network := networkPoint(p[historySent:])
 	if s.network == nil && network[0] == network[0] { // not NaN
-		s.network = make([]networkPoint, n, limit)
+		s.network = make([]networkPoint, n, max(n+1, limit))
 		unknown := unknownPoint()
 		for i := range s.network {
 			s.network[i] = networkPoint(unknown[historySent:])

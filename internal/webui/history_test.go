@@ -159,6 +159,22 @@ func TestHistoryRetention(t *testing.T) {
 	}
 }
 
+// TestLateTraffic adds the first known traffic to a history with more points than the usual distance
+// gives: a reload can turn on the collector network.
+func TestLateTraffic(t *testing.T) {
+	const limit = 10
+	var s groupHistory
+	for range limit + 5 {
+		s.add(unknownPoint(), limit)
+	}
+	known := unknownPoint()
+	known[historySent], known[historyReceived] = 1, 2
+	s.add(known, limit)
+	if got := s.network[len(s.network)-1]; len(s.network) != len(s.points) || got != (networkPoint{1, 2}) {
+		t.Errorf("got %d points of the traffic, the last %v, want %d and the known one", len(s.network), got, len(s.points))
+	}
+}
+
 // TestHistoryMemory checks the memory of a full history of 2000 groups, and that further groups need none.
 func TestHistoryMemory(t *testing.T) {
 	heap := func() uint64 {

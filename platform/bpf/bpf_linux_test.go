@@ -253,7 +253,7 @@ type exitReport struct {
 // bpf source replaces by the identity record, it runs the program again.
 func runToExit(t *testing.T, p *Programs, name string, args ...string) exitReport {
 	t.Helper()
-	for range 3 {
+	for range 2 {
 		command := exec.Command(name, args...)
 		var status *exec.ExitError
 		if err := command.Run(); err != nil && !errors.As(err, &status) {

@@ -87,11 +87,21 @@ func replaceTerminals() {
 		if stream == 0 {
 			path, flags = os.DevNull, unix.O_RDONLY
 		}
-		fd, err := unix.Open(path, flags|unix.O_NOCTTY|unix.O_CLOEXEC, 0)
+		// A serial line without a carrier blocks open(2) without O_NONBLOCK.
+		fd, err := unix.Open(path, flags|unix.O_NOCTTY|unix.O_CLOEXEC|unix.O_NONBLOCK, 0)
 		if err != nil {
 			continue // such as a terminal of another user: see isReadableTerminal
 		}
-		_ = unix.Dup3(fd, stream, 0)
+		if _, err := unix.FcntlInt(uintptr(fd), unix.F_SETFL, 0); err == nil && (stream == 0 || isSameDevice(fd, stream)) {
+			_ = unix.Dup3(fd, stream, 0)
+		}
 		_ = unix.Close(fd)
 	}
+}
+
+// isSameDevice reports whether two descriptors are of one device. An open of the master of a
+// pseudoterminal creates another one.
+func isSameDevice(a, b int) bool {
+	var one, other unix.Stat_t
+	return unix.Fstat(a, &one) == nil && unix.Fstat(b, &other) == nil && one.Rdev == other.Rdev && one.Ino == other.Ino
 }

@@ -26,6 +26,7 @@ function showMachine(report) {
     tiles.push(term('Devices read', rate(m.read_bytes_per_second), false, hint), term('Devices written', rate(m.write_bytes_per_second), false, hint));
   }
   tiles.push(term('Processes', `${total} in ${report.groups.length} groups`));
+  tiles.at(-1).className = 'middle';
   if (report.failed_exits !== undefined) {
     tiles.push(term('Exits', failedLink(report), report.failed_exits > 0));
     tiles.at(-1).className = 'middle';
