@@ -264,7 +264,9 @@ func runToExit(t *testing.T, p *Programs, name string, args ...string) exitRepor
 			return got
 		}
 		lost, err := p.LostEvents()
-		if t.Logf("process %d: got no FreeRecord, arguments %q; %d lost events (%v)", command.Process.Pid, got.args, lost, err); got.args == nil {
+		skipped, _ := p.collection.Programs["process_freed"].Stats()
+		t.Logf("process %d: got no FreeRecord, arguments %q; %d lost events (%v), skipped %+v", command.Process.Pid, got.args, lost, err, skipped)
+		if got.args == nil {
 			break
 		}
 	}
