@@ -69,6 +69,9 @@ func (c *candidate) exeBase() string {
 	return path.Base(c.id.Args[0])
 }
 
+// maxProgram is the maximum length in bytes of a program name from a command line, which users choose.
+const maxProgram = 128
+
 // runtimeThreadNames are the process names that a runtime gives to its main thread. Node.js
 // does so since version 22.
 var runtimeThreadNames = []string{"MainThread", "node-MainThread"}
@@ -80,7 +83,8 @@ func (c *candidate) program() string {
 		return c.id.Comm
 	}
 	program, _, _ := strings.Cut(c.id.Args[0], " ") // the command line may be rewritten as one argument
-	return path.Base(program)
+	program = path.Base(program)
+	return strings.ToValidUTF8(program[:min(len(program), maxProgram)], "")
 }
 
 // app returns the application that an interpreter runs, such as the module of python.

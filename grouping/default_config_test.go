@@ -1,6 +1,7 @@
 package grouping
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/seed57308aee/process_exporter/platform"
@@ -18,6 +19,7 @@ func TestProgramOfRuntimes(t *testing.T) {
 		{"MainThread", []string{"/usr/bin/node", "/srv/shop/index.js"}, "node"},
 		{"node-MainThread", []string{"node", "index.js"}, "node"},
 		{"MainThread", []string{"node /srv/shop/index.js"}, "node"},
+		{"MainThread", []string{"/x/" + strings.Repeat("n", 1000)}, strings.Repeat("n", 128)},
 	}
 	for _, tt := range tests {
 		m := Default().Match(&platform.Identity{Comm: tt.comm, Args: tt.args})

@@ -106,6 +106,8 @@ func newServer(h http.Handler, limits Limits, log *slog.Logger) *http.Server {
 		WriteTimeout:      limits.WriteTimeout,
 		IdleTimeout:       2 * time.Minute, // longer than usual scrape intervals, so that connections are reused
 		MaxHeaderBytes:    16 << 10,
+		// net/http would answer OPTIONS * itself, without the checks of the handler.
+		DisableGeneralOptionsHandler: true,
 		// Debug level, because any client can cause TLS handshake errors without limit.
 		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 	}

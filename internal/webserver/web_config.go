@@ -159,10 +159,24 @@ func (w *WebConfig) loadIfChanged(current *webSettings, stamps []fileStamp) (nex
 		return nil, stamps, nil
 	}
 	next, newStamps, err = w.load(w.path)
-	if err == nil && (next.tls == nil) != (current.tls == nil) {
-		err = errors.New("TLS cannot be enabled or disabled at run time; restart the exporter")
+	if err == nil {
+		err = checkReload(current, next)
 	}
 	return next, newStamps, err
+}
+
+// checkReload returns an error if a reload would give up protection: an editor, or cp(1) on a full
+// file system, can leave an empty file.
+func checkReload(current, next *webSettings) error {
+	switch {
+	case (next.tls == nil) != (current.tls == nil):
+		return errors.New("TLS cannot be enabled or disabled at run time; restart the exporter")
+	case len(current.users) > 0 && len(next.users) == 0:
+		return errors.New("authentication cannot be disabled at run time; restart the exporter")
+	case next.tls != nil && next.tls.ClientAuth < current.tls.ClientAuth:
+		return errors.New("client_auth_type cannot be weakened at run time; restart the exporter")
+	}
+	return nil
 }
 
 // Collector returns the metric of the last reload.

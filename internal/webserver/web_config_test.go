@@ -1,6 +1,7 @@
 package webserver
 
 import (
+	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
 	"log/slog"
@@ -14,6 +15,7 @@ import (
 	"time"
 
 	dto "github.com/prometheus/client_model/go"
+	"golang.org/x/crypto/bcrypt"
 
 	"github.com/seed57308aee/process_exporter/test/testenv"
 )
@@ -81,6 +83,50 @@ func TestWebConfigChanges(t *testing.T) {
 	before := w.current
 	if w.get() != before {
 		t.Error("got another configuration after the file was removed, want the previous one")
+	}
+}
+
+// TestReloadKeepsProtection checks that a reload cannot disable authentication, or make client
+// certificates optional.
+func TestReloadKeepsProtection(t *testing.T) {
+	users := map[string][]byte{"u": []byte("hash")}
+	required, optional := &tls.Config{ClientAuth: tls.RequireAndVerifyClientCert}, &tls.Config{ClientAuth: tls.NoClientCert}
+	for _, tt := range []struct {
+		name          string
+		current, next webSettings
+		want          string
+	}{
+		{"no users", webSettings{users: users}, webSettings{}, "authentication"},
+		{"another user", webSettings{users: users}, webSettings{users: map[string][]byte{"v": nil}}, ""},
+		{"new users", webSettings{}, webSettings{users: users}, ""},
+		{"optional certificates", webSettings{tls: required}, webSettings{tls: optional}, "client_auth_type"},
+		{"required certificates", webSettings{tls: optional}, webSettings{tls: required}, ""},
+		{"no TLS", webSettings{tls: optional}, webSettings{}, "TLS"},
+	} {
+		got := ""
+		if err := checkReload(&tt.current, &tt.next); err != nil {
+			got = err.Error()
+		}
+		if tt.want == "" && got != "" || !strings.Contains(got, tt.want) {
+			t.Errorf("%s: got %q, want %q", tt.name, got, tt.want)
+		}
+	}
+	hash, err := bcrypt.GenerateFromPassword([]byte("password"), bcrypt.MinCost)
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := writeFile(t, "web.yml", "basic_auth_users: {alice: '"+string(hash)+"'}\n")
+	w, err := OpenWebConfig(path, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.timeout = testTimeout
+	if err := os.WriteFile(path, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	w.checked = time.Time{}
+	if len(w.get().users) != 1 {
+		t.Error("got no users after the file became empty, want the previous one")
 	}
 }
 

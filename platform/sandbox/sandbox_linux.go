@@ -32,10 +32,8 @@ func activateLayers(o Options) Report {
 	closeInherited()
 	leaveTerminal()
 	replaceTerminals()
-	// The kernel counts pending signals and timers per user: those of this process could
-	// exhaust the limit of other processes. This is also true for watches of epoll(7) and for
-	// pseudoterminals, which need files.
-	lowerLimit(unix.RLIMIT_SIGPENDING, maxPendingSignals)
+	// The kernel counts watches of epoll(7) and pseudoterminals per user, and they need files: those
+	// of this process could exhaust the limit of other processes.
 	lowerLimit(unix.RLIMIT_NOFILE, o.OpenFiles)
 	layers := []struct {
 		name  string
@@ -46,7 +44,10 @@ func activateLayers(o Options) Report {
 		{"no_new_privs", func() error { return onAllThreads(unix.SYS_PRCTL, unix.PR_SET_NO_NEW_PRIVS, 1, 0) }, false},
 		{"undumpable", func() error { return unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0) }, false},
 		{"landlock", func() error { return restrictFiles(o.Readable) }, !o.Landlock},
-		{"seccomp", installFilter, false},
+		{"seccomp", func() error {
+			limitPendingSignals()
+			return installFilter()
+		}, false},
 	}
 	for _, l := range layers {
 		if l.skip {
@@ -60,6 +61,12 @@ func activateLayers(o Options) Report {
 	}
 	return r
 }
+
+// limitPendingSignals limits queued signals and timers, which the kernel counts per user: those of
+// this process could exhaust the limit of other processes. If other processes of the user have
+// queued as many, the Go runtime cannot signal its threads, and system calls on all threads never
+// return. So the limit is set after the last of these calls.
+func limitPendingSignals() { lowerLimit(unix.RLIMIT_SIGPENDING, maxPendingSignals) }
 
 // lowerLimit lowers a resource limit. 0 keeps it.
 func lowerLimit(resource int, limit uint64) {

@@ -19,6 +19,7 @@ import (
 	"syscall"
 	"testing"
 	"time"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 
@@ -237,6 +238,32 @@ func runChild(t *testing.T, mode string, attr *syscall.SysProcAttr) childReport 
 	command := childCommand(t, mode)
 	command.SysProcAttr = attr
 	return report(t, command)
+}
+
+// TestManyTimers enters the sandbox while timers of another process of the user exceed its limit.
+func TestManyTimers(t *testing.T) {
+	var timers []int32
+	defer func() {
+		for _, id := range timers {
+			_, _, _ = unix.Syscall(unix.SYS_TIMER_DELETE, uintptr(id), 0, 0)
+		}
+	}()
+	for len(timers) <= maxPendingSignals {
+		event := struct {
+			value          uintptr
+			signal, notify int32
+			_              [48]byte
+		}{notify: 1} // SIGEV_NONE
+		var id int32
+		_, _, errno := unix.Syscall(unix.SYS_TIMER_CREATE, unix.CLOCK_MONOTONIC, uintptr(unsafe.Pointer(&event)), uintptr(unsafe.Pointer(&id)))
+		if errno != 0 {
+			t.Fatal(errno)
+		}
+		timers = append(timers, id)
+	}
+	if r := runChild(t, modeKeep, nil); !slices.Contains(r.Layers, "no_new_privs") {
+		t.Errorf("got layers %q, want no_new_privs in them", r.Layers)
+	}
 }
 
 // report runs a child process and returns its report.

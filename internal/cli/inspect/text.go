@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 	"unicode"
+	"unicode/utf8"
 
 	"github.com/seed57308aee/process_exporter/platform/process"
 )
@@ -241,9 +242,9 @@ func BytesText(n uint64) string {
 	return fmt.Sprintf("%.1f %s", size, units[unit])
 }
 
-// Printable escapes non-printable characters, which could control a terminal.
+// Printable escapes non-printable characters and invalid UTF-8, which could control a terminal.
 func Printable(s string) string {
-	if !slices.ContainsFunc([]rune(s), func(r rune) bool { return !unicode.IsPrint(r) }) {
+	if utf8.ValidString(s) && !slices.ContainsFunc([]rune(s), func(r rune) bool { return !unicode.IsPrint(r) }) {
 		return s
 	}
 	quoted := fmt.Sprintf("%+q", s)
