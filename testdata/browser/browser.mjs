@@ -667,6 +667,11 @@ async function touch() {
   });
   assert.equal(after, before, 'the text about the cursor moves the chart');
   assert.equal(await page.inputValue('#filter'), '');
+  await page.locator('#columns summary').tap();
+  await eventually(async () => {
+    const menu = await page.locator('#choices').boundingBox();
+    assert.ok(menu && menu.x >= 0 && menu.x + menu.width <= 390, `the menu of columns at ${menu?.x}, ${menu?.width} px wide`);
+  });
   await page.goto(`${task.url}?group=${task.steady}`);
   await page.waitForSelector('#processes td.command');
   const left = await page.$eval('#processes td.command', (td) => td.getBoundingClientRect().left);
