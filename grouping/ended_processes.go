@@ -13,7 +13,8 @@ type EndedProcess struct {
 	PID          int
 	Name         string // name of the process when it exited
 	Start        time.Time
-	End          time.Time // end of the update that found the exit. The Tracker reads no clock: the caller of Ended sets it.
+	End          time.Time // zero if the source does not know it
+	Found        time.Time // end of the update that found the exit. The Tracker reads no clock: the caller of Ended sets it.
 	Reason, Code string    // see [platform.Exit.Reason]
 	OOMKilled    bool
 }
@@ -88,8 +89,12 @@ func (t *Tracker) addEnded(r *processRecord, e *platform.Exit, reason, code stri
 	if len(t.ended) >= 2*maxEnded {
 		t.ended = LimitEnded(t.ended)
 	}
-	t.ended = append(t.ended, EndedProcess{
-		Group: r.group.name, PID: e.PID, Name: LabelValue(e.Comm), Start: t.startTime(&e.Sample),
+	ended := EndedProcess{
+		Group: r.group.name, PID: e.PID, Name: LabelValue(e.Comm), Start: t.timeOf(e.Start),
 		Reason: reason, Code: code, OOMKilled: e.OOMKilled,
-	})
+	}
+	if e.End != 0 {
+		ended.End = t.timeOf(e.End)
+	}
+	t.ended = append(t.ended, ended)
 }

@@ -258,7 +258,7 @@ func (t *Tracker) process(ctx context.Context, i int, w *processWatch) Process {
 	s := &t.snap.Samples[i]
 	u := w.usage[s.ID]
 	p := Process{
-		Group: t.records[i].watchKey().group, PID: s.PID, Start: t.startTime(s), State: s.State,
+		Group: t.records[i].watchKey().group, PID: s.PID, Start: t.timeOf(s.Start), State: s.State,
 		Have: s.Have, HaveRates: u.rates, Threads: s.Threads, ResidentBytes: s.ResidentBytes,
 		CPU: u.cpu, ReadBytes: u.readRate, WriteBytes: u.writeRate,
 		Name: LabelValue(s.Comm), Command: "[" + LabelValue(s.Comm) + "]",
@@ -274,10 +274,10 @@ func (t *Tracker) process(ctx context.Context, i int, w *processWatch) Process {
 	return p
 }
 
-// startTime returns when the process of s started.
-func (t *Tracker) startTime(s *platform.Sample) time.Time {
+// timeOf returns the time of a number of clock ticks after boot.
+func (t *Tracker) timeOf(ticks uint64) time.Time {
 	hz := t.snap.TicksPerSecond
-	return t.snap.BootTime.Add(time.Duration(s.Start/hz)*time.Second + time.Duration(s.Start%hz)*time.Second/time.Duration(hz))
+	return t.snap.BootTime.Add(time.Duration(ticks/hz)*time.Second + time.Duration(ticks%hz)*time.Second/time.Duration(hz))
 }
 
 // shortCommand returns a command line without secrets. It shortens the command line after the

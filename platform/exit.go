@@ -10,7 +10,8 @@ type Exit struct {
 	Status            uint32 // wait status, see wait(2)
 	OOMKilled         bool   // killed by the OOM killer
 	PeakResidentBytes uint64
-	EventLost         bool // the exit event was lost, see LostExitEvents: Comm, PPID, EUID, Cgroup and Args may be unknown
+	End               uint64 // clock ticks after boot, 0 if the time of the exit is unknown
+	EventLost         bool   // the exit event was lost, see LostExitEvents: Comm, PPID, EUID, Cgroup and Args may be unknown
 
 	// Args is the command line in the format of /proc/PID/cmdline: a NUL byte follows
 	// each argument. Only the first 2 KiB are kept.

@@ -99,6 +99,7 @@ func (l *exitTable) addIdentity(r *bpf.IdentityRecord, now uint64) {
 		e.exited = now
 		e.setFinalUsage(&r.Usage, r.Flags)
 		e.Status, e.OOMKilled, e.PeakResidentBytes = r.ExitCode, r.OomKilled != 0, r.PeakRss*l.page
+		e.End = l.times.Ticks(r.ExitTime)
 	}
 }
 

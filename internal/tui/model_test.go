@@ -344,7 +344,10 @@ func TestProcessView(t *testing.T) {
 				PID: 70, Name: "worker", Start: webui.Timestamp{Time: now.Add(-time.Hour)}, End: webui.Timestamp{Time: now},
 				Reason: "exited", Code: "3",
 			},
-			{PID: 69, Name: "old", Start: webui.Timestamp{Time: before}, End: webui.Timestamp{Time: before}, Reason: "killed", Code: "SIGKILL"},
+			{
+				PID: 69, Name: "old", Start: webui.Timestamp{Time: before}, End: webui.Timestamp{Time: before},
+				Reason: "killed", Code: "SIGKILL", Approximate: true,
+			},
 		},
 	}
 	press(m, "enter")
@@ -356,7 +359,7 @@ func TestProcessView(t *testing.T) {
 	for _, want := range []string{
 		"PID USER AGE CPU% RSS READ/S WRITE/S COMMAND", "71 al�[2Jice 1m 25.0 2.0M – – worker --password=***", "72 0s – – – – [new]",
 		"and 28 more", "ended 70 worker at " + now.Format(time.TimeOnly) + " after 1h: exited 3",
-		"ended 69 old at " + before.Format(time.DateTime) + " after 0s: killed SIGKILL",
+		"ended 69 old by " + before.Format(time.DateTime) + " after 0s: killed SIGKILL",
 	} {
 		if !strings.Contains(text, want) {
 			t.Errorf("got\n%s\nwant %q in it", view, want)

@@ -149,7 +149,11 @@ func (m *model) processLines() []string {
 	}
 	lines = append(lines, "")
 	for _, e := range r.Ended {
-		text := fmt.Sprintf("ended    %s %s  at %s after %s: %s %s", padLeft(strconv.Itoa(e.PID), 7), replaceUnprintable(e.Name),
+		when := "at"
+		if e.Approximate {
+			when = "by"
+		}
+		text := fmt.Sprintf("ended    %s %s  %s %s after %s: %s %s", padLeft(strconv.Itoa(e.PID), 7), replaceUnprintable(e.Name), when,
 			moment(e.End.Time, r.Time.Time), age(e.End.Sub(e.Start.Time).Seconds()), replaceUnprintable(e.Reason), replaceUnprintable(e.Code))
 		if e.OOMKilled {
 			text += ", OOM killer"

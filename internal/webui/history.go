@@ -1,7 +1,6 @@
 package webui
 
 import (
-	"cmp"
 	"math"
 	"slices"
 	"sync"
@@ -23,10 +22,6 @@ const (
 
 	// sparkPoints times historyStep is five minutes.
 	sparkPoints = 60
-
-	// maxEvents is the number of events that are kept, maxWalkEvents those of one walk.
-	maxEvents     = 1000
-	maxWalkEvents = 50
 )
 
 // The metrics of the history.
@@ -81,91 +76,8 @@ type history struct {
 	retention time.Duration
 }
 
-// An Event is what happened in a group, or in the exporter, between two walks.
-type Event struct {
-	Time  Timestamp `json:"timestamp_seconds"` // end of the second walk
-	Kind  string    `json:"kind"`
-	Group string    `json:"group,omitempty"`
-	Code  string    `json:"code,omitempty"` // exit status or name of the signal
-	Count uint64    `json:"count"`          // of processes
-}
-
-// The kinds of events, the most important first.
-const (
-	EventOOMKill = "oom_kill"
-	EventFailure = "failure" // exits that are failures, see [Report.FailedExits]
-	EventExit    = "exit"    // all other exits
-	EventStart   = "start"
-	EventReload  = "reload" // of the configuration
-	EventBegin   = "exporter_start"
-)
-
-var eventOrder = []string{EventOOMKill, EventFailure, EventExit, EventStart}
-
 func newHistory(retention time.Duration) *history {
 	return &history{groups: make(map[string]*groupHistory), retention: retention}
-}
-
-// addEvents adds the events between two walks. prev has the groups of the first walk by key.
-func (h *history) addEvents(at time.Time, prev map[string]*grouping.Group, groups []grouping.Group) {
-	var events []Event
-	add := func(kind, group, code string, before, now uint64) {
-		if now > before {
-			events = append(events, Event{Time: Timestamp{at}, Kind: kind, Group: group, Code: code, Count: now - before})
-		}
-	}
-	none := &grouping.Group{}
-	for i := range groups {
-		g := &groups[i]
-		old := cmp.Or(prev[g.Key()], none)
-		if !g.ExitsKnown || g.Starts == old.Starts && g.OOMKills == old.OOMKills && slices.Equal(g.Exits, old.Exits) {
-			continue
-		}
-		add(EventStart, g.Name, "", old.Starts, g.Starts)
-		add(EventOOMKill, g.Name, "", old.OOMKills, g.OOMKills)
-		for _, e := range g.Exits {
-			kind := EventExit
-			if grouping.IsFailure(e.Reason, e.Code) {
-				kind = EventFailure
-			}
-			add(kind, g.Name, e.Code, exitCount(old, e.Reason, e.Code), e.Count)
-		}
-	}
-	slices.SortStableFunc(events, func(a, b Event) int {
-		return cmp.Compare(slices.Index(eventOrder, a.Kind), slices.Index(eventOrder, b.Kind))
-	})
-	events = events[:min(len(events), maxWalkEvents)]
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.events = append(h.events, events...)
-	h.limitEvents()
-}
-
-// limitEvents removes events above maxEvents: the oldest starts and regular exits first, which
-// are frequent on some machines, and then the oldest of all.
-func (h *history) limitEvents() {
-	extra := len(h.events) - maxEvents
-	if extra <= 0 {
-		return
-	}
-	h.events = slices.DeleteFunc(h.events, func(e Event) bool {
-		if extra == 0 || e.Kind != EventStart && e.Kind != EventExit {
-			return false
-		}
-		extra--
-		return true
-	})
-	h.events = slices.Delete(h.events, 0, extra)
-}
-
-// exitCount returns how many processes of g exited with a code.
-func exitCount(g *grouping.Group, reason, code string) uint64 {
-	for i := range g.Exits {
-		if e := &g.Exits[i]; e.Reason == reason && e.Code == code {
-			return e.Count
-		}
-	}
-	return 0
 }
 
 // add adds a point with the usage of s, unless the last point is recent.

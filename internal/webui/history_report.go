@@ -81,7 +81,7 @@ func (h *history) report(q historyQuery) HistoryReport {
 	}
 	inRange := func(at time.Time) bool { return !at.Before(q.from) && (q.to.IsZero() || !at.After(q.to)) }
 	for _, e := range h.events {
-		if inRange(e.Time.Time) && (q.group == "" || e.Group == q.group) {
+		if inRange(e.Time.Time) && (q.group == "" || e.Group == q.group || e.Others > 0) {
 			out.Events = append(out.Events, e)
 		}
 	}

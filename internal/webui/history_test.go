@@ -112,9 +112,10 @@ func checkEventLimit(t *testing.T, s *testRecorder) {
 		g.ExitsKnown, g.Starts = true, 1
 		s.groups = append(s.groups, g)
 	}
+	s.advance(5 * time.Second)
 	s.Report(ctx)
-	if n := len(s.current.history.events); n > 5+maxWalkEvents {
-		t.Errorf("got %d events of a walk with 2000 starts, want at most %d", n, 5+maxWalkEvents)
+	if events := s.current.history.events; len(events) > 5+maxWalkEvents || events[len(events)-1].Others != 2000-maxWalkEvents {
+		t.Errorf("got %d events of a walk with 2000 starts, want at most %d and a sum of the others", len(events), 5+maxWalkEvents)
 	}
 	for range 30 {
 		s.advance(5 * time.Second)
@@ -124,8 +125,17 @@ func checkEventLimit(t *testing.T, s *testRecorder) {
 		s.Report(ctx)
 	}
 	events := s.current.history.events
-	if len(events) != maxEvents || events[0].Kind != EventOOMKill || events[1].Kind != EventFailure || events[2].Kind != EventStart {
+	if len(events) > maxEvents || events[0].Kind != EventOOMKill || events[1].Kind != EventFailure || events[1].Others != 0 {
 		t.Errorf("got %d events from %+v on, want %d with the failures", len(events), events[:3], maxEvents)
+	}
+	starts := uint64(0)
+	for _, e := range events {
+		if e.Kind == EventStart {
+			starts += e.Count
+		}
+	}
+	if want := uint64(2 + 31*len(s.groups)); starts != want {
+		t.Errorf("got %d starts in the events, want %d", starts, want)
 	}
 }
 

@@ -82,11 +82,14 @@ type EndedProcess struct {
 	PID       int       `json:"pid"`
 	Name      string    `json:"name"`
 	Start     Timestamp `json:"start_time_seconds"`
-	End       Timestamp `json:"end_time_seconds"` // end of the walk after the exit
+	End       Timestamp `json:"end_time_seconds"`
 	Reason    string    `json:"reason"`
 	Code      string    `json:"code"` // exit status or name of the signal
 	OOMKilled bool      `json:"oom_killed,omitempty"`
 	Failed    bool      `json:"failed,omitempty"` // see [Report.FailedExits]
+
+	// Approximate is true if the time of the exit is unknown. End is then the end of the walk that found it.
+	Approximate bool `json:"approximate,omitempty"`
 }
 
 // processRequests are the queries for processes, and their last results.
@@ -125,7 +128,7 @@ func (r *Recorder) interest() (out collector.ProcessInterest) {
 // observe stores the results of a walk.
 func (p *processRequests) observe(v *collector.UpdateResult) {
 	for _, e := range v.Ended {
-		e.End = v.Time
+		e.Found = v.Time
 		p.ended = append(p.ended, e)
 	}
 	p.ended = grouping.LimitEnded(p.ended)
@@ -205,10 +208,14 @@ func (p *processRequests) report(q *processRequest) ProcessReport {
 	}
 	for _, e := range slices.Backward(p.ended) {
 		if q.query.Scope == grouping.ScopeGroup && e.Group == q.query.Group && len(out.Ended) < q.query.Limit {
-			out.Ended = append(out.Ended, EndedProcess{
+			ended := EndedProcess{
 				PID: e.PID, Name: e.Name, Start: Timestamp{e.Start}, End: Timestamp{e.End}, Reason: e.Reason, Code: e.Code,
-				OOMKilled: e.OOMKilled, Failed: grouping.IsFailure(e.Reason, e.Code),
-			})
+				OOMKilled: e.OOMKilled, Failed: grouping.IsFailure(e.Reason, e.Code), Approximate: e.End.IsZero(),
+			}
+			if ended.Approximate {
+				ended.End = Timestamp{e.Found}
+			}
+			out.Ended = append(out.Ended, ended)
 		}
 	}
 	return out

@@ -125,7 +125,7 @@ func (s *recording) with(v *collector.UpdateResult) *recording {
 	}
 	next.last, next.interval = v, interval.Seconds()
 	next.failures = s.failures.extended(s.last.Time, v.Time, next.prev, v.Groups)
-	next.history.addEvents(v.Time, next.prev, v.Groups)
+	next.history.addEvents(v, next.prev)
 	next.history.add(next)
 	return next
 }

@@ -65,6 +65,7 @@ struct identity_record {
 	/* KIND_EXIT only. User space uses these if no free_record follows. */
 	u32 flags, exit_code, oom_killed, pad;
 	u64 peak_rss;
+	u64 exit_time; /* since boot */
 	struct usage usage;
 	char args[ARGS_MAX];
 };

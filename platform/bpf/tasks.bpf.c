@@ -269,6 +269,7 @@ static __always_inline void emit_identity(u32 kind, struct task_struct *task, u3
 		r->exit_code = exit_code_of(leader);
 		r->oom_killed = task->signal->oom_mm != 0;
 		r->peak_rss = task->signal->maxrss;
+		r->exit_time = bpf_ktime_get_boot_ns();
 		read_thread_usage(&r->usage, task);
 		add_exited_usage(&r->usage, task);
 	}

@@ -51,6 +51,7 @@ type tasksIdentityRecord struct {
 	OomKilled uint32
 	Pad       uint32
 	PeakRss   uint64
+	ExitTime  uint64
 	Usage     tasksUsage
 	Args      [2048]int8
 }

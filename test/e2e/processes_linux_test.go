@@ -80,17 +80,20 @@ func TestProcessList(t *testing.T) {
 	})
 }
 
-// checkEnded runs a process that fails, and requires its exit status.
+// checkEnded runs a process that fails, and requires its exit status, and the time of the exit, which is
+// before the walk that finds it.
 func checkEnded(t *testing.T, r *instance) {
 	t.Helper()
 	command := exec.Command("/bin/sh", "-c", "exit 3 # listed-process")
 	if err := command.Run(); err == nil {
 		t.Fatal("got no error of a process that fails")
 	}
+	reaped := time.Now()
 	testenv.WaitFor(t, "the ended process", func() bool {
 		for _, e := range r.processReport("?group=listed").Ended {
 			if e.PID == command.Process.Pid {
-				return e.Reason == "exited" && e.Code == "3" && e.Failed && !e.End.Before(e.Start.Time)
+				return e.Reason == "exited" && e.Code == "3" && e.Failed && !e.Approximate &&
+					!e.End.Before(e.Start.Time) && e.End.Before(reaped)
 			}
 		}
 		return false

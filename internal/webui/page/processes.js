@@ -93,11 +93,14 @@ function scrollable(t, label) {
 
 const statusText = (p) => (p.reason === 'exited' ? `status ${p.code}` : p.reason === 'dumped' ? `${p.code}, core dump` : p.code) + (p.oom_killed ? ', OOM killer' : '');
 
-const lifetime = (seconds) => (seconds < 3600 ? period(seconds) : age(seconds));
+const lifetime = (seconds) => (seconds < 10 ? `${seconds.toFixed(1)} s` : seconds < 3600 ? period(seconds) : age(seconds));
+
+// most precedes a value that is at most as high: that of the walk that found the exit.
+const most = (p) => (p.approximate ? '≤ ' : '');
 
 function ended(report) {
   const t = table('Ended processes', ['Ended', 'PID', 'Name', 'Ran for', 'Exit status'], report.ended.map((p) =>
-    [moment(p.end_time_seconds), count(p.pid), p.name, lifetime(p.end_time_seconds - p.start_time_seconds), statusText(p)]), [2, 4]);
+    [most(p) + moment(p.end_time_seconds), count(p.pid), p.name, most(p) + lifetime(p.end_time_seconds - p.start_time_seconds), statusText(p)]), [2, 4]);
   [...t.tBodies[0].rows].forEach((tr, i) => {
     if (report.ended[i].failed) tr.lastChild.className = 'text bad';
   });
