@@ -153,8 +153,8 @@ func (l *exitTable) report(e *pendingExit) {
 }
 
 // freeRecordTicks is the time in clock ticks that the table waits for the FreeRecord of a
-// process that no longer exists. The kernel frees tasks with low priority: a few in a
-// thousand records come later or, if dropped, never.
+// process that no longer exists. The kernel frees tasks with low priority. About one in a thousand
+// records never comes: the ring buffer was full, or the kernel did not run the program.
 const freeRecordTicks = 200
 
 // lateFreeRecordTicks is the time in clock ticks after which a FreeRecord does not come any more.
