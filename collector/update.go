@@ -27,6 +27,7 @@ type update struct {
 	took     time.Duration
 	err      error
 	excluded grouping.CollectorSet // whose metrics the scrape does not want
+	forExits bool                  // started by UpdateOnExits
 	overdue  bool                  // a substitute for an update that was not finished at the deadline
 	families []*dto.MetricFamily   // nil until a scrape needs them
 
@@ -52,14 +53,14 @@ func (u *update) limitedTo(only grouping.CollectorSet) *update {
 
 // join waits for the running update, or starts one. If ctx ends first, it returns a
 // substitute without groups and the update continues for the next scrape. If a
-// shorter deadline of another scrape made the update incomplete, join starts
-// another update.
+// shorter deadline of another scrape made the update incomplete, or it is one of
+// UpdateOnExits, join starts another update.
 func (c *Collector) join(ctx context.Context) *update {
 	u, started := c.begin(ctx)
 	if !c.wait(ctx, u) {
 		return c.overdueUpdate(ctx)
 	}
-	if started || !u.health.Incomplete {
+	if started || !u.health.Incomplete && !u.forExits {
 		return u
 	}
 	if u, _ = c.begin(ctx); !c.wait(ctx, u) {
@@ -70,14 +71,20 @@ func (c *Collector) join(ctx context.Context) *update {
 
 // begin returns the running update, or starts one with the deadline of ctx.
 func (c *Collector) begin(ctx context.Context) (u *update, started bool) {
+	return c.beginWith(ctx, new(update))
+}
+
+// beginWith returns the running update, or starts next with the deadline of ctx.
+func (c *Collector) beginWith(ctx context.Context, next *update) (u *update, started bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.running != nil {
 		return c.running, false
 	}
-	c.running = &update{done: make(chan struct{}), countersStart: c.started.UnixMilli()}
-	go c.runUpdate(c.running, updateDeadline(ctx))
-	return c.running, true
+	next.done, next.countersStart = make(chan struct{}), c.started.UnixMilli()
+	c.running = next
+	go c.runUpdate(next, updateDeadline(ctx))
+	return next, true
 }
 
 // wait waits until u is finished. It returns false if ctx ends first.
@@ -100,6 +107,14 @@ func (c *Collector) overdueUpdate(ctx context.Context) *update {
 	}
 }
 
+// exitUpdateShare is the reciprocal of the share of one core that updates of UpdateOnExits use, 5 %.
+// After maxExitUpdatePause the next one begins in any case: the buffers of the source hold the
+// events of 10,000 exits per second for that time.
+const (
+	exitUpdateShare    = 20
+	maxExitUpdatePause = 500 * time.Millisecond
+)
+
 // UpdateOnExits starts an update whenever so many exit events wait in the source that some may be
 // lost, until ctx ends. It returns at once if the source has no exit events.
 func (c *Collector) UpdateOnExits(ctx context.Context) {
@@ -107,8 +122,14 @@ func (c *Collector) UpdateOnExits(ctx context.Context) {
 	for ready != nil {
 		select {
 		case <-ready:
-			u, _ := c.begin(ctx)
-			c.wait(ctx, u)
+		case <-ctx.Done():
+			return
+		}
+		before := c.tracker.CPUTime()
+		u, _ := c.beginWith(ctx, &update{forExits: true})
+		c.wait(ctx, u)
+		select {
+		case <-time.After(min(exitUpdateShare*(c.tracker.CPUTime()-before), maxExitUpdatePause)):
 		case <-ctx.Done():
 			return
 		}
@@ -132,7 +153,11 @@ func (c *Collector) runUpdate(u *update, deadline time.Time) {
 	defer cancel()
 	start, interest := time.Now(), c.interest()
 	c.tracker.KeepEnded(interest.Ended)
-	u.groups, u.err = c.tracker.Update(ctx)
+	if u.forExits {
+		u.groups, u.err = c.tracker.UpdateForExits(ctx)
+	} else {
+		u.groups, u.err = c.tracker.Update(ctx)
+	}
 	u.took = time.Since(start)
 	if u.err == nil {
 		u.processes, u.ended = c.tracker.Processes(ctx, interest.Queries), c.tracker.Ended()

@@ -125,6 +125,14 @@ func (t *Tracker) ExitsReady() <-chan struct{} { return t.src.ExitsReady() }
 // fallback to /proc; see [platform.Source].
 func (t *Tracker) Kind() (kind platform.SourceKind, reason error) { return t.src.Kind() }
 
+// CPUTime returns the CPU time that this program has used, or 0 if the options have no function for it.
+func (t *Tracker) CPUTime() time.Duration {
+	if t.opts.CPUTime == nil {
+		return 0
+	}
+	return t.opts.CPUTime()
+}
+
 // Collectors returns the collectors that the options enable, with CollectorNetwork if sockets
 // are read. Rules can enable others.
 func (t *Tracker) Collectors() CollectorSet {
@@ -140,6 +148,14 @@ func (t *Tracker) Health() Health { return t.health }
 // LabelNames returns the names of the labels that groups have in addition to
 // their name, as of the last Update.
 func (t *Tracker) LabelNames() []string { return t.labels }
+
+// UpdateForExits is an Update between scrapes. It does not read proportional memory, which costs
+// much CPU time: a new process has none until the next Update.
+func (t *Tracker) UpdateForExits(ctx context.Context) ([]Group, error) {
+	t.snap.SkipSmaps = true
+	defer func() { t.snap.SkipSmaps = false }()
+	return t.Update(ctx)
+}
 
 // Update walks all processes once and returns every known group. The caller owns
 // the result. When ctx ends first, processes that were not reached keep their

@@ -10,6 +10,10 @@ import (
 type Snapshot struct {
 	Samples []Sample // one per live process, ascending by PID
 
+	// SkipSmaps makes Walk and Complete keep the known values of FieldSmaps and read no others. The
+	// caller sets it before Walk. A later walk without it reads what is missing.
+	SkipSmaps bool
+
 	Now            uint64 // start of the walk, in clock ticks after boot
 	TicksPerSecond uint64
 	BootTime       time.Time // boot time of the machine; it does not follow small clock steps

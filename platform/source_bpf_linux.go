@@ -41,6 +41,7 @@ type bpfSource struct {
 	threadSums []threadSum
 	wchans     wchanSchedule
 	reads      []procRead
+	skipSmaps  bool // Snapshot.SkipSmaps of the last walk
 }
 
 // A timeConverter makes the IDs of processes.
@@ -216,7 +217,7 @@ func (b *bpfSource) readAll(snap *Snapshot) error {
 	b.states.begin(snap, b.scanned)
 	snap.HidePID, snap.Unreported, snap.UnreportedList = hidePID, b.unreported.count, b.unreported.list
 	b.threadSums, b.reads = b.threadSums[:0], b.reads[:0]
-	b.wchans = wchanSchedule{walk: snap.walks}
+	b.wchans, b.skipSmaps = wchanSchedule{walk: snap.walks}, snap.SkipSmaps
 	for i, p := range b.processes {
 		prev, s, state := &b.prev, &snap.Samples[i], &b.states.processes[i]
 		if *prev = *s; prev.blank() || prev.Serial != p.Start {

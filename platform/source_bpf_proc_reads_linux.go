@@ -72,6 +72,13 @@ func (b *bpfSource) planSmaps(s, prev *Sample, i int) {
 		*state = smapsState{}
 	}
 	due := (uint64(s.PID)+b.wchans.walk)%refreshInterval == 0
+	if b.skipSmaps && !s.Kernel {
+		if known {
+			state.stale = state.stale || due
+			s.Have |= FieldSmaps
+		}
+		return
+	}
 	if s.Kernel || known && !state.stale && !due && b.smapsBudget > 0 {
 		s.Have |= FieldSmaps
 		return
@@ -144,7 +151,7 @@ func (w *worker) runReads(snap *Snapshot, reads []procRead, from int) {
 	newWalk := w.walkNumber != snap.walks
 	w.setWalk(snap)
 	if newWalk && from == 0 {
-		w.smapsFirst = int(w.src.smapsFirstPID.Swap(0))
+		w.smapsFirst = w.src.takeSmapsFirst(snap)
 	}
 	for i := from; i < len(reads) && !w.deadline.Load(); i++ {
 		item := reads[i]

@@ -132,7 +132,7 @@ func (s *procfsSource) Walk(ctx context.Context, snap *Snapshot) error {
 	// Start with the processes that the last walk did not reach before its deadline.
 	first, _ := slices.BinarySearch(s.pids, s.resumePID)
 	s.resumePID = 0
-	smapsFirst := int(s.smapsFirstPID.Swap(0))
+	smapsFirst := s.takeSmapsFirst(snap)
 	if err = s.walkRange(ctx, snap, first, len(s.pids), smapsFirst); err == nil {
 		err = s.walkRange(ctx, snap, 0, first, smapsFirst)
 	} else {

@@ -15,7 +15,7 @@ import (
 // take long are read less often. Between reads a process keeps its last values.
 func (w *worker) updateSmaps(s, prev *procfsSample) {
 	known := prev != nil && prev.Have&FieldSmaps != 0 && prev.ExecID == s.ExecID && (prev.State != 'Z' || zombieMainThread(&prev.Sample))
-	s.state.smaps.stale = known && (prev.state.smaps.stale || memoryChanged(&s.Sample, &prev.Sample))
+	s.state.smaps.stale = known && (prev.state.smaps.stale || memoryChanged(&s.Sample, &prev.Sample) || w.skipSmaps && w.refreshDue(s.PID))
 	switch {
 	case s.Kernel:
 		s.Have |= FieldSmaps
@@ -29,7 +29,9 @@ func (w *worker) updateSmaps(s, prev *procfsSample) {
 	case w.src.smapsMaxRSS > 0 && s.ResidentBytes > w.src.smapsMaxRSS:
 		s.Skipped |= FieldSmaps
 		return
-	case known && !w.smapsDue(s, prev):
+	case w.skipSmaps && !known:
+		return
+	case known && (w.skipSmaps || !w.smapsDue(s, prev)):
 		s.PSSBytes, s.SwapPSSBytes, s.USSBytes, s.SmapsReadAt = prev.PSSBytes, prev.SwapPSSBytes, prev.USSBytes, prev.SmapsReadAt
 		s.state.smaps.cost, s.state.smaps.walk = prev.state.smaps.cost, prev.state.smaps.walk
 		s.Have |= FieldSmaps
@@ -79,6 +81,14 @@ func (w *worker) smapsDue(s, prev *procfsSample) bool {
 		return false
 	}
 	return true
+}
+
+// takeSmapsFirst returns the PID from which the walk of snap reads smaps again.
+func (s *procfsSource) takeSmapsFirst(snap *Snapshot) int {
+	if snap.SkipSmaps {
+		return 0
+	}
+	return int(s.smapsFirstPID.Swap(0))
 }
 
 // readSmaps reads smaps_rollup, or smaps on kernels before 4.14, which lack it.

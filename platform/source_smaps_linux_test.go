@@ -2,8 +2,11 @@ package platform
 
 import (
 	"context"
+	"os"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/seed57308aee/process_exporter/test/procfstree"
 	"github.com/seed57308aee/process_exporter/test/testenv"
@@ -130,5 +133,49 @@ func TestSmapsAfterFaults(t *testing.T) {
 		if !readsAgain(200 + uint64(kb)) {
 			t.Errorf("change %d: smaps was not read", kb)
 		}
+	}
+}
+
+// TestSkipSmaps checks that walks with SkipSmaps read the proportional memory of no process and keep
+// known values, and that the next walk without it reads what is missing.
+func TestSkipSmaps(t *testing.T) {
+	for _, source := range []struct {
+		name string
+		open func(testing.TB) Source
+	}{
+		{"bpf", openBPFSource},
+		{"procfs", func(t testing.TB) Source { return openSource(t, "/proc") }},
+	} {
+		t.Run(source.name, func(t *testing.T) {
+			src := source.open(t)
+			var snap Snapshot
+			own := func(skip bool) Sample {
+				t.Helper()
+				snap.SkipSmaps = skip
+				walk(t, src, &snap, everything)
+				return snap.Samples[snap.Index(os.Getpid())]
+			}
+			for range 2 {
+				if s := own(true); (s.Have|s.Unreadable|s.Skipped)&FieldSmaps != 0 || s.PSSBytes != 0 {
+					t.Errorf("got PSS %d of a new process, want none", s.PSSBytes)
+				}
+			}
+			known := own(false)
+			if known.Have&FieldSmaps == 0 || known.PSSBytes == 0 {
+				t.Errorf("got no PSS in the walk after that")
+			}
+			const size = 64 << 20
+			memory, err := unix.Mmap(-1, 0, size, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANONYMOUS|unix.MAP_POPULATE)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer func() { _ = unix.Munmap(memory) }()
+			if s := own(true); s.Have&FieldSmaps == 0 || s.PSSBytes != known.PSSBytes || s.SmapsReadAt != known.SmapsReadAt {
+				t.Errorf("got PSS %d, want the known value %d", s.PSSBytes, known.PSSBytes)
+			}
+			if s := own(false); s.PSSBytes < size {
+				t.Errorf("got PSS %d in the walk after that, want more than %d", s.PSSBytes, size)
+			}
+		})
 	}
 }

@@ -28,6 +28,7 @@ type worker struct {
 	walkNumber uint64
 	walkStart  uint64 // in clock ticks after boot
 	smapsFirst int    // PID from which smaps is read again
+	skipSmaps  bool   // Snapshot.SkipSmaps
 
 	tid      atomic.Int64  // thread ID of the goroutine
 	pid      atomic.Int64  // process being read
@@ -152,6 +153,7 @@ func (w *worker) commit(next int, update func()) bool {
 func (w *worker) setWalk(snap *Snapshot) {
 	if w.walkNumber != snap.walks {
 		w.walkNumber, w.walkStart, w.scratch.wchanReads, w.scratch.smapsTime = snap.walks, snap.Now, 0, 0
+		w.skipSmaps = snap.SkipSmaps
 	}
 }
 

@@ -1,0 +1,73 @@
+package collector
+
+import (
+	"context"
+	"log/slog"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/seed57308aee/process_exporter/grouping"
+	"github.com/seed57308aee/process_exporter/platform"
+)
+
+// An exitSource is a fakeSource whose exit events are always due. A walk uses 20 ms of CPU time.
+type exitSource struct {
+	fakeSource
+	ready chan struct{}
+	used  time.Duration
+	skips []bool // Snapshot.SkipSmaps of each walk
+}
+
+func (s *exitSource) ExitsReady() <-chan struct{} { return s.ready }
+
+// newExitCollector returns a Collector of an exitSource. onWalk is called in each walk.
+func newExitCollector(t *testing.T, onWalk func()) (*Collector, *exitSource) {
+	s := &exitSource{fakeSource: fakeSource{size: 1}, ready: make(chan struct{})}
+	close(s.ready)
+	s.onWalk = func(snap *platform.Snapshot) {
+		s.used += 20 * time.Millisecond
+		s.skips = append(s.skips, snap.SkipSmaps)
+		onWalk()
+	}
+	return New(Options{
+		Tracker: grouping.NewTracker(s, rules(t, groupG), grouping.Options{CPUTime: func() time.Duration { return s.used }}),
+		Logger:  slog.New(slog.DiscardHandler),
+	}), s
+}
+
+// TestUpdatesForExits checks that updates for exit events use 5 % of the time, and read no
+// proportional memory.
+func TestUpdatesForExits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const duration, limit = time.Minute, 1000
+		ctx, cancel := context.WithTimeout(t.Context(), duration)
+		defer cancel()
+		walks := 0
+		c, s := newExitCollector(t, func() {
+			if walks++; walks == limit {
+				cancel()
+			}
+		})
+		c.UpdateOnExits(ctx)
+		synctest.Wait()
+		if s.used > duration/20+20*time.Millisecond || s.used < duration/40 {
+			t.Errorf("got %v of CPU time in %v, want 5 %%", s.used, duration)
+		}
+		if slices.Contains(s.skips, false) {
+			t.Error("got a walk that reads proportional memory")
+		}
+	})
+}
+
+// TestScrapeDuringUpdateForExits checks that a scrape that waited for an update for exit events starts
+// one that reads proportional memory.
+func TestScrapeDuringUpdateForExits(t *testing.T) {
+	waiting := &waitedContext{Context: t.Context(), waits: make(chan struct{})}
+	c, s := newExitCollector(t, func() { <-waiting.waits }) // until the scrape has joined
+	c.beginWith(t.Context(), &update{forExits: true})
+	if u := c.join(waiting); u.forExits || !slices.Equal(s.skips, []bool{true, false}) {
+		t.Errorf("got an update for exits %v after walks that skip memory %v, want false after true and false", u.forExits, s.skips)
+	}
+}
