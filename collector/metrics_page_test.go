@@ -68,8 +68,9 @@ removed thread name (` + "`--max-thread-names`" + `, 1,000 names per group) retu
 
 A value that could not be read is absent, not 0. ` + "`namedprocess_namegroup_unreadable_procs`" + ` is the number of processes
 with an unreadable file. In a group without processes, most gauges are 0. These are absent: the oldest start time, the ratio of
-the accept queue, the mean round-trip time, unreadable processes, and gauges per process, thread name, kernel function or
-listening port. ` + "`namedprocess_namegroup_expected_procs`" + ` keeps its values.
+the accept queue, the mean round-trip time, unreadable processes, and gauges per process, thread name or kernel function,
+and ` + "`namedprocess_namegroup_listening_procs`. `namedprocess_namegroup_expected_port_listening` is 0, and\n" +
+		"`namedprocess_namegroup_expected_procs`" + ` keeps its values.
 
 ## Groups
 
@@ -83,7 +84,8 @@ All metrics have the label ` + "`groupname`" + ` and the [labels](configuration.
 		}
 	}
 	b.WriteString(groupNotes)
-	b.WriteString("\n## Threads by name\n\nOnly with `--threads` (the default). Only processes with at least two threads count.\n\n")
+	b.WriteString("\n## Threads by name\n\n" +
+		"Only with the collector `threads` (on by default). Only processes with at least two threads count.\n\n")
 	b.WriteString(tableHead)
 	for _, f := range families() {
 		if f.threadName {
@@ -101,8 +103,8 @@ All metrics have the label ` + "`groupname`" + ` and the [labels](configuration.
 	b.WriteString("\nIf `namedprocess_exporter_scrape_success` and `namedprocess_exporter_scrape_partial` are 0, the processes could not\n" +
 		"be listed, or `hidepid` hides them. A longer timeout does not help. Unresponsive processes do not change these two\n" +
 		"metrics.\n\n" +
-		"After a decrease that `namedprocess_exporter_counter_decreases_total` counts, the process adds nothing to the group\n" +
-		"counter until its value exceeds its previous maximum. With the source `bpf`, the metric does not include\n" +
+		"After a decrease that `namedprocess_exporter_counter_decreases_total` counts, the process adds nothing to the counter\n" +
+		"of the group until the counter of the process exceeds its previous maximum. With the source `bpf`, the metric does not include\n" +
 		"decreases that an exiting thread causes.\n\n" +
 		"`namedprocess_rule_matched_procs` has the position of the rule, from 1, in `rule` and its name template in `name`.\n")
 	b.WriteString("\nThe traffic of the machine is `namedprocess_unattributed_X` plus the sum of `namedprocess_namegroup_X`\n" +

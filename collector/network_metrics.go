@@ -120,7 +120,7 @@ var connectionStates = []sockets.State{
 func openSocketFamilies() []family {
 	connections := family{name: namespace + "tcp_connections", kind: gauge, labels: []string{"state"},
 		help: "Number of TCP sockets by state, without listening sockets.",
-		note: "States without sockets are absent; `established` is absent only if no process of the group has readable sockets.",
+		note: "A state without sockets is absent, except `established` (0); all are absent if no process of the group has readable sockets.",
 		collect: func(g *grouping.Group, put emit) {
 			for _, state := range connectionStates {
 				if n := g.Sockets.Open.Connections[state]; g.Sockets.HasOpen && (n > 0 || state == sockets.StateEstablished) {
@@ -150,7 +150,8 @@ func portFamilies() []family {
 	return []family{
 		{name: namespace + "listening_procs", kind: gauge, labels: []string{"protocol", "port"},
 			help: "Number of processes that own a socket which receives TCP connections or UDP datagrams on a port.",
-			note: "`port` is `ephemeral` for UDP ports from 32768 on, and `other` after the first 100 of a group; both sum over ports.",
+			note: "`port` is `ephemeral` for UDP ports from 32768 on, and " +
+				"`other` for ports after the first 100 of a group; both count a process once per port.",
 			collect: func(g *grouping.Group, put emit) {
 				for i := range g.Sockets.Ports {
 					p := &g.Sockets.Ports[i]
@@ -159,7 +160,8 @@ func portFamilies() []family {
 			}},
 		{name: namespace + "expected_port_listening", kind: gauge, labels: []string{"protocol", "port"},
 			help: "Whether a process of this group listens on a port that its rule expects (1) or not (0).",
-			note: "Only for rules with `listen` in `expect`; absent if no readable socket listens on the port and the group has unreadable sockets.",
+			note: "Only for rules with `listen` in `expect`; " +
+				"absent if no readable socket listens on the port and some sockets of the group are unreadable.",
 			collect: func(g *grouping.Group, put emit) {
 				for i := range g.Sockets.Expected {
 					p := &g.Sockets.Expected[i]

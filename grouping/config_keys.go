@@ -40,18 +40,18 @@ var (
 		{"ancestor", typeStrings, "Names of ancestors. They are read when the process starts, executes a program or is renamed."},
 		{"unit", typeStrings, "systemd units, or shell patterns such as getty@*.service or user@*.service/*."},
 		{"container", typeStrings,
-			"Container IDs or prefixes of IDs. * matches any container of the host, */* any container inside a container or of a user."},
+			"Container IDs or prefixes of IDs. * matches all containers of the host, */* all inside a container or below user@UID.service."},
 		{"cgroup", typeRegexps, "Regular expressions, one of which must match a cgroup path."},
 	}
 	ruleKeys = append([]ConfigKey{
 		{"name", typeTemplate, "Name of the group. Default: {{.ExeBase}}."},
 	}, append(append([]ConfigKey(nil), selectorKeys...), []ConfigKey{
-		{"not", typeNot, "A process that matches any entry below not is excluded from the rule."},
+		{"not", typeNot, "Excludes processes from the rule if they match at least one of these entries."},
 		{"ignore", typeBool, "Matching processes are in no group. Their children are in no group unless another rule matches them."},
 		{"children", typeBool, "Whether descendants that match no rule join the group. Default: the flag --children."},
 		{"collectors", typeSwitches, "Collectors to turn on or off for the rule. Default: the flags --collector.NAME."},
-		{"threads", typeBool, "The same as threads under collectors. Default: the flag --threads."},
-		{"smaps", typeBool, "The same as smaps under collectors. Default: the flag --gather-smaps."},
+		{"threads", typeBool, "Another name of collectors: {threads: VALUE}. Default: the flag --threads."},
+		{"smaps", typeBool, "Another name of collectors: {smaps: VALUE}. Default: the flag --gather-smaps."},
 		{"expect", typeExpect, "Expected number of processes (min, max) and ports on which they listen. Requires a fixed name and fixed labels."},
 		{"labels", typeLabels, "Additional labels of the group."},
 		{"max_groups", typeNumber, "Maximum number of groups that the rule can create. Other processes are added to the group _other."},

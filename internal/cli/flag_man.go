@@ -17,7 +17,7 @@ The first rule that matches a process determines its group. A rule matches if
 all its selectors match. Common selectors:
 
   comm     process name (/proc/PID/comm), at most 15 bytes
-  exe      first argument of the command line
+  exe      argv[0], the first word of the command line
   cmdline  regular expressions; each must match somewhere in the command line
 
 A process that no rule matches joins the group of its nearest ancestor that has a group.

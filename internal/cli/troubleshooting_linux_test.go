@@ -64,8 +64,8 @@ var problems = []problem{
 		symptom: "The service is running, but its group shows 0 or is missing.",
 		config:  "process_names:\n- name: redis\n  comm: redis-server\n",
 		args:    []string{"groups", "--config.path", "config.yaml", "--pause=0s"},
-		remedy: "A rule with a fixed name has a group from the first scrape. With `--remove-empty-groups` it also needs `expect` for this. " +
-			"So 0 means that no process matches. " +
+		remedy: "A rule with a fixed name has a group from the first scrape, which shows 0 if no process matches. " +
+			"With `--remove-empty-groups`, only a rule with `expect` has such a group. " +
 			"A name with template fields, such as `{{.Comm}}`, creates a group only for a matching process. " +
 			"For an alert, add `expect: {min: 1}` to the rule.",
 	},

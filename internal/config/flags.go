@@ -48,7 +48,7 @@ func addRuleFlags(app *kingpin.Application, s *Settings) {
 		Default("true").BoolVar(&s.Children)
 	app.Flag("recheck", "Not needed: exec, renames and rewritten command lines are detected without it.").
 		BoolVar(&s.Recheck)
-	app.Flag("recheck-with-time-limit", "Do not use: after this age, a process in no group is not matched. 0s: off.").
+	app.Flag("recheck-with-time-limit", "Do not use: after this age, no process is matched again. 0s: off.").
 		PlaceHolder("DURATION").Default("0s").DurationVar(&s.RecheckLimit)
 	app.Flag("remove-empty-groups", "Remove empty groups. Counters restart at 0 if a group returns.").
 		BoolVar(&s.RemoveEmptyGroups)
@@ -87,13 +87,13 @@ func addWebFlags(app *kingpin.Application, s *Settings) {
 		BoolVar(&s.DisableExporterMetrics)
 	app.Flag("web.max-requests", "Maximum number of concurrent scrapes; others get status 503. 0: no limit.").
 		PlaceHolder("N").Default("128").IntVar(&s.MaxRequests)
-	app.Flag("web.max-connections", "Maximum connections. At the limit, the one that is idle longest is closed.").
+	app.Flag("web.max-connections", "Maximum number of connections. At the limit, the longest idle one is closed.").
 		PlaceHolder("N").Default("128").IntVar(&s.MaxConnections)
-	app.Flag("web.allowed-hosts", "Names to accept in the Host header, or *. Default: any; on loopback: localhost.").
+	app.Flag("web.allowed-hosts", "Hosts to accept besides localhost and IPs, or *. Default: *; on loopback: none.").
 		PlaceHolder("NAME,...").StringVar(&s.AllowedHosts)
-	app.Flag("web.show-processes", "Show processes and command lines on the web page. auto: on loopback listeners.").
+	app.Flag("web.show-processes", "Show processes and command lines on the page. auto: loopback listeners only.").
 		PlaceHolder("auto|on|off").Default("auto").EnumVar(&s.ShowProcesses, "auto", "on", "off")
-	app.Flag("web.retention", "Keep a history for the web page, at most 1h. 0s: only while it is open.").
+	app.Flag("web.retention", "History of the web page, at most 1h. 0s: 15m, recorded while the page is open.").
 		PlaceHolder("DURATION").Default("0s").DurationVar(&s.Retention)
 	app.Flag("web.pprof-address", "Loopback address for Go profiles under /debug/pprof/. Off by default.").
 		PlaceHolder("ADDRESS").StringVar(&s.PprofAddress)
@@ -109,7 +109,7 @@ func addLogFlags(app *kingpin.Application, s *Settings) {
 }
 
 func addSandboxFlags(app *kingpin.Application, s *Settings) {
-	app.Flag("sandbox", "auto: keep needed capabilities. strict: keep the fewest. off: no restrictions.").
+	app.Flag("sandbox", "auto: keep needed capabilities. strict: fewer, with less data. off: no limits.").
 		PlaceHolder("auto|strict|off").Default("auto").EnumVar(&s.Sandbox, "auto", "strict", "off")
 }
 
