@@ -24,11 +24,11 @@ var allowedImports = map[string][]string{
 
 	"internal/cli": {
 		module + "/internal/cli/inspect", module + "/internal/config", module + "/internal/daemon", module + "/internal/logging",
-		module + "/internal/tui", module + "/internal/webserver", module + "/internal/webui",
+		module + "/internal/printable", module + "/internal/tui", module + "/internal/webserver", module + "/internal/webui",
 		module + "/collector", module + "/grouping", module + "/platform",
 		"github.com/alecthomas/kingpin/v2", "github.com/charmbracelet/x/term", "github.com/prometheus/common",
 	},
-	"internal/cli/inspect": {module + "/platform/process"},
+	"internal/cli/inspect": {module + "/internal/printable", module + "/platform/process"},
 
 	"internal/daemon": {
 		module + "/internal/config", module + "/internal/logging", module + "/internal/webserver", module + "/internal/webui",
@@ -41,13 +41,14 @@ var allowedImports = map[string][]string{
 		"github.com/alecthomas/kingpin/v2", "github.com/alecthomas/units",
 		"github.com/prometheus/common/promslog", "github.com/prometheus/exporter-toolkit/web",
 	},
-	"internal/logging": {"github.com/prometheus/common/promslog"},
+	"internal/logging": {module + "/internal/printable", "github.com/prometheus/common/promslog"},
 
 	"internal/tui": {
 		module + "/internal/tui/noquery", module + "/internal/webui",
 		"github.com/charmbracelet/bubbletea", "github.com/charmbracelet/x/ansi",
 	},
 	"internal/webui": {
+		module + "/internal/printable",
 		module + "/collector/httpgzip", module + "/collector", module + "/grouping", module + "/platform",
 		"github.com/prometheus/common/version",
 	},

@@ -15,9 +15,9 @@ import (
 
 	"github.com/seed57308aee/process_exporter/collector"
 	"github.com/seed57308aee/process_exporter/grouping"
-	"github.com/seed57308aee/process_exporter/internal/cli/inspect"
 	"github.com/seed57308aee/process_exporter/internal/config"
 	"github.com/seed57308aee/process_exporter/internal/logging"
+	"github.com/seed57308aee/process_exporter/internal/printable"
 )
 
 // checkCommand is "process_exporter check".
@@ -150,7 +150,7 @@ func printRuleMatches(ctx context.Context, s *config.Settings, w io.Writer) erro
 		if r.procs == 0 {
 			note = "matches no process of this machine"
 		}
-		fmt.Fprintf(out, "%d\t%d\t%d\t%d\t%d\t%s\t%s\n", r.Position, r.Line, r.procs, r.groups, r.series, inspect.Printable(r.Template), note)
+		fmt.Fprintf(out, "%d\t%d\t%d\t%d\t%d\t%s\t%s\n", r.Position, r.Line, r.procs, r.groups, r.series, printable.Text(r.Template), note)
 		total += r.series
 	}
 	fmt.Fprintf(out, "all\t\t\t%d\t%d\t\t%d unmatched processes\n", len(update.Groups), total, update.MatchCounts.UngroupedProcs)

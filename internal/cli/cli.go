@@ -29,12 +29,13 @@ func Run(args []string) int {
 	// The daemon must continue if the reader of its log exits. Commands get
 	// EPIPE from the write instead.
 	signal.Ignore(syscall.SIGPIPE)
+	stdout, stderr := outputTo(os.Stdout), outputTo(os.Stderr)
 	if err := platform.RaiseCapabilities(); err != nil {
 		// Without them some data is not exported, which the daemon reports.
-		fmt.Fprintf(os.Stderr, "%s: %s\n", config.Program, logging.OneLine(err))
+		fmt.Fprintf(stderr, "%s: %s\n", config.Program, logging.OneLine(err))
 	}
 	daemon.TuneRuntime()
-	return execute(context.Background(), args, os.Stdout, os.Stderr)
+	return execute(context.Background(), args, stdout, stderr)
 }
 
 // execute runs a command, or the daemon if args begins with a flag, until it ends or

@@ -14,8 +14,8 @@ import (
 	"github.com/alecthomas/kingpin/v2"
 
 	"github.com/seed57308aee/process_exporter/grouping"
-	"github.com/seed57308aee/process_exporter/internal/cli/inspect"
 	"github.com/seed57308aee/process_exporter/internal/config"
+	"github.com/seed57308aee/process_exporter/internal/printable"
 	"github.com/seed57308aee/process_exporter/platform"
 )
 
@@ -201,7 +201,7 @@ func shortPrintable(text string) string {
 	if len(text) > maxText {
 		text = strings.ToValidUTF8(text[:maxText], "�") + "…"
 	}
-	return inspect.Printable(text)
+	return printable.Text(text)
 }
 
 // result returns the group of the process and the reason, as one sentence.

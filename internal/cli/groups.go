@@ -16,6 +16,7 @@ import (
 	"github.com/seed57308aee/process_exporter/grouping"
 	"github.com/seed57308aee/process_exporter/internal/cli/inspect"
 	"github.com/seed57308aee/process_exporter/internal/config"
+	"github.com/seed57308aee/process_exporter/internal/printable"
 	"github.com/seed57308aee/process_exporter/internal/webui"
 	"github.com/seed57308aee/process_exporter/platform"
 )
@@ -104,7 +105,7 @@ func groupsCommand() command {
 
 // printJSON prints a value as indented JSON.
 func printJSON(w io.Writer, value any) error {
-	enc := json.NewEncoder(w)
+	enc := json.NewEncoder(printable.JSONWriter{W: w})
 	enc.SetIndent("", "  ")
 	return enc.Encode(value)
 }
@@ -176,7 +177,7 @@ func printGroups(w io.Writer, groups []webui.Group, ungrouped []grouping.Ungroup
 		fmt.Fprintf(out, "%d\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s%s\t  %s\n",
 			g.Procs, orDash(g.Threads, "%d"), orDash(g.CPU, "%.3f"), bytesOrDash(g.ResidentBytes), bytesOrDash(g.ProportionalBytes),
 			orDash(g.OpenFDs, "%d"), bytesOrDash(g.ReadBytes), bytesOrDash(g.WriteBytes),
-			networkText(g, socketSource), rule, inspect.Printable(nameWithLabels(g)))
+			networkText(g, socketSource), rule, printable.Text(nameWithLabels(g)))
 	}
 	if err := out.Flush(); err != nil {
 		return err

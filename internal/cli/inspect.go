@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"io"
 	"os"
 	"strings"
 
@@ -42,18 +41,11 @@ func inspectCommand() command {
 			if err := in.Validate(); err != nil {
 				return err
 			}
-			in.Colour = isTerminal(out.stdout) && os.Getenv("NO_COLOR") == ""
+			if t, ok := out.stdout.(terminal); ok && os.Getenv("NO_COLOR") == "" {
+				in.Colour = true
+				return in.Run(ctx, t.file) // the report escapes all values itself
+			}
 			return in.Run(ctx, out.stdout)
 		},
 	}
-}
-
-// isTerminal reports whether w is a terminal.
-func isTerminal(w io.Writer) bool {
-	f, ok := w.(*os.File)
-	if !ok {
-		return false
-	}
-	info, err := f.Stat()
-	return err == nil && info.Mode()&os.ModeCharDevice != 0
 }

@@ -11,11 +11,11 @@ import (
 	"time"
 
 	"github.com/alecthomas/kingpin/v2"
-	"github.com/charmbracelet/x/term"
 
 	"github.com/seed57308aee/process_exporter/collector"
 	"github.com/seed57308aee/process_exporter/internal/config"
 	"github.com/seed57308aee/process_exporter/internal/daemon"
+	"github.com/seed57308aee/process_exporter/internal/printable"
 	"github.com/seed57308aee/process_exporter/internal/tui"
 	"github.com/seed57308aee/process_exporter/internal/webui"
 	"github.com/seed57308aee/process_exporter/platform"
@@ -75,9 +75,8 @@ func (f *topFlags) run(ctx context.Context, s *config.Settings, out output) erro
 		return err
 	}
 	w := out.stdout
-	terminal, isFile := w.(*os.File)
-	if !f.once && !f.json && !f.batch && isFile && term.IsTerminal(terminal.Fd()) {
-		return tui.Run(ctx, tui.Options{Reporter: reporter, Interval: f.interval, First: first, Input: os.Stdin, Output: terminal})
+	if t, ok := w.(terminal); ok && !f.once && !f.json && !f.batch {
+		return tui.Run(ctx, tui.Options{Reporter: reporter, Interval: f.interval, First: first, Input: os.Stdin, Output: t.file})
 	}
 	report, err := f.withRates(ctx, reporter, first)
 	if err != nil {
@@ -87,9 +86,7 @@ func (f *topFlags) run(ctx context.Context, s *config.Settings, out output) erro
 		return f.printAll(ctx, reporter, report, w)
 	}
 	if f.json {
-		enc := json.NewEncoder(w)
-		enc.SetIndent("", "  ")
-		return enc.Encode(report)
+		return printJSON(w, report)
 	}
 	_, err = io.WriteString(w, tui.Print(&report))
 	return err
@@ -119,7 +116,7 @@ func (f *topFlags) printAll(ctx context.Context, reporter tui.Reporter, report w
 // an empty line.
 func (f *topFlags) printOne(report *webui.Report, w io.Writer) error {
 	if f.json {
-		return json.NewEncoder(w).Encode(report)
+		return json.NewEncoder(printable.JSONWriter{W: w}).Encode(report)
 	}
 	_, err := io.WriteString(w, report.Time.UTC().Format(time.RFC3339)+"\n"+tui.Print(report)+"\n")
 	return err

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/prometheus/common/promslog"
+
+	"github.com/seed57308aee/process_exporter/internal/printable"
 )
 
 // New returns a logger that writes to w in the format and from the level of
@@ -26,7 +28,7 @@ func New(config promslog.Config, w io.Writer) *slog.Logger {
 	}
 	var handler slog.Handler = slog.NewTextHandler(w, options)
 	if config.Format != nil && config.Format.String() == "json" {
-		handler = slog.NewJSONHandler(w, options)
+		handler = slog.NewJSONHandler(printable.JSONWriter{W: w}, options)
 	}
 	return slog.New(limitedHandler{handler, newLimits(time.Now)})
 }

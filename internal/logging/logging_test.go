@@ -134,3 +134,16 @@ func TestNew(t *testing.T) {
 		})
 	}
 }
+
+// TestJSONControlCharacters requires that lines in JSON contain no control characters.
+func TestJSONControlCharacters(t *testing.T) {
+	config := promslog.Config{Format: promslog.NewFormat()}
+	if err := config.Format.Set("json"); err != nil {
+		t.Fatal(err)
+	}
+	var out bytes.Buffer
+	New(config, &out).Info("x", "name", "\x1b\u009b\x7f")
+	if want := `"name":"\u001b\u009b\u007f"`; !strings.Contains(out.String(), want) {
+		t.Errorf("got %q, want %s", out.String(), want)
+	}
+}

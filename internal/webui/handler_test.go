@@ -88,3 +88,12 @@ func TestPageSize(t *testing.T) {
 
 // testOptions are the options of handlers in tests: every client may see processes.
 var testOptions = HandlerOptions{MetricsPath: "/metrics", ShowsProcesses: func(*http.Request) bool { return true }}
+
+// TestJSONControlCharacters requires that JSON, which a user may print on a terminal, contains no
+// control characters.
+func TestJSONControlCharacters(t *testing.T) {
+	r, err := encode(Group{Name: "\x1b\u009b\x7f"})
+	if want := `"\u001b\u009b\u007f"`; err != nil || !strings.Contains(string(r.identity), want) {
+		t.Errorf("got %q and error %v, want %s", r.identity, err, want)
+	}
+}

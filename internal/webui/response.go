@@ -8,6 +8,7 @@ import (
 	"sync"
 
 	"github.com/seed57308aee/process_exporter/collector/httpgzip"
+	"github.com/seed57308aee/process_exporter/internal/printable"
 )
 
 // minCompressedSize is the minimum size in bytes of a response that is worth
@@ -98,5 +99,5 @@ func encode(r any) (*response, error) {
 	if err != nil {
 		return nil, err
 	}
-	return newResponse("application/json", text), nil
+	return newResponse("application/json", printable.JSON(text)), nil
 }

@@ -28,8 +28,6 @@ func TestTextFormat(t *testing.T) {
 		{"bytes", BytesText(1023), "1023 B"},
 		{"more bytes", BytesText(1536), "1.5 KiB"},
 		{"most bytes", BytesText(1<<64 - 1), "16.0 EiB"},
-		{"escapes", Printable("a\x1b[2Jb"), `a\x1b[2Jb`},
-		{"8-bit escapes", Printable("\x9b31m"), `\x9b31m`},
 		{"arguments", quoteArgs([]string{"a", "b c", ""}), `a "b c" ""`},
 	} {
 		if tt.got != tt.want {

@@ -8,8 +8,8 @@ import (
 	"strings"
 	"time"
 	"unicode"
-	"unicode/utf8"
 
+	"github.com/seed57308aee/process_exporter/internal/printable"
 	"github.com/seed57308aee/process_exporter/platform/process"
 )
 
@@ -99,7 +99,7 @@ func errorText(err error) string {
 	case errors.Is(err, process.ErrTooLarge):
 		return "- (too large)"
 	}
-	return "- (" + strings.Join(strings.Fields(err.Error()), " ") + ")"
+	return "- (" + printable.Text(strings.Join(strings.Fields(err.Error()), " ")) + ")"
 }
 
 // textValue returns the value of an attribute for the text report.
@@ -154,7 +154,7 @@ func (r *Reporter) writeValue(b *strings.Builder, name string, value any) {
 		}
 		r.writeLine(b, name, fmt.Sprintf("%d", len(v)))
 		for _, f := range v {
-			r.writeLine(b, "  "+Printable(f.name), scalar(unitOf(name, f.name), f.value))
+			r.writeLine(b, "  "+printable.Text(f.name), scalar(unitOf(name, f.name), f.value))
 		}
 	case []any:
 		r.writeLine(b, name, fmt.Sprintf("%d", len(v)))
@@ -206,7 +206,7 @@ func scalar(unit string, v any) string {
 	case nil:
 		return "-"
 	case string:
-		return Printable(v)
+		return printable.Text(v)
 	case float64:
 		if unit == "seconds" {
 			return fmt.Sprintf("%.2f s", v)
@@ -240,13 +240,4 @@ func BytesText(n uint64) string {
 		return fmt.Sprintf("%d B", n)
 	}
 	return fmt.Sprintf("%.1f %s", size, units[unit])
-}
-
-// Printable escapes non-printable characters and invalid UTF-8, which could control a terminal.
-func Printable(s string) string {
-	if utf8.ValidString(s) && !slices.ContainsFunc([]rune(s), func(r rune) bool { return !unicode.IsPrint(r) }) {
-		return s
-	}
-	quoted := fmt.Sprintf("%+q", s)
-	return quoted[1 : len(quoted)-1]
 }
