@@ -51,6 +51,7 @@ type connLimiter struct {
 
 	mu            sync.Mutex // guards the fields below and the state of each connection
 	open          map[*trackedConn]struct{}
+	pending       pendingBodies
 	lastContended time.Time // when a connection last found no place
 }
 

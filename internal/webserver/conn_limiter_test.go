@@ -83,19 +83,19 @@ func TestGraceByState(t *testing.T) {
 	tests := []struct {
 		name string
 		tls  bool
-		conn trackedConn
+		conn *trackedConn
 		want time.Duration
 	}{
-		{"new", false, trackedConn{idle: true}, minRequestGrace},
-		{"idle", false, trackedConn{idle: true, receivedBytes: true}, minRequestGrace},
-		{"sending", false, trackedConn{receivedBytes: true}, minTransferGrace},
-		{"TLS new", true, trackedConn{idle: true}, minRequestGrace},
-		{"TLS idle or in the handshake", true, trackedConn{idle: true, receivedBytes: true}, minTransferGrace},
-		{"TLS sending", true, trackedConn{receivedBytes: true}, minTransferGrace},
+		{"new", false, &trackedConn{idle: true}, minRequestGrace},
+		{"idle", false, &trackedConn{idle: true, receivedBytes: true}, minRequestGrace},
+		{"sending", false, &trackedConn{receivedBytes: true}, minTransferGrace},
+		{"TLS new", true, &trackedConn{idle: true}, minRequestGrace},
+		{"TLS idle or in the handshake", true, &trackedConn{idle: true, receivedBytes: true}, minTransferGrace},
+		{"TLS sending", true, &trackedConn{receivedBytes: true}, minTransferGrace},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			c := &tt.conn
+			c := tt.conn
 			c.limiter = newConnLimiter(1, tt.tls)
 			if got := c.grace(time.Microsecond); got != tt.want {
 				t.Errorf("got %v with a long queue, want %v", got, tt.want)

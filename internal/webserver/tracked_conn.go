@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"net"
 	"net/http"
+	"sync/atomic"
 	"time"
 )
 
@@ -14,6 +15,9 @@ type trackedConn struct {
 	net.Conn
 	limiter *connLimiter
 	hasRead bool // as receivedBytes; used only by the reading goroutine, without the lock
+
+	// lastWrite is when the connection last accepted response data, in nanoseconds since the epoch.
+	lastWrite atomic.Int64
 
 	// limiter.mu guards the fields below.
 	working       int       // handlers that compute a response; with HTTP/2 more than one
@@ -33,6 +37,23 @@ func (c *trackedConn) Read(p []byte) (int, error) {
 		c.limiter.mu.Unlock()
 	}
 	return n, err
+}
+
+// maxWriteSize is the size of the parts of a response whose transfer [trackedConn.Write] records.
+const maxWriteSize = 64 << 10
+
+// Write implements [net.Conn]. It records the progress of the transfer.
+func (c *trackedConn) Write(p []byte) (written int, err error) {
+	for {
+		n, err := c.Conn.Write(p[:min(len(p), maxWriteSize)])
+		if n > 0 {
+			c.lastWrite.Store(time.Now().UnixNano())
+		}
+		written, p = written+n, p[n:]
+		if err != nil || len(p) == 0 {
+			return written, err
+		}
+	}
 }
 
 // Close implements [net.Conn]. It frees the place of the connection.
@@ -133,6 +154,28 @@ func trackHandler(next http.Handler) http.Handler {
 	})
 }
 
+// beginWrite records that a handler writes p and waits for the client.
+func (c *trackedConn) beginWrite(p []byte) *pendingBody {
+	c.limiter.mu.Lock()
+	defer c.limiter.notify()
+	defer c.limiter.mu.Unlock()
+	now := time.Now()
+	c.working--
+	c.since = now
+	c.lastWrite.Store(now.UnixNano())
+	body := c.limiter.pending.add(c, p)
+	c.limiter.pending.evict(now, body)
+	return body
+}
+
+// endWrite records the end of a Write of a handler.
+func (c *trackedConn) endWrite(body *pendingBody) {
+	c.limiter.mu.Lock()
+	c.limiter.pending.finish(c, body)
+	c.limiter.mu.Unlock()
+	c.addWorking(1)
+}
+
 // A trackedWriter is the response writer of a handler that works.
 type trackedWriter struct {
 	http.ResponseWriter
@@ -141,8 +184,7 @@ type trackedWriter struct {
 
 // Write implements [io.Writer].
 func (w trackedWriter) Write(p []byte) (int, error) {
-	w.conn.addWorking(-1)
-	defer w.conn.addWorking(1)
+	defer w.conn.endWrite(w.conn.beginWrite(p))
 	return w.ResponseWriter.Write(p)
 }
 
