@@ -83,10 +83,8 @@ All metrics have the label ` + "`groupname`" + ` and the [labels](configuration.
 			writeFamily(&b, f)
 		}
 	}
-	b.WriteString(groupNotes)
-	b.WriteString("\n## Threads by name\n\n" +
-		"Only with the collector `threads` (on by default). Only processes with at least two threads count.\n\n")
-	b.WriteString(tableHead)
+	b.WriteString(groupNotes + "\n## Threads by name\n\n" +
+		"Only with the collector `threads` (on by default). Only processes with at least two threads count.\n\n" + tableHead)
 	for _, f := range families() {
 		if f.threadName {
 			f.note = ""
