@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// An accessHandler applies the web configuration to each request: headers, rate
-// limit and basic authentication. It delays requests while many arrive.
+// An accessHandler applies the web configuration to each request: headers, client
+// certificates, basic authentication and rate limit. It delays requests while many arrive.
 type accessHandler struct {
 	web  *WebConfig
 	auth *authenticator
@@ -36,8 +36,8 @@ func (h *accessHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Connection", "close")
 		_ = http.NewResponseController(w).SetReadDeadline(time.Now())
 	}
-	if c.rateLimiter != nil && !c.rateLimiter.Allow() {
-		sendStatus(w, http.StatusTooManyRequests)
+	if !h.verifiedByTLS(c, w, r) {
+		sendStatus(w, http.StatusForbidden)
 		return
 	}
 	if len(c.users) > 0 {
@@ -52,7 +52,28 @@ func (h *accessHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
+	// After authentication, so that other clients do not use up the rate of the scraper.
+	if c.rateLimiter != nil && !c.rateLimiter.Allow() {
+		sendStatus(w, http.StatusTooManyRequests)
+		return
+	}
 	h.next.ServeHTTP(w, r)
+}
+
+// verifiedByTLS reports whether c accepts the certificate of the client. The TLS handshake has
+// verified it with the configuration of that time. If this is another one, the connection is
+// closed after the response.
+func (h *accessHandler) verifiedByTLS(c *webSettings, w http.ResponseWriter, r *http.Request) bool {
+	conn := trackedConnOf(r)
+	if conn == nil || r.TLS == nil || conn.tls == c.tls {
+		return true
+	}
+	w.Header().Set("Connection", "close")
+	if err := verifyClient(c.tls, r.TLS); err != nil {
+		h.web.log.Debug("client certificate refused after a reload", "addr", r.RemoteAddr, "err", err)
+		return false
+	}
+	return true
 }
 
 func sendStatus(w http.ResponseWriter, status int) { http.Error(w, http.StatusText(status), status) }

@@ -2,6 +2,7 @@ package webserver
 
 import (
 	"context"
+	"errors"
 	"io"
 	"log/slog"
 	"net/http"
@@ -49,6 +50,36 @@ func TestAccessHandler(t *testing.T) {
 				t.Errorf("got status %d and headers %v, want %d and %s", w.Code, w.Header(), tt.status, tt.header)
 			}
 		})
+	}
+}
+
+// TestRateLimitOfAuthenticatedRequests checks that requests without a correct password do not use up
+// the rate of the scraper.
+func TestRateLimitOfAuthenticatedRequests(t *testing.T) {
+	settings := webSettings{users: map[string][]byte{"alice": nil}, rateLimiter: rate.NewLimiter(0, 1)}
+	auth := newAuthenticator()
+	auth.compare = func(_, password []byte) error {
+		if string(password) != "secret" {
+			return errors.New("wrong password")
+		}
+		return nil
+	}
+	auth.sleep = func(time.Duration) {}
+	h := &accessHandler{
+		web: &WebConfig{log: slog.New(slog.DiscardHandler), current: &settings}, auth: auth,
+		next: http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}),
+	}
+	for _, tt := range []struct {
+		password string
+		want     int
+	}{{"", 401}, {"guess", 401}, {"secret", 200}, {"guess", 401}, {"secret", 429}} {
+		request, w := newScrape(), httptest.NewRecorder()
+		if tt.password != "" {
+			request.SetBasicAuth("alice", tt.password)
+		}
+		if h.ServeHTTP(w, request); w.Code != tt.want {
+			t.Errorf("password %q: got status %d, want %d", tt.password, w.Code, tt.want)
+		}
 	}
 }
 

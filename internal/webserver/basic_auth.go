@@ -5,8 +5,11 @@ import (
 	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
+	"encoding/binary"
+	"maps"
 	"net"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 
@@ -74,10 +77,7 @@ func (a *authenticator) authenticate(r *http.Request, users map[string][]byte) a
 	}
 	hash, exists := users[user]
 	if !exists {
-		// Compare with any hash, so that the response time does not reveal which users exist.
-		for _, hash = range users {
-			break
-		}
+		hash = a.dummyHash(user, users)
 	}
 	key := a.digest(user, hash, password)
 	a.mu.Lock()
@@ -95,6 +95,15 @@ func (a *authenticator) authenticate(r *http.Request, users map[string][]byte) a
 	}
 	defer a.removePending(host)
 	return a.verify(r.Context(), attempt{key, hash, password, exists})
+}
+
+// dummyHash returns the hash of another user for a user who does not exist, so that the response
+// time does not reveal which users exist. Hashes can have different costs, so it always returns
+// the same hash for the same name.
+func (a *authenticator) dummyHash(user string, users map[string][]byte) []byte {
+	names := slices.Sorted(maps.Keys(users))
+	sum := a.digest(user, nil, "")
+	return users[names[binary.BigEndian.Uint32(sum[:])%uint32(len(names))]]
 }
 
 // An attempt is a login to verify.

@@ -155,3 +155,29 @@ func TestDisconnectWhilePending(t *testing.T) {
 		t.Errorf("got %v, %d comparisons and %d pending, want no success and none", got, comparisons.Load(), a.total)
 	}
 }
+
+// TestDummyHash checks that a user who does not exist has the same hash in each comparison, as one
+// who exists, and that all hashes are in use.
+func TestDummyHash(t *testing.T) {
+	a, _ := newTestAuthenticator()
+	var compared string
+	a.compare = func(hash, _ []byte) error { compared = string(hash); return errors.New("wrong password") }
+	users := map[string][]byte{"alice": []byte("cheap"), "bob": []byte("expensive"), "carol": []byte("medium")}
+	used := make(map[string]bool)
+	for i := range 100 {
+		user, first := fmt.Sprint("unknown", i), ""
+		for attempt := range 10 {
+			a.authenticate(requestFrom("10.0.0.1", user, fmt.Sprint("guess", attempt)), users)
+			if first == "" {
+				first = compared
+			}
+			if compared != first {
+				t.Fatalf("got a comparison of %s with the hash %q after %q, want always the same", user, compared, first)
+			}
+		}
+		used[first] = true
+	}
+	if len(used) != len(users) {
+		t.Errorf("got comparisons with %d hashes, want all %d", len(used), len(users))
+	}
+}

@@ -14,7 +14,8 @@ import (
 type trackedConn struct {
 	net.Conn
 	limiter *connLimiter
-	hasRead bool // as receivedBytes; used only by the reading goroutine, without the lock
+	tls     *tls.Config // of the handshake
+	hasRead bool        // as receivedBytes; used only by the reading goroutine, without the lock
 
 	// lastWrite is when the connection last accepted response data, in nanoseconds since the epoch.
 	lastWrite atomic.Int64

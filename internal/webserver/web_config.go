@@ -209,7 +209,13 @@ func (w *WebConfig) wrapTLS(l net.Listener, server *http.Server) net.Listener {
 	server.Protocols.SetHTTP2(config.http2)
 	server.HTTP2 = &http.HTTP2Config{MaxConcurrentStreams: maxStreams}
 	outer := config.tls.Clone()
-	outer.GetConfigForClient = func(*tls.ClientHelloInfo) (*tls.Config, error) { return w.get().tls, nil }
+	outer.GetConfigForClient = func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
+		now := w.get().tls
+		if c := underlying(hello.Conn); c != nil {
+			c.tls = now
+		}
+		return now, nil
+	}
 	server.TLSConfig = outer
 	return tls.NewListener(l, outer)
 }

@@ -3,6 +3,7 @@ package webserver
 import (
 	"bytes"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -193,5 +194,45 @@ func loadTLS(file *web.TLSConfig, protocols []string) (*tls.Config, error) {
 	config.GetCertificate = nil
 	config.Certificates = []tls.Certificate{*certificate}
 	config.NextProtos = protocols
+	config.VerifyConnection = func(s tls.ConnectionState) error {
+		if !s.DidResume { // the handshake verifies the certificate
+			return nil
+		}
+		return verifyClient(config, &s)
+	}
 	return config, nil
+}
+
+// verifyClient returns an error if config refuses the client of a connection whose certificate was
+// verified with an earlier configuration. It applies the checks of the TLS handshake.
+func verifyClient(config *tls.Config, state *tls.ConnectionState) error {
+	certificates := state.PeerCertificates
+	if len(certificates) == 0 {
+		required := config.ClientAuth == tls.RequireAnyClientCert || config.ClientAuth == tls.RequireAndVerifyClientCert
+		if required || config.VerifyPeerCertificate != nil {
+			return errors.New("client has no certificate")
+		}
+		return nil
+	}
+	var chains [][]*x509.Certificate
+	if config.ClientAuth >= tls.VerifyClientCertIfGiven {
+		options := x509.VerifyOptions{
+			Roots: config.ClientCAs, Intermediates: x509.NewCertPool(), KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
+		}
+		for _, c := range certificates[1:] {
+			options.Intermediates.AddCert(c)
+		}
+		var err error
+		if chains, err = certificates[0].Verify(options); err != nil {
+			return err
+		}
+	}
+	if config.VerifyPeerCertificate == nil {
+		return nil
+	}
+	var raw [][]byte
+	for _, c := range certificates {
+		raw = append(raw, c.Raw)
+	}
+	return config.VerifyPeerCertificate(raw, chains)
 }
