@@ -5,6 +5,7 @@ import (
 	"context"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -33,13 +34,15 @@ const (
 	ScopeGroup     ProcessScope = iota // the processes of the groups with the name Group
 	ScopeUngrouped                     // the processes in no group, without kernel threads
 	ScopeLargest                       // of each group name, the process with the most resident memory
+	ScopeFound                         // as ScopeLargest, also in no group, of the processes that Text selects
 )
 
 // A ProcessQuery selects processes.
 type ProcessQuery struct {
 	Scope    ProcessScope
 	Group    string       // with ScopeGroup
-	Order    ProcessOrder // ScopeLargest has the order ByResident
+	Text     string       // with ScopeFound: a PID, or a part of the name (comm) in lower case
+	Order    ProcessOrder // ScopeLargest and ScopeFound have the order ByResident
 	Reversed bool
 	Limit    int // maximum number of processes
 }
@@ -52,7 +55,7 @@ type watchKey struct {
 
 func (q *ProcessQuery) watchKey() watchKey { return watchKey{q.Scope, q.Group} }
 
-// watchKey returns the key of the queries that select the process of r, except ScopeLargest.
+// watchKey returns the key of the queries that select the process of r, except ScopeLargest and ScopeFound.
 func (r *processRecord) watchKey() watchKey {
 	if r.group == nil {
 		return watchKey{scope: ScopeUngrouped}
@@ -138,7 +141,7 @@ func (t *Tracker) Processes(ctx context.Context, queries []ProcessQuery) []Proce
 	t.watches = watches
 	out := make([]ProcessList, len(queries))
 	for i, q := range queries {
-		if q.Scope == ScopeLargest {
+		if q.Scope == ScopeLargest || q.Scope == ScopeFound {
 			out[i] = t.largestProcesses(ctx, q)
 			continue
 		}
@@ -215,16 +218,16 @@ func (t *Tracker) listProcesses(ctx context.Context, q ProcessQuery, members []i
 }
 
 // largestProcesses returns the process with most resident memory of each group name, in the
-// order of this memory, without rates.
+// order of this memory, without rates. With ScopeFound, only selected processes count.
 func (t *Tracker) largestProcesses(ctx context.Context, q ProcessQuery) ProcessList {
 	largest := make(map[string]int) // indexes of records by group name
 	for i := range t.records {
-		g := t.records[i].group
-		if g == nil {
+		g, s := t.records[i].watchKey(), &t.snap.Samples[i]
+		if q.Scope == ScopeLargest && g.scope == ScopeUngrouped || q.Scope == ScopeFound && !q.finds(s) {
 			continue
 		}
-		if at, ok := largest[g.name]; !ok || t.snap.Samples[i].ResidentBytes > t.snap.Samples[at].ResidentBytes {
-			largest[g.name] = i
+		if at, ok := largest[g.group]; !ok || s.ResidentBytes > t.snap.Samples[at].ResidentBytes {
+			largest[g.group] = i
 		}
 	}
 	byResident := q
@@ -232,6 +235,14 @@ func (t *Tracker) largestProcesses(ctx context.Context, q ProcessQuery) ProcessL
 	list := t.listProcesses(ctx, byResident, slices.Collect(maps.Values(largest)), new(processWatch))
 	list.Query = q
 	return list
+}
+
+// finds reports whether Text selects the process of s. A number is a PID only.
+func (q *ProcessQuery) finds(s *platform.Sample) bool {
+	if pid, err := strconv.Atoi(q.Text); err == nil {
+		return s.PID == pid
+	}
+	return strings.Contains(strings.ToLower(s.Comm), q.Text)
 }
 
 // value returns the value by which a process is sorted.

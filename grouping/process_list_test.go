@@ -3,6 +3,7 @@ package grouping
 import (
 	"context"
 	"fmt"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -103,6 +104,27 @@ func checkLargest(t *testing.T, tracker *Tracker) {
 	}
 	if tracker.Processes(context.Background(), nil); tracker.watches != nil {
 		t.Error("got state without queries, want none")
+	}
+}
+
+// TestFoundProcesses finds processes by PID and by name.
+func TestFoundProcesses(t *testing.T) {
+	small, large := liveSample(7, 1, "Worker", 1, 1), liveSample(8, 1, "Worker", 1, 1)
+	small.ResidentBytes, large.ResidentBytes = 1, 2
+	source := &replaySource{steps: []walkStep{{live: []platform.Sample{small, large, liveSample(9, 1, "redis-server", 2, 3)}}}}
+	tracker := NewTracker(source, parseRules(t, "- {name: all, comm: [Worker]}\n"), Options{})
+	if _, err := tracker.Update(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for text, want := range map[string]string{"7": "all 7", "8": "all 8", "work": "all 8", "redis": " 9", "r": "all 8, 9", "78": "", "nothing": ""} {
+		list := tracker.Processes(t.Context(), []ProcessQuery{{Scope: ScopeFound, Text: text, Limit: 5}})[0]
+		var got []string
+		for _, p := range list.Processes {
+			got = append(got, p.Group+" "+strconv.Itoa(p.PID))
+		}
+		if strings.Join(got, ",") != want {
+			t.Errorf("%s: got %q, want %q", text, got, want)
+		}
 	}
 }
 

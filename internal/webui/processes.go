@@ -26,6 +26,13 @@ const (
 	defaultProcesses = 20
 	maxProcesses     = 100
 
+	// findTimeout is the time after the last request for which walks find processes. It is
+	// short, because each change of the text is another query.
+	findTimeout = 10 * time.Second
+
+	// maxFindText is the maximum size in bytes of a text to find. The kernel has no longer names.
+	maxFindText = 64
+
 	// largestLimit is the number of groups whose largest process is returned.
 	largestLimit = 300
 )
@@ -116,13 +123,26 @@ func (r *Recorder) interest() (out collector.ProcessInterest) {
 	defer r.mu.Unlock()
 	now := r.now()
 	out.Ended = r.keep > 0 || now.Sub(r.lastRequest) <= viewerTimeout
-	r.processes.queries = slices.DeleteFunc(r.processes.queries, func(q *processRequest) bool {
-		return now.Sub(q.lastRequest) > viewerTimeout
-	})
+	r.processes.dropOld(now)
 	for _, q := range r.processes.queries {
 		out.Queries = append(out.Queries, q.query)
 	}
 	return out
+}
+
+// dropOld drops the queries without a recent request.
+func (p *processRequests) dropOld(now time.Time) {
+	p.queries = slices.DeleteFunc(p.queries, func(q *processRequest) bool {
+		if q.query.Scope == grouping.ScopeFound {
+			return now.Sub(q.lastRequest) > findTimeout
+		}
+		return now.Sub(q.lastRequest) > viewerTimeout
+	})
+}
+
+// hasRates reports whether the result of a query has rates.
+func hasRates(q grouping.ProcessQuery) bool {
+	return q.Scope != grouping.ScopeLargest && q.Scope != grouping.ScopeFound
 }
 
 // observe stores the results of a walk.
@@ -148,9 +168,7 @@ func (r *Recorder) request(query grouping.ProcessQuery) (q processRequest, err e
 	now := r.now()
 	i := slices.IndexFunc(r.processes.queries, func(q *processRequest) bool { return q.query == query })
 	if i < 0 {
-		r.processes.queries = slices.DeleteFunc(r.processes.queries, func(q *processRequest) bool {
-			return now.Sub(q.lastRequest) > viewerTimeout
-		})
+		r.processes.dropOld(now)
 		if len(r.processes.queries) >= maxQueries {
 			return q, errTooManyQueries
 		}
@@ -173,10 +191,13 @@ func (r *Recorder) Processes(ctx context.Context, query grouping.ProcessQuery) (
 	}
 	s := r.recording(ctx)
 	q, err := r.request(query)
-	wanted := q.list == nil || q.list.Interval == 0 && query != largestQuery // which has no rates
+	wanted := q.list == nil || q.list.Interval == 0 && hasRates(query)
 	if err == nil && (q.list == nil && !first.walked || wanted && r.now().Sub(s.walkEnd) >= minInterval) {
 		r.walk(ctx)
-		q, err = r.request(query)
+		if q, err = r.request(query); err == nil && q.list == nil { // the walk began before the first request
+			r.walk(ctx)
+			q, err = r.request(query)
+		}
 	}
 	if err != nil {
 		return ProcessReport{}, err
@@ -268,9 +289,15 @@ func (h *Handler) serveProcesses(w http.ResponseWriter, r *http.Request) {
 // largestQuery selects the process with most resident memory of each group.
 var largestQuery = grouping.ProcessQuery{Scope: grouping.ScopeLargest, Limit: largestLimit}
 
-// parseProcessQuery returns the query of a request: group or unmatched, sort and limit.
+// parseProcessQuery returns the query of a request: find, or group or unmatched, sort and limit.
 func parseProcessQuery(r *http.Request) (q grouping.ProcessQuery, err error) {
 	values := r.URL.Query()
+	if text := values.Get("find"); text != "" {
+		if len(text) > maxFindText || values.Has("group") || values.Has("unmatched") {
+			return q, fmt.Errorf("invalid value of the parameter find: use at most %d bytes, without the parameters group and unmatched", maxFindText)
+		}
+		return grouping.ProcessQuery{Scope: grouping.ScopeFound, Text: strings.ToLower(text), Limit: maxProcesses}, nil
+	}
 	unmatched, err := strconv.ParseBool(cmp.Or(values.Get("unmatched"), "false"))
 	switch {
 	case err != nil || unmatched && values.Has("group"):

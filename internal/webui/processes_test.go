@@ -96,6 +96,23 @@ func checkQueryLimit(t *testing.T, s *testRecorder, queries *int) {
 	}
 }
 
+// TestFindTimeout checks that walks find processes for a short time after the last request.
+func TestFindTimeout(t *testing.T) {
+	s := newTestRecorder()
+	walkProcesses(s)
+	for i := range 2 * maxQueries {
+		query := grouping.ProcessQuery{Scope: grouping.ScopeFound, Text: fmt.Sprint(i), Limit: 1}
+		if got, err := s.Processes(t.Context(), query); err != nil || len(got.Processes) != 1 {
+			t.Fatalf("got %+v, error %v, want a process", got, err)
+		}
+		s.advance(time.Second)
+	}
+	s.advance(findTimeout)
+	if n := len(s.interest().Queries); n != 0 {
+		t.Errorf("got %d queries without requests, want none", n)
+	}
+}
+
 // TestEndedWithRetention checks that Options.Retention keeps ended processes of walks without requests, and
 // that their number is limited.
 func TestEndedWithRetention(t *testing.T) {
@@ -133,6 +150,10 @@ func TestServeProcesses(t *testing.T) {
 		{path: "?group=a&sort=-resident_bytes&limit=5", status: 200, want: `"resident_bytes":4096`},
 		{path: "", status: 200, want: `"processes":[{"pid":7`},
 		{path: "?unmatched=true&limit=5", status: 200, want: `"suggested_rules":"- rule"`},
+		{path: "?find=1", status: 200, want: `"processes":[{"pid":7`},
+		{path: "?find=1", hidden: true, status: 403, want: "--web.show-processes=on"},
+		{path: "?find=1&group=a", status: 400, want: "without the parameters group"},
+		{path: "?find=" + strings.Repeat("x", 65), status: 400, want: "at most 64 bytes"},
 		{path: "?unmatched=true", hidden: true, status: 403, want: "--web.show-processes=on"},
 		{path: "?unmatched=true&group=a", status: 400, want: "without the parameter group"},
 		{path: "?unmatched=x", status: 400, want: "use true"},

@@ -20,7 +20,7 @@ import (
 
 var pageScreenshots = flag.String("page-shots", "", "directory for pictures of the page")
 
-// A pageTask is the argument of testdata/browser/browser.mjs.
+// A pageTask is the variable PAGE_TASK of testdata/browser/browser.mjs.
 type pageTask struct {
 	URL        string `json:"url"` // ends with a slash
 	User       string `json:"user,omitempty"`
@@ -32,6 +32,7 @@ type pageTask struct {
 	Ignored    string `json:"ignored"` // a process in no group
 	Missing    string `json:"missing"` // name of a group with less processes than expected
 	Everything bool   `json:"everything"`
+	Table      bool   `json:"table"` // only the tables of groups and processes
 
 	Network string `json:"network,omitempty"` // a group that listens on Port and sends bytes over one TCP connection
 	Port    string `json:"port,omitempty"`
@@ -72,9 +73,9 @@ func (task pageTask) run(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	command := exec.Command(testenv.RequireProgram(t, "node"), "testdata/browser/browser.mjs", string(text))
-	command.Env = append(os.Environ(), "PAGE_MODULES="+modules)
-	var stderr strings.Builder // can have warnings of Node.js
+	command := exec.Command(testenv.RequireProgram(t, "node"), "testdata/browser/browser.mjs")
+	command.Env = append(os.Environ(), "PAGE_MODULES="+modules, "PAGE_TASK="+string(text)) // a command line would have the names of groups
+	var stderr strings.Builder                                                             // can have warnings of Node.js
 	command.Stderr = &stderr
 	out, err := command.Output()
 	if err != nil {

@@ -1,15 +1,16 @@
-// browser.mjs TASK: opens the page of the exporter as described in TASK (JSON), uses it, and fails at
+// browser.mjs opens the page of the exporter as the variable PAGE_TASK describes (JSON), uses it, and fails at
 // the first error. It prints measurements as JSON.
 import assert from 'node:assert/strict';
 import {readFileSync, statSync} from 'node:fs';
 import {spawn} from 'node:child_process';
 import {createRequire} from 'node:module';
+import {table} from './table.mjs';
 
 const require = createRequire(process.env.PAGE_MODULES + '/');
 const {chromium} = require('playwright-core');
 const axe = readFileSync(require.resolve('axe-core/axe.min.js'), 'utf8');
 
-const task = JSON.parse(process.argv[2]);
+const task = JSON.parse(process.env.PAGE_TASK);
 const browser = await chromium.launch({
   executablePath: task.chromium,
   args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
@@ -443,7 +444,7 @@ async function drawn() {
   await page.goto(`${task.url}?group=${task.steady}`);
   await eventually(async () => assert.deepEqual((await page.$$eval('#processes td.command', (all) => all.map((td) => td.textContent))).sort(),
     ['(worker) /bin/app --x', '/bin/app --x', 'nginx: worker process'], 'a name that is not that of the program'));
-  const rows = await page.$$eval('#processes tr:has(td.bad)', (all) => all.map((tr) => [...tr.cells].map((td) => td.textContent).join('|')));
+  const rows = await page.$$eval('#ended tr:has(td.bad)', (all) => all.map((tr) => [...tr.cells].map((td) => td.textContent).join('|')));
   assert.match(rows[0], /^≤ [0-9:]{8}[|]1[|]x[|]≤ 1 d 1 h[|]SIGKILL, OOM killer$/);
   assert.match(rows[1], /^.*[0-9]{4}.* [0-9:]{8}[|]1[|]x[|]0\.0 s[|]/, 'the date of an exit of another day');
   assert.deepEqual(page.complaints, []);
@@ -728,8 +729,8 @@ async function ended(page) {
   const {exporter} = await (await page.request.get(new URL('api/v1/groups', task.url).href)).json();
   if (exporter.source !== 'bpf') return;
   await page.goto(`${task.url}?group=${task.failing}`);
-  await page.waitForFunction(() => [...document.querySelectorAll('#processes td.bad')].some((td) => td.textContent === 'status 3'));
-  const row = await page.$eval('#processes tr:has(td.bad)', (tr) => [...tr.cells].map((td) => td.textContent));
+  await page.waitForFunction(() => [...document.querySelectorAll('#ended td.bad')].some((td) => td.textContent === 'status 3'));
+  const row = await page.$eval('#ended tr:has(td.bad)', (tr) => [...tr.cells].map((td) => td.textContent));
   assert.match(row.join('|'), new RegExp(`^[0-9:]{8}[|][0-9]+[|]${task.failing}[|][0-9]\\.[0-9] s[|]status 3$`));
   await shows(page, '#group-body', /Exits since the exporter started.*exited3/s);
   await page.goto(task.url);
@@ -740,7 +741,7 @@ async function ended(page) {
 async function noneEnded(page) {
   const {exporter} = await (await page.request.get(new URL('api/v1/groups', task.url).href)).json();
   await page.goto(`${task.url}?group=${task.steady}`);
-  await shows(page, '#processes > p', exporter.source === 'bpf' ? /^Ended processes: none in the recorded time\. Set --web\.retention to record without a viewer\.$/ :
+  await shows(page, '#ended > p', exporter.source === 'bpf' ? /^Ended processes: none in the recorded time\. Set --web\.retention to record without a viewer\.$/ :
     /^Ended processes: only the source bpf reports them \(--source=bpf\)\.$/);
   await page.goto(task.url);
   await updates(page, 1);
@@ -963,8 +964,9 @@ async function many(count) {
 }
 
 let measured = {};
-try {
-  const page = await visit();
+
+// visits does all that is not in a module.
+async function visits(page) {
   await open(page);
   await compare(page);
   await (task.network ? network(page) : withoutNetwork(page));
@@ -1004,6 +1006,12 @@ try {
     measured = await many(2000);
     await restart(page);
   }
+}
+
+try {
+  const page = await visit();
+  if (task.table) await table({task, page, visit, open, eventually, refreshed, names, text, query, shows, shot, leave});
+  else await visits(page);
   assert.deepEqual(page.complaints, []);
 } finally {
   await browser.close();

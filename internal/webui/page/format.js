@@ -85,6 +85,27 @@ export function element(tag, text, className) {
   return e;
 }
 
+// update makes the children of parent equal to nodes. It changes elements in place, with their listeners, so that
+// an update keeps the focus, the selection and the scroll positions, and a click that has begun.
+export function update(parent, ...nodes) {
+  nodes.forEach((node, i) => {
+    const old = parent.childNodes[i];
+    if (!old) parent.append(node);
+    else if (old.nodeName !== node.nodeName) old.replaceWith(node);
+    else if (old.nodeType === Node.TEXT_NODE) setData(old, node.data);
+    else updateElement(old, node);
+  });
+  while (parent.childNodes.length > nodes.length) parent.lastChild.remove();
+}
+
+const setData = (text, data) => { if (text.data !== data) text.data = data; };
+
+function updateElement(old, node) {
+  for (const {name} of [...old.attributes]) if (!node.hasAttribute(name)) old.removeAttribute(name);
+  for (const {name, value} of node.attributes) if (old.getAttribute(name) !== value) old.setAttribute(name, value);
+  update(old, ...node.childNodes);
+}
+
 // term returns a tile. hint is its title.
 export function term(name, value, bad, hint) {
   const div = element('div'), dd = element('dd', undefined, bad ? 'bad' : '');

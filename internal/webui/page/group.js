@@ -9,7 +9,7 @@ function tiles(g) {
   const rate = (v, show) => (v === undefined ? (g.cpu_ratio === undefined ? 'measuring' : unknown) : show(v));
   const dl = element('dl', undefined, 'tiles');
   dl.append(
-    term('Processes', count(g.num_procs) + (isUnexpected(g) ? `, expected ${expected(g)}` : ''), isUnexpected(g)),
+    term('Processes', (g.num_procs === 0 ? 'none' : count(g.num_procs)) + (isUnexpected(g) ? `, expected ${expected(g)}` : ''), isUnexpected(g)),
     term('CPU', rate(g.cpu_ratio, (v) => cpu(v))),
     term('RSS', known(g.resident_bytes, bytes)),
     term('Read', rate(g.read_bytes_per_second, perSecond)),

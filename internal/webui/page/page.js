@@ -1,8 +1,9 @@
 // The page requests the groups every five seconds while it is visible.
 import {address, change, read, view} from './view.js';
-import {age, byId, clock, element, expected, isUnexpected, ofTotal, period, perSecond, plain, term, unknown} from './format.js';
+import {age, byId, clock, element, expected, isUnexpected, ofTotal, period, perSecond, plain, term, unknown, update} from './format.js';
 import {Unreachable, last, request} from './request.js';
 import * as groupTable from './table.js';
+import * as search from './search.js';
 import {sections, summary} from './group.js';
 import * as charts from './charts.js';
 import * as processes from './processes.js';
@@ -10,6 +11,7 @@ import * as processes from './processes.js';
 const refreshMillis = 5000;
 const firstMillis = 1100; // until the first rates
 const retryMillis = 2000;
+const button = {pressed: false, waiting: []}; // of the mouse, or a touch
 const secondsSince = (timestamp) => Date.now() / 1000 - timestamp;
 let timer = 0;
 let firstBegin; // start of the exporter that responded first, as Unix time
@@ -31,9 +33,7 @@ function showMachine(report) {
     tiles.push(term('Exits', failedLink(report), report.failed_exits > 0));
     tiles.at(-1).className = 'middle';
   }
-  const focused = byId('machine').contains(document.activeElement);
-  byId('machine').replaceChildren(...tiles, ...unexpected(report.groups), ...problems(e));
-  if (focused) byId('machine').querySelector('a')?.focus({preventScroll: true});
+  update(byId('machine'), ...tiles, ...unexpected(report.groups), ...problems(e));
 }
 
 // failedLink returns the number of failures, which sorts the table by them.
@@ -82,7 +82,7 @@ function smapsAge(groups) {
 
 function showExporter(report) {
   const e = report.exporter;
-  byId('exporter').replaceChildren(
+  update(byId('exporter'),
     term('Exporter', `${e.version || 'unknown version'}${e.revision ? ' (' + e.revision.slice(0, 12) + ')' : ''}`),
     term('Source', e.source || unknown),
     ...(e.socket_source ? [term('Sockets', e.socket_source)] : []),
@@ -99,6 +99,26 @@ function showRestart(e) {
   const begin = e.process_start_time_seconds;
   firstBegin ??= begin;
   byId('notice').textContent = begin > firstBegin + 1 ? `The exporter restarted at ${clock(begin)}; earlier values are gone.` : '';
+}
+
+// released waits until no button of the mouse is pressed: an update could move what was pressed, and the click
+// would be lost. A drag over a chart does not wait, because charts do not change during it.
+function released() {
+  return new Promise((resolve) => {
+    if (button.pressed) button.waiting.push(resolve);
+    else resolve();
+  });
+}
+
+function watchButton() {
+  const end = () => {
+    button.pressed = false;
+    const waiting = button.waiting.splice(0);
+    setTimeout(() => waiting.forEach((resolve) => resolve())); // after the click
+  };
+  addEventListener('pointerdown', (event) => { button.pressed = event.button === 0 && event.target.className !== 'u-over'; });
+  addEventListener('pointermove', (event) => { if (button.pressed && event.buttons === 0) end(); }); // released outside the window
+  for (const type of ['pointerup', 'pointercancel', 'blur']) addEventListener(type, end);
 }
 
 // A BadStatus is the error of a response with an error status.
@@ -128,12 +148,14 @@ async function showGroup() {
   // The requests wait for the same walk. Their values are shown together, with the times of the walks.
   const [report, showCharts, list] = await Promise.all([
     fetchReport('?group=' + encodeURIComponent(name)), fetchHistory(), processes.fetchOf(name)]);
+  await released();
   if (view.group !== name) return true;
   showCharts();
   if (report) processes.setSource(report.exporter.source);
-  byId('group-head').replaceChildren(...(report ? report.groups.flatMap(summary) : [element('p', 'The group does not exist any more.')]));
-  byId('group-body').replaceChildren(...(report ? report.groups.flatMap(sections) : []));
-  if (report) byId('group-head').append(element('p', `At ${clock(report.timestamp_seconds)}`, 'value'));
+  const head = report ? [...report.groups.flatMap(summary), element('p', `At ${clock(report.timestamp_seconds)}`, 'value')] :
+    [element('p', 'The group does not exist any more.')];
+  update(byId('group-head'), ...head);
+  update(byId('group-body'), ...(report ? report.groups.flatMap(sections) : []));
   return processes.showReport(name, list);
 }
 
@@ -157,10 +179,12 @@ async function refresh() {
     const query = groupTable.query(), charted = view.group === null ? fetchHistory() : null;
     charted?.catch(() => {}); // the request of the groups fails too
     const report = await fetchReport(query);
+    await released();
     performance.mark('update-begins');
     showMachine(report);
     showExporter(report);
     groupTable.show(report);
+    if (view.filter) search.changed();
     performance.measure('update', 'update-begins');
     showRestart(report.exporter);
     if (charted) (await charted)();
@@ -192,12 +216,14 @@ function showView() {
   byId('back').href = byId('home').href = address({group: null});
   byId('filter').value = view.filter;
   byId('unit').value = view.cores ? 'cores' : 'percent';
-  if (!open) groupTable.arrange();
+  if (!open) {
+    groupTable.arrange();
+    if (view.filter) search.changed();
+  }
   if (last.response && !open) showHistory().catch(showError);
   if (!open) return;
   byId('group-name').textContent = view.group;
-  byId('processes').replaceChildren();
-  byId('group-body').replaceChildren();
+  for (const id of ['processes', 'ended', 'group-body']) byId(id).replaceChildren();
   byId('group-head').replaceChildren(element('p', 'Loading …'));
   showGroup().then((measured) => { if (!measured) schedule(firstMillis); }, showError);
 }
@@ -224,7 +250,9 @@ function handleKey(event) {
 }
 
 read();
+watchButton();
 groupTable.start(navigate, charts.redraw);
+search.start(() => { released().then(groupTable.arrange); });
 charts.start((group) => groupTable.setFilter(group, true), () => { showHistory().catch(showError); });
 showView();
 for (const id of ['back', 'home']) {

@@ -1,6 +1,6 @@
 // The running and the ended processes of the open group, and the processes in no group.
 import {change, view} from './view.js';
-import {age, byId, bytes, clock, count, date, element, isZero, moment, period, table, unknown} from './format.js';
+import {age, byId, bytes, clock, count, date, element, isZero, moment, period, table, unknown, update} from './format.js';
 import {request} from './request.js';
 import {cpu} from './table.js';
 import {recordsAlways} from './charts.js';
@@ -53,7 +53,7 @@ function head(resort) {
       button.type = 'button';
       button.addEventListener('click', () => {
         change({processes: view.processes === '-' + c.sort ? c.sort : '-' + c.sort});
-        resort(c.sort);
+        resort();
       });
       th.append(button);
       if (view.processes.replace(/^-/, '') === c.sort) th.setAttribute('aria-sort', view.processes.startsWith('-') ? 'descending' : 'ascending');
@@ -75,12 +75,16 @@ function running(report, resort) {
       const text = textOf(c, p, report);
       const td = element('td', text, `${c.left ? 'text' : ''}${c.wide ? ' wide' : ''}${c.title === 'Command' ? ' command' : ''}${!c.left && isZero(text) ? ' zero' : ''}`.trim());
       if (c.hint) td.title = c.hint(p);
+      if (c.title === 'Command') td.dataset.more = more(p, report);
       tr.append(td);
     }
     body.append(tr);
   }
   return scrollable(t, 'Processes');
 }
+
+// more returns the values of the columns that narrow screens do not show.
+const more = (p, report) => columns.filter((c) => c.wide).map((c) => `${c.title} ${textOf(c, p, report)}`).join(' · ');
 
 function scrollable(t, label) {
   const box = element('div', undefined, 'scrollable');
@@ -130,7 +134,10 @@ export async function show(name) {
 export const fetchOf = (name) => fetchProcesses({group: name});
 
 // showReport shows the processes of the open group. It returns false if there are no rates yet.
-export const showReport = (name, report) => fill(byId('processes'), report, () => show(name));
+export function showReport(name, report) {
+  update(byId('ended'), ...(report.problem ? [] : [report.ended ? ended(report) : element('p', noneEnded())]));
+  return fill(byId('processes'), report, () => show(name));
+}
 
 // showUnmatched shows the processes in no group, if they are open. It returns false if there are no rates yet.
 export async function showUnmatched() {
@@ -140,14 +147,15 @@ export async function showUnmatched() {
 
 // fill shows the processes of a report in a box. It returns false if there are no rates yet.
 function fill(box, report, again) {
-  const focused = box.contains(document.activeElement) ? document.activeElement.textContent : null;
-  const resort = (sort) => again().then(() => focus(box, columns.find((c) => c.sort === sort).title), () => {});
   if (report.problem) {
-    box.replaceChildren(element('p', report.problem));
+    update(box, element('p', report.problem));
     return true;
   }
-  box.replaceChildren(running(report, resort), ...(report.ended ? [ended(report)] : view.group === null ? [] : [element('p', noneEnded())]), ...suggestion(report));
-  if (focused) focus(box, focused);
+  if (report.num_procs === 0 && view.group !== null) {
+    update(box, element('p', 'No processes.'));
+    return true;
+  }
+  update(box, running(report, () => { again().catch(() => {}); }), ...suggestion(report));
   return report.interval_seconds > 0;
 }
 
@@ -155,9 +163,4 @@ function fill(box, report, again) {
 function suggestion(report) {
   if (!report.suggested_rules) return [];
   return [element('p', 'Rules for these processes, to append to process_names:'), element('pre', report.suggested_rules)];
-}
-
-function focus(box, title) {
-  const button = [...box.querySelectorAll('button')].find((b) => b.textContent === title);
-  if (button) button.focus({preventScroll: true});
 }

@@ -1,6 +1,7 @@
 // The table of groups. It has elements for the rows on the screen only, unless there are few groups.
 import {address, change, view} from './view.js';
-import {age, byId, bytes, cores, count, date, clock, element, expected, isUnexpected, isZero, percent, period, plain, shortAge, unknown} from './format.js';
+import {age, byId, bytes, cores, count, date, clock, element, expected, isUnexpected, isZero, percent, period, plain, shortAge, unknown, update} from './format.js';
+import * as search from './search.js';
 
 const rowHeight = 32; // pixels, as in page.css
 const overscan = 5; // rows above and below the visible ones
@@ -139,18 +140,21 @@ function sortBy(id) {
   arrange();
 }
 
-// sortGroups sorts the groups, unless they are in this order. Unknown values are last in both directions.
+// isGone reports whether all processes of a group have ended.
+const isGone = (g) => g.num_procs === 0;
+
+// sortGroups sorts the groups, unless they are in this order. Unknown values are last in both directions, and
+// groups without processes last among equal values.
 function sortGroups() {
   const column = columns.find((c) => c.id === view.sort && c.key && isKnown(c)) || columns[2];
   const order = `${column.id} ${view.descending}`;
   if (state.order === order) return;
   const key = column.key, sign = view.descending ? -1 : 1;
+  const equal = (a, b) => isGone(a) - isGone(b) || (a.label < b.label ? -1 : 1);
   state.sorted = state.groups.slice().sort((a, b) => {
     const x = key(a), y = key(b);
-    if (x === undefined || y === undefined) {
-      return (x === undefined) - (y === undefined) || (a.label < b.label ? -1 : 1);
-    }
-    return x === y ? (a.label < b.label ? -1 : 1) : x < y ? -sign : sign;
+    if (x === undefined || y === undefined) return (x === undefined) - (y === undefined) || equal(a, b);
+    return x === y ? equal(a, b) : x < y ? -sign : sign;
   });
   state.order = order;
 }
@@ -159,12 +163,26 @@ function sortGroups() {
 export function arrange() {
   if (view.group !== null) return;
   sortGroups();
-  const text = view.filter.toLowerCase(), total = state.groups.length;
-  state.shown = text ? state.sorted.filter((g) => g.lower.includes(text)) : state.sorted;
-  byId('count').textContent = state.shown.length === total ? `${total} groups` : `${state.shown.length} of ${total} groups`;
+  const total = state.groups.length;
+  state.shown = view.filter ? state.sorted.filter((g) => hasText(g) || search.processOf(g.group)) : state.sorted;
+  set(byId('count'), 'textContent', countText(total));
   showEmpty(total);
   updateHead();
   draw();
+}
+
+// hasText reports whether the name or a label of a group contains the filter.
+const hasText = (g) => g.lower.includes(view.filter.toLowerCase());
+
+const processText = (p) => `PID ${p.pid} ${p.name}`;
+
+// found returns the process because of which the filter shows a group.
+const found = (g) => (view.filter && !hasText(g) ? search.processOf(g.group) : undefined);
+
+function countText(total) {
+  const text = state.shown.length === total ? `${total} groups` : `${state.shown.length} of ${total} groups`;
+  const only = state.shown.length === 1 && found(state.shown[0]), ungrouped = view.filter && search.processOf('');
+  return text + (only ? `: ${processText(only)}` : '') + (ungrouped ? `, and ${processText(ungrouped)} in no group` : '');
 }
 
 function showEmpty(total) {
@@ -174,13 +192,15 @@ function showEmpty(total) {
   const clear = element('button', 'Show all groups');
   clear.type = 'button';
   clear.addEventListener('click', () => { setFilter('', true); byId('filter').focus(); });
-  empty.replaceChildren(`No group name or label contains “${view.filter}”. `, clear);
+  const processes = search.isRefused() ? '' : ', and no process of a group has this PID or name';
+  update(empty, `No group name or label contains “${view.filter}”${processes}. `, clear);
 }
 
-// setFilter shows the groups whose label contains text.
+// setFilter shows the groups whose label or processes contain text.
 export function setFilter(text, step) {
   if (byId('filter').value !== text) byId('filter').value = text;
   change({filter: text}, step);
+  search.changed();
   if (state.top > 0) byId('scroll').scrollTop = state.top = 0;
   arrange();
 }
@@ -239,7 +259,7 @@ function newRow() {
 const missing = (c, g) => (c.rate && g.cpu_ratio === undefined ? 'measuring' : unknown);
 
 function cellText(c, g) {
-  if (c.id === 'group') return g.label;
+  if (c.id === 'group') return found(g) ? `${g.label}  ${processText(found(g))}` : g.label;
   if (c.history) return spark(c.history(g), state.highest[c.id]);
   const value = c.key(g);
   return value === undefined ? missing(c, g) : c.show(value, c.ofGroup ? g : undefined);
@@ -248,7 +268,7 @@ function cellText(c, g) {
 function cellHint(c, g) {
   if (c.cellHint) return c.cellHint(g);
   if (c.absolute) return c.key(g) === undefined ? '' : date(c.key(g));
-  if (c.id === 'group') return g.label;
+  if (c.id === 'group') return found(g) ? `${g.label}\n${processText(found(g))}: ${found(g).command}` : g.label;
   return c.id === 'processes' && isUnexpected(g) ? `expected ${expected(g)}` : '';
 }
 
@@ -256,6 +276,7 @@ function cellHint(c, g) {
 function fillRow(row, g, index, names) {
   const {tr, cells} = row;
   tr.group = g;
+  set(tr, 'className', isGone(g) ? 'gone' : '');
   if (row.index !== index) {
     row.index = index;
     tr.setAttribute('aria-rowindex', index + 2); // the head is the first row
