@@ -120,6 +120,51 @@ var deniedSyscalls = map[string][]uintptr{
 	"personality":          {unix.SYS_PERSONALITY, allFlags},
 	"pidfd_open":           {unix.SYS_PIDFD_OPEN, 0, allFlags},
 	"process_mrelease":     {unix.SYS_PROCESS_MRELEASE, badFD},
+	"execve":               {unix.SYS_EXECVE},
+	"sendto":               {unix.SYS_SENDTO, badFD},
+	"recvfrom":             {unix.SYS_RECVFROM, badFD},
+	"sendmmsg":             {unix.SYS_SENDMMSG, badFD},
+	"recvmmsg":             {unix.SYS_RECVMMSG, badFD},
+	"socket, no family":    {unix.SYS_SOCKET, 1 << 20},
+	"bind":                 {unix.SYS_BIND, badFD},
+	"connect":              {unix.SYS_CONNECT, badFD},
+	"accept":               {unix.SYS_ACCEPT, badFD},
+	"pipe2":                {unix.SYS_PIPE2, 0, allFlags},
+	"kill":                 {unix.SYS_KILL, 1<<31 - 1, 0},
+	"tgkill":               {unix.SYS_TGKILL, 1<<31 - 1, 1<<31 - 1, 0},
+	"ptrace":               {unix.SYS_PTRACE, unix.PTRACE_CONT, 1<<31 - 1},
+	"process_vm_readv":     {unix.SYS_PROCESS_VM_READV, 0, 0, 0, 0, 0, allFlags},
+	"process_vm_writev":    {unix.SYS_PROCESS_VM_WRITEV, 0, 0, 0, 0, 0, allFlags},
+	"unshare":              {unix.SYS_UNSHARE, allFlags},
+	"chroot":               {unix.SYS_CHROOT},
+	"chdir":                {unix.SYS_CHDIR},
+	"fchdir":               {unix.SYS_FCHDIR, badFD},
+	"capset":               {unix.SYS_CAPSET},
+	"setpgid":              {unix.SYS_SETPGID, 1<<31 - 1, 0},
+	"setfsuid":             {unix.SYS_SETFSUID, badFD}, // returns the current user, as for every ID that is invalid
+	"setfsgid":             {unix.SYS_SETFSGID, badFD},
+	"inotify_init1":        {unix.SYS_INOTIFY_INIT1, allFlags},
+	"inotify_add_watch":    {unix.SYS_INOTIFY_ADD_WATCH, badFD, 0, 1},
+	"timerfd_create":       {unix.SYS_TIMERFD_CREATE, 1 << 20},
+	"signalfd4":            {unix.SYS_SIGNALFD4, badFD, 0, 0},
+	"copy_file_range":      {unix.SYS_COPY_FILE_RANGE, badFD, 0, badFD, 0, 0, allFlags},
+	"tee":                  {unix.SYS_TEE, badFD, badFD, 1, allFlags},
+	"vmsplice":             {unix.SYS_VMSPLICE, badFD, 0, 0, allFlags},
+	"sync_file_range":      {unix.SYS_SYNC_FILE_RANGE, badFD, 0, 0, allFlags},
+	"fsync":                {unix.SYS_FSYNC, badFD},
+	"flock":                {unix.SYS_FLOCK, badFD},
+	"msync":                {unix.SYS_MSYNC, 1},
+	"mremap":               {unix.SYS_MREMAP, 1},
+	"mlock2":               {unix.SYS_MLOCK2, 0, 0, allFlags},
+	"pkey_mprotect":        {unix.SYS_PKEY_MPROTECT, 1},
+	"move_pages":           {unix.SYS_MOVE_PAGES, 0, 0, 0, 0, 0, allFlags},
+	"ioprio_set":           {unix.SYS_IOPRIO_SET, badFD},
+	"sched_setscheduler":   {unix.SYS_SCHED_SETSCHEDULER, badFD},
+	"sched_setattr":        {unix.SYS_SCHED_SETATTR, badFD},
+	"pwritev2":             {unix.SYS_PWRITEV2, badFD},
+	"readahead":            {unix.SYS_READAHEAD, badFD},
+	"waitid":               {unix.SYS_WAITID, allFlags},
+	"membarrier":           {unix.SYS_MEMBARRIER, allFlags},
 	"name_to_handle_at":    {unix.SYS_NAME_TO_HANDLE_AT, badFD, 0, 0, 0, allFlags},
 }
 
@@ -128,7 +173,7 @@ var deniedSyscalls = map[string][]uintptr{
 var deniedSyscallsAMD64 = map[string][]uintptr{
 	"rename": {82}, "mkdir": {83}, "rmdir": {84}, "creat": {85}, "link": {86}, "unlink": {87}, "symlink": {88}, "chmod": {90}, "chown": {92},
 	"lchown": {94}, "utime": {132}, "mknod": {133, 0, unix.S_IFIFO}, "utimes": {235}, "futimesat": {261, badFD},
-	"renameat": {264, badFD, 0, badFD},
+	"renameat": {264, badFD, 0, badFD}, "open": {2}, "pipe": {22}, "dup2": {33, badFD, 2}, "iopl": {172, 4}, "ioperm": {173, badFD, 1},
 }
 
 // addSyscalls adds the denied system calls of this architecture to operations.
@@ -146,9 +191,30 @@ func addSyscalls(operations map[string]func() error) {
 		}
 	}
 	add(deniedSyscalls)
+	operations["clone, child process(2)"] = func() error { return startChild(unix.SYS_CLONE) }
 	if runtime.GOARCH == "amd64" {
+		const fork = 57
 		add(deniedSyscallsAMD64)
+		operations["fork(2)"] = func() error { return startChild(fork) }
 	}
+}
+
+// startChild starts a child process, which exits at once. The argument of fork(2) is ignored. The
+// child of vfork(2) would overwrite the stack of its parent, so only TestEveryCall makes that call.
+//
+//go:norace
+func startChild(call uintptr) error {
+	pid, _, errno := unix.RawSyscall6(call, uintptr(unix.SIGCHLD), 0, 0, 0, 0, 0)
+	if errno != 0 {
+		return errno
+	}
+	if pid == 0 {
+		for {
+			_, _, _ = unix.RawSyscall(unix.SYS_EXIT_GROUP, 0, 0, 0)
+		}
+	}
+	_, err := unix.Wait4(int(pid), nil, 0, nil)
+	return err
 }
 
 // TestWithoutSandbox requires that no system call of deniedSyscalls fails with a
