@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -145,6 +146,25 @@ func TestControlCharacters(t *testing.T) {
 		if err == nil || !strings.Contains(out, escaped) || strings.ContainsAny(out, controls) {
 			t.Errorf("got %v and output %q for the response %q", err, out, response)
 		}
+	}
+}
+
+// TestInspectControlCharacters inspects a process whose arguments and environment contain control
+// characters. The report has escape sequences for colours, so it escapes its values itself.
+func TestInspectControlCharacters(t *testing.T) {
+	const hostile = "evil\x1b[2J\u009b7m\x7f"
+	process := exec.CommandContext(t.Context(), "sleep", "1000")
+	process.Args[0], process.Env, process.Dir = hostile, []string{hostile + "=" + hostile}, t.TempDir()
+	if err := process.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _, _ = process.Process.Kill(), process.Wait() }()
+	out, err := runOnTerminal(t, "", "inspect", "--show-environ", strconv.Itoa(process.Process.Pid))
+	if err != nil || strings.Count(out, `evil\x1b[2J\u009b7m\x7f`) < 3 || !strings.Contains(out, "\x1b[1m") {
+		t.Errorf("got %v and output %q, want escaped arguments and environment, and colours", err, out)
+	}
+	if strings.Contains(out, "\x1b[2J") || strings.ContainsAny(out, "\u009b\x7f") {
+		t.Errorf("got control characters in %q", out)
 	}
 }
 
