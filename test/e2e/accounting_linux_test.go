@@ -22,7 +22,6 @@ const shortLivedCount = 2400
 // source counts every exit, and its CPU time equals the CPU time that the kernel charged the parent.
 // The share that procfs sees is logged.
 func TestAccounting(t *testing.T) {
-	requireLinux(t)
 	if testing.Short() {
 		t.Skip("it starts thousands of processes")
 	}

@@ -44,7 +44,6 @@ func checkSize(t *testing.T, r *instance, text string) {
 // first keep their names up to the group limit. All other processes are summed in the group _other, to
 // the last page fault.
 func TestManyUsers(t *testing.T) {
-	requireLinux(t)
 	if os.Geteuid() != 0 {
 		t.Skip("requires root: changes the user of processes")
 	}
@@ -127,7 +126,6 @@ func procUID(t *testing.T, pid int) (uid int) {
 // are exported up to the limit. All other threads are summed under the name _other, to the last page
 // fault.
 func TestManyThreadNames(t *testing.T) {
-	requireLinux(t)
 	eachSource(t, checkThreadNames)
 }
 

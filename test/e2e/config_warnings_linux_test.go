@@ -10,7 +10,6 @@ import (
 
 // TestConfigWarnings checks that files which the predecessor accepts still work, with a warning.
 func TestConfigWarnings(t *testing.T) {
-	requireLinux(t)
 	const good = "process_names:\n- {name: all, cmdline: .+}\n"
 	command, config := unprivilegedExporter(t, "--once-to-stdout-delay=1ms")
 	rules, limit := 1000, testTimeout

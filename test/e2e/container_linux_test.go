@@ -78,7 +78,6 @@ func startContainer(t *testing.T, capabilities []string, args ...string) *instan
 // TestContainer reads the processes of the host from a container: with bpf if the container has the
 // capabilities, otherwise with procfs.
 func TestContainer(t *testing.T) {
-	requireLinux(t)
 	requireBPF(t)
 	if os.Getuid() != 0 {
 		t.Skip("requires root: runs containers")

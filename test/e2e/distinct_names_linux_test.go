@@ -21,7 +21,6 @@ const distinctNames = 6000
 // the memory stay within their limits, the sums include the usage of every process, and existing
 // groups remain.
 func TestDistinctNames(t *testing.T) {
-	requireLinux(t)
 	requireBPF(t)
 	if testing.Short() {
 		t.Skip("it starts thousands of processes")

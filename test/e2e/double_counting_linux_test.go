@@ -25,7 +25,6 @@ func (r *instance) switchesOf(group string) float64 {
 // TestReloadThatEnablesThreads enables the metrics of threads by a reload. The usage of threads from
 // before the start of the exporter does not count.
 func TestReloadThatEnablesThreads(t *testing.T) {
-	requireLinux(t)
 	eachSource(t, func(t *testing.T, source string) {
 		w := startWorker(t, "threaded")
 		w.do("sleep sleeper %d", sleeps)
@@ -58,7 +57,6 @@ func TestReloadThatEnablesThreads(t *testing.T) {
 // TestUndumpableProcess scrapes a process that denies other processes of its user to trace it. The
 // exporter then reads no addresses in its stat, as after execve(2), but its threads continue.
 func TestUndumpableProcess(t *testing.T) {
-	requireLinux(t)
 	if os.Getuid() != 0 {
 		t.Skip("requires root: changes the user")
 	}

@@ -221,7 +221,6 @@ func worldReadableDir(t *testing.T) string {
 // TestUnexpectedProcEntries adds files and directories with names that are not PIDs to a copy of
 // /proc.
 func TestUnexpectedProcEntries(t *testing.T) {
-	requireLinux(t)
 	for _, source := range []string{"procfs", "auto"} {
 		tree := procfstree.New(t, 1000)
 		for pid := 10; pid < 20; pid++ {
@@ -287,7 +286,6 @@ func TestProcessLimit(t *testing.T) {
 // TestSuspendedExporter stops the exporter with SIGSTOP for a while. It must count the CPU time that
 // was used during the stop.
 func TestSuspendedExporter(t *testing.T) {
-	requireLinux(t)
 	worker := startWorker(t, "while-stopped")
 	r := startExporter(t, "--config.path", writeFile(t, "c.yml", "process_names:\n- {name: worker, cmdline: while-stopped}\n"))
 	last := make(sampleSet)
@@ -306,7 +304,6 @@ func TestSuspendedExporter(t *testing.T) {
 // TestFileDescriptorLimit opens more connections than the exporter has file descriptors. Scrapes
 // continue, and no process is missing.
 func TestFileDescriptorLimit(t *testing.T) {
-	requireLinux(t)
 	startIdleProcess(t, "sleeper")
 	r := startCommand(t, exec.Command("sh", "-c", `ulimit -n 64; exec "$0" "$@"`, binary, "--web.listen-address=127.0.0.1:0",
 		"--source=procfs"))

@@ -14,7 +14,6 @@ import (
 // processes, while the exporter is scraped. Scrapes report no errors, no counter decreases, and the
 // exporter frees its memory.
 func TestForkStorm(t *testing.T) {
-	requireLinux(t)
 	const sleeping = 1_000
 	warm, storm, pause := time.Second, time.Second, 100*time.Millisecond
 	if chaos {

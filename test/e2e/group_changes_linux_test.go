@@ -41,7 +41,6 @@ func waitForGroup(t *testing.T, r *instance, group string) {
 // TestGroupChanges changes every property of a process that rules match. The process moves to its new
 // group, and no counter of the old group decreases.
 func TestGroupChanges(t *testing.T) {
-	requireLinux(t)
 	eachSource(t, func(t *testing.T, source string) {
 		token := strconv.Itoa(os.Getpid()) + source[len("--source="):][:1]
 		rules := writeFile(t, "rules.yaml", strings.ReplaceAll(groupChangeRules, "TOKEN", token))
@@ -99,7 +98,6 @@ func TestGroupChanges(t *testing.T) {
 // TestRewrittenTitles changes the command lines of sleeping processes in no group. They are in their
 // new group after two scrapes at most.
 func TestRewrittenTitles(t *testing.T) {
-	requireLinux(t)
 	eachSource(t, func(t *testing.T, source string) {
 		token := "t" + strconv.Itoa(os.Getpid()) + source[len("--source="):][:1]
 		rules := writeFile(t, "rules.yaml", "process_names:\n- {name: titled, cmdline: '^title-"+token+"'}\n")
@@ -128,7 +126,6 @@ func TestRewrittenTitles(t *testing.T) {
 // TestForkBeforeExec scrapes a process between fork and exec, when its command line is that of its
 // parent. After the exec it must move to its own group.
 func TestForkBeforeExec(t *testing.T) {
-	requireLinux(t)
 	eachSource(t, func(t *testing.T, source string) {
 		token := "f" + strconv.Itoa(os.Getpid()) + source[len("--source="):][:1]
 		rules := writeFile(t, "rules.yaml", strings.ReplaceAll(groupChangeRules, "TOKEN", token))

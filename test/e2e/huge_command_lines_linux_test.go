@@ -16,7 +16,6 @@ import (
 // memory, and some with a megabyte of data. They belong to the group of their first argument. Neither
 // the memory of the exporter nor the scrape duration grows.
 func TestHugeCommandLines(t *testing.T) {
-	requireLinux(t)
 	for _, source := range []string{"procfs", "bpf"} {
 		t.Run(source, func(t *testing.T) {
 			if source == "bpf" {

@@ -20,7 +20,6 @@ import (
 // the same 256 MiB 400 times. With -gather-smaps=false the exporter reads no smaps file. By default it
 // only reads those of processes below --smaps.max-rss.
 func TestHugeMemory(t *testing.T) {
-	requireLinux(t)
 	if os.Getuid() != 0 {
 		t.Skip("requires root: traces the exporter")
 	}
@@ -78,7 +77,6 @@ func checkSmapsLimit(t *testing.T, source, rules string, processes, maps int) {
 // milliseconds here, and longer if the reader waits for a CPU, so the test compares with bare reads.
 // With several large mappings the kernel rarely releases the lock; --smaps.max-rss limits that.
 func TestSmapsReadsDoNotDelayMmap(t *testing.T) {
-	requireLinux(t)
 	if !chaos {
 		t.Skip("set PROCESS_EXPORTER_CHAOS: measures time")
 	}

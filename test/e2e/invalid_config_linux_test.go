@@ -229,7 +229,6 @@ func checkRejectTime(t *testing.T, start time.Time) {
 
 // TestStartRejectsInvalidConfig starts the exporter with every invalid file.
 func TestStartRejectsInvalidConfig(t *testing.T) {
-	requireLinux(t)
 	command, config := unprivilegedExporter(t)
 	for _, f := range invalidFiles() {
 		t.Run(f.name, func(t *testing.T) {
@@ -256,7 +255,6 @@ func TestStartRejectsInvalidConfig(t *testing.T) {
 // TestReloadRejectsInvalidConfig replaces the configuration of a running exporter with every invalid
 // file. Reloads with SIGHUP and over HTTP reject it, and the previous configuration stays in use.
 func TestReloadRejectsInvalidConfig(t *testing.T) {
-	requireLinux(t)
 	command, config := unprivilegedExporter(t, "--web.enable-lifecycle", "--no-threads")
 	good := "process_names:\n- {name: kept, cmdline: '^kept-aside '}\n- {name: all, cmdline: .+}\n"
 	if err := os.WriteFile(config, []byte(good), 0o644); err != nil {

@@ -218,7 +218,6 @@ func checkNoLostExits(t *testing.T, r *instance, want int) {
 // TestLoadIsCounted checks that every process of a load is counted, and logs the cost. Set LOAD=10s
 // for longer measurements.
 func TestLoadIsCounted(t *testing.T) {
-	requireLinux(t)
 	requireBPF(t)
 	l := newLoad(t)
 	eachRate(t, l.testCounted)
@@ -320,7 +319,6 @@ func checkPeakMemory(t *testing.T, r *instance) {
 // LOAD_ALONE. The events fill the ring buffer several times. The exporter reads them in the
 // background, loses none, and its memory does not grow.
 func TestLoadWithoutScrapes(t *testing.T) {
-	requireLinux(t)
 	requireBPF(t)
 	d := 3 * loadDuration(t)
 	if text := os.Getenv("LOAD_ALONE"); text != "" {
@@ -343,7 +341,6 @@ func TestLoadWithoutScrapes(t *testing.T) {
 // and without it: at the usual rate, and at an unlimited rate, where exporter and load compete for the
 // CPUs. LOAD_PAIRS is the number of pairs.
 func TestLoadOverhead(t *testing.T) {
-	requireLinux(t)
 	requireBPF(t)
 	pairs, err := strconv.Atoi(os.Getenv("LOAD_PAIRS"))
 	if err != nil {

@@ -102,7 +102,6 @@ func ends(ran loadResult) int { return ran.count + runtime.NumCPU() }
 // processes do not count.
 func newIsolatedLoad(t *testing.T) (*load, *instance) {
 	t.Helper()
-	requireLinux(t)
 	requireBPF(t)
 	if os.Getuid() != 0 {
 		t.Skip("requires root: creates PID namespaces")

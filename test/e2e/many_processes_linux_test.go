@@ -89,7 +89,6 @@ const (
 // in time with partial results, the next scrape continues, and finally all processes are counted. No
 // counter decreases.
 func TestManyProcesses(t *testing.T) {
-	requireLinux(t)
 	eachSource(t, func(t *testing.T, source string) {
 		count, timeout, interval := 1_000, "0.1", 100*time.Millisecond
 		switch {

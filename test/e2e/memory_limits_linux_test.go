@@ -74,7 +74,6 @@ func manyProcsCount() int {
 // TestAddressSpaceLimit limits the address space: the exporter runs with 1 GB, and fails with an error
 // line or a Go runtime error below that.
 func TestAddressSpaceLimit(t *testing.T) {
-	requireLinux(t)
 	path, err := plainBinary()
 	if err != nil {
 		t.Fatal(err)
@@ -104,7 +103,6 @@ func TestAddressSpaceLimit(t *testing.T) {
 // TestCgroupMemoryLimit runs the exporter in a cgroup with 64 MiB of memory next to many processes.
 // The OOM killer must not end it.
 func TestCgroupMemoryLimit(t *testing.T) {
-	requireLinux(t)
 	path, err := plainBinary()
 	if err != nil {
 		t.Fatal(err)

@@ -120,7 +120,6 @@ func checkExchanges(t *testing.T, r *instance, what, port string, connections in
 // TestExpectedPortWithoutCollector checks that the exporter warns about expected ports without the
 // collector network, also after a reload.
 func TestExpectedPortWithoutCollector(t *testing.T) {
-	requireLinux(t)
 	const warning = "listen in expect needs the collector network"
 	config := writeFile(t, "rules.yaml", "process_names:\n- {name: a, comm: [a], expect: {listen: [443]}}\n")
 	r := startSource(t, "procfs", "--config.path", config)
@@ -138,7 +137,6 @@ func TestExpectedPortWithoutCollector(t *testing.T) {
 // TestNetworkProcfs checks that the source procfs has no metrics of traffic. A value of 0 would
 // be wrong.
 func TestNetworkProcfs(t *testing.T) {
-	requireLinux(t)
 	address := freeAddress(t)
 	server := startWorker(t, "server")
 	server.do("listen %s", address)

@@ -159,7 +159,6 @@ func TestNetworkViews(t *testing.T) {
 
 // TestNetworkViewsWithoutCollector checks that nothing shows the network without the collector.
 func TestNetworkViewsWithoutCollector(t *testing.T) {
-	requireLinux(t)
 	server := startWorker(t, "server")
 	server.do("listen %s", freeAddress(t))
 	config := writeFile(t, "rules.yaml", networkRulesWithoutPort)

@@ -35,7 +35,6 @@ func memoryGroup(t *testing.T, bytes int) (dir string) {
 // TestOOMKill counts a process that the OOM killer ended once, in its group, and does not count other
 // killed processes.
 func TestOOMKill(t *testing.T) {
-	requireLinux(t)
 	requireBPF(t)
 	group := memoryGroup(t, 16<<20)
 	config := writeFile(t, "rules.yaml", "process_names:\n  - name: \"{{.Matches.name}}\"\n    cmdline: ['oom-(?P<name>\\w+)']\n")

@@ -149,7 +149,6 @@ func startShell(t *testing.T, name, script string) {
 // TestPage opens the page in a browser: directly, behind a proxy that serves it below a path, and with
 // TLS and a password.
 func TestPage(t *testing.T) {
-	requireLinux(t)
 	pageModules(t)
 	t.Parallel()                        // mostly waits for updates
 	unique := strconv.Itoa(os.Getpid()) // other tests can run at the same time

@@ -89,7 +89,6 @@ func (d difference) covers(key string) bool {
 // compares every series. Only listed differences are allowed, and the known work of the processes must
 // be counted.
 func TestPredecessor(t *testing.T) {
-	requireLinux(t)
 	testenv.RequireProgram(t, "prometheus-process-exporter")
 	for _, c := range peerConfigs {
 		t.Run(c.name, func(t *testing.T) {

@@ -30,7 +30,6 @@ func (r *instance) processReport(query string) (out webui.ProcessReport) {
 // TestProcessList compares the processes of a group with real processes: usage, user, start, a command line
 // with markup and a secret, and, with the source bpf, processes that have ended.
 func TestProcessList(t *testing.T) {
-	requireLinux(t)
 	const secret = "hunter2-list"
 	busy := exec.Command("/bin/sh", "-c", "while :; do :; done", "listed-process", "--password="+secret, "<img onerror=x>")
 	idle := exec.Command("/bin/sh", "-c", "read x", "listed-process")
@@ -103,7 +102,6 @@ func checkEnded(t *testing.T, r *instance) {
 // TestEndedWithoutViewer requires that --web.retention keeps the processes that end before the first request for
 // processes. The source procfs reports none.
 func TestEndedWithoutViewer(t *testing.T) {
-	requireLinux(t)
 	config := writeFile(t, "c.yml", "process_names:\n  - {name: seldom, cmdline: [seldom-process]}\n")
 	eachSource(t, func(t *testing.T, source string) {
 		for _, tt := range []struct {
@@ -148,7 +146,6 @@ func (r *instance) checkUngrouped(pid int) {
 // TestProcessesAreHidden requires that only clients of loopback listeners get processes by default, and that
 // the page says why there are none.
 func TestProcessesAreHidden(t *testing.T) {
-	requireLinux(t)
 	config := writeFile(t, "c.yml", "process_names:\n  - {name: self, comm: [process_exporte]}\n")
 	for _, tt := range []struct {
 		flag, address string

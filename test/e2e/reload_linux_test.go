@@ -30,7 +30,6 @@ func slowConfig(name string) string {
 // clients scrape. No scrape fails, no counter decreases, and finally the last configuration is in use.
 // A SIGTERM among many SIGHUPs is not lost.
 func TestFrequentReloads(t *testing.T) {
-	requireLinux(t)
 	const signals, scrapers = 200, 4
 	path := writeFile(t, "rules.yaml", slowConfig("first"))
 	replace := func(name string) {
@@ -100,7 +99,6 @@ func stopDuringReloads(t *testing.T, r *instance) {
 
 // TestReload reloads an invalid and a valid configuration with SIGHUP.
 func TestReload(t *testing.T) {
-	requireLinux(t)
 	path := writeFile(t, "config.yml", oneGroup("before"))
 	r := startExporter(t, "-config.path", path)
 	if body := r.Scrape(); !strings.Contains(body, `num_procs{groupname="before"}`) {
@@ -137,7 +135,6 @@ func TestReload(t *testing.T) {
 }
 
 func TestReloadWithoutFile(t *testing.T) {
-	requireLinux(t)
 	r := startExporter(t)
 	r.Signal(syscall.SIGHUP)
 	r.waitForLog("ignored reload")
@@ -147,7 +144,6 @@ func TestReloadWithoutFile(t *testing.T) {
 // TestReloadUnderLoad reloads 100 times while ten clients scrape. No scrape fails, and no counter
 // decreases.
 func TestReloadUnderLoad(t *testing.T) {
-	requireLinux(t)
 	const scrapers, reloads = 10, 100
 	path := writeFile(t, "rules.yaml", "")
 	configs := []string{

@@ -28,7 +28,6 @@ func execLoop(t *testing.T) string {
 // thread, with another name or only another argument. The next scrape must find it in the other group,
 // and no counter decreases.
 func TestRepeatedExec(t *testing.T) {
-	requireLinux(t)
 	path := execLoop(t)
 	eachSource(t, func(t *testing.T, source string) {
 		execs := 50

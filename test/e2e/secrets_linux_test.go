@@ -125,7 +125,6 @@ func (g *protectedExporter) sendRaw(text string) {
 // TestSecretsAreNotExposed gives secrets to processes, to the exporter, its configuration and its
 // clients. No response, no log at any level and no crash trace may contain them.
 func TestSecretsAreNotExposed(t *testing.T) {
-	requireLinux(t)
 	const right = secretPrefix + "password"
 	startSecretProcesses(t)
 	hash, err := bcrypt.GenerateFromPassword([]byte(right), bcrypt.MinCost)
@@ -215,7 +214,6 @@ func (g *protectedExporter) checkOutputs(secrets ...string) {
 
 // TestSecretsInNameMapping uses command lines as group names without a configuration file.
 func TestSecretsInNameMapping(t *testing.T) {
-	requireLinux(t)
 	startSecretProcesses(t)
 	r := startExporter(t, "--source=procfs", "--log.level=debug", "--namemapping=sh,(--password=.*)")
 	const want = `num_procs{groupname="sh:--password=*** DB_PASS=*** https://***@host/x?token=***&x=1 Authorization: Bearer ***"} 1`
@@ -277,7 +275,6 @@ func (g *protectedExporter) logText() string {
 // TestSecretsInInvalidFiles has passwords in invalid web configurations and in URLs of another
 // exporter.
 func TestSecretsInInvalidFiles(t *testing.T) {
-	requireLinux(t)
 	web := func(text string) []string {
 		return []string{"--web.listen-address=127.0.0.1:0", "--web.config.file", writeFile(t, "web.yml", text)}
 	}

@@ -100,7 +100,6 @@ var lateMatches = []struct {
 // TestSeriesOptions checks, with both sources, which series each option adds or removes for live
 // processes with threads and a child.
 func TestSeriesOptions(t *testing.T) {
-	requireLinux(t)
 	dir := t.TempDir()
 	for _, name := range []string{"opt-busy", "opt-more"} {
 		w := startNamedWorker(t, dir, name, nil)

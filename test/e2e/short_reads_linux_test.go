@@ -13,7 +13,6 @@ import (
 // to their end, or count as unreadable if a piece ends at a line break. No counter decreases, and no
 // process leaves its group.
 func TestShortReads(t *testing.T) {
-	requireLinux(t)
 	f := startWithFaults(t, "procfs")
 	sizes := []int{1, 100}
 	if chaos {

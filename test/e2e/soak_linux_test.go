@@ -25,7 +25,6 @@ const soakRate = 500
 // third time with an invalid file. No scrape fails, and after a third of the duration the resource
 // usage does not grow by more than a MiB of memory per hour.
 func TestSoak(t *testing.T) {
-	requireLinux(t)
 	if os.Getenv("SOAK") == "" {
 		t.Skip("set SOAK to a duration, or run make soak")
 	}

@@ -45,7 +45,6 @@ func eachSource(t *testing.T, test func(t *testing.T, source string)) {
 // TestSourcesAgree compares two exporters, one for each source, on the same processes, which compute,
 // write, start threads and exit.
 func TestSourcesAgree(t *testing.T) {
-	requireLinux(t)
 	requireBPF(t)
 	rules := writeFile(t, "rules.yaml",
 		"process_names:\n  - name: \"both-{{.Matches.name}}\"\n    cmdline: ['workload (?P<name>busy|threaded|writer|lived)$']\n")
@@ -146,7 +145,6 @@ func sourcesAgree(t *testing.T, procfs, bpf *instance) {
 
 // TestBPFWithoutRoot runs the bpf source with four capabilities.
 func TestBPFWithoutRoot(t *testing.T) {
-	requireLinux(t)
 	requireBPF(t)
 	if os.Getuid() != 0 {
 		t.Skip("requires root: changes the user")
@@ -201,7 +199,6 @@ func makeReadable(t *testing.T, path string) {
 
 // TestBPFInPIDNamespace reads the processes of a PID namespace with the PIDs of that namespace.
 func TestBPFInPIDNamespace(t *testing.T) {
-	requireLinux(t)
 	requireBPF(t)
 	path, err := buildWorkload()
 	if err != nil {
@@ -237,7 +234,6 @@ func TestBPFInPIDNamespace(t *testing.T) {
 // TestBPFNeedsProcfsOfItsNamespace checks that the exporter uses procfs if /proc shows another PID
 // namespace.
 func TestBPFNeedsProcfsOfItsNamespace(t *testing.T) {
-	requireLinux(t)
 	requireBPF(t)
 	// with /proc of the host
 	command := exec.Command("unshare", "--pid", "--fork", "--kill-child", binary, "--web.listen-address=127.0.0.1:0")
@@ -247,7 +243,6 @@ func TestBPFNeedsProcfsOfItsNamespace(t *testing.T) {
 
 // TestBPFObjectsAreReleased checks that SIGKILL leaves no BPF objects of the exporter in the kernel.
 func TestBPFObjectsAreReleased(t *testing.T) {
-	requireLinux(t)
 	requireBPF(t)
 	testenv.RequireProgram(t, "bpftool")
 	testenv.RequireCapability(t, testenv.SysAdmin) // bpftool lists all objects

@@ -12,7 +12,6 @@ import (
 // two scrapes, in a Prometheus that uses start timestamps. Each job is a group. Jobs with an
 // even number exit at once, so that only the source bpf sees them.
 func TestStartTimestamps(t *testing.T) {
-	requireLinux(t)
 	requireBPF(t)
 	if testing.Short() {
 		t.Skip("it builds Prometheus")

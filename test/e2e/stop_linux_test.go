@@ -25,7 +25,6 @@ import (
 // TestStopDuringScrapes sends SIGTERM at random times during scrapes. Each scrape gets a complete
 // response or a refused connection, and the exporter exits with 0.
 func TestStopDuringScrapes(t *testing.T) {
-	requireLinux(t)
 	eachSource(t, stopRepeatedly)
 }
 
@@ -122,7 +121,6 @@ func (r *instance) scrapeComplete() (started bool, err error) {
 // TestStopWithSilentClients stops an exporter that has clients without a complete request. It must
 // not wait for them.
 func TestStopWithSilentClients(t *testing.T) {
-	requireLinux(t)
 	eachSource(t, stopWithSilentClients)
 }
 
@@ -200,7 +198,6 @@ func TestStopFinishesScrape(t *testing.T) {
 
 // TestSecondSignal stops an exporter during a long request, a CPU profile of a minute.
 func TestSecondSignal(t *testing.T) {
-	requireLinux(t)
 	r := startExporter(t, "-web.pprof-address=127.0.0.1:0")
 	r.refused = true // a profile reads the build ID at the end of the program file
 	metrics := r.URL

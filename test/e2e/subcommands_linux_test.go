@@ -12,7 +12,6 @@ import (
 
 // TestCommands runs the subcommands that use rules, on a real process.
 func TestCommands(t *testing.T) {
-	requireLinux(t)
 	token := "c" + strconv.Itoa(os.Getpid())
 	rules := writeFile(t, "rules.yaml", `process_names:
 - name: nothing

@@ -70,7 +70,6 @@ func errnoOf(name string) syscall.Errno {
 // counter decreases, processes disappear only after errors that mean an exit, and all values return
 // when the faults end.
 func TestSyscallFaults(t *testing.T) {
-	requireLinux(t)
 	f := startWithFaults(t, "procfs")
 	for _, fault := range faults {
 		for name := range strings.FieldsSeq(fault.errors) {
@@ -90,7 +89,6 @@ func TestSyscallFaults(t *testing.T) {
 // TestSyscallFaultsAtRandom combines failing system calls, errors and short reads by the seed of each
 // plan. FAULTS=10000 runs that many plans for each source.
 func TestSyscallFaultsAtRandom(t *testing.T) {
-	requireLinux(t)
 	plans := 60
 	if text := os.Getenv("FAULTS"); text != "" {
 		var err error

@@ -86,7 +86,6 @@ func topConfig(t *testing.T) string {
 
 // TestTop uses the terminal interface. Afterwards the terminal settings must be restored.
 func TestTop(t *testing.T) {
-	requireLinux(t)
 	startIdleProcess(t, "topone")
 	startIdleProcess(t, "topone")
 	startIdleProcess(t, "toptwo")
@@ -188,7 +187,6 @@ func sttySettings(t *testing.T, path string) string {
 
 // TestTopOnSIGTERM ends top with SIGTERM, which must restore the terminal too.
 func TestTopOnSIGTERM(t *testing.T) {
-	requireLinux(t)
 	startIdleProcess(t, "topone")
 	s := newScreen(t)
 	s.keys(binary+" top --interval 1s --source procfs --config.path "+topConfig(t), "Enter")
@@ -208,7 +206,6 @@ func TestTopOnSIGTERM(t *testing.T) {
 
 // TestTopOnce prints the groups of this machine, and those of an exporter.
 func TestTopOnce(t *testing.T) {
-	requireLinux(t)
 	startIdleProcess(t, "topone")
 	startIdleProcess(t, "topone")
 	config := topConfig(t)
@@ -235,7 +232,6 @@ func TestTopOnce(t *testing.T) {
 
 // TestTopBatch prints tables, and lines of JSON, for scripts.
 func TestTopBatch(t *testing.T) {
-	requireLinux(t)
 	startIdleProcess(t, "topone")
 	args := []string{"top", "--batch", "--repeat=2", "--interval=1s", "--source=procfs", "--config.path", topConfig(t)}
 	stdout, stderr, status := runToExit(t, args...)

@@ -69,7 +69,6 @@ func readText(t *testing.T, path string) string {
 // memory and files and have used CPU time. Their group depends on a command line that their own /proc
 // directory does not show any more.
 func TestZombieMainThreads(t *testing.T) {
-	requireLinux(t)
 	eachSource(t, func(t *testing.T, source string) {
 		token := filepath.Base(t.TempDir()) + strconv.Itoa(os.Getpid())
 		rules := "process_names:\n- {name: zombiemain, cmdline: 'exitmain=" + token + "'}\n- {name: others, cmdline: .+}\n"

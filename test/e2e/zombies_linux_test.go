@@ -44,7 +44,6 @@ func executableNamed(t *testing.T, name string) string {
 // TestZombiesAtStart checks zombies that the exporter finds at its start: it cannot know their
 // command line. They create no group with an empty part in its name, and do not count as unreadable.
 func TestZombiesAtStart(t *testing.T) {
-	requireLinux(t)
 	startZombie(t, "zombie-task")
 	startZombie(t, "zombie-worker")
 	rules := writeFile(t, "rules.yaml", "process_names:\n"+
