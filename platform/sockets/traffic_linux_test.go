@@ -5,7 +5,6 @@ package sockets
 import (
 	"fmt"
 	"maps"
-	"os"
 	"regexp"
 	"strconv"
 	"strings"
@@ -179,32 +178,6 @@ func (s *script) compareWithSS(t *testing.T, role string) {
 	}
 }
 
-// hostCounters returns the counters of TCP of the network namespace of a process.
-func hostCounters(t *testing.T, pid int) map[string]uint64 {
-	t.Helper()
-	counters := make(map[string]uint64)
-	for _, file := range []string{"snmp", "netstat"} {
-		text, err := os.ReadFile(fmt.Sprintf("/proc/%d/net/%s", pid, file))
-		if err != nil {
-			t.Fatal(err)
-		}
-		var names []string
-		for line := range strings.Lines(string(text)) {
-			fields := strings.Fields(line)
-			if names == nil || names[0] != fields[0] {
-				names = fields
-				continue
-			}
-			for i, name := range names {
-				if strings.HasPrefix(names[0], "Tcp") {
-					counters[name], _ = strconv.ParseUint(fields[i], 10, 64)
-				}
-			}
-		}
-	}
-	return counters
-}
-
 // compareRetransmissions reads until each role has retransmitted what its network namespace has, and
 // all connections have ended. A FIN that is lost is only sent again while both namespaces exist.
 func (s *script) compareRetransmissions(t *testing.T) {
@@ -216,7 +189,7 @@ func (s *script) compareRetransmissions(t *testing.T) {
 	for name, pid := range s.roles {
 		testenv.Eventually(t, func() bool {
 			s.read(t)
-			return s.total[pid].RetransmittedSegments == hostCounters(t, pid)["RetransSegs"]
+			return float64(s.total[pid].RetransmittedSegments) == testenv.NetworkCounters(t, pid)["Tcp:RetransSegs"]
 		})
 		if s.total[pid].RetransmittedSegments == 0 {
 			t.Errorf("%s: got no retransmissions", name)
@@ -231,21 +204,22 @@ func (s *script) compareRetransmissions(t *testing.T) {
 func (s *script) compareSegments(t *testing.T) {
 	t.Helper()
 	server, client := s.roles["server"], s.roles["client"]
-	var got, want uint64
+	var got, want float64
 	defer func() {
 		if t.Failed() {
-			t.Logf("got %d segments, want %d", got, want)
+			t.Logf("got %v segments, want %v", got, want)
 		}
 	}()
 	testenv.Eventually(t, func() bool {
 		s.read(t)
-		host := hostCounters(t, server)
-		got, want = s.total[server].SentSegments, host["OutSegs"]+host["RetransSegs"]-host["PassiveOpens"]-2*host["TCPSynRetrans"]
+		host := testenv.NetworkCounters(t, server)
+		got = float64(s.total[server].SentSegments)
+		want = host["Tcp:OutSegs"] + host["Tcp:RetransSegs"] - host["Tcp:PassiveOpens"] - 2*host["TcpExt:TCPSynRetrans"]
 		return got == want
 	})
-	host := hostCounters(t, client)
-	got, want = s.total[client].SentSegments, host["OutSegs"]+host["RetransSegs"]
-	if most := 2 * host["ActiveOpens"]; got > want || got < want-most {
-		t.Errorf("client: got %d segments, want %d or at most %d less", got, want, most)
+	host := testenv.NetworkCounters(t, client)
+	got, want = float64(s.total[client].SentSegments), host["Tcp:OutSegs"]+host["Tcp:RetransSegs"]
+	if most := 2 * host["Tcp:ActiveOpens"]; got > want || got < want-most {
+		t.Errorf("client: got %v segments, want %v or at most %v less", got, want, most)
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"maps"
 	"math"
-	"os"
 	"os/exec"
 	"slices"
 	"strconv"
@@ -28,33 +27,8 @@ func startWorkerInNamespace(t *testing.T, pid int, name string) *worker {
 	return startWorkerOf(t, exec.Command("nsenter", "--net", "--target", strconv.Itoa(pid), path, name))
 }
 
-// hostCounters are the counters of a network namespace, by protocol and name.
+// hostCounters are the counters of a network namespace, see [testenv.NetworkCounters].
 type hostCounters map[string]float64
-
-// readHostCounters reads the counters of the network namespace of a process.
-func readHostCounters(t *testing.T, pid int) hostCounters {
-	t.Helper()
-	all := make(hostCounters)
-	for _, file := range []string{"snmp", "netstat"} {
-		text, err := os.ReadFile(fmt.Sprintf("/proc/%d/net/%s", pid, file))
-		if err != nil {
-			t.Fatal(err)
-		}
-		var names []string
-		for line := range strings.Lines(string(text)) {
-			fields := strings.Fields(line)
-			if names == nil || names[0] != fields[0] {
-				names = fields
-				continue
-			}
-			for i, name := range names[1:] {
-				all[fields[0]+name], _ = strconv.ParseFloat(fields[i+1], 64)
-			}
-			names = nil
-		}
-	}
-	return all
-}
 
 // receivedBytes returns the payload of the TCP segments on loopback: their bytes without the headers of
 // IPv4 and TCP, which have 12 bytes of options, and 20 with SYN.
@@ -149,7 +123,7 @@ type sum struct {
 // compare returns the increases since before.
 func (c *conservation) compare(metrics []conservedMetric, before sampleSet, hostBefore hostCounters) (all []sum) {
 	c.t.Helper()
-	after, host := c.scrape(), readHostCounters(c.t, c.pid).since(hostBefore)
+	after, host := c.scrape(), hostCounters(testenv.NetworkCounters(c.t, c.pid)).since(hostBefore)
 	for _, m := range metrics {
 		x := sum{name: m.metric + "{" + m.label + "}", host: m.host(host)}
 		groups, unattributed := sums(after, m.metric, m.label)
@@ -175,7 +149,7 @@ func (c *conservation) check(what string, metrics []conservedMetric, work func()
 	const attempts = 5
 	var results []sum
 	for range attempts {
-		before, hostBefore := c.scrape(), readHostCounters(c.t, c.pid)
+		before, hostBefore := c.scrape(), testenv.NetworkCounters(c.t, c.pid)
 		work()
 		testenv.WaitFor(c.t, what, func() bool {
 			results = c.compare(metrics, before, hostBefore)
