@@ -139,7 +139,7 @@ func TestNoArguments(t *testing.T) {
 	wantEqual(t, "arguments", len(args), len(raw))
 	wantEqual(t, "joined arguments", strings.Join(args, "+"), "")
 	wantEqual(t, "name", must[string](t)(p.Name()), "edgecase")
-	wantEqual(t, "exe", must[string](t)(p.Exe()), must[string](t)(testenv.EdgeCaseProgram()))
+	wantEqual(t, "exe", must[string](t)(p.Exe()), testenv.EdgeCaseProgram(t))
 	variables := must[map[string]string](t)(p.Environ())
 	if len(variables) != 1 || variables["ONLY"] != "variable" {
 		t.Errorf("got environment %q, want only ONLY=variable", variables)

@@ -34,7 +34,7 @@ func runNested(t *testing.T, namespaces uintptr) bool {
 		t.Fatal(err)
 	}
 	cmd := exec.Command("/proc/self/exe", "-test.v", "-test.run", "^"+regexp.QuoteMeta(t.Name())+"$")
-	program := must[string](t)(testenv.EdgeCaseProgram())
+	program := testenv.EdgeCaseProgram(t)
 	cmd.Env = append(os.Environ(), nestedVariable+"="+t.Name(), "TMPDIR="+dir, testenv.EdgeCaseVariable+"="+program)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: namespaces}
 	out, err := cmd.CombinedOutput()

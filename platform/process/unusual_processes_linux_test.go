@@ -155,7 +155,7 @@ func TestChroot(t *testing.T) {
 	dir := t.TempDir()
 	p := startChild(t, nil, "chdir="+dir, "chroot="+dir)
 	wantEqual(t, "cwd", must[string](t)(p.Cwd()), dir)
-	wantEqual(t, "exe", must[string](t)(p.Exe()), must[string](t)(testenv.EdgeCaseProgram()))
+	wantEqual(t, "exe", must[string](t)(p.Exe()), testenv.EdgeCaseProgram(t))
 }
 
 // TestKernelThread reads process 2, which is kthreadd outside PID namespaces.

@@ -82,10 +82,7 @@ func TestAccounting(t *testing.T) {
 // charged each of them for its children.
 func runShortLived(t *testing.T, counts map[string]int) map[string]time.Duration {
 	t.Helper()
-	program := filepath.Join(filepath.Dir(binary), "shortlived")
-	if out, err := exec.Command("go", "build", "-o", program, "./testdata/shortlived").CombinedOutput(); err != nil {
-		t.Fatalf("go build: %v\n%s", err, out)
-	}
+	program := testenv.BuildGo(t, "shortlived")
 	dir, err := os.MkdirTemp(".", "shortlived") // on a disk: /tmp can be a tmpfs
 	if err != nil {
 		t.Fatal(err)

@@ -13,10 +13,7 @@ import (
 // chaos the limits are the defaults.
 func startWithLimits(t *testing.T, source, rules string, limits ...string) *instance {
 	t.Helper()
-	path, err := plainBinary()
-	if err != nil {
-		t.Fatal(err)
-	}
+	path := plainBinary(t)
 	args := []string{source, "--web.listen-address=127.0.0.1:0", "--children=false", "--config.path", writeFile(t, "rules.yaml", rules)}
 	if !chaos {
 		args = append(args, limits...)

@@ -27,10 +27,8 @@ func bundle(t *testing.T, capabilities []string, args ...string) (dir string) {
 			t.Fatal(err)
 		}
 	}
-	build := exec.Command("go", "build", "-o", filepath.Join(root, "process_exporter"), ".")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0") // static: the root file system contains no libraries
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("go build: %v\n%s", err, out)
+	if err := os.Link(staticBinary(t), filepath.Join(root, "process_exporter")); err != nil {
+		t.Fatal(err)
 	}
 	type object = map[string]any
 	config := object{

@@ -32,10 +32,7 @@ func TestDistinctNames(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	path, err := plainBinary()
-	if err != nil {
-		t.Fatal(err)
-	}
+	path := plainBinary(t)
 	dir := t.TempDir() // its name is part of every command line
 	rules := writeFile(t, "rules.yaml",
 		"process_names:\n- {name: bystander, cmdline: 'bystander$'}\n- {name: 'n {{.Comm}}', cmdline: '"+dir+"'}\n")

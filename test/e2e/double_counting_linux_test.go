@@ -60,10 +60,7 @@ func TestUndumpableProcess(t *testing.T) {
 	if os.Getuid() != 0 {
 		t.Skip("requires root: changes the user")
 	}
-	path, err := buildWorkload()
-	if err != nil {
-		t.Fatal(err)
-	}
+	path := testenv.BuildGo(t, "workload")
 	name := fmt.Sprintf("undump%d", os.Getpid())
 	r := startAs(t, unprivileged(), "--source=procfs", "--procnames", name)
 	r.Scrape()

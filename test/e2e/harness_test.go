@@ -352,20 +352,31 @@ func startReady(t *testing.T, command *exec.Cmd) *instance {
 // startSource starts the exporter without the race detector, with one source.
 func startSource(t *testing.T, source string, args ...string) *instance {
 	t.Helper()
-	path, err := plainBinary()
-	if err != nil {
-		t.Fatal(err)
-	}
-	r := startCommand(t, exec.Command(path, append(args, "--source="+source, "--web.listen-address=127.0.0.1:0")...))
+	r := startCommand(t, exec.Command(plainBinary(t), append(args, "--source="+source, "--web.listen-address=127.0.0.1:0")...))
 	r.URL = r.waitForURL()
 	return r
 }
 
-// plainBinary builds the exporter without the race detector, unless PROCESS_EXPORTER_RACE is set.
-var plainBinary = sync.OnceValues(func() (string, error) {
+// plainBinary returns the exporter without the race detector, unless PROCESS_EXPORTER_RACE is set.
+func plainBinary(t *testing.T) string {
+	t.Helper()
 	if raceDetector {
-		return binary, nil
+		return binary
 	}
+	return staticBinary(t)
+}
+
+// staticBinary returns the exporter without the race detector, which needs no libraries.
+func staticBinary(t *testing.T) string {
+	t.Helper()
+	path, err := buildStatic()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+var buildStatic = sync.OnceValues(func() (string, error) {
 	path := filepath.Join(filepath.Dir(binary), "plain")
 	build := exec.Command("go", "build", "-o", path, ".")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")

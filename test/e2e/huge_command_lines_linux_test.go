@@ -3,7 +3,6 @@ package e2e
 import (
 	"fmt"
 	"os"
-	"os/exec"
 	"slices"
 	"strings"
 	"testing"
@@ -39,7 +38,7 @@ func compareHugeCommandLines(t *testing.T, source string) {
 		r.Scrape()
 	}
 	for range count {
-		startEdgeCase(t, "name=plain")
+		testenv.StartEdgeCase(t, nil, "name=plain")
 	}
 	plain := r.timeScrapes(12)
 	before := r.resources().residentKB
@@ -48,7 +47,7 @@ func compareHugeCommandLines(t *testing.T, source string) {
 		if i%10 == 0 {
 			letters = 1 << 20 // exceeds the read limit
 		}
-		startEdgeCase(t, "name="+token, fmt.Sprintf("hugeargs=%d,%d", int64(16<<30), letters))
+		testenv.StartEdgeCase(t, nil, "name="+token, fmt.Sprintf("hugeargs=%d,%d", int64(16<<30), letters))
 	}
 	forged := r.timeScrapes(12)
 	grown := r.resources().residentKB - before
@@ -77,35 +76,4 @@ func (r *instance) timeScrapes(scrapes int) (times []time.Duration) {
 
 func median(times []time.Duration) time.Duration {
 	return slices.Sorted(slices.Values(times))[len(times)/2]
-}
-
-// startEdgeCase starts testdata/edgecase and waits until it is ready.
-func startEdgeCase(t *testing.T, verbs ...string) *exec.Cmd {
-	t.Helper()
-	path, err := buildEdgeCase()
-	if err != nil {
-		t.Fatal(err)
-	}
-	command := exec.Command(path, verbs...)
-	in, err := command.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	out, err := command.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := command.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		_ = in.Close()
-		_ = command.Process.Kill()
-		_ = command.Wait()
-	})
-	line := make([]byte, len("ready\n"))
-	if n, err := out.Read(line); string(line[:n]) != "ready\n" {
-		t.Fatalf("%q: got line %q, error %v, want ready", verbs, line[:n], err)
-	}
-	return command
 }

@@ -7,19 +7,10 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
-)
 
-// buildIdentityChange builds testdata/identitychange once.
-var buildIdentityChange = sync.OnceValues(func() (string, error) {
-	path := filepath.Join(filepath.Dir(binary), "identitychange")
-	out, err := exec.Command("go", "build", "-o", path, "./testdata/identitychange").CombinedOutput()
-	if err != nil {
-		return "", fmt.Errorf("go build: %w\n%s", err, out)
-	}
-	return path, nil
-})
+	"github.com/seed57308aee/process_exporter/test/testenv"
+)
 
 // An identityChanger is an instance of testdata/identitychange: a process that changes its name,
 // arguments, user, cgroup or executable on command.
@@ -31,11 +22,7 @@ type identityChanger struct {
 // startIdentityChange starts testdata/identitychange with these arguments. The test cleanup ends it.
 func startIdentityChange(t *testing.T, args ...string) *identityChanger {
 	t.Helper()
-	path, err := buildIdentityChange()
-	if err != nil {
-		t.Fatal(err)
-	}
-	path = executableFor(t, path) // it executes itself again after it has changed its user
+	path := executableFor(t, testenv.BuildGo(t, "identitychange")) // a directory for the names of execAs
 	return &identityChanger{startWorkerOf(t, exec.Command(path, args...)), path}
 }
 

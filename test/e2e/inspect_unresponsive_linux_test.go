@@ -4,9 +4,7 @@ import (
 	"bufio"
 	"encoding/json"
 	"errors"
-	"os"
 	"os/exec"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -24,34 +22,8 @@ var unresponsiveAttributes = []string{"cmdline", "environ", "memory_footprint", 
 // returns its PID.
 func startUnresponsiveChild(t *testing.T) int {
 	t.Helper()
-	if os.Geteuid() != 0 {
-		t.Skip("requires root: mounts a file system")
-	}
-	testenv.RequireNamespaces(t)
-	if _, err := os.Stat("/dev/fuse"); err != nil {
-		t.Skipf("requires /dev/fuse: %v", err)
-	}
-	dir := t.TempDir()
-	program := filepath.Join(dir, "edgecase")
-	build := exec.Command("go", "build", "-buildvcs=false", "-o", program, "./testdata/edgecase")
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
-	server := exec.Command(program, "fuse=write,"+filepath.Join(dir, "file"))
-	stdin, err1 := server.StdinPipe()
-	stdout, err2 := server.StdoutPipe()
-	if err := errors.Join(err1, err2, server.Start()); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { // which unlocks the memory map
-		_ = stdin.Close()
-		_ = server.Process.Kill()
-		_ = server.Wait()
-	})
-	if line, err := bufio.NewReader(stdout).ReadString('\n'); err != nil || line != "ready\n" {
-		t.Fatalf("got %q, error %v", line, err)
-	}
-	parent, err := process.Open(server.Process.Pid)
+	server := startFuse(t, "fuse=write")
+	parent, err := process.Open(server.command.Process.Pid)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -207,10 +207,7 @@ func unprivilegedExporter(t *testing.T, args ...string) (command func() *exec.Cm
 // execute.
 func executablePlainCopy(t *testing.T) string {
 	t.Helper()
-	plain, err := plainBinary()
-	if err != nil {
-		t.Fatal(err)
-	}
+	plain := plainBinary(t)
 	program := executableCopy(t)
 	text, err := os.ReadFile(plain)
 	if err := errors.Join(err, os.WriteFile(program, text, 0o755)); err != nil {

@@ -114,10 +114,7 @@ func (e *countCase) run(t *testing.T, source string) {
 		allowPIDs(t, total)
 	}
 	// The own PID namespace keeps errors of other processes out of the counters.
-	path, err := plainBinary()
-	if err != nil {
-		t.Fatal(err)
-	}
+	path := plainBinary(t)
 	r := startInNamespace(t, fmt.Sprintf("exec %s --source=%s --web.listen-address=127.0.0.1:0 --config.path %s", path, source,
 		writeFile(t, "rules.yaml", "process_names:\n- {name: manyprocs, comm: manyprocs}\n")))
 	r.Scrape()

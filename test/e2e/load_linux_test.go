@@ -67,10 +67,7 @@ type load struct {
 func newLoad(t *testing.T) *load {
 	t.Helper()
 	compiler := testenv.RequireProgram(t, "cc")
-	exporter, err := plainBinary()
-	if err != nil {
-		t.Fatal(err)
-	}
+	exporter := plainBinary(t)
 	dir := t.TempDir()
 	l := &load{t: t, spawnLoop: filepath.Join(dir, "spawnloop"), program: filepath.Join(dir, "exitnow"), exporter: exporter}
 	for _, args := range [][]string{

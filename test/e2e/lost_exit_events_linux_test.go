@@ -116,10 +116,7 @@ func newIsolatedLoad(t *testing.T) (*load, *instance) {
 // startWorker starts a worker in the namespace of the load.
 func (l *load) startWorker(t *testing.T, name string) *worker {
 	t.Helper()
-	path, err := buildWorkload()
-	if err != nil {
-		t.Fatal(err)
-	}
+	path := testenv.BuildGo(t, "workload")
 	args := append(slices.Clone(l.nsenter), path, name)
 	return startWorkerOf(t, exec.Command(args[0], args[1:]...))
 }

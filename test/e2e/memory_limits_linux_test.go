@@ -74,10 +74,7 @@ func manyProcsCount() int {
 // TestAddressSpaceLimit limits the address space: the exporter runs with 1 GB, and fails with an error
 // line or a Go runtime error below that.
 func TestAddressSpaceLimit(t *testing.T) {
-	path, err := plainBinary()
-	if err != nil {
-		t.Fatal(err)
-	}
+	path := plainBinary(t)
 	allowPIDs(t, manyProcsCount())
 	for _, tt := range []struct {
 		kilobytes string
@@ -103,10 +100,7 @@ func TestAddressSpaceLimit(t *testing.T) {
 // TestCgroupMemoryLimit runs the exporter in a cgroup with 64 MiB of memory next to many processes.
 // The OOM killer must not end it.
 func TestCgroupMemoryLimit(t *testing.T) {
-	path, err := plainBinary()
-	if err != nil {
-		t.Fatal(err)
-	}
+	path := plainBinary(t)
 	eachSource(t, func(t *testing.T, source string) {
 		allowPIDs(t, manyProcsCount())
 		group := memoryGroup(t, 64<<20)

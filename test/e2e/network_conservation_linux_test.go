@@ -17,10 +17,7 @@ import (
 // startWorkerInNamespace starts a worker in the network namespace of a process, or in a new one if pid is 0.
 func startWorkerInNamespace(t *testing.T, pid int, name string) *worker {
 	t.Helper()
-	path, err := buildWorkload()
-	if err != nil {
-		t.Fatal(err)
-	}
+	path := testenv.BuildGo(t, "workload")
 	if pid == 0 {
 		return startWorkerOf(t, exec.Command("unshare", "--net", "sh", "-c", `ip link set lo up && exec "$0" "$1"`, path, name))
 	}

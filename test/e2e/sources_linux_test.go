@@ -200,10 +200,7 @@ func makeReadable(t *testing.T, path string) {
 // TestBPFInPIDNamespace reads the processes of a PID namespace with the PIDs of that namespace.
 func TestBPFInPIDNamespace(t *testing.T) {
 	requireBPF(t)
-	path, err := buildWorkload()
-	if err != nil {
-		t.Fatal(err)
-	}
+	path := testenv.BuildGo(t, "workload")
 	config := writeFile(t, "rules.yaml", "process_names:\n  - name: \"{{.PID}}-{{.Comm}}\"\n    cmdline: ['.']\n")
 	script := fmt.Sprintf("sleep 1000 | %s inside & exec %s --source=bpf --web.listen-address=127.0.0.1:0 -config.path %s", path, binary,
 		config)

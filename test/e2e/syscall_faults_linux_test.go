@@ -168,10 +168,7 @@ func startWithFaults(t *testing.T, source string) *faultTest {
 		t.Skip("requires root: makes system calls of another process fail")
 	}
 	program := testenv.CompileC(t, "syscallfaults", "syscallfaults")
-	path, err := plainBinary()
-	if err != nil {
-		t.Fatal(err)
-	}
+	path := plainBinary(t)
 	token := fmt.Sprintf("60%d", os.Getpid())
 	ends, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
 	if err != nil {

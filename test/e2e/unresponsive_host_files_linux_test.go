@@ -21,10 +21,7 @@ var hostFiles = []string{
 func commandWithoutHostFiles(t *testing.T, source string) (*instance, *unresponsive) {
 	t.Helper()
 	server := startFuse(t, "fuse=read")
-	path, err := plainBinary()
-	if err != nil {
-		t.Fatal(err)
-	}
+	path := plainBinary(t)
 	var mounts strings.Builder
 	for _, file := range hostFiles {
 		if _, err := os.Stat(file); err == nil {

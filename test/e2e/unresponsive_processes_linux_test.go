@@ -1,7 +1,6 @@
 package e2e
 
 import (
-	"bufio"
 	"fmt"
 	"os"
 	"os/exec"
@@ -10,7 +9,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -27,14 +25,6 @@ type unresponsive struct {
 	dir     string
 }
 
-var buildEdgeCase = sync.OnceValues(func() (string, error) {
-	path := filepath.Join(filepath.Dir(binary), "edgecase")
-	if out, err := exec.Command("go", "build", "-o", path, "./testdata/edgecase").CombinedOutput(); err != nil {
-		return "", fmt.Errorf("go build: %w: %s", err, out)
-	}
-	return path, nil
-})
-
 // startUnresponsive starts children of a kind that testdata/edgecase implements.
 func startUnresponsive(t *testing.T, kind string, count int) *unresponsive {
 	t.Helper()
@@ -48,46 +38,19 @@ func startUnresponsive(t *testing.T, kind string, count int) *unresponsive {
 // startFuse starts testdata/edgecase with its own FUSE file system.
 func startFuse(t *testing.T, what string, environment ...string) *unresponsive {
 	t.Helper()
-	if os.Getuid() != 0 {
-		t.Skip("requires root: mounts a file system")
-	}
-	testenv.RequireNamespaces(t)
+	testenv.RequireRoot(t)
 	if f, err := os.OpenFile("/dev/fuse", os.O_RDWR, 0); err != nil {
 		t.Skipf("requires /dev/fuse: %v", err)
 	} else if err := f.Close(); err != nil {
-		t.Fatal(err)
-	}
-	path, err := buildEdgeCase()
-	if err != nil {
 		t.Fatal(err)
 	}
 	dir, err := os.MkdirTemp("/tmp", "unresponsive")
 	if err != nil {
 		t.Fatal(err)
 	}
-	v := &unresponsive{t, exec.Command(path, what+","+filepath.Join(dir, "f")), dir}
-	v.command.Env = append(os.Environ(), environment...)
-	in, err := v.command.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	out, err := v.command.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := v.command.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		_ = in.Close()
-		_ = v.command.Process.Kill() // the kernel then ends the children and their file systems
-		_ = v.command.Wait()
-		_ = os.RemoveAll(dir)
-	})
-	if lines := bufio.NewScanner(out); !lines.Scan() || lines.Text() != "ready" {
-		t.Fatalf("got line %q, want ready", lines.Text())
-	}
-	return v
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	c := testenv.StartEdgeCase(t, func(c *exec.Cmd) { c.Env = append(os.Environ(), environment...) }, what+","+filepath.Join(dir, "f"))
+	return &unresponsive{t, c.Cmd, dir}
 }
 
 // resume unblocks all children.
@@ -235,10 +198,7 @@ func TestLockedEpollFdinfo(t *testing.T) {
 		const config = "process_names:\n  - {name: unresponsive, exe: edgecase}\n"
 		blocked := startUnresponsive(t, "epoll", 10)
 		start := func(address string) *instance {
-			path, err := plainBinary()
-			if err != nil {
-				t.Fatal(err)
-			}
+			path := plainBinary(t)
 			r := startCommand(t, exec.Command(path, source, "--web.listen-address="+address, "--config.path", writeFile(t, "c.yml", config)))
 			r.URL = r.waitForURL()
 			return r

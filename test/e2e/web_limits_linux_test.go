@@ -7,11 +7,9 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -29,10 +27,7 @@ func startForClients(t *testing.T, args ...string) *instance {
 	if !chaos {
 		return startExporter(t, args...)
 	}
-	path, err := plainBinary()
-	if err != nil {
-		t.Fatal(err)
-	}
+	path := plainBinary(t)
 	r := startCommand(t, exec.Command(path, withListener(args)...))
 	testenv.WaitFor(t, "a listener", func() bool { r.checkRunning(); return len(r.addresses()) > 0 })
 	r.URL = "http://" + r.addresses()[0]
@@ -52,22 +47,11 @@ var clientLoads = []clientLoad{
 	{"details", 500, 32}, {"continuous", 100, 32},
 }
 
-var buildHostileClients = sync.OnceValues(func() (string, error) {
-	path := filepath.Join(filepath.Dir(binary), "hostileclients")
-	if out, err := exec.Command("go", "build", "-o", path, "./testdata/hostileclients").CombinedOutput(); err != nil {
-		return "", fmt.Errorf("go build: %w: %s", err, out)
-	}
-	return path, nil
-})
-
 // start starts the clients and returns a function that stops them. They run with the lowest priority,
 // because real clients use other machines.
 func (a clientLoad) start(t *testing.T, address string) (stop func()) {
 	t.Helper()
-	path, err := buildHostileClients()
-	if err != nil {
-		t.Fatal(err)
-	}
+	path := testenv.BuildGo(t, "hostileclients")
 	clients := a.clients
 	if !chaos {
 		clients /= 10

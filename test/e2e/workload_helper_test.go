@@ -9,20 +9,11 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
-)
 
-// buildWorkload builds testdata/workload once.
-var buildWorkload = sync.OnceValues(func() (string, error) {
-	path := filepath.Join(filepath.Dir(binary), "workload")
-	out, err := exec.Command("go", "build", "-o", path, "./testdata/workload").CombinedOutput()
-	if err != nil {
-		return "", fmt.Errorf("go build: %w\n%s", err, out)
-	}
-	return path, nil
-})
+	"github.com/seed57308aee/process_exporter/test/testenv"
+)
 
 // A worker is a helper process that runs commands from its standard input.
 type worker struct {
@@ -36,22 +27,14 @@ type worker struct {
 // The test cleanup ends it.
 func startWorker(t *testing.T, name string) *worker {
 	t.Helper()
-	path, err := buildWorkload()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return startWorkerOf(t, exec.Command(path, name))
+	return startWorkerOf(t, exec.Command(testenv.BuildGo(t, "workload"), name))
 }
 
 // startNamedWorker starts a worker whose program has its own name, in dir.
 func startNamedWorker(t *testing.T, dir, name string, attributes *syscall.SysProcAttr) *worker {
 	t.Helper()
-	workload, err := buildWorkload()
-	if err != nil {
-		t.Fatal(err)
-	}
 	path := filepath.Join(dir, name)
-	if err := os.Link(workload, path); err != nil {
+	if err := os.Link(testenv.BuildGo(t, "workload"), path); err != nil {
 		t.Fatal(err)
 	}
 	command := exec.Command(path)

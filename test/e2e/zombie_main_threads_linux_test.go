@@ -80,7 +80,7 @@ func TestZombieMainThreads(t *testing.T) {
 		}
 		var pids []int
 		for range count {
-			pids = append(pids, startEdgeCase(t, "map=anonymous,8388608", "busy", "threads=3", "exitmain="+token).Process.Pid)
+			pids = append(pids, testenv.StartEdgeCase(t, nil, "map=anonymous,8388608", "busy", "threads=3", "exitmain="+token).Cmd.Process.Pid)
 		}
 		var report string
 		testenv.WaitFor(t, "the values of the processes", func() bool {

@@ -2,6 +2,7 @@ package testenv
 
 import (
 	"fmt"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"sync"
@@ -19,19 +20,36 @@ func CompileC(t testing.TB, name, as string) string {
 	t.Helper()
 	compiler := RequireProgram(t, "cc")
 	path := filepath.Join(buildDir, as)
+	compile(t, path, exec.Command(compiler, "-O2", "-pthread", "-o", path, filepath.Join(testdata(name), name+".c")))
+	return path
+}
+
+// BuildGo builds testdata/NAME once, and returns the path of the program. Each user can execute it,
+// also in a root file system without libraries.
+func BuildGo(t testing.TB, name string) string {
+	t.Helper()
+	path := filepath.Join(buildDir, name)
+	build := exec.Command("go", "build", "-buildvcs=false", "-o", path, ".")
+	build.Dir = testdata(name)
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	compile(t, path, build)
+	return path
+}
+
+// compile runs the command that writes a program to path, once.
+func compile(t testing.TB, path string, command *exec.Cmd) {
+	t.Helper()
 	compiled.Lock()
 	defer compiled.Unlock()
 	err, done := compiled.errs[path]
 	if !done {
-		source := filepath.Join(testdata(name), name+".c")
 		var out []byte
-		if out, err = exec.Command(compiler, "-O2", "-pthread", "-o", path, source).CombinedOutput(); err != nil {
-			err = fmt.Errorf("%s %s: %w\n%s", compiler, source, err, out)
+		if out, err = command.CombinedOutput(); err != nil {
+			err = fmt.Errorf("%q: %w\n%s", command.Args, err, out)
 		}
 		compiled.errs[path] = err
 	}
 	if err != nil {
 		t.Fatal(err)
 	}
-	return path
 }

@@ -2,14 +2,11 @@ package testenv
 
 import (
 	"bufio"
-	"errors"
 	"io"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strconv"
 	"strings"
-	"sync"
 	"testing"
 )
 
@@ -17,29 +14,19 @@ import (
 // testdata/edgecase if it is built already.
 const EdgeCaseVariable = "TESTENV_EDGECASE"
 
-// EdgeCaseProgram builds testdata/edgecase once and returns the path of the program.
-var EdgeCaseProgram = sync.OnceValues(func() (string, error) {
+// EdgeCaseProgram returns the path of the program testdata/edgecase.
+func EdgeCaseProgram(t testing.TB) string {
+	t.Helper()
 	if path := os.Getenv(EdgeCaseVariable); path != "" {
-		return path, nil
+		return path
 	}
-	path := filepath.Join(buildDir, "edgecase")
-	build := exec.Command("go", "build", "-buildvcs=false", "-o", path, ".")
-	build.Dir = testdata("edgecase")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0") // needs no libraries in a chroot
-	if out, err := build.CombinedOutput(); err != nil {
-		return "", errors.New(string(out) + err.Error())
-	}
-	return path, nil
-})
+	return BuildGo(t, "edgecase")
+}
 
 // CopyEdgeCase copies the program to a path.
 func CopyEdgeCase(t testing.TB, path string) {
 	t.Helper()
-	from, err := EdgeCaseProgram()
-	if err != nil {
-		t.Fatal(err)
-	}
-	text, err := os.ReadFile(from)
+	text, err := os.ReadFile(EdgeCaseProgram(t))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -62,11 +49,7 @@ func StartEdgeCase(t testing.TB, change func(*exec.Cmd), verbs ...string) *EdgeC
 	for _, verb := range verbs {
 		requirePrivileges(t, verb)
 	}
-	path, err := EdgeCaseProgram()
-	if err != nil {
-		t.Fatal(err)
-	}
-	cmd := exec.Command(path, verbs...)
+	cmd := exec.Command(EdgeCaseProgram(t), verbs...)
 	if change != nil {
 		change(cmd)
 	}
