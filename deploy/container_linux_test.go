@@ -44,7 +44,7 @@ events_logger="none"
 runtime="runc"
 `))
 	// The path of t.TempDir is too long for Unix sockets.
-	dir, err := os.MkdirTemp(buildDir, "c")
+	dir, err := os.MkdirTemp(testenv.BuildDir(), "c")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -213,11 +213,8 @@ func startTarget(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	path := filepath.Join(buildDir, "profile-target")
+	path := filepath.Join(testenv.BuildDir(), "profile-target")
 	if err := os.WriteFile(path, program, 0o755); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Chmod(buildDir, 0o755); err != nil {
 		t.Fatal(err)
 	}
 	command := exec.Command(path, "600")

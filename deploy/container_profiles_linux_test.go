@@ -82,7 +82,7 @@ func TestFileCapabilitiesWithoutAmbient(t *testing.T) {
 		t.Skip("setcap requires root")
 	}
 	startTarget(t)
-	copied := buildDir + "/with-capabilities"
+	copied := testenv.BuildDir() + "/with-capabilities"
 	if err := os.WriteFile(copied, []byte(read(t, program)), 0o755); err != nil {
 		t.Fatal(err)
 	}

@@ -20,8 +20,7 @@ func TestFleet(t *testing.T) {
 	server, ip := testenv.RequireProgram(t, "prometheus"), testenv.RequireProgram(t, "ip")
 	unshare := testenv.RequireProgram(t, "unshare")
 	testenv.RequireNamespaces(t)
-	workload := filepath.Join(buildDir, "workload")
-	mustOutput(t, "go", "build", "-o", workload, "../testdata/workload")
+	workload := testenv.BuildGo(t, "workload")
 	rules := write(t, "rules.yml", "process_names:\n  - name: fleet\n    cmdline: 'workload fleet$'\n")
 	var targets []string
 	for host := range 3 {

@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"net/url"
 	"os/exec"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -253,11 +252,7 @@ type worker struct {
 // startWorker starts testdata/workload with a name.
 func startWorker(t *testing.T, name string) *worker {
 	t.Helper()
-	path := filepath.Join(buildDir, "workload")
-	if _, err := exec.LookPath(path); err != nil {
-		mustOutput(t, "go", "build", "-o", path, "../testdata/workload")
-	}
-	w := &worker{t: t, command: exec.Command(path, name)}
+	w := &worker{t: t, command: exec.Command(testenv.BuildGo(t, "workload"), name)}
 	in, err := w.command.StdinPipe()
 	if err != nil {
 		t.Fatal(err)

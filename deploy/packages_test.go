@@ -15,14 +15,14 @@ import (
 
 // releaseTools builds the programs that release.sh uses, once.
 var releaseTools = sync.OnceValues(func() ([]string, error) {
-	build := exec.Command("go", "build", "-o", buildDir+"/",
+	build := exec.Command("go", "build", "-o", testenv.BuildDir()+"/",
 		"github.com/goreleaser/nfpm/v2/cmd/nfpm", "github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod")
 	build.Dir = "packages"
 	out, err := build.CombinedOutput()
 	if err != nil {
 		return nil, &buildError{string(out), err}
 	}
-	return []string{"NFPM=" + buildDir + "/nfpm", "CYCLONEDX=" + buildDir + "/cyclonedx-gomod"}, nil
+	return []string{"NFPM=" + testenv.BuildDir() + "/nfpm", "CYCLONEDX=" + testenv.BuildDir() + "/cyclonedx-gomod"}, nil
 })
 
 type buildError struct {
@@ -64,7 +64,7 @@ func releaseTo(t *testing.T, out, root, version string, architectures ...string)
 // the key once.
 func signingKey(t *testing.T) string {
 	t.Helper()
-	path := filepath.Join(buildDir, "signing-key")
+	path := filepath.Join(testenv.BuildDir(), "signing-key")
 	if _, err := os.Stat(path); err != nil {
 		mustOutput(t, testenv.RequireProgram(t, "ssh-keygen"), "-q", "-t", "ed25519", "-N", "", "-C", "", "-f", path)
 	}
@@ -78,7 +78,7 @@ const releasedVersion = "9.8.7"
 // the result.
 func sharedRelease(t *testing.T, arch string) string {
 	t.Helper()
-	dir := filepath.Join(buildDir, "release-"+arch)
+	dir := filepath.Join(testenv.BuildDir(), "release-"+arch)
 	if _, err := os.Stat(filepath.Join(dir, "checksums.txt.sig")); err == nil {
 		return dir
 	}

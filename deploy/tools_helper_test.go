@@ -76,25 +76,11 @@ func writeFile(t *testing.T, path, text string, mode os.FileMode) {
 	}
 }
 
-// buildDir is the directory of the programs under test.
-var buildDir string
-
-func TestMain(m *testing.M) { os.Exit(runTests(m)) }
-
-func runTests(m *testing.M) int {
-	dir, err := os.MkdirTemp("", "process_exporter")
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	defer os.RemoveAll(dir)
-	buildDir = dir
-	return m.Run()
-}
+func TestMain(m *testing.M) { os.Exit(testenv.Main(m)) }
 
 // exporter builds the program once, as a release does.
 var exporter = sync.OnceValues(func() (string, error) {
-	path := filepath.Join(buildDir, "process_exporter")
+	path := filepath.Join(testenv.BuildDir(), "process_exporter")
 	build := exec.Command("go", "build", "-trimpath", "-o", path, "..")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if text, err := build.CombinedOutput(); err != nil {

@@ -378,7 +378,7 @@ func staticBinary(t *testing.T) string {
 
 var buildStatic = sync.OnceValues(func() (string, error) {
 	path := filepath.Join(filepath.Dir(binary), "plain")
-	build := exec.Command("go", "build", "-o", path, ".")
+	build := exec.Command("go", "build", "-trimpath", "-o", path, ".")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("go build: %w: %s", err, out)

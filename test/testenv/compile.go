@@ -29,7 +29,7 @@ func CompileC(t testing.TB, name, as string) string {
 func BuildGo(t testing.TB, name string) string {
 	t.Helper()
 	path := filepath.Join(buildDir, name)
-	build := exec.Command("go", "build", "-buildvcs=false", "-o", path, ".")
+	build := exec.Command("go", "build", "-trimpath", "-buildvcs=false", "-o", path, ".")
 	build.Dir = testdata(name)
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	compile(t, path, build)
