@@ -37,8 +37,8 @@ func listed(l ProcessList) string {
 	return strings.TrimSpace(text)
 }
 
-// TestProcesses checks rates, orders, the limit, and that command lines are read of listed processes only
-// and have no secrets.
+// TestProcesses checks rates, orders, the limit, and that command lines are read of listed
+// processes only and have no secrets.
 func TestProcesses(t *testing.T) {
 	live := func(cpu ...uint64) (out walkStep) {
 		for i, seconds := range cpu {

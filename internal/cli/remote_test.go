@@ -32,7 +32,8 @@ func TestRemoteCredentials(t *testing.T) {
 	password, wrong := file("password", "s3cret\n"), file("wrong", "x")
 	ca := file("ca.pem", string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})))
 	address := strings.Replace(server.URL, "https://", "https://bob@", 1)
-	// On a slow machine, a handshake that reads the certificates of the system can take longer than its timeout.
+	// On a slow machine, a handshake that reads the certificates of the system can take longer than
+	// its timeout.
 	noRoots := map[string]string{"SSL_CERT_FILE": dir + "/none", "SSL_CERT_DIR": dir + "/none"}
 	for _, tt := range []struct {
 		name  string

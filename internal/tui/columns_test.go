@@ -10,7 +10,8 @@ import (
 	"github.com/seed57308aee/process_exporter/internal/webui"
 )
 
-// TestColumns checks the value of each column with a group whose values all differ, and that its key sorts by it.
+// TestColumns checks the value of each column with a group whose values all differ, and that its
+// key sorts by it.
 func TestColumns(t *testing.T) {
 	full := webui.Group{
 		Name: "full", Procs: 11, CPU: ptr(0.12), ResidentBytes: ptr(uint64(13)),
@@ -77,7 +78,8 @@ func TestSummaryLimits(t *testing.T) {
 	}
 }
 
-// TestKeysOfTable checks keys that move up by a page, and a filter without regard to case and control characters.
+// TestKeysOfTable checks keys that move up by a page, and a filter without regard to case and
+// control characters.
 func TestKeysOfTable(t *testing.T) {
 	m, _ := newModel(80, 24)
 	m.report.Groups = nil
@@ -110,7 +112,8 @@ func TestPartOfSize(t *testing.T) {
 	}
 }
 
-// TestLateDetail checks that the response about a group that was left is dropped, and that a group begins at its first line.
+// TestLateDetail checks that the response about a group that was left is dropped, and that a group
+// begins at its first line.
 func TestLateDetail(t *testing.T) {
 	m, f := newModel(80, 24)
 	m.detailName = "beta"

@@ -10,7 +10,8 @@ import (
 // hostile is text that clears the screen, changes the title of the terminal and reverses the direction.
 const hostile = "x\x1b[2J\x1b]0;y\x07\u202e"
 
-// fillHostile sets all values below v: texts to hostile, numbers to 1, and slices and maps to one element.
+// fillHostile sets all values below v: texts to hostile, numbers to 1, and slices and maps to one
+// element.
 func fillHostile(v reflect.Value) {
 	switch v.Kind() {
 	case reflect.String:
@@ -48,8 +49,8 @@ func fillHostile(v reflect.Value) {
 	}
 }
 
-// TestHostileReport checks that no text of an exporter reaches the terminal as a control sequence: top --url
-// shows what another machine sends.
+// TestHostileReport checks that no text of an exporter reaches the terminal as a control sequence:
+// top --url shows what another machine sends.
 func TestHostileReport(t *testing.T) {
 	for _, keys := range [][]string{nil, {"enter"}, {"p"}, {"/", "x"}} {
 		m, f := newModel(200, 200)

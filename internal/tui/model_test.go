@@ -181,7 +181,8 @@ func TestUpdates(t *testing.T) {
 	}
 }
 
-// TestFailures checks that 80 columns have space for the failed exits and the I/O, and that a key sorts by failed exits.
+// TestFailures checks that 80 columns have space for the failed exits and the I/O, and that a key
+// sorts by failed exits.
 func TestFailures(t *testing.T) {
 	m, f := newModel(80, 24)
 	f.report.Groups[0].FailedExits, f.report.Groups[2].FailedExits = ptr(uint64(3)), ptr(uint64(12))
@@ -240,8 +241,8 @@ func TestNetwork(t *testing.T) {
 	}
 }
 
-// TestExpectedPorts checks that a group that does not listen on a port that its rule expects has the color of
-// failures, and that the summary and the detail view show it.
+// TestExpectedPorts checks that a group that does not listen on a port that its rule expects has
+// the color of failures, and that the summary and the detail view show it.
 func TestExpectedPorts(t *testing.T) {
 	m, f := newModel(120, 24)
 	f.report.Groups[0].SilentPorts = []string{"tcp/443", "udp/53"}
@@ -263,8 +264,8 @@ func TestExpectedPorts(t *testing.T) {
 	}
 }
 
-// TestSortedColumn checks that a narrow terminal shows the column that sorts the table, with its values and an
-// arrow.
+// TestSortedColumn checks that a narrow terminal shows the column that sorts the table, with its
+// values and an arrow.
 func TestSortedColumn(t *testing.T) {
 	for _, width := range []int{30, 40, 80, 200} {
 		m, f := newModel(width, 24)
@@ -326,7 +327,8 @@ func TestUnits(t *testing.T) {
 	}
 }
 
-// TestProcessView checks the processes of a group: values, order of lines, and that text of users is safe.
+// TestProcessView checks the processes of a group: values, order of lines, and that text of users
+// is safe.
 func TestProcessView(t *testing.T) {
 	m, f := newModel(100, 26)
 	before := now.AddDate(0, 0, -1)
@@ -433,7 +435,8 @@ func TestSummaryFits(t *testing.T) {
 	}
 }
 
-// TestNoAnswer checks that the first line says since when an exporter does not respond, and that rows are dimmed.
+// TestNoAnswer checks that the first line says since when an exporter does not respond, and that
+// rows are dimmed.
 func TestNoAnswer(t *testing.T) {
 	m, f := newModel(80, 10)
 	m.Update(m.requestReport()())

@@ -185,7 +185,8 @@ func TestLateTraffic(t *testing.T) {
 	}
 }
 
-// TestHistoryMemory checks the memory of a full history of 2000 groups, and that further groups need none.
+// TestHistoryMemory checks the memory of a full history of 2000 groups, and that further groups
+// need none.
 func TestHistoryMemory(t *testing.T) {
 	heap := func() uint64 {
 		runtime.GC()

@@ -37,8 +37,8 @@ func TestMachineRates(t *testing.T) {
 	}
 }
 
-// TestMachineBlocks checks that a read that blocks delays neither a request nor the next one for long, and
-// that there is only one.
+// TestMachineBlocks checks that a read that blocks delays neither a request nor the next one for
+// long, and that there is only one.
 func TestMachineBlocks(t *testing.T) {
 	s, ctx := newTestRecorder(), context.Background()
 	started, end := make(chan struct{}, 10), make(chan struct{})

@@ -114,8 +114,8 @@ func TestNetworkDetail(t *testing.T) {
 	}
 }
 
-// TestNetworkHistory checks the history of the traffic of a group: its first point is unknown. A group without
-// the collector has no such series.
+// TestNetworkHistory checks the history of the traffic of a group: its first point is unknown. A
+// group without the collector has no such series.
 func TestNetworkHistory(t *testing.T) {
 	s := newTestRecorder()
 	without := cpuGroup("without", 1)

@@ -44,8 +44,8 @@ func walkProcesses(s *testRecorder, ended ...grouping.EndedProcess) (queries *in
 	return queries
 }
 
-// TestProcessRequests checks that requests for processes cause few walks, that walks return processes only
-// while requests want them, and that the number of queries is limited.
+// TestProcessRequests checks that requests for processes cause few walks, that walks return
+// processes only while requests want them, and that the number of queries is limited.
 func TestProcessRequests(t *testing.T) {
 	s, ctx := newTestRecorder(), context.Background()
 	ended := grouping.EndedProcess{Group: "a", PID: 9, Name: "x", Start: s.time, Reason: platform.ReasonExited, Code: "3"}
@@ -113,8 +113,8 @@ func TestFindTimeout(t *testing.T) {
 	}
 }
 
-// TestEndedWithRetention checks that Options.Retention keeps ended processes of walks without requests, and
-// that their number is limited.
+// TestEndedWithRetention checks that Options.Retention keeps ended processes of walks without
+// requests, and that their number is limited.
 func TestEndedWithRetention(t *testing.T) {
 	s, ctx := newTestRecorder(), t.Context()
 	s.keep = time.Minute

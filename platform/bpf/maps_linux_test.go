@@ -86,7 +86,8 @@ func describeMap(kind ebpf.MapType, access int) string {
 	return fmt.Sprintf("%v with access %d", kind, access)
 }
 
-// heldMaps returns the type and access of each map of which this process has a file descriptor, by its ID.
+// heldMaps returns the type and access of each map of which this process has a file descriptor, by
+// its ID.
 func heldMaps(t *testing.T) map[string]string {
 	t.Helper()
 	fds, err := filepath.Glob("/proc/self/fd/*")

@@ -21,8 +21,8 @@ import (
 // its parent.
 const namespaceVariable = "BPF_TEST_PARENT_LEVEL"
 
-// TestPIDNamespace runs the programs in a new PID namespace and in one inside it. Both sets of programs report
-// only processes there, with their PIDs of the namespace.
+// TestPIDNamespace runs the programs in a new PID namespace and in one inside it. Both sets of
+// programs report only processes there, with their PIDs of the namespace.
 func TestPIDNamespace(t *testing.T) {
 	loadOrSkip(t, Options{})
 	kernel, err := btf.LoadKernelSpec()

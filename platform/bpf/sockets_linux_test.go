@@ -52,8 +52,8 @@ func socketRuns(t testing.TB, p *SocketPrograms) (runs uint64, duration time.Dur
 	return runs, duration
 }
 
-// BenchmarkSocketPrograms measures how long the programs of tracepoints run for a connection, and for a transfer
-// of 100 MB. Connections of other processes are included.
+// BenchmarkSocketPrograms measures how long the programs of tracepoints run for a connection, and
+// for a transfer of 100 MB. Connections of other processes are included.
 func BenchmarkSocketPrograms(b *testing.B) {
 	p := loadSocketsOrSkip(b, SocketOptions{Closed: func(*ClosedSocket) {}})
 	stats, err := ebpf.EnableStats(unix.BPF_STATS_RUN_TIME)

@@ -73,8 +73,8 @@ func onlyCgo() uint32 {
 	return refuse
 }
 
-// filterCases are calls that a test cannot make: of other architectures, and with arguments that would have an
-// effect.
+// filterCases are calls that a test cannot make: of other architectures, and with arguments that
+// would have an effect.
 var filterCases = []filterCase{
 	{"read of i386", unix.AUDIT_ARCH_I386, 3, nil, refuse},
 	{"read of x32", auditArch, 1<<30 | unix.SYS_READ, nil, unknown},
@@ -142,7 +142,8 @@ var filterCases = []filterCase{
 // testListeners are the listeners of listenerCases.
 var testListeners = []uint32{5, 6}
 
-// listenerCases returns calls that change a file that other processes may have, for several descriptors.
+// listenerCases returns calls that change a file that other processes may have, for several
+// descriptors.
 func listenerCases() (cases []filterCase) {
 	const first, second, connection = 5, 6, 9
 	for _, c := range []struct {
@@ -181,8 +182,8 @@ func TestFilterArguments(t *testing.T) {
 	}
 }
 
-// TestEveryCheck removes each check of the rules, and requires that the filter then permits a call that it must
-// refuse. So the cases would find the fault.
+// TestEveryCheck removes each check of the rules, and requires that the filter then permits a call
+// that it must refuse. So the cases would find the fault.
 func TestEveryCheck(t *testing.T) {
 	cases := slices.Concat(filterCases, listenerCases())
 	all := permitted(testListeners)

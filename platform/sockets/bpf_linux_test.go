@@ -116,8 +116,8 @@ func TestOwnTraffic(t *testing.T) {
 	}
 }
 
-// TestSegmentsWrapAround checks that sent segments count when the 32 bits of the kernel wrap around, and that
-// none count when a number is lower than before.
+// TestSegmentsWrapAround checks that sent segments count when the 32 bits of the kernel wrap
+// around, and that none count when a number is lower than before.
 func TestSegmentsWrapAround(t *testing.T) {
 	const before = 1<<32 - 100
 	s := socket{owner: owner{pid: 1}, scan: 1, owned: true, reported: bpf.SocketCounters{Segments: before}}

@@ -8,8 +8,8 @@ import (
 	"github.com/seed57308aee/process_exporter/platform/bpf"
 )
 
-// scanTable adds the records of one complete scan to a table, and returns the bytes that each process has sent since
-// the last scan, and its dropped datagrams.
+// scanTable adds the records of one complete scan to a table, and returns the bytes that each
+// process has sent since the last scan, and its dropped datagrams.
 func scanTable(t *table, records ...bpf.Socket) (sent, drops map[int32]uint64) {
 	var a accounts
 	a.reset()
@@ -30,8 +30,8 @@ func tcpRecord(pid int32, sent uint64) bpf.Socket {
 	return bpf.Socket{Id: 1, Inode: 1, Pid: pid, Type: bpf.SocketTCP, Scan: 1, Counters: bpf.SocketCounters{Sent: sent}}
 }
 
-// TestOwnerAfterFork checks that a socket keeps its owner while that process has it open, although a process
-// with a lower PID has it open too.
+// TestOwnerAfterFork checks that a socket keeps its owner while that process has it open, although
+// a process with a lower PID has it open too.
 func TestOwnerAfterFork(t *testing.T) {
 	tab := newTable()
 	scanTable(&tab, tcpRecord(20, 1000))
@@ -57,8 +57,8 @@ func TestCounterLowerThanBefore(t *testing.T) {
 	}
 }
 
-// TestDropsBeforeFirstScan checks that the first scan does not count the earlier drops of a UDP socket, and that later
-// scans count all drops of a new one.
+// TestDropsBeforeFirstScan checks that the first scan does not count the earlier drops of a UDP
+// socket, and that later scans count all drops of a new one.
 func TestDropsBeforeFirstScan(t *testing.T) {
 	record := func(inode uint64, n uint32) bpf.Socket {
 		return bpf.Socket{Inode: inode, Pid: 20, Type: bpf.SocketUDP, Scan: 1, Counters: bpf.SocketCounters{Drops: n}}
@@ -72,8 +72,8 @@ func TestDropsBeforeFirstScan(t *testing.T) {
 	}
 }
 
-// TestOwnerOfClosedSocket checks that the last traffic counts for the process that closes a socket, and for the owner
-// if another process has only ended the connection.
+// TestOwnerOfClosedSocket checks that the last traffic counts for the process that closes a socket,
+// and for the owner if another process has only ended the connection.
 func TestOwnerOfClosedSocket(t *testing.T) {
 	for _, tt := range []struct {
 		flags uint32

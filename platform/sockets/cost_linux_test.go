@@ -37,8 +37,8 @@ func measure(work func(end *atomic.Bool) float64) cost {
 	return cost{n / time.Since(start).Seconds(), float64(processCPUTime()-cpu) / n}
 }
 
-// comparePairs measures work in pairs of bursts, without and with the programs, in alternating order. It
-// reports the medians, and the quartiles of the changes of the pairs.
+// comparePairs measures work in pairs of bursts, without and with the programs, in alternating
+// order. It reports the medians, and the quartiles of the changes of the pairs.
 func comparePairs(b *testing.B, work func(end *atomic.Bool) float64) {
 	b.Helper()
 	var results [2][]cost // without and with the programs
@@ -119,8 +119,8 @@ func connectTo(listener int, address unix.Sockaddr) (p tcpPair, err error) {
 	return p, err
 }
 
-// BenchmarkConnections opens and closes connections as fast as two threads can. A reset ends each, so that no
-// port stays in use.
+// BenchmarkConnections opens and closes connections as fast as two threads can. A reset ends each,
+// so that no port stays in use.
 func BenchmarkConnections(b *testing.B) {
 	comparePairs(b, func(end *atomic.Bool) float64 {
 		var total atomic.Int64

@@ -75,8 +75,8 @@ func TestProcfsBudgetOfOwner(t *testing.T) {
 	}
 }
 
-// TestProcfsChurn checks that the owners of sockets are found while other processes start and exit faster
-// than the budget allows to scan them.
+// TestProcfsChurn checks that the owners of sockets are found while other processes start and exit
+// faster than the budget allows to scan them.
 func TestProcfsChurn(t *testing.T) {
 	const n, lives, started = 30, 3, 6
 	stable := sequence(10, n)
@@ -116,8 +116,8 @@ func TestProcfsChurn(t *testing.T) {
 	}
 }
 
-// TestProcfsReusedDescriptors checks a process that closes its socket and opens another one with the same
-// descriptor, and one that exits and whose PID is reused, between two Reads.
+// TestProcfsReusedDescriptors checks a process that closes its socket and opens another one with
+// the same descriptor, and one that exits and whose PID is reused, between two Reads.
 func TestProcfsReusedDescriptors(t *testing.T) {
 	c := newProcCopy(t, 10, 11, 12)
 	r := openProcfs(t, Options{Root: c.root, Budget: unlimited})
@@ -157,8 +157,9 @@ func TestProcfsReusedDescriptors(t *testing.T) {
 	}
 }
 
-// TestProcfsVerify checks that the phase checked finds, in parts, that a descriptor of a large process
-// is another file now, while another process has its socket open. The number of descriptors is the same.
+// TestProcfsVerify checks that the phase checked finds, in parts, that a descriptor of a large
+// process is another file now, while another process has its socket open. The number of descriptors
+// is the same.
 func TestProcfsVerify(t *testing.T) {
 	l, port := listenTCP(t, "tcp4", "127.0.0.1:0")
 	file, err := l.File()

@@ -90,8 +90,8 @@ func checkUnprivileged(t *testing.T) {
 	}
 }
 
-// A procCopy is a copy of /proc whose processes are in one network namespace. Each listens on the port of
-// its PID, with a socket whose inode is the PID.
+// A procCopy is a copy of /proc whose processes are in one network namespace. Each listens on the
+// port of its PID, with a socket whose inode is the PID.
 type procCopy struct {
 	t    *testing.T
 	root string

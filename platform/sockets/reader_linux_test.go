@@ -59,7 +59,8 @@ c.close()
 	}
 }
 
-// TestOpenSockets counts the open sockets of a process, and the dropped datagrams and connection requests.
+// TestOpenSockets counts the open sockets of a process, and the dropped datagrams and connection
+// requests.
 func TestOpenSockets(t *testing.T) {
 	testenv.RequireRoot(t)
 	r := openOrSkip(t, bpf.SocketOptions{})

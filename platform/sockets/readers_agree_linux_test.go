@@ -238,8 +238,8 @@ func TestReadersAgree(t *testing.T) {
 	}
 }
 
-// TestReadersAgreeRandom compares both readers after random changes of the sockets of several processes.
-// RANDOM_SEED repeats a run.
+// TestReadersAgreeRandom compares both readers after random changes of the sockets of several
+// processes. RANDOM_SEED repeats a run.
 func TestReadersAgreeRandom(t *testing.T) {
 	testenv.RequireRoot(t)
 	r := &bothReaders{openOrSkip(t, bpf.SocketOptions{}), openProcfs(t, Options{Budget: unlimited})}
@@ -388,8 +388,8 @@ func except(t *testing.T, role string, exceptions []string, a, b *OpenSockets) {
 	}
 }
 
-// openDifferences lists the open sockets that differ between a of the programs and b of /proc, which does
-// not have the maximum of accept queues.
+// openDifferences lists the open sockets that differ between a of the programs and b of /proc,
+// which does not have the maximum of accept queues.
 func openDifferences(role string, a, b *Process) (list []string) {
 	for i := range a.Open.Listeners {
 		a.Open.Listeners[i].Backlog = 0

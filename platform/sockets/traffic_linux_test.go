@@ -143,7 +143,8 @@ func (s *script) expect(t *testing.T) {
 
 var statistics = regexp.MustCompile(`\b(bytes_sent|bytes_retrans|bytes_received|segs_out):(\d+)`)
 
-// compareWithSS compares the bytes and segments of the open sockets of a process with ss(8). The sockets are idle.
+// compareWithSS compares the bytes and segments of the open sockets of a process with ss(8). The
+// sockets are idle.
 func (s *script) compareWithSS(t *testing.T, role string) {
 	t.Helper()
 	pid := s.roles[role]
@@ -198,9 +199,10 @@ func (s *script) compareRetransmissions(t *testing.T) {
 	s.compareSegments(t)
 }
 
-// compareSegments reads until the roles client and server have sent the segments of their network namespaces:
-// OutSegs, which excludes retransmissions, and RetransSegs. The sockets of connections do not count the
-// SYN-ACK, which both counters include when it is sent again, and the ACK of a connection in TIME_WAIT.
+// compareSegments reads until the roles client and server have sent the segments of their network
+// namespaces: OutSegs, which excludes retransmissions, and RetransSegs. The sockets of connections
+// do not count the SYN-ACK, which both counters include when it is sent again, and the ACK of a
+// connection in TIME_WAIT.
 func (s *script) compareSegments(t *testing.T) {
 	t.Helper()
 	server, client := s.roles["server"], s.roles["client"]

@@ -47,9 +47,9 @@ func TestContainerNames(t *testing.T) {
 	})
 }
 
-// TestExitInUnknownCgroup checks the exits of processes in a cgroup that no scrape saw. In the sandbox,
-// the exporter does not look up the path of the cgroup: that system call is refused, which fails the test.
-// Otherwise it finds the path, if cgroup v2 has its default mount point.
+// TestExitInUnknownCgroup checks the exits of processes in a cgroup that no scrape saw. In the
+// sandbox, the exporter does not look up the path of the cgroup: that system call is refused, which
+// fails the test. Otherwise it finds the path, if cgroup v2 has its default mount point.
 func TestExitInUnknownCgroup(t *testing.T) {
 	requireRoot(t)
 	requireBPF(t)

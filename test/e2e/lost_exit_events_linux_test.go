@@ -95,7 +95,8 @@ func suspendUnderLoad(t *testing.T, d time.Duration, at rate) {
 	}
 }
 
-// ends returns the number of processes that exit in a run of the load, including the spawnloop programs.
+// ends returns the number of processes that exit in a run of the load, including the spawnloop
+// programs.
 func ends(ran loadResult) int { return ran.count + runtime.NumCPU() }
 
 // newIsolatedLoad returns a load and an exporter in their own PID namespace, so that exits of other

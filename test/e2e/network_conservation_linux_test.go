@@ -14,7 +14,8 @@ import (
 	"github.com/seed57308aee/process_exporter/test/testenv"
 )
 
-// startWorkerInNamespace starts a worker in the network namespace of a process, or in a new one if pid is 0.
+// startWorkerInNamespace starts a worker in the network namespace of a process, or in a new one if
+// pid is 0.
 func startWorkerInNamespace(t *testing.T, pid int, name string) *worker {
 	t.Helper()
 	path := testenv.BuildGo(t, "workload")
@@ -38,9 +39,9 @@ func (c hostCounters) bytesTolerance() float64 {
 	return math.Ceil(0.001*c.receivedBytes()) + c["Tcp:RetransSegs"]*maxSegment
 }
 
-// segmentsWithoutSocket returns the maximum number of segments that OutSegs and RetransSegs include and that the
-// socket of no connection counts: the ACK of a connection in TIME_WAIT, RST, and repeated SYN-ACK, which
-// both include.
+// segmentsWithoutSocket returns the maximum number of segments that OutSegs and RetransSegs include
+// and that the socket of no connection counts: the ACK of a connection in TIME_WAIT, RST, and
+// repeated SYN-ACK, which both include.
 func (c hostCounters) segmentsWithoutSocket() float64 {
 	return c["Tcp:ActiveOpens"] + c["Tcp:OutRsts"] + 2*c["TcpExt:TCPSynRetrans"]
 }
@@ -139,8 +140,9 @@ func (c *conservation) compare(metrics []conservedMetric, before sampleSet, host
 	return all
 }
 
-// check runs work until the sums equal the counters of the host. Unattributed traffic is that of the whole
-// machine: another process can add to it, so that the sum is too high. It can not be too low.
+// check runs work until the sums equal the counters of the host. Unattributed traffic is that of
+// the whole machine: another process can add to it, so that the sum is too high. It can not be too
+// low.
 func (c *conservation) check(what string, metrics []conservedMetric, work func()) {
 	c.t.Helper()
 	const attempts = 5
@@ -159,8 +161,8 @@ func (c *conservation) check(what string, metrics []conservedMetric, work func()
 	c.t.Errorf("%s: got more than the host in %d attempts: %+v", what, attempts, results)
 }
 
-// TestNetworkConservation checks that the groups and the unattributed traffic are the traffic of the host, in
-// a network namespace, and that no counter falls.
+// TestNetworkConservation checks that the groups and the unattributed traffic are the traffic of
+// the host, in a network namespace, and that no counter falls.
 func TestNetworkConservation(t *testing.T) {
 	requireBPF(t)
 	testenv.RequireNamespaces(t)

@@ -155,9 +155,9 @@ func TestNetworkProcfs(t *testing.T) {
 
 const networkRulesWithoutPort = "process_names:\n- {name: server, cmdline: 'workload server$'}\n"
 
-// TestNetworkInSandbox reads sockets with both sources inside the default sandbox, also of processes and
-// network namespaces that exist only since then. The cleanup of the exporter fails the test if the sandbox
-// has refused a system call.
+// TestNetworkInSandbox reads sockets with both sources inside the default sandbox, also of
+// processes and network namespaces that exist only since then. The cleanup of the exporter fails
+// the test if the sandbox has refused a system call.
 func TestNetworkInSandbox(t *testing.T) {
 	testenv.RequireNamespaces(t)
 	for _, source := range []string{"bpf", "procfs"} {

@@ -85,9 +85,9 @@ func (d difference) covers(key string) bool {
 	return strings.HasPrefix(key, d.key) && (d.group == "" || strings.Contains(key, `groupname="`+d.group+`"`))
 }
 
-// TestPredecessor runs the predecessor next to this exporter, with the same configuration and processes, and
-// compares every series. Only listed differences are allowed, and the known work of the processes must
-// be counted.
+// TestPredecessor runs the predecessor next to this exporter, with the same configuration and
+// processes, and compares every series. Only listed differences are allowed, and the known work of
+// the processes must be counted.
 func TestPredecessor(t *testing.T) {
 	testenv.RequireProgram(t, "prometheus-process-exporter")
 	for _, c := range peerConfigs {
@@ -226,7 +226,8 @@ func (p *peerTest) checkKnownWork() {
 	}
 }
 
-// smapsInterval is the number of scrapes after which the proportional memory of an idle process is read again.
+// smapsInterval is the number of scrapes after which the proportional memory of an idle process is
+// read again.
 const smapsInterval = 16
 
 // permanentDifferences lists the series that always differ.

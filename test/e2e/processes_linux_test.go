@@ -27,8 +27,8 @@ func (r *instance) processReport(query string) (out webui.ProcessReport) {
 	return out
 }
 
-// TestProcessList compares the processes of a group with real processes: usage, user, start, a command line
-// with markup and a secret, and, with the source bpf, processes that have ended.
+// TestProcessList compares the processes of a group with real processes: usage, user, start, a
+// command line with markup and a secret, and, with the source bpf, processes that have ended.
 func TestProcessList(t *testing.T) {
 	const secret = "hunter2-list"
 	busy := exec.Command("/bin/sh", "-c", "while :; do :; done", "listed-process", "--password="+secret, "<img onerror=x>")
@@ -79,8 +79,8 @@ func TestProcessList(t *testing.T) {
 	})
 }
 
-// checkEnded runs a process that fails, and requires its exit status, and the time of the exit, which is
-// before the walk that finds it.
+// checkEnded runs a process that fails, and requires its exit status, and the time of the exit,
+// which is before the walk that finds it.
 func checkEnded(t *testing.T, r *instance) {
 	t.Helper()
 	command := exec.Command("/bin/sh", "-c", "exit 3 # listed-process")
@@ -99,8 +99,8 @@ func checkEnded(t *testing.T, r *instance) {
 	})
 }
 
-// TestEndedWithoutViewer requires that --web.retention keeps the processes that end before the first request for
-// processes. The source procfs reports none.
+// TestEndedWithoutViewer requires that --web.retention keeps the processes that end before the
+// first request for processes. The source procfs reports none.
 func TestEndedWithoutViewer(t *testing.T) {
 	config := writeFile(t, "c.yml", "process_names:\n  - {name: seldom, cmdline: [seldom-process]}\n")
 	eachSource(t, func(t *testing.T, source string) {
@@ -143,8 +143,8 @@ func (r *instance) checkUngrouped(pid int) {
 	}
 }
 
-// TestProcessesAreHidden requires that only clients of loopback listeners get processes by default, and that
-// the page says why there are none.
+// TestProcessesAreHidden requires that only clients of loopback listeners get processes by default,
+// and that the page says why there are none.
 func TestProcessesAreHidden(t *testing.T) {
 	config := writeFile(t, "c.yml", "process_names:\n  - {name: self, comm: [process_exporte]}\n")
 	for _, tt := range []struct {

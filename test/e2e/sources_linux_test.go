@@ -259,7 +259,8 @@ func TestBPFObjectsAreReleased(t *testing.T) {
 
 var bpfObjectID = regexp.MustCompile(`(?m)^(prog|map)_id:\t(\d+)$`)
 
-// heldBPFObjects returns the programs and maps for which a process has file descriptors, such as "map 7".
+// heldBPFObjects returns the programs and maps for which a process has file descriptors, such as
+// "map 7".
 func heldBPFObjects(t *testing.T, pid int) (held []string) {
 	t.Helper()
 	files, err := filepath.Glob(fmt.Sprintf("/proc/%d/fdinfo/*", pid))

@@ -20,9 +20,9 @@ type memoryMap struct {
 	AuxvSize, ExeFD                                           uint32
 }
 
-// hugeArgs sets the addresses of the arguments and of the environment to large areas: "17179869184,4096"
-// means 16 GiB each, of which 4096 bytes contain letters. The other pages are never touched and use no
-// memory.
+// hugeArgs sets the addresses of the arguments and of the environment to large areas:
+// "17179869184,4096" means 16 GiB each, of which 4096 bytes contain letters. The other pages are
+// never touched and use no memory.
 func hugeArgs(how string) error {
 	size, letters, _ := strings.Cut(how, ",")
 	bytes, err := strconv.Atoi(size)

@@ -1,5 +1,5 @@
-// Package gopsutilbench compares the cost of reading processes with this module, gopsutil and psutil. It is
-// a separate module, so that only this benchmark depends on gopsutil.
+// Package gopsutilbench compares the cost of reading processes with this module, gopsutil and
+// psutil. It is a separate module, so that only this benchmark depends on gopsutil.
 package gopsutilbench_test
 
 import (
