@@ -67,9 +67,12 @@ Counters decrease only when the exporter restarts, or when a removed group (` + 
 removed thread name (` + "`--max-thread-names`" + `, 1,000 names per group) returns. They then restart at 0.
 
 A value that could not be read is absent, not 0. ` + "`namedprocess_namegroup_unreadable_procs`" + ` is the number of processes
-with an unreadable file. In a group without processes, most gauges are 0. These are absent: the oldest start time, the ratio of
-the accept queue, the mean round-trip time, unreadable processes, and gauges per process, thread name or kernel function,
-and ` + "`namedprocess_namegroup_listening_procs`. `namedprocess_namegroup_expected_port_listening` is 0, and\n" +
+with an unreadable file. In a group without processes, most gauges are 0. All gauges per process, thread name or kernel
+function are absent, and these:
+
+` + "`namedprocess_namegroup_oldest_start_time_seconds`, `namedprocess_namegroup_unreadable_procs`,\n" +
+		"`namedprocess_namegroup_listening_procs`, `namedprocess_namegroup_tcp_worst_accept_queue_ratio`,\n" +
+		"`namedprocess_namegroup_tcp_mean_round_trip_time_seconds`.\n\n" +
 		"`namedprocess_namegroup_expected_procs`" + ` keeps its values.
 
 ## Groups

@@ -8,7 +8,7 @@ import (
 // Notes that several families share.
 const (
 	onlyBPFSockets = "Only if BPF programs read the sockets."
-	openSockets    = "Absent if the exporter cannot read the sockets of any process of the group."
+	openSockets    = "Absent if no process of the group has readable sockets."
 )
 
 // A trafficMetric is a counter of the traffic of a group, and of the traffic in no group.

@@ -180,7 +180,7 @@ func TestGoVersion(t *testing.T) {
 	if version == nil {
 		t.Fatal("got no version in go.mod")
 	}
-	if want := "You need Go 1.21 or later, which downloads Go " + version[1] + " if it is older."; !strings.Contains(read("README.md"), want) {
+	if want := "You need Go 1.21 or later. A version older than " + version[1] + " downloads Go " + version[1] + "."; !strings.Contains(read("README.md"), want) {
 		t.Errorf("got no sentence %q in README.md, want it", want)
 	}
 }

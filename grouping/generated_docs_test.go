@@ -81,7 +81,7 @@ func TestReadmeRules(t *testing.T) {
 func keyTable(keys []ConfigKey) string {
 	var rows [][]string
 	for _, k := range keys {
-		rows = append(rows, []string{"`" + k.Name + "`", k.Type, strings.ReplaceAll(k.Help, "{{.ExeBase}}", "`{{.ExeBase}}`")})
+		rows = append(rows, []string{"`" + k.Name + "`", k.Type, strings.NewReplacer("{{.ExeBase}}", "`{{.ExeBase}}`", "*", `\*`).Replace(k.Help)})
 	}
 	return testenv.MarkdownTable([]string{"Key", "Type", "Description"}, rows)
 }

@@ -17,12 +17,12 @@ The first rule that matches a process determines its group. A rule matches if
 all its selectors match. Common selectors:
 
   comm     process name (/proc/PID/comm), at most 15 bytes
-  exe      argv[0], the first word of the command line
+  exe      first argument (argv[0]); without a slash, its base name
   cmdline  regular expressions; each must match somewhere in the command line
 
 A process that no rule matches joins the group of its nearest ancestor that has a group.
-Without a rule file, --procnames or --namemapping, each process with a command
-line is in the group of its program.
+With no rule file, no --procnames and no --namemapping, each process with a
+command line is in the group of its program.
 
   process_exporter check FILE         checks a rule file
   process_exporter explain PID|NAME   explains the group of a process

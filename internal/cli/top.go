@@ -39,7 +39,7 @@ func topCommand() command {
 		app.Flag("url", "Read a running exporter, such as http://host:9256, not this machine.").PlaceHolder("URL").StringVar(&f.url)
 		f.remote.add(app)
 		app.Flag("interval", "Refresh interval, at least 1s.").PlaceHolder("DURATION").Default("2s").DurationVar(&f.interval)
-		app.Flag("once", "Print one table and exit. Default if stdout is no terminal.").BoolVar(&f.once)
+		app.Flag("once", "Print one table and exit. Default if stdout is not a terminal.").BoolVar(&f.once)
 		app.Flag("batch", "Print a table at every interval, for scripts.").BoolVar(&f.batch)
 		app.Flag("repeat", "Number of tables that --batch prints. 0: until it is stopped.").PlaceHolder("N").Default("0").IntVar(&f.repeat)
 		app.Flag("json", "Print JSON: once, or with --batch a line at every interval.").BoolVar(&f.json)

@@ -48,13 +48,13 @@ func addRuleFlags(app *kingpin.Application, s *Settings) {
 		Default("true").BoolVar(&s.Children)
 	app.Flag("recheck", "Not needed: exec, renames and rewritten command lines are detected without it.").
 		BoolVar(&s.Recheck)
-	app.Flag("recheck-with-time-limit", "Do not use: after this age, no process is matched again. 0s: off.").
+	app.Flag("recheck-with-time-limit", "Do not use: processes in no group are not matched again after this age. 0s: off.").
 		PlaceHolder("DURATION").Default("0s").DurationVar(&s.RecheckLimit)
 	app.Flag("remove-empty-groups", "Remove empty groups. Counters restart at 0 if a group returns.").
 		BoolVar(&s.RemoveEmptyGroups)
 	app.Flag("match-budget", "CPU time per scrape to match rules; next scrapes do the rest. 0s: no limit.").
 		PlaceHolder("DURATION").Default("200ms").DurationVar(&s.MatchBudget)
-	app.Flag("max-groups", "Maximum number of groups; other processes are in _other. 0: no limit.").
+	app.Flag("max-groups", "Maximum number of groups. Further groups are counted as _other. 0: no limit.").
 		PlaceHolder("N").Default("2000").IntVar(&s.MaxGroups)
 	app.Flag("max-thread-names", "Maximum number of thread names; others count as _other. 0: no limit.").
 		PlaceHolder("N").Default("20000").IntVar(&s.MaxThreadNames)
@@ -83,17 +83,17 @@ func addWebFlags(app *kingpin.Application, s *Settings) {
 	setHelp(app, "web.systemd-socket", "", "Use systemd sockets instead of listen addresses (Linux only).")
 	app.Flag("web.telemetry-path", "Path of the metrics.").
 		PlaceHolder("PATH").Default("/metrics").StringVar(&s.TelemetryPath)
-	app.Flag("web.disable-exporter-metrics", "Omit go_*, process_* and promhttp_* metrics. namedprocess_exporter_* stay.").
+	app.Flag("web.disable-exporter-metrics", "Omit metrics of the Go runtime, of the exporter's own process and of promhttp.").
 		BoolVar(&s.DisableExporterMetrics)
 	app.Flag("web.max-requests", "Maximum number of concurrent scrapes; others get status 503. 0: no limit.").
 		PlaceHolder("N").Default("128").IntVar(&s.MaxRequests)
 	app.Flag("web.max-connections", "Maximum number of connections. At the limit, the longest idle one is closed.").
 		PlaceHolder("N").Default("128").IntVar(&s.MaxConnections)
-	app.Flag("web.allowed-hosts", "Hosts to accept besides localhost and IPs, or *. Default: *; on loopback: none.").
+	app.Flag("web.allowed-hosts", "Names to accept besides localhost and IPs. *: all. Default: *, on loopback none.").
 		PlaceHolder("NAME,...").StringVar(&s.AllowedHosts)
 	app.Flag("web.show-processes", "Show processes and command lines on the page. auto: loopback listeners only.").
 		PlaceHolder("auto|on|off").Default("auto").EnumVar(&s.ShowProcesses, "auto", "on", "off")
-	app.Flag("web.retention", "History of the web page, at most 1h. 0s: 15m, recorded while the page is open.").
+	app.Flag("web.retention", "History of the page, at most 1h. 0s: 15m, kept only while the page is open.").
 		PlaceHolder("DURATION").Default("0s").DurationVar(&s.Retention)
 	app.Flag("web.pprof-address", "Loopback address for Go profiles under /debug/pprof/. Off by default.").
 		PlaceHolder("ADDRESS").StringVar(&s.PprofAddress)
@@ -109,7 +109,7 @@ func addLogFlags(app *kingpin.Application, s *Settings) {
 }
 
 func addSandboxFlags(app *kingpin.Application, s *Settings) {
-	app.Flag("sandbox", "auto: keep needed capabilities. strict: fewer, with less data. off: no limits.").
+	app.Flag("sandbox", "auto: drop unneeded privileges. strict: drop more, lose data. off: no sandbox.").
 		PlaceHolder("auto|strict|off").Default("auto").EnumVar(&s.Sandbox, "auto", "strict", "off")
 }
 

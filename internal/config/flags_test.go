@@ -38,7 +38,7 @@ process_exporter --config.path=rules.yaml --web.listen-address=127.0.0.1:9256
 			if len(f.Default) > 0 && f.Default[0] != "" {
 				value = "`" + strings.Join(f.Default, "`, `") + "`"
 			}
-			fmt.Fprintf(&b, "| `--%s` | %s | %s |\n", f.Name, value, strings.ReplaceAll(f.Help, "|", "\\|"))
+			fmt.Fprintf(&b, "| `--%s` | %s | %s |\n", f.Name, value, strings.NewReplacer("|", `\|`, "*", `\*`).Replace(f.Help))
 		}
 	}
 	return b.String()
