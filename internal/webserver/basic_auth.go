@@ -97,9 +97,9 @@ func (a *authenticator) authenticate(r *http.Request, users map[string][]byte) a
 	return a.verify(r.Context(), attempt{key, hash, password, exists})
 }
 
-// dummyHash returns the hash of another user for a user who does not exist, so that the response
-// time does not reveal which users exist. Hashes can have different costs, so it always returns
-// the same hash for the same name.
+// dummyHash returns the hash to compare with for an unknown user name: the hash of a configured user,
+// so that the response time does not reveal which names exist. Hashes can have different costs, so
+// it always returns the same hash for the same name.
 func (a *authenticator) dummyHash(user string, users map[string][]byte) []byte {
 	names := slices.Sorted(maps.Keys(users))
 	sum := a.digest(user, nil, "")

@@ -156,8 +156,8 @@ func TestDisconnectWhilePending(t *testing.T) {
 	}
 }
 
-// TestDummyHash checks that a user who does not exist has the same hash in each comparison, as one
-// who exists, and that all hashes are in use.
+// TestDummyHash checks that an unknown user name has the same hash in each comparison, as a known one
+// has, and that all hashes are in use.
 func TestDummyHash(t *testing.T) {
 	a, _ := newTestAuthenticator()
 	var compared string
