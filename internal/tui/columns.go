@@ -120,7 +120,7 @@ type sorting struct {
 	reversed bool
 }
 
-// sort sorts groups. Unknown values are last in both directions.
+// sort sorts groups. Unknown values are last in both directions, and groups without processes last among equal values.
 func (s sorting) sort(groups []webui.Group) {
 	slices.SortStableFunc(groups, func(a, b webui.Group) int {
 		if s.column == columnName {
@@ -139,7 +139,7 @@ func (s sorting) sort(groups []webui.Group) {
 		case s.reversed:
 			x, y = y, x
 		}
-		return cmp.Or(cmp.Compare(y, x), strings.Compare(label(&a), label(&b)))
+		return cmp.Or(cmp.Compare(y, x), cmp.Compare(min(b.Procs, 1), min(a.Procs, 1)), strings.Compare(label(&a), label(&b)))
 	})
 }
 

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	tea "github.com/charmbracelet/bubbletea"
+	"github.com/charmbracelet/x/ansi"
 
 	"github.com/seed57308aee/process_exporter/internal/webui"
 )
@@ -52,6 +53,17 @@ func TestPrintedOrder(t *testing.T) {
 	r := webui.Report{Groups: []webui.Group{{Name: "idle", CPU: ptr(0.0)}, {Name: "busy", CPU: ptr(1.0)}}}
 	if lines := strings.Split(Print(&r), "\n"); !strings.HasPrefix(lines[2], "busy") || !strings.HasPrefix(lines[3], "idle") {
 		t.Errorf("got %q", lines)
+	}
+}
+
+// TestEndedGroups checks that a group without processes is faint, and last among groups with equal values.
+func TestEndedGroups(t *testing.T) {
+	m, f := newModel(80, 24)
+	f.report.Groups = []webui.Group{{Name: "ended", CPU: ptr(0.0)}, {Name: "idle", CPU: ptr(0.0), Procs: 1}, {Name: "busy", CPU: ptr(1.0), Procs: 1}}
+	m.Update(m.requestReport()())
+	lines := strings.Split(m.View(), "\n")
+	if !strings.Contains(lines[3], "idle") || lines[4] != faint(ansi.Strip(lines[4])) || !strings.Contains(lines[4], "ended") {
+		t.Errorf("got %q, want the idle group, and the faint ended one", lines)
 	}
 }
 

@@ -360,8 +360,8 @@ func TestProcessView(t *testing.T) {
 	text := strings.Join(strings.Fields(ansi.Strip(view)), " ")
 	for _, want := range []string{
 		"PID USER AGE CPU% RSS READ/S WRITE/S COMMAND", "71 al�[2Jice 1m 25.0 2.0M – – worker --password=***", "72 0s – – – – [new]",
-		"and 28 more", "ended 70 worker at " + now.Format(time.TimeOnly) + " after 1h: exited 3",
-		"ended 69 old by " + before.Format(time.DateTime) + " after 0s: killed SIGKILL",
+		"and 28 more", "ended 70 worker at " + now.Format(time.TimeOnly) + " after 1h: exited with status 3",
+		"ended 69 old by " + before.Format(time.DateTime) + " after 0s: killed by SIGKILL",
 	} {
 		if !strings.Contains(text, want) {
 			t.Errorf("got\n%s\nwant %q in it", view, want)

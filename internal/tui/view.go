@@ -40,7 +40,7 @@ func (m *model) View() string {
 		}
 		if i == m.cursor {
 			line = inverse(line)
-		} else if m.err != nil {
+		} else if m.err != nil || m.groups[i].Procs == 0 {
 			line = faint(line)
 		}
 		lines = append(lines, line)
@@ -153,11 +153,8 @@ func (m *model) processLines() []string {
 		if e.Approximate {
 			when = "by"
 		}
-		text := fmt.Sprintf("ended    %s %s  %s %s after %s: %s %s", padLeft(strconv.Itoa(e.PID), 7), replaceUnprintable(e.Name), when,
-			moment(e.End.Time, r.Time.Time), age(e.End.Sub(e.Start.Time).Seconds()), replaceUnprintable(e.Reason), replaceUnprintable(e.Code))
-		if e.OOMKilled {
-			text += ", OOM killer"
-		}
+		text := fmt.Sprintf("ended    %s %s  %s %s after %s: %s", padLeft(strconv.Itoa(e.PID), 7), replaceUnprintable(e.Name), when,
+			moment(e.End.Time, r.Time.Time), age(e.End.Sub(e.Start.Time).Seconds()), replaceUnprintable(e.Text()))
 		lines = append(lines, text)
 	}
 	return append(lines, "")
@@ -220,7 +217,7 @@ func groupLines(g *webui.Group) []string {
 		lines = append(lines, red("listens  "+replaceUnprintable(p)+" in no process, expected"))
 	}
 	for _, e := range g.ExitCodes {
-		lines = append(lines, fmt.Sprintf("exits    %d %s %s", e.Count, replaceUnprintable(e.Reason), replaceUnprintable(e.Code)))
+		lines = append(lines, fmt.Sprintf("exits    %d %s", e.Count, replaceUnprintable(e.Text())))
 	}
 	for _, t := range g.ThreadNames {
 		cpu := unknown

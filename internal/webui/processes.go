@@ -274,7 +274,7 @@ func (h *Handler) serveProcesses(w http.ResponseWriter, r *http.Request) {
 	defer cancel()
 	report, err := h.recorder.Processes(ctx, query)
 	if err != nil {
-		writeError(w, statusError{http.StatusServiceUnavailable, err.Error()})
+		writeError(w, statusError{http.StatusServiceUnavailable, "Too many different requests for processes. Retry in a minute."})
 		return
 	}
 	encoded, err := encode(report)

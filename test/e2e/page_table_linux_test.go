@@ -19,7 +19,8 @@ func TestPageTable(t *testing.T) {
 	startIdleProcess(t, task.Ignored)
 	startShell(t, "looper"+unique, "while : "+task.Busy+"; do sleep 1; done")
 	startFailing(t, task.Failing)
-	config := writeFile(t, "c.yml", "process_names:\n  - {name: servers, comm: ["+task.Steady+"]}\n  - {name: loops, comm: [looper"+unique+"]}\n"+
+	config := writeFile(t, "c.yml", "process_names:\n  - {name: servers, comm: ["+task.Steady+"]}\n"+
+		"  - {name: loops, comm: [looper"+unique+"]}\n"+
 		"  - {comm: ["+task.Ignored+"], ignore: true}\n  - name: '{{.Comm}}'\n    cmdline: ['.+']\n")
 	for _, source := range []string{"bpf", "procfs"} {
 		t.Run(source, func(t *testing.T) {

@@ -445,7 +445,7 @@ async function drawn() {
   await eventually(async () => assert.deepEqual((await page.$$eval('#processes td.command', (all) => all.map((td) => td.textContent))).sort(),
     ['(worker) /bin/app --x', '/bin/app --x', 'nginx: worker process'], 'a name that is not that of the program'));
   const rows = await page.$$eval('#ended tr:has(td.bad)', (all) => all.map((tr) => [...tr.cells].map((td) => td.textContent).join('|')));
-  assert.match(rows[0], /^≤ [0-9:]{8}[|]1[|]x[|]≤ 1 d 1 h[|]SIGKILL, OOM killer$/);
+  assert.match(rows[0], /^≤ [0-9:]{8}[|]1[|]x[|]≤ 1 d 1 h[|]killed by SIGKILL \(OOM killer\)$/);
   assert.match(rows[1], /^.*[0-9]{4}.* [0-9:]{8}[|]1[|]x[|]0\.0 s[|]/, 'the date of an exit of another day');
   assert.deepEqual(page.complaints, []);
   await leave(page);
@@ -729,10 +729,10 @@ async function ended(page) {
   const {exporter} = await (await page.request.get(new URL('api/v1/groups', task.url).href)).json();
   if (exporter.source !== 'bpf') return;
   await page.goto(`${task.url}?group=${task.failing}`);
-  await page.waitForFunction(() => [...document.querySelectorAll('#ended td.bad')].some((td) => td.textContent === 'status 3'));
+  await page.waitForFunction(() => [...document.querySelectorAll('#ended td.bad')].some((td) => td.textContent === 'exited with status 3'));
   const row = await page.$eval('#ended tr:has(td.bad)', (tr) => [...tr.cells].map((td) => td.textContent));
-  assert.match(row.join('|'), new RegExp(`^[0-9:]{8}[|][0-9]+[|]${task.failing}[|][0-9]\\.[0-9] s[|]status 3$`));
-  await shows(page, '#group-body', /Exits since the exporter started.*exited3/s);
+  assert.match(row.join('|'), new RegExp(`^[0-9:]{8}[|][0-9]+[|]${task.failing}[|][0-9]\\.[0-9] s[|]exited with status 3$`));
+  await shows(page, '#group-body', /Exits since the exporter started.*exited with status 3[0-9]/s);
   await page.goto(task.url);
   await updates(page, 1);
 }

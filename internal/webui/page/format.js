@@ -106,6 +106,9 @@ function updateElement(old, node) {
   update(old, ...node.childNodes);
 }
 
+// exitText returns how a process ended, as the function exitText of the exporter.
+export const exitText = (reason, code) => (reason === 'exited' ? `exited with status ${code}` : `killed by ${code}${reason === 'dumped' ? ', core dumped' : ''}`);
+
 // term returns a tile. hint is its title.
 export function term(name, value, bad, hint) {
   const div = element('div'), dd = element('dd', undefined, bad ? 'bad' : '');

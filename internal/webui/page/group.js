@@ -1,5 +1,5 @@
 // The page of the groups with one name.
-import {age, bytes, count, element, expected, isUnexpected, percent, perSecond, table, term, unknown} from './format.js';
+import {age, bytes, count, element, exitText, expected, isUnexpected, percent, perSecond, table, term, unknown} from './format.js';
 import {cpu} from './table.js';
 
 const known = (value, show) => (value === undefined ? unknown : show(value));
@@ -75,8 +75,8 @@ export function sections(g) {
     tables.append(table('Threads by name', ['Thread name', 'Threads', 'CPU'], order.map((t) => [t.threadname, count(t.thread_count), known(t.cpu_ratio, cpu)])));
   }
   if (g.exits) {
-    tables.append(table('Exits since the exporter started', ['Reason', 'Code', 'Processes'],
-      g.exits.map((e) => [e.reason, e.code, count(e.exits_total)]), [1]));
+    tables.append(table('Exits since the exporter started', ['Exit', 'Processes'],
+      g.exits.map((e) => [exitText(e.reason, e.code), count(e.exits_total)])));
   }
   return [...labels(g), tables];
 }

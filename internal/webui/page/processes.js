@@ -1,6 +1,6 @@
 // The running and the ended processes of the open group, and the processes in no group.
 import {change, view} from './view.js';
-import {age, byId, bytes, clock, count, date, element, isZero, moment, period, table, unknown, update} from './format.js';
+import {age, byId, bytes, clock, count, date, element, exitText, isZero, moment, period, table, unknown, update} from './format.js';
 import {request} from './request.js';
 import {cpu} from './table.js';
 import {recordsAlways} from './charts.js';
@@ -95,7 +95,7 @@ function scrollable(t, label) {
   return box;
 }
 
-const statusText = (p) => (p.reason === 'exited' ? `status ${p.code}` : p.reason === 'dumped' ? `${p.code}, core dump` : p.code) + (p.oom_killed ? ', OOM killer' : '');
+const endText = (p) => exitText(p.reason, p.code) + (p.oom_killed ? ' (OOM killer)' : '');
 
 const lifetime = (seconds) => (seconds < 10 ? `${seconds.toFixed(1)} s` : seconds < 3600 ? period(seconds) : age(seconds));
 
@@ -103,8 +103,8 @@ const lifetime = (seconds) => (seconds < 10 ? `${seconds.toFixed(1)} s` : second
 const most = (p) => (p.approximate ? '≤ ' : '');
 
 function ended(report) {
-  const t = table('Ended processes', ['Ended', 'PID', 'Name', 'Ran for', 'Exit status'], report.ended.map((p) =>
-    [most(p) + moment(p.end_time_seconds), count(p.pid), p.name, most(p) + lifetime(p.end_time_seconds - p.start_time_seconds), statusText(p)]), [2, 4]);
+  const t = table('Ended processes', ['Ended', 'PID', 'Name', 'Ran for', 'Exit'], report.ended.map((p) =>
+    [most(p) + moment(p.end_time_seconds), count(p.pid), p.name, most(p) + lifetime(p.end_time_seconds - p.start_time_seconds), endText(p)]), [2, 4]);
   [...t.tBodies[0].rows].forEach((tr, i) => {
     if (report.ended[i].failed) tr.lastChild.className = 'text bad';
   });
@@ -152,7 +152,7 @@ function fill(box, report, again) {
     return true;
   }
   if (report.num_procs === 0 && view.group !== null) {
-    update(box, element('p', 'No processes.'));
+    update(box, element('p', 'The group has no processes.'));
     return true;
   }
   update(box, running(report, () => { again().catch(() => {}); }), ...suggestion(report));
