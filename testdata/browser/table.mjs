@@ -129,8 +129,10 @@ async function gone() {
   });
   await open(page);
   await eventually(async () => assert.deepEqual(await names(page), ['d', 'b', 'a', 'c'], 'groups without processes are last'));
-  const marks = await page.$$eval('#rows tr:not(.pad) a', (all) => all.map((a) => getComputedStyle(a, '::after').content));
-  assert.deepEqual(marks.map((text) => text.includes('no processes')), [false, false, true, true]);
+  assert.deepEqual(await page.$$eval('#rows tr:not(.pad) td:nth-child(2)', (all) => all.map((td) => td.textContent)), ['1', '1', 'none', 'none']);
+  const colors = await page.$$eval('#rows tr:not(.pad) a', (all) => all.map((a) => getComputedStyle(a).color));
+  assert.ok(colors[0] === colors[1] && colors[1] !== colors[2] && colors[2] === colors[3], `colors of names: ${colors}`);
+  assert.match(await harness.text(page, '#count'), /^4 groups, 2 without processes/);
   await page.click('#head th:first-child button');
   await eventually(async () => assert.deepEqual(await names(page), ['a', 'b', 'c', 'd'], 'the order of names'));
   await leave(page);
@@ -142,7 +144,7 @@ async function phone() {
   await page.goto(`${task.url}?group=servers`);
   await page.waitForSelector('#processes td.command');
   const more = await page.$eval('#processes td.command', (td) => getComputedStyle(td, '::after').content);
-  assert.match(more, /^"User .+ Started .+ ago .+ State [RSD] .+ Threads 1 .+ Read\/s .+ Write\/s /);
+  assert.match(more, /^"User .+, Started .+ ago, State [RSD], Threads 1, Read\/s .+, Write\/s /);
   await shot(page, 'page-phone-processes');
   await leave(page);
 }

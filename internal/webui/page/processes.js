@@ -84,7 +84,7 @@ function running(report, resort) {
 }
 
 // more returns the values of the columns that narrow screens do not show.
-const more = (p, report) => columns.filter((c) => c.wide).map((c) => `${c.title} ${textOf(c, p, report)}`).join(' · ');
+const more = (p, report) => columns.filter((c) => c.wide).map((c) => `${c.title} ${textOf(c, p, report)}`).join(', ');
 
 function scrollable(t, label) {
   const box = element('div', undefined, 'scrollable');

@@ -16,7 +16,7 @@ export const cpu = (v) => (view.cores ? cores(v) : percent(v));
 // a source of sockets, a column with yields needs the next larger screen.
 const columns = [
   {id: 'group', title: 'Group', key: (g) => g.label, width: 11},
-  {id: 'processes', title: 'Processes', key: (g) => g.num_procs, show: count, bad: isUnexpected, width: 6.2},
+  {id: 'processes', title: 'Processes', key: (g) => g.num_procs, show: (n) => (n === 0 ? 'none' : count(n)), bad: isUnexpected, width: 6.2},
   {id: 'cpu', title: 'CPU', key: (g) => g.cpu_ratio, show: cpu, rate: true, width: 5.6},
   {id: 'history', title: 'CPU history', wide: true, hint: 'CPU usage; all rows have the same scale', width: 12,
     history: (g) => g.cpu_ratio_history, show: cpu},
@@ -180,8 +180,9 @@ const processText = (p) => `PID ${p.pid} ${p.name}`;
 const found = (g) => (view.filter && !hasText(g) ? search.processOf(g.group) : undefined);
 
 function countText(total) {
-  const text = state.shown.length === total ? `${total} groups` : `${state.shown.length} of ${total} groups`;
-  const only = state.shown.length === 1 && found(state.shown[0]), ungrouped = view.filter && search.processOf('');
+  const number = state.shown.length, ended = state.shown.filter(isGone).length;
+  const text = (number === total ? `${total} groups` : `${number} of ${total} groups`) + (ended > 0 ? `, ${ended} without processes` : '');
+  const only = number === 1 && found(state.shown[0]), ungrouped = number === 0 && search.processOf('');
   return text + (only ? `: ${processText(only)}` : '') + (ungrouped ? `, and ${processText(ungrouped)} in no group` : '');
 }
 
