@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/seed57308aee/process_exporter/collector"
+	"github.com/seed57308aee/process_exporter/platform"
 	"github.com/seed57308aee/process_exporter/test/testenv"
 )
 
@@ -26,6 +28,18 @@ func (l logMatches) Write(line []byte) (int, error) {
 	return len(line), nil
 }
 
+// slowSource is a [platform.Source] whose walks take until release is closed.
+type slowSource struct {
+	platform.Source
+	entered, release chan struct{}
+}
+
+func (s slowSource) Walk(ctx context.Context, snap *platform.Snapshot) error {
+	s.entered <- struct{}{}
+	<-s.release
+	return s.Source.Walk(ctx, snap)
+}
+
 // TestReadyAfterFirstWalk blocks the first walk. During the walk the exporter
 // serves, and is healthy but not ready.
 func TestReadyAfterFirstWalk(t *testing.T) {
@@ -38,8 +52,12 @@ func TestReadyAfterFirstWalk(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	groups := slowGroups{make(chan struct{}, 10), make(chan struct{})}
-	e.metrics = newMetricsHandler(s, log, groups, nil, allCollectors)
+	source, err := s.OpenSource()
+	if err != nil {
+		t.Fatal(err)
+	}
+	slow := slowSource{source, make(chan struct{}, 10), make(chan struct{})}
+	e.collector = collector.New(collector.Options{Tracker: NewTracker(s, Sources{Processes: slow}, e.rules), Logger: log})
 	ctx, cancel := context.WithCancel(t.Context())
 	served := make(chan error, 1)
 	go func() { served <- e.Serve(ctx) }()
@@ -56,7 +74,7 @@ func TestReadyAfterFirstWalk(t *testing.T) {
 	case <-time.After(testTimeout):
 		t.Fatal("timed out waiting for a listener during the first walk")
 	}
-	testenv.WaitFor(t, "the start of the first walk", func() bool { return len(groups.entered) > 0 })
+	testenv.WaitFor(t, "the start of the first walk", func() bool { return len(slow.entered) > 0 })
 	if response, body := get(t, url+HealthyPath); response.StatusCode != http.StatusOK {
 		t.Errorf("got %s during the first walk, want 200: %s", response.Status, body)
 	}
@@ -64,7 +82,7 @@ func TestReadyAfterFirstWalk(t *testing.T) {
 	if response.StatusCode != http.StatusServiceUnavailable || response.Header.Get("Retry-After") == "" {
 		t.Errorf("got %s and %v during the first walk, want 503 and Retry-After: %s", response.Status, response.Header, body)
 	}
-	close(groups.release)
+	close(slow.release)
 	testenv.WaitFor(t, "readiness after the first walk", func() bool {
 		response, _ := get(t, url+ReadyPath)
 		return response.StatusCode == http.StatusOK

@@ -112,9 +112,7 @@ func (e *Exporter) logSockets() {
 // firstWalk reads all processes once, which sets the base of their counters, and
 // then reports readiness.
 func (e *Exporter) firstWalk(ctx context.Context, routes *mux) {
-	if _, err := e.metrics.renderer.Gatherer(ctx).Gather(); err != nil {
-		e.log.Error("errors during the first walk", "err", err)
-	}
+	e.collector.Update(ctx)
 	if ctx.Err() == nil {
 		routes.ready.Store(true)
 	}
