@@ -1,7 +1,6 @@
 package webserver
 
 import (
-	"bytes"
 	"context"
 	"log/slog"
 	"net/http"
@@ -49,7 +48,7 @@ type Coalescer struct {
 
 	mu         sync.Mutex // guards the fields below and response.refs
 	inFlight   map[requestKey]*response
-	freeBuffer bytes.Buffer // reused by the next response
+	freeBuffer responseBody // reused by the next response
 }
 
 // maxDistinctKeys is the number of different responses in flight from which on a
@@ -77,7 +76,7 @@ type response struct {
 	done   chan struct{}
 	header http.Header
 	status int
-	body   bytes.Buffer
+	body   responseBody
 	refs   int // the goroutine that renders it, and the requests that use it
 }
 
@@ -114,7 +113,7 @@ func (c *Coalescer) await(r *http.Request) *response {
 	res := c.find(key)
 	if res == nil {
 		res = &response{done: make(chan struct{}), header: make(http.Header), status: http.StatusOK, body: c.freeBuffer, refs: 1}
-		c.freeBuffer = bytes.Buffer{}
+		c.freeBuffer = responseBody{}
 		c.inFlight[key] = res
 		// The context is not the client's, because other requests may share the response.
 		request := r.Clone(context.Background())
@@ -136,13 +135,12 @@ func (c *Coalescer) await(r *http.Request) *response {
 }
 
 // release drops one reference to res. With the last one the buffer, which is
-// hundreds of kilobytes per scrape, is kept for the next response, unless its
-// capacity is far larger than this response.
+// hundreds of kilobytes per scrape, is kept for the next response.
 func (c *Coalescer) release(res *response) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if res.refs--; res.refs == 0 && res.body.Cap() <= 4*res.body.Len() {
-		res.body.Reset()
+	if res.refs--; res.refs == 0 {
+		res.body.reset()
 		c.freeBuffer = res.body
 	}
 }
@@ -156,7 +154,7 @@ func (c *Coalescer) run(res *response, key requestKey, r *http.Request) {
 		if p := recover(); p != nil {
 			c.log.Error("panic while rendering a response", "err", p, "stack", string(debug.Stack()))
 			res.header, res.status = make(http.Header), http.StatusInternalServerError
-			res.body.Reset()
+			res.body.reset()
 		}
 		c.mu.Lock()
 		delete(c.inFlight, key)
@@ -205,7 +203,7 @@ func (res *response) send(w http.ResponseWriter) {
 	for name, values := range res.header {
 		w.Header()[name] = values
 	}
-	w.Header().Set("Content-Length", strconv.Itoa(res.body.Len()))
+	w.Header().Set("Content-Length", strconv.Itoa(res.body.size))
 	w.WriteHeader(res.status)
-	_, _ = w.Write(res.body.Bytes())
+	_, _ = res.body.WriteTo(w)
 }

@@ -1,11 +1,13 @@
 package webserver
 
 import (
+	"bytes"
 	"context"
 	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -68,10 +70,12 @@ func TestConcurrentRequestsShareOneResponse(t *testing.T) {
 	}
 }
 
+func (b *responseBody) String() string { return string(bytes.Join(b.blocks, nil)) }
+
 // TestBufferReuse requires that a response reuses the buffer of a released one,
-// but not of one in use, and that an oversized buffer is dropped.
+// but not of one in use, and that blocks that a response does not need are dropped.
 func TestBufferReuse(t *testing.T) {
-	text1, text2 := strings.Repeat("first", 100), strings.Repeat("other", 100)
+	text1, text2 := strings.Repeat("first", 200_000), strings.Repeat("other", 200_000)
 	text := text1
 	c := newTestCoalescer(func(_ context.Context, w http.ResponseWriter, _ *http.Request) {
 		_, _ = w.Write([]byte(text))
@@ -79,21 +83,22 @@ func TestBufferReuse(t *testing.T) {
 	first := c.await(newScrape())
 	text = text2
 	if second := c.await(newScrape()); first.body.String() != text1 || second.body.String() != text2 {
-		t.Errorf("got %q and %q, want %q and %q", first.body.String(), second.body.String(), text1, text2)
+		t.Errorf("got responses of %d and %d bytes, want two of %d with their texts", first.body.size, second.body.size, len(text1))
 	}
-	memory := &first.body.Bytes()[0]
+	memory := &first.body.blocks[0][0]
 	c.release(first)
 	testenv.WaitFor(t, "reuse of the first buffer", func() bool {
 		third := c.await(newScrape())
 		defer c.release(third)
-		return &third.body.Bytes()[0] == memory
+		return &third.body.blocks[0][0] == memory
 	})
 	text = "short"
-	testenv.WaitFor(t, "the oversized buffer to be dropped", func() bool {
+	testenv.WaitFor(t, "the blocks after the first to be dropped", func() bool {
 		c.release(c.await(newScrape()))
 		c.mu.Lock()
 		defer c.mu.Unlock()
-		return c.freeBuffer.Cap() == 0
+		blocks := c.freeBuffer.blocks
+		return cap(blocks) > 0 && !slices.ContainsFunc(blocks[1:cap(blocks)], func(block []byte) bool { return block != nil })
 	})
 }
 
@@ -103,7 +108,7 @@ func TestPanicIsStatus500(t *testing.T) {
 		panic("broken")
 	})
 	for range 2 {
-		if res := c.await(newScrape()); res.status != http.StatusInternalServerError || res.body.Len() != 0 {
+		if res := c.await(newScrape()); res.status != http.StatusInternalServerError || res.body.size != 0 {
 			t.Errorf("got status %d and body %q, want status 500 and no body", res.status, res.body.String())
 		}
 	}
