@@ -416,28 +416,32 @@ func TestGroupLimit(t *testing.T) {
 	}})
 }
 
-// TestThreadNameLimit checks that threads above the limit of names are counted in _other.
+// TestThreadNameLimit checks that threads above the limit of names are counted in _other, and that
+// names are removed a day after their last thread.
 func TestThreadNameLimit(t *testing.T) {
-	p := proc(10, 1, "g", "g")
-	p.MainThread = procfstree.Thread{}
-	for tid := 11; tid < 20; tid++ {
-		p.Threads = append(p.Threads, procfstree.Thread{TID: tid, Comm: fmt.Sprint("w", tid), Start: uint64(tid)})
+	named := func(prefix string, more ...procfstree.Thread) procfstree.Process {
+		p := proc(10, 1, "g", "g")
+		p.MainThread = procfstree.Thread{}
+		for tid := 11; tid < 20; tid++ {
+			p.Threads = append(p.Threads, procfstree.Thread{TID: tid, Comm: fmt.Sprint(prefix, tid), Start: uint64(tid)})
+		}
+		copy(p.Threads, more)
+		return p
 	}
 	limit := grouping.Options{Children: true, MaxThreadNames: 4}
+	hits := "namedprocess_exporter_thread_name_limit_hits_total"
+	count := func(name string) string { return threadSeriesG("thread_count", name) }
 	runScenarios(t, []scenario{{
 		name:  "threads",
 		setup: setup{config: groupG, opts: limit},
-		first: []procfstree.Process{p},
+		first: []procfstree.Process{named("w")},
 		steps: []step{
-			{
-				nil,
-				map[string]float64{
-					threadSeriesG("thread_count", "w13"):                 1,
-					threadSeriesG("thread_count", "w14"):                 absent,
-					threadSeriesG("thread_count", "_other"):              6,
-					"namedprocess_exporter_thread_name_limit_hits_total": 6,
-				},
-			},
+			{nil, map[string]float64{count("w13"): 1, count("w14"): absent, count("_other"): 6, hits: 6}},
+			{set(named("n")), map[string]float64{count("w13"): absent, count("n11"): absent, count("_other"): 9, hits: 15}},
+			{func(f *fixture) {
+				f.Uptime(uptime + 25*3600*100)
+				f.Set(named("n", procfstree.Thread{TID: 11, Comm: "m11", Start: 11}))
+			}, map[string]float64{count("m11"): 1, count("n12"): absent, count("_other"): 8, hits: 15}},
 		},
 	}})
 }

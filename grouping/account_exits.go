@@ -28,15 +28,6 @@ type exitCounter struct {
 	allStart, matchedStart int64 // 0 as long as the counter is 0
 }
 
-// addExits adds the counters of n to the exits with one status.
-func (g *groupState) addExits(status exitStatus, n exitCounter) {
-	sum := g.exits[status]
-	g.exits[status] = exitCounter{
-		sum.all + n.all, sum.matched + n.matched,
-		earlierStart(sum.allStart, n.allStart), earlierStart(sum.matchedStart, n.matchedStart),
-	}
-}
-
 // An awaitedExit is a process that is gone and whose exit event, with its last
 // counters, has not arrived.
 type awaitedExit struct {
@@ -189,7 +180,7 @@ func (t *Tracker) accountExit(r *processRecord, e *platform.Exit) {
 	if r.state == stateMatched {
 		n.matched, n.matchedStart = 1, n.allStart
 	}
-	r.group.addExits(exitStatus{reason, code}, n)
+	t.addExits(r.group, exitStatus{reason, code}, n)
 	if e.OOMKilled {
 		r.group.oomKills++
 	}

@@ -148,7 +148,9 @@ type groupState struct {
 // one group.
 type namedThreads struct {
 	name          string
-	count         int // threads in this update
+	size          int    // bytes of the name and of the key of the group
+	count         int    // threads in this update
+	emptySince    uint64 // ticks after boot; 0 if it had threads in the last update
 	total         Counters
 	counterFields platform.Fields // of total that were ever read
 	start         countersStart

@@ -2,6 +2,7 @@ package grouping
 
 import (
 	"fmt"
+	"reflect"
 	"slices"
 
 	"github.com/seed57308aee/process_exporter/platform"
@@ -174,18 +175,26 @@ func (m *model) checkState() error {
 			return fmt.Errorf("process %v is still waiting for its exit event after %d ticks", id, t.snap.Now-p.at)
 		}
 	}
-	groups, threadNames, byRule := 0, 0, make(map[*Rule]int)
+	byRule := make(map[*Rule]int)
+	var want cardinality
 	for _, g := range t.groups {
-		threadNames += len(g.threads)
+		want.threadNames += len(g.threads)
+		want.exitStatuses += len(g.exits)
+		for _, tg := range g.threads {
+			want.threadBytes += tg.size
+		}
 		if g.rule != nil && !g.permanent {
 			byRule[g.rule]++
 		}
 		if !g.permanent && !g.isOther {
-			groups++
+			want.groups++
+			want.groupBytes += len(g.key)
 		}
 	}
-	if groups != t.limits.groups || threadNames != t.limits.threadNames {
-		return fmt.Errorf("got the limits %+v, want %d groups and %d thread names", t.limits, groups, threadNames)
+	got := t.limits
+	got.byRule, got.full, got.threadsFull = nil, false, false
+	if !reflect.DeepEqual(got, want) {
+		return fmt.Errorf("got the limits %+v, want %+v", got, want)
 	}
 	for rule, n := range byRule {
 		if got := t.limits.byRule[rule]; got != n {

@@ -67,16 +67,15 @@ func (t *Tracker) mergeGroups(to, from *groupState) {
 	to.sockets.merge(&from.sockets)
 	to.isOther = to.isOther || from.isOther
 	to.gauges.Procs += from.gauges.Procs
+	t.limits.exitStatuses -= len(from.exits)
 	for status, n := range from.exits {
-		to.addExits(status, n)
+		t.addExits(to, status, n)
 	}
-	t.limits.threadNames -= len(from.threads)
 	for _, tg := range from.threads {
+		t.removeThreadName(from, tg)
 		same := to.threads[tg.name]
 		if same == nil {
-			same = &namedThreads{name: tg.name}
-			to.threads[tg.name] = same
-			t.limits.threadNames++
+			same = t.addThreadName(to, tg.name)
 		}
 		same.total.add(&tg.total)
 		same.counterFields |= tg.counterFields

@@ -27,8 +27,8 @@ type Options struct {
 
 	// MaxGroups limits the number of groups that rules create from names of
 	// processes. MaxThreadNames limits the number of thread names in all groups.
-	// Processes and threads above a limit are counted in [OtherName]. 0 means no
-	// limit.
+	// Both also limit the total length of these names. Processes and threads above a
+	// limit are counted in [OtherName]. 0 means no limit.
 	MaxGroups, MaxThreadNames int
 
 	Containers ContainerFinder // finds names of containers; nil if they are unknown
@@ -195,7 +195,7 @@ func (t *Tracker) walk(ctx context.Context) error {
 	} else {
 		t.thisWalk.elapsed = t.snap.Now - last.now
 	}
-	t.limits.full = false
+	t.limits.full, t.limits.threadsFull = false, false
 	return nil
 }
 

@@ -18,12 +18,13 @@ func (t *Tracker) useMatcher(m Matcher) {
 			t.addPermanent(&m)
 		}
 	}
-	t.limits.groups = 0
+	t.limits.groups, t.limits.groupBytes = 0, 0
 	for _, g := range t.groups {
 		if g.permanent || g.isOther {
 			continue
 		}
 		t.limits.groups++
+		t.limits.groupBytes += len(g.key)
 		if g.unused() { // permanent group of a rule that was removed
 			t.removeGroup(g)
 		}
@@ -53,14 +54,16 @@ func (t *Tracker) addPermanent(m *Match) {
 // group returns the group of a match. It creates the group if the limits allow, and
 // returns the group OtherName otherwise.
 func (t *Tracker) group(m *Match) *groupState {
-	g := t.groups[GroupKey(m.Group, m.Labels)]
+	key := GroupKey(m.Group, m.Labels)
+	g := t.groups[key]
 	if g == nil {
-		if t.atGroupLimit(m.Rule) {
+		if t.atGroupLimit(m.Rule, key) {
 			return t.otherGroup()
 		}
 		g = newGroup(m)
 		t.groups[g.key] = g
 		t.limits.groups++
+		t.limits.groupBytes += len(g.key)
 	}
 	if g.rule == nil {
 		g.rule, g.collectors = m.Rule, 0
