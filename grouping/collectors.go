@@ -34,17 +34,6 @@ const (
 	AllCollectors = CollectorWChan<<1 - 1
 )
 
-// DefaultCollectors returns the collectors that are enabled without a flag.
-func DefaultCollectors() CollectorSet {
-	enabled := AllCollectors
-	for i, c := range CollectorTable {
-		if c.OffByDefault {
-			enabled &^= 1 << i
-		}
-	}
-	return enabled
-}
-
 // A CollectorInfo describes a collector.
 type CollectorInfo struct {
 	Name         string

@@ -13,6 +13,6 @@
 // # Errors
 //
 // A walk omits a process that exits while it is read, without an error. An error about
-// one process matches [ErrGone], [ErrAccessDenied] or [ErrUnresponsive]. On systems other
-// than Linux, [Open] returns an error that matches [errors.ErrUnsupported].
+// one process matches [ErrGone], [procfs.ErrAccessDenied] or [ErrUnresponsive]. On systems
+// other than Linux, [Open] returns an error that matches [errors.ErrUnsupported].
 package platform

@@ -74,12 +74,6 @@ var ErrUnresponsive = errors.New("process is unresponsive: a read of its files b
 // ErrGone matches the error of reading a process that has exited.
 var ErrGone = procfs.ErrGone
 
-// ErrTooLarge matches the error of a read that exceeds the size limit.
-var ErrTooLarge = procfs.ErrTooLarge
-
-// ErrAccessDenied matches the error of a read that the kernel denies.
-var ErrAccessDenied = procfs.ErrAccessDenied
-
 // Options selects the Source and its limits.
 type Options struct {
 	Root string // mount point of the process file system; "" is /proc

@@ -52,7 +52,6 @@ const (
 	StatusNonvoluntarySwitches
 
 	StatusVM       = StatusPeakVirtual | StatusVirtual | StatusPeakResident | StatusResident
-	StatusRSSKinds = StatusResidentAnon | StatusResidentFile | StatusResidentShmem
 	StatusSwitches = StatusVoluntarySwitches | StatusNonvoluntarySwitches
 )
 

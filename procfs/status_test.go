@@ -19,7 +19,7 @@ func TestParseStatus(t *testing.T) {
 			PeakResidentBytes: 64676 << 10, ResidentBytes: 64676 << 10,
 			ResidentAnonBytes: 60032 << 10, ResidentFileBytes: 4644 << 10,
 			VoluntarySwitches: 6, NonvoluntarySwitches: 2,
-			Have: always | StatusNSPIDs | StatusVM | StatusRSSKinds | StatusSwap | StatusHugetlb}},
+			Have: always | StatusNSPIDs | StatusVM | StatusResidentAnon | StatusResidentFile | StatusResidentShmem | StatusSwap | StatusHugetlb}},
 		{"3.10", string(fixture(t, "linux-3.10/status")), Status{
 			State: 'S', UIDs: [4]uint32{1000, 1001, 1002, 1003}, GIDs: [4]uint32{2000, 2001, 2002, 4294967295}, Threads: 4,
 			PeakVirtualBytes: 126388 << 10, VirtualBytes: 126384 << 10,

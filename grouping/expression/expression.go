@@ -62,9 +62,6 @@ func (e *Expression) Instructions() int { return e.instructions }
 // other than a newline. It may also return false for such an expression.
 func (e *Expression) MatchesAny() bool { return e.matchesAny }
 
-// IsLiteral reports whether Match never uses package regexp.
-func (e *Expression) IsLiteral() bool { return e.literals != nil && e.literals.exact }
-
 // Match reports whether text contains a match.
 func (e *Expression) Match(text string) bool {
 	if e.literals != nil {

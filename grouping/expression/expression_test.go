@@ -45,7 +45,7 @@ func TestMatch(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := e.IsLiteral(); got != tt.literal {
+		if got := e.literals != nil && e.literals.exact; got != tt.literal {
 			t.Errorf("%q: got literal %v, want %v", tt.text, got, tt.literal)
 		}
 		for _, text := range texts {

@@ -126,7 +126,7 @@ var wantSettings = map[string]func(*Settings){
 		s.Collectors &^= grouping.CollectorThreads
 	},
 	"every switch": func(s *Settings) {
-		s.Children, s.Collectors = false, grouping.DefaultCollectors()&^(grouping.CollectorThreads|grouping.CollectorSmaps)
+		s.Children, s.Collectors = false, defaultCollectors()&^(grouping.CollectorThreads|grouping.CollectorSmaps)
 		s.Recheck, s.RemoveEmptyGroups, s.Debug = true, true, true
 	},
 	"mapping that starts with a name": func(s *Settings) { s.NameMapping = `java,-jar\s+([^/]+).jar` },
@@ -195,7 +195,7 @@ func TestDefaults(t *testing.T) {
 		t.Fatal(err)
 	}
 	switch {
-	case !s.Children, s.Collectors != grouping.DefaultCollectors(), s.Recheck, s.RemoveEmptyGroups, s.Debug, s.DisableExporterMetrics:
+	case !s.Children, s.Collectors != defaultCollectors(), s.Recheck, s.RemoveEmptyGroups, s.Debug, s.DisableExporterMetrics:
 		t.Errorf("got switches %+v, want the defaults", s)
 	case s.ProcFS != "/proc", s.TelemetryPath != "/metrics", s.MaxRequests != 128, s.MaxConnections != 128, s.PprofAddress != "",
 		s.RecheckLimit != 0, s.OnceDelay != 0, s.AllowedHostNames() != nil:

@@ -30,7 +30,7 @@ func NewBlockDetector(timeout time.Duration) BlockDetector {
 func (d *BlockDetector) Tick(now time.Time, tid int64) bool {
 	late := now.Sub(d.lastTick) > d.timeout
 	d.lastTick = now
-	if late || !ThreadBlocked(tid) {
+	if late || !threadBlocked(tid) {
 		d.blocked = 0
 		return false
 	}
@@ -41,10 +41,10 @@ func (d *BlockDetector) Tick(now time.Time, tid int64) bool {
 // Reset replaces Tick if the thread has finished a read since the previous tick.
 func (d *BlockDetector) Reset(now time.Time) { d.blocked, d.lastTick = 0, now }
 
-// ThreadBlocked reports whether a thread of this process waits in the kernel for a file.
+// threadBlocked reports whether a thread of this process waits in the kernel for a file.
 // On a busy machine it may instead wait for CPU time, or for the Go scheduler in futex(2):
 // then it will continue.
-func ThreadBlocked(tid int64) bool {
+func threadBlocked(tid int64) bool {
 	wait := waitOf(tid)
 	if wait == runs || wait == waitsInFutex {
 		return false // the state is not needed

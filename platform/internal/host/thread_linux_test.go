@@ -113,7 +113,7 @@ func TestBlockDetector(t *testing.T) {
 		_, _ = unix.Read(pipe[0], make([]byte, 1))
 	}()
 	tid := <-tids
-	testenv.Eventually(t, func() bool { return ThreadBlocked(tid) })
+	testenv.Eventually(t, func() bool { return threadBlocked(tid) })
 	d := NewBlockDetector(time.Second)
 	now := d.lastTick
 	tick := func(period time.Duration, want bool) {
