@@ -13,6 +13,7 @@ export async function table(h) {
   await clicks();
   await gone();
   await phone();
+  await touchZoom();
 }
 
 // pidsOf returns the PIDs of processes that the API lists.
@@ -146,5 +147,26 @@ async function phone() {
   const more = await page.$eval('#processes td.command', (td) => getComputedStyle(td, '::after').content);
   assert.match(more, /^"User .+, Started .+ ago, State [RSD], Threads 1, Read\/s .+, Write\/s /);
   await shot(page, 'page-phone-processes');
+  await leave(page);
+}
+
+// touchZoom drags a finger over a chart, which selects a range.
+async function touchZoom() {
+  const {visit, leave, open, eventually, query} = harness, page = await visit({viewport: {width: 390, height: 800}, hasTouch: true, isMobile: true});
+  await open(page);
+  await page.waitForFunction(async () => (await (await fetch('api/v1/history')).json()).timestamps_seconds.length >= 3);
+  await harness.refreshed(page);
+  const session = await page.context().newCDPSession(page), over = page.locator('#plots figure .u-over').first();
+  await eventually(async () => {
+    await over.scrollIntoViewIfNeeded();
+    const box = await over.boundingBox(), touch = (type, part) => session.send('Input.dispatchTouchEvent',
+      {type, touchPoints: part === undefined ? [] : [{x: box.x + box.width * part, y: box.y + box.height / 2}]});
+    await touch('touchStart', 0.3);
+    for (const part of [0.4, 0.5, 0.6, 0.7]) await touch('touchMove', part);
+    await touch('touchEnd');
+    assert.notEqual((await query(page)).get('from'), null, 'the start of the selected range');
+  });
+  await page.waitForSelector('#unzoom:not([hidden])');
+  assert.ok((await query(page)).get('to') > (await query(page)).get('from'));
   await leave(page);
 }

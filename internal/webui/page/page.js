@@ -7,6 +7,7 @@ import * as search from './search.js';
 import {sections, summary} from './group.js';
 import * as charts from './charts.js';
 import * as processes from './processes.js';
+import * as touch from './touch.js';
 
 const refreshMillis = 5000;
 const firstMillis = 1100; // until the first rates
@@ -254,6 +255,7 @@ watchButton();
 groupTable.start(navigate, charts.redraw);
 search.start(() => { released().then(groupTable.arrange); });
 charts.start((group) => groupTable.setFilter(group, true), () => { showHistory().catch(showError); });
+touch.start(byId('plots'));
 showView();
 for (const id of ['back', 'home']) {
   byId(id).addEventListener('click', (event) => {
