@@ -112,21 +112,21 @@ func (r *Recorder) exporter(s *recording) ExporterStatus {
 	return e
 }
 
-// report returns the state of all groups.
-func (s *recording) report(e reportStatus) Report {
-	out := s.emptyReport(e)
+// report returns the state of all groups, and the points of the histories in it.
+func (s *recording) report(e reportStatus) (out Report, recent pointNumbers) {
+	out, recent = s.emptyReport(e)
 	for i := range s.groups() {
-		out.Groups = append(out.Groups, s.group(&s.last.Groups[i]))
+		out.Groups = append(out.Groups, s.group(&s.last.Groups[i], recent))
 	}
-	return out
+	return out, recent
 }
 
 // detail returns the detailed state of the groups with one name.
 func (s *recording) detail(e reportStatus, name string) Report {
-	out := s.emptyReport(e)
+	out, recent := s.emptyReport(e)
 	for i := range s.groups() {
 		if g := &s.last.Groups[i]; g.Name == name {
-			detailed := s.group(g)
+			detailed := s.group(g, recent)
 			s.addDetail(&detailed, g)
 			out.Groups = append(out.Groups, detailed)
 		}
@@ -134,17 +134,19 @@ func (s *recording) detail(e reportStatus, name string) Report {
 	return out
 }
 
-func (s *recording) emptyReport(e reportStatus) Report {
-	out := Report{Version: Version, Interval: s.interval, Exporter: e.exporter, Machine: e.machine, Groups: []Group{}}
+// emptyReport returns a report without groups, and the points of the histories in it.
+func (s *recording) emptyReport(e reportStatus) (out Report, recent pointNumbers) {
+	out = Report{Version: Version, Interval: s.interval, Exporter: e.exporter, Machine: e.machine, Groups: []Group{}}
 	if s.last == nil {
-		return out
+		return out, recent
 	}
+	recent, out.HistoryTimes = s.history.recent()
 	out.Time = Timestamp{s.last.Time}
 	if s.failures.known {
 		total, seconds := s.failures.total, s.failures.seconds(s.last.Time)
 		out.FailedExits, out.FailedExitsSeconds = &total, &seconds
 	}
-	return out
+	return out, recent
 }
 
 // groups returns the number of groups.
@@ -155,8 +157,8 @@ func (s *recording) groups() int {
 	return len(s.last.Groups)
 }
 
-// group returns the state of g, with rates if the previous walk contained it.
-func (s *recording) group(g *grouping.Group) Group {
+// group returns the state of g, with rates if the previous walk contained it, and its history at the recent points.
+func (s *recording) group(g *grouping.Group, recent pointNumbers) Group {
 	out := NewGroup(g, s.last.Labels)
 	if s.failures.known && g.ExitsKnown {
 		failed := s.failures.groups[g.Key()]
@@ -167,7 +169,7 @@ func (s *recording) group(g *grouping.Group) Group {
 		return out
 	}
 	out.SetRates(before, g, s.interval)
-	out.CPUHistory = s.history.lastCPU(g.Key())
+	out.CPUHistory = s.history.cpuOf(g.Key(), recent)
 	return out
 }
 

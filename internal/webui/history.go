@@ -20,8 +20,8 @@ const (
 	// maxHistoryGroups limits the groups with a history. Others are part of the totals only.
 	maxHistoryGroups = 2000
 
-	// sparkPoints times historyStep is five minutes.
-	sparkPoints = 60
+	// sparkTime is the time of the histories in a [Report].
+	sparkTime = 5 * time.Minute
 )
 
 // The metrics of the history.
@@ -90,12 +90,16 @@ func (h *history) add(s *recording) {
 	}
 	h.dropBefore(at.Add(-h.retention))
 	number := h.first + len(h.times)
-	var total historyPoint
+	total := unknownPoint()
 	for i := range s.last.Groups {
 		g := &s.last.Groups[i]
 		p := newHistoryPoint(s.prev[g.Key()], g, s.interval)
 		for m, v := range p {
-			if v == v { // not NaN
+			switch {
+			case v != v: // NaN
+			case total[m] != total[m]:
+				total[m] = v
+			default:
 				total[m] += v
 			}
 		}
@@ -201,26 +205,45 @@ func (h *history) dropBefore(oldest time.Time) {
 	}
 }
 
-// lastCPU returns the CPU usage of a group in the last five minutes, newest last.
-func (h *history) lastCPU(key string) []float64 {
-	return lastValues(h, key, historyCPU, func(v float64) float64 { return math.Round(v*1000) / 1000 })
+// pointNumbers are the numbers of some points: from begin on, before end.
+type pointNumbers struct{ begin, end int }
+
+// recent returns the points of the last five minutes, and their times, the newest last.
+func (h *history) recent() (n pointNumbers, times []Timestamp) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	n.end = h.first + len(h.times)
+	n.begin = n.end
+	for i := len(h.times) - 1; i >= 0 && h.times[len(h.times)-1].Sub(h.times[i]) <= sparkTime; i-- {
+		n.begin--
+	}
+	for _, at := range h.times[n.begin-h.first:] {
+		times = append(times, Timestamp{at})
+	}
+	return n, times
 }
 
-// lastResident returns the resident memory of a group in the last five minutes, newest last.
-func (h *history) lastResident(key string) []uint64 {
-	return lastValues(h, key, historyResident, func(v float64) uint64 { return uint64(v) })
+// cpuOf returns the CPU usage of a group at some points.
+func (h *history) cpuOf(key string, n pointNumbers) []float64 {
+	return valuesOf(h, key, historyCPU, n, func(v float64) float64 { return math.Round(v*1000) / 1000 })
 }
 
-// lastValues returns a metric of a group in the last five minutes, newest last.
-func lastValues[T float64 | uint64](h *history, key string, metric int, convert func(float64) T) (out []T) {
+// residentOf returns the resident memory of a group at some points.
+func (h *history) residentOf(key string, n pointNumbers) []uint64 {
+	return valuesOf(h, key, historyResident, n, func(v float64) uint64 { return uint64(v) })
+}
+
+// valuesOf returns a metric of a group at some points. There are fewer values than points if the group
+// is younger: the first ones are missing.
+func valuesOf[T float64 | uint64](h *history, key string, metric int, n pointNumbers, convert func(float64) T) (out []T) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	s := h.groups[key]
-	if s == nil || s.first+len(s.points) != h.first+len(h.times) {
+	if s == nil || s.first+len(s.points) < n.end {
 		return nil
 	}
-	for _, p := range s.points[max(0, len(s.points)-sparkPoints):] {
-		if v := p[metric]; v == v { // not NaN
+	for number := max(n.begin, s.first); number < n.end; number++ {
+		if v := s.at(number, metric); v == v { // not NaN
 			out = append(out, convert(float64(v)))
 		} else {
 			out = out[:0] // the group did not exist before

@@ -28,6 +28,9 @@ type HistoryReport struct {
 	Times     []Timestamp     `json:"timestamps_seconds"`
 	Series    []HistorySeries `json:"series"`
 	Events    []Event         `json:"events"` // oldest first
+
+	// Means has all groups with values, if the query has a time and no group.
+	Means []GroupMeans `json:"means,omitempty"`
 }
 
 // A HistorySeries is one metric of one group, or the sum of other groups.
@@ -49,16 +52,20 @@ func (v historyValues) MarshalJSON() ([]byte, error) {
 		if i > 0 {
 			out = append(out, ',')
 		}
-		switch {
-		case value != value:
-			out = append(out, "null"...)
-		case value >= 1000:
-			out = strconv.AppendFloat(out, math.Round(float64(value)), 'f', 0, 64)
-		default:
-			out = strconv.AppendFloat(out, math.Round(float64(value)*1000)/1000, 'f', -1, 64)
-		}
+		out = appendValue(out, value)
 	}
 	return append(out, ']'), nil
+}
+
+// appendValue appends the JSON of a value, with as many decimals as a reader needs.
+func appendValue(out []byte, value float32) []byte {
+	switch {
+	case value != value:
+		return append(out, "null"...)
+	case value >= 1000:
+		return strconv.AppendFloat(out, math.Round(float64(value)), 'f', 0, 64)
+	}
+	return strconv.AppendFloat(out, math.Round(float64(value)*1000)/1000, 'f', -1, 64)
 }
 
 // A historyQuery selects a part of the history.
@@ -84,6 +91,9 @@ func (h *history) report(q historyQuery) HistoryReport {
 		if inRange(e.Time.Time) && (q.group == "" || e.Group == q.group || e.Others > 0) {
 			out.Events = append(out.Events, e)
 		}
+	}
+	if q.group == "" && !(q.from.IsZero() && q.to.IsZero()) {
+		out.Means = h.means(q, begin, end)
 	}
 	for metric := range numHistoryMetrics {
 		switch {
@@ -159,7 +169,8 @@ func (h *history) topSeries(top, metric, begin, end int) (out []HistorySeries) {
 		}
 		out = append(out, series)
 	}
-	if others := len(groups) - len(shown); others > 0 || len(h.groups) >= maxHistoryGroups {
+	unused := len(groups) == 0 && slices.ContainsFunc(rest, func(v float32) bool { return v == v }) // known to be 0
+	if others := len(groups) - len(shown); others > 0 || unused || len(h.groups) >= maxHistoryGroups {
 		out = append(out, HistorySeries{Metric: historyMetrics[metric], Others: others, Values: rest})
 	}
 	return out

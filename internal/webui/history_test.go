@@ -60,6 +60,9 @@ func TestHistoryReport(t *testing.T) {
 	if text := seriesText(part, "cpu_ratio"); text != "g0004[4,4,4] +++[6,6,6]" {
 		t.Errorf("got %s in a range of one point, want its neighbors too", text)
 	}
+	if g := part.Means; len(g) != 5 || g[3].Group != "g0003" || g[3].Values["cpu_ratio"] != 3 || g[3].Values["resident_bytes"] != 4096 {
+		t.Errorf("got the means %+v of all groups", g)
+	}
 	one := report(historyQuery{group: "g0002"})
 	if seriesText(one, "cpu_ratio") != "g0002[2,2,2]" || seriesText(one, "num_threads") != "g0002[2,2,2]" {
 		t.Errorf("got %+v of one group", one)
@@ -248,4 +251,38 @@ func TestServeHistory(t *testing.T) {
 // TestHistoryFieldsAreDocumented compares the fields of a HistoryReport with docs/api.md.
 func TestHistoryFieldsAreDocumented(t *testing.T) {
 	checkDocumented(t, "## Fields of the history", reflect.TypeFor[HistoryReport](), 12)
+}
+
+// TestHistoryMeans checks that a point counts for the time since the point before it, in the time of the query.
+func TestHistoryMeans(t *testing.T) {
+	s, ctx := newTestRecorder(), context.Background()
+	used := 0.0
+	walk := func(after time.Duration, cores float64) time.Time {
+		s.advance(after)
+		used += cores * after.Seconds()
+		s.groups = []grouping.Group{cpuGroup("a", used)}
+		s.Report(ctx)
+		return s.time
+	}
+	walk(5*time.Second, 0)
+	from := walk(5*time.Second, 7)
+	walk(5*time.Second, 1)
+	to := walk(30*time.Second, 2)
+	walk(5*time.Second, 9)
+	for _, tt := range []struct {
+		from, to time.Time
+		want     string
+	}{
+		{from, to, "1.857"}, {from, to.Add(-20 * time.Second), "1.667"}, {from.Add(2 * time.Second), from.Add(4 * time.Second), "1"},
+		{to.Add(time.Hour), time.Time{}, "none"}, {time.Time{}, time.Time{}, "none"},
+	} {
+		got := "none"
+		if means := s.current.history.report(historyQuery{from: tt.from, to: tt.to}).Means; len(means) > 0 {
+			text, _ := json.Marshal(means[0].Values["cpu_ratio"])
+			got = string(text)
+		}
+		if got != tt.want {
+			t.Errorf("got mean %s from %v to %v, want %s", got, tt.from, tt.to, tt.want)
+		}
+	}
 }

@@ -134,7 +134,8 @@ func (s *recording) with(v *collector.UpdateResult) *recording {
 // too old, but not longer than ctx.
 func (r *Recorder) Report(ctx context.Context) Report {
 	s := r.recording(ctx)
-	return s.report(r.reportStatus(ctx, s))
+	out, _ := s.report(r.reportStatus(ctx, s))
+	return out
 }
 
 // Detail returns the state of the groups with one name, with fields that Report

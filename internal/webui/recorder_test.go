@@ -139,14 +139,25 @@ func TestHistory(t *testing.T) {
 		s.advance(5 * time.Second)
 	}
 	got := s.Report(ctx)
-	if h := got.Groups[0].CPUHistory; len(h) != sparkPoints || h[0] != 0.2 {
-		t.Errorf("got %d points %v, want %d of 0.2", len(h), h, sparkPoints)
+	const points = 61 // in five minutes
+	if h := got.Groups[0].CPUHistory; len(h) != points || h[0] != 0.2 {
+		t.Errorf("got %d points %v, want %d of 0.2", len(h), h, points)
+	}
+	if times := got.HistoryTimes; len(times) != points || times[0] != (Timestamp{got.Time.Add(-sparkTime)}) || times[points-1] != got.Time {
+		t.Errorf("got times %v, want those of %d points", times, points)
 	}
 	if got := got.Groups[0].CPUHistory; len(s.Report(ctx).Groups) != 1 || len(got) == 0 {
 		t.Errorf("got %v, want the history of the group that exists", got)
 	}
-	if memory := s.current.history.lastResident(s.groups[0].Key()); len(memory) != sparkPoints || memory[0] != 4096 {
-		t.Errorf("got %d points %v, want %d of 4096", len(memory), memory, sparkPoints)
+	recent, _ := s.current.history.recent()
+	if memory := s.current.history.residentOf(s.groups[0].Key(), recent); len(memory) != points || memory[0] != 4096 {
+		t.Errorf("got %d points %v, want %d of 4096", len(memory), memory, points)
+	}
+	s.advance(time.Minute)
+	s.Report(ctx)
+	s.advance(time.Minute)
+	if times := s.Report(ctx).HistoryTimes; len(times) != points-24+2 || times[len(times)-1].Sub(times[len(times)-2].Time) != time.Minute {
+		t.Errorf("got times %v after two rare walks", times)
 	}
 }
 

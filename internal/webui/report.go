@@ -30,6 +30,10 @@ type Report struct {
 	FailedExits        *uint64  `json:"failed_exits,omitempty"`
 	FailedExitsSeconds *float64 `json:"failed_exits_seconds,omitempty"`
 
+	// HistoryTimes are the times of the values in the histories of groups, the newest last. Their distances
+	// can differ. A shorter history has the values of the last of these times.
+	HistoryTimes []Timestamp `json:"history_timestamps_seconds,omitempty"`
+
 	Groups []Group `json:"groups"` // sorted by name
 }
 

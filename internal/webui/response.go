@@ -65,15 +65,18 @@ type cachedResponses struct{ plain, memory cachedResponse }
 
 // encodeAll returns the response with all groups.
 func (s *recording) encodeAll(e reportStatus) (*response, error) {
-	return s.responses.plain.get(e, s.report)
+	return s.responses.plain.get(e, func(e reportStatus) Report {
+		out, _ := s.report(e)
+		return out
+	})
 }
 
 // encodeWithMemory returns the response with all groups and the history of their resident memory.
 func (s *recording) encodeWithMemory(e reportStatus) (*response, error) {
 	return s.responses.memory.get(e, func(e reportStatus) Report {
-		out := s.report(e)
+		out, recent := s.report(e)
 		for i := range out.Groups {
-			out.Groups[i].ResidentHistory = s.history.lastResident(s.last.Groups[i].Key())
+			out.Groups[i].ResidentHistory = s.history.residentOf(s.last.Groups[i].Key(), recent)
 		}
 		return out
 	})

@@ -1,5 +1,8 @@
 // Charts of the recent usage, stacked by group, with marks for events. uplot.js defines uPlot.
-import {byId, bytes, clock, cores, count, element, percent, plain, table} from './format.js';
+import {byId, bytes, clock, cores, element, percent, plain, unknown} from './format.js';
+import * as events from './events.js';
+import {meanOf, withGaps} from './times.js';
+import {showMeans} from './table.js';
 import {change, view} from './view.js';
 
 const colors = ['#3b7dd8', '#d0681f', '#3a9e5f', '#c7489a', '#8a63d2', '#9a7d0a', '#1f9aa8', '#d0453b', '#6b7f1e', '#7a5c48', '#4a55b5', '#b06fa8',
@@ -7,10 +10,8 @@ const colors = ['#3b7dd8', '#d0681f', '#3a9e5f', '#c7489a', '#8a63d2', '#9a7d0a'
 const otherColor = '#8a939c';
 const dark = matchMedia('(prefers-color-scheme: dark)');
 const touches = matchMedia('(hover: none)'); // a touch moves the cursor, and selects no group
-const maxEvents = 100; // in the table
 const maxColors = 500; // above which groups that are not shown lose their color
 const height = 136; // pixels, as in page.css
-const nearPixels = 14; // distance up to which marks share one number
 const cpu = (v, digits) => (view.cores ? cores(v, digits) : percent(v, digits));
 
 // A metric is shown for all groups, or for the open group only. An optional one is shown if the report has it.
@@ -24,10 +25,9 @@ const metrics = [
   {id: 'tcp_sent_bytes_per_second', title: 'TCP sent per second', show: bytes, binary: true, ofGroup: true, optional: true},
 ];
 
-const eventText = {oom_kill: 'killed by the OOM killer', failure: 'failed', exit: 'exited', start: 'started', reload: 'configuration reloaded', exporter_start: 'exporter started'};
 const charts = new Map(); // by metric
 const colorOf = new Map(); // by group
-const state = {report: null, drawn: '', filter: null, refresh: null};
+const state = {original: null, report: null, drawn: '', filter: null, refresh: null};
 const mouse = {at: null, drags: false, missed: false}; // position; whether it drags over a chart, and has delayed an update
 let inks = new Map(); // by custom property
 
@@ -66,11 +66,11 @@ function colorsOf(series) {
 
 const nameOf = (s) => (s.others ? `${s.others} other group${s.others === 1 ? '' : 's'}` : [s.group, ...Object.entries(s.labels || {}).map(([k, v]) => `${k}=${v}`)].join(' '));
 
-// stacked returns the sums of each series and those below it. The first series is at the bottom.
-function stacked(series, times) {
-  let below = times.map(() => 0);
+// stacked returns the sums of each series and those below it, null in gaps. The first series is at the bottom.
+function stacked(series, {timestamps_seconds: times, missing}) {
+  let below = times.map((t, i) => (missing.has(i) ? null : 0));
   return series.map((s) => {
-    below = below.map((v, i) => v + (s.values[i] ?? 0));
+    below = below.map((v, i) => (v === null ? null : v + (s.values[i] ?? 0)));
     return below;
   });
 }
@@ -87,45 +87,15 @@ function inkOf(name) {
 
 const axis = () => ({stroke: inkOf('--faint'), grid: {stroke: inkOf('--line'), width: 1}, ticks: {show: false}, font: '12px system-ui, sans-serif'});
 
-function markHeight(kind, full) {
-  if (kind === 'start' || kind === 'exit') return 5;
-  return kind === 'failure' ? 9 : full;
-}
-
-// drawEvents draws a mark for each event at the bottom of a chart, and the number of failures above
-// marks that are near each other.
-function drawEvents(u) {
-  const {ctx, bbox} = u, scale = devicePixelRatio || 1, bottom = bbox.top + bbox.height;
-  const failures = []; // near each other: first and last position, number
+// drawEvents draws the marks of events, and says if there are no values.
+function drawEvents(u, chart) {
+  events.drawMarks(u, events.shown(state.report), inkOf);
+  if (chart.known) return;
+  const {ctx, bbox} = u, scale = devicePixelRatio || 1;
   ctx.save();
-  for (const e of state.report.events) {
-    const x = u.valToPos(e.timestamp_seconds, 'x', true);
-    if (x < bbox.left || x > bbox.left + bbox.width) continue;
-    const bad = e.kind === 'failure' || e.kind === 'oom_kill';
-    const length = Math.min(markHeight(e.kind, bbox.height / scale) * scale, bbox.height);
-    ctx.fillStyle = inkOf(bad ? '--bad' : e.kind === 'start' || e.kind === 'exit' ? '--faint' : '--accent');
-    ctx.fillRect(x - scale, bottom - length, (e.kind === 'oom_kill' ? 3 : 2) * scale, length);
-    if (e.kind !== 'failure') continue;
-    const last = failures.at(-1);
-    if (last && x - last.to < nearPixels * scale && x - last.from < 2 * nearPixels * scale) Object.assign(last, {to: x, count: last.count + e.count});
-    else failures.push({from: x, to: x, count: e.count});
-  }
-  Object.assign(ctx, {font: `${11 * scale}px system-ui, sans-serif`, textAlign: 'center', lineJoin: 'round', lineWidth: 3 * scale,
-    strokeStyle: inkOf('--paper'), fillStyle: inkOf('--bad')});
-  for (const {from, to, count} of failures) {
-    if (count < 2) continue;
-    const at = [plain(count), Math.min((from + to) / 2, bbox.left + bbox.width - 8 * scale), bottom - 12 * scale];
-    ctx.strokeText(...at);
-    ctx.fillText(...at);
-  }
+  Object.assign(ctx, {font: `${13 * scale}px system-ui, sans-serif`, textAlign: 'center', fillStyle: inkOf('--faint')});
+  ctx.fillText('No data in this time', bbox.left + bbox.width / 2, bbox.top + bbox.height / 2);
   ctx.restore();
-}
-
-function describe(e) {
-  const who = e.group ? `${e.group}: ` : '';
-  const number = e.group && e.count > 1 ? `${e.count} ` : '';
-  const code = e.code ? (/^[0-9]+$/.test(e.code) ? `, status ${e.code}` : `, ${e.code}`) : '';
-  return `${who}${number}${eventText[e.kind] || e.kind}${code}`;
 }
 
 // indexOf returns the index of the point under the cursor, or undefined.
@@ -143,28 +113,22 @@ function showMoment(u) {
   }
   byId('moment').className = '';
   const at = times[i], near = Math.max(3, (times.at(-1) - times[0]) / 100);
-  const events = state.report.events.filter((e) => Math.abs(e.timestamp_seconds - at) <= near);
-  const shown = events.slice(0, 3).map(describe).join('; ');
-  byId('moment').textContent = `${clock(at)}  ${shown}${events.length > 3 ? `; ${events.length - 3} more` : ''}`;
-}
-
-// meanOf returns the mean of the known values, or null.
-function meanOf(values) {
-  const known = values.filter((v) => v !== null);
-  return known.length > 0 ? known.reduce((sum, v) => sum + v, 0) / known.length : null;
+  const list = events.shown(state.report).filter((e) => Math.abs(e.timestamp_seconds - at) <= near);
+  const shown = list.slice(0, 3).map(events.describe).join('; ');
+  byId('moment').textContent = `${clock(at)}  ${shown}${list.length > 3 ? `; ${list.length - 3} more` : ''}`;
 }
 
 // showValues shows the values under the cursor. Without a cursor, it shows the means of a selected range,
 // or the last values.
 function showValues(chart, i) {
   const means = i === undefined && view.from !== null;
-  const valueOf = means ? meanOf : (values) => values[i ?? values.length - 1];
+  const valueOf = means ? (values) => meanOf(values, state.report, view.from, view.to) : (values) => values[i ?? values.length - 1];
+  const textOf = (v) => (v === null || v === undefined ? unknown : chart.metric.show(v));
   chart.series.forEach((s, k) => {
-    const v = valueOf(s.values);
-    chart.values[k].textContent = v === null || v === undefined ? '–' : chart.metric.show(v);
+    chart.values[k].textContent = textOf(valueOf(s.values));
   });
-  const total = valueOf(state.report.timestamps_seconds.map((t, k) => chart.series.reduce((sum, s) => sum + (s.values[k] ?? 0), 0)));
-  chart.total.textContent = chart.known ? `${means ? 'mean ' : ''}${chart.metric.show(total)}` : '';
+  const zero = state.report.timestamps_seconds.map((t, k) => (state.report.missing.has(k) ? null : 0));
+  chart.total.textContent = chart.known ? `${means ? 'mean ' : ''}${textOf(valueOf(chart.sums.at(-1) || zero))}` : 'no data';
 }
 
 // itemAt returns the series under the cursor.
@@ -221,7 +185,7 @@ function options(chart, left, top) {
     ],
     series: [{}, ...chart.colors.map((c) => ({stroke: c, fill: c, width: 1, points: {show: false}})).reverse()],
     hooks: {
-      draw: [drawEvents],
+      draw: [(u) => drawEvents(u, chart)],
       setSelect: [selected],
       setCursor: [(u) => { showMoment(u); showValues(chart, indexOf(u)); }],
     },
@@ -265,7 +229,7 @@ function read(chart) {
 
 function draw(chart) {
   const times = state.report.timestamps_seconds;
-  chart.sums = stacked(chart.series, times);
+  chart.sums = stacked(chart.series, state.report);
   chart.colors = colorsOf(chart.series);
   const data = [times, ...chart.sums.slice().reverse()];
   const key = JSON.stringify([chart.series.map(nameOf), chart.colors, view.group, dark.matches]);
@@ -300,24 +264,11 @@ function follow(current) {
   plot.setCursor({left, top}, true, true);
 }
 
-// showEvents shows the number of events, and the events if they are open.
-function showEvents() {
-  const {events} = state.report;
-  byId('events').hidden = events.length === 0;
-  const failed = events.reduce((n, e) => n + (e.kind === 'failure' ? e.count : 0), 0);
-  byId('events-count').textContent = `Events, ${events.length}${failed > 0 ? `; red: ${failed} failed exits` : ''}`;
-  if (!byId('events').open) return;
-  // The events of a walk have the same time, and failures are the first of them.
-  const newest = events.slice().sort((a, b) => b.timestamp_seconds - a.timestamp_seconds).slice(0, maxEvents);
-  const lines = newest.map((e) => [clock(e.timestamp_seconds), e.group || '–', `${eventText[e.kind] || e.kind}${e.code ? ' ' + e.code : ''}`, count(e.count)]);
-  byId('events-body').replaceChildren(table(newest.length < events.length ? `Newest ${newest.length} of ${events.length}` : 'Newest first', ['Time', 'Group', 'Event', 'Processes'], lines, [1, 2]));
-}
-
 // rangeText returns the time of the charts. Only the charts show the past.
 function rangeText(report, zoomed) {
   const times = report.timestamps_seconds;
   if (times.length > 1) {
-    const below = view.group === null ? 'The table shows present values.' : 'The rest of the page shows present values.';
+    const below = view.group === null ? 'The table shows the means of this time.' : 'The rest of the page shows present values.';
     return `${clock(times[0])} to ${clock(times.at(-1))}${zoomed ? `. ${below}` : ''}`;
   }
   if (zoomed) return 'There are no values in this time.';
@@ -331,16 +282,17 @@ export function show(report) {
     return;
   }
   const times = report.timestamps_seconds, ready = times.length > 1;
-  const drawn = JSON.stringify([times[0], times.at(-1), times.length, report.events.length, report.records_always, view.group, view.from, view.to, view.cores, dark.matches]);
+  const drawn = JSON.stringify([times[0], times.at(-1), times.length, report.events.length, report.records_always, view.group, view.filter, view.from, view.to, view.cores, dark.matches]);
   if (drawn === state.drawn) return;
-  Object.assign(state, {report, drawn});
+  Object.assign(state, {original: report, report: withGaps(report), drawn});
+  if (view.group === null) showMeans(view.from === null ? null : report.means || []);
   const zoomed = view.from !== null;
   byId('unzoom').hidden = !zoomed;
   byId('unzoom').textContent = `Show the last ${Math.round(report.retention_seconds / 60)} minutes`;
   byId('range').textContent = rangeText(report, zoomed);
   byId('plots').hidden = !ready;
   byId('plots').className = view.group === null ? '' : 'of-group';
-  showEvents();
+  events.show(report);
   const isShown = (m) => (!m.ofGroup || view.group !== null) && (!m.optional || report.series.some((s) => s.metric === m.id));
   const shown = ready ? metrics.filter(isShown) : [];
   for (const [id, chart] of charts) { // a hidden chart would follow the cursor with old times
@@ -359,11 +311,11 @@ export function show(report) {
   queueMicrotask(() => follow(current)); // after the microtasks of uPlot, which draw the new points
 }
 
-// redraw shows the same report with another unit of CPU usage.
+// redraw shows the same report with another filter or unit of CPU usage.
 export function redraw() {
-  if (!state.report) return;
+  if (!state.original) return;
   charts.get('cpu_ratio')?.plot?.redraw(false, true);
-  show(state.report);
+  show(state.original);
 }
 
 // recordsAlways returns whether the exporter records without a viewer.
@@ -380,18 +332,19 @@ export function query() {
   return q;
 }
 
-// start sets what a click on a group does, and what shows the range of the view.
-export function start(filter, refresh) {
+// start sets what a click on a group and on that of an event does, and what shows the range of the view.
+export function start(filter, open, refresh) {
   Object.assign(state, {filter, refresh});
+  events.start(open);
   byId('unzoom').addEventListener('click', () => zoom(null, null));
   new ResizeObserver(() => {
     for (const {plot, box} of charts.values()) if (plot && box.clientWidth) plot.setSize({width: box.clientWidth, height});
   }).observe(byId('plots'));
   dark.addEventListener('change', () => {
     inks = new Map();
-    if (state.report) show(state.report);
+    if (state.original) show(state.original);
   });
-  byId('events').addEventListener('toggle', () => { if (state.report) showEvents(); });
+  byId('events').addEventListener('toggle', () => { if (state.report) events.show(state.report); });
   watchMouse();
 }
 

@@ -254,7 +254,7 @@ read();
 watchButton();
 groupTable.start(navigate, charts.redraw);
 search.start(() => { released().then(groupTable.arrange); });
-charts.start((group) => groupTable.setFilter(group, true), () => { showHistory().catch(showError); });
+charts.start((group) => groupTable.setFilter(group, true), navigate, () => { showHistory().catch(showError); });
 touch.start(byId('plots'));
 showView();
 for (const id of ['back', 'home']) {

@@ -97,7 +97,7 @@ function scrollable(t, label) {
 
 const endText = (p) => exitText(p.reason, p.code) + (p.oom_killed ? ' (OOM killer)' : '');
 
-const lifetime = (seconds) => (seconds < 10 ? `${seconds.toFixed(1)} s` : seconds < 3600 ? period(seconds) : age(seconds));
+const lifetime = (seconds) => (seconds < 0.1 ? '< 0.1 s' : seconds < 10 ? `${seconds.toFixed(1)} s` : seconds < 3600 ? period(seconds) : age(seconds));
 
 // most precedes a value that is at most as high: that of the walk that found the exit.
 const most = (p) => (p.approximate ? '≤ ' : '');

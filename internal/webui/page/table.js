@@ -1,36 +1,37 @@
 // The table of groups. It has elements for the rows on the screen only, unless there are few groups.
 import {address, change, view} from './view.js';
-import {age, byId, bytes, cores, count, date, clock, element, expected, isUnexpected, isZero, percent, period, plain, shortAge, unknown, update} from './format.js';
+import {age, byId, bytes, cores, count, date, element, expected, isUnexpected, isZero, percent, period, plain, shortAge, unknown, update} from './format.js';
 import * as search from './search.js';
+import * as spark from './spark.js';
 
 const rowHeight = 32; // pixels, as in page.css
 const overscan = 5; // rows above and below the visible ones
 const fewGroups = 100; // up to which all rows have elements, so that the browser finds text in them
-const historyStep = 5; // seconds between two points of the history in the report
 
 // cpu returns CPU usage in the unit that the user has chosen.
 export const cpu = (v) => (view.cores ? cores(v) : percent(v));
 
 // A column has a sort key, a format and a width in units of the font size. wide needs 701 pixels, veryWide 1500.
 // A rate is unknown until the second walk. sources are the sources of sockets of which the column needs one. With
-// a source of sockets, a column with yields needs the next larger screen.
+// a source of sockets, a column with yields needs the next larger screen. A column with mean is also shown for a
+// selected time.
 const columns = [
-  {id: 'group', title: 'Group', key: (g) => g.label, width: 11},
+  {id: 'group', title: 'Group', mean: true, key: (g) => g.label, width: 11},
   {id: 'processes', title: 'Processes', key: (g) => g.num_procs, show: (n) => (n === 0 ? 'none' : count(n)), bad: isUnexpected, width: 6.2},
-  {id: 'cpu', title: 'CPU', key: (g) => g.cpu_ratio, show: cpu, rate: true, width: 5.6},
+  {id: 'cpu', title: 'CPU', mean: true, key: (g) => g.cpu_ratio, show: cpu, rate: true, width: 5.6},
   {id: 'history', title: 'CPU history', wide: true, hint: 'CPU usage; all rows have the same scale', width: 12,
     history: (g) => g.cpu_ratio_history, show: cpu},
-  {id: 'rss', title: 'RSS', key: (g) => g.resident_bytes, show: bytes, hint: 'resident memory; shared pages count in every process', width: 5.2},
+  {id: 'rss', title: 'RSS', mean: true, key: (g) => g.resident_bytes, show: bytes, hint: 'resident memory; shared pages count in every process', width: 5.2},
   {id: 'rsshistory', title: 'RSS history', veryWide: true, yields: true, hint: 'RSS; all rows have the same scale', width: 12.8,
     history: (g) => g.resident_bytes_history, show: bytes, parameter: 'resident_bytes'},
   {id: 'pss', title: 'PSS', key: (g) => g.proportional_bytes, show: bytes, wide: true, width: 5.2,
     hint: 'proportional memory: shared pages divided by the number of processes that share them',
     cellHint: (g) => (g.smaps_age_seconds === undefined ? '' : `read up to ${age(g.smaps_age_seconds)} ago`)},
-  {id: 'read', title: 'Read/s', key: (g) => g.read_bytes_per_second, show: bytes, wide: true, rate: true, hint: 'read from storage', width: 5.2},
-  {id: 'write', title: 'Write/s', key: (g) => g.write_bytes_per_second, show: bytes, wide: true, rate: true, hint: 'written to storage', width: 5.2},
-  {id: 'sent', title: 'Sent/s', key: (g) => g.tcp_sent_bytes_per_second, show: bytes, wide: true, rate: true, width: 5.2,
+  {id: 'read', title: 'Read/s', mean: true, key: (g) => g.read_bytes_per_second, show: bytes, wide: true, rate: true, hint: 'read from storage', width: 5.2},
+  {id: 'write', title: 'Write/s', mean: true, key: (g) => g.write_bytes_per_second, show: bytes, wide: true, rate: true, hint: 'written to storage', width: 5.2},
+  {id: 'sent', title: 'Sent/s', mean: true, key: (g) => g.tcp_sent_bytes_per_second, show: bytes, wide: true, rate: true, width: 5.2,
     sources: ['bpf'], hint: 'TCP payload sent'},
-  {id: 'received', title: 'Recv/s', key: (g) => g.tcp_received_bytes_per_second, show: bytes, wide: true, rate: true, width: 5.2,
+  {id: 'received', title: 'Recv/s', mean: true, key: (g) => g.tcp_received_bytes_per_second, show: bytes, wide: true, rate: true, width: 5.2,
     sources: ['bpf'], hint: 'TCP payload received'},
   {id: 'connections', title: 'Conns', key: (g) => g.tcp_connections, show: count, wide: true, width: 5.2,
     sources: ['bpf', 'procfs'], hint: 'TCP connections, without listening sockets', bad: (g) => Boolean(g.expected_ports_not_listening),
@@ -38,7 +39,7 @@ const columns = [
   {id: 'fds', title: 'FDs', key: (g) => g.open_filedesc, show: count, wide: true, hint: 'open file descriptors', width: 4},
   {id: 'fduse', title: 'FD use', key: (g) => g.worst_fd_ratio, show: percent, wide: true, width: 4.8,
     hint: 'open file descriptors of the fullest process, in percent of its limit'},
-  {id: 'threads', title: 'Threads', key: (g) => g.num_threads, show: count, wide: true, yields: true, width: 5},
+  {id: 'threads', title: 'Threads', mean: true, key: (g) => g.num_threads, show: (v) => count(Math.round(v)), wide: true, yields: true, width: 5},
   {id: 'switches', title: 'Ctx sw/s', key: (g) => g.context_switches_per_second, show: plain, wide: true, yields: true, rate: true, hint: 'context switches', width: 5.2},
   {id: 'failed', title: 'Failed', key: (g) => g.failed_exits, show: count, wide: true, bad: (g) => g.failed_exits > 0, width: 4.6},
   {id: 'exits', title: 'Exits', key: (g) => g.exits_total, show: count, wide: true, yields: true, hint: 'since the exporter started', width: 4.6},
@@ -49,7 +50,8 @@ const columns = [
 // state holds the report, and what is shown of it. Reading the size or the position of an element
 // forces a layout, so both are kept here.
 const state = {
-  groups: [], sockets: '', time: 0, window: 0, points: 0, highest: {},
+  groups: [], present: [], means: null, // the groups that are shown, those of the last walk, and those of a selected time
+  sockets: '', window: 0, line: spark.timeline([]), highest: {},
   shown: [], // sorted and filtered groups
   top: 0, height: 0, // position and size of the visible part, in pixels
   order: '', sorted: [], // the groups in this order
@@ -63,13 +65,13 @@ function fits(c) {
   const size = (c.wide ? 1 : c.veryWide ? 2 : 0) + (c.yields && state.sockets ? 1 : 0);
   return size <= (screens.veryWide.matches ? 2 : screens.wide.matches ? 1 : 0);
 }
-const isKnown = (c) => !c.sources || c.sources.includes(state.sockets);
+const isKnown = (c) => (!c.sources || c.sources.includes(state.sockets)) && (c.mean || !state.means);
 const isShown = (c) => c.id === 'group' || isKnown(c) && (view.columns ? view.columns.includes(c.id) : fits(c));
 const className = (c) => [isShown(c) ? '' : 'off', c.history ? 'history' : ''].filter(Boolean).join(' ');
 
 function title(c) {
   if (c.id === 'cpu') return view.cores ? 'CPU cores' : 'CPU %';
-  if (c.history && state.highest[c.id] !== undefined) return `Last ${age(state.points * historyStep)}, ≤ ${c.show(state.highest[c.id])}`;
+  if (c.history && state.highest[c.id] !== undefined) return `Last ${age(state.line.times.at(-1) - state.line.times[0])}, ≤ ${c.show(state.highest[c.id])}`;
   return c.title;
 }
 
@@ -181,7 +183,8 @@ const found = (g) => (view.filter && !hasText(g) ? search.processOf(g.group) : u
 
 function countText(total) {
   const number = state.shown.length, ended = state.shown.filter(isGone).length;
-  const text = (number === total ? `${total} groups` : `${number} of ${total} groups`) + (ended > 0 ? `, ${ended} without processes` : '');
+  const text = (number === total ? `${total} groups` : `${number} of ${total} groups`) + (ended > 0 ? `, ${ended} without processes` : '') +
+    (state.means ? ', means of the selected time' : '');
   const only = number === 1 && found(state.shown[0]), ungrouped = number === 0 && search.processOf('');
   return text + (only ? `: ${processText(only)}` : '') + (ungrouped ? `, and ${processText(ungrouped)} in no group` : '');
 }
@@ -197,6 +200,9 @@ function showEmpty(total) {
   update(empty, `No group name or label contains “${view.filter}”${processes}. `, clear);
 }
 
+// hasGroup reports whether the filter shows a group, which may not exist any more.
+export const hasGroup = (name) => name.toLowerCase().includes(view.filter.toLowerCase()) || state.shown.some((g) => g.group === name);
+
 // setFilter shows the groups whose label or processes contain text.
 export function setFilter(text, step) {
   if (byId('filter').value !== text) byId('filter').value = text;
@@ -204,42 +210,18 @@ export function setFilter(text, step) {
   search.changed();
   if (state.top > 0) byId('scroll').scrollTop = state.top = 0;
   arrange();
-}
-
-// spark returns the path of a history in a box of 600 x 200. All rows have the same scales.
-function spark(values, highest) {
-  if (!values || values.length < 2 || !(highest > 0)) return '';
-  const step = 600 / (state.points - 1), from = state.points - values.length;
-  let path = `M${Math.round(from * step)} 200`;
-  for (let i = 0; i < values.length; i++) path += `L${Math.round((from + i) * step)} ${Math.round(200 - Math.max(values[i] > 0 ? 8 : 0, 190 * values[i] / highest))}`;
-  return path + 'L600 200Z';
+  state.changed();
 }
 
 // showTip shows the value of the history under the pointer.
 function showTip(event) {
-  const svg = event.target.closest?.('svg.spark'), tip = byId('tip');
+  const svg = event.target.closest?.('svg.spark');
   if (!svg) {
-    set(tip, 'hidden', true);
+    set(byId('tip'), 'hidden', true);
     return;
   }
-  const c = columns[svg.parentNode.cellIndex], g = svg.closest('tr').group, box = svg.getBoundingClientRect();
-  const values = c.history(g) || [];
-  const i = Math.round((event.clientX - box.left) / box.width * (state.points - 1)) - (state.points - values.length);
-  tip.hidden = values.length < 2 || i < 0 || i >= values.length;
-  if (tip.hidden) return;
-  tip.textContent = `${clock(state.time - (values.length - 1 - i) * historyStep)}  ${c.show(values[i])}`;
-  tip.style.left = `${Math.min(event.clientX + 12, innerWidth - 160)}px`;
-  tip.style.top = `${box.bottom}px`;
-}
-
-function newSpark() {
-  const svg = document.createElementNS('http://www.w3.org/2000/svg', 'svg');
-  svg.setAttribute('class', 'spark');
-  svg.setAttribute('viewBox', '0 0 600 200');
-  svg.setAttribute('preserveAspectRatio', 'none');
-  svg.setAttribute('aria-hidden', 'true');
-  svg.append(document.createElementNS('http://www.w3.org/2000/svg', 'path'));
-  return svg;
+  const c = columns[svg.parentNode.cellIndex];
+  spark.showTip(svg.getBoundingClientRect(), event.clientX, c.history(svg.closest('tr').group) || [], c.show, state.line);
 }
 
 // newRow returns a row: its elements, and the text and the class that each cell has.
@@ -247,7 +229,7 @@ function newRow() {
   const tr = element('tr');
   const cells = columns.map((c) => {
     const td = element('td');
-    let content = td.appendChild(c.id === 'group' ? element('a') : c.history ? newSpark() : document.createTextNode(''));
+    let content = td.appendChild(c.id === 'group' ? element('a') : c.history ? spark.newSpark() : document.createTextNode(''));
     if (c.id === 'group') content = content.appendChild(document.createTextNode(''));
     if (c.history) content = content.firstChild;
     tr.append(td);
@@ -257,11 +239,11 @@ function newRow() {
 }
 
 // missing returns the text of an unknown value.
-const missing = (c, g) => (c.rate && g.cpu_ratio === undefined ? 'measuring' : unknown);
+const missing = (c, g) => (c.rate && !state.means && g.cpu_ratio === undefined ? 'measuring' : unknown);
 
 function cellText(c, g) {
   if (c.id === 'group') return found(g) ? `${g.label}  ${processText(found(g))}` : g.label;
-  if (c.history) return spark(c.history(g), state.highest[c.id]);
+  if (c.history) return spark.path(c.history(g), state.highest[c.id], state.line);
   const value = c.key(g);
   return value === undefined ? missing(c, g) : c.show(value, c.ofGroup ? g : undefined);
 }
@@ -392,21 +374,37 @@ export function query() {
   return shown.length > 0 ? '?history=' + shown.map((c) => c.parameter).join(',') : '';
 }
 
+// setLabel sets the label of a group, which identifies its row.
+function setLabel(g) {
+  const labels = Object.entries(g.labels || {}).map(([k, v]) => `${k}=${v}`).join(' ');
+  g.label = labels ? `${g.group}  ${labels}` : g.group;
+  g.lower = g.label.toLowerCase();
+}
+
 // show shows a report.
 export function show(report) {
-  Object.assign(state, {groups: report.groups, sockets: report.exporter.socket_source || '', order: '', time: report.timestamp_seconds, window: report.failed_exits_seconds || 0, points: 0, highest: {}});
+  Object.assign(state, {
+    present: report.groups, sockets: report.exporter.socket_source || '', window: report.failed_exits_seconds || 0,
+    line: spark.timeline(report.history_timestamps_seconds || []), highest: {},
+  });
   const histories = columns.filter((c) => c.history);
   for (const g of report.groups) {
-    const labels = Object.entries(g.labels || {}).map(([k, v]) => `${k}=${v}`).join(' ');
-    g.label = labels ? `${g.group}  ${labels}` : g.group;
-    g.lower = g.label.toLowerCase();
+    setLabel(g);
     if (g.oldest_start_time_seconds) g.age = report.timestamp_seconds - g.oldest_start_time_seconds;
-    for (const c of histories) {
-      const values = c.history(g) || [];
-      state.points = Math.max(state.points, values.length);
-      for (const v of values) if (!(v <= state.highest[c.id])) state.highest[c.id] = v;
-    }
+    for (const c of histories) for (const v of c.history(g) || []) if (!(v <= state.highest[c.id])) state.highest[c.id] = v;
   }
+  showGroups();
+}
+
+// showMeans shows the means of groups in a selected time, or again the last report.
+export function showMeans(means) {
+  state.means = means && means.map((m) => ({group: m.group, labels: m.labels, ...m.values}));
+  state.means?.forEach(setLabel);
+  showGroups();
+}
+
+function showGroups() {
+  Object.assign(state, {groups: state.means || state.present, order: ''});
   arrange();
 }
 
@@ -415,8 +413,9 @@ function resize() {
 }
 
 // start builds the table. open is called with the group of an activated row, and changed
-// after a change of the unit of CPU usage.
+// after a change of the filter or the unit of CPU usage.
 export function start(open, changed) {
+  state.changed = changed;
   buildHead();
   byId('rows').append(padding(), padding());
   resize();
