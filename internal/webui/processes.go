@@ -294,7 +294,8 @@ func parseProcessQuery(r *http.Request) (q grouping.ProcessQuery, err error) {
 	values := r.URL.Query()
 	if text := values.Get("find"); text != "" {
 		if len(text) > maxFindText || values.Has("group") || values.Has("unmatched") {
-			return q, fmt.Errorf("invalid value of the parameter find: use at most %d bytes, without the parameters group and unmatched", maxFindText)
+			return q, fmt.Errorf("invalid value of the parameter find: use at most %d bytes, without the parameters group and unmatched",
+				maxFindText)
 		}
 		return grouping.ProcessQuery{Scope: grouping.ScopeFound, Text: strings.ToLower(text), Limit: maxProcesses}, nil
 	}

@@ -151,7 +151,7 @@ function fill(box, report, again) {
     update(box, element('p', report.problem));
     return true;
   }
-  if (report.num_procs === 0 && view.group !== null) {
+  if (report.num_procs === 0 && report.timestamp_seconds > 0 && view.group !== null) {
     update(box, element('p', 'The group has no processes.'));
     return true;
   }
