@@ -123,7 +123,7 @@ func TestImageHasBothNames(t *testing.T) {
 // health checks.
 func (e *engine) buildHere() {
 	e.t.Helper()
-	e.build(map[string]string{runtime.GOARCH: exporterPath(e.t)}, "--format", "docker", "-t", image)
+	e.build(map[string]string{runtime.GOARCH: testenv.BuildExporter(e.t)}, "--format", "docker", "-t", image)
 }
 
 // imagePlatforms returns the platforms of the image, sorted.

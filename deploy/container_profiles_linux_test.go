@@ -77,7 +77,7 @@ func TestContainerProfiles(t *testing.T) {
 // TestFileCapabilitiesWithoutAmbient runs the program without ambient capabilities,
 // as Kubernetes does: it can only raise its file capabilities.
 func TestFileCapabilitiesWithoutAmbient(t *testing.T) {
-	program := exporterPath(t)
+	program := testenv.BuildExporter(t)
 	if os.Getuid() != 0 {
 		t.Skip("setcap requires root")
 	}

@@ -36,7 +36,7 @@ func TestFleet(t *testing.T) {
 		// Host n runs n+1 processes of the group.
 		script := strings.Repeat(`sleep 600 | "$1" fleet & `, host+1) + `exec "$0" "--config.path=$2" "--web.listen-address=$3"`
 		command := exec.Command(ip, "netns", "exec", namespace, unshare, "--pid", "--fork", "--kill-child", "--mount-proc",
-			"sh", "-c", script, exporterPath(t), workload, rules, address+":9256")
+			"sh", "-c", script, testenv.BuildExporter(t), workload, rules, address+":9256")
 		if err := command.Start(); err != nil {
 			t.Fatal(err)
 		}

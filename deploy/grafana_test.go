@@ -253,17 +253,7 @@ type worker struct {
 func startWorker(t *testing.T, name string) *worker {
 	t.Helper()
 	w := &worker{t: t, command: exec.Command(testenv.BuildGo(t, "workload"), name)}
-	in, err := w.command.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	out, err := w.command.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := w.command.Start(); err != nil {
-		t.Fatal(err)
-	}
+	in, out := testenv.StartPiped(t, w.command)
 	w.in, w.out = in, bufio.NewScanner(out)
 	t.Cleanup(w.end)
 	w.wait("ready")

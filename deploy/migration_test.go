@@ -36,7 +36,7 @@ func migrationCode(t *testing.T, heading, language string) (blocks []string) {
 func checkConfig(t *testing.T, config string, flags ...string) {
 	t.Helper()
 	path := write(t, "config.yml", config)
-	if text, err := output(t, exporterPath(t), append(flags, "--config.path", path, "--config.check")...); err != nil {
+	if text, err := output(t, testenv.BuildExporter(t), append(flags, "--config.path", path, "--config.check")...); err != nil {
 		t.Errorf("%v: got error %v\n%s\nfor\n%s", flags, err, text, config)
 	}
 }

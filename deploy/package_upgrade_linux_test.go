@@ -77,7 +77,7 @@ func TestInstallationChecksFlags(t *testing.T) {
 			if err := os.MkdirAll(filepath.Join(root, "usr/bin"), 0o755); err != nil {
 				t.Fatal(err)
 			}
-			if err := os.Symlink(exporterPath(t), filepath.Join(root, "usr/bin/process-exporter")); err != nil {
+			if err := os.Symlink(testenv.BuildExporter(t), filepath.Join(root, "usr/bin/process-exporter")); err != nil {
 				t.Fatal(err)
 			}
 			_, out := afterInstallationIn(t, root, tt.theirs, "# flags\nOPTS='"+tt.opts+"'\nARGS=''\n")

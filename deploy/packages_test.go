@@ -285,7 +285,7 @@ COMP_CWORD=1
 _process_exporter
 echo "${COMPREPLY[@]}"`
 	for word, want := range map[string]string{"--web.lis": "--web.listen-address", "to": "top", "he": "help", "ch": "check"} {
-		if got := strings.TrimSpace(mustOutput(t, bash, "-c", script, exporterPath(t), word)); got != want {
+		if got := strings.TrimSpace(mustOutput(t, bash, "-c", script, testenv.BuildExporter(t), word)); got != want {
 			t.Errorf("completion of %s: got %q, want %s", word, got, want)
 		}
 	}

@@ -143,7 +143,7 @@ func TestMakeRunSharesTheBuild(t *testing.T) {
 // TestConfigurationPage runs the commands of docs/configuration.md.
 func TestConfigurationPage(t *testing.T) {
 	code := blocksFor(t, "configuration", 2)
-	dir := filepath.Dir(exporterPath(t))
+	dir := filepath.Dir(testenv.BuildExporter(t))
 	text := runIsolated(t, copyRepository(t), asFunction("serve", code[0])+`
 mkdir -p /etc/process-exporter
 cp deploy/systemd/all.yaml /etc/process-exporter

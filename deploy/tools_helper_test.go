@@ -3,14 +3,12 @@
 package deploy_test
 
 import (
-	"fmt"
 	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -78,26 +76,6 @@ func writeFile(t *testing.T, path, text string, mode os.FileMode) {
 
 func TestMain(m *testing.M) { os.Exit(testenv.Main(m)) }
 
-// exporter builds the program once, as a release does.
-var exporter = sync.OnceValues(func() (string, error) {
-	path := filepath.Join(testenv.BuildDir(), "process_exporter")
-	build := exec.Command("go", "build", "-trimpath", "-o", path, "..")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if text, err := build.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("go build: %w\n%s", err, text)
-	}
-	return path, nil
-})
-
-func exporterPath(t *testing.T) string {
-	t.Helper()
-	path, err := exporter()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return path
-}
-
 // start starts a program that runs until the end of the test.
 func start(t *testing.T, name string, args ...string) *exec.Cmd {
 	t.Helper()
@@ -137,7 +115,7 @@ func responds(url string) bool {
 func startExporter(t *testing.T, args ...string) string {
 	t.Helper()
 	address := freeAddress(t)
-	start(t, exporterPath(t), append(args, "--web.listen-address="+address, "--log.level=error")...)
+	start(t, testenv.BuildExporter(t), append(args, "--web.listen-address="+address, "--log.level=error")...)
 	testenv.WaitFor(t, "the exporter", func() bool { return responds("http://" + address + "/-/ready") })
 	return address
 }

@@ -386,17 +386,7 @@ func runScript(t *testing.T, r Reader, text string) *script {
 	release := make(chan struct{})
 	cmd := exec.Command(python, "-c", prelude+text, portOf(sinkServer(t, nil)), portOf(sinkServer(t, release)))
 	cmd.Stderr = os.Stderr
-	stdin, err := cmd.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	stdout, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
+	stdin, stdout := testenv.StartPiped(t, cmd)
 	lines := bufio.NewScanner(stdout)
 	for lines.Scan() {
 		s.handle(t, strings.Fields(lines.Text()), stdin)

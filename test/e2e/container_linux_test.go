@@ -27,7 +27,7 @@ func bundle(t *testing.T, capabilities []string, args ...string) (dir string) {
 			t.Fatal(err)
 		}
 	}
-	if err := os.Link(staticBinary(t), filepath.Join(root, "process_exporter")); err != nil {
+	if err := os.Link(testenv.BuildExporter(t), filepath.Join(root, "process_exporter")); err != nil {
 		t.Fatal(err)
 	}
 	type object = map[string]any

@@ -363,28 +363,8 @@ func plainBinary(t *testing.T) string {
 	if raceDetector {
 		return binary
 	}
-	return staticBinary(t)
+	return testenv.BuildExporter(t)
 }
-
-// staticBinary returns the exporter without the race detector, which needs no libraries.
-func staticBinary(t *testing.T) string {
-	t.Helper()
-	path, err := buildStatic()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return path
-}
-
-var buildStatic = sync.OnceValues(func() (string, error) {
-	path := filepath.Join(filepath.Dir(binary), "plain")
-	build := exec.Command("go", "build", "-trimpath", "-o", path, ".")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := build.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("go build: %w: %s", err, out)
-	}
-	return path, nil
-})
 
 // freeAddress returns a loopback address with a free port.
 func freeAddress(t *testing.T) string {

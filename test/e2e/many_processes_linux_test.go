@@ -31,19 +31,9 @@ func startManyProcsIn(t *testing.T, prefix []string, kind string, counts ...int)
 		args = append(args, strconv.Itoa(n))
 	}
 	command := exec.Command(args[0], args[1:]...)
-	in, err := command.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	out, err := command.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
 	var stderr strings.Builder
 	command.Stderr = &stderr
-	if err := command.Start(); err != nil {
-		t.Fatal(err)
-	}
+	in, out := testenv.StartPiped(t, command)
 	lines := bufio.NewScanner(out)
 	ready := lines.Scan() && lines.Text() == "ready"
 	t.Cleanup(func() {

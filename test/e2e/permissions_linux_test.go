@@ -120,9 +120,10 @@ func (m runMode) command(t *testing.T, args ...string) *exec.Cmd {
 	return exec.Command(setpriv, append([]string{"--inh-caps=-all", "--bounding-set=" + bounding, "--", program}, args...)...)
 }
 
-// TestPermissions runs the exporter in each mode of docs/permissions.md next to a process of another
-// user. It compares visible data, held capabilities and sandbox layers with the table of the page.
-func TestPermissions(t *testing.T) {
+// requireDocumentedPermissions skips a test of the tables in docs/permissions.md without root, and
+// on a kernel for which they are not.
+func requireDocumentedPermissions(t *testing.T) {
+	t.Helper()
 	if os.Getuid() != 0 {
 		t.Skip("requires root: changes the user")
 	}
@@ -132,6 +133,12 @@ func TestPermissions(t *testing.T) {
 	if platform.SmapsNeedsPtrace() {
 		t.Skip("the documented table is for newer kernels")
 	}
+}
+
+// TestPermissions runs the exporter in each mode of docs/permissions.md next to a process of another
+// user. It compares visible data, held capabilities and sandbox layers with the table of the page.
+func TestPermissions(t *testing.T) {
+	requireDocumentedPermissions(t)
 	config := startTarget(t)
 	headings := append(runModeHeadings(), "Holds", "Layers")
 	for _, s := range visibleDataColumns {

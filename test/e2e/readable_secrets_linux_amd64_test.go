@@ -10,7 +10,6 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/seed57308aee/process_exporter/platform"
 	"github.com/seed57308aee/process_exporter/test/testenv"
 )
 
@@ -71,15 +70,7 @@ func startWithSecret(t *testing.T, uid uint32) int {
 // TestReadableSecrets reads secrets with system calls inside the exporter, in each mode of
 // docs/permissions.md, and compares what it could read with the table of the page.
 func TestReadableSecrets(t *testing.T) {
-	if os.Getuid() != 0 {
-		t.Skip("requires root: changes the user")
-	}
-	if _, err := os.Stat("/sys/kernel/btf/vmlinux"); err != nil {
-		t.Skip("the bpf source requires a kernel with BTF")
-	}
-	if platform.SmapsNeedsPtrace() {
-		t.Skip("the documented table is for newer kernels")
-	}
+	requireDocumentedPermissions(t)
 	config := startTarget(t)
 	ofRoot, ofSame, ofOther := startWithSecret(t, 0), startWithSecret(t, 65534), startWithSecret(t, 65532)
 	file := writeFile(t, "secret", "canary")

@@ -48,19 +48,8 @@ func startWorkerOf(t *testing.T, command *exec.Cmd) *worker {
 	w := &worker{t: t, command: command}
 	// Without garbage collection and with one thread for Go code it uses no CPU time while it waits.
 	w.command.Env = append(os.Environ(), "GOGC=off", "GOMAXPROCS=1")
-	in, err := w.command.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	w.in = in
-	out, err := w.command.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	w.out = bufio.NewScanner(out)
-	if err := w.command.Start(); err != nil {
-		t.Fatal(err)
-	}
+	in, out := testenv.StartPiped(t, command)
+	w.in, w.out = in, bufio.NewScanner(out)
 	t.Cleanup(w.end)
 	w.expect("ready")
 	return w

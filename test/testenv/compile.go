@@ -28,9 +28,21 @@ func CompileC(t testing.TB, name, as string) string {
 // also in a root file system without libraries.
 func BuildGo(t testing.TB, name string) string {
 	t.Helper()
+	return buildGo(t, testdata(name), name)
+}
+
+// BuildExporter builds the exporter once, without the race detector, and returns its path. It is
+// like [BuildGo].
+func BuildExporter(t testing.TB) string {
+	t.Helper()
+	return buildGo(t, filepath.Join(testdata("edgecase"), "..", ".."), "process_exporter")
+}
+
+func buildGo(t testing.TB, dir, name string) string {
+	t.Helper()
 	path := filepath.Join(buildDir, name)
 	build := exec.Command("go", "build", "-trimpath", "-buildvcs=false", "-o", path, ".")
-	build.Dir = testdata(name)
+	build.Dir = dir
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	compile(t, path, build)
 	return path
