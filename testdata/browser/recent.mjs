@@ -77,11 +77,11 @@ async function events({visit, open, eventually, text, leave}) {
   await eventually(async () => assert.equal((await rows()).length, 101));
   const shown = await rows();
   assert.match(shown[0], /^≤ T[|](alpha|gamma)[|]started[|]1$/);
-  assert.deepEqual(shown.slice(-4), ['T|–|configuration reloaded|1', 'T|beta|failed 3|2', 'T|alpha|killed by the OOM killer|1', '–|and 173 more|started|503']);
+  assert.deepEqual(shown.slice(-4), ['T|–|configuration reloaded|1', 'T|beta|exited with status 3|2', 'T|alpha|killed by the OOM killer|1', '–|and 173 more|started|503']);
   assert.match(await text(page, '#events-body caption'), /^Newest 100 of 273; ≤: /);
   await page.fill('#filter', 'BETA');
   await summary('Events of the groups in the table, 1; red: 2 failed exits');
-  assert.deepEqual(await rows(), ['T|beta|failed 3|2', '–|and 120 more of unknown groups|started|450']);
+  assert.deepEqual(await rows(), ['T|beta|exited with status 3|2', '–|and 120 more of unknown groups|started|450']);
   await page.click('#events-body a');
   await page.waitForSelector('#group-title:not([hidden])');
   assert.equal(await text(page, '#group-name'), 'beta');

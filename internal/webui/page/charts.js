@@ -107,11 +107,9 @@ function indexOf({cursor}) {
 function showMoment(u) {
   const i = indexOf(u), times = state.report.timestamps_seconds;
   if (i === undefined) {
-    byId('moment').className = 'hint';
-    byId('moment').textContent = 'Drag over a chart to zoom.' + (view.group === null ? ' Click on a color to filter the table by its group.' : '');
+    byId('moment').textContent = 'Drag over a chart to zoom.' + (view.group === null && !touches.matches ? ' Click on a color to filter the table by its group.' : '');
     return;
   }
-  byId('moment').className = '';
   const at = times[i], near = Math.max(3, (times.at(-1) - times[0]) / 100);
   const list = events.shown(state.report).filter((e) => Math.abs(e.timestamp_seconds - at) <= near);
   const shown = list.slice(0, 3).map(events.describe).join('; ');

@@ -1,6 +1,6 @@
 // Events of the recent past: their text, table and marks in the charts.
 import {address, view} from './view.js';
-import {byId, clock, count, element, plain, table, unknown, update} from './format.js';
+import {byId, clock, count, element, exitText, plain, table, unknown, update} from './format.js';
 import {hasGroup} from './table.js';
 
 const maxRows = 100; // of the table
@@ -8,6 +8,7 @@ const nearPixels = 14; // distance up to which marks share one number
 const texts = {oom_kill: 'killed by the OOM killer', failure: 'failed', exit: 'exited', start: 'started', reload: 'configuration reloaded', exporter_start: 'exporter started'};
 const lines = {oom_kill: 'OOM', reload: 'reload', exporter_start: 'start'}; // texts of marks that have the height of the chart
 const textOf = (kind) => texts[kind] || kind;
+const eventText = (e) => (e.code ? exitText(/^[0-9]+$/.test(e.code) ? 'exited' : 'killed', e.code) : textOf(e.kind));
 const isBad = (e) => e.kind === 'oom_kill' || e.kind === 'failure';
 const isNormal = (e) => e.kind === 'start' || e.kind === 'exit';
 const events = (e) => e.others || 1;
@@ -24,8 +25,7 @@ const most = (e) => (e.approximate ? '≤ ' : '');
 export function describe(e) {
   const who = e.group ? `${e.group}: ` : '';
   const number = (e.group || e.others) && e.count > 1 ? `${e.count} ` : '';
-  const code = e.code ? (/^[0-9]+$/.test(e.code) ? `, status ${e.code}` : `, ${e.code}`) : '';
-  return `${who}${number}${textOf(e.kind)}${code}`;
+  return `${who}${number}${eventText(e)}`;
 }
 
 // rest returns a row for each kind of events that have no own row.
@@ -38,7 +38,7 @@ function rest(list, name) {
 
 function row(e) {
   const group = e.others ? `and ${e.others} more` : e.group || unknown;
-  return [most(e) + clock(e.timestamp_seconds), group, `${textOf(e.kind)}${e.code ? ' ' + e.code : ''}`, count(e.count)];
+  return [most(e) + clock(e.timestamp_seconds), group, eventText(e), count(e.count)];
 }
 
 // show shows the number of events, and the events if they are open. If there are too many, starts and regular exits
