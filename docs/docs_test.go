@@ -1,6 +1,7 @@
 package docs
 
 import (
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -180,7 +181,8 @@ func TestGoVersion(t *testing.T) {
 	if version == nil {
 		t.Fatal("got no version in go.mod")
 	}
-	if want := "You need Go 1.21 or later. A version older than " + version[1] + " downloads Go " + version[1] + "."; !strings.Contains(read("README.md"), want) {
+	want := fmt.Sprintf("You need Go 1.21 or later. A version older than %[1]s downloads Go %[1]s.", version[1])
+	if !strings.Contains(read("README.md"), want) {
 		t.Errorf("got no sentence %q in README.md, want it", want)
 	}
 }

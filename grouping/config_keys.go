@@ -40,7 +40,8 @@ var (
 		{"ancestor", typeStrings, "Names of ancestors. They are read when the process starts, executes a program or is renamed."},
 		{"unit", typeStrings, "systemd units, or shell patterns such as getty@*.service or user@*.service/*."},
 		{"container", typeStrings,
-			"Container IDs or prefixes of IDs. * matches all containers of the host, */* all containers inside a container or below user@UID.service."},
+			"Container IDs or prefixes of IDs. * matches all containers of the host, " +
+				"*/* all containers inside a container or below user@UID.service."},
 		{"cgroup", typeRegexps, "Regular expressions, one of which must match a cgroup path."},
 	}
 	ruleKeys = append([]ConfigKey{
@@ -54,7 +55,8 @@ var (
 		{"smaps", typeBool, "Another name of collectors: {smaps: VALUE}. Default: the flag --gather-smaps."},
 		{"expect", typeExpect, "Expected number of processes (min, max) and ports on which they listen. Requires a fixed name and fixed labels."},
 		{"labels", typeLabels, "Additional labels of the group."},
-		{"max_groups", typeNumber, "Maximum number of groups that the rule can create. Processes of further groups are added to the group _other."},
+		{"max_groups", typeNumber,
+			"Maximum number of groups that the rule can create. Processes of further groups are added to the group _other."},
 		{"top", typeNumber, "Exports series for the N processes with the highest CPU usage and the N with the most memory in each group."},
 	}...)...)
 	expectKeys = []ConfigKey{

@@ -79,9 +79,10 @@ func TestReadmeRules(t *testing.T) {
 
 // keyTable returns the table of configuration keys in the manual.
 func keyTable(keys []ConfigKey) string {
+	markdown := strings.NewReplacer("{{.ExeBase}}", "`{{.ExeBase}}`", "*", `\*`)
 	var rows [][]string
 	for _, k := range keys {
-		rows = append(rows, []string{"`" + k.Name + "`", k.Type, strings.NewReplacer("{{.ExeBase}}", "`{{.ExeBase}}`", "*", `\*`).Replace(k.Help)})
+		rows = append(rows, []string{"`" + k.Name + "`", k.Type, markdown.Replace(k.Help)})
 	}
 	return testenv.MarkdownTable([]string{"Key", "Type", "Description"}, rows)
 }

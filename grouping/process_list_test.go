@@ -116,7 +116,9 @@ func TestFoundProcesses(t *testing.T) {
 	if _, err := tracker.Update(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	for text, want := range map[string]string{"7": "all 7", "8": "all 8", "work": "all 8", "redis": " 9", "r": "all 8, 9", "78": "", "nothing": ""} {
+	for text, want := range map[string]string{
+		"7": "all 7", "8": "all 8", "work": "all 8", "redis": " 9", "r": "all 8, 9", "78": "", "nothing": "",
+	} {
 		list := tracker.Processes(t.Context(), []ProcessQuery{{Scope: ScopeFound, Text: text, Limit: 5}})[0]
 		var got []string
 		for _, p := range list.Processes {

@@ -59,7 +59,9 @@ func TestPrintedOrder(t *testing.T) {
 // TestEndedGroups checks that a group without processes is faint, and last among groups with equal values.
 func TestEndedGroups(t *testing.T) {
 	m, f := newModel(80, 24)
-	f.report.Groups = []webui.Group{{Name: "ended", CPU: ptr(0.0)}, {Name: "idle", CPU: ptr(0.0), Procs: 1}, {Name: "busy", CPU: ptr(1.0), Procs: 1}}
+	f.report.Groups = []webui.Group{
+		{Name: "ended", CPU: ptr(0.0)},
+		{Name: "idle", CPU: ptr(0.0), Procs: 1}, {Name: "busy", CPU: ptr(1.0), Procs: 1}}
 	m.Update(m.requestReport()())
 	lines := strings.Split(m.View(), "\n")
 	if !strings.Contains(lines[3], "idle") || lines[4] != faint(ansi.Strip(lines[4])) || !strings.Contains(lines[4], "ended") {

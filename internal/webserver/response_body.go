@@ -42,8 +42,7 @@ func (b *responseBody) addBlock() {
 	b.blocks = append(b.blocks, make([]byte, 0, min(max(b.size, minBlock), maxBlock)))
 }
 
-// reset removes all bytes. The next response reuses the blocks of this one, but not those that
-// this one did not need.
+// reset removes all bytes. The next response reuses the blocks that this one needed.
 func (b *responseBody) reset() {
 	clear(b.blocks[len(b.blocks):cap(b.blocks)])
 	for i := range b.blocks {
