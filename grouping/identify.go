@@ -185,7 +185,7 @@ func (t *Tracker) isYounger(s *platform.Sample, age time.Duration) bool {
 // process is identified at the next update. It reports false if it did not match the
 // process because the command line is longer than maxArgs bytes; 0 is no limit.
 func (t *Tracker) identify(ctx context.Context, r *processRecord, s *platform.Sample, maxArgs int) (done bool) {
-	start := t.cpuTime()
+	start := t.matchCPUTime()
 	id, err := t.src.Identify(ctx, s, t.identityFields)
 	if err != nil {
 		if !errors.Is(err, platform.ErrGone) {
@@ -195,7 +195,7 @@ func (t *Tracker) identify(ctx context.Context, r *processRecord, s *platform.Sa
 	}
 	length := argsLength(id.Args)
 	if r.longArgs = length > maxQuickArgs; r.longArgs {
-		t.budget.spent += t.cpuTime() - start // a read of 128 KiB takes as long as a match
+		t.budget.spent += t.matchCPUTime() - start // a read of 128 KiB takes as long as a match
 	}
 	if maxArgs > 0 && length > maxArgs {
 		return false

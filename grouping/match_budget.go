@@ -40,14 +40,14 @@ func (t *Tracker) postpone(r *processRecord, resume *int) {
 
 // matchWithinBudget matches an identity, and adds the CPU time to that of this update.
 func (t *Tracker) matchWithinBudget(id *platform.Identity) Match {
-	start := t.cpuTime()
+	start := t.matchCPUTime()
 	m := t.matcher.Match(id)
-	t.budget.spent += t.cpuTime() - start
+	t.budget.spent += t.matchCPUTime() - start
 	return m
 }
 
-// cpuTime returns the CPU time that this program has used, or 0 without a budget.
-func (t *Tracker) cpuTime() time.Duration {
+// matchCPUTime returns the CPU time that this program has used, or 0 without a budget.
+func (t *Tracker) matchCPUTime() time.Duration {
 	if t.opts.MatchBudget == 0 {
 		return 0
 	}

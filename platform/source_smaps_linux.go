@@ -15,7 +15,7 @@ import (
 // take long are read less often. Between reads a process keeps its last values.
 func (w *worker) updateSmaps(s, prev *procfsSample) {
 	known := prev != nil && prev.Have&FieldSmaps != 0 && prev.ExecID == s.ExecID && (prev.State != 'Z' || zombieMainThread(&prev.Sample))
-	s.state.smaps.stale = known && (prev.state.smaps.stale || memoryChanged(&s.Sample, &prev.Sample) || w.skipSmaps && w.refreshDue(s.PID))
+	s.state.smaps.stale = known && w.smapsStale(s, prev)
 	switch {
 	case s.Kernel:
 		s.Have |= FieldSmaps
@@ -52,6 +52,11 @@ func (w *worker) updateSmaps(s, prev *procfsSample) {
 	if known {
 		w.scratch.smapsTime += s.state.smaps.cost
 	}
+}
+
+// smapsStale reports whether smaps is to be read again although its last read is recent.
+func (w *worker) smapsStale(s, prev *procfsSample) bool {
+	return prev.state.smaps.stale || memoryChanged(&s.Sample, &prev.Sample) || w.skipSmaps && w.refreshDue(s.PID)
 }
 
 // memoryChanged reports whether a process has faulted, or gained or lost memory. If not, its

@@ -8,6 +8,7 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
+	"fmt"
 	"io"
 	"log/slog"
 	"math/big"
@@ -51,6 +52,40 @@ func (w *WebConfig) replace(settings *webSettings) {
 	w.current = settings
 }
 
+// startClientCertServer starts a TLS server that returns the address of the client. get sends a
+// request over HTTP/major from a client that keeps its connection.
+func startClientCertServer(t *testing.T, config *WebConfig, certified *httptest.Server, client tls.Certificate, major int) (
+	get func() (status int, from string),
+) {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	set := NewServers()
+	t.Cleanup(set.Close)
+	set.Serve([]net.Listener{l}, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.WriteString(w, r.RemoteAddr)
+	}), config, Limits{Connections: 8, WriteTimeout: testTimeout})
+	transport := certified.Client().Transport.(*http.Transport).Clone()
+	t.Cleanup(transport.CloseIdleConnections)
+	transport.TLSClientConfig.Certificates = []tls.Certificate{client}
+	transport.TLSClientConfig.NextProtos, transport.ForceAttemptHTTP2 = nil, major == 2
+	return func() (status int, from string) {
+		t.Helper()
+		response, err := (&http.Client{Transport: transport, Timeout: testTimeout}).Get("https://" + l.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer response.Body.Close()
+		body, err := io.ReadAll(response.Body)
+		if err != nil || response.ProtoMajor != major {
+			t.Fatalf("got error %v over %s", err, response.Proto)
+		}
+		return response.StatusCode, string(body)
+	}
+}
+
 // TestReplacedClientCA checks that a connection from before a reload is used only if the new
 // certificate authorities accept its client, and that it closes after the response.
 func TestReplacedClientCA(t *testing.T) {
@@ -77,45 +112,19 @@ func TestReplacedClientCA(t *testing.T) {
 		{"required", settings(tls.NoClientCert), settings(required, client), 403},
 		{"not required", settings(tls.NoClientCert), settings(optional, other), 200},
 	} {
-		for _, http2 := range []bool{false, true} {
-			t.Run(tt.name+map[bool]string{false: " HTTP/1", true: " HTTP/2"}[http2], func(t *testing.T) {
+		for _, major := range []int{1, 2} {
+			t.Run(fmt.Sprintf("%s HTTP/%d", tt.name, major), func(t *testing.T) {
 				config := &WebConfig{log: slog.New(slog.DiscardHandler), current: tt.before}
-				l, err := net.Listen("tcp", "127.0.0.1:0")
-				if err != nil {
-					t.Fatal(err)
-				}
-				set := NewServers()
-				defer set.Close()
-				set.Serve([]net.Listener{l}, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-					_, _ = io.WriteString(w, r.RemoteAddr)
-				}), config, Limits{Connections: 8, WriteTimeout: testTimeout})
-				transport := certified.Client().Transport.(*http.Transport).Clone()
-				defer transport.CloseIdleConnections()
-				transport.TLSClientConfig.Certificates = []tls.Certificate{client}
-				transport.TLSClientConfig.NextProtos, transport.ForceAttemptHTTP2 = nil, http2
-				get := func() (status int, from string) {
-					t.Helper()
-					response, err := (&http.Client{Transport: transport, Timeout: testTimeout}).Get("https://" + l.Addr().String())
-					if err != nil {
-						t.Fatal(err)
-					}
-					defer response.Body.Close()
-					body, err := io.ReadAll(response.Body)
-					if err != nil || response.ProtoMajor == 2 != http2 {
-						t.Fatalf("got error %v over %s", err, response.Proto)
-					}
-					return response.StatusCode, string(body)
-				}
+				get := startClientCertServer(t, config, certified, client, major)
 				_, first := get()
 				if status, from := get(); status != 200 || from != first {
 					t.Fatalf("got status %d from %s, want 200 from %s", status, from, first)
 				}
 				config.replace(tt.after)
-				status, _ := get()
-				if status != tt.want {
+				if status, _ := get(); status != tt.want {
 					t.Errorf("got status %d, want %d", status, tt.want)
 				}
-				if status != 200 {
+				if tt.want != 200 {
 					return
 				}
 				if status, from := get(); status != 200 || from == first {

@@ -5,6 +5,8 @@ import (
 	"net/http"
 	"sync"
 	"time"
+
+	"golang.org/x/time/rate"
 )
 
 const (
@@ -48,6 +50,7 @@ type connLimiter struct {
 	tls            bool
 	maxAcceptDelay time.Duration
 	freed          chan struct{} // receives when a place may be free; capacity 1
+	pace           connPace
 
 	mu            sync.Mutex // guards the fields below and the state of each connection
 	open          map[*trackedConn]struct{}
@@ -58,7 +61,7 @@ type connLimiter struct {
 func newConnLimiter(limit int, tls bool) *connLimiter {
 	return &connLimiter{
 		limit: limit, tls: tls, maxAcceptDelay: maxAcceptDelay,
-		freed: make(chan struct{}, 1), open: make(map[*trackedConn]struct{}),
+		freed: make(chan struct{}, 1), open: make(map[*trackedConn]struct{}), pace: newConnPace(),
 	}
 }
 
@@ -155,6 +158,15 @@ func (l *connLimiter) evictionCandidate(now time.Time, grace time.Duration) (wor
 	}
 }
 
+// track returns the trackedConn of a new connection, which has no place yet.
+func (l *connLimiter) track(conn net.Conn) *trackedConn {
+	c := &trackedConn{Conn: conn, limiter: l, idle: true, since: time.Now()}
+	if l.tls {
+		c.reads = rate.NewLimiter(connReadRate, connReadBurst)
+	}
+	return c
+}
+
 // A limitedListener accepts a connection when its connLimiter has a place for it.
 type limitedListener struct {
 	net.Listener
@@ -169,6 +181,9 @@ func (l *connLimiter) listener(inner net.Listener) net.Listener {
 
 // Accept implements [net.Listener].
 func (l *limitedListener) Accept() (net.Conn, error) {
+	if !l.limiter.contended() && !l.sleep(reserve(l.limiter.pace.accepts, 1)) {
+		return nil, net.ErrClosed
+	}
 	conn, err := l.Listener.Accept()
 	if err != nil {
 		return nil, err
@@ -176,7 +191,7 @@ func (l *limitedListener) Accept() (net.Conn, error) {
 	if tcp, ok := conn.(*net.TCPConn); ok {
 		_ = tcp.SetLinger(-1) // an earlier process can have set it on a listener of systemd: responses would be lost
 	}
-	c := &trackedConn{Conn: conn, limiter: l.limiter, idle: true, since: time.Now()}
+	c := l.limiter.track(conn)
 	for {
 		retry := l.limiter.admit(c, acceptQueueLength(l.Listener))
 		if retry <= 0 {
@@ -192,6 +207,19 @@ func (l *limitedListener) Accept() (net.Conn, error) {
 			return nil, net.ErrClosed
 		}
 		timer.Stop()
+	}
+}
+
+// sleep blocks for a duration. It returns false if the listener is closed before.
+func (l *limitedListener) sleep(d time.Duration) bool {
+	if d <= 0 {
+		return true
+	}
+	select {
+	case <-time.After(d):
+		return true
+	case <-l.closed:
+		return false
 	}
 }
 

@@ -43,7 +43,11 @@ func listenError(err error) error {
 
 func listenOn(address string) (net.Listener, error) {
 	if !strings.HasPrefix(address, "vsock://") {
-		return net.Listen("tcp", address)
+		l, err := net.Listen("tcp", address)
+		if err == nil {
+			limitBacklog(l)
+		}
+		return l, err
 	}
 	port, err := vsockPort(address)
 	if err != nil {
@@ -89,6 +93,7 @@ func systemdListeners() ([]net.Listener, error) {
 			CloseAll(listeners)
 			return nil, fmt.Errorf("--web.systemd-socket: socket %d from systemd is no stream socket; use ListenStream= in the .socket unit", i+1)
 		}
+		limitBacklog(l)
 	}
 	return listeners, nil
 }

@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"sync/atomic"
 	"time"
+
+	"golang.org/x/time/rate"
 )
 
 // A trackedConn is a connection of a connLimiter. It records whether the server
@@ -14,8 +16,9 @@ import (
 type trackedConn struct {
 	net.Conn
 	limiter *connLimiter
-	tls     *tls.Config // of the handshake
-	hasRead bool        // as receivedBytes; used only by the reading goroutine, without the lock
+	tls     *tls.Config   // of the handshake
+	reads   *rate.Limiter // of received bytes; nil without TLS
+	hasRead bool          // as receivedBytes; used only by the reading goroutine, without the lock
 
 	// lastWrite is when the connection last accepted response data, in nanoseconds since the epoch.
 	lastWrite atomic.Int64
@@ -28,9 +31,16 @@ type trackedConn struct {
 	evicted       bool      // closed by the connLimiter; its server goroutine has not noticed yet
 }
 
-// Read implements [net.Conn]. It records the first bytes.
+// Read implements [net.Conn]. It records the first bytes, and delays a TLS client that sends more
+// than requests: HTTP/2 frames and TLS records cost CPU time without one.
 func (c *trackedConn) Read(p []byte) (int, error) {
+	if c.reads != nil && len(p) > delayedReadSize && c.limiter.pace.reads.Tokens() < sharedReadBurst/2 {
+		p = p[:delayedReadSize]
+	}
 	n, err := c.Conn.Read(p)
+	if c.reads != nil && n > 0 && !c.reads.AllowN(time.Now(), n) {
+		time.Sleep(reserve(c.limiter.pace.reads, n))
+	}
 	if n > 0 && !c.hasRead {
 		c.hasRead = true
 		c.limiter.mu.Lock()
@@ -116,6 +126,17 @@ func (c *trackedConn) grace(limit time.Duration) time.Duration {
 	// may still send frames about a response that it is reading. Closing a socket
 	// with unread data resets the connection, and the client loses that response.
 	return max(limit, minTransferGrace)
+}
+
+// delayHandshake waits while many clients begin a TLS handshake. Without a free place it does not:
+// other connections wait for the place of this one.
+func (c *trackedConn) delayHandshake(ctx context.Context) {
+	if c.limiter.contended() {
+		return
+	}
+	c.addWorking(1) // do not evict c
+	defer c.addWorking(-1)
+	sleep(ctx, reserve(c.limiter.pace.handshakes, 1))
 }
 
 type trackedConnKey struct{}

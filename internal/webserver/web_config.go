@@ -213,6 +213,7 @@ func (w *WebConfig) wrapTLS(l net.Listener, server *http.Server) net.Listener {
 		now := w.get().tls
 		if c := underlying(hello.Conn); c != nil {
 			c.tls = now
+			c.delayHandshake(hello.Context())
 		}
 		return now, nil
 	}

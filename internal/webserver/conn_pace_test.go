@@ -1,0 +1,131 @@
+package webserver
+
+import (
+	"crypto/tls"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// An endlessListener has a connection in its accept queue at any time. Its connections have ended.
+type endlessListener struct{ net.Listener }
+
+func (endlessListener) Accept() (net.Conn, error) { return &endlessConn{}, nil }
+func (endlessListener) Close() error              { return nil }
+
+// An endlessConn always has data, or ends at once if frame is empty.
+type endlessConn struct {
+	net.Conn
+	frame    string
+	received int
+}
+
+func (c *endlessConn) Read(p []byte) (int, error) {
+	if c.frame == "" {
+		return 0, io.EOF
+	}
+	n := 0
+	for n < len(p) {
+		n += copy(p[n:], c.frame)
+	}
+	c.received += n
+	return n, nil
+}
+
+func (c *endlessConn) Close() error { return nil }
+
+// TestAcceptPace checks the rate of connections from a client that connects in a loop, and that a
+// closed listener does not wait.
+func TestAcceptPace(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const seconds = 10
+		l := newConnLimiter(128, false).listener(endlessListener{})
+		accepted, start := 0, time.Now()
+		for time.Since(start) < seconds*time.Second && accepted < 1e5 {
+			conn, err := l.Accept()
+			if err != nil {
+				t.Fatal(err)
+			}
+			_ = conn.Close()
+			accepted++
+		}
+		if accepted < acceptRate*seconds || accepted > acceptRate*seconds+acceptBurst+1 {
+			t.Errorf("got %d connections in %d s, want %d per second", accepted, seconds, acceptRate)
+		}
+		if err := l.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := l.Accept(); !errors.Is(err, net.ErrClosed) {
+			t.Errorf("got error %v of a closed listener, want %v", err, net.ErrClosed)
+		}
+	})
+}
+
+// TestReadPace checks how much the server reads from TLS clients that send without pause, and that
+// another client, which sends a request each second, is not delayed.
+func TestReadPace(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const clients, seconds = 20, 60
+		limiter := newConnLimiter(128, true)
+		open := func(frame string) (*trackedConn, *endlessConn) {
+			inner := &endlessConn{frame: frame}
+			return limiter.track(inner), inner
+		}
+		end := time.Now().Add(seconds * time.Second)
+		var inners []*endlessConn
+		for range clients {
+			conn, inner := open(strings.Repeat("p", 17))
+			inners = append(inners, inner)
+			go func() {
+				buffer := make([]byte, 16<<10)
+				for time.Now().Before(end) && inner.received < 1<<26 {
+					_, _ = conn.Read(buffer)
+				}
+			}()
+		}
+		time.Sleep(30 * time.Second)
+		scraper, _ := open("r")
+		for range 10 {
+			time.Sleep(time.Second)
+			start := time.Now()
+			if _, err := scraper.Read(make([]byte, 800)); err != nil || time.Since(start) > 0 {
+				t.Errorf("got error %v after %v, want a read without delay", err, time.Since(start))
+			}
+		}
+		time.Sleep(time.Until(end) + 2*maxConnDelay)
+		total := 0
+		for _, inner := range inners {
+			total += inner.received
+		}
+		each := connReadBurst + 16<<10 + seconds*(connReadRate+delayedReadSize)
+		if most := sharedReadBurst + seconds*sharedReadRate + clients*each; total > most {
+			t.Errorf("got %d bytes read in %d s, want at most %d", total, seconds, most)
+		}
+	})
+}
+
+// TestHandshakePace checks that each TLS handshake counts.
+func TestHandshakePace(t *testing.T) {
+	set, address, roots := startTLSServer(t, Limits{Connections: 8, WriteTimeout: testTimeout}, func(http.ResponseWriter, *http.Request) {})
+	limit := set.limiters[0].pace.handshakes
+	limit.SetLimit(0)
+	const count = 3
+	before := limit.Tokens()
+	for range count {
+		c, err := tls.Dial("tcp", address, &tls.Config{RootCAs: roots, ServerName: "example.com"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := c.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := before - limit.Tokens(); got != count {
+		t.Errorf("got %v of %d handshakes counted", got, count)
+	}
+}
