@@ -50,9 +50,8 @@ const groupNotes = "\nLinux adds the I/O of a process to its parent when the par
 	"scrape. `namedprocess_namegroup_unreadable_procs{file=\"smaps\"}` includes processes above `--smaps.max-rss`, which are\n" +
 	"not read. `namedprocess_namegroup_states` does not include unresponsive processes with several threads.\n"
 
-func reference() string {
-	var b strings.Builder
-	b.WriteString(`# Metrics
+// pageHead is the text before the first table.
+const pageHead = `# Metrics
 
 <!-- made by make generate -->
 
@@ -71,16 +70,20 @@ with an unreadable file. In a group without processes, most gauges are 0. All ga
 function are absent, and these:
 
 ` + "`namedprocess_namegroup_oldest_start_time_seconds`, `namedprocess_namegroup_unreadable_procs`,\n" +
-		"`namedprocess_namegroup_listening_procs`, `namedprocess_namegroup_tcp_worst_accept_queue_ratio`,\n" +
-		"`namedprocess_namegroup_tcp_mean_round_trip_time_seconds`.\n\n" +
-		"`namedprocess_namegroup_expected_procs`" + ` keeps its values.
+	"`namedprocess_namegroup_listening_procs`, `namedprocess_namegroup_tcp_worst_accept_queue_ratio`,\n" +
+	"`namedprocess_namegroup_tcp_mean_round_trip_time_seconds`.\n\n" +
+	"`namedprocess_namegroup_expected_procs`" + ` keeps its values.
 
 ## Groups
 
 All metrics have the label ` + "`groupname`" + ` and the [labels](configuration.md#labels) of rules. Each belongs to a
 [collector](configuration.md#collectors), which can be turned off.
 
-` + tableHead)
+`
+
+func reference() string {
+	var b strings.Builder
+	b.WriteString(pageHead + tableHead)
 	for _, f := range families() {
 		if !f.threadName {
 			writeFamily(&b, f)
