@@ -28,17 +28,17 @@ func CompileC(t testing.TB, name, as string) string {
 // also in a root file system without libraries.
 func BuildGo(t testing.TB, name string) string {
 	t.Helper()
-	return buildGo(t, testdata(name), name)
+	return goBuild(t, testdata(name), name)
 }
 
 // BuildExporter builds the exporter once, without the race detector, and returns its path. It is
 // like [BuildGo].
 func BuildExporter(t testing.TB) string {
 	t.Helper()
-	return buildGo(t, filepath.Join(testdata("edgecase"), "..", ".."), "process_exporter")
+	return goBuild(t, filepath.Join(testdata("edgecase"), "..", ".."), "process_exporter")
 }
 
-func buildGo(t testing.TB, dir, name string) string {
+func goBuild(t testing.TB, dir, name string) string {
 	t.Helper()
 	path := filepath.Join(buildDir, name)
 	build := exec.Command("go", "build", "-trimpath", "-buildvcs=false", "-o", path, ".")
