@@ -5,13 +5,13 @@ import (
 	"time"
 )
 
-// A processWalkState is what a source stores about a process between walks, besides its
+// A processState is what a source stores about a process between walks, besides its
 // Sample.
-type processWalkState struct {
+type processState struct {
 	pid      int
-	activity activity          // procfs
-	smaps    smapsState        // both sources
-	threads  []threadWalkState // parallel to Sample.Tasks
+	activity activity      // procfs
+	smaps    smapsState    // both sources
+	threads  []threadState // parallel to Sample.Tasks
 
 	// fdLimitFinal is set if FDLimit was read when the process was old enough to have set
 	// its own limit.
@@ -22,8 +22,8 @@ type processWalkState struct {
 	inode uint64
 }
 
-// A threadWalkState is what a source stores about a thread between walks, besides its Task.
-type threadWalkState struct {
+// A threadState is what a source stores about a thread between walks, besides its Task.
+type threadState struct {
 	activity threadActivity // procfs
 
 	// ranSinceWChan is set if the thread has run since WChan was read (bpf).
@@ -40,12 +40,12 @@ type smapsState struct {
 // A stateTable holds the states of the processes of the Snapshot that a source walks.
 type stateTable struct {
 	snap      *Snapshot
-	walk      uint64             // walk number of snap
-	processes []processWalkState // parallel to snap.Samples
+	walk      uint64         // walk number of snap
+	processes []processState // parallel to snap.Samples
 
-	arenas    [2][]threadWalkState // memory of processWalkState.threads, of this walk and of the last one
-	arena     int                  // index in arenas of this walk
-	newArenas int                  // number of following walks that allocate a new arena
+	arenas    [2][]threadState // memory of processState.threads, of this walk and of the last one
+	arena     int              // index in arenas of this walk
+	newArenas int              // number of following walks that allocate a new arena
 }
 
 // begin prepares the states for a walk over pids. Snapshot.begin must have been called.
@@ -60,10 +60,10 @@ func (t *stateTable) begin(snap *Snapshot, pids []int) {
 		t.arenas[t.arena] = nil
 	}
 	t.arenas[t.arena] = t.arenas[t.arena][:0]
-	t.processes = alignByPID(t.processes, pids, statePID, func(pid int) processWalkState { return processWalkState{pid: pid} })
+	t.processes = alignByPID(t.processes, pids, statePID, func(pid int) processState { return processState{pid: pid} })
 }
 
-func statePID(s *processWalkState) int { return s.pid }
+func statePID(s *processState) int { return s.pid }
 
 // attach makes the states those of snap, if the last walk was of another Snapshot.
 func (t *stateTable) attach(snap *Snapshot) {
@@ -72,14 +72,14 @@ func (t *stateTable) attach(snap *Snapshot) {
 	}
 	t.snap, t.walk, t.processes = snap, snap.walks, t.processes[:0]
 	for i := range snap.Samples {
-		t.processes = append(t.processes, processWalkState{pid: snap.Samples[i].PID})
+		t.processes = append(t.processes, processState{pid: snap.Samples[i].PID})
 	}
 }
 
 // remove marks the Sample and the state at index i for finish.
 func (t *stateTable) remove(i int) {
 	t.snap.remove(i)
-	t.processes[i] = processWalkState{}
+	t.processes[i] = processState{}
 }
 
 // finish deletes the Samples and states that remove has marked.
@@ -121,7 +121,7 @@ func (t *stateTable) store(i int, from *procfsSample) {
 
 // inode returns the inode number of /proc/PID that is stored for a process, or 0.
 func (t *stateTable) inode(pid int) uint64 {
-	at, found := slices.BinarySearchFunc(t.processes, pid, func(s processWalkState, pid int) int { return s.pid - pid })
+	at, found := slices.BinarySearchFunc(t.processes, pid, func(s processState, pid int) int { return s.pid - pid })
 	if !found {
 		return 0
 	}
@@ -131,5 +131,5 @@ func (t *stateTable) inode(pid int) uint64 {
 // A procfsSample is a Sample with the state that belongs to it.
 type procfsSample struct {
 	Sample
-	state processWalkState
+	state processState
 }
