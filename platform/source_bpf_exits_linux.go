@@ -8,7 +8,7 @@ import (
 	"github.com/seed57308aee/process_exporter/platform/bpf"
 )
 
-// A processKey identifies a process in exit events. A FreeRecord has no PID of our PID
+// A processKey identifies a process in exit events. A ReapedRecord has no PID of our PID
 // namespace: the process has lost it by then.
 type processKey struct {
 	tgid  uint32 // PID in the initial PID namespace
@@ -24,8 +24,8 @@ type exitTable struct {
 	batch   bpf.Batch
 	pending map[processKey]*pendingExit
 	zombies map[ID]*pendingExit   // index of pending, nil until it is needed
-	expired map[processKey]uint64 // time in clock ticks after boot at which a process was reported without a FreeRecord
-	nested  bool                  // FreeRecords also report processes outside of our PID namespace
+	expired map[processKey]uint64 // time in clock ticks after boot at which a process was reported without a ReapedRecord
+	nested  bool                  // ReapedRecords also report processes outside of our PID namespace
 
 	reaped       []Exit         // since the last walk
 	reported     []*pendingExit // parallel to reaped
@@ -56,8 +56,8 @@ func (b *bpfSource) takeExits(snap *Snapshot) (err error) {
 	for l.batch.Next() {
 		if r := l.batch.IdentityRecord(); r != nil {
 			l.addIdentity(r, snap.Now)
-		} else if r := l.batch.FreeRecord(); r != nil {
-			l.addFree(r)
+		} else if r := l.batch.ReapedRecord(); r != nil {
+			l.addReaped(r)
 		}
 	}
 	snap.LostExitEvents, err = b.programs.LostEvents()
@@ -110,8 +110,8 @@ func (e *Exit) setFinalUsage(u *bpf.Usage, flags uint32) {
 	e.setUsage(u, flags, nil)
 }
 
-// addFree reports a process that was reaped.
-func (l *exitTable) addFree(r *bpf.FreeRecord) {
+// addReaped reports a process that was reaped.
+func (l *exitTable) addReaped(r *bpf.ReapedRecord) {
 	key := processKey{r.Tgid, r.Start}
 	e := l.pending[key]
 	if e == nil { // it exited before the programs were loaded, the event was lost, or it was reported
@@ -152,15 +152,15 @@ func (l *exitTable) report(e *pendingExit) {
 	l.reported = append(l.reported, e)
 }
 
-// freeRecordTicks is the time in clock ticks that the table waits for the FreeRecord of a
+// reapedRecordTicks is the time in clock ticks that the table waits for the ReapedRecord of a
 // process that no longer exists. The kernel frees tasks with low priority. About one in a thousand
 // records never comes: the ring buffer was full, or the kernel did not run the program.
-const freeRecordTicks = 200
+const reapedRecordTicks = 200
 
-// lateFreeRecordTicks is the time in clock ticks after which a FreeRecord does not come any more.
-const lateFreeRecordTicks = 6000
+// lateReapedRecordTicks is the time in clock ticks after which a ReapedRecord does not come any more.
+const lateReapedRecordTicks = 6000
 
-// expireExits reports the processes whose FreeRecord did not arrive in time, with the
+// expireExits reports the processes whose ReapedRecord did not arrive in time, with the
 // counters that they had when their last thread exited. The time begins when a walk does not
 // find the process: until then it is a zombie.
 func (b *bpfSource) expireExits(snap *Snapshot) {
@@ -172,7 +172,7 @@ func (b *bpfSource) expireExits(snap *Snapshot) {
 			e.missing = 0
 		case e.missing == 0:
 			e.missing = max(snap.Now, 1)
-		case snap.Now >= e.missing+freeRecordTicks:
+		case snap.Now >= e.missing+reapedRecordTicks:
 			delete(l.pending, key)
 			l.expired[key] = snap.Now
 			l.report(e)
@@ -184,7 +184,7 @@ func (b *bpfSource) expireExits(snap *Snapshot) {
 	snap.Exits = l.reaped
 	l.expireRunning(snap)
 	for key, at := range l.expired {
-		if snap.Now >= at+lateFreeRecordTicks {
+		if snap.Now >= at+lateReapedRecordTicks {
 			delete(l.expired, key)
 		}
 	}
@@ -199,7 +199,7 @@ func (l *exitTable) expireRunning(snap *Snapshot) {
 		return
 	}
 	for key, e := range l.pending {
-		if e.exited == 0 && snap.Now >= e.updated+freeRecordTicks && !snap.contains(e.ID) {
+		if e.exited == 0 && snap.Now >= e.updated+reapedRecordTicks && !snap.contains(e.ID) {
 			delete(l.pending, key)
 		}
 	}

@@ -34,14 +34,14 @@ func (r *eventReplay) identity(kind uint32, tgid uint32, start uint64, comm stri
 	r.log.addIdentity(e, r.snap.Now)
 }
 
-// free replays a FreeRecord.
+// free replays a ReapedRecord.
 func (r *eventReplay) free(tgid uint32, start, runtime uint64) {
-	r.log.addFree(&bpf.FreeRecord{Tgid: tgid, Start: start, Usage: bpf.Usage{Runtime: runtime}})
+	r.log.addReaped(&bpf.ReapedRecord{Tgid: tgid, Start: start, Usage: bpf.Usage{Runtime: runtime}})
 }
 
-// freeLost replays the FreeRecord of a process whose IdentityRecord was dropped.
+// freeLost replays the ReapedRecord of a process whose IdentityRecord was dropped.
 func (r *eventReplay) freeLost(tgid uint32, start, runtime uint64) {
-	r.log.addFree(&bpf.FreeRecord{Tgid: tgid, Start: start, Flags: bpf.EventLost, Usage: bpf.Usage{Runtime: runtime}})
+	r.log.addReaped(&bpf.ReapedRecord{Tgid: tgid, Start: start, Flags: bpf.EventLost, Usage: bpf.Usage{Runtime: runtime}})
 }
 
 // walk ends a walk. The next one begins some clock ticks later.
@@ -86,21 +86,21 @@ var exitEventTests = []struct {
 	{"zombie", func(r *eventReplay) {
 		r.identity(bpf.KindExit, 7, 1, "a", 10)
 		r.snap.Samples = []Sample{{ID: r.src.times.id(7, 1), State: 'Z'}}
-		r.snap.Now += freeRecordTicks
+		r.snap.Now += reapedRecordTicks
 	}, nil},
 	{"PID reused within a clock tick", func(r *eventReplay) {
 		r.src.times.TickNanos = 10
 		r.identity(bpf.KindExit, 7, 11, "a", 10)
 		r.snap.Samples = []Sample{{ID: r.src.times.id(7, 12), State: 'S'}}
-		r.walk(freeRecordTicks)
+		r.walk(reapedRecordTicks)
 	}, []string{"a a 10"}},
 	{"free record lost", func(r *eventReplay) {
 		r.identity(bpf.KindExit, 7, 1, "a", 10)
-		r.walk(freeRecordTicks)
+		r.walk(reapedRecordTicks)
 	}, []string{"a a 10"}},
 	{"free record late", func(r *eventReplay) {
 		r.identity(bpf.KindExit, 7, 1, "a", 10)
-		r.walk(freeRecordTicks)
+		r.walk(reapedRecordTicks)
 		r.walk(0)
 		r.free(7, 1, 12) // it was reported already
 	}, []string{"a a 10"}},
@@ -108,11 +108,11 @@ var exitEventTests = []struct {
 		r.identity(bpf.KindExit, 7, 1, "a", 10)
 		zombie := []Sample{{ID: r.src.times.id(7, 1), State: 'Z'}}
 		r.snap.Samples = zombie
-		r.walk(5 * freeRecordTicks)
+		r.walk(5 * reapedRecordTicks)
 		r.snap.Samples = nil
 		r.walk(1)
 		r.snap.Samples = zombie // a scan can miss a process
-		r.walk(freeRecordTicks)
+		r.walk(reapedRecordTicks)
 		r.snap.Samples = nil
 		r.walk(1)
 		r.free(7, 1, 12)
@@ -126,7 +126,7 @@ var exitEventTests = []struct {
 	}, []string{"a a 12"}},
 	{"running", func(r *eventReplay) {
 		r.identity(bpf.KindExec, 7, 1, "a", 0)
-		r.snap.Now += freeRecordTicks
+		r.snap.Now += reapedRecordTicks
 	}, nil},
 }
 
@@ -167,7 +167,7 @@ func TestPendingExitsAreBounded(t *testing.T) {
 	if n := len(r.log.pending); n != 5000 {
 		t.Errorf("got %d recent identities, want 5000", n)
 	}
-	r.snap.Now += freeRecordTicks
+	r.snap.Now += reapedRecordTicks
 	for i := range uint32(3000) { // exited, reaped soon
 		r.identity(bpf.KindExit, 10_000+i, 1, "b", 1)
 	}

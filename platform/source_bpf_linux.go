@@ -70,7 +70,7 @@ func openBPF(proc *procfsSource, o Options) (Source, error) {
 		times:   timeConverter{host.NewTickConverter()},
 	}
 	b.exits = newExitTable(&b.times, proc.pageSize)
-	b.exits.nested = programs.Nested()
+	b.exits.nested = programs.InNestedPIDNamespace()
 	if err := b.selfTest(); err != nil {
 		return nil, errors.Join(err, programs.Close())
 	}

@@ -246,10 +246,10 @@ func TestManyFDs(t *testing.T) {
 // An exitReport is the content of the exit events of one process.
 type exitReport struct {
 	args []string
-	free *FreeRecord
+	free *ReapedRecord
 }
 
-// runToExit runs a program and waits for its exit events. If no FreeRecord arrives, which the
+// runToExit runs a program and waits for its exit events. If no ReapedRecord arrives, which the
 // bpf source replaces by the identity record, it runs the program again. The kernel frees tasks in
 // softirqs, on any thread. That of some virtual machines runs no BPF programs in the softirqs on
 // threads of their guest agent, and does not count these runs as skipped.
@@ -267,7 +267,7 @@ func runToExit(t *testing.T, p *Programs, name string, args ...string) exitRepor
 		}
 		lost, err := p.LostEvents()
 		skipped, _ := p.collection.Programs["process_freed"].Stats()
-		t.Logf("process %d: got no FreeRecord, arguments %q; %d lost events (%v), skipped %+v", command.Process.Pid, got.args, lost, err, skipped)
+		t.Logf("process %d: got no ReapedRecord, arguments %q; %d lost events (%v), skipped %+v", command.Process.Pid, got.args, lost, err, skipped)
 		if got.args == nil {
 			break
 		}
@@ -276,7 +276,7 @@ func runToExit(t *testing.T, p *Programs, name string, args ...string) exitRepor
 	return exitReport{}
 }
 
-// readExit reads events until the FreeRecord of a process, for at most 20 seconds.
+// readExit reads events until the ReapedRecord of a process, for at most 20 seconds.
 func readExit(t *testing.T, p *Programs, pid int) (got exitReport) {
 	t.Helper()
 	var tgid uint32
@@ -295,7 +295,7 @@ func readExit(t *testing.T, p *Programs, pid int) (got exitReport) {
 				got.args = strings.Split(strings.TrimSuffix(string(raw), "\x00"), "\x00")
 				tgid = r.Tgid
 			}
-			if f := batch.FreeRecord(); f != nil && f.Tgid == tgid && tgid != 0 {
+			if f := batch.ReapedRecord(); f != nil && f.Tgid == tgid && tgid != 0 {
 				free := *f
 				got.free = &free
 			}

@@ -17,6 +17,6 @@
 package bpf
 
 //go:generate -command bpf2go go tool bpf2go -go-package bpf -tags linux -target amd64,arm64 -cflags "-O2 -g -Wall -Werror"
-//go:generate bpf2go -type usage -type process_record -type thread_record -type identity_record -type free_record tasks tasks.bpf.c
+//go:generate bpf2go -type usage -type process_record -type thread_record -type identity_record -type reaped_record tasks tasks.bpf.c
 //go:generate bpf2go -type socket_counters -type socket_record -type closed_record sockets sockets.bpf.c
-//go:generate bpf2go level level.bpf.c
+//go:generate bpf2go pidnsLevel pidns_level.bpf.c

@@ -52,8 +52,8 @@ func complete(record []byte) bool {
 	}
 	kind, argsLen := *(*uint32)(unsafe.Pointer(&record[0])), *(*uint32)(unsafe.Pointer(&record[4]))
 	switch kind {
-	case kindFree:
-		return len(record) == int(unsafe.Sizeof(FreeRecord{}))
+	case kindReaped:
+		return len(record) == int(unsafe.Sizeof(ReapedRecord{}))
 	case KindExit, KindExec:
 		const args = int(unsafe.Offsetof(IdentityRecord{}.Args))
 		return argsLen <= uint32(len(IdentityRecord{}.Args)) && len(record) == args+int(argsLen)
@@ -118,7 +118,7 @@ func (e *Events) close() {
 // A Batch iterates over events.
 type Batch struct {
 	all, rest []byte
-	free      *FreeRecord
+	free      *ReapedRecord
 	identity  *IdentityRecord
 	buffer    IdentityRecord // target of identity
 }
@@ -132,8 +132,8 @@ func (b *Batch) Next() bool {
 	length := *(*uint64)(unsafe.Pointer(&b.rest[0]))
 	record := b.rest[lengthSize : lengthSize+length]
 	b.rest = b.rest[lengthSize+(length+7)&^7:]
-	if *(*uint32)(unsafe.Pointer(&record[0])) == kindFree {
-		b.free = (*FreeRecord)(unsafe.Pointer(&record[0]))
+	if *(*uint32)(unsafe.Pointer(&record[0])) == kindReaped {
+		b.free = (*ReapedRecord)(unsafe.Pointer(&record[0]))
 		return true
 	}
 	// The record ends after its arguments and is shorter than an IdentityRecord.
@@ -142,8 +142,8 @@ func (b *Batch) Next() bool {
 	return true
 }
 
-// FreeRecord returns the event if it reports a reaped process, else nil.
-func (b *Batch) FreeRecord() *FreeRecord { return b.free }
+// ReapedRecord returns the event if it reports a reaped process, else nil.
+func (b *Batch) ReapedRecord() *ReapedRecord { return b.free }
 
 // IdentityRecord returns the event if it reports the identity of a process, else nil.
 // Only the first ArgsLen bytes of Args are valid.

@@ -5,9 +5,9 @@
 #define RECORDS_H
 
 /* Kinds of records. */
-enum { KIND_PROCESS = 1, KIND_THREAD, KIND_EXIT, KIND_EXEC, KIND_FREE };
+enum { KIND_PROCESS = 1, KIND_THREAD, KIND_EXIT, KIND_EXEC, KIND_REAPED };
 
-/* Flags of a record: the counters that this kernel has. EVENT_LOST, in a free_record,
+/* Flags of a record: the counters that this kernel has. EVENT_LOST, in a reaped_record,
  * means that the identity record of the process was dropped. */
 enum { HAS_IO = 1, HAS_RUN_DELAY = 2, HAS_BLOCK_DELAY = 4, EVENT_LOST = 8 };
 
@@ -62,7 +62,7 @@ struct identity_record {
 	u32 tgid, uid;
 	char comm[16];
 	u64 start, exec_id, cgroup;
-	/* KIND_EXIT only. User space uses these if no free_record follows. */
+	/* KIND_EXIT only. User space uses these if no reaped_record follows. */
 	u32 flags, exit_code, oom_killed, pad;
 	u64 peak_rss;
 	u64 exit_time; /* since boot */
@@ -71,7 +71,7 @@ struct identity_record {
 };
 
 /* A reaped process with its final counters. */
-struct free_record {
+struct reaped_record {
 	u32 kind, flags;
 	u32 tgid, exit_code, oom_killed, pad;
 	u64 start, exec_id, peak_rss;

@@ -17,7 +17,7 @@ type (
 	Process        = tasksProcessRecord  // a process with the usage of its main thread and its exited threads
 	Thread         = tasksThreadRecord   // a thread of a process with at least two threads
 	IdentityRecord = tasksIdentityRecord // the identity of a process at execve or exit
-	FreeRecord     = tasksFreeRecord     // a reaped process
+	ReapedRecord   = tasksReapedRecord   // a reaped process
 	Usage          = tasksUsage          // the counters of a process or thread
 )
 
@@ -27,11 +27,11 @@ const (
 	kindThread
 	KindExit
 	KindExec
-	kindFree
+	kindReaped
 )
 
 // The flags of a record (records.h): the counters that the kernel has and, in a
-// FreeRecord, that the IdentityRecord of the process was dropped.
+// ReapedRecord, that the IdentityRecord of the process was dropped.
 const (
 	HasIO = 1 << iota
 	HasRunDelay

@@ -129,8 +129,8 @@ func FuzzEvents(f *testing.F) {
 	identity := bytesOf(&IdentityRecord{Kind: KindExit, ArgsLen: 5, Pid: 7})
 	f.Add(identity[:unsafe.Offsetof(IdentityRecord{}.Args)+5])
 	f.Add(identity)
-	f.Add(bytesOf(&FreeRecord{Kind: kindFree, Tgid: 7}))
-	f.Add([]byte{kindFree, 0, 0, 0})
+	f.Add(bytesOf(&ReapedRecord{Kind: kindReaped, Tgid: 7}))
+	f.Add([]byte{kindReaped, 0, 0, 0})
 	f.Fuzz(func(t *testing.T, record []byte) {
 		e := &Events{ready: make(chan struct{}, 1)}
 		e.drained.L = &e.mu
@@ -143,7 +143,7 @@ func FuzzEvents(f *testing.F) {
 		count := 0
 		for ; b.Next(); count++ {
 			var got []byte
-			if f := b.FreeRecord(); f != nil {
+			if f := b.ReapedRecord(); f != nil {
 				got = bytesOf(f)
 			} else {
 				got = bytesOf(b.IdentityRecord())[:len(record)]
@@ -161,7 +161,7 @@ func FuzzEvents(f *testing.F) {
 // TestCompleteRecord rejects records that are too short, too long or of an unknown kind.
 func TestCompleteRecord(t *testing.T) {
 	const args = int(unsafe.Offsetof(IdentityRecord{}.Args))
-	free, identity := bytesOf(&FreeRecord{Kind: kindFree}), bytesOf(&IdentityRecord{Kind: KindExec, ArgsLen: 3})
+	free, identity := bytesOf(&ReapedRecord{Kind: kindReaped}), bytesOf(&IdentityRecord{Kind: KindExec, ArgsLen: 3})
 	long := slices.Clone(identity)
 	binary.NativeEndian.PutUint32(long[4:], 1<<31)
 	for _, tt := range []struct {

@@ -339,7 +339,7 @@ int BPF_PROG(process_execs, struct task_struct *task)
 SEC("tp_btf/sched_process_free")
 int BPF_PROG(process_freed, struct task_struct *task)
 {
-	struct free_record r = { .kind = KIND_FREE };
+	struct reaped_record r = { .kind = KIND_REAPED };
 	struct signal_struct *sig = task->signal;
 	struct process_key key = key_of(task);
 
@@ -364,4 +364,4 @@ int BPF_PROG(process_freed, struct task_struct *task)
 
 /* References that keep the record types in BTF, from which bpf2go generates Go types. */
 const struct thread_record *const thread_record_type __attribute__((unused));
-const struct free_record *const free_record_type __attribute__((unused));
+const struct reaped_record *const free_record_type __attribute__((unused));

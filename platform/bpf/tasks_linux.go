@@ -199,19 +199,19 @@ func (p *Programs) ScanTasks(scanner *Scanner) error {
 func (p *Programs) Events() *Events { return p.events }
 
 // LostEvents returns the number of processes since Load whose identity record was
-// dropped because the ring buffer was full. Their FreeRecord, unless it is dropped too,
+// dropped because the ring buffer was full. Their ReapedRecord, unless it is dropped too,
 // has the flag [EventLost].
 func (p *Programs) LostEvents() (n uint64, err error) {
 	err = p.lost("lost_events", &n)
 	return n, err
 }
 
-// Nested reports whether this process is not in the initial PID namespace. FreeRecords then
+// InNestedPIDNamespace reports whether this process is not in the initial PID namespace. ReapedRecords then
 // also report processes that are not in its namespace.
-func (p *Programs) Nested() bool { return p.nested }
+func (p *Programs) InNestedPIDNamespace() bool { return p.nested }
 
 // Forget deletes the kernel state of a process that has exited. It is called if no
-// FreeRecord of the process arrives.
+// ReapedRecord of the process arrives.
 func (p *Programs) Forget(tgid uint32, start uint64) {
 	_ = p.collection.Maps["exited_threads"].Delete([2]uint64{start, uint64(tgid)}) // most processes have no entry
 }

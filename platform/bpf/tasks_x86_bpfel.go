@@ -20,20 +20,6 @@ type tasksExitedThreads struct {
 	EventLost  uint64
 }
 
-type tasksFreeRecord struct {
-	_         structs.HostLayout
-	Kind      uint32
-	Flags     uint32
-	Tgid      uint32
-	ExitCode  uint32
-	OomKilled uint32
-	Pad       uint32
-	Start     uint64
-	ExecId    uint64
-	PeakRss   uint64
-	Usage     tasksUsage
-}
-
 type tasksIdentityRecord struct {
 	_         structs.HostLayout
 	Kind      uint32
@@ -85,6 +71,20 @@ type tasksProcessRecord struct {
 	FdLimit       uint64
 	ExitedRuntime uint64
 	Usage         tasksUsage
+}
+
+type tasksReapedRecord struct {
+	_         structs.HostLayout
+	Kind      uint32
+	Flags     uint32
+	Tgid      uint32
+	ExitCode  uint32
+	OomKilled uint32
+	Pad       uint32
+	Start     uint64
+	ExecId    uint64
+	PeakRss   uint64
+	Usage     tasksUsage
 }
 
 type tasksThreadRecord struct {

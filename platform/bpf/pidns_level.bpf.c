@@ -10,11 +10,11 @@ char LICENSE[] SEC("license") = "Dual MIT/GPL";
 
 #define PID_NS_LEVELS 33 /* one more than MAX_PID_NS_LEVEL of the kernel */
 
-/* find_level writes the level as u32. Each task that the iterator reports is in the namespace.
+/* find_pidns_level writes the level as u32. Each task that the iterator reports is in the namespace.
  * The task of the loader is not used: Linux 6.10 and later for arm64 crash in
  * bpf_get_current_task() without JIT compiler. */
 SEC("iter/task")
-int find_level(struct bpf_iter__task *ctx)
+int find_pidns_level(struct bpf_iter__task *ctx)
 {
 	struct task_struct *task = ctx->task;
 	struct pid *p;

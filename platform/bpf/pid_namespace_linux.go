@@ -27,7 +27,7 @@ func ownNamespace(kernel *btf.Spec) (pidNamespace, error) {
 		return pidNamespace{}, fmt.Errorf("bpf: cannot read PID namespace: %w", err)
 	}
 	ns := pidNamespace{inode: uint32(st.Ino)}
-	spec, err := loadLevel()
+	spec, err := loadPidnsLevel()
 	if err != nil {
 		return ns, fmt.Errorf("bpf: %w", err)
 	}
@@ -44,7 +44,7 @@ func ownNamespace(kernel *btf.Spec) (pidNamespace, error) {
 
 // readLevel runs the iterator until it has reported the level of the namespace.
 func (l *loaded) readLevel(level *uint32) (err error) {
-	if l.iterator, err = link.AttachIter(link.IterOptions{Program: l.collection.Programs["find_level"]}); err != nil {
+	if l.iterator, err = link.AttachIter(link.IterOptions{Program: l.collection.Programs["find_pidns_level"]}); err != nil {
 		return fmt.Errorf("bpf: attach: %w", err)
 	}
 	file, err := l.iterator.Open()

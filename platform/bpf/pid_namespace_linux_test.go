@@ -59,8 +59,8 @@ func TestPIDNamespace(t *testing.T) {
 func checkInNamespace(t *testing.T) {
 	t.Helper()
 	p := loadOrSkip(t, Options{})
-	if os.Getpid() != 1 || !p.Nested() {
-		t.Fatalf("got PID %d, nested %v, want the first process of a namespace", os.Getpid(), p.Nested())
+	if os.Getpid() != 1 || !p.InNestedPIDNamespace() {
+		t.Fatalf("got PID %d, nested %v, want the first process of a namespace", os.Getpid(), p.InNestedPIDNamespace())
 	}
 	var s Scanner
 	if err := p.ScanTasks(&s); err != nil {
