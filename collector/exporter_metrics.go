@@ -47,7 +47,7 @@ func exporterMetrics() []exporterMetric {
 	for i := range rules {
 		rules[i].collector = grouping.CollectorRules
 	}
-	return append(append(all, rules...), networkMetrics()...)
+	return append(append(all, rules...), socketSourceMetrics()...)
 }
 
 func scrapeMetrics() []exporterMetric {

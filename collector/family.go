@@ -124,6 +124,6 @@ func families() []family {
 	all = append(all, expectationFamilies()...)
 	all = append(all, groupChangesFamily())
 	all = append(all, topFamilies()...)
-	all = append(all, networkFamilies()...)
+	all = append(all, groupNetworkFamilies()...)
 	return append(all, unreadableFamily())
 }

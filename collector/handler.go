@@ -23,9 +23,9 @@ const (
 	causeEncoding  = "encoding"
 )
 
-// GroupMetrics returns the metrics of groups, in the format that a scrape needs. [Collector]
+// GroupGatherer returns the metrics of groups, in the format that a scrape needs. [Collector]
 // implements it. With only, a scrape omits the metrics of all other collectors.
-type GroupMetrics interface {
+type GroupGatherer interface {
 	Gatherer(ctx context.Context) prometheus.Gatherer
 	EachFamily(ctx context.Context, only grouping.CollectorSet, use func(*dto.MetricFamily) error) error
 	EachText(ctx context.Context, only grouping.CollectorSet, format TextFormat, use func(name string, lines []byte) error) error
@@ -35,7 +35,7 @@ type GroupMetrics interface {
 // gatherer, sorted by name, in the format and encoding that the client accepts.
 // It is safe for concurrent use.
 type Handler struct {
-	groups GroupMetrics
+	groups GroupGatherer
 	other  prometheus.Gatherer
 	log    *slog.Logger
 	errors *prometheus.CounterVec
@@ -43,7 +43,7 @@ type Handler struct {
 
 // NewHandler returns a Handler of groups and other. Their metrics must have
 // different names.
-func NewHandler(groups GroupMetrics, other prometheus.Gatherer, log *slog.Logger) *Handler {
+func NewHandler(groups GroupGatherer, other prometheus.Gatherer, log *slog.Logger) *Handler {
 	h := &Handler{groups: groups, other: other, log: log, errors: prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "promhttp_metric_handler_errors_total", // as the handler of the client library
 		Help: "Total number of internal errors encountered by the promhttp metric handler.",

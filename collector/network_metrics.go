@@ -68,8 +68,8 @@ func (m *trafficMetric) emit(t *sockets.Traffic, put emit) {
 	}
 }
 
-// networkFamilies returns the families of the collector network.
-func networkFamilies() []family {
+// groupNetworkFamilies returns the families of the collector network.
+func groupNetworkFamilies() []family {
 	var all []family
 	for _, m := range trafficMetrics() {
 		all = append(all, family{name: namespace + m.name, kind: counter, labels: m.labels(), help: m.help + ".", note: onlyBPFSockets,
@@ -179,8 +179,8 @@ func portFamilies() []family {
 	}
 }
 
-// networkMetrics returns the metrics of sockets without a group, and of their reader.
-func networkMetrics() []exporterMetric {
+// socketSourceMetrics returns the metrics of sockets without a group, and of their reader.
+func socketSourceMetrics() []exporterMetric {
 	var all []exporterMetric
 	for _, m := range trafficMetrics() {
 		all = append(all, exporterMetric{name: "namedprocess_unattributed_" + m.name, kind: counter, labels: m.labels(),
@@ -209,7 +209,7 @@ func networkMetrics() []exporterMetric {
 		exporterMetric{name: exporterNamespace + "lost_socket_events_total", kind: counter,
 			help:    "Number of TCP connections and listening sockets whose counters were lost because a buffer or table was full.",
 			note:    "Always 0 if /proc is the source of socket data.",
-			collect: withReader(func(u *update) float64 { return float64(u.sockets.LostEvents) })},
+			collect: withReader(func(u *update) float64 { return float64(u.sockets.LostSockets) })},
 		exporterMetric{name: exporterNamespace + "socket_read_errors_total", kind: counter,
 			help:    "Number of failed attempts to read the list of sockets.",
 			collect: withReader(func(u *update) float64 { return float64(u.sockets.ReadErrors) })},

@@ -41,7 +41,7 @@ func someSockets() grouping.Sockets {
 func networkFamiliesOf(t *testing.T, c *Collector) []*dto.MetricFamily {
 	t.Helper()
 	none := grouping.SocketStatus{
-		Kind: platform.SourceBPF, HasTraffic: true, Unattributed: sockets.Traffic{SentBytes: 11}, LostEvents: 12, ReadErrors: 13,
+		Kind: platform.SourceBPF, HasTraffic: true, Unattributed: sockets.Traffic{SentBytes: 11}, LostSockets: 12, ReadErrors: 13,
 	}
 	w := &update{
 		groups:   []grouping.Group{{Name: "g", Collectors: grouping.AllCollectors, CountersStart: 1_700_000_000_007, Sockets: someSockets()}},

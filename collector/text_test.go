@@ -93,7 +93,7 @@ func TestText(t *testing.T) {
 		Sockets:    someSockets(),
 	}}
 	walk.sockets = grouping.SocketStatus{
-		Kind: platform.SourceBPF, HasTraffic: true, Unattributed: sockets.Traffic{SentBytes: 1 << 50}, LostEvents: 1,
+		Kind: platform.SourceBPF, HasTraffic: true, Unattributed: sockets.Traffic{SentBytes: 1 << 50}, LostSockets: 1,
 	}
 	check("special values and characters")
 	walk.labels, walk.groups[0].Labels = []string{"aa", "zz"}, []string{"", special}

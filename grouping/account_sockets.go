@@ -13,7 +13,7 @@ type SocketStatus struct {
 	Kind         platform.SourceKind // what the last Read used; "" without a reader
 	Unattributed sockets.Traffic     // traffic that belongs to no group, since the start; its RoundTrips is nil
 	HasTraffic   bool                // the reader has reported Traffic at least once
-	LostEvents   uint64              // see [sockets.Report]
+	LostSockets  uint64              // see [sockets.Report]
 	ReadErrors   uint64              // failed Reads
 }
 
@@ -61,7 +61,7 @@ func (t *Tracker) readSockets(ctx context.Context) {
 	}
 	k.read = k.reader.Read(ctx, &k.report) == nil
 	if k.read {
-		k.status.LostEvents = k.report.LostEvents
+		k.status.LostSockets = k.report.LostSockets
 	} else {
 		k.status.ReadErrors++
 	}

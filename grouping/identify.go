@@ -131,7 +131,7 @@ func (t *Tracker) detectChange(r *processRecord, s *platform.Sample) {
 		r.identity = identityCurrent
 		return
 	}
-	changed := t.credentialsChanged(r, s)
+	changed := t.userOrCgroupChanged(r, s)
 	if r.execID != s.ExecID || r.comm != s.Comm && !s.Kernel {
 		// ExecID of the source procfs may change without execve(2).
 		if r.execID != 0 && r.execID != s.ExecID && !r.hasThreadOf(s) {
@@ -146,9 +146,9 @@ func (t *Tracker) detectChange(r *processRecord, s *platform.Sample) {
 	}
 }
 
-// credentialsChanged reports whether the user or the cgroup of a process changed
+// userOrCgroupChanged reports whether the user or the cgroup of a process changed
 // since it was identified, and a rule uses them.
-func (t *Tracker) credentialsChanged(r *processRecord, s *platform.Sample) bool {
+func (t *Tracker) userOrCgroupChanged(r *processRecord, s *platform.Sample) bool {
 	if r.fingerprint == 0 { // not identified yet
 		return false
 	}

@@ -26,7 +26,7 @@ type metricsHandler struct {
 // information, and the permanent metrics. --web.disable-exporter-metrics disables
 // all others. enabled returns the collectors that flags or rules enable.
 func newMetricsHandler(
-	s *config.Settings, log *slog.Logger, groups collector.GroupMetrics, permanent []prometheus.Collector,
+	s *config.Settings, log *slog.Logger, groups collector.GroupGatherer, permanent []prometheus.Collector,
 	enabled func() grouping.CollectorSet,
 ) *metricsHandler {
 	registry := prometheus.NewRegistry()

@@ -20,7 +20,7 @@ import (
 	"github.com/seed57308aee/process_exporter/internal/webserver"
 )
 
-// slowGroups is a [collector.GroupMetrics] whose scrapes take until release is closed or
+// slowGroups is a [collector.GroupGatherer] whose scrapes take until release is closed or
 // their context ends.
 type slowGroups struct {
 	entered chan struct{}

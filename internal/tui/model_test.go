@@ -245,7 +245,7 @@ func TestNetwork(t *testing.T) {
 // the color of failures, and that the summary and the detail view show it.
 func TestExpectedPorts(t *testing.T) {
 	m, f := newModel(120, 24)
-	f.report.Groups[0].SilentPorts = []string{"tcp/443", "udp/53"}
+	f.report.Groups[0].ExpectedPortsNotListening = []string{"tcp/443", "udp/53"}
 	m.Update(m.requestReport()())
 	view := m.View()
 	for line := range strings.Lines(view) {

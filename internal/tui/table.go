@@ -165,7 +165,7 @@ func summary(r *webui.Report, shown, width int, problem string) string {
 // silentPorts returns the number of expected ports on which no process listens.
 func silentPorts(groups []webui.Group) (n int) {
 	for i := range groups {
-		n += len(groups[i].SilentPorts)
+		n += len(groups[i].ExpectedPortsNotListening)
 	}
 	return n
 }

@@ -35,7 +35,7 @@ func (m *model) View() string {
 	lines := []string{summary(&m.report, len(m.groups), m.width, problem), bold(header(l, m.sorting, highest))}
 	for i := m.top; i < min(m.top+rows, len(m.groups)); i++ {
 		line := row(&m.groups[i], l, m.report.Time, highest, m.commands[m.groups[i].Name])
-		if len(m.groups[i].SilentPorts) > 0 {
+		if len(m.groups[i].ExpectedPortsNotListening) > 0 {
 			line = red(line)
 		}
 		if i == m.cursor {
@@ -213,10 +213,10 @@ func groupLines(g *webui.Group) []string {
 		port := replaceUnprintable(p.Protocol + "/" + p.Port)
 		lines = append(lines, fmt.Sprintf("listens  %s in %s", port, count(p.Procs, "process", "processes")))
 	}
-	for _, p := range g.SilentPorts {
+	for _, p := range g.ExpectedPortsNotListening {
 		lines = append(lines, red("listens  "+replaceUnprintable(p)+" in no process, expected"))
 	}
-	for _, e := range g.ExitCodes {
+	for _, e := range g.ExitCounts {
 		lines = append(lines, fmt.Sprintf("exits    %d %s", e.Count, replaceUnprintable(e.Text())))
 	}
 	for _, t := range g.ThreadNames {

@@ -197,7 +197,7 @@ func (s *recording) addDetail(out *Group, g *grouping.Group) {
 		out.WChans[w.Name] += w.Count
 	}
 	for _, e := range g.Exits {
-		out.ExitCodes = append(out.ExitCodes, ExitCode{Reason: e.Reason, Code: e.Code, Count: e.Count})
+		out.ExitCounts = append(out.ExitCounts, ExitCount{Reason: e.Reason, Code: e.Code, Count: e.Count})
 	}
 	out.AddDetail(g)
 }

@@ -12,7 +12,7 @@ func (p *EndedProcess) Text() string {
 }
 
 // Text returns how the processes ended, as [EndedProcess.Text].
-func (e *ExitCode) Text() string { return exitText(e.Reason, e.Code) }
+func (e *ExitCount) Text() string { return exitText(e.Reason, e.Code) }
 
 func exitText(reason, code string) string {
 	switch reason {

@@ -12,8 +12,8 @@ type Network struct {
 	ReceivedBytes *float64 `json:"tcp_received_bytes_per_second,omitempty"` // payload
 	Connections   *int     `json:"tcp_connections,omitempty"`               // in all states, without listening sockets
 
-	// SilentPorts are the ports of [grouping.Expect] on which no process listens, such as tcp/443.
-	SilentPorts []string `json:"expected_ports_not_listening,omitempty"`
+	// ExpectedPortsNotListening are the ports of [grouping.Expect] on which no process listens, such as tcp/443.
+	ExpectedPortsNotListening []string `json:"expected_ports_not_listening,omitempty"`
 
 	// Only in reports about one name.
 	ConnectionsByState map[string]int  `json:"tcp_connections_by_state,omitempty"` // without states of no connection
@@ -40,7 +40,7 @@ func (v *Network) setConnections(from *grouping.Group) {
 	}
 	for _, p := range from.Sockets.Expected {
 		if !p.Listening {
-			v.SilentPorts = append(v.SilentPorts, p.Protocol.String()+"/"+p.Port)
+			v.ExpectedPortsNotListening = append(v.ExpectedPortsNotListening, p.Protocol.String()+"/"+p.Port)
 		}
 	}
 	if from.Sockets.HasOpen {

@@ -125,7 +125,7 @@ type Group struct {
 	// Only in reports about one name.
 	ThreadNames []ThreadTotals `json:"threads,omitempty"`
 	WChans      map[string]int `json:"threads_wchan,omitempty"` // threads by the kernel function in which they sleep
-	ExitCodes   []ExitCode     `json:"exits,omitempty"`
+	ExitCounts  []ExitCount    `json:"exits,omitempty"`
 }
 
 // A Rule identifies the rule that created a group.
@@ -142,8 +142,8 @@ type ThreadTotals struct {
 	CPU   *float64 `json:"cpu_ratio,omitempty"`
 }
 
-// An ExitCode counts exits with one code since the exporter started.
-type ExitCode struct {
+// An ExitCount counts exits with one code since the exporter started.
+type ExitCount struct {
 	Reason string `json:"reason"`
 	Code   string `json:"code"` // exit status or name of the signal
 	Count  uint64 `json:"exits_total"`

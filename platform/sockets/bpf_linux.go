@@ -96,7 +96,7 @@ func (r *bpfReader) Read(ctx context.Context, report *Report) error {
 	r.sums, r.reported = r.reported, r.sums
 	r.sums.reset()
 	report.Parts = PartOpen | PartTraffic
-	report.LostEvents = lost + r.lost
+	report.LostSockets = lost + r.lost
 	report.Incomplete = !complete
 	return nil
 }

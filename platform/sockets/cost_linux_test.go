@@ -87,7 +87,7 @@ func measureWith(b *testing.B, with int, work func(end *atomic.Bool) float64) co
 	if err := r.Read(context.Background(), &report); err != nil {
 		b.Fatal(err)
 	}
-	b.ReportMetric(float64(report.LostEvents), "lost")
+	b.ReportMetric(float64(report.LostSockets), "lost")
 	return c
 }
 

@@ -109,8 +109,8 @@ read()
 	}
 }
 
-// TestLostEvents fills the ring buffer, and the map of sockets. Lost connections are counted.
-func TestLostEvents(t *testing.T) {
+// TestLostSockets fills the ring buffer, and the map of sockets. Lost connections are counted.
+func TestLostSockets(t *testing.T) {
 	for _, test := range []struct {
 		name    string
 		options bpf.SocketOptions
@@ -142,7 +142,7 @@ func TestLostEvents(t *testing.T) {
 			if err := r.Read(context.Background(), &report); err != nil {
 				t.Fatal(err)
 			}
-			if report.LostEvents == 0 {
+			if report.LostSockets == 0 {
 				t.Error("got no lost events")
 			}
 			for _, c := range open {

@@ -30,8 +30,8 @@ type Report struct {
 	// connections that closed before accept(2), and sockets of the kernel.
 	Unattributed Traffic
 
-	Parts      Parts  // what this Reader can read
-	LostEvents uint64 // since the start, connections and listening sockets whose counters were lost
+	Parts       Parts  // what this Reader can read
+	LostSockets uint64 // since the start, connections and listening sockets whose counters were lost
 
 	// Incomplete says that a part was not read, because the deadline passed or, with /proc, the
 	// budget of the socket tables was used up, a table could not be read, file descriptors or

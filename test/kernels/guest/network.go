@@ -86,7 +86,7 @@ func compareTraffic(r sockets.Reader, want map[int]sockets.Traffic) error {
 			sum.OpenedOutgoing += p.Traffic.OpenedOutgoing
 			got[p.PID] = sum
 		}
-		err := differentTraffic(got, want, report.LostEvents)
+		err := differentTraffic(got, want, report.LostSockets)
 		if err == nil || time.Now().After(end) {
 			return err
 		}
