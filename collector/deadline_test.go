@@ -220,15 +220,15 @@ func TestExpiredDeadlineIsNoReadError(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		f.want(flatten(fams), map[string]float64{"namedprocess_exporter_scrape_success": 0, "namedprocess_exporter_scrape_partial": 1})
+		f.want(flatten(fams), map[string]float64{"namedprocess_exporter_scrape_success": 0, "namedprocess_exporter_scrape_incomplete": 1})
 	}
 	f.want(f.scrape(), map[string]float64{
-		"namedprocess_scrape_procread_errors":  0,
-		"namedprocess_scrape_partial_errors":   0,
-		"namedprocess_scrape_errors":           0,
-		"namedprocess_exporter_scrape_success": 1,
-		"namedprocess_exporter_scrape_partial": 0,
-		seriesG("num_procs"):                   1,
+		"namedprocess_scrape_procread_errors":     0,
+		"namedprocess_scrape_partial_errors":      0,
+		"namedprocess_scrape_errors":              0,
+		"namedprocess_exporter_scrape_success":    1,
+		"namedprocess_exporter_scrape_incomplete": 0,
+		seriesG("num_procs"):                      1,
 	})
 }
 
@@ -259,8 +259,8 @@ func TestPartialScrapes(t *testing.T) {
 			}
 			f := &fixture{t: t}
 			f.want(flatten(fams), map[string]float64{
-				"namedprocess_exporter_scrape_success": tt.success,
-				"namedprocess_exporter_scrape_partial": tt.partial,
+				"namedprocess_exporter_scrape_success":    tt.success,
+				"namedprocess_exporter_scrape_incomplete": tt.partial,
 			})
 		})
 	}

@@ -68,7 +68,7 @@ func scrapeMetrics() []exporterMetric {
 			collect: single(func(u *update) float64 {
 				return indicator(u.err == nil, !u.isIncomplete(), !u.health.HidePID)
 			})},
-		{name: exporterNamespace + "scrape_partial", kind: gauge, always: true,
+		{name: exporterNamespace + "scrape_incomplete", kind: gauge, always: true,
 			help:    "1 if the last scrape ended early because of its deadline or the CPU limit for socket tables, else 0.",
 			note:    "If it is 1, `namedprocess_exporter_scrape_success` is 0.",
 			collect: single(func(u *update) float64 { return indicator(u.isIncomplete()) })},

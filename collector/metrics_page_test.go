@@ -104,7 +104,7 @@ func reference() string {
 	for _, row := range daemonMetrics {
 		writeRow(&b, row[0], 0, "gauge", labelsText(strings.Fields(row[1]), 0), row[2], row[3])
 	}
-	b.WriteString("\nIf `namedprocess_exporter_scrape_success` and `namedprocess_exporter_scrape_partial` are 0, the processes could not\n" +
+	b.WriteString("\nIf `namedprocess_exporter_scrape_success` and `namedprocess_exporter_scrape_incomplete` are 0, the processes could not\n" +
 		"be listed, or `hidepid` hides them. A longer timeout does not help. Unresponsive processes do not change these two\n" +
 		"metrics.\n\n" +
 		"After a decrease that `namedprocess_exporter_counter_decreases_total` counts, the process adds nothing to the counter\n" +

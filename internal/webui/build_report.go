@@ -105,7 +105,7 @@ func (r *Recorder) exporter(s *recording) ExporterStatus {
 		return e
 	}
 	h := &s.last.Health
-	e.Source, e.ScrapeDuration, e.ScrapePartial = string(h.Kind), s.last.Took.Seconds(), h.Incomplete
+	e.Source, e.ScrapeDuration, e.ScrapeIncomplete = string(h.Kind), s.last.Took.Seconds(), h.Incomplete
 	e.Unreadable, e.Unresponsive = h.StatUnreadable+h.Partial, h.Unresponsive
 	e.LostExitEvents, e.GroupLimitHits = h.LostExitEvents, h.GroupLimitHits
 	e.SocketSource = string(s.last.Sockets.Kind)

@@ -71,7 +71,7 @@ type ExporterStatus struct {
 	StartTime        Timestamp `json:"process_start_time_seconds"`
 	ScrapeDuration   float64   `json:"scrape_duration_seconds"`
 	ScrapeSuccess    bool      `json:"scrape_success"`
-	ScrapePartial    bool      `json:"scrape_partial"`
+	ScrapeIncomplete bool      `json:"scrape_incomplete"`
 	Error            string    `json:"error,omitempty"`        // why the last walk failed
 	Unreadable       int       `json:"unreadable_procs"`       // processes with an unreadable file
 	Unresponsive     int       `json:"unresponsive_processes"` // skipped because a read of their files is blocked

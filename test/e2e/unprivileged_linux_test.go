@@ -58,7 +58,7 @@ func TestBlockedFileUnprivileged(t *testing.T) {
 	}
 	r := startAs(t, unprivileged(), "--source=procfs", "--procfs", tree.Root)
 	if series, _ := parseMetrics(t, r.Scrape()); series[`namedprocess_namegroup_num_procs{groupname="p"}`] != 9 ||
-		series["namedprocess_exporter_unresponsive_processes{}"] != 1 || series["namedprocess_exporter_scrape_partial{}"] != 0 {
+		series["namedprocess_exporter_unresponsive_processes{}"] != 1 || series["namedprocess_exporter_scrape_incomplete{}"] != 0 {
 		t.Errorf("got %v, want 9 processes of group p, 1 unresponsive process and a complete scrape", series)
 	}
 }

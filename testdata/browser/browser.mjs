@@ -531,7 +531,7 @@ async function changingTiles(page) {
   let number = 0;
   await page.route('**/api/v1/groups', async (route) => {
     const report = await (await route.fetch()).json(), long = number++ % 2 === 1;
-    Object.assign(report.exporter, {scrape_partial: false, unreadable_procs: 0, unresponsive_processes: 0, lost_exit_events_total: 0});
+    Object.assign(report.exporter, {scrape_incomplete: false, unreadable_procs: 0, unresponsive_processes: 0, lost_exit_events_total: 0});
     const bytes = (v) => ({memory_bytes: v, memory_used_bytes: v, read_bytes_per_second: v, write_bytes_per_second: v});
     report.machine = {hostname: 'h', cpus: long ? 128 : 1, cpu_ratio: long ? 101.5 : 0, ...bytes(long ? 999.9 * 2 ** 30 : 1)};
     await route.fulfill({json: {...report, failed_exits: long ? 1234567 : 1, failed_exits_seconds: long ? 900 : 1}});
