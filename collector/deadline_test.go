@@ -32,12 +32,12 @@ func (c *fakeSource) Walk(_ context.Context, snap *platform.Snapshot) error {
 	snap.Now, snap.TicksPerSecond = 1e6, 100
 	for pid := 1; pid <= c.size; pid++ {
 		snap.Samples = append(snap.Samples, platform.Sample{
-			ID:      platform.ID{PID: pid, Start: 1},
-			Have:    platform.FieldStat,
-			State:   'S',
-			Comm:    "g",
-			Threads: 1,
-			Want:    want[pid],
+			ID:         platform.ID{PID: pid, Start: 1},
+			Have:       platform.FieldStat,
+			State:      'S',
+			Comm:       "g",
+			NumThreads: 1,
+			Want:       want[pid],
 		})
 	}
 	if c.onWalk != nil {

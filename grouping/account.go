@@ -61,7 +61,7 @@ func (t *Tracker) accountProcess(r *processRecord, s *platform.Sample) {
 	g := r.group
 	g.total.add(&d)
 	g.counterFields |= s.Have
-	if r.rule.Top > 0 && s.Threads > 0 {
+	if r.rule.Top > 0 && s.NumThreads > 0 {
 		g.top.add(r, s, &d)
 	}
 }

@@ -90,7 +90,7 @@ func (s *wantSource) Walk(_ context.Context, snap *platform.Snapshot) error {
 	snap.Samples = snap.Samples[:0]
 	for i, comm := range s.comms {
 		id := platform.ID{PID: i + 1, Start: 5}
-		snap.Samples = append(snap.Samples, platform.Sample{ID: id, Comm: comm, Have: platform.FieldStat, Threads: 1})
+		snap.Samples = append(snap.Samples, platform.Sample{ID: id, Comm: comm, Have: platform.FieldStat, NumThreads: 1})
 	}
 	return nil
 }

@@ -126,7 +126,7 @@ func counterKinds(have platform.Fields) (kinds counterSet) {
 // A process that is being reaped has no threads and zero counters, which is no
 // decrease.
 func (n *CounterDecreases) note(r *processRecord, s *platform.Sample, compared counterSet) {
-	if s.Threads > 0 {
+	if s.NumThreads > 0 {
 		for kind, to := range [...]*uint64{&n.CPU, &n.Faults, &n.IO, &n.Switches} {
 			*to += uint64(r.decreased &^ r.decreasedBefore >> kind & 1)
 		}

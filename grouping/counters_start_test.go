@@ -33,7 +33,7 @@ func startsOf(groups []Group) (out []string) {
 func withNamedThread(p platform.Sample, name string, start uint64) platform.Sample {
 	have := platform.FieldStatus | platform.FieldTaskUsage
 	p.Have |= platform.FieldTaskUsage
-	p.Threads = 2
+	p.NumThreads = 2
 	p.Tasks = []platform.Task{
 		{TID: p.PID, Start: p.Start, Comm: p.Comm, State: 'S', Have: have},
 		{TID: p.PID + 1, Start: start, Comm: name, State: 'S', Have: have},

@@ -13,7 +13,7 @@ func TestCounterDecreases(t *testing.T) {
 	init := liveSample(1, 1, "init", 1, 0)
 	before := liveSample(7, 10, "job", 1, 5)
 	reaped := before
-	reaped.Threads, reaped.UserNanos, reaped.WriteBytes = 0, 0, 0
+	reaped.NumThreads, reaped.UserNanos, reaped.WriteBytes = 0, 0, 0
 	coarse := before // in clock ticks, as /proc has it
 	before.UserNanos += 1e6
 	notReached := before

@@ -68,7 +68,7 @@ func TestRenamedThreads(t *testing.T) {
 	var steps []walkStep
 	for i := range 20 {
 		p := liveSample(10, old, "job", 1, 0)
-		p.Threads = 2
+		p.NumThreads = 2
 		for n, comm := range []string{"job", fmt.Sprint("renamed", i)} {
 			p.Tasks = append(p.Tasks, platform.Task{TID: 10 + n, Comm: comm, Start: old, Have: platform.FieldTaskUsage})
 		}

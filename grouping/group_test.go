@@ -30,7 +30,7 @@ func TestNewGroupCopiesStrings(t *testing.T) {
 // rule of a group, without zombies and without children that joined the group.
 func TestMatchedProcesses(t *testing.T) {
 	zombie := func(threads int, s platform.Sample) platform.Sample {
-		s.State, s.Threads = 'Z', threads
+		s.State, s.NumThreads = 'Z', threads
 		return s
 	}
 	job := liveSample(7, young, "job", 1, 1)

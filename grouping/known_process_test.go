@@ -34,7 +34,7 @@ func withThreads(p platform.Sample, start, main, other uint64) platform.Sample {
 		have |= platform.FieldTaskUsage
 		p.Have |= platform.FieldTaskUsage
 	}
-	p.Threads, p.VoluntarySwitches = 2, main
+	p.NumThreads, p.VoluntarySwitches = 2, main
 	if p.Have&platform.FieldSwitchesOfAllThreads != 0 {
 		p.VoluntarySwitches += other
 	}

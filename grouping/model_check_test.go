@@ -115,7 +115,7 @@ func (m *model) checkGauges(groups []Group) error {
 		if s.Have&platform.FieldStat == 0 {
 			continue
 		}
-		to.threads += s.Threads
+		to.threads += s.NumThreads
 		if len(s.Tasks) > 0 {
 			to.states[Running] += len(s.Tasks)
 		} else {

@@ -97,7 +97,7 @@ func (s *modelSource) keepUnread(snap *platform.Snapshot, last modelSample) {
 // sample reads a process. prev is its last Sample, or zero.
 func (s *modelSource) sample(p *modelProcess, prev *platform.Sample) platform.Sample {
 	out := platform.Sample{
-		ID: p.ID, PPID: p.ppid, Comm: p.comm, State: 'S', Threads: len(p.threads), Have: platform.FieldStat, Want: prev.Want,
+		ID: p.ID, PPID: p.ppid, Comm: p.comm, State: 'S', NumThreads: len(p.threads), Have: platform.FieldStat, Want: prev.Want,
 		ExecID: p.execID, MinorFaults: p.faults, UserNanos: p.user, SystemNanos: p.system,
 	}
 	if p.zombie {

@@ -85,7 +85,7 @@ type Process struct {
 
 	Have          platform.Fields // of the values below
 	HaveRates     platform.Fields // fields whose rates are known: CPU, ReadBytes and WriteBytes
-	Threads       int
+	NumThreads    int
 	ResidentBytes uint64
 	CPU           float64 // in cores
 	ReadBytes     float64 // per second
@@ -270,7 +270,7 @@ func (t *Tracker) process(ctx context.Context, i int, w *processWatch) Process {
 	u := w.usage[s.ID]
 	p := Process{
 		Group: t.records[i].watchKey().group, PID: s.PID, Start: t.timeOf(s.Start), State: s.State,
-		Have: s.Have, HaveRates: u.rates, Threads: s.Threads, ResidentBytes: s.ResidentBytes,
+		Have: s.Have, HaveRates: u.rates, NumThreads: s.NumThreads, ResidentBytes: s.ResidentBytes,
 		CPU: u.cpu, ReadBytes: u.readRate, WriteBytes: u.writeRate,
 		Name: LabelValue(s.Comm), Command: "[" + LabelValue(s.Comm) + "]",
 	}

@@ -101,7 +101,7 @@ func (t *Tracker) isSameProcess(r *processRecord, s *platform.Sample) bool {
 	if r.kind == platform.SourceBPF || t.snap.Kind == platform.SourceBPF {
 		return true
 	}
-	if s.Start < t.snap.Now-t.thisWalk.elapsed || s.Threads == 0 || r.have&s.Have&platform.FieldStat == 0 {
+	if s.Start < t.snap.Now-t.thisWalk.elapsed || s.NumThreads == 0 || r.have&s.Have&platform.FieldStat == 0 {
 		return true
 	}
 	return s.UserNanos+s.SystemNanos >= r.base.UserNanos+r.base.SystemNanos

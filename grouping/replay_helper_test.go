@@ -70,7 +70,7 @@ func (s *replaySource) Close() error { return nil }
 // switched its context ten times in each.
 func liveSample(pid int, start uint64, comm string, execID uint64, seconds uint64) platform.Sample {
 	return platform.Sample{
-		ID: platform.ID{PID: pid, Start: start}, PPID: 1, Comm: comm, ExecID: execID, State: 'S', Threads: 1,
+		ID: platform.ID{PID: pid, Start: start}, PPID: 1, Comm: comm, ExecID: execID, State: 'S', NumThreads: 1,
 		Have:      platform.FieldStat | platform.FieldStatus | platform.FieldIO | platform.FieldSwitchesOfAllThreads | platform.FieldTasks,
 		UserNanos: seconds * 1e9, WriteBytes: seconds * 1000, VoluntarySwitches: seconds * 10,
 	}

@@ -103,11 +103,11 @@ func (g *groupState) addSample(r *processRecord, s *platform.Sample) {
 	}
 	v.ResidentBytes += s.ResidentBytes
 	v.VirtualBytes += s.VirtualBytes
-	v.NumThreads += s.Threads
+	v.NumThreads += s.NumThreads
 	v.SwapBytes += s.SwapBytes
 	g.addFDs(s)
 	if s.Have&platform.FieldStat == 0 { // unresponsive: the other values are from an earlier walk
-		if s.Threads == 1 {
+		if s.NumThreads == 1 {
 			v.States[stateIndex(s.State)]++
 		}
 		return
@@ -161,7 +161,7 @@ func (g *groupState) addFDs(s *platform.Sample) {
 
 // isZombie reports whether all threads of a process have exited. A process whose main
 // thread has exited has the state of a zombie too, but still has other threads.
-func isZombie(s *platform.Sample) bool { return s.State == 'Z' && s.Threads <= 1 }
+func isZombie(s *platform.Sample) bool { return s.State == 'Z' && s.NumThreads <= 1 }
 
 // stateIndex returns the index in [Group.States] of a state of /proc/PID/stat.
 func stateIndex(state byte) int {

@@ -67,7 +67,7 @@ type Sample struct {
 
 	UserNanos, SystemNanos   uint64 // CPU time of all threads, including exited ones
 	MinorFaults, MajorFaults uint64
-	Threads                  int
+	NumThreads               int
 	VirtualBytes             uint64
 	ResidentBytes            uint64
 

@@ -135,7 +135,7 @@ func differences(a, b *Sample) (list []string) {
 	differ("parent", a.PPID, b.PPID)
 	differ("name", a.Comm, b.Comm)
 	differ("user", a.EUID, b.EUID)
-	differ("threads", a.Threads, b.Threads)
+	differ("threads", a.NumThreads, b.NumThreads)
 	differ("virtual", a.VirtualBytes, b.VirtualBytes)
 	differ("resident", a.ResidentBytes, b.ResidentBytes)
 	differ("swap", a.SwapBytes, b.SwapBytes)

@@ -55,7 +55,7 @@ func TestBPFZombieMainThread(t *testing.T) {
 	var snap Snapshot
 	walkAll(t, src, &snap)
 	s := &snap.Samples[snap.Index(c.PID())]
-	if s.State != 'Z' || s.Threads < 4 || s.ResidentBytes == 0 || s.FDs < 3 || s.FDLimit == 0 {
+	if s.State != 'Z' || s.NumThreads < 4 || s.ResidentBytes == 0 || s.FDs < 3 || s.FDLimit == 0 {
 		t.Errorf("got %+v, want a zombie main thread with the memory and files of the other threads", s)
 	}
 }

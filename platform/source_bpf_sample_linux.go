@@ -23,7 +23,7 @@ func (b *bpfSource) sample(p *bpf.Process, prev *Sample) Sample {
 		Kernel:        p.TaskFlags&flagKernel != 0,
 		ExecID:        p.ExecId + 1,
 		Cgroup:        p.Cgroup,
-		Threads:       int(p.Threads),
+		NumThreads:    int(p.Threads),
 		VirtualBytes:  p.Virt * b.pageSize,
 		ResidentBytes: p.ResidentPages() * b.pageSize,
 		SwapBytes:     p.SwapPages() * b.pageSize,

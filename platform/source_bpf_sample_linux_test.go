@@ -102,7 +102,7 @@ func TestSmapsOfReusedPID(t *testing.T) {
 	w.walkNumber = 1
 	for start, want := range map[uint64]Fields{151: FieldSmaps, 150: 0} {
 		for _, known := range []bool{false, true} {
-			s := procfsSample{Sample: Sample{ID: ID{PID: 7, Start: start}, State: 'S', Threads: 1, Want: FieldSmaps}}
+			s := procfsSample{Sample: Sample{ID: ID{PID: 7, Start: start}, State: 'S', NumThreads: 1, Want: FieldSmaps}}
 			s.state.smaps.stale = true
 			w.readSmapsOf(&s, procRead{known: known})
 			if s.Have != want || s.Unreadable != 0 {

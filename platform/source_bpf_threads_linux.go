@@ -82,7 +82,7 @@ func (b *bpfSource) finishGroup(snap *Snapshot, g *threadSum) {
 		prev = &g.prev
 	}
 	s.setUsage(&g.usage, g.flags, prev)
-	if g.known && prev.Have&FieldSwitchesOfAllThreads != 0 && (g.incomplete || g.found < s.Threads) {
+	if g.known && prev.Have&FieldSwitchesOfAllThreads != 0 && (g.incomplete || g.found < s.NumThreads) {
 		s.keepHighest(prev)
 	}
 	if len(s.Tasks) < 2 { // the other threads have exited

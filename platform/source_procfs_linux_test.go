@@ -50,7 +50,7 @@ func TestWalkFindsThisProcess(t *testing.T) {
 			return false
 		}
 		s := &snap.Samples[at]
-		if s.ResidentBytes == 0 || s.PSSBytes == 0 || s.FDs < 3 || s.FDLimit == 0 || len(s.Tasks) != s.Threads || s.PPID != os.Getppid() {
+		if s.ResidentBytes == 0 || s.PSSBytes == 0 || s.FDs < 3 || s.FDLimit == 0 || len(s.Tasks) != s.NumThreads || s.PPID != os.Getppid() {
 			t.Errorf("got %+v, want memory, files, all threads and the parent of the own process", s)
 		}
 		complete++

@@ -31,7 +31,7 @@ func (n *nonBlockingStats) read(src *procfsSource, r *procfs.Reader, s *Sample) 
 	if err != nil || procfs.ParseStatm(text, &n.statm) != nil {
 		return
 	}
-	s.State, s.Threads, s.SwapBytes = n.status.State, n.status.Threads, n.status.SwapBytes
+	s.State, s.NumThreads, s.SwapBytes = n.status.State, n.status.Threads, n.status.SwapBytes
 	s.VirtualBytes, s.ResidentBytes = n.statm.Size*src.pageSize, n.statm.Resident*src.pageSize
 	s.Have |= FieldMemory
 	if s.Want&FieldFDs != 0 && src.mount.CountsFDsWithoutListing() { // otherwise the directory must be listed

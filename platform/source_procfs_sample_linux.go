@@ -152,7 +152,7 @@ func (w *worker) setFromStat(prev *procfsSample) {
 		SystemNanos:   clock.Nanos(st.SystemTicks),
 		MinorFaults:   st.MinorFaults,
 		MajorFaults:   st.MajorFaults,
-		Threads:       st.Threads,
+		NumThreads:    st.Threads,
 		VirtualBytes:  st.VirtualBytes,
 		ResidentBytes: st.ResidentPages * w.src.pageSize,
 	}
@@ -299,7 +299,7 @@ func (w *worker) readFDs(s *procfsSample) (err error) {
 	switch {
 	case s.State != 'Z':
 		s.FDs, err = w.reader.CountFDs(s.PID)
-	case s.Threads > 1:
+	case s.NumThreads > 1:
 		err = w.viaLiveThread(s.PID, func() (err error) { s.FDs, err = w.reader.CountFDs(s.PID); return err })
 	}
 	return err // a zombie has closed its files

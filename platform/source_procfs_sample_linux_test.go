@@ -51,7 +51,7 @@ func TestSampleHasAllFields(t *testing.T) {
 	s.SmapsReadAt = 0
 	all := Sample{ID: ID{PID: 7, Start: 77}, PPID: 3, Want: everything, Have: everything, Comm: "a) b", State: 'S',
 		ExecID: s.ExecID, UserNanos: 150 * tick, SystemNanos: 25 * tick,
-		MinorFaults: 4, MajorFaults: 5, Threads: 2, VirtualBytes: 8192, ResidentBytes: 3 * uint64(os.Getpagesize()), SwapBytes: 6144, EUID: 2,
+		MinorFaults: 4, MajorFaults: 5, NumThreads: 2, VirtualBytes: 8192, ResidentBytes: 3 * uint64(os.Getpagesize()), SwapBytes: 6144, EUID: 2,
 		ReadBytes: 900, WriteBytes: 1000, FDs: 3, FDLimit: 11, PSSBytes: 12 << 10, SwapPSSBytes: 13 << 10, USSBytes: 14 << 10}
 	if got := describe(s); got != describe(all) {
 		t.Errorf("got  %s\nwant %s", got, describe(all))

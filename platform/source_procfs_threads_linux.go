@@ -9,7 +9,7 @@ import (
 
 // readTasks reads every thread of a process with at least two.
 func (w *worker) readTasks(s, prev *procfsSample) error {
-	if s.Threads < 2 {
+	if s.NumThreads < 2 {
 		return nil
 	}
 	if err := w.reader.OpenTasks(s.PID); err != nil {
@@ -24,7 +24,7 @@ func (w *worker) readTasks(s, prev *procfsSample) error {
 	w.scratch.sameIO = prev != nil && prev.ExecID == s.ExecID && s.Have&prev.Have&FieldIO != 0 &&
 		s.ReadBytes == prev.ReadBytes && s.WriteBytes == prev.WriteBytes
 	w.scratch.noIO = s.Have&FieldIO != 0 && s.ReadBytes == 0 && s.WriteBytes == 0
-	if len(last.tasks) == s.Threads {
+	if len(last.tasks) == s.NumThreads {
 		// If all threads of the last walk still exist, there are no others: stat has
 		// counted them.
 		w.scratch.tids = w.scratch.tids[:0]

@@ -185,7 +185,7 @@ func TestNonBlockingStats(t *testing.T) {
 		}
 		s := snap.Samples[1]
 		if s.Have != FieldMemory || s.ResidentBytes != 3*page || s.SwapBytes != 2048 ||
-			s.Threads != 1 || s.State != 'D' || s.Unreadable != everything || s.Start != 5 {
+			s.NumThreads != 1 || s.State != 'D' || s.Unreadable != everything || s.Start != 5 {
 			t.Errorf("walk %d: got %+v, want FieldMemory", i, s)
 		}
 	}

@@ -12,7 +12,7 @@ import (
 // are still correct in its own files, which sum all threads.
 
 // zombieMainThread reports whether only the main thread of the process has exited.
-func zombieMainThread(s *Sample) bool { return s.State == 'Z' && s.Threads > 1 }
+func zombieMainThread(s *Sample) bool { return s.State == 'Z' && s.NumThreads > 1 }
 
 // errNoLiveThread is the error of reading a process with a zombie main thread if no live thread
 // was found.

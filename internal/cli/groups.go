@@ -25,7 +25,7 @@ import (
 var groupOrders = map[string]func(a, b *webui.Group) int{
 	"name":    func(a, b *webui.Group) int { return 0 }, // the Tracker sorts by name
 	"procs":   func(a, b *webui.Group) int { return cmp.Compare(b.Procs, a.Procs) },
-	"threads": func(a, b *webui.Group) int { return cmp.Compare(orZero(b.Threads), orZero(a.Threads)) },
+	"threads": func(a, b *webui.Group) int { return cmp.Compare(orZero(b.NumThreads), orZero(a.NumThreads)) },
 	"cpu":     func(a, b *webui.Group) int { return cmp.Compare(orZero(b.CPU), orZero(a.CPU)) },
 	"rss":     func(a, b *webui.Group) int { return cmp.Compare(orZero(b.ResidentBytes), orZero(a.ResidentBytes)) },
 	"fds":     func(a, b *webui.Group) int { return cmp.Compare(orZero(b.OpenFDs), orZero(a.OpenFDs)) },
@@ -175,7 +175,7 @@ func printGroups(w io.Writer, groups []webui.Group, ungrouped []grouping.Ungroup
 			rule = fmt.Sprint(g.Rule.Position)
 		}
 		fmt.Fprintf(out, "%d\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s%s\t  %s\n",
-			g.Procs, orDash(g.Threads, "%d"), orDash(g.CPU, "%.3f"), bytesOrDash(g.ResidentBytes), bytesOrDash(g.ProportionalBytes),
+			g.Procs, orDash(g.NumThreads, "%d"), orDash(g.CPU, "%.3f"), bytesOrDash(g.ResidentBytes), bytesOrDash(g.ProportionalBytes),
 			orDash(g.OpenFDs, "%d"), bytesOrDash(g.ReadBytes), bytesOrDash(g.WriteBytes),
 			networkText(g, socketSource), rule, printable.Text(nameWithLabels(g)))
 	}

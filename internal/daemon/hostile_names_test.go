@@ -87,10 +87,10 @@ func (c *namedSource) Walk(_ context.Context, snap *platform.Snapshot) error {
 	for i := range c.names {
 		pid, name := c.first+i, c.names[i].identity.Comm
 		s := platform.Sample{ID: platform.ID{PID: pid, Start: 1}, Want: want[pid], Have: have, State: 'S', EUID: uint32(pid), Comm: name,
-			Threads: 1, UserNanos: 1e9, ResidentBytes: 4096}
+			NumThreads: 1, UserNanos: 1e9, ResidentBytes: 4096}
 		if i%50 == 0 {
 			const of = platform.FieldStatus | platform.FieldTaskUsage
-			s.Have, s.Threads = s.Have|platform.FieldTasks|platform.FieldTaskUsage, 2
+			s.Have, s.NumThreads = s.Have|platform.FieldTasks|platform.FieldTaskUsage, 2
 			s.Tasks = []platform.Task{
 				{TID: pid, State: 'S', Have: of, Comm: "main", Start: 1},
 				{TID: 1e8 + pid, State: 'S', Have: of, Comm: name, Start: 1},

@@ -40,7 +40,7 @@ var columns = []column{
 	{"RECV/S", 9, "i", known(func(g *webui.Group) *float64 { return g.ReceivedBytes }), size, hasTraffic},
 	{"CONNS", 7, "b", known(func(g *webui.Group) *int { return g.Connections }), integer, hasSockets},
 	{"FAILED", 8, "d", known(func(g *webui.Group) *uint64 { return g.FailedExits }), integer, nil},
-	{"THREADS", 9, "t", known(func(g *webui.Group) *int { return g.Threads }), integer, nil},
+	{"THREADS", 9, "t", known(func(g *webui.Group) *int { return g.NumThreads }), integer, nil},
 	{"FDS", 6, "f", known(func(g *webui.Group) *uint64 { return g.OpenFDs }), integer, nil},
 	{"PSS", 8, "s", known(func(g *webui.Group) *uint64 { return g.ProportionalBytes }), size, nil},
 	{"FDUSE%", 8, "l", known(func(g *webui.Group) *float64 { return g.WorstFDRatio }), percent, nil},

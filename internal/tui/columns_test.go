@@ -17,7 +17,7 @@ func TestColumns(t *testing.T) {
 	full := webui.Group{
 		Name: "full", Procs: 11, CPU: ptr(0.12), ResidentBytes: ptr(uint64(13)),
 		ReadBytes: ptr(14.0), WriteBytes: ptr(15.0),
-		FailedExits: ptr(uint64(19)), Threads: ptr(20), OpenFDs: ptr(uint64(21)),
+		FailedExits: ptr(uint64(19)), NumThreads: ptr(20), OpenFDs: ptr(uint64(21)),
 		ProportionalBytes: ptr(uint64(22)), WorstFDRatio: ptr(0.23), ContextSwitches: ptr(24.0),
 		Exits: ptr(uint64(25)), OldestStart: ptr(now.Unix() - 26),
 	}

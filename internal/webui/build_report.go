@@ -16,7 +16,7 @@ func NewGroup(g *grouping.Group, labelNames []string) Group {
 	out := Group{Name: g.Name, Labels: labelMap(labelNames, g.Labels), Rule: newRule(g.Rule), Procs: g.Procs}
 	has := func(f platform.Fields) bool { return g.GaugeFields&f != 0 }
 	if has(platform.FieldMemory) {
-		out.ResidentBytes, out.VirtualBytes, out.Threads = &g.ResidentBytes, &g.VirtualBytes, &g.NumThreads
+		out.ResidentBytes, out.VirtualBytes, out.NumThreads = &g.ResidentBytes, &g.VirtualBytes, &g.NumThreads
 		out.States = threadStates(g)
 	}
 	if has(platform.FieldStatus) {

@@ -67,7 +67,7 @@ type Process struct {
 	User          string    `json:"user,omitempty"` // effective user
 	Start         Timestamp `json:"start_time_seconds"`
 	State         string    `json:"state"` // letter of /proc/PID/stat
-	Threads       *int      `json:"num_threads,omitempty"`
+	NumThreads    *int      `json:"num_threads,omitempty"`
 	CPU           *float64  `json:"cpu_ratio,omitempty"` // 1 is one core
 	ResidentBytes *uint64   `json:"resident_bytes,omitempty"`
 	ReadBytes     *float64  `json:"read_bytes_per_second,omitempty"`
@@ -247,7 +247,7 @@ func newProcess(p *grouping.Process) Process {
 		Group: p.Group, PID: p.PID, User: p.User, Start: Timestamp{p.Start}, State: string(rune(p.State)), Name: p.Name, Command: p.Command,
 	}
 	if p.Have&(platform.FieldStat|platform.FieldMemory) != 0 {
-		out.Threads, out.ResidentBytes = &p.Threads, &p.ResidentBytes
+		out.NumThreads, out.ResidentBytes = &p.NumThreads, &p.ResidentBytes
 	}
 	if p.HaveRates&platform.FieldStat != 0 {
 		out.CPU = &p.CPU

@@ -89,7 +89,7 @@ type Group struct {
 	Rule   *Rule             `json:"rule,omitempty"` // nil for the group _other and after a reload without the rule
 
 	Procs           int      `json:"num_procs"`
-	Threads         *int     `json:"num_threads,omitempty"`
+	NumThreads      *int     `json:"num_threads,omitempty"`
 	CPU             *float64 `json:"cpu_ratio,omitempty"` // user and system, 1 is one core
 	CPUUser         *float64 `json:"cpu_user_ratio,omitempty"`
 	CPUSystem       *float64 `json:"cpu_system_ratio,omitempty"`
