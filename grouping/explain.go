@@ -157,7 +157,7 @@ func (t *Tracker) Find(ctx context.Context, name string) (pids []int) {
 			pids = append(pids, s.PID)
 			continue
 		}
-		if s.Kernel || ctx.Err() != nil {
+		if s.KernelThread || ctx.Err() != nil {
 			continue
 		}
 		id, err := t.src.Identify(ctx, s, platform.IdentityArgs)

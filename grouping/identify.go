@@ -132,7 +132,7 @@ func (t *Tracker) detectChange(r *processRecord, s *platform.Sample) {
 		return
 	}
 	changed := t.userOrCgroupChanged(r, s)
-	if r.execID != s.ExecID || r.comm != s.Comm && !s.Kernel {
+	if r.execID != s.ExecID || r.comm != s.Comm && !s.KernelThread {
 		// ExecID of the source procfs may change without execve(2).
 		if r.execID != 0 && r.execID != s.ExecID && !r.hasThreadOf(s) {
 			r.executed = true

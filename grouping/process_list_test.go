@@ -133,7 +133,7 @@ func TestFoundProcesses(t *testing.T) {
 // TestUngroupedProcesses lists the processes in no group, and rules for processes that no rule ignores.
 func TestUngroupedProcesses(t *testing.T) {
 	kernel := liveSample(2, 1, "kthreadd", 1, 1)
-	kernel.Kernel = true
+	kernel.KernelThread = true
 	live := []platform.Sample{
 		kernel, liveSample(7, 1, "worker", 1, 1), liveSample(8, 1, "redis-server", 2, 3), liveSample(9, 1, "noise", 3, 2),
 	}

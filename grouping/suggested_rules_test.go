@@ -24,7 +24,7 @@ func TestSuggestRules(t *testing.T) {
 		{"application of a runtime", []Ungrouped{{Comm: "MainThread", App: "worker", program: "java", runtime: true}, python}, app},
 		{"runtime", []Ungrouped{node}, program},
 		{"all kinds", []Ungrouped{redis, node, java, python}, app + program + comm},
-		{"kernel thread", []Ungrouped{{Comm: "kthreadd", Kernel: true}}, ""},
+		{"kernel thread", []Ungrouped{{Comm: "kthreadd", KernelThread: true}}, ""},
 		{"ignored", []Ungrouped{{Comm: "noise", IgnoredBy: new(Rule)}}, ""},
 		{"application without a program", []Ungrouped{{Comm: "redis-server", App: "x"}}, comm},
 		{"name with a control character", []Ungrouped{{Comm: "a\nb"}}, ""},

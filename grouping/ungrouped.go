@@ -14,10 +14,10 @@ import (
 // An Ungrouped is a live process in no group.
 type Ungrouped struct {
 	platform.ID
-	Comm      string
-	Kernel    bool   // a kernel thread
-	IgnoredBy *Rule  // rule that ignores it, nil if no rule matches it
-	CPUNanos  uint64 // used since its start
+	Comm         string
+	KernelThread bool   // a kernel thread
+	IgnoredBy    *Rule  // rule that ignores it, nil if no rule matches it
+	CPUNanos     uint64 // used since its start
 
 	// DescribeUngrouped sets these fields. They are empty if they cannot be read.
 	Username string
@@ -40,7 +40,7 @@ func (t *Tracker) Ungrouped() (all []Ungrouped) {
 // newUngrouped returns the process with this index of records.
 func (t *Tracker) newUngrouped(i int) Ungrouped {
 	r, s := &t.records[i], &t.snap.Samples[i]
-	return Ungrouped{ID: s.ID, Comm: s.Comm, Kernel: s.Kernel, IgnoredBy: r.rule, CPUNanos: s.UserNanos + s.SystemNanos}
+	return Ungrouped{ID: s.ID, Comm: s.Comm, KernelThread: s.KernelThread, IgnoredBy: r.rule, CPUNanos: s.UserNanos + s.SystemNanos}
 }
 
 // DescribeUngrouped reads the user and the command line of processes that Ungrouped has
@@ -49,7 +49,7 @@ func (t *Tracker) DescribeUngrouped(ctx context.Context, all []Ungrouped) {
 	for i := range all {
 		u := &all[i]
 		at := t.snap.Index(u.PID)
-		if u.Kernel || at < 0 {
+		if u.KernelThread || at < 0 {
 			continue
 		}
 		id, err := t.src.Identify(ctx, &t.snap.Samples[at], platform.IdentityArgs|platform.IdentityUser)
@@ -79,7 +79,7 @@ func SuggestRules(all []Ungrouped) string {
 	}
 	for i := range all {
 		switch u := &all[i]; {
-		case u.Kernel || u.IgnoredBy != nil:
+		case u.KernelThread || u.IgnoredBy != nil:
 		case u.App != "" && u.program != "":
 			add(&interpreters, u.program)
 		case u.runtime:

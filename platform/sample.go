@@ -57,13 +57,13 @@ type Sample struct {
 	// process above [Options.SmapsMaxRSS].
 	Skipped Fields
 
-	Comm   string // name of the main thread, which the kernel calls thread group leader
-	State  byte   // R, S, D, Z, T and so on
-	Kernel bool   // kernel thread: without user memory, command line and open files
-	EUID   uint32 // belongs to FieldStatus
-	Idle   bool   // no thread has run since the last walk; false if unknown
-	ExecID uint64 // changes at execve(2), and when the process moves its arguments in memory
-	Cgroup uint64 // ID of the cgroup (v2), or 0 if the source does not read it
+	Comm         string // name of the main thread, which the kernel calls thread group leader
+	State        byte   // R, S, D, Z, T and so on
+	KernelThread bool   // kernel thread: without user memory, command line and open files
+	EUID         uint32 // belongs to FieldStatus
+	Idle         bool   // no thread has run since the last walk; false if unknown
+	ExecID       uint64 // changes at execve(2), and when the process moves its arguments in memory
+	Cgroup       uint64 // ID of the cgroup (v2), or 0 if the source does not read it
 
 	UserNanos, SystemNanos   uint64 // CPU time of all threads, including exited ones
 	MinorFaults, MajorFaults uint64

@@ -72,14 +72,14 @@ func (b *bpfSource) planSmaps(s, prev *Sample, i int) {
 		*state = smapsState{}
 	}
 	due := (uint64(s.PID)+b.wchans.walk)%refreshInterval == 0
-	if b.skipSmaps && !s.Kernel {
+	if b.skipSmaps && !s.KernelThread {
 		if known {
 			state.stale = state.stale || due
 			s.Have |= FieldSmaps
 		}
 		return
 	}
-	if s.Kernel || known && !state.stale && !due && b.smapsBudget > 0 {
+	if s.KernelThread || known && !state.stale && !due && b.smapsBudget > 0 {
 		s.Have |= FieldSmaps
 		return
 	}
@@ -194,7 +194,7 @@ func (w *worker) readSmapsOf(s *procfsSample, read procRead) {
 	}
 	w.findLiveThread(&s.Sample)
 	w.updateSmaps(s, prev)
-	if (s.Have|s.Unreadable)&FieldSmaps == 0 || s.state.smaps.walk != uint32(w.walkNumber) || s.Kernel {
+	if (s.Have|s.Unreadable)&FieldSmaps == 0 || s.state.smaps.walk != uint32(w.walkNumber) || s.KernelThread {
 		return
 	}
 	switch err := w.readStat(s.PID); {

@@ -20,7 +20,7 @@ func (b *bpfSource) sample(p *bpf.Process, prev *Sample) Sample {
 		Have: FieldStat | FieldStatus | FieldFDs | FieldFDLimit | FieldTasks | FieldTaskUsage,
 
 		State:         stateLetter(p.State, p.ExitState),
-		Kernel:        p.TaskFlags&flagKernel != 0,
+		KernelThread:  p.TaskFlags&flagKernel != 0,
 		ExecID:        p.ExecId + 1,
 		Cgroup:        p.Cgroup,
 		NumThreads:    int(p.Threads),

@@ -117,7 +117,7 @@ func (w *worker) unchanged(prev *procfsSample, now *activity) bool {
 	if now.marker == 0 || now.marker != last.marker || prev.Want&^(prev.Have|prev.Unreadable|prev.Skipped) != 0 {
 		return false
 	}
-	if prev.Want != 0 && !prev.Kernel && prev.State != 'Z' { // its memory is needed
+	if prev.Want != 0 && !prev.KernelThread && prev.State != 'Z' { // its memory is needed
 		text, err := w.reader.Read(prev.PID, "statm")
 		if err != nil || procfs.ParseStatm(text, &w.scratch.statm) != nil {
 			return false

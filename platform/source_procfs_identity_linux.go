@@ -82,7 +82,7 @@ func (w *worker) readIdentity(target *Sample, want IdentityFields, use func(Iden
 		w.reader.RedirectToThread(target.PID, w.scratch.liveThread)
 		defer w.reader.RedirectToThread(0, 0)
 	}
-	if want&IdentityArgs != 0 && !target.Kernel {
+	if want&IdentityArgs != 0 && !target.KernelThread {
 		text, err := w.reader.ReadPrefix(target.PID, "cmdline")
 		if err := add(IdentityArgs, text, err); err != nil {
 			return err
@@ -101,7 +101,7 @@ func (w *worker) readIdentity(target *Sample, want IdentityFields, use func(Iden
 			return err
 		}
 	}
-	if want&IdentityExe != 0 && !target.Kernel {
+	if want&IdentityExe != 0 && !target.KernelThread {
 		text, err := w.reader.ReadLink(target.PID, "exe")
 		if err := add(IdentityExe, text, err); err != nil {
 			return err
@@ -119,7 +119,7 @@ func (w *worker) verifySame(target *Sample) error {
 	if err := w.readStat(target.PID); err != nil {
 		return err
 	}
-	if w.scratch.stat.StartTicks != target.Start || exiting(&w.scratch.stat) && target.State != 'Z' && !target.Kernel {
+	if w.scratch.stat.StartTicks != target.Start || exiting(&w.scratch.stat) && target.State != 'Z' && !target.KernelThread {
 		return procfs.ErrGone
 	}
 	return nil

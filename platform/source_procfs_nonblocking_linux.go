@@ -19,7 +19,7 @@ type nonBlockingStats struct {
 // the PID may belong to another process. In a file system other than the kernel's, any
 // read may block, so nothing is read.
 func (n *nonBlockingStats) read(src *procfsSource, r *procfs.Reader, s *Sample) {
-	if !src.statusNeverBlocks || s.Kernel {
+	if !src.statusNeverBlocks || s.KernelThread {
 		return
 	}
 	text, err := r.Read(s.PID, "status")

@@ -146,7 +146,7 @@ func (w *worker) setFromStat(prev *procfsSample) {
 		PPID:          st.PPID,
 		Have:          FieldStat,
 		State:         st.State,
-		Kernel:        st.Flags&flagKernel != 0,
+		KernelThread:  st.Flags&flagKernel != 0,
 		ExecID:        execID(st),
 		UserNanos:     clock.Nanos(st.UserTicks),
 		SystemNanos:   clock.Nanos(st.SystemTicks),

@@ -17,7 +17,7 @@ func (w *worker) updateSmaps(s, prev *procfsSample) {
 	known := prev != nil && prev.Have&FieldSmaps != 0 && prev.ExecID == s.ExecID && (prev.State != 'Z' || zombieMainThread(&prev.Sample))
 	s.state.smaps.stale = known && w.smapsStale(s, prev)
 	switch {
-	case s.Kernel:
+	case s.KernelThread:
 		s.Have |= FieldSmaps
 		return
 	case s.State == 'Z' && !zombieMainThread(&s.Sample):

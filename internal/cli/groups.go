@@ -184,7 +184,7 @@ func printGroups(w io.Writer, groups []webui.Group, ungrouped []grouping.Ungroup
 	}
 	kernel := 0
 	for i := range ungrouped {
-		if ungrouped[i].Kernel {
+		if ungrouped[i].KernelThread {
 			kernel++
 		}
 	}

@@ -56,7 +56,7 @@ func (g *grouped) findUngrouped(ctx context.Context, pause time.Duration) (*ungr
 	report := &ungroupedReport{Processes: []ungroupedProcess{}, SuggestedRules: grouping.SuggestRules(all)}
 	for i := range all {
 		u := &all[i]
-		if u.Kernel {
+		if u.KernelThread {
 			report.KernelThreads++
 			continue
 		}

@@ -11,21 +11,6 @@ import (
 // collectorPrefix is the prefix of the flags that enable a collector.
 const collectorPrefix = "collector."
 
-// flagAliases are the flags of the predecessor that enable a collector, with the flag of
-// the same meaning.
-var flagAliases = map[string]string{
-	"threads":      collectorPrefix + "threads",
-	"gather-smaps": collectorPrefix + "smaps",
-}
-
-// canonicalFlag returns the name of the flag for which a flag is an alias, else its own.
-func canonicalFlag(name string) string {
-	if of := flagAliases[name]; of != "" {
-		return of
-	}
-	return name
-}
-
 // A collectorSwitch is the value of a flag that enables or disables a collector.
 type collectorSwitch struct{ on, set bool }
 

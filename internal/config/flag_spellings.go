@@ -176,3 +176,18 @@ func lastOfEach(given []flagArg, kinds map[string]flagKind) []string {
 	}
 	return out
 }
+
+// flagAliases are the flags of the predecessor that enable a collector, with the flag of
+// the same meaning.
+var flagAliases = map[string]string{
+	"threads":      collectorPrefix + "threads",
+	"gather-smaps": collectorPrefix + "smaps",
+}
+
+// canonicalFlag returns the name of the flag for which a flag is an alias, else its own.
+func canonicalFlag(name string) string {
+	if of := flagAliases[name]; of != "" {
+		return of
+	}
+	return name
+}

@@ -25,8 +25,8 @@ type Reporter interface {
 	// ProcessesOf returns the processes of the groups with a name that use most CPU.
 	ProcessesOf(ctx context.Context, name string) (webui.ProcessReport, error)
 
-	// Largest returns the process with most resident memory of each group.
-	Largest(ctx context.Context) (webui.ProcessReport, error)
+	// LargestProcesses returns the process with most resident memory of each group.
+	LargestProcesses(ctx context.Context) (webui.ProcessReport, error)
 }
 
 // Options are the settings of [Run].
@@ -115,7 +115,7 @@ func (m *model) requestReport() tea.Cmd {
 			return reportMsg{report: r, err: err}
 		}
 		commands := make(map[string]string)
-		if largest, err := m.options.Reporter.Largest(m.ctx); err == nil {
+		if largest, err := m.options.Reporter.LargestProcesses(m.ctx); err == nil {
 			for i := range largest.Processes {
 				commands[largest.Processes[i].Group] = command(&largest.Processes[i])
 			}

@@ -44,7 +44,7 @@ func (f *fakeReporter) Detail(context.Context, string) (webui.Report, error) { r
 func (f *fakeReporter) ProcessesOf(context.Context, string) (webui.ProcessReport, error) {
 	return f.processes, f.processesErr
 }
-func (f *fakeReporter) Largest(context.Context) (webui.ProcessReport, error) {
+func (f *fakeReporter) LargestProcesses(context.Context) (webui.ProcessReport, error) {
 	return f.processes, f.processesErr
 }
 

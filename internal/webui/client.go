@@ -50,8 +50,8 @@ func (c *Client) ProcessesOf(ctx context.Context, name string) (r ProcessReport,
 	return r, err
 }
 
-// Largest returns the process with most resident memory of each group.
-func (c *Client) Largest(ctx context.Context) (r ProcessReport, err error) {
+// LargestProcesses returns the process with most resident memory of each group.
+func (c *Client) LargestProcesses(ctx context.Context) (r ProcessReport, err error) {
 	err = c.get(ctx, ProcessesPath, nil, &r, &r.Version)
 	return r, err
 }

@@ -97,7 +97,7 @@ func TestNetworkDetail(t *testing.T) {
 	s := newTestRecorder()
 	s.current.last = &collector.UpdateResult{Groups: []grouping.Group{networkGroup("a", 1, 1), cpuGroup("b", 1)}}
 	s.current.last.Sockets.Kind = platform.SourceBPF
-	s.current.walkEnd = s.time
+	s.current.updateEnd = s.time
 	for name, want := range map[string]string{
 		"a": `"tcp_connections_by_state":{"close_wait":2,"established":5},"listening_ports":[` +
 			`{"protocol":"tcp","port":"443","listening_procs":1},{"protocol":"udp","port":"ephemeral","listening_procs":2}]`,

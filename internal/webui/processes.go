@@ -192,7 +192,7 @@ func (r *Recorder) Processes(ctx context.Context, query grouping.ProcessQuery) (
 	s := r.recording(ctx)
 	q, err := r.request(query)
 	wanted := q.list == nil || q.list.Interval == 0 && hasRates(query)
-	if err == nil && (q.list == nil && !first.walked || wanted && r.now().Sub(s.walkEnd) >= minInterval) {
+	if err == nil && (q.list == nil && !first.walked || wanted && r.now().Sub(s.updateEnd) >= minInterval) {
 		r.walk(ctx)
 		if q, err = r.request(query); err == nil && q.list == nil { // the walk began before the first request
 			r.walk(ctx)
@@ -212,8 +212,8 @@ func (r *Recorder) ProcessesOf(ctx context.Context, name string) (ProcessReport,
 	return r.Processes(ctx, grouping.ProcessQuery{Group: name, Limit: defaultProcesses})
 }
 
-// Largest returns the process with most resident memory of each group, of at most 300 groups.
-func (r *Recorder) Largest(ctx context.Context) (ProcessReport, error) {
+// LargestProcesses returns the process with most resident memory of each group, of at most 300 groups.
+func (r *Recorder) LargestProcesses(ctx context.Context) (ProcessReport, error) {
 	return r.Processes(ctx, largestQuery)
 }
 

@@ -46,7 +46,7 @@ type recording struct {
 	prev      map[string]*grouping.Group // groups of the successful walk before last, by key
 	interval  float64                    // seconds between prev and last, 0 without prev
 	err       error                      // error of the last walk
-	walkEnd   time.Time                  // end of the last walk
+	updateEnd time.Time                  // end of the last update
 	history   *history                   // of this and the following recordings
 	failures  failures
 	responses cachedResponses
@@ -102,7 +102,7 @@ func (r *Recorder) observe(v collector.UpdateResult) {
 // with returns the recording after the walk v.
 func (s *recording) with(v *collector.UpdateResult) *recording {
 	next := &recording{
-		last: s.last, prev: s.prev, interval: s.interval, err: v.Err, walkEnd: v.Time, history: s.history, failures: s.failures,
+		last: s.last, prev: s.prev, interval: s.interval, err: v.Err, updateEnd: v.Time, history: s.history, failures: s.failures,
 	}
 	if v.Err != nil {
 		return next
@@ -156,7 +156,7 @@ func (r *Recorder) recording(ctx context.Context) *recording {
 	if s.last != nil && s.prev == nil && s.err == nil {
 		maxAge = minInterval // there are no rates yet
 	}
-	if now.Sub(s.walkEnd) < maxAge {
+	if now.Sub(s.updateEnd) < maxAge {
 		return s
 	}
 	r.walk(ctx)

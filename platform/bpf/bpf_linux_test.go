@@ -267,7 +267,8 @@ func runToExit(t *testing.T, p *Programs, name string, args ...string) exitRepor
 		}
 		lost, err := p.LostEvents()
 		skipped, _ := p.collection.Programs["process_freed"].Stats()
-		t.Logf("process %d: got no ReapedRecord, arguments %q; %d lost events (%v), skipped %+v", command.Process.Pid, got.args, lost, err, skipped)
+		t.Logf("process %d: got no ReapedRecord, arguments %q; %d lost events (%v), skipped %+v",
+			command.Process.Pid, got.args, lost, err, skipped)
 		if got.args == nil {
 			break
 		}

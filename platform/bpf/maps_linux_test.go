@@ -21,7 +21,9 @@ import (
 // TestVariables requires that the programs have no variables other than constants: user space maps
 // the others writable.
 func TestVariables(t *testing.T) {
-	for name, load := range map[string]func() (*ebpf.CollectionSpec, error){"pidns_level": loadPidnsLevel, "tasks": loadTasks, "sockets": loadSockets} {
+	for name, load := range map[string]func() (*ebpf.CollectionSpec, error){
+		"pidns_level": loadPidnsLevel, "tasks": loadTasks, "sockets": loadSockets,
+	} {
 		spec, err := load()
 		if err != nil {
 			t.Fatal(err)
