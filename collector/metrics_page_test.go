@@ -105,8 +105,8 @@ func reference() string {
 		writeRow(&b, row[0], 0, "gauge", labelsText(strings.Fields(row[1]), 0), row[2], row[3])
 	}
 	b.WriteString("\nIf `namedprocess_exporter_scrape_success` and `namedprocess_exporter_scrape_incomplete` are 0, the\n" +
-		"processes could not be listed, or `hidepid` hides them. A longer timeout does not help. Unresponsive processes do not change these two\n" +
-		"metrics.\n\n" +
+		"processes could not be listed, or `hidepid` hides them. A longer timeout does not help.\n" +
+		"Unresponsive processes do not change these two metrics.\n\n" +
 		"After a decrease that `namedprocess_exporter_counter_decreases_total` counts, the process adds nothing to the counter\n" +
 		"of the group until the counter of the process exceeds its previous maximum. With the source `bpf`, the metric does not include\n" +
 		"decreases that an exiting thread causes.\n\n" +

@@ -242,7 +242,10 @@ func (t *Tracker) newRecord(s *platform.Sample) processRecord {
 		r.matchAgain(s.PPID) // the rules may have been replaced since
 		return r
 	}
-	return processRecord{id: s.ID, countFromStart: t.thisWalk.number > 1 && t.startedUnseen(s), kernelThread: s.KernelThread, kind: t.snap.Kind}
+	return processRecord{
+		id: s.ID, countFromStart: t.thisWalk.number > 1 && t.startedUnseen(s),
+		kernelThread: s.KernelThread, kind: t.snap.Kind,
+	}
 }
 
 // applyNextMatcher replaces the Matcher with that of SetMatcher, and marks every

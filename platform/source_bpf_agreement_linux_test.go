@@ -105,7 +105,8 @@ func identityDifferences(a, b *Snapshot) (list []string) {
 		if o.Have&FieldStat == 0 {
 			continue // unresponsive process of another test
 		}
-		if s.PPID != o.PPID || s.KernelThread != o.KernelThread || !s.KernelThread && s.Comm != o.Comm || s.FDLimit != o.FDLimit && s.State != 'Z' {
+		if s.PPID != o.PPID || s.KernelThread != o.KernelThread || !s.KernelThread && s.Comm != o.Comm ||
+			s.FDLimit != o.FDLimit && s.State != 'Z' {
 			list = append(list, fmt.Sprintf("process %d: got %+v from bpf, %+v from procfs", s.PID, s, o))
 		}
 	}

@@ -67,7 +67,7 @@ const plural = (n) => `${n} process${n === 1 ? '' : 'es'}`;
 // problems returns a tile for each problem of the exporter.
 function problems(e) {
   const out = [];
-  if (e.scrape_incomplete) out.push(term('Last walk', 'partial', true));
+  if (e.scrape_incomplete) out.push(term('Last walk', 'incomplete', true));
   if (e.unreadable_procs > 0) out.push(term('Unreadable', plural(e.unreadable_procs), true));
   if (e.unresponsive_processes > 0) out.push(term('Unresponsive', plural(e.unresponsive_processes), true));
   if (e.lost_exit_events_total > 0) out.push(term('Lost exit events', plain(e.lost_exit_events_total), true));
