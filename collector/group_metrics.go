@@ -92,8 +92,8 @@ func memoryFamilies() []family {
 		{
 			name: namespace + "memory_bytes", collector: grouping.CollectorMemory, kind: gauge, labels: []string{"memtype"},
 			help: "Memory in use in bytes (/proc/PID/stat, status and smaps_rollup).",
-			note: "The proportional and unique values require the collector `smaps`, and `CAP_SYS_PTRACE` (since Linux 6.15: " +
-				"`CAP_PERFMON`) for processes of other users.",
+			note: "The proportional and unique values require the collector `smaps` and, for processes of other users, one of two " +
+				"capabilities: `CAP_SYS_PTRACE` or, since Linux 6.15, `CAP_PERFMON`.",
 			series: []series{
 				{"resident", platform.FieldMemory, 0, func(g *grouping.Group) float64 { return float64(g.ResidentBytes) }},
 				{"virtual", platform.FieldMemory, 0, func(g *grouping.Group) float64 { return float64(g.VirtualBytes) }},

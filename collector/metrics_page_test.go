@@ -67,7 +67,7 @@ removed thread name (` + "`--max-thread-names`" + `, 1,000 names per group) retu
 
 A value that could not be read is absent, not 0. ` + "`namedprocess_namegroup_unreadable_procs`" + ` is the number of processes
 with an unreadable file. In a group without processes, most gauges are 0. All gauges per process, thread name or kernel
-function are absent, and these:
+function are absent. So are these:
 
 ` + "`namedprocess_namegroup_oldest_start_time_seconds`, `namedprocess_namegroup_unreadable_procs`,\n" +
 	"`namedprocess_namegroup_listening_procs`, `namedprocess_namegroup_tcp_worst_accept_queue_ratio`,\n" +

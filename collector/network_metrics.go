@@ -8,7 +8,7 @@ import (
 // Notes that several families share.
 const (
 	onlyBPFSockets = "Only if BPF programs read the sockets."
-	openSockets    = "Absent if no process of the group has readable sockets."
+	openSockets    = "Absent if the group has processes and none of them has readable sockets."
 )
 
 // A trafficMetric is a counter of the traffic of a group, and of the traffic in no group.
@@ -120,7 +120,8 @@ var connectionStates = []sockets.State{
 func openSocketFamilies() []family {
 	connections := family{name: namespace + "tcp_connections", kind: gauge, labels: []string{"state"},
 		help: "Number of TCP sockets by state, without listening sockets.",
-		note: "A state without sockets is absent, except `established` (0); all are absent if no process of the group has readable sockets.",
+		note: "A state without sockets is absent, except `established` (0); " +
+			"all are absent if the group has processes and none of them has readable sockets.",
 		collect: func(g *grouping.Group, put emit) {
 			for _, state := range connectionStates {
 				if n := g.Sockets.Open.Connections[state]; g.Sockets.HasOpen && (n > 0 || state == sockets.StateEstablished) {
@@ -151,7 +152,7 @@ func portFamilies() []family {
 		{name: namespace + "listening_procs", kind: gauge, labels: []string{"protocol", "port"},
 			help: "Number of processes that own a socket which receives TCP connections or UDP datagrams on a port.",
 			note: "`port` is `ephemeral` for UDP ports from 32768 on, and " +
-				"`other` for ports after the first 100 of a group; both count a process once per port.",
+				"`other` for ports after the first 100 of a group; a process with several of these ports counts once for each.",
 			collect: func(g *grouping.Group, put emit) {
 				for i := range g.Sockets.Ports {
 					p := &g.Sockets.Ports[i]

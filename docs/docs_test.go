@@ -1,7 +1,6 @@
 package docs
 
 import (
-	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -164,25 +163,5 @@ func TestDocumentedVariables(t *testing.T) {
 		if !strings.Contains(tests.String(), `"`+match[1]+`"`) {
 			t.Errorf("got no test that reads %s, want one", match[1])
 		}
-	}
-}
-
-// TestGoVersion checks that the README states the version of Go that the module needs.
-func TestGoVersion(t *testing.T) {
-	read := func(name string) string {
-		t.Helper()
-		text, err := os.ReadFile(filepath.Join(root, name))
-		if err != nil {
-			t.Fatal(err)
-		}
-		return string(text)
-	}
-	version := regexp.MustCompile(`(?m)^go (1\.\d+)`).FindStringSubmatch(read("go.mod"))
-	if version == nil {
-		t.Fatal("got no version in go.mod")
-	}
-	want := fmt.Sprintf("You need Go 1.21 or later. A version older than %[1]s downloads Go %[1]s.", version[1])
-	if !strings.Contains(read("README.md"), want) {
-		t.Errorf("got no sentence %q in README.md, want it", want)
 	}
 }

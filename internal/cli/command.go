@@ -24,7 +24,7 @@ type command struct {
 type output struct{ stdout, stderr io.Writer }
 
 // readsProcNote is the help of commands that walk over the processes once.
-const readsProcNote = "With --source=auto this command reads /proc.\n"
+const readsProcNote = "With --source=auto this command reads processes from /proc, not with BPF.\n"
 
 // commands returns all subcommands except help.
 func commands() []command {

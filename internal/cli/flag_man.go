@@ -17,7 +17,7 @@ The first rule that matches a process determines its group. A rule matches if
 all its selectors match. Common selectors:
 
   comm     process name (/proc/PID/comm), at most 15 bytes
-  exe      first argument (argv[0]); without a slash, its base name
+  exe      first argument (argv[0]); an entry without a slash matches its base name
   cmdline  regular expressions; each must match somewhere in the command line
 
 A process that no rule matches joins the group of its nearest ancestor that has a group.

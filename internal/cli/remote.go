@@ -30,8 +30,9 @@ type remoteFlags struct {
 }
 
 func (f *remoteFlags) add(app *kingpin.Application) {
-	app.Flag("password-file", "File with the password of --url, or set "+passwordVariable+".").PlaceHolder("FILE").StringVar(&f.passwordFile)
-	app.Flag("ca-file", "PEM file with the CA of --url, or set "+caFileVariable+".").PlaceHolder("FILE").StringVar(&f.caFile)
+	app.Flag("password-file", "File with the password of --url; "+passwordVariable+" can hold it instead.").
+		PlaceHolder("FILE").StringVar(&f.passwordFile)
+	app.Flag("ca-file", "PEM file with the CA of --url; "+caFileVariable+" can name it instead.").PlaceHolder("FILE").StringVar(&f.caFile)
 	app.Flag("insecure", "Do not verify the certificate of --url.").BoolVar(&f.insecure)
 }
 

@@ -89,11 +89,11 @@ func addWebFlags(app *kingpin.Application, s *Settings) {
 		PlaceHolder("N").Default("128").IntVar(&s.MaxRequests)
 	app.Flag("web.max-connections", "Maximum number of connections. At the limit, the longest idle one is closed.").
 		PlaceHolder("N").Default("128").IntVar(&s.MaxConnections)
-	app.Flag("web.allowed-hosts", "Names to accept besides localhost and IPs. *: all. Default: *, on loopback none.").
+	app.Flag("web.allowed-hosts", "Host names to allow besides localhost and IPs. Default: * (all); loopback: none.").
 		PlaceHolder("NAME,...").StringVar(&s.AllowedHosts)
 	app.Flag("web.show-processes", "Show processes and command lines on the page. auto: loopback listeners only.").
 		PlaceHolder("auto|on|off").Default("auto").EnumVar(&s.ShowProcesses, "auto", "on", "off")
-	app.Flag("web.retention", "History of the page, at most 1h. 0s: 15m, kept only while the page is open.").
+	app.Flag("web.retention", "How long the page keeps history, up to 1h. 0s: 15m, only while a page is open.").
 		PlaceHolder("DURATION").Default("0s").DurationVar(&s.Retention)
 	app.Flag("web.pprof-address", "Loopback address for Go profiles under /debug/pprof/. Off by default.").
 		PlaceHolder("ADDRESS").StringVar(&s.PprofAddress)
@@ -109,7 +109,7 @@ func addLogFlags(app *kingpin.Application, s *Settings) {
 }
 
 func addSandboxFlags(app *kingpin.Application, s *Settings) {
-	app.Flag("sandbox", "auto: drop unneeded privileges. strict: drop more, lose data. off: no sandbox.").
+	app.Flag("sandbox", "auto: drop unneeded privileges. strict: drop more, read less. off: no sandbox.").
 		PlaceHolder("auto|strict|off").Default("auto").EnumVar(&s.Sandbox, "auto", "strict", "off")
 }
 
