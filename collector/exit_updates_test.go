@@ -71,3 +71,55 @@ func TestScrapeDuringUpdateForExits(t *testing.T) {
 		t.Errorf("got an update for exits %v after walks that skip memory %v, want false after true and false", u.forExits, s.skips)
 	}
 }
+
+// A joiningContext calls join when a scrape has joined an update.
+type joiningContext struct {
+	context.Context
+	join func()
+}
+
+func (s joiningContext) Done() <-chan struct{} {
+	s.join()
+	return s.Context.Done()
+}
+
+// TestScrapeAfterOtherUpdates checks which update a scrape returns that joins finished updates of
+// others: never one for exit events, and an incomplete one only if it is not the first.
+func TestScrapeAfterOtherUpdates(t *testing.T) {
+	forExits, incomplete := update{forExits: true}, update{health: grouping.Health{Incomplete: true}}
+	tests := []struct {
+		name   string
+		others []update
+		own    bool // the scrape starts an update
+	}{
+		{"update for exits", []update{forExits}, true},
+		{"update for exits after an incomplete one", []update{incomplete, forExits}, true},
+		{"two updates for exits", []update{forExits, forExits}, true},
+		{"two incomplete updates", []update{incomplete, incomplete}, false},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			c, s := newExitCollector(t, func() {})
+			var other *update
+			next := func() { // ends the running update of others, and begins the next one
+				c.mu.Lock()
+				defer c.mu.Unlock()
+				if c.running != other {
+					return
+				}
+				if other = nil; len(tt.others) > 0 {
+					other, tt.others = &tt.others[0], tt.others[1:]
+					other.done = make(chan struct{})
+					close(other.done)
+				}
+				c.running = other
+			}
+			next()
+			u := c.join(joiningContext{t.Context(), next})
+			if own := slices.Equal(s.skips, []bool{false}); u.forExits || own != tt.own || u.health.Incomplete == own {
+				t.Errorf("got an update for exits %v, Incomplete %v, after walks %v; want an own one %v",
+					u.forExits, u.health.Incomplete, s.skips, tt.own)
+			}
+		})
+	}
+}

@@ -53,20 +53,18 @@ func (u *update) limitedTo(only grouping.CollectorSet) *update {
 
 // join waits for the running update, or starts one. If ctx ends first, it returns a
 // substitute without groups and the update continues for the next scrape. If a
-// shorter deadline of another scrape made the update incomplete, or it is one of
-// UpdateOnExits, join starts another update.
+// shorter deadline of another scrape made the update incomplete, join starts or joins
+// another one, once. It never returns an update of UpdateOnExits.
 func (c *Collector) join(ctx context.Context) *update {
-	u, started := c.begin(ctx)
-	if !c.wait(ctx, u) {
-		return c.overdueUpdate(ctx)
+	for joined := 0; ; joined++ {
+		u, started := c.begin(ctx)
+		if !c.wait(ctx, u) {
+			return c.overdueUpdate(ctx)
+		}
+		if started || !u.forExits && (!u.health.Incomplete || joined > 0) {
+			return u
+		}
 	}
-	if started || !u.health.Incomplete && !u.forExits {
-		return u
-	}
-	if u, _ = c.begin(ctx); !c.wait(ctx, u) {
-		return c.overdueUpdate(ctx)
-	}
-	return u
 }
 
 // begin returns the running update, or starts one with the deadline of ctx.
