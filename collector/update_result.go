@@ -11,6 +11,7 @@ import (
 type UpdateResult struct {
 	Time        time.Time        // end of the update
 	Took        time.Duration    // duration of the update
+	ForExits    bool             // a scrape did not start it: new processes have no proportional memory
 	Err         error            // why there are no groups
 	Groups      []grouping.Group // sorted by name
 	Labels      []string         // label names of groups, without groupname
@@ -45,7 +46,7 @@ func (c *Collector) Update(ctx context.Context) { c.join(ctx) }
 func (c *Collector) notify(u *update) {
 	for _, observe := range c.observers {
 		observe(UpdateResult{
-			Time: time.Now(), Took: u.took, Err: u.err,
+			Time: time.Now(), Took: u.took, ForExits: u.forExits, Err: u.err,
 			Groups: u.groups, Labels: u.labels, Health: u.health, MatchCounts: u.matchCounts, Sockets: u.sockets,
 			Processes: u.processes, Ended: u.ended,
 		})

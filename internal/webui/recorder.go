@@ -36,6 +36,7 @@ type Recorder struct {
 	mu          sync.Mutex // guards the following fields
 	lastRequest time.Time
 	current     *recording
+	unrecorded  []grouping.EndedProcess // since current.last
 	processes   processRequests
 }
 
@@ -87,16 +88,23 @@ func (r *Recorder) newRecording() *recording {
 }
 
 // observe records a walk if there was a request in the last minute, or always with
-// [Options.Retention].
+// [Options.Retention]. Of an update for exits it records only the processes that ended.
 func (r *Recorder) observe(v collector.UpdateResult) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.keep == 0 && r.now().Sub(r.lastRequest) > viewerTimeout {
-		r.current, r.processes = r.newRecording(), processRequests{}
+		r.current, r.processes, r.unrecorded = r.newRecording(), processRequests{}, nil
 		return
 	}
 	r.processes.observe(&v)
-	r.current = r.current.with(&v)
+	r.unrecorded = grouping.LimitEnded(append(r.unrecorded, v.Ended...))
+	if v.ForExits {
+		return
+	}
+	v.Ended = r.unrecorded
+	if r.current = r.current.with(&v); r.current.last == &v {
+		r.unrecorded = nil
+	}
 }
 
 // with returns the recording after the walk v.

@@ -363,3 +363,35 @@ func TestTimestamp(t *testing.T) {
 		}
 	}
 }
+
+// TestUpdatesForExits checks that an update for exits, which does not read proportional memory of new
+// processes, changes no report, and that the next recorded walk has the times of its exits.
+func TestUpdatesForExits(t *testing.T) {
+	s, ctx := newTestRecorder(), context.Background()
+	g := cpuGroup("a", 1)
+	g.GaugeFields |= platform.FieldSmaps
+	g.PSSBytes, g.ExitsKnown = 4096, true
+	s.groups = []grouping.Group{g}
+	s.Report(ctx)
+
+	s.advance(2 * time.Second)
+	end := s.time
+	s.groups[0].Exits = []grouping.ExitCount{{Reason: platform.ReasonExited, Code: "0", Count: 1}}
+	partial := s.groups[0]
+	partial.PSSBytes = 0
+	s.observe(collector.UpdateResult{Time: s.time, ForExits: true, Groups: []grouping.Group{partial},
+		Ended: []grouping.EndedProcess{{Group: "a", PID: 1, Start: end, End: end, Reason: platform.ReasonExited, Code: "0"}}})
+	s.walks = 0
+	for range 2 {
+		if got := s.Report(ctx); *got.Groups[0].ProportionalBytes != 4096 || s.walks != 1 {
+			t.Errorf("got PSS %d after %d walks, want 4096 after 1", *got.Groups[0].ProportionalBytes, s.walks)
+		}
+	}
+	events := s.current.history.report(historyQuery{top: 1}).Events
+	if len(events) != 1 || !events[0].Time.Equal(end) || events[0].Approximate {
+		t.Errorf("got events %+v, want one at %v", events, end)
+	}
+	if ended := s.processes.ended; len(ended) != 1 || !ended[0].Found.Equal(end) || s.unrecorded != nil {
+		t.Errorf("got ended processes %+v and unrecorded ones %+v, want one and none", ended, s.unrecorded)
+	}
+}
