@@ -136,7 +136,11 @@ func (t *Tracker) takeAwaited(id platform.ID, kind platform.SourceKind) (process
 		return processRecord{}, false
 	}
 	delete(t.awaitedExits, key)
-	if r := &p.processRecord; r.group != nil && t.groups[r.group.key] != r.group {
+	switch r := &p.processRecord; {
+	case r.group == nil:
+	case t.hasGroup(r.group):
+		r.group.emptySince = 0 // it must not be removed in this update
+	default:
 		r.leaveGroup()
 		r.identity = identityDue
 	}

@@ -125,7 +125,7 @@ type groupState struct {
 	expect        *Expect
 	fields        platform.Fields // that were read of any of its processes
 	collectors    CollectorSet    // of the rules of its processes, and of the rule that created it
-	emptySince    uint64          // ticks after boot; 0 if it has processes
+	emptySince    uint64          // ticks after boot; 0 if it has processes, or had one in this update
 	start         countersStart
 
 	groupChanges     uint64

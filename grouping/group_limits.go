@@ -46,13 +46,16 @@ func (t *Tracker) atGroupLimit(r *Rule, key string) bool {
 		return true
 	}
 	most := t.opts.MaxGroups
-	for most > 0 && (t.limits.groups >= most || t.limits.groupBytes+len(key) > max(most, defaultMaxGroups)*meanGroupName) {
+	for most > 0 && (t.limits.groups >= most || exceedsMean(t.limits.groupBytes+len(key), max(most, defaultMaxGroups), meanGroupName)) {
 		if !t.removeIdleGroup() {
 			return true
 		}
 	}
 	return false
 }
+
+// exceedsMean reports whether bytes > names*mean. This product can overflow.
+func exceedsMean(bytes, names, mean int) bool { return (bytes+mean-1)/mean > names }
 
 // isIdle reports whether something has been without processes or threads for idleTTL.
 // since is in ticks after boot; 0 means that it has some.
@@ -137,7 +140,8 @@ func (t *Tracker) threadNamesFull(g *groupState, label string) bool {
 		return true
 	}
 	most, l := t.opts.MaxThreadNames, &t.limits
-	return most > 0 && (l.threadNames >= most || l.threadBytes+len(g.key)+len(label) > max(most, defaultMaxThreadNames)*meanThreadName)
+	bytes := l.threadBytes + len(g.key) + len(label)
+	return most > 0 && (l.threadNames >= most || exceedsMean(bytes, max(most, defaultMaxThreadNames), meanThreadName))
 }
 
 // removeIdleThreadNames removes all thread names that had no thread for idleTTL, once in

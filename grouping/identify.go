@@ -257,6 +257,7 @@ func (t *Tracker) assign(r *processRecord, g *groupState, rule *Rule, state reco
 		}
 	}
 	r.state, r.group, r.rule = state, g, rule
+	g.emptySince = 0 // it must not be removed in this update
 	t.addCollectors(g, rule)
 }
 

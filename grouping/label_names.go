@@ -56,6 +56,7 @@ func (r *processRecord) followMerge() {
 // mergeGroups adds the counters of a group to another, which replaces it.
 func (t *Tracker) mergeGroups(to, from *groupState) {
 	from.mergedInto = to
+	to.emptySince = 0 // from may have processes
 	to.total.add(&from.total)
 	to.counterFields |= from.counterFields
 	to.fields |= from.fields
@@ -77,6 +78,7 @@ func (t *Tracker) mergeGroups(to, from *groupState) {
 		if same == nil {
 			same = t.addThreadName(to, tg.name)
 		}
+		same.emptySince = 0 // tg may have threads
 		same.total.add(&tg.total)
 		same.counterFields |= tg.counterFields
 		same.start.merge(tg.start)

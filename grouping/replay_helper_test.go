@@ -14,9 +14,10 @@ import (
 // A replaySource is a Source that returns prepared samples and exits: one step for
 // each walk. The walks are one second apart.
 type replaySource struct {
-	steps []walkStep
-	next  int
-	ready chan struct{} // not nil: also reports exits in walks of procfs
+	steps  []walkStep
+	next   int
+	paused uint64        // sum of the pauses so far
+	ready  chan struct{} // not nil: also reports exits in walks of procfs
 }
 
 // replayEpoch is the boot time of a replaySource, in milliseconds since the Unix epoch.
@@ -26,7 +27,8 @@ const replayEpoch = 1_700_000_000_123
 type walkStep struct {
 	live   []platform.Sample
 	exits  []platform.Exit
-	procfs bool // the source is procfs, not bpf
+	procfs bool   // the source is procfs, not bpf
+	pause  uint64 // additional seconds since the previous walk
 }
 
 func (s *replaySource) Walk(_ context.Context, snap *platform.Snapshot) error {
@@ -37,7 +39,8 @@ func (s *replaySource) Walk(_ context.Context, snap *platform.Snapshot) error {
 	s.next++
 	snap.Samples = append(snap.Samples[:0], now.live...)
 	snap.Exits = now.exits
-	snap.Now, snap.TicksPerSecond = 1000+uint64(s.next)*100, 100
+	s.paused += now.pause
+	snap.Now, snap.TicksPerSecond = 1000+(uint64(s.next)+s.paused)*100, 100
 	snap.Time = time.UnixMilli(replayEpoch + int64(snap.Now)*10)
 	if snap.Kind = platform.SourceBPF; now.procfs {
 		snap.Kind = platform.SourceProcfs
