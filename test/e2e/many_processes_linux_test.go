@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"bufio"
+	"context"
 	"fmt"
 	"net/http"
 	"os"
@@ -47,6 +48,22 @@ func startManyProcsIn(t *testing.T, prefix []string, kind string, counts ...int)
 		t.Fatalf("manyprocs %s %v: %s", kind, counts, stderr.String())
 	}
 	return command
+}
+
+// TestManyProcsFailure checks that manyprocs exits if one of its processes fails.
+func TestManyProcsFailure(t *testing.T) {
+	testenv.RequireRoot(t)
+	setpriv := testenv.RequireProgram(t, "setpriv")
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	// Without CAP_SETUID, the first process can set its user to 0 and the second one cannot set it to 1.
+	command := exec.CommandContext(ctx, setpriv, "--bounding-set=-setuid", testenv.CompileC(t, "manyprocs", "manyprocs"), "users", "2", "0")
+	var out strings.Builder
+	command.Stdout, command.Stderr = &out, &out
+	command.WaitDelay = time.Second
+	if err := command.Run(); err == nil || ctx.Err() != nil || !strings.Contains(out.String(), "setresuid") {
+		t.Errorf("got error %v and output %q, want an exit with an error of setresuid", err, out.String())
+	}
 }
 
 // allowPIDs raises kernel.pid_max until the end of the test, if it is too low for count processes.

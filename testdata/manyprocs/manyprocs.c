@@ -193,11 +193,22 @@ static void nothing(long unused) { (void)unused; }
 static int memory_fd;
 static void map(long times) { memory(memory_fd, times); }
 
+// wait_ready waits until count processes have written to a pipe. It exits if all others have closed it.
+static void wait_ready(int fd, long count)
+{
+	char c;
+
+	while (count-- > 0)
+		if (read(fd, &c, 1) != 1) {
+			fprintf(stderr, "manyprocs: a process has failed\n");
+			exit(1);
+		}
+}
+
 // each starts children that call a function, report that, and stay.
 static void each(long count, void (*what)(long), long argument)
 {
 	int ready[2];
-	char c;
 
 	if (pipe(ready) < 0)
 		fail("pipe");
@@ -207,13 +218,13 @@ static void each(long count, void (*what)(long), long argument)
 			what(argument);
 			if (write(ready[1], "x", 1) != 1)
 				fail("write");
+			dup2(0, ready[1]); // closes it and keeps the number of descriptors
 			if (what == map)
 				change_map();
 			stay();
 		}
-	for (long i = 0; i < count; i++)
-		if (read(ready[0], &c, 1) != 1)
-			fail("read");
+	close(ready[1]);
+	wait_ready(ready[0], count);
 }
 
 // leave_zombies starts children that exit and are not reaped.
@@ -224,8 +235,9 @@ static void leave_zombies(long count)
 			_exit(0);
 }
 
-// link_of starts the next process of a chain; the last one reports that it is there. Each executes the
-// program again: a process that was only forked keeps the memory layout of its ancestors.
+// link_of starts the next process of a chain and closes ready; the last one first reports that it is
+// there. Each executes the program again: a process that was only forked keeps the memory layout of its
+// ancestors.
 static void link_of(long left, int ready)
 {
 	char more[24], fd[24];
@@ -240,19 +252,17 @@ static void link_of(long left, int ready)
 		execv("/proc/self/exe", args);
 		fail("execv");
 	}
+	close(ready);
 }
 
 static void chain(long count)
 {
 	int ready[2];
-	char c;
 
 	if (pipe(ready) < 0)
 		fail("pipe");
 	link_of(count, ready[1]);
-	close(ready[1]);
-	if (read(ready[0], &c, 1) != 1)
-		fail("read");
+	wait_ready(ready[0], 1);
 }
 
 // end_children ends all other processes of this process group and reaps them, because PID 1 can be
