@@ -4,6 +4,9 @@ import (
 	"context"
 	"fmt"
 	"testing"
+	"time"
+
+	"github.com/seed57308aee/process_exporter/platform"
 )
 
 // TestEnded checks that exits are kept on request only, and that their number is limited.
@@ -55,5 +58,23 @@ func TestLimitEnded(t *testing.T) {
 	ended[1].Code = "1"
 	if ended = LimitEnded(ended); len(ended) != maxEnded || ended[0].PID != 100 || ended[1].PID != 100+maxEnded+1 {
 		t.Errorf("got %d processes such as %+v and %+v, want the failure and the last others", len(ended), ended[0], ended[1])
+	}
+}
+
+// TestEndedTimes checks that the times of an exit have the precision of clock ticks, also if the machine
+// has not booted at a whole second.
+func TestEndedTimes(t *testing.T) {
+	s := liveSample(100, 1012, "worker", 1, 1)
+	exit := exitOf(s, 0)
+	exit.End = 1099
+	source := &replaySource{steps: []walkStep{{exits: []platform.Exit{exit}}}}
+	tracker := NewTracker(source, Default(), Options{})
+	tracker.KeepEnded(true)
+	if _, err := tracker.Update(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	ended := tracker.Ended()
+	if len(ended) != 1 || ended[0].Start.UnixMilli() != replayEpoch+10120 || ended[0].End.UnixMilli() != replayEpoch+10990 {
+		t.Errorf("got %+v, want a process from 10.12 to 10.99 s after the boot at %v", ended, time.UnixMilli(replayEpoch).UTC())
 	}
 }

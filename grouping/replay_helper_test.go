@@ -42,6 +42,7 @@ func (s *replaySource) Walk(_ context.Context, snap *platform.Snapshot) error {
 	s.paused += now.pause
 	snap.Now, snap.TicksPerSecond = 1000+(uint64(s.next)+s.paused)*100, 100
 	snap.Time = time.UnixMilli(replayEpoch + int64(snap.Now)*10)
+	snap.BootTime = time.UnixMilli(replayEpoch).Truncate(time.Second)
 	if snap.Kind = platform.SourceBPF; now.procfs {
 		snap.Kind = platform.SourceProcfs
 	}
