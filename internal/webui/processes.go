@@ -18,9 +18,13 @@ import (
 )
 
 const (
-	// maxQueries is the maximum number of different queries for processes in a minute. A
-	// walk reads the command lines of the processes of every query.
+	// maxQueries is the maximum number of different queries for processes in a minute. Queries that
+	// find processes do not count. A walk reads the command lines of the processes of every query.
 	maxQueries = 32
+
+	// maxFindQueries is the maximum number of queries that find processes. Another one replaces
+	// the oldest.
+	maxFindQueries = 4
 
 	// defaultProcesses and maxProcesses limit the processes of one query.
 	defaultProcesses = 20
@@ -140,6 +144,28 @@ func (p *processRequests) dropOld(now time.Time) {
 	})
 }
 
+// makeSpace reports whether there may be another query with a scope. It drops the query that finds
+// processes whose last request is the oldest, if there are too many.
+func (p *processRequests) makeSpace(scope grouping.ProcessScope) bool {
+	found, oldest := 0, -1
+	for i, q := range p.queries {
+		if q.query.Scope != grouping.ScopeFound {
+			continue
+		}
+		found++
+		if oldest < 0 || q.lastRequest.Before(p.queries[oldest].lastRequest) {
+			oldest = i
+		}
+	}
+	if scope != grouping.ScopeFound {
+		return len(p.queries)-found < maxQueries
+	}
+	if found >= maxFindQueries {
+		p.queries = slices.Delete(p.queries, oldest, oldest+1)
+	}
+	return true
+}
+
 // hasRates reports whether the result of a query has rates.
 func hasRates(q grouping.ProcessQuery) bool {
 	return q.Scope != grouping.ScopeLargest && q.Scope != grouping.ScopeFound
@@ -169,7 +195,7 @@ func (r *Recorder) request(query grouping.ProcessQuery) (q processRequest, err e
 	i := slices.IndexFunc(r.processes.queries, func(q *processRequest) bool { return q.query == query })
 	if i < 0 {
 		r.processes.dropOld(now)
-		if len(r.processes.queries) >= maxQueries {
+		if !r.processes.makeSpace(query.Scope) {
 			return q, errTooManyQueries
 		}
 		i = len(r.processes.queries)
@@ -183,21 +209,19 @@ func (r *Recorder) request(query grouping.ProcessQuery) (q processRequest, err e
 }
 
 // Processes returns the processes that query selects. A new query waits for a walk. A known query
-// waits for a walk only while it has no result or no rates, at most once in a second.
+// waits for a walk only while it has no result or no rates, at most once in a second. A query that
+// finds processes waits for a walk at least a second after the last update.
 func (r *Recorder) Processes(ctx context.Context, query grouping.ProcessQuery) (ProcessReport, error) {
 	first, err := r.request(query)
 	if err != nil {
 		return ProcessReport{}, err
 	}
 	s := r.recording(ctx)
-	q, err := r.request(query)
-	wanted := q.list == nil || q.list.Interval == 0 && hasRates(query)
-	if err == nil && (q.list == nil && !first.walked || wanted && r.now().Sub(s.updateEnd) >= minInterval) {
-		r.walk(ctx)
-		if q, err = r.request(query); err == nil && q.list == nil { // the walk began before the first request
-			r.walk(ctx)
-			q, err = r.request(query)
-		}
+	var q processRequest
+	if query.Scope == grouping.ScopeFound {
+		q, err = r.find(ctx, query)
+	} else {
+		q, err = r.list(ctx, &first, s.updateEnd)
 	}
 	if err != nil {
 		return ProcessReport{}, err
@@ -205,6 +229,55 @@ func (r *Recorder) Processes(ctx context.Context, query grouping.ProcessQuery) (
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.processes.report(&q), nil
+}
+
+// list returns the state of a query. first is its state before the walk that ended at updateEnd, or
+// after it if there was no walk.
+func (r *Recorder) list(ctx context.Context, first *processRequest, updateEnd time.Time) (processRequest, error) {
+	q, err := r.request(first.query)
+	wanted := q.list == nil || q.list.Interval == 0 && hasRates(q.query)
+	if err == nil && (q.list == nil && !first.walked || wanted && r.now().Sub(updateEnd) >= minInterval) {
+		r.walk(ctx)
+		if q, err = r.request(first.query); err == nil && q.list == nil { // the walk began before the first request
+			r.walk(ctx)
+			q, err = r.request(first.query)
+		}
+	}
+	return q, err
+}
+
+// find returns the state of a query that finds processes. It starts a walk at least minInterval after
+// the last update, because each change of the text is another query.
+func (r *Recorder) find(ctx context.Context, query grouping.ProcessQuery) (q processRequest, err error) {
+	select {
+	case r.finding <- struct{}{}:
+		defer func() { <-r.finding }()
+	case <-ctx.Done():
+	}
+	for range 2 { // the first walk can have begun before the request
+		if q, err = r.request(query); err != nil || q.list != nil {
+			return q, err
+		}
+		r.mu.Lock()
+		last := r.current.updateEnd
+		r.mu.Unlock()
+		if r.sleep(ctx, minInterval-r.now().Sub(last)); ctx.Err() != nil {
+			return q, nil
+		}
+		r.walk(ctx)
+	}
+	return r.request(query)
+}
+
+// sleep waits for a time, or until ctx ends.
+func sleep(ctx context.Context, d time.Duration) {
+	if d <= 0 {
+		return
+	}
+	select {
+	case <-time.After(d):
+	case <-ctx.Done():
+	}
 }
 
 // ProcessesOf returns the processes of the groups with one name that use most CPU.

@@ -113,6 +113,36 @@ func TestFindTimeout(t *testing.T) {
 	}
 }
 
+// TestFindLimit checks that requests for different texts start walks at least a second apart, which
+// find the processes of few texts, and that they leave space for other queries.
+func TestFindLimit(t *testing.T) {
+	s := newTestRecorder()
+	walkProcesses(s)
+	walk, last := s.walk, time.Time{}
+	s.walk = func(ctx context.Context) {
+		if between := s.time.Sub(last); between < minInterval {
+			t.Errorf("got a walk after %v, want at least %v between walks", between, minInterval)
+		}
+		last = s.time
+		walk(ctx)
+		if n := len(s.interest().Queries); n > maxFindQueries {
+			t.Errorf("got %d queries in a walk, want at most %d", n, maxFindQueries)
+		}
+	}
+	for i := range maxQueries {
+		query := grouping.ProcessQuery{Scope: grouping.ScopeFound, Text: fmt.Sprint(i), Limit: 1}
+		if got, err := s.Processes(t.Context(), query); err != nil || len(got.Processes) != 1 {
+			t.Fatalf("got %+v, error %v, want a process", got, err)
+		}
+	}
+	s.walk = walk
+	for i := range maxQueries {
+		if _, err := s.Processes(t.Context(), grouping.ProcessQuery{Group: fmt.Sprint(i), Limit: 1}); err != nil {
+			t.Fatalf("query %d of another kind: %v", i, err)
+		}
+	}
+}
+
 // TestEndedWithRetention checks that Options.Retention keeps ended processes of walks without
 // requests, and that their number is limited.
 func TestEndedWithRetention(t *testing.T) {

@@ -30,6 +30,8 @@ type Recorder struct {
 	describe func(*ExporterStatus)
 	machine  machineReader
 	now      func() time.Time
+	sleep    func(context.Context, time.Duration)
+	finding  chan struct{} // contains a value during Recorder.find
 	maxAge   time.Duration
 	keep     time.Duration // see Options.Retention
 
@@ -74,6 +76,7 @@ type Options struct {
 func NewRecorder(c *collector.Collector, o Options) *Recorder {
 	r := &Recorder{
 		walk: c.Update, describe: o.Describe, now: time.Now, maxAge: o.MaxAge, keep: o.Retention,
+		sleep: sleep, finding: make(chan struct{}, 1),
 		machine: machineReader{hostname: o.Hostname, read: o.Machine, now: time.Now},
 	}
 	r.current = r.newRecording()

@@ -31,6 +31,8 @@ func newTestRecorder() *testRecorder {
 	s.Recorder = &Recorder{
 		describe: func(*ExporterStatus) {},
 		now:      func() time.Time { return s.time },
+		sleep:    func(_ context.Context, d time.Duration) { s.advance(max(0, d)) },
+		finding:  make(chan struct{}, 1),
 		maxAge:   DefaultMaxAge,
 	}
 	s.current = s.newRecording()
