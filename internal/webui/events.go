@@ -24,9 +24,10 @@ type Event struct {
 	Time   Timestamp `json:"timestamp_seconds"` // of the newest process
 	Kind   string    `json:"kind"`
 	Group  string    `json:"group,omitempty"`
+	Reason string    `json:"reason,omitempty"` // of an exit, see [platform.Exit.Reason]
 	Code   string    `json:"code,omitempty"`   // exit status or name of the signal
 	Count  uint64    `json:"count"`            // of processes
-	Others int       `json:"others,omitempty"` // number of events in a sum; the sum has neither Group nor Code
+	Others int       `json:"others,omitempty"` // number of events in a sum; the sum has no Group, Reason and Code
 
 	// Approximate is true if the time of the event is unknown. Time is then the end of the walk that found it.
 	Approximate bool `json:"approximate,omitempty"`
@@ -48,12 +49,16 @@ var eventOrder = []string{EventOOMKill, EventFailure, EventExit, EventStart}
 func (h *history) addEvents(v *collector.UpdateResult, prev map[string]*grouping.Group) {
 	var events []Event
 	ends := newestExits(v.Ended)
-	add := func(kind, group, code string, before, now uint64) {
+	add := func(key eventKey, before, now uint64) {
 		if now <= before {
 			return
 		}
-		e := Event{Time: Timestamp{v.Time}, Kind: kind, Group: group, Code: code, Count: now - before, Approximate: true}
-		if end, ok := ends[exitKey{kind, group, code}]; ok {
+		e := Event{
+			Time: Timestamp{v.Time}, Kind: key.kind, Group: key.group, Reason: key.reason, Code: key.code,
+			Count: now - before, Approximate: true,
+		}
+		// A zombie can have exited before the time of the history.
+		if end, ok := ends[key]; ok && v.Time.Sub(end) < h.retention {
 			e.Time, e.Approximate = Timestamp{end}, false
 		}
 		events = append(events, e)
@@ -65,10 +70,10 @@ func (h *history) addEvents(v *collector.UpdateResult, prev map[string]*grouping
 		if !g.ExitsKnown || g.Starts == old.Starts && g.OOMKills == old.OOMKills && slices.Equal(g.Exits, old.Exits) {
 			continue
 		}
-		add(EventStart, g.Name, "", old.Starts, g.Starts)
-		add(EventOOMKill, g.Name, "", old.OOMKills, g.OOMKills)
+		add(eventKey{kind: EventStart, group: g.Name}, old.Starts, g.Starts)
+		add(eventKey{kind: EventOOMKill, group: g.Name}, old.OOMKills, g.OOMKills)
 		for _, e := range g.Exits {
-			add(exitKind(e.Reason, e.Code), g.Name, e.Code, exitCount(old, e.Reason, e.Code), e.Count)
+			add(eventKey{exitKind(e.Reason, e.Code), g.Name, e.Reason, e.Code}, exitCount(old, e.Reason, e.Code), e.Count)
 		}
 	}
 	slices.SortStableFunc(events, func(a, b Event) int {
@@ -88,22 +93,22 @@ func exitKind(reason, code string) string {
 	return EventExit
 }
 
-// An exitKey identifies the exits of an event.
-type exitKey struct{ kind, group, code string }
+// An eventKey identifies the processes of an event. Only exits have a reason and a code.
+type eventKey struct{ kind, group, reason, code string }
 
 // newestExits returns the known times of the newest exits.
-func newestExits(ended []grouping.EndedProcess) map[exitKey]time.Time {
-	out := make(map[exitKey]time.Time)
-	add := func(key exitKey, end time.Time) {
+func newestExits(ended []grouping.EndedProcess) map[eventKey]time.Time {
+	out := make(map[eventKey]time.Time)
+	add := func(key eventKey, end time.Time) {
 		if end.After(out[key]) {
 			out[key] = end
 		}
 	}
 	for i := range ended {
 		e := &ended[i]
-		add(exitKey{exitKind(e.Reason, e.Code), e.Group, e.Code}, e.End)
+		add(eventKey{exitKind(e.Reason, e.Code), e.Group, e.Reason, e.Code}, e.End)
 		if e.OOMKilled {
-			add(exitKey{EventOOMKill, e.Group, ""}, e.End)
+			add(eventKey{kind: EventOOMKill, group: e.Group}, e.End)
 		}
 	}
 	return out

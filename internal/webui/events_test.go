@@ -3,6 +3,7 @@ package webui
 import (
 	"context"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -48,5 +49,31 @@ func TestEventTimes(t *testing.T) {
 	}
 	if want := "[4 3s true 2 0s false 1 -1s false]"; fmt.Sprint(got) != want {
 		t.Errorf("got %v, want %s", got, want)
+	}
+}
+
+// TestEventOfOldExit checks that the exit of a process that was a zombie for longer than the history
+// has the time of the walk that found it.
+func TestEventOfOldExit(t *testing.T) {
+	s := newTestRecorder()
+	var ended []grouping.EndedProcess
+	var exits []grouping.ExitCount
+	s.walk = func(context.Context) {
+		g := cpuGroup("a", 1)
+		g.ExitsKnown, g.Exits = true, exits
+		s.observe(collector.UpdateResult{Time: s.time, Groups: []grouping.Group{g}, Ended: ended})
+	}
+	s.Report(t.Context())
+	s.advance(5 * time.Second)
+	exits = []grouping.ExitCount{{Reason: platform.ReasonDumped, Code: "SIGSEGV", Count: 1}}
+	ended = []grouping.EndedProcess{
+		{Group: "a", PID: 1, End: s.time.Add(-DefaultRetention - time.Second), Reason: platform.ReasonDumped, Code: "SIGSEGV"},
+	}
+	s.Report(t.Context())
+	want := []Event{{
+		Time: Timestamp{s.time}, Kind: EventFailure, Group: "a", Reason: platform.ReasonDumped, Code: "SIGSEGV", Count: 1, Approximate: true,
+	}}
+	if got := s.current.history.report(historyQuery{top: 1}).Events; !slices.Equal(got, want) {
+		t.Errorf("got %+v, want %+v", got, want)
 	}
 }

@@ -65,7 +65,7 @@ async function gaps({visit, open, eventually, leave}) {
 async function events({visit, open, eventually, text, leave}) {
   const page = await visit(), now = Math.floor(Date.now() / 1000);
   const event = (kind, group, ago, more) => ({timestamp_seconds: now - ago, kind, group, count: 1, ...more});
-  const list = [event('oom_kill', 'alpha', 50), event('failure', 'beta', 40, {code: '3', count: 2}), event('reload', undefined, 35),
+  const list = [event('oom_kill', 'alpha', 50), event('failure', 'beta', 40, {reason: 'exited', code: '3', count: 2}), event('reload', undefined, 35),
     {timestamp_seconds: now - 30, kind: 'start', count: 450, others: 120, approximate: true},
     ...Array.from({length: 150}, (_, i) => event('start', i % 2 ? 'alpha' : 'gamma', 20, {approximate: true}))];
   await madeUp(page, now, (q) => ({events: list.filter((e) => !q.get('group') || e.group === q.get('group') || e.others)}));
@@ -86,6 +86,22 @@ async function events({visit, open, eventually, text, leave}) {
   await page.waitForSelector('#group-title:not([hidden])');
   assert.equal(await text(page, '#group-name'), 'beta');
   await summary('Events, 1; red: 2 failed exits');
+  assert.deepEqual(page.complaints, []);
+  await leave(page);
+}
+
+// exits checks the texts of exits and the width of their table on a phone.
+async function exits({visit, open, eventually, leave}) {
+  const page = await visit({viewport: {width: 390, height: 800}}), now = Math.floor(Date.now() / 1000);
+  const exit = (kind, reason, code, ago) => ({timestamp_seconds: now - ago, kind, group: 'a-service-with-a-long-name', reason, code, count: 1234, approximate: true});
+  await madeUp(page, now, () => ({events: [exit('failure', 'exited', '_other', 1), exit('failure', 'killed', '32', 2), exit('failure', 'dumped', 'SIGSEGV', 3),
+    exit('exit', 'exited', '0', 4)]}));
+  await open(page);
+  await page.click('#events summary');
+  await eventually(async () => assert.deepEqual(await page.$$eval('#events-body tbody tr', (rows) => rows.map((tr) => tr.cells[2].textContent)),
+    ['exited with status _other', 'killed by 32', 'killed by SIGSEGV, core dumped', 'exited with status 0']));
+  const [width, space] = await page.$eval('#events-body', (box) => [box.scrollWidth, box.clientWidth]);
+  assert.ok(width <= space, `the table of events is ${width} pixels wide, in ${space} pixels`);
   assert.deepEqual(page.complaints, []);
   await leave(page);
 }
@@ -143,6 +159,7 @@ async function marks({visit, open, eventually, leave}) {
 export async function recent(browser) {
   await gaps(browser);
   await events(browser);
+  await exits(browser);
   await means(browser);
   await marks(browser);
 }

@@ -8,7 +8,7 @@ const nearPixels = 14; // distance up to which marks share one number
 const texts = {oom_kill: 'killed by the OOM killer', failure: 'failed', exit: 'exited', start: 'started', reload: 'configuration reloaded', exporter_start: 'exporter started'};
 const lines = {oom_kill: 'OOM', reload: 'reload', exporter_start: 'start'}; // texts of marks that have the height of the chart
 const textOf = (kind) => texts[kind] || kind;
-const eventText = (e) => (e.code ? exitText(/^[0-9]+$/.test(e.code) ? 'exited' : 'killed', e.code) : textOf(e.kind));
+const eventText = (e) => (e.reason ? exitText(e.reason, e.code) : textOf(e.kind));
 const isBad = (e) => e.kind === 'oom_kill' || e.kind === 'failure';
 const isNormal = (e) => e.kind === 'start' || e.kind === 'exit';
 const events = (e) => e.others || 1;
