@@ -981,7 +981,7 @@ async function visits(page) {
     await library(page);
     await charts(page);
     await drawn();
-    await recent({task, visit, open, updates, eventually, text, leave});
+    await recent({task, visit, open, updates, refreshed, eventually, text, leave});
     await values();
     await colors();
     await memoryHistory();

@@ -106,6 +106,32 @@ async function exits({visit, open, eventually, leave}) {
   await leave(page);
 }
 
+// legends checks that a button of a legend keeps the focus when other groups appear, end, or change their order.
+async function legends({visit, open, refreshed, eventually, leave}) {
+  const page = await visit(), now = Math.floor(Date.now() / 1000);
+  const lists = [['alpha', 'beta'], ['gamma', 'beta', 'alpha'], ['beta', 'alpha', 'gamma'], ['beta']];
+  let number = 0;
+  await madeUp(page, now, () => ({timestamps_seconds: [now - 5 - number / 100, now],
+    series: lists[number].map((group) => ({metric: 'cpu_ratio', group, values: [1, 2]}))}));
+  await open(page);
+  const button = (name) => page.locator('#plots figure:first-child .legend button', {hasText: name});
+  const show = async (next) => {
+    number = next;
+    await refreshed(page);
+    await eventually(async () => assert.deepEqual(await page.$$eval('#plots figure:first-child .legend .name', (all) => all.map((e) => e.textContent)), lists[next]));
+  };
+  await show(0);
+  await button('beta').focus();
+  for (let next = 1; next < lists.length; next++) {
+    await show(next);
+    assert.equal(await page.evaluate(() => document.activeElement.textContent), 'beta', `the focus in ${lists[next]}`);
+  }
+  await page.keyboard.press('Enter');
+  await eventually(async () => assert.equal(await page.inputValue('#filter'), 'beta'));
+  assert.deepEqual(page.complaints, []);
+  await leave(page);
+}
+
 // means selects a time: the table shows the means of all groups in it, and the values of the last walk after it.
 async function means({visit, task, updates, eventually, text, leave}) {
   const page = await visit(), now = Math.floor(Date.now() / 1000);
@@ -160,6 +186,7 @@ export async function recent(browser) {
   await gaps(browser);
   await events(browser);
   await exits(browser);
+  await legends(browser);
   await means(browser);
   await marks(browser);
 }

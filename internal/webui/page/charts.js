@@ -139,22 +139,41 @@ function itemAt(chart) {
 
 const filterBy = (s) => { if (s && s.group && view.group === null) state.filter(s.group); };
 
+// legendItem returns an item of a legend. A button filters by the series that the item has.
+function legendItem(tag) {
+  const item = {box: element('li'), swatch: element('span', '', 'swatch'), name: element(tag, '', 'name'), value: element('span', '', 'value')};
+  if (tag === 'button') {
+    item.name.type = 'button';
+    item.name.addEventListener('click', () => filterBy(item.series));
+  }
+  item.box.append(item.swatch, item.name, item.value);
+  return item;
+}
+
+// legend shows the series of a chart. An update keeps the items of series that remain, with their focus.
 function legend(chart) {
-  chart.values = [];
-  const items = chart.series.map((s, i) => {
-    const li = element('li'), swatch = element('span', '', 'swatch'), value = element('span', '', 'value');
-    const name = element(view.group === null && s.group ? 'button' : 'span', nameOf(s), 'name');
-    swatch.style.background = chart.colors[i];
-    if (name.tagName === 'BUTTON') {
-      name.type = 'button';
-      name.title = `Filter the table by ${s.group}`;
-      name.addEventListener('click', () => filterBy(s));
-    }
-    chart.values.push(value);
-    li.append(swatch, name, value);
-    return li;
-  });
-  chart.legend.replaceChildren(...items);
+  const old = chart.items;
+  chart.items = new Map(chart.series.map((s, i) => {
+    const tag = view.group === null && s.group ? 'button' : 'span', key = `${tag} ${nameOf(s)}`, item = old.get(key) || legendItem(tag);
+    item.series = s;
+    item.name.textContent = nameOf(s);
+    if (tag === 'button') item.name.title = `Filter the table by ${s.group}`;
+    item.swatch.style.background = chart.colors[i];
+    return [key, item];
+  }));
+  const items = [...chart.items.values()];
+  chart.values = items.map((item) => item.value);
+  arrange(chart.legend, items.map((item) => item.box));
+}
+
+// arrange makes boxes the children of list. It does not move the box that has the focus or is pressed, which would
+// lose the focus and the click.
+function arrange(list, boxes) {
+  for (const box of [...list.children]) if (!boxes.includes(box)) box.remove();
+  const at = Math.max(0, boxes.findIndex((box) => box.matches(':active, :focus-within')));
+  if (boxes.length > 0 && boxes[at].parentNode !== list) list.append(boxes[at]);
+  boxes[at]?.before(...boxes.slice(0, at));
+  boxes[at]?.after(...boxes.slice(at + 1));
 }
 
 function selected(u) {
@@ -215,7 +234,7 @@ function newChart(metric) {
   box.setAttribute('role', 'img');
   box.setAttribute('aria-label', `${metric.title} over time; the list has the values`);
   figure.append(caption, box, list);
-  return {metric, figure, box, total, legend: list, key: '', series: [], values: [], plot: null};
+  return {metric, figure, box, total, legend: list, key: '', series: [], items: new Map(), values: [], plot: null};
 }
 
 // read sets the series of a chart.
