@@ -101,6 +101,10 @@ func (c *Coalescer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	c.waiting.release()
 	if res != nil {
 		defer c.release(res)
+		if conn := trackedConnOf(r); conn != nil {
+			// Each Write has one block, but all blocks stay in memory.
+			defer conn.endTransfer(conn.beginTransfer(res.body.blocks...))
+		}
 		res.send(w)
 	}
 }

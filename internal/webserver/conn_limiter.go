@@ -55,21 +55,30 @@ type connLimiter struct {
 	mu            sync.Mutex // guards the fields below and the state of each connection
 	open          map[*trackedConn]struct{}
 	pending       pendingBodies
-	lastContended time.Time // when a connection last found no place
+	lastContended time.Time     // when a connection last found no place
+	noPlace       chan struct{} // closed and replaced when a connection finds no place
 }
 
 func newConnLimiter(limit int, tls bool) *connLimiter {
 	return &connLimiter{
 		limit: limit, tls: tls, maxAcceptDelay: maxAcceptDelay,
 		freed: make(chan struct{}, 1), open: make(map[*trackedConn]struct{}), pace: newConnPace(),
+		pending: newPendingBodies(), noPlace: make(chan struct{}),
 	}
 }
 
 // contended reports whether more connections probably wait for a place.
 func (l *connLimiter) contended() bool {
+	_, contended := l.contention()
+	return contended
+}
+
+// contention reports whether more connections probably wait for a place, and returns a channel
+// that is closed when the next connection finds none.
+func (l *connLimiter) contention() (next <-chan struct{}, contended bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return time.Since(l.lastContended) < contentionWindow
+	return l.noPlace, time.Since(l.lastContended) < contentionWindow
 }
 
 // notify wakes a waiting connection. It does not block.
@@ -91,6 +100,8 @@ func (l *connLimiter) admit(c *trackedConn, queued int) (retry time.Duration) {
 		return 0
 	}
 	l.lastContended = time.Now()
+	close(l.noPlace)
+	l.noPlace = make(chan struct{})
 	victim, retry := l.evictionCandidate(l.lastContended, l.graceFor(queued))
 	if victim == nil {
 		return retry

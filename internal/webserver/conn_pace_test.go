@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -105,6 +106,33 @@ func TestReadPace(t *testing.T) {
 		each := connReadBurst + 16<<10 + seconds*(connReadRate+delayedReadSize)
 		if most := sharedReadBurst + seconds*sharedReadRate + clients*each; total > most {
 			t.Errorf("got %d bytes read in %d s, want at most %d", total, seconds, most)
+		}
+	})
+}
+
+// TestContentionEndsDelayOfHandshakes has clients that begin a TLS handshake on all connections. When
+// another connection finds no place, they stop to wait, so that they can be evicted.
+func TestContentionEndsDelayOfHandshakes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const limit = 8
+		l := newConnLimiter(limit, true)
+		l.pace.handshakes.SetBurst(0)
+		var delays sync.WaitGroup
+		for range limit {
+			c := l.track(&endlessConn{})
+			if retry := l.admit(c, 0); retry != 0 {
+				t.Fatalf("got no place, retry after %v", retry)
+			}
+			delays.Go(func() { c.delayHandshake(t.Context()) })
+		}
+		synctest.Wait()
+		start := time.Now()
+		if l.admit(l.track(&endlessConn{}), 0) == 0 {
+			t.Fatal("got a place above the limit")
+		}
+		delays.Wait()
+		if took := time.Since(start); took > 0 {
+			t.Errorf("got an end of the delays after %v, want it when a connection finds no place", took)
 		}
 	})
 }

@@ -1,6 +1,9 @@
 package webserver
 
-import "time"
+import (
+	"sync/atomic"
+	"time"
+)
 
 const (
 	// maxPendingBytes limits the memory of response bodies that wait for clients which do not
@@ -11,40 +14,54 @@ const (
 	minPendingBodies = 4
 )
 
-// pendingBodies are the response bodies that handlers write to clients. The key is the address
-// of the first byte, because connections can share a body: a Coalescer renders one for
-// concurrent requests.
+// pendingBodies are the response bodies that handlers write to clients. Connections can share a
+// body: a Coalescer renders one for concurrent requests.
 type pendingBodies struct {
-	bodies map[*byte]*pendingBody
-	bytes  int // sum of the sizes
+	bodies  map[*pendingBody]struct{}
+	byBlock map[*byte]*pendingBody // by the address of the first byte of each block
+	bytes   int                    // sum of the sizes
 }
 
-// A pendingBody is the memory of one Write of a handler.
+// A pendingBody is the memory that stays in use until a handler has written it: one slice, or all
+// blocks of a responseBody.
 type pendingBody struct {
-	key     *byte
+	blocks  []*byte // keys of pendingBodies.byBlock
 	size    int
-	writers map[*trackedConn]int // number of Writes; with HTTP/2 more than one
+	writers map[*trackedConn]int // number of transfers; with HTTP/2 more than one
+
+	// progress is when a client last accepted a part, in nanoseconds since the epoch. The writes of
+	// an HTTP/2 connection do not show this: a client can cause some without reading a response.
+	progress atomic.Int64
 }
 
-// add records that a handler writes p to c. It returns nil if p is empty.
-func (b *pendingBodies) add(c *trackedConn, p []byte) *pendingBody {
-	if len(p) == 0 {
+// newPendingBodies returns an empty set.
+func newPendingBodies() pendingBodies {
+	return pendingBodies{bodies: make(map[*pendingBody]struct{}), byBlock: make(map[*byte]*pendingBody)}
+}
+
+// add records that a handler begins to write blocks to c. It returns nil if there are none, or if
+// the first one is empty. A block of a body that was added belongs to that body.
+func (b *pendingBodies) add(c *trackedConn, blocks ...[]byte) *pendingBody {
+	if len(blocks) == 0 || len(blocks[0]) == 0 {
 		return nil
 	}
-	body := b.bodies[&p[0]]
+	body := b.byBlock[&blocks[0][0]]
 	if body == nil {
-		body = &pendingBody{key: &p[0], size: cap(p), writers: make(map[*trackedConn]int)}
-		if b.bodies == nil {
-			b.bodies = make(map[*byte]*pendingBody)
+		body = &pendingBody{writers: make(map[*trackedConn]int)}
+		for _, block := range blocks {
+			key := &block[:1][0]
+			body.blocks, body.size = append(body.blocks, key), body.size+cap(block)
+			b.byBlock[key] = body
 		}
-		b.bodies[body.key] = body
+		b.bodies[body] = struct{}{}
 		b.bytes += body.size
 	}
+	body.recordProgress()
 	body.writers[c]++
 	return body
 }
 
-// finish records the end of the Write of body to c.
+// finish records the end of a transfer of body to c.
 func (b *pendingBodies) finish(c *trackedConn, body *pendingBody) {
 	if body == nil {
 		return
@@ -59,10 +76,14 @@ func (b *pendingBodies) finish(c *trackedConn, body *pendingBody) {
 
 // remove removes body unless evict has removed it.
 func (b *pendingBodies) remove(body *pendingBody) {
-	if b.bodies[body.key] == body {
-		delete(b.bodies, body.key)
-		b.bytes -= body.size
+	if _, found := b.bodies[body]; !found {
+		return
 	}
+	delete(b.bodies, body)
+	for _, key := range body.blocks {
+		delete(b.byBlock, key)
+	}
+	b.bytes -= body.size
 }
 
 // evict closes connections until the bodies have at most maxPendingBytes. It selects the body
@@ -72,7 +93,7 @@ func (b *pendingBodies) evict(now time.Time, latest *pendingBody) {
 	for b.bytes > maxPendingBytes && len(b.bodies) > minPendingBodies {
 		var worst *pendingBody
 		highest := 0.0
-		for _, body := range b.bodies {
+		for body := range b.bodies {
 			if cost := body.cost(now); body != latest && (worst == nil || cost > highest) {
 				worst, highest = body, cost
 			}
@@ -84,11 +105,14 @@ func (b *pendingBodies) evict(now time.Time, latest *pendingBody) {
 	}
 }
 
-// cost returns the product of the size and the time since a client received a part of the body.
-func (b *pendingBody) cost(now time.Time) float64 {
-	var last int64
-	for c := range b.writers {
-		last = max(last, c.lastWrite.Load())
+// recordProgress records that a client accepted a part. The receiver can be nil.
+func (b *pendingBody) recordProgress() {
+	if b != nil {
+		b.progress.Store(time.Now().UnixNano())
 	}
-	return float64(b.size) * float64(now.UnixNano()-last)
+}
+
+// cost returns the product of the size and the time since a client accepted a part of the body.
+func (b *pendingBody) cost(now time.Time) float64 {
+	return float64(b.size) * float64(now.UnixNano()-b.progress.Load())
 }

@@ -2,9 +2,12 @@ package webserver
 
 import (
 	"bufio"
+	"context"
+	"crypto/tls"
 	"io"
 	"net"
 	"net/http"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -17,14 +20,30 @@ import (
 // connection limit. Each response has its own body. The exporter keeps a limited number of
 // bodies, and a client that reads gets every response.
 func TestUnreadBodiesAreLimited(t *testing.T) {
-	const clients, size = 24, 16 << 20 // more than the socket buffers hold
+	const size = 16 << 20 // more than the socket buffers hold
+	write := func(w http.ResponseWriter) { _, _ = w.Write(make([]byte, size)) }
+	t.Run("one Write", func(t *testing.T) {
+		testUnreadBodies(t, size, func(w http.ResponseWriter, _ *http.Request) { write(w) })
+	})
+	t.Run("blocks of a Coalescer", func(t *testing.T) {
+		var requests atomic.Int64
+		c := newTestCoalescer(func(_ context.Context, w http.ResponseWriter, _ *http.Request) { write(w) })
+		c.variant = func(*http.Request) string { return strconv.FormatInt(requests.Add(1), 10) } // each has its own body
+		testUnreadBodies(t, size, c.ServeHTTP)
+	})
+}
+
+// testUnreadBodies is TestUnreadBodiesAreLimited for a handler whose responses have size bytes.
+func testUnreadBodies(t *testing.T, size int64, h http.HandlerFunc) {
+	t.Helper()
+	const clients = 24
 	var sent, pending atomic.Int32
 	limits := Limits{Connections: 2 * clients, WriteTimeout: 10 * testTimeout}
-	_, address := startServer(t, limits, func(w http.ResponseWriter, _ *http.Request) {
+	_, address := startServer(t, limits, func(w http.ResponseWriter, r *http.Request) {
 		sent.Add(1)
 		pending.Add(1)
 		defer pending.Add(-1)
-		_, _ = w.Write(make([]byte, size))
+		h(w, r)
 	})
 	const request = "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
 	scraper, err := net.Dial("tcp", address) // with the default read buffer
@@ -48,7 +67,7 @@ func TestUnreadBodiesAreLimited(t *testing.T) {
 		}
 		response.Body.Close()
 	}
-	testenv.WaitFor(t, "the end of the other transfers", func() bool { return pending.Load() <= maxPendingBytes/size })
+	testenv.WaitFor(t, "the end of the other transfers", func() bool { return int64(pending.Load()) <= maxPendingBytes/size })
 }
 
 // TestEvictedBodies checks which connections are closed when another handler writes 16 MiB.
@@ -79,19 +98,20 @@ func TestEvictedBodies(t *testing.T) {
 				server, _ := net.Pipe()
 				return &trackedConn{Conn: server, limiter: l, working: 1}
 			}
-			var conns []*trackedConn
+			var (
+				conns  []*trackedConn
+				bodies []*pendingBody
+			)
 			for _, letter := range tt.bodies {
 				c := connect()
 				conns = append(conns, c)
-				l.mu.Lock()
-				l.pending.add(c, memory[letter])
-				l.mu.Unlock()
+				bodies = append(bodies, c.beginTransfer(memory[letter]))
 			}
 			for i, seconds := range tt.seconds {
-				conns[i].lastWrite.Store(time.Now().Add(-time.Duration(seconds) * time.Second).UnixNano())
+				bodies[i].progress.Store(time.Now().Add(-time.Duration(seconds) * time.Second).UnixNano())
 			}
 			last := connect()
-			last.endWrite(last.beginWrite(make([]byte, 16<<20)))
+			last.endTransfer(last.beginTransfer(make([]byte, 16<<20)))
 			var open strings.Builder
 			for i, c := range conns {
 				if !c.evicted {
@@ -103,4 +123,53 @@ func TestEvictedBodies(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestProgressOfBody has an HTTP/2 client that at first allows no response data. A PING, which the
+// server answers, is no progress of the body.
+func TestProgressOfBody(t *testing.T) {
+	set, address, roots := startTLSServer(t, Limits{Connections: 4, WriteTimeout: 10 * testTimeout},
+		func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(make([]byte, 1<<20)) })
+	now := time.Now()
+	cost := func() (cost float64) {
+		l := set.limiters[0]
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		for body := range l.pending.bodies {
+			cost += body.cost(now)
+		}
+		return cost
+	}
+	c, err := tls.Dial("tcp", address, &tls.Config{RootCAs: roots, ServerName: "example.com", NextProtos: []string{"h2"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	send := func(text string) {
+		t.Helper()
+		if _, err := io.WriteString(c, text); err != nil {
+			t.Fatal(err)
+		}
+	}
+	send(zeroWindowRequest)
+	testenv.WaitFor(t, "the body to be in transfer", func() bool { return cost() != 0 })
+	before := cost()
+	send("\x00\x00\x08\x06\x00\x00\x00\x00\x00" + "12345678") // PING
+	for header := make([]byte, 9); header[3] != 6; {
+		if _, err := io.ReadFull(c, header); err != nil {
+			t.Fatal(err)
+		}
+		length := int64(header[0])<<16 | int64(header[1])<<8 | int64(header[2])
+		if _, err := io.CopyN(io.Discard, c, length); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if after := cost(); after != before {
+		t.Errorf("got a cost of %v after a PING, want %v as before", after, before)
+	}
+	go func() { _, _ = io.Copy(io.Discard, c) }()
+	for _, stream := range []string{"\x00", "\x01"} { // 0 is the connection
+		send("\x00\x00\x04\x08\x00\x00\x00\x00" + stream + "\x00\x02\x00\x00") // WINDOW_UPDATE of 128 KiB
+	}
+	testenv.WaitFor(t, "progress of the body", func() bool { return cost() < before })
 }

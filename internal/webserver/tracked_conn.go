@@ -5,7 +5,6 @@ import (
 	"crypto/tls"
 	"net"
 	"net/http"
-	"sync/atomic"
 	"time"
 
 	"golang.org/x/time/rate"
@@ -19,9 +18,6 @@ type trackedConn struct {
 	tls     *tls.Config   // of the handshake
 	reads   *rate.Limiter // of received bytes; nil without TLS
 	hasRead bool          // as receivedBytes; used only by the reading goroutine, without the lock
-
-	// lastWrite is when the connection last accepted response data, in nanoseconds since the epoch.
-	lastWrite atomic.Int64
 
 	// limiter.mu guards the fields below.
 	working       int       // handlers that compute a response; with HTTP/2 more than one
@@ -48,23 +44,6 @@ func (c *trackedConn) Read(p []byte) (int, error) {
 		c.limiter.mu.Unlock()
 	}
 	return n, err
-}
-
-// maxWriteSize is the size of the parts of a response whose transfer [trackedConn.Write] records.
-const maxWriteSize = 64 << 10
-
-// Write implements [net.Conn]. It records the progress of the transfer.
-func (c *trackedConn) Write(p []byte) (written int, err error) {
-	for {
-		n, err := c.Conn.Write(p[:min(len(p), maxWriteSize)])
-		if n > 0 {
-			c.lastWrite.Store(time.Now().UnixNano())
-		}
-		written, p = written+n, p[n:]
-		if err != nil || len(p) == 0 {
-			return written, err
-		}
-	}
 }
 
 // Close implements [net.Conn]. It frees the place of the connection.
@@ -128,15 +107,22 @@ func (c *trackedConn) grace(limit time.Duration) time.Duration {
 	return max(limit, minTransferGrace)
 }
 
-// delayHandshake waits while many clients begin a TLS handshake. Without a free place it does not:
-// other connections wait for the place of this one.
+// delayHandshake waits while many clients begin a TLS handshake, unless other connections wait for
+// the place of this one.
 func (c *trackedConn) delayHandshake(ctx context.Context) {
-	if c.limiter.contended() {
+	noPlace, contended := c.limiter.contention()
+	if contended {
 		return
 	}
 	c.addWorking(1) // do not evict c
 	defer c.addWorking(-1)
-	sleep(ctx, reserve(c.limiter.pace.handshakes, 1))
+	timer := time.NewTimer(reserve(c.limiter.pace.handshakes, 1))
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-noPlace:
+	case <-ctx.Done():
+	}
 }
 
 type trackedConnKey struct{}
@@ -176,26 +162,21 @@ func trackHandler(next http.Handler) http.Handler {
 	})
 }
 
-// beginWrite records that a handler writes p and waits for the client.
-func (c *trackedConn) beginWrite(p []byte) *pendingBody {
+// beginTransfer records that a handler begins to write blocks, which stay in memory until
+// endTransfer.
+func (c *trackedConn) beginTransfer(blocks ...[]byte) *pendingBody {
 	c.limiter.mu.Lock()
-	defer c.limiter.notify()
 	defer c.limiter.mu.Unlock()
-	now := time.Now()
-	c.working--
-	c.since = now
-	c.lastWrite.Store(now.UnixNano())
-	body := c.limiter.pending.add(c, p)
-	c.limiter.pending.evict(now, body)
+	body := c.limiter.pending.add(c, blocks...)
+	c.limiter.pending.evict(time.Now(), body)
 	return body
 }
 
-// endWrite records the end of a Write of a handler.
-func (c *trackedConn) endWrite(body *pendingBody) {
+// endTransfer records the end of a transfer.
+func (c *trackedConn) endTransfer(body *pendingBody) {
 	c.limiter.mu.Lock()
+	defer c.limiter.mu.Unlock()
 	c.limiter.pending.finish(c, body)
-	c.limiter.mu.Unlock()
-	c.addWorking(1)
 }
 
 // A trackedWriter is the response writer of a handler that works.
@@ -204,10 +185,23 @@ type trackedWriter struct {
 	conn *trackedConn
 }
 
+// maxWriteSize is the size of the parts of a response whose transfer [trackedWriter.Write] records.
+const maxWriteSize = 64 << 10
+
 // Write implements [io.Writer].
-func (w trackedWriter) Write(p []byte) (int, error) {
-	defer w.conn.endWrite(w.conn.beginWrite(p))
-	return w.ResponseWriter.Write(p)
+func (w trackedWriter) Write(p []byte) (written int, err error) {
+	body := w.conn.beginTransfer(p)
+	defer w.conn.endTransfer(body)
+	w.conn.addWorking(-1)
+	defer w.conn.addWorking(1)
+	for {
+		n, err := w.ResponseWriter.Write(p[:min(len(p), maxWriteSize)])
+		written, p = written+n, p[n:]
+		if err != nil || len(p) == 0 {
+			return written, err
+		}
+		body.recordProgress()
+	}
 }
 
 // FlushError sends what has been written. [http.ResponseController] calls it.
