@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -120,18 +121,28 @@ func TestResponseParses(t *testing.T) {
 func TestDescriptorLeak(t *testing.T) {
 	requireLinux(t)
 	r := startExporter(t)
-	count := func() int {
-		entries, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", r.PID))
+	open := func() (files []string) {
+		dir := fmt.Sprintf("/proc/%d/fd", r.PID)
+		entries, err := os.ReadDir(dir)
 		if err != nil {
 			t.Fatal(err)
 		}
-		return len(entries)
+		for _, e := range entries {
+			target, _ := os.Readlink(filepath.Join(dir, e.Name()))
+			files = append(files, target)
+		}
+		slices.Sort(files)
+		return files
 	}
-	r.Scrape()
-	before := count()
-	for range 5 {
-		r.Scrape()
+	scrape := func() {
+		for range 5 {
+			r.Scrape()
+		}
 	}
+	scrape() // opens files that stay open, such as /proc/self/statm
+	before := open()
+	scrape()
 	// The server closes a connection shortly after the client does.
-	testenv.WaitFor(t, "the initial number of file descriptors", func() bool { return count() <= before })
+	testenv.WaitFor(t, "the initial number of file descriptors", func() bool { return len(open()) <= len(before) },
+		func() string { return fmt.Sprintf("%q, first %q", open(), before) })
 }

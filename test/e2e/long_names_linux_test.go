@@ -7,6 +7,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"github.com/seed57308aee/process_exporter/test/testenv"
 )
 
 // maxMemoryKB is the memory that names of local users may cost.
@@ -87,17 +89,19 @@ func TestRenamedThreads(t *testing.T) {
 		names := make(map[string]bool)
 		for i := range rounds {
 			w.do("thread round%d 0", i)
-			series, _ := parseMetrics(t, r.Scrape())
-			sum := 0.
-			for key, value := range series {
-				if strings.HasPrefix(key, "namedprocess_namegroup_thread_count{") {
-					names[key] = true
-					sum += value
+			var sum, want float64
+			// The kernel can remove an exited thread between the reads of stat and task.
+			testenv.WaitFor(t, "the names of all threads", func() bool {
+				series, _ := parseMetrics(t, r.Scrape())
+				sum, want = 0, series[`namedprocess_namegroup_num_threads{groupname="renamed"}`]
+				for key, value := range series {
+					if strings.HasPrefix(key, "namedprocess_namegroup_thread_count{") {
+						names[key] = true
+						sum += value
+					}
 				}
-			}
-			if want := series[`namedprocess_namegroup_num_threads{groupname="renamed"}`]; sum != want {
-				t.Errorf("round %d: got %v threads with names, want %v", i, sum, want)
-			}
+				return sum == want
+			}, func() string { return fmt.Sprintf("%v threads with names, want %v", sum, want) })
 			w.do("leave")
 		}
 		if len(names) > limit+1 {
