@@ -99,6 +99,7 @@ func TestReadPace(t *testing.T) {
 			}
 		}
 		time.Sleep(time.Until(end) + 2*maxConnDelay)
+		synctest.Wait()
 		total := 0
 		for _, inner := range inners {
 			total += inner.received
