@@ -8,6 +8,28 @@ import (
 	"github.com/seed57308aee/process_exporter/platform"
 )
 
+// observeRemoved updates the ledger for groups and thread names that were removed at a limit,
+// before the usage of this update was added. The update may have created the same names again.
+func (m *model) observeRemoved() {
+	l := m.ledger
+	for g := range l.known {
+		if l.Tracker.groups[g.key] != g && g.mergedInto == nil && !l.opts.RemoveEmpty {
+			delete(l.groups, g.name)
+			delete(m.last, g.name)
+			delete(m.traffic, g.name)
+		}
+	}
+	for tg, g := range l.threadNames {
+		if !tg.removed {
+			continue
+		}
+		delete(l.threadNames, tg)
+		if l.Tracker.groups[g.key] == g { // else removed or merged with its names
+			l.totals(g).missedThreadCPU += tg.total.UserNanos + tg.total.SystemNanos
+		}
+	}
+}
+
 // checkGroups compares the counters of groups with the ledger.
 func (m *model) checkGroups(groups []Group) error {
 	l := m.ledger

@@ -80,8 +80,9 @@ type modelLedger struct {
 	droppedStart uint64
 	missing      map[*modelProcess]bool
 	topCPU       map[*groupState][]uint64
-	known        map[*groupState]bool // all groups after the previous update
-	removed      map[*groupState]bool // groups that an earlier update removed
+	known        map[*groupState]bool          // all groups after the previous update
+	removed      map[*groupState]bool          // groups that an update removed
+	threadNames  map[*namedThreads]*groupState // all thread names after the previous update
 }
 
 func (l *modelLedger) totals(g *groupState) *ledgerTotals {
@@ -116,7 +117,7 @@ func (l *modelLedger) observe() {
 	}
 }
 
-// observeGroups notes which groups exist.
+// observeGroups notes which groups and thread names exist.
 func (l *modelLedger) observeGroups() {
 	for g := range l.known {
 		if l.Tracker.groups[g.key] != g {
@@ -126,6 +127,9 @@ func (l *modelLedger) observeGroups() {
 	}
 	for _, g := range l.Tracker.groups {
 		l.known[g] = true
+		for _, tg := range g.threads {
+			l.threadNames[tg] = g
+		}
 	}
 }
 

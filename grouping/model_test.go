@@ -70,9 +70,15 @@ func newModel(e modelEvent) *model {
 	if e.a&128 != 0 {
 		o.MatchBudget, o.CPUTime = 3, w.cpuTime
 	}
+	if w.procfs && e.a&32 != 0 {
+		o.MaxGroups = 3
+	}
+	if e.b&64 != 0 {
+		o.MaxThreadNames = 4
+	}
 	m := &model{world: w, last: make(map[string]Counters), starts: make(map[*groupState]int64), seen: make(map[*groupState]bool)}
 	for i, rules := range modelRules {
-		if i == modelLabels && o.RemoveEmpty || i == modelLimit && !w.procfs {
+		if i == modelLabels && (o.RemoveEmpty || o.MaxGroups > 0) || i == modelLimit && !w.procfs {
 			continue // the ledger does not know which groups the names had
 		}
 		matcher, err := Parse("model.yaml", []byte("process_names:\n"+rules))
@@ -80,9 +86,6 @@ func newModel(e modelEvent) *model {
 			panic(err)
 		}
 		m.rules = append(m.rules, matcher)
-	}
-	if w.procfs && e.a&32 != 0 {
-		o.MaxGroups = 3
 	}
 	if e.a&64 != 0 {
 		o.Collectors |= CollectorThreads
@@ -97,6 +100,7 @@ func newModel(e modelEvent) *model {
 	tr := NewTracker(src, m.rules[int(e.b)%len(m.rules)], o)
 	m.ledger = &modelLedger{Tracker: tr, src: src, groups: make(map[string]*ledgerTotals), missing: make(map[*modelProcess]bool)}
 	m.ledger.known, m.ledger.removed = make(map[*groupState]bool), make(map[*groupState]bool)
+	m.ledger.threadNames = make(map[*namedThreads]*groupState)
 	return m
 }
 
@@ -157,6 +161,7 @@ func (m *model) update() error {
 	if w.walks == 1 {
 		l.began = w.now
 	}
+	m.observeRemoved()
 	l.observe()
 	w.walks++
 	w.lastNow = w.now

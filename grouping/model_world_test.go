@@ -317,6 +317,9 @@ func (w *modelWorld) applyToMachine(e modelEvent, p *modelProcess) {
 		}
 	case eventClock:
 		w.now += uint64(e.b) * 20
+		if e.b >= 224 {
+			w.now += idleTTL * modelHertz
+		}
 	case eventFailedWalk:
 		w.walkFails = true
 	case eventFailedIdentities:
