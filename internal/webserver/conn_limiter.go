@@ -192,9 +192,6 @@ func (l *connLimiter) listener(inner net.Listener) net.Listener {
 
 // Accept implements [net.Listener].
 func (l *limitedListener) Accept() (net.Conn, error) {
-	if !l.limiter.contended() && !l.sleep(reserve(l.limiter.pace.accepts, 1)) {
-		return nil, net.ErrClosed
-	}
 	conn, err := l.Listener.Accept()
 	if err != nil {
 		return nil, err
@@ -218,19 +215,6 @@ func (l *limitedListener) Accept() (net.Conn, error) {
 			return nil, net.ErrClosed
 		}
 		timer.Stop()
-	}
-}
-
-// sleep blocks for a duration. It returns false if the listener is closed before.
-func (l *limitedListener) sleep(d time.Duration) bool {
-	if d <= 0 {
-		return true
-	}
-	select {
-	case <-time.After(d):
-		return true
-	case <-l.closed:
-		return false
 	}
 }
 

@@ -7,14 +7,14 @@ import (
 )
 
 // Limits of the CPU time that clients can use without a request. A scraper, a probe each second and a
-// browser stay below them. All listeners of a connLimiter share them. The comments give the cost
-// of one unit.
+// browser stay below them. All listeners of a connLimiter share them. Accepting a connection, which
+// costs 75 microseconds, has no limit: other clients would wait in the accept queue.
 const (
-	acceptRate  = 250 // connections per second; 75 microseconds
-	acceptBurst = 300
-
-	handshakeRate  = 50 // TLS handshakes per second; 500 microseconds with ECDSA
+	handshakeRate  = 50 // TLS handshakes per second; one costs 500 microseconds with ECDSA
 	handshakeBurst = 100
+
+	// maxHandshakeDelay keeps a probe with a timeout of a second successful.
+	maxHandshakeDelay = 250 * time.Millisecond
 
 	// A TLS connection can receive connReadBurst and connReadRate without delay, also while other
 	// clients send much. A client with larger headers or certificates uses the shared limit. An
@@ -25,30 +25,29 @@ const (
 	sharedReadBurst = 256 << 10
 	delayedReadSize = 1 << 10
 
-	// maxConnDelay limits each delay.
-	maxConnDelay = time.Second
+	// maxReadDelay limits the delay of a read.
+	maxReadDelay = time.Second
 )
 
-// A connPace delays connections, TLS handshakes and received data above the limits.
+// A connPace delays TLS handshakes and received data above the limits.
 type connPace struct {
-	accepts, handshakes, reads *rate.Limiter
+	handshakes, reads *rate.Limiter
 }
 
 func newConnPace() connPace {
 	return connPace{
-		accepts:    rate.NewLimiter(acceptRate, acceptBurst),
 		handshakes: rate.NewLimiter(handshakeRate, handshakeBurst),
 		reads:      rate.NewLimiter(sharedReadRate, sharedReadBurst),
 	}
 }
 
-// reserve takes n units and returns the time to wait for them.
-func reserve(l *rate.Limiter, n int) time.Duration {
+// reserve takes n units and returns the time to wait for them, at most the given one.
+func reserve(l *rate.Limiter, n int, most time.Duration) time.Duration {
 	r := l.ReserveN(time.Now(), n)
 	d := r.Delay()
-	if d > maxConnDelay { // do not let other clients pay for it later
+	if d > most { // do not let other clients pay for it later
 		r.Cancel()
-		return maxConnDelay
+		return most
 	}
 	return d
 }

@@ -2,7 +2,6 @@ package webserver
 
 import (
 	"crypto/tls"
-	"errors"
 	"io"
 	"net"
 	"net/http"
@@ -12,12 +11,6 @@ import (
 	"testing/synctest"
 	"time"
 )
-
-// An endlessListener has a connection in its accept queue at any time. Its connections have ended.
-type endlessListener struct{ net.Listener }
-
-func (endlessListener) Accept() (net.Conn, error) { return &endlessConn{}, nil }
-func (endlessListener) Close() error              { return nil }
 
 // An endlessConn always has data, or ends at once if frame is empty.
 type endlessConn struct {
@@ -39,33 +32,6 @@ func (c *endlessConn) Read(p []byte) (int, error) {
 }
 
 func (c *endlessConn) Close() error { return nil }
-
-// TestAcceptPace checks the rate of connections from a client that connects in a loop, and that a
-// closed listener does not wait.
-func TestAcceptPace(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		const seconds = 10
-		l := newConnLimiter(128, false).listener(endlessListener{})
-		accepted, start := 0, time.Now()
-		for time.Since(start) < seconds*time.Second && accepted < 1e5 {
-			conn, err := l.Accept()
-			if err != nil {
-				t.Fatal(err)
-			}
-			_ = conn.Close()
-			accepted++
-		}
-		if accepted < acceptRate*seconds || accepted > acceptRate*seconds+acceptBurst+1 {
-			t.Errorf("got %d connections in %d s, want %d per second", accepted, seconds, acceptRate)
-		}
-		if err := l.Close(); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := l.Accept(); !errors.Is(err, net.ErrClosed) {
-			t.Errorf("got error %v of a closed listener, want %v", err, net.ErrClosed)
-		}
-	})
-}
 
 // TestReadPace checks how much the server reads from TLS clients that send without pause, and that
 // another client, which sends a request each second, is not delayed.
@@ -98,7 +64,7 @@ func TestReadPace(t *testing.T) {
 				t.Errorf("got error %v after %v, want a read without delay", err, time.Since(start))
 			}
 		}
-		time.Sleep(time.Until(end) + 2*maxConnDelay)
+		time.Sleep(time.Until(end) + 2*maxReadDelay)
 		synctest.Wait()
 		total := 0
 		for _, inner := range inners {

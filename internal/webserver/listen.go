@@ -43,11 +43,7 @@ func listenError(err error) error {
 
 func listenOn(address string) (net.Listener, error) {
 	if !strings.HasPrefix(address, "vsock://") {
-		l, err := net.Listen("tcp", address)
-		if err == nil {
-			limitBacklog(l)
-		}
-		return l, err
+		return net.Listen("tcp", address)
 	}
 	port, err := vsockPort(address)
 	if err != nil {
@@ -93,7 +89,6 @@ func systemdListeners() ([]net.Listener, error) {
 			CloseAll(listeners)
 			return nil, fmt.Errorf("--web.systemd-socket: socket %d from systemd is no stream socket; use ListenStream= in the .socket unit", i+1)
 		}
-		limitBacklog(l)
 	}
 	return listeners, nil
 }

@@ -35,7 +35,7 @@ func (c *trackedConn) Read(p []byte) (int, error) {
 	}
 	n, err := c.Conn.Read(p)
 	if c.reads != nil && n > 0 && !c.reads.AllowN(time.Now(), n) {
-		time.Sleep(reserve(c.limiter.pace.reads, n))
+		time.Sleep(reserve(c.limiter.pace.reads, n, maxReadDelay))
 	}
 	if n > 0 && !c.hasRead {
 		c.hasRead = true
@@ -116,7 +116,7 @@ func (c *trackedConn) delayHandshake(ctx context.Context) {
 	}
 	c.addWorking(1) // do not evict c
 	defer c.addWorking(-1)
-	timer := time.NewTimer(reserve(c.limiter.pace.handshakes, 1))
+	timer := time.NewTimer(reserve(c.limiter.pace.handshakes, 1, maxHandshakeDelay))
 	defer timer.Stop()
 	select {
 	case <-timer.C:
