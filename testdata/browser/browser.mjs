@@ -968,8 +968,6 @@ async function many(count) {
 let measured = {};
 
 // visits does all that is not in a module.
-const t0 = Date.now();
-const lap = (name) => console.error(name, Date.now() - t0);
 async function visits(page) {
   await open(page);
   await compare(page);
@@ -978,54 +976,36 @@ async function visits(page) {
   if (task.writing) await writes(page);
   if (task.everything) {
     await words(page);
-    lap('words');
     await drillDown(page);
-    lap('drillDown');
     await sparklines(page);
-    lap('sparklines');
     await library(page);
-    lap('library');
     await charts(page);
-    lap('charts');
     // Each has its own pages, and mostly waits for updates.
     await Promise.all([
       drawn(), recent({task, visit, open, updates, refreshed, eventually, text, leave}), values(), colors(), memoryHistory(), touch(),
     ]);
     await sortAndFilter(page);
-    lap('sortAndFilter');
     await hostile(page);
-    lap('hostile');
     await ended(page);
-    lap('ended');
     await unmatched(page);
-    lap('unmatched');
     await page.goto(task.url);
     await updates(page, 1);
-    lap('updates');
     if (task.shots) {
       await updates(page, 3);
-    lap('updates');
       await shot(page, 'page');
-    lap('shot');
       const dark = await visit({colorScheme: 'dark'});
       await open(dark);
-    lap('open');
       await updates(dark, 2);
-    lap('updates');
       await shot(dark, 'page-dark');
-    lap('shot');
     }
     const phone = await visit({viewport: {width: 390, height: 800}});
     await open(phone);
-    lap('open');
     assert.ok(await phone.evaluate(() => document.documentElement.scrollWidth <= innerWidth), 'the page is wider than a phone');
     await shot(phone, 'page-phone');
-    lap('shot');
     assert.deepEqual(phone.complaints, []);
     for (const path of ['', `?group=${task.steady}`, '?filter=there+is+no+such+group']) await accessible(path);
     measured = await many(2000);
     await restart(page);
-    lap('restart');
   }
 }
 
