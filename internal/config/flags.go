@@ -89,7 +89,7 @@ func addWebFlags(app *kingpin.Application, s *Settings) {
 		PlaceHolder("N").Default("128").IntVar(&s.MaxRequests)
 	app.Flag("web.max-connections", "Maximum number of connections. At the limit, the longest idle one is closed.").
 		PlaceHolder("N").Default("128").IntVar(&s.MaxConnections)
-	app.Flag("web.allowed-hosts", "Host names to allow besides localhost and IPs. Default: * (all); loopback: none.").
+	app.Flag("web.allowed-hosts", "Hosts to allow besides localhost and IPs. Default: * (all); none for loopback.").
 		PlaceHolder("NAME,...").StringVar(&s.AllowedHosts)
 	app.Flag("web.show-processes", "Show processes and command lines on the page. auto: loopback listeners only.").
 		PlaceHolder("auto|on|off").Default("auto").EnumVar(&s.ShowProcesses, "auto", "on", "off")
