@@ -160,6 +160,7 @@ func (c *Coalescer) run(res *response, key requestKey, r *http.Request) {
 			res.header, res.status = make(http.Header), http.StatusInternalServerError
 			res.body.reset()
 		}
+		res.body.trim() // pendingBodies counts only the blocks that are in use
 		c.mu.Lock()
 		delete(c.inFlight, key)
 		c.mu.Unlock()

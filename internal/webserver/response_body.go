@@ -42,9 +42,11 @@ func (b *responseBody) addBlock() {
 	b.blocks = append(b.blocks, make([]byte, 0, min(max(b.size, minBlock), maxBlock)))
 }
 
-// reset removes all bytes. The next response reuses the blocks that this one needed.
+// trim frees the blocks of an earlier response that this one did not need.
+func (b *responseBody) trim() { clear(b.blocks[len(b.blocks):cap(b.blocks)]) }
+
+// reset removes all bytes. The next response reuses the blocks.
 func (b *responseBody) reset() {
-	clear(b.blocks[len(b.blocks):cap(b.blocks)])
 	for i := range b.blocks {
 		b.blocks[i] = b.blocks[i][:0]
 	}
