@@ -32,7 +32,7 @@ var countCases = []countCase{
 		return map[string]float64{"num_procs": float64(n[0] + 1), "num_threads": threads, `states,state="Sleeping"`: threads}
 	}},
 	{"files", []int{50, maxFiles(20_000)}, []int{2, 1_000}, func(n []int) map[string]float64 {
-		return map[string]float64{"num_procs": float64(n[0] + 1), "open_filedesc": float64(n[0]*n[1] + 5)} // a pipe, and three standard streams
+		return map[string]float64{"num_procs": float64(n[0] + 1), "open_filedesc": float64(n[0]*n[1] + 4)} // one end of a pipe, and three standard streams
 	}},
 	{"chain", []int{5_000}, []int{500}, func(n []int) map[string]float64 {
 		return map[string]float64{"num_procs": float64(n[0] + 1), `states,state="Sleeping"`: float64(n[0] + 1)}
