@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -53,11 +54,13 @@ func startManyProcsIn(t *testing.T, prefix []string, kind string, counts ...int)
 // TestManyProcsFailure checks that manyprocs exits if one of its processes fails.
 func TestManyProcsFailure(t *testing.T) {
 	testenv.RequireRoot(t)
+	testenv.RequireNamespaces(t)
 	setpriv := testenv.RequireProgram(t, "setpriv")
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	// Without CAP_SETUID, the first process can set its user to 0 and the second one cannot set it to 1.
 	command := exec.CommandContext(ctx, setpriv, "--bounding-set=-setuid", testenv.CompileC(t, "manyprocs", "manyprocs"), "users", "2", "0")
+	command.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWPID} // the kernel ends its children with it
 	var out strings.Builder
 	command.Stdout, command.Stderr = &out, &out
 	command.WaitDelay = time.Second
