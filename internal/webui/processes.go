@@ -22,8 +22,8 @@ const (
 	// find processes do not count. A walk reads the command lines of the processes of every query.
 	maxQueries = 32
 
-	// maxFindQueries is the maximum number of queries that find processes. Another one replaces
-	// the oldest.
+	// maxFindQueries is the maximum number of concurrent requests that find processes, and of their
+	// queries. Another query replaces the oldest that has no request.
 	maxFindQueries = 4
 
 	// defaultProcesses and maxProcesses limit the processes of one query.
@@ -113,13 +113,18 @@ type processRequests struct {
 type processRequest struct {
 	query       grouping.ProcessQuery
 	lastRequest time.Time
+	requests    int                   // that wait in Recorder.find
 	walked      bool                  // a request has waited for a walk
 	list        *grouping.ProcessList // nil until the next walk
 	at          time.Time             // end of the walk of list
 }
 
-// errTooManyQueries is the error of a query above maxQueries.
-var errTooManyQueries = errors.New("too many different requests for processes: retry in a minute")
+// The errors of [Recorder.Processes].
+var (
+	errTooManyQueries  = statusError{http.StatusServiceUnavailable, "Too many different requests for processes. Retry in a minute."}
+	errTooManyRequests = statusError{http.StatusServiceUnavailable, "Too many concurrent requests to find processes."}
+	errNoWalk          = statusError{http.StatusServiceUnavailable, "No walk has read the processes yet."}
+)
 
 // interest returns what the next walk has to return about single processes.
 func (r *Recorder) interest() (out collector.ProcessInterest) {
@@ -138,14 +143,14 @@ func (r *Recorder) interest() (out collector.ProcessInterest) {
 func (p *processRequests) dropOld(now time.Time) {
 	p.queries = slices.DeleteFunc(p.queries, func(q *processRequest) bool {
 		if q.query.Scope == grouping.ScopeFound {
-			return now.Sub(q.lastRequest) > findTimeout
+			return q.requests == 0 && now.Sub(q.lastRequest) > findTimeout
 		}
 		return now.Sub(q.lastRequest) > viewerTimeout
 	})
 }
 
-// makeSpace reports whether there may be another query with a scope. It drops the query that finds
-// processes whose last request is the oldest, if there are too many.
+// makeSpace reports whether there may be another query with a scope. If too many queries find
+// processes, it drops the one whose last request is the oldest, of those without a waiting request.
 func (p *processRequests) makeSpace(scope grouping.ProcessScope) bool {
 	found, oldest := 0, -1
 	for i, q := range p.queries {
@@ -153,16 +158,20 @@ func (p *processRequests) makeSpace(scope grouping.ProcessScope) bool {
 			continue
 		}
 		found++
-		if oldest < 0 || q.lastRequest.Before(p.queries[oldest].lastRequest) {
+		if q.requests == 0 && (oldest < 0 || q.lastRequest.Before(p.queries[oldest].lastRequest)) {
 			oldest = i
 		}
 	}
 	if scope != grouping.ScopeFound {
 		return len(p.queries)-found < maxQueries
 	}
-	if found >= maxFindQueries {
-		p.queries = slices.Delete(p.queries, oldest, oldest+1)
+	if found < maxFindQueries {
+		return true
 	}
+	if oldest < 0 {
+		return false
+	}
+	p.queries = slices.Delete(p.queries, oldest, oldest+1)
 	return true
 }
 
@@ -187,42 +196,45 @@ func (p *processRequests) observe(v *collector.UpdateResult) {
 	}
 }
 
-// request returns a copy of the state of a query, and records the request for it.
-func (r *Recorder) request(query grouping.ProcessQuery) (q processRequest, err error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
+// register returns a query, and records a request for it. The caller holds r.mu.
+func (r *Recorder) register(query grouping.ProcessQuery) (*processRequest, error) {
 	now := r.now()
 	i := slices.IndexFunc(r.processes.queries, func(q *processRequest) bool { return q.query == query })
 	if i < 0 {
 		r.processes.dropOld(now)
 		if !r.processes.makeSpace(query.Scope) {
-			return q, errTooManyQueries
+			return nil, errTooManyQueries
 		}
 		i = len(r.processes.queries)
 		r.processes.queries = append(r.processes.queries, &processRequest{query: query})
 	}
-	stored := r.processes.queries[i]
-	stored.lastRequest, r.lastRequest = now, now
-	q = *stored
+	q := r.processes.queries[i]
+	q.lastRequest, r.lastRequest = now, now
+	return q, nil
+}
+
+// request returns a copy of the state of a query, and records a request for it.
+func (r *Recorder) request(query grouping.ProcessQuery) (processRequest, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	stored, err := r.register(query)
+	if err != nil {
+		return processRequest{}, err
+	}
+	q := *stored
 	stored.walked = true
 	return q, nil
 }
 
 // Processes returns the processes that query selects. A new query waits for a walk. A known query
 // waits for a walk only while it has no result or no rates, at most once in a second. A query that
-// finds processes waits for a walk at least a second after the last update.
+// finds processes waits for a walk at least a second after the last recorded walk.
 func (r *Recorder) Processes(ctx context.Context, query grouping.ProcessQuery) (ProcessReport, error) {
-	first, err := r.request(query)
-	if err != nil {
-		return ProcessReport{}, err
-	}
-	s := r.recording(ctx)
-	var q processRequest
+	read := r.list
 	if query.Scope == grouping.ScopeFound {
-		q, err = r.find(ctx, query)
-	} else {
-		q, err = r.list(ctx, &first, s.updateEnd)
+		read = r.find
 	}
+	q, err := read(ctx, query)
 	if err != nil {
 		return ProcessReport{}, err
 	}
@@ -231,53 +243,23 @@ func (r *Recorder) Processes(ctx context.Context, query grouping.ProcessQuery) (
 	return r.processes.report(&q), nil
 }
 
-// list returns the state of a query. first is its state before the walk that ended at updateEnd, or
-// after it if there was no walk.
-func (r *Recorder) list(ctx context.Context, first *processRequest, updateEnd time.Time) (processRequest, error) {
-	q, err := r.request(first.query)
+// list returns the state of a query, after a walk if it needs one.
+func (r *Recorder) list(ctx context.Context, query grouping.ProcessQuery) (processRequest, error) {
+	first, err := r.request(query)
+	if err != nil {
+		return first, err
+	}
+	updateEnd := r.recording(ctx).updateEnd
+	q, err := r.request(query)
 	wanted := q.list == nil || q.list.Interval == 0 && hasRates(q.query)
 	if err == nil && (q.list == nil && !first.walked || wanted && r.now().Sub(updateEnd) >= minInterval) {
 		r.walk(ctx)
-		if q, err = r.request(first.query); err == nil && q.list == nil { // the walk began before the first request
+		if q, err = r.request(query); err == nil && q.list == nil { // the walk began before the first request
 			r.walk(ctx)
-			q, err = r.request(first.query)
+			q, err = r.request(query)
 		}
 	}
 	return q, err
-}
-
-// find returns the state of a query that finds processes. It starts a walk at least minInterval after
-// the last update, because each change of the text is another query.
-func (r *Recorder) find(ctx context.Context, query grouping.ProcessQuery) (q processRequest, err error) {
-	select {
-	case r.finding <- struct{}{}:
-		defer func() { <-r.finding }()
-	case <-ctx.Done():
-	}
-	for range 2 { // the first walk can have begun before the request
-		if q, err = r.request(query); err != nil || q.list != nil {
-			return q, err
-		}
-		r.mu.Lock()
-		last := r.current.updateEnd
-		r.mu.Unlock()
-		if r.sleep(ctx, minInterval-r.now().Sub(last)); ctx.Err() != nil {
-			return q, nil
-		}
-		r.walk(ctx)
-	}
-	return r.request(query)
-}
-
-// sleep waits for a time, or until ctx ends.
-func sleep(ctx context.Context, d time.Duration) {
-	if d <= 0 {
-		return
-	}
-	select {
-	case <-time.After(d):
-	case <-ctx.Done():
-	}
 }
 
 // ProcessesOf returns the processes of the groups with one name that use most CPU.
@@ -347,7 +329,10 @@ func (h *Handler) serveProcesses(w http.ResponseWriter, r *http.Request) {
 	defer cancel()
 	report, err := h.recorder.Processes(ctx, query)
 	if err != nil {
-		writeError(w, statusError{http.StatusServiceUnavailable, "Too many different requests for processes. Retry in a minute."})
+		if ctx.Err() != nil {
+			err = errNoWalk
+		}
+		writeError(w, err)
 		return
 	}
 	encoded, err := encode(report)

@@ -2,10 +2,12 @@ package webui
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"reflect"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -140,6 +142,85 @@ func TestFindLimit(t *testing.T) {
 		if _, err := s.Processes(t.Context(), grouping.ProcessQuery{Group: fmt.Sprint(i), Limit: 1}); err != nil {
 			t.Fatalf("query %d of another kind: %v", i, err)
 		}
+	}
+}
+
+// TestConcurrentFinds checks that one walk finds the processes of all waiting requests, that other
+// requests fail at once, and that the text of a waiting request stays.
+func TestConcurrentFinds(t *testing.T) {
+	s := newTestRecorder()
+	walkProcesses(s)
+	s.lastRequest = s.time
+	s.scrape()
+	finish, reports := make(chan struct{}), make(chan string, maxFindQueries+1)
+	s.sleep = func(context.Context, time.Duration) { <-finish }
+	find := func(ctx context.Context, text string) {
+		got, err := s.Processes(ctx, grouping.ProcessQuery{Scope: grouping.ScopeFound, Text: text, Limit: 1})
+		reports <- fmt.Sprintf("%d processes, error %v", len(got.Processes), err)
+	}
+	waiting := func(n int) {
+		t.Helper()
+		for deadline := time.Now().Add(10 * time.Second); ; runtime.Gosched() {
+			s.mu.Lock()
+			requests := 0
+			for _, q := range s.processes.queries {
+				requests += q.requests
+			}
+			s.mu.Unlock()
+			if requests == n && len(s.finds) == n && len(s.finding) == 1 {
+				return
+			}
+			if time.Now().After(deadline) {
+				t.Fatalf("got %d waiting requests, want %d", requests, n)
+			}
+		}
+	}
+	go find(t.Context(), "first")
+	waiting(1)
+	canceled, cancel := context.WithCancel(t.Context())
+	for i := range maxFindQueries - 1 {
+		ctx := t.Context()
+		if i == 0 {
+			ctx = canceled
+		}
+		go find(ctx, fmt.Sprint(i))
+	}
+	waiting(maxFindQueries)
+	h, err := NewHandler(s.Recorder, testOptions)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, httptest.NewRequest(http.MethodGet, ProcessesPath+"?find=more", nil))
+	if w.Code != http.StatusServiceUnavailable || w.Header().Get("Retry-After") == "" {
+		t.Errorf("got status %d and headers %v above the limit, want 503 and Retry-After", w.Code, w.Header())
+	}
+	cancel()
+	if got := <-reports; got != "0 processes, error context canceled" {
+		t.Errorf("got %s for a canceled request", got)
+	}
+	waiting(maxFindQueries - 1)
+	go find(t.Context(), "later")
+	waiting(maxFindQueries)
+	s.walks = 0
+	close(finish)
+	for range maxFindQueries {
+		if got := <-reports; got != "1 processes, error <nil>" {
+			t.Errorf("got %s, want a process", got)
+		}
+	}
+	if s.walks != 1 {
+		t.Errorf("got %d walks, want 1", s.walks)
+	}
+}
+
+// TestFindWithoutWalk checks that a request to find processes fails if no walk succeeds.
+func TestFindWithoutWalk(t *testing.T) {
+	s := newTestRecorder()
+	s.err = context.DeadlineExceeded
+	got, err := s.Processes(t.Context(), grouping.ProcessQuery{Scope: grouping.ScopeFound, Text: "a", Limit: 1})
+	if !errors.Is(err, errNoWalk) {
+		t.Errorf("got %+v, error %v, want %v", got, err, errNoWalk)
 	}
 }
 

@@ -31,7 +31,8 @@ type Recorder struct {
 	machine  machineReader
 	now      func() time.Time
 	sleep    func(context.Context, time.Duration)
-	finding  chan struct{} // contains a value during Recorder.find
+	finds    chan struct{} // contains a value for each call of Recorder.find
+	finding  chan struct{} // contains a value while one of them walks
 	maxAge   time.Duration
 	keep     time.Duration // see Options.Retention
 
@@ -76,7 +77,7 @@ type Options struct {
 func NewRecorder(c *collector.Collector, o Options) *Recorder {
 	r := &Recorder{
 		walk: c.Update, describe: o.Describe, now: time.Now, maxAge: o.MaxAge, keep: o.Retention,
-		sleep: sleep, finding: make(chan struct{}, 1),
+		sleep: sleep, finds: make(chan struct{}, maxFindQueries), finding: make(chan struct{}, 1),
 		machine: machineReader{hostname: o.Hostname, read: o.Machine, now: time.Now},
 	}
 	r.current = r.newRecording()
@@ -91,7 +92,8 @@ func (r *Recorder) newRecording() *recording {
 }
 
 // observe records a walk if there was a request in the last minute, or always with
-// [Options.Retention]. Of an update for exits it records only the processes that ended.
+// [Options.Retention]. Of an update for exits it records only the results for queries for
+// processes, and the processes that ended.
 func (r *Recorder) observe(v collector.UpdateResult) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -32,6 +32,7 @@ func newTestRecorder() *testRecorder {
 		describe: func(*ExporterStatus) {},
 		now:      func() time.Time { return s.time },
 		sleep:    func(_ context.Context, d time.Duration) { s.advance(max(0, d)) },
+		finds:    make(chan struct{}, maxFindQueries),
 		finding:  make(chan struct{}, 1),
 		maxAge:   DefaultMaxAge,
 	}

@@ -1,0 +1,85 @@
+package webui
+
+import (
+	"context"
+	"time"
+
+	"github.com/seed57308aee/process_exporter/grouping"
+)
+
+// find returns the state of a query that finds processes. It starts a walk at least minInterval after
+// the last recorded walk, because each change of the text is another query. This walk is for all
+// waiting requests. Others fail at once: they would keep connections that scrapes need.
+func (r *Recorder) find(ctx context.Context, query grouping.ProcessQuery) (processRequest, error) {
+	select {
+	case r.finds <- struct{}{}:
+		defer func() { <-r.finds }()
+	default:
+		return processRequest{}, errTooManyRequests
+	}
+	stored, err := r.wait(query)
+	if err != nil {
+		return processRequest{}, err
+	}
+	defer r.endWait(stored)
+	r.recording(ctx)
+	if q, _ := r.state(stored); q.list != nil {
+		return q, nil
+	}
+	select {
+	case r.finding <- struct{}{}:
+		defer func() { <-r.finding }()
+	case <-ctx.Done():
+		return processRequest{}, ctx.Err()
+	}
+	for range 2 { // the first walk can have begun before the request
+		q, updateEnd := r.state(stored)
+		if q.list != nil {
+			return q, nil
+		}
+		if r.sleep(ctx, minInterval-r.now().Sub(updateEnd)); ctx.Err() != nil {
+			return q, ctx.Err()
+		}
+		r.walk(ctx)
+	}
+	q, _ := r.state(stored)
+	if q.list == nil {
+		return q, errNoWalk
+	}
+	return q, nil
+}
+
+// wait returns a query, and keeps it until endWait.
+func (r *Recorder) wait(query grouping.ProcessQuery) (*processRequest, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	q, err := r.register(query)
+	if err == nil {
+		q.requests++
+	}
+	return q, err
+}
+
+func (r *Recorder) endWait(q *processRequest) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	q.requests--
+}
+
+// state returns a copy of q and the end of the last recorded walk.
+func (r *Recorder) state(q *processRequest) (processRequest, time.Time) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return *q, r.current.updateEnd
+}
+
+// sleep waits for a time, or until ctx ends.
+func sleep(ctx context.Context, d time.Duration) {
+	if d <= 0 {
+		return
+	}
+	select {
+	case <-time.After(d):
+	case <-ctx.Done():
+	}
+}
