@@ -154,7 +154,8 @@ function legendItem(tag) {
 function legend(chart) {
   const old = chart.items;
   chart.items = new Map(chart.series.map((s, i) => {
-    const tag = view.group === null && s.group ? 'button' : 'span', key = `${tag} ${nameOf(s)}`, item = old.get(key) || legendItem(tag);
+    const tag = view.group === null && s.group ? 'button' : 'span', key = JSON.stringify([tag, s.group, s.labels, s.others]);
+    const item = old.get(key) || legendItem(tag);
     item.series = s;
     item.name.textContent = nameOf(s);
     if (tag === 'button') item.name.title = `Filter the table by ${s.group}`;
