@@ -269,7 +269,7 @@ func (t *Tracker) process(ctx context.Context, i int, w *processWatch) Process {
 	s := &t.snap.Samples[i]
 	u := w.usage[s.ID]
 	p := Process{
-		Group: t.records[i].watchKey().group, PID: s.PID, Start: t.timeOf(s.Start), State: s.State,
+		Group: t.records[i].watchKey().group, PID: s.PID, Start: t.exactTimeOf(s.Start), State: s.State,
 		Have: s.Have, HaveRates: u.rates, NumThreads: s.NumThreads, ResidentBytes: s.ResidentBytes,
 		CPU: u.cpu, ReadBytes: u.readRate, WriteBytes: u.writeRate,
 		Name: LabelValue(s.Comm), Command: "[" + LabelValue(s.Comm) + "]",

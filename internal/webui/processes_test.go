@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"reflect"
-	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -15,6 +14,7 @@ import (
 	"github.com/seed57308aee/process_exporter/collector"
 	"github.com/seed57308aee/process_exporter/grouping"
 	"github.com/seed57308aee/process_exporter/platform"
+	"github.com/seed57308aee/process_exporter/test/testenv"
 )
 
 // walkProcesses makes the walks of s return what the Recorder asks for.
@@ -145,6 +145,20 @@ func TestFindLimit(t *testing.T) {
 	}
 }
 
+// waitForFinds waits until n requests wait for a walk that finds processes.
+func (s *testRecorder) waitForFinds(t *testing.T, n int) {
+	t.Helper()
+	testenv.WaitFor(t, fmt.Sprintf("%d requests to wait", n), func() bool {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		requests := 0
+		for _, q := range s.processes.queries {
+			requests += q.requests
+		}
+		return requests == n && len(s.finds) == n && len(s.finding) == 1
+	})
+}
+
 // TestConcurrentFinds checks that one walk finds the processes of all waiting requests, that other
 // requests fail at once, and that the text of a waiting request stays.
 func TestConcurrentFinds(t *testing.T) {
@@ -160,20 +174,7 @@ func TestConcurrentFinds(t *testing.T) {
 	}
 	waiting := func(n int) {
 		t.Helper()
-		for deadline := time.Now().Add(10 * time.Second); ; runtime.Gosched() {
-			s.mu.Lock()
-			requests := 0
-			for _, q := range s.processes.queries {
-				requests += q.requests
-			}
-			s.mu.Unlock()
-			if requests == n && len(s.finds) == n && len(s.finding) == 1 {
-				return
-			}
-			if time.Now().After(deadline) {
-				t.Fatalf("got %d waiting requests, want %d", requests, n)
-			}
-		}
+		s.waitForFinds(t, n)
 	}
 	go find(t.Context(), "first")
 	waiting(1)
