@@ -90,20 +90,11 @@ func (t *Tracker) addEnded(r *processRecord, e *platform.Exit, reason, code stri
 		t.ended = LimitEnded(t.ended)
 	}
 	ended := EndedProcess{
-		Group: r.group.name, PID: e.PID, Name: LabelValue(e.Comm), Start: t.exactTimeOf(e.Start),
+		Group: r.group.name, PID: e.PID, Name: LabelValue(e.Comm), Start: t.timeOf(e.Start),
 		Reason: reason, Code: code, OOMKilled: e.OOMKilled,
 	}
 	if e.End != 0 {
-		ended.End = t.exactTimeOf(e.End)
+		ended.End = t.timeOf(e.End)
 	}
 	t.ended = append(t.ended, ended)
-}
-
-// exactTimeOf returns the time of a number of clock ticks after boot, relative to that of the walk.
-// timeOf is up to a second earlier, because Snapshot.BootTime has whole seconds.
-func (t *Tracker) exactTimeOf(ticks uint64) time.Time {
-	if ms := unixMillis(&t.snap, ticks); ms != 0 {
-		return time.UnixMilli(ms).UTC()
-	}
-	return t.timeOf(ticks)
 }

@@ -67,9 +67,16 @@ func TestEndedTimes(t *testing.T) {
 	s := liveSample(100, 1012, "worker", 1, 1)
 	exit := exitOf(s, 0)
 	exit.End = 1099
-	source := &replaySource{steps: []walkStep{{exits: []platform.Exit{exit}}}}
+	source := &replaySource{steps: []walkStep{{live: []platform.Sample{s}}, {exits: []platform.Exit{exit}}}}
 	tracker := NewTracker(source, Default(), Options{})
 	tracker.KeepEnded(true)
+	if _, err := tracker.Update(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	live := tracker.Processes(t.Context(), []ProcessQuery{{Scope: ScopeFound, Text: "worker", Limit: 1}})[0].Processes
+	if len(live) != 1 || live[0].Start.UnixMilli() != replayEpoch+10120 {
+		t.Errorf("got %+v, want a process that started 10.12 s after the boot", live)
+	}
 	if _, err := tracker.Update(t.Context()); err != nil {
 		t.Fatal(err)
 	}

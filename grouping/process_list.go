@@ -269,7 +269,7 @@ func (t *Tracker) process(ctx context.Context, i int, w *processWatch) Process {
 	s := &t.snap.Samples[i]
 	u := w.usage[s.ID]
 	p := Process{
-		Group: t.records[i].watchKey().group, PID: s.PID, Start: t.exactTimeOf(s.Start), State: s.State,
+		Group: t.records[i].watchKey().group, PID: s.PID, Start: t.timeOf(s.Start), State: s.State,
 		Have: s.Have, HaveRates: u.rates, NumThreads: s.NumThreads, ResidentBytes: s.ResidentBytes,
 		CPU: u.cpu, ReadBytes: u.readRate, WriteBytes: u.writeRate,
 		Name: LabelValue(s.Comm), Command: "[" + LabelValue(s.Comm) + "]",
@@ -285,8 +285,12 @@ func (t *Tracker) process(ctx context.Context, i int, w *processWatch) Process {
 	return p
 }
 
-// timeOf returns the time of a number of clock ticks after boot.
+// timeOf returns the time of a number of clock ticks after boot. It uses the time of the walk if that
+// is known, because Snapshot.BootTime has whole seconds.
 func (t *Tracker) timeOf(ticks uint64) time.Time {
+	if ms := unixMillis(&t.snap, ticks); ms != 0 {
+		return time.UnixMilli(ms).UTC()
+	}
 	hz := t.snap.TicksPerSecond
 	return t.snap.BootTime.Add(time.Duration(ticks/hz)*time.Second + time.Duration(ticks%hz)*time.Second/time.Duration(hz))
 }

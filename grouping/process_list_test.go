@@ -80,7 +80,7 @@ func TestProcesses(t *testing.T) {
 		t.Errorf("got %+v and %d reads, want no process of another group and 3 reads", second[2], src.read)
 	}
 	p := second[1].Processes[0]
-	start := tracker.snap.BootTime.UnixMilli() + 50
+	const start = replayEpoch + 50
 	if p.User != "<b>alice</b>" || p.Command != "worker --password=*** --name <img onerror=x>" || p.Start.UnixMilli() != start {
 		t.Errorf("got %+v, want user, start and a command line without the secret", p)
 	}
