@@ -171,6 +171,7 @@ func TestPage(t *testing.T) {
 	written := startWriting(t, writing)
 
 	t.Run("alone", func(t *testing.T) {
+		t.Parallel()
 		r := startExporter(t, "--config.path", config)
 		task := task
 		task.Writing, task.Written = writing, written
@@ -178,27 +179,32 @@ func TestPage(t *testing.T) {
 		task.Exporter = []string{binary, "--config.path", config}
 		task.run(t)
 	})
-	t.Run("procfs", func(t *testing.T) {
-		task := task
-		task.Writing, task.Written = writing, written
-		task.URL = startExporter(t, "--source=procfs", "--config.path", config).waitForURL() + "/"
-		task.run(t)
+	t.Run("other", func(t *testing.T) {
+		t.Parallel()
+		t.Run("procfs", func(t *testing.T) {
+			task := task
+			task.Writing, task.Written = writing, written
+			task.URL = startExporter(t, "--source=procfs", "--config.path", config).waitForURL() + "/"
+			task.run(t)
+		})
+		t.Run("network", func(t *testing.T) { task.runWithNetwork(t, "net"+unique) })
+		t.Run("below a path", func(t *testing.T) { task.runBelowPath(t, config) })
+		t.Run("TLS and a password", func(t *testing.T) { task.runWithPassword(t, config) })
 	})
-	t.Run("network", func(t *testing.T) { task.runWithNetwork(t, "net"+unique) })
-	t.Run("below a path", func(t *testing.T) { task.runBelowPath(t, config) })
-	t.Run("TLS and a password", func(t *testing.T) {
-		dir := t.TempDir()
-		writeCertificate(t, dir)
-		web := filepath.Join(dir, "web.yml")
-		text := "tls_server_config: {cert_file: cert.pem, key_file: key.pem}\nbasic_auth_users: {alice: '" + passwordHash + "'}\n"
-		if err := os.WriteFile(web, []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		r := startListening(t, withListener([]string{"--config.path", config, "--web.config.file", web})...)
-		task := task
-		task.URL, task.User, task.Password = strings.Replace(r.waitForURL(), "http:", "https:", 1)+"/", "alice", password
-		task.run(t)
-	})
+}
+
+// runWithPassword opens the page of an exporter with TLS and a password.
+func (task pageTask) runWithPassword(t *testing.T, config string) {
+	dir := t.TempDir()
+	writeCertificate(t, dir)
+	web := filepath.Join(dir, "web.yml")
+	text := "tls_server_config: {cert_file: cert.pem, key_file: key.pem}\nbasic_auth_users: {alice: '" + passwordHash + "'}\n"
+	if err := os.WriteFile(web, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	r := startListening(t, withListener([]string{"--config.path", config, "--web.config.file", web})...)
+	task.URL, task.User, task.Password = strings.Replace(r.waitForURL(), "http:", "https:", 1)+"/", "alice", password
+	task.run(t)
 }
 
 // runWithNetwork opens the page of an exporter with the collector network. The process with this
