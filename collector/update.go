@@ -106,11 +106,11 @@ func (c *Collector) overdueUpdate(ctx context.Context) *update {
 }
 
 // exitUpdateShare is the reciprocal of the share of one core that updates of UpdateOnExits use, 5 %.
-// After maxExitUpdatePause the next one begins in any case: the buffers of the source hold the
-// events of 10,000 exits per second for that time.
+// After maxExitUpdatePause the next one begins in any case: it bounds the memory for the exits of one
+// update, and the buffers of the source hold the events of 20,000 exits per second for that time.
 const (
 	exitUpdateShare    = 20
-	maxExitUpdatePause = 500 * time.Millisecond
+	maxExitUpdatePause = 250 * time.Millisecond
 )
 
 // UpdateOnExits starts an update whenever so many exit events wait in the source that some may be
