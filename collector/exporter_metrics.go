@@ -98,7 +98,7 @@ func readErrorMetrics() []exporterMetric {
 			help:    "Number of processes that are not matched yet, because a name or command line is unreadable or --match-budget is used up.",
 			collect: single(func(u *update) float64 { return float64(u.health.Unidentified) })},
 		{name: exporterNamespace + "counter_decreases_total", kind: counter, labels: []string{"counter"}, always: true,
-			help:    "Number of times that a per-process counter decreased between two reads.",
+			help:    "Number of times that a counter of a process or thread decreased between two reads.",
 			collect: collectCounterDecreases},
 		{name: exporterNamespace + "lost_exit_events_total", kind: counter,
 			help:    "Number of process exit events dropped because the ring buffer was full.",

@@ -107,8 +107,8 @@ func reference() string {
 	b.WriteString("\nIf `namedprocess_exporter_scrape_success` and `namedprocess_exporter_scrape_incomplete` are 0, the\n" +
 		"processes could not be listed, or `hidepid` hides them. A longer timeout does not help.\n" +
 		"Unresponsive processes do not change these two metrics.\n\n" +
-		"After a decrease that `namedprocess_exporter_counter_decreases_total` counts, the process adds nothing to the counter\n" +
-		"of the group until the counter of the process exceeds its previous maximum. With the source `bpf`, the metric does not include\n" +
+		"After a decrease that `namedprocess_exporter_counter_decreases_total` counts, the process or thread adds nothing to the\n" +
+		"counter of the group until its own counter exceeds its previous maximum. With the source `bpf`, the metric does not include\n" +
 		"decreases that an exiting thread causes.\n\n" +
 		"`namedprocess_rule_matched_procs` has the position of the rule, from 1, in `rule` and its name template in `name`.\n")
 	b.WriteString("\nThe traffic of the machine is `namedprocess_unattributed_X` plus the sum of `namedprocess_namegroup_X`\n" +

@@ -37,7 +37,7 @@ var (
 		{"cmdline", typeRegexps, "All expressions must match the command line. Arguments are joined with one space."},
 		{"user", typeStrings, "Effective users, by name or number."},
 		{"exe_path", typeStrings, "Paths of the executable file, or shell patterns; * does not match a slash."},
-		{"ancestor", typeStrings, "Names of ancestors. They are read when the process starts, executes a program or is renamed."},
+		{"ancestor", typeStrings, "Names of ancestors. They are read each time the rules are applied to the process."},
 		{"unit", typeStrings, "systemd units, or shell patterns such as getty@*.service or user@*.service/*."},
 		{"container", typeStrings,
 			"Container IDs or prefixes of IDs. * matches all containers of the host, " +

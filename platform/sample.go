@@ -11,7 +11,7 @@ type ID struct {
 	//   - source bpf: start time in nanoseconds after boot
 	//   - source procfs: number of processes seen before with the same PID and Start
 	//
-	// The Serial of process.ID has other values.
+	// process.ID has PidfdInode for the same purpose.
 	Serial uint64
 }
 

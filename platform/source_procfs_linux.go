@@ -43,7 +43,7 @@ type procfsSource struct {
 	lastFingerprints  []uint64 // copy of the argument of Fingerprints
 	fingerprintBudget time.Duration
 
-	states     stateTable
+	states     keptTable
 	quarantine quarantine
 
 	nonBlocking nonBlockingStats

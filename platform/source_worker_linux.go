@@ -36,7 +36,7 @@ type worker struct {
 	commits  atomic.Uint64 // increases with every process
 	deadline atomic.Bool   // the deadline has passed
 
-	mu        sync.Mutex // guards the fields below, the Snapshot and the stateTable
+	mu        sync.Mutex // guards the fields below, the Snapshot and the keptTable
 	abandoned bool
 	finished  bool
 	next      int // index of the first process that is not done
@@ -135,7 +135,7 @@ func (w *worker) start(from int) {
 	w.next, w.err = from, nil
 }
 
-// commit calls update, which may use the Snapshot and the stateTable, and sets the next
+// commit calls update, which may use the Snapshot and the keptTable, and sets the next
 // process. If w was abandoned it returns false and does not call update.
 func (w *worker) commit(next int, update func()) bool {
 	w.mu.Lock()

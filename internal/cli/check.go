@@ -32,7 +32,7 @@ func checkCommand() command {
 			Command:  "check",
 			Args:     "[FILE]",
 			Help:     "Check a rule file and try it on this machine. Exits 1 after a warning or error.",
-			Sections: append([]config.FlagSection{{Title: "Check", Add: flags}}, config.RuleFlags()...),
+			Sections: append([]config.FlagSection{{Title: "Check", Add: flags}}, config.GroupingFlags()...),
 		},
 		notes: readsProcNote,
 		run: func(ctx context.Context, s *config.Settings, args []string, out output) error {
@@ -45,7 +45,7 @@ func checkCommand() command {
 				return fmt.Errorf("unexpected argument %q: check takes one file", args[1])
 			case len(args) == 1:
 				s.ConfigPath = args[0]
-				if err := s.FinishRuleFlags(); err != nil {
+				if err := s.ValidateGroupingFlags(); err != nil {
 					return err
 				}
 			}
@@ -122,7 +122,7 @@ type ruleStats struct {
 
 // printRuleMatches prints what each rule matches on this machine.
 func printRuleMatches(ctx context.Context, s *config.Settings, w io.Writer) error {
-	g, err := openGrouped(s, readSockets)
+	g, err := openLocalGroups(s, readSockets)
 	if err != nil {
 		return err
 	}

@@ -65,7 +65,7 @@ func runCommand(ctx context.Context, name string, args []string, out output) err
 		_, err := io.WriteString(out.stdout, c.Usage(c.notes))
 		return err
 	}
-	if err := s.FinishRuleFlags(); err != nil {
+	if err := s.ValidateGroupingFlags(); err != nil {
 		return err
 	}
 	return c.run(ctx, s, rest, out)

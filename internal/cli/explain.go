@@ -33,14 +33,14 @@ func explainCommand() command {
 			Command:  "explain",
 			Args:     "PID|NAME...",
 			Help:     "Show which rule assigns each process to its group, and why.",
-			Sections: append([]config.FlagSection{{Title: "Explain", Add: flags}}, config.RuleFlags()...),
+			Sections: append([]config.FlagSection{{Title: "Explain", Add: flags}}, config.GroupingFlags()...),
 		},
 		notes: "NAME is a process name, a first argument (argv[0]) or its base name.\n" + readsProcNote,
 		run: func(ctx context.Context, s *config.Settings, args []string, out output) error {
 			if len(args) == 0 {
 				return errors.New("missing process: use explain PID|NAME..., such as explain nginx")
 			}
-			g, err := groupProcesses(ctx, s, readSockets)
+			g, err := updateOnce(ctx, s, readSockets)
 			if err != nil {
 				return err
 			}
@@ -66,7 +66,7 @@ func explainCommand() command {
 
 // explain returns the explanations of the targets, which are PIDs or names. It
 // omits processes of a name that exit during the call.
-func (g *grouped) explain(ctx context.Context, targets []string) (all []*grouping.Explanation, err error) {
+func (g *localGroups) explain(ctx context.Context, targets []string) (all []*grouping.Explanation, err error) {
 	for _, target := range targets {
 		var pids []int
 		if pid, err := strconv.Atoi(target); err == nil {
@@ -92,7 +92,7 @@ func (g *grouped) explain(ctx context.Context, targets []string) (all []*groupin
 }
 
 // format returns the explanations as text, separated by empty lines.
-func (g *grouped) format(all []explanation, s *config.Settings) string {
+func (g *localGroups) format(all []explanation, s *config.Settings) string {
 	var b strings.Builder
 	for i, e := range all {
 		if i > 0 {
@@ -104,7 +104,7 @@ func (g *grouped) format(all []explanation, s *config.Settings) string {
 	return b.String()
 }
 
-func (g *grouped) formatOne(b *strings.Builder, e *grouping.Explanation, s *config.Settings) {
+func (g *localGroups) formatOne(b *strings.Builder, e *grouping.Explanation, s *config.Settings) {
 	fmt.Fprintf(b, "process %d (%s), started %s\n", e.PID, shortPrintable(e.Comm), e.StartTime.Local().Format(time.DateTime))
 	field := func(name, value string) {
 		if value != "" {
@@ -157,7 +157,7 @@ func formatAncestors(ancestors []grouping.Ancestor) string {
 }
 
 // formatRule writes whether a rule matches, and each selector with its value.
-func (g *grouped) formatRule(b *strings.Builder, r *grouping.RuleResult) {
+func (g *localGroups) formatRule(b *strings.Builder, r *grouping.RuleResult) {
 	position := g.rules.Origin
 	if r.Rule.Line > 0 {
 		position += ":" + strconv.Itoa(r.Rule.Line)
@@ -205,7 +205,7 @@ func shortPrintable(text string) string {
 }
 
 // result returns the group of the process and the reason, as one sentence.
-func (g *grouped) result(e *grouping.Explanation, s *config.Settings) string {
+func (g *localGroups) result(e *grouping.Explanation, s *config.Settings) string {
 	switch {
 	case e.OverLimit:
 		return fmt.Sprintf("in group %q: group limit reached; increase --max-groups or max_groups of rule %d", e.Group, e.Rule.Position)
@@ -231,7 +231,7 @@ func (g *grouped) result(e *grouping.Explanation, s *config.Settings) string {
 	return text
 }
 
-func (g *grouped) formatLabels(values []string) string {
+func (g *localGroups) formatLabels(values []string) string {
 	var labels []string
 	for i, name := range g.tracker.LabelNames() {
 		labels = append(labels, fmt.Sprintf("%s=%q", name, values[i]))

@@ -22,7 +22,7 @@ const networkPause = time.Second
 
 // measureNetworks returns the network of each group that has the collector, by key. It measures
 // the traffic if it can be known.
-func (g *grouped) measureNetworks(ctx context.Context) (map[string]*webui.Network, error) {
+func (g *localGroups) measureNetworks(ctx context.Context) (map[string]*webui.Network, error) {
 	pause := networkPause
 	switch kind, _ := g.tracker.SocketsKind(); kind {
 	case "":

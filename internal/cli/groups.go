@@ -61,7 +61,7 @@ func groupsCommand() command {
 		CommandLine: config.CommandLine{
 			Command:  "groups",
 			Help:     "Print the groups of this machine and their resource use.",
-			Sections: append([]config.FlagSection{{Title: "Groups", Add: flags}}, config.RuleFlags()...),
+			Sections: append([]config.FlagSection{{Title: "Groups", Add: flags}}, config.GroupingFlags()...),
 		},
 		notes: readsProcNote,
 		run: func(ctx context.Context, s *config.Settings, args []string, out output) error {
@@ -72,7 +72,7 @@ func groupsCommand() command {
 			if unmatched {
 				use = noSockets
 			}
-			g, err := groupProcesses(ctx, s, use)
+			g, err := updateOnce(ctx, s, use)
 			if err != nil {
 				return err
 			}
@@ -111,9 +111,9 @@ func printJSON(w io.Writer, value any) error {
 }
 
 // measure returns the groups by name, as reports and as the Tracker has them. After the pause it
-// walks again; rates are those since the walk of groupProcesses. A group that appears during the
+// walks again; rates are those since the walk of updateOnce. A group that appears during the
 // pause has no rates. With a pause of 0 there is no second walk and no group has rates.
-func (g *grouped) measure(ctx context.Context, pause time.Duration) ([]webui.Group, []grouping.Group, error) {
+func (g *localGroups) measure(ctx context.Context, pause time.Duration) ([]webui.Group, []grouping.Group, error) {
 	before, after := g.groups, g.groups
 	if pause > 0 {
 		err := sleep(ctx, pause)

@@ -48,7 +48,7 @@ func topCommand() command {
 		CommandLine: config.CommandLine{
 			Command:  "top",
 			Help:     "Show the groups of this machine, or of a remote exporter, in the terminal.",
-			Sections: append([]config.FlagSection{{Title: "Top", Add: flags}}, config.RuleFlags()...),
+			Sections: append([]config.FlagSection{{Title: "Top", Add: flags}}, config.GroupingFlags()...),
 		},
 		run: func(ctx context.Context, s *config.Settings, args []string, out output) error {
 			if err := refuseArgs(args); err != nil {

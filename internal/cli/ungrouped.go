@@ -32,7 +32,7 @@ type ungroupedReport struct {
 }
 
 // findUngrouped returns the processes in no group. Their CPU usage is that during the pause.
-func (g *grouped) findUngrouped(ctx context.Context, pause time.Duration) (*ungroupedReport, error) {
+func (g *localGroups) findUngrouped(ctx context.Context, pause time.Duration) (*ungroupedReport, error) {
 	before := make(map[platform.ID]uint64)
 	for _, u := range g.tracker.Ungrouped() {
 		before[u.ID] = u.CPUNanos

@@ -12,9 +12,9 @@ type FlagSection struct {
 	Add   func(*kingpin.Application, *Settings)
 }
 
-// RuleFlags returns the flags that select rules and data sources. All commands
+// GroupingFlags returns the flags that select rules and data sources. All commands
 // that group processes accept them.
-func RuleFlags() []FlagSection {
+func GroupingFlags() []FlagSection {
 	return []FlagSection{
 		{"Rules", addRuleFlags},
 		{"Data source", addSourceFlags},
@@ -28,7 +28,7 @@ func RuleFlags() []FlagSection {
 func DaemonCommandLine() CommandLine {
 	return CommandLine{
 		Help: "Export the resource use of groups of processes to Prometheus.",
-		Sections: append(RuleFlags(),
+		Sections: append(GroupingFlags(),
 			FlagSection{"Web", addWebFlags},
 			FlagSection{"Logging", addLogFlags},
 			FlagSection{"Sandbox", addSandboxFlags},
@@ -89,11 +89,11 @@ func addWebFlags(app *kingpin.Application, s *Settings) {
 		PlaceHolder("N").Default("128").IntVar(&s.MaxRequests)
 	app.Flag("web.max-connections", "Maximum number of connections. At the limit, the longest idle one is closed.").
 		PlaceHolder("N").Default("128").IntVar(&s.MaxConnections)
-	app.Flag("web.allowed-hosts", "Hosts to allow besides localhost and IPs. Default: * (all); none for loopback.").
+	app.Flag("web.allowed-hosts", "Names to allow in the Host header besides localhost and IPs; * for all.").
 		PlaceHolder("NAME,...").StringVar(&s.AllowedHosts)
 	app.Flag("web.show-processes", "Show processes and command lines on the page. auto: loopback listeners only.").
 		PlaceHolder("auto|on|off").Default("auto").EnumVar(&s.ShowProcesses, "auto", "on", "off")
-	app.Flag("web.retention", "How long the page keeps history, up to 1h. 0s: 15m, only while a page is open.").
+	app.Flag("web.retention", "Keep history this long even if no page is open, at most 1h. 0s: 15m, if open.").
 		PlaceHolder("DURATION").Default("0s").DurationVar(&s.Retention)
 	app.Flag("web.pprof-address", "Loopback address for Go profiles under /debug/pprof/. Off by default.").
 		PlaceHolder("ADDRESS").StringVar(&s.PprofAddress)

@@ -76,7 +76,7 @@ type Settings struct {
 // validate returns an error for values that exclude each other or that are out
 // of range.
 func (s *Settings) validate() error {
-	if err := s.FinishRuleFlags(); err != nil {
+	if err := s.ValidateGroupingFlags(); err != nil {
 		return err
 	}
 	if p := s.TelemetryPath; !strings.HasPrefix(p, "/") {
@@ -112,9 +112,9 @@ func (s *Settings) AllowedHostNames() []string {
 	return strings.Split(s.AllowedHosts, ",")
 }
 
-// FinishRuleFlags returns an error if the flags about rules and data sources
+// ValidateGroupingFlags returns an error if the flags about rules and data sources
 // exclude each other or are negative. It disables the collector smaps if its budget is 0.
-func (s *Settings) FinishRuleFlags() error {
+func (s *Settings) ValidateGroupingFlags() error {
 	switch {
 	case s.ConfigPath != "" && (s.ProcNames != "" || s.NameMapping != ""):
 		return errors.New("-config.path cannot be used with -namemapping or -procnames")

@@ -12,7 +12,7 @@ type accessHandler struct {
 	web  *WebConfig
 	auth *authenticator
 	next http.Handler
-	pace pacer
+	pace requestPacer
 }
 
 // ServeHTTP implements [http.Handler].

@@ -14,13 +14,13 @@ import (
 	"github.com/seed57308aee/process_exporter/platform"
 )
 
-// A grouped has the processes of this machine in their groups.
-type grouped struct {
+// localGroups has the processes of this machine in their groups.
+type localGroups struct {
 	rules   config.Rules
 	tracker *grouping.Tracker
 	close   func() error
 
-	groups  []grouping.Group // of the walk of groupProcesses
+	groups  []grouping.Group // of the walk of updateOnce
 	updated time.Time        // end of that walk
 
 	socketsErr error // why the sockets cannot be read although the collector network is enabled
@@ -38,9 +38,9 @@ const (
 	readSockets           // if the collector network is enabled
 )
 
-// groupProcesses walks over all processes once and groups them.
-func groupProcesses(ctx context.Context, s *config.Settings, use socketUse) (*grouped, error) {
-	g, err := openGrouped(s, use)
+// updateOnce walks over all processes once and groups them.
+func updateOnce(ctx context.Context, s *config.Settings, use socketUse) (*localGroups, error) {
+	g, err := openLocalGroups(s, use)
 	if err != nil {
 		return nil, err
 	}
@@ -52,15 +52,15 @@ func groupProcesses(ctx context.Context, s *config.Settings, use socketUse) (*gr
 	return g, nil
 }
 
-// openGrouped opens the sources without a walk. By default it reads /proc, since loading BPF
+// openLocalGroups opens the sources without a walk. By default it reads /proc, since loading BPF
 // programs costs more than one walk. For sockets it loads BPF programs if possible, since
 // /proc does not have their traffic.
-func openGrouped(s *config.Settings, use socketUse) (*grouped, error) {
+func openLocalGroups(s *config.Settings, use socketUse) (*localGroups, error) {
 	rules, err := s.LoadRules()
 	if err != nil {
 		return nil, err
 	}
-	g := &grouped{rules: rules}
+	g := &localGroups{rules: rules}
 	var sources daemon.Sources
 	if use == readSockets {
 		sources.Sockets, g.socketsErr = s.OpenSockets(rules, socketBudget)
@@ -95,7 +95,7 @@ const shownCollectors = grouping.CollectorIO | grouping.CollectorSmaps | groupin
 
 // printNotes prints the warnings of the rules, and which data of the collectors and of the
 // rules is missing.
-func (g *grouped) printNotes(stderr io.Writer, s *config.Settings, shown grouping.CollectorSet) {
+func (g *localGroups) printNotes(stderr io.Writer, s *config.Settings, shown grouping.CollectorSet) {
 	printNotes(stderr, g.rules, missingCapabilities(s, g.tracker, g.rules, shown))
 	printSocketNote(stderr, g.tracker, g.socketsErr)
 	if g.tracker.Health().HidePID {

@@ -1,5 +1,3 @@
-// Package containers finds the names of containers in the files of kubelets, Docker and
-// Podman, without their APIs. The caller knows the ID of a container from a cgroup path.
 package containers
 
 import (
@@ -8,26 +6,6 @@ import (
 
 	"github.com/seed57308aee/process_exporter/platform"
 )
-
-// Dirs are the directories with the names of containers.
-type Dirs struct {
-	Links  string // of kubelets: links POD_NAMESPACE_CONTAINER-ID.log
-	Pods   string // of kubelets: directories NAMESPACE_POD_UID
-	Docker string // directories ID with config.v2.json
-	Podman string // of containers/storage: containers.json
-}
-
-// DefaultDirs returns the directories of a host, or of a container that has mounted
-// them at the same paths.
-func DefaultDirs() Dirs {
-	return Dirs{
-		Links: "/var/log/containers", Pods: "/var/log/pods",
-		Docker: "/var/lib/docker/containers", Podman: "/var/lib/containers/storage/overlay-containers",
-	}
-}
-
-// Paths returns the paths of all directories.
-func (d Dirs) Paths() []string { return []string{d.Links, d.Pods, d.Docker, d.Podman} }
 
 // parseLink returns the ID and the names in the name of a link. Pods, namespaces and
 // containers have no underscore in their names.
