@@ -12,7 +12,7 @@ import (
 	"github.com/seed57308aee/process_exporter/platform"
 )
 
-// An exitSource is a fakeSource whose exit events are always due. A walk uses 20 ms of CPU time.
+// An exitSource is a fakeSource whose exit events are always due. A walk uses 10 ms of CPU time.
 type exitSource struct {
 	fakeSource
 	ready chan struct{}
@@ -27,7 +27,7 @@ func newExitCollector(t *testing.T, onWalk func()) (*Collector, *exitSource) {
 	s := &exitSource{fakeSource: fakeSource{size: 1}, ready: make(chan struct{})}
 	close(s.ready)
 	s.onWalk = func(snap *platform.Snapshot) {
-		s.used += 20 * time.Millisecond
+		s.used += 10 * time.Millisecond
 		s.skips = append(s.skips, snap.SkipSmaps)
 		onWalk()
 	}
@@ -52,7 +52,7 @@ func TestUpdatesForExits(t *testing.T) {
 		})
 		c.UpdateOnExits(ctx)
 		synctest.Wait()
-		if s.used > duration/20+20*time.Millisecond || s.used < duration/40 {
+		if s.used > duration/20+10*time.Millisecond || s.used < duration/40 {
 			t.Errorf("got %v of CPU time in %v, want 5 %%", s.used, duration)
 		}
 		if slices.Contains(s.skips, false) {
