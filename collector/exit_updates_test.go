@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -16,8 +17,8 @@ import (
 type exitSource struct {
 	fakeSource
 	ready chan struct{}
-	used  time.Duration
-	skips []bool // Snapshot.SkipSmaps of each walk
+	used  atomic.Int64 // nanoseconds
+	skips []bool       // Snapshot.SkipSmaps of each walk
 }
 
 func (s *exitSource) ExitsReady() <-chan struct{} { return s.ready }
@@ -27,12 +28,13 @@ func newExitCollector(t *testing.T, onWalk func()) (*Collector, *exitSource) {
 	s := &exitSource{fakeSource: fakeSource{size: 1}, ready: make(chan struct{})}
 	close(s.ready)
 	s.onWalk = func(snap *platform.Snapshot) {
-		s.used += 10 * time.Millisecond
+		s.used.Add(int64(10 * time.Millisecond))
 		s.skips = append(s.skips, snap.SkipSmaps)
 		onWalk()
 	}
+	cpuTime := func() time.Duration { return time.Duration(s.used.Load()) }
 	return New(Options{
-		Tracker: grouping.NewTracker(s, rules(t, groupG), grouping.Options{CPUTime: func() time.Duration { return s.used }}),
+		Tracker: grouping.NewTracker(s, rules(t, groupG), grouping.Options{CPUTime: cpuTime}),
 		Logger:  slog.New(slog.DiscardHandler),
 	}), s
 }
@@ -52,8 +54,8 @@ func TestUpdatesForExits(t *testing.T) {
 		})
 		c.UpdateOnExits(ctx)
 		synctest.Wait()
-		if s.used > duration/20+10*time.Millisecond || s.used < duration/40 {
-			t.Errorf("got %v of CPU time in %v, want 5 %%", s.used, duration)
+		if used := time.Duration(s.used.Load()); used > duration/20+10*time.Millisecond || used < duration/40 {
+			t.Errorf("got %v of CPU time in %v, want 5 %%", used, duration)
 		}
 		if slices.Contains(s.skips, false) {
 			t.Error("got a walk that reads proportional memory")
