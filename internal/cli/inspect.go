@@ -32,7 +32,7 @@ func inspectCommand() command {
 			Help:     "Print all details of processes.",
 			Sections: []config.FlagSection{{Title: "Inspect", Add: flags}},
 		},
-		notes: "NAME is a process name (comm).\n",
+		notes: "NAME is a process name (comm), in full if Linux truncated it to 15 bytes.\n",
 		run: func(ctx context.Context, _ *config.Settings, args []string, out output) error {
 			in.Targets = args
 			if attrs != "" {

@@ -93,7 +93,7 @@ func addWebFlags(app *kingpin.Application, s *Settings) {
 		PlaceHolder("NAME,...").StringVar(&s.AllowedHosts)
 	app.Flag("web.show-processes", "Show processes and command lines on the page. auto: loopback listeners only.").
 		PlaceHolder("auto|on|off").Default("auto").EnumVar(&s.ShowProcesses, "auto", "on", "off")
-	app.Flag("web.retention", "Keep history this long even if no page is open, at most 1h. 0s: 15m, if open.").
+	app.Flag("web.retention", "Keep history for this time, at most 1h. 0s: 15m, and only while a page is open.").
 		PlaceHolder("DURATION").Default("0s").DurationVar(&s.Retention)
 	app.Flag("web.pprof-address", "Loopback address for Go profiles under /debug/pprof/. Off by default.").
 		PlaceHolder("ADDRESS").StringVar(&s.PprofAddress)
