@@ -19,10 +19,10 @@ const (
 	meanGroupName  = 128
 	meanThreadName = 64
 
-	// defaultMaxGroups and defaultMaxThreadNames are the defaults of the flags. Lower limits
+	// DefaultMaxGroups and DefaultMaxThreadNames are the defaults of --max-groups and --max-thread-names. Lower limits
 	// do not reduce the total length of names, so that a few names can be longer.
-	defaultMaxGroups      = 2_000
-	defaultMaxThreadNames = 20_000
+	DefaultMaxGroups      = 2_000
+	DefaultMaxThreadNames = 20_000
 )
 
 // cardinality counts groups and thread names. Local users choose the names of
@@ -46,7 +46,7 @@ func (t *Tracker) atGroupLimit(r *Rule, key string) bool {
 		return true
 	}
 	most := t.opts.MaxGroups
-	for most > 0 && (t.limits.groups >= most || exceedsMean(t.limits.groupBytes+len(key), max(most, defaultMaxGroups), meanGroupName)) {
+	for most > 0 && (t.limits.groups >= most || exceedsMean(t.limits.groupBytes+len(key), max(most, DefaultMaxGroups), meanGroupName)) {
 		if !t.removeIdleGroup() {
 			return true
 		}
@@ -141,7 +141,7 @@ func (t *Tracker) threadNamesFull(g *groupState, label string) bool {
 	}
 	most, l := t.opts.MaxThreadNames, &t.limits
 	bytes := l.threadBytes + len(g.key) + len(label)
-	return most > 0 && (l.threadNames >= most || exceedsMean(bytes, max(most, defaultMaxThreadNames), meanThreadName))
+	return most > 0 && (l.threadNames >= most || exceedsMean(bytes, max(most, DefaultMaxThreadNames), meanThreadName))
 }
 
 // removeIdleThreadNames removes all thread names that had no thread for idleTTL, once in

@@ -1,9 +1,13 @@
 package config
 
 import (
+	"strconv"
+
 	"github.com/alecthomas/kingpin/v2"
 	promslogflag "github.com/prometheus/common/promslog/flag"
 	"github.com/prometheus/exporter-toolkit/web/kingpinflag"
+
+	"github.com/seed57308aee/process_exporter/grouping"
 )
 
 // A FlagSection is a section of the help text: the flags about one subject.
@@ -55,9 +59,9 @@ func addRuleFlags(app *kingpin.Application, s *Settings) {
 	app.Flag("match-budget", "CPU time per scrape to match rules; next scrapes do the rest. 0s: no limit.").
 		PlaceHolder("DURATION").Default("200ms").DurationVar(&s.MatchBudget)
 	app.Flag("max-groups", "Maximum number of groups. Further groups are counted as _other. 0: no limit.").
-		PlaceHolder("N").Default("2000").IntVar(&s.MaxGroups)
+		PlaceHolder("N").Default(strconv.Itoa(grouping.DefaultMaxGroups)).IntVar(&s.MaxGroups)
 	app.Flag("max-thread-names", "Maximum number of thread names; others count as _other. 0: no limit.").
-		PlaceHolder("N").Default("20000").IntVar(&s.MaxThreadNames)
+		PlaceHolder("N").Default(strconv.Itoa(grouping.DefaultMaxThreadNames)).IntVar(&s.MaxThreadNames)
 }
 
 func addSourceFlags(app *kingpin.Application, s *Settings) {

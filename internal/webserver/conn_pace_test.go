@@ -2,7 +2,6 @@ package webserver
 
 import (
 	"crypto/tls"
-	"io"
 	"net"
 	"net/http"
 	"strings"
@@ -12,7 +11,7 @@ import (
 	"time"
 )
 
-// An endlessConn always has data, or ends at once if frame is empty.
+// An endlessConn always has data: frame, repeated.
 type endlessConn struct {
 	net.Conn
 	frame    string
@@ -20,9 +19,6 @@ type endlessConn struct {
 }
 
 func (c *endlessConn) Read(p []byte) (int, error) {
-	if c.frame == "" {
-		return 0, io.EOF
-	}
 	n := 0
 	for n < len(p) {
 		n += copy(p[n:], c.frame)

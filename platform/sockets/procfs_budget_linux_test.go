@@ -223,8 +223,8 @@ func TestProcfsReadAllocates(t *testing.T) {
 	}
 }
 
-// TestProcfsRemoveClosed checks that a socket has no owner after the exit of its owner, so that the
-// Reader searches a new one, and that the sockets of a network namespace without processes are removed.
+// TestProcfsRemoveClosed checks that a socket has no owner after its owner exits, and that the Reader
+// removes the sockets of a network namespace without processes.
 func TestProcfsRemoveClosed(t *testing.T) {
 	const reads = 2
 	current, gone := &namespace{seen: reads, read: reads}, &namespace{seen: 1, read: 1}
