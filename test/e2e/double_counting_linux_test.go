@@ -61,7 +61,7 @@ func TestUndumpableProcess(t *testing.T) {
 		t.Skip("requires root: changes the user")
 	}
 	path := testenv.BuildGo(t, "workload")
-	name := fmt.Sprintf("undump%d", os.Getpid())
+	name := "undump" + uniqueToken()
 	r := startAs(t, unprivileged(), "--source=procfs", "--procnames", name)
 	r.Scrape()
 	command := exec.Command(executableCopyOf(t, path, name), name)

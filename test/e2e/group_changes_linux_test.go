@@ -3,7 +3,6 @@ package e2e
 import (
 	"fmt"
 	"os"
-	"strconv"
 	"strings"
 	"testing"
 
@@ -42,7 +41,7 @@ func waitForGroup(t *testing.T, r *instance, group string) {
 // group, and no counter of the old group decreases.
 func TestGroupChanges(t *testing.T) {
 	eachSource(t, func(t *testing.T, source string) {
-		token := strconv.Itoa(os.Getpid()) + source[len("--source="):][:1]
+		token := uniqueToken()
 		rules := writeFile(t, "rules.yaml", strings.ReplaceAll(groupChangeRules, "TOKEN", token))
 		r := startExporter(t, source, "--children=false", "-config.path", rules)
 		tests := []struct {
@@ -99,7 +98,7 @@ func TestGroupChanges(t *testing.T) {
 // new group after two scrapes at most.
 func TestRewrittenTitles(t *testing.T) {
 	eachSource(t, func(t *testing.T, source string) {
-		token := "t" + strconv.Itoa(os.Getpid()) + source[len("--source="):][:1]
+		token := uniqueToken()
 		rules := writeFile(t, "rules.yaml", "process_names:\n- {name: titled, cmdline: '^title-"+token+"'}\n")
 		r := startExporter(t, source, "--children=false", "-config.path", rules)
 		var all []*identityChanger
@@ -127,7 +126,7 @@ func TestRewrittenTitles(t *testing.T) {
 // parent. After the exec it must move to its own group.
 func TestForkBeforeExec(t *testing.T) {
 	eachSource(t, func(t *testing.T, source string) {
-		token := "f" + strconv.Itoa(os.Getpid()) + source[len("--source="):][:1]
+		token := uniqueToken()
 		rules := writeFile(t, "rules.yaml", strings.ReplaceAll(groupChangeRules, "TOKEN", token))
 		r := startExporter(t, source, "-config.path", rules)
 		d := startIdentityChange(t, "--id="+token)

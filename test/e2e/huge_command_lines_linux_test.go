@@ -2,7 +2,6 @@ package e2e
 
 import (
 	"fmt"
-	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -30,7 +29,7 @@ func compareHugeCommandLines(t *testing.T, source string) {
 	if chaos {
 		count = 50
 	}
-	token := fmt.Sprintf("f%d", os.Getpid())
+	token := uniqueToken()
 	rules := fmt.Sprintf("process_names:\n- {name: forged, comm: [%s], cmdline: ['^forged']}\n- {name: '{{.ExeBase}}', cmdline: ['.+']}\n",
 		token)
 	r := startSource(t, source, "--config.path", writeFile(t, "c.yml", rules))

@@ -11,7 +11,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"testing"
 
@@ -150,8 +149,8 @@ func startShell(t *testing.T, name, script string) {
 // TLS and a password.
 func TestPage(t *testing.T) {
 	pageModules(t)
-	t.Parallel()                        // mostly waits for updates
-	unique := strconv.Itoa(os.Getpid()) // other tests can run at the same time
+	t.Parallel() // mostly waits for updates
+	unique := uniqueToken()
 	task := pageTask{
 		Steady: "steady" + unique, Busy: "busy" + unique, Failing: "crasher" + unique, Ignored: "leftout" + unique, Missing: "absent",
 	}

@@ -1,8 +1,6 @@
 package e2e
 
 import (
-	"os"
-	"strconv"
 	"testing"
 )
 
@@ -11,7 +9,7 @@ func TestPageTable(t *testing.T) {
 	requireLinux(t)
 	pageModules(t)
 	t.Parallel()
-	unique := strconv.Itoa(os.Getpid())
+	unique := uniqueToken()
 	task := pageTask{Steady: "steady" + unique, Busy: "busy" + unique, Failing: "crasher" + unique, Ignored: "leftout" + unique, Table: true}
 	for range 3 {
 		startIdleProcess(t, task.Steady)

@@ -5,7 +5,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"testing"
 
@@ -34,7 +33,7 @@ func TestRepeatedExec(t *testing.T) {
 		if chaos {
 			execs = 10_000
 		}
-		token := "e" + strconv.Itoa(os.Getpid()) + source[len("--source="):][:1]
+		token := uniqueToken()
 		rules := writeFile(t, "rules.yaml",
 			"process_names:\n- {name: 'program {{.Matches.number}}', cmdline: ['"+token+" (?P<number>[01])$']}\n")
 		w := startWorkerOf(t, exec.Command(path, token, "0"))

@@ -2,9 +2,7 @@ package e2e
 
 import (
 	"fmt"
-	"os"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 )
@@ -130,7 +128,7 @@ func checkLateMatch(t *testing.T, source string, args []string, want float64) {
 	if source == "bpf" {
 		requireBPF(t)
 	}
-	name := "late" + strconv.Itoa(os.Getpid())
+	name := "late" + uniqueToken()
 	rules := writeFile(t, "rules.yaml", "process_names:\n- {name: late, comm: ["+name+"]}\n")
 	d := startIdentityChange(t)
 	r := startSource(t, source, append([]string{"-children=false", "-config.path", rules}, args...)...)

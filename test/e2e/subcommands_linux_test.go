@@ -1,7 +1,6 @@
 package e2e
 
 import (
-	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -12,7 +11,7 @@ import (
 
 // TestCommands runs the subcommands that use rules, on a real process.
 func TestCommands(t *testing.T) {
-	token := "c" + strconv.Itoa(os.Getpid())
+	token := uniqueToken()
 	rules := writeFile(t, "rules.yaml", `process_names:
 - name: nothing
   comm: no-such-process

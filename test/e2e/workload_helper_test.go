@@ -8,7 +8,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 
@@ -80,6 +82,14 @@ func (w *worker) end() {
 	if err := w.command.Wait(); err != nil && !errors.Is(err, os.ErrProcessDone) && !strings.Contains(err.Error(), "signal") {
 		w.t.Errorf("worker: %v", err)
 	}
+}
+
+var tokens atomic.Int64
+
+// uniqueToken returns a word of at most 7 letters and digits for names and command lines of processes. Tests
+// run at the same time, and beside those of other packages: equal names would put their processes into one group.
+func uniqueToken() string {
+	return "u" + strconv.FormatInt(int64(os.Getpid())<<8|tokens.Add(1)&0xff, 36)
 }
 
 // startIdleProcess starts a process with this name that sleeps until the end of the test.

@@ -3,7 +3,6 @@ package e2e
 import (
 	"fmt"
 	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -70,7 +69,7 @@ func readText(t *testing.T, path string) string {
 // directory does not show any more.
 func TestZombieMainThreads(t *testing.T) {
 	eachSource(t, func(t *testing.T, source string) {
-		token := filepath.Base(t.TempDir()) + strconv.Itoa(os.Getpid())
+		token := uniqueToken()
 		rules := "process_names:\n- {name: zombiemain, cmdline: 'exitmain=" + token + "'}\n- {name: others, cmdline: .+}\n"
 		r := startSource(t, strings.TrimPrefix(source, "--source="), "--config.path", writeFile(t, "rules.yaml", rules))
 		r.Scrape()

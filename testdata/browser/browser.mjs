@@ -1009,11 +1009,14 @@ async function visits(page) {
   }
 }
 
+const page = await visit();
 try {
-  const page = await visit();
   if (task.table) await table({task, page, visit, open, eventually, refreshed, names, text, query, shows, shot, leave});
   else await visits(page);
   assert.deepEqual(page.complaints, []);
+} catch (err) {
+  console.error('at', page.url(), page.complaints, await page.evaluate(() => document.body.innerText.slice(0, 4000)).catch(String));
+  throw err;
 } finally {
   await browser.close();
 }

@@ -26,7 +26,7 @@ async function pidsOf(page, parameters) {
 async function finds(page) {
   const {task, eventually, names, text, shot} = harness;
   for (const [typed, shown] of [...(await pidsOf(page, 'group=servers')).map((pid) => [String(pid), `servers  PID ${pid} ${task.steady}`]),
-    [task.steady.toUpperCase(), /^servers {2}PID [0-9]+ steady[0-9]+$/], [`while : ${task.busy}`, /^loops {2}PID [0-9]+ /]]) {
+    [task.steady.toUpperCase(), /^servers {2}PID [0-9]+ steady[0-9a-z]+$/], [`while : ${task.busy}`, /^loops {2}PID [0-9]+ /]]) {
     await page.fill('#filter', typed);
     await eventually(async () => {
       const got = await names(page);
