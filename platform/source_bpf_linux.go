@@ -221,7 +221,7 @@ func (b *bpfSource) readAll(snap *Snapshot) error {
 	for i, p := range b.processes {
 		prev, s, state := &b.prev, &snap.Samples[i], &b.states.processes[i]
 		if *prev = *s; prev.blank() || prev.Serial != p.Start {
-			prev, *state = nil, keptProcess{pid: s.PID}
+			prev, *state = nil, processState{pid: s.PID}
 		}
 		state.activity, state.threads = activity{}, nil
 		*s = b.sample(p, prev)

@@ -153,7 +153,7 @@ func (w *worker) runReads(snap *Snapshot, reads []procRead, from int) {
 	if newWalk && from == 0 {
 		w.smapsFirst = w.src.takeSmapsFirst(snap)
 	}
-	for i := from; i < len(reads) && !w.deadline.Load(); i++ {
+	for i := from; i < len(reads) && !w.deadlinePassed.Load(); i++ {
 		item := reads[i]
 		s, tid := &w.scratch.sample, 0
 		if !w.commit(i, func() {

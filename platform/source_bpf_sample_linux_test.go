@@ -56,7 +56,7 @@ func TestStateLetter(t *testing.T) {
 // their processes after the PIDs have wrapped around.
 func TestThreadOrder(t *testing.T) {
 	b := &bpfSource{procfsSource: &procfsSource{pageSize: 4096}, times: timeConverter{host.TickConverter{TickNanos: 10_000_000}}}
-	b.states.processes = make([]keptProcess, 2)
+	b.states.processes = make([]processState, 2)
 	thread := func(pid, tid int32, runtime, ended uint64) *bpf.Thread {
 		return &bpf.Thread{Pid: pid, Tid: tid, ExitedRuntime: ended, Usage: bpf.Usage{Runtime: runtime}}
 	}

@@ -65,7 +65,7 @@ func (b *bpfSource) assignThreads(snap *Snapshot) {
 			g.add(t, s.PID)
 			start := b.times.Ticks(t.Start)
 			task, ran := b.task(t, start, g.lastTask(t, start))
-			s.Tasks, state.threads = append(s.Tasks, task), append(state.threads, keptThread{ranSinceWChan: ran})
+			s.Tasks, state.threads = append(s.Tasks, task), append(state.threads, threadState{ranSinceWChan: ran})
 		}
 	}
 	snap.arenas[snap.arena], b.states.arenas[b.states.arena] = arena[:from], states[:from]

@@ -174,7 +174,7 @@ func (s *procfsSource) Fingerprints(
 func (w *worker) fingerprints(snap *Snapshot, indexes []int, from int, want IdentityFields, fingerprints []uint64) {
 	w.start(from)
 	target, start := &w.scratch.prev.Sample, host.ThreadCPUTime()
-	for i := from; i < len(indexes) && !w.deadline.Load(); i++ {
+	for i := from; i < len(indexes) && !w.deadlinePassed.Load(); i++ {
 		if i > 0 && host.ThreadCPUTime()-start > w.src.fingerprintBudget {
 			return
 		}

@@ -43,7 +43,7 @@ type procfsSource struct {
 	lastFingerprints  []uint64 // copy of the argument of Fingerprints
 	fingerprintBudget time.Duration
 
-	states     keptTable
+	states     stateTable
 	quarantine quarantine
 
 	nonBlocking nonBlockingStats

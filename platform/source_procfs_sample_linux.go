@@ -39,7 +39,7 @@ type scratch struct {
 	prev    procfsSample // of the last walk; a copy, because an abandoned worker may not use the Snapshot
 	tids    []int
 	tasks   []Task
-	threads []keptThread      // parallel to tasks
+	threads []threadState     // parallel to tasks
 	wchans  map[string]string // interned names of kernel functions
 
 	wchanReads int           // reads of wchan in this walk
@@ -140,7 +140,7 @@ func (w *worker) needsInode(start uint64) bool { return start >= w.walkStart && 
 func (w *worker) setFromStat(prev *procfsSample) {
 	st, clock := &w.scratch.stat, &w.src.clock
 	s := &w.scratch.sample
-	s.state = keptProcess{}
+	s.state = processState{}
 	s.Sample = Sample{
 		ID:            ID{PID: st.PID, Start: st.StartTicks},
 		PPID:          st.PPID,

@@ -49,12 +49,12 @@ func (w *worker) readTasks(s, prev *procfsSample) error {
 // A threadList holds the threads of a process in the last walk, ascending by TID.
 type threadList struct {
 	tasks  []Task
-	states []keptThread // parallel to tasks, or empty
+	states []threadState // parallel to tasks, or empty
 }
 
 // next removes the threads up to tid from the list and returns the thread with that TID, or
 // zero values.
-func (l *threadList) next(tid int) (task Task, state keptThread) {
+func (l *threadList) next(tid int) (task Task, state threadState) {
 	for len(l.tasks) > 0 && l.tasks[0].TID < tid {
 		l.tasks = l.tasks[1:]
 		if len(l.states) > 0 {
@@ -75,7 +75,7 @@ func (w *worker) readThreads(s *procfsSample, last threadList) (complete bool, e
 	w.scratch.tasks, w.scratch.threads = w.scratch.tasks[:0], w.scratch.threads[:0]
 	for _, tid := range w.scratch.tids {
 		old, oldState := last.next(tid)
-		task, state := Task{TID: tid}, keptThread{}
+		task, state := Task{TID: tid}, threadState{}
 		if oldState.activity.wasIdle && s.Want&FieldTaskUsage&^old.Have == 0 {
 			state.activity.marker = w.threadMarker(s.PID, tid)
 			if state.activity.marker != 0 && state.activity.marker == oldState.activity.marker && !w.refreshDue(s.PID) {
@@ -98,7 +98,7 @@ func (w *worker) readThreads(s *procfsSample, last threadList) (complete bool, e
 }
 
 // keepThread keeps the values of a thread that has not run.
-func (w *worker) keepThread(s *procfsSample, old *Task, state keptThread) {
+func (w *worker) keepThread(s *procfsSample, old *Task, state threadState) {
 	w.scratch.tasks, w.scratch.threads = append(w.scratch.tasks, *old), append(w.scratch.threads, state)
 	s.Have |= old.Have & FieldWChan
 }

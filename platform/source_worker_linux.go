@@ -30,13 +30,13 @@ type worker struct {
 	smapsFirst int    // PID from which smaps is read again
 	skipSmaps  bool   // Snapshot.SkipSmaps
 
-	tid      atomic.Int64  // thread ID of the goroutine
-	pid      atomic.Int64  // process being read
-	inode    atomic.Uint64 // inode number of its directory, 0 if unknown
-	commits  atomic.Uint64 // increases with every process
-	deadline atomic.Bool   // the deadline has passed
+	tid            atomic.Int64  // thread ID of the goroutine
+	pid            atomic.Int64  // process being read
+	inode          atomic.Uint64 // inode number of its directory, 0 if unknown
+	commits        atomic.Uint64 // increases with every process
+	deadlinePassed atomic.Bool   // the deadline has passed
 
-	mu        sync.Mutex // guards the fields below, the Snapshot and the keptTable
+	mu        sync.Mutex // guards the fields below, the Snapshot and the stateTable
 	abandoned bool
 	finished  bool
 	next      int // index of the first process that is not done
@@ -50,7 +50,7 @@ func newWorker(s *procfsSource) *worker {
 // run calls work with w and waits for it. It returns false if a read of one process
 // blocks for longer than readTimeout. In that case w is abandoned.
 func (s *procfsSource) run(ctx context.Context, w *worker, work func(*worker)) bool {
-	w.deadline.Store(false)
+	w.deadlinePassed.Store(false)
 	w.finished = false // no other goroutine uses w yet
 	done := make(chan struct{})
 	go func() {
@@ -66,7 +66,7 @@ func (s *procfsSource) run(ctx context.Context, w *worker, work func(*worker)) b
 		case <-done:
 			return true
 		case <-deadline:
-			w.deadline.Store(true)
+			w.deadlinePassed.Store(true)
 			deadline = nil
 		case now := <-ticker.C:
 			if n := w.commits.Load(); n != commits {
@@ -135,7 +135,7 @@ func (w *worker) start(from int) {
 	w.next, w.err = from, nil
 }
 
-// commit calls update, which may use the Snapshot and the keptTable, and sets the next
+// commit calls update, which may use the Snapshot and the stateTable, and sets the next
 // process. If w was abandoned it returns false and does not call update.
 func (w *worker) commit(next int, update func()) bool {
 	w.mu.Lock()
@@ -161,7 +161,7 @@ func (w *worker) setWalk(snap *Snapshot) {
 func (w *worker) walk(snap *Snapshot, listed []procfs.Entry, from int) {
 	w.start(from)
 	w.setWalk(snap)
-	for i := from; i < len(listed) && !w.deadline.Load(); i++ {
+	for i := from; i < len(listed) && !w.deadlinePassed.Load(); i++ {
 		pid, inode := listed[i].PID, listed[i].Inode
 		w.setCurrent(pid, inode)
 		prev := &w.scratch.prev
@@ -230,7 +230,7 @@ func (w *worker) fail(err error) {
 func (w *worker) complete(snap *Snapshot, from int) {
 	w.start(from)
 	w.setWalk(snap)
-	for i := from; i < len(snap.Samples) && !w.deadline.Load(); i++ {
+	for i := from; i < len(snap.Samples) && !w.deadlinePassed.Load(); i++ {
 		prev, lacks := &w.scratch.prev, false
 		if !w.commit(i, func() {
 			s := &snap.Samples[i]
@@ -266,7 +266,7 @@ func (w *worker) complete(snap *Snapshot, from int) {
 			return
 		}
 	}
-	if !w.deadline.Load() {
+	if !w.deadlinePassed.Load() {
 		w.commit(len(snap.Samples), func() {})
 	}
 }

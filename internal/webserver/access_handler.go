@@ -9,10 +9,10 @@ import (
 // An accessHandler applies the web configuration to each request: headers, client
 // certificates, basic authentication and rate limit. It delays requests while many arrive.
 type accessHandler struct {
-	web  *WebConfig
-	auth *authenticator
-	next http.Handler
-	pace requestPacer
+	web   *WebConfig
+	auth  *authenticator
+	next  http.Handler
+	pacer requestPacer
 }
 
 // ServeHTTP implements [http.Handler].
@@ -24,7 +24,7 @@ func (h *accessHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	// Yield, so that pipelining clients cannot starve scrapes. A hundred such
 	// clients, at 10 ms per request, otherwise delay a scrape by seconds.
 	runtime.Gosched()
-	delay := h.pace.delay()
+	delay := h.pacer.delay()
 	if conn := trackedConnOf(r); conn != nil && conn.limiter.contended() {
 		w.Header().Set("Connection", "close")
 		delay = 0 // other connections wait for the place of this one

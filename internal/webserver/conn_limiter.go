@@ -50,7 +50,7 @@ type connLimiter struct {
 	tls            bool
 	maxAcceptDelay time.Duration
 	freed          chan struct{} // receives when a place may be free; capacity 1
-	pace           connPace
+	pacer          connPacer
 
 	mu            sync.Mutex // guards the fields below and the state of each connection
 	open          map[*trackedConn]struct{}
@@ -62,7 +62,7 @@ type connLimiter struct {
 func newConnLimiter(limit int, tls bool) *connLimiter {
 	return &connLimiter{
 		limit: limit, tls: tls, maxAcceptDelay: maxAcceptDelay,
-		freed: make(chan struct{}, 1), open: make(map[*trackedConn]struct{}), pace: newConnPace(),
+		freed: make(chan struct{}, 1), open: make(map[*trackedConn]struct{}), pacer: newConnPacer(),
 		pending: newPendingBodies(), noPlace: make(chan struct{}),
 	}
 }

@@ -30,12 +30,12 @@ type trackedConn struct {
 // Read implements [net.Conn]. It records the first bytes, and delays a TLS client that sends more
 // than requests: HTTP/2 frames and TLS records cost CPU time without one.
 func (c *trackedConn) Read(p []byte) (int, error) {
-	if c.reads != nil && len(p) > delayedReadSize && c.limiter.pace.reads.Tokens() < sharedReadBurst/2 {
+	if c.reads != nil && len(p) > delayedReadSize && c.limiter.pacer.reads.Tokens() < sharedReadBurst/2 {
 		p = p[:delayedReadSize]
 	}
 	n, err := c.Conn.Read(p)
 	if c.reads != nil && n > 0 && !c.reads.AllowN(time.Now(), n) {
-		time.Sleep(reserve(c.limiter.pace.reads, n, maxReadDelay))
+		time.Sleep(reserve(c.limiter.pacer.reads, n, maxReadDelay))
 	}
 	if n > 0 && !c.hasRead {
 		c.hasRead = true
@@ -116,7 +116,7 @@ func (c *trackedConn) delayHandshake(ctx context.Context) {
 	}
 	c.addWorking(1) // do not evict c
 	defer c.addWorking(-1)
-	timer := time.NewTimer(reserve(c.limiter.pace.handshakes, 1, maxHandshakeDelay))
+	timer := time.NewTimer(reserve(c.limiter.pacer.handshakes, 1, maxHandshakeDelay))
 	defer timer.Stop()
 	select {
 	case <-timer.C:

@@ -155,7 +155,7 @@ func (s *testRecorder) waitForFinds(t *testing.T, n int) {
 		for _, q := range s.processes.queries {
 			requests += q.requests
 		}
-		return requests == n && len(s.finds) == n && len(s.finding) == 1
+		return requests == n && len(s.searches) == n && len(s.searching) == 1
 	})
 }
 

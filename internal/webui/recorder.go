@@ -26,15 +26,15 @@ const (
 // A Recorder keeps the last two walks of a [collector.Collector] and a history of usage. It keeps
 // nothing without requests, unless [Options.Retention] is set. It is safe for concurrent use.
 type Recorder struct {
-	walk     func(context.Context) // waits for a walk; observe receives its result
-	describe func(*ExporterStatus)
-	machine  machineReader
-	now      func() time.Time
-	sleep    func(context.Context, time.Duration)
-	finds    chan struct{} // contains a value for each call of Recorder.find
-	finding  chan struct{} // contains a value while one of them walks
-	maxAge   time.Duration
-	keep     time.Duration // see Options.Retention
+	walk      func(context.Context) // waits for a walk; observe receives its result
+	describe  func(*ExporterStatus)
+	machine   machineReader
+	now       func() time.Time
+	sleep     func(context.Context, time.Duration)
+	searches  chan struct{} // contains a value for each call of Recorder.find
+	searching chan struct{} // contains a value while one of them walks
+	maxAge    time.Duration
+	keep      time.Duration // see Options.Retention
 
 	mu          sync.Mutex // guards the following fields
 	lastRequest time.Time
@@ -77,7 +77,7 @@ type Options struct {
 func NewRecorder(c *collector.Collector, o Options) *Recorder {
 	r := &Recorder{
 		walk: c.Update, describe: o.Describe, now: time.Now, maxAge: o.MaxAge, keep: o.Retention,
-		sleep: sleep, finds: make(chan struct{}, maxFindQueries), finding: make(chan struct{}, 1),
+		sleep: sleep, searches: make(chan struct{}, maxFindQueries), searching: make(chan struct{}, 1),
 		machine: machineReader{hostname: o.Hostname, read: o.Machine, now: time.Now},
 	}
 	r.current = r.newRecording()

@@ -29,12 +29,12 @@ type testRecorder struct {
 func newTestRecorder() *testRecorder {
 	s := &testRecorder{time: time.Unix(1_000_000, 0)}
 	s.Recorder = &Recorder{
-		describe: func(*ExporterStatus) {},
-		now:      func() time.Time { return s.time },
-		sleep:    func(_ context.Context, d time.Duration) { s.advance(max(0, d)) },
-		finds:    make(chan struct{}, maxFindQueries),
-		finding:  make(chan struct{}, 1),
-		maxAge:   DefaultMaxAge,
+		describe:  func(*ExporterStatus) {},
+		now:       func() time.Time { return s.time },
+		sleep:     func(_ context.Context, d time.Duration) { s.advance(max(0, d)) },
+		searches:  make(chan struct{}, maxFindQueries),
+		searching: make(chan struct{}, 1),
+		maxAge:    DefaultMaxAge,
 	}
 	s.current = s.newRecording()
 	s.machine.now = s.now

@@ -28,7 +28,7 @@ type tableState struct {
 	plain   *Table // the Table without a context
 	system  system
 	buffers sync.Pool // of *[]byte
-	users   host.UserNames
+	users   host.UserCache
 	meters  meters
 }
 

@@ -7,7 +7,7 @@ import (
 )
 
 func TestUserNames(t *testing.T) {
-	var names UserNames
+	var names UserCache
 	self, err := user.Current()
 	if err != nil {
 		t.Fatal(err)
@@ -27,7 +27,7 @@ func TestUserNames(t *testing.T) {
 			t.Errorf("got %q, want %q", got, want)
 		}
 	}
-	if cached := len(names.names); cached > maxUserNames {
-		t.Errorf("got %d cached names, want at most %d", cached, maxUserNames)
+	if cached := len(names.names); cached > maxCachedUsers {
+		t.Errorf("got %d cached names, want at most %d", cached, maxCachedUsers)
 	}
 }

@@ -79,7 +79,7 @@ func TestContentionEndsDelayOfHandshakes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const limit = 8
 		l := newConnLimiter(limit, true)
-		l.pace.handshakes.SetBurst(0)
+		l.pacer.handshakes.SetBurst(0)
 		var delays sync.WaitGroup
 		for range limit {
 			c := l.track(&endlessConn{})
@@ -103,7 +103,7 @@ func TestContentionEndsDelayOfHandshakes(t *testing.T) {
 // TestHandshakePace checks that each TLS handshake counts.
 func TestHandshakePace(t *testing.T) {
 	set, address, roots := startTLSServer(t, Limits{Connections: 8, WriteTimeout: testTimeout}, func(http.ResponseWriter, *http.Request) {})
-	limit := set.limiters[0].pace.handshakes
+	limit := set.limiters[0].pacer.handshakes
 	limit.SetLimit(0)
 	const count = 3
 	before := limit.Tokens()

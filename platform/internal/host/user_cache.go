@@ -6,20 +6,20 @@ import (
 	"sync"
 )
 
-// maxUserNames bounds the cache of [UserNames]: inside a user namespace any user
+// maxCachedUsers bounds the cache of [UserCache]: inside a user namespace any user
 // can own thousands of user IDs.
-const maxUserNames = 1000
+const maxCachedUsers = 1000
 
-// UserNames looks up user names and caches them, because a lookup reads a file or
+// UserCache looks up user names and caches them, because a lookup reads a file or
 // queries a server. The zero value is ready for use. Its methods are safe for
 // concurrent use.
-type UserNames struct {
+type UserCache struct {
 	mu    sync.Mutex // guards names; not held during a lookup
 	names map[uint32]string
 }
 
 // Name returns the name of a user, or the decimal user ID if it has no name.
-func (n *UserNames) Name(uid uint32) string {
+func (n *UserCache) Name(uid uint32) string {
 	n.mu.Lock()
 	name, ok := n.names[uid]
 	n.mu.Unlock()
@@ -32,7 +32,7 @@ func (n *UserNames) Name(uid uint32) string {
 	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if n.names == nil || len(n.names) >= maxUserNames {
+	if n.names == nil || len(n.names) >= maxCachedUsers {
 		n.names = make(map[uint32]string)
 	}
 	n.names[uid] = name

@@ -29,13 +29,13 @@ const (
 	maxReadDelay = time.Second
 )
 
-// A connPace delays TLS handshakes and received data above the limits.
-type connPace struct {
+// A connPacer delays TLS handshakes and received data above the limits.
+type connPacer struct {
 	handshakes, reads *rate.Limiter
 }
 
-func newConnPace() connPace {
-	return connPace{
+func newConnPacer() connPacer {
+	return connPacer{
 		handshakes: rate.NewLimiter(handshakeRate, handshakeBurst),
 		reads:      rate.NewLimiter(sharedReadRate, sharedReadBurst),
 	}

@@ -12,8 +12,8 @@ import (
 // waiting requests. Others fail at once: they would keep connections that scrapes need.
 func (r *Recorder) find(ctx context.Context, query grouping.ProcessQuery) (processRequest, error) {
 	select {
-	case r.finds <- struct{}{}:
-		defer func() { <-r.finds }()
+	case r.searches <- struct{}{}:
+		defer func() { <-r.searches }()
 	default:
 		return processRequest{}, errTooManyRequests
 	}
@@ -27,8 +27,8 @@ func (r *Recorder) find(ctx context.Context, query grouping.ProcessQuery) (proce
 		return q, nil
 	}
 	select {
-	case r.finding <- struct{}{}:
-		defer func() { <-r.finding }()
+	case r.searching <- struct{}{}:
+		defer func() { <-r.searching }()
 	case <-ctx.Done():
 		return processRequest{}, ctx.Err()
 	}
