@@ -69,8 +69,8 @@ func scrapeMetrics() []exporterMetric {
 				return indicator(u.err == nil, !u.isIncomplete(), !u.health.HidePID)
 			})},
 		{name: exporterNamespace + "scrape_incomplete", kind: gauge, always: true,
-			help:    "1 if the last scrape ended early because of its deadline or the CPU limit for socket tables, else 0.",
-			note:    "If it is 1, `namedprocess_exporter_scrape_success` is 0.",
+			help:    "1 if the last scrape stopped reading early, for example at its deadline, else 0.",
+			note:    "If it is 1, `namedprocess_exporter_scrape_success` is 0; if the processes could not be listed, both are 0.",
 			collect: single(func(u *update) float64 { return indicator(u.isIncomplete()) })},
 		{name: exporterNamespace + "proc_visibility", kind: gauge,
 			help:    "Whether processes of other users are visible (1) or hidden by hidepid (0).",
@@ -87,8 +87,9 @@ func scrapeMetrics() []exporterMetric {
 func readErrorMetrics() []exporterMetric {
 	return []exporterMetric{
 		{name: exporterNamespace + "unresponsive_processes", kind: gauge,
-			help:    "Number of processes for which reads of /proc/PID files block.",
-			note:    "With the source `procfs`, their counters do not increase, but their resident memory, threads and open files are current.",
+			help: "Number of processes for which reads of /proc/PID files block.",
+			note: "With the source `procfs`, their counters do not increase, but their resident memory, number of threads " +
+				"and number of open files are current.",
 			collect: single(func(u *update) float64 { return float64(u.health.Unresponsive) })},
 		{name: exporterNamespace + "unreported_processes", kind: gauge,
 			help:    "Number of processes that /proc lists and the BPF programs do not report.",
@@ -102,7 +103,7 @@ func readErrorMetrics() []exporterMetric {
 			collect: collectCounterDecreases},
 		{name: exporterNamespace + "lost_exit_events_total", kind: counter,
 			help:    "Number of process exit events dropped because the ring buffer was full.",
-			note:    "`namedprocess_namegroup_exits_total` does not include them; always 0 with the source `procfs`.",
+			note:    "Always 0 with the source `procfs`; `namedprocess_namegroup_exits_total` does not include these events.",
 			collect: single(func(u *update) float64 { return float64(u.health.LostExitEvents) })},
 	}
 }
@@ -111,7 +112,7 @@ func ruleMetrics() []exporterMetric {
 	return []exporterMetric{
 		{name: "namedprocess_unmatched_procs", kind: gauge,
 			help:    "Number of processes in no group.",
-			note:    "Includes ignored processes and kernel threads that no rule matches.",
+			note:    "Includes processes that a rule ignores, and kernel threads that no rule matches.",
 			collect: single(func(u *update) float64 { return float64(u.matchCounts.UngroupedProcs) })},
 		{name: "namedprocess_unmatched_cpu_seconds_total", kind: counter,
 			help:    "CPU time in seconds of processes without a group.",

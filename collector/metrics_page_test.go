@@ -48,7 +48,8 @@ const groupNotes = "\nLinux adds the I/O of a process to its parent when the par
 	"number of processes that share them. `unique` (USS) excludes them.\n\n" +
 	"`namedprocess_namegroup_smaps_age_seconds` increases if `--smaps.budget` is too small to read all processes at every\n" +
 	"scrape. `namedprocess_namegroup_unreadable_procs{file=\"smaps\"}` includes processes above `--smaps.max-rss`, which are\n" +
-	"not read. `namedprocess_namegroup_states` does not include unresponsive processes with several threads.\n"
+	"not read. With the source `procfs`, `namedprocess_namegroup_states` includes an unresponsive process (see\n" +
+	"`namedprocess_exporter_unresponsive_processes`) only if it has a single thread.\n"
 
 // pageHead is the text before the first table.
 const pageHead = `# Metrics
@@ -62,13 +63,16 @@ Counters start at 0 when the exporter starts. For processes that already run, on
 that start later are counted from their start. With the source ` + "`procfs`" + `, the usage between the last scrape and the exit of a
 process is lost, and so are processes that start and exit between two scrapes. A group keeps the usage of its exited processes.
 
-Counters decrease only when the exporter restarts, or when a removed group (` + "`--max-groups`, `--remove-empty-groups`" + `) or a
-removed thread name (` + "`--max-thread-names`" + `, 1,000 names per group) returns. They then restart at 0.
+Counters decrease only when the exporter restarts, or when a removed group or thread name returns. They then restart at 0.
+With ` + "`--remove-empty-groups`" + `, the exporter removes groups without processes. At the limit ` + "`--max-groups`" + `, it
+removes groups that have had no processes for 24 hours. At the limits of thread names (1,000 in a group, ` + "`--max-thread-names`" + `
+in all groups), it removes thread names that have had no threads for 24 hours.
 
-A value that could not be read is absent, not 0. ` + "`namedprocess_namegroup_unreadable_procs`" + ` is the number of processes
-with an unreadable file. In a group without processes, most gauges are 0. All gauges per process, thread name or kernel
-function are absent. So are these:
+If a value could be read for no process of a group, it is absent, not 0. If it could be read for some of them, it includes only
+these. ` + "`namedprocess_namegroup_unreadable_procs`" + ` is the number of the others, by file.
 
+In a group without processes, most gauges are 0, but the following are absent: all gauges per process, thread name or kernel
+function, and
 ` + "`namedprocess_namegroup_oldest_start_time_seconds`, `namedprocess_namegroup_unreadable_procs`,\n" +
 	"`namedprocess_namegroup_listening_procs`, `namedprocess_namegroup_tcp_worst_accept_queue_ratio`,\n" +
 	"`namedprocess_namegroup_tcp_mean_round_trip_time_seconds`.\n\n" +
@@ -106,11 +110,13 @@ func reference() string {
 	}
 	b.WriteString("\nIf `namedprocess_exporter_scrape_success` and `namedprocess_exporter_scrape_incomplete` are 0, the\n" +
 		"processes could not be listed, or `hidepid` hides them. A longer timeout does not help.\n" +
-		"Unresponsive processes do not change these two metrics.\n\n" +
+		"An unresponsive process does not change these two metrics. If 12 reads block at the same time, a scrape can end early: it\n" +
+		"is then incomplete.\n\n" +
 		"After a decrease that `namedprocess_exporter_counter_decreases_total` counts, the process or thread adds nothing to the\n" +
 		"counter of the group until its own counter exceeds its previous maximum. With the source `bpf`, the metric does not include\n" +
 		"decreases that an exiting thread causes.\n\n" +
-		"`namedprocess_rule_matched_procs` has the position of the rule, from 1, in `rule` and its name template in `name`.\n")
+		"The labels of `namedprocess_rule_matched_procs` are the position of the rule (`rule`, the first is 1) and its name template\n" +
+		"(`name`).\n")
 	b.WriteString("\nThe traffic of the machine is `namedprocess_unattributed_X` plus the sum of `namedprocess_namegroup_X`\n" +
 		"over all groups: see [network](network.md).\n")
 	b.WriteString("\n`go_*`, `process_*` and `promhttp_*` describe the process of the exporter.\n" +

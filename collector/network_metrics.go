@@ -8,7 +8,7 @@ import (
 // Notes that several families share.
 const (
 	onlyBPFSockets = "Only if BPF programs read the sockets."
-	openSockets    = "Absent if the group has processes and none of them has readable sockets."
+	openSockets    = "Absent if the group has processes and the sockets of all of them are unreadable."
 )
 
 // A trafficMetric is a counter of the traffic of a group, and of the traffic in no group.
@@ -121,7 +121,7 @@ func openSocketFamilies() []family {
 	connections := family{name: namespace + "tcp_connections", kind: gauge, labels: []string{"state"},
 		help: "Number of TCP sockets by state, without listening sockets.",
 		note: "A state without sockets is absent, except `established` (0); " +
-			"all are absent if the group has processes and none of them has readable sockets.",
+			"all are absent if the group has processes and the sockets of all of them are unreadable.",
 		collect: func(g *grouping.Group, put emit) {
 			for _, state := range connectionStates {
 				if n := g.Sockets.Open.Connections[state]; g.Sockets.HasOpen && (n > 0 || state == sockets.StateEstablished) {
@@ -152,7 +152,7 @@ func portFamilies() []family {
 		{name: namespace + "listening_procs", kind: gauge, labels: []string{"protocol", "port"},
 			help: "Number of processes that own a socket which receives TCP connections or UDP datagrams on a port.",
 			note: "`port` is `ephemeral` for UDP ports from 32768 on, and " +
-				"`other` for ports after the first 100 of a group; a process with several of these ports counts once for each.",
+				"`other` for ports after the first 100 of a group; in these two, a process with 3 such ports counts as 3.",
 			collect: func(g *grouping.Group, put emit) {
 				for i := range g.Sockets.Ports {
 					p := &g.Sockets.Ports[i]
@@ -160,7 +160,7 @@ func portFamilies() []family {
 				}
 			}},
 		{name: namespace + "expected_port_listening", kind: gauge, labels: []string{"protocol", "port"},
-			help: "Whether a process of this group listens on a port that its rule expects (1) or not (0).",
+			help: "1 if a process of this group listens on this port, which the rule of the group expects, else 0.",
 			note: "Only for rules with `listen` in `expect`; " +
 				"absent if no readable socket listens on the port and some sockets of the group are unreadable.",
 			collect: func(g *grouping.Group, put emit) {

@@ -40,8 +40,8 @@ var (
 		{"ancestor", typeStrings, "Names of ancestors. They are read each time the rules are applied to the process."},
 		{"unit", typeStrings, "systemd units, or shell patterns such as getty@*.service or user@*.service/*."},
 		{"container", typeStrings,
-			"Container IDs or prefixes of IDs. * matches all containers of the host, " +
-				"*/* all containers inside a container or below user@UID.service."},
+			"Container IDs or prefixes of IDs. * matches all containers except those inside a container or below user@UID.service, " +
+				"*/* matches only these."},
 		{"cgroup", typeRegexps, "Regular expressions, one of which must match a cgroup path."},
 	}
 	ruleKeys = append([]ConfigKey{
@@ -51,8 +51,8 @@ var (
 		{"ignore", typeBool, "Matching processes are in no group. Their children are in no group unless another rule matches them."},
 		{"children", typeBool, "Whether descendants that match no rule join the group. Default: the flag --children."},
 		{"collectors", typeSwitches, "Collectors to turn on or off for the rule. Default: the flags --collector.NAME."},
-		{"threads", typeBool, "Another name of collectors: {threads: VALUE}. Default: the flag --threads."},
-		{"smaps", typeBool, "Another name of collectors: {smaps: VALUE}. Default: the flag --gather-smaps."},
+		{"threads", typeBool, "The same setting as {threads: VALUE} in collectors. Default: the flag --threads."},
+		{"smaps", typeBool, "The same setting as {smaps: VALUE} in collectors. Default: the flag --gather-smaps."},
 		{"expect", typeExpect, "Expected number of processes (min, max) and ports on which they listen. Requires a fixed name and fixed labels."},
 		{"labels", typeLabels, "Additional labels of the group."},
 		{"max_groups", typeNumber,

@@ -44,9 +44,9 @@ func DaemonCommandLine() CommandLine {
 func addRuleFlags(app *kingpin.Application, s *Settings) {
 	app.Flag("config.path", "YAML file with grouping rules. Without it, one group per program name.").
 		PlaceHolder("FILE").StringVar(&s.ConfigPath)
-	app.Flag("procnames", "One group per process name. Cannot be used with --config.path.").
+	app.Flag("procnames", "One group per process name in this list. Cannot be used with --config.path.").
 		PlaceHolder("NAME,...").StringVar(&s.ProcNames)
-	app.Flag("namemapping", "Pairs of process name and regexp. The group name is NAME:CAPTURE.").
+	app.Flag("namemapping", "Pairs of process name and regexp of the command line. Group: NAME:CAPTURE.").
 		PlaceHolder("NAME,REGEX,...").StringVar(&s.NameMapping)
 	app.Flag("children", "Put unmatched processes into the group of the nearest ancestor with a group.").
 		Default("true").BoolVar(&s.Children)
@@ -74,7 +74,7 @@ func addSourceFlags(app *kingpin.Application, s *Settings) {
 
 func addMemoryFlags(app *kingpin.Application, s *Settings) {
 	addAlias(app, s, "gather-smaps", "Export PSS and USS from smaps_rollup. Same as --collector.smaps.")
-	app.Flag("smaps.budget", "CPU time per scrape to read PSS and USS. 0 disables them, also in rules.").
+	app.Flag("smaps.budget", "CPU time per scrape to read PSS and USS. 0: off, even if rules enable them.").
 		PlaceHolder("DURATION").Default("50ms").DurationVar(&s.SmapsBudget)
 	app.Flag("smaps.max-rss", "Do not read PSS and USS of processes with more RSS than this. 0: no limit.").
 		PlaceHolder("BYTES").Default("8GiB").BytesVar(&s.SmapsMaxRSS)
@@ -95,9 +95,9 @@ func addWebFlags(app *kingpin.Application, s *Settings) {
 		PlaceHolder("N").Default("128").IntVar(&s.MaxConnections)
 	app.Flag("web.allowed-hosts", "Names to allow in the Host header besides localhost and IPs; * for all.").
 		PlaceHolder("NAME,...").StringVar(&s.AllowedHosts)
-	app.Flag("web.show-processes", "Show processes and command lines on the page. auto: loopback listeners only.").
+	app.Flag("web.show-processes", "Show processes and command lines on the web page. auto: loopback listeners only.").
 		PlaceHolder("auto|on|off").Default("auto").EnumVar(&s.ShowProcesses, "auto", "on", "off")
-	app.Flag("web.retention", "Keep history for this time, at most 1h. 0s: 15m, and only while a page is open.").
+	app.Flag("web.retention", "Keep history this long (at most 1h). 0s: keep 15m, only while a page is open.").
 		PlaceHolder("DURATION").Default("0s").DurationVar(&s.Retention)
 	app.Flag("web.pprof-address", "Loopback address for Go profiles under /debug/pprof/. Off by default.").
 		PlaceHolder("ADDRESS").StringVar(&s.PprofAddress)
@@ -113,7 +113,7 @@ func addLogFlags(app *kingpin.Application, s *Settings) {
 }
 
 func addSandboxFlags(app *kingpin.Application, s *Settings) {
-	app.Flag("sandbox", "auto: drop unneeded privileges. strict: drop more, read less. off: no sandbox.").
+	app.Flag("sandbox", "auto: drop unneeded privileges. strict: drop more, export less. off: no sandbox.").
 		PlaceHolder("auto|strict|off").Default("auto").EnumVar(&s.Sandbox, "auto", "strict", "off")
 }
 

@@ -29,7 +29,7 @@ process_exporter --config.path=rules.yaml --web.listen-address=127.0.0.1:9256
   ` + "`-config.path f`" + ` and ` + "`--config.path=f`" + ` are equal.
 - Switches take a value only after ` + "`=`" + `: ` + "`--no-threads`" + ` and ` + "`-threads=false`" + ` are equal.
 - If a flag is given twice, the last one counts. ` + "`--web.listen-address`" + ` can be given several times.
-- Without a command, an argument that is neither a flag nor the value of one is an error.
+- Without a subcommand such as ` + "`check`" + `, each argument must be a flag or the value of a flag.
 `)
 	for _, g := range DaemonCommandLine().Sections {
 		fmt.Fprintf(&b, "\n## %s\n\n| Flag | Default | Meaning |\n|---|---|---|\n", g.Title)
