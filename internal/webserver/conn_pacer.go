@@ -1,6 +1,7 @@
 package webserver
 
 import (
+	"context"
 	"time"
 
 	"golang.org/x/time/rate"
@@ -29,7 +30,7 @@ const (
 	maxReadDelay = time.Second
 )
 
-// A connPacer delays TLS handshakes and received data above the limits.
+// A connPacer counts TLS handshakes and received data, which trackedConn delays above the limits.
 type connPacer struct {
 	handshakes, reads *rate.Limiter
 }
@@ -50,4 +51,22 @@ func reserve(l *rate.Limiter, n int, most time.Duration) time.Duration {
 		return most
 	}
 	return d
+}
+
+// delayHandshake waits while many clients begin a TLS handshake, unless other connections wait for
+// the place of this one.
+func (c *trackedConn) delayHandshake(ctx context.Context) {
+	noPlace, contended := c.limiter.contention()
+	if contended {
+		return
+	}
+	c.addWorking(1) // do not evict c
+	defer c.addWorking(-1)
+	timer := time.NewTimer(reserve(c.limiter.pacer.handshakes, 1, maxHandshakeDelay))
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-noPlace:
+	case <-ctx.Done():
+	}
 }

@@ -107,24 +107,6 @@ func (c *trackedConn) grace(limit time.Duration) time.Duration {
 	return max(limit, minTransferGrace)
 }
 
-// delayHandshake waits while many clients begin a TLS handshake, unless other connections wait for
-// the place of this one.
-func (c *trackedConn) delayHandshake(ctx context.Context) {
-	noPlace, contended := c.limiter.contention()
-	if contended {
-		return
-	}
-	c.addWorking(1) // do not evict c
-	defer c.addWorking(-1)
-	timer := time.NewTimer(reserve(c.limiter.pacer.handshakes, 1, maxHandshakeDelay))
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-noPlace:
-	case <-ctx.Done():
-	}
-}
-
 type trackedConnKey struct{}
 
 func withTrackedConn(ctx context.Context, conn net.Conn) context.Context {
