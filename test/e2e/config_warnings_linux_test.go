@@ -14,7 +14,7 @@ func TestConfigWarnings(t *testing.T) {
 	command, config := unprivilegedExporter(t, "--once-to-stdout-delay=1ms")
 	rules, limit := 1000, testTimeout
 	if chaos {
-		rules, limit = 28_000, 10*time.Second // close to the size limit
+		rules, limit = 9_900, 10*time.Second // close to the limit of rules
 	}
 	var many strings.Builder
 	many.WriteString("process_names:\n- {comm: [a0], name: x}\n")
