@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/seed57308aee/process_exporter/test/procfstree"
+	"github.com/seed57308aee/process_exporter/test/testenv"
 )
 
 // TestUnprivilegedExporter runs the exporter as a user that is not root. It omits unreadable data and
@@ -60,6 +61,33 @@ func TestBlockedFileUnprivileged(t *testing.T) {
 	if series, _ := parseMetrics(t, r.Scrape()); series[`namedprocess_namegroup_num_procs{groupname="p"}`] != 9 ||
 		series["namedprocess_exporter_unresponsive_processes{}"] != 1 || series["namedprocess_exporter_scrape_incomplete{}"] != 0 {
 		t.Errorf("got %v, want 9 processes of group p, 1 unresponsive process and a complete scrape", series)
+	}
+}
+
+// TestUnresponsiveUnprivileged has processes for which reads block, beside an exporter that is not root.
+// The other processes must be in the first response, and later responses are complete.
+func TestUnresponsiveUnprivileged(t *testing.T) {
+	neighbor := uniqueToken()
+	startIdleProcess(t, neighbor)
+	startUnresponsive(t, "mmap", 20)
+	for source, capabilities := range map[string][]uintptr{"procfs": nil, "bpf": {unix.CAP_BPF, unix.CAP_PERFMON}} {
+		t.Run(source, func(t *testing.T) {
+			if source == "bpf" {
+				requireBPF(t)
+			}
+			r := startAs(t, unprivileged(capabilities...), "--source="+source)
+			body := r.Scrape()
+			if want := `namedprocess_namegroup_num_procs{groupname="` + neighbor + `"} 1` + "\n"; !strings.Contains(body, want) {
+				t.Errorf("got no %q in the first response", want)
+			}
+			testenv.WaitFor(t, "a complete response with unresponsive processes", func() bool {
+				body = r.Scrape()
+				return strings.Contains(body, "namedprocess_exporter_scrape_incomplete 0\n") &&
+					!strings.Contains(body, "namedprocess_exporter_unresponsive_processes 0\n")
+			}, func() string {
+				return strings.Join(linesWith(strings.Split(body, "\n"), "namedprocess_exporter_un"), "\n")
+			})
+		})
 	}
 }
 
