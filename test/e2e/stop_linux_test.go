@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -136,16 +137,47 @@ func stopWithSilentClients(t *testing.T, source string) {
 			fmt.Fprint(r.dial(), text)
 		}
 		testenv.WaitFor(t, "the connections", func() bool { return r.resources().connections >= before+len(sent) })
-		start := time.Now()
-		status := r.Stop()
-		took := time.Since(start)
-		t.Logf("exited within %v", took)
-		if status != 0 || checkTimes && took > 100*time.Millisecond {
-			t.Errorf("got exit status %d within %v, want 0 within 100ms", status, took)
+		r.stopAtOnce()
+	}
+}
+
+// TestStopWithSilentTLSClients is TestStopWithSilentClients with TLS: clients without a handshake, without
+// a request, and with a connection of HTTP/2.
+func TestStopWithSilentTLSClients(t *testing.T) {
+	dir := t.TempDir()
+	writeCertificate(t, dir)
+	web := filepath.Join(dir, "web.yml")
+	if err := os.WriteFile(web, []byte("tls_server_config: {cert_file: cert.pem, key_file: key.pem}\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	r := startListening(t, withListener([]string{"--web.config.file", web})...)
+	before := r.resources().connections
+	r.dial()
+	sent := map[string]string{
+		"": "http/1.1", "GET /metrics HTTP/1.1\r\nHost: localhost\r\n": "http/1.1", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n": "h2",
+	}
+	for text, protocol := range sent {
+		conn := tls.Client(r.dial(), &tls.Config{InsecureSkipVerify: true, NextProtos: []string{protocol}})
+		if _, err := conn.Write([]byte(text)); err != nil { // after the handshake
+			t.Fatal(err)
 		}
-		if log := strings.Join(r.Log(), "\n"); strings.Contains(log, "aborted") {
-			t.Errorf("got aborted requests: %s", log)
-		}
+	}
+	testenv.WaitFor(t, "the connections", func() bool { return r.resources().connections >= before+1+len(sent) })
+	r.stopAtOnce()
+}
+
+// stopAtOnce stops the exporter, which must not wait for clients.
+func (r *instance) stopAtOnce() {
+	r.t.Helper()
+	start := time.Now()
+	status := r.Stop()
+	took := time.Since(start)
+	r.t.Logf("exited within %v", took)
+	if status != 0 || checkTimes && took > 100*time.Millisecond {
+		r.t.Errorf("got exit status %d within %v, want 0 within 100ms", status, took)
+	}
+	if log := strings.Join(r.Log(), "\n"); strings.Contains(log, "aborted") {
+		r.t.Errorf("got aborted requests: %s", log)
 	}
 }
 
