@@ -75,7 +75,7 @@ func (t *Tracker) identifyChanged(ctx context.Context) {
 		switch {
 		case r.identity == identityCurrent && !t.isRechecked(r, s):
 		case ctx.Err() != nil:
-			t.health.Incomplete = true
+			t.interrupt(r, &b.resume)
 		case r.longArgs:
 			b.long = append(b.long, i)
 		case t.exhausted():
@@ -98,7 +98,7 @@ func (t *Tracker) identifyLong(ctx context.Context) {
 		i := b.long[(first+step)%len(b.long)]
 		switch r := &t.records[i]; {
 		case ctx.Err() != nil:
-			t.health.Incomplete = true
+			t.interrupt(r, &b.resumeLong)
 		case t.exhausted():
 			t.postpone(r, &b.resumeLong)
 		default:

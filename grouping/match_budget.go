@@ -17,8 +17,8 @@ type matchBudget struct {
 	spent     time.Duration // in this update
 	long      []int         // indexes of the processes with long command lines to identify
 
-	// PIDs of the first process that was not matched because the budget was used up, 0 if
-	// there was none. The next update begins with them.
+	// PIDs of the first process that was not matched because the budget was used up, or because
+	// of the deadline, 0 if there was none. The next update begins with them.
 	resume, resumeLong int
 }
 
@@ -36,6 +36,16 @@ func (t *Tracker) postpone(r *processRecord, resume *int) {
 	if r.identity == identityDue {
 		t.health.Unidentified++
 	}
+}
+
+// interrupt leaves a process to the next update, because this one has reached its deadline. The next
+// one begins with the first of them: otherwise young processes, which each update matches again,
+// could use all the time.
+func (t *Tracker) interrupt(r *processRecord, resume *int) {
+	if *resume == 0 {
+		*resume = r.id.PID
+	}
+	t.health.Incomplete = true
 }
 
 // matchWithinBudget matches an identity, and adds the CPU time to that of this update.

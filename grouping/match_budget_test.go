@@ -1,6 +1,7 @@
 package grouping
 
 import (
+	"context"
 	"strings"
 	"testing"
 	"time"
@@ -112,5 +113,43 @@ func TestLongCommandLines(t *testing.T) {
 	}
 	if got := procsOf(t, tr)["long"]; got != n/2 {
 		t.Errorf("got %d processes with long command lines in their group, want %d", got, n/2)
+	}
+}
+
+// A limitedMatcher ends the context of an update after some matches.
+type limitedMatcher struct {
+	Matcher
+	left int
+	end  context.CancelFunc
+}
+
+func (m *limitedMatcher) Match(id *platform.Identity) Match {
+	if m.left--; m.left == 0 {
+		m.end()
+	}
+	return m.Matcher.Match(id)
+}
+
+// TestDeadlineWhileMatching checks that each process has its turn if all others must be matched in each
+// update, and the deadline permits only some matches.
+func TestDeadlineWhileMatching(t *testing.T) {
+	const n, limit = 100, 10
+	src, tr := newBudgetTracker(t, n, n)
+	m := &limitedMatcher{Matcher: tr.matcher}
+	tr.matcher = m
+	src.execute(n-1, "busy")
+	for range n/limit + 1 {
+		for i := range n - 1 {
+			src.execute(i, "idle")
+		}
+		var ctx context.Context
+		ctx, m.end = context.WithCancel(t.Context())
+		m.left = limit
+		if _, err := tr.Update(ctx); err != nil || !tr.Health().Incomplete {
+			t.Fatalf("got error %v, incomplete %v, want an incomplete update", err, tr.Health().Incomplete)
+		}
+	}
+	if tr.groups["busy"] == nil {
+		t.Error("the process with the highest PID was never matched")
 	}
 }
