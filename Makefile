@@ -125,8 +125,8 @@ soak:
 	SOAK=$(SOAK) go test -v -timeout 25h -run '^TestSoak$$' ./test/e2e
 
 # Tests with loads that are too large for every change. They need a quiet machine.
-CHAOS := TestHostileClients|TestPasswordGuessing|TestUnresponsive(Processes|OnceKnown)|TestLockedEpollFdinfo|TestZombieMainThreads
-CHAOS := $(CHAOS)|TestStop|TestSecondSIGTERM|TestShortReads|TestHugeCommandLines|TestManyProcesses|TestLargeCounts|TestThreadFileReadTime
+CHAOS := TestHostileClients|TestPasswordGuessing|TestUnresponsiveProcesses|TestUnresponsiveOnceKnown|TestLockedEpollFdinfo|TestZombieMainThreads
+CHAOS := $(CHAOS)|TestStop|TestSecondSignal|TestConfigWarnings|TestShortReads|TestHugeCommandLines|TestManyProcesses|TestLargeCounts|TestThreadFileReadTime
 CHAOS := $(CHAOS)|TestHugeMemory|TestSmapsReadsDoNotDelayMmap|TestForkStorm|TestLostExitEventsUnderLoad|TestLoadIsCounted|TestPIDReuse
 CHAOS := $(CHAOS)|TestRepeatedExec|TestManyUsers|TestManyThreadNames|TestStartRejectsInvalidConfig|TestReloadRejectsInvalidConfig
 CHAOS := $(CHAOS)|TestAddressSpaceLimit|TestCgroupMemoryLimit|TestLogRateLimit|TestConcurrentScrapesShareWalks

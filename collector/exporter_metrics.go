@@ -89,7 +89,7 @@ func readErrorMetrics() []exporterMetric {
 		{name: exporterNamespace + "unresponsive_processes", kind: gauge,
 			help: "Number of processes for which reads of /proc/PID files block.",
 			note: "With the source `procfs`, their counters do not increase, but their resident memory, number of threads " +
-				"and number of open files are current.",
+				"and, since Linux 6.2, number of open files are current.",
 			collect: single(func(u *update) float64 { return float64(u.health.Unresponsive) })},
 		{name: exporterNamespace + "unreported_processes", kind: gauge,
 			help:    "Number of processes that /proc lists and the BPF programs do not report.",

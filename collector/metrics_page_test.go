@@ -64,11 +64,11 @@ that start later are counted from their start. With the source ` + "`procfs`" + 
 process is lost, and so are processes that start and exit between two scrapes. A group keeps the usage of its exited processes.
 
 Counters decrease only when the exporter restarts, or when a removed group or thread name returns. They then restart at 0.
-With ` + "`--remove-empty-groups`" + `, the exporter removes groups without processes. At the limit ` + "`--max-groups`" + `, it
-removes groups that have had no processes for 24 hours. At the limits of thread names (1,000 in a group, ` + "`--max-thread-names`" + `
-in all groups), it removes thread names that have had no threads for 24 hours.
+With ` + "`--remove-empty-groups`" + `, the exporter removes groups without processes, except those with ` + "`expect`" + `. At the limit
+` + "`--max-groups`" + `, it can remove groups that have had no processes for 24 hours. At the limits of thread names (1,000 in a group,
+` + "`--max-thread-names`" + ` in all groups), it can remove thread names that have had no threads for 24 hours.
 
-If a value could be read for no process of a group, it is absent, not 0. If it could be read for some of them, it includes only
+A gauge that could not be read for any process of a group is absent, not 0. If it could be read for some of them, it includes only
 these. ` + "`namedprocess_namegroup_unreadable_procs`" + ` is the number of the others, by file.
 
 In a group without processes, most gauges are 0, but the following are absent: all gauges per process, thread name or kernel

@@ -152,7 +152,7 @@ func portFamilies() []family {
 		{name: namespace + "listening_procs", kind: gauge, labels: []string{"protocol", "port"},
 			help: "Number of processes that own a socket which receives TCP connections or UDP datagrams on a port.",
 			note: "`port` is `ephemeral` for UDP ports from 32768 on, and " +
-				"`other` for ports after the first 100 of a group; in these two, a process with 3 such ports counts as 3.",
+				"`other` for ports after the first 100 of a group; in these two, a process with 3 such ports counts three times.",
 			collect: func(g *grouping.Group, put emit) {
 				for i := range g.Sockets.Ports {
 					p := &g.Sockets.Ports[i]

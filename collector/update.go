@@ -35,7 +35,7 @@ type update struct {
 	ended     []grouping.EndedProcess
 }
 
-// isIncomplete reports whether the deadline, or the CPU limit for socket tables, ended the update
+// isIncomplete reports whether the deadline, a limit of blocked reads or of sockets ended the update
 // before everything was read. If the update failed, health belongs to the previous update.
 func (u *update) isIncomplete() bool { return u.overdue || u.err == nil && u.health.Incomplete }
 

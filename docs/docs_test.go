@@ -114,6 +114,27 @@ func TestDocumentedTests(t *testing.T) {
 	}
 }
 
+var chaosTests = regexp.MustCompile(`(?m)^CHAOS +:= (?:\$\(CHAOS\)\|)?(.*)$`)
+
+// TestChaosTests checks that each name in the variable CHAOS of the Makefile is one of a test.
+func TestChaosTests(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join(root, "Makefile"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := chaosTests.FindAllStringSubmatch(string(text), -1)
+	if len(lines) < 3 {
+		t.Fatalf("got %d lines, want at least 3", len(lines))
+	}
+	for _, line := range lines {
+		for name := range strings.SplitSeq(line[1], "|") {
+			if !hasTest(t, filepath.Join(root, "test/e2e"), regexp.MustCompile("^"+name)) {
+				t.Errorf("got no test %s in test/e2e, want one", name)
+			}
+		}
+	}
+}
+
 func hasTest(t *testing.T, dir string, name *regexp.Regexp) bool {
 	t.Helper()
 	files, err := filepath.Glob(filepath.Join(dir, "*_test.go"))

@@ -264,7 +264,7 @@ func (d *decoder) checkItems(kind *listKind, items []string, nodes []*yaml.Node)
 				return d.fail(nodes[i], err, "bad pattern %q before the slash of container %q: %v", outer, item, err)
 			}
 			if id != "*" && strings.Trim(strings.ToLower(id), "0123456789abcdef") != "" {
-				d.warn(nodes[i], "container %q is not a container ID, which has only hexadecimal digits; write * for any container of the host", id)
+				d.warn(nodes[i], "container %q is not a container ID, which has only hexadecimal digits; write * for all outer containers", id)
 			}
 		}
 	}

@@ -7,8 +7,8 @@ import (
 	"github.com/seed57308aee/process_exporter/platform"
 )
 
-// The kernel does not report that a process rewrites its command line. Without BPF it
-// does not report a move to another cgroup either. So each update compares the identity
+// The kernel does not report that a process rewrites its command line. Without BPF, and
+// in hierarchies of cgroup v1, it does not report a move to another cgroup either. So each update compares the identity
 // fingerprint of some processes with the last one: of each process that has run since its
 // last comparison, and of each idle process at every 64th update. The source limits the
 // CPU time of these reads; the next update continues where it stopped.

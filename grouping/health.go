@@ -9,7 +9,7 @@ type Health struct {
 	Unreported          int    // processes that /proc lists and the BPF programs do not report
 	UnreportedList      string // PID and name of the first of them
 	HidePID             bool   // /proc hides processes of other users (mount option hidepid)
-	Incomplete          bool   // the last update ended at its deadline, or a budget of sockets was used up
+	Incomplete          bool   // the last update ended early: at its deadline, or at a limit of blocked reads or sockets
 	StatUnreadable      int    // processes of the last update whose stat could not be read, with or without a Sample
 	Partial             int    // processes, without zombies, of the last update of which a wanted field could not be read
 	StatUnreadableTotal uint64 // sum of StatUnreadable over all updates

@@ -119,9 +119,9 @@ func matchesPattern(entry, value string) bool {
 }
 
 // matchesContainer compares an entry with the beginning of a container ID, which has lower-case
-// letters, or of an LXC name. The entry
-// * matches every container. The ID of an inner container is OUTER/ID, where OUTER is the outer
-// container ID or the unit of the user manager. The entry then has a shell pattern for OUTER.
+// letters, or of an LXC name. The entry * matches every container that is neither inside another one
+// nor below the manager of a user's units. The ID of an inner container is OUTER/ID, where OUTER is the
+// outer container ID or the unit of the user manager. The entry then has a shell pattern for OUTER.
 func matchesContainer(entry, id string) bool {
 	pattern, entryID, isEntryInner := cutOuter(entry)
 	outer, id, isInner := cutOuter(id)

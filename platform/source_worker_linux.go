@@ -34,7 +34,7 @@ type worker struct {
 	pid            atomic.Int64  // process being read
 	inode          atomic.Uint64 // inode number of its directory, 0 if unknown
 	commits        atomic.Uint64 // increases with every process
-	deadlinePassed atomic.Bool   // the deadline has passed
+	deadlinePassed atomic.Bool
 
 	mu        sync.Mutex // guards the fields below, the Snapshot and the stateTable
 	abandoned bool

@@ -44,8 +44,9 @@ const (
 // then connections whose client does not read the response. It never evicts a
 // connection while a handler computes a response; new connections then wait in
 // the accept queue. Under contention each connection is closed after one
-// response, so that its client queues behind the others. LimitListener of golang.org/x/net/netutil
-// has no eviction: clients that connect and send nothing would keep all places.
+// response, so that its client queues behind the others. LimitListener of
+// golang.org/x/net/netutil has no eviction: clients that connect and send nothing
+// would keep all places.
 type connLimiter struct {
 	limit          int
 	tls            bool

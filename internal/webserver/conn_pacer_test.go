@@ -29,9 +29,9 @@ func (c *endlessConn) Read(p []byte) (int, error) {
 
 func (c *endlessConn) Close() error { return nil }
 
-// TestReadPace checks how much the server reads from TLS clients that send without pause, and that
+// TestReadPacer checks how much the server reads from TLS clients that send without pause, and that
 // another client, which sends a request each second, is not delayed.
-func TestReadPace(t *testing.T) {
+func TestReadPacer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const clients, seconds = 20, 60
 		limiter := newConnLimiter(128, true)
@@ -100,8 +100,8 @@ func TestContentionEndsDelayOfHandshakes(t *testing.T) {
 	})
 }
 
-// TestHandshakePace checks that each TLS handshake counts.
-func TestHandshakePace(t *testing.T) {
+// TestHandshakePacer checks that each TLS handshake counts.
+func TestHandshakePacer(t *testing.T) {
 	set, address, roots := startTLSServer(t, Limits{Connections: 8, WriteTimeout: testTimeout}, func(http.ResponseWriter, *http.Request) {})
 	limit := set.limiters[0].pacer.handshakes
 	limit.SetLimit(0)

@@ -22,9 +22,9 @@ const (
 	// find processes do not count. A walk reads the command lines of the processes of every query.
 	maxQueries = 32
 
-	// maxFindQueries is the maximum number of concurrent requests that find processes, and of their
+	// maxSearches is the maximum number of concurrent requests that find processes, and of their
 	// queries. Another query replaces the oldest that has no request.
-	maxFindQueries = 4
+	maxSearches = 4
 
 	// defaultProcesses and maxProcesses limit the processes of one query.
 	defaultProcesses = 20
@@ -165,7 +165,7 @@ func (p *processRequests) makeSpace(scope grouping.ProcessScope) bool {
 	if scope != grouping.ScopeFound {
 		return len(p.queries)-found < maxQueries
 	}
-	if found < maxFindQueries {
+	if found < maxSearches {
 		return true
 	}
 	if oldest < 0 {

@@ -127,8 +127,8 @@ func TestFindLimit(t *testing.T) {
 		}
 		last = s.time
 		walk(ctx)
-		if n := len(s.interest().Queries); n > maxFindQueries {
-			t.Errorf("got %d queries in a walk, want at most %d", n, maxFindQueries)
+		if n := len(s.interest().Queries); n > maxSearches {
+			t.Errorf("got %d queries in a walk, want at most %d", n, maxSearches)
 		}
 	}
 	for i := range maxQueries {
@@ -145,8 +145,8 @@ func TestFindLimit(t *testing.T) {
 	}
 }
 
-// waitForFinds waits until n requests wait for a walk that finds processes.
-func (s *testRecorder) waitForFinds(t *testing.T, n int) {
+// waitForSearches waits until n requests wait for a walk that finds processes.
+func (s *testRecorder) waitForSearches(t *testing.T, n int) {
 	t.Helper()
 	testenv.WaitFor(t, fmt.Sprintf("%d requests to wait", n), func() bool {
 		s.mu.Lock()
@@ -159,14 +159,14 @@ func (s *testRecorder) waitForFinds(t *testing.T, n int) {
 	})
 }
 
-// TestConcurrentFinds checks that one walk finds the processes of all waiting requests, that other
+// TestConcurrentSearches checks that one walk finds the processes of all waiting requests, that other
 // requests fail at once, and that the text of a waiting request stays.
-func TestConcurrentFinds(t *testing.T) {
+func TestConcurrentSearches(t *testing.T) {
 	s := newTestRecorder()
 	walkProcesses(s)
 	s.lastRequest = s.time
 	s.scrape()
-	finish, reports := make(chan struct{}), make(chan string, maxFindQueries+1)
+	finish, reports := make(chan struct{}), make(chan string, maxSearches+1)
 	s.sleep = func(context.Context, time.Duration) { <-finish }
 	find := func(ctx context.Context, text string) {
 		got, err := s.Processes(ctx, grouping.ProcessQuery{Scope: grouping.ScopeFound, Text: text, Limit: 1})
@@ -174,19 +174,19 @@ func TestConcurrentFinds(t *testing.T) {
 	}
 	waiting := func(n int) {
 		t.Helper()
-		s.waitForFinds(t, n)
+		s.waitForSearches(t, n)
 	}
 	go find(t.Context(), "first")
 	waiting(1)
 	canceled, cancel := context.WithCancel(t.Context())
-	for i := range maxFindQueries - 1 {
+	for i := range maxSearches - 1 {
 		ctx := t.Context()
 		if i == 0 {
 			ctx = canceled
 		}
 		go find(ctx, fmt.Sprint(i))
 	}
-	waiting(maxFindQueries)
+	waiting(maxSearches)
 	h, err := NewHandler(s.Recorder, testOptions)
 	if err != nil {
 		t.Fatal(err)
@@ -200,12 +200,12 @@ func TestConcurrentFinds(t *testing.T) {
 	if got := <-reports; got != "0 processes, error context canceled" {
 		t.Errorf("got %s for a canceled request", got)
 	}
-	waiting(maxFindQueries - 1)
+	waiting(maxSearches - 1)
 	go find(t.Context(), "later")
-	waiting(maxFindQueries)
+	waiting(maxSearches)
 	s.walks = 0
 	close(finish)
-	for range maxFindQueries {
+	for range maxSearches {
 		if got := <-reports; got != "1 processes, error <nil>" {
 			t.Errorf("got %s, want a process", got)
 		}

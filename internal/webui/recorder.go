@@ -77,7 +77,7 @@ type Options struct {
 func NewRecorder(c *collector.Collector, o Options) *Recorder {
 	r := &Recorder{
 		walk: c.Update, describe: o.Describe, now: time.Now, maxAge: o.MaxAge, keep: o.Retention,
-		sleep: sleep, searches: make(chan struct{}, maxFindQueries), searching: make(chan struct{}, 1),
+		sleep: sleep, searches: make(chan struct{}, maxSearches), searching: make(chan struct{}, 1),
 		machine: machineReader{hostname: o.Hostname, read: o.Machine, now: time.Now},
 	}
 	r.current = r.newRecording()

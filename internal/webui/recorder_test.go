@@ -32,7 +32,7 @@ func newTestRecorder() *testRecorder {
 		describe:  func(*ExporterStatus) {},
 		now:       func() time.Time { return s.time },
 		sleep:     func(_ context.Context, d time.Duration) { s.advance(max(0, d)) },
-		searches:  make(chan struct{}, maxFindQueries),
+		searches:  make(chan struct{}, maxSearches),
 		searching: make(chan struct{}, 1),
 		maxAge:    DefaultMaxAge,
 	}

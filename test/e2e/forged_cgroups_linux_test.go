@@ -2,7 +2,9 @@ package e2e
 
 import (
 	"crypto/sha256"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -16,26 +18,17 @@ import (
 // user can create below user@UID.service. Only rules for the cgroups of users match the latter.
 func TestForgedCgroups(t *testing.T) {
 	testenv.RequireRoot(t)
-	root := cgroupRoot()
-	if root == "" {
-		const missing = "requires a mounted cgroup hierarchy of systemd, or cgroup v2"
-		if os.Getenv("CI") == "true" {
-			t.Fatal(missing)
-		}
-		t.Skip(missing)
-	}
 	token := uniqueToken()
-	unit, id := token+".service", fmt.Sprintf("%x", sha256.Sum256([]byte(token)))
-	const user = "user.slice/user-4242.slice/user@4242.service"
+	// The exporter prefers long paths, and the process can be in other hierarchies.
+	unit, id := token+strings.Repeat("-long", 20)+".service", fmt.Sprintf("%x", sha256.Sum256([]byte(token)))
+	uid := strconv.Itoa(os.Getpid())
+	user := "user.slice/user-" + uid + ".slice/user@" + uid + ".service"
 	for _, path := range []string{
 		"system.slice/" + unit, "system.slice/docker-" + id + ".scope",
 		user + "/" + unit, user + "/docker-" + id + ".scope",
 	} {
-		dir := makeCgroupPath(t, root, path)
 		pid := startIdleProcess(t, token).Process.Pid
-		if err := os.WriteFile(filepath.Join(dir, "cgroup.procs"), []byte(strconv.Itoa(pid)), 0o600); err != nil {
-			t.Fatal(err)
-		}
+		t.Cleanup(moveToCgroup(t, pid, path))
 	}
 	rules := writeFile(t, "rules.yaml", strings.NewReplacer("UNIT", unit, "ID", id).Replace(`process_names:
 - {name: unit, unit: [UNIT]}
@@ -54,21 +47,40 @@ func TestForgedCgroups(t *testing.T) {
 	})
 }
 
-// makeCgroupPath creates a cgroup and those above it, below the root of a hierarchy. The test cleanup removes
-// what it has created.
-func makeCgroupPath(t *testing.T, root, path string) (dir string) {
+// moveToCgroup creates a cgroup and those above it in the first hierarchy that permits it, and moves a process
+// there. The returned function moves the process back, and removes what has been created.
+func moveToCgroup(t *testing.T, pid int, path string) (undo func()) {
 	t.Helper()
-	dir = root
-	for name := range strings.SplitSeq(path, "/") {
-		dir = filepath.Join(dir, name)
-		err := os.Mkdir(dir, 0o755)
-		switch {
-		case err == nil:
-			created := dir
-			t.Cleanup(func() { removeCgroup(t, created) })
-		case !os.IsExist(err):
-			t.Fatal(err)
+	failed := errors.New("no hierarchy of systemd or of cgroup v2 is mounted")
+	for _, root := range cgroupRoots() {
+		dir := filepath.Join(root, path)
+		undo = func() {
+			_ = writeCgroup(root, pid)
+			for ; dir != root; dir = filepath.Dir(dir) {
+				_ = os.Remove(dir) // fails if others use it
+			}
 		}
+		for range 10 { // another test can remove the same parents
+			if failed = os.MkdirAll(dir, 0o755); failed == nil {
+				failed = writeCgroup(dir, pid)
+			}
+			if !errors.Is(failed, fs.ErrNotExist) {
+				break
+			}
+		}
+		if failed == nil {
+			return undo
+		}
+		undo()
 	}
-	return dir
+	if os.Getenv("CI") == "true" {
+		t.Fatalf("requires a writable cgroup hierarchy: %v", failed)
+	}
+	t.Skipf("requires a writable cgroup hierarchy: %v", failed)
+	return nil
+}
+
+// writeCgroup moves a process to a cgroup.
+func writeCgroup(dir string, pid int) error {
+	return os.WriteFile(filepath.Join(dir, "cgroup.procs"), []byte(strconv.Itoa(pid)), 0)
 }

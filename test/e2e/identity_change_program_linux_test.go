@@ -119,27 +119,25 @@ func makeCgroup(t *testing.T) string {
 
 func makeCgroupNamed(t *testing.T, name string) string {
 	t.Helper()
-	root := cgroupRoot()
-	if root == "" {
-		t.Log("cgroups are not tested: no hierarchy is mounted")
-		return ""
-	}
-	dir := filepath.Join(root, name)
-	if err := os.Mkdir(dir, 0o755); err != nil {
-		t.Logf("cgroups are not tested: %v", err)
-		return ""
-	}
-	return dir
-}
-
-// cgroupRoot returns the root of the hierarchy of systemd or of cgroup v2, or "" without one.
-func cgroupRoot() string {
-	for _, root := range []string{"/sys/fs/cgroup/systemd", "/sys/fs/cgroup/unified", "/sys/fs/cgroup"} {
-		if _, err := os.Stat(filepath.Join(root, "cgroup.procs")); err == nil {
-			return root
+	failed := errors.New("no hierarchy is mounted")
+	for _, root := range cgroupRoots() {
+		dir := filepath.Join(root, name)
+		if failed = os.Mkdir(dir, 0o755); failed == nil {
+			return dir
 		}
 	}
+	t.Logf("cgroups are not tested: %v", failed)
 	return ""
+}
+
+// cgroupRoots returns the roots of the hierarchies of systemd and of cgroup v2 that are mounted.
+func cgroupRoots() (roots []string) {
+	for _, root := range []string{"/sys/fs/cgroup/systemd", "/sys/fs/cgroup/unified", "/sys/fs/cgroup"} {
+		if _, err := os.Stat(filepath.Join(root, "cgroup.procs")); err == nil {
+			roots = append(roots, root)
+		}
+	}
+	return roots
 }
 
 func removeCgroup(t *testing.T, dir string) {

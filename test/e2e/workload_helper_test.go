@@ -86,10 +86,10 @@ func (w *worker) end() {
 
 var tokens atomic.Int64
 
-// uniqueToken returns a word of at most 7 letters and digits for names and command lines of processes. Tests
+// uniqueToken returns a word of at most 8 letters and digits for names and command lines of processes. Tests
 // run at the same time, and beside those of other packages: equal names would put their processes into one group.
 func uniqueToken() string {
-	return "u" + strconv.FormatInt(int64(os.Getpid())<<8|tokens.Add(1)&0xff, 36)
+	return "u" + strconv.FormatInt(int64(os.Getpid())<<12|tokens.Add(1)&0xfff, 36)
 }
 
 // startIdleProcess starts a process with this name that sleeps until the end of the test.

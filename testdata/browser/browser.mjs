@@ -1015,7 +1015,9 @@ try {
   else await visits(page);
   assert.deepEqual(page.complaints, []);
 } catch (err) {
-  console.error('at', page.url(), page.complaints, await page.evaluate(() => document.body.innerText.slice(0, 4000)).catch(String));
+  console.error(err, 'first page:', page.url(), page.complaints);
+  const shown = page.evaluate(() => document.body.innerText.slice(0, 4000)).catch(String);
+  console.error(await Promise.race([shown, new Promise((resolve) => setTimeout(resolve, 5000, 'no answer'))]));
   throw err;
 } finally {
   await browser.close();

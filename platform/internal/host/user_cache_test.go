@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-func TestUserNames(t *testing.T) {
+func TestUserCache(t *testing.T) {
 	var names UserCache
 	self, err := user.Current()
 	if err != nil {
