@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"os"
 	"os/exec"
 	"slices"
 	"strings"
@@ -33,11 +34,14 @@ func TestProcessList(t *testing.T) {
 	const secret = "hunter2-list"
 	busy := exec.Command("/bin/sh", "-c", "while :; do :; done", "listed-process", "--password="+secret, "<img onerror=x>")
 	idle := exec.Command("/bin/sh", "-c", "read x", "listed-process")
-	in, err := idle.StdinPipe()
+	other := exec.Command("/bin/sh", "-c", "read x", "in-no-group")
+	read, write, err := os.Pipe() // they wait for a line
 	if err != nil {
 		t.Fatal(err)
 	}
-	other := exec.Command("/bin/sh", "-c", "while :; do sleep 1000; done", "in-no-group")
+	defer read.Close()
+	defer write.Close()
+	idle.Stdin, other.Stdin = read, read
 	started := time.Now()
 	for _, command := range []*exec.Cmd{idle, busy, other} {
 		if err := command.Start(); err != nil {
@@ -45,7 +49,6 @@ func TestProcessList(t *testing.T) {
 		}
 		t.Cleanup(func() { _ = command.Process.Kill(); _ = command.Wait() })
 	}
-	defer in.Close()
 	config := writeFile(t, "c.yml", "process_names:\n  - {name: listed, cmdline: [listed-process]}\n"+
 		"  - {name: rest, cmdline: [.+], children: false, not: {cmdline: [in-no-group]}}\n")
 	eachSource(t, func(t *testing.T, source string) {
