@@ -8,10 +8,11 @@ import (
 )
 
 // The kernel does not report that a process rewrites its command line. Without BPF, and
-// in hierarchies of cgroup v1, it does not report a move to another cgroup either. So each update compares the identity
-// fingerprint of some processes with the last one: of each process that has run since its
-// last comparison, and of each idle process at every 64th update. The source limits the
-// CPU time of these reads; the next update continues where it stopped.
+// in hierarchies of cgroup v1, it does not report a move to another cgroup either. So each
+// update compares the identity fingerprint of some processes with the last one: of each
+// process that has run since its last comparison, and of each idle process at every 64th
+// update. The source limits the CPU time of these reads; the next update continues where it
+// stopped.
 const idleFingerprintPeriod = 64 // updates
 
 // fingerprintComparison is the state of compareFingerprints, and its buffers.
