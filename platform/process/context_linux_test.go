@@ -132,17 +132,36 @@ func TestEndedContextOfOneshot(t *testing.T) {
 	wantEqual(t, "running", view.Running(), true)
 }
 
-// TestContextOfTable opens processes of which one blocks.
+// A lateContext is a context whose deadline passes when done is closed.
+type lateContext struct {
+	context.Context
+	done chan struct{}
+}
+
+func (c lateContext) Done() <-chan struct{} { return c.done }
+
+func (c lateContext) Err() error {
+	select {
+	case <-c.done:
+		return context.DeadlineExceeded
+	default:
+		return nil
+	}
+}
+
+// TestContextOfTable opens processes of which the second one blocks. The deadline passes after
+// the first one is open.
 func TestContextOfTable(t *testing.T) {
 	tree := threeProcesses(t)
 	blockFiles(t, tree.Root, 11)
-	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
-	defer cancel()
+	ctx := lateContext{context.Background(), make(chan struct{})}
 	table := openTestTable(t, tree.Root).WithContext(ctx)
 	var pids []int
 	for p, err := range table.All() {
 		if err == nil {
-			pids = append(pids, p.PID())
+			if pids = append(pids, p.PID()); len(pids) == 1 {
+				time.AfterFunc(50*time.Millisecond, func() { close(ctx.done) })
+			}
 		} else if !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("got error %v, want context.DeadlineExceeded", err)
 		}
