@@ -217,8 +217,14 @@ func TestProcfsReadAllocates(t *testing.T) {
 		for range 3 {
 			read()
 		}
-		if n := testing.AllocsPerRun(10, read); n != 0 {
-			t.Errorf("budget %v: got %v allocations, want 0", budget, n)
+		// On a busy machine a slow read makes the Reader read the state of its thread, which
+		// allocates. The minimum of several tries has only what every read allocates.
+		lowest := testing.AllocsPerRun(10, read)
+		for try := 0; try < 4 && lowest > 0; try++ {
+			lowest = min(lowest, testing.AllocsPerRun(10, read))
+		}
+		if lowest != 0 {
+			t.Errorf("budget %v: got %v allocations, want 0", budget, lowest)
 		}
 	}
 }
