@@ -18,7 +18,7 @@ func TestUnusualNames(t *testing.T) {
 		"a b", "a) R 1 (b", "x\ny", "tab\tbed", "\xff\xfe", "))((", "Uid:\t7\t7\t7", "Threads:\t99", " lead", "äöüäöüä",
 	} {
 		t.Run(name, func(t *testing.T) {
-			p := startChild(t, nil, "name="+name)
+			p := startStopped(t, "name="+name) // its runtime starts no thread between two reads
 			wantEqual(t, "name", must[string](t)(p.Name()), name)
 			uid := uint32(os.Getuid())
 			wantEqual(t, "uids", must[CredentialIDs](t)(p.UIDs()), CredentialIDs{uid, uid, uid})
