@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -243,10 +244,12 @@ func TestManyFDs(t *testing.T) {
 	}
 }
 
-// An exitReport is the content of the exit events of one process.
+// An exitReport is the content of the exit events of one process, and its usage as
+// wait4(2) returns it.
 type exitReport struct {
-	args []string
-	free *ReapedRecord
+	args  []string
+	free  *ReapedRecord
+	usage *syscall.Rusage
 }
 
 // runToExit runs a program and waits for its exit events. If no ReapedRecord arrives, which the
@@ -263,6 +266,7 @@ func runToExit(t *testing.T, p *Programs, name string, args ...string) exitRepor
 		}
 		got := readExit(t, p, command.Process.Pid)
 		if got.free != nil {
+			got.usage = command.ProcessState.SysUsage().(*syscall.Rusage)
 			return got
 		}
 		lost, err := p.LostEvents()
@@ -341,26 +345,19 @@ func TestExitEvents(t *testing.T) {
 	}
 }
 
-// TestFinalCounters compares the final counters of a process with getrusage(2) of its
-// parent.
+// TestFinalCounters compares the final counters of a process with the usage that wait4(2) reports
+// to its parent.
 func TestFinalCounters(t *testing.T) {
 	p := loadOrSkip(t, Options{})
 	command := []string{"-c", "i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done; (i=0; while [ $i -lt 5000 ]; do i=$((i+1)); done)"}
-	var before, after unix.Rusage
-	if err := unix.Getrusage(unix.RUSAGE_CHILDREN, &before); err != nil {
-		t.Fatal(err)
-	}
 	got := runToExit(t, p, "sh", append(command, "counted")...)
-	if err := unix.Getrusage(unix.RUSAGE_CHILDREN, &after); err != nil {
-		t.Fatal(err)
-	}
-	charged := after.Utime.Nano() + after.Stime.Nano() - before.Utime.Nano() - before.Stime.Nano()
-	// getrusage includes the child of the shell, whose share is less than half. It rounds
+	charged := got.usage.Utime.Nano() + got.usage.Stime.Nano()
+	// wait4 includes the child of the shell, whose share is less than half. It rounds
 	// user and system time down to microseconds.
 	if used := int64(got.free.Usage.Runtime); used > charged+2000 || used < charged/2 {
 		t.Errorf("got %d ns of CPU time, want between half of %d ns and all of it", used, charged)
 	}
-	if faults := after.Minflt - before.Minflt; int64(got.free.Usage.MinorFaults) > faults {
+	if faults := got.usage.Minflt; int64(got.free.Usage.MinorFaults) > faults {
 		t.Errorf("got %d faults, want at most %d", got.free.Usage.MinorFaults, faults)
 	}
 }
