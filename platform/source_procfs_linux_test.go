@@ -36,7 +36,8 @@ func walk(t testing.TB, src Source, snap *Snapshot, fields Fields) {
 }
 
 // TestWalkFindsThisProcess reads the own process completely in three walks in a row. On a busy
-// machine another thread of it may hold its mmap lock for longer than readTimeout.
+// machine another thread of it may hold its mmap lock for longer than readTimeout. The Go runtime
+// may start a thread during a walk.
 func TestWalkFindsThisProcess(t *testing.T) {
 	src := openSource(t, "/proc")
 	var snap Snapshot
@@ -44,14 +45,14 @@ func TestWalkFindsThisProcess(t *testing.T) {
 	testenv.Eventually(t, func() bool {
 		walk(t, src, &snap, everything)
 		at := snap.Index(os.Getpid())
-		if at < 0 || snap.Samples[at].Have != everything {
+		if at < 0 || snap.Samples[at].Have != everything || len(snap.Samples[at].Tasks) != snap.Samples[at].NumThreads {
 			t.Logf("got index %d of %d for the own process", at, len(snap.Samples))
 			complete = 0
 			return false
 		}
 		s := &snap.Samples[at]
-		if s.ResidentBytes == 0 || s.PSSBytes == 0 || s.FDs < 3 || s.FDLimit == 0 || len(s.Tasks) != s.NumThreads || s.PPID != os.Getppid() {
-			t.Errorf("got %+v, want memory, files, all threads and the parent of the own process", s)
+		if s.ResidentBytes == 0 || s.PSSBytes == 0 || s.FDs < 3 || s.FDLimit == 0 || s.PPID != os.Getppid() {
+			t.Errorf("got %+v, want memory, files and the parent of the own process", s)
 		}
 		complete++
 		return complete == 3
