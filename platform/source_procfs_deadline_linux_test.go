@@ -3,7 +3,6 @@ package platform
 import (
 	"context"
 	"errors"
-	"os"
 	"slices"
 	"strconv"
 	"testing"
@@ -13,6 +12,14 @@ import (
 	"github.com/seed57308aee/process_exporter/test/procfstree"
 	"github.com/seed57308aee/process_exporter/test/testenv"
 )
+
+// An errContext is a context that only its Err method ends.
+type errContext struct {
+	context.Context
+	err func() error
+}
+
+func (c errContext) Err() error { return c.err() }
 
 // TestWalkResumesAfterDeadline ends walks while they read a process that blocks. Each walk
 // must start with the processes that the previous one did not reach.
@@ -24,21 +31,16 @@ func TestWalkResumesAfterDeadline(t *testing.T) {
 	walkUntil := func(pid int) {
 		t.Helper()
 		blocked := newBlockingFile(t, tree, pid, "stat")
-		ctx, cancel := context.WithCancel(context.Background())
-		defer cancel()
-		ended := make(chan error)
-		go func() { ended <- src.Walk(ctx, &snap) }()
-		var writer *os.File // the read blocks while it is open
-		testenv.Eventually(t, func() bool {
-			var err error
-			writer, err = os.OpenFile(blocked.path, os.O_WRONLY|unix.O_NONBLOCK, 0)
-			return err == nil
-		})
-		cancel()
-		if err := <-ended; err != nil || !snap.Incomplete {
+		ctx := errContext{context.Background(), func() error {
+			if src.quarantine.contains(pid, 0) {
+				return context.DeadlineExceeded
+			}
+			return nil
+		}}
+		if err := src.Walk(ctx, &snap); err != nil || !snap.Incomplete {
 			t.Fatalf("got error %v, Incomplete %v; want nil, true", err, snap.Incomplete)
 		}
-		_ = writer.Close()
+		blocked.unblock()
 		testenv.Eventually(t, func() bool { return !src.quarantine.contains(pid, 0) })
 		tree.Set(procfstree.Process{PID: pid, Comm: "p" + strconv.Itoa(pid), Args: []string{"x"}, Start: uint64(pid)})
 	}
@@ -63,38 +65,26 @@ func TestWalkWithoutDescriptors(t *testing.T) {
 	src := openSource(t, tree.Root).(*procfsSource)
 	var snap Snapshot
 	walk(t, src, &snap, everything)
-	blocked := newBlockingFile(t, tree, 11, "stat")
 	src.resumePID = 11
-	ended := make(chan error)
-	go func() { ended <- src.Walk(context.Background(), &snap) }()
 	var limit unix.Rlimit
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
 		t.Fatal(err)
 	}
 	restore := limit
 	limit.Cur = 0
-	testenv.Eventually(t, func() bool { // the walk blocks until a writer opens the file, and then needs a descriptor
-		if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &restore); err != nil {
-			t.Fatal(err)
-		}
-		writer, err := os.OpenFile(blocked.path, os.O_WRONLY|unix.O_NONBLOCK, 0)
-		if err == nil {
-			err = unix.Setrlimit(unix.RLIMIT_NOFILE, &limit)
-			_ = writer.Close()
-		}
-		return err == nil
-	})
-	err := <-ended
+	// Walk calls Err after it has listed the processes, and before it reads one.
+	exhaust := func() error { return unix.Setrlimit(unix.RLIMIT_NOFILE, &limit) }
+	err := src.Walk(errContext{context.Background(), exhaust}, &snap)
 	_ = unix.Setrlimit(unix.RLIMIT_NOFILE, &restore)
 	if !errors.Is(err, unix.EMFILE) {
 		t.Fatalf("got error %v, want EMFILE", err)
 	}
 	if got := readPIDs(&snap); len(got) != 0 {
-		t.Errorf("got processes %v read by a walk that failed at 12, want none", got)
+		t.Errorf("got processes %v read by a walk that failed at 11, want none", got)
 	}
 	walk(t, src, &snap, everything)
-	if got := readPIDs(&snap); !slices.Equal(got, []int{10, 12}) {
-		t.Errorf("got processes %v read by the next walk, want 10 and 12", got)
+	if got := readPIDs(&snap); !slices.Equal(got, []int{10, 11, 12}) {
+		t.Errorf("got processes %v read by the next walk, want all", got)
 	}
 }
 
