@@ -47,8 +47,9 @@ const (
 // An Index finds the names of containers. It reads the directories when it does not know
 // a container. Its methods are safe for concurrent use.
 type Index struct {
-	files files
-	now   func() time.Time
+	files   files
+	now     func() time.Time
+	timeout time.Duration // loadTimeout, except in tests
 
 	mu       sync.Mutex                         // guards the fields below
 	links    map[string]platform.ContainerNames // by ID
@@ -63,7 +64,7 @@ type Index struct {
 // sandbox which the program enters later does not hide them.
 func Open(d Dirs) *Index {
 	return &Index{
-		files: openFiles(d), now: time.Now,
+		files: openFiles(d), now: time.Now, timeout: loadTimeout,
 		runtimes: make(map[string]platform.ContainerNames), tried: make(map[string]time.Time),
 	}
 }
@@ -91,7 +92,7 @@ func (x *Index) Lookup(id, podUID string) (names platform.ContainerNames, final 
 		x.load(id)
 	}()
 	x.mu.Unlock()
-	timer := time.NewTimer(loadTimeout)
+	timer := time.NewTimer(x.timeout)
 	defer timer.Stop()
 	select {
 	case <-done:

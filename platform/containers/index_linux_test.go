@@ -38,7 +38,7 @@ func newFixture(t *testing.T) *fixture {
 	}
 	f.Index = Open(f.dirs)
 	t.Cleanup(f.Close)
-	f.now = func() time.Time { return f.at }
+	f.now, f.timeout = func() time.Time { return f.at }, time.Minute
 	return f
 }
 
