@@ -134,7 +134,11 @@ func Example_waitForSeveral() {
 
 // Watches the memory of a process until it exits.
 func Example_watchMemory() {
-	cmd := exec.Command("sleep", "0.3")
+	cmd := exec.Command("cat")
+	stdin, err := cmd.StdinPipe()
+	if err != nil {
+		panic(err)
+	}
 	if err := cmd.Start(); err != nil {
 		panic(err)
 	}
@@ -156,6 +160,7 @@ func Example_watchMemory() {
 			return
 		}
 		most = max(most, m.RSS)
+		_ = stdin.Close() // cat exits
 		time.Sleep(50 * time.Millisecond)
 	}
 	fmt.Println(most > 0)
