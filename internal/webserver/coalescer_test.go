@@ -117,6 +117,10 @@ func TestPanicIsStatus500(t *testing.T) {
 // deadlines. A request with a longer deadline must get a complete response, and
 // must not be rejected.
 func TestDeadlinesOfConcurrentRequests(t *testing.T) {
+	synctest.Test(t, checkConcurrentDeadlines)
+}
+
+func checkConcurrentDeadlines(t *testing.T) {
 	release := make(chan struct{})
 	c := newTestCoalescer(func(ctx context.Context, w http.ResponseWriter, _ *http.Request) {
 		select {
@@ -133,17 +137,23 @@ func TestDeadlinesOfConcurrentRequests(t *testing.T) {
 		go func() { got <- c.await(r) }()
 		return got
 	}
-	inFlight := func(n int) func() bool {
-		return func() bool { c.mu.Lock(); defer c.mu.Unlock(); return len(c.inFlight) == n }
+	wantInFlight := func(n int) {
+		t.Helper()
+		synctest.Wait()
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		if len(c.inFlight) != n {
+			t.Fatalf("got %d responses in flight, want %d", len(c.inFlight), n)
+		}
 	}
 	var short []chan *response
 	for _, seconds := range []string{"0.6", "0.8", "1", "1.3"} {
 		short = append(short, send(seconds))
 	}
-	testenv.WaitFor(t, "four responses in flight", inFlight(maxDistinctKeys))
+	wantInFlight(maxDistinctKeys)
 	long := send("60")
 	joining := send("0.7") // joins a response with a longer deadline
-	testenv.WaitFor(t, "a fifth response in flight", inFlight(maxDistinctKeys+1))
+	wantInFlight(maxDistinctKeys + 1)
 	for _, got := range short {
 		if res := <-got; res.body.String() == "all" {
 			t.Errorf("got %q before the deadline, want %q", "all", "part")
