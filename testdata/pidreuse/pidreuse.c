@@ -25,7 +25,9 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -35,6 +37,7 @@ static char *title_memory; // memory for the argument of a child
 static size_t size;
 static int ready[2];
 static pid_t pid; // of all children
+static int reservation = -1; // socket that reserves the PID
 static int alive;
 static long starts;
 static long long nanos, faults; // of the reaped children
@@ -93,6 +96,7 @@ static void run_child(long kind)
 	if (setrlimit(RLIMIT_NOFILE, &limit))
 		fail("setrlimit");
 	close(ready[0]);
+	close(reservation);
 	for (long i = 0; i < kind; i++)
 		pages[i % 16 << 12] = 1;
 	for (long i = 0; i < kind; i++)
@@ -106,16 +110,41 @@ static void run_child(long kind)
 		syscall(SYS_ppoll, 0, 0, 0, 0, 0);
 }
 
+// clone_as starts a child with a PID. 0 stands for any PID.
+static long clone_as(pid_t chosen)
+{
+	struct clone_args args = { .exit_signal = SIGCHLD, .set_tid = chosen ? (uintptr_t)&chosen : 0, .set_tid_size = chosen != 0 };
+
+	return syscall(SYS_clone3, &args, sizeof args);
+}
+
+// clone_first starts the first child, if possible with a PID that no other process gets. Once the
+// kernel has assigned a PID above 300, it assigns smaller ones only with set_tid. Instances of this
+// program reserve theirs with the name of a socket.
+static long clone_first(void)
+{
+	struct sockaddr_un name = { .sun_family = AF_UNIX };
+	long child;
+
+	for (pid = getpid() > 300 ? 299 : 1; pid > 1; pid--) {
+		reservation = socket(AF_UNIX, SOCK_DGRAM, 0);
+		snprintf(name.sun_path + 1, sizeof name.sun_path - 1, "pidreuse %03d", pid);
+		if (!bind(reservation, (struct sockaddr *)&name, sizeof name) && (child = clone_as(pid)) >= 0)
+			return child;
+		close(reservation);
+	}
+	return clone_as(pid = 0);
+}
+
 static void start(long kind)
 {
-	struct clone_args args = { .exit_signal = SIGCHLD, .set_tid = pid ? (uintptr_t)&pid : 0, .set_tid_size = pid != 0 };
 	pid_t parent = getpid();
 	long child;
 	char c;
 
 	starts++;
 	// Another process can have the PID for a moment.
-	for (int tries = 0; (child = syscall(SYS_clone3, &args, sizeof args)) < 0; tries++) {
+	for (int tries = 0; (child = pid ? clone_as(pid) : clone_first()) < 0; tries++) {
 		if (errno != EEXIST || tries > 2000)
 			fail("clone3");
 		usleep(1000);
