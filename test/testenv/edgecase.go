@@ -5,7 +5,6 @@ import (
 	"io"
 	"os"
 	"os/exec"
-	"strconv"
 	"strings"
 	"testing"
 )
@@ -97,29 +96,4 @@ func (c *EdgeCase) End() {
 	_ = c.Stdin.Close()
 	_ = c.Cmd.Process.Kill()
 	_ = c.Cmd.Wait()
-}
-
-// StartWithPID starts a process with this PID, which must be free. The kernel
-// assigns PIDs in order, and root can set the last one (ns_last_pid). The test
-// ends the process.
-func StartWithPID(t testing.TB, pid int) {
-	t.Helper()
-	const file = "/proc/sys/kernel/ns_last_pid"
-	RequireCapability(t, SysAdmin, CheckpointRestore)
-	for range 1000 {
-		if err := os.WriteFile(file, []byte(strconv.Itoa(pid-1)), 0); err != nil {
-			t.Skipf("cannot choose PIDs: %v", err)
-		}
-		cmd := exec.Command("sleep", "1000")
-		if err := cmd.Start(); err != nil {
-			t.Fatal(err)
-		}
-		end := func() { _ = cmd.Process.Kill(); _ = cmd.Wait() }
-		if cmd.Process.Pid == pid {
-			t.Cleanup(end)
-			return
-		}
-		end() // another program started a process in between
-	}
-	t.Fatalf("cannot start a process with PID %d", pid)
 }

@@ -32,9 +32,27 @@ type PIDReuseChild struct {
 // compiler fails the test.
 func StartPIDReuse(t testing.TB) *PIDReuse {
 	t.Helper()
+	r := runPIDReuse(t)
+	r.Do("next 0")
+	return r
+}
+
+// StartWithPID starts a process with this PID, which must be free. Its name is "kind 0". It skips
+// the test like StartPIDReuse.
+func StartWithPID(t testing.TB, pid int) {
+	t.Helper()
+	if c := runPIDReuse(t, "CHILD_PID="+strconv.Itoa(pid)).Do("next 0"); c.PID != pid {
+		t.Fatalf("got PID %d, want %d", c.PID, pid)
+	}
+}
+
+// runPIDReuse starts a PIDReuse without a child, with variables added to its environment.
+func runPIDReuse(t testing.TB, variables ...string) *PIDReuse {
+	t.Helper()
 	RequireRoot(t)
 	RequireCapability(t, SysAdmin, CheckpointRestore) // clone3(2) with set_tid
 	cmd := exec.Command(CompileC(t, "pidreuse", "pidreuse"), strings.Repeat("-", 50))
+	cmd.Env = append(cmd.Environ(), variables...)
 	var stderr strings.Builder
 	cmd.Stderr = &stderr
 	in, out := StartPiped(t, cmd)
@@ -49,7 +67,6 @@ func StartPIDReuse(t testing.TB) *PIDReuse {
 	if line, err := r.out.ReadString('\n'); err != nil || line != "ready\n" {
 		t.Fatalf("got line %q of pidreuse, error %v, want \"ready\"", line, err)
 	}
-	r.Do("next 0")
 	return r
 }
 

@@ -14,7 +14,8 @@
 // the kind, and its own page faults. The kind of a child determines the number of its
 // open files, KIND plus four, their limit, a thousand times that, its only argument,
 // "pidreuse KIND STARTS", and finally its name, "kind KIND". PADDING is overwritten
-// by that argument. The variable TITLE replaces the word "pidreuse".
+// by that argument. The variable TITLE replaces the word "pidreuse". The variable
+// CHILD_PID is the PID of all children.
 #define _GNU_SOURCE
 #include <errno.h>
 #include <linux/sched.h>
@@ -191,6 +192,8 @@ int main(int argc, char **argv)
 	}
 	if (getenv("TITLE"))
 		title = getenv("TITLE");
+	if (getenv("CHILD_PID"))
+		pid = atoi(getenv("CHILD_PID"));
 	title_memory = argv[0];
 	size = argv[1] + strlen(argv[1]) - argv[0]; // without the last NUL byte, which marks the end of an argument
 	closefrom(3);
