@@ -111,6 +111,9 @@ func (s *procfsSource) startClock(snap *Snapshot) {
 	snap.Time = s.clock.WallTime(snap.Now)
 }
 
+// errNoProcess is the error of a walk that finds no process, as after the end of a PID namespace.
+var errNoProcess = errors.New("platform: the process file system contains no process")
+
 // Walk implements Source.
 func (s *procfsSource) Walk(ctx context.Context, snap *Snapshot) error {
 	s.startClock(snap)
@@ -123,7 +126,7 @@ func (s *procfsSource) Walk(ctx context.Context, snap *Snapshot) error {
 		s.pids = append(s.pids, s.listed[i].PID)
 	}
 	if len(s.pids) == 0 {
-		return errors.New("platform: the process file system contains no process")
+		return errNoProcess
 	}
 	snap.begin(s.pids)
 	s.states.begin(snap, s.pids)
@@ -144,6 +147,9 @@ func (s *procfsSource) Walk(ctx context.Context, snap *Snapshot) error {
 	snap.Unresponsive += s.quarantine.size()
 	if err != nil {
 		return fmt.Errorf("platform: %w", err)
+	}
+	if len(snap.Samples)+snap.WithoutSample+snap.Unresponsive == 0 && !snap.Incomplete { // all have exited
+		return errNoProcess
 	}
 	return nil
 }

@@ -2,9 +2,11 @@ package platform
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"testing"
 
 	"github.com/seed57308aee/process_exporter/test/testenv"
@@ -57,6 +59,21 @@ func TestWalkFindsThisProcess(t *testing.T) {
 		complete++
 		return complete == 3
 	})
+}
+
+// TestWalkWithoutProcesses walks over processes of which one, two or all exit after they were
+// listed: their stat is then empty. A walk that finds no process must fail.
+func TestWalkWithoutProcesses(t *testing.T) {
+	tree := threeProcesses(t)
+	src := openSource(t, tree.Root)
+	for left := 2; left >= 0; left-- {
+		writeFile(t, filepath.Join(tree.Root, strconv.Itoa(10+left), "stat"), nil)
+		var snap Snapshot
+		err := src.Walk(context.Background(), &snap)
+		if len(snap.Samples) != left || errors.Is(err, errNoProcess) != (left == 0) {
+			t.Errorf("got %d Samples and error %v, want %d and an error only without Samples", len(snap.Samples), err, left)
+		}
+	}
 }
 
 func BenchmarkWalk(b *testing.B) {
