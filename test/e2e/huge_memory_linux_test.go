@@ -132,6 +132,7 @@ func longestMmap(t *testing.T, mappings int) (bare, scraped time.Duration) {
 // smaps files.
 func (r *instance) smapsOpened(t *testing.T, processes, maps int) (opened []string) {
 	t.Helper()
+	r.Scrape() // after it, the first walk has ended
 	// The source bpf may start a walk at any time. It must not be traced while the
 	// processes still grow.
 	startManyProcs(t, "memory", processes, maps)
