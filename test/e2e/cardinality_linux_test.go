@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/seed57308aee/process_exporter/test/testenv"
 )
 
 // startWithLimits starts an exporter with limits on the number of groups or thread names. With make
@@ -21,6 +23,24 @@ func startWithLimits(t *testing.T, source, rules string, limits ...string) *inst
 	r := startCommand(t, exec.Command(path, args...))
 	r.URL = r.waitForURL()
 	return r
+}
+
+// startAsleep is like startManyProcs, and waits until all threads of the children sleep. The last
+// page faults of a child come after its report that it is ready.
+func startAsleep(t *testing.T, kind string, counts ...int) *exec.Cmd {
+	t.Helper()
+	command := startManyProcs(t, kind, counts...)
+	for _, pid := range children(t, command.Process.Pid) {
+		tasks, err := os.ReadDir(fmt.Sprintf("/proc/%d/task", pid))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, task := range tasks {
+			path := fmt.Sprintf("%d/task/%s", pid, task.Name())
+			testenv.WaitFor(t, path+" to sleep", func() bool { return statOf(t, path).State == 'S' })
+		}
+	}
+	return command
 }
 
 // checkSize fails the test if the response is larger than 8 MiB, or the exporter used more than 128
@@ -60,7 +80,7 @@ func checkUserGroups(t *testing.T, source string) {
 	last.update(t, r.Scrape())
 	startManyProcs(t, "users", early, firstEarly)
 	last.update(t, r.Scrape())
-	many := startManyProcs(t, "users", count, first)
+	many := startAsleep(t, "users", count, first)
 	last.update(t, r.Scrape())
 	text := r.Scrape()
 	series := last.update(t, text)
@@ -142,7 +162,7 @@ func checkThreadNames(t *testing.T, source string) {
 	early.do("thread second 0")
 	last := make(sampleSet)
 	last.update(t, r.Scrape())
-	many := startManyProcs(t, "named", procs, threads)
+	many := startAsleep(t, "named", procs, threads)
 	last.update(t, r.Scrape())
 	text := r.Scrape()
 	series := last.update(t, text)
