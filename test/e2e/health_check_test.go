@@ -24,7 +24,7 @@ func TestHealthCheck(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			args := []string{"--web.listen-address=" + freeAddress(t)}
+			var args []string
 			if tt.webConfig != "" {
 				path := filepath.Join(dir, strings.ReplaceAll(tt.name, " ", "-")+".yml")
 				if err := os.WriteFile(path, []byte(tt.webConfig), 0o600); err != nil {
@@ -32,7 +32,8 @@ func TestHealthCheck(t *testing.T) {
 				}
 				args = append(args, "--web.config.file="+path)
 			}
-			r := startListening(t, args...)
+			r := startListening(t, withListener(args)...)
+			args = append(args, "--web.listen-address="+r.addresses()[0])
 			if stdout, stderr, status := runToExit(t, append(args, "--health-check")...); status != 0 || !strings.Contains(stdout, tt.want) {
 				t.Errorf("got status %d, output %q %q, want %q", status, stdout, stderr, tt.want)
 			}
