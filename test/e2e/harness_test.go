@@ -64,8 +64,8 @@ func buildAndTest(m *testing.M) int {
 	flag.Parse()
 	given := func(name string) bool { return flag.Lookup(name).Value.String() != "" }
 	if runtime.GOOS == "linux" && !testing.Short() && !given("test.run") && !given("test.list") {
-		go func() { _, _ = buildPrometheus() }() // TestStartTimestamps has the error
-		defer stopBuild()
+		prebuildPrometheus()
+		defer stopPrebuild()
 	}
 	return testenv.Main(m)
 }

@@ -6,10 +6,10 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -18,20 +18,35 @@ import (
 	dto "github.com/prometheus/client_model/go"
 )
 
-var buildContext, stopBuild = context.WithCancel(context.Background())
-
-// buildPrometheus builds Prometheus 3, which Debian does not have. With an empty build cache it takes
-// minutes, so TestMain starts it at a low priority.
-var buildPrometheus = sync.OnceValues(func() (program string, err error) {
+// buildPrometheus builds Prometheus 3, which Debian does not have. With an empty build cache it takes minutes.
+func buildPrometheus(ctx context.Context, niceness string) (program string, err error) {
 	program = filepath.Join(filepath.Dir(binary), "prometheus")
-	build := exec.CommandContext(buildContext, "nice", "-n", "19", "go", "build", "-tags", "remove_all_sd", "-o", program,
+	build := exec.CommandContext(ctx, "nice", "-n", niceness, "go", "build", "-tags", "remove_all_sd", "-o", program,
 		"github.com/prometheus/prometheus/cmd/prometheus")
 	build.Dir = "testdata/prometheus"
+	build.Cancel = func() error { return build.Process.Signal(os.Interrupt) } // the go command removes its files
 	if out, err := build.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("cannot build Prometheus: %w: %s", err, out)
 	}
 	return program, nil
-})
+}
+
+// stopPrebuild stops the build that TestMain starts at a low priority, and waits for its end.
+var stopPrebuild = func() {}
+
+// prebuildPrometheus starts a build of Prometheus at a low priority.
+func prebuildPrometheus() {
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		_, _ = buildPrometheus(ctx, "19") // TestStartTimestamps has the error
+	}()
+	stopPrebuild = func() {
+		cancel()
+		<-ended
+	}
+}
 
 // prometheusDuration is how long Prometheus scrapes in TestPrometheus.
 const prometheusDuration = 30 * time.Second
