@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"io"
 	"net"
 	"os"
 	"os/exec"
@@ -122,6 +123,7 @@ func TestWatchdog(t *testing.T) {
 			messages++
 		}
 	}
+	go func() { _, _ = io.Copy(io.Discard, socket) }() // a full queue would block the exporter before its exit
 	r.Signal(syscall.SIGTERM)
 	if status := r.Wait(); status != 0 {
 		t.Errorf("got exit status %d, want 0", status)
