@@ -79,7 +79,10 @@ func TestZombieMainThreads(t *testing.T) {
 		}
 		var pids []int
 		for range count {
-			pids = append(pids, testenv.StartEdgeCase(t, nil, "map=anonymous,8388608", "busy", "threads=3", "exitmain="+token).Cmd.Process.Pid)
+			pid := testenv.StartEdgeCase(t, nil, "map=anonymous,8388608", "busy", "threads=3", "exitmain="+token).Cmd.Process.Pid
+			// Another thread reports that the process is ready.
+			testenv.WaitFor(t, "the exit of the main thread", func() bool { return statOf(t, strconv.Itoa(pid)).State == 'Z' })
+			pids = append(pids, pid)
 		}
 		var report string
 		testenv.WaitFor(t, "the values of the processes", func() bool {
