@@ -87,8 +87,16 @@ func runCommand(words []string) error {
 		if err != nil {
 			return err
 		}
+		output, err := child.StdoutPipe()
+		if err != nil {
+			return err
+		}
 		children = append(children, input)
-		return child.Start()
+		if err := child.Start(); err != nil {
+			return err
+		}
+		_, err = io.ReadFull(output, make([]byte, len("ready\n")))
+		return err
 	case "listen":
 		return listen(words[1])
 	case "exchange":
