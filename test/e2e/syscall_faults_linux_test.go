@@ -182,6 +182,7 @@ func startWithFaults(t *testing.T, source string) *faultTest {
 		"--web.listen-address=127.0.0.1:0 -config.path %s",
 		sleeperCount, token, program, path, source, rules)
 	r := startInNamespace(t, script, theirs)
+	testenv.WaitFor(t, "all processes to sleep", func() bool { return sleepers(t, r.PID) == sleeperCount })
 	f := &faultTest{instance: r, control: ours, replies: bufio.NewReader(ours), last: make(sampleSet), errorTotals: make(sampleSet)}
 	const resident = `namedprocess_namegroup_memory_bytes{groupname="target",memtype="resident"}`
 	testenv.WaitFor(t, "all sleeping processes, whose memory does not change any more", func() bool {
@@ -198,6 +199,17 @@ func startWithFaults(t *testing.T, source string) *faultTest {
 		}
 	})
 	return f
+}
+
+// sleepers returns the number of children that are sleep(1) in its system call.
+func sleepers(t *testing.T, pid int) (n int) {
+	t.Helper()
+	for _, child := range children(t, pid) {
+		if stat := statOf(t, strconv.Itoa(child)); string(stat.Comm) == "sleep" && stat.State == 'S' {
+			n++
+		}
+	}
+	return n
 }
 
 // set starts a plan and returns the number of calls that failed or were shortened by the previous one.
