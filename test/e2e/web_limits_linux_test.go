@@ -10,8 +10,11 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/seed57308aee/process_exporter/test/procfstree"
 	"github.com/seed57308aee/process_exporter/test/testenv"
@@ -131,6 +134,18 @@ func (r *instance) resources() resources {
 	return f
 }
 
+// resourcesAtOnce returns the resources of one moment: it stops the exporter, whose file descriptors
+// would get other targets between the reads of two of them.
+func (r *instance) resourcesAtOnce() resources {
+	r.t.Helper()
+	r.Signal(syscall.SIGSTOP)
+	defer r.Signal(syscall.SIGCONT)
+	if err := unix.Waitid(unix.P_PID, r.PID, nil, unix.WSTOPPED, nil); err != nil { // until all threads have stopped
+		r.t.Fatal(err)
+	}
+	return r.resources()
+}
+
 // scrapeOnce scrapes with a request that prepare, unless nil, changes. It returns the duration.
 func (r *instance) scrapeOnce(prepare func(*http.Request)) (time.Duration, error) {
 	request, err := http.NewRequest(http.MethodGet, r.URL+"/metrics", nil)
@@ -173,7 +188,7 @@ func scrapeDuring(t *testing.T, r *instance, a clientLoad, prepare func(*http.Re
 		}
 	}
 	perScrape := r.cpuPerCall(func() (time.Duration, error) { return r.scrapeOnce(prepare) })
-	before := r.resources()
+	before := r.resourcesAtOnce()
 	cpu := r.cpu()
 	start := time.Now()
 	stop := a.start(t, strings.TrimPrefix(r.URL, "http://"))
@@ -185,7 +200,7 @@ func scrapeDuring(t *testing.T, r *instance, a clientLoad, prepare func(*http.Re
 			t.Errorf("scrape %d: %v", len(times), err)
 		}
 		times = append(times, took)
-		now := r.resources()
+		now := r.resourcesAtOnce()
 		worst.files, worst.connections = max(worst.files, now.files), max(worst.connections, now.connections)
 		worst.residentKB = max(worst.residentKB, now.residentKB)
 		time.Sleep(20 * time.Millisecond) // scrape interval
