@@ -69,7 +69,7 @@ func TestBlockedFileUnprivileged(t *testing.T) {
 func TestUnresponsiveUnprivileged(t *testing.T) {
 	neighbor := uniqueToken()
 	startIdleProcess(t, neighbor)
-	startUnresponsive(t, "mmap", 20)
+	startUnresponsive(t, "edgecase", "mmap", 20)
 	startIdleProcess(t, neighbor) // its PID is higher than those of the others
 	for source, capabilities := range map[string][]uintptr{"procfs": nil, "bpf": {unix.CAP_BPF, unix.CAP_PERFMON}} {
 		t.Run(source, func(t *testing.T) {

@@ -25,18 +25,25 @@ type unresponsive struct {
 	dir     string
 }
 
-// startUnresponsive starts children of a kind that testdata/edgecase implements.
-func startUnresponsive(t *testing.T, kind string, count int) *unresponsive {
+// startUnresponsive starts children of a kind that testdata/edgecase implements. All have this name,
+// except the program sharedvm.
+func startUnresponsive(t *testing.T, name, kind string, count int) *unresponsive {
 	t.Helper()
 	what := fmt.Sprintf("unresponsive=%s,%d", kind, count)
 	if kind != "share" {
-		return startFuse(t, what)
+		return startNamedFuse(t, name, what)
 	}
-	return startFuse(t, what, "SHAREDVM="+testenv.CompileC(t, "sharedvm", "sharedvm"))
+	return startNamedFuse(t, name, what, "SHAREDVM="+testenv.CompileC(t, "sharedvm", "sharedvm"))
 }
 
 // startFuse starts testdata/edgecase with its own FUSE file system.
-func startFuse(t *testing.T, what string, environment ...string) *unresponsive {
+func startFuse(t *testing.T, what string) *unresponsive {
+	t.Helper()
+	return startNamedFuse(t, "edgecase", what)
+}
+
+// startNamedFuse is like startFuse for a copy of the program with this name.
+func startNamedFuse(t *testing.T, name, what string, environment ...string) *unresponsive {
 	t.Helper()
 	testenv.RequireRoot(t)
 	if f, err := os.OpenFile("/dev/fuse", os.O_RDWR, 0); err != nil {
@@ -49,7 +56,11 @@ func startFuse(t *testing.T, what string, environment ...string) *unresponsive {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	c := testenv.StartEdgeCase(t, func(c *exec.Cmd) { c.Env = append(os.Environ(), environment...) }, what+","+filepath.Join(dir, "f"))
+	program := filepath.Join(dir, name)
+	testenv.CopyEdgeCase(t, program)
+	c := testenv.StartEdgeCase(t, func(c *exec.Cmd) {
+		c.Path, c.Args[0], c.Env = program, program, append(os.Environ(), environment...)
+	}, what+","+filepath.Join(dir, "f"))
 	return &unresponsive{t, c.Cmd, dir}
 }
 
@@ -113,8 +124,8 @@ var unreadable = regexp.MustCompile(`unreadable_procs\{file="[a-z]+",groupname="
 func TestUnresponsiveOnceKnown(t *testing.T) {
 	eachSource(t, func(t *testing.T, source string) {
 		for _, kind := range []string{"mmap", "exec"} {
-			for _, rules := range []string{"exe: edgecase", "comm: edgecase"} {
-				t.Run(kind+" "+rules[:4], func(t *testing.T) { checkOnceKnown(t, source, kind, rules) })
+			for _, selector := range []string{"exe", "comm"} {
+				t.Run(kind+" "+selector, func(t *testing.T) { checkOnceKnown(t, source, kind, selector) })
 			}
 		}
 	})
@@ -125,16 +136,17 @@ const (
 	unresponsiveResident = `namedprocess_namegroup_memory_bytes{groupname="unresponsive",memtype="resident"}`
 )
 
-func checkOnceKnown(t *testing.T, source, kind, rules string) {
+func checkOnceKnown(t *testing.T, source, kind, selector string) {
 	const count = 20
 	startIdleProcess(t, "neighbor")
-	blocked := startUnresponsive(t, kind+" later", count)
-	config := writeFile(t, "c.yml", "process_names:\n- {name: unresponsive, "+rules+"}\n- {name: neighbor, comm: neighbor}\n")
+	name := uniqueToken()
+	blocked := startUnresponsive(t, name, kind+" later", count)
+	config := writeFile(t, "c.yml", "process_names:\n- {name: unresponsive, "+selector+": "+name+"}\n- {name: neighbor, comm: neighbor}\n")
 	r := startSource(t, strings.TrimPrefix(source, "--source="), "--config.path", config)
 	last := make(sampleSet)
 	allRead := func() bool {
 		body := r.Scrape()
-		return last.update(t, body)[unresponsiveProcs] >= count+1 && !unreadable.MatchString(body)
+		return last.update(t, body)[unresponsiveProcs] == count+1 && !unreadable.MatchString(body)
 	}
 	testenv.WaitFor(t, "all processes", allRead)
 	before := last.update(t, r.Scrape())[unresponsiveResident]
@@ -149,10 +161,9 @@ func checkOnceKnown(t *testing.T, source, kind, rules string) {
 		if found != "" || series[`namedprocess_namegroup_num_procs{groupname="neighbor"}`] != 1 {
 			t.Errorf("the neighbor was not read: %q", found)
 		}
-		// Within execve(2) they have freed most of their memory. Processes of other tests can be in the
-		// group as well.
+		// Within execve(2) they have freed most of their memory.
 		got, procs := series[unresponsiveResident], series[unresponsiveProcs]
-		if procs < count+1 || kind == "mmap" && got < before/2 || got <= 0 || procs == count+1 && got > before*2 {
+		if procs != count+1 || kind == "mmap" && got < before/2 || got <= 0 || got > before*2 {
 			t.Errorf("got %v processes with %v bytes, want %v", procs, got, before)
 		}
 	}
@@ -195,8 +206,9 @@ var unresponsiveScrapes = map[bool]int{false: 12, true: 42}[chaos]
 // replaced.
 func TestLockedEpollFdinfo(t *testing.T) {
 	eachSource(t, func(t *testing.T, source string) {
-		const config = "process_names:\n  - {name: unresponsive, exe: edgecase}\n"
-		blocked := startUnresponsive(t, "epoll", 10)
+		name := uniqueToken()
+		config := "process_names:\n  - {name: unresponsive, exe: " + name + "}\n"
+		blocked := startUnresponsive(t, name, "epoll", 10)
 		start := func(address string) *instance {
 			path := plainBinary(t)
 			r := startCommand(t, exec.Command(path, source, "--web.listen-address="+address, "--config.path", writeFile(t, "c.yml", config)))
@@ -237,16 +249,17 @@ type unresponsiveCase struct {
 
 func (c *unresponsiveCase) run(t *testing.T) {
 	startIdleProcess(t, "neighbor")
+	name := uniqueToken()
 	if c.blockFirst {
-		c.blocked = startUnresponsive(t, c.kind, c.count)
+		c.blocked = startUnresponsive(t, name, c.kind, c.count)
 		c.cpuBefore = c.blocked.cpu()
 	}
-	config := "process_names:\n- name: unresponsive\n  exe: [edgecase, sharedvm]\n- name: '{{.Comm}}'\n  cmdline: ['.+']\n"
+	config := "process_names:\n- name: unresponsive\n  exe: [" + name + ", sharedvm]\n- name: '{{.Comm}}'\n  cmdline: ['.+']\n"
 	c.exporter = startSource(t, strings.TrimPrefix(c.source, "--source="), "--config.path", writeFile(t, "c.yml", config))
 	if !c.blockFirst {
 		c.exporter.Scrape()
 		c.normal = c.exporter.timeScrapes(1)[0]
-		c.blocked = startUnresponsive(t, c.kind, c.count)
+		c.blocked = startUnresponsive(t, name, c.kind, c.count)
 	}
 	startIdleProcess(t, "newcomer")
 	for i := range unresponsiveScrapes {

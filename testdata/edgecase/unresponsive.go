@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
@@ -150,7 +151,7 @@ func runWaiter(how string) error {
 			return err
 		}
 		ready()
-		return syscall.Exec(program, []string{"edgecase", "waits in execve"}, os.Environ())
+		return syscall.Exec(program, []string{filepath.Base(program), "waits in execve"}, os.Environ())
 	}
 	var info syscall.Stat_t // the kernel requests the size now
 	if err := syscall.Fstat(fd, &info); err != nil || info.Size != fuseFileSize {

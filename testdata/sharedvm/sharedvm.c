@@ -43,7 +43,7 @@ static void await_end(void)
 
 static int child(void *unused)
 {
-	char *args[] = { "edgecase", 0 };
+	char *args[] = { "sharedvm", 0 };
 	char c;
 
 	(void)unused;
