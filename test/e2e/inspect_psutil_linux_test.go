@@ -14,6 +14,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/seed57308aee/process_exporter/test/testenv"
 )
 
 // The comparison with psutil requires a script that is not part of this repository. Without it, the
@@ -166,13 +168,10 @@ func executableFor(t *testing.T, program string) string {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
-	text, err := os.ReadFile(program)
-	if err != nil {
+	if err := os.Chmod(dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
 	path := filepath.Join(dir, filepath.Base(program))
-	if err := errors.Join(os.Chmod(dir, 0o755), os.WriteFile(path, text, 0o755)); err != nil {
-		t.Fatal(err)
-	}
+	testenv.CopyProgram(t, program, path)
 	return path
 }

@@ -127,14 +127,8 @@ func startWriting(t *testing.T, name string) string {
 // startShell runs a script in a copy of the shell, with its path as $0.
 func startShell(t *testing.T, name, script string) {
 	t.Helper()
-	text, err := os.ReadFile("/bin/sh")
-	if err != nil {
-		t.Fatal(err)
-	}
 	path := filepath.Join(t.TempDir(), name)
-	if err := os.WriteFile(path, text, 0o700); err != nil {
-		t.Fatal(err)
-	}
+	testenv.CopyProgram(t, "/bin/sh", path)
 	command := exec.Command(path, "-c", script, path)
 	if err := command.Start(); err != nil {
 		t.Fatal(err)

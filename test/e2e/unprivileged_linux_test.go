@@ -114,18 +114,15 @@ func executableCopy(t *testing.T) string {
 // executableCopyOf returns a copy of an executable file with this name, which every user can execute.
 func executableCopyOf(t *testing.T, file, name string) string {
 	t.Helper()
-	text, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
 	dir, err := os.MkdirTemp("/tmp", "process_exporter")
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	path := filepath.Join(dir, name)
-	if err := errors.Join(os.Chmod(dir, 0o755), os.WriteFile(path, text, 0o755)); err != nil {
+	if err := os.Chmod(dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
+	path := filepath.Join(dir, name)
+	testenv.CopyProgram(t, file, path)
 	return path
 }

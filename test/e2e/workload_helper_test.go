@@ -95,14 +95,8 @@ func uniqueToken() string {
 // startIdleProcess starts a process with this name that sleeps until the end of the test.
 func startIdleProcess(t *testing.T, name string) *exec.Cmd {
 	t.Helper()
-	text, err := os.ReadFile("/bin/cat")
-	if err != nil {
-		t.Fatal(err)
-	}
 	path := filepath.Join(t.TempDir(), name)
-	if err := os.WriteFile(path, text, 0o700); err != nil {
-		t.Fatal(err)
-	}
+	testenv.CopyProgram(t, "/bin/cat", path)
 	command := exec.Command(path)
 	in, err := command.StdinPipe()
 	if err != nil {

@@ -2,10 +2,8 @@ package e2e
 
 import (
 	"encoding/json"
-	"os"
 	"os/exec"
 	"strings"
-	"syscall"
 	"testing"
 
 	"github.com/seed57308aee/process_exporter/test/testenv"
@@ -27,17 +25,8 @@ func startZombie(t *testing.T, name string) {
 // executableNamed returns the path of true(1) with another name.
 func executableNamed(t *testing.T, name string) string {
 	t.Helper()
-	text, err := os.ReadFile("/bin/true")
-	if err != nil {
-		t.Fatal(err)
-	}
 	path := t.TempDir() + "/" + name
-	syscall.ForkLock.RLock() // a child of another test must not inherit the open file
-	err = os.WriteFile(path, text, 0o700)
-	syscall.ForkLock.RUnlock()
-	if err != nil {
-		t.Fatal(err)
-	}
+	testenv.CopyProgram(t, "/bin/true", path)
 	return path
 }
 

@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -25,11 +26,20 @@ func EdgeCaseProgram(t testing.TB) string {
 // CopyEdgeCase copies the program to a path.
 func CopyEdgeCase(t testing.TB, path string) {
 	t.Helper()
-	text, err := os.ReadFile(EdgeCaseProgram(t))
+	CopyProgram(t, EdgeCaseProgram(t), path)
+}
+
+// CopyProgram copies a program to a path. Each user can execute it.
+func CopyProgram(t testing.TB, program, path string) {
+	t.Helper()
+	text, err := os.ReadFile(program)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(path, text, 0o755); err != nil {
+	syscall.ForkLock.RLock() // a child of another test with the open file would make it busy
+	err = os.WriteFile(path, text, 0o755)
+	syscall.ForkLock.RUnlock()
+	if err != nil {
 		t.Fatal(err)
 	}
 }
