@@ -21,7 +21,7 @@ type errContext struct {
 
 func (c errContext) Err() error { return c.err() }
 
-// TestWalkResumesAfterDeadline ends walks while they read a process that blocks. Each walk
+// TestWalkResumesAfterDeadline ends walks once the read of a process has blocked. Each walk
 // must start with the processes that the previous one did not reach.
 func TestWalkResumesAfterDeadline(t *testing.T) {
 	tree := threeProcesses(t)

@@ -35,6 +35,7 @@ type procfsSource struct {
 
 	pids        []int
 	listed      []procfs.Entry // parallel to pids
+	exited      int            // number of listed processes that have exited
 	resumePID   int            // PID at which the deadline ended the last walk, 0 if it did not
 	spareWorker *worker        // worker for the next call, nil after one was abandoned
 	users       *host.Passwd
@@ -130,6 +131,7 @@ func (s *procfsSource) Walk(ctx context.Context, snap *Snapshot) error {
 	}
 	snap.begin(s.pids)
 	s.states.begin(snap, s.pids)
+	s.exited = 0
 	snap.Kind, snap.Exits = SourceProcfs, nil
 	snap.HidePID = s.mount.IsProcfs() && s.pids[0] != 1
 	// Start with the processes that the last walk did not reach before its deadline.
@@ -148,7 +150,7 @@ func (s *procfsSource) Walk(ctx context.Context, snap *Snapshot) error {
 	if err != nil {
 		return fmt.Errorf("platform: %w", err)
 	}
-	if len(snap.Samples)+snap.WithoutSample+snap.Unresponsive == 0 && !snap.Incomplete { // all have exited
+	if s.exited == len(s.pids) {
 		return errNoProcess
 	}
 	return nil

@@ -187,7 +187,9 @@ func (w *worker) walk(snap *Snapshot, listed []procfs.Entry, from int) {
 				w.src.states.store(i, &w.scratch.sample)
 				return
 			}
-			if !errors.Is(err, procfs.ErrGone) {
+			if errors.Is(err, procfs.ErrGone) {
+				w.src.exited++
+			} else {
 				snap.WithoutSample++
 				// Every PID namespace has a PID 1, which is visible without hidepid.
 				snap.HidePID = snap.HidePID || pid == 1 && errors.Is(err, procfs.ErrAccessDenied)
