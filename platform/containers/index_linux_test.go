@@ -38,6 +38,9 @@ func newFixture(t *testing.T) *fixture {
 	}
 	f.Index = Open(f.dirs)
 	t.Cleanup(f.Close)
+	if f.timeout != loadTimeout {
+		t.Fatalf("got timeout %v, want %v", f.timeout, loadTimeout)
+	}
 	f.now, f.timeout = func() time.Time { return f.at }, time.Minute
 	return f
 }
