@@ -12,7 +12,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -34,6 +33,9 @@ const (
 
 // binary is the path of the exporter, built once with the race detector.
 var binary string
+
+// prebuild starts to build a program for the last tests, and returns a function that stops it.
+var prebuild = func() (stop func()) { return func() {} }
 
 func TestMain(m *testing.M) { os.Exit(buildAndTest(m)) }
 
@@ -63,9 +65,8 @@ func buildAndTest(m *testing.M) int {
 	}
 	flag.Parse()
 	given := func(name string) bool { return flag.Lookup(name).Value.String() != "" }
-	if runtime.GOOS == "linux" && !testing.Short() && !given("test.run") && !given("test.list") {
-		prebuildPrometheus()
-		defer stopPrebuild()
+	if !testing.Short() && !given("test.run") && !given("test.list") {
+		defer prebuild()()
 	}
 	return testenv.Main(m)
 }

@@ -1,14 +1,11 @@
 package e2e
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/url"
-	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -17,36 +14,6 @@ import (
 
 	dto "github.com/prometheus/client_model/go"
 )
-
-// buildPrometheus builds Prometheus 3, which Debian does not have. With an empty build cache it takes minutes.
-func buildPrometheus(ctx context.Context, niceness string) (program string, err error) {
-	program = filepath.Join(filepath.Dir(binary), "prometheus")
-	build := exec.CommandContext(ctx, "nice", "-n", niceness, "go", "build", "-tags", "remove_all_sd", "-o", program,
-		"github.com/prometheus/prometheus/cmd/prometheus")
-	build.Dir = "testdata/prometheus"
-	build.Cancel = func() error { return build.Process.Signal(os.Interrupt) } // the go command removes its files
-	if out, err := build.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("cannot build Prometheus: %w: %s", err, out)
-	}
-	return program, nil
-}
-
-// stopPrebuild stops the build that TestMain starts at a low priority, and waits for its end.
-var stopPrebuild = func() {}
-
-// prebuildPrometheus starts a build of Prometheus at a low priority.
-func prebuildPrometheus() {
-	ctx, cancel := context.WithCancel(context.Background())
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
-		_, _ = buildPrometheus(ctx, "19") // TestStartTimestamps has the error
-	}()
-	stopPrebuild = func() {
-		cancel()
-		<-ended
-	}
-}
 
 // prometheusDuration is how long Prometheus scrapes in TestPrometheus.
 const prometheusDuration = 30 * time.Second
@@ -122,6 +89,7 @@ func TestPrometheus(t *testing.T) {
 	for end := time.Now().Add(prometheusDuration); time.Now().Before(end); {
 		churn(t, steady)
 	}
+	api.eventually(`count_over_time(namedprocess_namegroup_num_procs{groupname="prom-steady"}[30s]) >= 6`)
 	startWorker(t, "gone").end() // its group may be empty: a scrape can miss the process
 	gone := startWorker(t, "emptied")
 	api.eventually(`namedprocess_namegroup_num_procs{groupname="prom-emptied"} == 1`)
