@@ -25,6 +25,11 @@ async function pidsOf(page, parameters) {
 // cells returns the names and titles of the first cells of the rows.
 const cells = (page) => page.$$eval('#rows tr:not(.pad) td:first-child', (all) => all.map((td) => ({name: td.textContent, title: td.title})));
 
+// contain checks that each name or title contains a text.
+function contain(all, wanted) {
+  for (const cell of all) assert.ok(`${cell.name}\n${cell.title}`.includes(wanted), `the filter ${wanted} shows ${cell.name}`);
+}
+
 // finds types a PID, a name and a part of a command: the filter shows the group, and the process because of which it does.
 // The digits of a PID can also be in the name or in a command of another group.
 async function finds(page) {
@@ -37,6 +42,7 @@ async function finds(page) {
       const row = got.find((cell) => (isPID ? cell.name === shown : shown.test(cell.name)));
       assert.ok(row && (isPID || got.length === 1), `groups with a process ${typed}: ${got.map((cell) => cell.name)}`);
       assert.match(row.title, /\nPID [0-9]+ .*: ./);
+      if (isPID) contain(got, typed);
     });
   }
   await shot(page, 'page-found');
@@ -44,8 +50,14 @@ async function finds(page) {
   await harness.shows(page, '#group-name', /^loops$/);
   await page.goBack();
   const [ignored] = await pidsOf(page, `find=${task.ignored}`);
-  await page.fill('#filter', task.ignored);
-  await eventually(async () => assert.match(await text(page, '#count'), new RegExp(`^0 of [0-9]+ groups, and PID ${ignored} ${task.ignored} in no group$`)));
+  for (const typed of [String(ignored), task.ignored]) {
+    await page.fill('#filter', typed);
+    await eventually(async () => {
+      const got = await cells(page);
+      contain(got, typed);
+      if (got.length === 0) assert.match(await text(page, '#count'), new RegExp(`^0 of [0-9]+ groups, and PID ${ignored} ${task.ignored} in no group$`));
+    });
+  }
   await page.fill('#filter', '');
 }
 

@@ -120,8 +120,8 @@ static long clone_as(pid_t chosen)
 }
 
 // clone_first starts the first child, if possible with a PID that no other process gets. Once the
-// kernel has assigned a PID above 300, it assigns smaller ones only with set_tid. Instances of this
-// program reserve theirs with the name of a socket.
+// kernel has assigned a PID of 300 or more, it assigns smaller ones only with set_tid. Instances of
+// this program reserve theirs with the name of a socket.
 static long clone_first(void)
 {
 	struct sockaddr_un name = { .sun_family = AF_UNIX };

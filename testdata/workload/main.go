@@ -39,7 +39,7 @@ var (
 	leave []chan struct{}
 	open  []*os.File
 
-	children []io.Closer // standard input of each child
+	children []io.Closer // standard input and output of each child
 )
 
 func main() {
@@ -91,7 +91,7 @@ func runCommand(words []string) error {
 		if err != nil {
 			return err
 		}
-		children = append(children, input)
+		children = append(children, input, output)
 		if err := child.Start(); err != nil {
 			return err
 		}
