@@ -41,6 +41,9 @@ func TestForkStorm(t *testing.T) {
 			checkNoLostExits(t, r, first.count+main.count)
 		}
 		s.scrape(t)
+		if s.partialErrors < s.zombies/2 {
+			t.Errorf("got %v partial errors of %v zombies, want one of almost each", s.partialErrors, s.zombies)
+		}
 		after := statusKB(t, r.PID, "VmRSS")
 		t.Logf("%d processes, %.0f per second: %d scrapes, %v of CPU time; memory %d KiB before, %d KiB after", main.count, main.perSecond(),
 			scrapes, used, before, after)
@@ -70,6 +73,9 @@ type stormTest struct {
 	last            sampleSet // last value of each counter
 	before          sampleSet // previous response
 	scrapes         int
+
+	// Sums of all scrapes with procfs: zombies, and partial errors of them.
+	zombies, partialErrors float64
 }
 
 // during runs the loads and scrapes until they end.
@@ -110,12 +116,17 @@ func (s *stormTest) scrape(t *testing.T) {
 	// also walks between scrapes, which the counters include. With procfs, a zombie that is reaped
 	// between the reads of its files has no error.
 	zombies := series[`namedprocess_namegroup_states{groupname="storm",state="Zombie"}`]
+	const partialErrors = "namedprocess_scrape_partial_errors"
 	partial := [2]float64{0, zombies}
 	if s.backgroundWalks {
 		partial = [2]float64{zombies, math.Inf(1)}
+	} else {
+		s.zombies += zombies
+		s.partialErrors += series.value(t, partialErrors) - s.before.value(t, partialErrors)
 	}
-	for name, want := range map[string][2]float64{"namedprocess_scrape_errors": {}, "namedprocess_scrape_procread_errors": {},
-		"namedprocess_scrape_partial_errors": partial} {
+	unresponsive := series.value(t, "namedprocess_exporter_unresponsive_processes") // processes of other tests
+	for name, want := range map[string][2]float64{"namedprocess_scrape_errors": {}, "namedprocess_scrape_procread_errors": {0, unresponsive},
+		partialErrors: partial} {
 		if got := series.value(t, name) - s.before.value(t, name); got < want[0] || got > want[1] {
 			t.Errorf("scrape %d: got %v more of %s, want %v to %v", s.scrapes, got, name, want[0], want[1])
 		}

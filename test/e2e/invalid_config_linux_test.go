@@ -270,7 +270,7 @@ func TestReloadRejectsInvalidConfig(t *testing.T) {
 		t.Fatalf("got no counters of the idle process: %v", before)
 	}
 	empty := invalidText("no rules", "process_names:\n", 0, "the file has no rules") // at the start it is valid
-	// A scrape beside others can get a response from before the last reload. Here are no others.
+	// A scrape beside others can get a response from before the last reload. There are no others yet.
 	r.reloadWith(t, empty, config, notifySocket)
 	if _, successful := r.idleSeries(); successful {
 		t.Error("got a successful reload of a file without rules")

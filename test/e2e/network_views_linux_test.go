@@ -43,8 +43,7 @@ func transfer(t *testing.T, address string) {
 }
 
 // networkFields returns the fields of each group whose names begin with tcp_.
-func networkFields(t *testing.T, what string, groups []map[string]any) map[string]map[string]float64 {
-	t.Helper()
+func networkFields(groups []map[string]any) map[string]map[string]float64 {
 	out := make(map[string]map[string]float64)
 	for _, g := range groups {
 		fields := make(map[string]float64)
@@ -54,9 +53,6 @@ func networkFields(t *testing.T, what string, groups []map[string]any) map[strin
 			}
 		}
 		out[g["group"].(string)] = fields
-	}
-	if len(out) != 2 {
-		t.Errorf("%s: got groups %v, want two", what, out)
 	}
 	return out
 }
@@ -70,7 +66,10 @@ var (
 // checkNetworkFields checks the fields of a transfer to the group server. The other group has none.
 func checkNetworkFields(t *testing.T, what string, groups []map[string]any, want []string) {
 	t.Helper()
-	all := networkFields(t, what, groups)
+	all := networkFields(groups)
+	if len(all) != 2 {
+		t.Errorf("%s: got groups %v, want two", what, all)
+	}
 	var got []string
 	for name, value := range all["server"] {
 		if got = append(got, name); value <= 0 || name == "tcp_connections" && value != 1 {
@@ -89,7 +88,7 @@ func waitForNetworkFields(t *testing.T, what string, read func() string, want []
 	var groups []map[string]any
 	testenv.WaitFor(t, "the fields of "+what, func() bool {
 		groups = groupsOf(t, read())
-		server := networkFields(t, what, groups)["server"]
+		server := networkFields(groups)["server"]
 		return !slices.ContainsFunc(want, func(name string) bool { return server[name] <= 0 })
 	}, func() string { return fmt.Sprint(groups) })
 	checkNetworkFields(t, what, groups, want)

@@ -215,14 +215,16 @@ func TestBPFInPIDNamespace(t *testing.T) {
 		got, _ := parseMetrics(t, r.Scrape())
 		groups := make(map[string]bool)
 		for key, count := range got {
-			// A process had another name before its execve(2) or prctl(2). That group stays without processes.
-			if _, name, ok := strings.Cut(key, `namedprocess_namegroup_num_procs{groupname="`); ok && count > 0 {
-				groups[strings.TrimSuffix(name, `"}`)] = true
+			_, name, ok := strings.Cut(key, `namedprocess_namegroup_num_procs{groupname="`)
+			if !ok {
+				continue
 			}
-		}
-		for name := range groups {
 			if number, _, _ := strings.Cut(name, "-"); number == "" || len(number) > 2 {
 				t.Fatalf("got group %q, want only processes of the namespace", name)
+			}
+			// A process had another name before its execve(2) or prctl(2). That group stays without processes.
+			if count > 0 {
+				groups[strings.TrimSuffix(name, `"}`)] = true
 			}
 		}
 		return groups["1-process_exporte"] && len(groups) == 3
