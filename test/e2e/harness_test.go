@@ -34,9 +34,6 @@ const (
 // binary is the path of the exporter, built once with the race detector.
 var binary string
 
-// prebuild starts to build a program for the last tests, and returns a function that stops it.
-var prebuild = func() (stop func()) { return func() {} }
-
 func TestMain(m *testing.M) { os.Exit(buildAndTest(m)) }
 
 func buildAndTest(m *testing.M) int {
@@ -66,7 +63,7 @@ func buildAndTest(m *testing.M) int {
 	flag.Parse()
 	given := func(name string) bool { return flag.Lookup(name).Value.String() != "" }
 	if !testing.Short() && !given("test.run") && !given("test.list") {
-		defer prebuild()()
+		defer prebuildPrometheus()()
 	}
 	return testenv.Main(m)
 }

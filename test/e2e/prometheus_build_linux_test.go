@@ -8,8 +8,6 @@ import (
 	"syscall"
 )
 
-func init() { prebuild = prebuildPrometheus }
-
 // buildPrometheus builds Prometheus 3, which Debian does not have. With an empty build cache it takes
 // minutes.
 func buildPrometheus(ctx context.Context, niceness string) (program string, err error) {
