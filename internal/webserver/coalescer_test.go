@@ -227,6 +227,24 @@ func TestThrottle(t *testing.T) {
 	}
 }
 
+// TestThrottleOfCanceledRequest cancels a request that the throttle delays.
+func TestThrottleOfCanceledRequest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var th throttle
+		th.record(throttleBurst + maxThrottleDelay/throttleShare)
+		ctx, cancel := context.WithCancel(context.Background())
+		const after = 10 * time.Millisecond
+		time.AfterFunc(after, cancel)
+		start := time.Now()
+		if waited := th.wait(ctx); waited || time.Since(start) != after {
+			t.Errorf("got %v after %v, want false after %v", waited, time.Since(start), after)
+		}
+		if delay := th.delay(); delay <= 0 {
+			t.Errorf("got a delay of %v, want that the throttle still delays", delay)
+		}
+	})
+}
+
 // TestPacer sends requests for a minute of simulated time.
 func TestPacer(t *testing.T) {
 	tests := []struct {

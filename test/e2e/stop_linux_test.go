@@ -230,6 +230,12 @@ func TestStopFinishesScrape(t *testing.T) {
 
 // TestSecondSignal stops an exporter during a long request, a CPU profile of a minute.
 func TestSecondSignal(t *testing.T) {
+	for _, second := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM} {
+		t.Run(second.String(), func(t *testing.T) { checkSecondSignal(t, second) })
+	}
+}
+
+func checkSecondSignal(t *testing.T, second syscall.Signal) {
 	r := startExporter(t, "-web.pprof-address=127.0.0.1:0")
 	r.refused = true // a profile reads the build ID at the end of the program file
 	metrics := r.URL
@@ -249,7 +255,7 @@ func TestSecondSignal(t *testing.T) {
 	r.Signal(syscall.SIGTERM)
 	r.waitForLog("stopping")
 	r.Signal(syscall.SIGHUP) // does not count as a second stop signal
-	r.Signal(syscall.SIGINT)
+	r.Signal(second)
 	if status := r.Wait(); status != 1 {
 		t.Errorf("got exit status %d, want 1", status)
 	}
