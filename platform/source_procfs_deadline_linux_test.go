@@ -58,6 +58,35 @@ func TestWalkResumesAfterDeadline(t *testing.T) {
 	}
 }
 
+// TestUnresponsiveReturns ends the blocked read of a process after a walk has skipped it, and before
+// that walk ends. Its Sample has no measurement, so it must count as unresponsive.
+func TestUnresponsiveReturns(t *testing.T) {
+	tree := threeProcesses(t)
+	src := openSource(t, tree.Root).(*procfsSource)
+	var snap Snapshot
+	walk(t, src, &snap, FieldStat)
+	blocked := newBlockingFile(t, tree, 11, "stat")
+	if walk(t, src, &snap, FieldStat); snap.Unresponsive != 1 {
+		t.Fatalf("got %d unresponsive processes, want 1", snap.Unresponsive)
+	}
+	later := newBlockingFile(t, tree, 12, "stat")
+	defer later.unblock()
+	returned := false
+	ctx := errContext{context.Background(), func() error {
+		if src.quarantine.contains(12, 0) && !returned {
+			returned = true
+			blocked.unblock()
+			testenv.Eventually(t, func() bool { return !src.quarantine.contains(11, 0) })
+		}
+		return nil
+	}}
+	src.resumePID = 11 // the walk reads process 10 last
+	err := src.Walk(ctx, &snap)
+	if got := readPIDs(&snap); err != nil || !returned || !slices.Equal(got, []int{10}) || snap.Unresponsive != 2 {
+		t.Errorf("got error %v, processes %v read and %d unresponsive ones; want nil, 10 and 2", err, got, snap.Unresponsive)
+	}
+}
+
 // TestWalkWithoutDescriptors exhausts the file descriptors in the first part of a resumed
 // walk. Samples of the other part must not look as if they had been read.
 func TestWalkWithoutDescriptors(t *testing.T) {

@@ -36,6 +36,7 @@ type procfsSource struct {
 	pids        []int
 	listed      []procfs.Entry // parallel to pids
 	exited      int            // number of listed processes that have exited
+	unread      int            // number of listed processes that were not read because a read blocks
 	resumePID   int            // PID at which the deadline ended the last walk, 0 if it did not
 	spareWorker *worker        // worker for the next call, nil after one was abandoned
 	users       *host.Passwd
@@ -131,7 +132,7 @@ func (s *procfsSource) Walk(ctx context.Context, snap *Snapshot) error {
 	}
 	snap.begin(s.pids)
 	s.states.begin(snap, s.pids)
-	s.exited = 0
+	s.exited, s.unread = 0, 0
 	snap.Kind, snap.Exits = SourceProcfs, nil
 	snap.HidePID = s.mount.IsProcfs() && s.pids[0] != 1
 	// Start with the processes that the last walk did not reach before its deadline.
@@ -146,7 +147,7 @@ func (s *procfsSource) Walk(ctx context.Context, snap *Snapshot) error {
 		}
 	}
 	s.states.finish()
-	snap.Unresponsive += s.quarantine.size()
+	snap.Unresponsive += max(s.unread, s.quarantine.size()) // a read may have ended since
 	if err != nil {
 		return fmt.Errorf("platform: %w", err)
 	}
@@ -169,6 +170,7 @@ func (s *procfsSource) walkRange(ctx context.Context, snap *Snapshot, next, end,
 		finished := s.run(ctx, w, func(w *worker) { w.walk(snap, s.listed[:end], from) })
 		if next, err = w.progress(); !finished { // a read of the process at next blocks
 			s.keepUnresponsive(snap, next)
+			s.unread++
 			s.states.replaceArenas()
 			next++
 		}

@@ -204,16 +204,19 @@ func (w *worker) walk(snap *Snapshot, listed []procfs.Entry, from int) {
 // keepSkipped keeps the Sample of the process of w.scratch.prev, which is skipped, with the
 // values that never block. It returns false if w was abandoned.
 func (w *worker) keepSkipped(snap *Snapshot, i int, inode uint64) bool {
-	kept, notQuarantined := &w.scratch.sample.Sample, 0
+	kept := &w.scratch.sample.Sample
 	if *kept = w.scratch.prev.Sample; !kept.blank() {
 		*kept = kept.unread()
 		w.scratch.nonBlocking.read(w.src, w.reader, kept)
 	}
-	if !w.src.quarantine.contains(kept.PID, inode) { // skipped because a read may block
-		notQuarantined = 1
-	}
+	blocks := w.src.quarantine.contains(kept.PID, inode) // otherwise skipped because a read may block
 	return w.commit(i+1, func() {
-		if snap.Unresponsive += notQuarantined; kept.blank() {
+		if blocks {
+			w.src.unread++
+		} else {
+			snap.Unresponsive++
+		}
+		if kept.blank() {
 			w.src.states.remove(i)
 		} else {
 			snap.Samples[i] = *kept
