@@ -101,7 +101,7 @@ func TestClosedPipe(t *testing.T) {
 		"check", "check --help", "check --schema", "check --no-here",
 		"explain " + self, "explain --json " + self, "explain --help",
 		"groups --pause=0s", "groups --pause=0s --json", "groups --help",
-		"inspect " + self, "inspect --json " + self, "inspect --watch=1ms " + self, "inspect --help",
+		"inspect " + patient + " " + self, "inspect --json " + patient + " " + self, "inspect --watch=1ms " + self, "inspect --help",
 		"top --once --interval=1s --source=procfs", "top --json --interval=1s --source=procfs", "top --help",
 	}
 	tested := make(map[string]bool)

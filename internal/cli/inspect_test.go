@@ -34,11 +34,14 @@ func requireLinux(t *testing.T) {
 	}
 }
 
+// patient is the timeout of commands that read every process: other tests have processes that block.
+const patient = "--timeout=1m"
+
 // inspectSelf runs inspect on this process.
 func inspectSelf(t *testing.T, args ...string) (status int, stdout, stderr string) {
 	t.Helper()
 	requireLinux(t)
-	return runArgs(t, append(append([]string{"inspect"}, args...), strconv.Itoa(os.Getpid()))...)
+	return runArgs(t, append(append([]string{"inspect", patient}, args...), strconv.Itoa(os.Getpid()))...)
 }
 
 func TestInspectJSON(t *testing.T) {

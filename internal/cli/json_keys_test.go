@@ -17,7 +17,7 @@ func TestJSONKeys(t *testing.T) {
 	values := []string{"labels", "captures", "states", "threads_wchan", "rlimits"} // their keys are data
 	self := strconv.Itoa(os.Getpid())
 	for _, args := range []string{
-		"explain --json " + self, "groups --json --pause=1ms", "inspect --json " + self,
+		"explain --json " + self, "groups --json --pause=1ms", "inspect " + patient + " --json " + self,
 		"top --json --interval=1s --source=procfs",
 	} {
 		status, out, errs := runArgs(t, strings.Fields(args)...)

@@ -159,7 +159,7 @@ func TestInspectControlCharacters(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _, _ = process.Process.Kill(), process.Wait() }()
-	out, err := runOnTerminal(t, "", "inspect", "--show-environ", strconv.Itoa(process.Process.Pid))
+	out, err := runOnTerminal(t, "", "inspect", patient, "--show-environ", strconv.Itoa(process.Process.Pid))
 	if err != nil || strings.Count(out, `evil\x1b[2J\u009b7m\x7f`) < 3 || !strings.Contains(out, "\x1b[1m") {
 		t.Errorf("got %v and output %q, want escaped arguments and environment, and colours", err, out)
 	}
