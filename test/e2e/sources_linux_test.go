@@ -151,7 +151,7 @@ func TestBPFWithoutRoot(t *testing.T) {
 	}
 	target := startWorker(t, "of-root")
 	target.do("write 4096")
-	config := writeFile(t, "rules.yaml", "process_names:\n  - name: \"{{.Matches.name}}\"\n    cmdline: ['workload (?P<name>\\S+)$']\n")
+	config := writeFile(t, "rules.yaml", "process_names:\n  - name: \"{{.Matches.name}}\"\n    cmdline: ['workload (?P<name>of-root)$']\n")
 	makeReadable(t, config)
 	with := startAs(t, unprivileged(unix.CAP_BPF, unix.CAP_PERFMON, unix.CAP_SYS_PTRACE, unix.CAP_DAC_READ_SEARCH), "-config.path", config)
 	got, _ := parseMetrics(t, with.Scrape())

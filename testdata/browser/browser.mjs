@@ -690,8 +690,11 @@ async function drillDown(page) {
     const rows = [...document.querySelectorAll('#rows tr:not(.pad)')], i = rows.findIndex((tr) => tr.contains(document.activeElement));
     return i === 0 ? 'first' : i === rows.length - 1 ? 'last' : `${i} of ${rows.length}`;
   });
-  await page.keyboard.press('ArrowDown');
-  assert.equal(await focused(), 'first', 'the row by keyboard');
+  await eventually(async () => { // a new group of another test can become the first or last one
+    await page.evaluate(() => document.activeElement.blur());
+    await page.keyboard.press('ArrowDown');
+    assert.equal(await focused(), 'first', 'the row by keyboard');
+  });
   await page.fill('#filter', task.steady);
   await page.keyboard.press('ArrowDown');
   await page.keyboard.press('Enter');
@@ -719,10 +722,12 @@ async function drillDown(page) {
   await page.waitForSelector('#overview:not([hidden])');
   await page.fill('#filter', '');
   await page.focus('#scroll');
-  await page.keyboard.press('End');
-  await eventually(async () => assert.equal(await focused(), 'last', 'the focus after End'));
-  await page.keyboard.press('Home');
-  await eventually(async () => assert.equal(await focused(), 'first', 'the focus after Home'));
+  for (const [key, want] of [['End', 'last'], ['Home', 'first']]) {
+    await eventually(async () => {
+      if (await focused() !== want) await page.keyboard.press(key);
+      assert.equal(await focused(), want, `the focus after ${key}`);
+    });
+  }
 }
 
 // ended opens the group whose processes fail: the page says when they ended, and why.
