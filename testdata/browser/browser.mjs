@@ -229,8 +229,14 @@ async function words(page) {
   for (const [value, want] of [[999, '999 B'], [1000, '1.0 KiB'], [1011 << 10, '1.0 MiB'], [100 << 20, '100 MiB']]) {
     assert.equal(await page.evaluate(async (v) => (await import('./format.js')).bytes(v), value), want);
   }
+  await page.route('**/api/v1/groups', async (route) => {
+    const report = await (await route.fetch()).json();
+    await route.fulfill({json: {...report, failed_exits: 104312, failed_exits_seconds: 299}});
+  });
+  await shows(page, '#machine', /Exits104312 failed in 299 s/);
   const cut = await page.$$eval('#machine dd', (all) => all.filter((dd) => dd.scrollWidth > dd.clientWidth).map((dd) => dd.textContent));
   assert.deepEqual(cut.filter((text) => !text.includes(task.missing)), [], 'texts of tiles that are cut');
+  await page.unroute('**/api/v1/groups');
   const shown = await titles();
   for (const word of ['CPU %', 'RSS', 'PSS', 'FD use', 'Ctx sw/s', 'Failed', 'Started']) assert.ok(shown.includes(word), `${word} in ${shown}`);
   await eventually(async () => assert.ok(await page.$eval('#rows td.zero', (td) => td.textContent !== ''), 'dimmed zeros'));

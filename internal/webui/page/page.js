@@ -40,7 +40,8 @@ function showMachine(report) {
 // failedLink returns the number of failures, which sorts the table by them.
 function failedLink(report) {
   const to = {group: null, sort: 'failed', descending: true};
-  const link = element('a', `${report.failed_exits} failed in ${period(report.failed_exits_seconds)}`);
+  const seconds = Math.round(report.failed_exits_seconds); // at most five minutes
+  const link = element('a', `${report.failed_exits} failed in ${seconds < 300 ? `${seconds} s` : period(seconds)}`);
   link.href = address(to);
   link.title = 'Sort the groups by failed exits';
   link.addEventListener('click', (event) => {
