@@ -450,7 +450,7 @@ func TestProcfsSharedSocket(t *testing.T) {
 				t.Logf("got owners %v, want %d", got, pid)
 			}
 		}()
-		// A scan that waits for a lock of another test's scan is abandoned. The next Read repeats it.
+		// A Read abandons a scan that blocks for 50 ms. The next Read repeats it.
 		testenv.Eventually(t, func() bool { got = owners(); return len(got) > 1 || len(got) == 1 && got[0] == pid })
 		if len(got) != 1 {
 			t.Fatalf("got owners %v, want only %d", got, pid)
