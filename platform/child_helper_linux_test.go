@@ -3,7 +3,6 @@ package platform
 import (
 	"os"
 	"os/exec"
-	"strings"
 	"testing"
 
 	"github.com/seed57308aee/process_exporter/platform/process"
@@ -55,11 +54,4 @@ func must[T any](t testing.TB) func(v T, err error) T {
 		}
 		return v
 	}
-}
-
-// hasLeftCPU reports whether the thread of a directory in /proc is on no CPU. Otherwise its
-// file syscall contains "running".
-func hasLeftCPU(dir string) bool {
-	text, err := os.ReadFile(dir + "/syscall")
-	return err == nil && !strings.HasPrefix(string(text), "running")
 }

@@ -84,7 +84,7 @@ func allStopped(pid int) bool {
 	threads, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*", pid))
 	for _, thread := range threads {
 		stat, err := os.ReadFile(thread + "/stat")
-		if err != nil || !strings.Contains(string(stat), ") T ") || !hasLeftCPU(thread) {
+		if err != nil || !strings.Contains(string(stat), ") T ") || !testenv.HasLeftCPU(thread) {
 			return false
 		}
 	}

@@ -53,7 +53,7 @@ func (s *shell) waitState(state byte) {
 	s.t.Helper()
 	testenv.Eventually(s.t, func() bool {
 		stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", s.pid))
-		return err == nil && strings.Contains(string(stat), ") "+string(state)+" ") && hasLeftCPU(fmt.Sprintf("/proc/%d", s.pid))
+		return err == nil && strings.Contains(string(stat), ") "+string(state)+" ") && testenv.HasLeftCPU(fmt.Sprintf("/proc/%d", s.pid))
 	})
 }
 

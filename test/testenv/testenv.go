@@ -83,6 +83,14 @@ func WaitFor(t testing.TB, what string, ok func() bool, got ...func() string) {
 	}
 }
 
+// HasLeftCPU reports whether the thread of a directory in /proc is on no CPU and no run
+// queue. Since Linux 6.12 a sleeping thread can stay on its run queue, and its wchan is then 0.
+// The read removes it from the queue. The file syscall of other threads contains "running".
+func HasLeftCPU(dir string) bool {
+	text, err := os.ReadFile(filepath.Join(dir, "syscall"))
+	return err == nil && !strings.HasPrefix(string(text), "running")
+}
+
 // RequireProgram returns the path of a program. It skips the test if the program is not
 // installed. With CI=true it fails the test.
 func RequireProgram(t testing.TB, name string) string {
