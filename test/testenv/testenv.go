@@ -83,9 +83,10 @@ func WaitFor(t testing.TB, what string, ok func() bool, got ...func() string) {
 	}
 }
 
-// HasLeftCPU reports whether the thread of a directory in /proc is on no CPU and no run
-// queue. Since Linux 6.12 a sleeping thread can stay on its run queue, and its wchan is then 0.
-// The read removes it from the queue. The file syscall of other threads contains "running".
+// HasLeftCPU reports whether a sleeping or stopped thread is on no CPU and on no run queue. The
+// directory of the thread is /proc/PID or /proc/PID/task/TID. A thread that still has to leave its
+// CPU has "running" in the file syscall. Since Linux 6.12 a thread can sleep and stay on its run
+// queue, and its wchan is then 0. A read of syscall removes such a thread from the run queue.
 func HasLeftCPU(dir string) bool {
 	text, err := os.ReadFile(filepath.Join(dir, "syscall"))
 	return err == nil && !strings.HasPrefix(string(text), "running")
