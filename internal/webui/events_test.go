@@ -42,7 +42,7 @@ func TestEventTimes(t *testing.T) {
 	if want := "[failure2 0s false exit1 3s true]"; fmt.Sprint(got) != want {
 		t.Errorf("got %v, want %s", got, want)
 	}
-	report := s.processes.report(&processRequest{query: grouping.ProcessQuery{Group: "a", Limit: 10}})
+	report := s.processes.report(&processRequest{query: grouping.ProcessQuery{Group: "a", Limit: 10}, list: new(grouping.ProcessList)})
 	got = nil
 	for _, e := range report.Ended {
 		got = append(got, fmt.Sprint(e.PID, e.End.Sub(end), e.Approximate))

@@ -13,7 +13,7 @@ import (
 // TestHandlerPaths checks the status, type and headers of each path.
 func TestHandlerPaths(t *testing.T) {
 	recorder := newTestRecorder()
-	recorder.scrape()
+	walkProcesses(recorder)
 	h, err := NewHandler(recorder.Recorder, testOptions)
 	if err != nil {
 		t.Fatal(err)

@@ -113,10 +113,10 @@ type processRequests struct {
 type processRequest struct {
 	query       grouping.ProcessQuery
 	lastRequest time.Time
-	requests    int                   // that wait in Recorder.find
-	walked      bool                  // a request has waited for a walk
+	requests    int                   // that wait in Recorder.find or Recorder.list
 	list        *grouping.ProcessList // nil until the next walk
 	at          time.Time             // end of the walk of list
+	failed      time.Time             // last time when a request had no result after its walks
 }
 
 // The errors of [Recorder.Processes].
@@ -213,22 +213,10 @@ func (r *Recorder) register(query grouping.ProcessQuery) (*processRequest, error
 	return q, nil
 }
 
-// request returns a copy of the state of a query, and records a request for it.
-func (r *Recorder) request(query grouping.ProcessQuery) (processRequest, error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	stored, err := r.register(query)
-	if err != nil {
-		return processRequest{}, err
-	}
-	q := *stored
-	stored.walked = true
-	return q, nil
-}
-
-// Processes returns the processes that query selects. A new query waits for a walk. A known query
-// waits for a walk only while it has no result or no rates, at most once in a second. A query that
-// finds processes waits for a walk at least a second after the last recorded walk.
+// Processes returns the processes that query selects. It waits for a walk that reads them, if none
+// has. It also waits for a walk while there are no rates, or after a failed request, at most once in
+// a second. A query that finds processes waits for a walk at least a second after the last recorded
+// walk. Processes returns an error if there is no result after the walks.
 func (r *Recorder) Processes(ctx context.Context, query grouping.ProcessQuery) (ProcessReport, error) {
 	read := r.list
 	if query.Scope == grouping.ScopeFound {
@@ -243,23 +231,36 @@ func (r *Recorder) Processes(ctx context.Context, query grouping.ProcessQuery) (
 	return r.processes.report(&q), nil
 }
 
-// list returns the state of a query, after a walk if it needs one.
+// list returns the state of a query, after a walk if it needs one. Concurrent requests wait for the
+// same walk.
 func (r *Recorder) list(ctx context.Context, query grouping.ProcessQuery) (processRequest, error) {
-	first, err := r.request(query)
+	stored, err := r.wait(query)
 	if err != nil {
-		return first, err
+		return processRequest{}, err
 	}
+	defer r.endWait(stored)
 	updateEnd := r.recording(ctx).updateEnd
-	q, err := r.request(query)
-	wanted := q.list == nil || q.list.Interval == 0 && hasRates(q.query)
-	if err == nil && (q.list == nil && !first.walked || wanted && r.now().Sub(updateEnd) >= minInterval) {
+	q, _ := r.state(stored)
+	now := r.now()
+	switch {
+	case q.list == nil && now.Sub(q.failed) < minInterval:
+		return q, errNoWalk
+	case q.list != nil && (q.list.Interval > 0 || !hasRates(query) || now.Sub(updateEnd) < minInterval):
+		return q, nil
+	}
+	for range 2 { // the first walk can have begun before the request
 		r.walk(ctx)
-		if q, err = r.request(query); err == nil && q.list == nil { // the walk began before the first request
-			r.walk(ctx)
-			q, err = r.request(query)
+		if q, _ = r.state(stored); q.list != nil {
+			return q, nil
+		}
+		if ctx.Err() != nil {
+			return q, ctx.Err()
 		}
 	}
-	return q, err
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	stored.failed = r.now()
+	return q, errNoWalk
 }
 
 // ProcessesOf returns the processes of the groups with one name that use most CPU.
@@ -272,15 +273,14 @@ func (r *Recorder) LargestProcesses(ctx context.Context) (ProcessReport, error) 
 	return r.Processes(ctx, largestQuery)
 }
 
-// report returns the state of q.
+// report returns the state of q, whose list is not nil.
 func (p *processRequests) report(q *processRequest) ProcessReport {
-	out := ProcessReport{Version: Version, Processes: []Process{}}
-	if q.list != nil {
-		out.Time, out.Interval, out.Total = Timestamp{q.at}, q.list.Interval, q.list.Total
-		out.SuggestedRules = q.list.SuggestedRules
-		for i := range q.list.Processes {
-			out.Processes = append(out.Processes, newProcess(&q.list.Processes[i]))
-		}
+	out := ProcessReport{
+		Version: Version, Time: Timestamp{q.at}, Interval: q.list.Interval, Total: q.list.Total,
+		Processes: []Process{}, SuggestedRules: q.list.SuggestedRules,
+	}
+	for i := range q.list.Processes {
+		out.Processes = append(out.Processes, newProcess(&q.list.Processes[i]))
 	}
 	for _, e := range slices.Backward(p.ended) {
 		if q.query.Scope == grouping.ScopeGroup && e.Group == q.query.Group && len(out.Ended) < q.query.Limit {

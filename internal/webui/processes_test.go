@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"reflect"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -215,13 +216,79 @@ func TestConcurrentSearches(t *testing.T) {
 	}
 }
 
-// TestFindWithoutWalk checks that a request to find processes fails if no walk succeeds.
-func TestFindWithoutWalk(t *testing.T) {
+// TestProcessesWithoutWalk checks that requests for processes fail if no walk succeeds, that they start
+// few walks, and that they succeed after a walk.
+func TestProcessesWithoutWalk(t *testing.T) {
+	for _, query := range []grouping.ProcessQuery{
+		{Group: "a", Limit: 1}, largestQuery, {Scope: grouping.ScopeFound, Text: "a", Limit: 1},
+	} {
+		s := newTestRecorder()
+		s.err = context.DeadlineExceeded
+		for range 2 {
+			if got, err := s.Processes(t.Context(), query); !errors.Is(err, errNoWalk) {
+				t.Errorf("%+v: got %+v, error %v, want %v", query, got, err, errNoWalk)
+			}
+		}
+		if query.Scope != grouping.ScopeFound && s.walks > 3 { // the latter waits between walks
+			t.Errorf("%+v: got %d walks, want no more within a second", query, s.walks)
+		}
+		walkProcesses(s)
+		s.advance(minInterval)
+		if got, err := s.Processes(t.Context(), query); err != nil || len(got.Processes) != 1 {
+			t.Errorf("%+v: got %+v, error %v, want a process", query, got, err)
+		}
+	}
+}
+
+// TestProcessesWithStuckWalk checks that a request that waits for rates returns the last processes if
+// the walk does not end in time.
+func TestProcessesWithStuckWalk(t *testing.T) {
 	s := newTestRecorder()
-	s.err = context.DeadlineExceeded
-	got, err := s.Processes(t.Context(), grouping.ProcessQuery{Scope: grouping.ScopeFound, Text: "a", Limit: 1})
-	if !errors.Is(err, errNoWalk) {
-		t.Errorf("got %+v, error %v, want %v", got, err, errNoWalk)
+	walkProcesses(s)
+	query := grouping.ProcessQuery{Group: "a", Limit: 1}
+	if _, err := s.Processes(t.Context(), query); err != nil {
+		t.Fatal(err)
+	}
+	s.advance(minInterval)
+	ctx, cancel := context.WithCancel(t.Context())
+	stuck := 0
+	s.walk = func(context.Context) { stuck++; cancel() }
+	got, err := s.Processes(ctx, query)
+	if err != nil || len(got.Processes) != 1 || got.Interval != 0 || stuck == 0 {
+		t.Errorf("got %+v, error %v after %d walks, want a process without rates after a walk", got, err, stuck)
+	}
+}
+
+// TestConcurrentProcessRequests checks that two requests for the same processes wait for the same walk.
+func TestConcurrentProcessRequests(t *testing.T) {
+	s := newTestRecorder()
+	walkProcesses(s)
+	s.lastRequest = s.time
+	s.scrape() // recent, without the processes
+	walk, waiting, finish := s.walk, make(chan struct{}), make(chan struct{})
+	var once sync.Once
+	s.walk = func(ctx context.Context) {
+		waiting <- struct{}{}
+		<-finish
+		once.Do(func() { walk(ctx) })
+	}
+	reports := make(chan string, 2)
+	for range 2 {
+		go func() {
+			got, err := s.Processes(t.Context(), grouping.ProcessQuery{Group: "a", Limit: 1})
+			reports <- fmt.Sprintf("%d processes, error %v", len(got.Processes), err)
+		}()
+		select {
+		case <-waiting:
+		case got := <-reports:
+			t.Fatalf("got %s before the end of a walk", got)
+		}
+	}
+	close(finish)
+	for range 2 {
+		if got := <-reports; got != "1 processes, error <nil>" {
+			t.Errorf("got %s, want a process", got)
+		}
 	}
 }
 

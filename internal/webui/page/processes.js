@@ -10,8 +10,6 @@ let source = ''; // of the exporter
 // setSource sets the source of the exporter, which says why there are no ended processes.
 export const setSource = (text) => { source = text; };
 
-const now = (report) => report.timestamp_seconds || Date.now() / 1000;
-
 // commandOf returns the command line of a process, after its name if that is not the base name of
 // the program, as the function HasOwnName of the exporter.
 function commandOf(p) {
@@ -26,7 +24,7 @@ const states = {R: 'running', S: 'sleeping', D: 'waiting, not interruptible', Z:
 const columns = [
   {title: 'PID', sort: 'pid', text: (p) => count(p.pid)},
   {title: 'User', text: (p) => p.user ?? unknown, left: true, wide: true},
-  {title: 'Started', sort: 'start_time_seconds', wide: true, text: (p, r) => `${age(now(r) - p.start_time_seconds)} ago`, hint: (p) => date(p.start_time_seconds)},
+  {title: 'Started', sort: 'start_time_seconds', wide: true, text: (p, r) => `${age(r.timestamp_seconds - p.start_time_seconds)} ago`, hint: (p) => date(p.start_time_seconds)},
   {title: 'State', text: (p) => p.state, left: true, wide: true, hint: (p) => states[p.state] || ''},
   {title: 'Threads', text: (p) => (p.num_threads === undefined ? unknown : count(p.num_threads)), wide: true},
   {title: 'CPU', sort: 'cpu_ratio', value: (p) => p.cpu_ratio, show: (v) => cpu(v), rate: true},
@@ -67,7 +65,7 @@ function running(report, resort) {
   const t = element('table', undefined, 'wide-table'), top = element('thead'), body = element('tbody');
   const shown = report.processes.length;
   const number = shown < report.num_procs ? `${shown} of ${report.num_procs}` : shown;
-  t.append(element('caption', `Processes, ${number}${report.timestamp_seconds ? `, at ${clock(report.timestamp_seconds)}` : ''}`), top, body);
+  t.append(element('caption', `Processes, ${number}, at ${clock(report.timestamp_seconds)}`), top, body);
   top.append(head(resort));
   for (const p of report.processes) {
     const tr = element('tr');
@@ -151,7 +149,7 @@ function fill(box, report, again) {
     update(box, element('p', report.problem));
     return true;
   }
-  if (report.num_procs === 0 && report.timestamp_seconds > 0 && view.group !== null) {
+  if (report.num_procs === 0 && view.group !== null) {
     update(box, element('p', 'The group has no processes.'));
     return true;
   }
