@@ -96,25 +96,13 @@ func checkSocketsInNamespace(t *testing.T) {
 		testenv.SkipWithoutBPF(t, err)
 	}
 	defer sockets.Close()
-	if err := sockets.Scan(); err != nil {
-		t.Fatal(err)
-	}
 	found := 0
-	for {
-		batch, err := sockets.Next()
-		if err != nil {
-			t.Fatal(err)
+	for _, r := range scanSockets(t, sockets) {
+		if r.Pid != 1 {
+			t.Errorf("got a socket of process %d, want only those of process 1", r.Pid)
 		}
-		if len(batch) == 0 {
-			break
-		}
-		for _, r := range batch {
-			if r.Pid != 1 {
-				t.Errorf("got a socket of process %d, want only those of process 1", r.Pid)
-			}
-			if int(r.Port) == l.Addr().(*net.TCPAddr).Port && r.Type != SocketSubflow {
-				found++
-			}
+		if int(r.Port) == l.Addr().(*net.TCPAddr).Port && r.Type != SocketSubflow {
+			found++
 		}
 	}
 	if found != 1 {

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"sync"
 	"testing"
 	"time"
 
@@ -33,6 +34,82 @@ func loadSocketsOrSkip(t testing.TB, o SocketOptions) *SocketPrograms {
 		}
 	})
 	return p
+}
+
+// scanSockets returns the open sockets of all processes.
+func scanSockets(t *testing.T, p *SocketPrograms) (all []Socket) {
+	t.Helper()
+	if err := p.Scan(); err != nil {
+		t.Fatal(err)
+	}
+	defer p.Stop()
+	for {
+		batch, err := p.Next()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(batch) == 0 {
+			return all
+		}
+		all = append(all, batch...)
+	}
+}
+
+// TestScanSockets finds a listening socket of the own process while it is open, and its record after
+// it was closed.
+func TestScanSockets(t *testing.T) {
+	var mu sync.Mutex
+	closed := make(map[uint64]ClosedSocket) // by ID
+	p := loadSocketsOrSkip(t, SocketOptions{Closed: func(c *ClosedSocket) {
+		mu.Lock()
+		defer mu.Unlock()
+		closed[c.Id] = *c
+	}})
+	var config net.ListenConfig
+	config.SetMultipathTCP(false) // an MPTCP socket has no counters
+	l, err := config.Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	var own []Socket
+	for range 2 { // the second iteration reuses memory
+		own = own[:0]
+		for _, s := range scanSockets(t, p) {
+			if int(s.Pid) == os.Getpid() && int(s.Port) == l.Addr().(*net.TCPAddr).Port && s.Type == SocketTCP {
+				own = append(own, s)
+			}
+		}
+		if len(own) != 1 || own[0].Flags&SocketCreated == 0 {
+			t.Fatalf("got %+v, want the listening socket once, created after the programs were loaded", own)
+		}
+	}
+	if err := errors.Join(l.Close(), p.Flush()); err != nil {
+		t.Fatal(err)
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	if got, ok := closed[own[0].Id]; !ok || int(got.Pid) != os.Getpid() {
+		t.Errorf("got %+v, want the closed socket of process %d", got, os.Getpid())
+	}
+}
+
+// TestLostSockets checks that connections without space in the map are counted as lost.
+func TestLostSockets(t *testing.T) {
+	p := loadSocketsOrSkip(t, SocketOptions{Closed: func(*ClosedSocket) {}, MaxSockets: 1, RingSize: os.Getpagesize()})
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	for range 3 {
+		client, server := testenv.Connect(t, l)
+		defer client.Close()
+		defer server.Close()
+	}
+	if lost, err := p.Lost(); err != nil || lost < 6 { // of 7 sockets, at most one has space
+		t.Errorf("got %d lost sockets, error %v, want at least 6", lost, err)
+	}
 }
 
 // socketRuns returns how often the programs of tracepoints have run, and for how long.
