@@ -154,6 +154,17 @@ func TestResidentPages(t *testing.T) {
 	}
 }
 
+// TestSwapPages checks that a negative counter, of which a part is on another CPU, counts as 0.
+func TestSwapPages(t *testing.T) {
+	for counter, want := range map[int64]uint64{5: 5, -1: 0} {
+		var p Process
+		p.Rss[2] = counter // MM_SWAPENTS
+		if got := p.SwapPages(); got != want || p.ResidentPages() != 0 {
+			t.Errorf("got %d swapped and %d resident pages for the counter %d, want %d and 0", got, p.ResidentPages(), counter, want)
+		}
+	}
+}
+
 // TestFileSystemType finds the mount of a file in texts of /proc/self/mountinfo.
 func TestFileSystemType(t *testing.T) {
 	const root, sys = "1 0 8:1 / / rw - ext4 /dev/sda1 rw\n", "22 1 0:21 / /sys rw,nosuid shared:7 - sysfs sysfs rw\n"
@@ -369,14 +380,14 @@ func TestPendingEventsLimit(t *testing.T) {
 	record := make([]byte, 1000)
 	for len(e.pending) <= maxPending/2 {
 		select {
-		case <-e.ready:
+		case <-e.Ready():
 			t.Fatalf("Ready receives with %d bytes pending, want nothing", len(e.pending))
 		default:
 		}
 		e.add(record)
 	}
 	select {
-	case <-e.ready:
+	case <-e.Ready():
 	default:
 		t.Errorf("Ready does not receive with %d bytes pending", len(e.pending))
 	}
@@ -390,7 +401,7 @@ func TestPendingEventsLimit(t *testing.T) {
 		e.mu.Unlock()
 		close(done)
 	}()
-	<-e.ready
+	<-e.Ready()
 	select {
 	case <-done:
 		t.Fatal("add did not block above the limit")

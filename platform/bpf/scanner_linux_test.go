@@ -182,6 +182,10 @@ func TestCompleteRecord(t *testing.T) {
 		if got := complete(tt.record); got != tt.want {
 			t.Errorf("%s: got %v, want %v", tt.name, got, tt.want)
 		}
+		events := newEvents()
+		if err := events.handle(tt.record); (err == nil) != tt.want || (len(events.pending) > 0) != tt.want {
+			t.Errorf("%s: got error %v and %d pending bytes, want pending bytes or an error", tt.name, err, len(events.pending))
+		}
 	}
 }
 
