@@ -49,30 +49,6 @@ func (r *Recorder) find(ctx context.Context, query grouping.ProcessQuery) (proce
 	return q, nil
 }
 
-// wait returns a query, and keeps it until endWait.
-func (r *Recorder) wait(query grouping.ProcessQuery) (*processRequest, error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	q, err := r.register(query)
-	if err == nil {
-		q.requests++
-	}
-	return q, err
-}
-
-func (r *Recorder) endWait(q *processRequest) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	q.requests--
-}
-
-// state returns a copy of q and the end of the last recorded walk.
-func (r *Recorder) state(q *processRequest) (processRequest, time.Time) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return *q, r.current.updateEnd
-}
-
 // sleep waits for a time, or until ctx ends.
 func sleep(ctx context.Context, d time.Duration) {
 	if d <= 0 {

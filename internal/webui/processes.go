@@ -213,6 +213,30 @@ func (r *Recorder) register(query grouping.ProcessQuery) (*processRequest, error
 	return q, nil
 }
 
+// wait returns a query, and keeps it until endWait.
+func (r *Recorder) wait(query grouping.ProcessQuery) (*processRequest, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	q, err := r.register(query)
+	if err == nil {
+		q.requests++
+	}
+	return q, err
+}
+
+func (r *Recorder) endWait(q *processRequest) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	q.requests--
+}
+
+// state returns a copy of q and the end of the last recorded walk.
+func (r *Recorder) state(q *processRequest) (processRequest, time.Time) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return *q, r.current.updateEnd
+}
+
 // Processes returns the processes that query selects. It waits for a walk that reads them, if none
 // has. It also waits for a walk while there are no rates, or after a failed request, at most once in
 // a second. A query that finds processes waits for a walk at least a second after the last recorded

@@ -229,7 +229,7 @@ func TestProcessesWithoutWalk(t *testing.T) {
 				t.Errorf("%+v: got %+v, error %v, want %v", query, got, err, errNoWalk)
 			}
 		}
-		if query.Scope != grouping.ScopeFound && s.walks > 3 { // the latter waits between walks
+		if query.Scope != grouping.ScopeFound && s.walks > 3 { // a request that finds processes sleeps before each walk
 			t.Errorf("%+v: got %d walks, want no more within a second", query, s.walks)
 		}
 		walkProcesses(s)

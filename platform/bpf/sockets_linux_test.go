@@ -66,7 +66,7 @@ func TestScanSockets(t *testing.T) {
 		closed[c.Id] = *c
 	}})
 	var config net.ListenConfig
-	config.SetMultipathTCP(false) // an MPTCP socket has no counters
+	config.SetMultipathTCP(false) // the record of an MPTCP socket has no ID
 	l, err := config.Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -94,9 +94,9 @@ func TestScanSockets(t *testing.T) {
 	}
 }
 
-// TestLostSockets checks that connections without space in the map are counted as lost.
+// TestLostSockets checks that connections and listening sockets without space in the map are counted as lost.
 func TestLostSockets(t *testing.T) {
-	p := loadSocketsOrSkip(t, SocketOptions{Closed: func(*ClosedSocket) {}, MaxSockets: 1, RingSize: os.Getpagesize()})
+	p := loadSocketsOrSkip(t, SocketOptions{Closed: func(*ClosedSocket) {}, MaxSockets: 1})
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
